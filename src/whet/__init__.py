@@ -1,0 +1,53 @@
+"""whet sharpens a model on your own data, and measures which technique helped.
+
+import whet
+from whet.methods import MixUp, AdamW
+run = whet.train("photos/", methods=[MixUp(alpha=0.2), AdamW(lr=3e-4)], budget="20ep")
+run.predict("bottle.jpg")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Name -> module. Nothing heavy is imported until one of these is used: `import whet` stays light.
+_HOME = {
+    "Method": "whet.core.method",
+    "Recipe": "whet.core.recipe",
+    "Run": "whet.run",
+    "WhetError": "whet.core.errors",
+    "check": "whet.run",
+    "compare": "whet.run",
+    "improve": "whet.improve",
+    "load": "whet.run",
+    "register": "whet.core.registry",
+    "resume": "whet.run",
+    "train": "whet.run",
+}
+__all__ = [*_HOME, "__version__"]
+
+if TYPE_CHECKING:
+    from whet.core.errors import WhetError as WhetError
+    from whet.core.method import Method as Method
+    from whet.core.recipe import Recipe as Recipe
+    from whet.core.registry import register as register
+    from whet.improve import improve as improve
+    from whet.run import Run as Run
+    from whet.run import check as check
+    from whet.run import compare as compare
+    from whet.run import load as load
+    from whet.run import resume as resume
+    from whet.run import train as train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'whet' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,61 @@
+"""whet evaluate"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import FileColumn, Json, LabelColumn, SplitFile
+
+NAME = "evaluate"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    data: Annotated[
+        str | None, typer.Argument(help="Other labelled data; without it, the run's own test part.")
+    ] = None,
+    part: Annotated[str, typer.Option(help="Which part of that data: all, train, val or test.")] = "all",
+    split_file: SplitFile = None,
+    file_column: FileColumn = None,
+    label_column: LabelColumn = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
+    from whet.cli.screen import console, print_json, table
+    from whet.run import load
+
+    loaded = load(run)
+    if data is None:
+        metrics = loaded.metrics.get("test") or loaded.metrics["val"]
+        name = "test" if "test" in loaded.metrics else "validation"
+    else:
+        split_files = tuple(split_file or ())
+        metrics = loaded.evaluate(
+            data, part=part, split_files=split_files, file_column=file_column, label_column=label_column
+        )
+        name = data
+    if as_json:
+        print_json(metrics)
+        return
+    low, high = metrics["accuracy_interval"]
+    screen = console()
+    screen.print(
+        f"[bold]{100 * metrics['accuracy']:.1f} %[/] right on {metrics['samples']} pictures of {name} "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
+        f"calibration error {100 * metrics['calibration_error']:.1f} %\n"
+    )
+    rows = table("class", "pictures", "recall", "interval", "precision", "F1", right=(1, 2, 3, 4, 5))
+    for row in metrics["per_class"]:
+        if row["samples"]:
+            band = f"{100 * row['recall_interval'][0]:.0f}–{100 * row['recall_interval'][1]:.0f}"
+            rows.add_row(
+                row["name"], str(row["samples"]), f"{100 * row['recall']:.1f}", band, f"{100 * row['precision']:.1f}",
+                f"{100 * row['f1']:.1f}",
+            )  # fmt: skip
+    screen.print(rows)
+    for entry in metrics.get("left_out", [])[:10]:
+        screen.print(f"left out: {entry['id']}: {entry['reason']}", style="yellow")
+    screen.print(f"\nnext    whet report {run}", style="dim")

@@ -1,0 +1,68 @@
+"""whet improve"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, Weights
+
+NAME = "improve"
+
+
+def command(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each recipe; by default 3, or 1 under half an hour.")
+    ] = None,
+    weights: Weights = None,
+    architecture: Architecture = None,
+    plain: Annotated[str | None, typer.Option(help="The recipe to start from; by default the plain one.")] = None,
+    strong: Annotated[
+        str | None, typer.Option(help="The recipe to compare with it; by default the strong one.")
+    ] = None,
+    split_file: SplitFile = None,
+    file_column: FileColumn = None,
+    label_column: LabelColumn = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Check the data, train the plain and the strong recipe, and say what was gained, with an interval: the main job."""
+    from whet.cli.screen import console, observer, print_json
+    from whet.improve import improve
+
+    found = improve(
+        data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
+        file_column=file_column, label_column=label_column, plain=plain, strong=strong, out=out, observer=observer(as_json),
+    )  # fmt: skip
+    d = found.difference
+    if as_json:
+        values = {
+            "mean": d.mean,
+            "low": d.low,
+            "high": d.high,
+            "p": d.p,
+            "seeds": d.seeds,
+            "samples": d.samples,
+            "verdict": d.verdict,
+        }
+        print_json(
+            {
+                "path": str(found.path), "plain_accuracy": found.plain_accuracy, "strong_accuracy": found.strong_accuracy,
+                "difference": values, "best_run": str(found.best_run), "report": str(found.report),
+            }
+        )  # fmt: skip
+        return
+    screen = console()
+    colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[d.verdict]
+    screen.print(
+        f"\nplain {100 * found.plain_accuracy:.1f} %  →  strong {100 * found.strong_accuracy:.1f} %: "
+        f"[bold {colour}]{100 * d.mean:+.1f} points[/] (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
+        f"{d.samples} test pictures, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}"
+    )
+    screen.print(f"best    {found.best_run}")
+    screen.print(f"report  {os.path.relpath(found.report)}")
+    screen.print(f"next    whet predict {found.best_run} YOUR_PICTURES", style="dim")

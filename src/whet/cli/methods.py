@@ -1,0 +1,52 @@
+"""whet methods"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import Json
+
+NAME = "methods"
+
+
+def command(
+    name: Annotated[str | None, typer.Argument(help="A method: print its card.")] = None,
+    recipes: Annotated[bool, typer.Option("--recipes", help="List the shipped recipes instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The catalogue of techniques, or the card of one: what it does, when to use it, its source, its settings."""
+    from dataclasses import asdict
+
+    from rich.markdown import Markdown
+
+    from whet import recipes as shipped
+    from whet.cli.screen import console, print_json, table
+    from whet.core.card import card
+    from whet.core.registry import registry
+
+    screen = console()
+    if recipes:
+        if as_json:
+            print_json({recipe: shipped.load(recipe).to_dict() for recipe in shipped.names()})
+            return
+        for recipe in shipped.names():
+            screen.print(f"[bold]{recipe}[/]  {', '.join(method.name for method in shipped.load(recipe).methods)}")
+        return
+    if name is not None:
+        found = card(registry().get(name))
+        if as_json:
+            print_json(asdict(found))
+        else:
+            screen.print(Markdown(found.to_markdown()))
+        return
+    cards = [card(cls) for cls in registry()]
+    if as_json:
+        print_json([asdict(found) for found in cards])
+        return
+    rows = table("method", "family", "acts at", "what it does")
+    for found in sorted(cards, key=lambda c: (c.family, c.name)):
+        rows.add_row(f"[bold]{found.name}[/]", found.family, " + ".join(found.stages), found.summary)
+    screen.print(rows)
+    screen.print("\nnext    whet methods NAME", style="dim")

@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+SplitFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--split-file",
+        help="A list of files for one part: train=FILE, a FILE named …train.txt, a pattern with {train,val,test}, "
+        "or a table with file and split columns. May be given several times.",
+    ),
+]
+FileColumn = Annotated[str | None, typer.Option(help="The table's column of file names, where it has no usual name.")]
+LabelColumn = Annotated[str | None, typer.Option(help="The table's column of classes, where it has no usual name.")]
+Weights = Annotated[
+    str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
+]
+Architecture = Annotated[str | None, typer.Option(help="resnet9, resnet9_slim, vgg16, a local folder, or a hub name.")]
+Out = Annotated[Path | None, typer.Option(help="The folder to write; by default the next free name below runs/.")]
+DATA = "A folder of class folders, a folder of train/ val/ test/ folders, or a .csv, .tsv or .parquet table."

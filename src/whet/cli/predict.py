@@ -1,0 +1,56 @@
+"""whet predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import Json
+
+NAME = "predict"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, folders of pictures, or patterns such as 'new/*.jpg'.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is on your pictures."""
+    from whet.cli.screen import console, print_json, table
+    from whet.core.errors import RecipeError
+    from whet.core.run_folder import write_csv, write_json
+    from whet.run import load
+
+    if out is not None and out.suffix.lower() not in (".csv", ".json"):
+        raise RecipeError(f"--out {out}: the name must end in .csv or .json")
+    answers = load(run).predict(inputs)
+    records = [
+        {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
+    ]
+    if out is not None and out.suffix.lower() == ".json":
+        write_json(out, records)
+    elif out is not None:
+        write_csv(
+            out, list(answers.columns), [["" if value is None else value for value in row.values()] for row in records]
+        )
+    if as_json:
+        print_json(records)
+        return
+    screen = console()
+    rows = table("file", "answer", "confidence", right=(2,))
+    for row in records[:50]:
+        sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
+        rows.add_row(row["file"], row["predicted"] or f"[red]{row['error']}[/]", sure)
+    screen.print(rows)
+    if len(records) > 50:
+        screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
+    unread = sum(bool(row["error"]) for row in records)
+    if unread:
+        screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
+    if out is not None:
+        screen.print(f"answers {out}")

@@ -1,0 +1,93 @@
+"""What a person sees: a progress bar with the time left and live figures, notes, tables; or plain lines where nobody looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from whet.train.log import Observer
+
+_PLAIN_EVERY = 10.0  # seconds between lines where there is no screen
+
+
+def console(quiet: bool = False) -> Console:
+    """For people: on stderr, so that stdout holds results only."""
+    return Console(stderr=True, quiet=quiet, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(columns):
+        made.add_column(name, justify="right" if number in right else "left")
+    return made
+
+
+class Screen(Observer):
+    """Shows a run while it goes on."""
+
+    def __init__(self, to: Console) -> None:
+        self._console = to
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._accuracy = ""
+        self._said = 0.0
+
+    def stage(self, text: str) -> None:
+        self._stop()
+        self._console.print(f"[bold]›[/] {text}")
+
+    def note(self, text: str) -> None:
+        (self._bar.console if self._bar else self._console).print(f"  [dim]{text}[/]", soft_wrap=True)
+
+    def steps(self, done: int, total: int) -> None:
+        self._total = total
+        if not self._console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("  training"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn(), TextColumn("left"),
+            console=self._console, transient=True,
+        )  # fmt: skip
+        self._bar.start()
+        self._task = self._bar.add_task("", total=total, completed=done, text="")
+
+    def step(self, record: dict[str, Any]) -> None:
+        text = f"loss {record['loss']:.3f}{self._accuracy}"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=record["step"], text=text)
+        elif time.monotonic() - self._said > _PLAIN_EVERY:
+            self._said = time.monotonic()
+            self._console.print(f"  step {record['step']} of {self._total}, {text}")
+
+    def validated(self, record: dict[str, Any]) -> None:
+        self._accuracy = f" · validation {100 * record['accuracy']:.1f} %"
+
+    def end(self) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+
+def observer(quiet: bool) -> Observer:
+    return Observer() if quiet else Screen(console())

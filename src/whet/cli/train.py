@@ -1,0 +1,78 @@
+"""whet train"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, Weights
+from whet.core.errors import RecipeError
+
+NAME = "train"
+
+
+def command(
+    data: Annotated[str | None, typer.Argument(help=DATA)] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe file or a shipped recipe; see whet methods --recipes.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="How long: 10m, 1h (everything included), 20ep or 500st.")] = None,
+    weights: Weights = None,
+    architecture: Architecture = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
+    add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
+    drop: Annotated[list[str] | None, typer.Option("--without", help="Take a method out of the recipe.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="train.batch_size=16, mixup.alpha=0.4, …")] = None,
+    split_file: SplitFile = None,
+    file_column: FileColumn = None,
+    label_column: LabelColumn = None,
+    out: Out = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was stopped or killed.")] = None,
+    accept_changed_data: Annotated[
+        bool, typer.Option("--accept-changed-data", help="Resume although the data changed.")
+    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log for TensorBoard too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="A method without effect is an error.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model on your data and measure it on held-out pictures."""
+    from whet import recipes, run
+    from whet.cli.screen import console, observer, print_json
+    from whet.report import build_report
+    from whet.train.job import train_run
+
+    started = time.monotonic() - time.process_time()  # the imports belong to the budget
+    watch = observer(as_json)
+    if resume is not None:
+        if data is not None or recipe is not None or budget is not None:
+            raise RecipeError("--resume goes on with a run as it was begun; give no data, recipe or budget beside it")
+        finished = run.resume(resume, observer=watch, accept_changed_data=accept_changed_data)
+    else:
+        if data is None:
+            raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
+        asked = run.ask(
+            data, recipe, None, budget, weights, architecture, seed, split_file or (), file_column, label_column
+        )
+        asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
+        folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
+        build_report(folder)
+        finished = run.Run(folder)
+    metrics = finished.metrics
+    if as_json:
+        print_json({"run": str(finished.path), "report": str(finished.folder.report), **metrics})
+        return
+    part = "test" if "test" in metrics else "val"
+    result, screen = metrics[part], console()
+    low, high = result["accuracy_interval"]
+    shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} pictures"
+    screen.print(
+        f"\n[bold green]{100 * result['accuracy']:.1f} %[/] right on {shown} (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
+        f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all"
+    )
+    screen.print(f"run     {finished.path}")
+    screen.print(f"report  {os.path.relpath(finished.folder.report)}")
+    screen.print(f"next    whet predict {finished.path} YOUR_PICTURES", style="dim")

@@ -1,0 +1,295 @@
+"""A method: one technique, its typed hyper-parameters, and the one place on a sample's journey where it acts.
+
+    files -DATA-> rows -SAMPLE-> views -BATCH-> batch -> model -LOSS-> loss -GRADIENT-> grads -STEP-> weights
+                                                         ^ MODEL                ^ OPTIMIZER, SCHEDULE
+    weights -PREDICT-> answer -AFTER-> bundle
+
+The protocols below are the eleven stages. A method implements the protocol of its stage; one that truly needs two (an
+average of the weights: STEP to keep it, PREDICT to use it) implements both in its one file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from whet.core.batch import Batch, Context, Loss, Predictor, Progress, Step
+from whet.core.rng import BatchRng
+from whet.core.strict import Strict
+from whet.core.targets import Targets
+from whet.core.view import ImageView
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from torch import Tensor, nn
+
+
+class Stage(StrEnum):
+    """The eleven places where a method can act, in the order of a sample's journey."""
+
+    DATA = "data"
+    SAMPLE = "sample"
+    MODEL = "model"
+    OPTIMIZER = "optimizer"
+    SCHEDULE = "schedule"
+    BATCH = "batch"
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    STEP = "step"
+    PREDICT = "predict"
+    AFTER = "after"
+
+
+FAMILIES = frozenset(
+    ("augment", "mix", "transfer", "architecture", "regularize", "distill", "optimize", "schedule", "average")
+    + ("balance", "semi", "ensemble", "compress")
+)
+TASKS = frozenset(
+    [
+        "image-classification",
+        "text-classification",
+        "audio-classification",
+        "semantic-segmentation",
+        "instance-segmentation",
+    ]
+)
+
+
+# DATA ---------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Selects(Protocol):
+    def select(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The training rows -> the training rows to use; once, before training."""
+        ...
+
+
+@runtime_checkable
+class Arranges(Protocol):
+    def arrange(self, order_M: np.ndarray, label_N: np.ndarray, rng: BatchRng) -> np.ndarray:
+        """The epoch's shuffled sample numbers -> the epoch's sample numbers, same length. rng draws by position 0 … M - 1."""
+        ...
+
+
+# SAMPLE -------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Draws(Protocol):
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        """The view of a batch -> the view with this method's wish drawn in. Vectorised: never a loop over samples."""
+        ...
+
+
+# MODEL --------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Changes(Protocol):
+    def change(self, net: Any, context: Context) -> Any:
+        """The model (whet.models.Net) -> the changed model. Runs again on resume and on load: structure only."""
+        ...
+
+
+@runtime_checkable
+class Initialises(Protocol):
+    def initialise(self, net: Any, context: Context) -> None:
+        """Give the model better starting weights; only at a fresh start, never on resume."""
+        ...
+
+
+# OPTIMIZER ----------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Optimizes(Protocol):
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Groups {params, lr_scale, decay} -> an optimizer whose groups carry `lr` (base rate times lr_scale). `decay` says
+        whether weight decay should apply: false for norms and biases."""
+        ...
+
+
+# SCHEDULE -----------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Scales(Protocol):
+    def factor(self, progress: Progress) -> float:
+        """The factor on the learning rate for the coming step. The factors of all schedules are multiplied."""
+        ...
+
+
+@runtime_checkable
+class Sets(Protocol):
+    def settings(self, progress: Progress, image_size: int) -> Mapping[str, int]:
+        """Other settings for the coming epoch, as {"image_size": pixels}, given the recipe's own."""
+        ...
+
+
+# BATCH --------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Mixes(Protocol):
+    def apply(self, batch: Batch, rng: BatchRng) -> Batch:
+        """A batch with soft targets -> a batch with soft targets; the given one is not changed."""
+        ...
+
+
+# LOSS ---------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class WrapsLoss(Protocol):
+    def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
+        """A loss function -> a loss function, each giving one value a sample."""
+        ...
+
+
+# GRADIENT -----------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class WrapsStep(Protocol):
+    def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
+        """A step function -> a step function. A step is given a closure (forward, backward, loss) and may call it often."""
+        ...
+
+
+# STEP ---------------------------------------------------------------------------------------------------------------
+class Runtime:
+    """What a STEP method keeps during training. Everything that matters lies in `state_dict`, or a resumed run differs."""
+
+    stop: bool = False
+
+    def after_step(self, progress: Progress) -> None:
+        """After every optimizer step."""
+
+    def after_validation(self, metrics: Mapping[str, float], weights: dict[str, Tensor], progress: Progress) -> None:
+        """After every validation; `weights` are those that were validated."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Back to what `state_dict` gave."""
+
+
+@runtime_checkable
+class Watches(Protocol):
+    def start(self, net: Any, context: Context) -> Runtime: ...
+
+
+# PREDICT ------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class ChoosesWeights(Protocol):
+    def weights(self, weights: dict[str, Tensor], runtime: Any, final: bool) -> dict[str, Tensor]:
+        """The weights prediction would use -> those it should use. `final` once training is over, false at a validation."""
+        ...
+
+
+@runtime_checkable
+class Fits(Protocol):
+    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+        """Validation answers of the predictor so far -> numbers (as JSON) to keep with the model."""
+        ...
+
+
+@runtime_checkable
+class WrapsPredictor(Protocol):
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty."""
+        ...
+
+
+# AFTER --------------------------------------------------------------------------------------------------------------
+@runtime_checkable
+class Compresses(Protocol):
+    def compress(self, net: Any, context: Context) -> Any:
+        """A trained model -> a smaller one."""
+        ...
+
+
+PROTOCOLS: dict[Stage, tuple[type, ...]] = {
+    Stage.DATA: (Selects, Arranges),
+    Stage.SAMPLE: (Draws,),
+    Stage.MODEL: (Changes, Initialises),
+    Stage.OPTIMIZER: (Optimizes,),
+    Stage.SCHEDULE: (Scales, Sets),
+    Stage.BATCH: (Mixes,),
+    Stage.LOSS: (WrapsLoss,),
+    Stage.GRADIENT: (WrapsStep,),
+    Stage.STEP: (Watches,),
+    Stage.PREDICT: (ChoosesWeights, Fits, WrapsPredictor),
+    Stage.AFTER: (Compresses,),
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """The range a hyper-parameter is worth searching, or the choices: `Annotated[float, Search(0.05, 1.0, log=True)]`."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+class Method(Strict):
+    """Base of every technique. Subclass once, say where it acts, and implement that stage's protocol:
+
+        class MixUp(Method, stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+
+    The class is the YAML schema, the search space, the card and the row in the report. Its docstring is the card: a first
+    line that says what it does, then `Use when:`, `Do not use when:`, `Source:` and, where they apply, `Deviates:`, `Shapes:`.
+    """
+
+    kind: ClassVar[str] = "hyper-parameter"
+    name: ClassVar[str]
+    stage: ClassVar[Stage]
+    family: ClassVar[str]
+    tasks: ClassVar[frozenset[str]]
+
+    identity: ClassVar[Mapping[str, Any] | None] = None
+    """The setting that must be bit-equal to absence, or None where there is none (`exceptions` then says why)."""
+    order: ClassVar[int] = 50
+    """Place among the methods of one stage, small first; equal places go by name. A recipe's own order never matters."""
+    conflicts: ClassVar[frozenset[str]] = frozenset()
+    """Names of methods that cannot stand in one recipe with this one."""
+    exceptions: ClassVar[Mapping[str, str]] = {}
+    """Checks of `whet.testing.check_method` that do not hold for this method, each with its reason."""
+
+    def __init_subclass__(
+        cls,
+        stage: Stage | None = None,
+        family: str | None = None,
+        tasks: Iterable[str] | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init_subclass__(**options)
+        if stage is None or family is None or tasks is None:
+            raise TypeError(f"{cls.__name__}: a method names its stage, family and tasks in the class line")
+        cls.stage, cls.family, cls.tasks = Stage(stage), family, frozenset(tasks)
+        cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+        if family not in FAMILIES:
+            raise TypeError(f"{cls.__name__}: family '{family}' is none of {sorted(FAMILIES)}")
+        if not cls.tasks or not cls.tasks <= TASKS:
+            raise TypeError(f"{cls.__name__}: tasks {sorted(cls.tasks)} must be some of {sorted(TASKS)}")
+        if cls.stage not in cls.stages():
+            accepted = " or ".join(protocol.__name__ for protocol in PROTOCOLS[cls.stage])
+            raise TypeError(f"{cls.__name__}: a method of stage {cls.stage} implements {accepted}")
+
+    @classmethod
+    def stages(cls) -> list[Stage]:
+        """Every stage whose protocol this class implements, in the order of the journey."""
+        return [stage for stage, protocols in PROTOCOLS.items() if any(issubclass(cls, p) for p in protocols)]
+
+    @classmethod
+    def label(cls) -> str:
+        return cls.name
+
+    @classmethod
+    def search_space(cls) -> dict[str, Search]:
+        """The hyper-parameters that declare what is worth searching."""
+        found = {}
+        for key, field in cls.model_fields.items():
+            for extra in field.metadata:
+                if isinstance(extra, Search):
+                    found[key] = extra
+        return found
+
+    def settings_dict(self) -> dict[str, Any]:
+        """All hyper-parameters as plain YAML values."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,255 @@
+"""The recipe: task, data, model, training settings and a list of methods. Frozen; YAML and Python are two forms of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import Field, SerializeAsAny
+
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError, unknown
+from whet.core.method import TASKS, Method
+from whet.core.registry import registry
+from whet.core.strict import Strict
+
+Auto = Literal["auto"]
+_MAX_BYTES = 1_000_000
+_MAX_ALIASES = 100
+
+
+class DataSpec(Strict):
+    """Where the samples come from and how they are split. Fractions are of all samples (or of train, where only one is missing)."""
+
+    path: str | None = None
+    file_column: str | None = None
+    label_column: str | None = None
+    split_files: tuple[str, ...] = ()
+    val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
+    test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
+    split_seed: Annotated[int, Field(ge=0)] = 0
+
+    @classmethod
+    def label(cls) -> str:
+        return "data"
+
+
+class ModelSpec(Strict):
+    """architecture: a zoo name (resnet9, vgg16), a local folder, or a hub name. weights: a local folder, a hub name, or
+    `none` for random weights on purpose; `auto` takes those of the architecture."""
+
+    architecture: str = "auto"
+    weights: str = "auto"
+
+    @classmethod
+    def label(cls) -> str:
+        return "model"
+
+
+class TrainSpec(Strict):
+    """Training settings. Every `auto` is resolved once and written into the run's own recipe."""
+
+    budget: Duration = Duration(20, "ep")
+    seed: Annotated[int, Field(ge=0)] = 0
+    batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
+    image_size: Annotated[int, Field(ge=8, le=4096)] | Auto = "auto"
+    eval_size: Annotated[int, Field(ge=8, le=4096, description="image size at prediction")] | Auto = "auto"
+    fit: Literal["squash", "crop"] = "squash"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "bf16", "32"] = "auto"
+    epochs: Annotated[int, Field(ge=1, description="whole epochs that the budget was resolved to")] | Auto = "auto"
+    steps: Annotated[int, Field(ge=1, description="optimizer steps that the budget was resolved to")] | Auto = "auto"
+    torch_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
+    loader_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
+    validate_every: Duration | Auto = "auto"
+    checkpoint_every: Duration | Auto = "auto"
+    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
+
+    @classmethod
+    def label(cls) -> str:
+        return "train"
+
+
+class Recipe(Strict):
+    """What is trained, on what, and how. Names no seed's luck and no machine: see `hash`."""
+
+    task: str = "image-classification"
+    data: DataSpec = DataSpec()
+    model: ModelSpec = ModelSpec()
+    train: TrainSpec = TrainSpec()
+    methods: tuple[SerializeAsAny[Method], ...] = ()
+
+    _parts: ClassVar[dict[str, type[Strict]]] = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
+
+    @classmethod
+    def label(cls) -> str:
+        return "recipe"
+
+    def model_post_init(self, context: Any) -> None:
+        if self.task not in TASKS:
+            raise RecipeError(unknown("task", self.task, TASKS, "recipe.task"))
+        names = [method.name for method in self.methods]
+        for method in self.methods:
+            if names.count(method.name) > 1:
+                raise RecipeError(f"method '{method.name}' stands twice in one recipe; keep one")
+            if self.task not in method.tasks:
+                raise RecipeError(
+                    f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {self.task}"
+                )
+            clash = sorted(method.conflicts & set(names))
+            if clash:
+                raise RecipeError(f"methods '{method.name}' and '{clash[0]}' cannot stand in one recipe; keep one")
+
+    # --- asking and changing ----------------------------------------------------------------------------------------
+    def __contains__(self, name: str) -> bool:
+        return any(method.name == name for method in self.methods)
+
+    def method(self, name: str) -> Method:
+        for method in self.methods:
+            if method.name == name:
+                return method
+        raise RecipeError(unknown("method", name, (m.name for m in self.methods), "this recipe"))
+
+    def without(self, *names: str) -> Recipe:
+        """The recipe less these methods; each must be there."""
+        for name in names:
+            self.method(name)
+        return self.replace(methods=tuple(m for m in self.methods if m.name not in names))
+
+    def only(self, *names: str) -> Recipe:
+        """The recipe with no methods but these; each must be there."""
+        for name in names:
+            self.method(name)
+        return self.replace(methods=tuple(m for m in self.methods if m.name in names))
+
+    def with_methods(self, *methods: Method) -> Recipe:
+        """The recipe with these methods added; one of the same name is replaced, as are those it conflicts with."""
+        names = {m.name for m in methods}.union(*(m.conflicts for m in methods))
+        kept = [m for m in self.methods if m.name not in names and not m.conflicts & names]
+        return self.replace(methods=(*kept, *methods))
+
+    def setting(self, **changes: Any) -> Recipe:
+        """The recipe with training settings changed: `recipe.setting(seed=1, budget="10m")`."""
+        return self.replace(train=self.train.replace(**changes))
+
+    # --- identity ---------------------------------------------------------------------------------------------------
+    @property
+    def hash(self) -> str:
+        """16 hex digits over everything that shapes the result except the seed, the place of the data and the order in
+        which methods are written. With the seed and the data's fingerprint it names a run."""
+        plain = self.to_dict()
+        for key in ("path", "split_files"):
+            plain["data"].pop(key)
+        for key in ("seed", "loader_threads", "checkpoint_every", "keep_checkpoints"):
+            plain["train"].pop(key)
+        plain["methods"] = sorted(plain["methods"], key=lambda entry: next(iter(entry)))
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+    # --- YAML and dict ----------------------------------------------------------------------------------------------
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, everything written out."""
+        plain: dict[str, Any] = {"task": self.task}
+        plain |= {key: getattr(self, key).model_dump(mode="json") for key in self._parts}
+        plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]
+        return plain
+
+    def to_yaml(self) -> str:
+        return yaml.dump(self.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+    @classmethod
+    def from_dict(cls, plain: Any, where: str = "recipe") -> Recipe:
+        if not isinstance(plain, dict):
+            raise RecipeError(
+                f"{where}: a recipe is a mapping with {', '.join(cls.model_fields)}; got {type(plain).__name__}"
+            )
+        for key in plain:
+            if key not in cls.model_fields:
+                raise RecipeError(unknown("key", str(key), cls.model_fields, where))
+        try:
+            values: dict[str, Any] = {"task": plain["task"]} if "task" in plain else {}
+            for key, part in cls._parts.items():
+                section = plain.get(key) or {}
+                if not isinstance(section, dict):
+                    raise RecipeError(f"{key} must be a mapping with {', '.join(part.model_fields)}; got {section!r}")
+                values[key] = part(**{str(name): value for name, value in section.items()})
+            entries = plain.get("methods") or []
+            if not isinstance(entries, list):
+                raise RecipeError(f"methods must be a list of names or of 'name: {{settings}}'; got {entries!r}")
+            values["methods"] = tuple(parse_method(entry) for entry in entries)
+            return cls(**values)
+        except RecipeError as error:
+            raise RecipeError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str = "recipe") -> Recipe:
+        if len(text.encode()) > _MAX_BYTES:
+            raise RecipeError(f"{where}: larger than {_MAX_BYTES:,} bytes; a recipe is a small file")
+        try:
+            plain = yaml.load(text, Loader=_Loader)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise RecipeError(f"{where}: not readable as YAML: {error}") from None
+        return cls.from_dict(plain if plain is not None else {}, where)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        path = Path(path)
+        if not path.is_file():
+            raise RecipeError(f"recipe file {path} does not exist")
+        try:
+            return cls.from_yaml(path.read_text(encoding="utf-8"), str(path))
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path}: not UTF-8 text: {error}") from None
+
+
+def parse_method(entry: Any) -> Method:
+    """`"mixup"`, `{"mixup": {"alpha": 0.2}}`, or a Method as it is."""
+    if isinstance(entry, Method):
+        return entry
+    if isinstance(entry, str):
+        return registry().get(entry)()
+    if isinstance(entry, dict) and len(entry) == 1:
+        name, settings = next(iter(entry.items()))
+        settings = {} if settings is None else settings
+        if isinstance(settings, dict):
+            return registry().get(str(name))(**{str(key): value for key, value in settings.items()})
+    raise RecipeError(f"a method is written as its name or as 'name: {{settings}}'; got {entry!r}")
+
+
+def parse_methods(entries: Iterable[Any]) -> tuple[Method, ...]:
+    return tuple(parse_method(entry) for entry in entries)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that also refuses a key written twice (the last would win silently) and floods of aliases."""
+
+    aliases = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            self.aliases += 1
+            if self.aliases > _MAX_ALIASES:
+                raise yaml.YAMLError(f"more than {_MAX_ALIASES} aliases")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | bool | None):
+                raise yaml.YAMLError(f"key {key!r} in line {key_node.start_mark.line + 1} is not plain text")
+            if key in seen:
+                raise yaml.YAMLError(f"key '{key}' stands twice (line {key_node.start_mark.line + 1})")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of plain values on one line, so that a recipe reads as it is written by hand."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
+        flat = all(not isinstance(item, dict | list) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=flat)

@@ -1,0 +1,150 @@
+"""The only source of randomness in whet.
+
+A draw is a pure function of (seed, purpose, epoch, sample index, k): no state is carried from one draw to the next, so the
+result does not depend on the number of threads, the batch size, the order of loading or the point of resumption, and
+adding a method leaves the draws of the others as they were (runs of a study are paired).
+
+Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox 4x32-10).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+_MULTIPLY = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+
+
+def philox4x32(counter_N4: np.ndarray, key: tuple[int, int]) -> np.ndarray:
+    """Ten rounds of Philox over N counters. (N, 4) uint32 and a 64-bit key as two words -> (N, 4) uint32."""
+    c0, c1, c2, c3 = (counter_N4[:, i].astype(np.uint64) for i in range(4))
+    for round_ in range(10):
+        k0 = np.uint64((key[0] + round_ * _WEYL[0]) & 0xFFFFFFFF)
+        k1 = np.uint64((key[1] + round_ * _WEYL[1]) & 0xFFFFFFFF)
+        product0, product1 = c0 * _MULTIPLY[0], c2 * _MULTIPLY[1]
+        c0, c1, c2, c3 = (
+            (product1 >> _SHIFT) ^ c1 ^ k0,
+            product1 & _LOW,
+            (product0 >> _SHIFT) ^ c3 ^ k1,
+            product0 & _LOW,
+        )
+    return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
+
+
+def _key(seed: int, purpose: str) -> tuple[int, int]:
+    digest = hashlib.blake2b(f"{seed}\0{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+
+class BatchRng:
+    """Draws for the samples of one batch. Every call returns one independent draw a sample: shape (B, *shape).
+
+    `B` is the number of sample indices given. Sample 17 gets the same numbers whichever batch it stands in.
+    """
+
+    def __init__(self, key: tuple[int, int], epoch: int, indices: Sequence[int] | np.ndarray) -> None:
+        self._key = key
+        self._epoch = epoch
+        self._index_B = np.asarray(indices, dtype=np.uint64)
+        self._used = 0  # uniforms drawn per sample so far: the k of the draw
+        self._blocks_BM = np.empty((len(self._index_B), 0), dtype=np.uint32)
+
+    def __len__(self) -> int:
+        return len(self._index_B)
+
+    def _words(self, count: int) -> np.ndarray:
+        """The next `count` 32-bit words of each sample, (B, count); four words come from one Philox call."""
+        B = len(self._index_B)
+        have, need = self._blocks_BM.shape[1], self._used + count
+        if need > have:
+            first, last = have // 4, -(-need // 4)
+            counter = np.empty((B, last - first, 4), dtype=np.uint32)
+            counter[..., 0] = (self._index_B & _LOW)[:, None]
+            counter[..., 1] = self._epoch
+            counter[..., 2] = np.arange(first, last)[None, :]
+            counter[..., 3] = (self._index_B >> _SHIFT)[:, None]
+            fresh = philox4x32(counter.reshape(-1, 4), self._key).reshape(B, -1)
+            self._blocks_BM = np.concatenate([self._blocks_BM, fresh], axis=1)
+        words = self._blocks_BM[:, self._used : need]
+        self._used = need
+        return words
+
+    def uniform(self, low: float = 0.0, high: float = 1.0, shape: tuple[int, ...] = ()) -> np.ndarray:
+        """Uniform on the open interval (low, high), float64 (B, *shape), 32 bits of resolution."""
+        count = int(np.prod(shape, dtype=int))
+        unit = (self._words(count) + 0.5) * 2.0**-32
+        return (low + (high - low) * unit).reshape(len(self), *shape)
+
+    def bernoulli(self, probability: float) -> np.ndarray:
+        """True with the given probability, bool (B,). 0 is never and 1 always."""
+        return self.uniform() < probability
+
+    def integers(self, high: int) -> np.ndarray:
+        """Whole numbers 0 … high - 1, int64 (B,)."""
+        return (self.uniform() * high).astype(np.int64)
+
+    def sign(self) -> np.ndarray:
+        """-1.0 or +1.0 with equal chance, float64 (B,)."""
+        return np.where(self.uniform() < 0.5, -1.0, 1.0)
+
+    def normal(self, shape: tuple[int, ...] = ()) -> np.ndarray:
+        """Standard normal by inversion, float64 (B, *shape)."""
+        from scipy.special import ndtri
+
+        return ndtri(self.uniform(shape=shape))
+
+    def beta(self, a: float, b: float) -> np.ndarray:
+        """Beta(a, b) by inversion, float64 (B,)."""
+        from scipy.special import betaincinv
+
+        return betaincinv(a, b, self.uniform())
+
+    def permutation(self) -> np.ndarray:
+        """A random order of the batch, int64 (B,): partners for mixing."""
+        return np.argsort(self.uniform(), kind="stable")
+
+
+class Rng:
+    """All randomness of one run, from one seed. `purpose` is a method's name or an engine part's ("order", "init")."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def batch(self, purpose: str, epoch: int, indices: Sequence[int] | np.ndarray) -> BatchRng:
+        return BatchRng(_key(self.seed, purpose), epoch, indices)
+
+    def integer(self, purpose: str, step: int = 0) -> int:
+        """A 63-bit whole number: a seed for someone else's generator."""
+        k0, k1 = _key(self.seed, f"{purpose}\0{step}")
+        return (k0 | k1 << 32) & 0x7FFFFFFFFFFFFFFF
+
+    def shuffled(self, purpose: str, epoch: int, count: int) -> np.ndarray:
+        """The whole numbers 0 … count - 1 in random order."""
+        return self.batch(purpose, epoch, np.arange(count)).permutation()
+
+    def keyed(self, purpose: str, names: Sequence[str]) -> np.ndarray:
+        """One uniform number a name, float64 (N,): the same name always gets the same number."""
+        words = [hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names]
+        indices = np.frombuffer(b"".join(words), dtype="<u8") if words else np.empty(0, dtype=np.uint64)
+        return self.batch(purpose, 0, indices).uniform()
+
+    @contextlib.contextmanager
+    def torch_scope(self, purpose: str, step: int = 0, device: torch.device | None = None) -> Iterator[None]:
+        """Within the block torch's own draws (dropout inside a model, weight initialisation) are keyed by (seed, purpose,
+        step); outside, torch's global state is as it was."""
+        import torch
+
+        devices = [device] if device is not None and device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.integer(purpose, step))
+            yield

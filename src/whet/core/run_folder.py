@@ -1,0 +1,169 @@
+"""The run folder: the only interface between training, report, study and export.
+
+runs/<name>/  asked.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
+              log.jsonl  checkpoints/  model/  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whet.core.errors import RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class RunFolder:
+    """Paths and small files of one run. Files are written whole: beside their place first, then renamed."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.yaml"
+        self.asked = self.path / "asked.yaml"
+        self.environment = self.path / "environment.json"
+        self.data = self.path / "data.json"
+        self.splits = self.path / "splits.csv"
+        self.log = self.path / "log.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
+        self.predictions = self.path / "predictions.csv"
+        self.metrics = self.path / "metrics.json"
+        self.samples = self.path / "samples"
+        self.mistakes = self.path / "mistakes"
+        self.report = self.path / "report.html"
+        self.done = self.path / "DONE"
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def finished(self) -> bool:
+        return self.done.is_file()
+
+    @classmethod
+    def create(cls, path: str | Path) -> RunFolder:
+        """A new, empty run folder; one that already holds a run is refused."""
+        folder = cls(path)
+        if folder.recipe.exists() or folder.done.exists():
+            state = "finished" if folder.finished else f"unfinished; continue it with --resume {path}"
+            raise RunError(f"{path} already holds a run ({state}); choose another --out")
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            probe = folder.path / f".write-test-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise RunError(f"run folder {path} cannot be written: {error.strerror}; choose another --out") from None
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        folder = cls(path)
+        if not folder.recipe.is_file():
+            raise RunError(f"{path} is not a run folder: it has no recipe.yaml")
+        return folder
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; a second one is refused at once. The system frees it when the process dies."""
+        handle = (self.path / ".lock").open("a+")
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                handle.seek(0)
+                raise RunError(
+                    f"run folder {self.path} is in use by {handle.read().strip() or 'another process'}"
+                ) from None
+            handle.seek(0)
+            handle.truncate()
+            handle.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            handle.flush()
+            yield
+        finally:
+            handle.close()
+
+    def read_json(self, path: Path) -> Any:
+        if not path.is_file():
+            raise RunError(
+                f"{path} is missing: the run has not finished" if not self.finished else f"{path} is missing"
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def read_predictions(self) -> pd.DataFrame:
+        """predictions.csv: id, split, label, predicted, confidence, and p:<class> for every class."""
+        import pandas as pd
+
+        if not self.predictions.is_file():
+            raise RunError(f"{self.path} has no predictions: the run has not finished")
+        frame = pd.read_csv(
+            self.predictions, dtype=dict.fromkeys(("id", "label", "predicted"), str), keep_default_na=False
+        )
+        for column in ("id", "label", "predicted"):
+            frame[column] = [raw_cell(cell) for cell in frame[column]]
+        return frame.rename(columns=raw_cell)
+
+    def log_records(self) -> list[dict[str, Any]]:
+        if not self.log.is_file():
+            return []
+        records = []
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:  # the last line of a run that was killed while it wrote
+                break
+        return records
+
+
+def next_name(parent: Path, stem: str) -> Path:
+    """The first of stem-1, stem-2, … that does not exist yet."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "run"
+    number = 1
+    while (parent / f"{stem}-{number}").exists():
+        number += 1
+    return parent / f"{stem}-{number}"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that its name never shows half of it."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    """A CSV whose cells cannot be taken for formulas by a spreadsheet."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow([plain_cell(cell) for cell in header])
+        writer.writerows([plain_cell(cell) for cell in row] for row in rows)
+    os.replace(beside, path)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def plain_cell(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula gets a quote before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def raw_cell(cell: str) -> str:
+    """The text that `plain_cell` was given."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell

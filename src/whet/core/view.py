@@ -1,0 +1,148 @@
+"""The view of a batch of pictures: what SAMPLE methods wish for, as arrays. They draw here and never touch a pixel; one
+renderer then paints every sample once.
+
+Coordinates are continuous pixels, x to the right and y down; pixel (0, 0) covers [0, 1) x [0, 1), so its centre lies at
+(0.5, 0.5) and a resize is a pure scaling. `warp` takes an output point to the source point that is shown there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as Pillow, OpenCV and torchvision take it
+
+
+@dataclass(frozen=True)
+class Tone:
+    """One step of a tone curve. Either a fixed table (B, 3, 256) float, or one computed from the painted picture's own
+    histogram ("equalize", "autocontrast"), for the samples where `where_B` is true."""
+
+    where_B: np.ndarray
+    table_BC256: np.ndarray | None = None
+    adaptive: Literal["equalize", "autocontrast"] | None = None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter with a strength a sample; 0 leaves the sample as it is. kind "sharpen": strength s blends the picture
+    with its 3x3 smoothing, (1 + s) * picture - s * smooth, so that -1 is the smoothing itself."""
+
+    kind: Literal["sharpen"]
+    strength_B: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Rectangles painted over, in output pixels: box_B4 int (x0, y0, x1, y1), empty where x1 <= x0. fill: "noise" draws
+    uniform pixels from the sample's key_B (uint32), "mean" the picture's own mean colour, "black" zero."""
+
+    box_B4: np.ndarray
+    fill: Literal["noise", "mean", "black"]
+    key_B: np.ndarray
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """The wish for one batch of pictures. Empty, it shows every picture whole.
+
+    source_size_B2: (height, width) of each picture after EXIF rotation. size: (height, width) of the output.
+    warp_B33: output pixel -> source pixel. colour_B37: [A | D | b], x' = A x + D mean + b on 0…255, where mean is the
+    warped picture's mean colour (a true contrast needs it); tones, filters, covers: in painting order. Nothing is clipped
+    between warp, colour and tone.
+    """
+
+    source_size_B2: np.ndarray
+    size: tuple[int, int]
+    warp_B33: np.ndarray
+    colour_B37: np.ndarray | None = None
+    tones: tuple[Tone, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    covers: tuple[Cover, ...] = ()
+
+    @classmethod
+    def whole(cls, source_size_B2: Any, size: tuple[int, int], fit: Literal["squash", "crop"] = "squash") -> ImageView:
+        """The view that shows each picture whole (`squash`), or its largest centred part of the output's shape (`crop`)."""
+        source = np.asarray(source_size_B2, dtype=np.float64).reshape(-1, 2)
+        height, width = size
+        per_y, per_x = source[:, 0] / height, source[:, 1] / width
+        if fit == "crop":
+            per_x = per_y = np.minimum(per_x, per_y)
+        warp = scaling(per_x, per_y)
+        warp[:, 0, 2] = (source[:, 1] - per_x * width) / 2
+        warp[:, 1, 2] = (source[:, 0] - per_y * height) / 2
+        return cls(source, size, warp)
+
+    def __len__(self) -> int:
+        return len(self.source_size_B2)
+
+    def crop(self, box_B4: np.ndarray) -> ImageView:
+        """Show the source box (x0, y0, x1, y1) of each picture, in source pixels, instead of what was framed before."""
+        height, width = self.size
+        x0, y0, x1, y1 = np.asarray(box_B4, dtype=np.float64).T
+        warp = scaling((x1 - x0) / width, (y1 - y0) / height)
+        warp[:, 0, 2], warp[:, 1, 2] = x0, y0
+        return replace(self, warp_B33=warp)
+
+    def warped(self, matrix_B33: np.ndarray) -> ImageView:
+        """Look at what was drawn so far through one more map, new output pixel -> old output pixel."""
+        return replace(self, warp_B33=self.warp_B33 @ matrix_B33)
+
+    def warped_about_centre(self, linear_B33: np.ndarray) -> ImageView:
+        """The same, with the output's centre as the origin of the map."""
+        x, y = self.size[1] / 2, self.size[0] / 2
+        ones = np.ones(len(self))
+        return self.warped(translation(x * ones, y * ones) @ linear_B33 @ translation(-x * ones, -y * ones))
+
+    def coloured(self, a_B33: np.ndarray, d_B33: np.ndarray | None = None, b_B3: np.ndarray | None = None) -> ImageView:
+        """Apply x' = A x + D mean + b after the colours drawn so far; `mean` follows the colours drawn so far too."""
+        B = len(self)
+        d = np.zeros((B, 3, 3)) if d_B33 is None else d_B33
+        b = np.zeros((B, 3)) if b_B3 is None else b_B3
+        if self.colour_B37 is None:
+            return replace(self, colour_B37=np.concatenate([a_B33, d, b[:, :, None]], axis=2))
+        a0, d0, b0 = self.colour_B37[:, :, :3], self.colour_B37[:, :, 3:6], self.colour_B37[:, :, 6:]
+        colour = np.concatenate([a_B33 @ a0, a_B33 @ d0 + d @ (a0 + d0), (a_B33 + d) @ b0 + b[:, :, None]], axis=2)
+        return replace(self, colour_B37=colour)
+
+    def toned(self, tone: Tone) -> ImageView:
+        return replace(self, tones=(*self.tones, tone))
+
+    def filtered(self, filter_: Filter) -> ImageView:
+        return replace(self, filters=(*self.filters, filter_))
+
+    def covered(self, cover: Cover) -> ImageView:
+        return replace(self, covers=(*self.covers, cover))
+
+
+def _identity(count: int) -> np.ndarray:
+    return np.tile(np.eye(3), (count, 1, 1))
+
+
+def translation(x_B: np.ndarray, y_B: np.ndarray) -> np.ndarray:
+    matrix = _identity(len(x_B))
+    matrix[:, 0, 2], matrix[:, 1, 2] = x_B, y_B
+    return matrix
+
+
+def scaling(x_B: np.ndarray, y_B: np.ndarray) -> np.ndarray:
+    matrix = _identity(len(x_B))
+    matrix[:, 0, 0], matrix[:, 1, 1] = x_B, y_B
+    return matrix
+
+
+def rotation(degrees_B: np.ndarray) -> np.ndarray:
+    """The map that shows the picture turned counter-clockwise by `degrees_B`."""
+    angle = np.deg2rad(degrees_B)
+    matrix = _identity(len(angle))
+    matrix[:, 0, 0] = matrix[:, 1, 1] = np.cos(angle)
+    matrix[:, 0, 1], matrix[:, 1, 0] = -np.sin(angle), np.sin(angle)
+    return matrix
+
+
+def shearing(x_degrees_B: np.ndarray, y_degrees_B: np.ndarray) -> np.ndarray:
+    matrix = _identity(len(x_degrees_B))
+    matrix[:, 0, 1], matrix[:, 1, 0] = np.tan(np.deg2rad(x_degrees_B)), np.tan(np.deg2rad(y_degrees_B))
+    return matrix

@@ -1,0 +1,8 @@
+"""From a person's files to rows, and from rows to painted batches. Nothing here ever changes, moves or replaces a file."""
+
+from whet.data.folder import read_folder
+from whet.data.read import read_data
+from whet.data.split import split_rows
+from whet.data.table import Skipped, Table, read_table
+
+__all__ = ["Skipped", "Table", "read_data", "read_folder", "read_table", "split_rows"]

@@ -1,0 +1,76 @@
+"""A folder of class folders, or of train/ val/ test/ folders that hold class folders."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from whet.core.errors import DataError
+from whet.data.table import Table, make_frame, split_name
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+def read_folder(root: Path) -> Table:
+    """Every picture below `root`, its class the name of its class folder; hidden files and folders are passed over."""
+    children = _folders(root)
+    splits = {child: split_name(child.name) for child in children}
+    if children and all(splits.values()) and "train" in splits.values():
+        class_folders = [(folder, split) for child, split in splits.items() for folder in _folders(child)]
+    else:
+        class_folders = [(child, "") for child in children]
+
+    classes = tuple(sorted({folder.name for folder, _ in class_folders}))
+    number = {name: k for k, name in enumerate(classes)}
+    rows: list[dict[str, Any]] = []
+    others = Counter[str]()
+    for folder, split in class_folders:
+        for path in _files(folder):
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                others[path.suffix.lower() or "no suffix"] += 1
+                continue
+            # A name that is not UTF-8 keeps its path but gets a printable id.
+            name = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+            rows.append(
+                {"id": name.replace(os.sep, "/"), "path": str(path), "label": number[folder.name], "split": split}
+            )
+    if not rows:
+        raise DataError(
+            f"{root}: no pictures in class folders found. Accepted: a folder with one folder a class "
+            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(IMAGE_SUFFIXES))}; "
+            "or a .csv, .tsv or .parquet table with file and label columns"
+        )
+    notes = []
+    if others:
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
+        notes.append(
+            f"{sum(others.values())} files in the class folders are not pictures by their names and were passed over: {listed}"
+        )
+    used = {row["label"] for row in rows}
+    for name in classes:
+        if number[name] not in used:
+            notes.append(f"class folder '{name}' holds no pictures and was left out")
+    kept = tuple(name for name in classes if number[name] in used)
+    renumber = {number[name]: k for k, name in enumerate(kept)}
+    for row in rows:
+        row["label"] = renumber[row["label"]]
+    return Table(make_frame(sorted(rows, key=lambda row: row["id"])), kept, root, notes=tuple(notes))
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Every file below a folder whose name is a picture's, hidden ones passed over."""
+    return [path for path in _files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = []
+    for parent, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if not name.startswith((".", "__")))
+        found += [Path(parent) / name for name in sorted(files) if not name.startswith(".")]
+    return found

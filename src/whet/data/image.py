@@ -1,0 +1,158 @@
+"""One picture file -> RGB pixels, the same everywhere: training, prediction, report.
+
+Rules: EXIF orientation is applied once. 16-bit is scaled to 8, not cut. Palette and grey become RGB. What is transparent is
+laid on white. CMYK is converted. Of an animation the first frame counts. Formats outside the list and pictures above the
+pixel limit are refused before a pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps
+
+from whet.core.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+MAX_PIXELS = 178_956_970  # Pillow's own bound; a header that asks for more is taken for a bomb
+# Pillow warns of odd metadata and of pictures half as large as it refuses; the verdict of a file is given by decoding it.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_KEEP_BYTES = 12_000_000  # a larger picture is decoded twice rather than held while its batch is drawn
+
+_UNTURN = {  # EXIF orientation -> exchange rows and columns, then flip rows, then flip columns
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+_SWAPS = {turn for turn, (swap, _, _) in _UNTURN.items() if swap}
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, OverflowError, TypeError,
+           AttributeError, ZeroDivisionError, AssertionError, MemoryError, Image.DecompressionBombError)  # fmt: skip
+
+
+class UnreadableImage(DataError):
+    """A file that is no picture of an accepted format, is damaged, or is larger than the pixel limit."""
+
+
+class Picture:
+    """One picture file. `size` is (height, width) after EXIF rotation. A JPEG is decoded when its pixels are asked for;
+    other formats at once, since their header does not tell all that is needed. Raises UnreadableImage."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._pixels: np.ndarray | None = None
+        self._turn = 1
+        self._stored_size = header = _jpeg_header(data)
+        if header is None:
+            pixels = _decode_pillow(data)
+            self.size: tuple[int, int] = pixels.shape[:2]
+            self._pixels = pixels if pixels.size <= _KEEP_BYTES else None
+        else:
+            self._turn = _orientation(data)
+            self.size = header[::-1] if self._turn in _SWAPS else header
+
+    def pixels(self, shrink: int = 1, buffer: np.ndarray | None = None) -> np.ndarray:
+        """RGB uint8 (H, W, 3). `shrink` (1, 2, 4, 8) lets a JPEG be decoded straight to 1/shrink of its size; other formats
+        come whole. `buffer`: flat uint8 memory to decode into where it is large enough; the result then lives only until
+        the buffer's next use."""
+        if self._pixels is not None:
+            return self._pixels
+        if self._stored_size is None:
+            return _decode_pillow(self._data)
+        height, width = (-(-side // shrink) for side in self._stored_size)
+        if buffer is not None and buffer.size < height * width * 3:
+            buffer = None
+        try:
+            pixels = simplejpeg.decode_jpeg(
+                self._data, min_height=height, min_width=width, min_factor=shrink, buffer=buffer
+            )
+        except ValueError:  # whatever libjpeg warns about, Pillow has the last word on
+            return _decode_pillow(self._data)
+        return _upright(pixels, self._turn)
+
+
+def decode(data: bytes) -> np.ndarray:
+    """The whole picture, RGB uint8 (H, W, 3)."""
+    return Picture(data).pixels()
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int] | None:
+    """(height, width) as stored, or None where Pillow is to decode: no JPEG, a damaged header, or CMYK."""
+    if data[:3] != b"\xff\xd8\xff":
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return None
+    _refuse_bomb(height, width)
+    return None if colours in ("CMYK", "YCCK") else (height, width)
+
+
+def _refuse_bomb(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise UnreadableImage(f"{width}x{height} pixels are more than the limit of {MAX_PIXELS:,}")
+
+
+def _orientation(data: bytes) -> int:
+    if b"Exif\0\0" not in data[:65536]:
+        return 1
+    with _open(data) as image:
+        try:
+            return image.getexif().get(0x0112, 1)
+        except _DAMAGE:
+            return 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation (2 … 8); anything else leaves the picture as it is."""
+    if orientation not in _UNTURN:
+        return pixels
+    swap, flip_rows, flip_columns = _UNTURN[orientation]
+    pixels = pixels.transpose(1, 0, 2) if swap else pixels
+    return np.ascontiguousarray(pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except _DAMAGE as error:
+        raise UnreadableImage(_reason(error, data)) from None
+    _refuse_bomb(image.height, image.width)
+    return image
+
+
+def _decode_pillow(data: bytes) -> np.ndarray:
+    with _open(data) as opened:
+        try:
+            opened.load()
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)))
+        except _DAMAGE as error:
+            raise UnreadableImage(_reason(error, data)) from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        top = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 255.0 if image.mode == "F" else 65535.0
+        return Image.fromarray((values.clip(0, top) * (255.0 / top)).round().astype(np.uint8)).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(paper, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _reason(error: BaseException, data: bytes) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"not a picture of an accepted format ({', '.join(FORMATS)})"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more pixels than the limit of {MAX_PIXELS:,}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,162 @@
+"""The table of samples, and reading it from a CSV, TSV or Parquet file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import DataError, unknown
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
+TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t", ".parquet": None}
+_FILE_NAMES = ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "name")
+_LABEL_NAMES = ("label", "class", "target", "category", "y", "label_name", "class_name")
+_SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+                "test": "test", "testing": "test"}  # fmt: skip
+
+
+def split_name(word: str) -> str | None:
+    """'train', 'val' or 'test' for the usual words for them, else None."""
+    return _SPLIT_NAMES.get(word.strip().lower())
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file left out, and the stated rule that left it out."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
+    number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash)."""
+
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    root: Path
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def part(self, split: str) -> Table:
+        """The rows of one split, numbered anew from 0."""
+        return replace(self, frame=self.frame[self.frame["split"] == split].reset_index(drop=True))
+
+    def with_frame(self, frame: pd.DataFrame, *notes: str) -> Table:
+        return replace(self, frame=frame.reset_index(drop=True), notes=self.notes + notes)
+
+    @property
+    def label_N(self) -> np.ndarray:
+        return self.frame["label"].to_numpy(np.int64)
+
+    @property
+    def counts_K(self) -> np.ndarray:
+        """Samples a class."""
+        return np.bincount(self.label_N, minlength=len(self.classes))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every sample's id, content, class and split: the same samples, wherever they lie."""
+        rows = self.frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
+        return hashlib.sha256(json.dumps([list(self.classes), rows]).encode()).hexdigest()
+
+
+def make_frame(rows: list[dict]) -> pd.DataFrame:
+    """Rows as plain dicts -> the frame of a Table, missing columns filled in."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    for column in ("split", "group", "digest"):
+        frame[column] = frame[column].fillna("").astype(object)
+    frame["weight"] = frame["weight"].astype(float).fillna(1.0)
+    return frame
+
+
+def read_table(path: Path, file_column: str | None = None, label_column: str | None = None) -> Table:
+    """A CSV, TSV or Parquet file with one row a sample. Files are named relative to the table's own folder.
+
+    Columns: file and label (found by their usual names, or named), and where present split, group and weight.
+    """
+    raw = _read_frame(path)
+    if raw.empty:
+        raise DataError(f"{path}: no rows")
+    file_column = _column(raw, file_column, _FILE_NAMES, "file", path)
+    label_column = _column(raw, label_column, _LABEL_NAMES, "label", path)
+    for column in (file_column, label_column):
+        empty = raw.index[raw[column].isna() | (raw[column].astype(str).str.strip() == "")]
+        if len(empty):
+            raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {int(empty[0]) + 2}")
+    labels = raw[label_column].astype(str).str.strip()
+    classes = tuple(sorted(labels.unique()))
+    number = {name: k for k, name in enumerate(classes)}
+    frame = pd.DataFrame({"id": [Path(str(name)).as_posix() for name in raw[file_column]]})
+    frame["path"] = [str(path.parent / name) for name in raw[file_column].astype(str)]
+    frame["label"] = [number[name] for name in labels]
+    frame["split"] = _splits(raw, path)
+    frame["group"] = raw["group"].fillna("").astype(str) if "group" in raw else ""
+    frame["weight"] = _weights(raw, path)
+    frame["digest"] = ""
+    twice = frame["id"][frame["id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: {len(twice)} files are listed more than once, for example {twice.iloc[0]}")
+    return Table(frame, classes, path.parent)
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, sep=TABLE_SUFFIXES[path.suffix.lower()], dtype=str, encoding="utf-8-sig")
+    except ImportError:
+        raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save the table as UTF-8"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not readable as a table: {error}") from None
+
+
+def _column(frame: pd.DataFrame, wanted: str | None, usual: tuple[str, ...], role: str, path: Path) -> str:
+    columns = [str(column) for column in frame.columns]
+    if wanted is not None:
+        if wanted not in columns:
+            raise DataError(unknown("column", wanted, columns, str(path)))
+        return wanted
+    lowered = {column.strip().lower(): column for column in columns}
+    for name in usual:
+        if name in lowered:
+            return lowered[name]
+    raise DataError(
+        f"{path}: no {role} column found among {', '.join(columns)}; name it with --{role}-column, "
+        f"or call it {', '.join(usual[:4])}"
+    )
+
+
+def _splits(raw: pd.DataFrame, path: Path) -> list[str]:
+    if "split" not in raw:
+        return [""] * len(raw)
+    names = []
+    for row, word in enumerate(raw["split"].fillna("").astype(str)):
+        name = split_name(word) if word.strip() else ""
+        if name is None:
+            raise DataError(f"{path}, row {row + 2}: split '{word}' is unknown; accepted: train, val, test or empty")
+        names.append(name)
+    return names
+
+
+def _weights(raw: pd.DataFrame, path: Path) -> np.ndarray:
+    if "weight" not in raw:
+        return np.ones(len(raw))
+    weights = pd.to_numeric(raw["weight"], errors="coerce").to_numpy(float)
+    bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
+    if len(bad):
+        raise DataError(f"{path}, row {bad[0] + 2}: weight '{raw['weight'].iloc[bad[0]]}' must be a number not below 0")
+    return weights

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView
+
+
+class Brightness(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Make the picture darker or brighter by a random factor.
+
+    Use when: light changes between pictures.
+    Do not use when: brightness itself is what is measured.
+    Source: Krizhevsky et al. 2012; the factor is that of Pillow's ImageEnhance.Brightness.
+    Shapes: draws into view.colour (B, 3, 7).
+    """
+
+    identity = {"max_change": 0.0}
+    order = 30
+
+    max_change: Annotated[
+        float, Field(ge=0, le=1, description="the factor is uniform in 1 - this … 1 + this"), Search(0.05, 0.6)
+    ] = 0.3
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        if self.max_change == 0:
+            return view
+        return brightened(view, rng.uniform(1 - self.max_change, 1 + self.max_change))
+
+
+def brightened(view: ImageView, factor_B: np.ndarray) -> ImageView:
+    """x' = f x."""
+    return view.coloured(factor_B[:, None, None] * np.eye(3))

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import GREY, ImageView
+
+
+class Contrast(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Pull the picture towards its own mean grey, or push it away, by a random factor.
+
+    Use when: light, haze or cameras change between pictures.
+    Do not use when: contrast itself is what is measured.
+    Source: the definition is that of Pillow's ImageEnhance.Contrast.
+    Deviates: the mean grey is not rounded to a whole number, and nothing is clipped before the colours drawn after it.
+    Shapes: draws into view.colour (B, 3, 7).
+    """
+
+    identity = {"max_change": 0.0}
+    order = 31
+
+    max_change: Annotated[
+        float, Field(ge=0, le=1, description="the factor is uniform in 1 - this … 1 + this"), Search(0.05, 0.6)
+    ] = 0.3
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        if self.max_change == 0:
+            return view
+        return contrasted(view, rng.uniform(1 - self.max_change, 1 + self.max_change))
+
+
+def contrasted(view: ImageView, factor_B: np.ndarray) -> ImageView:
+    """x' = f x + (1 - f) grey(mean of the picture)."""
+    f = factor_B[:, None, None]
+    return view.coloured(f * np.eye(3), (1 - f) * np.tile(GREY, (3, 1)))

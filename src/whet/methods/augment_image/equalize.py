@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView, Tone
+
+
+class Equalize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Spread the values of each colour evenly over the whole range, for some pictures.
+
+    Use when: light and exposure change widely; part of a policy.
+    Do not use when: brightness itself is what is measured.
+    Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.equalize.
+    Shapes: draws into view.tones; the curve is found by the renderer from the painted picture's histogram.
+    """
+
+    identity = {"prob": 0.0}
+    order = 43
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        return equalized(view, rng.bernoulli(self.prob)) if self.prob else view
+
+
+def equalized(view: ImageView, where_B: np.ndarray) -> ImageView:
+    """The histogram of each channel made flat where `where_B` is true."""
+    return view.toned(Tone(where_B=where_B, adaptive="equalize"))

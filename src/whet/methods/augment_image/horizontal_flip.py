@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView, scaling
+
+
+class HorizontalFlip(
+    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
+):
+    """Show some pictures mirrored left to right.
+
+    Use when: left and right mean the same, as for most objects.
+    Do not use when: they do not, as for text, digits, or left and right hands.
+    Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
+    Shapes: draws into view.warp (B, 3, 3).
+    """
+
+    identity = {"prob": 0.0}
+    order = 10
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures mirrored"), Search(choices=(0.0, 0.5))] = (
+        0.5
+    )
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        side_B = np.where(rng.bernoulli(self.prob), -1.0, 1.0)
+        return view.warped_about_centre(scaling(side_B, np.ones(len(view))))

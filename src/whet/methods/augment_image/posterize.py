@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView, Tone
+
+
+class Posterize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Keep only the highest bits of every colour value, a random number of them.
+
+    Use when: part of a policy; pictures come from low-quality cameras.
+    Do not use when: fine shades tell the classes apart.
+    Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.posterize.
+    Shapes: draws into view.tones, tables (B, 3, 256).
+    """
+
+    identity = {"min_bits": 8}
+    order = 42
+
+    min_bits: Annotated[int, Field(ge=1, le=8, description="bits kept are uniform in this … 8"), Search(2, 8)] = 4
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        bits_B = self.min_bits + rng.integers(9 - self.min_bits)
+        return posterized(view, bits_B) if self.min_bits < 8 else view
+
+
+def posterized(view: ImageView, bits_B: np.ndarray) -> ImageView:
+    """Values rounded down to multiples of 2^(8 - bits); 8 bits leave the picture as it is."""
+    step_B11 = (2 ** (8 - bits_B))[:, None, None]
+    values = np.broadcast_to(np.arange(256), (len(view), 3, 256))
+    return view.toned(Tone(where_B=bits_B < 8, table_BC256=(values // step_B11 * step_B11).astype(float)))

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import Cover, ImageView
+
+
+class RandomErasing(
+    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
+):
+    """Paint a random rectangle over some pictures.
+
+    Use when: objects are partly hidden in use, or the model leans on one small part.
+    Do not use when: objects are small in the frame: the rectangle may hide the whole of one.
+    Source: Zhong et al. 2017, arXiv:1708.04896.
+    Shapes: draws boxes (B, 4) in output pixels into view.covers.
+    """
+
+    identity = {"prob": 0.0}
+    order = 60
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.25
+    max_area: Annotated[
+        float,
+        Field(gt=0.02, le=1, description="the rectangle's share of the picture is uniform in 0.02 … this"),
+        Search(0.1, 0.5),
+    ] = 0.33
+    fill: Annotated[
+        Literal["noise", "mean", "black"],
+        Field(description="random pixels (the paper's best), the mean colour, or black"),
+    ] = "noise"
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        height, width = view.size
+        chosen_B = rng.bernoulli(self.prob)
+        area_B = rng.uniform(0.02, self.max_area) * height * width
+        aspect_B = np.exp(rng.uniform(np.log(0.3), np.log(1 / 0.3)))
+        x_B, y_B, key_B = rng.uniform(), rng.uniform(), rng.integers(2**32)
+        h_B = np.clip(np.rint(np.sqrt(area_B * aspect_B)), 1, height)
+        w_B = np.clip(np.rint(np.sqrt(area_B / aspect_B)), 1, width)
+        left_B, top_B = np.floor(x_B * (width - w_B + 1)), np.floor(y_B * (height - h_B + 1))
+        box_B4 = np.stack([left_B, top_B, left_B + w_B, top_B + h_B], axis=1) * chosen_B[:, None]
+        return view.covered(Cover(box_B4, self.fill, key_B))

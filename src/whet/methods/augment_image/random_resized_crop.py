@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView
+
+
+class RandomResizedCrop(
+    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
+):
+    """Show a random part of the picture, of random area and shape, at the full output size.
+
+    Use when: objects appear at many sizes and places; nearly always when a picture classifier is trained.
+    Do not use when: the class depends on the whole picture or on true size.
+    Source: Szegedy et al. 2015, arXiv:1409.4842.
+    Deviates: the shape is drawn among those that fit at the drawn area, where torchvision draws again up to ten times and so
+    favours small areas; it is relative to the shape shown at prediction.
+    Shapes: draws the crop box, on whole source pixels, into view.warp (B, 3, 3).
+    """
+
+    identity = {"min_area": 1.0, "max_aspect": 1.0}
+    order = 0
+
+    min_area: Annotated[
+        float, Field(gt=0, le=1, description="smallest share of the picture's area that is shown"), Search(0.08, 0.9)
+    ] = 0.35
+    max_aspect: Annotated[
+        float, Field(ge=1, le=4, description="largest factor on width / height, either way"), Search(1.0, 2.0)
+    ] = 4 / 3
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        area_B = rng.uniform(self.min_area, 1.0)
+        shape_B, x_B, y_B = rng.uniform(), rng.uniform(), rng.uniform()
+        return view.crop(random_box(view, area_B, self.max_aspect, shape_B, x_B, y_B))
+
+
+def random_box(
+    view: ImageView, area_B: np.ndarray, max_aspect: float, shape_B: np.ndarray, x_B: np.ndarray, y_B: np.ndarray
+) -> np.ndarray:
+    """Boxes (B, 4) of the given share of each picture's area; shape, x and y are uniform draws in (0, 1)."""
+    height_B, width_B = view.source_size_B2[:, 0], view.source_size_B2[:, 1]
+    # The aspect of what is shown without this method, in units of the picture's own; 1 where it is shown whole.
+    shown_B = np.abs(view.warp_B33[:, 0, 0] * view.size[1] / width_B) / np.abs(
+        view.warp_B33[:, 1, 1] * view.size[0] / height_B
+    )
+    # A box of area a and aspect r (both relative) is sqrt(a r) wide and sqrt(a / r) high: it fits while a <= r <= 1 / a.
+    low_B = np.log(np.clip(shown_B / max_aspect, area_B, 1 / area_B))
+    high_B = np.log(np.clip(shown_B * max_aspect, area_B, 1 / area_B))
+    aspect_B = np.exp(low_B + (high_B - low_B) * shape_B)
+    w_B = np.clip(np.rint(np.sqrt(area_B * aspect_B) * width_B), 1, width_B)
+    h_B = np.clip(np.rint(np.sqrt(area_B / aspect_B) * height_B), 1, height_B)
+    left_B = np.floor(x_B * (width_B - w_B + 1))
+    top_B = np.floor(y_B * (height_B - h_B + 1))
+    return np.stack([left_B, top_B, left_B + w_B, top_B + h_B], axis=1)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView, shearing
+
+
+class Shear(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Slant the picture sideways and upwards by random angles, about its centre.
+
+    Use when: objects are seen from changing angles; handwriting.
+    Do not use when: right angles carry the class.
+    Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
+    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Shapes: draws into view.warp (B, 3, 3).
+    """
+
+    identity = {"max_degrees": 0.0}
+    order = 21
+
+    max_degrees: Annotated[
+        float, Field(ge=0, lt=60, description="both angles are uniform between minus and plus this"), Search(2.0, 25.0)
+    ] = 5.0
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        x_B = rng.uniform(-self.max_degrees, self.max_degrees)
+        return sheared(view, x_B, rng.uniform(-self.max_degrees, self.max_degrees))
+
+
+def sheared(view: ImageView, x_degrees_B: np.ndarray, y_degrees_B: np.ndarray) -> ImageView:
+    """The picture slanted; 0 leaves it as it is, bit for bit."""
+    return view.warped_about_centre(shearing(x_degrees_B, y_degrees_B))

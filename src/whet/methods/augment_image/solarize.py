@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView, Tone
+
+
+class Solarize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Invert every colour value above a random threshold.
+
+    Use when: part of a policy, or for pre-training that should not lean on colour.
+    Do not use when: on its own at high probability; pictures stop looking like pictures.
+    Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.solarize.
+    Shapes: draws into view.tones, tables (B, 3, 256).
+    """
+
+    identity = {"prob": 0.0}
+    order = 41
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    min_threshold: Annotated[
+        int, Field(ge=0, le=256, description="the threshold is uniform in this … 256"), Search(0, 256)
+    ] = 128
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        threshold_B = rng.uniform(self.min_threshold, 256)
+        chosen_B = rng.bernoulli(self.prob)
+        return solarized(view, np.where(chosen_B, threshold_B, 256.0)) if self.prob else view
+
+
+def solarized(view: ImageView, threshold_B: np.ndarray) -> ImageView:
+    """Values at or above the threshold become 255 - value; 256 leaves the picture as it is."""
+    values = np.broadcast_to(np.arange(256.0), (len(view), 3, 256))
+    table = np.where(values >= threshold_B[:, None, None], 255 - values, values)
+    return view.toned(Tone(where_B=threshold_B <= 255, table_BC256=table))

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.view import ImageView, translation
+
+
+class Translate(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+    """Move the picture sideways and up or down by a random share of its size.
+
+    Use when: objects are not always centred and no crop moves them already.
+    Do not use when: the place in the frame carries the class.
+    Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
+    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Shapes: draws into view.warp (B, 3, 3).
+    """
+
+    identity = {"max_fraction": 0.0}
+    order = 22
+
+    max_fraction: Annotated[
+        float,
+        Field(ge=0, le=1, description="shifts are uniform between minus and plus this share of the side"),
+        Search(0.02, 0.3),
+    ] = 0.1
+
+    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
+        x_B = rng.uniform(-self.max_fraction, self.max_fraction)
+        return translated(view, x_B, rng.uniform(-self.max_fraction, self.max_fraction))
+
+
+def translated(view: ImageView, x_fraction_B: np.ndarray, y_fraction_B: np.ndarray) -> ImageView:
+    """The picture moved right and down; 0 leaves it as it is, bit for bit."""
+    height, width = view.size
+    return view.warped(translation(-x_fraction_B * width, -y_fraction_B * height))

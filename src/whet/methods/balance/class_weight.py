@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from whet.core.batch import Context, Loss, Outcome
+from whet.core.errors import NoEffectError
+from whet.core.method import Method, Search, Stage
+
+
+class ClassWeight(
+    Method,
+    stage=Stage.LOSS,
+    family="balance",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
+    """Let the loss of rare classes count more.
+
+    Use when: classes are uneven and the rare ones matter as much.
+    Do not use when: the classes in use are as uneven as in training and plain accuracy is what counts.
+    Source: inverse frequency as in scikit-learn's "balanced"; effective number: Cui et al. 2019, arXiv:1901.05555.
+    Shapes: multiplies the loss (B,) by the weight of each sample's soft target; the mean weight over the training samples is 1.
+    """
+
+    identity = {"scheme": "none"}
+    order = 60
+    conflicts = frozenset({"balanced_sampler"})
+
+    scheme: Annotated[
+        Literal["none", "inverse", "sqrt", "effective_number"],
+        Field(description="1 / n, 1 / sqrt(n), or (1 - beta) / (1 - beta^n) for a class of n training samples"),
+        Search(choices=("inverse", "sqrt", "effective_number")),
+    ] = "inverse"
+    beta: Annotated[
+        float, Field(gt=0, lt=1, description="of effective_number"), Search(choices=(0.99, 0.999, 0.9999))
+    ] = 0.999
+
+    def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
+        if self.scheme == "none":
+            return loss
+        if len(set(context.class_counts_K.tolist())) == 1:
+            raise NoEffectError("every class has the same number of training samples")
+        weights_K = torch.tensor(class_weights(context.class_counts_K, self.scheme, self.beta), dtype=torch.float32)
+
+        def weighted(outcome: Outcome) -> torch.Tensor:
+            return loss(outcome) * (outcome.batch.targets.probs_BK @ weights_K.to(outcome.logits_BK.device))
+
+        return weighted
+
+
+def class_weights(counts_K: np.ndarray, scheme: str, beta: float) -> np.ndarray:
+    """Weights (K,) whose mean over the training samples is 1."""
+    n = np.maximum(counts_K, 1).astype(float)
+    raw = {"inverse": 1 / n, "sqrt": n**-0.5, "effective_number": (1 - beta) / (1 - beta**n)}[scheme]
+    return raw / (raw * n).sum() * n.sum()

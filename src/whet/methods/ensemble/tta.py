@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from whet.core.batch import Predictor
+from whet.core.method import Method, Search, Stage
+
+
+class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classification"}):
+    """Answer several views of each picture and take the mean of the probabilities (test-time augmentation).
+
+    Use when: a better answer is worth a few times the time at prediction.
+    Do not use when: predictions must be fast, or a mirrored picture means something else.
+    Source: Krizhevsky et al. 2012; Simonyan & Zisserman 2015, arXiv:1409.1556.
+    Shapes: x_BCHW -> log of the mean probabilities (B, K).
+    """
+
+    identity = {"flip": False, "zooms": ()}
+    order = 30
+
+    flip: Annotated[bool, Field(description="also the mirrored picture"), Search(choices=(True, False))] = True
+    zooms: Annotated[
+        tuple[float, ...],
+        Field(description="also the picture's middle at these magnifications, 1.15 and the like"),
+        Search(choices=((), (1.15,))),
+    ] = ()
+
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+        if not self.flip and not self.zooms:
+            return predictor
+
+        def mean_of_views(x_BCHW: Tensor) -> Tensor:
+            views = [x_BCHW, *(_middle(x_BCHW, zoom) for zoom in self.zooms)]
+            if self.flip:
+                views += [view.flip(-1) for view in views]
+            probs = torch.stack([predictor(view).float().softmax(dim=1) for view in views]).mean(dim=0)
+            return probs.clamp(min=1e-12).log()
+
+        return mean_of_views
+
+
+def _middle(x_BCHW: Tensor, zoom: float) -> Tensor:
+    height, width = x_BCHW.shape[2:]
+    h, w = max(1, round(height / zoom)), max(1, round(width / zoom))
+    top, left = (height - h) // 2, (width - w) // 2
+    middle = x_BCHW[:, :, top : top + h, left : left + w]
+    return F.interpolate(middle, size=(height, width), mode="bilinear", align_corners=False)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from whet.core.batch import Batch
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+
+
+class CutMix(Method, name="cutmix", stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+    """Paste a rectangle of one picture into another; the targets share by area.
+
+    Use when: the object is not tied to one spot, training is long enough.
+    Do not use when: small objects decide the class: the rectangle may carry none of it.
+    Source: Yun et al. 2019, arXiv:1905.04899.
+    Deviates: the rectangle is drawn for each sample, not for each batch; weights are exact pixel shares.
+    Shapes: x_BCHW float (B, C, H, W), targets (B, K) soft.
+    """
+
+    identity = {"alpha": 0.0}
+    order = 10
+
+    alpha: Annotated[
+        float, Field(ge=0, description="the kept share is drawn from Beta(alpha, alpha)"), Search(0.1, 1.0, log=True)
+    ] = 1.0
+    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
+
+    def apply(self, batch: Batch, rng: BatchRng) -> Batch:
+        if self.alpha == 0 or self.prob == 0:
+            return batch
+        height, width = batch.x_BCHW.shape[2:]
+        side = np.sqrt(1 - rng.beta(self.alpha, self.alpha)) * rng.bernoulli(self.prob)
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        left, right = (np.clip(np.rint(x + sign * side * width / 2), 0, width) for sign in (-1, 1))
+        top, bottom = (np.clip(np.rint(y + sign * side * height / 2), 0, height) for sign in (-1, 1))
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x_BCHW.device)
+        kept_B = torch.from_numpy(1 - (right - left) * (bottom - top) / (width * height)).to(batch.x_BCHW)
+        inside = _between(left, right, width)[:, None, None, :] & _between(top, bottom, height)[:, None, :, None]
+        return batch.replace(
+            x_BCHW=torch.where(inside.to(batch.x_BCHW.device), batch.x_BCHW[partner_B], batch.x_BCHW),
+            targets=batch.targets.mix(partner_B, kept_B),
+        )
+
+
+def _between(low_B: np.ndarray, high_B: np.ndarray, size: int) -> torch.Tensor:
+    place = np.arange(size)[None, :]
+    return torch.from_numpy((place >= low_B[:, None]) & (place < high_B[:, None]))

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from whet.core.batch import Closure, Step
+from whet.core.method import Method, Search, Stage
+
+
+class ClipNorm(Method, stage=Stage.GRADIENT, family="optimize",
+               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Shorten the gradient to a largest length, all weights together.
+
+    Use when: single batches throw training off; transformers; recurrent networks.
+    Do not use when: it acts at every step: then the learning rate is too large.
+    Source: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063.
+    """
+
+    identity = None
+    exceptions = {"identity": "a bound is never infinite; a very large one leaves every gradient as it is"}
+    order = 80
+
+    max_norm: Annotated[
+        float, Field(gt=0, description="largest length of the gradient"), Search(0.1, 10.0, log=True)
+    ] = 1.0
+
+    def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
+        def clipped_step(closure: Closure) -> Tensor:
+            def clipped() -> Tensor:
+                loss = closure()
+                torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
+                return loss
+
+            return step(clipped)
+
+        return clipped_step

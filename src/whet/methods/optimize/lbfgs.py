@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from whet.core.errors import RecipeError
+from whet.core.method import Method, Search, Stage
+
+
+class LBFGS(Method, stage=Stage.OPTIMIZER, family="optimize",
+            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Quasi-Newton steps from a short memory of gradients, with a strong Wolfe line search.
+
+    Use when: the loss is smooth and the batch is (nearly) all the data: heads on kept features, small nets.
+    Do not use when: batches are small or the network is large: the noise spoils the curvature.
+    Source: Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization". The update is torch.optim.LBFGS's.
+    """
+
+    identity = None
+    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    conflicts = frozenset({"layerwise_lr"})
+
+    lr: Annotated[
+        float, Field(gt=0, description="the first step's length, in units of the quasi-Newton step"), Search(0.1, 1.0)
+    ] = 1.0
+    history: Annotated[int, Field(ge=1, description="gradients remembered"), Search(5, 100)] = 10
+    iterations: Annotated[int, Field(ge=1, description="iterations a batch"), Search(1, 50)] = 10
+
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        if len({group["lr_scale"] for group in groups}) > 1:
+            raise RecipeError(
+                "lbfgs takes one learning rate for all weights; it cannot stand with methods that scale some"
+            )
+        params = [parameter for group in groups for parameter in group["params"]]
+        return torch.optim.LBFGS(
+            params, lr=self.lr, max_iter=self.iterations, history_size=self.history, line_search_fn="strong_wolfe"
+        )

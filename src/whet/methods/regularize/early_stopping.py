@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from whet.core.batch import Context, Progress
+from whet.core.method import Method, Runtime, Search, Stage
+
+
+class EarlyStopping(Method, stage=Stage.STEP, family="regularize",
+                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """End training when validation no longer improves, and go back to the best weights.
+
+    Use when: training is long, the learning rate constant, and overfitting a risk.
+    Do not use when: a schedule such as cosine ends at a planned time: its best weights come last.
+    Source: Prechelt 1998, "Early stopping, but when?".
+    """
+
+    identity = None
+    exceptions = {"identity": "however patient, it goes back to the best weights at the end"}
+    order = 90
+
+    patience: Annotated[
+        int, Field(ge=1, description="validations without a new best before it stops"), Search(2, 20)
+    ] = 5
+    metric: Annotated[Literal["accuracy", "macro_f1", "log_loss"], Field(description="what has to improve")] = (
+        "accuracy"
+    )
+
+    def start(self, net: Any, context: Context) -> _Best:
+        return _Best(self.patience, self.metric)
+
+    def weights(self, weights: dict[str, Tensor], runtime: _Best, final: bool) -> dict[str, Tensor]:
+        return runtime.best if final and runtime.best else weights
+
+
+class _Best(Runtime):
+    def __init__(self, patience: int, metric: str) -> None:
+        self._patience = patience
+        self._metric = metric
+        self._sign = -1.0 if metric == "log_loss" else 1.0
+        self._score: float | None = None
+        self._since = 0
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def stop(self) -> bool:  # type: ignore[override]
+        return self._since >= self._patience
+
+    def after_validation(self, metrics: Mapping[str, float], weights: dict[str, Tensor], progress: Progress) -> None:
+        score = self._sign * metrics[self._metric]
+        if self._score is None or score > self._score:
+            self._score, self._since = score, 0
+            self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        else:
+            self._since += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self._score, "since": self._since, "best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._score, self._since, self.best = state["score"], state["since"], state["best"]

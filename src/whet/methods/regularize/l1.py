@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from whet.core.batch import Context, Loss, Outcome
+from whet.core.method import Method, Search, Stage
+
+
+class L1(Method, stage=Stage.LOSS, family="regularize",
+         tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Add the sum of the absolute weights to the loss, which drives small ones to zero.
+
+    Use when: many features carry nothing, or few non-zero weights are wanted.
+    Do not use when: features are few and all matter.
+    Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
+    Shapes: loss (B,) + strength * sum |w| over the trained weights; biases and norms are left out.
+    """
+
+    identity = {"strength": 0.0}
+    order = 90
+
+    strength: Annotated[
+        float, Field(ge=0, description="factor on the sum of absolute weights"), Search(1e-7, 1e-3, log=True)
+    ] = 1e-5
+
+    def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
+        if self.strength == 0:
+            return loss
+        weights = [p for p in net.parameters() if p.requires_grad and p.ndim > 1]
+
+        def penalised(outcome: Outcome) -> torch.Tensor:
+            return loss(outcome) + self.strength * sum(weight.abs().sum() for weight in weights)
+
+        return penalised

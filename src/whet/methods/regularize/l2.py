@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from whet.core.batch import Context, Loss, Outcome
+from whet.core.method import Method, Search, Stage
+
+
+class L2(Method, stage=Stage.LOSS, family="regularize",
+         tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Add half the sum of the squared weights to the loss.
+
+    Use when: the optimizer is SGD or L-BFGS and weights grow without need.
+    Do not use when: the optimizer is adaptive (Adam and kin): its steps would shrink the penalty; decoupled decay is meant there.
+    Source: Krogh & Hertz 1991, "A simple weight decay can improve generalization".
+    Shapes: loss (B,) + strength / 2 * sum w^2 over the trained weights; biases and norms are left out.
+    """
+
+    identity = {"strength": 0.0}
+    order = 91
+
+    strength: Annotated[
+        float, Field(ge=0, description="factor on half the sum of squared weights"), Search(1e-6, 1e-2, log=True)
+    ] = 1e-4
+
+    def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
+        if self.strength == 0:
+            return loss
+        weights = [p for p in net.parameters() if p.requires_grad and p.ndim > 1]
+
+        def penalised(outcome: Outcome) -> torch.Tensor:
+            return loss(outcome) + self.strength / 2 * sum(weight.square().sum() for weight in weights)
+
+        return penalised

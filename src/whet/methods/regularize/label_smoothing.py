@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from whet.core.batch import Context, Loss, Outcome
+from whet.core.method import Method, Search, Stage
+
+
+class LabelSmoothing(Method, stage=Stage.LOSS, family="regularize",
+                     tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Ask for a little less than certainty: part of each target is spread over all classes.
+
+    Use when: the model is overconfident, or some labels are wrong.
+    Do not use when: the model is to teach another by distillation, which it harms.
+    Source: Szegedy et al. 2016, arXiv:1512.00567.
+    Shapes: targets (B, K) -> (1 - epsilon) targets + epsilon / K.
+    """
+
+    identity = {"epsilon": 0.0}
+    order = 10
+
+    epsilon: Annotated[float, Field(ge=0, lt=1, description="share spread over all classes"), Search(0.02, 0.3)] = 0.1
+
+    def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
+        if self.epsilon == 0:
+            return loss
+
+        def smoothed(outcome: Outcome) -> torch.Tensor:
+            return loss(outcome.with_targets(outcome.batch.targets.smooth(self.epsilon)))
+
+        return smoothed

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.batch import Progress
+from whet.core.method import Method, Search, Stage
+
+
+class Cosine(Method, stage=Stage.SCHEDULE, family="schedule",
+             tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Lower the learning rate along half a cosine to (nearly) nothing at the end.
+
+    Use when: the length of training is known; the default.
+    Do not use when: training is to be stopped or prolonged at will.
+    Source: Loshchilov & Hutter 2017, arXiv:1608.03983 (without restarts).
+    """
+
+    identity = {"final_factor": 1.0}
+    conflicts = frozenset({"one_cycle"})
+
+    final_factor: Annotated[float, Field(ge=0, le=1, description="factor at the end"), Search(0.0, 0.1)] = 0.0
+
+    def factor(self, progress: Progress) -> float:
+        return self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * progress.fraction)) / 2

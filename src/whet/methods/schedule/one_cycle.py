@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.batch import Progress
+from whet.core.method import Method, Search, Stage
+
+
+class OneCycle(Method, stage=Stage.SCHEDULE, family="schedule",
+               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Raise the learning rate to its peak, then lower it far below where it began, both along half a cosine.
+
+    Use when: training is short and the peak rate can be large.
+    Do not use when: another schedule already warms up or lowers the rate.
+    Source: Smith & Topin 2018, arXiv:1708.07120.
+    Deviates: momentum is left alone.
+    """
+
+    identity = None
+    exceptions = {"identity": "a cycle always starts below its peak"}
+    conflicts = frozenset({"cosine", "warmup"})
+
+    peak_at: Annotated[float, Field(gt=0, lt=1, description="where in training the peak lies"), Search(0.1, 0.5)] = 0.3
+    start_factor: Annotated[
+        float, Field(gt=0, le=1, description="factor at the first step"), Search(0.01, 0.5, log=True)
+    ] = 0.04
+    final_factor: Annotated[float, Field(ge=0, le=1, description="factor at the end")] = 4e-6
+
+    def factor(self, progress: Progress) -> float:
+        done = progress.fraction
+        if done < self.peak_at:
+            return _between(self.start_factor, 1.0, done / self.peak_at)
+        return _between(1.0, self.final_factor, (done - self.peak_at) / (1 - self.peak_at))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.batch import Progress
+from whet.core.method import Method, Search, Stage
+
+_STEP = 32  # most networks halve the picture five times
+
+
+class ProgressiveResize(Method, stage=Stage.SCHEDULE, family="schedule", tasks={"image-classification"}):
+    """Begin with small pictures, which train faster, and let them grow to full size.
+
+    Use when: time is short and the network takes any size.
+    Do not use when: small pictures lose what tells the classes apart, or the network needs one size.
+    Source: Howard et al. 2018 (fast.ai, DAWNBench); Tan & Le 2021, arXiv:2104.00298.
+    Shapes: sets the picture size of each epoch, in steps of 32 px.
+    """
+
+    identity = {"start_fraction": 1.0}
+
+    start_fraction: Annotated[
+        float, Field(gt=0, le=1, description="the first epoch's size as a share of the full one"), Search(0.4, 1.0)
+    ] = 0.57
+    full_at: Annotated[
+        float, Field(gt=0, le=1, description="where in training the full size is reached"), Search(0.4, 1.0)
+    ] = 0.7
+
+    def settings(self, progress: Progress, image_size: int) -> Mapping[str, int]:
+        share = self.start_fraction + (1 - self.start_fraction) * min(1.0, progress.fraction / self.full_at)
+        if share >= 1:
+            return {"image_size": image_size}
+        step = _STEP if image_size >= 2 * _STEP else 8
+        return {"image_size": min(image_size, max(step, round(share * image_size / step) * step))}

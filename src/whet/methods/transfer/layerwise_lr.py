@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.batch import Context
+from whet.core.errors import NoEffectError
+from whet.core.method import Method, Search, Stage
+from whet.models.net import Net
+
+
+class LayerwiseLr(
+    Method,
+    stage=Stage.MODEL,
+    family="transfer",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
+    """Smaller learning rates the nearer a layer lies to the input.
+
+    Use when: fine-tuning a deep pretrained network, most of all a transformer.
+    Do not use when: training from scratch.
+    Source: Clark et al. 2020, arXiv:2003.10555 (ELECTRA); Bao et al. 2022, arXiv:2106.08254 (BEiT).
+    Shapes: scales the learning rate of a block d blocks before the head by decay^d.
+    """
+
+    identity = {"decay": 1.0}
+    conflicts = frozenset({"linear_probe"})
+
+    decay: Annotated[
+        float, Field(gt=0, le=1, description="factor from one block to the one before it"), Search(0.5, 1.0)
+    ] = 0.9
+
+    def change(self, net: Net, context: Context) -> Net:
+        blocks = net.blocks()
+        if len(blocks) < 2:
+            raise NoEffectError("the model has one block only")
+        if self.decay < 1:
+            for depth, names in enumerate(reversed(blocks)):
+                net.scale_lr(names, self.decay**depth)
+        return net

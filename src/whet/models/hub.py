@@ -1,0 +1,167 @@
+"""Networks of the `transformers` library: from a local folder or a hub name, safetensors only, never remote code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from whet.core.errors import WeightsError
+from whet.core.recipe import ModelSpec
+from whet.models.depthwise import speed_up_depthwise
+from whet.models.mend import mend
+from whet.models.net import Net, NetSpec, new_head
+
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_MEAN_OF_HALF = frozenset({"mobilenet_v1", "mobilenet_v2", "vit", "beit", "vit_msn"})
+
+
+class HubBackbone(nn.Module):
+    """A transformers classifier whose last linear layer is taken out: it gives that layer's input."""
+
+    def __init__(self, model: nn.Module, classifier_name: str) -> None:
+        super().__init__()
+        self.model = model
+        self.classifier_name = classifier_name
+        self._options = {}
+        if "interpolate_pos_encoding" in inspect.signature(model.forward).parameters:
+            self._options["interpolate_pos_encoding"] = True
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.model(pixel_values=x_BCHW, **self._options).logits
+
+
+def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
+    """The architecture with its weights (or random ones, where `none` was asked for) and a new head."""
+    transformers = _library()
+    name = spec.architecture if spec.weights == "none" else spec.weights
+    config = _ask(lambda: transformers.AutoConfig.from_pretrained(name, num_labels=len(classes)), name)
+    notes = []
+    if spec.weights == "none":
+        model = _ask(
+            lambda: transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32), name
+        )
+        notes.append(f"{name}: random weights, as asked (weights: none)")
+    else:
+        model, info = _ask(
+            lambda: transformers.AutoModelForImageClassification.from_pretrained(
+                name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            ),
+            name,
+        )  # fmt: skip
+        head_name = _classifier_name(model, len(classes))
+        lost = [key for key in _flat(info["missing_keys"]) if not key.startswith(head_name)]
+        lost += [key for key in _flat(info["mismatched_keys"]) if not key.startswith(head_name)]
+        if lost:
+            raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
+        notes.append(f"weights from {name}")
+    mean, std, note = _normalisation(name, config.model_type)
+    if note:
+        notes.append(note)
+    notes += mend(model)
+    size = getattr(config, "image_size", None)
+    native = size if isinstance(size, int) else 224
+    net = _wrap(model, NetSpec("transformers", config.model_type, classes, mean, std, native))
+    return net, notes
+
+
+def load(folder: Path, spec: NetSpec) -> Net:
+    """A network `save` wrote."""
+    transformers = _library()
+    model = transformers.AutoModelForImageClassification.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True
+    )
+    mend(model)
+    trained = model.get_submodule(_classifier_name(model, len(spec.classes)))
+    net = _wrap(model, spec)
+    net.head.load_state_dict(trained.state_dict())
+    return net
+
+
+def save(net: Net, folder: Path) -> None:
+    """config.json and model.safetensors as transformers itself writes them, our head in the classifier's place."""
+    assert isinstance(net.backbone, HubBackbone)
+    model, name = cast(Any, net.backbone.model), net.backbone.classifier_name
+    model.config.id2label = dict(enumerate(net.spec.classes))
+    model.config.label2id = {label: k for k, label in enumerate(net.spec.classes)}
+    model.config.architectures = [type(model).__name__]
+    model.set_submodule(name, net.linear)
+    try:
+        model.save_pretrained(folder)
+    finally:
+        model.set_submodule(name, nn.Identity())
+    half = {"do_normalize": True, "image_mean": list(net.spec.mean), "image_std": list(net.spec.std)}
+    (folder / "preprocessor_config.json").write_text(json.dumps(half, indent=2) + "\n")
+
+
+def _wrap(model: Any, spec: NetSpec) -> Net:
+    name = _classifier_name(model, len(spec.classes))
+    features = model.get_submodule(name).in_features
+    model.set_submodule(name, nn.Identity())
+    speed_up_depthwise(model)
+    return Net(spec, HubBackbone(model, name), new_head(features, len(spec.classes)))
+
+
+def _classifier_name(model: nn.Module, num_classes: int) -> str:
+    """The last linear layer with one output a class."""
+    found = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == num_classes]
+    if not found:
+        raise WeightsError(
+            f"{type(model).__name__} has no linear classifier to replace; this architecture is not supported"
+        )
+    return found[-1]
+
+
+def _flat(keys: Any) -> list[str]:
+    return sorted(key if isinstance(key, str) else key[0] for key in keys)
+
+
+def _library() -> Any:
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def _ask(call: Any, name: str) -> Any:
+    """Run a loading call; whatever keeps it from the weights becomes one clear error."""
+    local = Path(name).expanduser()
+    looks_local = name.startswith((".", "/", "~")) or local.exists()
+    if looks_local and not (local / "config.json").is_file():
+        raise WeightsError(
+            f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
+        )
+    try:
+        return call()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        place = f"the folder {name}" if looks_local else f"the hub name '{name}'"
+        raise WeightsError(
+            f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
+            "a hub name that this machine can reach or has cached, or none for random weights"
+        ) from None
+
+
+def _normalisation(name: str, model_type: str) -> tuple[Any, Any, str]:
+    """Mean and standard deviation of the inputs these weights were trained with."""
+    from transformers.utils import cached_file
+
+    path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False,
+                       _raise_exceptions_for_connection_errors=False)  # fmt: skip
+    if path is not None:
+        plain = json.loads(Path(path).read_text())
+        if "image_mean" in plain and "image_std" in plain:
+            return tuple(plain["image_mean"]), tuple(plain["image_std"]), ""
+    mean, std = _HALF if model_type in _MEAN_OF_HALF else _IMAGENET
+    return (
+        mean,
+        std,
+        f"{name} has no preprocessor_config.json; inputs are normalised as {model_type} usually is (mean {mean}, std {std})",
+    )

@@ -1,0 +1,42 @@
+"""The best linear layer for given features: a convex problem, solved to its optimum."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from whet.core.targets import Targets
+
+
+def fit_linear(layer: nn.Linear, features_ND: Tensor, targets: Targets, l2: float, iterations: int = 200) -> None:
+    """Set the layer to the minimum of mean cross-entropy + l2 / 2 * |weight|^2, by L-BFGS in float64.
+
+    Features are standardised for the solver only: the penalty applies to the weights of standardised features, so that it
+    means the same whatever the scale of the features.
+    """
+    x = features_ND.detach().double()
+    mean, std = x.mean(dim=0), x.std(dim=0).clamp(min=1e-6)
+    x = (x - mean) / std
+    wanted = targets.probs_BK.to(x.device).double()
+    weight = torch.zeros((wanted.shape[1], x.shape[1]), dtype=torch.float64, device=x.device, requires_grad=True)
+    bias = torch.zeros(wanted.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=iterations, tolerance_grad=1e-7, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        logits = F.linear(x, weight, bias)
+        if targets.multi_label:
+            loss = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1).mean()
+        else:
+            loss = -(wanted * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+        loss = loss + l2 / 2 * (weight**2).sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    with torch.no_grad():
+        layer.weight.copy_((weight / std).to(layer.weight))
+        layer.bias.copy_((bias - (weight / std) @ mean).to(layer.bias))

@@ -1,0 +1,34 @@
+"""Settings that came over from TensorFlow unturned, found and corrected on load, each with a line for the log.
+
+transformers' MobileNetV1 and V2 carry TensorFlow's BatchNorm decay (0.9997, 0.997) as torch's momentum, so that running
+statistics are those of the last batch alone, and TensorFlow's keep probability (0.999, 0.8) as torch's dropout probability. A
+plain fine-tune then stays near chance.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+MOMENTUM = 0.1  # torch's own default; TensorFlow's 0.0003 could not follow a fine-tune of some hundred steps
+
+
+def mend(model: nn.Module) -> list[str]:
+    """Correct the model in place and say what was corrected."""
+    notes = []
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and (m.momentum or 0) > 0.5]
+    if norms:
+        notes.append(
+            f"{len(norms)} BatchNorm layers came with momentum {norms[0].momentum:g}, TensorFlow's decay; set to {MOMENTUM:g}"
+        )
+        for norm in norms:
+            norm.momentum = MOMENTUM
+    drops = [m for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.p >= 0.8]
+    if drops:
+        notes.append(
+            f"a dropout of {drops[0].p:g} is TensorFlow's keep probability; switched off (method 'dropout' adds one)"
+        )
+        for drop in drops:
+            drop.p = 0.0
+        if getattr(model, "config", None) is not None and hasattr(model.config, "classifier_dropout_prob"):
+            model.config.classifier_dropout_prob = 0.0
+    return notes

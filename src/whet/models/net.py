@@ -1,0 +1,118 @@
+"""A network as whet sees it: a backbone that turns pictures into features, and a head that answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """What is needed to build the same network again, without its weights."""
+
+    source: str  # "zoo" or "transformers"
+    architecture: str  # the zoo's name, or the model type of transformers
+    classes: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    native_size: int | None = None  # the picture size the weights were trained with, where there is one
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> NetSpec:
+        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+        return cls(**plain)
+
+
+class Net(nn.Module):
+    """backbone: (B, 3, H, W) float -> features (B, D). head: features -> logits (B, K).
+
+    `lr_scale` holds a factor on the learning rate by parameter name (1 where absent, 0 = frozen). Modules in `resting`
+    stay in evaluation mode while the rest trains (a frozen backbone, BatchNorm that keeps its statistics).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: NetSpec, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.spec = spec
+        self.backbone = backbone
+        self.head = head
+        self.lr_scale: dict[str, float] = {}
+        self.resting: list[nn.Module] = []
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.head(self.backbone(x_BCHW))
+
+    def on(self, device: torch.device) -> Net:
+        """This network on a device, channels last in memory."""
+        return self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def train(self, mode: bool = True) -> Net:
+        super().train(mode)
+        for module in self.resting:
+            module.eval()
+        return self
+
+    def normalise(self, images_BHWC: Tensor) -> Tensor:
+        """Painted pixels, uint8 (B, H, W, 3), to what the backbone takes; on their device, channels last in memory."""
+        x_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32)
+        return x_BCHW.mul_(1 / (255 * self.std)).sub_(self.mean / self.std)
+
+    # --- freezing and layers ----------------------------------------------------------------------------------------
+    def scale_lr(self, names: Iterable[str], factor: float) -> None:
+        """Multiply the learning rate of these parameters."""
+        for name in names:
+            self.lr_scale[name] = self.lr_scale.get(name, 1.0) * factor
+
+    def freeze(self, module: nn.Module) -> None:
+        """Keep a module of this network as it is: no gradient, no new statistics."""
+        inside = {id(parameter) for parameter in module.parameters()}
+        self.scale_lr([name for name, parameter in self.named_parameters() if id(parameter) in inside], 0.0)
+        self.resting.append(module)
+
+    def apply_freezing(self) -> None:
+        """Let gradients flow only to parameters whose learning rate is not zero."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(self.lr_scale.get(name, 1.0) != 0)
+
+    @property
+    def backbone_frozen(self) -> bool:
+        return self.backbone in self.resting and not any(p.requires_grad for p in self.backbone.parameters())
+
+    def blocks(self) -> list[list[str]]:
+        """Parameter names in depth order: one list a block of the backbone, the first nearest the picture, then the head.
+
+        A block is what shares a name up to its first number ("encoder.layer.3"), or a module outside any numbered list.
+        """
+        blocks: dict[str, list[str]] = {}
+        for name, _ in self.backbone.named_parameters(prefix="backbone"):
+            numbered = re.match(r"(.*?\.\d+)(?=\.)", name)
+            blocks.setdefault(numbered[1] if numbered else name.rpartition(".")[0], []).append(name)
+        head = [name for name, _ in self.head.named_parameters(prefix="head")]
+        return [*blocks.values(), head]
+
+    # --- the last linear layer --------------------------------------------------------------------------------------
+    @property
+    def linear(self) -> nn.Linear:
+        """The layer that gives the logits."""
+        found = [module for module in self.head.modules() if isinstance(module, nn.Linear)]
+        return found[-1]
+
+
+def new_head(features: int, classes: int) -> nn.Linear:
+    """A linear head with small random weights, so that training starts from nearly equal probabilities."""
+    head = nn.Linear(features, classes)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+    return head

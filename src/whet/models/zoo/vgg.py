@@ -1,0 +1,46 @@
+"""VGG16. Source: Simonyan & Zisserman 2015, arXiv:1409.1556 (configuration D).
+
+Parameter names are torchvision's, so that its ImageNet weights load as they are. The paper's dropout between the fully
+connected layers is left to the method `dropout`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_CONFIGURATION = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool")
+
+
+class VGG16(nn.Module):
+    """Pictures of 32 px and more -> the 4,096 features before the last linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for step in _CONFIGURATION:
+            if step == "pool":
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(channels, int(step), 3, padding=1), nn.ReLU(inplace=True)]
+                channels = int(step)
+        self.features = nn.Sequential(*layers)
+        self.avgpool = nn.AdaptiveAvgPool2d(7)
+        # Numbers 0 and 3 are torchvision's places of the two linear layers; 2 and 5 hold its dropouts.
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Identity(),
+            nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Identity(),
+        )  # fmt: skip
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x_BCHW)), 1))
+
+
+def vgg16() -> tuple[nn.Module, int]:
+    return VGG16(), 4096

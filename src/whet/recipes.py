@@ -1,0 +1,83 @@
+"""The recipes that come with whet, and how a recipe is changed from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from whet.core.errors import RecipeError, unknown
+from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
+
+STRONG_FINETUNE, STRONG_SCRATCH = "image/waste", "image/from_scratch"
+PLAIN_FINETUNE, PLAIN_SCRATCH = "image/plain_finetune", "image/plain_from_scratch"
+
+
+def folder() -> Path:
+    """Where the shipped recipes lie: inside the installed package, or beside its source."""
+    inside = Path(__file__).parent / "recipes"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "recipes"
+
+
+def names() -> list[str]:
+    return sorted(path.relative_to(folder()).with_suffix("").as_posix() for path in folder().rglob("*.yaml"))
+
+
+def load(name: str | Path) -> Recipe:
+    """A recipe file, or a shipped recipe by its name ("image/waste")."""
+    if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
+        return Recipe.load(name)
+    if str(name) not in names():
+        raise RecipeError(unknown("recipe", str(name), names()) + ", or a .yaml file")
+    return Recipe.load(folder() / f"{name}.yaml")
+
+
+def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
+    """The recipe for this data and model: fine-tuning where there are pretrained weights, from scratch where there are none."""
+    from whet.models.build import resolve
+
+    resolved = resolve(model, _usual_size(data)) if model.weights == model.architecture == "auto" else resolve(model, 0)
+    if resolved.weights == "none":
+        return load(PLAIN_SCRATCH if plain else STRONG_SCRATCH)
+    return load(PLAIN_FINETUNE if plain else STRONG_FINETUNE)
+
+
+def _usual_size(data: DataSpec) -> int:
+    """The shorter side of the pictures, as training will find it."""
+    from whet.data.read import read_data
+    from whet.train.resolve import usual_size
+
+    return usual_size(Recipe(data=data), read_data(data))
+
+
+def change(
+    recipe: Recipe, *, settings: tuple[str, ...] = (), add: tuple[str, ...] = (), drop: tuple[str, ...] = ()
+) -> Recipe:
+    """The recipe with `KEY=VALUE` settings (train.batch_size=16, mixup.alpha=0.4), methods added ("mixup") and dropped."""
+    recipe = recipe.without(*drop).with_methods(*(parse_method(name) for name in add))
+    for text in settings:
+        key, equals, value = text.partition("=")
+        owner, dot, field = key.strip().partition(".")
+        if not equals or not dot:
+            raise RecipeError(
+                f"--set {text}: write SECTION.KEY=VALUE or METHOD.KEY=VALUE, as train.batch_size=16 or mixup.alpha=0.4"
+            )
+        parsed = _value(value, text)
+        if owner in ("data", "model", "train"):
+            recipe = recipe.replace(**{owner: getattr(recipe, owner).replace(**{field: parsed})})
+        elif owner in recipe:
+            method = recipe.method(owner).replace(**{field: parsed})
+            recipe = recipe.replace(methods=tuple(method if m.name == owner else m for m in recipe.methods))
+        else:
+            raise RecipeError(
+                unknown("section or method", owner, ["data", "model", "train", *(m.name for m in recipe.methods)])
+            )
+    return recipe
+
+
+def _value(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {where}: '{text}' is not a value as YAML writes it") from None

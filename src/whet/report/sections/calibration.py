@@ -1,0 +1,46 @@
+"""Confidence against how often it is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from whet.core.run_folder import RunFolder
+from whet.evaluate.calibration import reliability
+from whet.evaluate.metrics import wilson_interval
+from whet.report.figures import ACCENT, GRID, MUTED, draw
+
+
+def context(folder: RunFolder) -> dict[str, Any]:
+    metrics = folder.read_json(folder.metrics)
+    part = "test" if "test" in metrics else "val"
+    names = [row["name"] for row in metrics[part]["per_class"]]
+    frame = folder.read_predictions()
+    frame = frame[frame["split"] == part]
+    probs = frame[[f"p:{name}" for name in names]].to_numpy(float)
+    bins = reliability(probs, np.array([names.index(label) for label in frame["label"]]), bins=10)
+
+    def paint(figure: Figure) -> None:
+        curve, counts = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
+        curve.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
+        x, y = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
+        spans = np.array([wilson_interval(b["accuracy"] * b["count"], b["count"]) for b in bins])
+        curve.errorbar(
+            x, y, yerr=np.abs(spans.T - np.array(y)), color=ACCENT, marker="o", markersize=4, capsize=2, elinewidth=1
+        )
+        curve.set(ylabel="right", xlim=(0, 1), ylim=(0, 1.03))
+        counts.bar(x, [b["count"] for b in bins], width=0.07, color=GRID, edgecolor=MUTED, linewidth=0.6)
+        counts.set(xlabel="confidence", ylabel="pictures")
+        for axis in (curve.yaxis, counts.xaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+    error = metrics[part]["calibration_error"]
+    return {"figure": draw(4.6, 4.2, paint, "Calibration"), "error": error, "temperature": _temperature(folder)}
+
+
+def _temperature(folder: RunFolder) -> float | None:
+    extra = folder.read_json(folder.model / "whet.json")
+    return extra["fitted"].get("temperature_scaling", {}).get("temperature")

@@ -1,0 +1,14 @@
+"""A row a class: how many, how well, and within which interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+
+
+def context(folder: RunFolder) -> dict[str, Any]:
+    metrics = folder.read_json(folder.metrics)
+    part = "test" if "test" in metrics else "val"
+    rows = sorted(metrics[part]["per_class"], key=lambda row: (row["recall"] is None, row["recall"] or 0))
+    return {"rows": rows, "part": {"test": "test", "val": "validation"}[part]}

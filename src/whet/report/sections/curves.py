@@ -1,0 +1,55 @@
+"""Learning curves: loss of every step (smoothed), validation accuracy, learning rate and picture size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from whet.core.run_folder import RunFolder
+from whet.report.figures import ACCENT, MUTED, SECOND, WARN, draw
+
+
+def context(folder: RunFolder) -> dict[str, Any] | None:
+    records = folder.log_records()
+    steps = [r for r in records if r["event"] == "step"]
+    checks = [r for r in records if r["event"] == "validation"]
+    if not steps:
+        return None
+    step = np.array([r["step"] for r in steps])
+    loss = np.array([r["loss"] for r in steps])
+    per_epoch = max(1, len(step) // (steps[-1]["epoch"] + 1))
+    x, seen = step / per_epoch, np.array([r["step"] for r in checks]) / per_epoch
+
+    def paint(figure: Figure) -> None:
+        left, middle, right = figure.subplots(1, 3)
+        left.plot(x, loss, color=MUTED, alpha=0.25, linewidth=0.8)
+        left.plot(x, _smooth(loss), color=ACCENT, label="training")
+        if checks:
+            left.plot(seen, [r["log_loss"] for r in checks], color=SECOND, marker="o", markersize=3, label="validation")
+        left.set(title="Loss", xlabel="epoch", ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
+        left.legend()
+        middle.plot(seen, [r["accuracy"] for r in checks], color=SECOND, marker="o", markersize=3)
+        middle.set(title="Validation accuracy", xlabel="epoch")
+        middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        right.plot(x, [r["lr"] for r in steps], color=WARN)
+        right.set(title="Learning rate and picture size", xlabel="epoch")
+        right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+        size = right.twinx()
+        size.step(x, [r["size"] for r in steps], color=MUTED, linewidth=1.2, where="post")
+        size.set_ylim(0, 1.15 * max(r["size"] for r in steps))
+        size.grid(False)
+        size.set_ylabel("px")
+        for axes in (left, middle, right):
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+    return {"figure": draw(10.5, 3.0, paint, "Learning curves")}
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """A centred moving mean over about a thirtieth of the curve."""
+    width = max(1, len(values) // 30) * 2 + 1
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.convolve(padded, np.ones(width) / width, mode="valid")

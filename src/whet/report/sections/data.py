@@ -1,0 +1,30 @@
+"""The data: how many of what, and what was found wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+
+_SHOWN = 8
+
+
+def context(folder: RunFolder, improvement: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = folder.read_json(folder.data)
+    metrics = folder.read_json(folder.metrics)
+    findings = improvement["findings"] if improvement else data["findings"]
+    shown = [
+        {**finding, "shown": finding["groups"][:_SHOWN], "more": max(0, len(finding["groups"]) - _SHOWN)}
+        for finding in findings
+    ]
+    splits = [split for split in ("train", "val", "test") if sum(data["counts"][split].values())]
+    rows = [{"name": name, "counts": [data["counts"][split][name] for split in splits]} for name in data["classes"]]
+    return {
+        "findings": shown,
+        "splits": splits,
+        "rows": rows,
+        "totals": [sum(data["counts"][split].values()) for split in splits],
+        "largest": max(max(row["counts"]) for row in rows),
+        "left_out": metrics["left_out"],
+        "notes": [] if improvement else data["notes"],
+    }

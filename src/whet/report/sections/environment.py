@@ -1,0 +1,16 @@
+"""Where it was made, and what the run wants to be known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+
+
+def context(folder: RunFolder) -> dict[str, Any]:
+    metrics = folder.read_json(folder.metrics)
+    return {
+        "environment": folder.read_json(folder.environment),
+        "cost": metrics["cost"],
+        "notes": metrics["notes"],
+    }

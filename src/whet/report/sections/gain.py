@@ -1,0 +1,31 @@
+"""What `whet improve` gained over the plain recipe, with its interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+
+_SENTENCE = {
+    "helps": "The strong recipe is better than the plain one: the whole interval lies above zero.",
+    "hurts": "The strong recipe is worse than the plain one here: the whole interval lies below zero.",
+    "no evidence": "The data do not show a difference: the interval holds zero. More seeds or more test pictures would narrow it.",
+}
+
+
+def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
+    difference = improvement["difference"]
+    reach = max(abs(difference["low"]), abs(difference["high"]), 0.005) * 1.15
+    return {
+        "name": improvement["name"],
+        "difference": difference,
+        "sentence": _SENTENCE[difference["verdict"]],
+        "plain": improvement["groups"]["plain"],
+        "strong": improvement["groups"]["strong"],
+        "best_run": improvement["best_run"],
+        "mcnemar": improvement["mcnemar"],
+        "seconds": improvement["seconds"],
+        "per_class": improvement["per_class"],
+        "reach": max([reach, *(abs(row["difference"]) for row in improvement["per_class"])]),
+        "scale": reach,
+    }

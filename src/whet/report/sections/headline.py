@@ -1,0 +1,33 @@
+"""The result in one line, with its interval and what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+
+
+def context(folder: RunFolder) -> dict[str, Any]:
+    metrics = folder.read_json(folder.metrics)
+    recipe = Recipe.load(folder.recipe)
+    data = folder.read_json(folder.data)
+    part = "test" if "test" in metrics else "val"
+    return {
+        "name": folder.name,
+        "part": {"test": "test", "val": "validation"}[part],
+        "judged_by_val": part == "val",
+        "result": metrics[part],
+        "cost": metrics["cost"],
+        "classes": data["classes"],
+        "train_samples": sum(data["counts"]["train"].values()),
+        "model": _short(recipe.model.architecture),
+        "pretrained": recipe.model.weights != "none",
+        "image_size": recipe.train.image_size,
+        "seed": recipe.train.seed,
+    }
+
+
+def _short(architecture: str) -> str:
+    """The last part of a path or hub name: a report names no folder of a machine."""
+    return architecture.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,289 @@
+"""whet from Python: train, load, and what a run can do."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whet.core.errors import DataError, RunError
+from whet.core.recipe import DataSpec, Recipe, parse_method, parse_methods
+from whet.core.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from whet.data.audit import Finding
+    from whet.evaluate.compare import Comparison, Group
+    from whet.train.log import Observer
+
+
+def train(
+    data: str | Path,
+    *,
+    recipe: Recipe | str | Path | None = None,
+    methods: Iterable[Any] | None = None,
+    budget: str | None = None,
+    weights: str | None = None,
+    architecture: str | None = None,
+    seed: int | None = None,
+    split_files: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+    tensorboard: bool = False,
+    strict: bool = False,
+) -> Run:
+    """Train on a folder or table and give the finished run, its report written.
+
+    recipe: a Recipe, a file, or a shipped name; without one, the strong default for this data and model. methods: takes the
+    place of the recipe's methods. budget: "20ep", "500st", "10m". weights: a local folder, a hub name, or "none".
+    Raises WhetError subclasses; see `whet.core.errors`.
+    """
+    from whet.report import build_report
+    from whet.train.job import train_run
+
+    started = time.monotonic()
+    asked = ask(data, recipe, methods, budget, weights, architecture, seed, split_files)
+    folder = train_run(asked, out, observer=observer, tensorboard=tensorboard, strict=strict, started=started)
+    build_report(folder)
+    return Run(folder)
+
+
+def ask(
+    data: str | Path,
+    recipe: Recipe | str | Path | None = None,
+    methods: Iterable[Any] | None = None,
+    budget: str | None = None,
+    weights: str | None = None,
+    architecture: str | None = None,
+    seed: int | None = None,
+    split_files: Sequence[str | Path] = (),
+    file_column: str | None = None,
+    label_column: str | None = None,
+) -> Recipe:
+    """The recipe that these wishes amount to."""
+    from whet import recipes
+
+    given = recipe if isinstance(recipe, Recipe) else recipes.load(recipe) if recipe is not None else None
+    base = given or Recipe()
+    spec = base.data.replace(path=str(data))
+    if split_files:
+        spec = spec.replace(split_files=tuple(str(name) for name in split_files))
+    columns = {"file_column": file_column, "label_column": label_column}
+    spec = spec.replace(**{key: name for key, name in columns.items() if name is not None})
+    model = base.model.replace(
+        **{key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
+    )
+    if given is None and methods is None:
+        base = recipes.default(spec, model)
+    asked = base.replace(data=spec, model=model)
+    if methods is not None:
+        asked = asked.replace(methods=parse_methods(methods))
+    changes = {key: value for key, value in (("budget", budget), ("seed", seed)) if value is not None}
+    return asked.setting(**changes) if changes else asked
+
+
+def resume(path: str | Path, *, observer: Observer | None = None, accept_changed_data: bool = False) -> Run:
+    """Go on with a run that was stopped or killed, to the same end."""
+    from whet.report import build_report
+    from whet.train.job import resume_run
+
+    folder = resume_run(path, observer=observer, accept_changed_data=accept_changed_data)
+    build_report(folder)
+    return Run(folder)
+
+
+def load(path: str | Path) -> Run:
+    """A finished run."""
+    return Run(RunFolder.open(path))
+
+
+def check(data: str | Path, *, split_files: Sequence[str | Path] = ()) -> list[Finding]:
+    """Is this data fit to learn and to judge from? Everything found, the gravest first; nothing is changed."""
+    from whet.data.audit import audit
+    from whet.data.read import read_data
+
+    spec = DataSpec(path=str(data), split_files=tuple(str(name) for name in split_files))
+    return audit(read_data(spec), threads=4)
+
+
+def compare(*runs: str | Path | Run) -> tuple[Group, list[Comparison]]:
+    """Runs paired on the same test samples: the first one's recipe against every other."""
+    from whet.evaluate.compare import compare_runs
+
+    reference, found, _ = compare_runs([run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs])
+    return reference, found
+
+
+class Run:
+    """A run folder: what was trained, how well, and the model to predict with."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        """The recipe, every `auto` resolved."""
+        return Recipe.load(self.folder.recipe)
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        return self.folder.read_json(self.folder.metrics)
+
+    @functools.cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Validation and test samples: id, split, label, predicted, confidence, p:<class>."""
+        return self.folder.read_predictions()
+
+    @functools.cached_property
+    def _model(self) -> _Model:
+        return _Model(self.folder)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._model.classes
+
+    def predict(self, inputs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
+        """Files, folders or patterns -> a row a picture: file, predicted, confidence, error, p:<class>. A file that cannot be
+        read has an empty prediction and its error; none is left out silently."""
+        import pandas as pd
+
+        given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+        files = find_pictures(given)
+        probs_NK, errors = self._model.probabilities([str(file) for file in files])
+        best = probs_NK.argmax(axis=1) if len(files) else []
+        rows = []
+        for file, probs_K, k, error in zip(files, probs_NK, best, errors):
+            answered = not error
+            rows.append(
+                {
+                    "file": str(file),
+                    "predicted": self.classes[k] if answered else "",
+                    "confidence": float(probs_K[k]) if answered else float("nan"),
+                    "error": error,
+                    **{f"p:{name}": float(p) for name, p in zip(self.classes, probs_K)},
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def evaluate(
+        self, data: str | Path, *, part: str = "all", split_files: Sequence[str | Path] = (),
+        file_column: str | None = None, label_column: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it."""
+        import numpy as np
+
+        from whet.data.read import read_samples
+        from whet.evaluate.metrics import classification_metrics
+
+        spec = DataSpec(
+            path=str(data), split_files=tuple(str(name) for name in split_files),
+            file_column=file_column, label_column=label_column,
+        )  # fmt: skip
+        table = read_samples(spec)
+        if part != "all":
+            table = table.part(part)
+            if not len(table):
+                raise DataError(
+                    f"data {data} has no part '{part}'; accepted: all, or the parts that its folders or lists name"
+                )
+        unknown = sorted(set(table.classes) - set(self.classes))
+        if unknown:
+            raise DataError(
+                f"data {data} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(self.classes)}"
+            )
+        number = np.array([self.classes.index(name) for name in table.classes])
+        probs_NK, errors = self._model.probabilities(table.frame["path"].tolist())
+        read = np.array([not error for error in errors])
+        if not read.any():
+            raise DataError(f"data {data}: none of {len(table)} files can be read; the first: {errors[0]}")
+        metrics = classification_metrics(probs_NK[read], number[table.label_N[read]], self.classes)
+        metrics["left_out"] = [
+            {"id": id_, "reason": error} for id_, error in zip(table.frame["id"], errors) if error
+        ] + [vars(entry) for entry in table.skipped]  # fmt: skip
+        return metrics
+
+    def report(self) -> Path:
+        """Build report.html anew from the run folder; its path."""
+        from whet.report import build_report
+
+        return build_report(self.folder)
+
+
+class _Model:
+    """A run's network and everything between it and an answer."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        from lightning_fabric import Fabric
+
+        from whet.core.process import keep_freed_memory
+        from whet.models.build import load_net, read_extra
+        from whet.train.plan import wrap_predictor
+        from whet.train.precision import has_bf16
+
+        if not folder.finished:
+            raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
+        keep_freed_memory()
+        extra = read_extra(folder.model)
+        self.net = load_net(folder.model)
+        self.classes = self.net.spec.classes
+        self._size, self._fit = int(extra["eval_size"]), extra["fit"]
+        device = Fabric(accelerator="auto", devices=1).device
+        bf16 = extra["precision"] == "bf16" and has_bf16(device)
+        self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
+        self.net = self.net.on(device)
+        methods = tuple(parse_method(entry) for entry in extra["predict"])
+        self._predictor = wrap_predictor(methods, self.net, extra["fitted"])
+
+    def probabilities(self, paths: list[str]) -> tuple[np.ndarray, list[str]]:
+        """(probabilities (N, K), an error or '' for each file); a file in error has NaN."""
+        import numpy as np
+
+        from whet.data.loader import ImageLoader
+        from whet.evaluate.answer import answer
+        from whet.evaluate.metrics import softmax
+
+        errors = [""] * len(paths)
+
+        def failed(index: int, reason: str) -> None:
+            errors[index] = reason
+
+        loader = ImageLoader(paths, 2, self._fit)
+        logits, index_N = answer(
+            self.net, self._predictor, loader, self._size, self._fabric.device, self._fabric.autocast, failed
+        )
+        probs_NK = np.full((len(paths), len(self.classes)), np.nan)
+        probs_NK[index_N] = softmax(logits.double().numpy())
+        return probs_NK, errors
+
+
+def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
+    """Files as they are named, the pictures below folders, and what patterns match; each once, in the order given."""
+    from whet.data.folder import pictures_below
+
+    found: dict[Path, None] = {}
+    for given in inputs:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            files = pictures_below(path)
+            if not files:
+                raise DataError(f"folder {path} holds no pictures")
+        elif path.is_file():
+            files = [path]
+        else:
+            files = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
+            if not files:
+                raise DataError(f"input {given}: no such file or folder, and nothing matches it as a pattern")
+        found.update(dict.fromkeys(files))
+    return list(found)

@@ -1,0 +1,219 @@
+"""Checkpoints that are either whole and proven, or not there.
+
+Each is a folder step-N: state.safetensors (every tensor), state.json (everything else), manifest.json (SHA-256 of both). It is
+written beside its place, synced to disk, renamed, and the parent synced, so that from the first save on there always is a
+loadable one. A damaged one is found by its hash before a tensor is used, and the newest good one is taken instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save_file
+
+from whet.core.errors import NonFiniteError, RunError
+
+_STATE, _TENSORS, _MANIFEST = "state.json", "state.safetensors", "manifest.json"
+
+
+# --- nested state <-> JSON and tensors ------------------------------------------------------------------------------
+def flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Nested dicts, lists, tuples and plain values as JSON; tensors are copied into `tensors` and named in their place."""
+    if isinstance(value, torch.Tensor):
+        name = f"t{len(tensors)}"
+        last = value.dim() == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name, "channels_last": last}
+    if isinstance(value, dict):
+        return {"dict": [[key, flatten(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [flatten(item, tensors) for item in value]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a checkpoint holds numbers, texts, tensors, lists and dicts; got {type(value).__name__}")
+
+
+def unflatten(plain: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if not isinstance(plain, dict):
+        return plain
+    if "tensor" in plain:
+        tensor = tensors[plain["tensor"]]
+        return tensor.contiguous(memory_format=torch.channels_last) if plain["channels_last"] else tensor
+    if "dict" in plain:
+        return {key: unflatten(item, tensors) for key, item in plain["dict"]}
+    if "list" in plain:
+        return [unflatten(item, tensors) for item in plain["list"]]
+    return tuple(unflatten(item, tensors) for item in plain["tuple"])
+
+
+def digest(state: Any) -> str:
+    """SHA-256 over a nested state: equal digests, equal bits."""
+    tensors: dict[str, torch.Tensor] = {}
+    sha = hashlib.sha256(json.dumps(flatten(state, tensors), sort_keys=True).encode())
+    for name, tensor in tensors.items():
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(
+            tensor.view(torch.uint8).numpy().tobytes()
+            if tensor.numel() and tensor.dim()
+            else str(tensor.tolist()).encode()
+        )
+    return sha.hexdigest()
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, torch.Tensor]) -> Path:
+    """Write one checkpoint; when this returns, it survives a power cut."""
+    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    if bad:
+        raise NonFiniteError(f"step {step}: {len(bad)} tensors of the training state are not finite; nothing was saved")
+    parent.mkdir(exist_ok=True)
+    final, beside = parent / f"step-{step:08d}", parent / f".step-{step:08d}.{os.getpid()}"
+    if final.is_dir():
+        try:
+            read_checkpoint(final)
+            return final  # a resumed run comes by the same step with the same state; never remove a good one
+        except RunError:
+            shutil.rmtree(final, ignore_errors=True)
+    for leftover in parent.glob(".step-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        beside.mkdir()
+        save_file(tensors, beside / _TENSORS)
+        (beside / _STATE).write_text(json.dumps({"step": step, "state": plain}))
+        files = {name: _sha256(beside / name) for name in (_TENSORS, _STATE)}
+        (beside / _MANIFEST).write_text(json.dumps({"step": step, "sha256": files}))
+        for name in (*files, _MANIFEST):
+            _sync(beside / name)
+        _sync(beside)
+        os.rename(beside, final)
+        _sync(parent)
+    except OSError as error:
+        size = sum(t.numel() * t.element_size() for t in tensors.values())
+        shutil.rmtree(beside, ignore_errors=True)
+        raise RunError(
+            f"checkpoint {final} ({size:,} bytes) cannot be written: {error.strerror}; earlier ones are intact"
+        ) from None
+    return final
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class CheckpointWriter:
+    """Writes checkpoints in a thread of its own, so that training waits only for the copy in memory. If the disk is slower
+    than training asks, the newest wins; the last is always written. Keeps the newest `keep` and the best."""
+
+    def __init__(self, parent: Path, keep: int) -> None:
+        self._parent = parent
+        self._keep = keep
+        self._next: tuple[int, Any, dict[str, torch.Tensor], int, int | None] | None = None
+        self._error: Exception | None = None
+        self._busy = False
+        self._closed = False
+        self._condition = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="whet-checkpoints", daemon=True)
+        self._thread.start()
+
+    def save(self, step: int, state: Any, log_descriptor: int, best_step: int | None) -> None:
+        """Copy the state now, write it soon. The log up to here reaches the disk before the checkpoint does."""
+        tensors: dict[str, torch.Tensor] = {}
+        plain = flatten(state, tensors)
+        with self._condition:
+            self._raise()
+            self._next = (step, plain, tensors, log_descriptor, best_step)
+            self._condition.notify_all()
+
+    def wait(self) -> None:
+        """Until everything asked for is on disk; an error of the thread is raised here."""
+        with self._condition:
+            self._condition.wait_for(lambda: (self._next is None and not self._busy) or self._error is not None)
+            self._raise()
+
+    def close(self) -> None:
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        self._thread.join()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._next is not None or self._closed)
+                if self._next is None:
+                    return
+                step, plain, tensors, log_descriptor, best_step = self._next
+                self._next, self._busy = None, True
+            try:
+                os.fsync(log_descriptor)
+                write_checkpoint(self._parent, step, plain, tensors)
+                prune(self._parent, self._keep, best_step)
+            except (RunError, NonFiniteError, OSError) as error:
+                with self._condition:
+                    self._error = error
+            finally:
+                with self._condition:
+                    self._busy = False
+                    self._condition.notify_all()
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+def checkpoints(parent: Path) -> list[Path]:
+    """The checkpoints of a run, newest step first (by their number; clocks play no part)."""
+    return sorted((path for path in parent.glob("step-*") if path.is_dir()), reverse=True) if parent.is_dir() else []
+
+
+def prune(parent: Path, keep: int, best_step: int | None) -> None:
+    for path in checkpoints(parent)[keep:]:
+        if best_step is None or path.name != f"step-{best_step:08d}":
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def read_checkpoint(path: Path) -> Any:
+    """The state of one checkpoint; RunError where its bytes are not those that were written."""
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes())
+        # Hash the very bytes that are then parsed: the file could change in between.
+        files = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
+        wrong = [name for name, data in files.items() if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]]
+        if wrong:
+            raise RunError(f"{path / wrong[0]} is damaged: its SHA-256 is not the one it was written with")
+        plain = json.loads(files[_STATE])
+        if f"step-{plain['step']:08d}" != path.name or plain["step"] != manifest["step"]:
+            raise RunError(f"{path} is damaged: it holds step {plain['step']}")
+        return unflatten(plain["state"], load(files[_TENSORS]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is damaged: {error}") from None
+
+
+def newest_good(parent: Path) -> tuple[Any, int, list[str]]:
+    """(state, step, a line for every damaged one passed over); RunError where no checkpoint is good."""
+    passed: list[str] = []
+    for path in checkpoints(parent):
+        try:
+            return read_checkpoint(path), int(path.name.removeprefix("step-")), passed
+        except RunError as error:
+            passed.append(f"{error}; taking the one before it")
+    raise RunError(f"{parent} holds no usable checkpoint" + "".join(f"\n  {line}" for line in passed))

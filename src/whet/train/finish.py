@@ -1,0 +1,141 @@
+"""After the last step: the final weights, what prediction needs, the test samples answered once, and everything written."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from whet.core.batch import Batch
+from whet.core.method import Compresses, Stage
+from whet.core.run_folder import RunFolder, write_csv, write_json
+from whet.core.targets import Targets
+from whet.data.image import UnreadableImage, decode
+from whet.data.loader import ImageLoader
+from whet.data.table import Table
+from whet.evaluate.metrics import classification_metrics, softmax
+from whet.models.build import save_net
+from whet.train.plan import Plan, wrap_predictor
+
+SHEET_ROWS, SHEET_VARIANTS, MISTAKES, THUMBNAIL = 6, 5, 12, 320
+
+Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
+"""(samples, predictor) -> (logits, numbers of the samples that could be read)."""
+
+
+def finish_model(plan: Plan, val: Table, ask: Ask, folder: RunFolder) -> Any:
+    """Load the final weights, run AFTER methods, fit PREDICT methods on validation data, save; the predictor."""
+    net, recipe = plan.net, plan.recipe
+    net.load_state_dict(plan.weights(final=True))
+    net.eval()
+    for method in plan.methods:
+        if isinstance(method, Compresses):
+            net = method.compress(net, plan.context)
+    targets = Targets.from_labels(torch.tensor(val.label_N), len(val.classes))
+
+    def answers(predictor: Any) -> tuple[Tensor, Targets]:
+        logits, index = ask(val, predictor)
+        return logits, targets[torch.from_numpy(index)]
+
+    fitted = plan.fit_predictor(net, answers)
+    extra = {
+        "task": recipe.task,
+        "eval_size": recipe.train.eval_size,
+        "fit": recipe.train.fit,
+        "precision": recipe.train.precision,
+        "predict": [{m.name: m.settings_dict()} for m in plan.methods if Stage.PREDICT in m.stages()],
+        "fitted": fitted,
+    }
+    save_net(net, folder.model, extra)
+    return wrap_predictor(recipe.methods, net, fitted)
+
+
+def measure_parts(table: Table, predictor: Any, ask: Ask, folder: RunFolder) -> dict[str, Any]:
+    """Answer validation and test samples once; write predictions.csv; metrics by part."""
+    metrics, rows = {}, []
+    for split in ("val", "test"):
+        part = table.part(split)
+        if not len(part):
+            continue
+        logits, index = ask(part, predictor)
+        probs = softmax(logits.double().numpy())
+        metrics[split] = classification_metrics(probs, part.label_N[index], table.classes)
+        for probs_K, i in zip(probs, index):
+            k = int(probs_K.argmax())
+            rows.append(
+                [part.frame["id"].iloc[i], split, table.classes[part.label_N[i]], table.classes[k], f"{probs_K[k]:.6g}",
+                 *(f"{p:.6g}" for p in probs_K)]
+            )  # fmt: skip
+    header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in table.classes)]
+    write_csv(folder.predictions, header, rows)
+    return metrics
+
+
+def write_samples(plan: Plan, table: Table, loader: ImageLoader, folder: RunFolder) -> None:
+    """samples/: some training pictures as they are, and as the model saw them in the first epochs, mixing included."""
+    size, rows = int(plan.recipe.train.image_size), _one_of_each(table, SHEET_ROWS)
+    device = plan.net.mean.device
+    folder.samples.mkdir(exist_ok=True)
+    (original,) = loader.batches([rows], size)
+    columns = [original.images_BHWC]
+    kept = original.index_B
+    for epoch in range(SHEET_VARIANTS):
+        (painted,) = loader.batches([kept], size, plan.draw(epoch))
+        x_BCHW = plan.net.normalise(torch.from_numpy(painted.images_BHWC).to(device))
+        target = Targets.from_labels(torch.from_numpy(table.label_N[painted.index_B]), len(table.classes)).to(device)
+        mixed = plan.mix(Batch(x_BCHW, target, painted.index_B, torch.ones(len(painted.index_B), device=device), epoch))
+        pixels = (mixed.x_BCHW * plan.net.std + plan.net.mean).mul(255).round().clamp(0, 255)
+        columns.append(pixels.permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy())
+    captions = []
+    for row, index in enumerate(kept):
+        for column, images in enumerate(columns):
+            _write_jpeg(folder.samples / f"{row}-{column}.jpg", images[row])
+        captions.append({"id": table.frame["id"].iloc[index], "label": table.classes[table.label_N[index]]})
+    write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": captions})
+
+
+def _one_of_each(table: Table, count: int) -> np.ndarray:
+    """The first samples of the classes in turn."""
+    label_N = table.label_N
+    turn_N = np.zeros(len(label_N), dtype=np.int64)
+    for k in range(len(table.classes)):
+        turn_N[label_N == k] = np.arange((label_N == k).sum())
+    return np.lexsort((label_N, turn_N))[:count]
+
+
+def write_mistakes(part: Table, split: str, folder: RunFolder) -> None:
+    """mistakes/: the pictures of this part that were wrong with the most confidence, made small."""
+    said = folder.read_predictions()
+    wrong = said[(said["split"] == split) & (said["label"] != said["predicted"])]
+    wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
+    paths = dict(zip(part.frame["id"], part.frame["path"]))
+    folder.mistakes.mkdir(exist_ok=True)
+    shown: list[dict[str, Any]] = []
+    for row in wrong.head(MISTAKES).itertuples():
+        try:
+            pixels = decode(Path(paths[row.id]).read_bytes())
+        except (OSError, UnreadableImage):
+            continue  # gone since it was answered; the others still tell their story
+        shrink = min(1.0, THUMBNAIL / max(pixels.shape[:2]))
+        size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
+        _write_jpeg(folder.mistakes / f"{len(shown)}.jpg", cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+        shown.append(
+            {"id": row.id, "label": row.label, "predicted": row.predicted, "confidence": float(row.confidence)}
+        )
+    write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
+
+
+def _write_jpeg(path: Path, pixels: np.ndarray) -> None:
+    data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    path.write_bytes(data.tobytes())
+
+
+def peak_memory_mib() -> float:
+    """The largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,279 @@
+"""One run from a recipe to a finished run folder, told in order."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from whet.core.batch import Context
+from whet.core.duration import Duration
+from whet.core.errors import RunError
+from whet.core.method import Selects
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.run_folder import RunFolder, next_name, write_json, write_whole
+from whet.core.targets import Targets
+from whet.data.loader import ImageLoader
+from whet.data.read import read_data
+from whet.data.table import Table
+from whet.evaluate.answer import answer, using_weights
+from whet.evaluate.metrics import classification_metrics, softmax
+from whet.models.build import build_net, load_net, save_net
+from whet.models.net import Net
+from whet.train import finish, resolve
+from whet.train.checkpoint import CheckpointWriter, newest_good
+from whet.train.data_record import check_unchanged, write_data
+from whet.train.environment import environment
+from whet.train.log import Observer, RunLog
+from whet.train.loop import State, Training, Validate, fit
+from whet.train.plan import Plan
+from whet.train.signals import Interrupted, Interrupts
+from whet.train.source import Failures, FeatureSource, PictureSource, Source, is_kept
+
+_TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
+
+
+def train_run(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    *,
+    observer: Observer | None = None,
+    tensorboard: bool = False,
+    strict: bool = False,
+    started: float | None = None,
+) -> RunFolder:
+    """Train a recipe into a new run folder (`out`, or the next free name below runs/) and measure it.
+
+    strict: a method that finds nothing to change is an error, not a warning. started: when the work began, on the clock of
+    time.monotonic; a budget in minutes counts from there.
+    """
+    stem = Path(recipe.data.path or "run").resolve().stem
+    folder = RunFolder.create(out if out is not None else next_name(Path("runs"), stem))
+    with _working(folder, observer, started) as job:
+        write_whole(folder.asked, recipe.to_yaml())
+        recipe = resolve.resolve_threads(recipe)
+        table = job.read(recipe)
+        size = resolve.usual_size(recipe, table)
+        recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
+        with Rng(recipe.train.seed).torch_scope("init"):
+            net, notes = build_net(recipe.model, table.classes)
+        for line in (*table.notes, *notes):
+            job.note(line)
+        save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
+        recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
+        plan, fabric = job.plan(recipe, table, net, strict=strict)
+        plan.initialise()
+        job.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
+        plan.recipe = recipe = resolve.resolve_budget(recipe, table, plan, fabric, job.started, _TAIL_SECONDS)
+        write_whole(folder.recipe, recipe.to_yaml())
+        write_data(folder, table)
+        write_json(folder.environment, environment(fabric.device))
+        log = RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None)
+        job.train(table, plan, fabric, log, None)
+    return folder
+
+
+def resume_run(path: str | Path, *, observer: Observer | None = None, accept_changed_data: bool = False) -> RunFolder:
+    """Go on with a run that was stopped or killed, from its newest good checkpoint, to the same end."""
+    folder = RunFolder.open(path)
+    if folder.finished:
+        raise RunError(f"{path} is finished; there is nothing to resume")
+    with _working(folder, observer, None) as job:
+        job.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
+        job.noted = len(job.notes)
+        recipe = resolve.resolve_threads(Recipe.load(folder.recipe))
+        table = job.read(recipe)
+        for line in check_unchanged(folder, table, accept=accept_changed_data):
+            job.note(f"resumed on changed data: {line}")
+        state, step, passed = newest_good(folder.checkpoints)
+        for line in passed:
+            job.note(line)
+        net = load_net(folder.model)
+        plan, fabric = job.plan(recipe, table, net, strict=False)
+        before = folder.read_json(folder.environment)["torch_threads"]
+        if before != torch.get_num_threads():
+            job.note(
+                f"begun with {before} torch threads, gone on with {torch.get_num_threads()}: the last bits may differ"
+            )
+        job.note(f"resumed at step {step} of {recipe.train.steps}")
+        job.train(table, plan, fabric, RunLog(folder.log, resume_step=step), state)
+    return folder
+
+
+@contextlib.contextmanager
+def _working(folder: RunFolder, observer: Observer | None, started: float | None) -> Iterator[_Job]:
+    """The folder locked, signals caught, and the observer told of the end whatever happens."""
+    job = _Job(folder, observer or Observer(), time.monotonic() if started is None else started)
+    with folder.lock(), job.interrupts.caught():
+        try:
+            yield job
+        finally:
+            job.observer.end()
+
+
+@dataclass
+class _Job:
+    """What every part of the work needs to say or to ask."""
+
+    folder: RunFolder
+    observer: Observer
+    started: float
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    notes: list[str] = field(default_factory=list)
+    noted: int = 0  # how many of them stand in the log already
+    failures: Failures = field(default_factory=lambda: Failures(1))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+        self.observer.note(text)
+
+    def failed(self, id_: str, reason: str) -> None:
+        if self.failures.add(id_, reason):
+            self.note(f"left out, it cannot be read: {id_}: {reason}")
+
+    def read(self, recipe: Recipe) -> Table:
+        self.observer.stage(f"reading {recipe.data.path}")
+        table = read_data(recipe.data, int(recipe.train.loader_threads))
+        for method in recipe.methods:
+            if isinstance(method, Selects):
+                frame, chosen = table.frame, method.select(table.part("train").frame)
+                table = table.with_frame(pd.concat([chosen, frame[frame["split"] != "train"]]))
+        self.failures.total = len(table) + len(table.skipped)
+        for entry in table.skipped:
+            self.failed(entry.id, entry.reason)
+        return table
+
+    def plan(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> tuple[Plan, Fabric]:
+        fabric = resolve.make_fabric(recipe)
+        net = net.on(fabric.device)
+        train = table.part("train")
+
+        def features() -> tuple[Tensor, Targets]:
+            self.observer.stage(f"features of {len(train):,} pictures")
+            features_ND, index = self.ask(plan, fabric, train, net.backbone)
+            return features_ND, Targets.from_labels(torch.from_numpy(train.label_N[index]), len(table.classes))
+
+        plan = Plan(recipe, net, Context(recipe.task, table.classes, train.counts_K, features), strict=strict)
+        for line in plan.weak:
+            self.note(line)
+        return plan, fabric
+
+    def ask(self, plan: Plan, fabric: Fabric, table: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+        """(what the predictor makes of every picture, the numbers of those that could be read)."""
+        training = plan.net.training
+        plan.net.eval()
+        ids = table.frame["id"]
+        found = answer(
+            plan.net, predictor, _loader(table, plan.recipe), int(plan.recipe.train.eval_size), fabric.device, fabric.autocast,
+            failed=lambda index, reason: self.failed(ids.iloc[index], reason),
+        )  # fmt: skip
+        plan.net.train(training)
+        return found
+
+    def train(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: dict[str, Any] | None) -> None:
+        recipe = plan.recipe
+        plan.start()
+        source = self.source(table.part("train"), plan, fabric)
+        total, per_epoch = int(recipe.train.steps), source.steps_per_epoch
+        writer = CheckpointWriter(self.folder.checkpoints, recipe.train.keep_checkpoints)
+        training = Training(
+            fabric=fabric,
+            net=plan.net,
+            plan=plan,
+            source=source,
+            state=State(),
+            total_steps=total,
+            image_size=int(recipe.train.image_size),
+            validate=self.validator(table.part("val"), plan, fabric, source),
+            validate_steps=max(1, Duration.parse(recipe.train.validate_every).steps(per_epoch, total)),
+            checkpoint_steps=max(1, Duration.parse(recipe.train.checkpoint_every).steps(per_epoch, total)),
+            writer=writer,
+            log=log,
+            observer=self.observer,
+            failures=self.failures,
+            interrupted=self.interrupts,
+        )
+        if state is not None:
+            training.load_state_dict(state)
+        for line in self.notes[self.noted :]:
+            log.write("note", text=line)
+        try:
+            with self.interrupts.noticed():
+                fit(training)
+        finally:
+            writer.close()
+            log.close()
+        if training.state.step < total and not plan.stop:
+            raise Interrupted(self.interrupts.exit_code())
+        self.finish(table, plan, fabric, training)
+
+    def source(self, train: Table, plan: Plan, fabric: Fabric) -> Source:
+        if is_kept(plan, plan.net):
+            features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
+            return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
+        return PictureSource(train, _loader(train, plan.recipe), plan, fabric.device, self.failed)
+
+    def validator(self, val: Table, plan: Plan, fabric: Fabric, source: Source) -> Validate:
+        kept = self.ask(plan, fabric, val, plan.net.backbone) if isinstance(source, FeatureSource) else None
+
+        def validate(weights: dict[str, Tensor]) -> dict[str, float]:
+            with using_weights(plan.net, weights):
+                if kept is None:
+                    logits, index = self.ask(plan, fabric, val, plan.net)
+                else:
+                    with torch.inference_mode(), fabric.autocast():
+                        logits, index = plan.net.head(kept[0].to(fabric.device)).float().cpu(), kept[1]
+            metrics = classification_metrics(softmax(logits.double().numpy()), val.label_N[index], val.classes)
+            chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+            return {"score": metrics["accuracy"], **{key: metrics[key] for key in chosen}}
+
+        return validate
+
+    def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
+        self.observer.stage("measuring")
+        recipe, state = plan.recipe, training.state
+
+        def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+            return self.ask(plan, fabric, part, predictor)
+
+        predictor = finish.finish_model(plan, table.part("val"), ask, self.folder)
+        began = time.monotonic()
+        metrics = finish.measure_parts(table, predictor, ask, self.folder)
+        answered = sum(metrics[split]["samples"] for split in metrics)
+        train = table.part("train")
+        finish.write_samples(plan, train, _loader(train, recipe), self.folder)
+        shown = "test" if "test" in metrics else "val"
+        finish.write_mistakes(table.part(shown), shown, self.folder)
+        metrics["cost"] = {
+            "train_seconds": state.seconds,
+            "total_seconds": time.monotonic() - self.started,
+            "seconds_per_picture": (time.monotonic() - began) / max(answered, 1),
+            "steps": state.step,
+            "epochs": state.step / training.source.steps_per_epoch,
+            "samples_per_second": state.step * int(recipe.train.batch_size) / max(state.seconds, 1e-9),
+            "loader_wait_share": training.source.wait_seconds / max(state.seconds, 1e-9),
+            "parameters": sum(p.numel() for p in plan.net.parameters()),
+            "trained_parameters": sum(p.numel() for p in plan.net.parameters() if p.requires_grad),
+            "peak_memory_mib": finish.peak_memory_mib(),
+        }
+        metrics["best_validation"] = {"step": state.best_step, "accuracy": state.best_score}
+        metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
+        metrics["notes"] = self.notes
+        metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
+        metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
+        write_json(self.folder.metrics, metrics)
+        write_whole(self.folder.done, "")
+
+
+def _loader(table: Table, recipe: Recipe) -> ImageLoader:
+    return ImageLoader(table.frame["path"], int(recipe.train.loader_threads), recipe.train.fit)

@@ -1,0 +1,161 @@
+"""The training loop, to be read from top to bottom. It knows no method by name: a plan holds them all."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from whet.core.batch import Batch, Outcome, Progress
+from whet.core.errors import NonFiniteError
+from whet.models.net import Net
+from whet.train.checkpoint import CheckpointWriter
+from whet.train.log import Observer, RunLog
+from whet.train.plan import Plan
+from whet.train.source import Failures, Source
+
+Validate = Callable[[dict[str, Tensor]], dict[str, float]]
+"""Answer the validation samples with these weights and measure; `score` is the number to raise."""
+
+
+@dataclass
+class State:
+    """Where a training stands, beyond what network, optimizer and runtimes hold themselves."""
+
+    step: int = 0
+    best_step: int | None = None
+    best_score: float = float("-inf")
+    seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Training:
+    """Everything the loop works with."""
+
+    fabric: Fabric
+    net: Net
+    plan: Plan
+    source: Source
+    state: State
+    total_steps: int
+    image_size: int
+    validate: Validate
+    validate_steps: int
+    checkpoint_steps: int
+    writer: CheckpointWriter
+    log: RunLog
+    observer: Observer
+    failures: Failures
+    interrupted: Callable[[], bool] = lambda: False
+    checkpoint_seconds: float = 300.0
+
+    def progress(self, step: int) -> Progress:
+        return Progress(step, self.total_steps, self.source.steps_per_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "net": dict(self.net.state_dict()),
+            "optimizer": self.plan.optimizer.state_dict(),
+            "runtimes": {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()},
+            "state": {**vars(self.state), "failed": dict(self.failures.reasons)},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.plan.optimizer.load_state_dict(state["optimizer"])
+        for name, runtime in self.plan.runtimes.items():
+            runtime.load_state_dict(state["runtimes"][name])
+        self.state = State(**state["state"])
+        self.failures.reasons.update(self.state.failed)
+
+
+def fit(t: Training) -> None:
+    """Train until the last step, until a method says stop, or until interrupted (the state is then saved)."""
+    state, plan = t.state, t.plan
+    model, optimizer = t.fabric.setup(t.source.model, plan.optimizer)
+    take_step = plan.stepper(optimizer)
+    started, earlier, last_saved = time.monotonic(), state.seconds, time.monotonic()
+    t.observer.steps(state.step, t.total_steps)
+    if state.step == 0:
+        validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
+        save(t)
+
+    while state.step < t.total_steps and not plan.stop and not t.interrupted():
+        # One epoch at one picture size, from the batch where the last run of this training stopped.
+        epoch, first = divmod(state.step, t.source.steps_per_epoch)
+        size = plan.image_size(t.progress(epoch * t.source.steps_per_epoch), t.image_size)
+        t.net.train()
+        for batch in t.source.batches(epoch, size, first):
+            # Forward, backward and the step, as the GRADIENT methods want it.
+            lr = plan.set_lr(t.progress(state.step))
+            try:
+                loss = take_step(closure_for(plan, t.fabric, model, optimizer, batch, state.step))
+            except NonFiniteError as error:
+                raise NonFiniteError(
+                    f"step {state.step + 1} of {t.total_steps}: {error}. The step was not taken; the checkpoint before it "
+                    f"is good. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
+                ) from None
+            state.step += 1
+            progress = t.progress(state.step)
+            for runtime in plan.runtimes.values():
+                runtime.after_step(progress)
+            order = zlib.crc32(batch.index_B.tobytes())
+            t.observer.step(
+                t.log.write(
+                    "step", step=state.step, epoch=epoch, loss=float(loss), lr=lr, size=size, order=f"{order:08x}"
+                )
+            )
+
+            # Validate, save, and see whether to go on.
+            state.seconds = earlier + time.monotonic() - started
+            last = state.step == t.total_steps
+            if state.step % t.validate_steps == 0 or last:
+                validated(t, progress)
+                t.net.train()
+            due = state.step % t.checkpoint_steps == 0 or time.monotonic() - last_saved > t.checkpoint_seconds
+            if due or last or plan.stop or t.interrupted() or state.best_step == state.step:
+                save(t)
+                last_saved = time.monotonic()
+            if last or plan.stop or t.interrupted():
+                break
+    t.writer.wait()
+
+
+def closure_for(
+    plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, step: int
+) -> Callable[[], Tensor]:
+    """Clear the gradients, run forward and backward, return the loss. Draws inside the model are keyed by the step, so that
+    a closure called twice in one step (line search, sharpness) sees the same dropout."""
+    weight_B = batch.weight_B / batch.weight_B.sum().clamp(min=1e-12)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        with plan.rng.torch_scope("model", step, fabric.device):
+            logits_BK = model(batch.x_BCHW)
+            loss_B = plan.loss(Outcome(logits_BK.float(), batch, plan.net))
+        loss = (loss_B * weight_B).sum()
+        fabric.backward(loss)
+        return loss.detach()
+
+    return closure
+
+
+def validated(t: Training, progress: Progress) -> None:
+    """Measure the weights that prediction would use, and tell everyone who wants to know."""
+    weights = t.plan.weights(final=False)
+    metrics = t.validate(weights)
+    for runtime in t.plan.runtimes.values():
+        runtime.after_validation(metrics, weights, progress)
+    if metrics["score"] > t.state.best_score:
+        t.state.best_score, t.state.best_step = metrics["score"], t.state.step
+    t.observer.validated(t.log.write("validation", step=t.state.step, **metrics))
+
+
+def save(t: Training) -> None:
+    t.writer.save(t.state.step, t.state_dict(), t.log.descriptor(), t.state.best_step)

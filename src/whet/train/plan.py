@@ -1,0 +1,226 @@
+"""The plan: a recipe's methods sorted by stage and bound to one network and one table. The loop runs it without knowing any
+method by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from whet.core.batch import Batch, Closure, Context, Loss, Outcome, Predictor, Progress, Step
+from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
+from whet.core.method import (
+    Arranges,
+    Changes,
+    ChoosesWeights,
+    Draws,
+    Fits,
+    Initialises,
+    Method,
+    Mixes,
+    Optimizes,
+    Runtime,
+    Scales,
+    Sets,
+    Stage,
+    Watches,
+    WrapsLoss,
+    WrapsPredictor,
+    WrapsStep,
+)
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.targets import Targets
+from whet.core.view import ImageView
+from whet.models.net import Net
+
+
+def ordered(methods: tuple[Method, ...]) -> list[Method]:
+    """By stage, then by their declared place, then by name: the order in which a recipe lists them never matters."""
+    stages = list(Stage)
+    return sorted(methods, key=lambda method: (stages.index(method.stage), method.order, method.name))
+
+
+def cross_entropy(outcome: Outcome) -> Tensor:
+    """The loss that LOSS methods wrap: soft cross-entropy, or the binary one label by label where several may be true. (B,)"""
+    targets = outcome.batch.targets
+    if targets.multi_label:
+        return F.binary_cross_entropy_with_logits(outcome.logits_BK, targets.probs_BK, reduction="none").sum(dim=1)
+    return -(targets.probs_BK * F.log_softmax(outcome.logits_BK, dim=1)).sum(dim=1)
+
+
+class Plan:
+    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons."""
+
+    def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
+        self.recipe = recipe
+        self.net = net
+        self.context = context
+        self.methods = ordered(recipe.methods)
+        self.rng = Rng(recipe.train.seed)
+        self.weak: list[str] = []
+        self._strict = strict
+
+        for method in self.methods:
+            if isinstance(method, Changes):
+                self.net = self._try(method, partial(method.change, self.net, context), self.net)
+        self.net.apply_freezing()
+
+        self._draws = [m for m in self.methods if isinstance(m, Draws)]
+        self._mixes = [m for m in self.methods if isinstance(m, Mixes)]
+        self._arranges = [m for m in self.methods if isinstance(m, Arranges)]
+        self._scales = [m for m in self.methods if isinstance(m, Scales)]
+        self._sets = [m for m in self.methods if isinstance(m, Sets)]
+        self.loss: Loss = cross_entropy
+        for method in self.methods:
+            if isinstance(method, WrapsLoss):
+                self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
+        self.optimizer = self._optimizer()
+        self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self.runtimes: dict[str, Runtime] = {}
+
+    def _try(self, method: Method, call: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return call()
+        except NoEffectError as error:
+            if self._strict:
+                raise
+            line = f"{method.name} has no effect here: {error}"
+            if line not in self.weak:
+                self.weak.append(line)
+            return otherwise
+
+    # --- DATA, SAMPLE, BATCH ----------------------------------------------------------------------------------------
+    @property
+    def static_views(self) -> bool:
+        """Whether every epoch shows the same pictures, so that features of a frozen backbone can be kept."""
+        return not self._draws and not self._mixes
+
+    def order(self, epoch: int, label_N: np.ndarray) -> np.ndarray:
+        """The epoch's sample numbers."""
+        order = self.rng.shuffled("order", epoch, len(label_N))
+        for method in self._arranges:
+            rng = self.rng.batch(method.name, epoch, np.arange(len(order)))
+            order = self._try(method, partial(method.arrange, order, label_N, rng), order)
+        return order
+
+    def draw(self, epoch: int) -> Callable[[ImageView, np.ndarray], ImageView]:
+        """The SAMPLE methods of one epoch, as the loader takes them."""
+
+        def drawn(view: ImageView, index_B: np.ndarray) -> ImageView:
+            for method in self._draws:
+                view = method.draw(view, self.rng.batch(method.name, epoch, index_B))
+            return view
+
+        return drawn
+
+    def mix(self, batch: Batch) -> Batch:
+        for method in self._mixes:
+            batch = method.apply(batch, self.rng.batch(method.name, batch.epoch, batch.index_B))
+        return batch
+
+    # --- MODEL, OPTIMIZER, SCHEDULE ---------------------------------------------------------------------------------
+    def initialise(self) -> None:
+        """Better starting weights, at a fresh start only."""
+        for method in self.methods:
+            if isinstance(method, Initialises):
+                with self.rng.torch_scope(f"initialise {method.name}"):
+                    method.initialise(self.net, self.context)
+
+    def start(self) -> None:
+        """Start the STEP methods; from here on the weights are those that training begins with."""
+        self.runtimes = {m.name: m.start(self.net, self.context) for m in self.methods if isinstance(m, Watches)}
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        found = [m for m in self.methods if isinstance(m, Optimizes)]
+        if len(found) != 1:
+            named = ", ".join(m.name for m in found) or "none"
+            raise RecipeError(
+                f"a recipe needs exactly one optimizer; this one has {named} (accepted: sgd, adamw, lbfgs, …)"
+            )
+        groups: dict[tuple[float, bool], dict[str, Any]] = {}
+        for name, parameter in self.net.named_parameters():
+            if parameter.requires_grad:
+                scale, decay = self.net.lr_scale.get(name, 1.0), parameter.ndim > 1
+                group = groups.setdefault((scale, decay), {"params": [], "lr_scale": scale, "decay": decay})
+                group["params"].append(parameter)
+        if not groups:
+            raise RecipeError("every weight of the model is frozen; there is nothing to train")
+        return found[0].optimizer(list(groups.values()))
+
+    def set_lr(self, progress: Progress) -> float:
+        """Set every group's learning rate for the coming step; returns the largest."""
+        factor = 1.0
+        for method in self._scales:
+            factor *= method.factor(progress)
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs):
+            group["lr"] = base * factor
+        return max(self.base_lrs) * factor
+
+    def image_size(self, progress: Progress, image_size: int) -> int:
+        """The size of the coming epoch's pictures."""
+        for method in self._sets:
+            image_size = method.settings(progress, image_size).get("image_size", image_size)
+        return image_size
+
+    # --- LOSS, GRADIENT, STEP ---------------------------------------------------------------------------------------
+    def stepper(self, optimizer: Any) -> Step:
+        """The step function: the optimizer's, wrapped by every GRADIENT method. A loss or gradient that is not finite
+        raises NonFiniteError before the optimizer moves a weight."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+        def plain(closure: Closure) -> Tensor:
+            return optimizer.step(lambda: _finite(closure(), parameters))
+
+        step: Step = plain
+        for method in reversed(self.methods):
+            if isinstance(method, WrapsStep):
+                step = method.wrap_step(step, parameters)
+        return step
+
+    @property
+    def stop(self) -> bool:
+        return any(runtime.stop for runtime in self.runtimes.values())
+
+    # --- PREDICT ----------------------------------------------------------------------------------------------------
+    def weights(self, *, final: bool) -> dict[str, Tensor]:
+        """The weights prediction uses: those of training, unless a method chooses others."""
+        weights = dict(self.net.state_dict())
+        for method in self.methods:
+            if isinstance(method, ChoosesWeights):
+                weights = method.weights(weights, self.runtimes.get(method.name), final)
+        return weights
+
+    def fit_predictor(
+        self, predictor: Predictor, answers: Callable[[Predictor], tuple[Tensor, Targets]]
+    ) -> dict[str, Any]:
+        """Fit PREDICT methods in turn on validation answers; what each found, by its name."""
+        fitted: dict[str, Any] = {}
+        for method in self.methods:
+            if isinstance(method, Fits):
+                fitted[method.name] = method.fit(*answers(predictor))
+            if isinstance(method, WrapsPredictor):
+                predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}))
+        return fitted
+
+
+def wrap_predictor(methods: tuple[Method, ...], predictor: Predictor, fitted: dict[str, Any]) -> Predictor:
+    """The predictor as the PREDICT methods want it."""
+    for method in ordered(methods):
+        if isinstance(method, WrapsPredictor):
+            predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}))
+    return predictor
+
+
+def _finite(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    if not torch.isfinite(loss):
+        raise NonFiniteError(f"the loss became {loss.item()}")
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if gradients and not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+        raise NonFiniteError("the gradient is not finite")
+    return loss

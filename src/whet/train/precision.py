@@ -1,0 +1,53 @@
+"""Which arithmetic is faster here: float32, or bfloat16 where the processor has instructions for it."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import torch
+import torch.nn.functional as F
+
+from whet.models.net import Net
+
+WORTH = 1.2  # bfloat16 must be this many times faster; nearer than that, timing noise would decide
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 itself, not by way of float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = _cpu_flags()
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & flags)
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            for line in handle:
+                if line.startswith(("flags", "Features")):
+                    return set(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return set()
+
+
+def choose_precision(net: Net, device: torch.device, size: int, *, batch: int = 8, repeats: int = 3) -> str:
+    """ "bf16" where the processor has it and a probe of a few training steps says it is clearly faster, else "32"."""
+    if not has_bf16(device):
+        return "32"
+    if device.type == "cuda":
+        return "bf16"
+    probe = copy.deepcopy(net).on(device).train()
+    images = torch.zeros((batch, 3, size, size), device=device).contiguous(memory_format=torch.channels_last)
+    best = {True: float("inf"), False: float("inf")}
+    for attempt in range(repeats + 1):
+        for bf16 in (True, False):
+            start = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits = probe(images)
+            F.cross_entropy(logits.float(), torch.zeros(batch, dtype=torch.int64, device=device)).backward()
+            if attempt:  # the first of each kind only warms up
+                # The fastest of several: noise only ever adds time.
+                best[bf16] = min(best[bf16], time.perf_counter() - start)
+    return "bf16" if best[False] > WORTH * best[True] else "32"

@@ -1,0 +1,113 @@
+"""Every `auto` of a recipe, resolved once: what comes out is written into the run and used again on resume."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from whet.core.duration import Duration
+from whet.core.errors import DataError
+from whet.core.process import keep_freed_memory
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.data.loader import ImageLoader
+from whet.data.table import Table
+from whet.models.build import resolve
+from whet.models.net import Net
+from whet.train import budget
+from whet.train.plan import Plan
+from whet.train.precision import choose_precision
+from whet.train.source import batch_shape, is_kept
+
+_TRIED = 64
+_PROBE_SIZE = 128
+
+
+def resolve_threads(recipe: Recipe) -> Recipe:
+    """Torch's threads and the loader's: as many as there are cores. The process is set up accordingly."""
+    cores = os.cpu_count() or 1
+    chosen = {}
+    if recipe.train.torch_threads == "auto":
+        chosen["torch_threads"] = cores
+    if recipe.train.loader_threads == "auto":
+        chosen["loader_threads"] = min(cores, 8)
+    recipe = recipe.setting(**chosen)
+    torch.set_num_threads(int(recipe.train.torch_threads))
+    keep_freed_memory()
+    return recipe
+
+
+def usual_size(recipe: Recipe, table: Table) -> int:
+    """The median shorter side of some pictures."""
+    rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
+    shorter = [min(size) for size in ImageLoader(table.frame["path"], 1).sizes(rows)]
+    if not shorter:
+        raise DataError(
+            f"data {recipe.data.path}: none of the {len(rows)} pictures tried can be decoded; whet check names them"
+        )
+    return int(np.median(shorter))
+
+
+def resolve_model(recipe: Recipe, picture_size: int, samples: int) -> Recipe:
+    """Architecture and weights, and a batch size: about a fiftieth of the training samples, 16 to 128."""
+    recipe = recipe.replace(model=resolve(recipe.model, picture_size))
+    if recipe.train.batch_size == "auto":
+        recipe = recipe.setting(batch_size=2 ** min(7, max(4, round(math.log2(max(samples, 1) / 50)))))
+    return recipe
+
+
+def resolve_size(recipe: Recipe, net: Net, picture_size: int) -> Recipe:
+    """The size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224."""
+    size = recipe.train.image_size
+    if size == "auto":
+        size = net.spec.native_size or min(224, max(32, -(-picture_size // 8) * 8))
+    shown = size if recipe.train.eval_size == "auto" else recipe.train.eval_size
+    return recipe.setting(image_size=size, eval_size=shown)
+
+
+def make_fabric(recipe: Recipe) -> Fabric:
+    """Lightning Fabric for the recipe's device and precision (float32 while that is still `auto`)."""
+    bf16 = recipe.train.precision == "bf16"
+    fabric = Fabric(accelerator=recipe.train.device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
+    fabric.launch()
+    return fabric
+
+
+def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
+    if recipe.train.precision != "auto":
+        return recipe
+    with Rng(recipe.train.seed).torch_scope("probe"):
+        chosen = choose_precision(net, make_fabric(recipe).device, min(int(recipe.train.image_size), _PROBE_SIZE))
+    return recipe.setting(precision=chosen)
+
+
+def resolve_budget(
+    recipe: Recipe, table: Table, plan: Plan, fabric: Fabric, started: float, tail_seconds: float
+) -> Recipe:
+    """The budget as whole steps. A budget in minutes counts from `started` and covers everything up to the finished run."""
+    train, shown = table.part("train"), len(table)
+    batch_size, per_epoch = batch_shape(len(train), recipe.train.batch_size)
+    if recipe.train.budget.is_time:
+        speed = budget.measure(
+            recipe, plan.net, plan.context, fabric, batch_size, kept_features=is_kept(plan, plan.net)
+        )
+        ending = speed.final_answer_seconds * (shown - len(train)) + tail_seconds
+        left = (recipe.train.budget.seconds - (time.monotonic() - started) - ending) * budget.SAFETY
+        validation = speed.answer_seconds * len(table.part("val"))
+        epochs = budget.epochs_that_fit(plan, speed, left, int(recipe.train.image_size), per_epoch, validation)
+        steps = epochs * per_epoch
+    else:
+        steps = max(1, recipe.train.budget.steps(per_epoch, per_epoch))
+        epochs = math.ceil(steps / per_epoch)
+    every, save = recipe.train.validate_every, recipe.train.checkpoint_every
+    return recipe.setting(
+        epochs=epochs,
+        steps=steps,
+        validate_every=Duration(budget.validate_every(epochs), "ep") if every == "auto" else every,
+        checkpoint_every=Duration(1, "ep") if save == "auto" else save,
+    )

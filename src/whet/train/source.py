@@ -1,0 +1,120 @@
+"""Where the loop's batches come from: pictures painted anew each epoch, or features kept from one pass of a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whet.core.batch import Batch
+from whet.core.errors import DataError
+from whet.core.targets import Targets
+from whet.data.loader import ImageLoader, chunks
+from whet.data.table import Table
+from whet.models.net import Net
+from whet.train.plan import Plan
+
+MAX_FAILED = 0.01
+
+
+@dataclass
+class Failures:
+    """Samples that could not be painted, by id, with the reason. More than 1 % of all (and more than one) stops the run."""
+
+    total: int
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def add(self, id_: str, reason: str) -> bool:
+        """Whether this sample is new here."""
+        if id_ in self.reasons:
+            return False
+        self.reasons[id_] = reason
+        if len(self.reasons) > max(1, MAX_FAILED * self.total):
+            listed = "".join(f"\n  {name}: {why}" for name, why in list(self.reasons.items())[:10])
+            raise DataError(
+                f"{len(self.reasons)} of {self.total} files cannot be read, more than {MAX_FAILED:.0%}:{listed}"
+            )
+        return True
+
+
+class Source(Protocol):
+    """Batches of one epoch, from batch number `first` on."""
+
+    model: nn.Module
+    steps_per_epoch: int
+
+    def batches(self, epoch: int, size: int, first: int) -> Iterator[Batch]: ...
+
+    @property
+    def wait_seconds(self) -> float: ...
+
+
+class PictureSource:
+    """Pictures painted as the SAMPLE methods wish, mixed as the BATCH methods wish, normalised on the device."""
+
+    def __init__(
+        self, table: Table, loader: ImageLoader, plan: Plan, device: torch.device, failed: Callable[[str, str], Any]
+    ) -> None:
+        self.model: nn.Module = plan.net
+        self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
+        self._target = Targets.from_labels(torch.tensor(table.label_N), len(table.classes))
+        self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
+        self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
+
+    @property
+    def wait_seconds(self) -> float:
+        return self._loader.wait_seconds
+
+    def batches(self, epoch: int, size: int, first: int) -> Iterator[Batch]:
+        order = self._plan.order(epoch, self._table.label_N)
+        orders = chunks(order, self._batch_size)[first : self.steps_per_epoch]
+        for painted in self._loader.batches(orders, size, self._plan.draw(epoch)):
+            for index, reason in painted.failed:
+                self._failed(self._table.frame["id"].iloc[index], reason)
+            if not len(painted.index_B):
+                raise DataError(
+                    f"not one file of a batch of {len(painted.failed)} can be read; the last: {painted.failed[-1][1]}"
+                )
+            rows = torch.from_numpy(painted.index_B)
+            batch = Batch(
+                x_BCHW=self._plan.net.normalise(torch.from_numpy(painted.images_BHWC).to(self._device)),
+                targets=self._target[rows].to(self._device),
+                index_B=painted.index_B,
+                weight_B=self._weight_N[rows].to(self._device),
+                epoch=epoch,
+            )
+            yield self._plan.mix(batch)
+
+
+class FeatureSource:
+    """Features of a frozen backbone, computed once: possible where every epoch shows the same pictures."""
+
+    def __init__(self, features_ND: Tensor, table: Table, plan: Plan, device: torch.device) -> None:
+        self.model: nn.Module = plan.net.head
+        self._features_ND = features_ND.to(device)
+        self._target = Targets.from_labels(torch.tensor(table.label_N), len(table.classes)).to(device)
+        self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32), device=device)
+        self._label_N, self._plan = table.label_N, plan
+        self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
+        self.wait_seconds = 0.0
+
+    def batches(self, epoch: int, size: int, first: int) -> Iterator[Batch]:
+        order = self._plan.order(epoch, self._label_N)
+        for index_B in chunks(order, self._batch_size)[first : self.steps_per_epoch]:
+            rows = torch.from_numpy(index_B).to(self._features_ND.device)
+            yield Batch(self._features_ND[rows], self._target[rows], index_B, self._weight_N[rows], epoch)
+
+
+def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
+    """(batch size, batches an epoch). A last short batch is left to the next epoch's order, which is shuffled anew."""
+    batch_size = min(int(batch_size), samples)
+    return batch_size, samples // batch_size
+
+
+def is_kept(plan: Plan, net: Net) -> bool:
+    """Whether features can stand in for pictures."""
+    return plan.static_views and net.backbone_frozen
