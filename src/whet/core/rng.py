@@ -66,7 +66,7 @@ class BatchRng:
         """The next `count` 32-bit words of each sample, (B, count); four words come from one Philox call."""
         B = len(self._index_B)
         have, need = self._blocks_BM.shape[1], self._used + count
-        if need > have:
+        if need > have and B:
             first, last = have // 4, -(-need // 4)
             counter = np.empty((B, last - first, 4), dtype=np.uint32)
             counter[..., 0] = (self._index_B & _LOW)[:, None]
@@ -75,7 +75,7 @@ class BatchRng:
             counter[..., 3] = (self._index_B >> _SHIFT)[:, None]
             fresh = philox4x32(counter.reshape(-1, 4), self._key).reshape(B, -1)
             self._blocks_BM = np.concatenate([self._blocks_BM, fresh], axis=1)
-        words = self._blocks_BM[:, self._used : need]
+        words = self._blocks_BM[:, self._used : need] if B else np.empty((0, count), dtype=np.uint32)
         self._used = need
         return words
 

@@ -90,7 +90,7 @@ def _jpeg_header(data: bytes) -> tuple[int, int] | None:
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: its way to say that a damaged header names no known colour space
         return None
     _refuse_bomb(height, width)
     return None if colours in ("CMYK", "YCCK") else (height, width)

@@ -72,11 +72,11 @@ class Table:
 
 def make_frame(rows: list[dict]) -> pd.DataFrame:
     """Rows as plain dicts -> the frame of a Table, missing columns filled in."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    for column in ("split", "group", "digest"):
-        frame[column] = frame[column].fillna("").astype(object)
-    frame["weight"] = frame["weight"].astype(float).fillna(1.0)
-    return frame
+    filled = {"split": "", "group": "", "weight": 1.0, "digest": ""}
+    rows = [{**filled, **row} for row in rows]
+    # Paths as plain objects: pandas' own text type cannot hold a file name that is not UTF-8.
+    columns = {name: pd.Series([row[name] for row in rows], dtype=object if name == "path" else None) for name in COLUMNS}
+    return pd.DataFrame(columns)
 
 
 def read_table(path: Path, file_column: str | None = None, label_column: str | None = None) -> Table:

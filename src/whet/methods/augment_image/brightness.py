@@ -15,7 +15,7 @@ class Brightness(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-cla
 
     Use when: light changes between pictures.
     Do not use when: brightness itself is what is measured.
-    Source: Krizhevsky et al. 2012; the factor is that of Pillow's ImageEnhance.Brightness.
+    Source: Howard 2013, arXiv:1312.5402, for the use; the factor is that of Pillow's ImageEnhance.Brightness.
     Shapes: draws into view.colour (B, 3, 7).
     """
 

@@ -15,7 +15,7 @@ class Saturation(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-cla
 
     Use when: cameras and light change between pictures.
     Do not use when: the strength of a colour is what is measured; no effect on grey pictures.
-    Source: the definition is that of Pillow's ImageEnhance.Color.
+    Source: Howard 2013, arXiv:1312.5402, for the use; the definition is that of Pillow's ImageEnhance.Color.
     Deviates: nothing is clipped before the colours drawn after it.
     Shapes: draws into view.colour (B, 3, 7).
     """

@@ -1,0 +1,412 @@
+"""The contract that every method keeps, ours and third parties': run it over your own with
+
+    from whet.testing import check_method
+    def test_contract(): check_method(MyMethod)
+
+Each check is a function below. A method that cannot keep one says so in its `exceptions`, with the reason.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.util
+import pickle
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from whet.core.batch import Batch, Context, Progress
+from whet.core.card import card
+from whet.core.errors import NoEffectError, RecipeError
+from whet.core.method import (
+    TASKS,
+    Arranges,
+    Changes,
+    Draws,
+    Method,
+    Mixes,
+    Scales,
+    Selects,
+    Sets,
+    Stage,
+    WrapsPredictor,
+)
+from whet.core.recipe import Recipe, parse_method
+from whet.core.registry import registry
+from whet.core.rng import Rng
+from whet.core.targets import Targets
+from whet.core.view import ImageView
+from whet.models.net import Net, NetSpec, new_head
+from whet.render.image_cpu import CpuPainter
+from whet.train.checkpoint import digest, flatten, unflatten
+from whet.train.loop import closure_for
+from whet.train.plan import Plan, wrap_predictor
+
+CLASSES = ("glass", "metal", "paper")
+_PICTURES, _BATCH, _SIZE = 24, 8, 16
+
+
+def check_method(cls: type[Method]) -> list[str]:
+    """Run every check of the contract on a method class; the names of those that ran. Raises AssertionError."""
+    ran = []
+    for name, check in CHECKS.items():
+        if name in cls.exceptions:
+            assert len(cls.exceptions[name].split()) >= 3, (
+                f"{cls.name}: the exception '{name}' needs its reason in words"
+            )
+            continue
+        try:
+            check(cls)
+        except AssertionError as error:
+            raise AssertionError(f"{cls.name}, check '{name}': {error}") from error
+        ran.append(name)
+    unknown = set(cls.exceptions) - set(CHECKS)
+    assert not unknown, f"{cls.name}: exceptions name checks that do not exist: {sorted(unknown)}"
+    return ran
+
+
+# --- the checks -----------------------------------------------------------------------------------------------------
+def check_defaults(cls: type[Method]) -> None:
+    """Builds with defaults, is frozen, and equal settings are equal methods."""
+    method = cls()
+    assert method == cls()
+    for key in cls.model_fields:
+        try:
+            setattr(method, key, getattr(method, key))
+        except (TypeError, ValueError):
+            continue
+        raise AssertionError(f"{key} can be set on a finished method: it must be frozen")
+
+
+def check_yaml(cls: type[Method]) -> None:
+    """A recipe with this method survives YAML."""
+    recipe = Recipe(task=sorted(cls.tasks)[0], methods=(cls(),))
+    again = Recipe.from_yaml(recipe.to_yaml())
+    assert again == recipe, f"{again} is not {recipe}"
+    assert again.hash == recipe.hash
+
+
+def check_unknown_key(cls: type[Method]) -> None:
+    """An unknown key is refused, and the message names the nearest one."""
+    for key in cls.model_fields or ("strength",):
+        wrong = key + "x"
+        try:
+            parse_method({cls.name: {wrong: 1}})
+        except RecipeError as error:
+            assert wrong in str(error) and cls.name in str(error), f"the message does not name the key: {error}"
+            assert not cls.model_fields or f"'{key}'" in str(error), f"the message does not name '{key}': {error}"
+        else:
+            raise AssertionError(f"the unknown key '{wrong}' was accepted")
+
+
+def check_card(cls: type[Method]) -> None:
+    """The docstring says what it does, when (not) to use it, and gives a source with a year; every setting is described."""
+    found = card(cls)
+    source = found.sections["Source"]
+    assert re.search(r"\b(17|18|19|20)\d\d\b", source), f"the source names no year: {source}"
+    missing = [p.name for p in found.parameters if not p.description]
+    assert not missing, f"no description of {missing}"
+
+
+def check_stage(cls: type[Method]) -> None:
+    """It acts where it says, on tasks that exist."""
+    assert cls.stage in cls.stages() and cls.tasks <= TASKS
+
+
+def check_identity(cls: type[Method]) -> None:
+    """The identity setting is bit-equal to absence: drawing, mixing, training and predicting."""
+    assert cls.identity is not None, "no identity setting is declared"
+    neutral = cls(**cls.identity)
+    without, with_it = _bench(()), _bench((neutral,))
+    assert _train(with_it, 3) == _train(without, 3), "training with the identity setting differs from training without"
+    assert _painted((neutral,)) == _painted(()), "pictures with the identity setting differ"
+    assert _answered((neutral,)) == _answered(()), "answers with the identity setting differ"
+
+
+def check_seeded(cls: type[Method]) -> None:
+    """The same seed gives the same training twice, and the same pictures."""
+    assert _train(_bench((cls(),)), 3) == _train(_bench((cls(),)), 3)
+    assert _painted((cls(),)) == _painted((cls(),))
+
+
+def check_draws_apart(cls: type[Method]) -> None:
+    """Adding it leaves the draws of other methods unchanged: they are keyed by name."""
+    if not issubclass(cls, Draws | Mixes):
+        return
+    rng = Rng(7)
+    before = rng.batch("someone_else", 3, np.arange(_BATCH)).uniform(shape=(5,))
+    if issubclass(cls, Draws):
+        cls().draw(_view(), rng.batch(cls.name, 3, np.arange(_BATCH)))
+    if issubclass(cls, Mixes):
+        cls().apply(_batch(), rng.batch(cls.name, 3, np.arange(_BATCH)))
+    after = rng.batch("someone_else", 3, np.arange(_BATCH)).uniform(shape=(5,))
+    assert (before == after).all()
+    alone = rng.batch(cls.name, 3, np.arange(_BATCH)).uniform()
+    subset = rng.batch(cls.name, 3, np.arange(_BATCH)[3:5]).uniform()
+    assert (alone[3:5] == subset).all(), "a sample's draw depends on the batch it stands in"
+
+
+def check_inputs_kept(cls: type[Method]) -> None:
+    """What it is given is not changed."""
+    rng = Rng(1).batch(cls.name, 0, np.arange(_BATCH))
+    if issubclass(cls, Draws):
+        view = _view()
+        kept = copy.deepcopy(view)
+        cls().draw(view, rng)
+        assert (view.warp_B33 == kept.warp_B33).all() and view.tones == kept.tones, "the given view was changed"
+    if issubclass(cls, Mixes):
+        batch = _batch()
+        x, y, index = batch.x_BCHW.clone(), batch.targets.probs_BK.clone(), batch.index_B.copy()
+        cls().apply(batch, rng)
+        assert torch.equal(batch.x_BCHW, x) and torch.equal(batch.targets.probs_BK, y), "the given batch was changed"
+        assert (batch.index_B == index).all()
+    if issubclass(cls, Arranges):
+        order, label = np.arange(_PICTURES), _LABELS.copy()
+        cls().arrange(order, label, Rng(1).batch(cls.name, 0, order))
+        assert (order == np.arange(_PICTURES)).all() and (label == _LABELS).all(), "the given order was changed"
+    if issubclass(cls, Selects):
+        rows = pd.DataFrame({"label": _LABELS, "digest": [str(n) for n in range(_PICTURES)]})
+        kept_rows = rows.copy()
+        cls().select(rows)
+        pd.testing.assert_frame_equal(rows, kept_rows)
+
+
+def check_shapes(cls: type[Method]) -> None:
+    """Shapes, dtypes and devices stay; targets stay probabilities."""
+    rng = Rng(2).batch(cls.name, 0, np.arange(_BATCH))
+    if issubclass(cls, Draws):
+        view = cls().draw(_view(), rng)
+        assert (
+            view.warp_B33.shape == (_BATCH, 3, 3) and np.isfinite(view.warp_B33).all() and view.size == (_SIZE, _SIZE)
+        )
+        assert view.colour_B37 is None or (
+            view.colour_B37.shape == (_BATCH, 3, 7) and np.isfinite(view.colour_B37).all()
+        )
+    if issubclass(cls, Mixes):
+        given = _batch()
+        batch = cls().apply(given, rng)
+        assert batch.x_BCHW.shape == given.x_BCHW.shape and batch.x_BCHW.dtype == given.x_BCHW.dtype
+        assert batch.x_BCHW.device == given.x_BCHW.device
+        total = batch.targets.probs_BK.sum(dim=1)
+        assert torch.allclose(total, torch.ones_like(total)), "the targets do not sum to one"
+        assert (batch.targets.probs_BK >= 0).all()
+    if issubclass(cls, Arranges):
+        order = np.arange(_PICTURES)
+        arranged = cls().arrange(order, _LABELS, Rng(1).batch(cls.name, 0, order))
+        assert arranged.shape == order.shape and set(arranged.tolist()) <= set(order.tolist())
+    if issubclass(cls, Scales):
+        factors = [cls().factor(Progress(step, 20, 5)) for step in range(21)]
+        assert all(np.isfinite(f) and f >= 0 for f in factors), f"factors {factors}"
+    if issubclass(cls, Sets):
+        assert set(cls().settings(Progress(0, 20, 5), 64)) <= {"image_size"}
+
+
+def check_trains(cls: type[Method]) -> None:
+    """Two finite training steps for every task it declares that whet can train."""
+    trainable = sorted(cls.tasks & {"image-classification"})
+    for task in trainable:
+        bench = _bench((cls(),), task)
+        _train(bench, 2)
+        state = bench.plan.net.state_dict()
+        assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
+
+
+def check_resumes(cls: type[Method]) -> None:
+    """Two steps, saved and loaded anew, then two more: the same bits as four steps in one go."""
+    whole = _train(_bench((cls(),)), 4)
+    first = _bench((cls(),))
+    _train(first, 2)
+    tensors: dict[str, Tensor] = {}
+    plain = flatten(first.state(), tensors)
+    second = _bench((cls(),))
+    second.load(unflatten(plain, tensors))
+    assert _train(second, 2, start=2) == whole, "a resumed training differs from an uninterrupted one"
+
+
+def check_pickles(cls: type[Method]) -> None:
+    """It can be sent to another process."""
+    assert pickle.loads(pickle.dumps(cls())) == cls()
+
+
+def check_exports(cls: type[Method]) -> None:
+    """A model it changed still exports to ONNX (where the exporter is installed) and to torch.export."""
+    if not issubclass(cls, Changes | WrapsPredictor):
+        return
+    net = _bench((cls(),)).plan.net.eval()
+    inputs = torch.zeros((2, 3, _SIZE, _SIZE))
+    exported = torch.export.export(net, (inputs,)).module()
+    assert torch.allclose(exported(inputs), net(inputs), atol=1e-5)
+    if importlib.util.find_spec("onnxscript") is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert torch.onnx.export(net, (inputs,), dynamo=True, verbose=False) is not None
+
+
+def check_commutes(cls: type[Method]) -> None:
+    """Its result does not depend on where a recipe lists it among the other methods."""
+    others = [other for other in registry() if other.stage == cls.stage and other is not cls]
+    others = [other for other in others if cls.name not in other.conflicts and other.name not in cls.conflicts]
+    others = [other for other in others if "image-classification" in other.tasks]
+    if not others or "image-classification" not in cls.tasks:
+        return
+    other = others[0]
+    assert _train(_bench((cls(), other())), 2) == _train(_bench((other(), cls())), 2), (
+        f"the order with {other.name} matters"
+    )
+
+
+def check_no_effect(cls: type[Method]) -> None:
+    """Where it finds nothing to touch it raises NoEffectError or trains on; it never fails in another way."""
+    if "image-classification" not in cls.tasks:
+        return
+    try:
+        _bench((cls(),), labels=np.arange(_PICTURES) % len(CLASSES), strict=True)
+    except NoEffectError as error:
+        assert len(str(error)) > 10, "NoEffectError must say why"
+
+
+CHECKS: dict[str, Callable[[type[Method]], None]] = {
+    "defaults": check_defaults,
+    "yaml": check_yaml,
+    "unknown_key": check_unknown_key,
+    "card": check_card,
+    "stage": check_stage,
+    "identity": check_identity,
+    "seeded": check_seeded,
+    "draws_apart": check_draws_apart,
+    "inputs_kept": check_inputs_kept,
+    "shapes": check_shapes,
+    "trains": check_trains,
+    "resumes": check_resumes,
+    "pickles": check_pickles,
+    "exports": check_exports,
+    "commutes": check_commutes,
+    "no_effect": check_no_effect,
+}
+
+
+# --- a bench to try methods on: a small network, pictures made of numbers, the real plan and the real step ----------
+_LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # uneven, so that balancing methods have something to do
+
+
+class _Bench:
+    """A plan on a tiny network and synthetic pictures."""
+
+    def __init__(self, methods: tuple[Method, ...], task: str, labels: np.ndarray, strict: bool) -> None:
+        if not any(method.stage is Stage.OPTIMIZER for method in methods):
+            methods = (*methods, registry().get("sgd")())
+        self.recipe = Recipe(task=task, methods=methods).setting(seed=3, image_size=_SIZE, batch_size=_BATCH)
+        self.labels = labels
+        self.images = (Rng(5).batch("pictures", 0, np.arange(_PICTURES)).uniform(0, 256, (20, 24, 3))).astype(np.uint8)
+        with Rng(3).torch_scope("init"):
+            backbone = nn.Sequential(
+                nn.Conv2d(3, 4, 3, stride=2, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+            )  # fmt: skip
+            net = Net(NetSpec("zoo", "bench", CLASSES, (0.5,) * 3, (0.25,) * 3), backbone, new_head(4, len(CLASSES)))
+        counts = np.bincount(labels, minlength=len(CLASSES))
+        self.plan = Plan(self.recipe, net, Context(task, CLASSES, counts, self._features), strict=strict)
+        self.plan.initialise()
+        self.plan.start()
+        self.fabric = Fabric(accelerator="cpu", devices=1)
+        self.step = self.plan.stepper(self.plan.optimizer)
+
+    def _features(self) -> tuple[Tensor, Targets]:
+        net = self.plan.net.eval()
+        with torch.no_grad():
+            features = net.backbone(net.normalise(torch.from_numpy(self._paint(np.arange(_PICTURES), None))))
+        net.train()
+        return features, Targets.from_labels(torch.from_numpy(self.labels), len(CLASSES))
+
+    def _paint(self, index_B: np.ndarray, epoch: int | None) -> np.ndarray:
+        view = ImageView.whole([(20, 24)] * len(index_B), (_SIZE, _SIZE))
+        if epoch is not None:
+            view = self.plan.draw(epoch)(view, index_B)
+        painter, out = CpuPainter(view), np.empty((len(index_B), _SIZE, _SIZE, 3), dtype=np.uint8)
+        for i, index in enumerate(index_B):
+            painter.paint(i, self.images[index], out[i])
+        return out
+
+    def batch(self, step: int) -> Batch:
+        epoch, place = divmod(step, _PICTURES // _BATCH)
+        index_B = self.plan.order(epoch, self.labels)[place * _BATCH : (place + 1) * _BATCH]
+        x = self.plan.net.normalise(torch.from_numpy(self._paint(index_B, epoch)))
+        targets = Targets.from_labels(torch.from_numpy(self.labels[index_B]), len(CLASSES))
+        return self.plan.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
+
+    def state(self) -> dict[str, Any]:
+        runtimes = {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()}
+        return {
+            "net": dict(self.plan.net.state_dict()),
+            "optimizer": self.plan.optimizer.state_dict(),
+            "runtimes": runtimes,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.plan.net.load_state_dict(state["net"])
+        self.plan.optimizer.load_state_dict(state["optimizer"])
+        for name, runtime in self.plan.runtimes.items():
+            runtime.load_state_dict(state["runtimes"][name])
+
+
+def _bench(
+    methods: tuple[Method, ...], task: str = "image-classification", labels: np.ndarray = _LABELS, strict: bool = False
+) -> _Bench:
+    return _Bench(methods, task, labels, strict)
+
+
+def _train(bench: _Bench, steps: int, start: int = 0) -> str:
+    """Train some steps, validate once an epoch; a digest of everything that training holds."""
+    plan = bench.plan
+    per_epoch = _PICTURES // _BATCH
+    for step in range(start, start + steps):
+        plan.net.train()
+        plan.set_lr(Progress(step, 12, per_epoch))
+        bench.step(closure_for(plan, bench.fabric, plan.net, plan.optimizer, bench.batch(step), step))
+        progress = Progress(step + 1, 12, per_epoch)
+        for runtime in plan.runtimes.values():
+            runtime.after_step(progress)
+        if (step + 1) % per_epoch == 0:
+            metrics = {"accuracy": 0.5, "macro_f1": 0.5, "log_loss": 1.0 / (step + 1)}
+            for runtime in plan.runtimes.values():
+                runtime.after_validation(metrics, plan.weights(final=False), progress)
+    state = bench.state()
+    for group in state["optimizer"]["param_groups"]:
+        group.pop("params")
+    return digest({key: state[key] for key in ("net", "optimizer")} | {"predict": plan.weights(final=False)})
+
+
+def _painted(methods: tuple[Method, ...]) -> str:
+    bench = _bench(methods)
+    return digest({str(epoch): torch.from_numpy(bench._paint(np.arange(_BATCH), epoch)) for epoch in range(2)})
+
+
+def _answered(methods: tuple[Method, ...]) -> str:
+    bench = _bench(methods)
+    net = bench.plan.net.eval()
+    x = net.normalise(torch.from_numpy(bench._paint(np.arange(_BATCH), None)))
+    with torch.no_grad():
+        targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
+        fitted = bench.plan.fit_predictor(net, lambda predictor: (predictor(x), targets))
+        return digest(wrap_predictor(bench.recipe.methods, net, fitted)(x))
+
+
+def _view() -> ImageView:
+    return ImageView.whole([(20, 24)] * _BATCH, (_SIZE, _SIZE))
+
+
+@functools.cache
+def _pixels() -> Tensor:
+    return torch.from_numpy(Rng(6).batch("pixels", 0, np.arange(_BATCH)).normal((3, _SIZE, _SIZE)).astype(np.float32))
+
+
+def _batch() -> Batch:
+    labels = torch.arange(_BATCH) % len(CLASSES)
+    return Batch(_pixels().clone(), Targets.from_labels(labels, len(CLASSES)), np.arange(_BATCH), torch.ones(_BATCH))

@@ -1,0 +1,86 @@
+"""What many tests need: small pictures on disk, the shared real data where it is there, and one finished run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from whet.core.rng import Rng
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared real data are not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def mobilenet(shared: Path) -> Path:
+    """Real ImageNet weights, the smallest."""
+    return shared / "data" / "weights" / "mobilenet_v1_0.25_128"
+
+
+def write_pictures(root: Path, counts: dict[str, int], size: tuple[int, int] = (24, 32), seed: int = 0) -> Path:
+    """A class folder each: noise around a colour of the class's own, so that there is something to learn."""
+    for k, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        rng = Rng(seed).batch(f"pictures {name}", 0, np.arange(count))
+        noise = rng.uniform(0, 120, (*size, 3))
+        colour = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [180, 180, 30]])[k % 4]
+        for i in range(count):
+            pixels = np.clip(noise[i] + 0.5 * colour, 0, 255).astype(np.uint8)
+            suffix = "jpg" if i % 2 else "png"
+            Image.fromarray(pixels).save(root / name / f"{i:03d}.{suffix}", **({"quality": 92} if suffix == "jpg" else {}))
+    return root
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """60 small pictures in three uneven class folders."""
+    return write_pictures(tmp_path / "pictures", {"glass": 30, "metal": 18, "paper": 12})
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A smooth colourful picture, RGB uint8 (96, 128, 3): real-looking content to warp and colour."""
+    y, x = np.mgrid[0:96, 0:128]
+    red = 127 + 90 * np.sin(x / 9.0) * np.cos(y / 13.0)
+    green = 110 + 100 * np.sin((x + y) / 17.0)
+    blue = 60 + 140 * (x / 128) * (y / 96)
+    return np.clip(np.stack([red, green, blue], axis=2), 0, 255).astype(np.uint8)
+
+
+FAST = ["train.image_size=32", "train.batch_size=8", "train.precision=32", "train.torch_threads=2", "train.loader_threads=2"]
+
+
+def whet(*words: str | Path, cwd: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "whet", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def train_small(data: Path, out: Path, *words: str, budget: str = "2ep") -> subprocess.CompletedProcess[str]:
+    """A training of some seconds by the command line."""
+    settings = [word for setting in FAST for word in ("--set", setting)]
+    return whet("train", data, "--out", out, "--architecture", "resnet9_slim", "--budget", budget, *settings, *words)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on small pictures, trained once for all tests that only read it."""
+    root = tmp_path_factory.mktemp("finished")
+    data = write_pictures(root / "pictures", {"glass": 40, "metal": 30, "paper": 20})
+    done = train_small(data, root / "run", "--seed", "1", "--json", budget="4ep")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run"] == str(root / "run")
+    return root / "run"

@@ -1,0 +1,67 @@
+import csv
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from whet.core.errors import RunError
+from whet.core.run_folder import RunFolder, next_name, raw_cell, write_csv, write_json, write_whole
+
+
+def test_next_name_never_takes_an_existing_one(tmp_path):
+    assert next_name(tmp_path, "a b/ü").name == "a-b-1"
+    (tmp_path / "a-1").mkdir()
+    assert next_name(tmp_path, "a").name == "a-2"
+
+
+def test_a_run_is_never_written_over(tmp_path):
+    folder = RunFolder.create(tmp_path / "run")
+    write_whole(folder.recipe, "x")
+    with pytest.raises(RunError, match=r"unfinished; continue it with --resume"):
+        RunFolder.create(tmp_path / "run")
+    write_whole(folder.done, "")
+    with pytest.raises(RunError, match=r"finished.*choose another --out"):
+        RunFolder.create(tmp_path / "run")
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        RunFolder.create(tmp_path / "file" / "run")
+
+
+def test_cells_that_look_like_formulas_are_quoted_and_read_back(tmp_path):
+    cells = ["=1+1", "+x", "-x", "@x", "plain", "'kept", "a,b", 'q"q']
+    write_csv(tmp_path / "t.csv", ["id"], [[cell] for cell in cells])
+    with (tmp_path / "t.csv").open(newline="") as handle:
+        written = [row["id"] for row in csv.DictReader(handle)]
+    assert all(not cell.startswith(("=", "+", "-", "@")) for cell in written)
+    assert [raw_cell(cell) for cell in written] == cells
+
+
+def test_json_refuses_what_json_cannot_hold(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", float("nan"))
+
+
+def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
+    """A second process is refused with the first one's number; after kill -9 the folder is free at once (promise T12)."""
+    folder = RunFolder.create(tmp_path / "run")
+    script = (
+        "import sys, time; from whet.core.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).lock():\n    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(folder.path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline().strip() == "held"
+    start = time.monotonic()
+    with pytest.raises(RunError, match=f"process {holder.pid} on"), folder.lock():
+        pass
+    assert time.monotonic() - start < 2
+    os.kill(holder.pid, 9)
+    holder.wait()
+    holder.stdout.close()
+    with folder.lock():
+        pass

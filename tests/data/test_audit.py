@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import write_pictures
+from whet.core.recipe import DataSpec
+from whet.data import read_data
+from whet.data.audit import audit
+
+
+def found(path, **options):
+    findings = audit(read_data(DataSpec(path=str(path), **options)), threads=2)
+    return {finding.kind: finding for finding in findings}
+
+
+def test_planted_faults_are_found_and_nothing_else(pictures):
+    glass = pictures / "glass"
+    (glass / "twin.png").write_bytes((glass / "000.png").read_bytes())
+    (pictures / "metal" / "odd.png").write_bytes((glass / "002.png").read_bytes())
+    (glass / "cut.jpg").write_bytes((glass / "001.jpg").read_bytes()[:300])
+    (glass / "empty.png").write_bytes(b"")
+    findings = found(pictures)
+    assert findings["label conflict"].groups == (("glass/002.png", "metal/odd.png"),)
+    assert set(findings["exact duplicates"].groups) == {("glass/000.png", "glass/twin.png"), ("glass/002.png", "metal/odd.png")}
+    unreadable = [group[0].split(":")[0] for group in findings["unreadable"].groups]
+    assert unreadable == ["glass/cut.jpg", "glass/empty.png"]
+    assert "leak across splits" not in findings  # the splits made here keep copies together
+    assert findings["label conflict"].severity == "problem"
+
+
+def test_clean_data_raise_no_alarm(tmp_path):
+    data = write_pictures(tmp_path / "even", {"a": 80, "b": 80, "c": 80}, size=(8, 8))
+    assert {f.severity for f in audit(read_data(DataSpec(path=str(data))), threads=2)} <= {"fact"}
+
+
+def test_leaks_between_given_parts(tmp_path):
+    for split in ("train", "val", "test"):
+        write_pictures(tmp_path / split, {"a": 4, "b": 4}, seed=len(split))
+    (tmp_path / "test" / "a" / "leak.png").write_bytes((tmp_path / "train" / "a" / "000.png").read_bytes())
+    leak = found(tmp_path)["leak across splits"]
+    assert leak.groups == (("test/a/leak.png (test)", "train/a/000.png (train)"),)
+
+
+def test_uneven_and_few(tmp_path):
+    data = write_pictures(tmp_path / "u", {"a": 60, "b": 9}, size=(8, 8))
+    findings = found(data)
+    assert "a has 60 samples, b 9" in findings["uneven classes"].text
+    assert "b" in findings["few train samples"].text
+
+
+def test_no_file_is_touched(pictures):
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in pictures.rglob("*") if p.is_file()}
+    found(pictures)
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in pictures.rglob("*") if p.is_file()} == before
+
+
+def test_trashnet(shared):
+    """What is known of it: three pictures under two classes each, one of them across the authors' split."""
+    root = shared / "data" / "trashnet"
+    findings = found(root, split_files=(str(root / "one-indexed-files-notrash_{train,val,test}.txt"),))
+    conflicts = {tuple(sorted(name.split("/")[1] for name in group)) for group in findings["label conflict"].groups}
+    assert conflicts == {("glass115.jpg", "metal91.jpg"), ("glass176.jpg", "plastic152.jpg"), ("glass389.jpg", "plastic332.jpg")}
+    assert any("glass176.jpg (train)" in " ".join(group) for group in findings["leak across splits"].groups)
+    assert "unreadable" not in findings
+
+
+@pytest.mark.parametrize("mode", ["I;16", "L"])
+def test_odd_but_good_pictures_are_not_reported(tmp_path, mode):
+    data = write_pictures(tmp_path / "d", {"a": 40, "b": 40}, size=(8, 8))
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint16 if mode == "I;16" else np.uint8)).save(data / "a" / "odd.png")
+    assert "unreadable" not in found(data)

@@ -1,0 +1,158 @@
+import csv
+import io
+import resource
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from whet.data.image import FORMATS, Picture, UnreadableImage, decode
+
+
+def encoded(image, form="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_exif_orientation_once_in_every_format(photo, orientation, form):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(photo), form, exif=exif)
+    reference = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    picture = Picture(data)
+    assert picture.size == reference.shape[:2]
+    assert np.abs(picture.pixels().astype(int) - reference).max() <= 2
+
+
+@pytest.mark.parametrize("shrink", [1, 2, 4, 8])
+def test_a_jpeg_decoded_small(photo, shrink):
+    odd = Image.fromarray(photo[:91, :117])
+    pixels = Picture(encoded(odd, "JPEG", quality=95)).pixels(shrink)
+    assert pixels.shape[:2] == (-(-91 // shrink), -(-117 // shrink))
+    reference = np.asarray(odd.resize(pixels.shape[1::-1], Image.Resampling.BOX))
+    assert np.abs(pixels.astype(int) - reference).mean() < 10
+
+
+def test_memory_to_decode_into_is_used_and_never_required(photo):
+    data = encoded(Image.fromarray(photo), "JPEG")
+    buffer = np.zeros(photo.size + 10, dtype=np.uint8)
+    assert np.shares_memory(Picture(data).pixels(buffer=buffer), buffer)
+    assert (Picture(data).pixels(buffer=np.zeros(5, dtype=np.uint8)) == decode(data)).all()
+
+
+def test_sixteen_bits_are_scaled_not_cut():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    pixels = decode(encoded(Image.fromarray(ramp)))
+    assert np.abs(pixels[:, :, 0].astype(int) - np.arange(256).reshape(16, 16)).max() <= 1
+
+
+def test_float_pictures():
+    unit = Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8))
+    assert decode(encoded(unit, "TIFF")).max() == 255
+    byte = Image.fromarray(np.linspace(0, 200, 64, dtype=np.float32).reshape(8, 8))
+    assert decode(encoded(byte, "TIFF")).max() == 200
+
+
+def test_what_is_transparent_lies_on_white():
+    clear = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    assert (decode(encoded(clear)) == 255).all()
+    half = decode(encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128))))
+    assert np.abs(half.astype(int) - 127).max() <= 1
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([10, 20, 30] + [0] * 765)
+    assert (decode(encoded(palette, transparency=0)) == 255).all()
+    assert (decode(encoded(palette)) == [10, 20, 30]).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_modes_give_three_bytes_a_pixel(mode):
+    pixels = decode(encoded(Image.new(mode, (5, 7))))
+    assert pixels.shape == (7, 5, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_cmyk_is_pillow_s(photo):
+    data = encoded(Image.fromarray(photo).convert("CMYK"), "JPEG", quality=95)
+    assert (decode(data) == np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))).all()
+
+
+def test_the_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (6, 6), colour) for colour in ("red", "blue")]
+    for form in ("GIF", "WEBP", "PNG"):
+        data = encoded(frames[0], form, save_all=True, append_images=frames[1:], **({"lossless": True} if form == "WEBP" else {}))
+        assert (decode(data) == [255, 0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "accepted format"), (b"hello", "accepted format"), (b"\xff\xd8\xff\xe0" + b"x" * 50, "Truncated")],
+)
+def test_no_picture(data, message):
+    with pytest.raises(UnreadableImage, match=message):
+        decode(data)
+
+
+def test_cut_short_is_refused_not_filled_with_grey(photo):
+    data = encoded(Image.fromarray(photo), "JPEG", quality=95)
+    for share in (0.3, 0.6, 0.9):
+        with pytest.raises(UnreadableImage):
+            decode(data[: int(len(data) * share)])
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40), st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]))
+@settings(max_examples=150, deadline=None)
+def test_any_damage_gives_pixels_or_one_kind_of_error(seed, flips, form):
+    image = Image.fromarray((np.indices((24, 20)).sum(axis=0) * 5 % 256).astype(np.uint8)).convert("RGB")
+    data = bytearray(encoded(image, form))
+    rng = np.random.Generator(np.random.PCG64(seed))
+    for place in rng.integers(0, len(data), flips):
+        data[place] = rng.integers(0, 256)
+    try:
+        assert Picture(bytes(data)).pixels().ndim == 3
+    except UnreadableImage as error:
+        assert str(error)
+
+
+def test_a_bomb_is_refused_before_a_pixel_is_decoded():
+    header = bytearray(encoded(Image.new("L", (1, 1)), "BMP"))
+    header[18:26] = (60_000).to_bytes(4, "little") * 2
+    start = time.perf_counter()
+    with pytest.raises(UnreadableImage, match="limit"):
+        decode(bytes(header))
+    assert time.perf_counter() - start < 1
+
+
+def test_odd_files_of_other_projects(shared):
+    """Every verdict of the manifest: no crash, no hang, no other error, bounded memory; refused formats are refused."""
+    seen = dict.fromkeys(("readable", "unreadable", "truncated", "bomb", "refused"), 0)
+    with (shared / "badinputs" / "MANIFEST.tsv").open(encoding="utf-8", newline="") as handle:
+        rows = [row for row in csv.DictReader(handle, delimiter="\t") if row["path"].startswith("images/")]
+    for row in rows:
+        data = (shared / "badinputs" / row["path"]).read_bytes()
+        start = time.perf_counter()
+        try:
+            picture = Picture(data)
+            pixels = picture.pixels()
+        except UnreadableImage as error:
+            verdict = "no"
+            assert str(error)
+        else:
+            verdict = "readable"
+            assert pixels.shape[:2] == picture.size
+            assert pixels.dtype == np.uint8
+        assert time.perf_counter() - start < 10, row["path"]
+        if row["expected"] == "either":
+            continue
+        accepted = row["detail"].split(";")[0].removeprefix("fmt=") in (*FORMATS, "MPO")  # MPO: several JPEGs in one file
+        expected = "readable" if row["expected"] == "readable" and accepted else "no"
+        assert verdict == expected, row["path"]
+        seen["refused" if row["expected"] == "readable" and not accepted else row["expected"]] += 1
+    assert min(seen.values()) >= 5
+    assert sum(seen.values()) > 700
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3 * 2**20

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from whet.core.method import Draws
+from whet.core.registry import registry
+from whet.core.rng import Rng
+from whet.core.view import ImageView
+from whet.data.loader import ImageLoader, chunks
+
+
+def all_wishes(view, index_B):
+    for cls in sorted((c for c in registry() if issubclass(c, Draws)), key=lambda c: (c.order, c.name)):
+        view = cls().draw(view, Rng(0).batch(cls.name, 0, index_B))
+    return view
+
+
+@pytest.fixture
+def paths(pictures):
+    return sorted(str(path) for path in pictures.rglob("*.*g"))
+
+
+def painted(paths, threads, batch_size, draw=all_wishes):
+    loader = ImageLoader(paths, threads)
+    order = Rng(1).shuffled("order", 0, len(paths))
+    batches = list(loader.batches(chunks(order, batch_size), 32, draw))
+    images = np.concatenate([batch.images_BHWC for batch in batches])
+    index = np.concatenate([batch.index_B for batch in batches])
+    assert (index == order).all()
+    return images[np.argsort(index)]
+
+
+@pytest.mark.parametrize(("threads", "batch_size"), [(1, 7), (2, 7), (4, 7), (3, 60), (2, 1)])
+def test_any_number_of_threads_and_any_batch_size_paint_the_same(paths, threads, batch_size):
+    assert (painted(paths, threads, batch_size) == painted(paths, 1, 16)).all()
+
+
+def test_without_wishes_it_is_the_resized_picture(paths):
+    import cv2
+
+    images = painted(paths, 2, 8, lambda view, index: view)
+    first = cv2.imread(paths[0], cv2.IMREAD_COLOR_RGB)
+    assert np.abs(images[0].astype(int) - cv2.resize(first, (32, 32))).max() <= 2
+
+
+def test_a_bad_file_is_left_out_and_named_and_the_others_keep_their_places(paths, pictures):
+    (pictures / "glass" / "004.png").write_bytes(b"nothing")
+    data = (pictures / "glass" / "005.jpg").read_bytes()
+    (pictures / "glass" / "005.jpg").write_bytes(data[: len(data) // 2])  # its header is fine; decoding finds the damage
+    (pictures / "glass" / "006.png").unlink()
+    (batch,) = ImageLoader(paths, 2).batches([np.arange(10)], 32, all_wishes)
+    assert batch.index_B.tolist() == [0, 1, 2, 3, 7, 8, 9]
+    assert sorted(index for index, _ in batch.failed) == [4, 5, 6]
+    assert dict(batch.failed)[6] == "No such file or directory"
+    (clean,) = ImageLoader(paths, 2).batches([np.array([0, 1, 2, 3, 7, 8, 9])], 32, all_wishes)
+    assert (batch.images_BHWC == clean.images_BHWC).all()
+
+
+def test_large_and_thin_pictures(tmp_path):
+    for name, size in (("wide.png", (4000, 1)), ("tall.jpg", (1, 4000)), ("big.jpg", (3000, 2000))):
+        Image.new("RGB", size, (10, 200, 30)).save(tmp_path / name)
+    (batch,) = ImageLoader([str(p) for p in sorted(tmp_path.iterdir())], 2).batches([np.arange(3)], 48)
+    assert np.abs(batch.images_BHWC.astype(int) - [10, 200, 30]).max() <= 2
+
+
+def test_stopping_early_leaves_no_thread_behind(paths):
+    import threading
+
+    batches = ImageLoader(paths, 3).batches(chunks(np.arange(60), 4), 32)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("whet-loader")]
+
+
+def test_views_have_the_true_size_of_turned_pictures(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "t.jpg", exif=exif)
+    seen = []
+
+    def look(view: ImageView, index_B):
+        seen.append(view.source_size_B2.tolist())
+        return view
+
+    list(ImageLoader([str(tmp_path / "t.jpg")], 1).batches([np.arange(1)], 16, look))
+    assert seen == [[[40, 20]]]

@@ -1,0 +1,158 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whet.core.errors import DataError
+from whet.core.recipe import DataSpec
+from whet.data import read_data, split_rows
+from whet.data.split import apply_split_files
+from whet.data.table import Table, make_frame
+
+
+def table(counts, digests=None, groups=None, splits=None, root="/data"):
+    from pathlib import Path
+
+    rows = []
+    for k, count in enumerate(counts):
+        rows += [{"id": f"c{k}/{i}.png", "path": f"/data/c{k}/{i}.png", "label": k} for i in range(count)]
+    frame = make_frame(rows)
+    frame["digest"] = digests or [f"d{i}" for i in range(len(frame))]
+    frame["group"] = groups or ""
+    frame["split"] = splits or ""
+    return Table(frame, tuple(f"c{k}" for k in range(len(counts))), Path(root))
+
+
+@given(st.lists(st.integers(8, 60), min_size=2, max_size=5), st.floats(0.1, 0.3), st.floats(0.1, 0.3), st.integers(0, 5))
+def test_every_class_is_split_by_its_shares(counts, val, test, seed):
+    frame = split_rows(table(counts), DataSpec(val_fraction=val, test_fraction=test, split_seed=seed)).frame
+    for k, count in enumerate(counts):
+        part = frame[frame["label"] == k]["split"].value_counts()
+        assert abs(part.get("test", 0) - test * count) <= 1
+        assert abs(part.get("val", 0) - val * count) <= 1
+        assert part.get("train", 0) >= 1
+
+
+@given(st.integers(0, 1000))
+def test_copies_and_groups_stay_on_one_side(seed):
+    rng = np.random.Generator(np.random.PCG64(seed))
+    digests = [f"d{n}" for n in rng.integers(0, 40, 60)]
+    groups = [f"g{n}" if n < 4 else "" for n in rng.integers(0, 30, 60)]
+    frame = split_rows(table([30, 30], digests, groups), DataSpec()).frame
+    assert (frame.groupby("digest")["split"].nunique() == 1).all()
+    assert (frame[frame["group"] != ""].groupby("group")["split"].nunique() == 1).all()
+
+
+def test_a_new_file_does_not_reshuffle_the_old_ones():
+    before = split_rows(table([100, 100]), DataSpec()).frame.set_index("digest")["split"]
+    more = table([100, 101], [f"d{i}" for i in range(200)] + ["new"])
+    after = split_rows(more, DataSpec()).frame.set_index("digest")["split"]
+    assert (before != after.loc[before.index]).mean() < 0.03
+
+
+def test_the_split_seed_matters_and_the_order_of_rows_does_not():
+    one = split_rows(table([50, 50]), DataSpec()).frame
+    assert (one["split"] != split_rows(table([50, 50]), DataSpec(split_seed=1)).frame["split"]).any()
+    shuffled = table([50, 50])
+    shuffled = shuffled.with_frame(shuffled.frame.iloc[::-1])
+    again = split_rows(shuffled, DataSpec()).frame.set_index("id")["split"]
+    assert (again.loc[one["id"]].to_numpy() == one["split"].to_numpy()).all()
+
+
+def test_a_missing_part_comes_out_of_train():
+    splits = (["train"] * 40 + ["test"] * 10) * 2
+    found = split_rows(table([50, 50], splits=splits), DataSpec())
+    frame = found.frame
+    assert (frame["split"] == "test").sum() == 20
+    assert (frame["split"] == "val").sum() == 12
+    assert "15% of train set aside" in found.notes[-1]
+
+
+def test_rows_without_a_split_beside_others_are_left_out_and_counted():
+    found = split_rows(table([10, 10], splits=(["train"] * 6 + ["val"] * 2 + [""] * 2) * 2), DataSpec(test_fraction=0.1))
+    assert "4 files are in no split list" in found.notes[0]
+    assert len(found) == 16
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: table([10, 10], splits=["val"] * 20), "none is train"),
+        (lambda: table([10, 2], splits=["train"] * 10 + ["val"] * 2), "no training sample of class c1"),
+        (lambda: table([2, 2]), "leave none for val"),
+    ],
+)
+def test_splits_that_cannot_be_used(made, message):
+    with pytest.raises(DataError, match=message):
+        split_rows(made(), DataSpec())
+
+
+# --- given lists ----------------------------------------------------------------------------------------------------
+def write_lists(folder, lines):
+    for part, text in lines.items():
+        (folder / f"list_{part}.txt").write_text("\n".join(text) + "\n")
+
+
+def parts(found):
+    return found.frame.set_index("id")["split"].to_dict()
+
+
+@pytest.mark.parametrize("names", ["list_{train,val,test}.txt", "list_*.txt", None])
+def test_lists_by_pattern_and_by_name(tmp_path, names):
+    write_lists(tmp_path, {"train": ["c0/0.png", "# a comment", "", "c1/0.png"], "val": ["./c0/1.png"], "test": ["c1\\1.png"]})
+    patterns = (str(tmp_path / names),) if names else tuple(f"{p}={tmp_path}/list_{p}.txt" for p in ("train", "val", "test"))
+    found = apply_split_files(table([3, 2]), patterns)
+    assert parts(found) == {"c0/0.png": "train", "c1/0.png": "train", "c0/1.png": "val", "c1/1.png": "test", "c0/2.png": ""}
+
+
+def test_bare_names_and_class_numbers(tmp_path):
+    made = table([1, 1])
+    made = made.with_frame(made.frame.assign(id=["c0/a b.png", "c1/z.png"]))
+    write_lists(tmp_path, {"train": ["a b.png 7", "z.png 9"]})
+    assert set(parts(apply_split_files(made, (f"{tmp_path}/list_train.txt",))).values()) == {"train"}
+
+
+def test_class_numbers_that_contradict_the_folders(tmp_path):
+    write_lists(tmp_path, {"train": ["c0/0.png 1", "c1/0.png 1"]})
+    with pytest.raises(DataError, match=r"list_train.txt:2: class 1 stands for 'c1' here, but for 'c0' at .*list_train.txt:1"):
+        apply_split_files(table([1, 1]), (f"{tmp_path}/list_train.txt",))
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"train": ["c0/9.png"]}, r"list_train.txt:1: 'c0/9.png' is not among the samples"),
+        ({"train": ["0.png"]}, r"2 samples are called '0.png'"),
+        ({"train": ["c0/0.png"], "val": ["c0/0.png"]}, r"list_val.txt:1: c0/0.png is in val, but .*list_train.txt:1 puts it in train"),
+    ],
+)
+def test_lists_that_cannot_be_used(tmp_path, lists, message):
+    write_lists(tmp_path, lists)
+    with pytest.raises(DataError, match=message):
+        apply_split_files(table([2, 2]), tuple(f"{tmp_path}/list_{p}.txt" for p in lists))
+
+
+@pytest.mark.parametrize(("pattern", "message"), [("nowhere.txt", "does not exist"), ("trian=x.txt", "'trian' is not a part")])
+def test_patterns_that_name_nothing(pattern, message):
+    with pytest.raises(DataError, match=message):
+        apply_split_files(table([1, 1]), (pattern,))
+
+
+def test_a_list_whose_part_is_unknown(tmp_path):
+    (tmp_path / "mine.txt").write_text("c0/0.png")
+    with pytest.raises(DataError, match=r"which part is it\? write train="):
+        apply_split_files(table([1, 1]), (str(tmp_path / "mine.txt"),))
+
+
+def test_a_table_of_splits(tmp_path):
+    pd.DataFrame({"id": ["c0/0.png", "c1/0.png"], "split": ["train", "test"]}).to_csv(tmp_path / "s.csv", index=False)
+    assert parts(apply_split_files(table([1, 1]), (str(tmp_path / "s.csv"),))) == {"c0/0.png": "train", "c1/0.png": "test"}
+
+
+def test_the_authors_split_of_trashnet(shared):
+    root = shared / "data" / "trashnet"
+    spec = DataSpec(path=str(root), split_files=(str(root / "one-indexed-files-notrash_{train,val,test}.txt"),))
+    found = read_data(spec)
+    assert {split: len(found.part(split)) for split in ("train", "val", "test")} == {"train": 1768, "val": 328, "test": 431}
+    assert found.classes == ("cardboard", "glass", "metal", "paper", "plastic", "trash")

@@ -1,0 +1,100 @@
+import csv
+
+import pandas as pd
+import pytest
+
+from whet.core.errors import DataError
+from whet.core.recipe import DataSpec
+from whet.data import read_data, read_table
+
+
+def rows(pictures):
+    return [(p.relative_to(pictures).as_posix(), p.parent.name) for p in sorted(pictures.rglob("*.*g"))]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_tables_of_every_kind(pictures, suffix):
+    frame = pd.DataFrame(rows(pictures), columns=["file", "label"])
+    path = pictures / f"table{suffix}"
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
+    table = read_data(DataSpec(path=str(path)))
+    assert len(table) == 60
+    assert table.classes == ("glass", "metal", "paper")
+    assert set(table.frame["split"]) == {"train", "val", "test"}
+
+
+def test_columns_by_usual_names_by_given_names_and_missing(pictures):
+    frame = pd.DataFrame(rows(pictures), columns=["Image_Path", "Kind"])
+    frame.to_csv(pictures / "t.csv", index=False)
+    with pytest.raises(DataError, match=r"no label column found among Image_Path, Kind; name it with --label-column"):
+        read_table(pictures / "t.csv")
+    assert len(read_table(pictures / "t.csv", label_column="Kind")) == 60
+    with pytest.raises(DataError, match="Did you mean 'Kind'"):
+        read_table(pictures / "t.csv", label_column="kinds")
+
+
+def test_split_group_and_weight_columns(pictures):
+    frame = pd.DataFrame(rows(pictures), columns=["file", "label"])
+    frame["split"] = ["train", "Validation", "test"] * 20
+    frame["group"] = [f"g{i // 2}" for i in range(60)]
+    frame["weight"] = [0.5] * 60
+    frame.to_csv(pictures / "t.csv", index=False)
+    table = read_data(DataSpec(path=str(pictures / "t.csv")))
+    assert table.frame["split"].value_counts().to_dict() == {"train": 20, "val": 20, "test": 20}
+    assert set(table.frame["weight"]) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,label\n", "no rows"),
+        ("file,label\na.png,\n", r"1 rows have no 'label', the first is row 2"),
+        ("file,label,split\na.png,x,tarin\n", r"row 2: split 'tarin' is unknown"),
+        ("file,label,weight\na.png,x,-1\n", r"row 2: weight '-1'"),
+        ("file,label,weight\na.png,x,much\n", r"row 2: weight 'much'"),
+        ("file,label\na.png,x\na.png,y\n", r"listed more than once, for example a.png"),
+        ('file,label\n"a.png,x\n', "not readable as a table"),
+    ],
+)
+def test_bad_tables_name_the_row(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_table_that_is_not_utf_8(tmp_path):
+    (tmp_path / "t.csv").write_bytes("file,label\na.png,café\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_missing_files_are_skipped_and_named(pictures):
+    with (pictures / "t.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows([("file", "label"), *rows(pictures), ("nowhere.png", "glass")])
+    table = read_data(DataSpec(path=str(pictures / "t.csv")))
+    assert [(s.id, s.reason) for s in table.skipped] == [("nowhere.png", "No such file or directory")]
+    assert len(table) == 60
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [(None, "no data given"), ("/nowhere/at/all", "does not exist"), ("{tmp}/x.xlsx", "neither a folder nor a table")],
+)
+def test_what_is_no_data(tmp_path, path, message):
+    (tmp_path / "x.xlsx").write_text("")
+    with pytest.raises(DataError, match=message):
+        read_data(DataSpec(path=path.format(tmp=tmp_path) if path else None))
+
+
+def test_the_fingerprint_is_of_the_samples_not_of_their_place(pictures, tmp_path):
+    import shutil
+
+    shutil.copytree(pictures, tmp_path / "elsewhere")
+    one, other = read_data(DataSpec(path=str(pictures))), read_data(DataSpec(path=str(tmp_path / "elsewhere")))
+    assert one.fingerprint() == other.fingerprint()
+    (tmp_path / "elsewhere" / "glass" / "000.png").write_bytes((pictures / "glass" / "002.png").read_bytes())
+    assert read_data(DataSpec(path=str(tmp_path / "elsewhere"))).fingerprint() != one.fingerprint()

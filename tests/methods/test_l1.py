@@ -1,0 +1,25 @@
+import torch
+
+from whet.methods import L1
+from whet.testing import _bench, _train
+from whet.train.plan import cross_entropy
+
+
+def test_the_penalty_is_the_sum_of_absolute_weights(net, outcome, context):
+    model = net()
+    given = outcome([[1.0, 2.0, 0.5]], [0])
+    added = L1(strength=0.01).wrap_loss(cross_entropy, model, context())(given) - cross_entropy(given)
+    expected = 0.01 * sum(p.abs().sum() for p in model.parameters() if p.ndim > 1)
+    assert torch.allclose(added, expected.double())
+
+
+def test_it_drives_weights_to_zero_that_squares_only_shrink():
+    """Soft thresholding: with nothing to fit, each step moves every weight towards zero by the same amount."""
+    from whet.methods import SGD
+
+    def mean_size(methods):
+        bench = _bench((SGD(lr=0.02, momentum=0.0), *methods))
+        _train(bench, 12)
+        return float(bench.plan.net.head.weight.detach().abs().mean())
+
+    assert mean_size((L1(strength=0.5),)) < 0.5 * mean_size(())

@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from whet.core.errors import RecipeError
+from whet.methods import LBFGS
+
+
+def test_a_quadratic_is_solved_in_one_call():
+    """Ill-conditioned (1 to 1000), where gradient descent would crawl."""
+    scale = torch.logspace(0, 3, 6, dtype=torch.float64)
+    weight = torch.nn.Parameter(torch.ones(6, dtype=torch.float64))
+    optimizer = LBFGS(iterations=50).optimizer([{"params": [weight], "lr_scale": 1.0, "decay": True}])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = 0.5 * (scale * (weight - 3) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert torch.allclose(weight, torch.full_like(weight, 3.0), atol=1e-5)
+
+
+def test_rates_that_differ_are_refused():
+    groups = [{"params": [torch.nn.Parameter(torch.ones(1))], "lr_scale": scale, "decay": True} for scale in (1.0, 0.5)]
+    with pytest.raises(RecipeError, match="one learning rate"):
+        LBFGS().optimizer(groups)

@@ -1,0 +1,79 @@
+"""The two renderers paint the same pictures."""
+
+import numpy as np
+import pytest
+import torch
+
+from whet.core.method import Draws, Stage
+from whet.core.registry import registry
+from whet.core.rng import Rng
+from whet.core.view import ImageView
+from whet.render import CpuPainter, shrink, shrink_factors
+from whet.render.image_torch import paint_batch
+
+TOLERANCE = 1.5  # mean absolute difference, of 255
+
+
+def both(view, pictures):
+    """(painted by OpenCV, painted by torch) from the same reduced sources."""
+    factors = shrink_factors(view)
+    reduced = [shrink(p, p.shape[:2], f) for p, f in zip(pictures, factors)]
+    painter, out = CpuPainter(view), np.empty((len(view), *view.size, 3), dtype=np.uint8)
+    for i, pixels in enumerate(reduced):
+        painter.paint(i, pixels, out[i])
+    return out, paint_batch(view, reduced).numpy()
+
+
+@pytest.fixture(scope="module")
+def pictures(photo):
+    """Pictures of several sizes, one of them much larger than the output."""
+    large = np.tile(photo, (5, 4, 1))
+    return [photo, photo[:60, :50], photo[::-1, ::-1].copy(), large, photo[:40], photo[:, :33], photo.transpose(1, 0, 2).copy(), photo]
+
+
+SAMPLE_METHODS = [cls for cls in registry() if issubclass(cls, Draws)]
+
+
+@pytest.mark.parametrize("cls", SAMPLE_METHODS, ids=lambda cls: cls.name)
+def test_each_method(cls, pictures):
+    strong = {"prob": 1.0} if "prob" in cls.model_fields else {}
+    view = ImageView.whole([p.shape[:2] for p in pictures], (56, 64))
+    for epoch in range(3):
+        drawn = cls(**strong).draw(view, Rng(1).batch(cls.name, epoch, np.arange(len(pictures))))
+        cpu, gpu = both(drawn, pictures)
+        assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
+
+
+def test_all_methods_together(pictures):
+    view = ImageView.whole([p.shape[:2] for p in pictures], (64, 64))
+    for cls in sorted(SAMPLE_METHODS, key=lambda cls: (cls.order, cls.name)):
+        view = cls().draw(view, Rng(2).batch(cls.name, 0, np.arange(len(pictures))))
+    cpu, gpu = both(view, pictures)
+    assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
+
+
+def test_perspective(photo):
+    view = ImageView.whole([photo.shape[:2]], (64, 64)).warped(np.array([[[1.0, 0.1, 2], [0, 1, 0], [0.002, 0.001, 1]]]))
+    cpu, gpu = both(view, [photo])
+    assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
+
+
+def test_one_pixel_pictures():
+    tiny = [np.full((1, 1, 3), 77, dtype=np.uint8), np.full((1, 400, 3), 12, dtype=np.uint8)]
+    view = ImageView.whole([p.shape[:2] for p in tiny], (16, 16)).warped_about_centre(np.eye(3)[None] * [1.1, 1.1, 1])
+    cpu, gpu = both(view, tiny)
+    assert (cpu[0] == 77).all()
+    assert (gpu[0] == 77).all()
+    assert (cpu[1] == 12).all()
+    assert (gpu[1] == 12).all()
+
+
+def test_there_are_methods_to_compare():
+    assert len(SAMPLE_METHODS) >= 16
+    assert all(cls.stage is Stage.SAMPLE for cls in SAMPLE_METHODS)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_on_the_device(photo):
+    view = ImageView.whole([photo.shape[:2]], (64, 64))
+    assert (paint_batch(view, [photo], "cuda").cpu().numpy() == paint_batch(view, [photo]).numpy()).mean() > 0.99
