@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from whet.core.batch import Batch, Context, Outcome
 from whet.core.rng import Rng
+from whet.core.targets import Targets
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -40,7 +43,9 @@ def write_pictures(root: Path, counts: dict[str, int], size: tuple[int, int] = (
         for i in range(count):
             pixels = np.clip(noise[i] + 0.5 * colour, 0, 255).astype(np.uint8)
             suffix = "jpg" if i % 2 else "png"
-            Image.fromarray(pixels).save(root / name / f"{i:03d}.{suffix}", **({"quality": 92} if suffix == "jpg" else {}))
+            Image.fromarray(pixels).save(
+                root / name / f"{i:03d}.{suffix}", **({"quality": 92} if suffix == "jpg" else {})
+            )
     return root
 
 
@@ -60,7 +65,13 @@ def photo() -> np.ndarray:
     return np.clip(np.stack([red, green, blue], axis=2), 0, 255).astype(np.uint8)
 
 
-FAST = ["train.image_size=32", "train.batch_size=8", "train.precision=32", "train.torch_threads=2", "train.loader_threads=2"]
+FAST = [
+    "train.image_size=32",
+    "train.batch_size=8",
+    "train.precision=fp32",
+    "train.torch_threads=2",
+    "train.loader_threads=2",
+]
 
 
 def whet(*words: str | Path, cwd: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
@@ -84,3 +95,47 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"] == str(root / "run")
     return root / "run"
+
+
+@pytest.fixture
+def outcome():
+    """outcome(logits, labels): what a loss is given."""
+
+    def made(logits, labels, model=None):
+        logits = torch.as_tensor(logits, dtype=torch.float64)
+        targets = Targets.from_labels(torch.as_tensor(labels), logits.shape[1])
+        given = Batch(torch.zeros(len(logits), 1), targets, np.arange(len(logits)), torch.ones(len(logits)))
+        return Outcome(logits, given, model)
+
+    return made
+
+
+@pytest.fixture
+def context():
+    """context(counts): a training with so many samples a class."""
+
+    def made(counts=(10, 10), features=None):
+        classes = tuple(f"c{k}" for k in range(len(counts)))
+        return Context("image-classification", classes, np.array(counts), features or (lambda: None))
+
+    return made
+
+
+@pytest.fixture
+def net():
+    """net(features, classes): a small convolutional network with BatchNorm, a head, and weights that are always the same."""
+    from torch import nn
+
+    from whet.models.net import Net, NetSpec, new_head
+
+    def made(features=6, classes=3):
+        with Rng(0).torch_scope("init"):
+            backbone = nn.Sequential(
+                nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+                nn.Conv2d(4, features, 3, bias=False), nn.BatchNorm2d(features), nn.ReLU(),
+                nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            )  # fmt: skip
+            spec = NetSpec("zoo", "bench", tuple("abc"[:classes]), (0.5,) * 3, (0.25,) * 3)
+            return Net(spec, backbone, new_head(features, classes))
+
+    return made

@@ -157,7 +157,7 @@ def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
     folder = RunFolder(path)
     if folder.finished:
         observer.note(f"{path.name} is finished already")
-    elif folder.recipe.is_file() and folder.checkpoints.is_dir():
+    elif folder.asked.is_file():
         folder = resume_run(path, observer=observer)
     else:
         folder = train_run(recipe, path, observer=observer)

@@ -44,7 +44,11 @@ def test_draws_in_pieces_are_the_draws_at_once(counts):
 def test_seed_purpose_epoch_and_k_all_matter():
     base = Rng(0).batch("a", 0, np.arange(100))
     first, second = base.uniform(), base.uniform()
-    others = [Rng(1).batch("a", 0, np.arange(100)), Rng(0).batch("b", 0, np.arange(100)), Rng(0).batch("a", 1, np.arange(100))]
+    others = [
+        Rng(1).batch("a", 0, np.arange(100)),
+        Rng(0).batch("b", 0, np.arange(100)),
+        Rng(0).batch("a", 1, np.arange(100)),
+    ]
     for other in (second, *(rng.uniform() for rng in others)):
         assert abs(np.corrcoef(first, other)[0, 1]) < 0.35
 
@@ -102,8 +106,8 @@ def test_torch_scope_is_keyed_and_leaves_the_global_state_alone():
 
 
 def test_global_generators_are_never_drawn_from():
-    state, numpy_state = random.getstate(), np.random.get_state()[1].copy()
+    state, numpy_state = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     rng = Rng(9).batch("x", 0, np.arange(10))
     rng.uniform(), rng.normal(), rng.beta(1, 2), rng.permutation(), Rng(9).integer("y")
     assert random.getstate() == state
-    assert (np.random.get_state()[1] == numpy_state).all()
+    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002

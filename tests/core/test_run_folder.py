@@ -18,7 +18,7 @@ def test_next_name_never_takes_an_existing_one(tmp_path):
 
 def test_a_run_is_never_written_over(tmp_path):
     folder = RunFolder.create(tmp_path / "run")
-    write_whole(folder.recipe, "x")
+    write_whole(folder.asked, "x")
     with pytest.raises(RunError, match=r"unfinished; continue it with --resume"):
         RunFolder.create(tmp_path / "run")
     write_whole(folder.done, "")

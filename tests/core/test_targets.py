@@ -36,7 +36,9 @@ def test_labels_become_certain():
 
 
 def test_multi_label_ignorance_is_one_half():
-    assert Targets(torch.tensor([[1.0, 0.0]]), multi_label=True).smooth(0.2).probs_BK[0].tolist() == pytest.approx([0.9, 0.1])
+    assert Targets(torch.tensor([[1.0, 0.0]]), multi_label=True).smooth(0.2).probs_BK[0].tolist() == pytest.approx(
+        [0.9, 0.1]
+    )
 
 
 @pytest.mark.parametrize("labels", [[3], [-1, 0]])

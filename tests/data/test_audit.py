@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.conftest import write_pictures
+
 from whet.core.recipe import DataSpec
 from whet.data import read_data
 from whet.data.audit import audit
@@ -21,7 +21,10 @@ def test_planted_faults_are_found_and_nothing_else(pictures):
     (glass / "empty.png").write_bytes(b"")
     findings = found(pictures)
     assert findings["label conflict"].groups == (("glass/002.png", "metal/odd.png"),)
-    assert set(findings["exact duplicates"].groups) == {("glass/000.png", "glass/twin.png"), ("glass/002.png", "metal/odd.png")}
+    assert set(findings["exact duplicates"].groups) == {
+        ("glass/000.png", "glass/twin.png"),
+        ("glass/002.png", "metal/odd.png"),
+    }
     unreadable = [group[0].split(":")[0] for group in findings["unreadable"].groups]
     assert unreadable == ["glass/cut.jpg", "glass/empty.png"]
     assert "leak across splits" not in findings  # the splits made here keep copies together
@@ -59,7 +62,11 @@ def test_trashnet(shared):
     root = shared / "data" / "trashnet"
     findings = found(root, split_files=(str(root / "one-indexed-files-notrash_{train,val,test}.txt"),))
     conflicts = {tuple(sorted(name.split("/")[1] for name in group)) for group in findings["label conflict"].groups}
-    assert conflicts == {("glass115.jpg", "metal91.jpg"), ("glass176.jpg", "plastic152.jpg"), ("glass389.jpg", "plastic332.jpg")}
+    assert conflicts == {
+        ("glass115.jpg", "metal91.jpg"),
+        ("glass176.jpg", "plastic152.jpg"),
+        ("glass389.jpg", "plastic332.jpg"),
+    }
     assert any("glass176.jpg (train)" in " ".join(group) for group in findings["leak across splits"].groups)
     assert "unreadable" not in findings
 

@@ -85,7 +85,9 @@ def test_cmyk_is_pillow_s(photo):
 def test_the_first_frame_of_an_animation():
     frames = [Image.new("RGB", (6, 6), colour) for colour in ("red", "blue")]
     for form in ("GIF", "WEBP", "PNG"):
-        data = encoded(frames[0], form, save_all=True, append_images=frames[1:], **({"lossless": True} if form == "WEBP" else {}))
+        data = encoded(
+            frames[0], form, save_all=True, append_images=frames[1:], **({"lossless": True} if form == "WEBP" else {})
+        )
         assert (decode(data) == [255, 0, 0]).all()
 
 
@@ -149,7 +151,10 @@ def test_odd_files_of_other_projects(shared):
         assert time.perf_counter() - start < 10, row["path"]
         if row["expected"] == "either":
             continue
-        accepted = row["detail"].split(";")[0].removeprefix("fmt=") in (*FORMATS, "MPO")  # MPO: several JPEGs in one file
+        accepted = row["detail"].split(";")[0].removeprefix("fmt=") in (
+            *FORMATS,
+            "MPO",
+        )  # MPO: several JPEGs in one file
         expected = "readable" if row["expected"] == "readable" and accepted else "no"
         assert verdict == expected, row["path"]
         seen["refused" if row["expected"] == "readable" and not accepted else row["expected"]] += 1

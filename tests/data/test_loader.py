@@ -46,7 +46,9 @@ def test_without_wishes_it_is_the_resized_picture(paths):
 def test_a_bad_file_is_left_out_and_named_and_the_others_keep_their_places(paths, pictures):
     (pictures / "glass" / "004.png").write_bytes(b"nothing")
     data = (pictures / "glass" / "005.jpg").read_bytes()
-    (pictures / "glass" / "005.jpg").write_bytes(data[: len(data) // 2])  # its header is fine; decoding finds the damage
+    (pictures / "glass" / "005.jpg").write_bytes(
+        data[: len(data) // 2]
+    )  # its header is fine; decoding finds the damage
     (pictures / "glass" / "006.png").unlink()
     (batch,) = ImageLoader(paths, 2).batches([np.arange(10)], 32, all_wishes)
     assert batch.index_B.tolist() == [0, 1, 2, 3, 7, 8, 9]

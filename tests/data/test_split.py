@@ -24,7 +24,9 @@ def table(counts, digests=None, groups=None, splits=None, root="/data"):
     return Table(frame, tuple(f"c{k}" for k in range(len(counts))), Path(root))
 
 
-@given(st.lists(st.integers(8, 60), min_size=2, max_size=5), st.floats(0.1, 0.3), st.floats(0.1, 0.3), st.integers(0, 5))
+@given(
+    st.lists(st.integers(8, 60), min_size=2, max_size=5), st.floats(0.1, 0.3), st.floats(0.1, 0.3), st.integers(0, 5)
+)
 def test_every_class_is_split_by_its_shares(counts, val, test, seed):
     frame = split_rows(table(counts), DataSpec(val_fraction=val, test_fraction=test, split_seed=seed)).frame
     for k, count in enumerate(counts):
@@ -70,7 +72,9 @@ def test_a_missing_part_comes_out_of_train():
 
 
 def test_rows_without_a_split_beside_others_are_left_out_and_counted():
-    found = split_rows(table([10, 10], splits=(["train"] * 6 + ["val"] * 2 + [""] * 2) * 2), DataSpec(test_fraction=0.1))
+    found = split_rows(
+        table([10, 10], splits=(["train"] * 6 + ["val"] * 2 + [""] * 2) * 2), DataSpec(test_fraction=0.1)
+    )
     assert "4 files are in no split list" in found.notes[0]
     assert len(found) == 16
 
@@ -100,10 +104,20 @@ def parts(found):
 
 @pytest.mark.parametrize("names", ["list_{train,val,test}.txt", "list_*.txt", None])
 def test_lists_by_pattern_and_by_name(tmp_path, names):
-    write_lists(tmp_path, {"train": ["c0/0.png", "# a comment", "", "c1/0.png"], "val": ["./c0/1.png"], "test": ["c1\\1.png"]})
-    patterns = (str(tmp_path / names),) if names else tuple(f"{p}={tmp_path}/list_{p}.txt" for p in ("train", "val", "test"))
+    write_lists(
+        tmp_path, {"train": ["c0/0.png", "# a comment", "", "c1/0.png"], "val": ["./c0/1.png"], "test": ["c1\\1.png"]}
+    )
+    patterns = (
+        (str(tmp_path / names),) if names else tuple(f"{p}={tmp_path}/list_{p}.txt" for p in ("train", "val", "test"))
+    )
     found = apply_split_files(table([3, 2]), patterns)
-    assert parts(found) == {"c0/0.png": "train", "c1/0.png": "train", "c0/1.png": "val", "c1/1.png": "test", "c0/2.png": ""}
+    assert parts(found) == {
+        "c0/0.png": "train",
+        "c1/0.png": "train",
+        "c0/1.png": "val",
+        "c1/1.png": "test",
+        "c0/2.png": "",
+    }
 
 
 def test_bare_names_and_class_numbers(tmp_path):
@@ -115,7 +129,9 @@ def test_bare_names_and_class_numbers(tmp_path):
 
 def test_class_numbers_that_contradict_the_folders(tmp_path):
     write_lists(tmp_path, {"train": ["c0/0.png 1", "c1/0.png 1"]})
-    with pytest.raises(DataError, match=r"list_train.txt:2: class 1 stands for 'c1' here, but for 'c0' at .*list_train.txt:1"):
+    with pytest.raises(
+        DataError, match=r"list_train.txt:2: class 1 stands for 'c1' here, but for 'c0' at .*list_train.txt:1"
+    ):
         apply_split_files(table([1, 1]), (f"{tmp_path}/list_train.txt",))
 
 
@@ -124,7 +140,10 @@ def test_class_numbers_that_contradict_the_folders(tmp_path):
     [
         ({"train": ["c0/9.png"]}, r"list_train.txt:1: 'c0/9.png' is not among the samples"),
         ({"train": ["0.png"]}, r"2 samples are called '0.png'"),
-        ({"train": ["c0/0.png"], "val": ["c0/0.png"]}, r"list_val.txt:1: c0/0.png is in val, but .*list_train.txt:1 puts it in train"),
+        (
+            {"train": ["c0/0.png"], "val": ["c0/0.png"]},
+            r"list_val.txt:1: c0/0.png is in val, but .*list_train.txt:1 puts it in train",
+        ),
     ],
 )
 def test_lists_that_cannot_be_used(tmp_path, lists, message):
@@ -133,7 +152,9 @@ def test_lists_that_cannot_be_used(tmp_path, lists, message):
         apply_split_files(table([2, 2]), tuple(f"{tmp_path}/list_{p}.txt" for p in lists))
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("nowhere.txt", "does not exist"), ("trian=x.txt", "'trian' is not a part")])
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("nowhere.txt", "does not exist"), ("trian=x.txt", "'trian' is not a part")]
+)
 def test_patterns_that_name_nothing(pattern, message):
     with pytest.raises(DataError, match=message):
         apply_split_files(table([1, 1]), (pattern,))
@@ -147,12 +168,19 @@ def test_a_list_whose_part_is_unknown(tmp_path):
 
 def test_a_table_of_splits(tmp_path):
     pd.DataFrame({"id": ["c0/0.png", "c1/0.png"], "split": ["train", "test"]}).to_csv(tmp_path / "s.csv", index=False)
-    assert parts(apply_split_files(table([1, 1]), (str(tmp_path / "s.csv"),))) == {"c0/0.png": "train", "c1/0.png": "test"}
+    assert parts(apply_split_files(table([1, 1]), (str(tmp_path / "s.csv"),))) == {
+        "c0/0.png": "train",
+        "c1/0.png": "test",
+    }
 
 
 def test_the_authors_split_of_trashnet(shared):
     root = shared / "data" / "trashnet"
     spec = DataSpec(path=str(root), split_files=(str(root / "one-indexed-files-notrash_{train,val,test}.txt"),))
     found = read_data(spec)
-    assert {split: len(found.part(split)) for split in ("train", "val", "test")} == {"train": 1768, "val": 328, "test": 431}
+    assert {split: len(found.part(split)) for split in ("train", "val", "test")} == {
+        "train": 1768,
+        "val": 328,
+        "test": 431,
+    }
     assert found.classes == ("cardboard", "glass", "metal", "paper", "plastic", "trash")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from whet.core.batch import Batch, Context, Outcome, Progress
+from whet.core.batch import Batch, Progress
 from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.core.view import ImageView
@@ -55,52 +55,8 @@ def batch():
 
 
 @pytest.fixture
-def outcome():
-    """outcome(logits, labels): what a loss is given."""
-
-    def made(logits, labels, model=None):
-        logits = torch.as_tensor(logits, dtype=torch.float64)
-        targets = Targets.from_labels(torch.as_tensor(labels), logits.shape[1])
-        given = Batch(torch.zeros(len(logits), 1), targets, np.arange(len(logits)), torch.ones(len(logits)))
-        return Outcome(logits, given, model)
-
-    return made
-
-
-@pytest.fixture
-def context():
-    """context(counts): a training with so many samples a class."""
-
-    def made(counts=(10, 10), features=None):
-        classes = tuple(f"c{k}" for k in range(len(counts)))
-        return Context("image-classification", classes, np.array(counts), features or (lambda: None))
-
-    return made
-
-
-@pytest.fixture
 def progress():
     return lambda step, total=100, per_epoch=10: Progress(step, total, per_epoch)
-
-
-@pytest.fixture
-def net():
-    """net(features, classes): a small convolutional network with BatchNorm, a head, and weights that are always the same."""
-    from torch import nn
-
-    from whet.models.net import Net, NetSpec, new_head
-
-    def made(features=6, classes=3):
-        with Rng(0).torch_scope("init"):
-            backbone = nn.Sequential(
-                nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
-                nn.Conv2d(4, features, 3, bias=False), nn.BatchNorm2d(features), nn.ReLU(),
-                nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            )  # fmt: skip
-            spec = NetSpec("zoo", "bench", tuple("abc"[:classes]), (0.5,) * 3, (0.25,) * 3)
-            return Net(spec, backbone, new_head(features, classes))
-
-    return made
 
 
 @pytest.fixture

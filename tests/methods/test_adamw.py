@@ -13,7 +13,9 @@ def test_the_paper_s_update_step_by_step(descend):
         g = w - target
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
         w = w - lr * decay * w - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
-    ours = descend(AdamW(lr=lr, beta1=b1, beta2=b2, weight_decay=decay), [0.3, 0.1], lambda x: x - torch.tensor(target), 8)
+    ours = descend(
+        AdamW(lr=lr, beta1=b1, beta2=b2, weight_decay=decay), [0.3, 0.1], lambda x: x - torch.tensor(target), 8
+    )
     assert np.allclose(ours, w, rtol=0, atol=1e-12)
 
 

@@ -12,7 +12,9 @@ LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 
 def arrange(power, labels=LABELS, epoch=0):
     order = Rng(0).shuffled("order", epoch, len(labels))
-    return BalancedSampler(power=power).arrange(order, labels, Rng(0).batch("balanced_sampler", epoch, np.arange(len(labels))))
+    return BalancedSampler(power=power).arrange(
+        order, labels, Rng(0).batch("balanced_sampler", epoch, np.arange(len(labels)))
+    )
 
 
 def test_even_shares_at_power_one():

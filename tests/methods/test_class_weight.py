@@ -25,12 +25,20 @@ def test_the_mean_weight_over_the_training_samples_is_one(scheme):
 def test_effective_number_is_the_paper_s_and_tends_to_inverse():
     beta = 0.97
     raw = (1 - beta) / (1 - beta**COUNTS)
-    assert np.allclose(class_weights(COUNTS, "effective_number", beta) / raw, (class_weights(COUNTS, "effective_number", beta) / raw)[0])
-    assert np.allclose(class_weights(COUNTS, "effective_number", 1 - 1e-7), class_weights(COUNTS, "inverse", 0), rtol=1e-3)
+    assert np.allclose(
+        class_weights(COUNTS, "effective_number", beta) / raw,
+        (class_weights(COUNTS, "effective_number", beta) / raw)[0],
+    )
+    assert np.allclose(
+        class_weights(COUNTS, "effective_number", 1 - 1e-7), class_weights(COUNTS, "inverse", 0), rtol=1e-3
+    )
 
 
 def test_the_loss_is_torch_s_weighted_cross_entropy(outcome, context):
-    logits, labels = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double(), torch.tensor([0, 1, 2, 0, 2, 1])
+    logits, labels = (
+        torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double(),
+        torch.tensor([0, 1, 2, 0, 2, 1]),
+    )
     loss = ClassWeight(scheme="inverse").wrap_loss(cross_entropy, None, context(COUNTS))(outcome(logits, labels))
     weights = torch.tensor(class_weights(COUNTS, "inverse", 0)).double()
     reference = torch.nn.functional.cross_entropy(logits, labels, weight=weights, reduction="none")

@@ -47,5 +47,8 @@ def test_with_lbfgs_it_reaches_scikit_learn_s_optimum(net, context):
         loss = step(closure_for(plan, fabric, plan.net.head, plan.optimizer, batch, number))
     reference = LogisticRegression(C=1 / (N * l2), tol=1e-10, max_iter=5000).fit(x, y)
     logits = x @ reference.coef_.T + reference.intercept_
-    optimum = -np.log(np.exp(logits)[np.arange(N), y] / np.exp(logits).sum(axis=1)).mean() + l2 / 2 * (reference.coef_**2).sum()
+    optimum = (
+        -np.log(np.exp(logits)[np.arange(N), y] / np.exp(logits).sum(axis=1)).mean()
+        + l2 / 2 * (reference.coef_**2).sum()
+    )
     assert abs(float(loss) - optimum) < 1e-5

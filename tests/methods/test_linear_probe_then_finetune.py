@@ -31,6 +31,8 @@ def test_every_weight_may_move_afterwards(net, context):
     model = net(D, K)
     x, y = features()
     method = LinearProbeThenFinetune()
-    method.initialise(model, context((1, 1, 1), lambda: (torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K))))
+    method.initialise(
+        model, context((1, 1, 1), lambda: (torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K)))
+    )
     assert not model.lr_scale
     assert not model.resting

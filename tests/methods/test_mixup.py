@@ -35,7 +35,9 @@ def test_label_mass_equals_pixel_share(seed, alpha):
 
     labels = torch.tensor([0, 1, 2, 3])
     x = labels.float()[:, None, None, None].expand(4, 3, 4, 4).contiguous()
-    mixed = MixUp(alpha=alpha).apply(Batch(x, Targets.from_labels(labels, 4), np.arange(4), torch.ones(4)), rng(4, seed))
+    mixed = MixUp(alpha=alpha).apply(
+        Batch(x, Targets.from_labels(labels, 4), np.arange(4), torch.ones(4)), rng(4, seed)
+    )
     assert torch.allclose(mixed.x_BCHW.mean(dim=(1, 2, 3)), mixed.targets.probs_BK @ torch.arange(4.0), atol=1e-5)
 
 

@@ -45,6 +45,8 @@ def test_the_whole_picture_where_nothing_may_change(draw, paint, photo):
 
 def test_shapes_are_relative_to_what_prediction_shows(draw):
     """Where prediction crops a square, training crops are squares on average too."""
-    w, h, _, _ = boxes(draw(RandomResizedCrop(min_area=0.3, max_aspect=1.2), source=(960, 1280), size=(64, 64), fit="crop"))
+    w, h, _, _ = boxes(
+        draw(RandomResizedCrop(min_area=0.3, max_aspect=1.2), source=(960, 1280), size=(64, 64), fit="crop")
+    )
     small = w * h < 0.5 * 960 * 1280
     assert np.exp(np.log(w / h)[small].mean()) == pytest.approx(1.0, abs=0.02)

@@ -9,7 +9,10 @@ from whet.methods.augment_image.rotate import rotated
 def test_parity_with_pillow_inside_the_picture(paint, one, photo):
     out = paint(rotated(one(photo), np.array([17.0])), photo)
     reference = np.asarray(Image.fromarray(photo).rotate(17, Image.Resampling.BILINEAR))
-    inside = np.asarray(Image.fromarray(np.full(photo.shape[:2], 255, np.uint8)).rotate(17, Image.Resampling.BILINEAR)) == 255
+    inside = (
+        np.asarray(Image.fromarray(np.full(photo.shape[:2], 255, np.uint8)).rotate(17, Image.Resampling.BILINEAR))
+        == 255
+    )
     assert np.abs(out.astype(int) - reference)[inside].mean() < 1.0
     assert inside.mean() > 0.6
 

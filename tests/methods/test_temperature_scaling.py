@@ -31,7 +31,9 @@ def test_it_calibrates_and_changes_no_decision():
     scaled = method.wrap_predictor(lambda x: logits, method.fit(logits, targets))(None)
     labels = targets.probs_BK.argmax(dim=1).numpy()
     assert torch.equal(scaled.argmax(dim=1), logits.argmax(dim=1))
-    assert calibration_error(softmax(scaled.numpy()), labels) < 0.25 * calibration_error(softmax(logits.numpy()), labels)
+    assert calibration_error(softmax(scaled.numpy()), labels) < 0.25 * calibration_error(
+        softmax(logits.numpy()), labels
+    )
 
 
 def test_no_validation_sample_leaves_it_at_one():

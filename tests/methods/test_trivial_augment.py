@@ -53,7 +53,9 @@ def test_the_paper_s_strongest_settings(photo):
 def test_share_of_pictures(draw):
     method = TrivialAugment(prob=0.5)
     view = draw(method, B=6000)
-    untouched = (view.warp_B33 == np.eye(3)).all(axis=(1, 2)) & np.isclose(view.colour_B37[:, :, :3], np.eye(3)).all(axis=(1, 2))
+    untouched = (view.warp_B33 == np.eye(3)).all(axis=(1, 2)) & np.isclose(view.colour_B37[:, :, :3], np.eye(3)).all(
+        axis=(1, 2)
+    )
     for tone in view.tones:
         untouched &= ~tone.where_B
     untouched &= view.filters[0].strength_B == 0

@@ -28,7 +28,16 @@ def both(view, pictures):
 def pictures(photo):
     """Pictures of several sizes, one of them much larger than the output."""
     large = np.tile(photo, (5, 4, 1))
-    return [photo, photo[:60, :50], photo[::-1, ::-1].copy(), large, photo[:40], photo[:, :33], photo.transpose(1, 0, 2).copy(), photo]
+    return [
+        photo,
+        photo[:60, :50],
+        photo[::-1, ::-1].copy(),
+        large,
+        photo[:40],
+        photo[:, :33],
+        photo.transpose(1, 0, 2).copy(),
+        photo,
+    ]
 
 
 SAMPLE_METHODS = [cls for cls in registry() if issubclass(cls, Draws)]
@@ -53,7 +62,9 @@ def test_all_methods_together(pictures):
 
 
 def test_perspective(photo):
-    view = ImageView.whole([photo.shape[:2]], (64, 64)).warped(np.array([[[1.0, 0.1, 2], [0, 1, 0], [0.002, 0.001, 1]]]))
+    view = ImageView.whole([photo.shape[:2]], (64, 64)).warped(
+        np.array([[[1.0, 0.1, 2], [0, 1, 0], [0.002, 0.001, 1]]])
+    )
     cpu, gpu = both(view, [photo])
     assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
 

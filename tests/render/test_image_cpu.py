@@ -28,7 +28,9 @@ def test_a_whole_pixel_crop_is_a_slice(photo):
 
 
 def test_a_mirrored_crop_is_a_mirrored_slice(photo):
-    view = whole(photo, (40, 50)).crop(np.array([[30, 20, 80, 60]])).warped_about_centre(scaling(-np.ones(1), np.ones(1)))
+    view = (
+        whole(photo, (40, 50)).crop(np.array([[30, 20, 80, 60]])).warped_about_centre(scaling(-np.ones(1), np.ones(1)))
+    )
     assert (paint(view, photo) == photo[20:60, 30:80][:, ::-1]).all()
 
 

@@ -60,7 +60,7 @@ class TrainSpec(Strict):
     eval_size: Annotated[int, Field(ge=8, le=4096, description="image size at prediction")] | Auto = "auto"
     fit: Literal["squash", "crop"] = "squash"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "bf16", "32"] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     epochs: Annotated[int, Field(ge=1, description="whole epochs that the budget was resolved to")] | Auto = "auto"
     steps: Annotated[int, Field(ge=1, description="optimizer steps that the budget was resolved to")] | Auto = "auto"
     torch_threads: Annotated[int, Field(ge=1)] | Auto = "auto"

@@ -55,7 +55,7 @@ class RunFolder:
     def create(cls, path: str | Path) -> RunFolder:
         """A new, empty run folder; one that already holds a run is refused."""
         folder = cls(path)
-        if folder.recipe.exists() or folder.done.exists():
+        if folder.asked.exists() or folder.done.exists():
             state = "finished" if folder.finished else f"unfinished; continue it with --resume {path}"
             raise RunError(f"{path} already holds a run ({state}); choose another --out")
         try:
@@ -70,8 +70,8 @@ class RunFolder:
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
         folder = cls(path)
-        if not folder.recipe.is_file():
-            raise RunError(f"{path} is not a run folder: it has no recipe.yaml")
+        if not folder.asked.is_file():
+            raise RunError(f"{path} is not a run folder: it has no asked.yaml")
         return folder
 
     @contextlib.contextmanager

@@ -75,7 +75,9 @@ def make_frame(rows: list[dict]) -> pd.DataFrame:
     filled = {"split": "", "group": "", "weight": 1.0, "digest": ""}
     rows = [{**filled, **row} for row in rows]
     # Paths as plain objects: pandas' own text type cannot hold a file name that is not UTF-8.
-    columns = {name: pd.Series([row[name] for row in rows], dtype=object if name == "path" else None) for name in COLUMNS}
+    columns = {
+        name: pd.Series([row[name] for row in rows], dtype=object if name == "path" else None) for name in COLUMNS
+    }
     return pd.DataFrame(columns)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import socket
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
@@ -16,6 +20,7 @@ from whet.models.depthwise import speed_up_depthwise
 from whet.models.mend import mend
 from whet.models.net import Net, NetSpec, new_head
 
+_HUB_SECONDS = 3.0
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MEAN_OF_HALF = frozenset({"mobilenet_v1", "mobilenet_v2", "vit", "beit", "vit_msn"})
@@ -40,7 +45,9 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
     """The architecture with its weights (or random ones, where `none` was asked for) and a new head."""
     transformers = _library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    config = _ask(lambda: transformers.AutoConfig.from_pretrained(name, num_labels=len(classes)), name)
+    offline = _is_local(name) or not _hub_answers()
+    options = {"num_labels": len(classes), "local_files_only": offline}
+    config = _ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
     notes = []
     if spec.weights == "none":
         model = _ask(
@@ -51,7 +58,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
         model, info = _ask(
             lambda: transformers.AutoModelForImageClassification.from_pretrained(
                 name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
-                output_loading_info=True,
+                output_loading_info=True, local_files_only=offline,
             ),
             name,
         )  # fmt: skip
@@ -61,7 +68,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
         if lost:
             raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
         notes.append(f"weights from {name}")
-    mean, std, note = _normalisation(name, config.model_type)
+    mean, std, note = _normalisation(name, config.model_type, offline)
     if note:
         notes.append(note)
     notes += mend(model)
@@ -75,7 +82,7 @@ def load(folder: Path, spec: NetSpec) -> Net:
     """A network `save` wrote."""
     transformers = _library()
     model = transformers.AutoModelForImageClassification.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
     mend(model)
     trained = model.get_submodule(_classifier_name(model, len(spec.classes)))
@@ -130,17 +137,36 @@ def _library() -> Any:
     return transformers
 
 
+def _is_local(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
+
+
+def _hub_answers() -> bool:
+    """Whether the hub can be reached. Asked first, because its library tries again for half a minute when it cannot."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if getproxies().get("https"):
+        return True  # a proxy answers for it
+    host = urlsplit(constants.ENDPOINT)
+    try:
+        with socket.create_connection((host.hostname or "", host.port or 443), timeout=_HUB_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
 def _ask(call: Any, name: str) -> Any:
     """Run a loading call; whatever keeps it from the weights becomes one clear error."""
-    local = Path(name).expanduser()
-    looks_local = name.startswith((".", "/", "~")) or local.exists()
-    if looks_local and not (local / "config.json").is_file():
+    looks_local = _is_local(name)
+    if looks_local and not (Path(name).expanduser() / "config.json").is_file():
         raise WeightsError(
             f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
         )
     try:
         return call()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         place = f"the folder {name}" if looks_local else f"the hub name '{name}'"
         raise WeightsError(
@@ -149,19 +175,18 @@ def _ask(call: Any, name: str) -> Any:
         ) from None
 
 
-def _normalisation(name: str, model_type: str) -> tuple[Any, Any, str]:
+def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, str]:
     """Mean and standard deviation of the inputs these weights were trained with."""
     from transformers.utils import cached_file
 
-    path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False,
-                       _raise_exceptions_for_connection_errors=False)  # fmt: skip
+    path = cached_file(
+        name, "preprocessor_config.json", local_files_only=offline, _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )  # fmt: skip
     if path is not None:
         plain = json.loads(Path(path).read_text())
         if "image_mean" in plain and "image_std" in plain:
             return tuple(plain["image_mean"]), tuple(plain["image_std"]), ""
     mean, std = _HALF if model_type in _MEAN_OF_HALF else _IMAGENET
-    return (
-        mean,
-        std,
-        f"{name} has no preprocessor_config.json; inputs are normalised as {model_type} usually is (mean {mean}, std {std})",
-    )
+    note = f"inputs are normalised as {model_type} usually is (mean {mean}, std {std})"
+    return mean, std, f"{name} has no preprocessor_config.json; {note}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from whet.core.errors import NonFiniteError, RunError
@@ -95,11 +96,12 @@ def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, tor
         _sync(beside)
         os.rename(beside, final)
         _sync(parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         size = sum(t.numel() * t.element_size() for t in tensors.values())
         shutil.rmtree(beside, ignore_errors=True)
+        why = error.strerror if isinstance(error, OSError) else error
         raise RunError(
-            f"checkpoint {final} ({size:,} bytes) cannot be written: {error.strerror}; earlier ones are intact"
+            f"checkpoint {final} ({size:,} bytes) cannot be written: {why}; earlier ones are intact"
         ) from None
     return final
 
@@ -170,7 +172,7 @@ class CheckpointWriter:
                 os.fsync(log_descriptor)
                 write_checkpoint(self._parent, step, plain, tensors)
                 prune(self._parent, self._keep, best_step)
-            except (RunError, NonFiniteError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the thread that waits
                 with self._condition:
                     self._error = error
             finally:

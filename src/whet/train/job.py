@@ -31,7 +31,7 @@ from whet.evaluate.metrics import classification_metrics, softmax
 from whet.models.build import build_net, load_net, save_net
 from whet.models.net import Net
 from whet.train import finish, resolve
-from whet.train.checkpoint import CheckpointWriter, newest_good
+from whet.train.checkpoint import CheckpointWriter, checkpoints, newest_good
 from whet.train.data_record import check_unchanged, write_data
 from whet.train.environment import environment
 from whet.train.log import Observer, RunLog
@@ -60,54 +60,67 @@ def train_run(
     stem = Path(recipe.data.path or "run").resolve().stem
     folder = RunFolder.create(out if out is not None else next_name(Path("runs"), stem))
     with _working(folder, observer, started) as job:
-        write_whole(folder.asked, recipe.to_yaml())
-        recipe = resolve.resolve_threads(recipe)
-        table = job.read(recipe)
-        size = resolve.usual_size(recipe, table)
-        recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
-        with Rng(recipe.train.seed).torch_scope("init"):
-            net, notes = build_net(recipe.model, table.classes)
-        for line in (*table.notes, *notes):
-            job.note(line)
-        save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
-        recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
-        plan, fabric = job.plan(recipe, table, net, strict=strict)
-        plan.initialise()
-        job.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
-        plan.recipe = recipe = resolve.resolve_budget(recipe, table, plan, fabric, job.started, _TAIL_SECONDS)
-        write_whole(folder.recipe, recipe.to_yaml())
-        write_data(folder, table)
-        write_json(folder.environment, environment(fabric.device))
-        log = RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None)
-        job.train(table, plan, fabric, log, None)
+        _begin(job, recipe, tensorboard=tensorboard, strict=strict)
     return folder
 
 
 def resume_run(path: str | Path, *, observer: Observer | None = None, accept_changed_data: bool = False) -> RunFolder:
-    """Go on with a run that was stopped or killed, from its newest good checkpoint, to the same end."""
+    """Go on with a run that was stopped or killed, from its newest good checkpoint, to the same end. A run that was killed
+    before its first checkpoint is begun anew."""
     folder = RunFolder.open(path)
     if folder.finished:
         raise RunError(f"{path} is finished; there is nothing to resume")
     with _working(folder, observer, None) as job:
-        job.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
-        job.noted = len(job.notes)
-        recipe = resolve.resolve_threads(Recipe.load(folder.recipe))
-        table = job.read(recipe)
-        for line in check_unchanged(folder, table, accept=accept_changed_data):
-            job.note(f"resumed on changed data: {line}")
-        state, step, passed = newest_good(folder.checkpoints)
-        for line in passed:
-            job.note(line)
-        net = load_net(folder.model)
-        plan, fabric = job.plan(recipe, table, net, strict=False)
-        before = folder.read_json(folder.environment)["torch_threads"]
-        if before != torch.get_num_threads():
-            job.note(
-                f"begun with {before} torch threads, gone on with {torch.get_num_threads()}: the last bits may differ"
-            )
-        job.note(f"resumed at step {step} of {recipe.train.steps}")
-        job.train(table, plan, fabric, RunLog(folder.log, resume_step=step), state)
+        if folder.recipe.is_file() and checkpoints(folder.checkpoints):
+            _go_on(job, accept_changed_data=accept_changed_data)
+        else:
+            job.note("stopped before its first checkpoint: begun anew")
+            _begin(job, Recipe.load(folder.asked), tensorboard=False, strict=False)
     return folder
+
+
+def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> None:
+    folder = job.folder
+    write_whole(folder.asked, recipe.to_yaml())
+    folder.log.unlink(missing_ok=True)
+    recipe = resolve.resolve_threads(recipe)
+    table = job.read(recipe)
+    size = resolve.usual_size(recipe, table)
+    recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
+    with Rng(recipe.train.seed).torch_scope("init"):
+        net, notes = build_net(recipe.model, table.classes)
+    for line in (*table.notes, *notes):
+        job.note(line)
+    save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
+    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
+    plan, fabric = job.plan(recipe, table, net, strict=strict)
+    plan.initialise()
+    job.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
+    plan.recipe = recipe = resolve.resolve_budget(recipe, table, plan, fabric, job.started, _TAIL_SECONDS)
+    write_data(folder, table)
+    write_json(folder.environment, environment(fabric.device))
+    write_whole(folder.recipe, recipe.to_yaml())
+    log = RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None)
+    job.train(table, plan, fabric, log, None)
+
+
+def _go_on(job: _Job, *, accept_changed_data: bool) -> None:
+    folder = job.folder
+    job.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
+    job.noted = len(job.notes)
+    recipe = resolve.resolve_threads(Recipe.load(folder.recipe))
+    table = job.read(recipe)
+    for line in check_unchanged(folder, table, accept=accept_changed_data):
+        job.note(f"resumed on changed data: {line}")
+    state, step, passed = newest_good(folder.checkpoints)
+    for line in passed:
+        job.note(line)
+    plan, fabric = job.plan(recipe, table, load_net(folder.model), strict=False)
+    before = folder.read_json(folder.environment)["torch_threads"]
+    if before != torch.get_num_threads():
+        job.note(f"begun with {before} torch threads, gone on with {torch.get_num_threads()}: the last bits may differ")
+    job.note(f"resumed at step {step} of {recipe.train.steps}")
+    job.train(table, plan, fabric, RunLog(folder.log, resume_step=step), state)
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def fit(t: Training) -> None:
     take_step = plan.stepper(optimizer)
     started, earlier, last_saved = time.monotonic(), state.seconds, time.monotonic()
     t.observer.steps(state.step, t.total_steps)
-    if state.step == 0:
+    if state.best_step is None:
         validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
         save(t)
 

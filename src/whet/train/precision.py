@@ -33,9 +33,9 @@ def _cpu_flags() -> set[str]:
 
 
 def choose_precision(net: Net, device: torch.device, size: int, *, batch: int = 8, repeats: int = 3) -> str:
-    """ "bf16" where the processor has it and a probe of a few training steps says it is clearly faster, else "32"."""
+    """ "bf16" where the processor has it and a probe of a few training steps says it is clearly faster, else "fp32"."""
     if not has_bf16(device):
-        return "32"
+        return "fp32"
     if device.type == "cuda":
         return "bf16"
     probe = copy.deepcopy(net).on(device).train()
@@ -50,4 +50,4 @@ def choose_precision(net: Net, device: torch.device, size: int, *, batch: int = 
             if attempt:  # the first of each kind only warms up
                 # The fastest of several: noise only ever adds time.
                 best[bf16] = min(best[bf16], time.perf_counter() - start)
-    return "bf16" if best[False] > WORTH * best[True] else "32"
+    return "bf16" if best[False] > WORTH * best[True] else "fp32"

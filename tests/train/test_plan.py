@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from whet.core.batch import Progress
+from whet.core.errors import NonFiniteError, RecipeError
+from whet.core.method import Stage
+from whet.core.recipe import Recipe
+from whet.core.registry import registry
+from whet.testing import _bench
+from whet.train.plan import cross_entropy, ordered
+
+
+def test_methods_come_in_the_order_of_the_journey():
+    methods = tuple(cls() for cls in registry())
+    found = ordered(methods)
+    stages = [list(Stage).index(method.stage) for method in found]
+    assert stages == sorted(stages)
+    assert [m.name for m in ordered(tuple(reversed(methods)))] == [m.name for m in found]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [([], "this one has none"), (["sgd", "adamw"], "this one has adamw, sgd")]
+)
+def test_exactly_one_optimizer(names, message, net, context):
+    from whet.train.plan import Plan
+
+    with pytest.raises(RecipeError, match=message):
+        Plan(Recipe(methods=tuple(registry().get(name)() for name in names)), net(), context((3, 3, 3)))
+
+
+def test_factors_multiply_and_groups_keep_their_own_base(net, context):
+    from whet.train.plan import Plan
+
+    recipe = Recipe.from_yaml(
+        "methods: [{layerwise_lr: {decay: 0.5}}, {sgd: {lr: 1.0}}, cosine, {warmup: {duration: 10st}}]"
+    )
+    plan = Plan(recipe, net(), context((3, 3, 3)))
+    largest = plan.set_lr(Progress(4, 100, 10))
+    expected = 0.5 * (1 + np.cos(np.pi * 0.04)) / 2
+    assert largest == pytest.approx(expected)
+    assert [g["lr"] for g in plan.optimizer.param_groups] == pytest.approx([b * expected for b in plan.base_lrs])
+
+
+@pytest.mark.parametrize("spoil", ["loss", "gradient"])
+def test_what_is_not_finite_stops_before_the_optimizer_moves(spoil):
+    """Promise T8, with every wrapper in place."""
+    bench = _bench((registry().get("clip_norm")(), registry().get("sgd")()))
+    before = {name: p.clone() for name, p in bench.plan.net.named_parameters()}
+
+    def closure():
+        bench.plan.optimizer.zero_grad()
+        loss = bench.plan.net(bench.batch(0).x_BCHW).sum()
+        loss.backward()
+        if spoil == "gradient":
+            bench.plan.net.head.weight.grad[0, 0] = float("nan")
+            return loss.detach()
+        return loss.detach() * float("inf")
+
+    with pytest.raises(NonFiniteError, match="became -?inf" if spoil == "loss" else "gradient is not finite"):
+        bench.step(closure)
+    assert all(torch.equal(p, before[name]) for name, p in bench.plan.net.named_parameters())
+
+
+def test_multi_label_loss_is_binary_cross_entropy(outcome):
+    from whet.core.targets import Targets
+
+    given = outcome([[0.5, -1.0], [2.0, 0.1]], [0, 1])
+    many = given.with_targets(Targets(torch.tensor([[1.0, 1.0], [0.0, 0.5]], dtype=torch.float64), multi_label=True))
+    reference = torch.nn.functional.binary_cross_entropy_with_logits(
+        given.logits_BK, many.batch.targets.probs_BK, reduction="none"
+    ).sum(dim=1)
+    assert torch.allclose(cross_entropy(many), reference)
+
+
+def test_weak_methods_are_told_or_refused():
+    even = np.arange(24) % 3
+    bench = _bench((registry().get("class_weight")(),), labels=even)
+    assert bench.plan.weak == ["class_weight has no effect here: every class has the same number of training samples"]
+    bench = _bench((registry().get("balanced_sampler")(),), labels=even)
+    for epoch in range(3):
+        bench.plan.order(epoch, even)
+    assert len(bench.plan.weak) == 1
