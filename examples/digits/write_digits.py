@@ -1,6 +1,6 @@
 """Write scikit-learn's handwritten digits as an image folder: 1,797 pictures of 8 x 8 px in ten class folders.
 
-    python examples/digits/write_digits.py FOLDER
+python examples/digits/write_digits.py FOLDER
 """
 
 import sys

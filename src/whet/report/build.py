@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from whet import __version__
 from whet.core.run_folder import RunFolder, write_whole
 from whet.report import text
 from whet.report.sections import (
@@ -61,7 +61,11 @@ def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str
 
 
 def _page(title: str, sections: list[str]) -> str:
-    return _environment().get_template("page.html").render(title=title, sections=sections, version=__version__)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(title=title, sections=sections, version=importlib.metadata.version("whet"))
+    )
 
 
 def _environment() -> Environment:

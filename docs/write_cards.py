@@ -1,0 +1,29 @@
+"""Write docs/methods: a card for every registered method, and the index. Run by `make cards`; a test holds them to the code."""
+
+from pathlib import Path
+
+from whet.core.card import card
+from whet.core.registry import registry
+
+FOLDER = Path(__file__).parent / "methods"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    cards = {cls.name: card(cls) for cls in registry()}
+    for old in FOLDER.glob("*.md"):
+        old.unlink()
+    for name, found in cards.items():
+        (FOLDER / f"{name}.md").write_text(found.to_markdown(), encoding="utf-8")
+    lines = ["# Methods", "", f"{len(cards)} techniques, by family. Made from the code by `make cards`.", ""]
+    for family in sorted({found.family for found in cards.values()}):
+        lines += [f"## {family}", "", "| method | acts at | what it does |", "|---|---|---|"]
+        for name, found in cards.items():
+            if found.family == family:
+                lines.append(f"| [{name}]({name}.md) | {' + '.join(found.stages)} | {found.summary} |")
+        lines.append("")
+    (FOLDER / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Every command as a person would use it, on one small run."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from tests.conftest import train_small, whet, write_pictures
+
+
+def test_help_is_quick_and_names_every_command():
+    done = whet("--help")
+    assert done.returncode == 0
+    for command in ("check", "train", "improve", "evaluate", "predict", "compare", "report", "methods"):
+        assert command in done.stdout
+        assert whet(command, "--help").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "statement", ["import whet", "import whet.cli", "import whet; whet.Recipe", "import whet.core.recipe"]
+)
+def test_light_imports(statement):
+    """No torch, pandas or transformers before work begins."""
+    check = f"{statement}\nimport sys; print([m for m in ('torch', 'pandas', 'transformers', 'cv2', 'scipy') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+def test_version():
+    assert whet("--version").stdout.strip() == "whet 0.1.0"
+
+
+def test_check_prints_findings_and_a_strict_check_fails(pictures):
+    (pictures / "metal" / "twin.png").write_bytes((pictures / "glass" / "000.png").read_bytes())
+    done = whet("check", pictures)
+    assert done.returncode == 0
+    assert "label conflict" in done.stderr
+    assert "glass/000.png  =  metal/twin.png" in done.stderr
+    assert whet("check", pictures, "--strict").returncode == 1
+    plain = json.loads(whet("check", pictures, "--json").stdout)
+    assert plain["samples"] == 61
+    assert {finding["kind"] for finding in plain["findings"]} >= {"label conflict", "exact duplicates"}
+
+
+def test_evaluate_the_own_test_part_and_other_data(finished_run, tmp_path):
+    own = json.loads(whet("evaluate", finished_run, "--json").stdout)
+    data = write_pictures(tmp_path / "new", {"glass": 6, "paper": 5}, seed=9)
+    (data / "glass" / "bad.png").write_bytes(b"x")
+    other = json.loads(whet("evaluate", finished_run, data, "--json").stdout)
+    assert other["samples"] == 11
+    assert [entry["id"] for entry in other["left_out"]] == ["glass/bad.png"]
+    assert set(own) <= set(other)
+    shown = whet("evaluate", finished_run, data)
+    assert "glass/bad.png" in shown.stderr
+    write_pictures(tmp_path / "alien", {"rubber": 3, "glass": 3})
+    refused = whet("evaluate", finished_run, tmp_path / "alien")
+    assert refused.returncode == 1
+    assert "never learnt: rubber" in refused.stderr
+
+
+def test_predict_files_folders_and_patterns(finished_run, tmp_path):
+    data = write_pictures(tmp_path / "new", {"glass": 4, "paper": 4}, seed=9)
+    (data / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    one = json.loads(whet("predict", finished_run, data / "glass" / "000.png", "--json").stdout)
+    assert one[0]["predicted"] in ("glass", "metal", "paper")
+    assert sum(value for key, value in one[0].items() if key.startswith("p:")) == pytest.approx(1, abs=1e-5)
+    done = whet("predict", finished_run, data, f"{data}/glass/*.png", "--out", tmp_path / "answers.csv")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 9 files could not be read" in done.stderr
+    with (tmp_path / "answers.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == 9  # the pattern names files that the folder named already
+    assert [row["file"].rsplit("/", 1)[-1] for row in rows if row["error"]] == ["broken.jpg"]
+    assert whet("predict", finished_run, data, "--out", tmp_path / "answers.json").returncode == 0
+    assert len(json.loads((tmp_path / "answers.json").read_text())) == 9
+    assert "name must end in .csv or .json" in whet("predict", finished_run, data, "--out", tmp_path / "a.txt").stderr
+    assert "nothing matches" in whet("predict", finished_run, tmp_path / "none*.png").stderr
+
+
+def test_predictions_are_those_of_the_run(finished_run):
+    """The run's own test pictures get the answers that training wrote down."""
+    from whet import load
+
+    run = load(finished_run)
+    test = run.predictions[run.predictions["split"] == "test"].head(10)
+    root = finished_run.parent / "pictures"
+    again = run.predict([root / name for name in test["id"]])
+    assert again["predicted"].tolist() == test["predicted"].tolist()
+    assert again["confidence"].to_numpy() == pytest.approx(test["confidence"].to_numpy(), abs=1e-4)
+
+
+def test_compare_report_and_methods(finished_run, tmp_path):
+    data = finished_run.parent / "pictures"
+    done = train_small(
+        data, tmp_path / "plain", "--seed", "1", "--recipe", "image/plain_from_scratch", "--json", budget="2ep"
+    )
+    assert done.returncode == 0, done.stderr
+    compared = json.loads(whet("compare", tmp_path / "plain", finished_run, "--json").stdout)
+    assert compared["reference"]["name"] == "plain"
+    assert compared["comparisons"][0]["verdict"] in ("helps", "hurts", "no evidence")
+    assert "McNemar" in whet("compare", tmp_path / "plain", finished_run).stderr
+    (finished_run / "report.html").unlink()
+    assert whet("report", finished_run).returncode == 0
+    assert (finished_run / "report.html").is_file()
+    assert "mixup" in whet("methods").stderr
+    card = whet("methods", "mixup")
+    assert "1710.09412" in card.stderr
+    assert json.loads(whet("methods", "mixup", "--json").stdout)["family"] == "mix"
+    assert "image/waste" in whet("methods", "--recipes").stderr
+    assert "Did you mean 'mixup'" in whet("methods", "mixupp").stderr
+
+
+def test_changes_from_the_command_line(pictures, tmp_path):
+    words = (
+        "--with",
+        "mixup",
+        "--without",
+        "label_smoothing",
+        "--set",
+        "mixup.alpha=0.7",
+        "--set",
+        "data.test_fraction=0.3",
+    )
+    done = train_small(pictures, tmp_path / "run", *words, "--json", budget="1ep")
+    assert done.returncode == 0, done.stderr
+    from whet.core.recipe import Recipe
+
+    recipe = Recipe.load(tmp_path / "run" / "recipe.yaml")
+    assert recipe.method("mixup").alpha == 0.7
+    assert "label_smoothing" not in recipe
+    assert recipe.data.test_fraction == 0.3
+    assert recipe.train.image_size == 32
+    assert "auto" not in (tmp_path / "run" / "recipe.yaml").read_text().split("methods:")[0].replace("device: auto", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train",), "no data given"),
+        (("train", "nowhere"), "data nowhere does not exist"),
+        (("train", "{data}", "--set", "batch=3"), "write SECTION.KEY=VALUE"),
+        (("train", "{data}", "--set", "trian.seed=3"), "Did you mean 'train'"),
+        (("train", "{data}", "--with", "mixupp"), "Did you mean 'mixup'"),
+        (("train", "{data}", "--recipe", "image/wast"), "Did you mean 'image/waste'"),
+        (("train", "{data}", "--budget", "soon"), "20ep"),
+        (("train", "{data}", "--resume", "run"), "no data, recipe or budget beside it"),
+        (("report", "{data}"), "not a run folder"),
+        (("compare", "{data}"), "not a run folder"),
+    ],
+)
+def test_mistakes_are_one_line(pictures, words, message, tmp_path):
+    done = whet(*(word.format(data=pictures) for word in words), cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_option_ends_with_code_two():
+    assert whet("train", "--bugdet", "3ep").returncode == 2
+
+
+def test_the_options_are_these():
+    """A new option is a decision: it is added here too."""
+    import typer
+
+    from whet.cli import app
+
+    group = typer.main.get_command(app)
+    found = {
+        name: sorted(p.opts[0] for p in command.params if p.opts[0].startswith("-"))
+        for name, command in group.commands.items()
+    }
+    data = ["--file-column", "--json", "--label-column", "--split-file"]
+    assert found == {
+        "check": sorted([*data, "--strict"]),
+        "train": sorted(
+            [*data, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed", "--set",
+             "--strict", "--tensorboard", "--weights", "--with", "--without"]
+        ),
+        "improve": sorted([*data, "--architecture", "--budget", "--out", "--plain", "--seeds", "--strong", "--weights"]),
+        "evaluate": sorted([*data, "--part"]),
+        "predict": ["--json", "--out"],
+        "compare": ["--json"],
+        "report": ["--json"],
+        "methods": ["--json", "--recipes"],
+    }  # fmt: skip

@@ -1,0 +1,126 @@
+"""The contract suite fails for methods that break it: each of these is wrong in one way."""
+
+from typing import Annotated
+
+import numpy as np
+import pytest
+import torch
+from pydantic import Field
+
+from whet.core.method import Method, Runtime, Stage
+from whet.core.registry import registry
+from whet.testing import CHECKS
+
+DOC = """Do a thing.
+
+Use when: testing.
+Do not use when: not testing.
+Source: Nobody 2020.
+"""
+IMAGE = {"image-classification"}
+
+
+def fails(cls, check):
+    registry()._by_name[cls.name] = cls
+    try:
+        with pytest.raises(AssertionError):
+            CHECKS[check](cls)
+    finally:
+        del registry()._by_name[cls.name]
+
+
+def test_a_card_without_a_source():
+    class NoSource(Method, stage=Stage.SCHEDULE, family="schedule", tasks=IMAGE):
+        """Do a thing.
+
+        Use when: testing.
+        Do not use when: not testing.
+        Source: nobody knows.
+        """
+
+        def factor(self, progress):
+            return 1.0
+
+    fails(NoSource, "card")
+
+
+def test_an_identity_that_is_none():
+    class NotNeutral(Method, stage=Stage.BATCH, family="mix", tasks=IMAGE):
+        __doc__ = DOC
+        identity = {"strength": 0.0}
+        strength: Annotated[float, Field(description="x")] = 1.0
+
+        def apply(self, batch, rng):
+            return batch.replace(x_BCHW=batch.x_BCHW * 1.0000001)
+
+    fails(NotNeutral, "identity")
+
+
+def test_inputs_that_are_changed():
+    class InPlace(Method, stage=Stage.BATCH, family="mix", tasks=IMAGE):
+        __doc__ = DOC
+
+        def apply(self, batch, rng):
+            batch.x_BCHW.mul_(2)
+            return batch
+
+    fails(InPlace, "inputs_kept")
+
+
+def test_targets_that_are_no_probabilities():
+    class Greedy(Method, stage=Stage.BATCH, family="mix", tasks=IMAGE):
+        __doc__ = DOC
+
+        def apply(self, batch, rng):
+            return batch.replace(
+                targets=batch.targets.mix(torch.arange(8), torch.full((8,), 1.5)).__class__(
+                    batch.targets.probs_BK * 1.5
+                )
+            )
+
+    fails(Greedy, "shapes")
+
+
+def test_draws_that_depend_on_the_batch():
+    class Global(Method, stage=Stage.SAMPLE, family="augment", tasks=IMAGE):
+        __doc__ = DOC
+
+        def draw(self, view, rng):
+            x = torch.rand(1).item()  # from the global generator
+            return view.warped_about_centre(np.diag([1 + x, 1 + x, 1])[None].repeat(len(view), axis=0))
+
+    fails(Global, "seeded")
+
+
+def test_state_that_is_not_saved():
+    class Forgetful(Method, stage=Stage.STEP, family="average", tasks=IMAGE):
+        __doc__ = DOC
+
+        def start(self, net, context):
+            class Counting(Runtime):
+                def __init__(self):
+                    self.count = 0
+
+                def after_step(self, progress):
+                    self.count += 1
+                    with torch.no_grad():
+                        net.head.bias.add_(0.001 * self.count)
+
+            return Counting()
+
+    fails(Forgetful, "resumes")
+
+
+def test_results_that_depend_on_the_order_in_the_recipe(monkeypatch):
+    """The plan sorts methods; without that, two losses in the other order would differ."""
+    from whet.train import plan
+
+    class DoubleFirst(Method, stage=Stage.LOSS, family="regularize", tasks=IMAGE):
+        __doc__ = DOC
+        order = 1
+
+        def wrap_loss(self, loss, net, context):
+            return lambda outcome: loss(outcome) ** 2
+
+    monkeypatch.setattr(plan, "ordered", lambda methods: list(methods))
+    fails(DoubleFirst, "commutes")

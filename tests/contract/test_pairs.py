@@ -1,0 +1,43 @@
+"""Any two methods that may stand together can be planned together, and train a step."""
+
+import itertools
+
+import pytest
+
+from whet.core.method import Stage
+from whet.core.registry import registry
+from whet.testing import _bench, _train
+
+METHODS = [cls for cls in registry() if cls.stage is not Stage.OPTIMIZER]
+PAIRS = [
+    (a, b)
+    for a, b in itertools.combinations(METHODS, 2)
+    if a.name not in b.conflicts and b.name not in a.conflicts and a.stage is b.stage
+]
+
+
+@pytest.mark.parametrize("stage", sorted({a.stage for a, _ in PAIRS}))
+def test_pairs_of_one_stage(stage):
+    pairs = [(a, b) for a, b in PAIRS if a.stage is stage]
+    assert pairs
+    for a, b in pairs:
+        bench = _bench((a(), b()))
+        _train(bench, 1)
+        assert _train(_bench((b(), a())), 1) == _train(_bench((a(), b())), 1), (a.name, b.name)
+
+
+def test_conflicts_name_methods_that_exist_or_will():
+    """A misspelt conflict would never act."""
+    catalogue = {cls.name for cls in registry()} | {"random_crop"}
+    for cls in registry():
+        assert cls.conflicts <= catalogue, cls.name
+
+
+def test_conflicts_are_mutual_in_effect():
+    from whet.core.errors import RecipeError
+    from whet.core.recipe import Recipe
+
+    for cls in registry():
+        for name in cls.conflicts & {other.name for other in registry()}:
+            with pytest.raises(RecipeError, match="cannot stand in one recipe"):
+                Recipe(methods=(cls(), registry().get(name)()))

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from whet.core.rng import Rng
+from whet.evaluate.calibration import calibration_error, reliability
+from whet.evaluate.metrics import classification_metrics, confusion, softmax, wilson_interval
+
+CLASSES = ("a", "b", "c", "d")
+
+
+def answers(N=300, seed=0, empty=None):
+    rng = Rng(seed).batch("m", 0, np.arange(N))
+    labels = rng.integers(4)
+    if empty is not None:
+        labels[labels == empty] = (empty + 1) % 4
+    logits = rng.normal((4,)) + 1.2 * np.eye(4)[labels]
+    return softmax(logits), labels
+
+
+def test_they_are_scikit_learn_s():
+    probs, labels = answers()
+    found, said = classification_metrics(probs, labels, CLASSES), probs.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, said))
+    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, said))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(labels, said, average="macro"))
+    assert found["log_loss"] == pytest.approx(sk.log_loss(labels, probs))
+    assert (np.array(found["confusion"]) == sk.confusion_matrix(labels, said)).all()
+    precision, recall, f1, support = sk.precision_recall_fscore_support(labels, said)
+    for k, row in enumerate(found["per_class"]):
+        values = (row["precision"], row["recall"], row["f1"], row["samples"])
+        assert values == pytest.approx((precision[k], recall[k], f1[k], support[k]))
+    assert found["worst_class"] == {"name": CLASSES[recall.argmin()], "recall": pytest.approx(recall.min())}
+
+
+def test_a_class_without_a_sample_counts_in_no_mean():
+    probs, labels = answers(empty=2)
+    found = classification_metrics(probs, labels, CLASSES)
+    assert found["per_class"][2]["recall"] is None
+    seen = [0, 1, 3]
+    assert found["macro_f1"] == pytest.approx(
+        sk.f1_score(labels, probs.argmax(axis=1), average=None, labels=range(4))[seen].mean()
+    )
+    assert found["worst_class"]["name"] != "c"
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_known_values(successes, trials, low, high):
+    """The examples of Newcombe 1998 (method 3)."""
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_wilson_covers():
+    rng = Rng(1).batch("w", 0, np.arange(4000))
+    hits = (rng.uniform(shape=(40,)) < 0.9).sum(axis=1)
+    covered = np.mean([low <= 0.9 <= high for low, high in (wilson_interval(h, 40) for h in hits)])
+    assert 0.93 < covered < 0.98
+
+
+def test_no_trial_says_nothing():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 200), st.integers(0, 50))
+def test_confusion_counts_every_sample_once(N, seed):
+    probs, labels = answers(N, seed)
+    assert confusion(probs.argmax(axis=1), labels, 4).sum() == N
+
+
+def test_softmax_does_not_overflow():
+    assert np.isfinite(softmax(np.array([[1e4, -1e4, 0.0]]))).all()
+
+
+def test_calibration_of_known_gaps():
+    """Two bins: 0.95 confident and always right; 0.65 confident and right half the time."""
+    probs = np.array([[0.95, 0.05]] * 50 + [[0.65, 0.35]] * 50)
+    labels = np.array([0] * 50 + [0, 1] * 25)
+    assert calibration_error(probs, labels) == pytest.approx(0.5 * 0.05 + 0.5 * 0.15)
+    assert [b["count"] for b in reliability(probs, labels)] == [50, 50]
+
+
+def test_certainty_falls_into_the_last_bin():
+    assert reliability(np.array([[1.0, 0.0]]), np.array([0]))[0]["confidence"] == 1.0

@@ -1,0 +1,48 @@
+"""Every shipped recipe is parsed, built and run two steps."""
+
+import pytest
+import torch
+from tests.conftest import write_pictures
+
+from whet import recipes
+from whet.core.errors import RecipeError
+from whet.core.recipe import DataSpec, ModelSpec
+from whet.core.run_folder import RunFolder
+from whet.train.job import train_run
+
+NAMES = recipes.names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_steps(name, tmp_path, request):
+    data = write_pictures(tmp_path / "pictures", {"glass": 16, "metal": 12, "paper": 10})
+    recipe = recipes.load(name)
+    if "scratch" in name:
+        model = ModelSpec(architecture="resnet9_slim")
+    else:
+        model = ModelSpec(weights=str(request.getfixturevalue("mobilenet")))
+    asked = recipe.replace(data=DataSpec(path=str(data)), model=model).setting(
+        budget="2st", batch_size=8, image_size=64 if "scratch" not in name else 32, precision="fp32"
+    )
+    folder = train_run(asked, tmp_path / "run", strict=True)
+    steps = [record for record in folder.log_records() if record["event"] == "step"]
+    assert [record["step"] for record in steps] == [1, 2]
+    assert all(torch.isfinite(torch.tensor(record["loss"])) for record in steps)
+    assert RunFolder(tmp_path / "run").finished
+
+
+def test_there_are_some():
+    assert {"image/waste", "image/from_scratch", "image/plain_finetune", "image/plain_from_scratch"} <= set(NAMES)
+
+
+def test_the_default_follows_data_and_model(pictures):
+    spec = DataSpec(path=str(pictures))
+    methods = {m.name for m in recipes.default(spec, ModelSpec()).methods}
+    assert "sgd" in methods  # small pictures start from scratch
+    assert recipes.default(spec, ModelSpec(weights="some/hub-name")) == recipes.load("image/waste")
+    assert recipes.default(spec, ModelSpec(weights="none"), plain=True) == recipes.load("image/plain_from_scratch")
+
+
+def test_unknown_recipes_name_the_nearest():
+    with pytest.raises(RecipeError, match="Did you mean 'image/waste'"):
+        recipes.load("image/wastes")
