@@ -1,0 +1,44 @@
+# make demo and make test need nothing but python3 (3.11 or newer): they make .venv and install into it what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: setup demo test test-slow check cards clean
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) torch
+	$(PIP) --editable '.[dev]'
+	touch $(READY)
+
+setup: $(READY)
+
+# The main job on data that ship with a dependency: scikit-learn's handwritten digits.
+demo: setup
+	rm -rf demo
+	$(BIN)/python examples/digits/write_digits.py demo/digits
+	$(BIN)/whet improve demo/digits --architecture resnet9_slim --out demo/improve \
+	  --plain examples/digits/plain.yaml --strong examples/digits/strong.yaml
+
+# The fast tests and a sample of the slow ones.
+test: setup
+	$(BIN)/python -m pytest -m 'not slow or sample'
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+# Before a commit: style, types, import rules, fast tests.
+check: setup
+	$(BIN)/ruff format --check src tests benchmarks docs examples
+	$(BIN)/ruff check src tests benchmarks docs examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m 'not slow'
+
+# The method cards in docs/methods, from the code.
+cards: setup
+	$(BIN)/python docs/write_cards.py
+
+clean:
+	rm -rf .venv demo runs

@@ -70,7 +70,9 @@ def test_shrinking_far_averages_instead_of_skipping():
 
 def test_shrink_factors():
     view = ImageView.whole([(100, 100), (800, 200), (50, 50), (230, 231)], (100, 100))
-    assert shrink_factors(view).tolist() == [[1, 1], [8, 2], [1, 1], [2, 2]]
+    assert shrink_factors(view).tolist() == [[1, 1], [6, 1], [1, 1], [1, 1]]
+    far = ImageView.whole([(1000, 500), (250, 249)], (100, 100))
+    assert shrink_factors(far).tolist() == [[8, 4], [2, 1]]
     assert [decoder_factor(f) for f in np.array([[1, 1], [8, 2], [9, 12], [4, 5], [3, 7]])] == [1, 2, 8, 4, 2]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-_MULTIPLY = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_MULTIPLY = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -27,18 +27,16 @@ _SHIFT = np.uint64(32)
 
 def philox4x32(counter_N4: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     """Ten rounds of Philox over N counters. (N, 4) uint32 and a 64-bit key as two words -> (N, 4) uint32."""
-    c0, c1, c2, c3 = (counter_N4[:, i].astype(np.uint64) for i in range(4))
+    even_2N, odd_2N = counter_N4[:, 0::2].T.astype(np.uint64), counter_N4[:, 1::2].T.astype(np.uint64)
+    words = [[(k + round_ * w) & 0xFFFFFFFF for k, w in zip(key, _WEYL)] for round_ in range(10)]
+    keys = np.array(words, dtype=np.uint64)[:, :, None]
     for round_ in range(10):
-        k0 = np.uint64((key[0] + round_ * _WEYL[0]) & 0xFFFFFFFF)
-        k1 = np.uint64((key[1] + round_ * _WEYL[1]) & 0xFFFFFFFF)
-        product0, product1 = c0 * _MULTIPLY[0], c2 * _MULTIPLY[1]
-        c0, c1, c2, c3 = (
-            (product1 >> _SHIFT) ^ c1 ^ k0,
-            product1 & _LOW,
-            (product0 >> _SHIFT) ^ c3 ^ k1,
-            product0 & _LOW,
-        )
-    return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
+        product_2N = even_2N * _MULTIPLY
+        even_2N = (product_2N[::-1] >> _SHIFT) ^ odd_2N ^ keys[round_]
+        odd_2N = product_2N[::-1] & _LOW
+    out = np.empty((counter_N4.shape[0], 4), dtype=np.uint32)
+    out[:, 0::2], out[:, 1::2] = even_2N.T, odd_2N.T
+    return out
 
 
 def _key(seed: int, purpose: str) -> tuple[int, int]:

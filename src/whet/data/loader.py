@@ -20,12 +20,15 @@ import numpy as np
 from whet.core.view import ImageView
 from whet.data.image import Picture, UnreadableImage
 from whet.render.image_cpu import CpuPainter
-from whet.render.shrink import decoder_factor, shrink, shrink_factors
+from whet.render.shrink import decoder_factor, sampling_steps, shrink, shrink_factors
 
 Draw = Callable[[ImageView, np.ndarray], ImageView]
 """The empty view of a batch and its sample numbers -> the view with every wish drawn in."""
 
+Fit = Literal["squash", "crop"]
+
 _BUFFER_BYTES = 64_000_000
+_SCRATCH = threading.local()
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,10 @@ def plain(view: ImageView, index_B: np.ndarray) -> ImageView:
 class ImageLoader:
     """Paints the pictures at `paths`. `wait_seconds` counts how long its reader had to wait for a batch."""
 
-    def __init__(self, paths: Sequence[str], threads: int, fit: Literal["squash", "crop"] = "squash") -> None:
+    def __init__(self, paths: Sequence[str], threads: int, fit: Fit = "squash") -> None:
         self._paths = list(paths)
-        self._fit: Literal["squash", "crop"] = fit
+        self._fit: Fit = fit
         self._threads = max(1, threads)
-        self._scratch = threading.local()
         self.wait_seconds = 0.0
 
     def __len__(self) -> int:
@@ -93,29 +95,42 @@ class ImageLoader:
                 kept.append(index)
             except (OSError, UnreadableImage) as error:
                 failed.append((index, _reason(error)))
-        out = np.empty((len(kept), size, size, 3), dtype=np.uint8)
-        painted = []
-        if kept:
-            drawn_B = np.array(kept, dtype=np.int64)
-            view = draw(ImageView.whole([p.size for p in pictures], (size, size), self._fit), drawn_B)
-            factors_B2, painter = shrink_factors(view), CpuPainter(view)
-            for i, picture in enumerate(pictures):
-                try:
-                    pixels = picture.pixels(decoder_factor(factors_B2[i]), self._buffer())
-                except UnreadableImage as error:
-                    failed.append((kept[i], _reason(error)))
-                    continue
-                painter.paint(i, shrink(pixels, picture.size, factors_B2[i]), out[i])
-                painted.append(i)
-        if len(painted) < len(kept):
-            out, kept = out[painted], [kept[i] for i in painted]
-        return Painted(out, np.array(kept, dtype=np.int64), tuple(failed))
+        return paint_pictures(pictures, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
 
-    def _buffer(self) -> np.ndarray:
-        """Memory of this thread to decode into: fresh memory for every picture would cost as much as the decoding."""
-        if not hasattr(self._scratch, "buffer"):
-            self._scratch.buffer = np.empty(_BUFFER_BYTES, dtype=np.uint8)
-        return self._scratch.buffer
+
+def paint_pictures(
+    pictures: list[Picture],
+    index_B: np.ndarray,
+    size: int,
+    fit: Fit,
+    draw: Draw,
+    failed: tuple[tuple[int, str], ...] = (),
+) -> Painted:
+    """Draw one batch and paint it; a picture that turns out damaged while it is decoded joins `failed`."""
+    out = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
+    if not pictures:
+        return Painted(out, index_B, failed)
+    view = draw(ImageView.whole([picture.size for picture in pictures], (size, size), fit), index_B)
+    factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1)
+    painter, good = CpuPainter(view), []
+    for i, picture in enumerate(pictures):
+        try:
+            pixels = picture.pixels(decoder_factor(factors_B2[i]), _buffer(), fine=bool(magnified_B[i]))
+        except UnreadableImage as error:
+            failed = (*failed, (int(index_B[i]), _reason(error)))
+            continue
+        painter.paint(i, shrink(pixels, picture.size, factors_B2[i]), out[i])
+        good.append(i)
+    if len(good) < len(pictures):
+        out, index_B = out[good], index_B[good]
+    return Painted(out, index_B, failed)
+
+
+def _buffer() -> np.ndarray:
+    """Memory of this thread to decode into: fresh memory for every picture would cost as much as the decoding."""
+    if not hasattr(_SCRATCH, "buffer"):
+        _SCRATCH.buffer = np.empty(_BUFFER_BYTES, dtype=np.uint8)
+    return _SCRATCH.buffer
 
 
 def _reason(error: Exception) -> str:

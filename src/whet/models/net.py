@@ -66,8 +66,7 @@ class Net(nn.Module):
 
     def normalise(self, images_BHWC: Tensor) -> Tensor:
         """Painted pixels, uint8 (B, H, W, 3), to what the backbone takes; on their device, channels last in memory."""
-        x_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32)
-        return x_BCHW.mul_(1 / (255 * self.std)).sub_(self.mean / self.std)
+        return normalise(images_BHWC, self.mean.view(3), self.std.view(3))
 
     # --- freezing and layers ----------------------------------------------------------------------------------------
     def scale_lr(self, names: Iterable[str], factor: float) -> None:
@@ -108,6 +107,19 @@ class Net(nn.Module):
         """The layer that gives the logits."""
         found = [module for module in self.head.modules() if isinstance(module, nn.Linear)]
         return found[-1]
+
+
+def normalise(images_BHWC: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
+    """(pixel / 255 - mean) / std of uint8 pixels (B, H, W, 3), as float32 (B, 3, H, W), channels last in memory."""
+    B, H, W, _ = images_BHWC.shape
+    scale, shift = (1 / (255 * std_3)).repeat(W), (-mean_3 / std_3).repeat(W)
+    rows, out = images_BHWC.reshape(B, H, 3 * W), torch.empty((B, H, 3 * W), device=images_BHWC.device)
+    # On a CPU picture by picture, so that the second pass finds the first one's result in the cache.
+    pairs = zip(rows.unbind(), out.unbind()) if images_BHWC.device.type == "cpu" else [(rows, out)]
+    for pixels, normal in pairs:
+        normal.copy_(pixels)
+        torch.addcmul(shift, normal, scale, out=normal)
+    return out.view(B, H, W, 3).permute(0, 3, 1, 2)
 
 
 def new_head(features: int, classes: int) -> nn.Linear:

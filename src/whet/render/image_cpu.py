@@ -13,7 +13,7 @@ from whet.render.tone import autocontrast_table, equalize_table
 cv2.setNumThreads(0)
 
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-_NEAREST = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+MEAN_ROWS = 4  # a picture's mean colour is taken over every fourth row
 _CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel number -> its centre
 _UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
@@ -24,8 +24,14 @@ class CpuPainter:
     def __init__(self, view: ImageView) -> None:
         self.view = view
         warp = view.warp_B33
-        self._upright_B = (warp[:, 0, 1] == 0) & (warp[:, 1, 0] == 0) & (warp[:, 2, :2] == 0).all(axis=1)
         self._affine_B = (warp[:, 2, :2] == 0).all(axis=1)
+        self._upright_B = self._affine_B & (warp[:, 0, 1] == 0) & (warp[:, 1, 0] == 0)
+        self._matrix_B33 = _UNCENTRE @ warp @ _CENTRE
+        self._size_B = [(int(height), int(width)) for height, width in view.source_size_B2]
+        if view.colour_B37 is not None:
+            self._colour_B34 = np.ascontiguousarray(view.colour_B37[:, :, [0, 1, 2, 6]])
+            self._of_mean_B33 = view.colour_B37[:, :, 3:6]
+            self._needs_mean_B = np.any(self._of_mean_B33 != 0, axis=(1, 2))
 
     def paint(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
         """Paint sample i from its source pixels (H, W, 3), whole or shrunk, into `out` (h, w, 3), both RGB uint8."""
@@ -34,7 +40,7 @@ class CpuPainter:
         for filter_ in view.filters:
             _filter(filter_, i, out)
         if view.colour_B37 is not None:
-            _colour(view.colour_B37[i], out)
+            self._colour(i, out)
         if view.tones:
             _tone(view.tones, i, out)
         for cover in view.covers:
@@ -44,10 +50,8 @@ class CpuPainter:
         """The mask (H, W) of sample i, of the full source size, under the same warp: nearest pixel, mirrored at the border
         as the picture is. Returns (h, w) of the same dtype."""
         height, width = self.view.size
-        if mask.shape[:2] != tuple(self.view.source_size_B2[i].astype(int)):
-            raise ValueError(
-                f"mask {mask.shape[:2]} and picture {tuple(self.view.source_size_B2[i].astype(int))} differ in size"
-            )
+        if mask.shape[:2] != self._size_B[i]:
+            raise ValueError(f"mask {mask.shape[:2]} and picture {self._size_B[i]} differ in size")
         # OpenCV rounds a nearest-pixel position to even halves; looking the pixel up by floor is exact.
         x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         points = np.stack([x, y, np.ones_like(x)], axis=-1) @ self.view.warp_B33[i].T
@@ -57,23 +61,24 @@ class CpuPainter:
         return mask[rows, columns]
 
     def _warp(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
-        height, width = self.view.size
-        full_height, full_width = self.view.source_size_B2[i]
-        per_x, per_y = pixels.shape[1] / full_width, pixels.shape[0] / full_height
-        warp = self.view.warp_B33[i]
-        if self._upright_B[i] and _resize_box(warp, per_x, per_y, pixels, out):
+        per_y, per_x = pixels.shape[0] / self._size_B[i][0], pixels.shape[1] / self._size_B[i][1]
+        if self._upright_B[i] and _resize_box(self.view.warp_B33[i], per_x, per_y, pixels, out):
             return
+        matrix = self._matrix_B33[i]
         if per_x != 1 or per_y != 1:
-            warp = warp * np.array([[per_x], [per_y], [1.0]])
-        matrix = _UNCENTRE @ warp @ _CENTRE
+            matrix = _UNCENTRE @ (self.view.warp_B33[i] * np.array([[per_x], [per_y], [1.0]])) @ _CENTRE
+        size = self.view.size[::-1]
         if self._affine_B[i]:
-            cv2.warpAffine(
-                pixels, matrix[:2], (width, height), dst=out, flags=_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-            )
+            cv2.warpAffine(pixels, matrix[:2], size, dst=out, flags=_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         else:
-            cv2.warpPerspective(
-                pixels, matrix, (width, height), dst=out, flags=_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-            )
+            cv2.warpPerspective(pixels, matrix, size, dst=out, flags=_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+    def _colour(self, i: int, out: np.ndarray) -> None:
+        matrix_34 = self._colour_B34[i]
+        if self._needs_mean_B[i]:
+            matrix_34 = matrix_34.copy()
+            matrix_34[:, 3] += self._of_mean_B33[i] @ cv2.mean(out[::MEAN_ROWS])[:3]
+        cv2.transform(out, matrix_34, dst=out)
 
 
 def _resize_box(warp: np.ndarray, per_x: float, per_y: float, pixels: np.ndarray, out: np.ndarray) -> bool:
@@ -119,14 +124,6 @@ def _filter(filter_: Filter, i: int, out: np.ndarray) -> None:
 SMOOTH = (
     np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13
 )  # Pillow's ImageFilter.SMOOTH; edges are kept
-
-
-def _colour(colour_37: np.ndarray, out: np.ndarray) -> None:
-    offset = colour_37[:, 6:]
-    if colour_37[:, 3:6].any():
-        mean = np.array(cv2.mean(out)[:3])
-        offset = offset + (colour_37[:, 3:6] @ mean)[:, None]
-    cv2.transform(out, np.concatenate([colour_37[:, :3], offset], axis=1), dst=out)
 
 
 def _tone(tones: tuple[Tone, ...], i: int, out: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from whet.core.view import ImageView
-from whet.render.image_cpu import SMOOTH
+from whet.render.image_cpu import MEAN_ROWS, SMOOTH
 from whet.render.noise import pixel_noise
 from whet.render.tone import autocontrast_table, equalize_table
 
@@ -19,7 +19,7 @@ def paint_batch(view: ImageView, pixels: list[np.ndarray], device: torch.device 
         x_BCHW = _sharpen(x_BCHW, _to(filter_.strength_B, x_BCHW))
     if view.colour_B37 is not None:
         colour = _to(view.colour_B37, x_BCHW)
-        mean_B3 = x_BCHW.mean(dim=(2, 3))
+        mean_B3 = x_BCHW[:, :, ::MEAN_ROWS].mean(dim=(2, 3))
         offset = colour[:, :, 6] + torch.einsum("bij,bj->bi", colour[:, :, 3:6], mean_B3)
         x_BCHW = torch.einsum("bij,bjhw->bihw", colour[:, :, :3], x_BCHW) + offset[:, :, None, None]
         x_BCHW = x_BCHW.round().clamp(0, 255)

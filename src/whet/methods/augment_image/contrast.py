@@ -16,7 +16,7 @@ class Contrast(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-class
     Use when: light, haze or cameras change between pictures.
     Do not use when: contrast itself is what is measured.
     Source: Howard 2013, arXiv:1312.5402, for the use; the definition is that of Pillow's ImageEnhance.Contrast.
-    Deviates: the mean grey is not rounded to a whole number, and nothing is clipped before the colours drawn after it.
+    Deviates: the mean grey is taken over every fourth row and not rounded; nothing is clipped before the next colours.
     Shapes: draws into view.colour (B, 3, 7).
     """
 
