@@ -5,7 +5,7 @@ The Trainer: three epochs, Pillow's random crop and flip, AdamW 5e-4, cosine, ba
 settings mended by hand (unmended it stays near chance). whet: `--budget` of a third of the Trainer's time, of 5 and of 13
 minutes, with its default recipe.
 
-    python benchmarks/time_to_accuracy.py [--seeds 3] [--only 5m]
+    python benchmarks/time_to_accuracy.py [--seeds 3] [--only 5m] [--draw]
 """
 
 from __future__ import annotations
@@ -128,13 +128,43 @@ def measured(name: str, seed: int, budget: str = "") -> dict:
     return found
 
 
+def draw() -> None:
+    """docs/images/time_to_accuracy.png from the last results."""
+    import matplotlib.pyplot as plt
+
+    results = json.loads((record.ROOT / "benchmarks" / "results" / "time_to_accuracy.json").read_text())["results"]
+    figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    for kind, colour, label in (("whet", "#1f7a5c", "whet"), ("trainer", "#8a8f98", "transformers Trainer, 3 epochs")):
+        groups = sorted((r for name, r in results.items() if name.startswith(kind)), key=lambda r: r["seconds"]["median"])
+        minutes = [group["seconds"]["median"] / 60 for group in groups]
+        accuracy = [100 * group["accuracy_mean"] for group in groups]
+        axes.errorbar(
+            minutes, accuracy, yerr=[100 * (group["accuracy_std"] or 0) for group in groups],
+            color=colour, marker="o", markersize=7, linewidth=2, capsize=4, label=label,
+        )  # fmt: skip
+        for x, y in zip(minutes, accuracy):
+            axes.annotate(f"{y:.1f} %", (x, y), textcoords="offset points", xytext=(8, -14), color=colour, fontsize=9)
+    axes.set(xlabel="minutes, whole process on two cores", ylabel="test accuracy, %", xlim=(0, None))
+    axes.grid(color="#e6e8eb")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    path = record.ROOT / "docs" / "images" / "time_to_accuracy.png"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=150)
+    print(f"written {path.relative_to(record.ROOT)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--contender", choices=("trainer",))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=("5m", "13m"), help="one budget, and no peer: to look, not to record")
+    parser.add_argument("--draw", action="store_true", help="only draw the picture of the last results")
     arguments = parser.parse_args()
+    if arguments.draw:
+        draw()
+        return
     if arguments.contender:
         print(json.dumps(trainer(arguments.seed)))
         return
@@ -165,6 +195,7 @@ def main() -> None:
         )
         packages = ("transformers", "accelerate", "lightning-fabric", "opencv-python-headless")
         record.write("time_to_accuracy", question, results, packages)
+        draw()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import Field, SerializeAsAny
+from pydantic import AfterValidator, Field, SerializeAsAny
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
@@ -20,6 +20,16 @@ from whet.core.strict import Strict
 Auto = Literal["auto"]
 _MAX_BYTES = 1_000_000
 _MAX_ALIASES = 100
+
+
+def _share(text: str) -> str:
+    if text.endswith("%") and text[:-1].isdecimal() and 25 <= int(text[:-1]) <= 400:
+        return text
+    raise ValueError("a share of the native size is written as 25% to 400%")
+
+
+Size = Annotated[int, Field(ge=8, le=4096)] | Auto | Annotated[str, AfterValidator(_share)]
+"""Pixels of a side, or a share ("115%") of the size the weights were trained with."""
 
 
 class DataSpec(Strict):
@@ -56,8 +66,8 @@ class TrainSpec(Strict):
     budget: Duration = Duration(20, "ep")
     seed: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
-    image_size: Annotated[int, Field(ge=8, le=4096)] | Auto = "auto"
-    eval_size: Annotated[int, Field(ge=8, le=4096, description="image size at prediction")] | Auto = "auto"
+    image_size: Size = "auto"
+    eval_size: Annotated[Size, Field(description="image size at prediction")] = "auto"
     fit: Literal["squash", "crop"] = "squash"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"

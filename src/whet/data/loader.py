@@ -52,7 +52,7 @@ class ImageLoader:
     def __init__(self, paths: Sequence[str], threads: int, fit: Fit = "squash") -> None:
         self._paths = list(paths)
         self._fit: Fit = fit
-        self._threads = max(1, threads)
+        self.threads = max(1, threads)
         self.wait_seconds = 0.0
 
     def __len__(self) -> int:
@@ -62,10 +62,10 @@ class ImageLoader:
         """One painted batch for each array of sample numbers, in that order."""
         pending: deque[Future[Painted]] = deque()
         orders = iter(orders)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="whet-loader") as pool:
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="whet-loader") as pool:
             try:
                 while True:
-                    while len(pending) < self._threads + 2 and (index_B := next(orders, None)) is not None:
+                    while len(pending) < self.threads + 2 and (index_B := next(orders, None)) is not None:
                         pending.append(pool.submit(self._paint, index_B, size, draw))
                     if not pending:
                         return

@@ -80,6 +80,12 @@ class Net(nn.Module):
         self.scale_lr([name for name, parameter in self.named_parameters() if id(parameter) in inside], 0.0)
         self.resting.append(module)
 
+    def freeze_blocks(self, count: int) -> None:
+        """Keep the first blocks, those nearest the picture, as they are."""
+        frozen = [name for names in self.blocks()[:count] for name in names]
+        for owner in dict.fromkeys(name.rpartition(".")[0] for name in frozen):
+            self.freeze(self.get_submodule(owner))
+
     def apply_freezing(self) -> None:
         """Let gradients flow only to parameters whose learning rate is not zero."""
         for name, parameter in self.named_parameters():

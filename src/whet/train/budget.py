@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, count, islice, repeat
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from whet.core.batch import Batch, Context, Progress
+from whet.core.batch import Context, Progress
 from whet.core.recipe import Recipe
-from whet.core.targets import Targets
+from whet.data.loader import ImageLoader
+from whet.data.table import Table
 from whet.models.net import Net
 from whet.train.loop import closure_for
 from whet.train.plan import Plan, wrap_predictor
+from whet.train.source import FeatureSource, PictureSource, Source, is_kept
 
 MAX_EPOCHS = 1000
 SAFETY = 0.95  # a busy machine is slower than a probe of a few seconds shows
-_TIMED, _WARM = 3, 1
+_WARM, _TIMED = 3, 5  # the first ones find their pictures painted already
 
 
 @dataclass(frozen=True)
@@ -39,51 +42,50 @@ def sizes_over_training(plan: Plan, image_size: int, epochs: int) -> list[int]:
     return [plan.image_size(Progress(epoch, epochs, 1), image_size) for epoch in range(epochs)]
 
 
-def measure(
-    recipe: Recipe, net: Net, context: Context, fabric: Fabric, batch_size: int, *, kept_features: bool = False
-) -> Speed:
-    """Time real steps of this recipe on a copy of the network; the network itself stays as it is. With `kept_features` only
-    the head is trained."""
+def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table) -> Speed:
+    """Time real steps of this recipe, pictures painted beside them as in training, on a copy of the network; the network itself
+    stays as it is."""
     plan = Plan(recipe, copy.deepcopy(net), context)
-    image_size, eval_size = int(recipe.train.image_size), int(recipe.train.eval_size)
-    part = plan.net.head if kept_features else plan.net
-    model, optimizer = fabric.setup(part, plan.optimizer)
+    kept, device = is_kept(plan, plan.net), fabric.device
+    model, optimizer = fabric.setup(plan.net.head if kept else plan.net, plan.optimizer)
     take_step = plan.stepper(optimizer)
-    classes, device = len(context.classes), fabric.device
-
-    def inputs(size: int) -> torch.Tensor:
-        shape = (batch_size, plan.net.linear.in_features) if kept_features else (batch_size, 3, size, size)
+    loader = ImageLoader(train.frame["path"], int(recipe.train.loader_threads), recipe.train.fit)
+    source: Source
+    if kept:
         with plan.rng.torch_scope("probe"):
-            x = torch.rand(shape)
-        return x.to(device) if kept_features else x.to(device, memory_format=torch.channels_last)
+            source = FeatureSource(torch.rand(len(train), plan.net.linear.in_features), train, plan, device)
+    else:
+        source = PictureSource(train, loader, plan, device, lambda *failed: None)
 
     step_seconds = {}
-    for size in sorted(set(sizes_over_training(plan, image_size, 40))):
-        targets = Targets(torch.full((batch_size, classes), 1.0 / classes, device=device))
-        batch = Batch(inputs(size), targets, np.arange(batch_size), torch.ones(batch_size, device=device))
+    for size in sorted(set(sizes_over_training(plan, int(recipe.train.image_size), 40))):
         plan.net.train()
-
-        def step(batch: Batch = batch) -> Any:
-            return take_step(closure_for(plan, fabric, model, optimizer, plan.mix(batch), 0))
-
-        step_seconds[size] = _median_seconds(step, device)
+        epochs = (source.batches(epoch, size, 0) for epoch in count())
+        step_seconds[size] = _median_seconds(
+            partial(take_step, closure_for(plan, fabric, model, optimizer, batch, 0))
+            for batch in chain.from_iterable(epochs)
+        )
     plan.net.eval()
-    x = inputs(eval_size)
-    with torch.inference_mode():
-        predictors = (model, wrap_predictor(recipe.methods, model, {}))
-        answers = [_median_seconds(partial(predictor, x), device) for predictor in predictors]
-    return Speed(step_seconds, answers[0] / batch_size, answers[1] / batch_size)
+    shown = np.arange(min(len(train), int(recipe.train.batch_size)))
+    start = time.perf_counter()
+    (painted,) = loader.batches([shown], int(recipe.train.eval_size))
+    painting = (time.perf_counter() - start) / loader.threads
+    x = plan.net.normalise(torch.from_numpy(painted.images_BHWC).to(device))
+    with torch.inference_mode(), fabric.autocast():
+        predictors = (plan.net, wrap_predictor(recipe.methods, plan.net, {}))
+        answers = [_median_seconds(repeat(partial(predictor, x))) + painting for predictor in predictors]
+    return Speed(step_seconds, answers[0] / len(shown), answers[1] / len(shown))
 
 
-def _median_seconds(call: Callable[[], Any], device: torch.device) -> float:
-    times = []
-    for _ in range(_WARM + _TIMED):
-        start = time.perf_counter()
+def _median_seconds(calls: Iterable[Callable[[], Any]]) -> float:
+    """How long one of these takes, from the end of the one before, so that waiting for it counts too."""
+    ends = [time.perf_counter()]
+    for call in islice(calls, _WARM + _TIMED):
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[_WARM:]))
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        ends.append(time.perf_counter())
+    return float(np.median(np.diff(ends)[_WARM:]))
 
 
 def epochs_that_fit(

@@ -23,7 +23,7 @@ from whet.models.net import Net
 from whet.train import budget
 from whet.train.plan import Plan
 from whet.train.precision import choose_precision
-from whet.train.source import batch_shape, is_kept
+from whet.train.source import batch_shape
 
 _TRIED = 64
 _PROBE_SIZE = 128
@@ -63,12 +63,18 @@ def resolve_model(recipe: Recipe, picture_size: int, samples: int) -> Recipe:
 
 
 def resolve_size(recipe: Recipe, net: Net, picture_size: int) -> Recipe:
-    """The size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224."""
-    size = recipe.train.image_size
-    if size == "auto":
-        size = net.spec.native_size or min(224, max(32, -(-picture_size // 8) * 8))
-    shown = size if recipe.train.eval_size == "auto" else recipe.train.eval_size
-    return recipe.setting(image_size=size, eval_size=shown)
+    """The size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224. Shares of it go
+    in steps of 32, as most networks halve a picture five times."""
+    native = net.spec.native_size or min(224, max(32, -(-picture_size // 8) * 8))
+    step = 32 if native >= 64 else 8
+
+    def pixels(size: int | str, auto: int) -> int:
+        if isinstance(size, int):
+            return size
+        return auto if size == "auto" else max(step, round(native * int(size.removesuffix("%")) / 100 / step) * step)
+
+    size = pixels(recipe.train.image_size, native)
+    return recipe.setting(image_size=size, eval_size=pixels(recipe.train.eval_size, size))
 
 
 def make_fabric(recipe: Recipe) -> Fabric:
@@ -93,11 +99,9 @@ def resolve_budget(
 ) -> Recipe:
     """The budget as whole steps. A budget in minutes counts from `started` and covers everything up to the finished run."""
     train, shown = table.part("train"), len(table)
-    batch_size, per_epoch = batch_shape(len(train), recipe.train.batch_size)
+    _, per_epoch = batch_shape(len(train), recipe.train.batch_size)
     if recipe.train.budget.is_time:
-        speed = budget.measure(
-            recipe, plan.net, plan.context, fabric, batch_size, kept_features=is_kept(plan, plan.net)
-        )
+        speed = budget.measure(recipe, plan.net, plan.context, fabric, train)
         ending = speed.final_answer_seconds * (shown - len(train)) + tail_seconds
         left = (recipe.train.budget.seconds - (time.monotonic() - started) - ending) * budget.SAFETY
         validation = speed.answer_seconds * len(table.part("val"))

@@ -26,6 +26,13 @@ class _Residual(nn.Module):
         return x_BCHW + self.body(x_BCHW)
 
 
+class _Scale(nn.Module):
+    """The source scales the logits by an eighth; scaling what they are made of is the same, and keeps the head linear."""
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        return x_BD * 0.125
+
+
 def resnet9(width: int = 64) -> tuple[nn.Module, int]:
     """Eight convolutions and (outside, the head) one linear layer; `width` channels first, eight times as many last.
     Takes pictures of 8 px and more."""
@@ -38,5 +45,6 @@ def resnet9(width: int = 64) -> tuple[nn.Module, int]:
         _Residual(8 * width),
         nn.AdaptiveMaxPool2d(1),
         nn.Flatten(),
+        _Scale(),
     )
     return backbone, 8 * width

@@ -1,0 +1,63 @@
+"""The main job as a person runs it: improve, then predict with what came out."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import whet, write_pictures
+
+PLAIN = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [sgd, cosine]\n"
+STRONG = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
+
+
+@pytest.fixture(scope="module")
+def improved(tmp_path_factory):
+    root = tmp_path_factory.mktemp("improve")
+    data = write_pictures(root / "pictures", {"glass": 40, "metal": 40, "paper": 40})
+    (data / "glass" / "broken.jpg").write_bytes(b"not a picture")
+    (root / "plain.yaml").write_text(PLAIN)
+    (root / "strong.yaml").write_text(STRONG)
+    words = ["improve", data, "--architecture", "resnet9_slim", "--plain", root / "plain.yaml", "--strong",
+             root / "strong.yaml", "--seeds", "2", "--out", root / "out", "--json"]  # fmt: skip
+    first = whet(*words)
+    assert first.returncode == 0, first.stderr
+    return root, words, json.loads(first.stdout)
+
+
+def test_the_difference_is_what_the_runs_say(improved):
+    root, _, found = improved
+    accuracies = {}
+    for kind in ("plain", "strong"):
+        metrics = [json.loads((root / "out" / f"{kind}-s{seed}" / "metrics.json").read_text()) for seed in (0, 1)]
+        accuracies[kind] = sum(m["test"]["accuracy"] for m in metrics) / 2
+        assert found[f"{kind}_accuracy"] == pytest.approx(accuracies[kind])
+    d = found["difference"]
+    assert d["mean"] == pytest.approx(accuracies["strong"] - accuracies["plain"])
+    assert d["low"] <= d["mean"] <= d["high"] and d["seeds"] == 2
+
+
+def test_the_report_says_it_and_names_the_broken_file(improved):
+    _, _, found = improved
+    page = Path(found["report"]).read_text(encoding="utf-8")
+    assert "broken.jpg" in page and "95 %" in page
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)  # nothing from the network
+
+
+def test_called_again_it_repeats_nothing_and_says_the_same(improved):
+    root, words, found = improved
+    logs = {path: path.stat().st_mtime_ns for path in (root / "out").glob("*/log.jsonl")}
+    assert len(logs) == 4
+    again = whet(*words)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == found
+    assert logs == {path: path.stat().st_mtime_ns for path in logs}
+
+
+def test_the_best_run_predicts(improved):
+    root, _, found = improved
+    done = whet("predict", found["best_run"], root / "pictures" / "metal", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert len(answers) == 40 and {answer["predicted"] for answer in answers} <= {"glass", "metal", "paper"}

@@ -1,0 +1,38 @@
+from dataclasses import replace
+
+import pytest
+
+from whet.core.errors import RecipeError
+from whet.core.recipe import Recipe
+from whet.models.net import Net
+from whet.train.resolve import resolve_size
+
+
+@pytest.mark.parametrize(
+    ("asked", "native", "expected"),
+    [
+        ({}, 224, (224, 224)),
+        ({"image_size": 160}, 224, (160, 160)),
+        ({"image_size": "85%", "eval_size": "115%"}, 224, (192, 256)),
+        ({"image_size": "85%", "eval_size": "115%"}, 128, (96, 160)),
+        ({"eval_size": "100%", "image_size": 96}, 224, (96, 224)),
+        ({"eval_size": "125%"}, 32, (32, 40)),
+    ],
+)
+def test_shares_are_of_the_size_the_weights_were_trained_with(net, asked, native, expected):
+    made: Net = net()
+    made.spec = replace(made.spec, native_size=native)
+    train = resolve_size(Recipe().setting(**asked), made, picture_size=500).train
+    assert (train.image_size, train.eval_size) == expected
+
+
+def test_from_scratch_the_pictures_decide(net):
+    assert resolve_size(Recipe(), net(), picture_size=45).train.image_size == 48
+    assert resolve_size(Recipe(), net(), picture_size=9).train.image_size == 32
+    assert resolve_size(Recipe(), net(), picture_size=2000).train.image_size == 224
+
+
+@pytest.mark.parametrize("wrong", ["5%", "500%", "big", "85.5%"])
+def test_other_words_are_refused(wrong):
+    with pytest.raises(RecipeError, match=r"train.image_size = .*a share of the native size is written as 25% to 400%"):
+        Recipe().setting(image_size=wrong)
