@@ -135,7 +135,9 @@ def draw() -> None:
     results = json.loads((record.ROOT / "benchmarks" / "results" / "time_to_accuracy.json").read_text())["results"]
     figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     for kind, colour, label in (("whet", "#1f7a5c", "whet"), ("trainer", "#8a8f98", "transformers Trainer, 3 epochs")):
-        groups = sorted((r for name, r in results.items() if name.startswith(kind)), key=lambda r: r["seconds"]["median"])
+        groups = sorted(
+            (r for name, r in results.items() if name.startswith(kind)), key=lambda r: r["seconds"]["median"]
+        )
         minutes = [group["seconds"]["median"] / 60 for group in groups]
         accuracy = [100 * group["accuracy_mean"] for group in groups]
         axes.errorbar(
@@ -171,14 +173,17 @@ def main() -> None:
     runs: dict[str, list[dict]] = {}
     for seed in range(arguments.seeds):
         if arguments.only:
-            runs.setdefault(f"whet {arguments.only}", []).append(
-                measured(f"whet {arguments.only}", seed, arguments.only)
-            )
+            name = f"whet {arguments.only}"
+            runs.setdefault(name, []).append(measured(name, seed, arguments.only))
             continue
         peer = measured("trainer", seed)
         runs.setdefault("trainer", []).append(peer)
         for name, budget in (("whet third", f"{int(peer['seconds'] / 3)}s"), ("whet 5m", "5m"), ("whet 13m", "13m")):
             runs.setdefault(name, []).append({"budget": budget, **measured(name, seed, budget)})
+        write(runs)  # after every seed: what is measured is kept
+
+
+def write(runs: dict[str, list[dict]]) -> None:
     results = {}
     for name, found in runs.items():
         accuracy = np.array([run["accuracy"] for run in found])
@@ -189,13 +194,12 @@ def main() -> None:
         }  # fmt: skip
         longest = results[name]["seconds"]["max"]
         print(f"{name:12s} {100 * accuracy.mean():.2f} ± {100 * (spread or 0):.2f} %  in at most {longest:.0f} s")
-    if not arguments.only:
-        question = (
-            "TrashNet, authors' split (1768/328/431), mobilenet_v1_0.75_224: test accuracy by whole-process wall time"
-        )
-        packages = ("transformers", "accelerate", "lightning-fabric", "opencv-python-headless")
-        record.write("time_to_accuracy", question, results, packages)
-        draw()
+    question = (
+        "TrashNet, authors' split (1768/328/431), mobilenet_v1_0.75_224: test accuracy by whole-process wall time"
+    )
+    packages = ("transformers", "accelerate", "lightning-fabric", "opencv-python-headless")
+    record.write("time_to_accuracy", question, results, packages)
+    draw()
 
 
 if __name__ == "__main__":
