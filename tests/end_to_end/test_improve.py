@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import whet, write_pictures
 
 PLAIN = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [sgd, cosine]\n"

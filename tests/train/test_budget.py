@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-
 from tests.conftest import write_pictures
+
 from whet.core.recipe import DataSpec, Recipe
 from whet.data.read import read_data
-from whet.methods import Cosine, Finetune, LinearProbe, ProgressiveResize, SGD
+from whet.methods import SGD, Cosine, Finetune, LinearProbe, ProgressiveResize
 from whet.testing import _bench
 from whet.train import budget, resolve
 from whet.train.budget import Speed, epochs_that_fit, measure, validate_every, validations
@@ -32,7 +32,11 @@ def test_there_is_at_least_one_epoch():
 def test_smaller_pictures_at_the_start_buy_epochs():
     speed = Speed({size: 0.1 * (size / 128) ** 2 for size in (64, 96, 128)}, 0.0, 0.0)
     growing = plan_of(SGD(), ProgressiveResize(start_fraction=0.5, full_at=1.0))
-    assert epochs_that_fit(growing, speed, 20.5, 128, 10, 0.0) > epochs_that_fit(plan_of(SGD()), speed, 20.5, 128, 10, 0.0) == 20
+    assert (
+        epochs_that_fit(growing, speed, 20.5, 128, 10, 0.0)
+        > epochs_that_fit(plan_of(SGD()), speed, 20.5, 128, 10, 0.0)
+        == 20
+    )
 
 
 @pytest.mark.parametrize("epochs", [1, 5, 12, 13, 40, 333])
