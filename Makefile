@@ -19,7 +19,7 @@ demo: setup
 	rm -rf demo
 	$(BIN)/python examples/digits/write_digits.py demo/digits
 	$(BIN)/whet improve demo/digits --architecture resnet9_slim --out demo/improve \
-	  --seeds 2 --plain examples/digits/plain.yaml --strong examples/digits/strong.yaml
+	  --seeds 3 --plain examples/digits/plain.yaml --strong examples/digits/strong.yaml
 
 # The fast tests and a sample of the slow ones.
 test: setup
