@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from whet.core.batch import Context, Progress
+from whet.core.batch import Closure, Context, Progress, Step
 from whet.core.recipe import Recipe
 from whet.data.loader import ImageLoader
 from whet.data.table import Table
@@ -24,8 +24,8 @@ from whet.train.plan import Plan, wrap_predictor
 from whet.train.source import FeatureSource, PictureSource, Source, is_kept
 
 MAX_EPOCHS = 1000
-SAFETY = 0.95  # a busy machine is slower than a probe of a few seconds shows
-_WARM, _TIMED = 3, 5  # the first ones find their pictures painted already
+SAFETY = 0.92  # a busy machine is slower than a probe of a few seconds shows
+_WARM, _TIMED = 4, 6  # the first ones find their pictures painted already
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: T
     kept, device = is_kept(plan, plan.net), fabric.device
     model, optimizer = fabric.setup(plan.net.head if kept else plan.net, plan.optimizer)
     take_step = plan.stepper(optimizer)
+    plan.start()
     loader = ImageLoader(train.frame["path"], int(recipe.train.loader_threads), recipe.train.fit)
     source: Source
     if kept:
@@ -62,7 +63,7 @@ def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: T
         plan.net.train()
         epochs = (source.batches(epoch, size, 0) for epoch in count())
         step_seconds[size] = _median_seconds(
-            partial(take_step, closure_for(plan, fabric, model, optimizer, batch, 0))
+            partial(_step, plan, take_step, closure_for(plan, fabric, model, optimizer, batch, 0))
             for batch in chain.from_iterable(epochs)
         )
     plan.net.eval()
@@ -75,6 +76,13 @@ def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: T
         predictors = (plan.net, wrap_predictor(recipe.methods, plan.net, {}))
         answers = [_median_seconds(repeat(partial(predictor, x))) + painting for predictor in predictors]
     return Speed(step_seconds, answers[0] / len(shown), answers[1] / len(shown))
+
+
+def _step(plan: Plan, take_step: Step, closure: Closure) -> None:
+    """What the loop does with a batch."""
+    take_step(closure)
+    for runtime in plan.runtimes.values():
+        runtime.after_step(Progress(0, 1, 1))
 
 
 def _median_seconds(calls: Iterable[Callable[[], Any]]) -> float:
