@@ -16,6 +16,7 @@ from whet.methods.augment_image.shear import Shear
 from whet.methods.augment_image.solarize import Solarize
 from whet.methods.augment_image.translate import Translate
 from whet.methods.augment_image.trivial_augment import TrivialAugment
+from whet.methods.augment_image.vertical_flip import VerticalFlip
 from whet.methods.average.ema import EMA
 from whet.methods.balance.balanced_sampler import BalancedSampler
 from whet.methods.balance.class_weight import ClassWeight
@@ -81,5 +82,6 @@ __all__ = [
     "TemperatureScaling",
     "Translate",
     "TrivialAugment",
+    "VerticalFlip",
     "Warmup",
 ]
