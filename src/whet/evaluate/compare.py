@@ -99,12 +99,29 @@ def _crossed_variance(value_SN: np.ndarray) -> tuple[float, float]:
     vs = float(((seed_S - mean) ** 2).sum()) / (S - 1) / S
     vi = float(((sample_N - mean) ** 2).sum()) / (N - 1) / N
     vr = float((residual**2).sum()) / ((S - 1) * (N - 1)) / (S * N)
+    return crossed_variance((vs, S - 1), (vi, N - 1), (vr, (S - 1) * (N - 1)))
+
+
+Part = tuple[float, float]
+"""A mean square, as the variance it adds to a mean, and its degrees of freedom."""
+
+
+def crossed_variance(runs: Part, samples: Part, rest: Part) -> tuple[float, float]:
+    """(variance, degrees of freedom) of a mean over two crossed random factors: max(vs - vr, 0) + max(vi - vr, 0) + vr, with
+    Satterthwaite's degrees of freedom over the mean squares that enter."""
+    (vs, df_s), (vi, df_i), (vr, df_r) = runs, samples, rest
     variance = max(vs - vr, 0) + max(vi - vr, 0) + vr
-    # Satterthwaite over the mean squares that enter, each with its own degrees of freedom.
     weight_s, weight_i = float(vs > vr), float(vi > vr)
-    parts = [(weight_s * vs, S - 1), (weight_i * vi, N - 1), ((1 - weight_s - weight_i) * vr, (S - 1) * (N - 1))]
+    parts = [(weight_s * vs, df_s), (weight_i * vi, df_i), ((1 - weight_s - weight_i) * vr, df_r)]
     spread = sum(value**2 / df for value, df in parts)
-    return variance, variance**2 / spread if spread > 0 else (S - 1) * (N - 1)
+    return variance, variance**2 / spread if spread > 0 else df_r
+
+
+def interval_of(
+    mean: float, runs: Part, samples: Part, rest: Part, *, seeds: int, count: int, method: str, level: float = 0.95
+) -> Difference:
+    """The interval of a mean over two crossed random factors, from its mean squares."""
+    return _interval(mean, *crossed_variance(runs, samples, rest), seeds, count, level, method)
 
 
 def _interval(mean: float, variance: float, freedom: float, S: int, N: int, level: float, method: str) -> Difference:

@@ -16,6 +16,7 @@ from whet.report.sections import (
     confusion,
     curves,
     data,
+    effects,
     environment,
     gain,
     headline,
@@ -43,6 +44,16 @@ def build_improvement(path: Path) -> Path:
     best = RunFolder.open(path / improvement["best_run"])
     page = _page(f"{story.name} · whet improve", _sections(_IMPROVEMENT, best, improvement))
     write_whole(path / "report.html", page)
+    return path / "report.html"
+
+
+def build_study(path: Path) -> Path:
+    """Write report.html of a study's folder; its path."""
+    story = RunFolder(path)
+    study = story.read_json(path / "study.json")
+    context = effects.context({**study, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")})
+    section = _environment().get_template("effects.html").render(**context)
+    write_whole(path / "report.html", _page(f"{study['name']} · whet study", [section]))
     return path / "report.html"
 
 

@@ -1,0 +1,72 @@
+"""whet study"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, Weights
+
+NAME = "study"
+
+
+def command(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    methods: Annotated[
+        str | None, typer.Option(help="What to measure: mixup,cutmix,…; by default every method of the recipe.")
+    ] = None,
+    factor: Annotated[
+        list[str] | None, typer.Option(help="A setting at two levels, KEY=LOW:HIGH, as train.image_size=160:224.")
+    ] = None,
+    design: Annotated[
+        str, typer.Option(help="screen (all at once), ablate (each left out), add (each alone), factorial (with interactions).")
+    ] = "screen",
+    budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How often the design is run; by default what fits.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
+    weights: Weights = None,
+    architecture: Architecture = None,
+    split_file: SplitFile = None,
+    file_column: FileColumn = None,
+    label_column: LabelColumn = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Measure which techniques help on your data, by how much, how surely, and at what price."""
+    from whet import run
+    from whet.cli.screen import console, observer, print_json, table
+    from whet.study.study import study
+
+    base = run.ask(data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column)
+    wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
+    found = study(
+        base, [*wanted, *(factor or [])], design=design, budget=budget, seeds=seeds, jobs=jobs, out=out, observer=observer(as_json)
+    )
+    if as_json:
+        print_json(
+            {
+                "path": str(found.path), "report": str(found.report), "effects": found.effects.to_dict("records"),
+                "recommended": found.recommended.to_dict(), "confirmed": vars(found.confirmed) if found.confirmed else None,
+            }
+        )  # fmt: skip
+        return
+    screen = console()
+    rows = table("technique", "points", "95 % interval", "p (Holm)", "time", "verdict", right=(1, 2, 3, 4))
+    colours = {"helps": "green", "hurts": "red", "no evidence": "dim"}
+    for row in found.effects.to_dict("records"):
+        rows.add_row(
+            row["factor"], f"{100 * row['effect']:+.1f}", f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+            f"{row['p_holm']:.2g}", f"{100 * (row['cost'] - 1):+.0f} %", f"[{colours[row['verdict']]}]{row['verdict']}[/]",
+        )  # fmt: skip
+    screen.print(rows)
+    if (d := found.confirmed) is not None:
+        screen.print(
+            f"\nrecommended against the recipe as it was, {d.seeds} fresh seeds, {d.samples} test pictures: "
+            f"[bold]{100 * d.mean:+.1f} points[/] ({100 * d.low:+.1f} to {100 * d.high:+.1f}): {d.verdict}"
+        )
+    screen.print(f"recipe  {found.path / 'recommended.yaml'}")
+    screen.print(f"report  {os.path.relpath(found.report)}")
+    screen.print(f"next    whet train {data} --recipe {found.path / 'recommended.yaml'}", style="dim")
