@@ -93,6 +93,28 @@ def load(folder: Path, spec: NetSpec) -> Net:
     return net
 
 
+def load_classifier(name: str) -> tuple[Net, Path]:
+    """A whole trained classifier, head and classes included, from a local folder or a hub name; and the folder where it lies."""
+    from transformers.utils import cached_file
+
+    transformers = _library()
+    offline = _is_local(name) or not _hub_answers()
+    found = _ask(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
+    model = _ask(
+        lambda: transformers.AutoModelForImageClassification.from_pretrained(
+            name, dtype=torch.float32, use_safetensors=True, local_files_only=offline
+        ),
+        name,
+    )
+    classes = tuple(str(model.config.id2label[k]) for k in range(model.config.num_labels))
+    mean, std, _ = _normalisation(name, model.config.model_type, offline)
+    mend(model)
+    trained = model.get_submodule(_classifier_name(model, len(classes)))
+    net = _wrap(model, NetSpec("transformers", model.config.model_type, classes, mean, std, pretrained=True))
+    net.head.load_state_dict(trained.state_dict())
+    return net.eval(), Path(found).parent
+
+
 def load_bare(folder: Path, spec: NetSpec) -> Net:
     """The network whose configuration `save_config` wrote, with random weights."""
     transformers = _library()

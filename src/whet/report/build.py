@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from whet.core.run_folder import RunFolder, write_whole
 from whet.report import text
 from whet.report.sections import (
+    answering,
     calibration,
     classes,
     confusion,
@@ -25,7 +26,7 @@ from whet.report.sections import (
     samples,
 )
 
-_RUN = (headline, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
+_RUN = (headline, answering, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
 _IMPROVEMENT = (gain, runs, classes, confusion, mistakes, samples, data, recipe, environment)
 
 
