@@ -257,9 +257,15 @@ class _Job:
     def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
         self.observer.stage("measuring")
         recipe, state = plan.recipe, training.state
+        answer_seconds, answered = 0.0, 0
 
         def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
-            return self.ask(plan, fabric, part, predictor)
+            nonlocal answer_seconds, answered
+            began = time.monotonic()
+            found = self.ask(plan, fabric, part, predictor)
+            answer_seconds += time.monotonic() - began
+            answered += len(found[1])
+            return found
 
         def inputs() -> Iterator[Tensor]:
             progress = training.progress(state.total_steps)
@@ -267,10 +273,8 @@ class _Job:
             return (batch.x_BCHW for batch in training.source.batches(progress.epoch, size, 0))
 
         plan.conclude(Ending(inputs, training.validate, fabric.autocast))
-        began = time.monotonic()
         predictor, val_answers = finish.finish_model(plan, table.part("val"), ask, self.folder)
         metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
-        answer_seconds = (time.monotonic() - began) / max(sum(metrics[split]["samples"] for split in metrics), 1)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe), self.folder)
         shown = "test" if "test" in metrics else "val"
@@ -278,7 +282,7 @@ class _Job:
         metrics["cost"] = {
             "train_seconds": state.seconds,
             "total_seconds": time.monotonic() - self.started,
-            "seconds_per_picture": answer_seconds,
+            "seconds_per_picture": answer_seconds / max(answered, 1),
             "steps": state.step,
             "epochs": state.step / training.source.steps_per_epoch,
             "samples_per_second": state.step * int(recipe.train.batch_size) / max(state.seconds, 1e-9),
