@@ -201,7 +201,7 @@ def test_the_options_are_these():
         "improve": sorted([*data, "--architecture", "--budget", "--out", "--plain", "--seeds", "--strong", "--weights"]),
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--json", "--out"],
-        "compare": ["--json"],
+        "compare": sorted([*data, "--architectures", "--budget", "--out", "--recipe", "--seeds", "--weights"]),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
     }  # fmt: skip

@@ -7,7 +7,8 @@ from scipy import stats
 from whet.core.errors import RunError
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import compare_runs, crossed_interval, mcnemar
+from whet.evaluate.compare import Group, compare_runs, crossed_interval, mcnemar
+from whet.evaluate.metrics import wilson_interval
 
 
 def study(S, N, effect, seed_noise, study_number):
@@ -139,3 +140,23 @@ def test_runs_that_cannot_be_compared(finished_run, tmp_path, changes, message):
     runs = [edited(finished_run, tmp_path / "a"), edited(finished_run, tmp_path / "b", **changes)]
     with pytest.raises(RunError, match=message):
         compare_runs(runs)
+
+
+def group(right_SN):
+    seeds = tuple(range(len(right_SN)))
+    return Group("a", (), seeds, right_SN, seconds=1.0)
+
+
+def test_the_accuracy_of_one_seed_has_wilson_s_interval():
+    right = np.array([[True] * 90 + [False] * 10])
+    assert group(right).accuracy_interval == pytest.approx(wilson_interval(90, 100))
+
+
+def test_the_accuracy_of_several_seeds_has_the_crossed_interval_within_0_and_1():
+    right = study(3, 100, 0.0, 0.3, 4) > -0.5
+    found = crossed_interval(right.astype(float))
+    assert group(right).accuracy_interval == pytest.approx((max(0, found.low), min(1, found.high)))
+    assert group(np.ones((2, 50), dtype=bool)).accuracy_interval == (1.0, 1.0)
+    nearly = np.ones((2, 50), dtype=bool)
+    nearly[0, 0] = False
+    assert group(nearly).accuracy_interval[1] <= 1.0

@@ -10,6 +10,7 @@ from scipy.stats import binomtest, t
 
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder
+from whet.evaluate.metrics import wilson_interval
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,15 @@ class Group:
     def accuracy_S(self) -> np.ndarray:
         return self.right_SN.mean(axis=1)
 
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 %: of one seed Wilson's, which says nothing of other seeds; of several over seeds x samples."""
+        S, N = self.right_SN.shape
+        if S == 1:
+            return wilson_interval(float(self.right_SN.sum()), N)
+        found = crossed_interval(self.right_SN.astype(float))
+        return max(0.0, found.low), min(1.0, found.high)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -98,28 +108,32 @@ class Comparison:
 def compare_runs(folders: list[RunFolder]) -> tuple[Group, list[Comparison], int]:
     """(the reference, every other recipe against it, test samples): the first run's recipe is the reference. Runs are grouped
     by what was asked of them apart from the seed; all must have answered the same test samples with the same classes."""
-    groups = _groups(folders)
+    groups = group_runs(folders)
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
     reference, others = groups[0], groups[1:]
-    found = []
-    for group in others:
-        common = sorted(set(reference.seeds) & set(group.seeds))
-        if common:
-            a = reference.right_SN[[reference.seeds.index(seed) for seed in common]]
-            b = group.right_SN[[group.seeds.index(seed) for seed in common]]
-        elif len(reference.seeds) == len(group.seeds) == 1:
-            a, b = reference.right_SN, group.right_SN
-        else:
-            raise RunError(
-                f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
-            )
-        difference = crossed_interval(b.astype(float) - a.astype(float))
-        found.append(Comparison(group, difference, mcnemar(a[0], b[0]) if len(a) == 1 else None))
-    return reference, found, reference.right_SN.shape[1]
+    return reference, [paired(reference, group) for group in others], reference.right_SN.shape[1]
 
 
-def _groups(folders: list[RunFolder]) -> list[Group]:
+def paired(reference: Group, group: Group) -> Comparison:
+    """One group against the reference, over the seeds both have; one run each may differ in its seed."""
+    common = sorted(set(reference.seeds) & set(group.seeds))
+    if common:
+        a = reference.right_SN[[reference.seeds.index(seed) for seed in common]]
+        b = group.right_SN[[group.seeds.index(seed) for seed in common]]
+    elif len(reference.seeds) == len(group.seeds) == 1:
+        a, b = reference.right_SN, group.right_SN
+    else:
+        raise RunError(
+            f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
+        )
+    difference = crossed_interval(b.astype(float) - a.astype(float))
+    return Comparison(group, difference, mcnemar(a[0], b[0]) if len(a) == 1 else None)
+
+
+def group_runs(folders: list[RunFolder]) -> list[Group]:
+    """Runs by what was asked of them apart from the seed, in the order in which each recipe first comes. All must have answered
+    the same test samples (validation samples, where there is no test part) with the same classes."""
     answers: dict[str, list[tuple[int, RunFolder, np.ndarray, float]]] = {}
     expected: tuple[RunFolder, list[tuple[str, str]]] | None = None
     for folder in folders:

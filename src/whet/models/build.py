@@ -54,13 +54,19 @@ def build_net(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]
             f"weights '{spec.weights}' for architecture '{spec.architecture}': accepted are a folder with config.json and "
             "model.safetensors, the architecture's own name, or none"
         )
-    if "/" not in spec.architecture and not Path(spec.architecture).exists():
-        raise RecipeError(
-            unknown("architecture", spec.architecture, ZOO)
-            + "; or a local folder, or a hub name such as "
-            + DEFAULT_HUB_NAME
-        )
+    check_architecture(spec.architecture)
     return hub.build(spec, classes)
+
+
+def check_architecture(name: str) -> None:
+    """Refuse what is neither of the zoo, nor a folder with a network, nor like a name of the hub."""
+    if name in ZOO:
+        return
+    if "/" not in name and not Path(name).exists():
+        raise RecipeError(
+            unknown("architecture", name, ZOO) + "; or a local folder, or a hub name such as " + DEFAULT_HUB_NAME
+        )
+    hub.check_folder(name)
 
 
 def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:

@@ -179,6 +179,14 @@ def _library() -> Any:
     return transformers
 
 
+def check_folder(name: str) -> None:
+    """Refuse a local folder that holds no network of transformers."""
+    if _is_local(name) and not (Path(name).expanduser() / "config.json").is_file():
+        raise WeightsError(
+            f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
+        )
+
+
 def _is_local(name: str) -> bool:
     return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
 
@@ -201,16 +209,12 @@ def _hub_answers() -> bool:
 
 def _ask(call: Any, name: str) -> Any:
     """Run a loading call; whatever keeps it from the weights becomes one clear error."""
-    looks_local = _is_local(name)
-    if looks_local and not (Path(name).expanduser() / "config.json").is_file():
-        raise WeightsError(
-            f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
-        )
+    check_folder(name)
     try:
         return call()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        place = f"the folder {name}" if looks_local else f"the hub name '{name}'"
+        place = f"the folder {name}" if _is_local(name) else f"the hub name '{name}'"
         raise WeightsError(
             f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
             "a hub name that this machine can reach or has cached, or none for random weights"

@@ -307,9 +307,15 @@ class _Job:
     def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
         self.observer.stage("measuring")
         recipe, state = plan.recipe, training.state
+        answer_seconds, answered = 0.0, 0
 
         def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
-            return self.ask(plan, fabric, part, predictor)
+            nonlocal answer_seconds, answered
+            began = time.monotonic()
+            found = self.ask(plan, fabric, part, predictor)
+            answer_seconds += time.monotonic() - began
+            answered += len(found[1])
+            return found
 
         def inputs() -> Iterator[Tensor]:
             progress = training.progress(state.total_steps)
@@ -318,20 +324,20 @@ class _Job:
 
         last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
         plan.conclude(Ending(inputs, training.validate, fabric.autocast))
-        began = time.monotonic()
         predictor, val_answers = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
         metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
-        answer_seconds = (time.monotonic() - began) / max(sum(metrics[split]["samples"] for split in metrics), 1)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe), self.folder)
         shown = "test" if "test" in metrics else "val"
         if last is not None:
-            metrics["answering"] = finish.compare_answering(plan, last, table.part(shown), shown, ask, self.folder)
+            metrics["answering"] = finish.compare_answering(
+                plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
+            )
         finish.write_mistakes(table.part(shown), shown, self.folder)
         metrics["cost"] = {
             "train_seconds": state.seconds,
             "total_seconds": time.monotonic() - self.started,
-            "seconds_per_picture": answer_seconds,
+            "seconds_per_picture": answer_seconds / max(answered, 1),
             "steps": state.step,
             "epochs": state.step / training.source.steps_per_epoch,
             "samples_per_second": state.step * int(recipe.train.batch_size) / max(state.seconds, 1e-9),
