@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whet.cli.options import Json
+
+if TYPE_CHECKING:
+    from whet.evaluate.compare import Group, Metric
 
 NAME = "compare"
 
 
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Finished runs; the first one's recipe is the one compared with.")],
+    metric: Annotated[
+        str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
+    ] = "accuracy",
     as_json: Json = False,
 ) -> None:
     """Compare recipes on the same test pictures: difference, 95 % interval, verdict.
@@ -21,17 +27,18 @@ def command(
     Runs of one recipe with several seeds count together."""
     from whet.cli.screen import console, print_json, table
     from whet.core.run_folder import RunFolder
-    from whet.evaluate.compare import compare_runs
+    from whet.evaluate.compare import METRICS, compare_runs
 
-    reference, found, samples = compare_runs([RunFolder.open(run) for run in runs])
+    reference, found, samples = compare_runs([RunFolder.open(run) for run in runs], metric)
     if as_json:
         print_json(
             {
                 "samples": samples,
-                "reference": {"name": reference.name, "seeds": reference.seeds, "accuracy": reference.accuracy_S.tolist()},
+                "metric": metric,
+                "reference": {"name": reference.name, "seeds": reference.seeds, metric: reference.value_S.tolist()},
                 "comparisons": [
                     {
-                        "name": c.group.name, "seeds": c.group.seeds, "accuracy": c.group.accuracy_S.tolist(),
+                        "name": c.group.name, "seeds": c.group.seeds, metric: c.group.value_S.tolist(),
                         "difference": c.difference.mean, "low": c.difference.low, "high": c.difference.high,
                         "p": c.difference.p, "method": c.difference.method, "verdict": c.difference.verdict,
                         "mcnemar": c.mcnemar,
@@ -41,11 +48,11 @@ def command(
             }
         )  # fmt: skip
         return
-    screen = console()
+    screen, compared = console(), METRICS[metric]
     rows = table(
         "recipe",
         "seeds",
-        "accuracy",
+        compared.title,
         "difference",
         "95 % interval",
         "p",
@@ -56,7 +63,7 @@ def command(
     rows.add_row(
         reference.name,
         str(len(reference.seeds)),
-        _accuracy(reference),
+        _values(reference, compared),
         "",
         "",
         "",
@@ -66,12 +73,15 @@ def command(
     for c in found:
         d = c.difference
         rows.add_row(
-            c.group.name, str(len(c.group.seeds)), _accuracy(c.group), f"{100 * d.mean:+.1f}",
-            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}", f"{d.p:.2g}", d.verdict, f"{c.group.seconds:.0f} s",
+            c.group.name, str(len(c.group.seeds)), _values(c.group, compared), compared.text(d.mean, "+"),
+            f"{compared.text(d.low, '+')} to {compared.text(d.high, '+')}", f"{d.p:.2g}", d.verdict,
+            f"{c.group.seconds:.0f} s",
         )  # fmt: skip
     screen.print(rows)
     screen.print(
-        f"\npaired on the same {samples} test pictures; {found[0].difference.method}; differences in points of accuracy",
+        f"\npaired on the same {samples} test pictures; {found[0].difference.method}; differences in "
+        f"{'points of ' if compared.is_share else ''}{compared.title}"
+        f"{', the smaller the better' if compared.smaller_is_better else ''}",
         style="dim",
     )
     for c in found:
@@ -84,6 +94,7 @@ def command(
             )
 
 
-def _accuracy(group) -> str:
-    spread = f" ± {100 * group.accuracy_S.std(ddof=1):.1f}" if len(group.seeds) > 1 else ""
-    return f"{100 * group.accuracy_S.mean():.1f}{spread} %"
+def _values(group: Group, metric: Metric) -> str:
+    """The mean over the seeds and their standard deviation."""
+    spread = f" ± {metric.text(group.value_S.std(ddof=1))}" if len(group.seeds) > 1 else ""
+    return f"{metric.text(group.value_S.mean())}{spread}{' %' if metric.is_share else ''}"
