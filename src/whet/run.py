@@ -135,11 +135,13 @@ def check(data: str | Path, *, split_files: Sequence[str | Path] = ()) -> list[F
     return audit(read_data(spec), threads=4)
 
 
-def compare(*runs: str | Path | Run) -> tuple[Group, list[Comparison]]:
-    """Runs paired on the same test samples: the first one's recipe against every other."""
+def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, list[Comparison]]:
+    """Runs paired on the same test samples: the first one's recipe against every other. metric: accuracy, macro_f1, worst_class,
+    log_loss or calibration_error."""
     from whet.evaluate.compare import compare_runs
 
-    reference, found, _ = compare_runs([run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs])
+    folders = [run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs]
+    reference, found, _ = compare_runs(folders, metric)
     return reference, found
 
 

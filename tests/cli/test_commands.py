@@ -115,6 +115,9 @@ def test_compare_report_and_methods(finished_run, tmp_path):
     compared = json.loads(whet("compare", tmp_path / "plain", finished_run, "--json").stdout)
     assert compared["reference"]["name"] == "plain"
     assert compared["comparisons"][0]["verdict"] in ("helps", "hurts", "no evidence")
+    by_loss = json.loads(whet("compare", tmp_path / "plain", finished_run, "--metric", "log_loss", "--json").stdout)
+    assert by_loss["metric"] == "log_loss"
+    assert len(by_loss["comparisons"][0]["log_loss"]) == 1
     assert "McNemar" in whet("compare", tmp_path / "plain", finished_run).stderr
     (finished_run / "report.html").unlink()
     assert whet("report", finished_run).returncode == 0
@@ -201,7 +204,9 @@ def test_the_options_are_these():
         "improve": sorted([*data, "--architecture", "--budget", "--out", "--plain", "--seeds", "--strong", "--weights"]),
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--json", "--out"],
-        "compare": sorted([*data, "--architectures", "--budget", "--out", "--recipe", "--seeds", "--weights"]),
+        "compare": sorted(
+            [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
+        ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
     }  # fmt: skip

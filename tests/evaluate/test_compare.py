@@ -1,3 +1,4 @@
+import functools
 import shutil
 
 import numpy as np
@@ -7,8 +8,15 @@ from scipy import stats
 from whet.core.errors import RunError
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import Group, compare_runs, crossed_interval, mcnemar
-from whet.evaluate.metrics import wilson_interval
+from whet.evaluate.compare import (
+    METRICS,
+    Group,
+    compare_runs,
+    crossed_interval,
+    jackknife_interval,
+    mcnemar,
+)
+from whet.evaluate.metrics import macro_f1, wilson_interval, worst_recall
 
 
 def study(S, N, effect, seed_noise, study_number):
@@ -143,8 +151,9 @@ def test_runs_that_cannot_be_compared(finished_run, tmp_path, changes, message):
 
 
 def group(right_SN):
-    seeds = tuple(range(len(right_SN)))
-    return Group("a", (), seeds, right_SN, seconds=1.0)
+    seeds, label_N = tuple(range(len(right_SN))), np.zeros(right_SN.shape[1], dtype=int)
+    predicted_SN = np.where(right_SN, 0, 1)
+    return Group("a", (), seeds, label_N, predicted_SN, predicted_SN, right_SN.mean(axis=1), seconds=1.0)
 
 
 def test_the_accuracy_of_one_seed_has_wilson_s_interval():
@@ -160,3 +169,101 @@ def test_the_accuracy_of_several_seeds_has_the_crossed_interval_within_0_and_1()
     nearly = np.ones((2, 50), dtype=bool)
     nearly[0, 0] = False
     assert group(nearly).accuracy_interval[1] <= 1.0
+
+
+# --- metrics that are no mean over samples ----------------------------------------------------------------------------
+SHARES = (0.3, 0.25, 0.2, 0.15, 0.1)
+CLASS_EASE = np.array([0.6, 0.3, 0.0, -0.3, -0.6])  # rare classes are harder
+
+
+def answered(S, N, effect, seed_noise, number):
+    """Class numbers that two recipes answer (S, N) each, and the true ones: as in `study`, seeds lucky with some classes."""
+    rng, K = Rng(number), len(SHARES)
+    label_N = np.searchsorted(np.cumsum(SHARES), (np.arange(N) + 0.5) / N)
+    sample = rng.batch("sample", 0, np.arange(N))
+    ease_N, taste_N = 1.6 * sample.normal() + 1.5 + CLASS_EASE[label_N], 0.6 * sample.normal()
+    luck_S2N = seed_noise * rng.batch("seed", 0, np.arange(S)).normal((2, K))[:, :, label_N]
+    draws = rng.batch("answer", 0, np.arange(S * N)).uniform(shape=(2, 2)).reshape(S, N, 2, 2)
+    found = []
+    for k in (0, 1):
+        right_SN = draws[:, :, k, 0] < 1 / (1 + np.exp(-(ease_N + luck_S2N[:, k] + k * (effect + taste_N))))
+        other_SN = (label_N + 1 + (draws[:, :, k, 1] * (K - 1)).astype(int)) % K
+        found.append(np.where(right_SN, label_N, other_SN))
+    return found[0], found[1], label_N
+
+
+@functools.cache
+def true_difference(effect, seed_noise):
+    """In macro-F1, over all samples and seeds, by brute force."""
+    a_SN, b_SN, label_N = answered(300, 8620, effect, seed_noise, 10**6)
+    return np.mean([macro_f1(b_N, label_N) - macro_f1(a_N, label_N) for a_N, b_N in zip(a_SN, b_SN)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("S", [3, 5, 10])
+@pytest.mark.parametrize("seed_noise", [0.05, 0.3])
+@pytest.mark.parametrize("effect", [0.0, 0.6])
+def test_the_jackknife_covers_what_is_true(S, seed_noise, effect):
+    """Of 300 simulated comparisons with 431 samples of five uneven classes, 95 % intervals of the difference in macro-F1 hold the
+    true one about 95 times in 100."""
+    truth = true_difference(effect, seed_noise)
+    found = [
+        METRICS["macro_f1"].difference(*answered(S, 431, effect, seed_noise, 1000 * S + number))
+        for number in range(300)
+    ]
+    assert 0.90 <= np.mean([d.low <= truth <= d.high for d in found]) <= 0.99
+
+
+@pytest.mark.parametrize("S", [1, 4])
+def test_a_mean_left_out_sample_by_sample_has_its_plain_interval(S):
+    """With a group for each sample the pseudo-values of accuracy are whether each sample is right."""
+    a_SN, b_SN, label_N = answered(S, 60, 0.5, 0.3, 7)
+    accuracy = METRICS["accuracy"]
+    ours = jackknife_interval(accuracy.value, a_SN, b_SN, label_N, groups=60)
+    plain = crossed_interval((b_SN == label_N).astype(float) - (a_SN == label_N))
+    assert (ours.mean, ours.low, ours.high, ours.p) == pytest.approx((plain.mean, plain.low, plain.high, plain.p))
+    assert accuracy.difference(a_SN, b_SN, label_N) == plain
+
+
+def test_a_mean_left_out_group_by_group_has_the_interval_of_the_groups():
+    a_SN, b_SN, label_N = answered(3, 60, 0.5, 0.3, 8)
+    ours = jackknife_interval(METRICS["accuracy"].value, a_SN, b_SN, label_N, groups=20)
+    right_SN = (b_SN == label_N).astype(float) - (a_SN == label_N)  # labels ascend: sample n is in group n % 20
+    plain = crossed_interval(right_SN.reshape(3, 3, 20).mean(axis=1))
+    assert (ours.mean, ours.low, ours.high) == pytest.approx((plain.mean, plain.low, plain.high))
+
+
+def test_worst_class_by_hand():
+    """Two classes of four; b is wrong on the first two of class 1: recall 1/2. Without a group (one of each class) it is 2/3 where
+    the wrong one is gone, else 1/3."""
+    label_N = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    b_N = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    found = jackknife_interval(worst_recall, label_N[None], b_N[None], label_N, groups=4)
+    pseudo = [4 * -1 / 2 - 3 * d for d in (-1 / 3, -1 / 3, -2 / 3, -2 / 3)]
+    assert found.mean == -0.5
+    assert (found.high - found.low) / 2 == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(pseudo))
+
+
+def test_a_smaller_loss_helps():
+    _, _, label_N = answered(1, 200, 0.0, 0.0, 9)
+    worse = np.full((3, 200, 5), 0.2)
+    better = 0.5 * worse + 0.5 * np.eye(5)[label_N]
+    found = METRICS["log_loss"].difference(worse, better, label_N)
+    assert found.mean == pytest.approx(np.log(0.2) - np.log(0.6))
+    assert found.verdict == "helps"
+    assert METRICS["log_loss"].difference(better, worse, label_N).verdict == "hurts"
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_metrics_of_runs_are_those_they_wrote(finished_run, tmp_path, metric):
+    runs = [edited(finished_run, tmp_path / "a"), edited(finished_run, tmp_path / "b", asked="b")]
+    reference, (comparison,), _ = compare_runs(runs, metric)
+    said = runs[0].read_json(runs[0].metrics)["test"][metric]
+    assert reference.value_S == pytest.approx([said["recall"] if metric == "worst_class" else said], abs=1e-4)
+    assert (comparison.difference.mean, comparison.difference.verdict) == (0.0, "no evidence")
+    assert (comparison.mcnemar is not None) == (metric == "accuracy")
+
+
+def test_a_metric_that_is_none_names_the_nearest(finished_run):
+    with pytest.raises(RunError, match="Did you mean 'macro_f1'"):
+        compare_runs([RunFolder(finished_run)], "macro-f1")

@@ -6,7 +6,15 @@ from sklearn import metrics as sk
 
 from whet.core.rng import Rng
 from whet.evaluate.calibration import calibration_error, reliability
-from whet.evaluate.metrics import classification_metrics, confusion, softmax, wilson_interval
+from whet.evaluate.metrics import (
+    classification_metrics,
+    confusion,
+    log_loss_N,
+    macro_f1,
+    softmax,
+    wilson_interval,
+    worst_recall,
+)
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -33,6 +41,18 @@ def test_they_are_scikit_learn_s():
         values = (row["precision"], row["recall"], row["f1"], row["samples"])
         assert values == pytest.approx((precision[k], recall[k], f1[k], support[k]))
     assert found["worst_class"] == {"name": CLASSES[recall.argmin()], "recall": pytest.approx(recall.min())}
+
+
+def test_metrics_of_class_numbers_are_scikit_learn_s():
+    probs, labels = answers()
+    said = probs.argmax(axis=1)
+    assert macro_f1(said, labels) == pytest.approx(sk.f1_score(labels, said, average="macro"))
+    assert worst_recall(said, labels) == pytest.approx(sk.recall_score(labels, said, average=None).min())
+    assert log_loss_N(probs, labels).mean() == pytest.approx(sk.log_loss(labels, probs))
+    few = labels < 2  # the others are never true, but said
+    assert macro_f1(said[few], labels[few]) == pytest.approx(
+        sk.f1_score(labels[few], said[few], average="macro", labels=[0, 1])
+    )
 
 
 def test_a_class_without_a_sample_counts_in_no_mean():

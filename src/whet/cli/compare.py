@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whet.cli.options import DATA, FileColumn, Json, LabelColumn, Out, SplitFile
 from whet.core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from whet.evaluate.compare import Group, Metric
 
 NAME = "compare"
 
@@ -39,6 +42,9 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     out: Out = None,
+    metric: Annotated[
+        str, typer.Option(help="Of finished runs: accuracy, macro_f1, worst_class, log_loss or calibration_error.")
+    ] = "accuracy",
     as_json: Json = False,
 ) -> None:
     """Compare recipes, or architectures, on the same test pictures: difference, 95 % interval, verdict.
@@ -60,7 +66,7 @@ def command(
     wrong = [name for name, value in beside.items() if value]
     if wrong:
         raise RecipeError(f"{', '.join(wrong)} goes with --architectures; finished runs are compared as they are")
-    _compare_runs(given, as_json)
+    _compare_runs(given, metric, as_json)
 
 
 def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> None:
@@ -101,20 +107,21 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
         raise typer.Exit(1)
 
 
-def _compare_runs(runs: list[str], as_json: bool) -> None:
+def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
     from whet.cli.screen import console, print_json, table
     from whet.core.run_folder import RunFolder
-    from whet.evaluate.compare import compare_runs
+    from whet.evaluate.compare import METRICS, compare_runs
 
-    reference, found, samples = compare_runs([RunFolder.open(run) for run in runs])
+    reference, found, samples = compare_runs([RunFolder.open(run) for run in runs], metric)
     if as_json:
         print_json(
             {
                 "samples": samples,
-                "reference": {"name": reference.name, "seeds": reference.seeds, "accuracy": reference.accuracy_S.tolist()},
+                "metric": metric,
+                "reference": {"name": reference.name, "seeds": reference.seeds, metric: reference.value_S.tolist()},
                 "comparisons": [
                     {
-                        "name": c.group.name, "seeds": c.group.seeds, "accuracy": c.group.accuracy_S.tolist(),
+                        "name": c.group.name, "seeds": c.group.seeds, metric: c.group.value_S.tolist(),
                         "difference": c.difference.mean, "low": c.difference.low, "high": c.difference.high,
                         "p": c.difference.p, "method": c.difference.method, "verdict": c.difference.verdict,
                         "mcnemar": c.mcnemar,
@@ -124,11 +131,11 @@ def _compare_runs(runs: list[str], as_json: bool) -> None:
             }
         )  # fmt: skip
         return
-    screen = console()
+    screen, compared = console(), METRICS[metric]
     rows = table(
         "recipe",
         "seeds",
-        "accuracy",
+        compared.title,
         "difference",
         "95 % interval",
         "p",
@@ -139,7 +146,7 @@ def _compare_runs(runs: list[str], as_json: bool) -> None:
     rows.add_row(
         reference.name,
         str(len(reference.seeds)),
-        _accuracy(reference),
+        _values(reference, compared),
         "",
         "",
         "",
@@ -149,12 +156,15 @@ def _compare_runs(runs: list[str], as_json: bool) -> None:
     for c in found:
         d = c.difference
         rows.add_row(
-            c.group.name, str(len(c.group.seeds)), _accuracy(c.group), f"{100 * d.mean:+.1f}",
-            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}", f"{d.p:.2g}", d.verdict, f"{c.group.seconds:.0f} s",
+            c.group.name, str(len(c.group.seeds)), _values(c.group, compared), compared.text(d.mean, "+"),
+            f"{compared.text(d.low, '+')} to {compared.text(d.high, '+')}", f"{d.p:.2g}", d.verdict,
+            f"{c.group.seconds:.0f} s",
         )  # fmt: skip
     screen.print(rows)
     screen.print(
-        f"\npaired on the same {samples} test pictures; {found[0].difference.method}; differences in points of accuracy",
+        f"\npaired on the same {samples} test pictures; {found[0].difference.method}; differences in "
+        f"{'points of ' if compared.is_share else ''}{compared.title}"
+        f"{', the smaller the better' if compared.smaller_is_better else ''}",
         style="dim",
     )
     for c in found:
@@ -167,6 +177,7 @@ def _compare_runs(runs: list[str], as_json: bool) -> None:
             )
 
 
-def _accuracy(group) -> str:
-    spread = f" ± {100 * group.accuracy_S.std(ddof=1):.1f}" if len(group.seeds) > 1 else ""
-    return f"{100 * group.accuracy_S.mean():.1f}{spread} %"
+def _values(group: Group, metric: Metric) -> str:
+    """The mean over the seeds and their standard deviation."""
+    spread = f" ± {metric.text(group.value_S.std(ddof=1))}" if len(group.seeds) > 1 else ""
+    return f"{metric.text(group.value_S.mean())}{spread}{' %' if metric.is_share else ''}"

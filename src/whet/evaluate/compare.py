@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest, t
 
-from whet.core.errors import RunError
+from whet.core.errors import RunError, unknown
 from whet.core.run_folder import RunFolder
-from whet.evaluate.metrics import wilson_interval
+from whet.evaluate.calibration import calibration_error
+from whet.evaluate.metrics import log_loss_N, macro_f1, wilson_interval, worst_recall
+
+GROUPS = 20  # of test samples, left out in turn
+
+Measure = Callable[[np.ndarray, np.ndarray], float]
+"""One run's answers, class numbers (N,) or probabilities (N, K), and the true class numbers (N,) -> a number."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +32,13 @@ class Difference:
     seeds: int
     samples: int
     method: str
+    smaller_is_better: bool = False
 
     @property
     def verdict(self) -> str:
-        if self.low > 0:
-            return "helps"
-        return "hurts" if self.high < 0 else "no evidence"
+        if self.low > 0 or self.high < 0:
+            return "helps" if (self.low > 0) != self.smaller_is_better else "hurts"
+        return "no evidence"
 
 
 def crossed_interval(difference_SN: np.ndarray, level: float = 0.95) -> Difference:
@@ -40,12 +49,55 @@ def crossed_interval(difference_SN: np.ndarray, level: float = 0.95) -> Differen
     samples alone, which says nothing of other seeds.
     """
     S, N = difference_SN.shape
-    mean = float(difference_SN.mean())
+    method = "crossed seeds x samples" if S > 1 else "paired t over samples, one seed"
+    return _interval(float(difference_SN.mean()), *_crossed_variance(difference_SN), S, N, level, method)
+
+
+def jackknife_interval(
+    metric: Measure,
+    answers_a_SN: np.ndarray,
+    answers_b_SN: np.ndarray,
+    label_N: np.ndarray,
+    *,
+    groups: int = GROUPS,
+    level: float = 0.95,
+) -> Difference:
+    """The mean over seeds of metric(b) - metric(a), for a metric that is no mean over samples.
+
+    The test samples are dealt out into groups, class by class, so that all are alike; leaving out one group at a time gives each
+    seed the pseudo-values G d - (G - 1) d_without. Those of a mean are the groups' own means, and those of other metrics are
+    treated like them: seeds x groups, crossed, as in `crossed_interval`. One seed: the groups alone.
+    Answers: class numbers (S, N) or probabilities (S, N, K), as the metric takes them; label_N: class numbers.
+    Measured on simulated answers (431 samples of five uneven classes; 3, 5, 10 seeds) 95 % intervals of macro-F1 cover 95–98 %,
+    those of the worst class, which has kinks, 97–100 %.
+    Source: Quenouille 1956; Tukey 1958; groups: Kott 2001, "The delete-a-group jackknife".
+    """
+    S, N = answers_a_SN.shape[:2]
+    groups = min(groups, N)
+    group_N = np.empty(N, dtype=np.int64)
+    group_N[np.argsort(label_N, kind="stable")] = np.arange(N) % groups
+
+    def differences(kept_N: np.ndarray) -> np.ndarray:
+        pairs = zip(answers_a_SN[:, kept_N], answers_b_SN[:, kept_N])
+        return np.array([metric(b_N, label_N[kept_N]) - metric(a_N, label_N[kept_N]) for a_N, b_N in pairs])
+
+    whole_S = differences(np.full(N, True))
+    without_SG = np.stack([differences(group_N != group) for group in range(groups)], axis=1)
+    pseudo_SG = groups * whole_S[:, None] - (groups - 1) * without_SG
+    method = f"jackknife over seeds x {groups} groups of samples"
     if S == 1:
-        variance, freedom = float(difference_SN.var(ddof=1)) / N if N > 1 else 0.0, max(N - 1, 1)
-        return _interval(mean, variance, freedom, S, N, level, "paired t over samples, one seed")
-    seed_S, sample_N = difference_SN.mean(axis=1), difference_SN.mean(axis=0)
-    residual = difference_SN - seed_S[:, None] - sample_N[None, :] + mean
+        method = f"jackknife over {groups} groups of samples, one seed"
+    return _interval(float(whole_S.mean()), *_crossed_variance(pseudo_SG), S, N, level, method)
+
+
+def _crossed_variance(value_SN: np.ndarray) -> tuple[float, float]:
+    """(variance of the mean, its degrees of freedom) of values whose rows and columns are both random; see `crossed_interval`."""
+    S, N = value_SN.shape
+    if S == 1:
+        return float(value_SN.var(ddof=1)) / N if N > 1 else 0.0, max(N - 1, 1)
+    mean = float(value_SN.mean())
+    seed_S, sample_N = value_SN.mean(axis=1), value_SN.mean(axis=0)
+    residual = value_SN - seed_S[:, None] - sample_N[None, :] + mean
     vs = float(((seed_S - mean) ** 2).sum()) / (S - 1) / S
     vi = float(((sample_N - mean) ** 2).sum()) / (N - 1) / N
     vr = float((residual**2).sum()) / ((S - 1) * (N - 1)) / (S * N)
@@ -54,8 +106,7 @@ def crossed_interval(difference_SN: np.ndarray, level: float = 0.95) -> Differen
     weight_s, weight_i = float(vs > vr), float(vi > vr)
     parts = [(weight_s * vs, S - 1), (weight_i * vi, N - 1), ((1 - weight_s - weight_i) * vr, (S - 1) * (N - 1))]
     spread = sum(value**2 / df for value, df in parts)
-    freedom = variance**2 / spread if spread > 0 else (S - 1) * (N - 1)
-    return _interval(mean, variance, freedom, S, N, level, "crossed seeds x samples")
+    return variance, variance**2 / spread if spread > 0 else (S - 1) * (N - 1)
 
 
 def _interval(mean: float, variance: float, freedom: float, S: int, N: int, level: float, method: str) -> Difference:
@@ -73,14 +124,68 @@ def mcnemar(right_a_N: np.ndarray, right_b_N: np.ndarray) -> tuple[int, int, flo
 
 
 @dataclass(frozen=True)
+class Metric:
+    """Something to compare recipes by. `measure` takes one run's answers as `Measure` says and gives the metric, or, where that is
+    a mean over samples, the value of each sample (N,)."""
+
+    title: str
+    measure: Callable[[np.ndarray, np.ndarray], Any]
+    is_mean: bool = False
+    of_probabilities: bool = False
+    smaller_is_better: bool = False
+    is_share: bool = True  # shown in per cent
+
+    def text(self, value: float, sign: str = "") -> str:
+        """A value as people read it; sign: "+" for a difference."""
+        return f"{100 * value:{sign}.1f}" if self.is_share else f"{value:{sign}.3f}"
+
+    def value(self, answers: np.ndarray, label_N: np.ndarray) -> float:
+        """The metric of one run."""
+        return float(np.mean(self.measure(answers, label_N)))
+
+    def difference(self, answers_a_SN: np.ndarray, answers_b_SN: np.ndarray, label_N: np.ndarray) -> Difference:
+        """The metric of b minus that of a, seed by seed, on the same samples."""
+        if self.is_mean:
+            pairs = zip(answers_a_SN, answers_b_SN)
+            found = crossed_interval(np.stack([self.measure(b, label_N) - self.measure(a, label_N) for a, b in pairs]))
+        else:
+            found = jackknife_interval(self.value, answers_a_SN, answers_b_SN, label_N)
+        return replace(found, smaller_is_better=self.smaller_is_better)
+
+
+def _right(predicted_N: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+    return (predicted_N == label_N).astype(float)
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", _right, is_mean=True),
+    "macro_f1": Metric("macro-F1", macro_f1),
+    "worst_class": Metric("worst class", worst_recall),
+    "log_loss": Metric(
+        "log-loss", log_loss_N, is_mean=True, of_probabilities=True, smaller_is_better=True, is_share=False
+    ),
+    "calibration_error": Metric("calibration error", calibration_error, of_probabilities=True, smaller_is_better=True),
+}
+
+
+@dataclass(frozen=True)
 class Group:
-    """Runs of one recipe with different seeds, on the same test samples."""
+    """Runs of one recipe with different seeds, on the same test samples. Classes are numbers; `answers_SN` is what the metric is
+    a function of: class numbers (S, N) or probabilities (S, N, K)."""
 
     name: str
     runs: tuple[RunFolder, ...]
     seeds: tuple[int, ...]
-    right_SN: np.ndarray  # bool: was sample n answered rightly by the run with seed s
+    label_N: np.ndarray
+    predicted_SN: np.ndarray
+    answers_SN: np.ndarray
+    value_S: np.ndarray  # the metric of every run
     seconds: float  # mean training time
+
+    @property
+    def right_SN(self) -> np.ndarray:
+        """bool: was sample n answered rightly by the run with seed s."""
+        return self.predicted_SN == self.label_N
 
     @property
     def accuracy_S(self) -> np.ndarray:
@@ -98,77 +203,107 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One group against the reference: the difference in accuracy over the seeds both have, and McNemar's test for one seed."""
+    """One group against the reference: the difference over the seeds both have, and for accuracy with one seed McNemar's test."""
 
     group: Group
     difference: Difference
     mcnemar: tuple[int, int, float] | None
 
 
-def compare_runs(folders: list[RunFolder]) -> tuple[Group, list[Comparison], int]:
+def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Group, list[Comparison], int]:
     """(the reference, every other recipe against it, test samples): the first run's recipe is the reference. Runs are grouped
-    by what was asked of them apart from the seed; all must have answered the same test samples with the same classes."""
-    groups = group_runs(folders)
+    by what was asked of them apart from the seed; all must have answered the same test samples with the same classes.
+    metric: a name in METRICS."""
+    if metric not in METRICS:
+        raise RunError(unknown("metric", metric, METRICS))
+    groups = group_runs(folders, metric)
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
     reference, others = groups[0], groups[1:]
-    return reference, [paired(reference, group) for group in others], reference.right_SN.shape[1]
+    return reference, [paired(reference, group, metric) for group in others], len(reference.label_N)
 
 
-def paired(reference: Group, group: Group) -> Comparison:
+def paired(reference: Group, group: Group, metric: str = "accuracy") -> Comparison:
     """One group against the reference, over the seeds both have; one run each may differ in its seed."""
     common = sorted(set(reference.seeds) & set(group.seeds))
     if common:
-        a = reference.right_SN[[reference.seeds.index(seed) for seed in common]]
-        b = group.right_SN[[group.seeds.index(seed) for seed in common]]
+        rows_a = [reference.seeds.index(seed) for seed in common]
+        rows_b = [group.seeds.index(seed) for seed in common]
     elif len(reference.seeds) == len(group.seeds) == 1:
-        a, b = reference.right_SN, group.right_SN
+        rows_a = rows_b = [0]
     else:
         raise RunError(
             f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
         )
-    difference = crossed_interval(b.astype(float) - a.astype(float))
-    return Comparison(group, difference, mcnemar(a[0], b[0]) if len(a) == 1 else None)
+    answers = reference.answers_SN[rows_a], group.answers_SN[rows_b]
+    difference = METRICS[metric].difference(*answers, reference.label_N)
+    right_a, right_b = reference.right_SN[rows_a], group.right_SN[rows_b]
+    exact = mcnemar(right_a[0], right_b[0]) if metric == "accuracy" and len(rows_a) == 1 else None
+    return Comparison(group, difference, exact)
 
 
-def group_runs(folders: list[RunFolder]) -> list[Group]:
+@dataclass(frozen=True)
+class _Answers:
+    """What one run answered to the test samples, in the order of their ids."""
+
+    seed: int
+    folder: RunFolder
+    predicted_N: np.ndarray
+    answers: np.ndarray
+    seconds: float
+
+
+def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group]:
     """Runs by what was asked of them apart from the seed, in the order in which each recipe first comes. All must have answered
     the same test samples (validation samples, where there is no test part) with the same classes."""
-    answers: dict[str, list[tuple[int, RunFolder, np.ndarray, float]]] = {}
-    expected: tuple[RunFolder, list[tuple[str, str]]] | None = None
+    chosen = METRICS[metric]
+    runs: dict[str, list[_Answers]] = {}
+    first: tuple[RunFolder, list[tuple[str, str]], list[str]] | None = None
+    number: dict[str, int] = {}  # of every class
     for folder in folders:
         metrics = folder.read_json(folder.metrics)
         part = "test" if "test" in metrics else "val"
         frame = folder.read_predictions()
         frame = frame[frame["split"] == part].sort_values("id")
         samples = list(zip(frame["id"], frame["label"]))
-        if expected is None:
-            expected = folder, samples
-        elif samples != expected[1]:
-            extra = sorted(set(samples) ^ set(expected[1]))[:3]
+        classes = [column.removeprefix("p:") for column in frame.columns if column.startswith("p:")]
+        if first is None:
+            first, number = (folder, samples, classes), {name: k for k, name in enumerate(classes)}
+        elif samples != first[1]:
+            extra = sorted(set(samples) ^ set(first[1]))[:3]
             raise RunError(
-                f"{folder.path} and {expected[0].path} answered different test samples ({len(samples)} and {len(expected[1])}), "
+                f"{folder.path} and {first[0].path} answered different test samples ({len(samples)} and {len(first[1])}), "
                 f"for example {', '.join(f'{id_} ({label})' for id_, label in extra)}; only the same samples can be paired"
             )
-        right = (frame["label"] == frame["predicted"]).to_numpy(bool)
-        answers.setdefault(metrics["asked_hash"], []).append(
-            (metrics["seed"], folder, right, metrics["cost"]["train_seconds"])
+        elif chosen.of_probabilities and classes != first[2]:
+            raise RunError(
+                f"{folder.path} answered with the classes {', '.join(classes)}, {first[0].path} with {', '.join(first[2])}: "
+                f"their {chosen.title} cannot be paired"
+            )
+        label_N = np.array([number.setdefault(name, len(number)) for name in frame["label"]])
+        predicted_N = np.array([number.setdefault(name, len(number)) for name in frame["predicted"]])
+        answers = frame[[f"p:{name}" for name in classes]].to_numpy(float) if chosen.of_probabilities else predicted_N
+        runs.setdefault(metrics["asked_hash"], []).append(
+            _Answers(metrics["seed"], folder, predicted_N, answers, metrics["cost"]["train_seconds"])
         )
     groups = []
-    for found in answers.values():
-        found.sort(key=lambda entry: entry[0])
-        seeds = [seed for seed, *_ in found]
+    for found in runs.values():
+        found.sort(key=lambda run: run.seed)
+        seeds = [run.seed for run in found]
         twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
         if twice is not None:
-            same = [str(folder.path) for seed, folder, *_ in found if seed == twice]
+            same = [str(run.folder.path) for run in found if run.seed == twice]
             raise RunError(f"{' and '.join(same)} are the same recipe with the same seed {twice}: nothing to compare")
         groups.append(
             Group(
-                name=_common_name([folder.name for _, folder, *_ in found]),
-                runs=tuple(folder for _, folder, *_ in found),
+                name=_common_name([run.folder.name for run in found]),
+                runs=tuple(run.folder for run in found),
                 seeds=tuple(seeds),
-                right_SN=np.stack([right for _, _, right, _ in found]),
-                seconds=float(np.mean([seconds for *_, seconds in found])),
+                label_N=label_N,
+                predicted_SN=np.stack([run.predicted_N for run in found]),
+                answers_SN=np.stack([run.answers for run in found]),
+                value_S=np.array([chosen.value(run.answers, label_N) for run in found]),
+                seconds=float(np.mean([run.seconds for run in found])),
             )
         )
     return groups

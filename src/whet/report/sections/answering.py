@@ -11,7 +11,7 @@ from whet.core.run_folder import RunFolder
 def context(folder: RunFolder) -> dict[str, Any] | None:
     metrics = folder.read_json(folder.metrics)
     found = metrics.get("answering")
-    if found is None:
+    if found is None or found["split"] not in metrics:
         return None
     acting = [m.name for m in Recipe.load(folder.recipe).methods if "predict" in {s.value for s in m.stages()}]
     return {
