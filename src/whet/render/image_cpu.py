@@ -8,7 +8,7 @@ import stringzilla
 
 from whet.core.view import Cover, Filter, ImageView, Noise, Tone
 from whet.render.codec import coded
-from whet.render.kernels import gaussian_size, motion_kernel
+from whet.render.kernels import gaussian_size, motion_kernel, without_empty_edges
 from whet.render.noise import from_bank, normal_bank, pixel_noise, uniform_bank
 from whet.render.tone import BYTES, LEVELS, adaptive_table, composed_tables, rounded
 
@@ -229,7 +229,7 @@ def _filter(filter_: Filter, i: int, out: np.ndarray) -> None:
         cv2.GaussianBlur(out, (size, size), strength, dst=out, borderType=cv2.BORDER_REFLECT_101)
     elif filter_.kind == "motion":
         assert filter_.angle_B is not None
-        kernel = motion_kernel(strength, float(filter_.angle_B[i]))
+        kernel = without_empty_edges(motion_kernel(strength, float(filter_.angle_B[i])))
         cv2.filter2D(out, -1, kernel, dst=out, borderType=cv2.BORDER_REFLECT_101)
     else:
         smooth = cv2.filter2D(out, -1, SMOOTH, borderType=cv2.BORDER_REPLICATE)

@@ -33,3 +33,11 @@ def motion_kernel(length: float, degrees: float, size: int | None = None) -> np.
     cells = np.concatenate([first, first + 1, first + side, first + side + 1])
     kernel = np.bincount(cells, np.abs(np.concatenate(shares)), side * side).reshape(side, side)[:size, :size]
     return (kernel / kernel.sum()).astype(np.float32)
+
+
+def without_empty_edges(kernel: np.ndarray) -> np.ndarray:
+    """The kernel less the outer rows and columns that are zero on both sides: a flat line needs few rows."""
+    reach = [len(kernel) // 2 - int(kernel.any(axis=1 - axis).argmax()) for axis in (0, 1)]
+    reach = [max(r, len(kernel) // 2 - int(kernel.any(axis=1 - axis)[::-1].argmax())) for axis, r in enumerate(reach)]
+    middle = len(kernel) // 2
+    return kernel[middle - reach[0] : middle + reach[0] + 1, middle - reach[1] : middle + reach[1] + 1]
