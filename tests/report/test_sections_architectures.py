@@ -11,7 +11,7 @@ from tests.report.test_report import Page
 from whet.core.run_folder import write_json
 from whet.report import build_architectures
 from whet.report.sections.architectures import _HEIGHT, _WIDTH, _paint, _thrifty
-from whet.report.text import amount, memory, seconds
+from whet.report.text import amount, duration, memory, seconds
 
 NAMES = (
     "lenet", "alexnet", "vgg16", "resnet9", "resnet18", "mobilenet_v2", "efficientnet_b0", "convmixer", "convnext_atto",
@@ -55,7 +55,7 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
     lost = {"name": "vit_tiny", "failed": {"vit_tiny-s0": "killed <b>by</b> the system"}, "runs": []}
     said, text = built(story([row(3, difference=None), row(0), row(9), lost]))
     for expected in (
-        "4 architectures, each trained for 5m", "431 test pictures", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
+        "4 architectures, each trained for 5 minutes", "431 test pictures", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
         "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "One seed was trained",
         "What accuracy costs",
     ):  # fmt: skip
@@ -103,6 +103,7 @@ def test_counts_as_people_say_them(value, text):
     assert amount(value) == text
 
 
-def test_memory_and_short_times_as_people_say_them():
+def test_memory_and_times_as_people_say_them():
     assert (memory(640.4), memory(1536)) == ("640 MiB", "1.5 GiB")
     assert (seconds(0.00042), seconds(0.00996)) == ("0.4 ms", "10 ms")
+    assert (duration("10ep"), duration("1h"), duration("500st")) == ("10 epochs", "1 hour", "500 steps")

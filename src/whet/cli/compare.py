@@ -74,7 +74,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
 
     from whet.architectures import compare_architectures
     from whet.cli.screen import console, observer, print_json, table
-    from whet.report.text import amount, memory, percent, points, seconds
+    from whet.report.text import memory, percent, points, seconds
 
     found = compare_architectures(architectures=names, observer=observer(as_json), **asked)
     if as_json:
@@ -84,23 +84,28 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
     else:
         screen = console()
         rows = table(
-            "architecture", "right", "95 % interval", f"against {found.best}", "weights", "training", "one answer", "memory",
+            "architecture", "right", "95 % interval", "against chosen", "weights", "training", "an answer", "memory",
             right=(1, 2, 3, 4, 5, 6, 7),
         )  # fmt: skip
+        rows.columns[0].no_wrap = True
         for row in sorted((row for row in found.rows if row["runs"]), key=lambda row: -row["accuracy"]):
             d = row["difference"]
             rows.add_row(
                 row["name"], percent(row["accuracy"]), f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
                 f"{points(d['mean'])} ({points(d['low'])} to {points(d['high'])})" if d else "",
-                amount(row["parameters"]), seconds(row["train_seconds"]), seconds(row["seconds_per_picture"]),
+                f"{row['parameters'] / 1e6:.3g} M", seconds(row["train_seconds"]), seconds(row["seconds_per_picture"]),
                 memory(row["peak_memory_mib"]),
             )  # fmt: skip
         if found.best is not None:
             screen.print(rows)
+            screen.print(
+                f"\nchosen  {found.best}, by its log-loss on validation pictures; differences in points, paired",
+                style="dim",
+            )
         for row in found.rows:
             for run, reason in row["failed"].items():
                 screen.print(f"[red]failed[/]  {run}: {escape(reason)}", soft_wrap=True)
-        screen.print(f"\nreport  {os.path.relpath(found.report)}")
+        screen.print(f"report  {os.path.relpath(found.report)}")
         if found.best_run is not None:
             screen.print(f"next    whet predict {found.best_run} YOUR_PICTURES", style="dim")
     if found.best is None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from whet.core.duration import Duration
+
+_UNITS = {"ep": "epoch", "st": "step", "s": "second", "m": "minute", "h": "hour"}
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     """0.9234 -> '92.3 %'."""
@@ -43,3 +47,9 @@ def amount(value: float) -> str:
 def memory(mib: float) -> str:
     """'640 MiB', '1.5 GiB'."""
     return f"{mib:.0f} MiB" if mib < 1000 else f"{mib / 1024:.1f} GiB"
+
+
+def duration(budget: str) -> str:
+    """'10ep' -> '10 epochs'."""
+    parsed = Duration.parse(budget)
+    return f"{parsed.value:g} {_UNITS[parsed.unit]}" + ("" if parsed.value == 1 else "s")

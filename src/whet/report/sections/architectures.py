@@ -40,6 +40,7 @@ def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": story["name"],
         "story": story,
+        "budget": text.duration(story["budget"]),
         "part": {"test": "test", "val": "validation", None: "test"}[story["part"]],
         "rows": rows,
         "best": next((row for row in rows if row["name"] == story["best"]), None),
@@ -51,6 +52,7 @@ def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paint(figure: Figure, rows: list[dict[str, Any]]) -> None:
+    figure.set_layout_engine("constrained", hspace=0.1)
     panels = figure.subplots(2, 2, sharey=True)
     low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
     pad = max(0.05 * (high - low), 0.005)
