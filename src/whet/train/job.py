@@ -43,6 +43,7 @@ from whet.train.rehearsal import Rehearsal
 from whet.train.signals import Interrupted, Interrupts
 from whet.train.source import Failures, FeatureSource, PictureSource, Source, choose_room, is_kept, training_loader
 
+_MANY = 2000  # validation samples
 _TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
 
 
@@ -263,6 +264,8 @@ class _Job:
             observer=self.observer,
             failures=self.failures,
             interrupted=self.interrupts,
+            # Random weights guess; on many samples that costs minutes to see.
+            validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
             steps_that_fit=partial(steps_that_fit, plan, int(recipe.train.image_size), recipe.train.seconds),
         )
         if state is not None:

@@ -54,6 +54,7 @@ class Training:
     observer: Observer
     failures: Failures
     interrupted: Callable[[], bool] = lambda: False
+    validate_start: bool = True
     checkpoint_seconds: float = 300.0
     steps_that_fit: Callable[[Progress, float], int] = lambda progress, seconds: progress.total_steps
 
@@ -84,8 +85,9 @@ def fit(t: Training) -> None:
     take_step = plan.stepper(optimizer)
     started, earlier, last_saved = time.monotonic(), state.seconds, time.monotonic()
     t.observer.steps(state.step, state.total_steps)
-    if state.best_step is None:
-        validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
+    if state.best_step is None and state.step == 0:
+        if t.validate_start:
+            validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
         save(t)
 
     while state.step < state.total_steps and not plan.stop and not t.interrupted():
