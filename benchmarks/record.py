@@ -8,11 +8,38 @@ import os
 import platform
 import statistics
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+FOLDER = Path(tempfile.gettempdir()) / "whet-benchmarks"  # what lasts from call to call, outside the repository
+
+
+class Kept(dict[str, Any]):
+    """The finished pieces of a long measurement by name, in a JSON file: a call goes on where the last one stopped."""
+
+    def __init__(self, name: str, *, fresh: bool) -> None:
+        self._path = FOLDER / f"{name}.json"
+        super().__init__(json.loads(self._path.read_text()) if self._path.is_file() and not fresh else {})
+
+    def keep(self, name: str, piece: Any) -> None:
+        self[name] = piece
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_suffix(".new")
+        beside.write_text(json.dumps(self))
+        os.replace(beside, self._path)
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table for people, the first column to the left."""
+    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
+    lines = [header, [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])], *rows]
+    return "\n".join(
+        "| " + " | ".join(c.ljust(w) if not k else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths))) + " |"
+        for row in lines
+    )
 
 
 def summary(values: list[float]) -> dict[str, Any]:

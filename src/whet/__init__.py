@@ -24,6 +24,7 @@ _HOME = {
     "augment": "whet.run",
     "check": "whet.run",
     "compare": "whet.run",
+    "compare_architectures": "whet.architectures",
     "improve": "whet.improve",
     "load": "whet.run",
     "register": "whet.core.registry",
@@ -33,6 +34,7 @@ _HOME = {
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
+    from whet.architectures import compare_architectures as compare_architectures
     from whet.core.errors import WhetError as WhetError
     from whet.core.method import Method as Method
     from whet.core.recipe import Recipe as Recipe

@@ -20,7 +20,7 @@ from whet.data.audit import audit
 from whet.data.read import read_data
 from whet.evaluate.compare import Difference, compare_runs
 from whet.report import build_improvement, build_report
-from whet.train.job import resume_run, train_run
+from whet.train.job import carry_out
 from whet.train.log import Observer
 
 _LONG = 30 * 60  # from half an hour on a budget is worth three seeds
@@ -93,7 +93,11 @@ def improve(
         if each is not None:
             recipe = recipe.setting(budget=each)
         observer.stage(f"{name} recipe, seed {seed} ({number + 1} of {len(todo)} runs)")
-        folders[name].append(_run(path / f"{name}-s{seed}", recipe, observer))
+        place = RunFolder(path / f"{name}-s{seed}")
+        if place.finished:
+            observer.note(f"{place.name} is finished already")
+        folders[name].append(carry_out(recipe, place.path, observer))
+        build_report(place)
 
     # Paired on the same test samples; the model is chosen on validation samples.
     observer.stage("comparing")
@@ -149,19 +153,6 @@ def _division(path: Path, limit: Duration | None, seeds: int | None, started: fl
         each = Duration(max(1, int(left / (2 * count))), "s")
     write_json(kept, {"each": str(each) if each is not None else None, "seeds": count})
     return each, count
-
-
-def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
-    """A finished run as it is, an unfinished one from its last checkpoint, else a new one."""
-    folder = RunFolder(path)
-    if folder.finished:
-        observer.note(f"{path.name} is finished already")
-    elif folder.asked.is_file():
-        folder = resume_run(path, observer=observer)
-    else:
-        folder = train_run(recipe, path, observer=observer)
-    build_report(folder)
-    return folder
 
 
 def _plan(findings: list[Any], seeds: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 
 STRONG_FINETUNE, STRONG_SCRATCH = "image/waste", "image/from_scratch"
 PLAIN_FINETUNE, PLAIN_SCRATCH = "image/plain_finetune", "image/plain_from_scratch"
+COMPARE_SCRATCH = "image/compare_from_scratch"
 
 
 def folder() -> Path:
@@ -41,6 +42,13 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
     if resolved.weights == "none":
         return load(PLAIN_SCRATCH if plain else STRONG_SCRATCH)
     return load(PLAIN_FINETUNE if plain else STRONG_FINETUNE)
+
+
+def for_comparison(model: ModelSpec) -> Recipe:
+    """The recipe to compare an architecture with others: from scratch one that suits any, else the strong one for fine-tuning."""
+    from whet.models.build import resolve
+
+    return load(COMPARE_SCRATCH if resolve(model, 0).weights == "none" else STRONG_FINETUNE)
 
 
 def _usual_size(data: DataSpec) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whet.core.errors import DataError, RunError
-from whet.core.recipe import DataSpec, Recipe, parse_method, parse_methods
+from whet.core.recipe import DataSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -254,26 +254,18 @@ class _Model:
         from lightning_fabric import Fabric
 
         from whet.core.process import hush_fabric, keep_freed_memory
-        from whet.models.build import load_nets, read_extra
-        from whet.models.ensemble import as_one
-        from whet.train.plan import wrap_predictor
         from whet.train.precision import has_bf16
+        from whet.train.saved import SavedModel
 
         if not folder.finished:
             raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
         keep_freed_memory()
         hush_fabric()
-        extra = read_extra(folder.model)
-        nets = load_nets(folder.model)
-        self.net = nets[0]
-        self.classes = self.net.spec.classes
-        self._size, self._fit = int(extra["eval_size"]), extra["fit"]
         device = Fabric(accelerator="auto", devices=1).device
-        bf16 = extra["precision"] == "bf16" and has_bf16(device)
+        self._saved = SavedModel(folder.model, device)
+        self.classes = self._saved.classes
+        bf16 = self._saved.precision == "bf16" and has_bf16(device)
         self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
-        predictor = as_one([net.on(device) for net in nets])
-        methods = tuple(parse_method(entry) for entry in extra["predict"])
-        self._predictor = wrap_predictor(methods, predictor, extra["fitted"])
 
     def probabilities(self, paths: list[str]) -> tuple[np.ndarray, list[str]]:
         """(probabilities (N, K), an error or '' for each file); a file in error has NaN."""
@@ -288,10 +280,9 @@ class _Model:
         def failed(index: int, reason: str) -> None:
             errors[index] = reason
 
-        loader = ImageLoader(paths, 2, self._fit)
-        logits, index_N = answer(
-            self.net, self._predictor, loader, self._size, self._fabric.device, self._fabric.autocast, failed
-        )
+        saved, fabric = self._saved, self._fabric
+        loader = ImageLoader(paths, 2, saved.fit)
+        logits, index_N = answer(saved.net, saved.predictor, loader, saved.size, fabric.device, fabric.autocast, failed)
         probs_NK = np.full((len(paths), len(self.classes)), np.nan)
         probs_NK[index_N] = softmax(logits.double().numpy())
         return probs_NK, errors

@@ -25,7 +25,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from whet.core.batch import Batch, Context, Ending, Instances, Progress
+from whet.core.batch import Batch, Context, Ending, Instances, Progress, Settings
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import (
@@ -180,7 +180,7 @@ def check_inputs_kept(cls: type[Method]) -> None:
         assert (batch.index_B == index).all()
     if issubclass(cls, Arranges):
         order, label = np.arange(_PICTURES), _LABELS.copy()
-        cls().arrange(order, label, Rng(1).batch(cls.name, 0, order))
+        cls().arrange(order, label, Progress(0, 20, 5), Rng(1).batch(cls.name, 0, order))
         assert (order == np.arange(_PICTURES)).all() and (label == _LABELS).all(), "the given order was changed"
     if issubclass(cls, Selects):
         rows = _rows(_LABELS)
@@ -213,13 +213,14 @@ def check_shapes(cls: type[Method]) -> None:
         assert (batch.targets.probs_BK >= 0).all()
     if issubclass(cls, Arranges):
         order = np.arange(_PICTURES)
-        arranged = cls().arrange(order, _LABELS, Rng(1).batch(cls.name, 0, order))
+        arranged = cls().arrange(order, _LABELS, Progress(0, 20, 5), Rng(1).batch(cls.name, 0, order))
         assert arranged.shape == order.shape and set(arranged.tolist()) <= set(order.tolist())
     if issubclass(cls, Scales):
         factors = [cls().factor(Progress(step, 20, 5)) for step in range(21)]
         assert all(np.isfinite(f) and f >= 0 for f in factors), f"factors {factors}"
     if issubclass(cls, Sets):
-        assert set(cls().settings(Progress(0, 20, 5), 64)) <= {"image_size"}
+        found = [cls().settings(Progress(step, 20, 5), Settings(64)) for step in range(0, 21, 5)]
+        assert all(8 <= s.image_size <= 64 and s.batches >= 1 for s in found), f"settings {found}"
 
 
 def check_trains(cls: type[Method]) -> None:
@@ -385,7 +386,9 @@ class _Bench:
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, len(self.labels) // _BATCH)
-        index_B = self.plan.order(epoch, self.labels)[place * _BATCH : (place + 1) * _BATCH]
+        per_epoch = len(self.labels) // _BATCH
+        begin = Progress(epoch * per_epoch, 4 * per_epoch, per_epoch)
+        index_B = self.plan.order(begin, self.labels)[place * _BATCH : (place + 1) * _BATCH]
         index_B = np.tile(index_B, self.plan.augmentation.copies)
         x = self.plan.net.normalise(torch.from_numpy(self._paint(index_B, epoch, self.plan.augmentation.copies)))
         targets = Targets.from_labels(torch.from_numpy(self.labels[index_B]), len(CLASSES))

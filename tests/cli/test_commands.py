@@ -204,7 +204,9 @@ def test_the_options_are_these():
         "improve": sorted([*data, "--architecture", "--budget", "--out", "--plain", "--seeds", "--strong", "--weights"]),
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--json", "--out"],
-        "compare": ["--json", "--metric"],
+        "compare": sorted(
+            [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
+        ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
     }  # fmt: skip

@@ -41,6 +41,16 @@ def test_draws_in_pieces_are_the_draws_at_once(counts):
     assert (np.concatenate([rng.uniform(shape=(n,)) for n in counts], axis=1) == whole).all()
 
 
+def test_draws_made_together_for_several_purposes_are_the_same():
+    purposes, indices, copies = ["hue", "crop", "flip"], np.array([7, 2**33, 3]), np.array([0, 1, 0])
+    for purpose, rng in zip(purposes, Rng(4).batches(purposes, 2, indices, copies)):
+        alone = Rng(4).batch(purpose, 2, indices, copies)
+        assert (rng.uniform(shape=(3,)) == alone.uniform(shape=(3,))).all()
+        assert (rng.uniform(shape=(7,)) == alone.uniform(shape=(7,))).all()
+        assert (rng.by_copy().uniform() == alone.by_copy().uniform()).all()
+    assert Rng(4).batches([], 0, indices) == []
+
+
 def test_seed_purpose_epoch_and_k_all_matter():
     base = Rng(0).batch("a", 0, np.arange(100))
     first, second = base.uniform(), base.uniform()

@@ -161,5 +161,5 @@ def test_a_large_picture_is_kept_small(tmp_path, form):
 
 def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.setenv("WHET_CACHE", str(tmp_path))
-    assert store.cache_folder() == tmp_path / "pictures"
-    assert store.free_disk(store.cache_folder()) > 0
+    assert store.cache_folder("pictures") == tmp_path / "pictures"
+    assert store.free_disk(store.cache_folder("pictures")) > 0

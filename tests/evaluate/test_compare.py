@@ -8,8 +8,15 @@ from scipy import stats
 from whet.core.errors import RunError
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS, compare_runs, crossed_interval, jackknife_interval, mcnemar
-from whet.evaluate.metrics import macro_f1, worst_recall
+from whet.evaluate.compare import (
+    METRICS,
+    Group,
+    compare_runs,
+    crossed_interval,
+    jackknife_interval,
+    mcnemar,
+)
+from whet.evaluate.metrics import macro_f1, wilson_interval, worst_recall
 
 
 def study(S, N, effect, seed_noise, study_number):
@@ -143,6 +150,27 @@ def test_runs_that_cannot_be_compared(finished_run, tmp_path, changes, message):
         compare_runs(runs)
 
 
+def group(right_SN):
+    seeds, label_N = tuple(range(len(right_SN))), np.zeros(right_SN.shape[1], dtype=int)
+    predicted_SN = np.where(right_SN, 0, 1)
+    return Group("a", (), seeds, label_N, predicted_SN, predicted_SN, right_SN.mean(axis=1), seconds=1.0)
+
+
+def test_the_accuracy_of_one_seed_has_wilson_s_interval():
+    right = np.array([[True] * 90 + [False] * 10])
+    assert group(right).accuracy_interval == pytest.approx(wilson_interval(90, 100))
+
+
+def test_the_accuracy_of_several_seeds_has_the_crossed_interval_within_0_and_1():
+    right = study(3, 100, 0.0, 0.3, 4) > -0.5
+    found = crossed_interval(right.astype(float))
+    assert group(right).accuracy_interval == pytest.approx((max(0, found.low), min(1, found.high)))
+    assert group(np.ones((2, 50), dtype=bool)).accuracy_interval == (1.0, 1.0)
+    nearly = np.ones((2, 50), dtype=bool)
+    nearly[0, 0] = False
+    assert group(nearly).accuracy_interval[1] <= 1.0
+
+
 # --- metrics that are no mean over samples ----------------------------------------------------------------------------
 SHARES = (0.3, 0.25, 0.2, 0.15, 0.1)
 CLASS_EASE = np.array([0.6, 0.3, 0.0, -0.3, -0.6])  # rare classes are harder
@@ -180,7 +208,8 @@ def test_the_jackknife_covers_what_is_true(S, seed_noise, effect):
     true one about 95 times in 100."""
     truth = true_difference(effect, seed_noise)
     found = [
-        METRICS["macro_f1"].difference(*answered(S, 431, effect, seed_noise, 1000 * S + number)) for number in range(300)
+        METRICS["macro_f1"].difference(*answered(S, 431, effect, seed_noise, 1000 * S + number))
+        for number in range(300)
     ]
     assert 0.90 <= np.mean([d.low <= truth <= d.high for d in found]) <= 0.99
 

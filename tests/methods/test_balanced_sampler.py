@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whet.core.batch import Progress
 from whet.core.errors import NoEffectError
 from whet.core.rng import Rng
 from whet.methods import BalancedSampler
@@ -13,7 +14,7 @@ LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 def arrange(power, labels=LABELS, epoch=0):
     order = Rng(0).shuffled("order", epoch, len(labels))
     return BalancedSampler(power=power).arrange(
-        order, labels, Rng(0).batch("balanced_sampler", epoch, np.arange(len(labels)))
+        order, labels, Progress(epoch, 9, 1), Rng(0).batch("balanced_sampler", epoch, np.arange(len(labels)))
     )
 
 

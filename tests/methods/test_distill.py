@@ -141,3 +141,19 @@ def test_what_is_mixed_inside_the_student_is_mixed_inside_the_teacher(teacher_ru
 def test_no_teacher_is_told(context):
     with pytest.raises(NoEffectError, match="no teacher is named"):
         Distill().wrap_loss(cross_entropy, None, context())
+
+
+def test_a_classifier_of_transformers_with_the_same_classes_teaches_too(mobilenet, tmp_path):
+    """The 1000-class network as it came, and as one that was fine-tuned elsewhere to our classes."""
+    from transformers import AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_pretrained(mobilenet, num_labels=3, ignore_mismatched_sizes=True)
+    model.config.id2label = {0: "paper", 1: "glass", 2: "metal"}
+    model.save_pretrained(tmp_path / "elsewhere")
+    plan, batch = _bench(()).plan, _bench(()).batch(0)
+    teacher = Teacher("distill", str(tmp_path / "elsewhere"), plan.net).for_classes(CLASSES)
+    answer = teacher.logits(batch)
+    assert answer.shape == (len(batch), 3)
+    assert torch.equal(answer, teacher.net(batch.x_BCHW * teacher._scale + teacher._shift)[:, [1, 2, 0]])
+    with pytest.raises(RecipeError, match="it was trained on other classes"):
+        Teacher("distill", str(mobilenet), plan.net).for_classes(CLASSES)

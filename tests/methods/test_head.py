@@ -1,9 +1,13 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
+from whet.core.batch import Outcome
+from whet.core.errors import NoEffectError
 from whet.core.recipe import ModelSpec
 from whet.core.rng import Rng
 from whet.methods import Head, LinearProbe
+from whet.methods.transfer.head import GeM
 from whet.models.build import build_net, load_net, save_net
 from whet.testing import _bench, _train
 
@@ -31,6 +35,45 @@ def test_cosine_is_the_scaled_cosine_of_the_angle(net, context):
     assert head.scale.requires_grad
 
 
+def test_gem_lies_between_the_mean_and_the_largest_value():
+    x = torch.linspace(0.1, 3, 2 * 3 * 4 * 4).view(2, 3, 4, 4)
+    assert torch.allclose(GeM(1.0)(x), x.mean(dim=(2, 3), keepdim=True), rtol=1e-5)
+    assert torch.allclose(GeM(200.0)(x), x.amax(dim=(2, 3), keepdim=True), rtol=0.02)
+    expected = (x.double() ** 3).mean(dim=(2, 3)) ** (1 / 3)
+    assert torch.allclose(GeM()(x).flatten(1).double(), expected, rtol=1e-5)
+    assert GeM()(torch.zeros(1, 2, 3, 3)).isfinite().all()
+
+
+def test_gem_takes_the_place_of_the_pooling_and_learns(net, context):
+    bench = _bench((Head(form="gem"),))
+    (pooling,) = [module for module in bench.plan.net.modules() if isinstance(module, GeM)]
+    _train(bench, 3)
+    assert pooling.p.item() != 3.0
+    model = net()
+    model.backbone = torch.nn.Flatten()
+    with pytest.raises(NoEffectError, match="no pooling"):
+        changed(model, context, form="gem")
+
+
+def test_the_loss_of_several_dropped_features_is_their_mean(net, context):
+    model = changed(net(), context, form="multi_sample_dropout", drop=0.5, samples=4).train()
+    features, asked = torch.ones(2, 6), []
+
+    def loss(outcome):
+        asked.append(outcome.logits_BK.detach())
+        return outcome.logits_BK[:, 0]
+
+    method = Head(form="multi_sample_dropout", drop=0.5, samples=4)
+    with Rng(0).torch_scope("drop"):
+        given = Outcome(model.head(features), _bench(()).batch(0), model, features)
+        mean = method.wrap_loss(loss, model, context())(given)
+    assert len(asked) == 4
+    assert torch.allclose(mean, torch.stack(asked)[:, :, 0].mean(dim=0))
+    assert len({tuple(logits.flatten().tolist()) for logits in asked}) == 4
+    model.eval()
+    assert torch.allclose(model(torch.zeros(2, 3, 16, 16)), model.head[1](model.backbone(torch.zeros(2, 3, 16, 16))))
+
+
 def test_it_learns_on_a_frozen_backbone(net, context):
     bench = _bench((Head(form="mlp", hidden=16), LinearProbe()))
     before = [parameter.detach().clone() for parameter in bench.plan.net.head.parameters()]
@@ -40,7 +83,7 @@ def test_it_learns_on_a_frozen_backbone(net, context):
 
 def test_it_is_saved_and_loaded(tmp_path, context):
     x = torch.linspace(-3, 3, 2 * 3 * 256).sin().view(2, 3, 16, 16)
-    for form in ("mlp", "cosine"):
+    for form in ("mlp", "cosine", "gem", "multi_sample_dropout"):
         with Rng(0).torch_scope("init"):
             made = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), ("a", "b"))[0].eval()
         made = changed(made, context, form=form).eval()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whet.core.batch import Progress
 from whet.core.errors import NoEffectError
 from whet.methods import Oversample
 
@@ -48,7 +49,7 @@ def test_a_repeated_sample_is_augmented_on_its_own_where_a_sampler_shows_the_sam
     def looks(method):
         """How many different pictures of the rare class an epoch shows, by the picture they were made of."""
         bench = _bench((method, Rotate()), labels=np.array([0] * 20 + [1] * 4))
-        order = bench.plan.order(0, bench.labels)
+        order = bench.plan.order(Progress(0, 9, 3), bench.labels)
         painted = bench._paint(order, 0)[bench.labels[order] == 1]
         return len(painted), len(np.unique(painted.reshape(len(painted), -1), axis=0))
 

@@ -1,8 +1,11 @@
+from whet.core.batch import Settings
 from whet.methods import ProgressiveResize
 
 
 def sizes(method, image_size, progress, epochs=10):
-    return [method.settings(progress(epoch, epochs, 1), image_size)["image_size"] for epoch in range(epochs)]
+    settings = [method.settings(progress(epoch, epochs, 1), Settings(image_size)) for epoch in range(epochs)]
+    assert {found.batches for found in settings} == {1}
+    return [found.image_size for found in settings]
 
 
 def test_it_grows_in_steps_of_32_to_the_full_size(progress):

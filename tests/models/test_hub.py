@@ -93,7 +93,7 @@ def test_random_weights_on_purpose_only(mobilenet):
     ("weights", "architecture", "message"),
     [
         ("./nowhere", None, r"no config.json in that folder"),
-        ("none", "resnet8", r"unknown architecture 'resnet8'. Did you mean 'resnet9'"),
+        ("none", "resnet8", r"unknown architecture 'resnet8'. Did you mean 'resnet18'"),
         ("./nowhere.safetensors", "resnet9", r"nowhere.safetensors do not exist; accepted"),
     ],
 )

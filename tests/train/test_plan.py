@@ -81,7 +81,7 @@ def test_weak_methods_are_told_or_refused():
     assert bench.plan.weak == ["class_weight has no effect here: every class has the same number of training samples"]
     bench = _bench((registry().get("balanced_sampler")(),), labels=even)
     for epoch in range(3):
-        bench.plan.order(epoch, even)
+        bench.plan.order(Progress(3 * epoch, 9, 3), even)
     assert len(bench.plan.weak) == 1
 
 

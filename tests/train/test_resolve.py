@@ -36,3 +36,19 @@ def test_from_scratch_the_pictures_decide(net):
 def test_other_words_are_refused(wrong):
     with pytest.raises(RecipeError, match=r"train.image_size = .*a share of the native size is written as 25% to 400%"):
         Recipe().setting(image_size=wrong)
+
+
+@pytest.mark.parametrize(("many", "at_start"), [(0, False), (10_000, True)])
+def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
+    monkeypatch, pictures, tmp_path, many, at_start
+):
+    import whet
+    from whet.train import job
+
+    monkeypatch.setattr(job, "_MANY", many)
+    run = whet.train(
+        pictures, architecture="resnet9_slim", weights="none", budget="1ep", methods=["sgd"], out=tmp_path / "run"
+    )
+    steps = [r["step"] for r in run.folder.log_records() if r["event"] == "validation"]
+    assert (0 in steps) == at_start
+    assert steps[-1] > 0

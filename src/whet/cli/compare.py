@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whet.cli.options import Json
+from whet.cli.options import DATA, FileColumn, Json, LabelColumn, Out, SplitFile
+from whet.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from whet.evaluate.compare import Group, Metric
@@ -16,15 +17,102 @@ NAME = "compare"
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="Finished runs; the first one's recipe is the one compared with.")],
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN… | DATA",
+            help=f"Finished runs; the first one's recipe is the one compared with. With --architectures: {DATA}",
+        ),
+    ],
+    architectures: Annotated[
+        str | None,
+        typer.Option(
+            help="Train these on DATA and compare them: lenet,resnet18,… of the zoo, hub names, local folders."
+        ),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Of each architecture's run: 5m, 10ep or 500st.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="none: hub names and local folders without their weights.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each architecture; by default one.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="The recipe for all architectures; a file or a shipped one.")
+    ] = None,
+    split_file: SplitFile = None,
+    file_column: FileColumn = None,
+    label_column: LabelColumn = None,
+    out: Out = None,
     metric: Annotated[
-        str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
+        str, typer.Option(help="Of finished runs: accuracy, macro_f1, worst_class, log_loss or calibration_error.")
     ] = "accuracy",
     as_json: Json = False,
 ) -> None:
-    """Compare recipes on the same test pictures: difference, 95 % interval, verdict.
+    """Compare recipes, or architectures, on the same test pictures: difference, 95 % interval, verdict.
 
     Runs of one recipe with several seeds count together."""
+    if architectures is not None:
+        if len(given) != 1:
+            raise RecipeError(f"--architectures trains on one DATA; got {len(given)}: {', '.join(given)}")
+        names = [name.strip() for name in architectures.split(",") if name.strip()]
+        _compare_architectures(
+            names, as_json, data=given[0], budget=budget, weights=weights, seeds=seeds or 1, recipe=recipe,
+            split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column, out=out,
+        )  # fmt: skip
+        return
+    beside = {
+        "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--split-file": split_file,
+        "--file-column": file_column, "--label-column": label_column, "--out": out,
+    }  # fmt: skip
+    wrong = [name for name, value in beside.items() if value]
+    if wrong:
+        raise RecipeError(f"{', '.join(wrong)} goes with --architectures; finished runs are compared as they are")
+    _compare_runs(given, metric, as_json)
+
+
+def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> None:
+    from rich.markup import escape
+
+    from whet.architectures import compare_architectures
+    from whet.cli.screen import console, observer, print_json, table
+    from whet.report.text import memory, percent, points, seconds
+
+    found = compare_architectures(architectures=names, observer=observer(as_json), **asked)
+    if as_json:
+        print_json(
+            {"path": str(found.path), "best": found.best, "architectures": found.rows, "report": str(found.report)}
+        )
+    else:
+        screen = console()
+        rows = table(
+            "architecture", "right", "95 % interval", "against chosen", "weights", "training", "an answer", "memory",
+            right=(1, 2, 3, 4, 5, 6, 7),
+        )  # fmt: skip
+        rows.columns[0].no_wrap = True
+        for row in sorted((row for row in found.rows if row["runs"]), key=lambda row: -row["accuracy"]):
+            d = row["difference"]
+            rows.add_row(
+                row["name"], percent(row["accuracy"]), f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+                f"{points(d['mean'])} ({points(d['low'])} to {points(d['high'])})" if d else "",
+                f"{row['parameters'] / 1e6:.3g} M", seconds(row["train_seconds"]), seconds(row["seconds_per_picture"]),
+                memory(row["peak_memory_mib"]),
+            )  # fmt: skip
+        if found.best is not None:
+            screen.print(rows)
+            screen.print(
+                f"\nchosen  {found.best}, by its log-loss on validation pictures; differences in points, paired",
+                style="dim",
+            )
+        for row in found.rows:
+            for run, reason in row["failed"].items():
+                screen.print(f"[red]failed[/]  {run}: {escape(reason)}", soft_wrap=True)
+        screen.print(f"report  {os.path.relpath(found.report)}")
+        if found.best_run is not None:
+            screen.print(f"next    whet predict {found.best_run} YOUR_PICTURES", style="dim")
+    if found.best is None:
+        raise typer.Exit(1)
+
+
+def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
     from whet.cli.screen import console, print_json, table
     from whet.core.run_folder import RunFolder
     from whet.evaluate.compare import METRICS, compare_runs

@@ -21,6 +21,11 @@ LabelColumn = Annotated[str | None, typer.Option(help="The table's column of cla
 Weights = Annotated[
     str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
 ]
-Architecture = Annotated[str | None, typer.Option(help="resnet9, resnet9_slim, vgg16, a local folder, or a hub name.")]
+# The names of the zoo (models/zoo), which help must tell without loading torch; a test holds them to it.
+ZOO = (
+    "lenet", "alexnet", "vgg16", "resnet9", "resnet9_slim", "resnet18", "mobilenet_v2", "efficientnet_b0", "convmixer",
+    "convnext_atto", "vit_tiny",
+)  # fmt: skip
+Architecture = Annotated[str | None, typer.Option(help=f"{', '.join(ZOO)}, a local folder, or a hub name.")]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; by default the next free name below runs/.")]
 DATA = "A folder of class folders, a folder of train/ val/ test/ folders, or a .csv, .tsv or .parquet table."

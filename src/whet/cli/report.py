@@ -13,15 +13,22 @@ NAME = "report"
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="A finished run, or the folder of a whet improve job.")],
+    path: Annotated[
+        Path, typer.Argument(help="A finished run, or the folder of whet improve or of whet compare --architectures.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Write the report anew: one HTML file that needs no network."""
     from whet.cli.screen import console, print_json
     from whet.core.run_folder import RunFolder
-    from whet.report import build_improvement, build_report
+    from whet.report import build_architectures, build_improvement, build_report
 
-    written = build_improvement(path) if (path / "improvement.json").is_file() else build_report(RunFolder.open(path))
+    if (path / "improvement.json").is_file():
+        written = build_improvement(path)
+    elif (path / "architectures.json").is_file():
+        written = build_architectures(path)
+    else:
+        written = build_report(RunFolder.open(path))
     if as_json:
         print_json({"report": str(written)})
     else:

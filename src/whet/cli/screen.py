@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -52,10 +53,10 @@ class Screen(Observer):
 
     def stage(self, text: str) -> None:
         self._stop()
-        self._console.print(f"[bold]›[/] {text}")
+        self._console.print(f"[bold]›[/] {escape(text)}")
 
     def note(self, text: str) -> None:
-        (self._bar.console if self._bar else self._console).print(f"  [dim]{text}[/]", soft_wrap=True)
+        (self._bar.console if self._bar else self._console).print(f"  [dim]{escape(text)}[/]", soft_wrap=True)
 
     def steps(self, done: int, total: int) -> None:
         self._stop()

@@ -55,13 +55,41 @@ class Batch:
     def replace(self, **changes: Any) -> Batch:
         return replace(self, **changes)
 
+    def rows(self, chosen: slice | Tensor) -> Batch:
+        """Some of its samples: a slice, or their places, int64. What is changed inside the network stays as it is."""
+        places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
+        return replace(
+            self,
+            x_BCHW=self.x_BCHW[chosen],
+            targets=self.targets[chosen],
+            index_B=self.index_B[places],
+            weight_B=self.weight_B[chosen],
+            mask_BHW=None if self.mask_BHW is None else self.mask_BHW[chosen],
+            instances=None
+            if self.instances is None
+            else tuple(self.instances[i] for i in np.arange(len(self))[places]),
+        )
+
     def __len__(self) -> int:
         return len(self.index_B)
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What an epoch is trained with besides its learning rate: the pictures' side in pixels, and how many of the recipe's batches
+    one step takes together."""
+
+    image_size: int
+    batches: int = 1
+
+    def replace(self, **changes: Any) -> Settings:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
 class Progress:
-    """Where training stands. `step` counts finished optimizer steps."""
+    """Where training stands. `step` counts finished steps, one for each of the recipe's batches: a step that takes several of
+    them together counts as so many."""
 
     step: int
     total_steps: int
@@ -115,15 +143,10 @@ class Outcome:
 
     def rows(self, count: int) -> Outcome:
         """The first rows of the answer and of the question."""
-        batch = self.batch
-        first = batch.replace(
-            x_BCHW=batch.x_BCHW[:count],
-            targets=batch.targets[slice(count)],
-            index_B=batch.index_B[:count],
-            weight_B=batch.weight_B[:count],
-        )
         features_BD = None if self.features_BD is None else self.features_BD[:count]
-        return replace(self, logits_BK=self.logits_BK[:count], batch=first, features_BD=features_BD)
+        return replace(
+            self, logits_BK=self.logits_BK[:count], batch=self.batch.rows(slice(count)), features_BD=features_BD
+        )
 
     def with_logits(self, logits_BK: Tensor) -> Outcome:
         return replace(self, logits_BK=logits_BK)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from annotated_types import Ge, Gt, Le, Lt
 
 from whet.core.errors import RecipeError
@@ -109,15 +110,18 @@ def _parameter(cls: type[Method], name: str) -> Parameter:
     return Parameter(
         name=name,
         type=_type_name(field.annotation),
-        default=str(default).lower()
-        if isinstance(default, bool)
-        else f"{default:.6g}"
-        if isinstance(default, float)
-        else str(default),
+        default=_as_yaml(default),
         description=field.description or "",
         bounds=", ".join(bounds),
         search=_search_text(cls.search_space().get(name)),
     )
+
+
+def _as_yaml(value: Any) -> str:
+    """As it is written in a recipe, on one line."""
+    rounded = float(f"{value:.6g}") if isinstance(value, float) else value
+    text = yaml.safe_dump(rounded, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _type_name(annotation: Any) -> str:

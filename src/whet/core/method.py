@@ -11,14 +11,14 @@ average of the weights: STEP to keep it, PREDICT to use it) implements both in i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from whet.core.batch import Batch, Context, Ending, Loss, Predictor, Progress, Step
+from whet.core.batch import Batch, Context, Ending, Loss, Predictor, Progress, Settings, Step
 from whet.core.rng import BatchRng
 from whet.core.strict import Strict
 from whet.core.targets import Targets
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import Tensor, nn
+
+    from whet.core.recipe import Recipe
 
 
 class Stage(StrEnum):
@@ -71,8 +73,9 @@ class Selects(Protocol):
 
 @runtime_checkable
 class Arranges(Protocol):
-    def arrange(self, order_M: np.ndarray, label_N: np.ndarray, rng: BatchRng) -> np.ndarray:
-        """The epoch's shuffled sample numbers -> the epoch's sample numbers, same length. rng draws by position 0 … M - 1."""
+    def arrange(self, order_M: np.ndarray, label_N: np.ndarray, progress: Progress, rng: BatchRng) -> np.ndarray:
+        """The epoch's shuffled sample numbers -> the epoch's sample numbers, same length. rng draws by position 0 … M - 1;
+        `progress` is that of the epoch's beginning."""
         ...
 
 
@@ -129,8 +132,28 @@ class Scales(Protocol):
 
 @runtime_checkable
 class Sets(Protocol):
-    def settings(self, progress: Progress, image_size: int) -> Mapping[str, int]:
-        """Other settings for the coming epoch, as {"image_size": pixels}, given the recipe's own."""
+    def settings(self, progress: Progress, settings: Settings) -> Settings:
+        """The settings for the coming epoch, given the recipe's own as the schedules before this one left them."""
+        ...
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What `rehearse` found: the schedule with its setting filled in, and the curve that led to it."""
+
+    schedule: Method
+    lr_T: tuple[float, ...]
+    loss_T: tuple[float, ...]
+    chosen: float
+    """The learning rate that was chosen, of the fastest parameters."""
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    def rehearse(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> RangeTest | None:
+        """Before training, at a fresh start: find out what only some steps of training can tell; None where it is known.
+        `trial` takes factors on the learning rate and gives (learning rate, loss) step by step, on a copy of the network; it
+        ends where the loss is no longer finite. What comes out takes this method's place in the run's recipe."""
         ...
 
 
@@ -166,13 +189,21 @@ class WrapsUpdate(Protocol):
         ...
 
 
+@runtime_checkable
+class Divides(Protocol):
+    def parts(self, samples: int) -> int:
+        """Into how many parts a batch of so many samples is cut; they pass the network one after another, and their gradients
+        add up to that of the batch."""
+        ...
+
+
 # STEP ---------------------------------------------------------------------------------------------------------------
 class Runtime:
     """What a STEP method keeps during training. Everything that matters lies in `state_dict`, or a resumed run differs.
 
-    Where what it keeps decides at another stage, the runtime itself implements that stage's protocol: `Scales` (a learning rate
-    that falls when validation stalls), `WrapsLoss` (a penalty towards the starting weights) or `WrapsStep` (noise that fades). It
-    then comes after the methods of that stage.
+    Where what it keeps decides at another stage, the runtime itself implements that stage's protocol: `Arranges` (easy samples
+    first), `Scales` (a learning rate that falls when validation stalls), `WrapsLoss` (a penalty towards the starting weights),
+    `WrapsStep` (noise that fades) or `WrapsUpdate`. It then comes after the methods of that stage.
     """
 
     stop: bool = False
@@ -219,9 +250,18 @@ class Gathers(Protocol):
 
 
 @runtime_checkable
+class Joins(Protocol):
+    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+        """Whose models are to answer beside this one: folders of finished runs, or recipes to train first, within the same run.
+        The predictor then answers (B, M, K), this model first, and `wrap_predictor` makes one answer of them."""
+        ...
+
+
+@runtime_checkable
 class Fits(Protocol):
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
-        """Validation answers of the predictor so far -> numbers (as JSON) to keep with the model."""
+        """Validation answers of the predictor so far, (N, M, K) where the method joins several models -> numbers (as JSON) to keep
+        with the model."""
         ...
 
 
@@ -245,12 +285,12 @@ PROTOCOLS: dict[Stage, tuple[type, ...]] = {
     Stage.SAMPLE: (Draws, Repaints),
     Stage.MODEL: (Changes, Initialises),
     Stage.OPTIMIZER: (Optimizes,),
-    Stage.SCHEDULE: (Scales, Sets),
+    Stage.SCHEDULE: (Scales, Sets, Rehearses),
     Stage.BATCH: (Mixes,),
     Stage.LOSS: (WrapsLoss,),
-    Stage.GRADIENT: (WrapsStep, WrapsUpdate),
+    Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides),
     Stage.STEP: (Watches,),
-    Stage.PREDICT: (ChoosesWeights, Settles, Gathers, Fits, WrapsPredictor),
+    Stage.PREDICT: (ChoosesWeights, Settles, Gathers, Joins, Fits, WrapsPredictor),
     Stage.AFTER: (Compresses,),
 }
 
@@ -309,6 +349,14 @@ class Method(Strict):
         if cls.stage not in cls.stages():
             accepted = " or ".join(protocol.__name__ for protocol in PROTOCOLS[cls.stage])
             raise TypeError(f"{cls.__name__}: a method of stage {cls.stage} implements {accepted}")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        functions = {name for protocols in PROTOCOLS.values() for protocol in protocols for name in vars(protocol)}
+        clash = sorted(functions & set(cls.model_fields))
+        if clash:  # it would be taken for a method of that stage
+            raise TypeError(f"{cls.__name__}: the hyper-parameter '{clash[0]}' bears the name of a stage's function")
 
     @property
     def copies(self) -> int:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
-from whet.core.method import TASKS, Method
+from whet.core.method import TASKS, Method, Stage
 from whet.core.registry import registry
 from whet.core.strict import Strict
 
@@ -145,9 +145,12 @@ class Recipe(Strict):
         return self.replace(methods=tuple(m for m in self.methods if m.name in names))
 
     def with_methods(self, *methods: Method) -> Recipe:
-        """The recipe with these methods added; one of the same name is replaced, as are those it conflicts with."""
+        """The recipe with these methods added; one of the same name is replaced, as are those it conflicts with. A recipe has one
+        optimizer, so a new one takes the old one's place."""
         names = {m.name for m in methods}.union(*(m.conflicts for m in methods))
         kept = [m for m in self.methods if m.name not in names and not m.conflicts & names]
+        if any(m.stage is Stage.OPTIMIZER for m in methods):
+            kept = [m for m in kept if m.stage is not Stage.OPTIMIZER]
         return self.replace(methods=(*kept, *methods))
 
     def setting(self, **changes: Any) -> Recipe:

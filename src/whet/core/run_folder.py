@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whet.core.errors import RunError
+from whet.core.errors import RecipeError, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ class RunFolder:
         self.log = self.path / "log.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
+        self.companions = self.path / "companions"
         self.predictions = self.path / "predictions.csv"
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
@@ -124,6 +125,14 @@ class RunFolder:
             except ValueError:  # the last line of a run that was killed while it wrote
                 break
         return records
+
+
+def finished_run(where: str, path: str) -> RunFolder:
+    """The finished run that a setting names; `where` is the setting, for the message."""
+    folder = RunFolder(Path(path).expanduser())
+    if not folder.finished:
+        raise RecipeError(f"{where}: no finished run lies there; accepted: a run folder that holds DONE and model/")
+    return folder
 
 
 def next_name(parent: Path, stem: str) -> Path:

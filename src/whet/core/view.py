@@ -19,8 +19,8 @@ GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as Pillow, OpenCV a
 
 @dataclass(frozen=True)
 class Tone:
-    """One step of a tone curve. Either a fixed table (B, 3, 256) float, or one computed from the painted picture's own
-    histogram ("equalize", "autocontrast"), for the samples where `where_B` is true."""
+    """One step of a tone curve. Either a fixed table (B, 3, 256) float, or (B, 1, 256) for all channels alike, or one computed
+    from the painted picture's own histogram ("equalize", "autocontrast"), for the samples where `where_B` is true."""
 
     where_B: np.ndarray
     table_BC256: np.ndarray | None = None
@@ -190,9 +190,11 @@ class ImageView:
 
     def warped_about_centre(self, linear_B33: np.ndarray) -> ImageView:
         """The same, with the output's centre as the origin of the map."""
-        x, y = self.size[1] / 2, self.size[0] / 2
-        ones = np.ones(len(self))
-        return self.warped(translation(x * ones, y * ones) @ linear_B33 @ translation(-x * ones, -y * ones))
+        centre = np.array([self.size[1] / 2, self.size[0] / 2])
+        matrix = linear_B33.copy()
+        matrix[:, :, 2] -= linear_B33[:, :, :2] @ centre  # to the centre, the map, and back
+        matrix[:, :2] += centre[:, None] * matrix[:, 2:]
+        return self.warped(matrix)
 
     def flowing(self, flow_BNN2: np.ndarray) -> ImageView:
         """Displace every point by a little more."""
@@ -200,6 +202,8 @@ class ImageView:
 
     def coloured(self, a_B33: np.ndarray, d_B33: np.ndarray | None = None, b_B3: np.ndarray | None = None) -> ImageView:
         """Apply x' = A x + D mean + b after the colours drawn so far; `mean` follows the colours drawn so far too."""
+        if self.colour_B37 is not None and d_B33 is None and b_B3 is None:
+            return replace(self, colour_B37=a_B33 @ self.colour_B37)
         B = len(self)
         d = np.zeros((B, 3, 3)) if d_B33 is None else d_B33
         b = np.zeros((B, 3)) if b_B3 is None else b_B3

@@ -65,7 +65,8 @@ class ImageLoader:
         return len(self._paths)
 
     def batches(self, orders: Iterable[np.ndarray], size: int, draw: Draw = plain) -> Iterator[Painted]:
-        """One painted batch for each array of sample numbers, in that order."""
+        """One painted batch for each array of sample numbers, in that order. A number beyond the last sample,
+        n + k len(self), shows sample n again, with draws of its own."""
         pending: deque[Future[Painted]] = deque()
         orders = iter(orders)
         with ThreadPoolExecutor(self.threads, thread_name_prefix="whet-loader") as pool:
@@ -101,7 +102,7 @@ class ImageLoader:
         kept, failed = [], []
         for index in index_B.tolist():
             try:
-                pictures.append(self._open(index))
+                pictures.append(self._open(index % len(self)))
                 kept.append(index)
             except (OSError, UnreadableImage) as error:
                 failed.append((index, _reason(error)))
@@ -125,8 +126,10 @@ def paint_pictures(
     decoder_B = decoder_factors(factors_B2).tolist()
     painter, good = CpuPainter(view), []
     for i, picture in enumerate(pictures):
+        # A decoder needs the buffer; what is kept decoded is copied into it only where that pays.
+        buffer = _buffer() if painter.jumps_B[i] or not isinstance(picture, Kept) else None
         try:
-            pixels = picture.pixels(decoder_B[i], _buffer(), fine=magnified_B[i])
+            pixels = picture.pixels(decoder_B[i], buffer, fine=magnified_B[i])
         except UnreadableImage as error:
             failed = (*failed, (int(index_B[i]), _reason(error)))
             continue

@@ -23,14 +23,20 @@ def read_data(spec: DataSpec, threads: int = 4) -> Table:
     return split_rows(table, spec)
 
 
-def read_samples(spec: DataSpec, threads: int = 4) -> Table:
-    """The samples with the splits they came with. Files that cannot be opened are skipped and named; whether the rest can be
-    decoded shows `whet check`, or the first time each is painted."""
+def data_path(spec: DataSpec) -> Path:
+    """Where the data lie; an error if nothing does."""
     if spec.path is None:
         raise DataError("no data given: name a folder or a .csv, .tsv or .parquet table")
     path = Path(spec.path).expanduser()
     if not path.exists():
         raise DataError(f"data {path} does not exist")
+    return path
+
+
+def read_samples(spec: DataSpec, threads: int = 4) -> Table:
+    """The samples with the splits they came with. Files that cannot be opened are skipped and named; whether the rest can be
+    decoded shows `whet check`, or the first time each is painted."""
+    path = data_path(spec)
     if path.is_dir():
         table = read_folder(path)
     elif path.suffix.lower() in TABLE_SUFFIXES:

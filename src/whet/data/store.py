@@ -218,11 +218,11 @@ def kept_bytes(sizes: Sequence[tuple[int, int]], shown: int) -> float:
     return float(np.mean([3 * (h // f) * (w // f) for (h, w), f in zip(sizes, factors)])) if sizes else 0.0
 
 
-def cache_folder() -> Path:
-    """$WHET_CACHE, or the user's cache folder."""
+def cache_folder(kind: str) -> Path:
+    """The folder of this kind ("pictures") in $WHET_CACHE, or in the user's cache folder."""
     if chosen := os.environ.get("WHET_CACHE"):
-        return Path(chosen) / "pictures"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "whet" / "pictures"
+        return Path(chosen) / kind
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "whet" / kind
 
 
 def free_disk(folder: Path) -> int:

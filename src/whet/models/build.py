@@ -28,7 +28,7 @@ _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
 _CHANGED_FILE = "whet.safetensors"
-_MEMBERS = "members"
+_MEMBERS, _COMPANIONS = "members", "companions"
 
 
 def resolve(spec: ModelSpec, picture_size: int) -> ModelSpec:
@@ -54,13 +54,19 @@ def build_net(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]
             f"weights '{spec.weights}' for architecture '{spec.architecture}': accepted are a folder with config.json and "
             "model.safetensors, the architecture's own name, or none"
         )
-    if "/" not in spec.architecture and not Path(spec.architecture).exists():
-        raise RecipeError(
-            unknown("architecture", spec.architecture, ZOO)
-            + "; or a local folder, or a hub name such as "
-            + DEFAULT_HUB_NAME
-        )
+    check_architecture(spec.architecture)
     return hub.build(spec, classes)
+
+
+def check_architecture(name: str) -> None:
+    """Refuse what is neither of the zoo, nor a folder with a network, nor like a name of the hub."""
+    if name in ZOO:
+        return
+    if "/" not in name and not Path(name).exists():
+        raise RecipeError(
+            unknown("architecture", name, ZOO) + "; or a local folder, or a hub name such as " + DEFAULT_HUB_NAME
+        )
+    hub.check_folder(name)
 
 
 def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
@@ -138,7 +144,9 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
         config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": len(net.spec.classes)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     if rebuilt:
-        _save_tensors(net.state_dict(), folder / _CHANGED_FILE)
+        # What methods keep beside the network for training alone stays out.
+        parts = {name: tensor for name, tensor in net.state_dict().items() if name.startswith(("backbone.", "head."))}
+        _save_tensors(parts, folder / _CHANGED_FILE)
     elif not hub_made:
         tensors = {f"backbone.{name}": tensor for name, tensor in net.backbone.state_dict().items()}
         tensors |= {f"head.{name}": tensor for name, tensor in net.linear.state_dict().items()}
@@ -197,6 +205,20 @@ def _rebuilt(net: Net, changes: tuple[dict, ...], task: str) -> Net:
 def member_folder(folder: Path, number: int) -> Path:
     """Where a further network lies that answers with the one in `folder`; they count from 1."""
     return folder / _MEMBERS / str(number)
+
+
+def add_companion(folder: Path, method: str, model: Path) -> None:
+    """Copy another model folder into this one: it answers beside it, as this method wants."""
+    place = folder / _COMPANIONS / method
+    shutil.copytree(model, place / str(len(list(place.glob("[0-9]*"))) + 1))
+
+
+def companion_folders(folder: Path) -> dict[str, list[Path]]:
+    """The model folders within this one that answer beside it, by the method that wants it so, in order."""
+    return {
+        place.name: sorted(place.glob("[0-9]*"), key=lambda path: int(path.name))
+        for place in sorted((folder / _COMPANIONS).glob("*"))
+    }
 
 
 def load_nets(folder: Path) -> list[Net]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whet.core.batch import Predictor
 from whet.models.net import Net
 
 
@@ -25,3 +27,27 @@ class Ensemble(nn.Module):
 def as_one(nets: Sequence[Net]) -> nn.Module:
     """What asks all of these; the network itself where it is alone."""
     return Ensemble(nets) if len(nets) > 1 else nets[0]
+
+
+def side_by_side(predictors: Sequence[Predictor]) -> Predictor:
+    """What asks all of these: the logarithms of their probabilities, (B, M, K)."""
+
+    def asked(x_BCHW: Tensor) -> Tensor:
+        return torch.stack([predictor(x_BCHW).float().log_softmax(dim=1) for predictor in predictors], dim=1)
+
+    return asked
+
+
+def shown_as(theirs: Net, their_size: int, ours: Net) -> Callable[[Tensor], Tensor]:
+    """From pictures as one network takes them (`ours`, at any size) to how another takes them: its own mean and deviation, and its
+    own size, by an anti-aliased resampling of the painted picture."""
+    scale = ours.std / theirs.std
+    shift = (ours.mean - theirs.mean) / theirs.std
+
+    def shown(x_BCHW: Tensor) -> Tensor:
+        x = x_BCHW * scale + shift
+        if x.shape[2:] != (their_size, their_size):
+            x = F.interpolate(x, size=(their_size, their_size), mode="bilinear", antialias=True)
+        return x
+
+    return shown

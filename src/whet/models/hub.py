@@ -93,6 +93,28 @@ def load(folder: Path, spec: NetSpec) -> Net:
     return net
 
 
+def load_classifier(name: str) -> tuple[Net, Path]:
+    """A whole trained classifier, head and classes included, from a local folder or a hub name; and the folder where it lies."""
+    from transformers.utils import cached_file
+
+    transformers = _library()
+    offline = _is_local(name) or not _hub_answers()
+    found = _ask(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
+    model = _ask(
+        lambda: transformers.AutoModelForImageClassification.from_pretrained(
+            name, dtype=torch.float32, use_safetensors=True, local_files_only=offline
+        ),
+        name,
+    )
+    classes = tuple(str(model.config.id2label[k]) for k in range(model.config.num_labels))
+    mean, std, _ = _normalisation(name, model.config.model_type, offline)
+    mend(model)
+    trained = model.get_submodule(_classifier_name(model, len(classes)))
+    net = _wrap(model, NetSpec("transformers", model.config.model_type, classes, mean, std, pretrained=True))
+    net.head.load_state_dict(trained.state_dict())
+    return net.eval(), Path(found).parent
+
+
 def load_bare(folder: Path, spec: NetSpec) -> Net:
     """The network whose configuration `save_config` wrote, with random weights."""
     transformers = _library()
@@ -157,6 +179,14 @@ def _library() -> Any:
     return transformers
 
 
+def check_folder(name: str) -> None:
+    """Refuse a local folder that holds no network of transformers."""
+    if _is_local(name) and not (Path(name).expanduser() / "config.json").is_file():
+        raise WeightsError(
+            f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
+        )
+
+
 def _is_local(name: str) -> bool:
     return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
 
@@ -179,16 +209,12 @@ def _hub_answers() -> bool:
 
 def _ask(call: Any, name: str) -> Any:
     """Run a loading call; whatever keeps it from the weights becomes one clear error."""
-    looks_local = _is_local(name)
-    if looks_local and not (Path(name).expanduser() / "config.json").is_file():
-        raise WeightsError(
-            f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
-        )
+    check_folder(name)
     try:
         return call()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        place = f"the folder {name}" if looks_local else f"the hub name '{name}'"
+        place = f"the folder {name}" if _is_local(name) else f"the hub name '{name}'"
         raise WeightsError(
             f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
             "a hub name that this machine can reach or has cached, or none for random weights"

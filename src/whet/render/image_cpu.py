@@ -8,9 +8,9 @@ import stringzilla
 
 from whet.core.view import Cover, Filter, ImageView, Noise, Tone
 from whet.render.codec import coded
-from whet.render.kernels import gaussian_size, motion_kernel
+from whet.render.kernels import gaussian_size, motion_kernel, without_empty_edges
 from whet.render.noise import from_bank, normal_bank, pixel_noise, uniform_bank
-from whet.render.tone import LEVELS, adaptive_table, composed_tables, rounded
+from whet.render.tone import BYTES, LEVELS, adaptive_table, composed_tables, rounded
 
 # The loader paints samples in threads of its own, and torch brings another pool: OpenCV's would only fight with them.
 cv2.setNumThreads(0)
@@ -22,7 +22,8 @@ _UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
 
 class CpuPainter:
-    """Paints the samples of one view. What can be worked out for the whole batch is worked out once, here."""
+    """Paints the samples of one view. What can be worked out for the whole batch is worked out once, here. `jumps_B`: which samples
+    take a warp that jumps from line to line of their source, rather than a crop, a flip or a resize."""
 
     def __init__(self, view: ImageView) -> None:
         self.view = view
@@ -36,6 +37,8 @@ class CpuPainter:
         self._matrix_B33 = _UNCENTRE @ warp @ _CENTRE
         self._size_B = [(int(height), int(width)) for height, width in view.source_size_B2]
         self._box_B = _boxes(warp, view.source_size_B2, view.size)
+        boxed_B = np.array([box is not None for box in self._box_B], dtype=bool) & ~self._flowing_B
+        self.jumps_B = ~(boxed_B & (self._upright_B | self._sideways_B)) | bool(view.blends)
         self._plan_colours(view)
         self._others = [(blend.weight_B, CpuPainter(blend.view)) for blend in view.blends]
 
@@ -43,8 +46,10 @@ class CpuPainter:
         """What is a matter of look-up tables alone is found for the whole batch: fixed tone curves, and before them a colour that
         leaves the channels apart."""
         B = len(view)
-        self._coloured_B, self._adaptive_B = np.zeros(B, dtype=bool), np.zeros(B, dtype=bool)
-        table_BC256 = np.broadcast_to(LEVELS, (B, 3, 256))
+        self._coloured_B, self._adaptive_B, self._curved_B = np.zeros((3, B), dtype=bool)
+        if view.colour_B37 is None and not view.tones:
+            return
+        table_BC256 = np.broadcast_to(LEVELS, (B, 1, 256))
         if view.colour_B37 is not None:
             self._colour_B34 = np.ascontiguousarray(view.colour_B37[:, :, [0, 1, 2, 6]])
             self._of_mean_B33 = view.colour_B37[:, :, 3:6]
@@ -52,13 +57,14 @@ class CpuPainter:
             self._apart_B = (view.colour_B37[:, :, :3] * (1 - np.eye(3)) == 0).all(axis=(1, 2))
             tabled_B = self._apart_B & ~self._needs_mean_B
             self._coloured_B = ~tabled_B & (view.colour_B37 != np.eye(3, 7)).any(axis=(1, 2))
-            table_BC256 = np.where(tabled_B[:, None, None], _colour_table(self._colour_B34), table_BC256)
+            if tabled_B.any():
+                table_BC256 = np.where(tabled_B[:, None, None], _colour_table(self._colour_B34), table_BC256)
         for tone in view.tones:
             if tone.adaptive:
                 self._adaptive_B |= tone.where_B
         self._before_BC256 = rounded(table_BC256)
         self._table_BC256 = rounded(composed_tables(view.tones, table_BC256))
-        self._curved_B = (self._table_BC256 != LEVELS).any(axis=(1, 2))
+        self._curved_B = (self._table_BC256 != BYTES).any(axis=(1, 2))
 
     def paint(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
         """Paint sample i from its source pixels (H, W, 3), whole or shrunk, into `out` (h, w, 3), both RGB uint8."""
@@ -223,8 +229,8 @@ def _filter(filter_: Filter, i: int, out: np.ndarray) -> None:
         cv2.GaussianBlur(out, (size, size), strength, dst=out, borderType=cv2.BORDER_REFLECT_101)
     elif filter_.kind == "motion":
         assert filter_.angle_B is not None
-        kernel = motion_kernel(strength, float(filter_.angle_B[i]))
-        out[:] = cv2.filter2D(out, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+        kernel = without_empty_edges(motion_kernel(strength, float(filter_.angle_B[i])))
+        cv2.filter2D(out, -1, kernel, dst=out, borderType=cv2.BORDER_REFLECT_101)
     else:
         smooth = cv2.filter2D(out, -1, SMOOTH, borderType=cv2.BORDER_REPLICATE)
         smooth[0], smooth[-1], smooth[:, 0], smooth[:, -1] = out[0], out[-1], out[:, 0], out[:, -1]
@@ -237,14 +243,16 @@ SMOOTH = (
 
 
 def _colour_table(matrix_34: np.ndarray) -> np.ndarray:
-    """A colour that leaves the channels apart, (..., 3, 4), as their curves, (..., 3, 256)."""
-    scale = np.diagonal(matrix_34[..., :3], axis1=-2, axis2=-1)
-    return scale[..., None] * LEVELS + matrix_34[..., 3:]
+    """A colour that leaves the channels apart, (..., 3, 4), as their curves, (..., 3, 256); (..., 1, 256) where all are alike."""
+    scale, shift = np.diagonal(matrix_34[..., :3], axis1=-2, axis2=-1), matrix_34[..., 3]
+    if (scale == scale[..., :1]).all() and (shift == shift[..., :1]).all():
+        scale, shift = scale[..., :1], shift[..., :1]
+    return scale[..., None] * LEVELS + shift[..., None]
 
 
 def _look_up(table_C256: np.ndarray, out: np.ndarray) -> None:
-    """Every value replaced by its channel's. stringzilla's tables are some fifteen times as fast as OpenCV's."""
-    if (table_C256 == table_C256[0]).all():
+    """Every value replaced by its channel's, or by that of all. stringzilla's tables are some fifteen times as fast as OpenCV's."""
+    if len(table_C256) == 1 or (table_C256 == table_C256[0]).all():
         stringzilla.translate(out.data, table_C256[0].data, inplace=True)
         return
     planes = cv2.split(out)
@@ -258,7 +266,7 @@ def _look_up_adaptive(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, 
     planes = cv2.split(out)
     acting = [tone.adaptive for tone in tones if tone.where_B[i]]
     if (
-        acting == ["autocontrast"] and (before_C256 == LEVELS).all()
+        acting == ["autocontrast"] and (before_C256 == BYTES).all()
     ):  # which looks at the darkest and brightest value alone
         histogram = np.zeros((3, 256))
         for counts, plane in zip(histogram, planes):
@@ -292,7 +300,10 @@ def _cover(cover: Cover, i: int, out: np.ndarray) -> None:
     boxes = [box for box in cover.box_BN4[i].astype(int).tolist() if box[2] > box[0] and box[3] > box[1]]
     if not boxes:
         return
-    colour = np.rint(cv2.mean(out)[:3]).astype(np.uint8) if cover.fill == "mean" else 0
+    if cover.fill == "noise":
+        for x0, y0, x1, y1 in boxes:
+            out[y0:y1, x0:x1] = pixel_noise(int(cover.key_B[i]), y1 - y0, x1 - x0)
+        return
+    colour = [round(level) for level in cv2.mean(out[::MEAN_ROWS])[:3]] if cover.fill == "mean" else (0, 0, 0)
     for x0, y0, x1, y1 in boxes:
-        noisy = cover.fill == "noise"
-        out[y0:y1, x0:x1] = pixel_noise(int(cover.key_B[i]), (x0, y0, x1, y1)) if noisy else colour
+        cv2.rectangle(out, (x0, y0), (x1 - 1, y1 - 1), colour, cv2.FILLED)

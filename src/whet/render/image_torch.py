@@ -174,9 +174,9 @@ def _toned(x_BCHW: torch.Tensor, tone: Tone) -> torch.Tensor:
         counts = torch.zeros((*x_BCHW.shape[:2], 256), device=x_BCHW.device)
         counts.scatter_add_(2, levels.flatten(2), torch.ones_like(x_BCHW).flatten(2))
         table = np.stack([make(histogram) for histogram in counts.cpu().numpy()])
-    plain = np.broadcast_to(np.arange(256.0), table.shape)
-    table = np.where(np.asarray(tone.where_B)[:, None, None], np.clip(np.rint(table), 0, 255), plain)
-    return _to(table, x_BCHW).gather(2, levels.flatten(2)).view_as(x_BCHW)
+    table = np.where(np.asarray(tone.where_B)[:, None, None], np.clip(np.rint(table), 0, 255), np.arange(256.0))
+    table_B3L = _to(table, x_BCHW).expand(len(x_BCHW), 3, 256)
+    return table_B3L.gather(2, levels.flatten(2)).view_as(x_BCHW)
 
 
 def _noised(x_BCHW: torch.Tensor, noise: Noise) -> torch.Tensor:
@@ -198,12 +198,13 @@ def _noised(x_BCHW: torch.Tensor, noise: Noise) -> torch.Tensor:
 
 def _covered(x_BHWC: torch.Tensor, cover: Cover) -> None:
     for i, boxes in enumerate(cover.box_BN4.astype(int).tolist()):
-        mean = x_BHWC[i].to(torch.float32).mean(dim=(0, 1)).round().to(torch.uint8) if cover.fill == "mean" else 0
+        seen = x_BHWC[i, ::MEAN_ROWS].to(torch.float32)
+        mean = seen.mean(dim=(0, 1)).round().to(torch.uint8) if cover.fill == "mean" else 0
         for x0, y0, x1, y1 in boxes:
             if x1 <= x0 or y1 <= y0:
                 continue
             if cover.fill == "noise":
-                noise = pixel_noise(int(cover.key_B[i]), (x0, y0, x1, y1))
+                noise = pixel_noise(int(cover.key_B[i]), y1 - y0, x1 - x0)
                 x_BHWC[i, y0:y1, x0:x1] = torch.from_numpy(noise).to(x_BHWC.device)
             else:
                 x_BHWC[i, y0:y1, x0:x1] = mean

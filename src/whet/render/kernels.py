@@ -23,13 +23,21 @@ def motion_kernel(length: float, degrees: float, size: int | None = None) -> np.
     """A straight line of this length through the centre, counter-clockwise from the right; weights float32 (size, size) that sum
     to one."""
     size = size or 2 * math.ceil(length / 2) + 1
-    kernel = np.zeros((size + 1, size + 1))
     along = np.linspace(-length / 2, length / 2, 4 * size)
     x = size // 2 + along * math.cos(math.radians(degrees))
     y = size // 2 - along * math.sin(math.radians(degrees))
     left, top = np.floor(x + 1e-9).astype(int), np.floor(y + 1e-9).astype(int)
-    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        share = np.abs(1 - dx - (x - left)) * np.abs(1 - dy - (y - top))
-        np.add.at(kernel, (top + dy, left + dx), share)
-    kernel = kernel[:size, :size]
+    right, lower = x - left, y - top
+    shares = [(1 - right) * (1 - lower), right * (1 - lower), (1 - right) * lower, right * lower]
+    first, side = top * (size + 1) + left, size + 1
+    cells = np.concatenate([first, first + 1, first + side, first + side + 1])
+    kernel = np.bincount(cells, np.abs(np.concatenate(shares)), side * side).reshape(side, side)[:size, :size]
     return (kernel / kernel.sum()).astype(np.float32)
+
+
+def without_empty_edges(kernel: np.ndarray) -> np.ndarray:
+    """The kernel less the outer rows and columns that are zero on both sides: a flat line needs few rows."""
+    reach = [len(kernel) // 2 - int(kernel.any(axis=1 - axis).argmax()) for axis in (0, 1)]
+    reach = [max(r, len(kernel) // 2 - int(kernel.any(axis=1 - axis)[::-1].argmax())) for axis, r in enumerate(reach)]
+    middle = len(kernel) // 2
+    return kernel[middle - reach[0] : middle + reach[0] + 1, middle - reach[1] : middle + reach[1] + 1]

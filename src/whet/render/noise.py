@@ -1,4 +1,4 @@
-"""Noise that both renderers draw alike: from a hash of (key, y, x, channel), or rows of a fixed bank whose places are hashed."""
+"""Noise that both renderers draw alike: rows of a fixed bank, whose places are hashed from a key."""
 
 from __future__ import annotations
 
@@ -11,17 +11,9 @@ from whet.core.rng import Rng
 _BANK = 2**20
 
 
-def pixel_noise(key: int, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Uniform pixels for the box (x0, y0, x1, y1), uint8 (y1 - y0, x1 - x0, 3)."""
-    x0, y0, x1, y1 = box
-    y, x, channel = np.meshgrid(
-        np.arange(y0, y1, dtype=np.uint32),
-        np.arange(x0, x1, dtype=np.uint32),
-        np.arange(3, dtype=np.uint32),
-        indexing="ij",
-    )
-    word = (y * np.uint32(65537) + x) * np.uint32(3) + channel + np.uint32(key)
-    return (_hashed(word) >> np.uint32(24)).astype(np.uint8)
+def pixel_noise(key: int, height: int, width: int) -> np.ndarray:
+    """Uniform pixels, uint8 (height, width, 3)."""
+    return from_bank(byte_bank(), key, height, 3 * width).reshape(height, width, 3)
 
 
 @functools.cache
@@ -34,6 +26,12 @@ def normal_bank() -> np.ndarray:
 def uniform_bank() -> np.ndarray:
     """A million uniform numbers in (0, 1), float32, always the same."""
     return Rng(0).batch("uniform bank", 0, np.arange(_BANK // 4)).uniform(shape=(4,)).ravel().astype(np.float32)
+
+
+@functools.cache
+def byte_bank() -> np.ndarray:
+    """A million uniform numbers of 0 … 255, uint8, always the same."""
+    return (uniform_bank() * np.float32(256)).clip(0, 255).astype(np.uint8)
 
 
 def bank_rows(key: int, rows: int, length: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from whet.core.view import Tone
 
-LEVELS = np.arange(256.0)
+LEVELS, BYTES = np.arange(256.0), np.arange(256, dtype=np.uint8)
 
 
 def rounded(table: np.ndarray) -> np.ndarray:
@@ -15,7 +15,8 @@ def rounded(table: np.ndarray) -> np.ndarray:
 
 
 def composed_tables(tones: tuple[Tone, ...], table_BC256: np.ndarray) -> np.ndarray:
-    """The fixed curves of every sample after this one and after one another, float (B, 3, 256); adaptive ones are left out."""
+    """The fixed curves of every sample after this one and after one another, float (B, C, 256); adaptive ones are left out. C is 3,
+    or 1 as long as the channels have one curve."""
     for tone in tones:
         if tone.table_BC256 is not None:
             after = np.take_along_axis(
@@ -27,22 +28,22 @@ def composed_tables(tones: tuple[Tone, ...], table_BC256: np.ndarray) -> np.ndar
 
 def adaptive_table(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, histogram_C256: np.ndarray) -> np.ndarray:
     """The curves of sample i after this one and after one another, float (3, 256), for a picture with this histogram."""
-    table = before_C256
+    table = None if (before_C256 == BYTES).all() else np.broadcast_to(before_C256, (3, 256))
     for tone in tones:
         if not tone.where_B[i]:
             continue
-        levels = rounded(table).astype(np.int64)
+        levels = None if table is None else rounded(table).astype(np.int64)
         if tone.table_BC256 is not None:
-            step = tone.table_BC256[i]
+            step = np.broadcast_to(tone.table_BC256[i], (3, 256))
         else:
             # The histogram as the curves so far leave it: moved from bin to bin, without another look at the pixels.
             moved = histogram_C256
-            if (levels != LEVELS).any():
+            if levels is not None:
                 pairs = zip(levels, histogram_C256)
                 moved = np.stack([np.bincount(level, weights=counts, minlength=256) for level, counts in pairs])
             step = (equalize_table if tone.adaptive == "equalize" else autocontrast_table)(moved)
-        table = np.take_along_axis(step, levels, axis=1)
-    return table
+        table = step if levels is None else np.take_along_axis(step, levels, axis=1)
+    return np.broadcast_to(before_C256, (3, 256)) if table is None else table
 
 
 def equalize_table(histogram_C256: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from whet.core.run_folder import RunFolder, write_whole
 from whet.report import text
 from whet.report.sections import (
+    answering,
+    architectures,
     calibration,
     classes,
     confusion,
@@ -26,7 +28,7 @@ from whet.report.sections import (
     samples,
 )
 
-_RUN = (headline, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
+_RUN = (headline, answering, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
 _IMPROVEMENT = (gain, runs, classes, confusion, mistakes, samples, data, recipe, environment)
 
 
@@ -44,6 +46,17 @@ def build_improvement(path: Path) -> Path:
     best = RunFolder.open(path / improvement["best_run"])
     page = _page(f"{story.name} · whet improve", _sections(_IMPROVEMENT, best, improvement))
     write_whole(path / "report.html", page)
+    return path / "report.html"
+
+
+def build_architectures(path: Path) -> Path:
+    """Write report.html of a comparison of architectures: the table, what accuracy costs, the data and the recipe; its path."""
+    folder = RunFolder(path)
+    story = folder.read_json(path / "architectures.json")
+    sections = [_rendered(architectures, architectures.context(folder, story))]
+    if story["best_run"] is not None:
+        sections += _sections((data, recipe), RunFolder.open(path / story["best_run"]))
+    write_whole(path / "report.html", _page(f"{folder.name} · whet compare", sections))
     return path / "report.html"
 
 
@@ -66,9 +79,13 @@ def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str
             else module.context(folder, improvement)
         )
         if context is not None:
-            name = module.__name__.rpartition(".")[2]
-            rendered.append(_environment().get_template(f"{name}.html").render(**context))
+            rendered.append(_rendered(module, context))
     return rendered
+
+
+def _rendered(module: Any, context: dict[str, Any]) -> str:
+    name = module.__name__.rpartition(".")[2]
+    return _environment().get_template(f"{name}.html").render(**context)
 
 
 def _page(title: str, sections: list[str]) -> str:
@@ -84,5 +101,12 @@ def _environment() -> Environment:
         loader=PackageLoader("whet.report"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters.update(percent=text.percent, seconds=text.seconds, count=text.count, points=text.points)
+    found.filters.update(
+        percent=text.percent,
+        seconds=text.seconds,
+        count=text.count,
+        points=text.points,
+        amount=text.amount,
+        memory=text.memory,
+    )
     return found

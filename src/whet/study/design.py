@@ -58,6 +58,6 @@ def _paley(q: int) -> np.ndarray | None:
     squares = {x * x % q for x in range(1, q)}
     residue = np.array([0] + [1 if x in squares else -1 for x in range(1, q)])
     matrix = np.ones((q + 1, q + 1), dtype=int)
-    matrix[1:, 1:] = residue[(np.arange(q)[None, :] - np.arange(q)[:, None]) % q] - np.eye(q, dtype=int)
+    matrix[1:, 1:] = residue[(np.arange(q)[None, :] - np.arange(q)[:, None]) % q] + np.eye(q, dtype=int)
     matrix[1:, 0] = -1
     return matrix

@@ -39,9 +39,10 @@ class Augmentation:
 
         def drawn(view: ImageView, index_B: np.ndarray) -> ImageView:
             copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
-            for method in self._draws:
+            rngs = self._rng.batches([method.name for method in self._draws], epoch, index_B, copy_B)
+            for method, rng in zip(self._draws, rngs):
                 before = view
-                view = method.draw(view, self._rng.batch(method.name, epoch, index_B, copy_B))
+                view = method.draw(view, rng)
                 if watch is not None:
                     watch(method.name, view.changed_since(before))
             return view

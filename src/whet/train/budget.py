@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count, repeat
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,8 @@ from whet.core.batch import Context, Progress
 from whet.core.recipe import Recipe
 from whet.data.table import Table
 from whet.models.net import Net
-from whet.train.loop import stepped
 from whet.train.plan import Plan, wrap_predictor
-from whet.train.source import FeatureSource, PictureSource, Source, is_kept, training_loader
+from whet.train.rehearsal import Rehearsal
 
 MAX_EPOCHS = 1000
 SAFETY = 0.9  # over minutes a machine is slower than a probe of some seconds shows: 1.1 to 1.2 times on a shared one
@@ -44,35 +42,19 @@ class Speed:
 
 def sizes_over_training(plan: Plan, image_size: int, epochs: int) -> list[int]:
     """The picture size of every epoch."""
-    return [plan.image_size(Progress(epoch, epochs, 1), image_size) for epoch in range(epochs)]
+    return [plan.settings(Progress(epoch, epochs, 1), image_size).image_size for epoch in range(epochs)]
 
 
 def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table) -> Speed:
     """Time real steps of this recipe, pictures painted beside them as in training, on a copy of the network; the network itself
     stays as it is. A long budget is worth a longer look."""
-    plan = Plan(recipe, copy.deepcopy(net), context)
-    kept, device = is_kept(plan, plan.net), fabric.device
-    model, optimizer = fabric.setup(plan.net.head if kept else plan.net, plan.optimizer)
-    plan.start()
-    take_step = plan.stepper(optimizer)
-    loader = training_loader(train, recipe)
-    source: Source
-    if kept:
-        source = FeatureSource(torch.ones(len(train), plan.net.width), train, plan, device)
-    else:
-        source = PictureSource(train, loader, plan, device, lambda *failed: None)
-
+    rehearsal = Rehearsal(recipe, net, context, fabric, train)
+    plan, loader, device = rehearsal.plan, rehearsal.loader, fabric.device
     step_seconds: dict[int, float] = {}
     sizes = sorted(set(sizes_over_training(plan, int(recipe.train.image_size), 40)))
     look = min(_TIMED_SHARE * recipe.train.budget.seconds, _TIMED_SECONDS) / len(sizes)
     for size in sizes:
-        plan.net.train()
-        epochs = (source.batches(epoch, size, 0) for epoch in count())
-        steps = (
-            partial(_step, plan, partial(stepped, take_step, plan, fabric, model, optimizer, batch, Progress(0, 1, 1)))
-            for batch in chain.from_iterable(epochs)
-        )
-        step_seconds[size] = _mean_seconds(steps, look)
+        step_seconds[size] = _mean_seconds((partial(_step, plan, step) for step in rehearsal.steps(size)), look)
     plan.net.eval()
     shown = np.arange(min(len(train), _ANSWERED))
     start = time.perf_counter()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import resource
+import shutil
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +23,14 @@ from whet.core.targets import Targets
 from whet.data.image import UnreadableImage, decode
 from whet.data.loader import ImageLoader
 from whet.data.table import Table
+from whet.evaluate.answer import using_weights
+from whet.evaluate.compare import crossed_interval
 from whet.evaluate.metrics import classification_metrics, softmax
-from whet.models.build import member_folder, save_net
+from whet.models.build import add_companion, member_folder, save_net
 from whet.models.ensemble import as_one
 from whet.models.net import Net
 from whet.train.plan import Plan, wrap_predictor
+from whet.train.saved import load_companions
 from whet.train.sheet import draw_sheet, listed
 
 SHEET_ROWS, SHEET_VARIANTS, MISTAKES, THUMBNAIL = 6, 5, 12, 320
@@ -35,9 +42,12 @@ Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
 Answers = tuple[Tensor, np.ndarray]
 
 
-def finish_model(plan: Plan, val: Table, ask: Ask, folder: RunFolder) -> tuple[Any, Answers | None]:
+def finish_model(
+    plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]]
+) -> tuple[Any, Answers | None]:
     """Of a plan that is concluded: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, and what it
-    answers to the validation samples where that came out on the way."""
+    answers to the validation samples where that came out on the way. joined: finished runs that answer beside this one, by the
+    method that wants it so; their models are copied, so that this run needs no other."""
     recipe, nets = plan.recipe, [plan.net, *(_holding(plan.net, weights) for weights in plan.gathered())]
     nets = [net.baked() for net in nets]
     for method in plan.methods:
@@ -52,7 +62,12 @@ def finish_model(plan: Plan, val: Table, ask: Ask, folder: RunFolder) -> tuple[A
         return logits, targets[torch.from_numpy(index_M)]
 
     predictor = as_one(nets)
-    fitted, logits = plan.fit_predictor(predictor, answers)
+    shutil.rmtree(folder.model / "companions", ignore_errors=True)  # of a finish that was cut short
+    for name, runs in joined.items():
+        for run in runs:
+            add_companion(folder.model, name, run.model)
+    companions = load_companions(folder.model, nets[0], plan.net.mean.device)
+    fitted, logits = plan.fit_predictor(predictor, answers, companions)
     extra = {
         "task": recipe.task,
         "eval_size": recipe.train.eval_size,
@@ -64,7 +79,7 @@ def finish_model(plan: Plan, val: Table, ask: Ask, folder: RunFolder) -> tuple[A
     for number, net in enumerate(nets[1:], start=1):
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
-    final = wrap_predictor(recipe.methods, predictor, fitted)
+    final = wrap_predictor(recipe.methods, predictor, fitted, companions)
     return final, None if logits is None else (logits, index_M)
 
 
@@ -96,6 +111,31 @@ def measure_parts(
     header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in table.classes)]
     write_csv(folder.predictions, header, rows)
     return metrics
+
+
+def compare_answering(
+    plan: Plan, weights: dict[str, Tensor], part: Table, split: str, ask: Ask, folder: RunFolder
+) -> dict[str, Any]:
+    """What averages, ensembles and the other PREDICT methods gain together over the plain answer of the last weights, on the same
+    samples, and what an answer costs with and without them."""
+    began = time.monotonic()
+    with using_weights(plan.net, weights):
+        logits, index = ask(part, plan.net)
+    seconds = (time.monotonic() - began) / max(len(index), 1)
+    said = folder.read_predictions()
+    right_by_id = dict(
+        zip(said["id"][said["split"] == split], (said["label"] == said["predicted"])[said["split"] == split])
+    )
+    ids = part.frame["id"].to_numpy()[index]
+    plain_right = logits.numpy().argmax(axis=1) == part.label_N[index]
+    both = np.array([[float(right_by_id[id_]) - float(right) for id_, right in zip(ids, plain_right)]])
+    plain = classification_metrics(softmax(logits.double().numpy()), part.label_N[index], plan.context.classes)
+    chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+    return {
+        "split": split,
+        "plain": {key: plain[key] for key in chosen} | {"seconds_per_picture": seconds},
+        "difference": asdict(crossed_interval(both)),
+    }
 
 
 def write_samples(plan: Plan, table: Table, loader: ImageLoader, folder: RunFolder) -> None:
@@ -139,4 +179,9 @@ def _write_jpeg(path: Path, pixels: np.ndarray) -> None:
 
 def peak_memory_mib() -> float:
     """The largest resident memory of this process so far."""
+    with contextlib.suppress(
+        OSError, StopIteration
+    ):  # Linux: what `resource` tells counts the process that began this one too
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,16 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from whet.core.batch import Context, Ending
+from whet.core.batch import Context, Ending, Progress, Settings
 from whet.core.duration import Duration
 from whet.core.errors import RunError
+from whet.core.method import Joins, RangeTest
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
-from whet.core.run_folder import RunFolder, next_name, write_json, write_whole
+from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
 from whet.core.targets import Targets
 from whet.data.loader import ImageLoader
-from whet.data.read import read_data
+from whet.data.read import data_path, read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
 from whet.evaluate.metrics import classification_metrics, softmax
@@ -38,9 +39,11 @@ from whet.train.environment import environment
 from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit
 from whet.train.plan import Plan, select_rows
+from whet.train.rehearsal import Rehearsal
 from whet.train.signals import Interrupted, Interrupts
 from whet.train.source import Failures, FeatureSource, PictureSource, Source, choose_room, is_kept, training_loader
 
+_MANY = 2000  # validation samples
 _TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
 
 
@@ -58,7 +61,7 @@ def train_run(
     strict: a method that finds nothing to change is an error, not a warning. started: when the work began, on the clock of
     time.monotonic; a budget in minutes counts from there.
     """
-    stem = Path(recipe.data.path or "run").resolve().stem
+    stem = data_path(recipe.data).resolve().stem
     folder = RunFolder.create(out if out is not None else next_name(Path("runs"), stem))
     with _working(folder, observer, started) as job:
         _begin(job, recipe, tensorboard=tensorboard, strict=strict)
@@ -80,10 +83,21 @@ def resume_run(path: str | Path, *, observer: Observer | None = None, accept_cha
     return folder
 
 
+def carry_out(recipe: Recipe, path: Path, observer: Observer | None = None) -> RunFolder:
+    """The finished run of this folder: as it is, gone on with from its last checkpoint, or begun."""
+    folder = RunFolder(path)
+    if folder.finished:
+        return folder
+    if folder.asked.is_file():
+        return resume_run(path, observer=observer)
+    return train_run(recipe, path, observer=observer)
+
+
 def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> None:
     folder = job.folder
     write_whole(folder.asked, recipe.to_yaml())
     folder.log.unlink(missing_ok=True)
+    job.companions(recipe)
     recipe = resolve.resolve_threads(recipe)
     table = job.read(recipe, strict=strict)
     size = resolve.usual_size(recipe, table)
@@ -96,12 +110,17 @@ def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> Non
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
     plan, fabric = job.plan(recipe, table, net, strict=strict)
     plan.initialise()
+    range_tests = job.rehearse(recipe, table, plan, fabric)
+    job.tell(plan)
     job.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
-    plan.recipe = recipe = resolve.resolve_budget(recipe, table, plan, fabric, job.started, _TAIL_SECONDS)
+    recipe = resolve.resolve_budget(plan.recipe, table, plan, fabric, job.started, _TAIL_SECONDS)
+    plan.recipe = recipe
     write_data(folder, table)
     write_json(folder.environment, environment(fabric.device))
     write_whole(folder.recipe, recipe.to_yaml())
     log = RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None)
+    for test in range_tests:
+        log.write("range_test", method=test.schedule.name, lr=test.lr_T, loss=test.loss_T, chosen=test.chosen)
     job.train(table, plan, fabric, log, None)
 
 
@@ -109,6 +128,7 @@ def _go_on(job: _Job, *, accept_changed_data: bool) -> None:
     folder = job.folder
     job.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
     job.noted = len(job.notes)
+    job.companions(Recipe.load(folder.asked))
     recipe = resolve.resolve_threads(Recipe.load(folder.recipe))
     table = job.read(recipe)
     for line in check_unchanged(folder, table, accept=accept_changed_data):
@@ -146,6 +166,7 @@ class _Job:
     notes: list[str] = field(default_factory=list)
     noted: int = 0  # how many of them stand in the log already
     failures: Failures = field(default_factory=lambda: Failures(1))
+    joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that answer beside this one, by method
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -154,6 +175,31 @@ class _Job:
     def failed(self, id_: str, reason: str) -> None:
         if self.failures.add(id_, reason):
             self.note(f"left out, it cannot be read: {id_}: {reason}")
+
+    def companions(self, asked: Recipe) -> None:
+        """The runs that are to answer beside this one: those that a method names, and those that it wants trained first."""
+        for method in asked.methods:
+            if isinstance(method, Joins):
+                wanted = method.companions(asked)
+                self.joined[method.name] = [
+                    finished_run(f"{method.name}: '{run}'", run)
+                    if isinstance(run, str)
+                    else carry_out(run, self.folder.companions / str(number), self.observer)
+                    for number, run in enumerate(wanted, start=1)
+                ]
+
+    def rehearse(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
+        """What some methods can only find out by some steps of training, before it."""
+
+        def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
+            self.observer.stage("looking for a learning rate")
+            first = plan.settings(Progress(0, 1, 1), int(recipe.train.image_size)).image_size
+            return Rehearsal(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
+
+        found = list(plan.rehearse(trial))
+        for test in found:
+            self.note(f"{test.schedule.name}: the learning rate is {test.chosen:.3g}")
+        return found
 
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
         self.observer.stage(f"reading {recipe.data.path}")
@@ -176,9 +222,14 @@ class _Job:
             return features_ND, Targets.from_labels(torch.from_numpy(train.label_N[index]), len(table.classes))
 
         plan = Plan(recipe, net, Context(recipe.task, table.classes, train.counts_K, features), strict=strict)
-        for line in plan.weak:
-            self.note(line)
+        self.tell(plan)
         return plan, fabric
+
+    def tell(self, plan: Plan) -> None:
+        """Which methods found nothing to change."""
+        for line in plan.weak:
+            if line not in self.notes:
+                self.note(line)
 
     def ask(self, plan: Plan, fabric: Fabric, table: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
         """(what the predictor makes of every picture, the numbers of those that could be read)."""
@@ -213,6 +264,8 @@ class _Job:
             observer=self.observer,
             failures=self.failures,
             interrupted=self.interrupts,
+            # Random weights guess; on many samples that costs minutes to see.
+            validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
             steps_that_fit=partial(steps_that_fit, plan, int(recipe.train.image_size), recipe.train.seconds),
         )
         if state is not None:
@@ -257,28 +310,37 @@ class _Job:
     def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
         self.observer.stage("measuring")
         recipe, state = plan.recipe, training.state
+        answer_seconds, answered = 0.0, 0
 
         def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
-            return self.ask(plan, fabric, part, predictor)
+            nonlocal answer_seconds, answered
+            began = time.monotonic()
+            found = self.ask(plan, fabric, part, predictor)
+            answer_seconds += time.monotonic() - began
+            answered += len(found[1])
+            return found
 
         def inputs() -> Iterator[Tensor]:
             progress = training.progress(state.total_steps)
-            size = plan.image_size(progress, training.image_size)
-            return (batch.x_BCHW for batch in training.source.batches(progress.epoch, size, 0))
+            settings = Settings(plan.settings(progress, training.image_size).image_size)
+            return (batch.x_BCHW for batch in training.source.batches(progress, settings, 0))
 
+        last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
         plan.conclude(Ending(inputs, training.validate, fabric.autocast))
-        began = time.monotonic()
-        predictor, val_answers = finish.finish_model(plan, table.part("val"), ask, self.folder)
+        predictor, val_answers = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
         metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
-        answer_seconds = (time.monotonic() - began) / max(sum(metrics[split]["samples"] for split in metrics), 1)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe), self.folder)
         shown = "test" if "test" in metrics else "val"
+        if last is not None:
+            metrics["answering"] = finish.compare_answering(
+                plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
+            )
         finish.write_mistakes(table.part(shown), shown, self.folder)
         metrics["cost"] = {
             "train_seconds": state.seconds,
             "total_seconds": time.monotonic() - self.started,
-            "seconds_per_picture": answer_seconds,
+            "seconds_per_picture": answer_seconds / max(answered, 1),
             "steps": state.step,
             "epochs": state.step / training.source.steps_per_epoch,
             "samples_per_second": state.step * int(recipe.train.batch_size) / max(state.seconds, 1e-9),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric, is_wrapped
 from torch import Tensor
 
@@ -53,6 +54,7 @@ class Training:
     observer: Observer
     failures: Failures
     interrupted: Callable[[], bool] = lambda: False
+    validate_start: bool = True
     checkpoint_seconds: float = 300.0
     steps_that_fit: Callable[[Progress, float], int] = lambda progress, seconds: progress.total_steps
 
@@ -83,8 +85,9 @@ def fit(t: Training) -> None:
     take_step = plan.stepper(optimizer)
     started, earlier, last_saved = time.monotonic(), state.seconds, time.monotonic()
     t.observer.steps(state.step, state.total_steps)
-    if state.best_step is None:
-        validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
+    if state.best_step is None and state.step == 0:
+        if t.validate_start:
+            validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
         save(t)
 
     while state.step < state.total_steps and not plan.stop and not t.interrupted():
@@ -92,9 +95,11 @@ def fit(t: Training) -> None:
         epoch, first = divmod(state.step, t.source.steps_per_epoch)
         if first == 0:
             keep_to_time(t, earlier + time.monotonic() - started)
-        size = plan.image_size(t.progress(epoch * t.source.steps_per_epoch), t.image_size)
+        begin = t.progress(epoch * t.source.steps_per_epoch)
+        settings = plan.settings(begin, t.image_size)
+        end = min(begin.step + t.source.steps_per_epoch, state.total_steps)
         t.net.train()
-        for batch in t.source.batches(epoch, size, first):
+        for batch in t.source.batches(begin, settings, first):
             # Forward, backward and the step, as the GRADIENT methods want it.
             lr = plan.set_lr(t.progress(state.step))
             try:
@@ -104,24 +109,31 @@ def fit(t: Training) -> None:
                     f"step {state.step + 1} of {state.total_steps}: {error}. The step was not taken; the checkpoint before it "
                     f"is good. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
                 ) from None
-            state.step += 1
+            before, state.step = state.step, min(state.step + settings.batches, end)
             progress = t.progress(state.step)
             for runtime in plan.runtimes.values():
                 runtime.after_step(progress)
             order = zlib.crc32(batch.index_B.tobytes())
             t.observer.step(
                 t.log.write(
-                    "step", step=state.step, epoch=epoch, loss=float(loss), lr=lr, size=size, order=f"{order:08x}"
+                    "step",
+                    step=state.step,
+                    epoch=epoch,
+                    loss=float(loss),
+                    lr=lr,
+                    size=settings.image_size,
+                    order=f"{order:08x}",
                 )
             )
 
             # Validate, save, and see whether to go on.
             state.seconds = earlier + time.monotonic() - started
             last = state.step == state.total_steps
-            if state.step % t.validate_steps == 0 or last:
+            if state.step // t.validate_steps > before // t.validate_steps or last:
                 validated(t, progress)
                 t.net.train()
-            due = state.step % t.checkpoint_steps == 0 or time.monotonic() - last_saved > t.checkpoint_seconds
+            due = state.step // t.checkpoint_steps > before // t.checkpoint_steps
+            due = due or time.monotonic() - last_saved > t.checkpoint_seconds
             if due or last or plan.stop or t.interrupted() or state.best_step == state.step:
                 save(t)
                 last_saved = time.monotonic()
@@ -158,22 +170,23 @@ def closure_for(
 ) -> Callable[[], Tensor]:
     """Clear the gradients, run forward and backward, return the loss. Draws inside the model are keyed by the step, so that
     a closure called twice in one step (line search, sharpness) sees the same dropout."""
-    weight_B = batch.weight_B / batch.weight_B.sum().clamp(min=1e-12)
+    parts, whole = plan.parts(batch), batch.weight_B.sum().clamp(min=1e-12)
+    weights = [part.weight_B / whole for part in parts]
     bare = model.module if is_wrapped(model) else model
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        with (
-            plan.rng.torch_scope("model", progress.step, fabric.device),
-            plan.net.changed_inside(batch.inside),
-            plan.net.keeping_features() as features,
-        ):
-            logits_BK = model(batch.x_BCHW)
-            features_BD = features[0].float()
-            loss_B = plan.loss(Outcome(logits_BK.float(), batch, bare, features_BD, progress, fabric.autocast))
-        loss = (loss_B * weight_B).sum()
-        fabric.backward(loss)
-        return loss.detach()
+        losses = []
+        with plan.rng.torch_scope("model", progress.step, fabric.device):
+            for part, weight_P in zip(parts, weights):
+                with plan.net.changed_inside(part.inside), plan.net.keeping_features() as features:
+                    logits_BK = model(part.x_BCHW)
+                    features_BD = features[0].float()
+                    loss_B = plan.loss(Outcome(logits_BK.float(), part, bare, features_BD, progress, fabric.autocast))
+                loss = (loss_B * weight_P).sum()
+                fabric.backward(loss)
+                losses.append(loss.detach())
+        return torch.stack(losses).sum()
 
     return closure
 

@@ -3,8 +3,10 @@ method by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from whet.core.batch import Closure, Context, Ending, Loss, Outcome, Predictor, Progress, Step
+from whet.core.batch import Batch, Closure, Context, Ending, Loss, Outcome, Predictor, Progress, Settings, Step
 from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
 from whet.core.method import (
     Arranges,
     Changes,
     ChoosesWeights,
+    Divides,
     Fits,
     Gathers,
     Initialises,
     Method,
     Optimizes,
+    RangeTest,
+    Rehearses,
     Runtime,
     Scales,
     Selects,
@@ -39,6 +44,7 @@ from whet.core.method import (
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.targets import Targets
+from whet.models.ensemble import side_by_side
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
 
@@ -78,9 +84,10 @@ class Plan:
         self.net = self.net.on(net.mean.device)  # with the layers that methods have added
         self.net.apply_freezing()
 
-        self._arranges = [m for m in self.methods if isinstance(m, Arranges)]
+        self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
         self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         self._sets = [m for m in self.methods if isinstance(m, Sets)]
+        self._divides = [m for m in self.methods if isinstance(m, Divides)]
         self.loss: Loss = cross_entropy
         for method in self.methods:
             if isinstance(method, WrapsLoss):
@@ -100,12 +107,12 @@ class Plan:
             return otherwise
 
     # --- DATA -----------------------------------------------------------------------------------------------------------
-    def order(self, epoch: int, label_N: np.ndarray) -> np.ndarray:
-        """The epoch's sample numbers."""
-        order = self.rng.shuffled("order", epoch, len(label_N))
-        for method in self._arranges:
-            rng = self.rng.batch(method.name, epoch, np.arange(len(order)))
-            order = self._try(method, partial(method.arrange, order, label_N, rng), order)
+    def order(self, progress: Progress, label_N: np.ndarray) -> np.ndarray:
+        """The sample numbers of the epoch that begins at this progress."""
+        order = self.rng.shuffled("order", progress.epoch, len(label_N))
+        for method, arranges in self._arranges:
+            rng = self.rng.batch(method.name, progress.epoch, np.arange(len(order)))
+            order = self._try(method, partial(arranges.arrange, order, label_N, progress, rng), order)
         return order
 
     # --- MODEL, OPTIMIZER, SCHEDULE ---------------------------------------------------------------------------------
@@ -114,11 +121,33 @@ class Plan:
         for method in self.methods:
             if isinstance(method, Initialises):
                 with self.rng.torch_scope(f"initialise {method.name}"):
-                    method.initialise(self.net, self.context)
+                    self._try(method, partial(method.initialise, self.net, self.context), None)
+
+    def rehearse(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> Iterator[RangeTest]:
+        """What methods find out before training. Each of them is replaced by the one that knows, in the recipe too."""
+        for method in self.methods:
+            rehearse = partial(method.rehearse, trial) if isinstance(method, Rehearses) else None
+            found = self._try(method, rehearse, None) if rehearse else None
+            if found is not None:
+                self._put(found.schedule)
+                yield found
+
+    def _put(self, method: Method) -> None:
+        def put(methods: Sequence[Any]) -> list[Any]:
+            return [method if getattr(m, "name", None) == method.name else m for m in methods]
+
+        self.recipe = self.recipe.replace(methods=tuple(put(self.recipe.methods)))
+        self.methods, self._scales = put(self.methods), put(self._scales)
 
     def start(self) -> None:
         """Start the STEP methods; from here on the weights are those that training begins with."""
-        self.runtimes = {m.name: m.start(self.net, self.context) for m in self.methods if isinstance(m, Watches)}
+        started: list[tuple[Method, Runtime]] = []
+        for method in self.methods:
+            if isinstance(method, Watches):
+                with self.rng.torch_scope(f"start {method.name}", device=self.net.mean.device):
+                    started.append((method, method.start(self.net, self.context)))
+        self.runtimes = {method.name: runtime for method, runtime in started}
+        self._arranges += [(method, runtime) for method, runtime in started if isinstance(runtime, Arranges)]
         self._scales += [runtime for runtime in self.runtimes.values() if isinstance(runtime, Scales)]
         for runtime in self.runtimes.values():
             if isinstance(runtime, WrapsLoss):
@@ -150,13 +179,27 @@ class Plan:
             group["lr"] = base * factor
         return max(self.base_lrs) * factor
 
-    def image_size(self, progress: Progress, image_size: int) -> int:
-        """The size of the coming epoch's pictures."""
+    def settings(self, progress: Progress, image_size: int) -> Settings:
+        """The settings of the epoch that begins at this progress, `image_size` being the recipe's own."""
+        settings = Settings(image_size)
         for method in self._sets:
-            image_size = method.settings(progress, image_size).get("image_size", image_size)
-        return image_size
+            settings = method.settings(progress, settings)
+        return settings
 
     # --- LOSS, GRADIENT, STEP ---------------------------------------------------------------------------------------
+    def parts(self, batch: Batch) -> list[Batch]:
+        """The batch as it passes the network: whole, or cut into parts of nearly one size. The copies of a sample stay together."""
+        copies = self.augmentation.copies
+        samples = len(batch) // copies
+        count = min(samples, max((method.parts(len(batch)) for method in self._divides), default=1))
+        if count <= 1:
+            return [batch]
+        if copies == 1:  # slices, which stay channels last
+            edges = [samples * part // count for part in range(count + 1)]
+            return [batch.rows(slice(start, end)) for start, end in pairwise(edges)]
+        row_CN = torch.arange(len(batch)).view(copies, samples)
+        return [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
+
     def stepper(self, optimizer: Any) -> Step:
         """The step function: the optimizer's, wrapped by every GRADIENT method, and by the runtimes of STEP methods that ask for
         it. A loss or gradient that is not finite raises NonFiniteError before the optimizer moves a weight."""
@@ -192,6 +235,11 @@ class Plan:
         """Whether a pass over the data follows the training."""
         return any(isinstance(method, Settles) for method in self.methods)
 
+    @property
+    def answers_anew(self) -> bool:
+        """Whether prediction is more than asking the last weights."""
+        return any(Stage.PREDICT in method.stages() for method in self.methods)
+
     def conclude(self, ending: Ending) -> None:
         """Training is over: the network gets the weights that prediction uses, and is set right."""
         self.net.load_state_dict(self.weights(final=True))
@@ -206,13 +254,19 @@ class Plan:
         return [weights for several in found for weights in several]
 
     def fit_predictor(
-        self, predictor: Predictor, answers: Callable[[Predictor], tuple[Tensor, Targets]]
+        self,
+        predictor: Predictor,
+        answers: Callable[[Predictor], tuple[Tensor, Targets]],
+        companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
     ) -> tuple[dict[str, Any], Tensor | None]:
         """Fit PREDICT methods in turn on validation answers: what each found, by its name, and what the last predictor answers
-        where that is known. A method that is fitted on answers changes answers alone, so they need not be asked for again."""
+        where that is known. A method that is fitted on answers changes answers alone, so they need not be asked for again.
+        companions: the models that a method lets answer beside this one, by its name."""
         fitted: dict[str, Any] = {}
         known: tuple[Tensor, Targets] | None = None
         for method in self.methods:
+            if others := companions.get(method.name):
+                predictor, known = side_by_side([predictor, *others]), None
             if isinstance(method, Fits):
                 known = known or answers(predictor)
                 fitted[method.name] = method.fit(*known)
@@ -251,9 +305,16 @@ def _without_effect(method: Method, error: NoEffectError) -> str:
     return f"{method.name} has no effect here: {error}"
 
 
-def wrap_predictor(methods: tuple[Method, ...], predictor: Predictor, fitted: dict[str, Any]) -> Predictor:
+def wrap_predictor(
+    methods: tuple[Method, ...],
+    predictor: Predictor,
+    fitted: dict[str, Any],
+    companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
+) -> Predictor:
     """The predictor as the PREDICT methods want it."""
     for method in ordered(methods):
+        if others := companions.get(method.name):
+            predictor = side_by_side([predictor, *others])
         if isinstance(method, WrapsPredictor):
             predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}))
     return predictor

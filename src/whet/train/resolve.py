@@ -103,6 +103,8 @@ def resolve_budget(
         speed = budget.measure(recipe, plan.net, plan.context, fabric, train)
         ending = speed.final_answer_seconds * (shown - len(train)) + tail_seconds
         ending += speed.answer_seconds * len(train) if plan.settles else 0.0
+        if plan.answers_anew:  # the plain answers, to compare with
+            ending += speed.answer_seconds * len(table.part("test"))
         allowed = max(1.0, recipe.train.budget.seconds - (time.monotonic() - started) - ending)
         counted, validation = allowed * budget.SAFETY, speed.answer_seconds * len(table.part("val"))
         epochs = budget.epochs_that_fit(plan, speed, counted, int(recipe.train.image_size), per_epoch, validation)

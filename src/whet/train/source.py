@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.core.batch import Batch
+from whet.core.batch import Batch, Progress, Settings
 from whet.core.errors import DataError
 from whet.core.process import available_memory
 from whet.core.recipe import Recipe
@@ -50,12 +50,12 @@ class Failures:
 
 
 class Source(Protocol):
-    """Batches of one epoch, from batch number `first` on."""
+    """Batches of the epoch that begins at this progress, from the recipe's batch number `first` on."""
 
     model: nn.Module
     steps_per_epoch: int
 
-    def batches(self, epoch: int, size: int, first: int) -> Iterator[Batch]: ...
+    def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]: ...
 
     @property
     def wait_seconds(self) -> float: ...
@@ -80,7 +80,7 @@ def choose_room(table: Table, recipe: Recipe) -> tuple[Room | None, str | None]:
     memory = available_memory()
     if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
         return MemoryRoom(int(settings.store_share * memory)), None
-    folder = cache_folder()
+    folder = cache_folder("pictures")
     disk = int(settings.store_share * free_disk(folder))
     if settings.store == "auto" and (needed > disk or needed > _PAGE_CACHE_SHARE * memory):
         return None, None
@@ -107,23 +107,25 @@ class PictureSource:
     def wait_seconds(self) -> float:
         return self._loader.wait_seconds
 
-    def batches(self, epoch: int, size: int, first: int) -> Iterator[Batch]:
-        order = self._plan.order(epoch, self._table.label_N)
+    def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
+        epoch, order = progress.epoch, self._plan.order(progress, self._table.label_N)
         augmentation, copies = self._plan.augmentation, self._plan.augmentation.copies
-        orders = [np.tile(rows, copies) for rows in chunks(order, self._batch_size)[first : self.steps_per_epoch]]
-        for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies)):
+        order = showings(order, len(self._table))
+        orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
+        for painted in self._loader.batches(orders, settings.image_size, augmentation.draw(epoch, copies)):
             for index, reason in painted.failed:
-                self._failed(self._table.frame["id"].iloc[index], reason)
+                self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
             if not len(painted.index_B):
                 raise DataError(
                     f"not one file of a batch of {len(painted.failed)} can be read; the last: {painted.failed[-1][1]}"
                 )
-            rows = torch.from_numpy(painted.index_B)
+            row_B = painted.index_B % len(self._table)
+            rows = torch.from_numpy(row_B)
             images_BHWC = torch.from_numpy(painted.images_BHWC).to(self._device)
             batch = Batch(
                 x_BCHW=self._plan.net.normalise(augmentation.repaint(images_BHWC, epoch, painted.index_B, copies)),
                 targets=self._target[rows].to(self._device),
-                index_B=painted.index_B,
+                index_B=row_B,
                 weight_B=self._weight_N[rows].to(self._device),
                 epoch=epoch,
             )
@@ -142,11 +144,29 @@ class FeatureSource:
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
         self.wait_seconds = 0.0
 
-    def batches(self, epoch: int, size: int, first: int) -> Iterator[Batch]:
-        order = self._plan.order(epoch, self._label_N)
-        for index_B in chunks(order, self._batch_size)[first : self.steps_per_epoch]:
+    def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
+        order = self._plan.order(progress, self._label_N)
+        for index_B in _cut(order, self._batch_size, settings.batches, first):
             rows = torch.from_numpy(index_B).to(self._features_ND.device)
-            yield Batch(self._features_ND[rows], self._target[rows], index_B, self._weight_N[rows], epoch)
+            yield Batch(self._features_ND[rows], self._target[rows], index_B, self._weight_N[rows], progress.epoch)
+
+
+def showings(order_M: np.ndarray, rows: int) -> np.ndarray:
+    """The epoch's sample numbers, those of a sample's second showing raised by `rows`, of its third by twice that, and so on: each
+    showing then has draws of its own."""
+    place = np.argsort(order_M, kind="stable")
+    in_turn = order_M[place]
+    first = np.flatnonzero(np.diff(in_turn, prepend=-1))
+    again = np.arange(len(order_M)) - np.repeat(first, np.diff(first, append=len(order_M)))
+    shown = order_M.copy()
+    shown[place] += again * rows
+    return shown
+
+
+def _cut(order_M: np.ndarray, batch_size: int, together: int, first: int) -> list[np.ndarray]:
+    """The epoch's whole batches from number `first` on, so many of them together."""
+    whole = len(order_M) // batch_size * batch_size
+    return chunks(order_M[first * batch_size : whole], batch_size * together)
 
 
 def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:

@@ -14,9 +14,9 @@ class ScaleDepth(Method, stage=Stage.MODEL, family="architecture", tasks={"image
     """Build a network of the zoo with more layers of each size.
 
     Use when: training from scratch and the network underfits.
-    Do not use when: weights are pretrained; the network has no residual branches (vgg16), which deeper trains badly.
+    Do not use when: weights are pretrained; the network has no residual branches (lenet, alexnet, vgg16): deeper it trains badly.
     Source: He et al. 2016, arXiv:1512.03385; as one of three scales: Tan & Le 2019, arXiv:1905.11946.
-    Shapes: resnet9 has so many residual blocks where it had one, vgg16 so many convolutions.
+    Shapes: every stage has so many times its blocks, in lenet, alexnet and vgg16 its convolutions.
     """
 
     identity = {"depth": 1}

@@ -36,4 +36,4 @@ class Gamma(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classifi
 def gamma_bent(view: ImageView, exponent_B: np.ndarray) -> ImageView:
     """255 (x / 255)^exponent; 1 leaves the picture as it is."""
     curve = 255 * (np.arange(256) / 255) ** exponent_B[:, None]
-    return view.toned(Tone(where_B=exponent_B != 1, table_BC256=np.repeat(curve[:, None], 3, axis=1)))
+    return view.toned(Tone(where_B=exponent_B != 1, table_BC256=curve[:, None]))

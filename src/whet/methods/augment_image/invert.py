@@ -30,5 +30,5 @@ class Invert(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classif
 
 def inverted(view: ImageView, chosen_B: np.ndarray) -> ImageView:
     """255 - x where chosen."""
-    table = np.broadcast_to(255.0 - np.arange(256), (len(view), 3, 256))
+    table = np.broadcast_to(255.0 - np.arange(256), (len(view), 1, 256))
     return view.toned(Tone(where_B=chosen_B, table_BC256=table))

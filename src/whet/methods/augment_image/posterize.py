@@ -32,5 +32,5 @@ class Posterize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-clas
 def posterized(view: ImageView, bits_B: np.ndarray) -> ImageView:
     """Values rounded down to multiples of 2^(8 - bits); 8 bits leave the picture as it is."""
     step_B11 = (2 ** (8 - bits_B))[:, None, None]
-    values = np.broadcast_to(np.arange(256), (len(view), 3, 256))
+    values = np.broadcast_to(np.arange(256), (len(view), 1, 256))
     return view.toned(Tone(where_B=bits_B < 8, table_BC256=(values // step_B11 * step_B11).astype(float)))

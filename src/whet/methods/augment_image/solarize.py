@@ -35,6 +35,6 @@ class Solarize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-class
 
 def solarized(view: ImageView, threshold_B: np.ndarray) -> ImageView:
     """Values at or above the threshold become 255 - value; 256 leaves the picture as it is."""
-    values = np.broadcast_to(np.arange(256.0), (len(view), 3, 256))
+    values = np.broadcast_to(np.arange(256.0), (len(view), 1, 256))
     table = np.where(values >= threshold_B[:, None, None], 255 - values, values)
     return view.toned(Tone(where_B=threshold_B <= 255, table_BC256=table))

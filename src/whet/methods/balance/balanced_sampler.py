@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.batch import Progress
 from whet.core.errors import NoEffectError
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
@@ -39,7 +40,7 @@ class BalancedSampler(
         Search(0.0, 1.0),
     ] = 1.0
 
-    def arrange(self, order_M: np.ndarray, label_N: np.ndarray, rng: BatchRng) -> np.ndarray:
+    def arrange(self, order_M: np.ndarray, label_N: np.ndarray, progress: Progress, rng: BatchRng) -> np.ndarray:
         if self.power == 0:
             return order_M
         label_M = label_N[order_M]

@@ -15,11 +15,21 @@ from torch import Tensor
 from whet.core.batch import Batch
 from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.method import Runtime
-from whet.core.run_folder import RunFolder
+from whet.core.run_folder import RunFolder, finished_run
+from whet.data.store import cache_folder
+from whet.methods.distill.kept_answers import KeptAnswers
 from whet.models.build import load_net, read_extra
+from whet.models.hub import load_classifier
 from whet.models.net import Net
 
-TeacherRun = Annotated[str, Field(description="folder of a finished run to learn from; empty has no effect")]
+TeacherRun = Annotated[
+    str,
+    Field(
+        description="who to learn from: the folder of a finished run, a folder with config.json and model.safetensors, or "
+        "hub:NAME for a classifier of the hub with the same classes; empty has no effect"
+    ),
+]
+_HUB = "hub:"
 
 
 class Teacher:
@@ -30,10 +40,14 @@ class Teacher:
             raise NoEffectError("no teacher is named; set teacher to the folder of a finished run")
         self._name = name
         self._where = f"{name}.teacher = '{run}'"
-        folder = _finished(self._where, run)
-        self.net = load_net(folder.model).on(student.mean.device).requires_grad_(False)
-        self._bf16 = read_extra(folder.model).get("precision") == "bf16"
+        net, folder = _classifier(self._where, run)
+        self.net = net.on(student.mean.device).requires_grad_(False)
+        ours = (folder / "whet.json").is_file()
+        self._bf16 = ours and read_extra(folder).get("precision") == "bf16"
         self._columns = list(range(len(self.net.spec.classes)))
+        seen_as = f"{_digest_of(folder)} {student.spec.mean} {student.spec.std} {self._bf16} {torch.__version__}"
+        name = hashlib.sha256(seen_as.encode()).hexdigest()[:32]
+        self._kept = KeptAnswers(cache_folder("answers") / f"{name}.sqlite")
         # From the student's normalised pictures to the teacher's.
         self._scale = student.std / self.net.std
         self._shift = (student.mean - self.net.mean) / self.net.std
@@ -57,8 +71,13 @@ class Teacher:
 
     def logits(self, batch: Batch) -> Tensor:
         """Its answer to this batch, float32 (B, K)."""
+        if batch.inside or batch.x_BCHW.dim() != 4:  # the view alone does not tell the answer
+            return self._asked(batch)[:, self._columns]
+        return self._kept.answers(batch.x_BCHW, lambda x_BCHW: self._asked(batch))[:, self._columns]
+
+    def _asked(self, batch: Batch) -> Tensor:
         with self._shown(batch) as x_BCHW:
-            return self.net(x_BCHW).float()[:, self._columns]
+            return self.net(x_BCHW).float()
 
     @contextlib.contextmanager
     def _shown(self, batch: Batch) -> Iterator[Tensor]:
@@ -79,7 +98,7 @@ class SameTeacher(Runtime):
 
     def __init__(self, name: str, run: str) -> None:
         self._where = f"{name}.teacher = '{run}'"
-        self._digest = _digest_of(_finished(self._where, run)) if run else ""
+        self._digest = _digest_of(_classifier(self._where, run)[1]) if run else ""
 
     def state_dict(self) -> dict[str, Any]:
         return {"digest": self._digest}
@@ -91,14 +110,20 @@ class SameTeacher(Runtime):
             )
 
 
-def _digest_of(folder: RunFolder) -> str:
-    """SHA-256 of a run's weights."""
-    with (folder.model / "model.safetensors").open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _classifier(where: str, teacher: str) -> tuple[Net, Path]:
+    """The network that a setting names, and the folder of its files."""
+    if teacher.startswith(_HUB):
+        return load_classifier(teacher.removeprefix(_HUB))
+    path = Path(teacher).expanduser()
+    if not RunFolder(path).finished and (path / "config.json").is_file():
+        return load_classifier(str(path))
+    model = finished_run(where, teacher).model
+    return load_net(model), model
 
 
-def _finished(where: str, run: str) -> RunFolder:
-    folder = RunFolder(Path(run).expanduser())
-    if not folder.finished:
-        raise RecipeError(f"{where}: no finished run lies there; accepted: a run folder that holds DONE and model/")
-    return folder
+def _digest_of(folder: Path) -> str:
+    """SHA-256 of a model's weights."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.batch import Progress
+from whet.core.batch import Progress, Settings
 from whet.core.method import Method, Search, Stage
 
 _STEP = 32  # most networks halve the picture five times
@@ -29,9 +28,10 @@ class ProgressiveResize(Method, stage=Stage.SCHEDULE, family="schedule", tasks={
         float, Field(gt=0, le=1, description="where in training the full size is reached"), Search(0.4, 1.0)
     ] = 0.7
 
-    def settings(self, progress: Progress, image_size: int) -> Mapping[str, int]:
+    def settings(self, progress: Progress, settings: Settings) -> Settings:
+        size = settings.image_size
         share = self.start_fraction + (1 - self.start_fraction) * min(1.0, progress.fraction / self.full_at)
         if share >= 1:
-            return {"image_size": image_size}
-        step = _STEP if image_size >= 2 * _STEP else 8
-        return {"image_size": min(image_size, max(step, round(share * image_size / step) * step))}
+            return settings
+        step = _STEP if size >= 2 * _STEP else 8
+        return settings.replace(image_size=min(size, max(step, round(share * size / step) * step)))

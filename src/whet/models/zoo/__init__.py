@@ -1,7 +1,8 @@
 """Small networks written here, to train from scratch and to compare architectures with.
 
-Each entry builds a backbone (B, 3, H, W) -> (B, D) with random weights and gives D. `width` multiplies its channels, `depth` its
-layers of one size.
+Each entry builds a backbone (B, 3, H, W) -> (B, D) with random weights and gives D. It takes pictures of 32 px and more, of any
+size. `width` multiplies its channels, `depth` its layers of one size. Modules are named in depth order, a residual branch ends in
+a layer `drop_path`.
 """
 
 from functools import partial
@@ -9,18 +10,35 @@ from typing import Protocol
 
 from torch import nn
 
+from whet.models.zoo.alexnet import alexnet
+from whet.models.zoo.convmixer import convmixer
+from whet.models.zoo.convnext import convnext_atto
+from whet.models.zoo.efficientnet import efficientnet_b0
+from whet.models.zoo.lenet import lenet
+from whet.models.zoo.mobilenet_v2 import mobilenet_v2
 from whet.models.zoo.resnet9 import resnet9
+from whet.models.zoo.resnet18 import resnet18
 from whet.models.zoo.vgg import vgg16
+from whet.models.zoo.vit import vit_tiny
 
 
 class Builder(Protocol):
     def __call__(self, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]: ...
 
 
+# The command line's help names them too, without loading torch: cli/options.py.
 ZOO: dict[str, Builder] = {
+    "lenet": lenet,
+    "alexnet": alexnet,
+    "vgg16": vgg16,
     "resnet9": partial(resnet9, 64),
     "resnet9_slim": partial(resnet9, 16),
-    "vgg16": vgg16,
+    "resnet18": resnet18,
+    "mobilenet_v2": mobilenet_v2,
+    "efficientnet_b0": efficientnet_b0,
+    "convmixer": convmixer,
+    "convnext_atto": convnext_atto,
+    "vit_tiny": vit_tiny,
 }
 
 __all__ = ["ZOO"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -20,7 +21,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         return None
     step = np.array([r["step"] for r in steps])
     loss = np.array([r["loss"] for r in steps])
-    per_epoch = max(1, len(step) // (steps[-1]["epoch"] + 1))
+    per_epoch = max(1, steps[-1]["step"] // (steps[-1]["epoch"] + 1))
     x, seen = step / per_epoch, np.array([r["step"] for r in checks]) / per_epoch
 
     def paint(figure: Figure) -> None:
@@ -45,7 +46,33 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         for axes in (left, middle, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
-    return {"figure": draw(10.5, 3.0, paint, "Learning curves")}
+    tests = [r for r in records if r["event"] == "range_test"]
+    return {
+        "figure": draw(10.5, 3.0, paint, "Learning curves"),
+        "range_tests": [{**test, "figure": _range_test(test)} for test in tests],
+    }
+
+
+def _range_test(test: dict[str, Any]) -> Markup:
+    loss = np.array(test["loss"])
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot(test["lr"], loss, color=MUTED, alpha=0.35, linewidth=0.8)
+        axes.plot(test["lr"], _smooth(loss), color=ACCENT)
+        axes.axvline(test["chosen"], color=WARN, linestyle="--", linewidth=1.2)
+        axes.annotate(
+            f"{test['chosen']:.2g}", (test["chosen"], 1), xycoords=("data", "axes fraction"), xytext=(5, -12),
+            textcoords="offset points", color=WARN,
+        )  # fmt: skip
+        axes.set(
+            xscale="log",
+            xlabel="learning rate",
+            ylabel="loss",
+            ylim=(0, 1.6 * float(loss[: max(5, len(loss) // 5)].mean())),
+        )
+
+    return draw(7.5, 2.8, paint, "Learning rate range test")
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

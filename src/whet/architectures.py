@@ -1,0 +1,241 @@
+"""Which architecture? Each is trained under one budget in a process of its own, then all are compared on the same test samples:
+accuracy against size, time and memory."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from whet import recipes
+from whet.core.errors import RecipeError, RunError
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.run_folder import RunFolder, next_name, write_json
+from whet.data.read import read_data
+from whet.evaluate.compare import Group, group_runs, paired
+from whet.models.build import check_architecture
+from whet.models.zoo import ZOO
+from whet.report import build_architectures, build_report
+from whet.train.apart import run_apart
+from whet.train.log import Observer
+from whet.train.signals import Interrupts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BUDGET = "10ep"
+_VERDICT = {"helps": "better", "hurts": "worse", "no evidence": "no clear difference"}
+
+
+@dataclass(frozen=True)
+class ArchitectureComparison:
+    """What came of it: a row an architecture in the order asked for, as it stands in architectures.json. `best` was chosen on
+    validation samples; None where nothing could be trained."""
+
+    path: Path
+    rows: list[dict[str, Any]]
+    best: str | None
+    best_run: Path | None
+    report: Path
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows as a table: name, accuracy, low, high, parameters, train_seconds, seconds_per_picture, peak_memory_mib, …"""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows)
+
+
+def compare_architectures(
+    data: str | Path,
+    architectures: Sequence[str],
+    *,
+    budget: str | None = None,
+    weights: str | None = None,
+    seeds: int = 1,
+    recipe: Recipe | str | Path | None = None,
+    split_files: Sequence[str | Path] = (),
+    file_column: str | None = None,
+    label_column: str | None = None,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> ArchitectureComparison:
+    """Train every architecture under the same budget, one run after the other, and compare them; the page is written too.
+
+    architectures: names of the zoo, local folders, or hub names; the latter two bring their weights, unless weights="none".
+    budget: of each run, "5m", "10ep" or "500st"; else the recipe's, or ten epochs. recipe: for all; by default one that suits
+    any network from random weights, and the strong one for fine-tuning. A run that fails is told in its row and stops no other.
+    A comparison that was stopped goes on where it was when it is called again with the same `out`: finished runs are never
+    repeated. Raises RecipeError before any training where a name is unknown or stands twice.
+    """
+    started, observer = time.monotonic(), observer or Observer()
+    spec = DataSpec(
+        path=str(data),
+        split_files=tuple(str(name) for name in split_files),
+        file_column=file_column,
+        label_column=label_column,
+    )
+    if weights not in (None, "auto", "none"):
+        raise RecipeError(
+            f"weights '{weights}' for several architectures: accepted is none; pretrained weights stand among the architectures, "
+            "as a hub name or a local folder"
+        )
+    asked = {
+        name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
+        for name, architecture in _named(architectures).items()
+    }
+    observer.stage(f"reading {data}")
+    read_data(spec)
+    path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-architectures")
+    path.mkdir(parents=True, exist_ok=True)
+
+    # Every architecture once with the first seed, then with the next. What failed is noted, and the next one's turn comes.
+    todo = [
+        (name, path / f"{_as_folder(name)}-s{seed}", recipe.setting(seed=seed))
+        for seed in range(seeds)
+        for name, recipe in asked.items()
+    ]
+    for _, run, wanted in todo:
+        _refuse_another(run, wanted)
+    finished: dict[str, list[RunFolder]] = {name: [] for name in asked}
+    failed: dict[str, dict[str, str]] = {name: {} for name in asked}
+    with Interrupts().caught():
+        for number, (name, run, wanted) in enumerate(todo, 1):
+            observer.stage(f"{name}, seed {wanted.train.seed} ({number} of {len(todo)} runs)")
+            try:
+                finished[name].append(_run(run, wanted, observer))
+            except RunError as error:
+                observer.note(f"failed: {error}")
+                failed[name][run.name] = str(error)
+
+    # Paired on the same test samples with the one that the validation samples chose.
+    observer.stage("comparing")
+    known = [name for name in asked if finished[name]]
+    groups = dict(zip(known, group_runs([run for name in known for run in finished[name]]), strict=True))
+    best = min(known, key=lambda name: _mean(_metrics(groups[name]), "val", "log_loss"), default=None)
+    chosen = groups[best] if best is not None else None
+    best_run = _best_run(chosen).path if chosen is not None else None
+    rows = [_row(name, groups.get(name), failed[name], chosen) for name in asked]
+    story = {
+        "name": path.resolve().name,
+        "budget": str(next(iter(asked.values())).train.budget),
+        "seeds": seeds,
+        "seconds": time.monotonic() - started,
+        "samples": chosen.right_SN.shape[1] if chosen else 0,
+        "part": _judged_by(_metrics(chosen)) if chosen else None,
+        "best": best,
+        "best_run": best_run.name if best_run else None,
+        "architectures": rows,
+    }
+    write_json(path / "architectures.json", story)
+    report = build_architectures(path)
+    observer.end()
+    return ArchitectureComparison(path, rows, best, best_run, report)
+
+
+def _named(architectures: Sequence[str]) -> dict[str, str]:
+    """What each is called here: a local folder by its own name, as a report names no place of a machine. Refuses what is unknown
+    or stands twice."""
+    if not architectures:
+        raise RecipeError(f"no architecture given; of the zoo: {', '.join(ZOO)}; or hub names and local folders")
+    found: dict[str, str] = {}
+    for architecture in architectures:
+        check_architecture(architecture)
+        local = architecture not in ZOO and Path(architecture).expanduser().exists()
+        name = Path(architecture).expanduser().resolve().name if local else architecture
+        if name in found:
+            twice = f"as '{found[name]}' and as '{architecture}'" if found[name] != architecture else "among them"
+            raise RecipeError(f"architecture '{name}' stands twice, {twice}; give each once")
+        found[name] = architecture
+    return found
+
+
+def _as_folder(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")
+
+
+def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, budget: str | None) -> Recipe:
+    if given is not None:
+        base = given if isinstance(given, Recipe) else recipes.load(given)
+    else:
+        base = recipes.for_comparison(model).setting(budget=_BUDGET)
+    base = base.replace(data=spec, model=model)
+    return base.setting(budget=budget) if budget is not None else base
+
+
+def _refuse_another(path: Path, wanted: Recipe) -> None:
+    """A folder that holds another run than the one wanted is not taken for it."""
+    folder = RunFolder(path)
+    if not folder.asked.is_file():
+        return
+    held = Recipe.load(folder.asked)
+    same_data = Path(str(held.data.path)).resolve() == Path(str(wanted.data.path)).resolve()
+    if held.hash != wanted.hash or not same_data:
+        raise RunError(f"{path} holds a run that was asked for other data or settings; choose another --out")
+
+
+def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
+    """A finished run as it is, an unfinished one from its last checkpoint, else a new one."""
+    folder = RunFolder(path)
+    if folder.finished:
+        observer.note(f"{path.name} is finished already")
+    else:
+        run_apart(recipe, path, observer)
+    if not folder.report.is_file():
+        build_report(folder)
+    return folder
+
+
+def _row(name: str, group: Group | None, failed: dict[str, str], best: Group | None) -> dict[str, Any]:
+    """What is told of an architecture. Costs are means over its runs, memory is their largest."""
+    row: dict[str, Any] = {"name": name, "failed": failed, "runs": []}
+    if group is None:
+        return row
+    recipe, (low, high) = Recipe.load(group.runs[0].recipe), group.accuracy_interval
+    metrics = _metrics(group)
+    return row | {
+        "runs": [run.path.name for run in group.runs],
+        "seeds": list(group.seeds),
+        "accuracy": float(group.accuracy_S.mean()),
+        "low": low,
+        "high": high,
+        "macro_f1": _mean(metrics, _judged_by(metrics), "macro_f1"),
+        "validation": _mean(metrics, "val", "accuracy"),
+        "parameters": int(_mean(metrics, "cost", "parameters")),
+        "train_seconds": _mean(metrics, "cost", "train_seconds"),
+        "seconds_per_picture": _mean(metrics, "cost", "seconds_per_picture"),
+        "peak_memory_mib": max(found["cost"]["peak_memory_mib"] for found in metrics),
+        "epochs": _mean(metrics, "cost", "epochs"),
+        "image_size": recipe.train.image_size,
+        "pretrained": recipe.model.weights != "none",
+        "difference": _against(best, group),
+    }
+
+
+def _against(best: Group | None, group: Group) -> dict[str, Any] | None:
+    """The difference in accuracy from the best one; None for that one itself, and where they have no seed in common."""
+    if best is None or group is best or not set(best.seeds) & set(group.seeds):
+        return None
+    difference = paired(best, group).difference
+    return {**asdict(difference), "verdict": _VERDICT[difference.verdict]}
+
+
+def _metrics(group: Group) -> list[dict[str, Any]]:
+    return [run.read_json(run.metrics) for run in group.runs]
+
+
+def _judged_by(metrics: list[dict[str, Any]]) -> str:
+    return "test" if all("test" in found for found in metrics) else "val"
+
+
+def _mean(metrics: list[dict[str, Any]], section: str, key: str) -> float:
+    return float(np.mean([found[section][key] for found in metrics]))
+
+
+def _best_run(group: Group) -> RunFolder:
+    return min(group.runs, key=lambda run: run.read_json(run.metrics)["val"]["log_loss"])

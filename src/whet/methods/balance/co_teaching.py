@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from whet.core.batch import Closure, Context, Loss, Outcome, Progress, Step
+from whet.core.method import Method, Runtime, Search, Stage
+from whet.models.net import Net
+
+
+class CoTeaching(Method, stage=Stage.STEP, family="balance",
+                 tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Train two networks side by side; each learns from the samples that the other finds easy, as wrong labels are hard ones.
+
+    Use when: many labels are wrong, a fifth and more, and nobody can look at them.
+    Do not use when: labels are good: hard samples are then the ones to learn from; every step costs two.
+    Source: Han et al. 2018, arXiv:1804.06872.
+    Deviates: one of the two is kept. The other has another random start (of pretrained weights only the head), its own state of the
+    same optimizer, and none of the penalties on weights.
+    Shapes: loss (B,), zero for the share of the batch that the twin finds hardest, the rest scaled up to the same mean weight.
+    """
+
+    identity = {"noise": 0.0}
+    conflicts = frozenset({"accumulate", "asam", "awp", "gauss_newton", "kfac", "lbfgs", "newton_cg", "sam"})
+
+    noise: Annotated[
+        float, Field(ge=0, lt=1, description="share of labels thought wrong: so many of a batch are left out in the end"),
+        Search(0.05, 0.5),
+    ] = 0.2  # fmt: skip
+    full_at: Annotated[
+        float, Field(gt=0, le=1, description="where in training so many are left out; from none at the start")
+    ] = 0.3
+
+    def start(self, net: Net, context: Context) -> _Pair:
+        context.require_one_class(self.name)
+        return _Pair(net, self)
+
+    def left_out(self, progress: Progress) -> float:
+        """The share of a batch that is left out."""
+        return self.noise * min(1.0, progress.fraction / self.full_at)
+
+
+class _Pair(Runtime):
+    """The twin, its optimizer, and who learns from what."""
+
+    def __init__(self, net: Net, method: CoTeaching) -> None:
+        self._net, self._method = net, method
+        self._twin = copy.deepcopy(net) if method.noise else None
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._kept_state: dict[str, Any] | None = None  # of the optimizer, until there is one
+        self._taught = False  # whether the twin has its gradients for this step
+        if self._twin is not None:
+            _begin_anew(self._twin)
+
+    def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
+        if (twin := self._twin) is None:
+            return loss
+
+        def taught(outcome: Outcome) -> Tensor:
+            ours_B, theirs = loss(outcome), self._asked(twin, outcome)
+            theirs_B = loss(theirs)
+            count = len(ours_B) - round(self._method.left_out(outcome.progress) * len(ours_B))
+            if not self._taught:
+                self._teach(twin, theirs_B * easiest(ours_B, count), outcome)
+            return ours_B * easiest(theirs_B, count)
+
+        return taught
+
+    def wrap_update(self, step: Step, optimizer: torch.optim.Optimizer) -> Step:
+        if (twin := self._twin) is None:
+            return step
+        same = {id(ours): theirs for ours, theirs in zip(self._net.parameters(), twin.parameters())}
+        self._optimizer = theirs = copy.deepcopy(optimizer, same)
+        theirs.state.clear()
+        if self._kept_state is not None:
+            theirs.load_state_dict(self._kept_state)
+
+        def both(closure: Closure) -> Tensor:
+            self._taught = False
+            loss = step(closure)
+            for ours, group in zip(optimizer.param_groups, theirs.param_groups):
+                group["lr"] = ours["lr"]
+            theirs.step()
+            return loss
+
+        return both
+
+    def _asked(self, twin: Net, outcome: Outcome) -> Outcome:
+        """The twin's answer to the same question."""
+        batch = outcome.batch
+        model: nn.Module = twin if batch.x_BCHW.dim() == 4 else twin.head
+        twin.train(self._net.training)
+        with twin.changed_inside(batch.inside), twin.keeping_features() as features:
+            asked = replace(outcome, model=model)
+            return replace(asked, logits_BK=asked.ask(batch.x_BCHW), features_BD=features[0].float())
+
+    def _teach(self, twin: Net, loss_B: Tensor, outcome: Outcome) -> None:
+        weight_B = outcome.batch.weight_B
+        learning = [p for p in twin.parameters() if p.requires_grad]
+        mean = (loss_B * weight_B).sum() / weight_B.sum().clamp(min=1e-12)
+        for parameter, gradient in zip(learning, torch.autograd.grad(mean, learning, allow_unused=True)):
+            parameter.grad = gradient
+        self._taught = True
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._twin is None:
+            return {}
+        optimizer = self._kept_state if self._optimizer is None else self._optimizer.state_dict()
+        return {"twin": dict(self._twin.state_dict()), "optimizer": optimizer}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._twin is None:
+            return
+        self._twin.load_state_dict(state["twin"])
+        self._kept_state = state["optimizer"]
+        if self._optimizer is not None and self._kept_state is not None:
+            self._optimizer.load_state_dict(self._kept_state)
+
+
+def easiest(loss_B: Tensor, count: int) -> Tensor:
+    """For so many samples of least loss B / count, else 0, (B,)."""
+    chosen = loss_B.detach().argsort(stable=True)[:count]
+    return torch.zeros_like(loss_B).index_fill_(0, chosen, len(loss_B) / max(count, 1))
+
+
+def _begin_anew(net: Net) -> None:
+    """Other random weights; pretrained ones stay, and the last layer alone is new."""
+    with torch.no_grad():
+        for module in () if net.spec.pretrained else net.backbone.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+        nn.init.normal_(net.linear.weight, std=0.01)
+        if net.linear.bias is not None:
+            nn.init.zeros_(net.linear.bias)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from whet.core.batch import Predictor
+from whet.core.duration import Duration
+from whet.core.method import Fits, Method, Search, Stage
+from whet.core.recipe import Recipe
+from whet.methods.ensemble.fusion import fused
+
+
+class DeepEnsemble(
+    Method,
+    stage=Stage.PREDICT,
+    family="ensemble",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
+    """Train the same recipe several times with other seeds, and answer with the mean of their probabilities.
+
+    Use when: the best answer and honest confidences are worth several times the training and the prediction.
+    Do not use when: predictions must be fast: distill the ensemble into one network instead.
+    Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
+    Deviates: without adversarial training.
+    Shapes: (B, M, K) log-probabilities -> log of the mean probabilities (B, K). A budget in minutes is shared by the
+    members; one in epochs or steps is each member's own.
+    """
+
+    identity = {"members": 1}
+    conflicts = frozenset({"stacking"})
+
+    members: Annotated[
+        int, Field(ge=1, le=20, description="networks that answer, this one among them"), Search(2, 5)
+    ] = 3
+
+    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+        # What is fitted to answers is fitted once, to those of all together.
+        alone = recipe.without(*(m.name for m in recipe.methods if m.name == self.name or isinstance(m, Fits)))
+        budget = recipe.train.budget
+        if budget.is_time:
+            alone = alone.setting(budget=Duration(budget.seconds / self.members, "s"))
+        return [alone.setting(seed=recipe.train.seed + member) for member in range(1, self.members)]
+
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+        return fused(predictor) if self.members > 1 else predictor

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from whet.core.batch import Predictor
+from whet.core.method import Method, Search, Stage
+from whet.core.recipe import Recipe
+from whet.core.targets import Targets
+from whet.methods.ensemble.fusion import fused
+
+_RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plain mean
+_ITERATIONS = 200
+
+
+class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
+               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Let finished runs, of other architectures too, answer beside this one, and learn on validation data how much each counts.
+
+    Use when: you have trained several good models that err differently, and the best answer is worth the time of all.
+    Do not use when: predictions must be fast; or validation samples are a few dozen (then how: mean).
+    Source: Wolpert 1992, "Stacked generalization"; Breiman 1996, "Stacked regressions" (weights that are not negative).
+    Deviates: the other runs see this run's painted picture, resampled to their own size. The validation samples must not have been
+    training samples of theirs: use the same split.
+    Shapes: (B, M, K) log-probabilities -> weighted: log of sum_m w_m p_m, w on the simplex; linear: sum_m a_m log p_m + b_k. (B, K)
+    """
+
+    identity = {"runs": ()}
+
+    runs: Annotated[tuple[str, ...], Field(description="folders of finished runs with the same classes")] = ()
+    how: Annotated[
+        Literal["mean", "weighted", "linear"],
+        Field(description="mean of the probabilities; their weighted mean; or a linear layer on their logarithms"),
+        Search(choices=("mean", "weighted", "linear")),
+    ] = "weighted"
+
+    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+        return list(self.runs)
+
+    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+        if logits_NK.dim() == 2 or not len(logits_NK) or self.how == "mean":
+            return {}
+        log_NMK, probs_NK = logits_NK.double(), targets.probs_BK.double()
+        return (
+            {"weights": best_weights(log_NMK, probs_NK)} if self.how == "weighted" else best_linear(log_NMK, probs_NK)
+        )
+
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+        if not self.runs:
+            return predictor
+        if "scales" not in fitted:
+            return fused(predictor, fitted.get("weights"))
+
+        def answer(x_BCHW: Tensor) -> Tensor:
+            log_BMK = predictor(x_BCHW)
+            scale_M, bias_K = log_BMK.new_tensor(fitted["scales"]), log_BMK.new_tensor(fitted["bias"])
+            return torch.einsum("bmk,m->bk", log_BMK, scale_M) + bias_K
+
+        return answer
+
+
+def best_weights(log_NMK: Tensor, probs_NK: Tensor) -> list[float]:
+    """The weights, none negative and with sum 1, with which the mean of the probabilities has the least log-loss."""
+    free_M = torch.zeros(log_NMK.shape[1], dtype=log_NMK.dtype, requires_grad=True)
+
+    def loss() -> Tensor:
+        mixed_NK = torch.logsumexp(log_NMK + free_M.log_softmax(dim=0)[:, None], dim=1)
+        return -(probs_NK * mixed_NK).sum(dim=1).mean() + _RIDGE * free_M.square().sum()
+
+    _minimise([free_M], loss)
+    return free_M.detach().softmax(dim=0).tolist()
+
+
+def best_linear(log_NMK: Tensor, probs_NK: Tensor) -> dict[str, Any]:
+    """A scale for each model and a bias for each class with the least log-loss, held near the mean of the logarithms."""
+    M, K = log_NMK.shape[1:]
+    scale_M = torch.full((M,), 1 / M, dtype=log_NMK.dtype, requires_grad=True)
+    bias_K = torch.zeros(K, dtype=log_NMK.dtype, requires_grad=True)
+
+    def loss() -> Tensor:
+        logits_NK = torch.einsum("nmk,m->nk", log_NMK, scale_M) + bias_K
+        apart = (scale_M - 1 / M).square().sum() + bias_K.square().sum()
+        return -(probs_NK * F.log_softmax(logits_NK, dim=1)).sum(dim=1).mean() + _RIDGE * apart
+
+    _minimise([scale_M, bias_K], loss)
+    return {"scales": scale_M.tolist(), "bias": bias_K.tolist()}
+
+
+def _minimise(parameters: list[Tensor], loss: Any) -> None:
+    solver = torch.optim.LBFGS(parameters, max_iter=_ITERATIONS, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        solver.step(closure)

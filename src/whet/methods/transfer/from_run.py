@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from whet.core.batch import Context
+from whet.core.errors import NoEffectError, RecipeError
+from whet.core.method import Method, Stage
+from whet.core.run_folder import finished_run
+from whet.models.build import load_net
+from whet.models.net import Net
+
+
+class FromRun(
+    Method,
+    stage=Stage.MODEL,
+    family="transfer",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
+    """Start from the weights of another run of yours instead of those that the architecture came with.
+
+    Use when: you have trained on related data before (another camera, an earlier year, more but rougher labels): task-specific
+    transfer.
+    Do not use when: the test pictures of this training were training pictures of that run: the result would flatter itself.
+    Source: Yosinski et al. 2014, arXiv:1411.1792; Pan & Yang 2010.
+    Deviates: rows of the last layer come along for the classes that both know; other classes start new.
+    Shapes: every weight of the backbone, which must be of the same architecture.
+    """
+
+    identity = {"run": ""}
+    order = 5  # before a head is fitted to the features
+
+    run: Annotated[str, Field(description="folder of a finished run to start from; empty has no effect")] = ""
+
+    @torch.no_grad()
+    def initialise(self, net: Net, context: Context) -> None:
+        if not self.run:
+            raise NoEffectError("no run is named; set run to the folder of a finished run")
+        where = f"{self.name}.run = '{self.run}'"
+        theirs = load_net(finished_run(where, self.run).model)
+        state, wanted = theirs.backbone.state_dict(), net.backbone.state_dict()
+        lacking = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
+        if lacking:
+            raise RecipeError(
+                f"{where}: it is {_named(theirs)}, this recipe trains {_named(net)}: {len(lacking)} of {len(wanted)} tensors are "
+                f"missing or of another shape, the first is '{lacking[0]}'; accepted: a run of the same architecture"
+            )
+        if (theirs.spec.mean, theirs.spec.std) != (net.spec.mean, net.spec.std):
+            raise RecipeError(
+                f"{where}: its inputs are normalised with mean {theirs.spec.mean} and std {theirs.spec.std}, here with "
+                f"{net.spec.mean} and {net.spec.std}; give --weights as that run was given"
+            )
+        net.backbone.load_state_dict({name: state[name] for name in wanted})
+        _copy_rows(theirs, net)
+
+
+def _copy_rows(theirs: Net, ours: Net) -> None:
+    """The last layer's rows of the classes that both know, where both heads are a linear layer on the same features."""
+    if type(theirs.head) is not torch.nn.Linear or type(ours.head) is not torch.nn.Linear:
+        return
+    known = {name: k for k, name in enumerate(theirs.spec.classes)}
+    for k, name in enumerate(ours.spec.classes):
+        if name in known:
+            ours.head.weight[k] = theirs.head.weight[known[name]]
+            ours.head.bias[k] = theirs.head.bias[known[name]]
+
+
+def _named(net: Net) -> str:
+    spec = net.spec
+    scaled = f" of width {spec.width:g} and depth {spec.depth}" if (spec.width, spec.depth) != (1.0, 1) else ""
+    return f"{spec.architecture}{scaled}"

@@ -1,0 +1,23 @@
+"""What averages, ensembles, several views and calibration gained over the plain answer of the last weights, and their price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+
+
+def context(folder: RunFolder) -> dict[str, Any] | None:
+    metrics = folder.read_json(folder.metrics)
+    found = metrics.get("answering")
+    if found is None or found["split"] not in metrics:
+        return None
+    acting = [m.name for m in Recipe.load(folder.recipe).methods if "predict" in {s.value for s in m.stages()}]
+    return {
+        "methods": acting,
+        "plain": found["plain"],
+        "result": metrics[found["split"]],
+        "difference": found["difference"],
+        "seconds": metrics["cost"]["seconds_per_picture"],
+    }

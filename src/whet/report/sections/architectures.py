@@ -1,0 +1,131 @@
+"""Which architecture: a table of accuracy, its distance from the best and what it costs, and a figure of the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+from whet.core.run_folder import RunFolder
+from whet.report import text
+from whet.report.figures import ACCENT, GRID, INK, MUTED, draw
+
+_WIDTH, _HEIGHT = 10.5, 6.6  # inches, of two panels by two
+_DECADES = [digit * 10.0**power for power in range(-6, 12) for digit in (1, 3)]
+_TIMES = [tick for tick in _DECADES if tick < 60] + [60.0, 120, 300, 600, 1800, 3600, 3 * 3600, 10 * 3600, 30 * 3600]
+_DOUBLES = [part * 2.0**power for power in range(4, 21) for part in (1, 1.5)]
+_COSTS: tuple[tuple[str, str, Callable[[float], str], list[float]], ...] = (
+    ("parameters", "weights", text.amount, _DECADES),
+    ("train_seconds", "training", text.seconds, _TIMES),
+    ("seconds_per_picture", "one answer", text.seconds, _TIMES),
+    ("peak_memory_mib", "most memory", text.memory, _DOUBLES),
+)
+"""Key, title, how a value is said, where ticks may stand."""
+_MOST_TICKS = 5
+# Of a panel, as shares of its width and height: a letter, a line, a point.
+_LETTER, _LINE, _POINT = 0.0175, 0.062, (0.013, 0.022)
+
+
+def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
+    rows = sorted((row for row in story["architectures"] if row["runs"]), key=lambda row: -row["accuracy"])
+    low, high = min((row["low"] for row in rows), default=0.0), max((row["high"] for row in rows), default=1.0)
+    environment = None
+    if story["best_run"] is not None:
+        run = RunFolder(folder.path / story["best_run"])
+        environment = run.read_json(run.environment)
+    return {
+        "name": story["name"],
+        "story": story,
+        "budget": text.duration(story["budget"]),
+        "part": {"test": "test", "val": "validation", None: "test"}[story["part"]],
+        "rows": rows,
+        "best": next((row for row in rows if row["name"] == story["best"]), None),
+        "failed": [row for row in story["architectures"] if row["failed"]],
+        "bounds": (low, max(high, low + 1e-6)),
+        "environment": environment,
+        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _paint(figure, rows), "Accuracy against cost") if rows else None,
+    }
+
+
+def _paint(figure: Figure, rows: list[dict[str, Any]]) -> None:
+    figure.set_layout_engine("constrained", hspace=0.1)
+    panels = figure.subplots(2, 2, sharey=True)
+    low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
+    pad = max(0.05 * (high - low), 0.005)
+    for axes, (cost, title, words, ticks) in zip(panels.flat, _COSTS):
+        values = [max(row[cost], 1e-9) for row in rows]
+        axes.set(title=title, xscale="log", ylim=(low - pad, high + pad), xlim=_limits(min(values), max(values)))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _set_ticks(axes, ticks, words)
+        thrifty = _thrifty(values, [row["accuracy"] for row in rows])
+        for row, value, leads in zip(rows, values, thrifty):
+            error = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
+            axes.errorbar(
+                value, row["accuracy"], yerr=error, fmt="o", markersize=6, elinewidth=1, color=ACCENT if leads else MUTED,
+                markerfacecolor=ACCENT if leads else "white", ecolor=ACCENT if leads else GRID, alpha=1.0,
+            )  # fmt: skip
+        _label(axes, [row["name"] for row in rows], values, [row["accuracy"] for row in rows], thrifty)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("right")
+
+
+def _thrifty(cost_N: list[float], accuracy_N: list[float]) -> list[bool]:
+    """Those that no other beats: none is at once at least as cheap and more accurate, or cheaper and as accurate."""
+    pairs = list(zip(cost_N, accuracy_N))
+    return [
+        not any((c <= cost and a > accuracy) or (c < cost and a >= accuracy) for c, a in pairs)
+        for cost, accuracy in pairs
+    ]
+
+
+def _limits(least: float, most: float) -> tuple[float, float]:
+    """With room for labels, and wide enough for some ticks."""
+    reach = max(most / least, 3.0) ** 0.12
+    middle, half = math.sqrt(least * most), max(math.sqrt(most / least), math.sqrt(3.0)) * reach
+    return middle / half, middle * half
+
+
+def _set_ticks(axes: Axes, ticks: list[float], words: Callable[[float], str]) -> None:
+    """A few of these, as people say them."""
+    left, right = axes.get_xlim()
+    inside = [tick for tick in ticks if left <= tick <= right]
+    axes.xaxis.set_major_locator(FixedLocator(inside[:: -(-len(inside) // _MOST_TICKS) or 1]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: words(value)))
+
+
+def _label(axes: Axes, names: list[str], x_N: list[float], y_N: list[float], leads_N: list[bool]) -> None:
+    """Each point's name beside it, or where that place is taken a line higher or lower, with a thin line to the point."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    points = [(math.log(x / left) / math.log(right / left), (y - bottom) / (top - bottom)) for x, y in zip(x_N, y_N)]
+    taken = [_box(x, y, *_POINT) for x, y in points]
+    for name, x, y, (px, py), leads in zip(names, x_N, y_N, points, leads_N):
+        width = _LETTER * len(name)
+        lines = [step * sign * _LINE for step in range(8) for sign in (1, -1)]
+        sides = [(px + 2 * _POINT[0] + width / 2, "left"), (px - 2 * _POINT[0] - width / 2, "right")]
+        places = [(_box(cx, py + dy, width / 2, _LINE / 2), align, dy) for dy in lines for cx, align in sides]
+        box, align, dy = next((place for place in places if _is_free(place[0], taken)), places[0])
+        taken.append(box)
+        axes.annotate(
+            name, (x, y), (box[0] if align == "left" else box[1], py + dy), textcoords="axes fraction", ha=align, va="center",
+            fontsize=9, color=INK if leads else MUTED,
+            arrowprops={"arrowstyle": "-", "color": GRID, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4} if dy else None,
+        )  # fmt: skip
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _box(x: float, y: float, half_width: float, half_height: float) -> _Box:
+    return x - half_width, x + half_width, y - half_height, y + half_height
+
+
+def _is_free(box: _Box, taken: list[_Box]) -> bool:
+    inside = box[0] >= 0 and box[1] <= 1 and box[2] >= 0 and box[3] <= 1
+    return inside and not any(
+        box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3] for other in taken
+    )

@@ -1,0 +1,56 @@
+"""A saved model and everything between it and an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from whet.core.batch import Predictor
+from whet.core.errors import RecipeError
+from whet.core.recipe import parse_method
+from whet.models.build import companion_folders, load_nets, read_extra
+from whet.models.ensemble import as_one, shown_as
+from whet.models.net import Net
+from whet.train.plan import wrap_predictor
+
+
+class SavedModel:
+    """The networks of a model folder, on a device, with what was fitted for them and how they are shown pictures."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        extra = read_extra(folder)
+        nets = [net.on(device) for net in load_nets(folder)]
+        self.net = nets[0]
+        self.classes = self.net.spec.classes
+        self.size, self.fit, self.precision = int(extra["eval_size"]), extra["fit"], extra["precision"]
+        methods = tuple(parse_method(entry) for entry in extra["predict"])
+        companions = load_companions(folder, self.net, device)
+        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], companions)
+
+    def beside(self, ours: Net, where: str) -> Predictor:
+        """Its answer, classes in our order, to pictures as our network takes them; `where` is the folder, for the message."""
+        wanted, known = set(ours.spec.classes), set(self.classes)
+        lacking, besides = sorted(wanted - known), sorted(known - wanted)
+        if lacking or besides:
+            raise RecipeError(
+                f"{where}: that model has other classes and cannot answer beside this one; it lacks "
+                f"{', '.join(lacking) or 'none'} and knows {', '.join(besides) or 'none'} besides"
+            )
+        shown = shown_as(self.net, self.size, ours)
+        columns = [self.classes.index(name) for name in ours.spec.classes]
+
+        def answer(x_BCHW: Tensor) -> Tensor:
+            return self.predictor(shown(x_BCHW))[:, columns]
+
+        return answer
+
+
+def load_companions(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[Predictor]]:
+    """The models that methods let answer beside the one in this folder, by the method's name."""
+    return {
+        name: [SavedModel(path, device).beside(ours, str(path)) for path in paths]
+        for name, paths in companion_folders(folder).items()
+    }

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+
+from whet.core.recipe import Recipe
+from whet.methods import SGD, DeepEnsemble, TemperatureScaling
+from whet.methods.ensemble.fusion import log_mean
+
+
+def test_the_answer_is_the_mean_of_the_probabilities():
+    logs = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0)).log_softmax(dim=2)
+    assert torch.allclose(log_mean(logs).exp(), logs.exp().mean(dim=1))
+    weights = [0.5, 0.3, 0.2]
+    assert torch.allclose(log_mean(logs, weights).exp(), (logs.exp() * torch.tensor(weights)[:, None]).sum(dim=1))
+
+
+def test_companions_are_the_same_recipe_with_other_seeds_and_share_the_time():
+    recipe = Recipe(methods=(SGD(), TemperatureScaling(), DeepEnsemble(members=3))).setting(seed=4, budget="9m")
+    found = DeepEnsemble(members=3).companions(recipe)
+    assert [one.train.seed for one in found] == [5, 6]
+    assert [one.train.budget.seconds for one in found] == [180, 180]
+    assert all([m.name for m in one.methods] == ["sgd"] for one in found)
+    assert DeepEnsemble(members=1).companions(recipe) == []
+    epochs = recipe.setting(budget="7ep")
+    assert str(DeepEnsemble(members=2).companions(epochs)[0].train.budget) == "7ep"
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory):
+    from tests.conftest import write_pictures
+
+    import whet
+
+    root = tmp_path_factory.mktemp("ensemble")
+    data = write_pictures(root / "pictures", {"glass": 30, "metal": 18, "paper": 12})
+    return data, whet.train(
+        data, architecture="resnet9_slim", weights="none", budget="1ep", seed=2, out=root / "run",
+        methods=[SGD(lr=0.05), DeepEnsemble(members=2), TemperatureScaling()],
+    )  # fmt: skip
+
+
+def test_a_run_trains_its_members_keeps_them_and_answers_with_all(ensemble):
+    import whet
+
+    data, run = ensemble
+    member = whet.load(run.path / "companions" / "1")
+    assert member.recipe.train.seed == 3
+    probs = run.predictions.filter(like="p:").to_numpy()
+    files = [str(data / id_) for id_ in run.predictions["id"]]
+    again = run.predict(files).filter(like="p:").to_numpy()
+    assert np.allclose(again, probs, atol=1e-4)
+    # One network alone, at the temperature of both, answers otherwise.
+    assert not np.allclose(member.predictions.filter(like="p:").to_numpy(), probs, atol=1e-4)
+
+
+def test_the_run_needs_no_other_folder_once_it_is_finished(ensemble):
+    import shutil
+
+    import whet
+
+    data, run = ensemble
+    before = run.predict(data)
+    moved = run.path.parent / "moved"
+    shutil.copytree(run.path, moved)
+    shutil.rmtree(moved / "companions")
+    assert whet.load(moved).predict(data).equals(before)
+
+
+def test_it_says_what_it_gained_and_costs(ensemble):
+    _, run = ensemble
+    found = run.metrics["answering"]
+    shown = run.predictions[run.predictions["split"] == "test"]
+    accuracy = (shown["label"] == shown["predicted"]).mean()
+    assert found["plain"]["accuracy"] + found["difference"]["mean"] == pytest.approx(accuracy)
+    assert found["plain"]["seconds_per_picture"] > 0
+    assert "What the way of answering gained" in run.folder.report.read_text()
