@@ -125,7 +125,9 @@ def coverage(design, seeds, noise, studies, interval="whet"):
     return float(np.mean(held))
 
 
-@pytest.mark.parametrize(("design", "seeds", "noise"), [("screen", 3, "large"), ("add", 3, "large"), ("factorial", 2, "small")])
+@pytest.mark.parametrize(
+    ("design", "seeds", "noise"), [("screen", 3, "large"), ("add", 3, "large"), ("factorial", 2, "small")]
+)
 def test_intervals_cover_in_a_few_studies(design, seeds, noise):
     assert 0.90 <= coverage(design, seeds, noise, 120) <= 0.99
 

@@ -21,7 +21,10 @@ def command(
         list[str] | None, typer.Option(help="A setting at two levels, KEY=LOW:HIGH, as train.image_size=160:224.")
     ] = None,
     design: Annotated[
-        str, typer.Option(help="screen (all at once), ablate (each left out), add (each alone), factorial (with interactions).")
+        str,
+        typer.Option(
+            help="screen (all at once), ablate (each left out), add (each alone), factorial (with interactions)."
+        ),
     ] = "screen",
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How often the design is run; by default what fits.")] = None,
@@ -43,7 +46,14 @@ def command(
     base = run.ask(data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(
-        base, [*wanted, *(factor or [])], design=design, budget=budget, seeds=seeds, jobs=jobs, out=out, observer=observer(as_json)
+        base,
+        [*wanted, *(factor or [])],
+        design=design,
+        budget=budget,
+        seeds=seeds,
+        jobs=jobs,
+        out=out,
+        observer=observer(as_json),
     )
     if as_json:
         print_json(

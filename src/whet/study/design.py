@@ -1,4 +1,4 @@
-"""Which runs a study makes: a matrix with a row a run and a column a factor, -1 where the factor is low (off), +1 where it is high."""
+"""Which runs a study makes: a matrix, a row a run and a column a factor, -1 where it is low (off) and +1 where it is high."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def design_matrix(design: str, factors: int) -> np.ndarray:
         return screen(factors)
     if design == "factorial":
         if factors > _MOST_FULL:
-            raise ValueError(f"a full factorial of {factors} factors takes {2**factors} runs; at most {_MOST_FULL} factors, or a screen")
+            raise ValueError(
+                f"a full factorial of {factors} factors takes {2**factors} runs; take a screen, or at most {_MOST_FULL} factors"
+            )
         return np.array(list(itertools.product((-1, 1), repeat=factors)))
     base = 1 if design == "ablate" else -1
     return np.vstack([np.full((1, factors), base), base - 2 * base * np.eye(factors, dtype=int)])

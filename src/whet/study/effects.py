@@ -24,7 +24,9 @@ def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarr
     design = np.column_stack([block_RB, coded_RP])
     freedom = R - int(np.linalg.matrix_rank(design))
     if freedom < 1:
-        raise ValueError(f"{R} runs leave nothing to tell chance by in a fit of {design.shape[1]} numbers: more seeds are needed")
+        raise ValueError(
+            f"{R} runs leave nothing to tell chance by in a fit of {design.shape[1]} numbers: more seeds are needed"
+        )
     solve = np.linalg.pinv(design)
     residual_RN = value_RN - design @ (solve @ value_RN)
     run_R = residual_RN.mean(axis=1)

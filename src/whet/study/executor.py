@@ -64,7 +64,9 @@ class ProcessPool:
                     yield done
             if not left:
                 return
-        raise RunError(f"the processes of {len(left)} runs were killed {_ATTEMPTS} times, the first of {next(iter(left))}")
+        raise RunError(
+            f"the processes of {len(left)} runs were killed {_ATTEMPTS} times, the first of {next(iter(left))}"
+        )
 
 
 def _carried_out(task: Task) -> RunFolder:

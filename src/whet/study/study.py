@@ -153,7 +153,9 @@ class _Clock:
         if self._each is None:
             observer.stage("one run, to see how long they may be")
             share = self.limit * (1 - _CONFIRM_SHARE) / (2 * runs + 1)
-            probe = carry_out(base.setting(budget=Duration(max(1, round(share)), "s")), self._file.parent / "probe", observer)
+            probe = carry_out(
+                base.setting(budget=Duration(max(1, round(share)), "s")), self._file.parent / "probe", observer
+            )
             self._each = f"{Recipe.load(probe.recipe).train.epochs}ep"
             self.spent()
         return Duration.parse(self._each)
@@ -208,12 +210,21 @@ def _effects(
     adjusted = holm([d.p for d in found])
     effects = [
         Effect(
-            factor.name, found[f], adjusted[f], costs[f], {name: d[f] for name, d in by_class.items()}, seeds_to_tell(found[f])
+            factor.name,
+            found[f],
+            adjusted[f],
+            costs[f],
+            {name: d[f] for name, d in by_class.items()},
+            seeds_to_tell(found[f]),
         )
         for f, factor in enumerate(factors)
     ]
     together = [
-        {"factors": [factors[a].name, factors[b].name], **asdict(found[len(factors) + q]), "p_holm": adjusted[len(factors) + q]}
+        {
+            "factors": [factors[a].name, factors[b].name],
+            **asdict(found[len(factors) + q]),
+            "p_holm": adjusted[len(factors) + q],
+        }
         for q, (a, b) in enumerate(pairs if full else [])
     ]
     return effects, together
@@ -283,7 +294,11 @@ def _write(
     path: Path, design: str, factors: Sequence[Factor], coded_RF: np.ndarray, blocks: list[list[RunFolder]],
     effects: Sequence[Effect], pairs: list[dict[str, Any]], confirmed: Difference | None, clock: _Clock,
 ) -> None:  # fmt: skip
-    rows = [[run.path.name, seed, *levels] for seed, block in enumerate(blocks) for run, levels in zip(block, coded_RF.tolist())]
+    rows = [
+        [run.path.name, seed, *levels]
+        for seed, block in enumerate(blocks)
+        for run, levels in zip(block, coded_RF.tolist())
+    ]
     write_csv(path / "design.csv", ["run", "seed", *(factor.name for factor in factors)], rows)
     table = list(_rows(effects))
     write_csv(path / "effects.csv", list(table[0]), [list(row.values()) for row in table])

@@ -21,7 +21,9 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         "effects": effects,
         "classes": classes,
         "reach": reach,
-        "forest": draw(8.4, 0.9 + 0.36 * len(effects), lambda figure: _forest(figure, effects), "Effects with intervals"),
+        "forest": draw(
+            8.4, 0.9 + 0.36 * len(effects), lambda figure: _forest(figure, effects), "Effects with intervals"
+        ),
         "price": draw(5.2, 3.4, lambda figure: _price(figure, effects), "Gain against cost"),
         "heat": _heat(study),
     }
@@ -33,7 +35,9 @@ def _forest(figure: Figure, effects: list[dict[str, Any]]) -> None:
     axes.axvline(0, color=INK, linewidth=0.8)
     for y, effect in zip(place, effects):
         colour = _COLOURS[effect["verdict"]]
-        axes.plot([100 * effect["low"], 100 * effect["high"]], [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
+        axes.plot(
+            [100 * effect["low"], 100 * effect["high"]], [y, y], color=colour, linewidth=2.4, solid_capstyle="round"
+        )
         axes.plot(100 * effect["effect"], y, marker="o", markersize=6, color=colour)
     axes.set_yticks(place, [effect["factor"] for effect in effects], color=INK)
     axes.set(xlabel="points of accuracy, 95 % interval", ylim=(-0.7, len(effects) - 0.3))
