@@ -125,7 +125,7 @@ def table(groups: dict[str, dict[int, dict[str, Any]]], where: str) -> str:
              METRICS["log_loss"].text(_mean(runs, "log_loss")), against]
         )  # fmt: skip
     header = ["recipe", "seeds", "epochs", "seconds", "accuracy, %", "log-loss", "gain over plain, points"]
-    return f"{where}\n\n{record.markdown(header, rows)}"
+    return f"{where.removesuffix(': ')}\n\n{record.markdown(header, rows)}"
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
