@@ -26,7 +26,7 @@ UNEVEN = ("cifar10_long_tail", "trashnet_long_tail", "cifar10")
 WRONGLY_LABELLED = ("digits_wrong_labels", "cifar10_wrong_labels", "trashnet_wrong_labels", "cifar10")
 FILED_TWICE = ("digits_twice", "cifar10_twice")
 
-LR_FACTORS = (1 / 3, 1, 3)
+LR_FACTORS = (1, 3, 10)  # upwards: trainings are short
 TEACHER, RELATED = "<teacher>", "<related>"  # in the place of the folder of a helper's run
 
 

@@ -61,7 +61,7 @@ def test_an_optimizer_has_three_rates_to_choose_from_and_a_second_order_one_its_
         cls = registry().get(name)
         found = method_placements.candidates(cls, method_placements.place(cls), PLAIN["digits"], {})
         rates[name] = [recipe.method(name).settings_dict()["lr"] for recipe in found]
-    assert rates == {"adamw": [3e-4, 1e-3, 3e-3], "sgd": [0.07, 0.2, 0.6], "lbfgs": [1.0]}
+    assert rates == {"adamw": [1e-3, 3e-3, 1e-2], "sgd": [0.2, 0.6, 2.0], "lbfgs": [1.0]}
 
 
 @pytest.mark.parametrize("name, there", [("jsd_consistency", "augmix"), ("swa", "constant"), ("cosine", "sgd")])
