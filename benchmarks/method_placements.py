@@ -78,7 +78,7 @@ SPECIAL: dict[str, Placement] = {
     "torchvision_v2": Placement(SCRATCH, {"transforms": [{"RandomAffine": {"degrees": 15}}]}),
     # Balance: by what is wrong with the data.
     **dict.fromkeys(_WRONG_LABELS, Placement(WRONGLY_LABELLED)),
-    "co_teaching": Placement(WRONGLY_LABELLED, {"noise": WRONG}),
+    "co_teaching": Placement(WRONGLY_LABELLED, {"noise": WRONG / 100}),
     "drop_conflicts": Placement(FILED_TWICE),
     "asymmetric": Placement(SCRATCH),
     # What needs another method, or one in its place, to be judged by.
@@ -130,10 +130,7 @@ def candidates(cls: type[Method], placement: Placement, plain: Recipe, helpers: 
     """The recipes with this method: one, or one for each learning rate to choose from. helpers: folders of finished runs."""
     values = {key: _with_folders(value, helpers) for key, value in placement.values.items()}
     recipe = plain.with_methods(*parse_methods(placement.companions)).setting(**placement.train)
-    rates: list[dict[str, float]] = [{}]
-    if cls.stage is Stage.OPTIMIZER:  # a recipe has one
-        recipe = recipe.without(*(method.name for method in recipe.methods if method.stage is Stage.OPTIMIZER))
-        rates = _learning_rates(cls, plain)
+    rates: list[dict[str, float]] = _learning_rates(cls, plain) if cls.stage is Stage.OPTIMIZER else [{}]
     return [recipe.with_methods(parse_method({cls.name: {**values, **rate}})) for rate in rates]
 
 

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import runpy
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +22,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
+import label_noise
+import long_tail
 import record
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.rng import Rng
+from whet.data.table import Table
 
-FOLDER = Path(tempfile.gettempdir()) / "whet-benchmarks" / "methods"  # what lasts from call to call
+FOLDER = record.FOLDER / "methods"  # what lasts from call to call
 CIFAR, TRASHNET = record.SHARED / "cifar10_subset", record.SHARED / "trashnet"
 WEIGHTS = record.SHARED / "weights" / "mobilenet_v1_0.25_128"
-IMBALANCE, WRONG, TWICE = 50, 0.2, 0.2
+WRONG, TWICE = 20, 20  # % of the training pictures that bear a wrong label, or are filed under a second one too
 WIDTH = 0.5  # of the slim ResNet-9: 8 channels first, 64 last
 
 ByClass = Mapping[str, list[Path]]
@@ -62,9 +64,10 @@ def even(pictures: Pictures, count: int) -> dict[str, int]:
     return dict.fromkeys(pictures.train, count)
 
 
-def long_tail(classes: list[str], most: int, imbalance: float = IMBALANCE) -> dict[str, int]:
-    """Class k of K, in the order of their names, gets most * imbalance^(-k / (K - 1)) training pictures."""
-    return {name: max(1, round(most * imbalance ** (-k / (len(classes) - 1)))) for k, name in enumerate(classes)}
+def uneven(pictures: Pictures, most: int) -> dict[str, int]:
+    """The long tail of `long_tail.py`: from `most` pictures of the first class to a fiftieth of that of the last."""
+    quota_K = long_tail.quotas(np.full(len(pictures.train), most), long_tail.IMBALANCE)
+    return dict(zip(sorted(pictures.train), quota_K.tolist()))
 
 
 # --- the three sources ----------------------------------------------------------------------------------------------
@@ -133,37 +136,32 @@ def _part(files: ByClass, first: int, end: int | None) -> dict[str, list[Path]]:
 
 
 # --- what is done to the training part --------------------------------------------------------------------------------
-def with_wrong_labels(table: pd.DataFrame, share: float = WRONG) -> pd.DataFrame:
-    """This share of the training labels replaced by another class, each other one as likely."""
-    train = table[table["split"] == "train"]
-    names, classes = _names(train), sorted(table["label"].unique())
-    chosen = np.argsort(Rng(0).keyed("whose label is wrong", names))[: round(share * len(train))]
-    table = table.copy()
-    table.loc[train.index[chosen], "label"] = _other_classes(train["label"].iloc[chosen], classes)
-    return table
+def with_wrong_labels(rows: pd.DataFrame, percent: int = WRONG) -> pd.DataFrame:
+    """So many of the training labels wrong, as in `label_noise.py`."""
+    classes = tuple(sorted(rows["label"].unique()))
+    numbered = rows.assign(id=_names(rows), label=[classes.index(label) for label in rows["label"]])
+    noisy = label_noise.with_noise(Table(numbered, classes, Path()), 1.0, percent)
+    return rows.assign(label=[classes[k] for k in noisy["label"]])
 
 
-def with_pictures_filed_twice(table: pd.DataFrame, copies: Path, share: float = TWICE) -> pd.DataFrame:
-    """This share of the training pictures copied into `copies` and filed there under another class too."""
-    train = table[table["split"] == "train"]
-    chosen = train.iloc[np.argsort(Rng(0).keyed("who is filed twice", _names(train)))[: round(share * len(train))]]
+def with_pictures_filed_twice(rows: pd.DataFrame, copies: Path, percent: int = TWICE) -> pd.DataFrame:
+    """So many of the training pictures copied into `copies` and filed there under another class too, each as likely."""
+    train, classes = rows[rows["split"] == "train"], sorted(rows["label"].unique())
+    rng = Rng(0).batch("filed twice", 0, np.arange(len(train)))
+    chosen = rng.permutation()[: round(percent / 100 * len(train))]
+    turn_N = 1 + rng.integers(len(classes) - 1)
     copies.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for name, file, label in zip(
-        _names(chosen), chosen["file"], _other_classes(chosen["label"], sorted(table["label"].unique()))
-    ):
-        rows.append({"file": shutil.copyfile(file, copies / name.replace("/", "-")), "label": label, "split": "train"})
-    return pd.concat([table, pd.DataFrame(rows).astype({"file": str})], ignore_index=True)
+    added = []
+    for place, name in zip(chosen, np.array(_names(train))[chosen]):
+        label = classes[(classes.index(train["label"].iloc[place]) + turn_N[place]) % len(classes)]
+        copy = shutil.copyfile(train["file"].iloc[place], copies / name.replace("/", "-"))
+        added.append({"file": str(copy), "label": label, "split": "train"})
+    return pd.concat([rows, pd.DataFrame(added)], ignore_index=True)
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
     """Class and file name: what is drawn does not depend on where the data lie."""
     return [f"{label}/{Path(file).name}" for label, file in zip(rows["label"], rows["file"])]
-
-
-def _other_classes(labels: pd.Series, classes: list[str]) -> list[str]:
-    turn = 1 + Rng(0).batch("the other class", 0, np.arange(len(labels))).integers(len(classes) - 1)
-    return [classes[(classes.index(label) + step) % len(classes)] for label, step in zip(labels, turn)]
 
 
 # --- the settings -----------------------------------------------------------------------------------------------------
@@ -255,8 +253,8 @@ _SLIM = ModelSpec(architecture="resnet9_slim", weights="none")
 _MOBILENET = ModelSpec(architecture=str(WEIGHTS), weights=str(WEIGHTS))
 _DIGITS: dict[str, Any] = {
     "model": _SLIM,
-    "methods": ({"scale_width": {"width": WIDTH}}, {"sgd": {"lr": 0.2}}, "cosine"),
-    "train": {"budget": "20ep", "batch_size": 32, "image_size": 16},
+    "methods": ({"scale_width": {"width": WIDTH}}, {"sgd": {"lr": 0.1}}, "cosine"),
+    "train": {"budget": "20ep", "batch_size": 32, "image_size": 32},
 }
 _CIFAR: dict[str, Any] = {
     "model": _SLIM,
@@ -321,14 +319,14 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "cifar10_long_tail",
             "CIFAR-10, classes 50 : 1",
-            lambda: cifar10().table(long_tail(sorted(cifar10().train), 250)),
+            lambda: cifar10().table(uneven(cifar10(), 250)),
             **_CIFAR,
             metric="macro_f1",
         ),
         Setting(
             "trashnet_long_tail",
             "TrashNet, fine-tuned, classes 50 : 1",
-            lambda: trashnet().table(long_tail(sorted(trashnet().train), 120)),
+            lambda: trashnet().table(uneven(trashnet(), 120)),
             **_FINE_TUNED,
             metric="macro_f1",
         ),

@@ -61,7 +61,7 @@ def test_an_optimizer_has_three_rates_to_choose_from_and_a_second_order_one_its_
         cls = registry().get(name)
         found = method_placements.candidates(cls, method_placements.place(cls), PLAIN["digits"], {})
         rates[name] = [recipe.method(name).settings_dict()["lr"] for recipe in found]
-    assert rates == {"adamw": [1e-3, 3e-3, 1e-2], "sgd": [0.2, 0.6, 2.0], "lbfgs": [1.0]}
+    assert rates == {"adamw": [1e-3, 3e-3, 1e-2], "sgd": [0.1, 0.3, 1.0], "lbfgs": [1.0]}
 
 
 @pytest.mark.parametrize("name, there", [("jsd_consistency", "augmix"), ("swa", "constant"), ("cosine", "sgd")])
@@ -82,7 +82,8 @@ def test_a_schedule_takes_the_place_of_the_plain_one():
 
 # --- data -------------------------------------------------------------------------------------------------------------
 def test_a_long_tail_falls_by_one_factor_from_class_to_class():
-    assert method_settings.long_tail(["a", "b", "c"], 100, 50) == {"a": 100, "b": 14, "c": 2}
+    pictures = method_settings.Pictures(train={"c": [], "a": [], "b": []}, val={}, test={})
+    assert method_settings.uneven(pictures, 100) == {"a": 100, "b": 14, "c": 2}
 
 
 @pytest.fixture
@@ -99,17 +100,17 @@ def table(tmp_path):
 
 
 def test_a_fifth_of_the_training_labels_is_wrong_wherever_the_data_lie(table):
-    noisy = method_settings.with_wrong_labels(table, 0.2)
+    noisy = method_settings.with_wrong_labels(table, 20)
     wrong = noisy["label"] != table["label"]
     assert wrong.sum() == 12
     assert (noisy["split"][wrong] == "train").all()
     assert set(noisy["label"]) == set("abc")
     moved = table.assign(file=["/elsewhere/" + Path(file).name for file in table["file"]])
-    assert method_settings.with_wrong_labels(moved, 0.2)["label"].tolist() == noisy["label"].tolist()
+    assert method_settings.with_wrong_labels(moved, 20)["label"].tolist() == noisy["label"].tolist()
 
 
 def test_pictures_filed_twice_have_the_same_content_and_another_class(table, tmp_path):
-    twice = method_settings.with_pictures_filed_twice(table, tmp_path / "copies", 0.1)
+    twice = method_settings.with_pictures_filed_twice(table, tmp_path / "copies", 10)
     assert twice.iloc[: len(table)].equals(table)
     added = twice.iloc[len(table) :]
     assert len(added) == 6
