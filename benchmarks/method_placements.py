@@ -121,9 +121,10 @@ def place(cls: type[Method]) -> Placement:
 
 
 def without(cls: type[Method], placement: Placement, plain: Recipe) -> Recipe:
-    """The other side where no method stands `against` this one: the plain recipe with the companions, less the method."""
+    """The other side where no method stands `against` this one: the plain recipe with the companions, less the method, unless it
+    is there with other hyper-parameters to compare with."""
     recipe = plain.with_methods(*parse_methods(placement.companions))
-    return recipe.without(cls.name) if cls.name in recipe else recipe
+    return recipe.without(cls.name) if cls.name in recipe and not placement.values else recipe
 
 
 def candidates(cls: type[Method], placement: Placement, plain: Recipe, helpers: Mapping[str, str]) -> list[Recipe]:
