@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from whet.core.card import card
+from whet.core.card import Card, card
+from whet.core.measured import support
 from whet.core.registry import registry
 
 FOLDER = Path(__file__).parent / "methods"
@@ -15,14 +16,20 @@ def main() -> None:
         old.unlink()
     for name, found in cards.items():
         (FOLDER / f"{name}.md").write_text(found.to_markdown(), encoding="utf-8")
+    (FOLDER / "README.md").write_text(index(cards), encoding="utf-8")
+
+
+def index(cards: dict[str, Card]) -> str:
+    """All methods by family, a line each: what it does, and what its measurements came to."""
     lines = ["# Methods", "", f"{len(cards)} techniques, by family. Made from the code by `make cards`.", ""]
     for family in sorted({found.family for found in cards.values()}):
-        lines += [f"## {family}", "", "| method | acts at | what it does |", "|---|---|---|"]
+        lines += [f"## {family}", "", "| method | acts at | what it does | measured |", "|---|---|---|---|"]
         for name, found in cards.items():
             if found.family == family:
-                lines.append(f"| [{name}]({name}.md) | {' + '.join(found.stages)} | {found.summary} |")
+                stages, measured = " + ".join(found.stages), support(found.measured)
+                lines.append(f"| [{name}]({name}.md) | {stages} | {found.summary} | {measured} |")
         lines.append("")
-    (FOLDER / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,11 @@ def command(
     label_column: LabelColumn = None,
     out: Out = None,
     metric: Annotated[
-        str, typer.Option(help="Of finished runs: accuracy, macro_f1, worst_class, log_loss or calibration_error.")
-    ] = "accuracy",
+        str | None,
+        typer.Option(
+            help="Of finished runs: accuracy (the default), macro_f1, worst_class, log_loss or calibration_error."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare recipes, or architectures, on the same test pictures: difference, 95 % interval, verdict.
@@ -53,6 +56,8 @@ def command(
     if architectures is not None:
         if len(given) != 1:
             raise RecipeError(f"--architectures trains on one DATA; got {len(given)}: {', '.join(given)}")
+        if metric is not None:
+            raise RecipeError(f"--metric {metric} goes with finished runs; architectures are compared by accuracy")
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
             names, as_json, data=given[0], budget=budget, weights=weights, seeds=seeds or 1, recipe=recipe,
@@ -66,7 +71,7 @@ def command(
     wrong = [name for name, value in beside.items() if value]
     if wrong:
         raise RecipeError(f"{', '.join(wrong)} goes with --architectures; finished runs are compared as they are")
-    _compare_runs(given, metric, as_json)
+    _compare_runs(given, metric or "accuracy", as_json)
 
 
 def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> None:

@@ -1,4 +1,5 @@
-"""The card of a method, read from its class: what it does, when to use it, its source, its hyper-parameters."""
+"""The card of a method, read from its class: what it does, when to use it, its source, its hyper-parameters, and what was
+measured of it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 
 from whet.core.errors import RecipeError
+from whet.core.measured import Measured, markdown, measured
 from whet.core.method import Method, Search
 
 HEADINGS = ("Use when", "Do not use when", "Source", "Deviates", "Shapes")
@@ -39,6 +41,7 @@ class Card:
     sections: dict[str, str]
     parameters: tuple[Parameter, ...]
     conflicts: tuple[str, ...]
+    measured: tuple[Measured, ...]
 
     def to_markdown(self) -> str:
         lines = [f"# {self.name}", "", self.summary, ""]
@@ -58,7 +61,14 @@ class Card:
                     )
                 )
             lines.append("")
-        lines += ["```yaml", "methods:", f"  - {self.name}" + (self._example() if self.parameters else ""), "```", ""]
+        lines += [
+            "```yaml",
+            "methods:",
+            f"  - {self.name}" + (self._example() if self.parameters else ""),
+            "```",
+            "",
+            markdown(self.measured),
+        ]
         return "\n".join(lines)
 
     def _example(self) -> str:
@@ -90,6 +100,7 @@ def card(cls: type[Method]) -> Card:
         sections={heading: sections[heading] for heading in HEADINGS if heading in sections},
         parameters=tuple(_parameter(cls, name) for name in cls.model_fields),
         conflicts=tuple(sorted(cls.conflicts)),
+        measured=measured(cls.name),
     )
 
 
