@@ -29,6 +29,7 @@ _HOME = {
     "load": "whet.run",
     "register": "whet.core.registry",
     "resume": "whet.run",
+    "study": "whet.study.study",
     "train": "whet.run",
 }
 __all__ = [*_HOME, "__version__"]
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from whet.run import load as load
     from whet.run import resume as resume
     from whet.run import train as train
+    from whet.study.study import study as study
 
 
 def __getattr__(name: str) -> Any:

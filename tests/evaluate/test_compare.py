@@ -13,8 +13,8 @@ from whet.evaluate.compare import (
     Group,
     compare_runs,
     crossed_interval,
-    jackknife_interval,
     mcnemar,
+    pseudo_values,
 )
 from whet.evaluate.metrics import macro_f1, wilson_interval, worst_recall
 
@@ -34,6 +34,16 @@ def study(S, N, effect, seed_noise, study_number):
 def truth(effect):
     """The mean difference over all samples and seeds, by brute force."""
     return study(400, 4000, effect, 0.15, 10**6).mean()
+
+
+def jackknife_interval(metric, a_SN, b_SN, label_N, groups):
+    """The interval of metric(b) - metric(a) by the pseudo-values of both."""
+    pairs = zip(a_SN, b_SN)
+    return crossed_interval(
+        np.stack(
+            [pseudo_values(metric, b, label_N, groups) - pseudo_values(metric, a, label_N, groups) for a, b in pairs]
+        )
+    )
 
 
 @pytest.mark.parametrize("S", [3, 5, 10])

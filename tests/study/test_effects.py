@@ -5,7 +5,7 @@ from scipy import stats
 from whet.core.rng import Rng
 from whet.evaluate.compare import crossed_interval
 from whet.study.design import design_matrix
-from whet.study.effects import fitted_effects, holm, interactions, paired_effects, seeds_to_tell
+from whet.study.effects import fitted_effects, holm, interactions, paired_effect, seeds_to_tell
 
 
 def outcomes(coded_RP, seeds, samples, effects, *, run_noise=0.0, seed_noise=0.0, spread=1.0, rng):
@@ -58,7 +58,8 @@ def test_with_one_factor_it_is_the_paired_interval():
     value_SRN = (rng.uniform(shape=(4, 2, 50))[0] < 0.8).astype(float)
     coded = np.array([[-1], [1]])
     fitted = fitted_effects(value_SRN.reshape(8, 50), np.tile(coded, (4, 1)), np.repeat(np.arange(4), 2))[0]
-    (paired,) = paired_effects(value_SRN, coded)
+    value_RN, block_R = value_SRN.reshape(8, 50), np.repeat(np.arange(4), 2)
+    paired = paired_effect(value_RN, np.tile([-1, 1], 4), np.full(8, True), block_R)
     crossed = crossed_interval(value_SRN[:, 1] - value_SRN[:, 0])
     assert paired == crossed
     assert fitted.mean == pytest.approx(crossed.mean)
@@ -116,11 +117,13 @@ def coverage(design, seeds, noise, studies, interval="whet"):
     held = []
     for number in range(studies):
         value = outcomes(coded, seeds, 300, effects, run_noise=run_noise, seed_noise=0.1, rng=draws(number))
+        block, levels = np.repeat(np.arange(seeds), len(coded)), np.tile(coded, (seeds, 1))
+        runs = value.reshape(-1, 300).astype(float)
         if design == "add":
-            found = paired_effects(value, coded)
+            alone = (levels > 0).sum(axis=1)
+            found = [paired_effect(runs, levels[:, f], alone == (levels[:, f] > 0), block) for f in range(factors)]
         else:
-            block = np.repeat(np.arange(seeds), len(coded))
-            found = fitted_effects(value.reshape(-1, 300), np.tile(coded, (seeds, 1)), block)
+            found = fitted_effects(runs, levels, block)
         held.append([d.low <= t <= d.high for d, t in zip(found, truth)])
     return float(np.mean(held))
 

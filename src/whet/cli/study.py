@@ -18,7 +18,10 @@ def command(
         str | None, typer.Option(help="What to measure: mixup,cutmix,…; by default every method of the recipe.")
     ] = None,
     factor: Annotated[
-        list[str] | None, typer.Option(help="A setting at two levels, KEY=LOW:HIGH, as train.image_size=160:224.")
+        list[str] | None,
+        typer.Option(
+            help="A setting at two levels, KEY=LOW:HIGH, as train.image_size=160:224; may be given several times."
+        ),
     ] = None,
     design: Annotated[
         str,
@@ -28,6 +31,9 @@ def command(
     ] = "screen",
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How often the design is run; by default what fits.")] = None,
+    metric: Annotated[
+        str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
+    ] = "accuracy",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
     weights: Weights = None,
@@ -41,6 +47,7 @@ def command(
     """Measure which techniques help on your data, by how much, how surely, and at what price."""
     from whet import run
     from whet.cli.screen import console, observer, print_json, table
+    from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
     base = run.ask(data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column)
@@ -51,6 +58,7 @@ def command(
         design=design,
         budget=budget,
         seeds=seeds,
+        metric=metric,
         jobs=jobs,
         out=out,
         observer=observer(as_json),
@@ -63,19 +71,27 @@ def command(
             }
         )  # fmt: skip
         return
-    screen = console()
-    rows = table("technique", "points", "95 % interval", "p (Holm)", "time", "verdict", right=(1, 2, 3, 4))
-    colours = {"helps": "green", "hurts": "red", "no evidence": "dim"}
+    screen, chosen = console(), METRICS[metric]
+    rows = table(
+        "technique", chosen.title, "95 % interval", "p (Holm)", "time", "memory", "verdict", right=(1, 2, 3, 4, 5)
+    )
+    colours = {"helps": "green", "hurts": "red"}
     for row in found.effects.to_dict("records"):
+        verdict = f"[{colours.get(row['verdict'], 'dim')}]{row['verdict']}[/]"
+        if not row["seeds"]:
+            rows.add_row(row["factor"], "", "", "", "", "", verdict)
+            continue
         rows.add_row(
-            row["factor"], f"{100 * row['effect']:+.1f}", f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-            f"{row['p_holm']:.2g}", f"{100 * (row['cost'] - 1):+.0f} %", f"[{colours[row['verdict']]}]{row['verdict']}[/]",
+            row["factor"], chosen.text(row["effect"], "+"),
+            f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}", f"{row['p_holm']:.2g}",
+            f"{100 * (row['time'] - 1):+.0f} %", f"{100 * (row['memory'] - 1):+.0f} %", verdict,
         )  # fmt: skip
     screen.print(rows)
     if (d := found.confirmed) is not None:
+        seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
-            f"\nrecommended against the recipe as it was, {d.seeds} fresh seeds, {d.samples} test pictures: "
-            f"[bold]{100 * d.mean:+.1f} points[/] ({100 * d.low:+.1f} to {100 * d.high:+.1f}): {d.verdict}"
+            f"\nrecommended against the recipe as it was, {seeds_said}, {d.samples} pictures: "
+            f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
         )
     screen.print(f"recipe  {found.path / 'recommended.yaml'}")
     screen.print(f"report  {os.path.relpath(found.report)}")

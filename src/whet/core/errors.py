@@ -26,6 +26,10 @@ class RunError(WhetError):
     """A run folder that is busy, damaged, unfinished, or whose data changed under it."""
 
 
+class BusyError(RunError):
+    """A run folder in which another process works."""
+
+
 class NonFiniteError(WhetError):
     """A loss, gradient or weight became NaN or infinite; the step was not taken and nothing was saved."""
 

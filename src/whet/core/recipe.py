@@ -42,6 +42,9 @@ class DataSpec(Strict):
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
     split_seed: Annotated[int, Field(ge=0)] = 0
+    answer_test: Annotated[
+        bool, Field(description="whether the test samples are answered; a study leaves them alone until its end")
+    ] = True
 
     @classmethod
     def label(cls) -> str:

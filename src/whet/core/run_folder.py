@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whet.core.errors import RecipeError, RunError
+from whet.core.errors import BusyError, RecipeError, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ class RunFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 handle.seek(0)
-                raise RunError(
+                raise BusyError(
                     f"run folder {self.path} is in use by {handle.read().strip() or 'another process'}"
                 ) from None
             handle.seek(0)

@@ -53,41 +53,24 @@ def crossed_interval(difference_SN: np.ndarray, level: float = 0.95) -> Differen
     return _interval(float(difference_SN.mean()), *_crossed_variance(difference_SN), S, N, level, method)
 
 
-def jackknife_interval(
-    metric: Measure,
-    answers_a_SN: np.ndarray,
-    answers_b_SN: np.ndarray,
-    label_N: np.ndarray,
-    *,
-    groups: int = GROUPS,
-    level: float = 0.95,
-) -> Difference:
-    """The mean over seeds of metric(b) - metric(a), for a metric that is no mean over samples.
+def pseudo_values(metric: Measure, answers: np.ndarray, label_N: np.ndarray, groups: int = GROUPS) -> np.ndarray:
+    """(G,) values whose mean is the metric of one run, for a metric that is no mean over samples.
 
-    The test samples are dealt out into groups, class by class, so that all are alike; leaving out one group at a time gives each
-    seed the pseudo-values G d - (G - 1) d_without. Those of a mean are the groups' own means, and those of other metrics are
-    treated like them: seeds x groups, crossed, as in `crossed_interval`. One seed: the groups alone.
-    Answers: class numbers (S, N) or probabilities (S, N, K), as the metric takes them; label_N: class numbers.
+    The samples are dealt out into groups, class by class, so that all are alike; leaving out one group at a time gives the
+    pseudo-values G m - (G - 1) m_without, here moved so that their mean is m itself. Those of a mean are the groups' own means,
+    and those of other metrics are treated like them: runs x groups, crossed, as in `crossed_interval`.
+    Answers: class numbers (N,) or probabilities (N, K), as the metric takes them; label_N: class numbers.
     Measured on simulated answers (431 samples of five uneven classes; 3, 5, 10 seeds) 95 % intervals of macro-F1 cover 95–98 %,
     those of the worst class, which has kinks, 97–100 %.
     Source: Quenouille 1956; Tukey 1958; groups: Kott 2001, "The delete-a-group jackknife".
     """
-    S, N = answers_a_SN.shape[:2]
+    N = len(label_N)
     groups = min(groups, N)
     group_N = np.empty(N, dtype=np.int64)
     group_N[np.argsort(label_N, kind="stable")] = np.arange(N) % groups
-
-    def differences(kept_N: np.ndarray) -> np.ndarray:
-        pairs = zip(answers_a_SN[:, kept_N], answers_b_SN[:, kept_N])
-        return np.array([metric(b_N, label_N[kept_N]) - metric(a_N, label_N[kept_N]) for a_N, b_N in pairs])
-
-    whole_S = differences(np.full(N, True))
-    without_SG = np.stack([differences(group_N != group) for group in range(groups)], axis=1)
-    pseudo_SG = groups * whole_S[:, None] - (groups - 1) * without_SG
-    method = f"jackknife over seeds x {groups} groups of samples"
-    if S == 1:
-        method = f"jackknife over {groups} groups of samples, one seed"
-    return _interval(float(whole_S.mean()), *_crossed_variance(pseudo_SG), S, N, level, method)
+    whole = metric(answers, label_N)
+    without_G = np.array([metric(answers[group_N != g], label_N[group_N != g]) for g in range(groups)])
+    return whole + (groups - 1) * (without_G.mean() - without_G)
 
 
 def _crossed_variance(value_SN: np.ndarray) -> tuple[float, float]:
@@ -160,14 +143,20 @@ class Metric:
         """The metric of one run."""
         return float(np.mean(self.measure(answers, label_N)))
 
+    def parts(self, answers: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+        """Values whose mean is the metric of one run: one a sample, or one a group of samples where it is no mean."""
+        return self.measure(answers, label_N) if self.is_mean else pseudo_values(self.value, answers, label_N)
+
     def difference(self, answers_a_SN: np.ndarray, answers_b_SN: np.ndarray, label_N: np.ndarray) -> Difference:
         """The metric of b minus that of a, seed by seed, on the same samples."""
-        if self.is_mean:
-            pairs = zip(answers_a_SN, answers_b_SN)
-            found = crossed_interval(np.stack([self.measure(b, label_N) - self.measure(a, label_N) for a, b in pairs]))
-        else:
-            found = jackknife_interval(self.value, answers_a_SN, answers_b_SN, label_N)
-        return replace(found, smaller_is_better=self.smaller_is_better)
+        pairs = zip(answers_a_SN, answers_b_SN)
+        found = crossed_interval(np.stack([self.parts(b, label_N) - self.parts(a, label_N) for a, b in pairs]))
+        return self.told(found, len(label_N))
+
+    def told(self, found: Difference, samples: int) -> Difference:
+        """An interval that was found from `parts`, with what it is about."""
+        method = found.method if self.is_mean else f"{found.method}; jackknife over {found.samples} groups of samples"
+        return replace(found, samples=samples, method=method, smaller_is_better=self.smaller_is_better)
 
 
 def _right(predicted_N: np.ndarray, label_N: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def motion_kernel(length: float, degrees: float, size: int | None = None) -> np.
 
 def without_empty_edges(kernel: np.ndarray) -> np.ndarray:
     """The kernel less the outer rows and columns that are zero on both sides: a flat line needs few rows."""
-    reach = [len(kernel) // 2 - int(kernel.any(axis=1 - axis).argmax()) for axis in (0, 1)]
-    reach = [max(r, len(kernel) // 2 - int(kernel.any(axis=1 - axis)[::-1].argmax())) for axis, r in enumerate(reach)]
     middle = len(kernel) // 2
+    filled = [np.flatnonzero(kernel.any(axis=1 - axis)) for axis in (0, 1)]
+    reach = [max(middle - int(places[0]), int(places[-1]) - middle) for places in filled]
     return kernel[middle - reach[0] : middle + reach[0] + 1, middle - reach[1] : middle + reach[1] + 1]

@@ -27,8 +27,8 @@ def design_matrix(design: str, factors: int) -> np.ndarray:
 
 
 def screen(factors: int) -> np.ndarray:
-    """A Hadamard matrix and its mirror image: every factor is high in half of the runs, every two are at every pair of levels equally
-    often, and no main effect is mixed up with an interaction of two (resolution IV). 2 n runs for n factors, n a Hadamard order.
+    """A Hadamard matrix and its mirror image: every factor is high in half of the runs, every two are at every pair of levels
+    equally often, and no main effect is mixed up with an interaction of two (resolution IV). 2 n runs for n factors, n a Hadamard order.
 
     Source: Plackett & Burman 1946; Box & Wilson 1951 (foldover).
     """

@@ -11,29 +11,37 @@ import numpy as np
 
 from whet.evaluate.compare import Difference, crossed_interval, interval_of
 
+_LEAST_FREEDOM = 6  # degrees of freedom that repeated cells must leave to tell chance by
+
 
 def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarray) -> list[Difference]:
     """The change from low to high of every column of the design, by least squares with the runs of one seed as a block.
 
-    value_RN: the metric of each run on each sample. The variance of an effect is that of `crossed_interval`, with the mean square
-    of the runs' residuals in place of that between seeds: vs = MS(run residuals) c'c, vi = var over samples of the effect / N,
-    vr = MS(residuals within runs) c'c / N, c being the contrast's weights. ValueError where no run is left to tell chance.
+    value_RN: the metric of each run on each sample; block_R: its seed. The variance of an effect is that of `crossed_interval`,
+    with the mean square of what chance did to the runs in place of that between seeds: vs = MS(runs) c'c, vi = var over samples
+    of the effect / N, vr = MS(rest) c'c / N, c being the contrast's weights. Chance is what is left when every recipe has a mean
+    of its own, where recipes were run with several seeds, so that interactions of factors do not count as chance; else what the
+    fit leaves. ValueError where no run is left to tell chance by.
     """
     R, N = value_RN.shape
     block_RB = (block_R[:, None] == np.unique(block_R)[None, :]).astype(float)
     design = np.column_stack([block_RB, coded_RP])
-    freedom = R - int(np.linalg.matrix_rank(design))
+    cell_R = np.unique(coded_RP, axis=0, return_inverse=True)[1].ravel()
+    every_cell = np.column_stack([block_RB, cell_R[:, None] == np.unique(cell_R)[None, :]])
+    leaves = R - int(np.linalg.matrix_rank(every_cell))
+    explained, freedom = (
+        (every_cell, leaves) if leaves >= _LEAST_FREEDOM else (design, R - int(np.linalg.matrix_rank(design)))
+    )
     if freedom < 1:
         raise ValueError(
             f"{R} runs leave nothing to tell chance by in a fit of {design.shape[1]} numbers: more seeds are needed"
         )
-    solve = np.linalg.pinv(design)
-    residual_RN = value_RN - design @ (solve @ value_RN)
+    residual_RN = value_RN - explained @ (np.linalg.pinv(explained) @ value_RN)
     run_R = residual_RN.mean(axis=1)
     between_runs = float((run_R**2).sum()) / freedom
     within_runs = float(((residual_RN - run_R[:, None]) ** 2).sum()) / (freedom * (N - 1))
     found = []
-    for weight_R in 2 * solve[block_RB.shape[1] :]:
+    for weight_R in 2 * np.linalg.pinv(design)[block_RB.shape[1] :]:
         effect_N, length = weight_R @ value_RN, float((weight_R**2).sum())
         vs, vi, vr = between_runs * length, float(effect_N.var(ddof=1)) / N, within_runs * length / N
         found.append(
@@ -45,14 +53,21 @@ def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarr
     return found
 
 
-def paired_effects(value_SRN: np.ndarray, coded_RP: np.ndarray) -> list[Difference]:
-    """Of a design that differs from its first run in one factor at a time (ablate, add): each factor by itself, seed by seed."""
-    found = []
-    for factor in range(coded_RP.shape[1]):
-        (other,) = np.flatnonzero(coded_RP[:, factor] != coded_RP[0, factor])
-        high, low = (other, 0) if coded_RP[other, factor] > 0 else (0, other)
-        found.append(crossed_interval(value_SRN[:, high] - value_SRN[:, low]))
-    return found
+def paired_effect(value_RN: np.ndarray, level_R: np.ndarray, alone_R: np.ndarray, block_R: np.ndarray) -> Difference:
+    """Of a design of one factor at a time: the runs at its other level against the design's first recipe, seed by seed.
+
+    level_R: the factor's level in each run, -1 or +1; alone_R: whether the run is the design's first recipe or differs from it in
+    this factor alone. ValueError where no seed has both.
+    """
+    differences = []
+    for block in np.unique(block_R):
+        here = alone_R & (block_R == block)
+        low, high = np.flatnonzero(here & (level_R < 0)), np.flatnonzero(here & (level_R > 0))
+        if len(low) and len(high):
+            differences.append(value_RN[high[0]] - value_RN[low[0]])
+    if not differences:
+        raise ValueError("no seed has finished runs with and without it")
+    return crossed_interval(np.stack(differences))
 
 
 def interactions(coded_RP: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
@@ -70,7 +85,7 @@ def holm(p_F: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def seeds_to_tell(found: Difference, level: float = 0.05) -> int | None:
+def seeds_to_tell(found: Difference) -> int | None:
     """About how many seeds in all would tell this effect from none, if it is as large as it seems and seeds are what is short; None
     where it is told already, or beyond a thousand."""
     half = (found.high - found.low) / 2

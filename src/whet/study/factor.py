@@ -47,17 +47,21 @@ class LevelFactor:
 Factor = MethodFactor | LevelFactor
 
 
-def parse_factor(text: str | Method) -> Factor:
-    """`mixup`, a Method, or `KEY=LOW:HIGH`."""
+def parse_factors(texts: Sequence[str | Method]) -> list[Factor]:
+    """Of each: `mixup`, a Method, or `KEY=LOW:HIGH`; `KEY=A:B:C` is B and C, each against A."""
+    return [factor for text in texts for factor in _parsed(text)]
+
+
+def _parsed(text: str | Method) -> list[Factor]:
     if isinstance(text, Method):
-        return MethodFactor(text)
+        return [MethodFactor(text)]
     key, equals, levels = text.partition("=")
     if not equals:
-        return MethodFactor(parse_method(text))
-    low, colon, high = levels.partition(":")
-    if not colon or not low or not high or low == high:
-        raise RecipeError(f"factor '{text}': write KEY=LOW:HIGH with two different values, as train.image_size=160:224")
-    return LevelFactor(key.strip(), low.strip(), high.strip())
+        return [MethodFactor(parse_method(text.strip()))]
+    low, *others = [level.strip() for level in levels.split(":")]
+    if not others or not all((low, *others)) or len({low, *others}) <= len(others):
+        raise RecipeError(f"factor '{text}': write KEY=LOW:HIGH with different values, as train.image_size=160:224")
+    return [LevelFactor(key.strip(), low, high) for high in others]
 
 
 def own_methods(recipe: Recipe) -> list[Factor]:
@@ -65,8 +69,9 @@ def own_methods(recipe: Recipe) -> list[Factor]:
     return [MethodFactor(method) for method in recipe.methods if method.stage is not Stage.OPTIMIZER]
 
 
-def check_factors(recipe: Recipe, factors: Sequence[Factor]) -> None:
-    """Refuse factors that cannot vary one by one, before any work starts."""
+def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool) -> None:
+    """Refuse factors that cannot vary as the design wants, before any work starts. one_at_a_time: each is compared with the recipe
+    by itself, so that no two need to stand together."""
     names = [factor.name for factor in factors]
     for factor in factors:
         if names.count(factor.name) > 1:
@@ -75,11 +80,21 @@ def check_factors(recipe: Recipe, factors: Sequence[Factor]) -> None:
             raise RecipeError(f"factor '{factor.name}' needs {owner}, which is a factor itself; study one of the two")
         if factor.at(recipe, True) == factor.at(recipe, False):
             raise NoEffectError(f"factor '{factor.name}': the recipe is the same on both levels")
+        if not any(method.stage is Stage.OPTIMIZER for method in factor.at(recipe, False).methods):
+            raise RecipeError(
+                f"factor '{factor.name}': without it the recipe has no optimizer; name another one than its own"
+            )
+    if one_at_a_time:
+        return
     for a, b in combinations(factors, 2):
-        if {a.name, b.name} <= set(names) and isinstance(a, MethodFactor) and isinstance(b, MethodFactor):
+        if isinstance(a, LevelFactor) and isinstance(b, LevelFactor) and a.key == b.key:
+            raise RecipeError(f"{a.key} has more than two levels; --design add compares each with the first")
+        if isinstance(a, MethodFactor) and isinstance(b, MethodFactor):
             clash = b.name in a.method.conflicts or a.name in b.method.conflicts
             if clash or (a.method.stage is b.method.stage is Stage.OPTIMIZER):
-                raise RecipeError(f"factors '{a.name}' and '{b.name}' cannot both be on; study them apart")
+                raise RecipeError(
+                    f"factors '{a.name}' and '{b.name}' cannot both be on; study them apart, or with --design add"
+                )
 
 
 def recipe_at(recipe: Recipe, factors: Sequence[Factor], levels: Sequence[int]) -> Recipe:

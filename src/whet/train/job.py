@@ -204,6 +204,8 @@ class _Job:
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
         self.observer.stage(f"reading {recipe.data.path}")
         table = read_data(recipe.data, int(recipe.train.loader_threads))
+        if not recipe.data.answer_test:
+            table = table.with_frame(table.frame[table.frame["split"] != "test"])
         chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
         table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
         self.failures.total = len(table) + len(table.skipped)

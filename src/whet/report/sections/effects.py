@@ -7,55 +7,82 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from whet.evaluate.compare import METRICS
 from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, draw
 
-_COLOURS = {"helps": ACCENT, "hurts": WARN, "no evidence": MUTED}
+_COLOURS = {"helps": ACCENT, "hurts": WARN}
 
 
 def context(study: dict[str, Any]) -> dict[str, Any]:
-    effects = study["effects"]
-    classes = sorted({name for effect in effects for name in effect["per_class"]})
-    reach = max([0.01, *(abs(one["mean"]) for effect in effects for one in effect["per_class"].values())])
+    told = [effect for effect in study["effects"] if effect["seeds"]]
+    classes = sorted({name for effect in told for name in effect["per_class"]})
+    reach = max([0.01, *(abs(one["mean"]) for effect in told for one in effect["per_class"].values())])
+    unit, factor = ("points of ", 100) if METRICS[study["metric"]].is_share else ("", 1)
+    scale = (f"{unit}{METRICS[study['metric']].title}", factor)
+    confirmed = study["confirmed"]
     return {
         "study": study,
-        "effects": effects,
+        "effects": study["effects"],
+        "told": told,
         "classes": classes,
         "reach": reach,
+        "text": METRICS[study["metric"]].text,
+        "title": METRICS[study["metric"]].title,
+        "unit": " points" if METRICS[study["metric"]].is_share else "",
         "forest": draw(
-            8.4, 0.9 + 0.36 * len(effects), lambda figure: _forest(figure, effects), "Effects with intervals"
+            8.4, 0.9 + 0.36 * len(told), lambda figure: _forest(figure, told, scale), "Effects with intervals"
         ),
-        "price": draw(5.2, 3.4, lambda figure: _price(figure, effects), "Gain against cost"),
-        "heat": _heat(study),
+        "price": draw(5.2, 3.4, lambda figure: _price(figure, told, scale), "Gain against cost"),
+        "heat": _heat(study, scale),
+        "curves": draw(
+            5.2, 3.2, lambda figure: _curves(figure, confirmed["curves"]), "Validation accuracy over training"
+        )
+        if confirmed
+        else None,
     }
 
 
-def _forest(figure: Figure, effects: list[dict[str, Any]]) -> None:
-    axes = figure.subplots()
+def _forest(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]) -> None:
+    axes, (unit, factor) = figure.subplots(), scale
     place = np.arange(len(effects))[::-1]
     axes.axvline(0, color=INK, linewidth=0.8)
     for y, effect in zip(place, effects):
-        colour = _COLOURS[effect["verdict"]]
-        axes.plot(
-            [100 * effect["low"], 100 * effect["high"]], [y, y], color=colour, linewidth=2.4, solid_capstyle="round"
-        )
-        axes.plot(100 * effect["effect"], y, marker="o", markersize=6, color=colour)
+        colour = _COLOURS.get(effect["verdict"], MUTED)
+        ends = [factor * effect["low"], factor * effect["high"]]
+        axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
+        axes.plot(factor * effect["effect"], y, marker="o", markersize=6, color=colour)
     axes.set_yticks(place, [effect["factor"] for effect in effects], color=INK)
-    axes.set(xlabel="points of accuracy, 95 % interval", ylim=(-0.7, len(effects) - 0.3))
+    axes.set(xlabel=f"{unit}, 95 % interval", ylim=(-0.7, len(effects) - 0.3))
     axes.grid(axis="y", color=GRID, linewidth=0.5)
 
 
-def _price(figure: Figure, effects: list[dict[str, Any]]) -> None:
-    axes = figure.subplots()
+def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]) -> None:
+    axes, (unit, factor) = figure.subplots(), scale
     axes.axhline(0, color=INK, linewidth=0.8)
     for effect in effects:
-        x, y, colour = 100 * (effect["cost"] - 1), 100 * effect["effect"], _COLOURS[effect["verdict"]]
+        x, y, colour = 100 * (effect["time"] - 1), factor * effect["effect"], _COLOURS.get(effect["verdict"], MUTED)
         axes.plot(x, y, marker="o", color=colour)
         axes.annotate(effect["factor"], (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8, color=colour)
-    axes.set(xlabel="% more training time", ylabel="points of accuracy")
+    axes.set(xlabel="% more training time", ylabel=unit)
     axes.margins(0.18)
 
 
-def _heat(study: dict[str, Any]) -> Any:
+def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]]) -> None:
+    """Every seed thin, their mean thick."""
+    axes = figure.subplots()
+    for (name, runs), colour in zip(curves.items(), (MUTED, ACCENT)):
+        for run in runs:
+            axes.plot(
+                *zip(*[(epoch, 100 * accuracy) for epoch, accuracy in run]), color=colour, linewidth=0.7, alpha=0.6
+            )
+        shortest = min(len(run) for run in runs)
+        points = np.mean([run[-shortest:] for run in runs], axis=0)
+        axes.plot(points[:, 0], 100 * points[:, 1], color=colour, linewidth=2.2, label=name)
+    axes.set(xlabel="epoch", ylabel="% right, validation")
+    axes.legend()
+
+
+def _heat(study: dict[str, Any], scale: tuple[str, int]) -> Any:
     """How much two factors do together beyond what each does alone; of a full factorial."""
     pairs = study["interactions"]
     if not pairs:
@@ -64,7 +91,7 @@ def _heat(study: dict[str, Any]) -> Any:
     table = np.full((len(names), len(names)), np.nan)
     for pair in pairs:
         a, b = (names.index(name) for name in pair["factors"])
-        table[a, b] = table[b, a] = 100 * pair["mean"]
+        table[a, b] = table[b, a] = scale[1] * pair["mean"]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -75,6 +102,6 @@ def _heat(study: dict[str, Any]) -> Any:
         axes.grid(False)
         for i, j in zip(*np.nonzero(~np.isnan(table))):
             axes.text(j, i, f"{table[i, j]:+.1f}", ha="center", va="center", fontsize=8)
-        figure.colorbar(image, ax=axes, label="points")
+        figure.colorbar(image, ax=axes, label=scale[0])
 
     return draw(5.2, 3.8, paint, "Interactions of two factors")
