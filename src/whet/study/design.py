@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 DESIGNS = ("screen", "ablate", "add", "factorial")
+ONE_AT_A_TIME = {"ablate": 1, "add": -1}  # and where every other factor stands
 _MOST_FULL = 6  # factors: 64 runs a seed
 
 
@@ -22,13 +23,14 @@ def design_matrix(design: str, factors: int) -> np.ndarray:
                 f"a full factorial of {factors} factors takes {2**factors} runs; take a screen, or at most {_MOST_FULL} factors"
             )
         return np.array(list(itertools.product((-1, 1), repeat=factors)))
-    base = 1 if design == "ablate" else -1
+    base = ONE_AT_A_TIME[design]
     return np.vstack([np.full((1, factors), base), base - 2 * base * np.eye(factors, dtype=int)])
 
 
 def screen(factors: int) -> np.ndarray:
     """A Hadamard matrix and its mirror image: every factor is high in half of the runs, every two are at every pair of levels
-    equally often, and no main effect is mixed up with an interaction of two (resolution IV). 2 n runs for n factors, n a Hadamard order.
+    equally often, and no main effect is mixed up with an interaction of two (resolution IV). 2 n runs for n factors, n a Hadamard
+    order.
 
     Source: Plackett & Burman 1946; Box & Wilson 1951 (foldover).
     """

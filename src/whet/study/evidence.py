@@ -12,6 +12,7 @@ from scipy.stats import t
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS, Difference, Metric
+from whet.study.design import ONE_AT_A_TIME
 from whet.study.effects import fitted_effects, holm, interactions, paired_effect, seeds_to_tell
 from whet.study.factor import Factor
 
@@ -138,11 +139,9 @@ class Evidence:
         return iter(sorted(self.effects, key=gain, reverse=True))
 
 
-def judge(
-    design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, failures: dict[str, str]
-) -> Evidence:
-    """Every factor's effect. failures: by factor, what its runs failed of, where one of its levels never ran. RunError where the
-    runs leave nothing to tell chance by."""
+def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, reason: str = "") -> Evidence:
+    """Every factor's effect. reason: of what runs failed, for factors with a level that never
+    ran. RunError where the runs leave nothing to tell chance by."""
     if not runs:
         raise RunError("the study cannot be judged: none of its runs was finished")
     coded_RF = np.array([run.levels for run in runs])
@@ -150,7 +149,7 @@ def judge(
     known = [f for f in range(len(factors)) if len(np.unique(coded_RF[:, f])) == 2]
     pairs, products = interactions(coded_RF[:, known])
     with_pairs = design == "factorial" and bool(pairs)
-    alone = {"ablate": 1, "add": -1}.get(design)
+    alone = ONE_AT_A_TIME.get(design)
 
     def estimate(value_RN: np.ndarray) -> list[Difference]:
         if alone is not None:
@@ -178,7 +177,6 @@ def judge(
     effects = []
     for f, factor in enumerate(factors):
         if f not in known:
-            reason = failures.get(factor.name, "all runs of one of its levels failed")
             effects.append(Effect(factor.name, metric, None, 1.0, {}, {}, None, reason))
             continue
         k = known.index(f)

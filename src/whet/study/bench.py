@@ -1,0 +1,49 @@
+"""Where a study's runs are made: its folder, who makes them, the time they take, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.study.clock import Clock
+from whet.study.executor import Executor, Task
+from whet.train.log import Observer
+
+
+class Steps(Observer):
+    """Of a study's run only the steps are shown: all that is said of every run would hide what the study says."""
+
+    def __init__(self, watch: Observer) -> None:
+        self.steps, self.step, self.validated, self.end = watch.steps, watch.step, watch.validated, watch.end  # type: ignore[method-assign]
+
+
+@dataclass
+class Bench:
+    """failures: of what a run failed, by its name."""
+
+    path: Path
+    executor: Executor
+    clock: Clock
+    watch: Observer
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def make(self, recipes: Iterable[Recipe]) -> list[RunFolder | None]:
+        """The finished run of each recipe, or None where it failed; equal ones are made once."""
+        tasks = [Task(recipe, self.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
+        unique = list({task.path: task for task in tasks}.values())
+        for done, task in enumerate(self.executor.run(unique), 1):
+            self.watch.note(f"run {done} of {len(unique)}: {self._said(task)}")
+            self.clock.save()
+        runs = [RunFolder(task.path) for task in tasks]
+        return [run if run.finished else None for run in runs]
+
+    def _said(self, task: Task) -> str:
+        run = RunFolder(task.path)
+        if task.failure.is_file():
+            self.failures[run.name] = run.read_json(task.failure)["reason"]
+            return f"failed: {self.failures[run.name]}"
+        metrics = run.read_json(run.metrics)
+        return f"{100 * metrics['val']['accuracy']:.1f} % right, {metrics['cost']['total_seconds']:.0f} s"

@@ -1,0 +1,103 @@
+"""Does what short runs recommend hold at full length, with seeds that the study has not seen, on the test samples?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from whet.core.duration import Duration
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.evaluate.compare import METRICS, Difference, crossed_interval
+from whet.study.bench import Bench
+from whet.study.evidence import Observed, observe, seconds_of
+from whet.study.factor import recipe_at
+from whet.study.plan import Plan
+
+_SEEDS, _MOST_SEEDS, _FRESH = 3, 10, 1000
+_FILLED = 0.97  # of the time; the rest is for the report
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """before, after: runs of the recipe as it was and as recommended, by seed. part: which samples it was judged by."""
+
+    metric: str
+    before: list[RunFolder]
+    after: list[RunFolder]
+    part: str
+
+    @property
+    def difference(self) -> Difference:
+        return self._on(self.part)
+
+    def _on(self, part: str) -> Difference:
+        chosen = METRICS[self.metric]
+        sides = [[observe(run, (), 0, chosen, part) for run in runs] for runs in (self.before, self.after)]
+        found = crossed_interval(np.stack([after.parts_N - before.parts_N for before, after in zip(*sides)]))
+        return chosen.told(found, len(sides[0][0].label_N))
+
+    def to_dict(self) -> dict[str, Any]:
+        """With the validation curves of both, for the report."""
+        on_part, on_validation = ({**asdict(d), "verdict": d.verdict} for d in (self.difference, self._on("val")))
+        return on_part | {
+            "part": self.part,
+            "each": str(Recipe.load(self.before[0].asked).train.budget),
+            "validation": on_validation,
+            "curves": {
+                name: [_curve(run) for run in runs]
+                for name, runs in (("as it was", self.before), ("recommended", self.after))
+            },
+        }
+
+
+def confirm(
+    plan: Plan, bench: Bench, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
+) -> Confirmation | None:
+    """Train the recipe at these levels and as it was; None where they are the same, where no time is left, or where no pair of runs
+    was finished. Here, and here alone, the test samples are answered. screened: the length of the design's runs."""
+    recommended = recipe_at(plan.asked, plan.factors, levels)
+    if recommended == plan.asked:
+        return None
+    length, count = _length(plan, bench, levels, screened, runs)
+    if count == 0:
+        bench.watch.note("no time is left to confirm what the study recommends")
+        return None
+    bench.watch.stage(f"confirming with {count} fresh {'seed' if count == 1 else 'seeds'}, {length} each")
+    seeds, threads = range(_FRESH, _FRESH + count), plan.base.train.torch_threads
+    both = [recipe.setting(budget=length, torch_threads=threads) for recipe in (plan.asked, recommended)]
+    made = bench.make([recipe.setting(seed=seed) for seed in seeds for recipe in both])
+    pairs = [(a, b) for a, b in zip(made[::2], made[1::2]) if a is not None and b is not None]
+    if not pairs:
+        return None
+    metrics = [run.read_json(run.metrics) for pair in pairs for run in pair]
+    bench.clock.note("confirmation", len(made), sum(found["cost"]["total_seconds"] for found in metrics) / plan.jobs)
+    before, after = ([pair[side] for pair in pairs] for side in (0, 1))
+    return Confirmation(plan.metric, before, after, "test" if "test" in metrics[0] else "val")
+
+
+def _length(
+    plan: Plan, bench: Bench, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
+) -> tuple[Duration, int]:
+    """(length of each run, number of seeds): as the recipe asks, three seeds or as many as fit; shorter where they do not."""
+    if plan.seconds is None:
+        return screened, _SEEDS
+    beside, pace = np.sum([seconds_of(one, runs) for one in (plan.as_it_was, levels)], axis=0)
+    left = bench.clock.left(_FILLED) * min(plan.jobs, 2 * _SEEDS)
+    epochs = int((left / _SEEDS - beside) / pace)
+    if plan.epochs is not None and epochs >= plan.epochs:
+        return Duration(plan.epochs, "ep"), min(_MOST_SEEDS, int(left / (beside + plan.epochs * pace)))
+    if epochs >= screened.value:
+        return Duration(epochs, "ep"), _SEEDS
+    return screened, max(0, int(left / (beside + screened.value * pace)))
+
+
+def _curve(run: RunFolder) -> list[tuple[float, float]]:
+    """(epoch, validation accuracy) over a run."""
+    cost = run.read_json(run.metrics)["cost"]
+    per_epoch = cost["steps"] / cost["epochs"]
+    records = [record for record in run.log_records() if record["event"] == "validation"]
+    return [(record["step"] / per_epoch, record["accuracy"]) for record in records]

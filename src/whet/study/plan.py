@@ -1,0 +1,101 @@
+"""What a study is of: settled, checked and written down before any training."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError, RunError, unknown
+from whet.core.recipe import Recipe
+from whet.core.run_folder import write_whole
+from whet.evaluate.compare import METRICS
+from whet.study.design import DESIGNS, ONE_AT_A_TIME, design_matrix
+from whet.study.factor import Factor, check_factors, own_methods, parse_factors, recipe_at
+
+
+@dataclass(frozen=True)
+class Plan:
+    """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone. budget: for all,
+    or for each run. seeds: how often the design is run; None for as often as fits."""
+
+    asked: Recipe
+    base: Recipe
+    factors: tuple[Factor, ...]
+    design: str
+    metric: str
+    budget: Duration | None
+    seeds: int | None
+    jobs: int
+
+    @property
+    def seconds(self) -> float | None:
+        """For everything, where the budget is a time."""
+        return self.budget.seconds if self.budget is not None and self.budget.is_time else None
+
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs the recipe asks for, where it says so in epochs."""
+        return round(self.asked.train.budget.value) if self.asked.train.budget.unit == "ep" else None
+
+    @property
+    def as_it_was(self) -> list[int]:
+        """Where every factor stands in the recipe as given."""
+        return [1 if factor.at(self.asked, True) == self.asked else -1 for factor in self.factors]
+
+
+def make_plan(
+    asked: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None, metric: str, jobs: int,
+) -> Plan:  # fmt: skip
+    """Refuses what cannot be studied: factors that cannot stand together, designs that cannot hold so many."""
+    if design not in DESIGNS:
+        raise RecipeError(unknown("design", design, DESIGNS))
+    if metric not in METRICS:
+        raise RecipeError(unknown("metric", metric, METRICS))
+    chosen = tuple(parse_factors(factors) or own_methods(asked))
+    check_factors(asked, chosen, design in ONE_AT_A_TIME)
+    try:
+        rows = design_matrix(design, len(chosen)).tolist()
+    except ValueError as error:
+        raise RecipeError(f"design '{design}': {error}") from None
+    for levels in rows:
+        recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
+    threads = asked.train.torch_threads
+    if jobs > 1 and threads == "auto":
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+    base = asked.setting(torch_threads=threads).replace(data=asked.data.replace(answer_test=False))
+    limit = Duration.parse(budget) if budget is not None else None
+    return Plan(asked, base, chosen, design, metric, limit, seeds, jobs)
+
+
+def agree(folder: Path, plan: Plan) -> Plan:
+    """Write down what the study in this folder is of; or go on with what it began with. The threads stay as they were, whatever
+    machine goes on. RunError where the folder holds a study of something else, with what differs."""
+    file, threads = folder / "study.yaml", plan.base.train.torch_threads
+    asked = {
+        "design": plan.design,
+        "metric": plan.metric,
+        "factors": [factor.name for factor in plan.factors],
+        "torch_threads": threads,
+        "recipe": plan.asked.to_dict(),
+    }
+    if not file.is_file():
+        write_whole(file, _text(asked))
+        return plan
+    kept: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    asked["torch_threads"] = kept["torch_threads"]
+    lines = list(difflib.unified_diff(_text(kept).splitlines(), _text(asked).splitlines(), n=0, lineterm=""))[2:]
+    if lines:
+        listed = "".join(f"\n  {line}" for line in lines[:20] if not line.startswith("@@"))
+        raise RunError(f"{folder} holds a study of something else; choose another --out. What differs:{listed}")
+    return Plan(**{**vars(plan), "base": plan.base.setting(torch_threads=kept["torch_threads"])})
+
+
+def _text(asked: dict[str, Any]) -> str:
+    return yaml.safe_dump(asked, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,123 @@
+"""The design's runs, seed after seed, until the seeds or the time are used up or all is known."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError, RunError
+from whet.core.recipe import Recipe
+from whet.evaluate.compare import METRICS
+from whet.study.bench import Bench, Steps
+from whet.study.design import ONE_AT_A_TIME, design_matrix
+from whet.study.evidence import Evidence, Observed, judge, observe
+from whet.study.factor import recipe_at
+from whet.study.plan import Plan
+from whet.train.job import carry_out
+
+SHARE = 0.65  # of the time
+_SEEDS = {"screen": 2, "factorial": 2, "ablate": 3, "add": 3}  # where neither time nor seeds are given
+# Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.
+_EARLY_LEVEL = 0.001  # Source: Haybittle 1971; Peto et al. 1976
+
+
+def decide_length(plan: Plan, bench: Bench) -> Duration:
+    """The length of every run of the design: so that two seeds of it fit their share of the time, as one run tells. RecipeError
+    where not even an epoch of each fits."""
+    limit = plan.seconds
+    if limit is None:
+        return plan.budget if plan.budget is not None else plan.asked.train.budget
+    runs = len(design_matrix(plan.design, len(plan.factors)))
+    share = SHARE * limit / (2 * runs / plan.jobs + 1)
+    bench.watch.stage("one run, to see how long they may be")
+    asked = plan.base.setting(budget=Duration(max(1, round(share)), "s"))
+    probe = carry_out(asked, bench.path / "probe", Steps(bench.watch))
+    seconds, epochs = (
+        probe.read_json(probe.metrics)["cost"]["total_seconds"],
+        int(Recipe.load(probe.recipe).train.epochs),
+    )
+    needed = seconds * runs / plan.jobs / SHARE
+    if epochs == 1 and needed > limit:
+        raise RecipeError(
+            f"budget {plan.budget}: the {plan.design} of {len(plan.factors)} factors takes {runs} runs, with one epoch each "
+            f"about {needed / 60:.0f} m in all; give more time or fewer factors"
+        )
+    bench.clock.note("a first run, to see how long they may be", 1, seconds)
+    return Duration(min(epochs, plan.epochs or epochs), "ep")
+
+
+@dataclass
+class Screening:
+    """The runs so far, and what they say. fixed: factors that are no longer varied, and where they stand."""
+
+    plan: Plan
+    bench: Bench
+    length: Duration
+    runs: list[Observed] = field(default_factory=list)
+    fixed: dict[int, int] = field(default_factory=dict)
+
+    def carry_out(self) -> Evidence:
+        """What all the runs say; RunError where they leave nothing to tell chance by."""
+        wanted = self.plan.seeds or (None if self.plan.seconds else _SEEDS[self.plan.design])
+        for seed in itertools.count():
+            rows = self._rows()
+            self.bench.watch.stage(f"seed {seed}: {len(rows)} runs of the {self.plan.design}, {self.length} each")
+            seconds = self._block(seed, rows)
+            another = seconds / len(rows) * len(self._rows())
+            last = seed + 1 == wanted or (wanted is None and self.bench.clock.left(SHARE) < another)
+            try:
+                evidence = self._judged()
+            except RunError:  # too few runs so far
+                if last:
+                    raise
+                continue
+            if last or self._race(evidence, seed):
+                break
+        if self.plan.design in ONE_AT_A_TIME and seed == 0:
+            self.bench.watch.note("one seed: the intervals say nothing of other seeds")
+        return evidence
+
+    def _rows(self) -> list[list[int]]:
+        """The design's levels with the factors that are still varied."""
+        F = len(self.plan.factors)
+        varied = [f for f in range(F) if f not in self.fixed]
+        coded = design_matrix(self.plan.design, len(varied))
+        rows = np.empty((len(coded), F), dtype=int)
+        rows[:, varied] = coded
+        for f, level in self.fixed.items():
+            rows[:, f] = level
+        return rows.tolist()
+
+    def _block(self, seed: int, rows: list[list[int]]) -> float:
+        """Train the rows with this seed; the seconds that takes."""
+        base, plan = self.plan.base.setting(budget=self.length, seed=seed), self.plan
+        found = self.bench.make([recipe_at(base, plan.factors, levels) for levels in rows])
+        new = [observe(run, row, seed, METRICS[plan.metric]) for run, row in zip(found, rows) if run is not None]
+        self.runs += new
+        for f in range(len(plan.factors)):
+            ran = {run.levels[f] for run in self.runs}
+            if f not in self.fixed and len(ran) == 1 and any(row[f] not in ran for row in rows):
+                (self.fixed[f],) = ran  # one of its levels never runs
+        seconds = sum(run.costs["total_seconds"] for run in new) / plan.jobs
+        self.bench.clock.note(f"{plan.design}, seed {seed}", len(rows), seconds)
+        return seconds
+
+    def _judged(self) -> Evidence:
+        reason = next(iter(self.bench.failures.values()), "")
+        return judge(self.plan.design, self.plan.factors, self.runs, self.plan.metric, reason)
+
+    def _race(self, evidence: Evidence, seed: int) -> bool:
+        """Factors whose verdict is all but certain leave the race: of a screen those that hurt, of one at a time any. Whether
+        nothing is left to find out."""
+        alone = ONE_AT_A_TIME.get(self.plan.design)
+        if seed == 0 and alone is not None:
+            return False
+        certain = [effect.difference is None or effect.p_holm < _EARLY_LEVEL for effect in evidence.effects]
+        for f, effect in enumerate(evidence.effects):
+            if certain[f] and f not in self.fixed and (alone is not None or effect.verdict == "hurts"):
+                self.fixed[f] = alone if alone is not None else -1
+                self.bench.watch.note(f"{effect.name} {effect.verdict}, all but certainly: it is varied no more")
+        return all(certain) or len(self.fixed) == len(self.plan.factors)
