@@ -78,8 +78,8 @@ def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool
             raise RecipeError(f"factor '{factor.name}' stands twice in one study; keep one")
         if isinstance(factor, LevelFactor) and (owner := factor.key.partition(".")[0]) in names:
             raise RecipeError(f"factor '{factor.name}' needs {owner}, which is a factor itself; study one of the two")
-        if factor.at(recipe, True) == factor.at(recipe, False):
-            raise NoEffectError(f"factor '{factor.name}': the recipe is the same on both levels")
+        if factor.at(recipe, True).hash == factor.at(recipe, False).hash:
+            raise NoEffectError(f"factor '{factor.name}': what is trained is the same on both levels")
         if not any(method.stage is Stage.OPTIMIZER for method in factor.at(recipe, False).methods):
             raise RecipeError(
                 f"factor '{factor.name}': without it the recipe has no optimizer; name another one than its own"

@@ -1,0 +1,169 @@
+"""A whole study on small pictures: what it trains, what it says, what it writes, and that it goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from tests.conftest import FAST, write_pictures
+
+import whet
+from whet import recipes
+from whet.core.errors import NoEffectError, RecipeError, RunError
+from whet.core.method import Method, Stage
+from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
+from whet.core.registry import registry
+from whet.core.run_folder import RunFolder
+from whet.evaluate.compare import Difference
+from whet.study.bench import Bench
+from whet.study.clock import Clock
+from whet.study.evidence import Effect, Evidence
+from whet.study.executor import InProcess
+from whet.study.factor import LevelFactor, MethodFactor, parse_factors
+from whet.study.plan import make_plan
+from whet.study.screening import Screening
+from whet.train.log import Observer
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("data") / "pictures", {"glass": 60, "metal": 50, "paper": 40})
+
+
+@pytest.fixture
+def base(data):
+    asked = Recipe(
+        data=DataSpec(path=str(data)),
+        model=ModelSpec(architecture="resnet9_slim", weights="none"),
+        methods=tuple(parse_method(name) for name in ({"sgd": {"lr": 0.05}}, "horizontal_flip")),
+    )
+    return recipes.change(asked, settings=(*FAST, "train.budget=6ep"))
+
+
+def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
+    """A rate at which nothing is learnt against one at which all is; and a mirror, which does nothing to noise."""
+    told = []
+
+    class Watch(Observer):
+        def note(self, text):
+            told.append(text)
+
+    out = tmp_path / "study"
+    factors = ["sgd.lr=0.000001:0.05", "horizontal_flip"]
+    found = whet.study(base, factors, design="factorial", budget="6ep", seeds=2, out=out, observer=Watch())
+    rows = found.effects.set_index("factor")
+    rate = rows.loc["sgd.lr 0.000001 → 0.05"]
+    assert rate["verdict"] == "helps"
+    assert rate["effect"] > 0.4
+    assert rows.loc["horizontal_flip", "verdict"] == "no evidence"
+    assert found.recommended == base  # it has that rate already
+    assert found.confirmed is None
+    assert len(list((out / "runs").iterdir())) == 8
+    assert sum(text.startswith("run ") for text in told) == 8
+    story = json.loads((out / "study.json").read_text())
+    assert [pair["factors"] for pair in story["interactions"]] == [[f.name for f in parse_factors(factors)]]
+    assert "<svg" in found.report.read_text()
+
+    # No run answered the test samples, and none is made again.
+    for run in map(RunFolder, (out / "runs").iterdir()):
+        assert set(run.read_predictions()["split"]) == {"val"}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")}
+    again = whet.study(base, factors, design="factorial", budget="6ep", seeds=2, out=out)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")} == before
+    assert again.effects.equals(found.effects)
+    with pytest.raises(RunError, match=r"holds a study of something else(.|\n)*-design: factorial(.|\n)*\+design: add"):
+        whet.study(base, factors, design="add", budget="6ep", seeds=2, out=out)
+
+
+def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
+    worse = recipes.change(base, settings=("sgd.lr=0.000001",))
+    found = whet.study(worse, ["sgd.lr=0.000001:0.05"], design="add", budget="6ep", seeds=3, out=tmp_path / "study")
+    assert found.recommended.method("sgd").lr == 0.05
+    assert found.recommended.train.budget == worse.train.budget
+    assert found.recommended.data.answer_test
+    assert found.confirmed.verdict == "helps"
+    assert found.confirmed.seeds == 3
+    story = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert story["confirmed"]["part"] == "test"
+    assert {len(runs) for runs in story["confirmed"]["curves"].values()} == {3}
+    assert "Does it hold?" in found.report.read_text()
+
+
+class Breaks(Method, stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+    """Fails at its first batch."""
+
+    def apply(self, batch, rng):
+        raise ZeroDivisionError("on purpose")
+
+
+def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry()._by_name, Breaks.name, Breaks)
+    found = whet.study(base, [Breaks(), "horizontal_flip"], budget="4st", seeds=3, out=tmp_path / "study")
+    rows = found.effects.set_index("factor")
+    assert rows.loc[Breaks.name, "verdict"] == "could not run"
+    assert rows.loc["horizontal_flip", "seeds"] == 3
+    failure = json.loads(next((tmp_path / "study" / "runs").glob("*/failure.json")).read_text())
+    assert "Traceback" in failure["traceback"]
+    assert "failed" in found.report.read_text()
+
+
+# --- what is refused before any training ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("factors", "options", "error", "message"),
+    [
+        (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "stands twice"),
+        (["mixup.alpha=0.2:0.8"], {}, RecipeError, "unknown section or method 'mixup'"),
+        (["train.image_size=32"], {}, RecipeError, "KEY=LOW:HIGH"),
+        (["train.image_size=32:32"], {}, RecipeError, "different values"),
+        (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is a factor itself"),
+        (["sgd"], {}, RecipeError, "no optimizer"),
+        (["adamw", "lion"], {}, RecipeError, "cannot both be on"),
+        (["train.seed=0:1"], {}, NoEffectError, "the same on both levels"),
+        (["model.architecture=lenet:resnet9:vgg16"], {}, RecipeError, "--design add"),
+        (["horizontal_flip"], {"design": "screeen"}, RecipeError, "Did you mean 'screen'"),
+        (["horizontal_flip"], {"metric": "f1"}, RecipeError, "unknown metric 'f1'"),
+        ([f"train.batch_size={n}:{n + 1}" for n in range(8, 10)], {}, RecipeError, "more than two levels"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_studied_is_refused(base, tmp_path, factors, options, error, message):
+    with pytest.raises(error, match=message):
+        whet.study(base, factors, out=tmp_path / "study", **options)
+    assert not (tmp_path / "study").exists()
+
+
+def test_several_levels_are_each_compared_with_the_first(base):
+    plan = make_plan(
+        base, ["model.architecture=lenet:resnet9:vgg16"], design="add", budget=None, seeds=None, metric="accuracy", jobs=1
+    )
+    assert plan.factors == (LevelFactor("model.architecture", "lenet", "resnet9"), LevelFactor("model.architecture", "lenet", "vgg16"))
+    assert plan.as_it_was == [-1, -1]
+
+
+def test_without_factors_every_method_but_the_optimizer_is_one(base):
+    plan = make_plan(base, [], design="ablate", budget=None, seeds=None, metric="accuracy", jobs=1)
+    assert plan.factors == (MethodFactor(base.method("horizontal_flip")),)
+
+
+# --- the race ---------------------------------------------------------------------------------------------------------
+def said(name, mean, p):
+    found = Difference(mean, mean - 0.01, mean + 0.01, p, 2, 100, "")
+    return Effect(name, "accuracy", found, p, {}, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("design", "left"),
+    [("screen", {"cutout", "mixup"}), ("add", {"mixup"})],
+)
+def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, left):
+    """A loser leaves a screen; in one-at-a-time designs a winner has no more to show either; p of 0.01 is not certain."""
+    plan = make_plan(base, ["cutout", "mixup", "horizontal_flip"], design=design, budget=None, seeds=None, metric="accuracy", jobs=1)
+    bench = Bench(tmp_path, InProcess(Observer()), Clock(tmp_path / "clock.json", None, 0.0), Observer())
+    screening = Screening(plan, bench, base.train.budget)
+    evidence = Evidence([said("cutout", 0.1, 1e-6), said("mixup", -0.1, 0.01), said("horizontal_flip", -0.1, 1e-6)], [])
+    assert not screening._race(evidence, seed=1)
+    assert {plan.factors[f].name for f in range(3) if f not in screening.fixed} == left
+    assert set(screening.fixed.values()) == {-1}
+    assert all(row[2] == -1 for row in screening._rows())
+    certain = Evidence([replace(effect, p_holm=1e-6) for effect in evidence.effects], [])
+    assert screening._race(certain, seed=2)
