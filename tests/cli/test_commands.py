@@ -207,6 +207,10 @@ def test_the_options_are_these():
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
         ),
+        "study": sorted(
+            [*data, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--recipe",
+             "--seeds", "--weights"]
+        ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
     }  # fmt: skip

@@ -1,44 +1,17 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
-from scipy import stats
 
 from whet.core.rng import Rng
 from whet.evaluate.compare import crossed_interval
 from whet.study.design import design_matrix
 from whet.study.effects import fitted_effects, holm, interactions, paired_effect, seeds_to_tell
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-def outcomes(coded_RP, seeds, samples, effects, *, run_noise=0.0, seed_noise=0.0, spread=1.0, rng):
-    """Binary answers of every run: a sample's own ease, the factors' effects on it, and chance by run and by answer.
-
-    Effects and noises are on the scale of a normal threshold model: right where ease + effects + noise > 0."""
-    R, P = coded_RP.shape
-    ease_N = 1.0 + spread * rng["ease"].normal((samples,))[0]
-    taste_PN = np.asarray(effects)[:, None] * (1 + 0.3 * rng["taste"].normal((P, samples))[0])
-    value = np.empty((seeds, R, samples))
-    seed_S, run_SR = rng["seed"].normal((seeds,))[0], rng["run"].normal((seeds, R))[0]
-    answer = rng["answer"].normal((seeds, R, samples))[0]
-    for s in range(seeds):
-        lift = coded_RP @ taste_PN / 2
-        value[s] = ease_N + lift + seed_noise * seed_S[s] + run_noise * run_SR[s][:, None] + 0.5 * answer[s] > 0
-    return value
-
-
-def true_effects(coded_RP, effects, run_noise, seed_noise, spread):
-    """The expected change of accuracy over fresh samples, seeds and runs, the other factors at the design's own levels."""
-    found = []
-    for p in range(coded_RP.shape[1]):
-        # ease ~ N(1, spread), the tastes spread the lift a little, chance adds 0.5, run_noise and seed_noise
-        means, variances = coded_RP @ np.asarray(effects) / 2, None
-        variances = spread**2 + 0.25 + run_noise**2 + seed_noise**2 + 0.09 / 4 * (np.asarray(effects) ** 2).sum()
-        accuracy_R = stats.norm.cdf((1.0 + means) / np.sqrt(variances))
-        found.append(accuracy_R[coded_RP[:, p] > 0].mean() - accuracy_R[coded_RP[:, p] < 0].mean())
-    return np.array(found)
-
-
-def draws(number):
-    names = ("ease", "taste", "seed", "run", "answer")
-    return {name: Rng(11).batch(f"study {name}", number, np.arange(1)) for name in names}
+import simulated_studies
 
 
 def test_without_noise_the_fit_finds_the_effects_exactly():
@@ -94,48 +67,40 @@ def test_how_many_seeds_would_tell():
     assert seeds_to_tell(Difference(0.03, 0.01, 0.05, 0.01, 3, 100, "")) is None
 
 
-SETTINGS = [
-    (design, seeds, noise)
-    for design, counts in (("screen", (1, 3, 5)), ("add", (3, 5, 10)), ("factorial", (2, 5)))
-    for seeds in counts
+# --- coverage -----------------------------------------------------------------------------------------------------------
+LUCK = [
+    (noise, together, by_seed)
     for noise in ("small", "large")
+    for together, by_seed in ((0.0, 0.0), (0.1, 0.0), (0.0, 0.5))
 ]
 
 
-def coverage(design, seeds, noise, studies, interval="whet"):
-    """The share of 95 % intervals that hold the true effect, over simulated studies and all their factors."""
-    factors = {"screen": 8, "add": 4, "factorial": 3}[design]
-    coded = design_matrix(design, factors)
-    effects = np.array([0.25, -0.15, 0.0, 0.1, 0.0, 0.3, -0.05, 0.0])[:factors]
-    run_noise = {"small": 0.03, "large": 0.25}[noise]
-    truth = true_effects(coded, effects, run_noise, 0.1, 1.0)
-    if design == "add":
-        base = stats.norm.cdf  # one at a time: the factor alone against the base
-        scale = np.sqrt(1 + 0.25 + run_noise**2 + 0.01 + 0.09 / 4 * (effects**2).sum())
-        low = 1.0 - effects.sum() / 2
-        truth = base((low + effects) / scale) - base(low / scale)
-    held = []
-    for number in range(studies):
-        value = outcomes(coded, seeds, 300, effects, run_noise=run_noise, seed_noise=0.1, rng=draws(number))
-        block, levels = np.repeat(np.arange(seeds), len(coded)), np.tile(coded, (seeds, 1))
-        runs = value.reshape(-1, 300).astype(float)
-        if design == "add":
-            alone = (levels > 0).sum(axis=1)
-            found = [paired_effect(runs, levels[:, f], alone == (levels[:, f] > 0), block) for f in range(factors)]
-        else:
-            found = fitted_effects(runs, levels, block)
-        held.append([d.low <= t <= d.high for d, t in zip(found, truth)])
-    return float(np.mean(held))
-
-
-@pytest.mark.parametrize(
-    ("design", "seeds", "noise"), [("screen", 3, "large"), ("add", 3, "large"), ("factorial", 2, "small")]
-)
-def test_intervals_cover_in_a_few_studies(design, seeds, noise):
-    assert 0.90 <= coverage(design, seeds, noise, 120) <= 0.99
+@pytest.mark.parametrize("design", ["screen", "ablate", "factorial"])
+def test_intervals_cover_in_a_few_studies(design):
+    setting = simulated_studies.Setting(design, 3, "large", together=0.05)
+    assert 0.90 <= simulated_studies.coverage(setting, 60)[0] <= 0.99
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("design", "seeds", "noise"), SETTINGS)
-def test_intervals_cover_as_they_promise(design, seeds, noise):
-    assert 0.92 <= coverage(design, seeds, noise, 1000) <= 0.98
+@pytest.mark.parametrize("design", ["screen", "ablate", "add", "factorial"])
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize(("noise", "together", "by_seed"), LUCK)
+def test_intervals_cover_as_they_promise(design, seeds, noise, together, by_seed):
+    setting = simulated_studies.Setting(design, seeds, noise, together, by_seed)
+    assert 0.92 <= simulated_studies.coverage(setting, 1000)[0] <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mutant", "seeds", "noise"),
+    [
+        ("seeds alone", 10, "small"),
+        ("samples alone", 10, "large"),
+        ("unpaired", 3, "large"),
+        ("two-way bootstrap", 3, "large"),
+    ],
+)
+def test_wrong_intervals_are_found_out(mutant, seeds, noise):
+    setting = simulated_studies.Setting("add", seeds, noise)
+    share, _ = simulated_studies.coverage(setting, 300, simulated_studies.MUTANTS[mutant])
+    assert not 0.92 <= share <= 0.98

@@ -134,9 +134,18 @@ def test_what_cannot_be_studied_is_refused(base, tmp_path, factors, options, err
 
 def test_several_levels_are_each_compared_with_the_first(base):
     plan = make_plan(
-        base, ["model.architecture=lenet:resnet9:vgg16"], design="add", budget=None, seeds=None, metric="accuracy", jobs=1
+        base,
+        ["model.architecture=lenet:resnet9:vgg16"],
+        design="add",
+        budget=None,
+        seeds=None,
+        metric="accuracy",
+        jobs=1,
     )
-    assert plan.factors == (LevelFactor("model.architecture", "lenet", "resnet9"), LevelFactor("model.architecture", "lenet", "vgg16"))
+    assert plan.factors == (
+        LevelFactor("model.architecture", "lenet", "resnet9"),
+        LevelFactor("model.architecture", "lenet", "vgg16"),
+    )
     assert plan.as_it_was == [-1, -1]
 
 
@@ -157,7 +166,9 @@ def said(name, mean, p):
 )
 def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, left):
     """A loser leaves a screen; in one-at-a-time designs a winner has no more to show either; p of 0.01 is not certain."""
-    plan = make_plan(base, ["cutout", "mixup", "horizontal_flip"], design=design, budget=None, seeds=None, metric="accuracy", jobs=1)
+    plan = make_plan(
+        base, ["cutout", "mixup", "horizontal_flip"], design=design, budget=None, seeds=None, metric="accuracy", jobs=1
+    )
     bench = Bench(tmp_path, InProcess(Observer()), Clock(tmp_path / "clock.json", None, 0.0), Observer())
     screening = Screening(plan, bench, base.train.budget)
     evidence = Evidence([said("cutout", 0.1, 1e-6), said("mixup", -0.1, 0.01), said("horizontal_flip", -0.1, 1e-6)], [])
