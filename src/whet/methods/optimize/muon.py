@@ -86,11 +86,20 @@ class _Muon(Descent):
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Nearly U V^T of the matrix's U S V^T, by Newton-Schulz: rounds of a X + (b A + c A^2) X with A = X X^T."""
+    """Nearly U V^T of the matrix's U S V^T, by Newton-Schulz: rounds of X <- Q X with Q = a + b A + c A^2 and A = X X^T.
+
+    Every Q is a polynomial of the first A, so all rounds are done on small square matrices (A <- Q A Q) and X is multiplied once,
+    by all the Q together: for a 3 x 3 convolution less than half of the work.
+    """
     a, b, c = _QUINTIC
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = wide / wide.norm().clamp(min=1e-7)
-    for _ in range(rounds):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if wide is not matrix else x
+    gram, product = x @ x.T, None
+    for number in range(1, rounds + 1):
+        step = torch.addmm(b * gram, gram, gram, alpha=c)
+        step.diagonal().add_(a)
+        product = step if product is None else step @ product
+        if number < rounds:
+            gram = step @ gram @ step
+    found = x if product is None else product @ x
+    return found.T if wide is not matrix else found
