@@ -24,7 +24,7 @@ MAX_EPOCHS = 1000
 SAFETY = 0.9  # over minutes a machine is slower than a probe of some seconds shows: 1.1 to 1.2 times on a shared one
 _FIRST_LOOK, _PATIENCE = 0.2, 0.1  # an early overrun may be made up for: it must be larger to count
 # Towards its half a training's pace is known: it grows to fill so much of its time.
-_GROWTH, _FILLED = (0.35, 0.5), 0.96
+_GROWTH, _FILLED = (0.3, 0.5), 0.96
 _WARM, _TIMED = 4, 6  # steps; the first ones find their pictures painted already
 _ANSWERED, _ANSWERS_WARM, _ANSWERS_TIMED = 16, 1, 2  # pictures of an answer, and answers: each is the same work
 _LATE = Progress(999_500, 1_000_000, 1_000)  # inside an epoch near the end, where all that sets in late is at work
