@@ -14,24 +14,31 @@ import numpy as np
 from whet import recipes
 from whet.core.duration import Duration
 from whet.core.errors import RunError
+from whet.core.method import Method, Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import RunFolder, next_name, write_json
 from whet.data.audit import audit
 from whet.data.read import read_data
 from whet.evaluate.compare import Difference, compare_runs
 from whet.report import build_improvement, build_report
+from whet.study.study import Study, study
 from whet.train.job import carry_out
 from whet.train.log import Observer
 
 _LONG = 30 * 60  # from half an hour on a budget is worth three seeds
+_STUDY_FROM, _STUDY_SHARE = 10 * 60, 0.4  # seconds from which on a study is worth its share of the time
+_STUDY_SIZE = 0.6  # of the recipe's picture size: runs of a study are many and short
+_DECIDE_NOTHING = {"temperature_scaling", "vector_scaling"}
 _REPORT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """What came of it. `difference` is strong minus plain in accuracy on the same test samples."""
+    """What came of it. `difference` is strong minus plain in accuracy on the same test samples; `study`: what each of the strong
+    recipe's techniques does here, or None where there was no time to find out."""
 
     path: Path
+    study: Study | None
     difference: Difference
     plain_accuracy: float
     strong_accuracy: float
@@ -51,12 +58,16 @@ def improve(
     label_column: str | None = None,
     plain: Recipe | str | Path | None = None,
     strong: Recipe | str | Path | None = None,
+    studying: bool | None = None,
+    jobs: int = 1,
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Improvement:
-    """Check the data, train the plain recipe and the strong one with the same seeds, compare them on the test samples, report.
+    """Check the data; study which of the strong recipe's techniques help here, and drop those that hurt; train the plain recipe and
+    what is left of the strong one with the same seeds; compare them on the test samples, which are read once; report.
 
-    budget: a time for everything ("1h"), or epochs or steps for each run. seeds: how many of each recipe; by default three,
+    budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
+    budget is a time of ten minutes or more. jobs: runs of the study at a time. seeds: how many of each recipe; by default three,
     or one where a budget in time is under half an hour. A job that was stopped goes on where it was when it is called again
     with the same `out`: finished runs are never repeated.
     """
@@ -79,12 +90,22 @@ def improve(
         if finding.severity != "fact":
             observer.note(finding.text)
 
-    # The plain recipe and the strong one, the same seeds, the same budget.
     asked = {
         "plain": _recipe(plain, spec, model, plain=True),
         "strong": _recipe(strong, spec, model, plain=False),
     }
     limit = Duration.parse(budget) if budget is not None else None
+    if studying is None:
+        studying = limit is not None and limit.is_time and limit.seconds >= _STUDY_FROM
+    _tell_plan(observer, limit, studying, asked["strong"], seeds)
+
+    # What of the strong recipe earns its place on this data?
+    studied = None
+    if studying:
+        studied = _study(path / "study", asked["strong"], limit, jobs, observer)
+        asked["strong"] = asked["strong"].replace(methods=studied.recommended.methods)
+
+    # The plain recipe and the strong one, the same seeds, the same budget.
     each, count = _division(path, limit, seeds, started)
     folders: dict[str, list[RunFolder]] = {"plain": [], "strong": []}
     todo = [(seed, name) for seed in range(count) for name in asked]
@@ -113,7 +134,8 @@ def improve(
         "budget": str(limit) if limit is not None else None,
         "seconds": time.monotonic() - started,
         "findings": [finding.to_dict() for finding in findings],
-        "plan": _plan(findings, count),
+        "plan": _plan(findings, count, studied),
+        "study": "study" if studied is not None else None,
         "difference": {**asdict(comparison.difference), "verdict": comparison.difference.verdict},
         "mcnemar": comparison.mcnemar,
         "groups": groups,
@@ -127,7 +149,7 @@ def improve(
     report = build_improvement(path)
     observer.end()
     plain_accuracy, strong_accuracy = (groups[name]["accuracy"] for name in ("plain", "strong"))
-    return Improvement(path, comparison.difference, plain_accuracy, strong_accuracy, best.path, report)
+    return Improvement(path, studied, comparison.difference, plain_accuracy, strong_accuracy, best.path, report)
 
 
 def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, *, plain: bool) -> Recipe:
@@ -146,7 +168,7 @@ def _division(path: Path, limit: Duration | None, seeds: int | None, started: fl
     if kept.is_file():
         plain = json.loads(kept.read_text(encoding="utf-8"))
         return Duration.parse(plain["each"]) if plain["each"] else None, plain["seeds"]
-    count = seeds or (1 if limit is not None and limit.is_time and limit.seconds < _LONG else 3)
+    count = seeds or _seeds(limit)
     each = limit
     if limit is not None and limit.is_time:
         left = limit.seconds - (time.monotonic() - started) - _REPORT_SECONDS
@@ -155,7 +177,54 @@ def _division(path: Path, limit: Duration | None, seeds: int | None, started: fl
     return each, count
 
 
-def _plan(findings: list[Any], seeds: int) -> list[dict[str, Any]]:
+def _study(path: Path, strong: Recipe, limit: Duration | None, jobs: int, observer: Observer) -> Study:
+    """A screen of the strong recipe's techniques on smaller pictures, its verdicts left to the comparison that follows."""
+    budget = strong.train.budget
+    if limit is not None:
+        budget = Duration(round(_STUDY_SHARE * limit.seconds), "s") if limit.is_time else limit
+    sizes = {key: _smaller(getattr(strong.train, key)) for key in ("image_size", "eval_size")}
+    base = strong.setting(**sizes)
+    return study(base, techniques(base), budget=budget, jobs=jobs, confirming=False, out=path, observer=observer)
+
+
+def techniques(recipe: Recipe) -> list[Method]:
+    """What is worth a question: not the optimizer, the schedule and the way of transfer, which a recipe is built on, nor what
+    changes no decision."""
+    built_on = {Stage.OPTIMIZER, Stage.SCHEDULE}
+    return [
+        method
+        for method in recipe.methods
+        if not built_on & set(method.stages()) and method.family != "transfer" and method.name not in _DECIDE_NOTHING
+    ]
+
+
+def _smaller(size: int | str) -> int | str:
+    if isinstance(size, int):
+        return max(32, round(_STUDY_SIZE * size / 8) * 8)
+    return size if size == "auto" else f"{max(25, round(_STUDY_SIZE * int(size.removesuffix('%'))))}%"
+
+
+def _tell_plan(observer: Observer, limit: Duration | None, studying: bool, strong: Recipe, seeds: int | None) -> None:
+    """What is going to happen, and how long it may take, before it does."""
+    if limit is None or not limit.is_time:
+        return
+    share = _STUDY_SHARE if studying else 0.0
+    if studying:
+        observer.note(
+            f"plan: study {len(techniques(strong))} techniques of the strong recipe, {share * limit.seconds / 60:.0f} min"
+        )
+    count = seeds or _seeds(limit)
+    observer.note(
+        f"plan: train the plain and the strong recipe, {count} {'seed' if count == 1 else 'seeds'} each, "
+        f"{(1 - share) * limit.seconds / 60:.0f} min; then compare them on the test samples and report"
+    )
+
+
+def _seeds(limit: Duration | None) -> int:
+    return 1 if limit is not None and limit.is_time and limit.seconds < _LONG else 3
+
+
+def _plan(findings: list[Any], seeds: int, studied: Study | None) -> list[dict[str, Any]]:
     graves = sum(finding.severity == "problem" for finding in findings)
     return [
         {"done": True, "text": f"Check the data: {graves} {'problem' if graves == 1 else 'problems'} found."},
@@ -165,8 +234,8 @@ def _plan(findings: list[Any], seeds: int) -> list[dict[str, Any]]:
         },
         {"done": True, "text": "Train the strong recipe with the same seeds, splits and draws, at the same budget."},
         {
-            "done": False,
-            "text": "Study which of its methods earn their place here, and tune those that do (whet study, to come).",
+            "done": studied is not None,
+            "text": "Study which of its techniques earn their place here, and drop those that hurt.",
         },
         {
             "done": True,

@@ -60,3 +60,24 @@ def test_the_best_run_predicts(improved):
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert len(answers) == 40 and {answer["predicted"] for answer in answers} <= {"glass", "metal", "paper"}
+
+
+def test_with_a_study_what_hurts_is_left_out(tmp_path):
+    """A fifth of the rate at which anything is learnt: `constant` keeps it, and what takes its place at the end does not matter."""
+    import whet
+    from whet.core.recipe import Recipe
+
+    data = write_pictures(tmp_path / "pictures", {"glass": 40, "metal": 40, "paper": 40})
+    (tmp_path / "plain.yaml").write_text(PLAIN)
+    (tmp_path / "strong.yaml").write_text(STRONG.replace(", ema, tta", ", {l2: {strength: 10.0}}"))
+    found = whet.improve(
+        data, architecture="resnet9_slim", plain=tmp_path / "plain.yaml", strong=tmp_path / "strong.yaml", budget="6ep",
+        seeds=1, studying=True, out=tmp_path / "out",
+    )  # fmt: skip
+    rows = found.study.effects.set_index("factor")
+    assert set(rows.index) == {"horizontal_flip", "l2"}
+    assert rows.loc["l2", "verdict"] == "hurts"
+    trained = Recipe.load(tmp_path / "out" / "strong-s0" / "asked.yaml")
+    assert "l2" not in trained and "horizontal_flip" in trained
+    assert "Which techniques earn their place" in found.report.read_text()
+    assert {path.name for path in (tmp_path / "out" / "study").iterdir()} >= {"study.json", "effects.csv", "runs"}

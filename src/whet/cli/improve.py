@@ -24,19 +24,26 @@ def command(
     strong: Annotated[
         str | None, typer.Option(help="The recipe to compare with it; by default the strong one.")
     ] = None,
+    studying: Annotated[
+        bool | None,
+        typer.Option("--study/--no-study", help="Study the strong recipe's techniques first; by default from 10m on."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs of the study at a time.")] = 1,
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Check the data, train the plain and the strong recipe, and say what was gained, with an interval: the main job."""
-    from whet.cli.screen import console, observer, print_json
+    """Check the data, study which techniques help, train the plain and the strong recipe, and say what was gained, with an
+    interval: the main job."""
+    from whet.cli.screen import console, observer, print_json, show_effects
     from whet.improve import improve
 
     found = improve(
         data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
-        file_column=file_column, label_column=label_column, plain=plain, strong=strong, out=out, observer=observer(as_json),
+        file_column=file_column, label_column=label_column, plain=plain, strong=strong, studying=studying, jobs=jobs, out=out,
+        observer=observer(as_json),
     )  # fmt: skip
     d = found.difference
     if as_json:
@@ -52,11 +59,14 @@ def command(
         print_json(
             {
                 "path": str(found.path), "plain_accuracy": found.plain_accuracy, "strong_accuracy": found.strong_accuracy,
-                "difference": values, "best_run": str(found.best_run), "report": str(found.report),
+                "effects": found.study.effects.to_dict("records") if found.study else None, "difference": values,
+                "best_run": str(found.best_run), "report": str(found.report),
             }
         )  # fmt: skip
         return
     screen = console()
+    if found.study is not None:
+        show_effects(screen, found.study.effects, "accuracy")
     colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[d.verdict]
     screen.print(
         f"\nplain {100 * found.plain_accuracy:.1f} %  →  strong {100 * found.strong_accuracy:.1f} %: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,6 +21,9 @@ from rich.progress import (
 from rich.table import Table
 
 from whet.train.log import Observer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no screen
 
@@ -39,6 +42,28 @@ def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
     for number, name in enumerate(columns):
         made.add_column(name, justify="right" if number in right else "left")
     return made
+
+
+_COLOURS = {"helps": "green", "hurts": "red"}
+
+
+def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
+    """A study's table: what each technique does, with its interval and price."""
+    from whet.evaluate.compare import METRICS
+
+    chosen = METRICS[metric]
+    rows = table(
+        "technique", chosen.title, "95 % interval", "p (Holm)", "time", "memory", "verdict", right=(1, 2, 3, 4, 5)
+    )
+    for row in effects.to_dict("records"):
+        verdict = f"[{_COLOURS.get(row['verdict'], 'dim')}]{row['verdict']}[/]"
+        if not row["seeds"]:
+            rows.add_row(row["factor"], "", "", "", "", "", verdict)
+            continue
+        interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
+        costs = (f"{100 * (row[key] - 1):+.0f} %" for key in ("time", "memory"))
+        rows.add_row(row["factor"], chosen.text(row["effect"], "+"), interval, f"{row['p_holm']:.2g}", *costs, verdict)
+    to.print(rows)
 
 
 class Screen(Observer):

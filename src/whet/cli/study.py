@@ -46,7 +46,7 @@ def command(
 ) -> None:
     """Measure which techniques help on your data, by how much, how surely, and at what price."""
     from whet import run
-    from whet.cli.screen import console, observer, print_json, table
+    from whet.cli.screen import console, observer, print_json, show_effects
     from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
@@ -72,21 +72,7 @@ def command(
         )  # fmt: skip
         return
     screen, chosen = console(), METRICS[metric]
-    rows = table(
-        "technique", chosen.title, "95 % interval", "p (Holm)", "time", "memory", "verdict", right=(1, 2, 3, 4, 5)
-    )
-    colours = {"helps": "green", "hurts": "red"}
-    for row in found.effects.to_dict("records"):
-        verdict = f"[{colours.get(row['verdict'], 'dim')}]{row['verdict']}[/]"
-        if not row["seeds"]:
-            rows.add_row(row["factor"], "", "", "", "", "", verdict)
-            continue
-        rows.add_row(
-            row["factor"], chosen.text(row["effect"], "+"),
-            f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}", f"{row['p_holm']:.2g}",
-            f"{100 * (row['time'] - 1):+.0f} %", f"{100 * (row['memory'] - 1):+.0f} %", verdict,
-        )  # fmt: skip
-    screen.print(rows)
+    show_effects(screen, found.effects, metric)
     if (d := found.confirmed) is not None:
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(

@@ -18,6 +18,7 @@ from whet.report.sections import (
     confusion,
     curves,
     data,
+    earned,
     effects,
     environment,
     gain,
@@ -29,7 +30,7 @@ from whet.report.sections import (
 )
 
 _RUN = (headline, answering, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
-_IMPROVEMENT = (gain, runs, classes, confusion, mistakes, samples, data, recipe, environment)
+_IMPROVEMENT = (gain, earned, runs, classes, confusion, mistakes, samples, data, recipe, environment)
 
 
 def build_report(folder: RunFolder) -> Path:
@@ -75,7 +76,7 @@ def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str
     for module in modules:
         context = (
             module.context(folder)
-            if improvement is None or module not in (gain, runs, data)
+            if improvement is None or module not in (gain, earned, runs, data)
             else module.context(folder, improvement)
         )
         if context is not None:

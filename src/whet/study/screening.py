@@ -18,28 +18,28 @@ from whet.study.factor import recipe_at
 from whet.study.plan import Plan
 from whet.train.job import carry_out
 
-SHARE = 0.65  # of the time
+SCREEN_SHARE, FILLED = 0.65, 0.97  # of the time, where a confirmation follows and where none does
 _SEEDS = {"screen": 2, "factorial": 2, "ablate": 3, "add": 3}  # where neither time nor seeds are given
 # Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.
 _EARLY_LEVEL = 0.001  # Source: Haybittle 1971; Peto et al. 1976
 
 
-def decide_length(plan: Plan, bench: Bench) -> Duration:
-    """The length of every run of the design: so that two seeds of it fit their share of the time, as one run tells. RecipeError
+def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:
+    """The length of every run of the design: so that two seeds of it fit this share of the time, as one run tells. RecipeError
     where not even an epoch of each fits."""
     limit = plan.seconds
     if limit is None:
         return plan.budget if plan.budget is not None else plan.asked.train.budget
     runs = len(design_matrix(plan.design, len(plan.factors)))
-    share = SHARE * limit / (2 * runs / plan.jobs + 1)
+    each = share * limit / (2 * runs / plan.jobs + 1)
     bench.watch.stage("one run, to see how long they may be")
-    asked = plan.base.setting(budget=Duration(max(1, round(share)), "s"))
+    asked = plan.base.setting(budget=Duration(max(1, round(each)), "s"))
     probe = carry_out(asked, bench.path / "probe", Steps(bench.watch))
     seconds, epochs = (
         probe.read_json(probe.metrics)["cost"]["total_seconds"],
         int(Recipe.load(probe.recipe).train.epochs),
     )
-    needed = seconds * runs / plan.jobs / SHARE
+    needed = seconds * runs / plan.jobs / share
     if epochs == 1 and needed > limit:
         raise RecipeError(
             f"budget {plan.budget}: the {plan.design} of {len(plan.factors)} factors takes {runs} runs, with one epoch each "
@@ -56,6 +56,7 @@ class Screening:
     plan: Plan
     bench: Bench
     length: Duration
+    share: float = SCREEN_SHARE  # of the time
     runs: list[Observed] = field(default_factory=list)
     fixed: dict[int, int] = field(default_factory=dict)
 
@@ -67,7 +68,7 @@ class Screening:
             self.bench.watch.stage(f"seed {seed}: {len(rows)} runs of the {self.plan.design}, {self.length} each")
             seconds = self._block(seed, rows)
             another = seconds / len(rows) * len(self._rows())
-            last = seed + 1 == wanted or (wanted is None and self.bench.clock.left(SHARE) < another)
+            last = seed + 1 == wanted or (wanted is None and self.bench.clock.left(self.share) < another)
             try:
                 evidence = self._judged()
             except RunError:  # too few runs so far

@@ -24,7 +24,7 @@ from whet.study.evidence import Effect, Evidence
 from whet.study.executor import InProcess, Workers
 from whet.study.factor import recipe_at
 from whet.study.plan import Plan, agree, make_plan
-from whet.study.screening import Screening, decide_length
+from whet.study.screening import FILLED, SCREEN_SHARE, Screening, decide_length
 from whet.train.log import Observer
 from whet.train.signals import Interrupts
 
@@ -50,6 +50,7 @@ def study(
     seeds: int | None = None,
     metric: str = "accuracy",
     jobs: int = 1,
+    confirming: bool = True,
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Study:
@@ -60,8 +61,9 @@ def study(
     without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
     they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default as often as
     fits the time. metric: a name in `whet.evaluate.compare.METRICS`. jobs: runs at a time; more than one are made by processes of
-    their own, with the machine's cores divided among them. A study that was stopped goes on when it is called again with the same
-    `out`; a finished run is never repeated, and one that fails is told and stops no other.
+    their own, with the machine's cores divided among them. confirming: whether what is recommended is trained at full length too;
+    without it all of the time is for the design, and no test sample is read. A study that was stopped goes on when it is called
+    again with the same `out`; a finished run is never repeated, and one that fails is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
     plan = make_plan(base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs)
@@ -76,10 +78,11 @@ def study(
     executor = Workers(jobs) if jobs > 1 else InProcess(Steps(watch))
     bench = Bench(path, executor, Clock(path / "clock.json", plan.seconds, started), watch)
     with Interrupts().caught():
-        screening = Screening(plan, bench, decide_length(plan, bench))
+        share = SCREEN_SHARE if confirming else FILLED
+        screening = Screening(plan, bench, decide_length(plan, bench, share), share)
         evidence = screening.carry_out()
         levels = recommended_levels(plan, evidence)
-        confirmation = confirm(plan, bench, levels, screening.length, screening.runs)
+        confirmation = confirm(plan, bench, levels, screening.length, screening.runs) if confirming else None
         confirmed = confirmation.difference if confirmation is not None else None
         recommended = recipe_at(base, plan.factors, levels)
         if confirmed is not None and confirmed.verdict == "hurts":
