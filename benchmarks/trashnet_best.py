@@ -1,0 +1,125 @@
+"""TrashNet, the authors' split, weights from ImageNet: what the shipped recipe gains over the plain one in the same wall time,
+what an ensemble gains on it, and what a small network gains by being taught.
+
+For each seed, in turn: the plain and the shipped recipe with MobileNetV1 0.75 at 224 px; the shipped one with 0.5 at 160 and
+0.25 at 128 px; the 0.75 again with the other two answering beside it (stacking); and the 0.25 taught by that ensemble and by
+the 0.75 alone. Every training has the same minutes, which cover everything from reading to the test answers; the stacked one
+is trained anew, as a person would do who adds the line to a recipe, so that it stands for itself.
+
+    python benchmarks/trashnet_best.py [--seeds 3] [--minutes 4] [--fresh]
+
+A call goes on where the last one stopped: finished runs are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from typing import Any
+
+import numpy as np
+
+import paired
+import record
+from whet import recipes
+from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.run_folder import RunFolder
+from whet.evaluate.compare import METRICS, Difference
+from whet.train.job import carry_out
+
+FOLDER = record.FOLDER / "trashnet_best"
+LISTS = str(paired.TRASHNET / "one-indexed-files-notrash_{train,val,test}.txt")
+LARGE, MIDDLE, SMALL = (
+    str(record.SHARED / "weights" / f"mobilenet_v1_{name}") for name in ("0.75_224", "0.5_160", "0.25_128")
+)
+GAINS = (
+    ("the shipped recipe over the plain one", "plain", "shipped"),
+    ("the ensemble of three networks over the shipped recipe", "shipped", "ensemble"),
+    ("0.25 at 128 px taught by 0.75, over alone", "small", "small taught by one"),
+    ("0.25 at 128 px taught by the ensemble, over alone", "small", "small taught by the ensemble"),
+)
+
+
+def asked(name: str, weights: str, minutes: float, seed: int, *methods: Any) -> Recipe:
+    model = ModelSpec(architecture=weights, weights=weights)
+    recipe = recipes.load(name).replace(data=DataSpec(path=str(paired.TRASHNET), split_files=(LISTS,)), model=model)
+    return recipe.with_methods(*parse_methods(methods)).setting(budget=f"{minutes:g}m", seed=seed)
+
+
+def trained(name: str, minutes: float, recipe: Recipe) -> RunFolder:
+    run = carry_out(recipe, FOLDER / f"{name.replace(' ', '-')}-{minutes:g}m-s{recipe.train.seed}")
+    metrics = run.read_json(run.metrics)
+    test, cost = metrics["test"], metrics["cost"]
+    print(
+        f"seed {recipe.train.seed}  {name:30s} {100 * test['accuracy']:5.2f} %  log-loss {test['log_loss']:.3f}  "
+        f"{cost['total_seconds']:4.0f} s  {1e3 * cost['seconds_per_picture']:.1f} ms an answer", flush=True,
+    )  # fmt: skip
+    return run
+
+
+def runs_of(minutes: float, seed: int) -> dict[str, RunFolder]:
+    """Every contender, trained with this seed."""
+
+    def one(name: str, recipe: str, weights: str, *methods: Any) -> RunFolder:
+        return trained(name, minutes, asked(recipe, weights, minutes, seed, *methods))
+
+    strong = recipes.STRONG_FINETUNE
+    found = {"plain": one("plain", recipes.PLAIN_FINETUNE, LARGE), "shipped": one("shipped", strong, LARGE)}
+    found["middle"], found["small"] = one("middle", strong, MIDDLE), one("small", strong, SMALL)
+    beside = [str(found[name].path) for name in ("middle", "small")]
+    found["ensemble"] = one("ensemble", strong, LARGE, {"stacking": {"runs": beside}})
+    for name, teacher in (("small taught by one", "shipped"), ("small taught by the ensemble", "ensemble")):
+        found[name] = one(name, strong, SMALL, {"distill": {"teacher": str(found[teacher].path)}})
+    return found
+
+
+def answers(run: RunFolder) -> dict[str, Any]:
+    frame = run.read_predictions()
+    frame = frame[frame["split"] == "test"].sort_values("id")
+    number = {name: k for k, name in enumerate(sorted(frame["label"].unique()))}
+    return {key: [number[name] for name in frame[key]] for key in ("label", "predicted")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=4.0, help="of each run, everything included")
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier calls measured")
+    arguments = parser.parse_args()
+    if arguments.fresh:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+    by_seed = [runs_of(arguments.minutes, seed) for seed in range(arguments.seeds)]
+    rows = {}
+    for name in by_seed[0]:
+        metrics = [runs[name].read_json(runs[name].metrics) for runs in by_seed]
+        accuracy = [found["test"]["accuracy"] for found in metrics]
+        rows[name] = {
+            "accuracy": accuracy,
+            "accuracy_mean": float(np.mean(accuracy)),
+            "accuracy_std": float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else None,
+            "seconds": record.summary([found["cost"]["total_seconds"] for found in metrics]),
+            "answer_milliseconds": float(np.median([1e3 * found["cost"]["seconds_per_picture"] for found in metrics])),
+            "parameters": metrics[0]["cost"]["parameters"],
+        }
+    gains = {}
+    for title, before, after in GAINS:
+        sides = [[answers(runs[name]) for runs in by_seed] for name in (before, after)]
+        gain: Difference = paired.gain("accuracy", *sides)
+        gains[title] = paired.plain_dict(gain)
+        print(f"{title}: {paired.text_of('accuracy', gain)} points: {gain.verdict}")
+    print()
+    header = ["", "test accuracy, %", "seconds", "ms an answer"]
+    table = []
+    for name, row in rows.items():
+        spread = f" ± {100 * row['accuracy_std']:.1f}" if row["accuracy_std"] is not None else ""
+        accuracy = METRICS["accuracy"].text(row["accuracy_mean"]) + spread
+        table.append([name, accuracy, f"{row['seconds']['median']:.0f}", f"{row['answer_milliseconds']:.1f}"])
+    print(record.markdown(header, table))
+    question = (
+        f"TrashNet, authors' split, {arguments.minutes:g} minutes a run: plain, shipped, ensemble, taught; paired seeds"
+    )
+    record.write("trashnet_best", question, {"runs": rows, "gains": gains}, ("transformers", "lightning-fabric"))
+
+
+if __name__ == "__main__":
+    main()
