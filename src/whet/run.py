@@ -126,15 +126,6 @@ def load(path: str | Path) -> Run:
     return Run(RunFolder.open(path))
 
 
-def check(data: str | Path, *, split_files: Sequence[str | Path] = ()) -> list[Finding]:
-    """Is this data fit to learn and to judge from? Everything found, the gravest first; nothing is changed."""
-    from whet.data.audit import audit
-    from whet.data.read import read_data
-
-    spec = DataSpec(path=str(data), split_files=tuple(str(name) for name in split_files))
-    return audit(read_data(spec), threads=4)
-
-
 def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, list[Comparison]]:
     """Runs paired on the same test samples: the first one's recipe against every other. metric: accuracy, macro_f1, worst_class,
     log_loss or calibration_error."""

@@ -13,6 +13,7 @@ from whet.report import text
 from whet.report.sections import (
     answering,
     architectures,
+    audit,
     calibration,
     classes,
     confusion,
@@ -57,6 +58,14 @@ def build_architectures(path: Path) -> Path:
         sections += _sections((data, recipe), RunFolder.open(path / story["best_run"]))
     write_whole(path / "report.html", _page(f"{folder.name} · whet compare", sections))
     return path / "report.html"
+
+
+def build_check(path: Path) -> Path:
+    """Write report.html of a `whet check` folder; its path."""
+    folder = RunFolder(path)
+    context = audit.context(folder)
+    write_whole(folder.report, _page(f"{context['name']} · whet check", [_rendered(audit, context)]))
+    return folder.report
 
 
 def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str, Any] | None = None) -> list[str]:
