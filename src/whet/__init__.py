@@ -60,8 +60,8 @@ def __dir__() -> list[str]:
 
 
 class _CallableModule(types.ModuleType):
-    """whet.train, whet.improve and whet.check are functions, and modules too: once such a module is imported it stands in the function's place,
-    and does its work when called."""
+    """whet.train, whet.improve and whet.check are functions, and modules too: once such a module is imported it stands in the
+    function's place, and does its work when called."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return __getattr__(self.__name__.removeprefix("whet."))(*args, **options)

@@ -1,5 +1,5 @@
-"""The whole check of some data, told as a short story: look at every file once, run the checks, try the shortcuts, let a first model
-doubt the labels, and write the page and the cleaned table. Nothing of the person's is changed."""
+"""The whole check of some data, told as a short story: look at every file once, run the checks, try the shortcuts, let a first
+model doubt the labels, and write the page and the cleaned table. Nothing of the person's is changed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def check(
     if len(row_R):
         findings += check_labels(survey, row_R, probs_RK, how)
     begin("trying shortcuts", 0)
-    probes = probe_shortcuts(survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else []))
+    probes = probe_shortcuts(
+        survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
+    )
     findings += check_shortcuts(probes)
     found = Check(survey, by_gravity(findings), probes, clean(survey))
     if out is None:
@@ -111,9 +113,11 @@ def check(
     return Check(found.survey, found.findings, found.probes, found.cleaned, write_check(found, str(data), Path(out)))
 
 
-def _first_model(survey: Survey, spec: DataSpec, weights: str | None, threads: int) -> tuple[np.ndarray, np.ndarray, str]:
-    """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the copies
-    of a photo in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful labels."""
+def _first_model(
+    survey: Survey, spec: DataSpec, weights: str | None, threads: int
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
+    copies of a photo in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful labels."""
     import torch
 
     from whet.core.targets import Targets
@@ -124,7 +128,10 @@ def _first_model(survey: Survey, spec: DataSpec, weights: str | None, threads: i
     if (counts_K < 2 * FOLDS).any():  # too few of a class to be answered by the others
         return np.empty(0, dtype=np.int64), np.empty((0, len(counts_K))), ""
     if weights is None:
-        features_RD, how = torch.from_numpy(handmade_features(survey.prints_N["thumb"][rows])), "linear, on features made by hand"
+        features_RD, how = (
+            torch.from_numpy(handmade_features(survey.prints_N["thumb"][rows])),
+            "linear, on features made by hand",
+        )
     else:
         features_RD, rows = _frozen_features(survey, rows, spec, weights, threads)
         how = f"linear, on features of {Path(weights).name}"
@@ -133,7 +140,9 @@ def _first_model(survey: Survey, spec: DataSpec, weights: str | None, threads: i
     return rows, out_of_fold_probs(features_RD, targets, deal_folds(label_R, survey.unit_N[rows], FOLDS)), how
 
 
-def _frozen_features(survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int) -> tuple[Any, np.ndarray]:
+def _frozen_features(
+    survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
+) -> tuple[Any, np.ndarray]:
     """(what the pretrained backbone makes of each picture, float32 (R, D); the rows that could be painted)."""
     from whet import recipes
     from whet.data.loader import ImageLoader
@@ -152,7 +161,9 @@ def _frozen_features(survey: Survey, rows: np.ndarray, spec: DataSpec, weights: 
     fabric = resolve.make_fabric(recipe)
     net = net.on(fabric.device).eval()
     loader = ImageLoader(chosen.frame["path"], threads, recipe.train.fit)
-    features_RD, index_R = answer(net, net.backbone, loader, int(recipe.train.eval_size), fabric.device, fabric.autocast)
+    features_RD, index_R = answer(
+        net, net.backbone, loader, int(recipe.train.eval_size), fabric.device, fabric.autocast
+    )
     order = np.argsort(index_R)
     return features_RD[order], rows[index_R[order]]
 
@@ -192,7 +203,9 @@ def _shown(survey: Survey, row: int | None, id_: str, folder: Path, written: dic
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
             written[row] = f"{len(written)}.jpg"
-            cv2.imwrite(str(folder / written[row]), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
+            cv2.imwrite(
+                str(folder / written[row]), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82]
+            )
     return {
         "id": id_,
         "label": survey.table.classes[survey.label_N[row]],

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    from whet.data.audit import Finding
     from whet.evaluate.compare import Comparison, Group
     from whet.train.log import Observer
 

@@ -29,8 +29,8 @@ def command(
     strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if there is a problem.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Is this data fit to learn and to judge from? Unreadable files, copies and near-copies, label conflicts, leaks, groups, odd pictures,
-    shortcuts, doubtful labels, balance.
+    """Is this data fit to learn and to judge from? Unreadable files, copies and near-copies, label conflicts, leaks, groups, odd
+    pictures, shortcuts, doubtful labels, balance.
 
     Nothing is changed."""
     from rich.markup import escape
@@ -64,18 +64,18 @@ def command(
             for line in lines[:most]:
                 screen.print("    " + escape(line), style="dim", soft_wrap=True)
             if len(lines) > most:
-                where = "the page and --json" if found.page else "--json"
-                screen.print(f"    … and {len(lines) - most} more ({where} list all)".replace("--json list", "--json lists"
-                             if not found.page else "--json list"), style="dim")  # fmt: skip
+                listed = "check.json lists" if found.page else "--json lists"
+                screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
         problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
         screen.print(f"\n{problems} in {len(samples):,} pictures")
         if found.page:
             folder = os.path.relpath(found.page.parent)
+            left_out = len(found.cleaned.dropped)
             screen.print(f"page    {os.path.relpath(found.page)}")
-            screen.print(f"cleaned {folder}/cleaned.csv: {len(found.cleaned.rows):,} stay, {len(found.cleaned.dropped)} are left out")
-            screen.print(f"next    whet improve {folder if found.cleaned.dropped else data}{'/cleaned.csv' if found.cleaned.dropped else ''}", style="dim")
+            screen.print(f"cleaned {folder}/cleaned.csv: {len(found.cleaned.rows):,} stay, {left_out} are left out")
+            screen.print(f"next    whet improve {f'{folder}/cleaned.csv' if left_out else data}", style="dim")
         else:
-            screen.print("page    --out FOLDER writes a page with pictures of all this, and a cleaned table", style="dim")
+            screen.print("page    --out FOLDER writes a page with pictures, and a cleaned table", style="dim")
             screen.print(f"next    whet improve {data}", style="dim")
     if strict and found.problems:
         raise typer.Exit(1)

@@ -57,15 +57,15 @@ def fit_linear(
 
 
 def out_of_fold_probs(features_ND: Tensor, targets: Targets, fold_N: np.ndarray) -> np.ndarray:
-    """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on: each fold (0, 1, …) is answered by one
-    fitted on the others, its penalty chosen by the log-loss of these answers."""
-    fold_N = torch.from_numpy(fold_N)
+    """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on: each fold (0, 1, …) is answered
+    by one fitted on the others, its penalty chosen by the log-loss of these answers."""
+    folds = torch.from_numpy(fold_N)
     layer = torch.nn.utils.skip_init(nn.Linear, features_ND.shape[1], targets.num_classes)
     best_NK, best = torch.empty(targets.probs_BK.shape), -np.inf
     for l2 in _PENALTIES:
         log_probs_NK = torch.empty_like(best_NK)
         for fold in range(int(fold_N.max()) + 1):
-            out_N = fold_N == fold
+            out_N = folds == fold
             fit_linear(layer, features_ND[~out_N], targets[~out_N], l2, _ITERATIONS)
             with torch.no_grad():
                 log_probs_NK[out_N] = layer(features_ND[out_N]).log_softmax(dim=1)

@@ -1,7 +1,7 @@
 """Is this data fit to learn and to judge from? Each check is one file; none ever touches a person's files.
 
-A check takes the table, or the survey of what one look at every file saw, and returns findings. It is registered in `run.py`, among the
-checks of any data or those of one kind of data: texts and sounds will bring a survey and a list of their own.
+A check takes the table, or the survey of what one look at every file saw, and returns findings. It is registered in `run.py`,
+among the checks of any data or those of one kind of data: texts and sounds will bring a survey and a list of their own.
 """
 
 from whet.data.audit.balance import check_balance

@@ -26,7 +26,14 @@ def check_blank(survey: Survey) -> list[Finding]:
     found = []
     if blank.any():
         entries = [((survey.id_N[rows[k]],), _shade(float(mean[k]))) for k in np.flatnonzero(blank)]
-        found.append(noted("blank", "warning", f"{counted(len(entries), 'picture', ('shows', 'show'))} nothing: one colour all over", entries))
+        found.append(
+            noted(
+                "blank",
+                "warning",
+                f"{counted(len(entries), 'picture', ('shows', 'show'))} nothing: one colour all over",
+                entries,
+            )
+        )
     judged = np.flatnonzero(~blank & (np.minimum(prints["height"], prints["width"]) >= 64))
     sharp = np.log2(np.maximum(prints["sharpness"][judged], 0.01))
     low = judged[outliers(sharp, LEAST_BLUR) & (sharp < np.median(sharp))] if len(judged) else judged

@@ -4,7 +4,8 @@ The rule, in this order:
 1. What cannot be read is dropped.
 2. Of copies (the same bytes, or nearly the same picture) that bear two labels all are dropped, from every part: nothing says which
    label is right.
-3. Of all other copies of one photo one stays: the one in the test part if there is one, else in val, else in train; of several there the
+3. Of all other copies of one photo one stays: the one in the test part if there is one, else in val, else in train; of several
+there the
    one with the most pixels. So a leak is mended on the training side, and test loses nothing but a second copy within itself.
 """
 
@@ -47,21 +48,26 @@ def clean(survey: Survey) -> Cleaned:
         if row not in reason and not _is_text(str(path)):
             reason[row] = "its name is not UTF-8 and cannot stand in a table"
     for row, other in _conflicts(survey).items():
-        reason.setdefault(row, f"the same picture is filed under {survey.table.classes[survey.label_N[other]]}: {survey.id_N[other]}")
+        reason.setdefault(
+            row, f"the same picture is filed under {survey.table.classes[survey.label_N[other]]}: {survey.id_N[other]}"
+        )
     units: dict[int, list[int]] = {}
     for row in range(len(survey.table)):
         if row not in reason:
             units.setdefault(int(survey.unit_N[row]), []).append(row)
     pixels = survey.prints_N["height"].astype(np.int64) * survey.prints_N["width"]
-    for rows in units.values():
-        first, *others = sorted(rows, key=lambda row: (_STAYS[survey.split_N[row]], -pixels[row], survey.id_N[row]))
+    for together in units.values():
+        first, *others = sorted(
+            together, key=lambda row: (_STAYS[str(survey.split_N[row])], -pixels[row], survey.id_N[row])
+        )
         for row in others:
             alike = "a copy of" if survey.content_N[row] == survey.content_N[first] else "nearly the same picture as"
             where = f" in {survey.split_N[first]}" if survey.split_N[first] != survey.split_N[row] else ""
             reason[row] = f"{alike} {survey.id_N[first]}{where}"
     gone = [Dropped(entry.id, "", "", f"cannot be read: {entry.reason}") for entry in survey.table.skipped]
     gone += [
-        Dropped(survey.id_N[row], survey.table.classes[survey.label_N[row]], str(survey.split_N[row]), reason[row]) for row in reason
+        Dropped(survey.id_N[row], survey.table.classes[survey.label_N[row]], str(survey.split_N[row]), reason[row])
+        for row in reason
     ]
     kept = tuple(row for row in range(len(survey.table)) if row not in reason)
     return Cleaned(kept, tuple(sorted(gone, key=lambda entry: entry.id)))
@@ -98,7 +104,14 @@ def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path,
     rows = []
     for row in cleaned.rows:
         name = Path(os.path.relpath(Path(frame["path"].iloc[row]).absolute(), folder.absolute())).as_posix()
-        rows.append([f"./{name}", classes[survey.label_N[row]], survey.split_N[row], *(frame[column].iloc[row] for column in extra)])
+        rows.append(
+            [
+                f"./{name}",
+                classes[survey.label_N[row]],
+                survey.split_N[row],
+                *(frame[column].iloc[row] for column in extra),
+            ]
+        )
     write_csv(folder / "cleaned.csv", ["file", "label", "split", *extra], rows)
     gone = [[entry.id, entry.label, entry.split, entry.reason] for entry in cleaned.dropped]
     write_csv(folder / "dropped.csv", ["file", "label", "split", "reason"], gone)

@@ -16,8 +16,8 @@ _ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled 
 
 
 def check_colours(survey: Survey) -> list[Finding]:
-    """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the others,
-    a fact where under a tenth are. Modes that are converted on reading are named."""
+    """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the
+    others, a fact where under a tenth are. Modes that are converted on reading are named."""
     rows, prints = survey.row_R, survey.prints_N[survey.row_R]
     if not len(rows):
         return []

@@ -21,10 +21,14 @@ def check_duplicates(table: Table) -> list[Finding]:
             leaks.append((names, ", ".join(split or "no part" for split in rows["split"])))
     found = []
     if conflicts:
-        text = f"{counted(len(conflicts), 'picture')} filed under more than one class: at least one of the labels is wrong"
+        text = (
+            f"{counted(len(conflicts), 'picture')} filed under more than one class: at least one of the labels is wrong"
+        )
         found.append(noted("label conflict", "problem", text, conflicts))
     if leaks:
-        text = f"{counted(len(leaks), 'picture')} both in train and in val or test: the score on them is learnt by heart"
+        text = (
+            f"{counted(len(leaks), 'picture')} both in train and in val or test: the score on them is learnt by heart"
+        )
         found.append(noted("leak across splits", "problem", text, leaks))
     if twins:
         extra = sum(len(names) - 1 for names, _ in twins)

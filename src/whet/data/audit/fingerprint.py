@@ -28,7 +28,10 @@ FINGERPRINT = np.dtype(
         ("height", "<u4"),  # upright, after EXIF rotation
         ("width", "<u4"),
         ("bytes", "<u8"),  # of the file
-        ("sharpness", "<f4"),  # standard deviation of the Laplacian of the grey picture at 192 px or its own size, of 255
+        (
+            "sharpness",
+            "<f4",
+        ),  # standard deviation of the Laplacian of the grey picture at 192 px or its own size, of 255
         ("format", "S8"),
         ("mode", "S8"),
         ("orientation", "u1"),
@@ -108,6 +111,7 @@ def fingerprints(table: Table, threads: int, advance: Callable[[int], None] = la
                     fresh.append((digests[row], record.tobytes()))
                 advance(1)
             kept.write(fresh)
+    kept.close()
     return found_N
 
 
@@ -160,3 +164,7 @@ class _Cache:
                     self._base.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", fresh)
         except (sqlite3.Error, OSError):  # a full disk, a folder that is gone: the check goes on without
             self._base = None
+
+    def close(self) -> None:
+        if self._base is not None:
+            self._base.close()

@@ -1,4 +1,5 @@
-"""Pictures that belong together by name or time, on both sides of a split: frames of a film, shots of one thing, crops of one photo."""
+"""Pictures that belong together by name or time, on both sides of a split: frames of a film, shots of one thing, crops of one
+photo."""
 
 from __future__ import annotations
 
@@ -40,20 +41,27 @@ def check_groups(survey: Survey) -> list[Finding]:
         if not groups:
             continue
         entries = [
-            (tuple(survey.id_N[row] for row in rows), ", ".join(f"{survey.split_N[row]}" for row in rows)) for rows in groups
+            (tuple(survey.id_N[row] for row in rows), ", ".join(f"{survey.split_N[row]}" for row in rows))
+            for rows in groups
         ]
         if not proof:
-            text = f"{counted(len(groups), 'group', ('of the table lies', 'of the table lie'), 'groups')} in more than one of train, val and test"
+            verbs = ("of the table lies", "of the table lie")
+            text = f"{counted(len(groups), 'group', verbs)} in more than one of train, val and test"
             found.append(noted("group across splits", "warning", text, entries))
             continue
         evidence = more_alike(survey, groups)
         if evidence is None:
             continue
         share, p = evidence
-        what = "share a name but for its end" if kind == "shared name" else f"were taken within {BURST} seconds by one camera"
+        what = (
+            "share a name but for its end"
+            if kind == "shared name"
+            else f"were taken within {BURST} seconds by one camera"
+        )
         text = (
-            f"{len(groups):,} groups of pictures that {what} lie in more than one of train, val and test, and they are more alike than "
-            f"random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too good; split by group"
+            f"{len(groups):,} groups of pictures that {what} lie in more than one of train, val and test, and they are more "
+            f"alike than random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too "
+            "good; split by group"
         )
         found.append(noted(f"{kind} across splits", "warning", text, entries))
     return found

@@ -12,9 +12,9 @@ _SIDE = THUMB // CELLS
 
 
 def handmade_features(thumb_NHW3: np.ndarray) -> np.ndarray:
-    """Of thumbnails, uint8 (N, 48, 48, 3): in each of 4 x 4 cells a histogram of gradient directions (8 turns, weighted by length, the
-    square root of its shares) and the mean and spread of each colour, and of the whole a histogram of 4 x 4 x 4 colours; float32
-    (N, 288). Source: Dalal & Triggs 2005 (histograms of oriented gradients), without overlapping blocks."""
+    """Of thumbnails, uint8 (N, 48, 48, 3): in each of 4 x 4 cells a histogram of gradient directions (8 turns, weighted by
+    length, the square root of its shares) and the mean and spread of each colour, and of the whole a histogram of 4 x 4 x 4
+    colours; float32 (N, 288). Source: Dalal & Triggs 2005 (histograms of oriented gradients), without overlapping blocks."""
     return np.stack([_of_one(thumb) for thumb in thumb_NHW3]) if len(thumb_NHW3) else np.empty((0, 288), np.float32)
 
 

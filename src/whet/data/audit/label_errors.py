@@ -19,13 +19,15 @@ def check_labels(survey: Survey, row_R: np.ndarray, probs_RK: np.ndarray, how: s
     """Suspected labels, the likeliest errors first. row_R: the rows that were answered. probs_RK: their class probabilities, out of
     fold. how: what the first model is, in words.
 
-    Suspected is what `noisy` finds and what the first model gives at least 70 % to another class. A first model that is right in less
-    than 80 % of all is too weak to judge by: then nothing is listed, and the finding says so."""
+    Suspected is what `noisy` finds and what the first model gives at least 70 % to another class. A first model that is right in
+    less than 80 % of all is too weak to judge by: then nothing is listed, and the finding says so."""
     label_R = survey.label_N[row_R]
     accuracy = float((probs_RK.argmax(axis=1) == label_R).mean())
     judge = f"the first model ({how}) is right in {100 * accuracy:.0f} %"
     if accuracy < GOOD_ENOUGH:
-        text = f"not searched for wrong labels: {judge}, too weak to judge them by; pretrained weights may do (--weights)"
+        text = (
+            f"not searched for wrong labels: {judge}, too weak to judge them by; pretrained weights may do (--weights)"
+        )
         return [Finding("suspected labels", "fact", text)]
     found_R = noisy(probs_RK, label_R, MAX_FRACTION) & (probs_RK.max(axis=1) >= CONFIDENT)
     suspects = np.flatnonzero(found_R)
@@ -39,7 +41,8 @@ def check_labels(survey: Survey, row_R: np.ndarray, probs_RK: np.ndarray, how: s
         for r in suspects
     )
     groups = tuple((survey.id_N[row_R[r]],) for r in suspects)
-    text = f"{counted(len(suspects), 'label')} doubtful, the likeliest errors first: look at them; {judge}, and some suspects are its own mistakes"
+    how_many = f"{counted(len(suspects), 'label')} doubtful, the likeliest errors first"
+    text = f"{how_many}: look at them; {judge}, and some suspects are its own mistakes"
     return [Finding("suspected labels", "warning", text, groups, notes)]
 
 

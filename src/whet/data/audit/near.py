@@ -1,7 +1,7 @@
 """Pairs of pictures that are one photo twice: resized, encoded anew, brightened, mirrored, slightly cropped or turned.
 
-A hash alone gives mostly false alarms on plain backgrounds, so it only proposes. What decides is the correlation of fine detail after
-the two pictures were laid on each other: two photos of one scene differ there, two copies of one photo do not.
+A hash alone gives mostly false alarms on plain backgrounds, so it only proposes. What decides is the correlation of fine detail
+after the two pictures were laid on each other: two photos of one scene differ there, two copies of one photo do not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from whet.data.audit.fingerprint import THUMB
 
 LOW = 8  # frequencies of the hash along each side
 PROPOSED, PER_PICTURE = 0.65, 5  # correlation of two hashes, partners of one picture that are looked at
-SURE, HOPELESS, ALIKE, COLOURS = 0.95, 0.4, 0.86, 0.8  # correlations, see `likenesses`
+SURE, HOPELESS, ALIKE, COLOURS = 0.95, 0.4, 0.86, 0.7  # correlations, see `likenesses`
 DETAIL, _FAINT = 2.0, 2.0  # pixels of a thumbnail: what is finer is detail; its strength that counts as little, of 255
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK, _BATCH = 2048, 512
@@ -26,7 +26,8 @@ _SIDES = (THUMB, 46, 43)  # of a crop laid on the whole
 _REACH = 2  # pixels that two whole pictures may be shifted by
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 _FLAT = 1.5  # a thumbnail with less spread than this, of 255, has nothing to be known by
-_GREYISH = 6.0
+_CLIPPED, _ENOUGH = 250, 100  # of 255; pixels to compare colours by
+_TINTED = 3.0  # spread of colours, of 255, from which they tell something
 
 Workers = Callable[[Callable[[int], float], Iterable[int]], Iterable[float]]  # map, or a pool's
 
@@ -184,16 +185,19 @@ def _inside(warp: np.ndarray) -> np.ndarray:
 
 
 def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether colours rise and fall together; where one of the two is grey, nothing can be said against it."""
+    """Whether the colours (M, 3) of the same M places change together, whatever the light or the brightness; where one of the
+    two is all of one tint or grey, nothing can be said against it."""
+    whole = (np.maximum(one, other) < _CLIPPED).all(axis=1)  # what is burnt out has lost its colour
     tints = []
-    for picture in (one, other):
-        rgb = cv2.blur(picture, (5, 5)).reshape(-1, 3).astype(np.float32)
-        tint = rgb - rgb.mean(axis=1, keepdims=True)
-        if np.abs(tint).mean() < _GREYISH / 3:
+    for pixels in (one[whole].astype(np.float32), other[whole].astype(np.float32)):
+        if len(pixels) < _ENOUGH:
             return True
-        tints.append(tint / (rgb.mean() + 1))
-    x, y = tints
-    return bool((x * y).sum() >= COLOURS * np.sqrt((x * x).sum() * (y * y).sum())) or bool(np.abs(x - y).mean() < 0.03)
+        tint = pixels - pixels.mean(axis=1, keepdims=True)
+        tint -= tint.mean(axis=0)
+        if tint.std() < _TINTED:
+            return True
+        tints.append(tint)
+    return _correlation(*tints) >= COLOURS
 
 
 def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> Pairs:
@@ -219,5 +223,7 @@ def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> Pairs:
     row_P2, score_P, mirrored_P = np.concatenate(rows), np.concatenate(scores), np.concatenate(mirrors)
     order = np.lexsort((mirrored_P, -score_P, row_P2[:, 1], row_P2[:, 0]))
     row_P2, score_P, mirrored_P = row_P2[order], score_P[order], mirrored_P[order]
-    first = np.concatenate([[True], (np.diff(row_P2, axis=0) != 0).any(axis=1)])[: len(row_P2)]  # a symmetric picture is its mirror
+    first = np.concatenate([[True], (np.diff(row_P2, axis=0) != 0).any(axis=1)])[
+        : len(row_P2)
+    ]  # a symmetric picture is its mirror
     return Pairs(row_P2[first], score_P[first], mirrored_P[first])

@@ -29,21 +29,17 @@ def check_near_duplicates(survey: Survey) -> list[Finding]:
             leaks.append((names, f"{', '.join(survey.split_N[row] or 'no part' for row in rows)}; {alike}"))
     found = []
     if conflicts:
-        text = (
-            f"{counted(len(conflicts), 'pair')} nearly the same picture under two classes: at least one of the labels is wrong"
-        )
+        text = f"{counted(len(conflicts), 'pair')} nearly one picture under two classes: at least one label is wrong"
         found.append(in_order("near-duplicate conflict", "problem", text, conflicts))
     if leaks:
-        text = (
-            f"{counted(len(leaks), 'pair')} nearly the same picture in two of train, val and test: the score on them is learnt by heart"
-        )
+        text = f"{counted(len(leaks), 'pair')} nearly one picture in two of train, val and test: that score is learnt by heart"
         found.append(in_order("near-duplicate leak", "problem", text, leaks))
     if every:
-        text = f"{counted(len(every), 'pair')} nearly the same picture: one photo encoded anew, resized, mirrored or cropped, or taken twice"
+        text = f"{counted(len(every), 'pair')} nearly one picture: encoded anew, resized, mirrored or cropped, or taken twice"
         found.append(in_order("near-duplicates", "fact", text, every))
     small = int((np.minimum(survey.prints_N["height"], survey.prints_N["width"])[survey.row_R] < LEAST_SIDE).sum())
     if small:
-        text = f"{counted(small, 'picture')} under {LEAST_SIDE} pixels a side and not searched for near-duplicates: too small to tell"
+        text = f"{counted(small, 'picture')} under {LEAST_SIDE} pixels a side: too small to be searched for near-duplicates"
         found.append(Finding("near-duplicates not searched", "fact", text))
     return found
 

@@ -13,10 +13,12 @@ def check_origin(survey: Survey) -> list[Finding]:
     """Orientation flags (applied on reading here; other tools may forget them), and a camera or file format that belongs to one
     class."""
     rows, prints = survey.row_R, survey.prints_N[survey.row_R]
-    turned = [((survey.id_N[row],), f"EXIF orientation {turn}") for row, turn in zip(rows, prints["orientation"]) if turn != 1]
+    turned = [
+        ((survey.id_N[row],), f"EXIF orientation {turn}") for row, turn in zip(rows, prints["orientation"]) if turn != 1
+    ]
     found = []
     if turned:
-        text = f"{counted(len(turned), 'picture')} stored turned, with a flag that says so; whet turns them upright, not every tool does"
+        text = f"{counted(len(turned), 'picture')} stored turned, with a flag that whet follows and not every tool does"
         found.append(noted("orientation flag", "fact", text, turned))
     cameras = [camera.decode() for camera in prints["camera"].tolist()]
     formats = [name.decode() for name in prints["format"].tolist()]
@@ -24,4 +26,8 @@ def check_origin(survey: Survey) -> list[Finding]:
     if len(kinds) > 1:
         text = "several file formats: " + ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())
         found.append(Finding("mixed formats", "fact", text))
-    return found + told_apart(survey, cameras, "camera", "from the camera") + told_apart(survey, formats, "file format", "stored as")
+    return (
+        found
+        + told_apart(survey, cameras, "camera", "from the camera")
+        + told_apart(survey, formats, "file format", "stored as")
+    )

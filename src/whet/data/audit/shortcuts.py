@@ -25,8 +25,9 @@ _CORNER, _CELL = THUMB // 8, 3  # four corners of an eighth of each side are 6 %
 
 @dataclass(frozen=True)
 class Probe:
-    """accuracy: out of fold, low and high its 95 % interval, base: the share of the largest class, `always`. whole: the accuracy of a
-    first model of the whole pictures; explains: which share of its gain over the base this alone gains; None where there is none."""
+    """accuracy: out of fold, low and high its 95 % interval, base: the share of the largest class, `always`. whole: the accuracy
+    of a first model of the whole pictures; explains: which share of its gain over the base this alone gains; None where there is
+    none."""
 
     name: str
     what: str
@@ -48,9 +49,9 @@ class Probe:
 
 
 def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list[Probe]:
-    """Every probe, answered out of fold (5 folds by class, the copies of one photo in one fold) by the ten nearest neighbours, or for
-    words by the usual class of each. Samples of the test part are left out, classes with fewer than ten samples too. whole_accuracy:
-    what a first model of whole pictures gets, to compare with.
+    """Every probe, answered out of fold (5 folds by class, the copies of one photo in one fold) by the ten nearest neighbours,
+    or for words by the usual class of each. Samples of the test part are left out, classes with fewer than ten samples too.
+    whole_accuracy: what a first model of whole pictures gets, to compare with.
 
     Source: the idea of Geirhos et al. 2020, arXiv:2004.07780 (shortcut learning)."""
     rows = survey.row_R[survey.split_N[survey.row_R] != "test"]
@@ -74,7 +75,20 @@ def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list
         explains = None
         if whole_accuracy is not None and whole_accuracy - base > WORTH:
             explains = min(1.0, max(0.0, (accuracy - base) / (whole_accuracy - base)))
-        found.append(Probe(name, what, accuracy, float(low), float(high), base, survey.table.classes[largest], len(rows), whole_accuracy, explains))
+        found.append(
+            Probe(
+                name,
+                what,
+                accuracy,
+                float(low),
+                float(high),
+                base,
+                survey.table.classes[largest],
+                len(rows),
+                whole_accuracy,
+                explains,
+            )
+        )
     return found
 
 
@@ -89,7 +103,8 @@ def check_shortcuts(probes: list[Probe]) -> list[Finding]:
             f"{100 * probe.base:.1f} % for always saying {probe.always}: {_MEANING[probe.name]}"
         )
         if probe.explains is not None and probe.whole is not None:
-            text += f"; that is {100 * probe.explains:.0f} % of what a first model of the whole pictures ({100 * probe.whole:.0f} %) gains"
+            whole = f"a first model of the whole pictures ({100 * probe.whole:.0f} %)"
+            text += f"; that is {100 * probe.explains:.0f} % of what {whole} gains"
         found.append(Finding("shortcut", "warning", text))
     return found
 
@@ -97,7 +112,11 @@ def check_shortcuts(probes: list[Probe]) -> list[Finding]:
 def _corners(survey: Survey, rows: np.ndarray) -> np.ndarray:
     thumb_RHW3 = survey.prints_N["thumb"][rows].astype(np.float32)
     ends = (slice(None, _CORNER), slice(-_CORNER, None))
-    cells = [thumb_RHW3[:, y, x].reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3) for y in ends for x in ends]
+    cells = [
+        thumb_RHW3[:, y, x].reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3)
+        for y in ends
+        for x in ends
+    ]
     return np.concatenate([cell.mean(axis=(2, 4)).reshape(len(rows), -1) for cell in cells], axis=1)
 
 
@@ -117,13 +136,21 @@ def _file_size(survey: Survey, rows: np.ndarray) -> np.ndarray:
 def _header(survey: Survey, rows: np.ndarray) -> np.ndarray:
     prints = survey.prints_N[rows]
     suffixes = [PurePosixPath(survey.id_N[row]).suffix.lower() for row in rows]
-    words = zip(suffixes, prints["format"].tolist(), prints["mode"].tolist(), prints["camera"].tolist(), prints["orientation"].tolist())
+    words = zip(
+        suffixes,
+        prints["format"].tolist(),
+        prints["mode"].tolist(),
+        prints["camera"].tolist(),
+        prints["orientation"].tolist(),
+    )
     return np.array([" ".join(map(str, word)) for word in words])
 
 
 def _name_pattern(survey: Survey, rows: np.ndarray) -> np.ndarray:
     """The name with 0 for every number, less the class names in it: those say nothing but how it was filed."""
-    named = re.compile("|".join(re.escape(name.lower()) for name in sorted(survey.table.classes, key=len, reverse=True)))
+    named = re.compile(
+        "|".join(re.escape(name.lower()) for name in sorted(survey.table.classes, key=len, reverse=True))
+    )
     stems = (PurePosixPath(survey.id_N[row]).stem.lower() for row in rows)
     return np.array([re.sub(r"\d+", "0", named.sub("", stem)) for stem in stems])
 

@@ -33,7 +33,14 @@ def check_sizes(survey: Survey) -> list[Finding]:
     ):
         entries = [((survey.id_N[rows[k]],), f"{width[k]:.0f} x {height[k]:.0f}") for k in np.flatnonzero(odd)]
         if entries:
-            found.append(noted(kind, "warning" if kind == "odd size" else "fact", f"{counted(len(entries), 'picture')} {text}", entries))
+            found.append(
+                noted(
+                    kind,
+                    "warning" if kind == "odd size" else "fact",
+                    f"{counted(len(entries), 'picture')} {text}",
+                    entries,
+                )
+            )
     values = [f"{w:.0f} x {h:.0f}" for w, h in zip(width, height)]
     return found + told_apart(survey, values, "size", "pictures of")
 

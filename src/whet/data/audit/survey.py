@@ -13,7 +13,7 @@ from whet.data.audit.near import Pairs, near_pairs
 from whet.data.split import components
 from whet.data.table import Table
 
-LEAST_SIDE = 32  # pixels: two pictures smaller than this may be alike as a whole and yet be two
+LEAST_SIDE = 30  # pixels: two pictures smaller than this may be alike as a whole and yet be two
 
 
 @dataclass(frozen=True)

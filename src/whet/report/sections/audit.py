@@ -36,12 +36,22 @@ def context(folder: RunFolder) -> dict[str, Any]:
 def _finding(folder: RunFolder, finding: dict[str, Any]) -> dict[str, Any]:
     notes = finding["notes"] or [""] * len(finding["groups"])
     shown = [
-        {"note": note, "pictures": [{**one, "image": _picture(folder, one["image"])} for one in pictures], "more": len(group) - len(pictures)}
+        {
+            "note": note,
+            "pictures": [{**one, "image": _picture(folder, one["image"])} for one in pictures],
+            "more": len(group) - len(pictures),
+        }
         for pictures, group, note in zip(finding["shown"], finding["groups"], notes)
     ]
     lines = ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]
     rest = max(0, len(lines) - _LINES)
-    return {**finding, "shown": shown, "lines": lines[:_LINES], "rest": rest, "seen": any(one["image"] for row in shown for one in row["pictures"])}
+    return {
+        **finding,
+        "shown": shown,
+        "lines": lines[:_LINES],
+        "rest": rest,
+        "seen": any(one["image"] for row in shown for one in row["pictures"]),
+    }
 
 
 def _picture(folder: RunFolder, name: str | None) -> str | None:
