@@ -187,7 +187,12 @@ def timed(count: int) -> dict[str, Any]:
     photos, cache, page = record.FOLDER / "audit-photos", record.FOLDER / "audit-cache", record.FOLDER / "audit-page"
     write_photos(photos, count)
     shutil.rmtree(cache, ignore_errors=True)
-    results: dict[str, Any] = {"photos": count, "size": [512, 384], "load_average_before": os.getloadavg()[0]}
+    results: dict[str, Any] = {
+        "photos": count,
+        "size": [512, 384],
+        "load_average_before": os.getloadavg()[0],
+        "niceness": os.nice(0),
+    }
     environment = {**os.environ, "WHET_CACHE": str(cache)}
     for name in ("first", "again"):
         command = [sys.executable, "-m", "whet", "check", str(photos), "--out", str(page), "--json"]

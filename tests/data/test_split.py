@@ -193,7 +193,7 @@ def test_folds_keep_units_together_and_classes_even(samples, folds):
     label_N = unit_N % 3  # a unit has one class
     fold_N = deal_folds(label_N, unit_N, folds)
     assert ((fold_N >= 0) & (fold_N < folds)).all()
-    first = {unit: fold for unit, fold in zip(unit_N.tolist(), fold_N.tolist())}
+    first = dict(zip(unit_N.tolist(), fold_N.tolist()))
     assert all(first[unit] == fold for unit, fold in zip(unit_N.tolist(), fold_N.tolist()))
     for k in range(3):
         units = {unit: fold for unit, fold in first.items() if unit % 3 == k}
