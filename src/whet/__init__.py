@@ -22,7 +22,7 @@ _HOME = {
     "Run": "whet.run",
     "WhetError": "whet.core.errors",
     "augment": "whet.run",
-    "check": "whet.run",
+    "check": "whet.check",
     "compare": "whet.run",
     "compare_architectures": "whet.architectures",
     "improve": "whet.improve",
@@ -36,6 +36,7 @@ __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from whet.architectures import compare_architectures as compare_architectures
+    from whet.check import check as check
     from whet.core.errors import WhetError as WhetError
     from whet.core.method import Method as Method
     from whet.core.recipe import Recipe as Recipe
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from whet.improve import improve as improve
     from whet.run import Run as Run
     from whet.run import augment as augment
-    from whet.run import check as check
     from whet.run import compare as compare
     from whet.run import load as load
     from whet.run import resume as resume
@@ -62,8 +62,8 @@ def __dir__() -> list[str]:
 
 
 class _CallableModule(types.ModuleType):
-    """whet.train and whet.improve are functions, and modules too: once such a module is imported it stands in the function's place,
-    and does its work when called."""
+    """whet.train, whet.improve and whet.check are functions, and modules too: once such a module is imported it stands in the
+    function's place, and does its work when called."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return __getattr__(self.__name__.removeprefix("whet."))(*args, **options)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    from whet.data.audit import Finding
     from whet.evaluate.compare import Comparison, Group
     from whet.train.log import Observer
 
@@ -124,15 +123,6 @@ def augment(
 def load(path: str | Path) -> Run:
     """A finished run."""
     return Run(RunFolder.open(path))
-
-
-def check(data: str | Path, *, split_files: Sequence[str | Path] = ()) -> list[Finding]:
-    """Is this data fit to learn and to judge from? Everything found, the gravest first; nothing is changed."""
-    from whet.data.audit import audit
-    from whet.data.read import read_data
-
-    spec = DataSpec(path=str(data), split_files=tuple(str(name) for name in split_files))
-    return audit(read_data(spec), threads=4)
 
 
 def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, list[Comparison]]:

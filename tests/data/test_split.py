@@ -1,13 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
 from whet.data import read_data, split_rows
-from whet.data.split import apply_split_files
+from whet.data.split import apply_split_files, components, deal_folds
 from whet.data.table import Table, make_frame
 
 
@@ -184,3 +184,24 @@ def test_the_authors_split_of_trashnet(shared):
         "test": 431,
     }
     assert found.classes == ("cardboard", "glass", "metal", "paper", "plastic", "trash")
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=5, max_size=80), st.integers(2, 6))
+def test_folds_keep_units_together_and_classes_even(samples, folds):
+    unit_N = np.array([unit for _, unit in samples])
+    label_N = unit_N % 3  # a unit has one class
+    fold_N = deal_folds(label_N, unit_N, folds)
+    assert ((fold_N >= 0) & (fold_N < folds)).all()
+    first = dict(zip(unit_N.tolist(), fold_N.tolist()))
+    assert all(first[unit] == fold for unit, fold in zip(unit_N.tolist(), fold_N.tolist()))
+    for k in range(3):
+        units = {unit: fold for unit, fold in first.items() if unit % 3 == k}
+        dealt = np.bincount(list(units.values()), minlength=folds) if units else np.zeros(folds)
+        assert dealt.max() - dealt.min() <= 1
+
+
+def test_components_are_what_links_join():
+    number = components(6, np.array([[0, 3], [3, 5], [1, 2]]))
+    assert number[0] == number[3] == number[5] != number[1] == number[2]
+    assert len(set(number.tolist())) == 3

@@ -5,8 +5,9 @@ import torch
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
 from whet.core.targets import Targets
+from whet.data.audit.label_errors import confident_joint, noisy
 from whet.methods import ConfidentLearning
-from whet.methods.balance.confident_learning import confident_joint, noisy, out_of_fold
+from whet.methods.balance.confident_learning import out_of_fold
 from whet.testing import _bench
 from whet.train.plan import cross_entropy
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile
 
 NAME = "check"
 _COLOUR = {"problem": "red", "warning": "yellow", "fact": "blue"}
+_LINES = {"problem": 5, "warning": 5, "fact": 2}
 
 
 def command(
@@ -17,46 +20,62 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Pretrained weights to doubt the labels with: a local folder or a hub name.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the page with pictures, and for the cleaned table.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if there is a problem.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Is this data fit to learn and to judge from? Unreadable files, copies, label conflicts, leaks, balance.
+    """Is this data fit to learn and to judge from? Unreadable files, copies and near-copies, label conflicts, leaks, groups, odd
+    pictures, shortcuts, doubtful labels, balance.
 
     Nothing is changed."""
     from rich.markup import escape
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from whet.check import check
     from whet.cli.screen import console, print_json, table
-    from whet.core.recipe import DataSpec
-    from whet.data.audit import audit
-    from whet.data.read import read_data
 
-    spec = DataSpec(path=data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column)
     screen = console(quiet=as_json)
-    samples = read_data(spec)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("  opening every picture", total=len(samples))
-        findings = audit(samples, 4, lambda count: bar.advance(task, count))
-    problems = sum(finding.severity == "problem" for finding in findings)
+    columns = (TextColumn("  {task.description}"), BarColumn(bar_width=28), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("reading", total=None)
+        found = check(
+            data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column, weights=weights, out=out,
+            begin=lambda stage, total: bar.reset(task, description=stage, total=total or None),
+            advance=lambda count: bar.advance(task, count),
+        )  # fmt: skip
+    samples = found.survey.table
     if as_json:
-        counts = {
-            split: dict(zip(samples.classes, samples.part(split).counts_K.tolist()))
-            for split in ("train", "val", "test")
-        }
-        print_json({"samples": len(samples), "counts": counts, "findings": [finding.to_dict() for finding in findings]})
+        print_json({**found.to_dict(), "page": str(found.page) if found.page else None})
     else:
-        rows = table("class", "train", "val", "test", right=(1, 2, 3))
+        parts = [part for part in ("train", "val", "test") if len(samples.part(part))]
+        rows = table("class", *parts, right=tuple(range(1, len(parts) + 1)))
         for k, name in enumerate(samples.classes):
-            rows.add_row(name, *(str(samples.part(split).counts_K[k]) for split in ("train", "val", "test")))
+            rows.add_row(escape(name), *(str(samples.part(part).counts_K[k]) for part in parts))
         screen.print(rows)
         screen.print()
-        for finding in findings:
+        for finding in found.findings:
             screen.print(f"[bold {_COLOUR[finding.severity]}]{finding.kind}[/]  {escape(finding.text)}", soft_wrap=True)
-            for group in finding.groups[:5]:
-                screen.print("    " + escape("  =  ".join(group)), style="dim", soft_wrap=True)
-            if len(finding.groups) > 5:
-                screen.print(f"    … and {len(finding.groups) - 5} more (--json lists all)", style="dim")
-        screen.print(f"\n{problems} {'problem' if problems == 1 else 'problems'} in {len(samples)} pictures")
-        screen.print(f"next    whet improve {data}", style="dim")
-    if strict and problems:
+            lines, most = finding.lines(), _LINES[finding.severity]
+            for line in lines[:most]:
+                screen.print("    " + escape(line), style="dim", soft_wrap=True)
+            if len(lines) > most:
+                listed = "check.json lists" if found.page else "--json lists"
+                screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
+        problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
+        screen.print(f"\n{problems} in {len(samples):,} pictures")
+        if found.page:
+            folder = os.path.relpath(found.page.parent)
+            left_out = len(found.cleaned.dropped)
+            screen.print(f"page    {os.path.relpath(found.page)}")
+            screen.print(f"cleaned {folder}/cleaned.csv: {len(found.cleaned.rows):,} stay, {left_out} are left out")
+            screen.print(f"next    whet improve {f'{folder}/cleaned.csv' if left_out else data}", style="dim")
+        else:
+            screen.print("page    --out FOLDER writes a page with pictures, and a cleaned table", style="dim")
+            screen.print(f"next    whet improve {data}", style="dim")
+    if strict and found.problems:
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
@@ -33,6 +34,7 @@ _UNTURN = {  # EXIF orientation -> exchange rows and columns, then flip rows, th
     7: (True, True, True),
     8: (True, True, False),
 }
+_ORIENTATION, _MAKER, _MODEL, _CHANGED, _EXIF_PART, _TAKEN = 0x0112, 0x010F, 0x0110, 0x0132, 0x8769, 0x9003  # EXIF tags
 _SWAPS = {turn for turn, (swap, _, _) in _UNTURN.items() if swap}
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, OverflowError, TypeError,
            AttributeError, ZeroDivisionError, AssertionError, MemoryError, Image.DecompressionBombError)  # fmt: skip
@@ -85,6 +87,36 @@ def decode(data: bytes) -> np.ndarray:
     return Picture(data).pixels()
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a picture file says of itself. mode: Pillow's name of its pixels ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF's,
+    1 for upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" where EXIF is silent."""
+
+    format: str
+    mode: str
+    orientation: int = 1
+    camera: str = ""
+    taken: str = ""
+
+
+def read_header(data: bytes) -> Header:
+    """No pixel is decoded. Raises UnreadableImage."""
+    with _open(data) as image:
+        plain = Header(image.format or "", image.mode)
+        if image.format == "JPEG" and not _has_exif(data):
+            return plain
+        try:
+            exif = image.getexif()
+            maker, model = (str(exif.get(tag, "")).strip("\0 ") for tag in (_MAKER, _MODEL))
+            taken = exif.get_ifd(_EXIF_PART).get(_TAKEN) or exif.get(_CHANGED) or ""
+            turn = exif.get(_ORIENTATION, 1)
+        except _DAMAGE:
+            return plain
+    camera = model if model.startswith(maker) else f"{maker} {model}".strip()
+    turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+    return Header(plain.format, plain.mode, turn, camera, str(taken).strip("\0 "))
+
+
 def _jpeg_header(data: bytes) -> tuple[int, int] | None:
     """(height, width) as stored, or None where Pillow is to decode: no JPEG, a damaged header, or CMYK."""
     if data[:3] != b"\xff\xd8\xff":
@@ -107,7 +139,7 @@ def _orientation(data: bytes) -> int:
         return 1
     with _open(data) as image:
         try:
-            return image.getexif().get(0x0112, 1)
+            return image.getexif().get(_ORIENTATION, 1)
         except _DAMAGE:
             return 1
 

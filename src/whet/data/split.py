@@ -84,9 +84,6 @@ def _stratify(frame: pd.DataFrame, fractions: dict[str, float], seed: int) -> np
 
 def _units(frame: pd.DataFrame) -> np.ndarray:
     """Connected components of 'same content' and 'same group', as numbers."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     N = len(frame)
     links = [pd.factorize(frame["digest"])[0]]
     group = frame["group"].to_numpy()
@@ -95,8 +92,27 @@ def _units(frame: pd.DataFrame) -> np.ndarray:
     for codes in links:
         _, start, inverse = np.unique(codes, return_index=True, return_inverse=True)
         first.append(start[inverse])
-    rows, columns = np.tile(np.arange(N), len(first)), np.concatenate(first)
-    return connected_components(coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(N, N)), directed=False)[1]
+    return components(N, np.stack([np.tile(np.arange(N), len(first)), np.concatenate(first)], axis=1))
+
+
+def components(N: int, link_L2: np.ndarray) -> np.ndarray:
+    """A number for each of N rows: rows that are linked, directly or by way of others, bear the same."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_matrix((np.ones(len(link_L2)), (link_L2[:, 0], link_L2[:, 1])), shape=(N, N))
+    return connected_components(graph, directed=False)[1]
+
+
+def deal_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> np.ndarray:
+    """A fold (0 … folds - 1) for each sample: the units of a class take turns, and what belongs to one unit stays together."""
+    _, first_U, unit_N = np.unique(unit_N, return_index=True, return_inverse=True)
+    label_U = label_N[first_U]
+    fold_U = np.empty(len(first_U), dtype=np.int64)
+    for k in np.unique(label_U):
+        members = np.flatnonzero(label_U == k)
+        fold_U[members] = np.arange(len(members)) % folds
+    return fold_U[unit_N.reshape(-1)]
 
 
 def apply_split_files(table: Table, patterns: tuple[str, ...]) -> Table:

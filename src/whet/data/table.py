@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
+from whet.core.run_folder import raw_cell
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
@@ -95,7 +96,7 @@ def read_table(path: Path, file_column: str | None = None, label_column: str | N
         empty = raw.index[raw[column].isna() | (raw[column].astype(str).str.strip() == "")]
         if len(empty):
             raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {int(empty[0]) + 2}")
-    labels = raw[label_column].astype(str).str.strip()
+    labels = raw[label_column].astype(str).str.strip().map(raw_cell)  # cleaned.csv guards its cells
     classes = tuple(sorted(labels.unique()))
     number = {name: k for k, name in enumerate(classes)}
     frame = pd.DataFrame({"id": [Path(str(name)).as_posix() for name in raw[file_column]]})

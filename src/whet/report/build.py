@@ -13,6 +13,7 @@ from whet.report import text
 from whet.report.sections import (
     answering,
     architectures,
+    audit,
     calibration,
     classes,
     confusion,
@@ -69,6 +70,14 @@ def build_study(path: Path) -> Path:
     section = _environment().get_template("effects.html").render(**context)
     write_whole(path / "report.html", _page(f"{study['name']} · whet study", [section]))
     return path / "report.html"
+
+
+def build_check(path: Path) -> Path:
+    """Write report.html of a `whet check` folder; its path."""
+    folder = RunFolder(path)
+    context = audit.context(folder)
+    write_whole(folder.report, _page(f"{context['name']} · whet check", [_rendered(audit, context)]))
+    return folder.report
 
 
 def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str, Any] | None = None) -> list[str]:

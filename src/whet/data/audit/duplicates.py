@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whet.data.audit.finding import Finding
+from whet.data.audit.finding import Finding, counted, noted
 from whet.data.table import Table
 
 
@@ -14,24 +14,24 @@ def check_duplicates(table: Table) -> list[Finding]:
     for _, rows in shared.groupby("digest", sort=False):
         rows = rows.sort_values("id")
         names = tuple(rows["id"])
-        twins.append(names)
+        twins.append((names, ""))
         if rows["label"].nunique() > 1:
-            conflicts.append(names)
+            conflicts.append((names, ", ".join(table.classes[k] for k in rows["label"])))
         if rows["split"].nunique() > 1:
-            leaks.append(tuple(f"{name} ({split})" for name, split in zip(rows["id"], rows["split"])))
+            leaks.append((names, ", ".join(split or "no part" for split in rows["split"])))
     found = []
     if conflicts:
-        text = f"{_count(conflicts, 'picture')} filed under more than one class: at least one of the labels is wrong"
-        found.append(Finding("label conflict", "problem", text, tuple(sorted(conflicts))))
+        text = (
+            f"{counted(len(conflicts), 'picture')} filed under more than one class: at least one of the labels is wrong"
+        )
+        found.append(noted("label conflict", "problem", text, conflicts))
     if leaks:
-        text = f"{_count(leaks, 'picture')} both in train and in val or test: the score on them is learnt by heart"
-        found.append(Finding("leak across splits", "problem", text, tuple(sorted(leaks))))
+        text = (
+            f"{counted(len(leaks), 'picture')} both in train and in val or test: the score on them is learnt by heart"
+        )
+        found.append(noted("leak across splits", "problem", text, leaks))
     if twins:
-        extra = sum(len(names) - 1 for names in twins)
-        text = f"{extra} files are exact copies of others ({len(twins)} different pictures)"
-        found.append(Finding("exact duplicates", "fact", text, tuple(sorted(twins))))
+        extra = sum(len(names) - 1 for names, _ in twins)
+        text = f"{counted(extra, 'file', ('is an exact copy', 'are exact copies'))} of others ({len(twins)} different pictures)"
+        found.append(noted("exact duplicates", "fact", text, twins))
     return found
-
-
-def _count(groups: list[tuple[str, ...]], word: str) -> str:
-    return f"{len(groups)} {word} is" if len(groups) == 1 else f"{len(groups)} {word}s are"

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+Severity = Literal["problem", "warning", "fact"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """kind: the check and what it found. severity: "problem" (results would be wrong), "warning" (they may be), or "fact".
-    text: one sentence. groups: the samples it is about, those that belong together in one tuple."""
+    text: one sentence. groups: the ids of the samples it is about, those that belong together in one tuple. notes: what is to
+    be said of each group, or empty where that is nothing."""
 
     kind: str
-    severity: Literal["problem", "warning", "fact"]
+    severity: Severity
     text: str
     groups: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def lines(self) -> list[str]:
+        """A line a group, as people read it."""
+        notes = self.notes or ("",) * len(self.groups)
+        return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(self.groups, notes)]
+
+
+Entries = Iterable[tuple[tuple[str, ...], str]]  # (group, note)
+
+
+def noted(kind: str, severity: Severity, text: str, entries: Entries) -> Finding:
+    """A finding of (group, note) entries, by their ids."""
+    return in_order(kind, severity, text, sorted(entries))
+
+
+def in_order(kind: str, severity: Severity, text: str, entries: Entries) -> Finding:
+    """A finding of (group, note) entries, as they come."""
+    entries = list(entries)
+    return Finding(kind, severity, text, tuple(group for group, _ in entries), tuple(note for _, note in entries))
+
+
+def counted(count: int, word: str, verb: tuple[str, str] = ("is", "are"), plural: str = "") -> str:
+    """'1 picture is', '3 pictures are'."""
+    return f"1 {word} {verb[0]}" if count == 1 else f"{count:,} {plural or word + 's'} {verb[1]}"

@@ -14,7 +14,7 @@ def context(folder: RunFolder, improvement: dict[str, Any] | None = None) -> dic
     metrics = folder.read_json(folder.metrics)
     findings = improvement["findings"] if improvement else data["findings"]
     shown = [
-        {**finding, "shown": finding["groups"][:_SHOWN], "more": max(0, len(finding["groups"]) - _SHOWN)}
+        {**finding, "shown": _lines(finding)[:_SHOWN], "more": max(0, len(finding["groups"]) - _SHOWN)}
         for finding in findings
     ]
     splits = [split for split in ("train", "val", "test") if sum(data["counts"][split].values())]
@@ -28,3 +28,9 @@ def context(folder: RunFolder, improvement: dict[str, Any] | None = None) -> dic
         "left_out": metrics["left_out"],
         "notes": [] if improvement else data["notes"],
     }
+
+
+def _lines(finding: dict[str, Any]) -> list[str]:
+    """A line a group, with what is to be said of it."""
+    notes = finding.get("notes") or [""] * len(finding["groups"])
+    return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]

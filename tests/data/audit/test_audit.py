@@ -26,8 +26,8 @@ def test_planted_faults_are_found_and_nothing_else(pictures):
         ("glass/000.png", "glass/twin.png"),
         ("glass/002.png", "metal/odd.png"),
     }
-    unreadable = [group[0].split(":")[0] for group in findings["unreadable"].groups]
-    assert unreadable == ["glass/cut.jpg", "glass/empty.png"]
+    assert findings["unreadable"].groups == (("glass/cut.jpg",), ("glass/empty.png",))
+    assert findings["unreadable"].notes[1] == "empty file"
     assert "leak across splits" not in findings  # the splits made here keep copies together
     assert findings["label conflict"].severity == "problem"
 
@@ -42,7 +42,8 @@ def test_leaks_between_given_parts(tmp_path):
         write_pictures(tmp_path / split, {"a": 4, "b": 4}, seed=len(split))
     (tmp_path / "test" / "a" / "leak.png").write_bytes((tmp_path / "train" / "a" / "000.png").read_bytes())
     leak = found(tmp_path)["leak across splits"]
-    assert leak.groups == (("test/a/leak.png (test)", "train/a/000.png (train)"),)
+    assert leak.groups == (("test/a/leak.png", "train/a/000.png"),)
+    assert leak.lines() == ["test/a/leak.png  =  train/a/000.png  (test, train)"]
 
 
 def test_uneven_and_few(tmp_path):
@@ -68,8 +69,13 @@ def test_trashnet(shared):
         ("glass176.jpg", "plastic152.jpg"),
         ("glass389.jpg", "plastic332.jpg"),
     }
-    assert any("glass176.jpg (train)" in " ".join(group) for group in findings["leak across splits"].groups)
+    assert ("glass/glass176.jpg", "plastic/plastic152.jpg") in findings["leak across splits"].groups
     assert "unreadable" not in findings
+    assert ("paper/paper152.jpg", "paper/paper392.jpg") in findings[
+        "near-duplicate leak"
+    ].groups  # one scene, moments apart
+    assert len(findings["near-duplicates"].groups) < 45  # of 3.2 million pairs
+    assert not {"near-duplicate conflict", "shared name across splits", "blank", "odd size"} & set(findings)
 
 
 @pytest.mark.parametrize("mode", ["I;16", "L"])

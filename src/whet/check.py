@@ -1,0 +1,214 @@
+"""The whole check of some data, told as a short story: look at every file once, run the checks, try the shortcuts, let a first
+model doubt the labels, and write the page and the cleaned table. Nothing of the person's is changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.rng import Rng
+from whet.core.run_folder import write_json
+from whet.data.audit import (
+    Cleaned,
+    Finding,
+    Probe,
+    Survey,
+    audit_survey,
+    by_gravity,
+    check_labels,
+    check_shortcuts,
+    clean,
+    probe_shortcuts,
+    survey_images,
+    write_cleaned,
+)
+from whet.data.audit.handmade import handmade_features
+from whet.data.image import Picture, UnreadableImage
+from whet.data.read import read_data
+from whet.data.split import deal_folds
+from whet.data.table import SPLITS
+
+FOLDS = 5
+_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, pictures of a group
+_SIDE = 220  # pixels of a picture on the page
+
+
+@dataclass(frozen=True)
+class Check:
+    """findings: the gravest first. probes: how far each shortcut gets. cleaned: what would stay and what would go. page: the report
+    written, or None."""
+
+    survey: Survey
+    findings: list[Finding]
+    probes: list[Probe]
+    cleaned: Cleaned
+    page: Path | None = None
+
+    @property
+    def problems(self) -> int:
+        return sum(finding.severity == "problem" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        table = self.survey.table
+        return {
+            "samples": len(table),
+            "counts": {part: dict(zip(table.classes, table.part(part).counts_K.tolist())) for part in SPLITS},
+            "problems": self.problems,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "probes": [probe.to_dict() for probe in self.probes],
+            "cleaned": {"kept": len(self.cleaned.rows), "dropped": [vars(entry) for entry in self.cleaned.dropped]},
+        }
+
+
+def check(
+    data: str | Path,
+    *,
+    split_files: Sequence[str | Path] = (),
+    file_column: str | None = None,
+    label_column: str | None = None,
+    weights: str | None = None,
+    out: str | Path | None = None,
+    threads: int = 4,
+    begin: Callable[[str, int], None] = lambda stage, total: None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Check:
+    """Is this data fit to learn and to judge from?
+
+    weights: pretrained weights for the first model that doubts the labels (a local folder or a hub name); without, it sees features
+    made by hand. out: a folder for report.html, check.json, cleaned.csv and dropped.csv. begin: told each part of the work and how
+    many steps it takes (0: not known). advance: told of steps done.
+    """
+    spec = DataSpec(
+        path=str(data),
+        split_files=tuple(str(name) for name in split_files),
+        file_column=file_column,
+        label_column=label_column,
+    )
+    begin("reading", 0)
+    table = read_data(spec, threads)
+    begin("opening every picture", len(table))
+    survey = survey_images(table, threads, advance)
+    begin("looking for near-duplicates", 0)
+    findings = audit_survey(survey)
+    begin("asking a first model", 0)
+    row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
+    if len(row_R):
+        findings += check_labels(survey, row_R, probs_RK, how)
+    begin("trying shortcuts", 0)
+    probes = probe_shortcuts(
+        survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
+    )
+    findings += check_shortcuts(probes)
+    found = Check(survey, by_gravity(findings), probes, clean(survey))
+    if out is None:
+        return found
+    begin("writing the page", 0)
+    return Check(found.survey, found.findings, found.probes, found.cleaned, write_check(found, str(data), Path(out)))
+
+
+def _first_model(
+    survey: Survey, spec: DataSpec, weights: str | None, threads: int
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
+    copies of a photo in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful labels."""
+    import torch
+
+    from whet.core.targets import Targets
+    from whet.models.linear import out_of_fold_probs
+
+    rows = survey.row_R
+    counts_K = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
+    if (counts_K < 2 * FOLDS).any():  # too few of a class to be answered by the others
+        return np.empty(0, dtype=np.int64), np.empty((0, len(counts_K))), ""
+    if weights is None:
+        features_RD, how = (
+            torch.from_numpy(handmade_features(survey.prints_N["thumb"][rows])),
+            "linear, on features made by hand",
+        )
+    else:
+        features_RD, rows = _frozen_features(survey, rows, spec, weights, threads)
+        how = f"linear, on features of {Path(weights).name}"
+    label_R = survey.label_N[rows]
+    targets = Targets.from_labels(torch.from_numpy(label_R), len(counts_K))
+    return rows, out_of_fold_probs(features_RD, targets, deal_folds(label_R, survey.unit_N[rows], FOLDS)), how
+
+
+def _frozen_features(
+    survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
+) -> tuple[Any, np.ndarray]:
+    """(what the pretrained backbone makes of each picture, float32 (R, D); the rows that could be painted)."""
+    from whet import recipes
+    from whet.data.loader import ImageLoader
+    from whet.evaluate.answer import answer
+    from whet.models.build import build_net
+    from whet.train import resolve
+
+    chosen = survey.table.with_frame(survey.table.frame.iloc[rows])
+    model = ModelSpec(weights=weights)
+    recipe: Recipe = resolve.resolve_threads(recipes.default(spec, model).replace(data=spec, model=model))
+    size = resolve.usual_size(recipe, chosen)
+    recipe = resolve.resolve_model(recipe, size, len(chosen))
+    with Rng(recipe.train.seed).torch_scope("init"):
+        net, _ = build_net(recipe.model, chosen.classes)
+    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
+    fabric = resolve.make_fabric(recipe)
+    net = net.on(fabric.device).eval()
+    loader = ImageLoader(chosen.frame["path"], threads, recipe.train.fit)
+    features_RD, index_R = answer(
+        net, net.backbone, loader, int(recipe.train.eval_size), fabric.device, fabric.autocast
+    )
+    order = np.argsort(index_R)
+    return features_RD[order], rows[index_R[order]]
+
+
+def write_check(found: Check, name: str, folder: Path) -> Path:
+    """Write cleaned.csv, dropped.csv, check.json, pictures/ and report.html; the page's path."""
+    from whet.report import build_check
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_cleaned(found.survey, found.cleaned, folder)
+    pictures = folder / "pictures"
+    shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir()
+    story = {"name": Path(name).resolve().name, **found.to_dict()}
+    written: dict[int, str] = {}
+    row_of = {id_: row for row, id_ in enumerate(found.survey.id_N)}
+    for finding, plain in zip(found.findings, story["findings"]):
+        most = _SHOWN_OF_LABELS if finding.kind == "suspected labels" else _SHOWN
+        plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, pictures, written) for id_ in group[:_TOGETHER]]
+                          for group in finding.groups[:most]]  # fmt: skip
+    write_json(folder / "check.json", story)
+    return build_check(folder)
+
+
+def _shown(survey: Survey, row: int | None, id_: str, folder: Path, written: dict[int, str]) -> dict[str, Any]:
+    """A picture of the page: its id, class, part, and the name of its small copy, None where it cannot be read."""
+    if row is None:
+        return {"id": id_, "label": "", "split": "", "image": None}
+    if row not in written and not survey.reason_N[row]:
+        try:
+            pixels = Picture(Path(survey.table.frame["path"].iloc[row]).read_bytes()).pixels()
+        except (OSError, UnreadableImage):  # gone since it was looked at
+            pixels = None
+        if pixels is not None:
+            height, width = pixels.shape[:2]
+            scale = _SIDE / max(height, width)
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
+            written[row] = f"{len(written)}.jpg"
+            cv2.imwrite(
+                str(folder / written[row]), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82]
+            )
+    return {
+        "id": id_,
+        "label": survey.table.classes[survey.label_N[row]],
+        "split": str(survey.split_N[row]),
+        "image": written.get(row),
+    }

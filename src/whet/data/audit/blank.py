@@ -1,0 +1,48 @@
+"""Pictures that show nothing, and pictures far less sharp than the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.near import grey
+from whet.data.audit.sizes import outliers
+from whet.data.audit.survey import Survey
+
+NOTHING = 3.0  # spread of the small grey picture, of 255
+LEAST_BLUR = 2.0  # doublings: a quarter of the usual sharpness
+
+
+def check_blank(survey: Survey) -> list[Finding]:
+    """Blank: the standard deviation of the grey picture at 48 x 48 is below 3 of 255. Blurred: its sharpness (the spread of the
+    Laplacian) lies below a quarter of the median, and farther from it than the robust bound of `outliers`; only photos of
+    64 pixels a side or more are judged."""
+    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    if not len(rows):
+        return []
+    small = grey(prints["thumb"])
+    spread, mean = small.std(axis=(1, 2)), small.mean(axis=(1, 2))
+    blank = spread < NOTHING
+    found = []
+    if blank.any():
+        entries = [((survey.id_N[rows[k]],), _shade(float(mean[k]))) for k in np.flatnonzero(blank)]
+        found.append(
+            noted(
+                "blank",
+                "warning",
+                f"{counted(len(entries), 'picture', ('shows', 'show'))} nothing: one colour all over",
+                entries,
+            )
+        )
+    judged = np.flatnonzero(~blank & (np.minimum(prints["height"], prints["width"]) >= 64))
+    sharp = np.log2(np.maximum(prints["sharpness"][judged], 0.01))
+    low = judged[outliers(sharp, LEAST_BLUR) & (sharp < np.median(sharp))] if len(judged) else judged
+    if len(low):
+        usual = float(np.median(prints["sharpness"][judged]))
+        entries = [((survey.id_N[rows[k]],), f"sharpness {prints['sharpness'][k]:.1f}, usual {usual:.0f}") for k in low]
+        found.append(noted("blurred", "fact", f"{counted(len(low), 'picture')} far less sharp than the rest", entries))
+    return found
+
+
+def _shade(mean: float) -> str:
+    return "black" if mean < 16 else "white" if mean > 239 else f"grey value {mean:.0f}"

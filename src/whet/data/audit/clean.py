@@ -1,0 +1,118 @@
+"""A table of the samples that are left when what is certainly wrong is taken out. The files themselves are never touched.
+
+The rule, in this order:
+1. What cannot be read is dropped.
+2. Of copies (the same bytes, or nearly the same picture) that bear two labels all are dropped, from every part: nothing says which
+   label is right.
+3. Of all other copies of one photo one stays: the one in the test part if there is one, else in val, else in train; of several
+there the
+   one with the most pixels. So a leak is mended on the training side, and test loses nothing but a second copy within itself.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from whet.core.run_folder import write_csv
+from whet.data.audit.survey import Survey
+
+_STAYS = {"test": 0, "val": 1, "train": 2, "": 3}
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A sample left out of the cleaned table, and why."""
+
+    id: str
+    label: str
+    split: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """rows: numbers of the rows that stay."""
+
+    rows: tuple[int, ...]
+    dropped: tuple[Dropped, ...]
+
+
+def clean(survey: Survey) -> Cleaned:
+    """Apply the rule above."""
+    reason: dict[int, str] = {row: f"cannot be read: {why}" for row, why in enumerate(survey.reason_N) if why}
+    for row, path in enumerate(survey.table.frame["path"]):
+        if row not in reason and not _is_text(str(path)):
+            reason[row] = "its name is not UTF-8 and cannot stand in a table"
+    for row, other in _conflicts(survey).items():
+        reason.setdefault(
+            row, f"the same picture is filed under {survey.table.classes[survey.label_N[other]]}: {survey.id_N[other]}"
+        )
+    units: dict[int, list[int]] = {}
+    for row in range(len(survey.table)):
+        if row not in reason:
+            units.setdefault(int(survey.unit_N[row]), []).append(row)
+    pixels = survey.prints_N["height"].astype(np.int64) * survey.prints_N["width"]
+    for together in units.values():
+        first, *others = sorted(
+            together, key=lambda row: (_STAYS[str(survey.split_N[row])], -pixels[row], survey.id_N[row])
+        )
+        for row in others:
+            alike = "a copy of" if survey.content_N[row] == survey.content_N[first] else "nearly the same picture as"
+            where = f" in {survey.split_N[first]}" if survey.split_N[first] != survey.split_N[row] else ""
+            reason[row] = f"{alike} {survey.id_N[first]}{where}"
+    gone = [Dropped(entry.id, "", "", f"cannot be read: {entry.reason}") for entry in survey.table.skipped]
+    gone += [
+        Dropped(survey.id_N[row], survey.table.classes[survey.label_N[row]], str(survey.split_N[row]), reason[row])
+        for row in reason
+    ]
+    kept = tuple(row for row in range(len(survey.table)) if row not in reason)
+    return Cleaned(kept, tuple(sorted(gone, key=lambda entry: entry.id)))
+
+
+def _conflicts(survey: Survey) -> dict[int, int]:
+    """Rows of which a copy bears another label -> one such copy."""
+    found: dict[int, int] = {}
+    members: dict[int, list[int]] = {}
+    for row, content in enumerate(survey.content_N.tolist()):
+        members.setdefault(content, []).append(row)
+    linked = [rows for rows in members.values() if len(rows) > 1]
+    linked += [members[survey.content_N[one]] + members[survey.content_N[other]] for one, other in survey.near.row_P2]
+    for rows in linked:
+        if len({survey.label_N[row] for row in rows}) > 1:
+            for row in rows:
+                found.setdefault(row, next(other for other in rows if survey.label_N[other] != survey.label_N[row]))
+    return found
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path, Path]:
+    """Write cleaned.csv (file, label, split, and group and weight where they are used), which whet reads back, and dropped.csv
+    (file, label, split, reason); their paths. Files are named as they lie from `folder`."""
+    frame, classes = survey.table.frame, survey.table.classes
+    extra = [name for name, unused in (("group", ""), ("weight", 1.0)) if (frame[name] != unused).any()]
+    rows = []
+    for row in cleaned.rows:
+        name = Path(os.path.relpath(Path(frame["path"].iloc[row]).absolute(), folder.absolute())).as_posix()
+        rows.append(
+            [
+                f"./{name}",
+                classes[survey.label_N[row]],
+                survey.split_N[row],
+                *(frame[column].iloc[row] for column in extra),
+            ]
+        )
+    write_csv(folder / "cleaned.csv", ["file", "label", "split", *extra], rows)
+    gone = [[entry.id, entry.label, entry.split, entry.reason] for entry in cleaned.dropped]
+    write_csv(folder / "dropped.csv", ["file", "label", "split", "reason"], gone)
+    return folder / "cleaned.csv", folder / "dropped.csv"

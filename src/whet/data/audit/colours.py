@@ -1,0 +1,35 @@
+"""Grey pictures among coloured ones, and colour modes out of the ordinary."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whet.data.audit.dependence import told_apart
+from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.survey import Survey
+
+GREY = 2.0  # mean distance between the channels, of 255
+FEW = 0.1
+_ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled to 8", "I;16B": "16 bit: scaled to 8",
+        "I": "32 bit: scaled to 8", "F": "floating point: scaled to 8 bit", "RGBA": "partly transparent: laid on white",
+        "LA": "partly transparent: laid on white", "PA": "partly transparent: laid on white"}  # fmt: skip
+
+
+def check_colours(survey: Survey) -> list[Finding]:
+    """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the
+    others, a fact where under a tenth are. Modes that are converted on reading are named."""
+    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    if not len(rows):
+        return []
+    thumb = prints["thumb"].astype(np.float32)
+    grey = (thumb.max(axis=3) - thumb.min(axis=3)).mean(axis=(1, 2)) <= GREY
+    found = []
+    for few, word in ((grey, "grey among coloured ones"), (~grey, "coloured among grey ones")):
+        if 0 < few.sum() <= FEW * len(rows):
+            entries = [((survey.id_N[rows[k]],), "") for k in np.flatnonzero(few)]
+            found.append(noted("mixed colours", "fact", f"{counted(len(entries), 'picture')} {word}", entries))
+    modes = [mode.decode() for mode in prints["mode"].tolist()]
+    odd = [((survey.id_N[row],), f"{mode}, {_ODD[mode]}") for row, mode in zip(rows, modes) if mode in _ODD]
+    if odd:
+        found.append(noted("odd colour mode", "fact", f"{counted(len(odd), 'picture')} stored in an unusual way", odd))
+    return found + told_apart(survey, ["grey" if one else "coloured" for one in grey], "colour", "")

@@ -1,0 +1,33 @@
+"""Something a file says of itself that nearly gives its class away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from whet.data.audit.finding import Finding
+from whet.data.audit.survey import Survey
+
+MOST, LITTLE, LEAST = 0.8, 0.2, 10
+
+
+def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
+    """A warning for each class of which at least 80 % (and ten samples) share a value that at most 20 % of the others have.
+    value_R: of the readable rows. What all classes share, or what is spread over all, is no alarm."""
+    label_R, value = survey.label_N[survey.row_R], np.array(value_R)
+    found = []
+    for k, name in enumerate(survey.table.classes):
+        own = value[label_R == k]
+        if len(own) < LEAST or len(own) == len(value):
+            continue
+        kinds, counts = np.unique(own, return_counts=True)
+        usual, share = kinds[counts.argmax()], counts.max() / len(own)
+        elsewhere = float((value[label_R != k] == usual).mean())
+        if share >= MOST and elsewhere <= LITTLE and usual:
+            text = (
+                f"{100 * share:.0f} % of {name} are {phrase} {usual}, but {100 * elsewhere:.0f} % of the other classes: "
+                f"a model may learn the source of the pictures instead of what they show"
+            )
+            found.append(Finding(f"{what} tells the class", "warning", text))
+    return found

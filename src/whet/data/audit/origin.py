@@ -1,0 +1,33 @@
+"""Where pictures come from, as far as their files tell: camera, format, orientation flag."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from whet.data.audit.dependence import told_apart
+from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.survey import Survey
+
+
+def check_origin(survey: Survey) -> list[Finding]:
+    """Orientation flags (applied on reading here; other tools may forget them), and a camera or file format that belongs to one
+    class."""
+    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    turned = [
+        ((survey.id_N[row],), f"EXIF orientation {turn}") for row, turn in zip(rows, prints["orientation"]) if turn != 1
+    ]
+    found = []
+    if turned:
+        text = f"{counted(len(turned), 'picture')} stored turned, with a flag that whet follows and not every tool does"
+        found.append(noted("orientation flag", "fact", text, turned))
+    cameras = [camera.decode() for camera in prints["camera"].tolist()]
+    formats = [name.decode() for name in prints["format"].tolist()]
+    kinds = Counter(formats)
+    if len(kinds) > 1:
+        text = "several file formats: " + ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())
+        found.append(Finding("mixed formats", "fact", text))
+    return (
+        found
+        + told_apart(survey, cameras, "camera", "from the camera")
+        + told_apart(survey, formats, "file format", "stored as")
+    )

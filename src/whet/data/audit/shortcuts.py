@@ -1,0 +1,200 @@
+"""Shortcut probes: how far something gets that does not look at the thing itself."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from whet.data.audit.finding import Finding
+from whet.data.audit.fingerprint import THUMB
+from whet.data.audit.survey import Survey
+from whet.data.split import deal_folds
+
+FOLDS, NEIGHBOURS = 5, 10
+LEAST_CLASS = 10  # samples of a class, to be probed
+WORTH = 0.1  # a probe whose interval lies this far above the majority's share is a warning
+_CORNER, _CELL = THUMB // 8, 3  # four corners of an eighth of each side are 6 % of the area
+
+
+@dataclass(frozen=True)
+class Probe:
+    """accuracy: out of fold, low and high its 95 % interval, base: the share of the largest class, `always`. whole: the accuracy
+    of a first model of the whole pictures; explains: which share of its gain over the base this alone gains; None where there is
+    none."""
+
+    name: str
+    what: str
+    accuracy: float
+    low: float
+    high: float
+    base: float
+    always: str
+    samples: int
+    whole: float | None = None
+    explains: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def telling(self) -> bool:
+        return self.low - self.base > WORTH
+
+
+def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list[Probe]:
+    """Every probe, answered out of fold (5 folds by class, the copies of one photo in one fold) by the ten nearest neighbours,
+    or for words by the usual class of each. Samples of the test part are left out, classes with fewer than ten samples too.
+    whole_accuracy: what a first model of whole pictures gets, to compare with.
+
+    Source: the idea of Geirhos et al. 2020, arXiv:2004.07780 (shortcut learning)."""
+    rows = survey.row_R[survey.split_N[survey.row_R] != "test"]
+    counts = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
+    rows = rows[counts[survey.label_N[rows]] >= LEAST_CLASS]
+    label_R = survey.label_N[rows]
+    if len(np.unique(label_R)) < 2:
+        return []
+    fold_R = deal_folds(label_R, survey.unit_N[rows], FOLDS)
+    largest = int(np.bincount(label_R).argmax())
+    base = float((label_R == largest).mean())
+    found = []
+    for name, what, values in _CLUES:
+        value_R = values(survey, rows)
+        if len(np.unique(value_R, axis=0)) < 2:
+            continue  # all alike: nothing to tell by
+        answer_R = (_usual if value_R.ndim == 1 else _nearest)(value_R, label_R, fold_R)
+        right = int((answer_R == label_R).sum())
+        low, high = binomtest(right, len(rows)).proportion_ci(method="wilson")
+        accuracy = right / len(rows)
+        explains = None
+        if whole_accuracy is not None and whole_accuracy - base > WORTH:
+            explains = min(1.0, max(0.0, (accuracy - base) / (whole_accuracy - base)))
+        found.append(
+            Probe(
+                name,
+                what,
+                accuracy,
+                float(low),
+                float(high),
+                base,
+                survey.table.classes[largest],
+                len(rows),
+                whole_accuracy,
+                explains,
+            )
+        )
+    return found
+
+
+def check_shortcuts(probes: list[Probe]) -> list[Finding]:
+    """A warning for every probe whose whole interval lies more than 10 points above the share of the largest class."""
+    found = []
+    for probe in probes:
+        if not probe.telling:
+            continue
+        text = (
+            f"{probe.what} give {100 * probe.accuracy:.0f} % ({100 * probe.low:.0f} to {100 * probe.high:.0f}) against "
+            f"{100 * probe.base:.1f} % for always saying {probe.always}: {_MEANING[probe.name]}"
+        )
+        if probe.explains is not None and probe.whole is not None:
+            whole = f"a first model of the whole pictures ({100 * probe.whole:.0f} %)"
+            text += f"; that is {100 * probe.explains:.0f} % of what {whole} gains"
+        found.append(Finding("shortcut", "warning", text))
+    return found
+
+
+def _corners(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    thumb_RHW3 = survey.prints_N["thumb"][rows].astype(np.float32)
+    ends = (slice(None, _CORNER), slice(-_CORNER, None))
+    cells = [
+        thumb_RHW3[:, y, x].reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3)
+        for y in ends
+        for x in ends
+    ]
+    return np.concatenate([cell.mean(axis=(2, 4)).reshape(len(rows), -1) for cell in cells], axis=1)
+
+
+def _mean_colour(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    return survey.prints_N["thumb"][rows].astype(np.float32).mean(axis=(1, 2))
+
+
+def _size(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    prints = survey.prints_N[rows]
+    return np.log2(np.stack([prints["width"], prints["height"]], axis=1).astype(float))
+
+
+def _file_size(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    return np.log2(survey.prints_N["bytes"][rows].astype(float))[:, None]
+
+
+def _header(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    prints = survey.prints_N[rows]
+    suffixes = [PurePosixPath(survey.id_N[row]).suffix.lower() for row in rows]
+    words = zip(
+        suffixes,
+        prints["format"].tolist(),
+        prints["mode"].tolist(),
+        prints["camera"].tolist(),
+        prints["orientation"].tolist(),
+    )
+    return np.array([" ".join(map(str, word)) for word in words])
+
+
+def _name_pattern(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    """The name with 0 for every number, less the class names in it: those say nothing but how it was filed."""
+    named = re.compile(
+        "|".join(re.escape(name.lower()) for name in sorted(survey.table.classes, key=len, reverse=True))
+    )
+    stems = (PurePosixPath(survey.id_N[row]).stem.lower() for row in rows)
+    return np.array([re.sub(r"\d+", "0", named.sub("", stem)) for stem in stems])
+
+
+_Values = Callable[[Survey, np.ndarray], np.ndarray]
+_CLUES: tuple[tuple[str, str, _Values], ...] = (
+    ("corners", "the four corners alone (6 % of the picture)", _corners),
+    ("mean colour", "the mean colours alone", _mean_colour),
+    ("picture size", "width and height alone", _size),
+    ("file size", "the file sizes alone", _file_size),
+    ("file header", "file format, colour mode and camera alone", _header),
+    ("name pattern", "the patterns of the file names alone", _name_pattern),
+)
+_MEANING = {
+    "corners": "part of any score is background",
+    "mean colour": "part of any score is colour and light, which may be the thing itself or where it was photographed",
+    "picture size": "the classes come from different sources, and part of any score may be these",
+    "file size": "the classes differ in detail or in how they were saved, and part of any score may be that",
+    "file header": "the classes come from different sources, and part of any score may be these",
+    "name pattern": "the classes come from different sources, and part of any score may be these",
+}
+
+
+def _nearest(value_RD: np.ndarray, label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    answer_R = np.empty(len(label_R), dtype=np.int64)
+    for fold in range(FOLDS):
+        out = fold_R == fold
+        if not out.any():
+            continue
+        model = KNeighborsClassifier(min(NEIGHBOURS, int((~out).sum())), weights="distance")
+        answer_R[out] = model.fit(value_RD[~out], label_R[~out]).predict(value_RD[out])
+    return answer_R
+
+
+def _usual(value_R: np.ndarray, label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+    answer_R = np.empty(len(label_R), dtype=np.int64)
+    for fold in range(FOLDS):
+        out = fold_R == fold
+        seen: dict[str, Counter[int]] = {}
+        for value, label in zip(value_R[~out].tolist(), label_R[~out].tolist()):
+            seen.setdefault(value, Counter())[label] += 1
+        fallback = int(np.bincount(label_R[~out]).argmax())
+        best = {value: min(counts, key=lambda label: (-counts[label], label)) for value, counts in seen.items()}
+        answer_R[out] = [best.get(value, fallback) for value in value_R[out].tolist()]
+    return answer_R

@@ -1,0 +1,71 @@
+"""What `whet check` found, with pictures of it: the findings, how far shortcuts get, and what the cleaned table leaves out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+from whet.report.images import inline_jpeg
+
+_LINES = 40
+
+
+def context(folder: RunFolder) -> dict[str, Any]:
+    story = folder.read_json(folder.path / "check.json")
+    splits = [split for split, counts in story["counts"].items() if sum(counts.values())]
+    classes = list(story["counts"]["train"])
+    rows = [{"name": name, "counts": [story["counts"][split][name] for split in splits]} for name in classes]
+    findings = [_finding(folder, finding) for finding in story["findings"]]
+    reasons = Counter(_kind(entry["reason"]) for entry in story["cleaned"]["dropped"])
+    return {
+        "name": story["name"],
+        "samples": story["samples"],
+        "severities": Counter(finding["severity"] for finding in findings),
+        "findings": findings,
+        "splits": splits,
+        "rows": rows,
+        "largest": max((count for row in rows for count in row["counts"]), default=1),
+        "probes": sorted(story["probes"], key=lambda probe: -probe["accuracy"]),
+        "kept": story["cleaned"]["kept"],
+        "dropped": len(story["cleaned"]["dropped"]),
+        "reasons": reasons.most_common(),
+    }
+
+
+def _finding(folder: RunFolder, finding: dict[str, Any]) -> dict[str, Any]:
+    notes = finding["notes"] or [""] * len(finding["groups"])
+    shown = [
+        {
+            "note": note,
+            "pictures": [{**one, "image": _picture(folder, one["image"])} for one in pictures],
+            "more": len(group) - len(pictures),
+        }
+        for pictures, group, note in zip(finding["shown"], finding["groups"], notes)
+    ]
+    lines = ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]
+    rest = max(0, len(lines) - _LINES)
+    return {
+        **finding,
+        "shown": shown,
+        "lines": lines[:_LINES],
+        "rest": rest,
+        "seen": any(one["image"] for row in shown for one in row["pictures"]),
+    }
+
+
+def _picture(folder: RunFolder, name: str | None) -> str | None:
+    return inline_jpeg(folder.path / "pictures" / name) if name else None
+
+
+def _kind(reason: str) -> str:
+    """The rule that a sample was dropped by."""
+    for start, kind in (
+        ("cannot be read", "cannot be read"),
+        ("the same picture", "the same picture under two classes"),
+        ("a copy of", "an exact copy of one that stays"),
+        ("nearly the same", "nearly the same picture as one that stays"),
+    ):
+        if reason.startswith(start):
+            return kind
+    return reason

@@ -1,0 +1,1 @@
+from tests.data.audit.conftest import photos as photos
