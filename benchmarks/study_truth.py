@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import runpy
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from typing import Annotated, Any
@@ -27,8 +26,8 @@ from pydantic import Field
 
 import record
 import simulated_studies
+from study_digits import digits_recipe
 from whet.core.method import Method, Stage
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
@@ -74,33 +73,9 @@ class Part(Method, stage=Stage.DATA, family="balance", tasks=_CLASSIFY):
 
 
 # --- what is trained ------------------------------------------------------------------------------------------------
-def pictures() -> pd.DataFrame:
-    """All digits of scikit-learn as files. Columns: file, label."""
-    data = record.FOLDER / "methods" / "digits"
-    if not data.is_dir():
-        write = runpy.run_path(str(record.ROOT / "examples" / "digits" / "write_digits.py"))["write_digits"]
-        write(data)
-    files = sorted(data.glob("*/*/*.png"))
-    return pd.DataFrame({"file": [str(path) for path in files], "label": [path.parent.name for path in files]})
-
-
-def base(number: int, train: int, budget: str, *methods: Any) -> Recipe:
-    """Half a slim ResNet-9 on digits dealt out by `number`: so many of each to train on, 20 to validate with; one thread."""
-    rows = pictures()
-    place = rows.assign(key=Rng(number).batch("deal", 0, np.arange(len(rows))).uniform()).groupby("label")["key"].rank()
-    rows["split"] = np.where(place <= train, "train", np.where(place <= train + 20, "val", "test"))
-    table = FOLDER / f"digits-{train}-{number}.csv"
-    rows.to_csv(table, index=False)
-    return Recipe(
-        data=DataSpec(path=str(table)),
-        model=ModelSpec(architecture="resnet9_slim", weights="none"),
-        methods=parse_methods(({"scale_width": {"width": 0.5}}, {"sgd": {"lr": 0.1}}, "cosine", *methods)),
-    ).setting(budget=budget, batch_size=32, image_size=16, precision="fp32", torch_threads=1, loader_threads=1)
-
-
 def identical(jobs: int) -> dict[str, Any]:
     """Every run stands in several studies, but twice in none; whatever the studies share, none has anything to find."""
-    per_study, asked = 2 * SEEDS, base(0, 25, "6ep")
+    per_study, asked = 2 * SEEDS, digits_recipe(0, 25, "6ep")
     count = 40 * per_study
     recipes = [asked.setting(seed=seed) for seed in range(count)]
     tasks = [Task(recipe, FOLDER / "identical" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
@@ -138,7 +113,7 @@ def planted(number: int) -> dict[str, str]:
     for cls in (DoesNothing, WrongLabels, Part):
         if cls.name not in registry():
             registry().add(cls)
-    asked = base(number, 50, "6ep", {"part": {"share": 0.5}})
+    asked = digits_recipe(number, 50, "6ep", {"part": {"share": 0.5}})
     folder = FOLDER / "planted" / str(number)
     found = study(asked, ["does_nothing", "wrong_labels", "part.share=0.5:1"], seeds=2, out=folder)
     return dict(zip(found.effects["factor"], found.effects["verdict"]))
