@@ -29,7 +29,9 @@ def recipe(data: Path, seed: int = 0, architecture: str = "resnet9_slim") -> Rec
         "loader_threads": 1, "checkpoint_every": "2st", "store": "memory",
     }  # fmt: skip
     plain = {"data": {"path": str(data)}, "model": {"architecture": architecture}, "train": train}
-    return Recipe.from_dict({**plain, "methods": ["horizontal_flip", "dropout", {"adamw": {"lr": 0.003}}, "cosine", "ema"]})
+    return Recipe.from_dict(
+        {**plain, "methods": ["horizontal_flip", "dropout", {"adamw": {"lr": 0.003}}, "cosine", "ema"]}
+    )
 
 
 def task(root: Path, seed: int = 0, kind: type[Task] = Task, **asked: Any) -> Task:

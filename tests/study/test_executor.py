@@ -48,32 +48,27 @@ def reason(task):
 
 
 def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference):
-    """One run's process is killed half-way, one run fails, and the others answer as ever."""
+    """One run's process is killed half-way, one run fails, and the others answer as ever. A task is asked for when there is room,
+    so that it may depend on those that are over."""
     tasks = [
-        runs.task(room, 0), runs.task(room, 1, runs.Killed), runs.task(room, 9, architecture="lenet"),
+        runs.task(room, 9, architecture="lenet"), runs.task(room, 1, runs.Killed), runs.task(room, 0),
         runs.task(room, 2, runs.Counted),
     ]  # fmt: skip
-    over = list(Workers(2).run(iter(tasks)))
-    assert {task.path.name for task in over} == {"s0", "s1", "s9", "s2"}
-    assert [runs.answers(task) for task in (tasks[0], tasks[1], tasks[3])] == reference[:3]
-    assert [step for name, step in begun(room) if name == "s1"] in ([0, 2], [0, 4])  # from a checkpoint before step 5
-    assert "ernel size" in reason(tasks[2])
-    assert "Traceback" in json.loads(tasks[2].failure.read_text())["traceback"]
-    assert not any(task.failure.exists() for task in (tasks[0], tasks[1], tasks[3]))
-
-
-def test_a_task_is_asked_for_when_there_is_room_and_may_depend_on_those_that_are_over(room, reference):
     over = []
 
     def asked():
-        yield runs.task(room, 0)
-        yield runs.task(room, 1)
+        yield from tasks[:2]
         assert over, "a third was asked for while both workers were at work"
-        yield runs.task(room, 2)
+        yield from tasks[2:]
 
     for task in Workers(2).run(asked()):
         over.append(task.path.name)
-    assert sorted(over) == ["s0", "s1", "s2"]
+    assert sorted(over) == ["s0", "s1", "s2", "s9"]
+    assert [runs.answers(task) for task in (tasks[2], tasks[1], tasks[3])] == reference[:3]
+    assert [step for name, step in begun(room) if name == "s1"] in ([0, 2], [0, 4])  # from a checkpoint before step 5
+    assert "ernel size" in reason(tasks[0])
+    assert "Traceback" in json.loads(tasks[0].failure.read_text())["traceback"]
+    assert not any(task.failure.exists() for task in tasks[1:])
 
 
 def test_a_finished_run_is_not_made_again_and_a_failed_one_is_tried_again(room, reference):
@@ -90,11 +85,13 @@ def test_a_finished_run_is_not_made_again_and_a_failed_one_is_tried_again(room, 
     assert not tasks[0].failure.exists()
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_hung_run_is_ended_and_one_that_brings_down_its_process_given_up(room, reference, monkeypatch):
     monkeypatch.setattr(executor, "_GENTLE_SECONDS", 1.0)
     monkeypatch.setattr(executor, "ATTEMPTS", 2)
     tasks = [runs.task(room, 5, runs.Hanging), runs.task(room, 6, runs.Deadly), runs.task(room, 0)]
-    over = list(Workers(2, silence=8.0).run(tasks))
+    over = list(Workers(2, silence=20.0).run(tasks))
     assert {task.path.name for task in over} == {"s5", "s6", "s0"}
     assert "wrote nothing for" in reason(tasks[0])
     assert "was killed 2 times" in reason(tasks[1])

@@ -26,6 +26,7 @@ from whet.report.sections import (
     recipe,
     runs,
     samples,
+    tuning,
 )
 
 _RUN = (headline, answering, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
@@ -67,6 +68,15 @@ def build_study(path: Path) -> Path:
     context = effects.context({**study, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")})
     section = _environment().get_template("effects.html").render(**context)
     write_whole(path / "report.html", _page(f"{study['name']} · whet study", [section]))
+    return path / "report.html"
+
+
+def build_tuning(path: Path) -> Path:
+    """Write report.html of a tuning's folder; its path."""
+    story = RunFolder(path).read_json(path / "tuning.json")
+    told = {**story, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")}
+    page = _page(f"{story['name']} · whet tune", [_rendered(tuning, tuning.context(told))])
+    write_whole(path / "report.html", page)
     return path / "report.html"
 
 

@@ -64,7 +64,9 @@ def make_plan(
         raise RecipeError(f"design '{design}': {error}") from None
     for levels in rows:
         recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
-    base = asked.setting(torch_threads=settled_threads(asked, jobs, ray)).replace(data=asked.data.replace(answer_test=False))
+    base = asked.setting(torch_threads=settled_threads(asked, jobs, ray)).replace(
+        data=asked.data.replace(answer_test=False)
+    )
     limit = Duration.parse(budget) if budget is not None else None
     return Plan(asked, base, chosen, design, metric, limit, seeds, jobs)
 

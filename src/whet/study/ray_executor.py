@@ -1,7 +1,7 @@
 """Runs as tasks of a Ray cluster. They are the same as those made in this process, bit for bit on a processor.
 
-The simple case is a folder that every node sees (NFS and the like): a run whose worker dies goes on from its checkpoint. A node that
-does not see the driver's folder trains in a folder of its own and sends the finished run back; there a lost run begins anew.
+The simple case is a folder that every node sees (NFS and the like): a run whose worker dies goes on from its checkpoint. A node
+that does not see the driver's folder trains in a folder of its own and sends the finished run back; there a lost run begins anew.
 The data, and weights that are folders, must lie at the same path on every node.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shutil
 import tarfile
@@ -41,13 +42,11 @@ class _Sent:
 
 
 class RayCluster:
-    """As many runs at a time as the cluster has room for, at most `jobs`; `threads` cores each, and a graphics card where the recipe
-    asks for one. address: "auto" for the cluster of this machine, "local" for one that is started here and ends with this process,
-    or HOST:PORT. RunError where Ray is not installed, no cluster answers, or no node has so many cores."""
+    """As many runs at a time as the cluster has room for, at most `jobs`; `threads` cores each, and a graphics card where the
+    recipe asks for one. address: "auto" for the cluster of this machine, "local" for one that is started here and ends with this
+    process, or HOST:PORT. RunError where Ray is not installed, no cluster answers, or no node has so many cores."""
 
-    def __init__(
-        self, address: str, threads: int, jobs: int | None = None, silence: float = SILENCE_SECONDS
-    ) -> None:
+    def __init__(self, address: str, threads: int, jobs: int | None = None, silence: float = SILENCE_SECONDS) -> None:
         self._ray = _connected(address)
         self._threads, self._silence = threads, silence
         cores = [int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]]
@@ -89,8 +88,7 @@ class RayCluster:
     def _send(self, task: Task) -> tuple[Any, _Sent]:
         place = task.path.resolve()
         place.parent.mkdir(parents=True, exist_ok=True)
-        sign, token = place.parent / f".{place.name}.driver", uuid.uuid4().hex
-        sign.write_text(token)
+        sign, token = _signed(place)
         task = replace(task, path=place)
         cards = 1 if task.recipe.train.device == "cuda" else 0
         remote = self._ray.remote(num_cpus=self._threads, num_gpus=cards, max_retries=ATTEMPTS - 1)(_make)
@@ -127,15 +125,22 @@ def _connected(address: str) -> Any:
     if ray.is_initialized():
         return ray
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is ever sent anywhere
-    own = {"include_dashboard": False} if address == "local" else {}
+    own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, log_to_driver=False, logging_level="error", **own)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError) as error:
         raise RunError(
             f"no Ray cluster answers at '{address}': {str(error).splitlines()[0]} Start one with: ray start --head "
             "--include-dashboard=false --disable-usage-stats; or take --ray local"
         ) from None
     return ray
+
+
+def _signed(place: Path) -> tuple[Path, str]:
+    """A file beside a run's folder, and what it says: who reads that there sees the driver's folder."""
+    sign, token = place.parent / f".{place.name}.driver", uuid.uuid4().hex
+    sign.write_text(token)
+    return sign, token
 
 
 def _make(task: Task, sign: str, token: str, directory: str) -> tuple[bool, bytes | None]:
