@@ -22,7 +22,6 @@ TRAIN = "train"
 _SEARCHED = ("model", TRAIN)
 # What is no setting of a training: data and splits are what it is judged by, the best seed is luck, and a longer run proves little.
 _NEVER = frozenset(("seed", "budget", "epochs", "steps", "seconds", "device"))
-_SCALES = (0.75, 1.25)  # picture sizes to try, beside the recipe's own
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,17 @@ def _declared(method: Method) -> list[Setting]:
 
 
 def _of_training(recipe: Recipe, samples: int) -> list[Setting]:
-    """Half and twice the batch; three quarters and five quarters of the picture size."""
+    """Half and twice the batch; about three quarters and five quarters of the picture size."""
     batch, size = recipe.train.batch_size, recipe.train.image_size
     usual = usual_batch_size(samples) if batch == "auto" else int(batch)
     batches = (max(1, usual // 2), usual, 2 * usual)
     if isinstance(size, int):
         step = 32 if size >= 64 else 8
-        around: list[int | str] = [max(step, round(size * scale / step) * step) for scale in _SCALES]
+        change = max(step, round(size / 4 / step) * step)
+        around: list[int | str] = [max(step, size - change), size + change]
     else:
         share = 100 if size == "auto" else int(size.removesuffix("%"))
-        around = [f"{min(400, max(25, round(share * scale)))}%" for scale in _SCALES]
+        around = [f"{min(400, max(25, round(share * scale)))}%" for scale in (0.75, 1.25)]
     sizes = tuple(dict.fromkeys((around[0], size, around[1])))
     return [
         Setting(f"{TRAIN}.batch_size", Search(choices=batches), False, usual),

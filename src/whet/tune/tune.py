@@ -65,9 +65,9 @@ def tune(
 
     methods, searches: what is searched, see `whet.tune.space.make_space`. budget: a time for everything ("1h"), three quarters of
     it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a name
-    in `whet.evaluate.compare.METRICS`. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ by
-    their values and not by their luck; the first is the recipe as it is. A tuning that was stopped goes on when it is called again
-    with the same `out`: a trial that is over is never repeated, and one that fails is told and stops no other.
+    in `whet.evaluate.compare.METRICS`. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ
+    by their values and not by their luck; the first is the recipe as it is. A tuning that was stopped goes on when it is called
+    again with the same `out`: a trial that is over is never repeated, and one that fails is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
     if metric not in METRICS:

@@ -29,6 +29,7 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
         "story": story,
         "title": chosen.title,
         "text": chosen.text,
+        "share": " %" if chosen.is_share else "",
         "unit": " points" if chosen.is_share else "",
         "best": best,
         "first": first,
