@@ -1,6 +1,7 @@
 """A real Ray of two nodes on this machine: the same answers, whatever happens to its workers."""
 
 import io
+import sys
 import tarfile
 from dataclasses import replace
 
@@ -65,6 +66,24 @@ def test_on_two_nodes_with_a_worker_killed_half_way(cluster, tmp_path, monkeypat
 
     with pytest.raises(RunError, match=r"no node of the Ray cluster has 64 cores \(they have 1, 1\)"):
         RayCluster(cluster.address, 64)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_hung_run_is_ended_and_the_others_go_on(cluster, tmp_path):
+    runs.pictures(tmp_path)
+    hanging, other = runs.task(tmp_path, 5, runs.Hanging), runs.task(tmp_path, 0)
+    over = list(RayCluster(cluster.address, 1, silence=25.0).run([hanging, other]))
+    assert {task.path.name for task in over} == {"s0", "s5"}
+    assert "wrote nothing for" in hanging.failure.read_text()
+    assert not other.failure.exists()
+    assert runs.answers(other)
+
+
+def test_without_ray_or_a_cluster_it_is_said_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RunError, match=r"needs Ray: pip install 'whet\[ray\]'"):
+        RayCluster("auto", 1)
 
 
 def test_a_packed_run_arrives_whole(tmp_path):

@@ -19,18 +19,24 @@ from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import crossed_interval
 from whet.report import build_tuning
+from whet.tune.space import place
 from whet.tune.tune import tune
 
 ROOT = Path(__file__).resolve().parents[2]
 # LeNet fails on pictures of 8 px.
-SEARCHES = ("adamw.lr=0.0001:0.03:log", "model.architecture=resnet9_slim,lenet")
+SEARCHES = ("adamw.lr=0.0001:0.03:log", "model.architecture=lenet,resnet9_slim")
 TRIALS = 8
+
+
+def recipe(root):
+    """With a learning rate that is far too small."""
+    return place(runs.recipe(root / "pictures"), {"adamw.lr": 1e-4})
 
 
 def tuned(root, **changes):
     asked = {"budget": "2ep", "trials": TRIALS, "out": root / "tune", **changes}
     searches = asked.pop("searches", SEARCHES)
-    return tune(runs.recipe(root / "pictures"), (), searches, **asked)
+    return tune(recipe(root), (), searches, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,7 @@ def right(run, split):
 def test_every_trial_has_a_row_and_a_failing_one_stops_no_other(found):
     assert found.trials["trial"].tolist() == list(range(TRIALS))
     first = found.trials.iloc[0]
-    assert (first["adamw.lr"], first["model.architecture"], first["state"]) == (0.003, "resnet9_slim", "finished")
+    assert (first["adamw.lr"], first["model.architecture"], first["state"]) == (1e-4, "resnet9_slim", "finished")
     failed = found.trials[found.trials["state"] == "failed"]
     assert 0 < len(failed) < TRIALS
     assert set(failed["model.architecture"]) == {"lenet"}
@@ -73,6 +79,7 @@ def test_scores_are_those_of_the_validation_samples_and_no_trial_sees_a_test_sam
 
 
 def test_the_winner_is_confirmed_with_three_fresh_seeds_and_the_test_chooses_nothing(found):
+    assert found.tuned.method("adamw").lr > 1e-4
     best = found.trials[found.trials["state"] == "finished"].sort_values("score").iloc[-1]
     assert found.trials.loc[found.trials["adamw.lr"] == found.tuned.method("adamw").lr, "score"].max() == best["score"]
     made = [RunFolder(path.parent) for path in (found.path / "runs").glob("*-s100?/DONE")]
@@ -117,7 +124,7 @@ def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
     pd.testing.assert_frame_equal(again.trials, found.trials)
     assert again.confirmed == found.confirmed
     with pytest.raises(
-        RunError, match=r"holds a tuning of something else(.|\n)*-  adamw.lr: 0.0001(.|\n)*\+  adamw.lr: 0.01"
+        RunError, match=r"holds a tuning of something else(.|\n)*-  adamw.lr: 0.0001 … 0.03, log(.|\n)*\+  adamw.lr: 0.0001 … 0.03\n?"
     ):
         tuned(found.path.parent, searches=("adamw.lr=0.01:0.03", SEARCHES[1]))
     with pytest.raises(RunError, match=r"-each: 2ep(.|\n)*\+each: 3ep"):
@@ -142,9 +149,9 @@ def test_mistakes_are_told_before_anything_is_trained(tmp_path):
 @pytest.mark.sample
 def test_two_at_a_time_by_the_command_line_within_a_time(tmp_path):
     runs.pictures(tmp_path)
-    (tmp_path / "recipe.yaml").write_text(runs.recipe(tmp_path / "pictures").to_yaml())
+    (tmp_path / "recipe.yaml").write_text(recipe(tmp_path).to_yaml())
     words = ["tune", tmp_path / "pictures", "--recipe", tmp_path / "recipe.yaml", "--search", SEARCHES[0], "--jobs", 2]
-    done = whet(*words, "--budget", "60s", "--out", tmp_path / "tune", "--json", timeout=600)
+    done = whet(*words, "--trials", 6, "--budget", "90s", "--out", tmp_path / "tune", "--json", timeout=600)
     assert done.returncode == 0, done.stderr
     plain = json.loads(done.stdout)
     assert [trial["trial"] for trial in plain["trials"]] == list(range(len(plain["trials"])))

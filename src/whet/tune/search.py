@@ -71,10 +71,10 @@ def decide_length(base: Recipe, bench: Bench, wanted: int) -> tuple[Recipe, floa
     resolved, asked = Recipe.load(run.recipe).train, base.train.budget
     epochs = int(resolved.epochs)
     if epochs == 1 and seconds > 2 * share:
-        needed = seconds * (wanted / jobs + 1) / SHARE / 60
+        needed = limit * seconds / (2 * share) / 60
         raise RecipeError(
-            f"a budget of {limit / 60:.3g} minutes: {wanted} trials of one epoch each take about {needed:.0f} m in all; "
-            "give more time or fewer trials"
+            f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take some "
+            f"{seconds:.0f} seconds: give about {needed:.0f} minutes, or fewer trials"
         )
     bench.clock.note("a first run, to see how long they may be", 1, seconds)
     length = Duration(min(epochs, round(asked.value)) if asked.unit == "ep" else epochs, "ep")

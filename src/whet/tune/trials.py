@@ -23,7 +23,9 @@ _NAME = "tune"
 _LOCK_SECONDS = 10  # a lock that a killed process left is broken then; a line is written in a few milliseconds
 _RANDOM_TRIALS = 8  # before the sampler trusts what it has seen
 # Whoever is below the median of the others at the same point of training is given up, but not in the first third: under a schedule
-# large learning rates look bad early on. Source: Golovin et al. 2017, "Google Vizier", the median stopping rule.
+# large learning rates look bad early on. Measured on 19 whole trials of the digits (docs/tuning.md): the rank correlation of the
+# score by then with that at the end is 0.2 at 9 % of training, 0.4 at 27, 0.7 at 36 to 64, 0.9 from 73.
+# Source: Golovin et al. 2017, "Google Vizier", the median stopping rule.
 _WARM_PERCENT, _COMPARED = 33, 4
 
 
