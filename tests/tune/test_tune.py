@@ -124,7 +124,8 @@ def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
     pd.testing.assert_frame_equal(again.trials, found.trials)
     assert again.confirmed == found.confirmed
     with pytest.raises(
-        RunError, match=r"holds a tuning of something else(.|\n)*-  adamw.lr: 0.0001 … 0.03, log(.|\n)*\+  adamw.lr: 0.0001 … 0.03\n?"
+        RunError,
+        match=r"holds a tuning of something else(.|\n)*-  adamw.lr: 0.0001 … 0.03, log(.|\n)*\+  adamw.lr: 0.0001 … 0.03\n?",
     ):
         tuned(found.path.parent, searches=("adamw.lr=0.01:0.03", SEARCHES[1]))
     with pytest.raises(RunError, match=r"-each: 2ep(.|\n)*\+each: 3ep"):

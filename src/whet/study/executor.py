@@ -4,6 +4,7 @@ are the same."""
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ ATTEMPTS = 3  # a run whose process is killed goes on from its checkpoint; one t
 SILENCE_SECONDS = 1800.0  # a run that writes nothing for so long hangs
 _LOOK_SECONDS = 1.0
 _GENTLE_SECONDS = 10.0  # to save and end
+_BEGUN, _OVER, _BUSY = "begun", "over", "busy"  # what a worker says of its task; busy: another process is at it
 
 
 class Ended(WhetError):
@@ -95,10 +97,10 @@ def brought_down() -> str:
     return f"its process was killed {ATTEMPTS} times, most likely as memory ran out"
 
 
-def silent_since(path: Path, given: float) -> float:
-    """When this run, or one that it makes beside itself, last wrote anything; `given` is when it was begun or gone on with. On the
+def silent_since(path: Path, began: float) -> float:
+    """When this run, or one that it makes beside itself, last wrote anything; `began` is when it was begun or gone on with. On the
     clock of time.time."""
-    run, times = RunFolder(path), [given]
+    run, times = RunFolder(path), [began]
     for file in (run.asked, run.log, *run.companions.glob("*/log.jsonl")):
         with contextlib.suppress(FileNotFoundError):
             times.append(file.stat().st_mtime)
@@ -149,12 +151,12 @@ class InProcess:
 
 @dataclass
 class _Worker:
-    """A process that makes one run at a time, what it is at, and since when."""
+    """A process that makes one run at a time, what it is at, and since when: starting a process is no part of a run."""
 
     process: BaseProcess
     line: Connection
     task: Task | None = None
-    given: float = 0.0
+    began: float = math.inf
 
     @classmethod
     def started(cls) -> _Worker:
@@ -166,16 +168,20 @@ class _Worker:
         return cls(process, ours)
 
     def give(self, task: Task) -> None:
-        self.task, self.given = task, time.time()
+        self.task, self.began = task, math.inf
         with contextlib.suppress(OSError):  # it died meanwhile: that is seen as if it had died at work
             self.line.send(task)
 
-    def heard(self) -> bool | None:
-        """What it says of its task; None where it died instead."""
+    def heard(self) -> str:
+        """What it says of its task; nothing where it died instead."""
         try:
-            return bool(self.line.recv())
+            return str(self.line.recv())
         except (EOFError, OSError):
-            return None
+            return ""
+
+    def is_silent_for(self, seconds: float) -> bool:
+        assert self.task is not None
+        return time.time() - silent_since(self.task.path, self.began) > seconds
 
     def signal(self, number: int) -> None:
         """To the worker and all it began."""
@@ -212,16 +218,20 @@ class Workers:
                 for worker in at_work:
                     task = worker.task
                     assert task is not None
-                    if worker.line in ready and (done := worker.heard()) is not None:
+                    said = worker.heard() if worker.line in ready else ""
+                    if said == _BEGUN:
+                        worker.began = time.time()
+                    elif said == _OVER:
                         worker.task = None
-                        if done:
-                            yield task
-                        else:
-                            busy_elsewhere.append(task)
-                            time.sleep(_LOOK_SECONDS / self.jobs)
+                        yield task
+                    elif said == _BUSY:
+                        worker.task = None
+                        busy_elsewhere.append(task)
+                        time.sleep(_LOOK_SECONDS / self.jobs)
+                    if said:
                         continue
                     alive = worker.process.is_alive()
-                    hung = alive and time.time() - silent_since(task.path, worker.given) > self.silence
+                    hung = alive and worker.is_silent_for(self.silence)
                     if alive and not hung:
                         continue
                     self._end([worker])
@@ -262,7 +272,9 @@ def _work(line: Connection) -> None:
     threading.Thread(target=_end_with_driver, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            line.send(carry(line.recv(), Observer()))
+            task = line.recv()
+            line.send(_BEGUN)
+            line.send(_OVER if carry(task, Observer()) else _BUSY)
 
 
 def _end_with_driver() -> None:
