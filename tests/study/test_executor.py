@@ -47,6 +47,8 @@ def reason(task):
     return json.loads(task.failure.read_text())["reason"]
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference):
     """One run's process is killed half-way, one run fails, and the others answer as ever. A task is asked for when there is room,
     so that it may depend on those that are over."""

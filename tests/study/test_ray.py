@@ -1,6 +1,7 @@
 """A real Ray of two nodes on this machine: the same answers, whatever happens to its workers."""
 
 import io
+import json
 import sys
 import tarfile
 from dataclasses import replace
@@ -13,6 +14,7 @@ from whet.study import ray_executor
 from whet.study.executor import InProcess, executor_for
 from whet.study.ray_executor import RayCluster, pack, unpack
 from whet.train.log import Observer
+from whet.tune.tune import tune
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,22 @@ def test_a_hung_run_is_ended_and_the_others_go_on(cluster, tmp_path):
     assert "wrote nothing for" in hanging.failure.read_text()
     assert not other.failure.exists()
     assert runs.answers(other)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_tuning_on_the_cluster(cluster, tmp_path):
+    runs.pictures(tmp_path)
+    asked = runs.recipe(tmp_path / "pictures")
+    found = tune(asked, (), ["adamw.lr=0.0001:0.03:log"], trials=4, ray=cluster.address, out=tmp_path / "tune")
+    assert found.trials["state"].tolist() == ["finished"] * 4
+    assert found.trials.loc[0, "adamw.lr"] == 0.003
+    alone = runs.task(tmp_path, 0)
+    list(InProcess(Observer()).run([replace(alone, recipe=asked.replace(data=asked.data.replace(answer_test=False)))]))
+    first = tmp_path / "tune" / "runs" / found.trials.loc[0, "run"] / "predictions.csv"
+    assert first.read_text() == runs.answers(alone)
+    told = json.loads((tmp_path / "tune" / "tuning.json").read_text())["trials"]
+    assert all(trial["curve"] for trial in told)  # the nodes reported into the journal
 
 
 def test_without_ray_or_a_cluster_it_is_said_what_to_do(monkeypatch):
