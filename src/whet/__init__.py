@@ -31,6 +31,7 @@ _HOME = {
     "resume": "whet.run",
     "study": "whet.study.study",
     "train": "whet.run",
+    "tune": "whet.tune.tune",
 }
 __all__ = [*_HOME, "__version__"]
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from whet.run import resume as resume
     from whet.run import train as train
     from whet.study.study import study as study
+    from whet.tune.tune import tune as tune
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,19 @@ from tests.conftest import train_small, whet, write_pictures
 def test_help_is_quick_and_names_every_command():
     done = whet("--help")
     assert done.returncode == 0
-    for command in ("check", "augment", "train", "improve", "evaluate", "predict", "compare", "report", "methods"):
+    for command in (
+        "check",
+        "augment",
+        "train",
+        "study",
+        "tune",
+        "improve",
+        "evaluate",
+        "predict",
+        "compare",
+        "report",
+        "methods",
+    ):
         assert command in done.stdout
         assert whet(command, "--help").returncode == 0
 
@@ -200,6 +212,14 @@ def test_the_options_are_these():
         "train": sorted(
             [*data, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed", "--set",
              "--strict", "--tensorboard", "--weights", "--with", "--without"]
+        ),
+        "study": sorted(
+            [*data, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--ray",
+             "--recipe", "--seeds", "--weights"]
+        ),
+        "tune": sorted(
+            [*data, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",
+             "--trials", "--weights"]
         ),
         "improve": sorted([*data, "--architecture", "--budget", "--out", "--plain", "--seeds", "--strong", "--weights"]),
         "evaluate": sorted([*data, "--part"]),

@@ -28,4 +28,7 @@ ZOO = (
 )  # fmt: skip
 Architecture = Annotated[str | None, typer.Option(help=f"{', '.join(ZOO)}, a local folder, or a hub name.")]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; by default the next free name below runs/.")]
+Ray = Annotated[
+    str | None, typer.Option(help="Make the runs on a Ray cluster: auto, HOST:PORT, or local; needs whet[ray].")
+]
 DATA = "A folder of class folders, a folder of train/ val/ test/ folders, or a .csv, .tsv or .parquet table."

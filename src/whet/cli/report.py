@@ -14,19 +14,24 @@ NAME = "report"
 
 def command(
     path: Annotated[
-        Path, typer.Argument(help="A finished run, or the folder of whet improve or of whet compare --architectures.")
+        Path,
+        typer.Argument(
+            help="A finished run, or the folder of whet improve, whet tune or whet compare --architectures."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
     """Write the report anew: one HTML file that needs no network."""
     from whet.cli.screen import console, print_json
     from whet.core.run_folder import RunFolder
-    from whet.report import build_architectures, build_improvement, build_report
+    from whet.report import build_architectures, build_improvement, build_report, build_tuning
 
     if (path / "improvement.json").is_file():
         written = build_improvement(path)
     elif (path / "architectures.json").is_file():
         written = build_architectures(path)
+    elif (path / "tuning.json").is_file():
+        written = build_tuning(path)
     else:
         written = build_report(RunFolder.open(path))
     if as_json:

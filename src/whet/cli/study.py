@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, Weights
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, Weights
 
 NAME = "study"
 
@@ -35,6 +35,7 @@ def command(
         str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
     ] = "accuracy",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
     weights: Weights = None,
     architecture: Architecture = None,
@@ -60,6 +61,7 @@ def command(
         seeds=seeds,
         metric=metric,
         jobs=jobs,
+        ray=ray,
         out=out,
         observer=observer(as_json),
     )

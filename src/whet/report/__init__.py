@@ -1,5 +1,12 @@
 """One self-contained HTML file from a run folder: no network, no script, readable on a phone and on paper."""
 
-from whet.report.build import build_architectures, build_check, build_improvement, build_report, build_study
+from whet.report.build import (
+    build_architectures,
+    build_check,
+    build_improvement,
+    build_report,
+    build_study,
+    build_tuning,
+)
 
-__all__ = ["build_architectures", "build_check", "build_improvement", "build_report", "build_study"]
+__all__ = ["build_architectures", "build_check", "build_improvement", "build_report", "build_study", "build_tuning"]

@@ -28,6 +28,7 @@ from whet.report.sections import (
     recipe,
     runs,
     samples,
+    tuning,
 )
 
 _RUN = (headline, answering, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
@@ -78,6 +79,15 @@ def build_check(path: Path) -> Path:
     context = audit.context(folder)
     write_whole(folder.report, _page(f"{context['name']} · whet check", [_rendered(audit, context)]))
     return folder.report
+
+
+def build_tuning(path: Path) -> Path:
+    """Write report.html of a tuning's folder; its path."""
+    story = RunFolder(path).read_json(path / "tuning.json")
+    told = {**story, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")}
+    page = _page(f"{story['name']} · whet tune", [_rendered(tuning, tuning.context(told))])
+    write_whole(path / "report.html", page)
+    return path / "report.html"
 
 
 def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str, Any] | None = None) -> list[str]:

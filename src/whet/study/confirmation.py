@@ -17,7 +17,7 @@ from whet.study.evidence import Observed, observe, seconds_of
 from whet.study.factor import recipe_at
 from whet.study.plan import Plan
 
-_SEEDS, _MOST_SEEDS, _FRESH = 3, 10, 1000
+LEAST_SEEDS, MOST_SEEDS, _FRESH = 3, 10, 1000
 _FILLED = 0.97  # of the time; the rest is for the report
 
 
@@ -32,9 +32,10 @@ class Confirmation:
 
     @property
     def difference(self) -> Difference:
-        return self._on(self.part)
+        return self.on(self.part)
 
-    def _on(self, part: str) -> Difference:
+    def on(self, part: str) -> Difference:
+        """On the samples of one part."""
         chosen = METRICS[self.metric]
         sides = [[observe(run, (), 0, chosen, part) for run in runs] for runs in (self.before, self.after)]
         found = crossed_interval(np.stack([after.parts_N - before.parts_N for before, after in zip(*sides)]))
@@ -42,7 +43,7 @@ class Confirmation:
 
     def to_dict(self) -> dict[str, Any]:
         """With the validation curves of both, for the report."""
-        on_part, on_validation = ({**asdict(d), "verdict": d.verdict} for d in (self.difference, self._on("val")))
+        on_part, on_validation = ({**asdict(d), "verdict": d.verdict} for d in (self.difference, self.on("val")))
         return on_part | {
             "part": self.part,
             "each": str(Recipe.load(self.before[0].asked).train.budget),
@@ -66,17 +67,28 @@ def confirm(
     if count == 0:
         bench.watch.note("no time is left to confirm what the study recommends")
         return None
-    bench.watch.stage(f"confirming with {count} fresh {'seed' if count == 1 else 'seeds'}, {length} each")
-    seeds, threads = range(_FRESH, _FRESH + count), plan.base.train.torch_threads
-    both = [recipe.setting(budget=length, torch_threads=threads) for recipe in (plan.asked, recommended)]
-    made = bench.make([recipe.setting(seed=seed) for seed in seeds for recipe in both])
+    before, after = (
+        recipe.setting(torch_threads=plan.base.train.torch_threads) for recipe in (plan.asked, recommended)
+    )
+    return compare_afresh(before, after, length, count, bench, plan.metric)
+
+
+def compare_afresh(
+    before: Recipe, after: Recipe, length: Duration, seeds: int, bench: Bench, metric: str
+) -> Confirmation | None:
+    """Train both with so many seeds that nothing was chosen by; None where no pair of runs was finished. The test samples are
+    answered."""
+    bench.watch.stage(f"confirming with {seeds} fresh {'seed' if seeds == 1 else 'seeds'}, {length} each")
+    numbers = range(_FRESH, _FRESH + seeds)
+    made = bench.make([recipe.setting(budget=length, seed=seed) for seed in numbers for recipe in (before, after)])
     pairs = [(a, b) for a, b in zip(made[::2], made[1::2]) if a is not None and b is not None]
     if not pairs:
         return None
     metrics = [run.read_json(run.metrics) for pair in pairs for run in pair]
-    bench.clock.note("confirmation", len(made), sum(found["cost"]["total_seconds"] for found in metrics) / plan.jobs)
-    before, after = ([pair[side] for pair in pairs] for side in (0, 1))
-    return Confirmation(plan.metric, before, after, "test" if "test" in metrics[0] else "val")
+    seconds = sum(found["cost"]["total_seconds"] for found in metrics)
+    bench.clock.note("confirmation", len(made), seconds / bench.executor.jobs)
+    first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+    return Confirmation(metric, first, second, "test" if "test" in metrics[0] else "val")
 
 
 def _length(
@@ -84,15 +96,23 @@ def _length(
 ) -> tuple[Duration, int]:
     """(length of each run, number of seeds): as the recipe asks, three seeds or as many as fit; shorter where they do not."""
     if plan.seconds is None:
-        return screened, _SEEDS
+        return screened, LEAST_SEEDS
     beside, pace = np.sum([seconds_of(one, runs) for one in (plan.as_it_was, levels)], axis=0)
-    left = bench.clock.left(_FILLED) * min(plan.jobs, 2 * _SEEDS)
-    epochs = int((left / _SEEDS - beside) / pace)
-    if plan.epochs is not None and epochs >= plan.epochs:
-        return Duration(plan.epochs, "ep"), min(_MOST_SEEDS, int(left / (beside + plan.epochs * pace)))
-    if epochs >= screened.value:
-        return Duration(epochs, "ep"), _SEEDS
-    return screened, max(0, int(left / (beside + screened.value * pace)))
+    return length_that_fits(bench, float(beside), float(pace), plan.epochs, screened)
+
+
+def length_that_fits(
+    bench: Bench, beside: float, pace: float, full: int | None, shortest: Duration
+) -> tuple[Duration, int]:
+    """(length of each run, number of seeds) in the time that is left, where a run of both recipes takes `beside` seconds and `pace`
+    for every epoch. full: the epochs that the recipe asks for; shortest: the least that is worth a run."""
+    left = bench.clock.left(_FILLED) * min(bench.executor.jobs, 2 * LEAST_SEEDS)
+    epochs = int((left / LEAST_SEEDS - beside) / pace)
+    if full is not None and epochs >= full:
+        return Duration(full, "ep"), min(MOST_SEEDS, int(left / (beside + full * pace)))
+    if epochs >= shortest.value:
+        return Duration(epochs, "ep"), LEAST_SEEDS
+    return shortest, max(0, int(left / (beside + shortest.value * pace)))
 
 
 def _curve(run: RunFolder) -> list[tuple[float, float]]:

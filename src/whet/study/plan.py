@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from whet.core.duration import Duration
-from whet.core.errors import RecipeError, RunError, unknown
+from whet.core.errors import RecipeError, unknown
 from whet.core.recipe import Recipe
-from whet.core.run_folder import write_whole
 from whet.evaluate.compare import METRICS
+from whet.study.agreement import agreed
 from whet.study.design import DESIGNS, ONE_AT_A_TIME, design_matrix
+from whet.study.executor import settled_threads
 from whet.study.factor import Factor, check_factors, own_methods, parse_factors, recipe_at
 
 
@@ -52,6 +49,7 @@ class Plan:
 
 def make_plan(
     asked: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None, metric: str, jobs: int,
+    ray: str | None = None,
 ) -> Plan:  # fmt: skip
     """Refuses what cannot be studied: factors that cannot stand together, designs that cannot hold so many."""
     if design not in DESIGNS:
@@ -66,10 +64,9 @@ def make_plan(
         raise RecipeError(f"design '{design}': {error}") from None
     for levels in rows:
         recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
-    threads = asked.train.torch_threads
-    if jobs > 1 and threads == "auto":
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-    base = asked.setting(torch_threads=threads).replace(data=asked.data.replace(answer_test=False))
+    base = asked.setting(torch_threads=settled_threads(asked, jobs, ray)).replace(
+        data=asked.data.replace(answer_test=False)
+    )
     limit = Duration.parse(budget) if budget is not None else None
     return Plan(asked, base, chosen, design, metric, limit, seeds, jobs)
 
@@ -77,25 +74,13 @@ def make_plan(
 def agree(folder: Path, plan: Plan) -> Plan:
     """Write down what the study in this folder is of; or go on with what it began with. The threads stay as they were, whatever
     machine goes on. RunError where the folder holds a study of something else, with what differs."""
-    file, threads = folder / "study.yaml", plan.base.train.torch_threads
+    file = folder / "study.yaml"
     asked = {
         "design": plan.design,
         "metric": plan.metric,
         "factors": [factor.name for factor in plan.factors],
-        "torch_threads": threads,
+        "torch_threads": plan.base.train.torch_threads,
         "recipe": plan.asked.to_dict(),
     }
-    if not file.is_file():
-        write_whole(file, _text(asked))
-        return plan
-    kept: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    asked["torch_threads"] = kept["torch_threads"]
-    lines = list(difflib.unified_diff(_text(kept).splitlines(), _text(asked).splitlines(), n=0, lineterm=""))[2:]
-    if lines:
-        listed = "".join(f"\n  {line}" for line in lines[:20] if not line.startswith("@@"))
-        raise RunError(f"{folder} holds a study of something else; choose another --out. What differs:{listed}")
+    kept = agreed(file, asked, "study", as_before=("torch_threads",))
     return Plan(**{**vars(plan), "base": plan.base.setting(torch_threads=kept["torch_threads"])})
-
-
-def _text(asked: dict[str, Any]) -> str:
-    return yaml.safe_dump(asked, sort_keys=False, allow_unicode=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from whet.study.bench import Bench, Steps
 from whet.study.clock import Clock
 from whet.study.confirmation import Confirmation, confirm
 from whet.study.evidence import Effect, Evidence
-from whet.study.executor import InProcess, Workers
+from whet.study.executor import executor_for
 from whet.study.factor import recipe_at
 from whet.study.plan import Plan, agree, make_plan
 from whet.study.screening import FILLED, SCREEN_SHARE, Screening, decide_length
@@ -50,6 +50,7 @@ def study(
     seeds: int | None = None,
     metric: str = "accuracy",
     jobs: int = 1,
+    ray: str | None = None,
     confirming: bool = True,
     out: str | Path | None = None,
     observer: Observer | None = None,
@@ -61,12 +62,13 @@ def study(
     without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
     they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default as often as
     fits the time. metric: a name in `whet.evaluate.compare.METRICS`. jobs: runs at a time; more than one are made by processes of
-    their own, with the machine's cores divided among them. confirming: whether what is recommended is trained at full length too;
+    their own, with the machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto",
+    HOST:PORT, or "local"; see `whet.study.ray_executor`). confirming: whether what is recommended is trained at full length too;
     without it all of the time is for the design, and no test sample is read. A study that was stopped goes on when it is called
     again with the same `out`; a finished run is never repeated, and one that fails is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
-    plan = make_plan(base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs)
+    plan = make_plan(base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray)
     watch.stage(f"reading {base.data.path}")
     if not len(read_data(base.data).part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to study by")
@@ -75,7 +77,8 @@ def study(
     )
     path.mkdir(parents=True, exist_ok=True)
     plan = agree(path, plan)
-    executor = Workers(jobs) if jobs > 1 else InProcess(Steps(watch))
+    executor = executor_for(jobs, Steps(watch), ray, plan.base.train.torch_threads)
+    plan = replace(plan, jobs=executor.jobs)
     bench = Bench(path, executor, Clock(path / "clock.json", plan.seconds, started), watch)
     with Interrupts().caught():
         share = SCREEN_SHARE if confirming else FILLED

@@ -54,11 +54,16 @@ def usual_size(recipe: Recipe, table: Table) -> int:
 
 
 def resolve_model(recipe: Recipe, picture_size: int, samples: int) -> Recipe:
-    """Architecture and weights, and a batch size: about a fiftieth of the training samples, 16 to 128."""
+    """Architecture and weights, and a batch size."""
     recipe = recipe.replace(model=resolve(recipe.model, picture_size))
     if recipe.train.batch_size == "auto":
-        recipe = recipe.setting(batch_size=2 ** min(7, max(4, round(math.log2(max(samples, 1) / 50)))))
+        recipe = recipe.setting(batch_size=usual_batch_size(samples))
     return recipe
+
+
+def usual_batch_size(samples: int) -> int:
+    """About a fiftieth of the training samples, a power of two from 16 to 128."""
+    return int(2 ** min(7, max(4, round(math.log2(max(samples, 1) / 50)))))
 
 
 def resolve_size(recipe: Recipe, net: Net, picture_size: int) -> Recipe:

@@ -1,0 +1,83 @@
+"""whet tune"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, Weights
+
+NAME = "tune"
+
+
+def command(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose settings to search: mixup,sgd,train; by default all that the recipe's methods declare, and train."
+        ),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A setting and where to search it: KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C; may be given several times."
+        ),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="For everything: 30m, 2h; or for each run: 6ep, 500st.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="How many; by default what fits, or 24.")] = None,
+    metric: Annotated[
+        str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
+    ] = "accuracy",
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    ray: Ray = None,
+    recipe: Annotated[str | None, typer.Option(help="The recipe to tune; by default the strong one.")] = None,
+    weights: Weights = None,
+    architecture: Architecture = None,
+    split_file: SplitFile = None,
+    file_column: FileColumn = None,
+    label_column: LabelColumn = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Search the values of a recipe's hyper-parameters, and confirm the best with fresh seeds."""
+    from whet import run
+    from whet.cli.screen import console, observer, print_json, table
+    from whet.evaluate.compare import METRICS
+    from whet.tune.tune import tune
+
+    base = run.ask(data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column)
+    wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
+    found = tune(
+        base, wanted, search or [], budget=budget, trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
+        observer=observer(as_json),
+    )  # fmt: skip
+    if as_json:
+        print_json(
+            {
+                "path": str(found.path), "report": str(found.report), "trials": found.trials.to_dict("records"),
+                "tuned": found.tuned.to_dict(), "recommended": found.recommended.to_dict(),
+                "confirmed": vars(found.confirmed) if found.confirmed else None,
+            }
+        )  # fmt: skip
+        return
+    screen, chosen = console(), METRICS[metric]
+    settings = list(found.trials.columns[5:])
+    done = found.trials[found.trials["state"] == "finished"].sort_values("score", ascending=chosen.smaller_is_better)
+    rows = table("trial", chosen.title, "time", *settings, right=tuple(range(3 + len(settings))))
+    for row in done.head(5).to_dict("records"):
+        values = (f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in settings)
+        rows.add_row(str(row["trial"]), chosen.text(row["score"]), f"{row['seconds']:.0f} s", *values)
+    screen.print(rows)
+    if (d := found.confirmed) is not None:
+        seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
+        screen.print(
+            f"\ntuned against the recipe as it was, {seeds_said}, {d.samples} pictures: "
+            f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
+        )
+    kept = "the best trial's values" if found.recommended == found.tuned != base else "as it was"
+    screen.print(f"recipe  {found.path / 'recommended.yaml'}  ({kept})")
+    screen.print(f"report  {os.path.relpath(found.report)}")
+    screen.print(f"next    whet train {data} --recipe {found.path / 'recommended.yaml'}", style="dim")

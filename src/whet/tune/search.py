@@ -1,0 +1,230 @@
+"""The search: short runs of proposed values, one after another or side by side, until the trials or the time are used up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError, RunError
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.evaluate.compare import METRICS
+from whet.study.bench import Bench
+from whet.study.confirmation import LEAST_SEEDS, MOST_SEEDS
+from whet.study.evidence import observe
+from whet.study.executor import Task
+from whet.tune.pruning import TrialTask, clear_up
+from whet.tune.space import Setting, place
+from whet.tune.trials import Proposal, Trials
+
+SHARE = 0.75  # of the time, at the least; the rest confirms
+USUAL_TRIALS = 24  # what a time is divided by, and how many are made where no time is given
+_MOST_FAILURES = 5  # in a row: then it is not the values
+_MOST_REPEATS = 20  # proposals in a row that were tried before: then there are no others
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial that is over. values: those it tried; score: the metric on the validation samples, and loss its log-loss, where it
+    was finished. state: "finished", "given up" or "failed"."""
+
+    number: int
+    values: dict[str, Any]
+    state: str
+    run: RunFolder
+    score: float | None = None
+    loss: float | None = None
+    seconds: float | None = None
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "trial": self.number,
+            "state": self.state,
+            "score": self.score,
+            "seconds": self.seconds,
+            "run": self.run.name,
+        }
+
+
+def decide_length(base: Recipe, bench: Bench, wanted: int) -> tuple[Recipe, float]:
+    """(the recipe at the length of a trial, seconds that one takes): so long that `wanted` of them fit their share of the time, and
+    a confirmation of as long runs the rest, as one run tells. That run's arithmetic is that of all, which need not find it out
+    again. RecipeError where not even trials of one epoch fit."""
+    limit, jobs = bench.clock.limit, bench.executor.jobs
+    assert limit is not None
+    share = min(
+        SHARE * limit / (wanted / jobs + 1), 0.95 * (1 - SHARE) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS)
+    )
+    probe = Task(base.setting(budget=Duration(max(1, round(share)), "s")), bench.path / "probe")
+    if not probe.over:
+        bench.watch.stage("one run, to see how long they may be")
+    list(bench.executor.run([probe]))
+    run = RunFolder(probe.path)
+    if not run.finished:
+        raise RunError(f"the recipe as it is cannot be trained: {run.read_json(probe.failure)['reason']}")
+    seconds = float(run.read_json(run.metrics)["cost"]["total_seconds"])
+    resolved, asked = Recipe.load(run.recipe).train, base.train.budget
+    epochs = int(resolved.epochs)
+    if epochs == 1 and seconds > 2 * share:
+        needed = limit * seconds / (2 * share) / 60
+        raise RecipeError(
+            f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take some "
+            f"{seconds:.0f} seconds: give about {needed:.0f} minutes, or fewer trials"
+        )
+    bench.clock.note("a first run, to see how long they may be", 1, seconds)
+    length = Duration(min(epochs, round(asked.value)) if asked.unit == "ep" else epochs, "ep")
+    return base.setting(budget=length, precision=resolved.precision), seconds
+
+
+@dataclass
+class Searching:
+    """base: the recipe at the trials' length. most: trials, where so many are wanted. seconds: of a trial, as far as is known."""
+
+    base: Recipe
+    space: tuple[Setting, ...]
+    metric: str
+    trials: Trials
+    bench: Bench
+    most: int | None
+    seconds: float
+    full: int | None  # epochs of a confirming run, where the recipe says
+    found: dict[int, Trial] = field(default_factory=dict)
+    stopped: str = ""  # why it ended early
+
+    def carry_out(self) -> Trial:
+        """The best trial; RunError where none was finished."""
+        began = self.bench.clock.spent()
+        for task in self.bench.executor.run(self._tasks()):
+            assert isinstance(task, TrialTask)
+            self._record(task)
+        if self.stopped:
+            self.bench.watch.note(f"the search ends early: {self.stopped}")
+        self.bench.clock.note("search", len(self.found), self.bench.clock.spent() - began)
+        return self.best()
+
+    def recall(self) -> None:
+        """What earlier calls found, where the search is over."""
+        for proposal in self.trials.over():
+            with contextlib.suppress(RecipeError):  # values that were refused
+                self._look(self._task(proposal))
+
+    def best(self) -> Trial:
+        """By its score; among equals, as a few validation samples make many, by its log-loss."""
+        finished = [trial for trial in self.found.values() if trial.state == "finished"]
+        if not finished:
+            reason = next(iter(self.bench.failures.values()), "all were given up")
+            raise RunError(f"no trial of {self.bench.path} was finished; the first failed of: {reason}")
+        sign = 1 if METRICS[self.metric].smaller_is_better else -1
+        return min(finished, key=lambda trial: (sign * (trial.score or 0.0), trial.loss, trial.number))
+
+    # --- which trials -------------------------------------------------------------------------------------------------
+    def _tasks(self) -> Iterator[TrialTask]:
+        """Those that an earlier call began, then new ones, each asked for in the light of what is known by then."""
+        self.recall()
+        for proposal in self.trials.unfinished():
+            yield self._task(proposal)
+        known = {trial.run.name for trial in self.found.values()}
+        repeats = refused = 0
+        while self._wants_more():
+            proposal = self.trials.ask()
+            try:
+                task = self._task(proposal)
+            except RecipeError as error:  # values that do not go together
+                refused += 1
+                self.trials.tell_failed(proposal.number)
+                self.bench.failures[f"trial {proposal.number}"] = str(error)
+                if refused == _MOST_FAILURES:
+                    self.stopped = f"{refused} proposals in a row were refused, the last one: {error}"
+                    return
+                continue
+            repeats = repeats + 1 if task.path.name in known else 0
+            if repeats == _MOST_REPEATS:
+                self.stopped = "everything that is proposed was tried before"
+                return
+            known.add(task.path.name)
+            refused = 0
+            yield task
+
+    def _wants_more(self) -> bool:
+        last = [self.found[number].state for number in sorted(self.found)[-_MOST_FAILURES:]]
+        if len(last) == _MOST_FAILURES and set(last) == {"failed"}:
+            self.stopped = f"the last {_MOST_FAILURES} trials failed"
+            return False
+        if self.most is not None and len(self.trials) >= self.most:
+            return False
+        return self.bench.clock.left(self.share()) > self._expected()
+
+    def _expected(self) -> float:
+        """Seconds of a whole trial."""
+        seconds = [trial.seconds for trial in self.found.values() if trial.state == "finished" and trial.seconds]
+        return float(np.mean(seconds)) if seconds else self.seconds
+
+    def share(self) -> float:
+        """Of the time, for the search: more than usual where the confirmation cannot use its share up."""
+        limit = self.bench.clock.limit
+        if limit is None or self.full is None:
+            return SHARE
+        full_run = self._expected() * self.full / max(self.base.train.budget.value, 1)
+        return max(SHARE, 1 - 2 * MOST_SEEDS * full_run / self.bench.executor.jobs / limit)
+
+    def _task(self, proposal: Proposal) -> TrialTask:
+        recipe = place(self.base, proposal.values)
+        path = self.bench.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}"
+        return TrialTask(recipe, path, proposal.number, proposal.id, self.trials.file.resolve(), self.metric)
+
+    # --- what came of them --------------------------------------------------------------------------------------------
+    def _record(self, task: TrialTask) -> None:
+        trial = self._look(task)
+        if trial.state == "finished":
+            assert trial.score is not None
+            self.trials.tell(task.number, trial.score)
+        elif trial.state == "given up":
+            self.trials.tell_pruned(task.number)
+            clear_up(task)
+        else:
+            self.trials.tell_failed(task.number)
+        self.bench.clock.save()
+        self.bench.watch.note(self._said(trial))
+
+    def _look(self, task: TrialTask) -> Trial:
+        run = RunFolder(task.path)
+        values = {s.key: _value(task.recipe, s.key) for s in self.space}
+        if run.finished:
+            seen = observe(run, (), task.recipe.train.seed, METRICS[self.metric])
+            metrics = run.read_json(run.metrics)
+            trial = Trial(
+                task.number, values, "finished", run, float(seen.parts_N.mean()), metrics["val"]["log_loss"],
+                metrics["cost"]["total_seconds"],
+            )  # fmt: skip
+        elif task.pruned.is_file():
+            trial = Trial(task.number, values, "given up", run)
+        else:
+            self.bench.failures[task.path.name] = run.read_json(task.failure)["reason"]
+            trial = Trial(task.number, values, "failed", run)
+        self.found[task.number] = trial
+        return trial
+
+    def _said(self, trial: Trial) -> str:
+        if trial.state == "failed":
+            return f"trial {trial.number} failed: {self.bench.failures[trial.run.name]}"
+        if trial.state == "given up":
+            percent = trial.run.read_json(trial.run.path / "pruned.json")["percent"]
+            return f"trial {trial.number} given up after {percent} % of training"
+        chosen, best = METRICS[self.metric], self.best()
+        assert trial.score is not None and best.score is not None
+        return (
+            f"trial {trial.number}: {chosen.title} {chosen.text(trial.score)}, {trial.seconds:.0f} s; "
+            f"the best so far is {chosen.text(best.score)}, of trial {best.number}"
+        )
+
+
+def _value(recipe: Recipe, key: str) -> Any:
+    """A setting as the recipe has it, plain."""
+    owner, _, name = key.partition(".")
+    part = getattr(recipe, owner) if owner in ("model", "train") else recipe.method(owner)
+    return part.model_dump(mode="json")[name]

@@ -1,0 +1,243 @@
+"""Tuning from the recipe to its report: what is searched, the search, and whether its winner holds with seeds it has not seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError, unknown
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder, next_name, write_csv, write_json, write_whole
+from whet.data.read import read_data
+from whet.evaluate.compare import METRICS, Difference
+from whet.report import build_tuning
+from whet.report.text import seconds as told
+from whet.study.agreement import agreed
+from whet.study.bench import Bench, Steps
+from whet.study.clock import Clock
+from whet.study.confirmation import LEAST_SEEDS, Confirmation, compare_afresh, length_that_fits
+from whet.study.evidence import observe
+from whet.study.executor import executor_for, settled_threads
+from whet.train.log import Observer
+from whet.train.signals import Interrupts
+from whet.tune.search import USUAL_TRIALS, Searching, Trial, decide_length
+from whet.tune.space import Setting, make_space, place
+from whet.tune.trials import Trials
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What came of it. `trials`: a row a trial; `tuned`: the recipe with the best trial's values; `recommended`: that one, or the
+    recipe as it was where fresh seeds do not bear it out; `confirmed`: tuned minus base with fresh seeds on the test samples
+    (validation samples where there are none), or None where the recipe as it was won, or no time was left."""
+
+    path: Path
+    trials: pd.DataFrame
+    tuned: Recipe
+    recommended: Recipe
+    confirmed: Difference | None
+    report: Path
+
+
+def tune(
+    base: Recipe,
+    methods: Sequence[str] = (),
+    searches: Sequence[str] = (),
+    *,
+    budget: str | Duration | None = None,
+    trials: int | None = None,
+    metric: str = "accuracy",
+    jobs: int = 1,
+    ray: str | None = None,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Tuning:
+    """Search the values of a recipe's hyper-parameters by its answers to the validation samples; then train the best against the
+    recipe as it was, with fresh seeds, and read the test samples once.
+
+    methods, searches: what is searched, see `whet.tune.space.make_space`. budget: a time for everything ("1h"), three quarters of
+    it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a name
+    in `whet.evaluate.compare.METRICS`. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ
+    by their values and not by their luck; the first is the recipe as it is. A tuning that was stopped goes on when it is called
+    again with the same `out`: a trial that is over is never repeated, and one that fails is told and stops no other.
+    """
+    started, watch = time.monotonic(), observer or Observer()
+    if metric not in METRICS:
+        raise RecipeError(unknown("metric", metric, METRICS))
+    limit = Duration.parse(budget) if budget is not None else None
+    watch.stage(f"reading {base.data.path}")
+    table = read_data(base.data)
+    if not len(table.part("val")):
+        raise RecipeError(f"{base.data.path} has no validation samples to tune by")
+    space = make_space(base, methods, searches, len(table.part("train")))
+    stem = Path(str(base.data.path)).resolve().stem
+    path = Path(out) if out is not None else next_name(Path("runs"), f"{stem}-tune")
+    path.mkdir(parents=True, exist_ok=True)
+    with RunFolder(path).lock():
+        timed = limit is not None and limit.is_time
+        threads = _agree(path, base, space, metric, limit, settled_threads(base, jobs, ray))
+        asked = base.setting(torch_threads=threads)
+        executor = executor_for(jobs, Steps(watch), ray, threads)
+        clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
+        bench = Bench(path, executor, clock, watch)
+        with Interrupts().caught():
+            searching = _plan(asked, space, metric, limit, trials, bench)
+            watch.stage(_planned(searching))
+            chosen = path / "chosen.json"  # the search is over, and what is to be confirmed
+            if chosen.is_file():
+                searching.recall()
+            else:
+                searching.carry_out()
+            best = searching.best()
+            tuned = place(base, _given(space, best))
+            confirmation = _confirm(asked, searching, best, chosen)
+        recommended = tuned if _holds(confirmation, best) else base
+        if confirmation is not None and recommended is base:
+            watch.note("what was best of the trials is no better with fresh seeds: the recipe stays as it was")
+        write_whole(path / "tuned.yaml", tuned.to_yaml())
+        write_whole(path / "recommended.yaml", recommended.to_yaml())
+        clock.save()
+        frame = _write(searching, best, confirmation, recommended is not base)
+    watch.end()
+    confirmed = confirmation.difference if confirmation is not None else None
+    return Tuning(path, frame, tuned, recommended, confirmed, build_tuning(path))
+
+
+def _agree(
+    path: Path, base: Recipe, space: tuple[Setting, ...], metric: str, limit: Duration | None, threads: int | str
+) -> int | str:
+    """What the tuning in this folder is of, written down once; the threads it has."""
+    asked = {
+        "metric": metric,
+        "each": "as the time allows" if limit is not None and limit.is_time else str(limit or base.train.budget),
+        "space": {setting.key: setting.text() for setting in space},
+        "torch_threads": threads,
+        "recipe": base.to_dict(),
+    }  # fmt: skip
+    kept = agreed(path / "tune.yaml", asked, "tuning", as_before=("torch_threads",))
+    found: int | str = kept["torch_threads"]
+    return found
+
+
+def _plan(
+    asked: Recipe, space: tuple[Setting, ...], metric: str, limit: Duration | None, trials: int | None, bench: Bench
+) -> Searching:
+    """How long the trials are and how many, and where they are remembered."""
+    base = asked.replace(data=asked.data.replace(answer_test=False))
+    if bench.clock.limit is not None:
+        base, seconds = decide_length(base, bench, trials or USUAL_TRIALS)
+    else:
+        base, seconds = base.setting(budget=limit or asked.train.budget), 0.0
+    smaller, budget = METRICS[metric].smaller_is_better, asked.train.budget
+    memory = Trials(bench.path / "trials.journal", space, smaller_is_better=smaller, seed=base.train.seed)
+    return Searching(
+        base, space, metric, memory, bench,
+        most=trials or (USUAL_TRIALS if bench.clock.limit is None else None),
+        seconds=seconds, full=round(budget.value) if budget.unit == "ep" else None,
+    )  # fmt: skip
+
+
+def _planned(searching: Searching) -> str:
+    """The plan, with the times it takes as far as they are known."""
+    clock, jobs = searching.bench.clock, searching.bench.executor.jobs
+    each, settings = searching.base.train.budget, len(searching.space)
+    what = f"{settings} {'setting' if settings == 1 else 'settings'}, trials of {each}"
+    side = f", {jobs} at a time" if jobs > 1 else ""
+    if clock.limit is None:
+        return f"searching {what}{side}: {searching.most}, then {2 * LEAST_SEEDS} runs to confirm"
+    share = searching.share()
+    fitting = max(1, int(clock.left(share) / searching.seconds * jobs))
+    count = min(fitting, searching.most or fitting)
+    return (
+        f"searching {what} (about {told(searching.seconds)} each){side}: {count} or more in {told(max(0.0, clock.left(share)))}, "
+        f"then {told((1 - share) * clock.limit)} to confirm"
+    )
+
+
+def _given(space: tuple[Setting, ...], best: Trial) -> dict[str, Any]:
+    """The best trial's values, of the settings it was given."""
+    return {s.key: best.values[s.key] for s in space if best.number > 0 or s.holds_was}
+
+
+def _confirm(asked: Recipe, searching: Searching, best: Trial, chosen: Path) -> Confirmation | None:
+    """Decided once, so that one that is gone on with makes the same runs."""
+    bench, asked = searching.bench, asked.setting(precision=searching.base.train.precision)
+    after = place(asked, _given(searching.space, best))
+    if not chosen.is_file():
+        each, seeds = _length(searching, best)
+        write_json(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
+    kept = json.loads(chosen.read_text(encoding="utf-8"))
+    if best.number == 0 or after == asked:
+        bench.watch.note("nothing was better than the recipe as it is")
+        return None
+    if kept["seeds"] == 0:
+        bench.watch.note("no time is left to confirm the best trial")
+        return None
+    return compare_afresh(asked, after, Duration.parse(kept["each"]), kept["seeds"], bench, searching.metric)
+
+
+def _length(searching: Searching, best: Trial) -> tuple[Duration, int]:
+    """(length of the confirming runs, number of seeds): as the recipe asks where time allows."""
+    each, bench = searching.base.train.budget, searching.bench
+    if bench.clock.limit is None:
+        return each, LEAST_SEEDS
+    first = searching.found.get(0, best)
+    both = [
+        trial.run.read_json(trial.run.metrics)["cost"] for trial in (first if first.score is not None else best, best)
+    ]
+    beside = sum(cost["total_seconds"] - cost["train_seconds"] for cost in both)
+    return length_that_fits(
+        bench, beside, sum(cost["train_seconds"] / cost["epochs"] for cost in both), searching.full, each
+    )
+
+
+def _holds(confirmation: Confirmation | None, best: Trial) -> bool:
+    """Whether fresh seeds bear the best trial out on the validation samples: the test samples choose nothing. Without any, a best
+    trial other than the first is only a guess, and the recipe stays as it was."""
+    if confirmation is None or best.number == 0:
+        return False
+    found = confirmation.on("val")
+    return found.mean < 0 if found.smaller_is_better else found.mean > 0
+
+
+def _write(searching: Searching, best: Trial, confirmation: Confirmation | None, tuned: bool) -> pd.DataFrame:
+    bench, space = searching.bench, searching.space
+    trials = [searching.found[number] for number in sorted(searching.found)]
+    rows = [trial.row() | {key: trial.values[key] for key in trial.values} for trial in trials]
+    write_csv(bench.path / "trials.csv", list(rows[0]), [list(row.values()) for row in rows])
+    spread = None
+    if confirmation is not None and len(confirmation.before) > 1:
+        chosen = METRICS[searching.metric]
+        spread = float(np.std([observe(run, (), 0, chosen).parts_N.mean() for run in confirmation.before], ddof=1))
+    story = {
+        "name": bench.path.resolve().name,
+        "metric": searching.metric,
+        "each": str(searching.base.train.budget),
+        "limit": bench.clock.limit,
+        "seconds": bench.clock.spent(),
+        "spent": [asdict(part) for part in bench.clock.parts],
+        "stopped": searching.stopped,
+        "space": [
+            {"key": s.key, "text": s.text(), "log": s.search.log, "choices": list(s.search.choices), "was": s.was}
+            for s in space
+        ],
+        "trials": [
+            trial.row() | {"values": trial.values, "curve": searching.trials.curve(trial.number)} for trial in trials
+        ],
+        "best": best.number,
+        "importances": searching.trials.importances(),
+        "failures": bench.failures,
+        "spread": spread,  # of the recipe as it was, between the fresh seeds
+        "tuned": tuned,
+        "confirmed": confirmation.to_dict() if confirmation is not None else None,
+    }
+    write_json(bench.path / "tuning.json", story)
+    return pd.DataFrame(rows)

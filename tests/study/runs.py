@@ -1,0 +1,95 @@
+"""Runs of a second or two for the tests of executors, in a module that worker processes can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import write_pictures
+
+from whet.core.recipe import Recipe
+from whet.study.executor import Task
+from whet.train.log import Observer
+
+STEPS = 10  # of a run: two epochs of 42 training pictures in batches of 8
+
+
+def pictures(root: Path) -> Path:
+    return write_pictures(root / "pictures", {"glass": 30, "metal": 18, "paper": 12}, size=(10, 12))
+
+
+def recipe(data: Path, seed: int = 0, architecture: str = "resnet9_slim") -> Recipe:
+    """At 8 px nothing is left of a picture for LeNet's second layer: such a run fails."""
+    train = {
+        "budget": "2ep", "batch_size": 8, "image_size": 8, "precision": "fp32", "seed": seed, "torch_threads": 1,
+        "loader_threads": 1, "checkpoint_every": "2st", "store": "memory",
+    }  # fmt: skip
+    plain = {"data": {"path": str(data)}, "model": {"architecture": architecture}, "train": train}
+    return Recipe.from_dict(
+        {**plain, "methods": ["horizontal_flip", "dropout", {"adamw": {"lr": 0.003}}, "cosine", "ema"]}
+    )
+
+
+def task(root: Path, seed: int = 0, kind: type[Task] = Task, **asked: Any) -> Task:
+    return kind(recipe(root / "pictures", seed, **asked), root / "runs" / f"s{seed}")
+
+
+def answers(one: Task) -> str:
+    return (one.path / "predictions.csv").read_text()
+
+
+class _Pass(Observer):
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+
+class _Counts(_Pass):
+    def steps(self, done: int, total: int) -> None:
+        with (self.task.path.parent.parent / "begun").open("a") as handle:
+            handle.write(f"{self.task.path.name} {done} {os.getpid()}\n")
+
+
+class Counted(Task):
+    """Writes a line into the file `begun` whenever training begins or goes on: run, step, process."""
+
+    def observer(self, watch: Observer) -> Observer:
+        return _Counts(self)
+
+
+class _Dies(_Counts):
+    def step(self, record: dict[str, Any]) -> None:
+        sign = self.task.path.with_suffix(".killed")
+        if record["step"] == 5 and not sign.exists():
+            sign.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Killed(Task):
+    """Its process is killed at step 5, the first time it comes there."""
+
+    def observer(self, watch: Observer) -> Observer:
+        return _Dies(self)
+
+
+class _Hangs(_Pass):
+    def step(self, record: dict[str, Any]) -> None:
+        if record["step"] == 3:
+            time.sleep(3600)
+
+
+class Hanging(Task):
+    def observer(self, watch: Observer) -> Observer:
+        return _Hangs(self)
+
+
+@dataclass(frozen=True)
+class Deadly(Task):
+    """Brings down every process that makes it."""
+
+    def observer(self, watch: Observer) -> Observer:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return watch
