@@ -205,7 +205,7 @@ def test_the_options_are_these():
     }
     data = ["--file-column", "--json", "--label-column", "--split-file"]
     assert found == {
-        "check": sorted([*data, "--strict"]),
+        "check": sorted([*data, "--out", "--strict", "--weights"]),
         "augment": sorted(
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
@@ -221,15 +221,13 @@ def test_the_options_are_these():
             [*data, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",
              "--trials", "--weights"]
         ),
-        "improve": sorted([*data, "--architecture", "--budget", "--out", "--plain", "--seeds", "--strong", "--weights"]),
+        "improve": sorted(
+            [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--seeds", "--strong", "--study", "--weights"]
+        ),
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--json", "--out"],
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
-        ),
-        "study": sorted(
-            [*data, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--recipe",
-             "--seeds", "--weights"]
         ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],

@@ -16,24 +16,25 @@ def command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A finished run, or the folder of whet improve, whet tune or whet compare --architectures."
+            help="A finished run, or the folder of whet improve, study, tune, check or compare --architectures."
         ),
     ],
     as_json: Json = False,
 ) -> None:
     """Write the report anew: one HTML file that needs no network."""
+    from whet import report
     from whet.cli.screen import console, print_json
     from whet.core.run_folder import RunFolder
-    from whet.report import build_architectures, build_improvement, build_report, build_tuning
 
-    if (path / "improvement.json").is_file():
-        written = build_improvement(path)
-    elif (path / "architectures.json").is_file():
-        written = build_architectures(path)
-    elif (path / "tuning.json").is_file():
-        written = build_tuning(path)
-    else:
-        written = build_report(RunFolder.open(path))
+    builders = {
+        "improvement.json": report.build_improvement,
+        "architectures.json": report.build_architectures,
+        "study.json": report.build_study,
+        "tuning.json": report.build_tuning,
+        "check.json": report.build_check,
+    }
+    build = next((build for name, build in builders.items() if (path / name).is_file()), None)
+    written = build(path) if build is not None else report.build_report(RunFolder.open(path))
     if as_json:
         print_json({"report": str(written)})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder
+from whet.core.run_folder import RunFolder, write_json
 from whet.evaluate.compare import METRICS, Difference, crossed_interval
 from whet.study.bench import Bench
 from whet.study.evidence import Observed, observe, seconds_of
@@ -63,7 +64,7 @@ def confirm(
     recommended = recipe_at(plan.asked, plan.factors, levels)
     if recommended == plan.asked:
         return None
-    length, count = _length(plan, bench, levels, screened, runs)
+    length, count = _decided(plan, bench, levels, screened, runs)
     if count == 0:
         bench.watch.note("no time is left to confirm what the study recommends")
         return None
@@ -89,6 +90,18 @@ def compare_afresh(
     bench.clock.note("confirmation", len(made), seconds / bench.executor.jobs)
     first, second = ([pair[side] for pair in pairs] for side in (0, 1))
     return Confirmation(metric, first, second, "test" if "test" in metrics[0] else "val")
+
+
+def _decided(
+    plan: Plan, bench: Bench, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
+) -> tuple[Duration, int]:
+    """`_length`, decided once: a study that goes on makes the same runs."""
+    file = bench.path / "confirmation.json"
+    if not file.is_file():
+        length, count = _length(plan, bench, levels, screened, runs)
+        write_json(file, {"each": str(length), "seeds": count})
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    return Duration.parse(kept["each"]), kept["seeds"]
 
 
 def _length(
