@@ -79,7 +79,8 @@ def test_a_second_signal_ends_at_once(pictures, tmp_path):
 
 def test_a_learning_rate_out_of_this_world(pictures, tmp_path):
     """Promise T8: it stops before the step, says so in one line, and nothing that is not finite is on disk."""
-    done = train_small(pictures, tmp_path / "run", "--set", "sgd.lr=1e20", budget="30ep")
+    words = ("--recipe", "image/plain_from_scratch", "--set", "sgd.lr=1e20")
+    done = train_small(pictures, tmp_path / "run", *words, budget="30ep")
     assert done.returncode == 1
     assert "The step was not taken" in done.stderr or "not finite; nothing was saved" in done.stderr
     assert "Traceback" not in done.stderr

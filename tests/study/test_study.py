@@ -78,7 +78,7 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
     worse = recipes.change(base, settings=("sgd.lr=0.000001",))
-    found = whet.study(worse, ["sgd.lr=0.000001:0.05"], design="add", budget="6ep", seeds=3, out=tmp_path / "study")
+    found = whet.study(worse, ["sgd.lr=0.000001:0.05"], design="add", budget="5ep", seeds=3, out=tmp_path / "study")
     assert found.recommended.method("sgd").lr == 0.05
     assert found.recommended.train.budget == worse.train.budget
     assert found.recommended.data.answer_test
