@@ -81,3 +81,22 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     assert "l2" not in trained and "horizontal_flip" in trained
     assert "Which techniques earn their place" in found.report.read_text()
     assert {path.name for path in (tmp_path / "out" / "study").iterdir()} >= {"study.json", "effects.csv", "runs"}
+
+
+def test_what_is_worth_a_question():
+    """Not what the recipe is built on, nor what changes no decision."""
+    from whet import recipes
+    from whet.improve import techniques
+
+    recipe = recipes.load("image/waste")
+    asked = {method.name for method in techniques(recipe)}
+    assert {"random_resized_crop", "mixup", "label_smoothing", "ema", "tta"} <= asked
+    left = {method.name for method in recipe.methods} - asked
+    assert left == {"finetune", "freeze", "adamw", "warmup", "cosine", "temperature_scaling"}
+
+
+@pytest.mark.parametrize(("size", "smaller"), [("auto", "auto"), ("85%", "51%"), ("30%", "25%"), (224, 136), (32, 32)])
+def test_a_study_looks_at_smaller_pictures(size, smaller):
+    from whet.improve import _smaller
+
+    assert _smaller(size) == smaller
