@@ -21,12 +21,14 @@ from whet.data.audit import audit
 from whet.data.read import read_data
 from whet.evaluate.compare import Difference, compare_runs
 from whet.report import build_improvement, build_report
+from whet.study.screening import TooLittleTime
 from whet.study.study import Study, study
 from whet.train.job import carry_out
 from whet.train.log import Observer
 
 _LONG = 30 * 60  # from half an hour on a budget is worth three seeds
-_STUDY_FROM, _STUDY_SHARE = 10 * 60, 0.4  # seconds from which on a study is worth its share of the time
+# From an hour on a study is worth its share of the time: in less, its runs are too short to tell what helps in longer ones.
+_STUDY_FROM, _STUDY_SHARE = 60 * 60, 0.4
 _STUDY_SIZE = 0.6  # of the recipe's picture size: runs of a study are many and short
 _DECIDE_NOTHING = {"temperature_scaling", "vector_scaling"}
 _REPORT_SECONDS = 5.0
@@ -67,7 +69,7 @@ def improve(
     what is left of the strong one with the same seeds; compare them on the test samples, which are read once; report.
 
     budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
-    budget is a time of ten minutes or more. jobs: runs of the study at a time. seeds: how many of each recipe; by default three,
+    budget is a time of an hour or more. jobs: runs of the study at a time. seeds: how many of each recipe; by default three,
     or one where a budget in time is under half an hour. A job that was stopped goes on where it was when it is called again
     with the same `out`: finished runs are never repeated.
     """
@@ -102,8 +104,12 @@ def improve(
     # What of the strong recipe earns its place on this data?
     studied = None
     if studying:
-        studied = _study(path / "study", asked["strong"], limit, jobs, observer)
-        asked["strong"] = asked["strong"].replace(methods=studied.recommended.methods)
+        try:
+            studied = _study(path / "study", asked["strong"], limit, jobs, observer)
+        except TooLittleTime as error:
+            observer.note(f"no study: {error}")
+        else:
+            asked["strong"] = asked["strong"].replace(methods=studied.recommended.methods)
 
     # The plain recipe and the strong one, the same seeds, the same budget.
     each, count = _division(path, limit, seeds, started)

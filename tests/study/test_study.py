@@ -22,7 +22,7 @@ from whet.study.evidence import Effect, Evidence
 from whet.study.executor import InProcess
 from whet.study.factor import LevelFactor, MethodFactor, parse_factors
 from whet.study.plan import make_plan
-from whet.study.screening import Screening
+from whet.study.screening import Screening, TooLittleTime
 from whet.train.log import Observer
 
 
@@ -178,3 +178,33 @@ def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, le
     assert all(row[2] == -1 for row in screening._rows())
     certain = Evidence([replace(effect, p_holm=1e-6) for effect in evidence.effects], [])
     assert screening._race(certain, seed=2)
+
+
+# --- time ---------------------------------------------------------------------------------------------------------------
+def test_a_budget_in_minutes_is_kept_and_too_little_is_refused_with_what_it_takes(base, tmp_path):
+    found = whet.study(base, ["horizontal_flip", "label_smoothing"], budget="40s", out=tmp_path / "study")
+    story = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert story["seconds"] < 48  # a busy machine takes longer than it said
+    assert story["each"].endswith("ep")
+    assert found.effects["seeds"].min() >= 1
+    with pytest.raises(TooLittleTime, match=r"takes 64 runs, with one epoch each about \d+ minutes in all"):
+        names = ["cutout", "mixup", "ema", "label_smoothing", "rotate", "warmup"]
+        whet.study(base, names, design="factorial", budget="8s", out=tmp_path / "short")
+
+
+def test_a_study_without_time_is_left_out_of_improve(base, data, tmp_path):
+    told = []
+
+    class Watch(Observer):
+        def note(self, text):
+            told.append(text)
+
+    strong = base.with_methods(
+        *(parse_method(name) for name in ("cutout", "mixup", "ema", "rotate", "label_smoothing", "warmup"))
+    )
+    found = whet.improve(
+        data, plain=base, strong=strong, budget="12s", studying=True, out=tmp_path / "out", observer=Watch()
+    )
+    assert found.study is None
+    assert any(text.startswith("no study: ") for text in told)
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"plain-s0", "strong-s0"}

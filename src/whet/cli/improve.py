@@ -26,7 +26,7 @@ def command(
     ] = None,
     studying: Annotated[
         bool | None,
-        typer.Option("--study/--no-study", help="Study the strong recipe's techniques first; by default from 10m on."),
+        typer.Option("--study/--no-study", help="Study the strong recipe's techniques first; by default from 1h on."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs of the study at a time.")] = 1,
     split_file: SplitFile = None,

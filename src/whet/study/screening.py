@@ -9,7 +9,6 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
-from whet.core.recipe import Recipe
 from whet.evaluate.compare import METRICS
 from whet.study.bench import Bench, Steps
 from whet.study.design import ONE_AT_A_TIME, design_matrix
@@ -19,34 +18,43 @@ from whet.study.plan import Plan
 from whet.train.job import carry_out
 
 SCREEN_SHARE, FILLED = 0.65, 0.97  # of the time, where a confirmation follows and where none does
+_PROBE_SHARE = 0.05  # of the time: a first run longer than this is not followed by a second
 _SEEDS = {"screen": 2, "factorial": 2, "ablate": 3, "add": 3}  # where neither time nor seeds are given
 # Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.
 _EARLY_LEVEL = 0.001  # Source: Haybittle 1971; Peto et al. 1976
 
 
+class TooLittleTime(RecipeError):
+    """Not even one epoch of each of the design's runs fits the budget."""
+
+
 def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:
-    """The length of every run of the design: so that two seeds of it fit this share of the time, as one run tells. RecipeError
-    where not even an epoch of each fits."""
+    """The length of every run of the design: so that two seeds of it fit this share of the time, or else one, as two short runs
+    tell."""
     limit = plan.seconds
     if limit is None:
         return plan.budget if plan.budget is not None else plan.asked.train.budget
     runs = len(design_matrix(plan.design, len(plan.factors)))
-    each = share * limit / (2 * runs / plan.jobs + 1)
-    bench.watch.stage("one run, to see how long they may be")
-    asked = plan.base.setting(budget=Duration(max(1, round(each)), "s"))
-    probe = carry_out(asked, bench.path / "probe", Steps(bench.watch))
-    seconds, epochs = (
-        probe.read_json(probe.metrics)["cost"]["total_seconds"],
-        int(Recipe.load(probe.recipe).train.epochs),
+    bench.watch.stage("a first run or two, to see how long they may be")
+    costs: list[dict[str, float]] = []
+    for epochs in (1, 2):  # the first one also pays for what a process does only once
+        if not costs or costs[0]["total_seconds"] < _PROBE_SHARE * limit:
+            asked = plan.base.setting(budget=Duration(epochs, "ep"))
+            probe = carry_out(asked, bench.path / f"probe-{epochs}", Steps(bench.watch))
+            costs.append(probe.read_json(probe.metrics)["cost"])
+    spent = sum(cost["total_seconds"] for cost in costs)
+    bench.clock.note("first runs, to see how long they may be", len(costs), spent)
+    beside = costs[-1]["total_seconds"] - costs[-1]["train_seconds"]
+    pace = costs[-1]["train_seconds"] / costs[-1]["epochs"]
+    for seeds in (2, 1):
+        epochs = int(((share * limit - spent) * plan.jobs / (seeds * runs) - beside) / pace)
+        if epochs >= 1:
+            return Duration(min(epochs, plan.epochs or epochs), "ep")
+    needed = (runs * (beside + pace) / plan.jobs + spent) / share
+    raise TooLittleTime(
+        f"{limit / 60:.3g} minutes: the {plan.design} of {len(plan.factors)} factors takes {runs} runs, with one epoch each about "
+        f"{needed / 60:.0f} minutes in all; give more time or fewer factors"
     )
-    needed = seconds * runs / plan.jobs / share
-    if epochs == 1 and needed > limit:
-        raise RecipeError(
-            f"budget {plan.budget}: the {plan.design} of {len(plan.factors)} factors takes {runs} runs, with one epoch each "
-            f"about {needed / 60:.0f} m in all; give more time or fewer factors"
-        )
-    bench.clock.note("a first run, to see how long they may be", 1, seconds)
-    return Duration(min(epochs, plan.epochs or epochs), "ep")
 
 
 @dataclass
