@@ -18,6 +18,7 @@ from whet.study.plan import Plan
 from whet.train.job import carry_out
 
 SCREEN_SHARE, FILLED = 0.65, 0.97  # of the time, where a confirmation follows and where none does
+_FEW_EPOCHS = 4  # longer runs before a second seed: what one or two epochs tell holds for one or two epochs
 _PROBE_SHARE = 0.05  # of the time: a first run longer than this is not followed by a second
 _SEEDS = {"screen": 2, "factorial": 2, "ablate": 3, "add": 3}  # where neither time nor seeds are given
 # Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.
@@ -29,8 +30,8 @@ class TooLittleTime(RecipeError):
 
 
 def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:
-    """The length of every run of the design: so that two seeds of it fit this share of the time, or else one, as two short runs
-    tell."""
+    """The length of every run of the design: so that two seeds of it fit this share of the time, or one where the runs
+    would be too short, as two short ones tell."""
     limit = plan.seconds
     if limit is None:
         return plan.budget if plan.budget is not None else plan.asked.train.budget
@@ -46,9 +47,9 @@ def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:
     bench.clock.note("first runs, to see how long they may be", len(costs), spent)
     beside = costs[-1]["total_seconds"] - costs[-1]["train_seconds"]
     pace = costs[-1]["train_seconds"] / costs[-1]["epochs"]
-    for seeds in (2, 1):
+    for seeds, least in ((2, _FEW_EPOCHS), (1, 1)):
         epochs = int(((share * limit - spent) * plan.jobs / (seeds * runs) - beside) / pace)
-        if epochs >= 1:
+        if epochs >= least:
             return Duration(min(epochs, plan.epochs or epochs), "ep")
     needed = (runs * (beside + pace) / plan.jobs + spent) / share
     raise TooLittleTime(
