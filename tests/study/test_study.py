@@ -78,13 +78,14 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
     worse = recipes.change(base, settings=("sgd.lr=0.000001",))
-    found = whet.study(worse, ["sgd.lr=0.000001:0.05"], design="add", budget="5ep", seeds=3, out=tmp_path / "study")
+    factors, out = ["sgd.lr=0.000001:0.05"], tmp_path / "study"
+    found = whet.study(worse, factors, design="add", budget="6ep", seeds=3, metric="log_loss", out=out)
     assert found.recommended.method("sgd").lr == 0.05
     assert found.recommended.train.budget == worse.train.budget
     assert found.recommended.data.answer_test
     assert found.confirmed.verdict == "helps"
     assert found.confirmed.seeds == 3
-    story = json.loads((tmp_path / "study" / "study.json").read_text())
+    story = json.loads((out / "study.json").read_text())
     assert story["confirmed"]["part"] == "test"
     assert {len(runs) for runs in story["confirmed"]["curves"].values()} == {3}
     assert "Does it hold?" in found.report.read_text()

@@ -59,10 +59,10 @@ def command(
         screen.print(rows)
         screen.print()
         for finding in found.findings:
-            screen.print(f"[bold {_COLOUR[finding.severity]}]{finding.kind}[/]  {escape(finding.text)}", soft_wrap=True)
+            screen.print(f"[bold {_COLOUR[finding.severity]}]{finding.kind}[/]  {escape(finding.text)}")
             lines, most = finding.lines(), _LINES[finding.severity]
             for line in lines[:most]:
-                screen.print("    " + escape(line), style="dim", soft_wrap=True)
+                screen.print("    " + escape(line), style="dim")
             if len(lines) > most:
                 listed = "check.json lists" if found.page else "--json lists"
                 screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")

@@ -109,7 +109,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
             )
         for row in found.rows:
             for run, reason in row["failed"].items():
-                screen.print(f"[red]failed[/]  {run}: {escape(reason)}", soft_wrap=True)
+                screen.print(f"[red]failed[/]  {run}: {escape(reason)}")
         screen.print(f"report  {os.path.relpath(found.report)}")
         if found.best_run is not None:
             screen.print(f"next    whet predict {found.best_run} YOUR_PICTURES", style="dim")

@@ -39,7 +39,7 @@ def command(
         if as_json:
             print_json(asdict(found))
         else:
-            screen.print(Markdown(found.to_markdown()))
+            screen.print(Markdown(found.to_markdown()), soft_wrap=False)
         return
     cards = [card(cls) for cls in registry()]
     if as_json:

@@ -29,8 +29,8 @@ _PLAIN_EVERY = 10.0  # seconds between lines where there is no screen
 
 
 def console(quiet: bool = False) -> Console:
-    """For people: on stderr, so that stdout holds results only."""
-    return Console(stderr=True, quiet=quiet, highlight=False)
+    """For people: on stderr, so that stdout holds results only. Lines stay whole: a path broken in two cannot be copied."""
+    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -81,7 +81,7 @@ class Screen(Observer):
         self._console.print(f"[bold]›[/] {escape(text)}")
 
     def note(self, text: str) -> None:
-        (self._bar.console if self._bar else self._console).print(f"  [dim]{escape(text)}[/]", soft_wrap=True)
+        (self._bar.console if self._bar else self._console).print(f"  [dim]{escape(text)}[/]")
 
     def steps(self, done: int, total: int) -> None:
         self._stop()
