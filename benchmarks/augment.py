@@ -34,9 +34,9 @@ from whet.core.process import keep_freed_memory
 from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
 from whet.data.image import Picture
-from whet.data.loader import paint_pictures
+from whet.data.image_loader import paint_pictures
 from whet.data.store import Kept
-from whet.models.net import normalise
+from whet.models.front import normalise
 from whet.train.augmentation import Augmentation
 from whet.train.plan import ordered
 
@@ -206,7 +206,7 @@ def whet(specs: Sequence[Any], size: int = SIZE, opened: Callable[[Any], Any] = 
     def run(batch: list[Any]) -> object:
         pictures = [opened(one) for one in batch]
         painted = paint_pictures(pictures, np.arange(len(batch)), size, "squash", augmentation.draw(next(epoch)))
-        return normalise(torch.from_numpy(painted.images_BHWC), mean, std) if tensor else painted.images_BHWC
+        return normalise(torch.from_numpy(painted.content), mean, std) if tensor else painted.content
 
     return run
 

@@ -148,8 +148,8 @@ def _kept(run: RunFolder) -> dict[str, object]:
         "losses": base64.b64encode(loss_N.astype(np.float16).tobytes()).decode(),
         "validation_accuracy": metrics["val"]["accuracy"],
         "validation_log_loss": metrics["val"]["log_loss"],
-        "seconds": cost["total_seconds"] - answered * cost["seconds_per_picture"],
-        "picture_seconds": cost["seconds_per_picture"],
+        "seconds": cost["total_seconds"] - answered * cost["seconds_per_sample"],
+        "picture_seconds": cost["seconds_per_sample"],
     }
 
 

@@ -39,7 +39,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.targets import Targets
-from whet.data.loader import ImageLoader
+from whet.data.image_loader import ImageLoader
 from whet.data.read import read_data
 from whet.evaluate.answer import answer
 from whet.models.build import build_net
@@ -120,7 +120,7 @@ def trashnet() -> Problem:
         net, _ = build_net(ModelSpec(architecture=str(WEIGHTS), weights=str(WEIGHTS)), table.classes)
         net = net.on(torch.device("cpu")).eval()
         loader = ImageLoader(table.frame["path"], 2)
-        features, index_N = answer(net, net.backbone, loader, 224, torch.device("cpu"), contextlib.nullcontext)
+        features, index_N = answer(net, net.backbone, loader, 224, contextlib.nullcontext)
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(kept, features=features.numpy(), labels=table.label_N[index_N])
     with np.load(kept) as found:

@@ -45,7 +45,7 @@ class DoesNothing(Method, stage=Stage.BATCH, family="mix", tasks=_CLASSIFY):
     """Changes the last bits of every picture, so that trainings end differently, and no better or worse."""
 
     def apply(self, batch: Any, rng: Any) -> Any:
-        return batch.replace(x_BCHW=batch.x_BCHW * (1 + 1e-6))
+        return batch.replace(x=batch.x * (1 + 1e-6))
 
 
 class WrongLabels(Method, stage=Stage.DATA, family="balance", tasks=_CLASSIFY):

@@ -52,7 +52,7 @@ def trained(name: str, minutes: float, recipe: Recipe) -> RunFolder:
     test, cost = metrics["test"], metrics["cost"]
     print(
         f"seed {recipe.train.seed}  {name:30s} {100 * test['accuracy']:5.2f} %  log-loss {test['log_loss']:.3f}  "
-        f"{cost['total_seconds']:4.0f} s  {1e3 * cost['seconds_per_picture']:.1f} ms an answer", flush=True,
+        f"{cost['total_seconds']:4.0f} s  {1e3 * cost['seconds_per_sample']:.1f} ms an answer", flush=True,
     )  # fmt: skip
     return run
 
@@ -98,7 +98,7 @@ def main() -> None:
             "accuracy_mean": float(np.mean(accuracy)),
             "accuracy_std": float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else None,
             "seconds": record.summary([found["cost"]["total_seconds"] for found in metrics]),
-            "answer_milliseconds": float(np.median([1e3 * found["cost"]["seconds_per_picture"] for found in metrics])),
+            "answer_milliseconds": float(np.median([1e3 * found["cost"]["seconds_per_sample"] for found in metrics])),
             "parameters": metrics[0]["cost"]["parameters"],
         }
     gains = {}

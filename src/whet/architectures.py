@@ -45,7 +45,7 @@ class ArchitectureComparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The rows as a table: name, accuracy, low, high, parameters, train_seconds, seconds_per_picture, peak_memory_mib, …"""
+        """The rows as a table: name, accuracy, low, high, parameters, train_seconds, seconds_per_sample, peak_memory_mib, …"""
         import pandas as pd
 
         return pd.DataFrame(self.rows)
@@ -62,6 +62,7 @@ def compare_architectures(
     split_files: Sequence[str | Path] = (),
     file_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> ArchitectureComparison:
@@ -79,6 +80,7 @@ def compare_architectures(
         split_files=tuple(str(name) for name in split_files),
         file_column=file_column,
         label_column=label_column,
+        text_column=text_column,
     )
     if weights not in (None, "auto", "none"):
         raise RecipeError(
@@ -208,7 +210,7 @@ def _row(name: str, group: Group | None, failed: dict[str, str], best: Group | N
         "validation": _mean(metrics, "val", "accuracy"),
         "parameters": int(_mean(metrics, "cost", "parameters")),
         "train_seconds": _mean(metrics, "cost", "train_seconds"),
-        "seconds_per_picture": _mean(metrics, "cost", "seconds_per_picture"),
+        "seconds_per_sample": _mean(metrics, "cost", "seconds_per_sample"),
         "peak_memory_mib": max(found["cost"]["peak_memory_mib"] for found in metrics),
         "epochs": _mean(metrics, "cost", "epochs"),
         "image_size": recipe.train.image_size,

@@ -73,6 +73,7 @@ def check(
     split_files: Sequence[str | Path] = (),
     file_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
     weights: str | None = None,
     out: str | Path | None = None,
     threads: int = 4,
@@ -90,6 +91,7 @@ def check(
         split_files=tuple(str(name) for name in split_files),
         file_column=file_column,
         label_column=label_column,
+        text_column=text_column,
     )
     begin("reading", 0)
     table = read_data(spec, threads)
@@ -145,7 +147,7 @@ def _frozen_features(
 ) -> tuple[Any, np.ndarray]:
     """(what the pretrained backbone makes of each picture, float32 (R, D); the rows that could be painted)."""
     from whet import recipes
-    from whet.data.loader import ImageLoader
+    from whet.data.image_loader import ImageLoader
     from whet.evaluate.answer import answer
     from whet.models.build import build_net
     from whet.train import resolve
@@ -157,13 +159,11 @@ def _frozen_features(
     recipe = resolve.resolve_model(recipe, size, len(chosen))
     with Rng(recipe.train.seed).torch_scope("init"):
         net, _ = build_net(recipe.model, chosen.classes)
-    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
+    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
     fabric = resolve.make_fabric(recipe)
     net = net.on(fabric.device).eval()
     loader = ImageLoader(chosen.frame["path"], threads, recipe.train.fit)
-    features_RD, index_R = answer(
-        net, net.backbone, loader, int(recipe.train.eval_size), fabric.device, fabric.autocast
-    )
+    features_RD, index_R = answer(net, net.backbone, loader, recipe.answer_size, fabric.autocast)
     order = np.argsort(index_R)
     return features_RD[order], rows[index_R[order]]
 

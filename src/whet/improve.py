@@ -58,6 +58,7 @@ def improve(
     split_files: Sequence[str | Path] = (),
     file_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
     plain: Recipe | str | Path | None = None,
     strong: Recipe | str | Path | None = None,
     studying: bool | None = None,
@@ -79,6 +80,7 @@ def improve(
         split_files=tuple(str(name) for name in split_files),
         file_column=file_column,
         label_column=label_column,
+        text_column=text_column,
     )
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-improve")
@@ -245,7 +247,7 @@ def _plan(findings: list[Any], seeds: int, studied: Study | None) -> list[dict[s
         },
         {
             "done": True,
-            "text": "Choose the model on validation pictures; read the test pictures once, and compare pair by pair.",
+            "text": "Choose the model on validation samples; read the test samples once, and compare pair by pair.",
         },
     ]
 

@@ -10,8 +10,9 @@ import yaml
 from whet.core.errors import RecipeError, unknown
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 
-STRONG_FINETUNE, STRONG_SCRATCH = "image/waste", "image/from_scratch"
-PLAIN_FINETUNE, PLAIN_SCRATCH = "image/plain_finetune", "image/plain_from_scratch"
+_TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
+_FOLDERS = {"picture": "image", "text": "text", "sound": "audio"}
+_STRONG_FINETUNE = {"picture": "waste"}
 COMPARE_SCRATCH = "image/compare_from_scratch"
 
 
@@ -36,19 +37,33 @@ def load(name: str | Path) -> Recipe:
 
 def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
     """The recipe for this data and model: fine-tuning where there are pretrained weights, from scratch where there are none."""
+    from whet.data.read import medium_of
     from whet.models.build import resolve
 
-    resolved = resolve(model, _usual_size(data)) if model.weights == model.architecture == "auto" else resolve(model, 0)
-    if resolved.weights == "none":
-        return load(PLAIN_SCRATCH if plain else STRONG_SCRATCH)
-    return load(PLAIN_FINETUNE if plain else STRONG_FINETUNE)
+    medium = medium_of(data)
+    open_choice = medium == "picture" and model.weights == model.architecture == "auto"
+    kind = (
+        "from_scratch"
+        if resolve(model, _usual_size(data) if open_choice else 0, medium).weights == "none"
+        else "finetune"
+    )
+    if plain:
+        return load(f"{_FOLDERS[medium]}/plain_{kind}")
+    return load(f"{_FOLDERS[medium]}/{_STRONG_FINETUNE.get(medium, kind) if kind == 'finetune' else kind}")
+
+
+def task_for(data: DataSpec) -> str:
+    """The task that fits what lies there: a class for every picture, text or sound."""
+    from whet.data.read import medium_of
+
+    return _TASKS[medium_of(data)]
 
 
 def for_comparison(model: ModelSpec) -> Recipe:
     """The recipe to compare an architecture with others: from scratch one that suits any, else the strong one for fine-tuning."""
     from whet.models.build import resolve
 
-    return load(COMPARE_SCRATCH if resolve(model, 0).weights == "none" else STRONG_FINETUNE)
+    return load(COMPARE_SCRATCH if resolve(model, 0).weights == "none" else "image/waste")
 
 
 def _usual_size(data: DataSpec) -> int:

@@ -64,6 +64,7 @@ def ask(
     split_files: Sequence[str | Path] = (),
     file_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
 ) -> Recipe:
     """The recipe that these wishes amount to."""
     from whet import recipes
@@ -73,13 +74,13 @@ def ask(
     spec = base.data.replace(path=str(data))
     if split_files:
         spec = spec.replace(split_files=tuple(str(name) for name in split_files))
-    columns = {"file_column": file_column, "label_column": label_column}
+    columns = {"file_column": file_column, "label_column": label_column, "text_column": text_column}
     spec = spec.replace(**{key: name for key, name in columns.items() if name is not None})
     model = base.model.replace(
         **{key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
     )
-    if given is None and methods is None:
-        base = recipes.default(spec, model)
+    if given is None:
+        base = recipes.default(spec, model) if methods is None else Recipe(task=recipes.task_for(spec))
     asked = base.replace(data=spec, model=model)
     if methods is not None:
         asked = asked.replace(methods=parse_methods(methods))
@@ -171,20 +172,24 @@ class Run:
         return self._model.classes
 
     def predict(self, inputs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-        """Files, folders or patterns -> a row a picture: file, predicted, confidence, error, p:<class>. A file that cannot be
-        read has an empty prediction and its error; none is left out silently."""
+        """Files, folders or patterns -> a row a sample: file, predicted, confidence, error, p:<class>. A file that cannot be
+        read has an empty prediction and its error; none is left out silently. A run on texts takes the texts themselves (the first
+        column is then `text`), .txt files, and tables with a text column."""
         import pandas as pd
 
         given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-        files = find_pictures(given)
-        probs_NK, errors = self._model.probabilities([str(file) for file in files])
-        best = probs_NK.argmax(axis=1) if len(files) else []
+        if self.recipe.medium == "text":
+            column, samples = "text", find_texts(given, self.recipe.data.text_column)
+        else:
+            column, samples = "file", [str(file) for file in find_pictures(given)]
+        probs_NK, errors = self._model.probabilities(pd.DataFrame({"path" if column == "file" else column: samples}))
+        best = probs_NK.argmax(axis=1) if samples else []
         rows = []
-        for file, probs_K, k, error in zip(files, probs_NK, best, errors):
+        for sample, probs_K, k, error in zip(samples, probs_NK, best, errors):
             answered = not error
             rows.append(
                 {
-                    "file": str(file),
+                    column: sample,
                     "predicted": self.classes[k] if answered else "",
                     "confidence": float(probs_K[k]) if answered else float("nan"),
                     "error": error,
@@ -195,7 +200,7 @@ class Run:
 
     def evaluate(
         self, data: str | Path, *, part: str = "all", split_files: Sequence[str | Path] = (),
-        file_column: str | None = None, label_column: str | None = None,
+        file_column: str | None = None, label_column: str | None = None, text_column: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it."""
         import numpy as np
@@ -205,9 +210,11 @@ class Run:
 
         spec = DataSpec(
             path=str(data), split_files=tuple(str(name) for name in split_files),
-            file_column=file_column, label_column=label_column,
+            file_column=file_column, label_column=label_column, text_column=text_column,
         )  # fmt: skip
         table = read_samples(spec)
+        if table.medium != self.recipe.medium:
+            raise DataError(f"data {data} holds {table.medium}s; this run was trained on {self.recipe.medium}s")
         if part != "all":
             table = table.part(part)
             if not len(table):
@@ -220,7 +227,7 @@ class Run:
                 f"data {data} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(self.classes)}"
             )
         number = np.array([self.classes.index(name) for name in table.classes])
-        probs_NK, errors = self._model.probabilities(table.frame["path"].tolist())
+        probs_NK, errors = self._model.probabilities(table.frame)
         read = np.array([not error for error in errors])
         if not read.any():
             raise DataError(f"data {data}: none of {len(table)} files can be read; the first: {errors[0]}")
@@ -257,25 +264,36 @@ class _Model:
         bf16 = self._saved.precision == "bf16" and has_bf16(device)
         self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
 
-    def probabilities(self, paths: list[str]) -> tuple[np.ndarray, list[str]]:
-        """(probabilities (N, K), an error or '' for each file); a file in error has NaN."""
+    def probabilities(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        """(probabilities (N, K), an error or '' for each sample) of a table's `path`s or `text`s; a sample in error has NaN."""
         import numpy as np
 
-        from whet.data.loader import ImageLoader
         from whet.evaluate.answer import answer
         from whet.evaluate.metrics import softmax
 
-        errors = [""] * len(paths)
+        errors = [""] * len(frame)
 
         def failed(index: int, reason: str) -> None:
             errors[index] = reason
 
         saved, fabric = self._saved, self._fabric
-        loader = ImageLoader(paths, 2, saved.fit)
-        logits, index_N = answer(saved.net, saved.predictor, loader, saved.size, fabric.device, fabric.autocast, failed)
-        probs_NK = np.full((len(paths), len(self.classes)), np.nan)
+        loader = saved.loader(frame, 2)
+        logits, index_N = answer(saved.net, saved.predictor, loader, saved.size, fabric.autocast, failed)
+        probs_NK = np.full((len(frame), len(self.classes)), np.nan)
         probs_NK[index_N] = softmax(logits.double().numpy())
         return probs_NK, errors
+
+
+def find_texts(inputs: Sequence[str | Path], column: str | None = None) -> list[str]:
+    """Texts as they are given, those of .txt files, and the rows of tables, in the order given."""
+    from whet.data.text_table import TEXT_TABLE_SUFFIXES, read_plain_texts
+
+    found: list[str] = []
+    for given in inputs:
+        path = Path(given).expanduser()
+        is_file = len(str(given)) < 1024 and path.suffix.lower() in (".txt", *TEXT_TABLE_SUFFIXES) and path.is_file()
+        found += read_plain_texts(path, column) if is_file else [str(given)]
+    return found
 
 
 def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:

@@ -46,11 +46,15 @@ from whet.core.recipe import ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.targets import Targets
+from whet.core.text_view import TextView
 from whet.core.view import ImageView
 from whet.evaluate.answer import using_weights
 from whet.models.build import build_net, load_net, save_net
+from whet.models.front import TextFront
 from whet.models.net import Net, NetSpec, new_head
+from whet.models.tokens import Tokens
 from whet.render.image_cpu import CpuPainter
+from whet.render.text import paint_texts
 from whet.train.checkpoint import digest, flatten, unflatten
 from whet.train.loop import stepped
 from whet.train.plan import Plan, select_rows, wrap_predictor
@@ -174,9 +178,9 @@ def check_inputs_kept(cls: type[Method]) -> None:
         assert (view.warp_B33 == kept.warp_B33).all() and view.tones == kept.tones, "the given view was changed"
     if issubclass(cls, Mixes):
         batch = _batch()
-        x, y, index = batch.x_BCHW.clone(), batch.targets.probs_BK.clone(), batch.index_B.copy()
+        x, y, index = batch.x.clone(), batch.targets.probs_BK.clone(), batch.index_B.copy()
         cls().apply(batch, rng)
-        assert torch.equal(batch.x_BCHW, x) and torch.equal(batch.targets.probs_BK, y), "the given batch was changed"
+        assert torch.equal(batch.x, x) and torch.equal(batch.targets.probs_BK, y), "the given batch was changed"
         assert (batch.index_B == index).all()
     if issubclass(cls, Arranges):
         order, label = np.arange(_PICTURES), _LABELS.copy()
@@ -203,8 +207,8 @@ def check_shapes(cls: type[Method]) -> None:
     if issubclass(cls, Mixes):
         given = _batch()
         batch = cls().apply(given, rng)
-        assert batch.x_BCHW.shape == given.x_BCHW.shape and batch.x_BCHW.dtype == given.x_BCHW.dtype
-        assert batch.x_BCHW.device == given.x_BCHW.device
+        assert batch.x.shape == given.x.shape and batch.x.dtype == given.x.dtype
+        assert batch.x.device == given.x.device
         assert batch.mask_BHW is not None and batch.mask_BHW.shape == (_BATCH, _SIZE, _SIZE)
         assert batch.instances is not None and len(batch.instances) == _BATCH
         assert all(one.mask_NHW.shape == (len(one.label_N), _SIZE, _SIZE) for one in batch.instances)
@@ -220,17 +224,18 @@ def check_shapes(cls: type[Method]) -> None:
         assert all(np.isfinite(f) and f >= 0 for f in factors), f"factors {factors}"
     if issubclass(cls, Sets):
         found = [cls().settings(Progress(step, 20, 5), Settings(64)) for step in range(0, 21, 5)]
-        assert all(8 <= s.image_size <= 64 and s.batches >= 1 for s in found), f"settings {found}"
+        assert all(8 <= s.size <= 64 and s.batches >= 1 for s in found), f"settings {found}"
 
 
 def check_trains(cls: type[Method]) -> None:
     """Two finite training steps for every task it declares that whet can train."""
     if not _trainable(cls):
         return
-    bench = _bench((cls(),))
-    _train(bench, 2)
-    state = bench.plan.net.state_dict()
-    assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
+    for task in _tasks(cls):
+        bench = _bench((cls(),), task)
+        _train(bench, 2)
+        state = bench.plan.net.state_dict()
+        assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()), task
 
 
 def check_resumes(cls: type[Method]) -> None:
@@ -254,7 +259,7 @@ def check_concludes(cls: type[Method]) -> None:
     bench = _bench((cls(),))
     _train(bench, 12)
     bench.plan.conclude(bench.ending())
-    net, x = bench.plan.net, bench.batch(0).x_BCHW
+    net, x = bench.plan.net, bench.batch(0).x
     assert not net.training, "the network is not in evaluation mode"
     for weights in (dict(net.state_dict()), *bench.plan.gathered()):
         assert all(torch.isfinite(tensor).all() for tensor in weights.values()), "weights are not finite"
@@ -290,7 +295,7 @@ def check_saves(cls: type[Method]) -> None:
     net = bench.plan.net.eval().baked()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         save_net(net, Path(folder), {"task": bench.recipe.task})
-        again, x_BCHW = load_net(Path(folder)), bench.batch(0).x_BCHW
+        again, x_BCHW = load_net(Path(folder)), bench.batch(0).x
         assert torch.allclose(again(x_BCHW), net(x_BCHW), atol=1e-6), "the model that was loaded answers otherwise"
 
 
@@ -345,20 +350,96 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
 _LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # uneven, so that balancing methods have something to do
 
 
+class _Pictures:
+    """Noise, 24 x 20 pixels."""
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        drawn = Rng(5).batch("pictures", 0, np.arange(_PICTURES)).uniform(0, 256, (20, 24, 3))
+        self._images = drawn.astype(np.uint8)[rows]
+
+    def view(self, index_B: np.ndarray) -> ImageView:
+        return ImageView.whole([(20, 24)] * len(index_B), (_SIZE, _SIZE))
+
+    def paint(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
+        painter, out = CpuPainter(view), np.empty((len(index_B), _SIZE, _SIZE, 3), dtype=np.uint8)
+        for i, index in enumerate(index_B):
+            painter.paint(i, self._images[index], out[i])
+        return out
+
+    @staticmethod
+    def net() -> Net:
+        backbone = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        return Net(NetSpec("zoo", "bench", CLASSES, (0.5,) * 3, (0.25,) * 3), backbone, new_head(4, len(CLASSES)))
+
+
+class _Texts:
+    """Two sentences each, of three to six words."""
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        self._texts, self._labels = [_texts()[row] for row in rows], labels
+
+    def view(self, index_B: np.ndarray) -> TextView:
+        return TextView.whole([self._texts[index] for index in index_B], self._labels[index_B])
+
+    def paint(self, view: TextView, index_B: np.ndarray) -> list[str]:
+        return paint_texts(view)
+
+    @staticmethod
+    def net() -> Net:
+        tokens = Tokens.train(_texts(), kind="words", min_count=1)
+        spec = NetSpec("zoo", "bench", CLASSES, medium="text")
+        return Net(spec, _MeanOfWords(len(tokens), tokens.pad_id), new_head(4, len(CLASSES)), TextFront(tokens))
+
+
+class _MeanOfWords(nn.Module):
+    """Token ids (B, L) -> (B, 4)."""
+
+    def __init__(self, vocabulary: int, pad_id: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, 4, padding_idx=pad_id)
+        self.mix = nn.Linear(4, 4)
+        self._pad_id = pad_id
+
+    def forward(self, ids_BL: Tensor) -> Tensor:
+        seen = (ids_BL != self._pad_id).unsqueeze(2)
+        return torch.relu(self.mix((self.embedding(ids_BL) * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)))
+
+
+@functools.cache
+def _texts() -> list[str]:
+    words = ("old", "small", "red", "glass", "bottle", "paper", "box", "metal", "can", "lid", "heavy", "clean", "dirty")
+    drawn_N = Rng(5).batch("texts", 0, np.arange(_PICTURES)).uniform(shape=(14,))
+    found = []
+    for drawn in drawn_N:
+        said = [words[int(unit * len(words))] for unit in drawn[2:]]
+        first, second = (3 + int(4 * unit) for unit in drawn[:2])
+        found.append(f"The {' '.join(said[:first])}. A {' '.join(said[first : first + second])}!")
+    return found
+
+
+_SAMPLES: dict[str, Any] = {"picture": _Pictures, "text": _Texts}
+
+
 class _Bench:
-    """A plan on a tiny network and synthetic pictures."""
+    """A plan on a tiny network and synthetic samples."""
 
     def __init__(
         self, methods: tuple[Method, ...], task: str, labels: np.ndarray, strict: bool, architecture: str
     ) -> None:
         if not any(method.stage is Stage.OPTIMIZER for method in methods):
             methods = (*methods, registry().get("sgd")())
-        self.recipe = Recipe(task=task, methods=methods).setting(seed=3, image_size=_SIZE, batch_size=_BATCH)
-        images = (Rng(5).batch("pictures", 0, np.arange(_PICTURES)).uniform(0, 256, (20, 24, 3))).astype(np.uint8)
+        self.recipe = Recipe(task=task, methods=methods).setting(seed=3, batch_size=_BATCH)
         rows, _ = select_rows(methods, _rows(labels), strict=strict)
-        self.labels, self.images = rows["label"].to_numpy(copy=True), images[rows["id"].astype(int)]
+        self.labels = rows["label"].to_numpy(copy=True)
+        self.samples = _SAMPLES[self.recipe.medium](rows["id"].astype(int).to_numpy(), self.labels)
         with Rng(3).torch_scope("init"):
-            net = _bench_net() if architecture == "bench" else _zoo_net(architecture)
+            net = self.samples.net() if architecture == "bench" else _zoo_net(architecture)
         counts = np.bincount(self.labels, minlength=len(CLASSES))
         self.plan = Plan(self.recipe, net, Context(task, CLASSES, counts, self._features), strict=strict)
         self.plan.initialise()
@@ -369,20 +450,16 @@ class _Bench:
     def _features(self) -> tuple[Tensor, Targets]:
         training, net = self.plan.net.training, self.plan.net.eval()
         with torch.no_grad():
-            features = net.backbone(net.normalise(torch.from_numpy(self._paint(np.arange(len(self.labels)), None))))
+            features = net.backbone(net.front(self._paint(np.arange(len(self.labels)), None)))
         net.train(training)
         return features, Targets.from_labels(torch.from_numpy(self.labels), len(CLASSES))
 
-    def _paint(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> np.ndarray:
-        view = ImageView.whole([(20, 24)] * len(index_B), (_SIZE, _SIZE))
+    def _paint(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> Tensor:
+        view = self.samples.view(index_B)
         if epoch is not None:
             view = self.plan.augmentation.draw(epoch, copies)(view, index_B)
-        painter, out = CpuPainter(view), np.empty((len(index_B), _SIZE, _SIZE, 3), dtype=np.uint8)
-        for i, index in enumerate(index_B):
-            painter.paint(i, self.images[index], out[i])
-        if epoch is not None:
-            out = self.plan.augmentation.repaint(torch.from_numpy(out), epoch, index_B, copies).numpy()
-        return out
+        received = self.plan.net.front.receive(self.samples.paint(view, index_B), _SIZE)
+        return received if epoch is None else self.plan.augmentation.repaint(received, epoch, index_B, copies)
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, len(self.labels) // _BATCH)
@@ -390,7 +467,7 @@ class _Bench:
         begin = Progress(epoch * per_epoch, 4 * per_epoch, per_epoch)
         index_B = self.plan.order(begin, self.labels)[place * _BATCH : (place + 1) * _BATCH]
         index_B = np.tile(index_B, self.plan.augmentation.copies)
-        x = self.plan.net.normalise(torch.from_numpy(self._paint(index_B, epoch, self.plan.augmentation.copies)))
+        x = self.plan.net.front(self._paint(index_B, epoch, self.plan.augmentation.copies))
         targets = Targets.from_labels(torch.from_numpy(self.labels[index_B]), len(CLASSES))
         return self.plan.augmentation.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
 
@@ -398,10 +475,10 @@ class _Bench:
         def validate(weights: dict[str, Tensor]) -> dict[str, float]:
             batch = self.batch(0)
             with using_weights(self.plan.net, weights), torch.no_grad():
-                right = self.plan.net(batch.x_BCHW).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)
+                right = self.plan.net(batch.x).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)
             return {"accuracy": float(right.float().mean())}
 
-        return Ending(lambda: (self.batch(step).x_BCHW for step in range(12, 15)), validate)
+        return Ending(lambda: (self.batch(step).x for step in range(12, 15)), validate)
 
     def state(self) -> dict[str, Any]:
         runtimes = {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()}
@@ -418,13 +495,6 @@ class _Bench:
             runtime.load_state_dict(state["runtimes"][name])
 
 
-def _bench_net() -> Net:
-    backbone = nn.Sequential(
-        nn.Conv2d(3, 4, 3, stride=2, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    )
-    return Net(NetSpec("zoo", "bench", CLASSES, (0.5,) * 3, (0.25,) * 3), backbone, new_head(4, len(CLASSES)))
-
-
 def _zoo_net(architecture: str) -> Net:
     return build_net(ModelSpec(architecture=architecture, weights="none"), CLASSES)[0]
 
@@ -435,18 +505,30 @@ def _rows(labels: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
 
 
+_TASKS = (
+    "image-classification",
+    "text-classification",
+)  # those whet trains; the first that a method is for is its main one
+
+
+def _tasks(cls: type[Method]) -> list[str]:
+    """The tasks it declares that whet can train."""
+    return [task for task in _TASKS if task in cls.tasks]
+
+
 def _trainable(cls: type[Method]) -> bool:
-    """Whether it is for the task of the bench, the only one whet trains so far."""
-    return "image-classification" in cls.tasks
+    return bool(_tasks(cls))
 
 
 def _bench(
     methods: tuple[Method, ...],
-    task: str = "image-classification",
+    task: str | None = None,
     labels: np.ndarray = _LABELS,
     strict: bool = False,
     architecture: str = "bench",
 ) -> _Bench:
+    if task is None:  # that which all of them are for
+        task = next(task for task in _TASKS if all(task in method.tasks for method in methods))
     return _Bench(methods, task, labels, strict, architecture)
 
 
@@ -474,7 +556,7 @@ def _train(bench: _Bench, steps: int, start: int = 0) -> str:
 
 def _painted(methods: tuple[Method, ...]) -> str:
     bench = _bench(methods)
-    return digest({str(epoch): torch.from_numpy(bench._paint(np.arange(_BATCH), epoch)) for epoch in range(2)})
+    return digest({str(epoch): bench._paint(np.arange(_BATCH), epoch) for epoch in range(2)})
 
 
 def _answered(methods: tuple[Method, ...]) -> str:
@@ -483,7 +565,7 @@ def _answered(methods: tuple[Method, ...]) -> str:
     for method in bench.plan.methods:
         if isinstance(method, Compresses):
             net = method.compress(net, bench.plan.context)
-    x = net.normalise(torch.from_numpy(bench._paint(np.arange(_BATCH), None)))
+    x = net.front(bench._paint(np.arange(_BATCH), None))
     with torch.no_grad():
         targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
         fitted, _ = bench.plan.fit_predictor(net, lambda predictor: (predictor(x), targets))

@@ -51,7 +51,7 @@ def test_an_identity_that_is_none():
         strength: Annotated[float, Field(description="x")] = 1.0
 
         def apply(self, batch, rng):
-            return batch.replace(x_BCHW=batch.x_BCHW * 1.0000001)
+            return batch.replace(x=batch.x * 1.0000001)
 
     fails(NotNeutral, "identity")
 
@@ -61,7 +61,7 @@ def test_inputs_that_are_changed():
         __doc__ = DOC
 
         def apply(self, batch, rng):
-            batch.x_BCHW.mul_(2)
+            batch.x.mul_(2)
             return batch
 
     fails(InPlace, "inputs_kept")

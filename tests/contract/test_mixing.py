@@ -46,7 +46,7 @@ def test_all_seven_are_seen():
 def test_label_mass_is_pixel_share(cls, multi_label, seed):
     batch = plain(6, seed, multi_label)
     out = mixed(cls, batch, seed)
-    x = out.x_BCHW
+    x = out.x
     for inside in out.inside:  # what is mixed inside the network is mixed by the same rule
         assert isinstance(inside, Inside)
         x = inside.change(x)
@@ -81,8 +81,8 @@ def test_masks_move_with_the_pixels(cls, seed):
     mask = torch.where(halves, batch.mask_BHW, (batch.mask_BHW + 1) % 4)
     x = torch.nn.functional.one_hot(mask, 4).permute(0, 3, 1, 2).float()
     instances = tuple(Instances(torch.stack([m == k for k in m.unique()]), m.unique()) for m in mask)
-    out = mixed(cls, batch.replace(x_BCHW=x, mask_BHW=mask, instances=instances), seed)
-    shown = out.x_BCHW.argmax(dim=1)
+    out = mixed(cls, batch.replace(x=x, mask_BHW=mask, instances=instances), seed)
+    shown = out.x.argmax(dim=1)
     agree = (shown == out.mask_BHW).float().mean()
     assert agree > 0.93  # where a picture is resized, an edge pixel lies between two
     assert set(out.mask_BHW.unique().tolist()) <= set(range(4))

@@ -8,7 +8,8 @@ from whet.core.method import Draws
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.view import ImageView
-from whet.data.loader import ImageLoader, chunks
+from whet.data.image_loader import ImageLoader
+from whet.data.loader import chunks
 from whet.data.store import PictureStore
 
 
@@ -27,7 +28,7 @@ def painted(paths, threads, batch_size, draw=all_wishes):
     loader = ImageLoader(paths, threads)
     order = Rng(1).shuffled("order", 0, len(paths))
     batches = list(loader.batches(chunks(order, batch_size), 32, draw))
-    images = np.concatenate([batch.images_BHWC for batch in batches])
+    images = np.concatenate([batch.content for batch in batches])
     index = np.concatenate([batch.index_B for batch in batches])
     assert (index == order).all()
     return images[np.argsort(index)]
@@ -58,14 +59,14 @@ def test_a_bad_file_is_left_out_and_named_and_the_others_keep_their_places(paths
     assert sorted(index for index, _ in batch.failed) == [4, 5, 6]
     assert dict(batch.failed)[6] == "No such file or directory"
     (clean,) = ImageLoader(paths, 2).batches([np.array([0, 1, 2, 3, 7, 8, 9])], 32, all_wishes)
-    assert (batch.images_BHWC == clean.images_BHWC).all()
+    assert (batch.content == clean.content).all()
 
 
 def test_large_and_thin_pictures(tmp_path):
     for name, size in (("wide.png", (4000, 1)), ("tall.jpg", (1, 4000)), ("big.jpg", (3000, 2000))):
         Image.new("RGB", size, (10, 200, 30)).save(tmp_path / name)
     (batch,) = ImageLoader([str(p) for p in sorted(tmp_path.iterdir())], 2).batches([np.arange(3)], 48)
-    assert np.abs(batch.images_BHWC.astype(int) - [10, 200, 30]).max() <= 2
+    assert np.abs(batch.content.astype(int) - [10, 200, 30]).max() <= 2
 
 
 @pytest.mark.parametrize("form", ["jpg", "png"])
@@ -80,7 +81,7 @@ def test_fifty_megapixels(tmp_path, form):
     start = time.perf_counter()
     for loader in (ImageLoader([path], 1), ImageLoader([path], 1, store=store)):
         (batch,) = loader.batches([np.arange(1)], 64)
-        assert np.abs(batch.images_BHWC[0, 32, :, 0].astype(int) - np.linspace(2, 253, 64)).max() <= 4
+        assert np.abs(batch.content[0, 32, :, 0].astype(int) - np.linspace(2, 253, 64)).max() <= 4
     assert time.perf_counter() - start < 20
 
 
@@ -100,7 +101,7 @@ def test_odd_pictures_go_the_whole_road(tmp_path, name, image):
     path = str(tmp_path / name)
     for loader in (ImageLoader([path], 1), ImageLoader([path], 1, store=PictureStore([path], [""], 16))):
         (batch,) = loader.batches([np.arange(1)], 16)
-        assert np.abs(batch.images_BHWC.astype(int) - 90).max() <= 2
+        assert np.abs(batch.content.astype(int) - 90).max() <= 2
 
 
 def test_stopping_early_leaves_no_thread_behind(paths):

@@ -10,7 +10,8 @@ from tests.data.test_loader import all_wishes
 
 from whet.data import store
 from whet.data.image import Picture
-from whet.data.loader import ImageLoader, chunks
+from whet.data.image_loader import ImageLoader
+from whet.data.loader import chunks
 from whet.data.store import DiskRoom, Kept, MemoryRoom, PictureStore, digest_of, kept_bytes, keys_of, working_factor
 
 MEGABYTES = 1 << 20
@@ -31,7 +32,7 @@ def loader(paths, room, shown=16):
 
 
 def painted(loader, size=16):
-    return np.concatenate([b.images_BHWC for b in loader.batches(chunks(np.arange(len(loader)), 7), size, all_wishes)])
+    return np.concatenate([b.content for b in loader.batches(chunks(np.arange(len(loader)), 7), size, all_wishes)])
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_by_the_command_line(compared):
     assert [row["name"] for row in plain["architectures"]] == ["resnet9_slim", "convmixer"]
     assert plain["best"] in ("resnet9_slim", "convmixer")
     shown = " ".join(whet(*words).stderr.split())
-    assert f"chosen {plain['best']}, by its log-loss on validation pictures" in shown
+    assert f"chosen {plain['best']}, by its log-loss on validation samples" in shown
     (root / "out" / "report.html").unlink()
     assert whet("report", root / "out").returncode == 0
     assert "What accuracy costs" in (root / "out" / "report.html").read_text()

@@ -94,8 +94,8 @@ def break_it(mutant: str) -> None:
     elif mutant == "forgotten averages":  # a method's runtime state that is saved and not loaded
         ema._Average.load_state_dict = lambda self, state: None
     elif mutant == "epoch starts over":  # a resumed run that begins its epoch's batches again
-        batches = source.PictureSource.batches
-        source.PictureSource.batches = lambda self, epoch, size, first: batches(self, epoch, size, 0)
+        batches = source.PaintedSource.batches
+        source.PaintedSource.batches = lambda self, epoch, size, first: batches(self, epoch, size, 0)
 
 
 def run(command: dict) -> int:

@@ -27,7 +27,7 @@ def test_parts_have_nearly_one_size_and_hold_every_sample_once():
     batch = bench.batch(0)
     parts = bench.plan.parts(batch)
     assert sorted(len(part) for part in parts) == [2, 3, 3]
-    assert torch.equal(torch.cat([part.x_BCHW for part in parts]), batch.x_BCHW)
+    assert torch.equal(torch.cat([part.x for part in parts]), batch.x)
     assert [*batch.index_B] == [index for part in parts for index in part.index_B]
 
 

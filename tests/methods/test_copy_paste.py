@@ -26,8 +26,8 @@ def test_things_come_with_their_pixels_and_hide_what_is_under_them(batch):
     mixed = CopyPaste(prob=1.0, share=1.0).apply(given, rng)
     for i, other in enumerate(partner):
         outline = given.instances[other].mask_NHW[0]
-        assert torch.equal(mixed.x_BCHW[i][:, outline], given.x_BCHW[other][:, outline])
-        assert torch.equal(mixed.x_BCHW[i][:, ~outline], given.x_BCHW[i][:, ~outline])
+        assert torch.equal(mixed.x[i][:, outline], given.x[other][:, outline])
+        assert torch.equal(mixed.x[i][:, ~outline], given.x[i][:, ~outline])
         assert (mixed.mask_BHW[i][outline] == other + 1).all()
         # No pixel belongs to two things, and each thing's pixels carry its class.
         assert mixed.instances[i].mask_NHW.sum(dim=0).max() == 1

@@ -18,18 +18,18 @@ def constant_pictures(B=8, size=(16, 24)):
 @given(st.integers(0, 500), st.floats(0.2, 3.0))
 def test_targets_are_pixel_shares(seed, alpha):
     batch = CutMix(alpha=alpha, prob=1.0).apply(constant_pictures(), Rng(seed).batch("cutmix", 0, np.arange(8)))
-    shares = torch.stack([(batch.x_BCHW[:, 0] == k).float().mean(dim=(1, 2)) for k in range(8)], dim=1)
+    shares = torch.stack([(batch.x[:, 0] == k).float().mean(dim=(1, 2)) for k in range(8)], dim=1)
     assert torch.allclose(batch.targets.probs_BK, shares, atol=1e-6)
 
 
 def test_what_is_pasted_is_one_rectangle_at_its_place():
     batch = CutMix(prob=1.0).apply(constant_pictures(), Rng(1).batch("cutmix", 0, np.arange(8)))
     for i in range(8):
-        foreign = batch.x_BCHW[i, 0] != i
+        foreign = batch.x[i, 0] != i
         if foreign.any():
             rows, columns = foreign.any(dim=1), foreign.any(dim=0)
             assert int(foreign.sum()) == int(rows.sum() * columns.sum())
-            assert len(torch.unique(batch.x_BCHW[i, 0][foreign])) == 1
+            assert len(torch.unique(batch.x[i, 0][foreign])) == 1
 
 
 def test_share_of_samples():

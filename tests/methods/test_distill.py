@@ -45,10 +45,10 @@ def test_the_teacher_is_shown_the_student_s_pictures_and_answers_in_the_student_
     run = teacher_run(classes=("paper", "glass", "metal"), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
     student = _bench(()).plan.net
     pixels = torch.arange(2 * 16 * 16 * 3, dtype=torch.float32).view(2, 16, 16, 3).mul(7).remainder(256).to(torch.uint8)
-    batch = _bench(()).batch(0).replace(x_BCHW=student.normalise(pixels))
+    batch = _bench(()).batch(0).replace(x=student.prepare(pixels.numpy()))
     teacher = load_net(Path(run) / "model")
     with torch.no_grad():
-        expected = teacher(teacher.normalise(pixels))[:, [1, 2, 0]]
+        expected = teacher(teacher.prepare(pixels.numpy()))[:, [1, 2, 0]]
     found = Teacher("distill", run, student).for_classes(CLASSES).logits(batch)
     assert torch.allclose(found, expected, atol=1e-4)
     assert not found.requires_grad
@@ -59,7 +59,7 @@ def test_labels_and_teacher_share_the_loss(teacher_run):
     plan = _bench(()).plan
     batch = _bench(()).batch(0)
     plan.net.eval()
-    logits = plan.net(batch.x_BCHW)
+    logits = plan.net(batch.x)
     given = Outcome(logits, batch, plan.net)
     taught = Teacher("distill", run, plan.net).for_classes(CLASSES).logits(batch)
     loss = Distill(teacher=run, temperature=3.0, weight=0.25).wrap_loss(cross_entropy, plan.net, plan.context)(given)
@@ -75,7 +75,7 @@ def test_a_student_comes_to_answer_as_its_teacher_does(teacher_run):
     def apart():
         bench.plan.net.eval()
         with torch.no_grad():
-            return float(divergence(bench.plan.net(batch.x_BCHW), teacher.logits(batch), 4.0).mean())
+            return float(divergence(bench.plan.net(batch.x), teacher.logits(batch), 4.0).mean())
 
     before = apart()
     _train(bench, 12)
@@ -127,8 +127,8 @@ def test_other_classes_are_refused_by_name(teacher_run):
 def test_kept_features_in_the_place_of_pictures_are_refused(teacher_run):
     plan, batch = _bench(()).plan, _bench(()).batch(0)
     teacher = Teacher("distill", teacher_run(), plan.net)
-    with pytest.raises(RecipeError, match="the teacher needs pictures"):
-        teacher.logits(batch.replace(x_BCHW=torch.zeros(8, 4)))
+    with pytest.raises(RecipeError, match="the teacher needs the samples"):
+        teacher.logits(batch.replace(x=torch.zeros(8, 4)))
 
 
 def test_what_is_mixed_inside_the_student_is_mixed_inside_the_teacher(teacher_run):
@@ -154,6 +154,6 @@ def test_a_classifier_of_transformers_with_the_same_classes_teaches_too(mobilene
     teacher = Teacher("distill", str(tmp_path / "elsewhere"), plan.net).for_classes(CLASSES)
     answer = teacher.logits(batch)
     assert answer.shape == (len(batch), 3)
-    assert torch.equal(answer, teacher.net(batch.x_BCHW * teacher._scale + teacher._shift)[:, [1, 2, 0]])
+    assert torch.equal(answer, teacher.net(batch.x * teacher._scale + teacher._shift)[:, [1, 2, 0]])
     with pytest.raises(RecipeError, match="it was trained on other classes"):
         Teacher("distill", str(mobilenet), plan.net).for_classes(CLASSES)

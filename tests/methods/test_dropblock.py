@@ -56,7 +56,7 @@ def test_it_acts_on_the_deeper_layers_and_never_at_prediction():
     )
     norms = [m for m in bench.plan.net.modules() if isinstance(m, nn.BatchNorm2d)]
     assert [hasattr(norm, "dropblock") for norm in norms] == [False] * 4 + [True] * 4
-    x = plain.batch(0).x_BCHW
+    x = plain.batch(0).x
     with torch.no_grad(), Rng(0).torch_scope("model", 0):
         assert torch.equal(bench.plan.net.eval()(x), plain.plan.net.eval()(x))
         assert not torch.equal(bench.plan.net.train()(x), plain.plan.net.train()(x))

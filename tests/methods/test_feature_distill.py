@@ -30,10 +30,10 @@ def test_the_loss_is_that_of_the_mapped_features(teacher_run):
     plan, batch = bench.plan, bench.batch(0)
     plan.net.eval()
     with plan.net.keeping_features() as features:
-        logits = plan.net(batch.x_BCHW)
+        logits = plan.net(batch.x)
     given = Outcome(logits, batch, plan.net, features[0])
     taught = Teacher("feature_distill", run, plan.net).features(batch)
-    expected = cross_entropy(given) + 0.5 * hint_error(plan.net.hint(plan.net.backbone(batch.x_BCHW)), taught)
+    expected = cross_entropy(given) + 0.5 * hint_error(plan.net.hint(plan.net.backbone(batch.x)), taught)
     assert torch.allclose(plan.loss(given), expected, atol=1e-6)
 
 
@@ -46,7 +46,7 @@ def test_the_features_come_nearer_while_it_trains(teacher_run):
     def apart():
         net.eval()
         with torch.no_grad():
-            return float(hint_error(net.hint(net.backbone(batch.x_BCHW)), taught).mean())
+            return float(hint_error(net.hint(net.backbone(batch.x)), taught).mean())
 
     before = apart()
     _train(bench, 12)

@@ -44,7 +44,7 @@ def test_statistics_of_batch_norm_see_the_clean_samples_only():
     for one in (plain, bench):
         one.plan.net.train()
         batch = one.batch(0)
-        one.plan.loss(Outcome(one.plan.net(batch.x_BCHW), batch, one.plan.net))
+        one.plan.loss(Outcome(one.plan.net(batch.x), batch, one.plan.net))
     assert torch.equal(plain.plan.net.backbone[1].running_mean, bench.plan.net.backbone[1].running_mean)
     assert bench.plan.net.backbone[1].num_batches_tracked.item() == 1
     assert bench.plan.net.backbone[1].track_running_stats
@@ -72,7 +72,7 @@ def test_kept_features_move_in_the_place_of_pictures_in_any_precision(precision)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     model, optimizer = fabric.setup(bench.plan.net.head, bench.plan.optimizer)
     with Rng(0).torch_scope("x"):
-        batch = bench.batch(0).replace(x_BCHW=torch.empty(8, 4).normal_())
+        batch = bench.batch(0).replace(x=torch.empty(8, 4).normal_())
     with torch.no_grad():
-        clean = cross_entropy(Outcome(model(batch.x_BCHW), batch, model)).mean()
+        clean = cross_entropy(Outcome(model(batch.x), batch, model)).mean()
     assert closure_for(bench.plan, fabric, model, optimizer, batch, Progress(0, 1, 1))() > 2 * clean

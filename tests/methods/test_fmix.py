@@ -10,7 +10,7 @@ from whet.methods.mix.fmix import clouds
 def test_target_share_is_pixel_share(batch):
     given = batch(B=16, K=16, size=(24, 20))
     mixed = FMix(prob=1.0).apply(given, Rng(0).batch("fmix", 0, given.index_B))
-    kept = (mixed.x_BCHW == given.x_BCHW).all(dim=1).flatten(1).float().mean(dim=1)
+    kept = (mixed.x == given.x).all(dim=1).flatten(1).float().mean(dim=1)
     own = mixed.targets.probs_BK[torch.arange(16), torch.arange(16)]
     moved = own < 1
     assert moved.sum() > 8

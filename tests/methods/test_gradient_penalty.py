@@ -30,7 +30,7 @@ def test_training_with_it_flattens_the_loss():
     def steepness(*methods):
         bench = _bench((SGD(lr=0.1), *methods))
         _train(bench, 40)
-        net, x = bench.plan.net.eval(), bench.batch(0).x_BCHW.clone().requires_grad_()
+        net, x = bench.plan.net.eval(), bench.batch(0).x.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(cross_entropy(question(net, x)).sum(), x)
         return gradient.square().sum().item()
 

@@ -35,6 +35,6 @@ def test_equal_answers_cost_nothing():
 
 def test_a_batch_holds_every_sample_three_times():
     batch = _bench((JsdConsistency(),)).batch(0)
-    assert len(batch.x_BCHW) == 3 * 8
+    assert len(batch.x) == 3 * 8
     assert (batch.index_B[:8] == batch.index_B[8:16]).all()
-    assert len(_bench((JsdConsistency(weight=0.0),)).batch(0).x_BCHW) == 8
+    assert len(_bench((JsdConsistency(weight=0.0),)).batch(0).x) == 8

@@ -43,7 +43,7 @@ def test_the_end_of_a_training():
     first = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
     _train(bench, 3, 9)
     second = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
-    batches = [bench.batch(step).x_BCHW for step in range(12, 15)]
+    batches = [bench.batch(step).x for step in range(12, 15)]
     bench.plan.conclude(Ending(lambda: iter(batches), lambda weights: {}))
     for name, parameter in bench.plan.net.named_parameters():
         assert torch.allclose(parameter, (first[name] + second[name]) / 2, atol=1e-7)

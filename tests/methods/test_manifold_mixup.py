@@ -17,9 +17,9 @@ def test_a_linear_network_cannot_tell_where_it_was_mixed(net, batch):
     given = batch(B=6, K=3, size=(12, 12))
     mixed = ManifoldMixup(max_depth=0.0).apply(given, Rng(0).batch("manifold_mixup", 0, given.index_B))
     (inside,) = mixed.inside
-    logits = made(given.x_BCHW)
+    logits = made(given.x)
     with made.changed_inside(mixed.inside):
-        mixed_inside = made(mixed.x_BCHW)
+        mixed_inside = made(mixed.x)
     assert torch.allclose(mixed_inside, inside.change(logits), atol=1e-5)
     assert not torch.allclose(mixed_inside, logits, atol=1e-3)
 
@@ -29,7 +29,7 @@ def test_targets_share_as_the_features_do(batch):
     mixed = ManifoldMixup().apply(given, Rng(3).batch("manifold_mixup", 0, given.index_B))
     hidden = torch.eye(8)
     assert torch.allclose(mixed.inside[0].change(hidden), mixed.targets.probs_BK, atol=1e-6)
-    assert torch.equal(mixed.x_BCHW, given.x_BCHW)
+    assert torch.equal(mixed.x, given.x)
 
 
 def test_outside_the_step_nothing_is_left_in_the_network(net):

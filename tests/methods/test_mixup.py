@@ -22,8 +22,8 @@ def test_the_paper_s_formula(batch):
     draws.uniform()
     partner = draws.permutation()
     w = torch.from_numpy(weight).float()
-    x, y = given_batch.x_BCHW, given_batch.targets.probs_BK
-    assert torch.allclose(mixed.x_BCHW, w[:, None, None, None] * x + (1 - w)[:, None, None, None] * x[partner])
+    x, y = given_batch.x, given_batch.targets.probs_BK
+    assert torch.allclose(mixed.x, w[:, None, None, None] * x + (1 - w)[:, None, None, None] * x[partner])
     assert torch.allclose(mixed.targets.probs_BK, w[:, None] * y + (1 - w)[:, None] * y[partner])
 
 
@@ -38,7 +38,7 @@ def test_label_mass_equals_pixel_share(seed, alpha):
     mixed = MixUp(alpha=alpha).apply(
         Batch(x, Targets.from_labels(labels, 4), np.arange(4), torch.ones(4)), rng(4, seed)
     )
-    assert torch.allclose(mixed.x_BCHW.mean(dim=(1, 2, 3)), mixed.targets.probs_BK @ torch.arange(4.0), atol=1e-5)
+    assert torch.allclose(mixed.x.mean(dim=(1, 2, 3)), mixed.targets.probs_BK @ torch.arange(4.0), atol=1e-5)
 
 
 def test_weights_follow_the_folded_beta(batch):

@@ -13,7 +13,7 @@ def plain(batch, B=8):
     value = torch.arange(B).float().view(-1, 1, 1, 1)
     whole = torch.ones((1, 20, 24), dtype=torch.bool)
     return given.replace(
-        x_BCHW=value.expand(-1, 3, 20, 24).clone(),
+        x=value.expand(-1, 3, 20, 24).clone(),
         mask_BHW=torch.arange(B).view(-1, 1, 1).expand(-1, 20, 24).clone(),
         instances=tuple(Instances(whole.clone(), torch.tensor([k])) for k in range(B)),
         targets=Targets.from_labels(torch.arange(B), B),
@@ -23,7 +23,7 @@ def plain(batch, B=8):
 def test_targets_masks_and_things_say_what_the_pixels_show(batch):
     given = plain(batch)
     mixed = Mosaic(prob=1.0).apply(given, Rng(1).batch("mosaic", 0, given.index_B))
-    assert torch.equal(mixed.x_BCHW[:, 0].round().long(), mixed.mask_BHW)
+    assert torch.equal(mixed.x[:, 0].round().long(), mixed.mask_BHW)
     for i in range(8):
         share = torch.bincount(mixed.mask_BHW[i].flatten(), minlength=8) / (20 * 24)
         assert torch.allclose(mixed.targets.probs_BK[i], share.float(), atol=1e-6)
@@ -38,5 +38,5 @@ def test_those_not_chosen_stay(batch):
     chosen = Rng(1).batch("mosaic", 0, given.index_B).bernoulli(0.5)
     mixed = Mosaic(prob=0.5).apply(given, rng)
     for i in np.flatnonzero(~chosen):
-        assert torch.equal(mixed.x_BCHW[i], given.x_BCHW[i])
+        assert torch.equal(mixed.x[i], given.x[i])
         assert torch.allclose(mixed.targets.probs_BK[i], given.targets.probs_BK[i])

@@ -5,7 +5,7 @@ from whet.methods import ProgressiveResize
 def sizes(method, image_size, progress, epochs=10):
     settings = [method.settings(progress(epoch, epochs, 1), Settings(image_size)) for epoch in range(epochs)]
     assert {found.batches for found in settings} == {1}
-    return [found.image_size for found in settings]
+    return [found.size for found in settings]
 
 
 def test_it_grows_in_steps_of_32_to_the_full_size(progress):

@@ -55,7 +55,7 @@ def test_answers_under_other_dropout_come_closer():
     def apart(*methods):
         bench = _bench((Dropout(prob=0.5), *methods))
         _train(bench, 60)
-        net, x = bench.plan.net.train(), bench.batch(0).x_BCHW
+        net, x = bench.plan.net.train(), bench.batch(0).x
         with torch.no_grad(), bench.plan.rng.torch_scope("passes"):
             answers = [Categorical(logits=net(x)) for _ in range(40)]
         return float(np.mean([kl_divergence(p, q).mean() for p, q in zip(answers[::2], answers[1::2])]))

@@ -70,10 +70,10 @@ def test_weights_of_both_parts_reach_the_loss(teacher_run):
     plan, batch = bench.plan, bench.batch(0)
     plan.net.eval()
     with plan.net.keeping_features() as seen:
-        logits = plan.net(batch.x_BCHW)
+        logits = plan.net(batch.x)
     given = Outcome(logits, batch, plan.net, seen[0])
     taught = Teacher("relational_distill", run, plan.net).features(batch)
-    distance, angle = relational(plan.net.backbone(batch.x_BCHW), taught)
+    distance, angle = relational(plan.net.backbone(batch.x), taught)
     assert torch.allclose(plan.loss(given), cross_entropy(given) + 2 * distance + 3 * angle, atol=1e-5)
 
 

@@ -11,7 +11,7 @@ from whet.methods.mix.resizemix import squeezed
 def test_target_share_is_pixel_share(batch):
     given = batch(B=16, K=16, size=(40, 30))
     mixed = ResizeMix(prob=1.0, min_side=0.3).apply(given, Rng(0).batch("resizemix", 0, given.index_B))
-    kept = (mixed.x_BCHW == given.x_BCHW).all(dim=1).flatten(1).float().mean(dim=1)
+    kept = (mixed.x == given.x).all(dim=1).flatten(1).float().mean(dim=1)
     own = mixed.targets.probs_BK[torch.arange(16), torch.arange(16)]
     moved = own < 1
     assert moved.sum() > 8
@@ -24,4 +24,4 @@ def test_the_whole_partner_is_shown_small():
     place = (torch.arange(8) + 0.5)[None]
     small = squeezed(Pasted(x), (place - 2) / 4, (place - 3) / 4)
     reference = F.interpolate(x, (4, 4), mode="bilinear", align_corners=False)
-    assert torch.allclose(small.x_BCHW[:, :, 3:7, 2:6], reference, atol=1e-6)
+    assert torch.allclose(small.x[:, :, 3:7, 2:6], reference, atol=1e-6)

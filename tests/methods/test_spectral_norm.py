@@ -21,7 +21,7 @@ def test_the_largest_singular_value_is_one():
     ]
     assert max(abs(value - 1) for value in before) > 0.2
     _train(bench, 4)
-    x = bench.batch(0).x_BCHW
+    x = bench.batch(0).x
     with torch.no_grad():
         for _ in range(60):  # the estimate follows the weights pass by pass
             bench.plan.net(x)

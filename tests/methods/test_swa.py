@@ -82,7 +82,7 @@ def test_the_end_of_a_training():
     """The mean's weights, and the statistics that those weights give on one epoch."""
     bench = _bench((SWA(start_at="6st"),))
     _train(bench, 12)
-    runtime, batches = bench.plan.runtimes["swa"], [bench.batch(step).x_BCHW for step in range(12, 15)]
+    runtime, batches = bench.plan.runtimes["swa"], [bench.batch(step).x for step in range(12, 15)]
     assert runtime.count == 3
     bench.plan.conclude(Ending(lambda: iter(batches), lambda weights: {}))
     found = bench.plan.net.state_dict()

@@ -44,7 +44,7 @@ def test_the_backbone_gives_what_the_classifier_was_given(shared, mobilenet):
 
     image = torch.from_numpy(cv2.resize(pixels, (128, 128), interpolation=cv2.INTER_AREA))[None]
     with torch.inference_mode():
-        x = net.eval().normalise(image)
+        x = net.eval().prepare(image.numpy())
         logits = published.classifier(net.backbone(x))
         assert torch.allclose(logits, published(pixel_values=x).logits, atol=1e-4)
     labels = (shared / "data" / "weights" / "imagenet_labels.txt").read_text().splitlines()
@@ -53,7 +53,7 @@ def test_the_backbone_gives_what_the_classifier_was_given(shared, mobilenet):
 
 def test_normalising_is_what_the_weights_want(mobilenet):
     net, _ = build(mobilenet)
-    x = net.normalise(torch.tensor([[[[0, 255, 51]]]], dtype=torch.uint8))
+    x = net.prepare(np.array([[[[0, 255, 51]]]], dtype=np.uint8))
     assert x.flatten().tolist() == pytest.approx([-1.0, 1.0, -0.6])
     assert x.shape == (1, 3, 1, 1)
 
@@ -63,9 +63,7 @@ def test_saved_it_opens_here_and_in_transformers(mobilenet, tmp_path):
 
     net, _ = build(mobilenet)
     save_net(net.eval(), tmp_path / "model", {"fitted": {}})
-    x = net.normalise(
-        torch.from_numpy(Rng(0).batch("x", 0, np.arange(2)).uniform(0, 255, (64, 64, 3)).astype(np.uint8))
-    )
+    x = net.prepare(Rng(0).batch("x", 0, np.arange(2)).uniform(0, 255, (64, 64, 3)).astype(np.uint8))
     with torch.inference_mode():
         expected = net(x)
         again = load_net(tmp_path / "model")

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -29,7 +30,7 @@ def test_rates_multiply():
 
 
 def test_normalising_undoes_mean_and_deviation():
-    x = make().normalise(torch.full((1, 2, 2, 3), 255, dtype=torch.uint8))
+    x = make().prepare(np.full((1, 2, 2, 3), 255, dtype=np.uint8))
     assert x[0, :, 0, 0].tolist() == pytest.approx([2.5, 3.0, 7.0])
     assert x.is_contiguous(memory_format=torch.channels_last)
 

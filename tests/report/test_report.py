@@ -66,7 +66,7 @@ def test_it_loads_nothing_and_runs_nothing(page, finished_run):
 def test_every_part_is_there(page):
     text = " ".join(page.text)
     for heading in (
-        "right on test pictures", "How it learnt", "Class by class", "What is taken for what", "Does it mean what it says?",
+        "right on test samples", "How it learnt", "Class by class", "What is taken for what", "Does it mean what it says?",
         "Most confident mistakes", "What the model really saw", "The data", "The recipe", "How it was made",
     ):  # fmt: skip
         assert heading in text, heading

@@ -25,7 +25,7 @@ def row(number, accuracy=None, **changes):
     return {
         "name": NAMES[number], "failed": {}, "runs": [f"{NAMES[number]}-s0"], "seeds": [0], "accuracy": accuracy,
         "low": accuracy - 0.03, "high": accuracy + 0.02, "macro_f1": accuracy, "validation": accuracy,
-        "parameters": 60_000 * 2**number, "train_seconds": 300 + number, "seconds_per_picture": 0.0004 * (number + 1),
+        "parameters": 60_000 * 2**number, "train_seconds": 300 + number, "seconds_per_sample": 0.0004 * (number + 1),
         "peak_memory_mib": 700 + 90 * number, "epochs": 4.0, "image_size": 32, "pretrained": number == 9,
         "difference": difference, **changes,
     }  # fmt: skip
@@ -55,7 +55,7 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
     lost = {"name": "vit_tiny", "failed": {"vit_tiny-s0": "killed <b>by</b> the system"}, "runs": []}
     said, text = built(story([row(3, difference=None), row(0), row(9), lost]))
     for expected in (
-        "4 architectures, each trained for 5 minutes", "431 test pictures", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
+        "4 architectures, each trained for 5 minutes", "431 test samples", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
         "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "One seed was trained",
         "What accuracy costs",
     ):  # fmt: skip

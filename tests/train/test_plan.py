@@ -52,7 +52,7 @@ def test_what_is_not_finite_stops_before_the_optimizer_moves(spoil):
 
     def closure():
         bench.plan.optimizer.zero_grad()
-        loss = bench.plan.net(bench.batch(0).x_BCHW).sum()
+        loss = bench.plan.net(bench.batch(0).x).sum()
         loss.backward()
         if spoil == "gradient":
             bench.plan.net.head.weight.grad[0, 0] = float("nan")
@@ -88,7 +88,7 @@ def test_weak_methods_are_told_or_refused():
 def test_validation_is_answered_once_though_several_methods_are_fitted_or_wrap():
     """What is fitted on answers changes answers alone: the last predictor's answers follow from the first ones."""
     bench = _bench((TTA(), TemperatureScaling(), SGD()))
-    net, x = bench.plan.net.eval(), bench.batch(0).x_BCHW
+    net, x = bench.plan.net.eval(), bench.batch(0).x
     targets = bench.batch(0).targets
     asked = []
 
@@ -134,7 +134,7 @@ def test_a_runtime_may_act_at_schedule_and_gradient(monkeypatch):
 
     def closure():
         bench.plan.optimizer.zero_grad()
-        loss = bench.plan.net(bench.batch(0).x_BCHW).square().sum()
+        loss = bench.plan.net(bench.batch(0).x).square().sum()
         loss.backward()
         return loss.detach()
 
@@ -179,7 +179,7 @@ def test_a_loss_is_given_the_features_and_where_training_stands():
     (outcome,) = seen
     assert outcome.progress == progress
     before = _bench(()).plan.net.eval()  # the same weights, before that step
-    assert torch.equal(outcome.features_BD, before.backbone(batch.x_BCHW))
+    assert torch.equal(outcome.features_BD, before.backbone(batch.x))
     assert torch.equal(outcome.rows(3).features_BD, outcome.features_BD[:3])
     assert not bench.plan.net.head._forward_pre_hooks
 

@@ -34,8 +34,8 @@ def test_only_what_changed_a_picture_is_named(sheet):
     for row in rows:
         for tile in row.variants:
             seen.add(tile.methods)
-            same = (tile.pixels == row.original).all()
-            flipped = (tile.pixels == row.original[:, ::-1]).all()
+            same = (tile.content == row.original).all()
+            flipped = (tile.content == row.original[:, ::-1]).all()
             assert same == (tile.methods == ())
             assert flipped == (tile.methods == ("horizontal_flip",))
     assert len(seen) == 4  # either, both, neither
@@ -49,7 +49,7 @@ def test_mixing_names_the_target_it_makes(sheet):
     for row in rows:
         for tile in row.variants:
             assert sum(share for _, share in tile.target) == pytest.approx(1, abs=0.02)
-            changed = (tile.pixels != row.original).any()
+            changed = (tile.content != row.original).any()
             assert ("cutmix" in tile.methods) == changed
 
 

@@ -14,13 +14,13 @@ def test_samples_shown_once_keep_their_numbers():
 
 def test_a_sample_shown_twice_in_an_epoch_is_not_painted_alike(pictures):
     from whet.core.rng import Rng
-    from whet.data.loader import ImageLoader
+    from whet.data.image_loader import ImageLoader
     from whet.methods import RandomResizedCrop
     from whet.train.augmentation import Augmentation
 
     paths = sorted(str(path) for path in pictures.rglob("*.png"))
     draw = Augmentation([RandomResizedCrop()], Rng(0)).draw(0)
     (batch,) = ImageLoader(paths, 1).batches([showings(np.array([5, 5, 6]), len(paths))], 16, draw)
-    assert not np.array_equal(batch.images_BHWC[0], batch.images_BHWC[1])
+    assert not np.array_equal(batch.content[0], batch.content[1])
     (again,) = ImageLoader(paths, 1).batches([np.array([5])], 16, draw)
-    assert np.array_equal(again.images_BHWC[0], batch.images_BHWC[0])
+    assert np.array_equal(again.content[0], batch.content[0])

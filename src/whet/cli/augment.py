@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile
+from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile, TextColumn
 
 NAME = "augment"
 
@@ -30,6 +30,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +44,13 @@ def command(
     if out.exists() and not force:
         raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
     asked = run.ask(
-        data, recipe, seed=seed, split_files=split_file or (), file_column=file_column, label_column=label_column
+        data,
+        recipe,
+        seed=seed,
+        split_files=split_file or (),
+        file_column=file_column,
+        label_column=label_column,
+        text_column=text_column,
     )
     asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
     sheet, listed = run.augment(asked, rows=rows, variants=variants, size=size)

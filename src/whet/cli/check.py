@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile
+from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile, TextColumn
 
 NAME = "check"
 _COLOUR = {"problem": "red", "warning": "yellow", "fact": "blue"}
@@ -20,6 +20,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     weights: Annotated[
         str | None, typer.Option(help="Pretrained weights to doubt the labels with: a local folder or a hub name.")
     ] = None,
@@ -44,7 +45,8 @@ def command(
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("reading", total=None)
         found = check(
-            data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column, weights=weights, out=out,
+            data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
+            text_column=text_column, weights=weights, out=out,
             begin=lambda stage, total: bar.reset(task, description=stage, total=total or None),
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip

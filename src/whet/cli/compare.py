@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whet.cli.options import DATA, FileColumn, Json, LabelColumn, Out, SplitFile
+from whet.cli.options import DATA, FileColumn, Json, LabelColumn, Out, SplitFile, TextColumn
 from whet.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     out: Out = None,
     metric: Annotated[
         str | None,
@@ -50,7 +51,7 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare recipes, or architectures, on the same test pictures: difference, 95 % interval, verdict.
+    """Compare recipes, or architectures, on the same test samples: difference, 95 % interval, verdict.
 
     Runs of one recipe with several seeds count together."""
     if architectures is not None:
@@ -61,12 +62,13 @@ def command(
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
             names, as_json, data=given[0], budget=budget, weights=weights, seeds=seeds or 1, recipe=recipe,
-            split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column, out=out,
+            split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
+            text_column=text_column, out=out,
         )  # fmt: skip
         return
     beside = {
         "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--split-file": split_file,
-        "--file-column": file_column, "--label-column": label_column, "--out": out,
+        "--file-column": file_column, "--label-column": label_column, "--text-column": text_column, "--out": out,
     }  # fmt: skip
     wrong = [name for name, value in beside.items() if value]
     if wrong:
@@ -98,13 +100,13 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
             rows.add_row(
                 row["name"], percent(row["accuracy"]), f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
                 f"{points(d['mean'])} ({points(d['low'])} to {points(d['high'])})" if d else "",
-                f"{row['parameters'] / 1e6:.3g} M", seconds(row["train_seconds"]), seconds(row["seconds_per_picture"]),
+                f"{row['parameters'] / 1e6:.3g} M", seconds(row["train_seconds"]), seconds(row["seconds_per_sample"]),
                 memory(row["peak_memory_mib"]),
             )  # fmt: skip
         if found.best is not None:
             screen.print(rows)
             screen.print(
-                f"\nchosen  {found.best}, by its log-loss on validation pictures; differences in points, paired",
+                f"\nchosen  {found.best}, by its log-loss on validation samples; differences in points, paired",
                 style="dim",
             )
         for row in found.rows:
@@ -112,7 +114,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
                 screen.print(f"[red]failed[/]  {run}: {escape(reason)}")
         screen.print(f"report  {os.path.relpath(found.report)}")
         if found.best_run is not None:
-            screen.print(f"next    whet predict {found.best_run} YOUR_PICTURES", style="dim")
+            screen.print(f"next    whet predict {found.best_run} YOUR_SAMPLES", style="dim")
     if found.best is None:
         raise typer.Exit(1)
 
@@ -172,7 +174,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
         )  # fmt: skip
     screen.print(rows)
     screen.print(
-        f"\npaired on the same {samples} test pictures; {found[0].difference.method}; differences in "
+        f"\npaired on the same {samples} test samples; {found[0].difference.method}; differences in "
         f"{'points of ' if compared.is_share else ''}{compared.title}"
         f"{', the smaller the better' if compared.smaller_is_better else ''}",
         style="dim",
@@ -181,7 +183,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
         if c.mcnemar is not None:
             gained, lost, p = c.mcnemar
             screen.print(
-                f"{c.group.name}: {gained} pictures became right and {lost} wrong (McNemar's exact test, p = {p:.2g}); "
+                f"{c.group.name}: {gained} samples became right and {lost} wrong (McNemar's exact test, p = {p:.2g}); "
                 "one seed says nothing of other seeds",
                 style="dim",
             )

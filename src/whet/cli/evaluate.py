@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import FileColumn, Json, LabelColumn, SplitFile
+from whet.cli.options import FileColumn, Json, LabelColumn, SplitFile, TextColumn
 
 NAME = "evaluate"
 
@@ -21,6 +21,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     as_json: Json = False,
 ) -> None:
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
@@ -34,7 +35,12 @@ def command(
     else:
         split_files = tuple(split_file or ())
         metrics = loaded.evaluate(
-            data, part=part, split_files=split_files, file_column=file_column, label_column=label_column
+            data,
+            part=part,
+            split_files=split_files,
+            file_column=file_column,
+            label_column=label_column,
+            text_column=text_column,
         )
         name = data
     if as_json:
@@ -43,11 +49,11 @@ def command(
     low, high = metrics["accuracy_interval"]
     screen = console()
     screen.print(
-        f"[bold]{100 * metrics['accuracy']:.1f} %[/] right on {metrics['samples']} pictures of {name} "
+        f"[bold]{100 * metrics['accuracy']:.1f} %[/] right on {metrics['samples']} samples of {name} "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
         f"calibration error {100 * metrics['calibration_error']:.1f} %\n"
     )
-    rows = table("class", "pictures", "recall", "interval", "precision", "F1", right=(1, 2, 3, 4, 5))
+    rows = table("class", "samples", "recall", "interval", "precision", "F1", right=(1, 2, 3, 4, 5))
     for row in metrics["per_class"]:
         if row["samples"]:
             band = f"{100 * row['recall_interval'][0]:.0f}–{100 * row['recall_interval'][1]:.0f}"

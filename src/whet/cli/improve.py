@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, Weights
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, TextColumn, Weights
 
 NAME = "improve"
 
@@ -32,6 +32,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +43,8 @@ def command(
 
     found = improve(
         data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
-        file_column=file_column, label_column=label_column, plain=plain, strong=strong, studying=studying, jobs=jobs, out=out,
+        file_column=file_column, label_column=label_column,
+            text_column=text_column, plain=plain, strong=strong, studying=studying, jobs=jobs, out=out,
         observer=observer(as_json),
     )  # fmt: skip
     d = found.difference
@@ -71,8 +73,8 @@ def command(
     screen.print(
         f"\nplain {100 * found.plain_accuracy:.1f} %  →  strong {100 * found.strong_accuracy:.1f} %: "
         f"[bold {colour}]{100 * d.mean:+.1f} points[/] (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
-        f"{d.samples} test pictures, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}"
+        f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}"
     )
     screen.print(f"best    {found.best_run}")
     screen.print(f"report  {os.path.relpath(found.report)}")
-    screen.print(f"next    whet predict {found.best_run} YOUR_PICTURES", style="dim")
+    screen.print(f"next    whet predict {found.best_run} YOUR_SAMPLES", style="dim")

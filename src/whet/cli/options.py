@@ -18,6 +18,7 @@ SplitFile = Annotated[
 ]
 FileColumn = Annotated[str | None, typer.Option(help="The table's column of file names, where it has no usual name.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The table's column of classes, where it has no usual name.")]
+TextColumn = Annotated[str | None, typer.Option(help="The table's column of texts, where it has no usual name.")]
 Weights = Annotated[
     str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
 ]
@@ -31,4 +32,7 @@ Out = Annotated[Path | None, typer.Option(help="The folder to write; by default 
 Ray = Annotated[
     str | None, typer.Option(help="Make the runs on a Ray cluster: auto, HOST:PORT, or local; needs whet[ray].")
 ]
-DATA = "A folder of class folders, a folder of train/ val/ test/ folders, or a .csv, .tsv or .parquet table."
+DATA = (
+    "A folder of class folders (pictures, .txt files), a folder of train/ val/ test/ folders or tables, or a table: .csv, .tsv, "
+    ".jsonl or .parquet."
+)

@@ -6,21 +6,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from whet.cli.options import Json
 
 NAME = "predict"
+_LETTERS = 90
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="A finished run folder.")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Pictures, folders of pictures, or patterns such as 'new/*.jpg'.")
+        list[str],
+        typer.Argument(
+            help="Pictures, folders of pictures, or patterns such as 'new/*.jpg'; of a run on texts the texts themselves, "
+            ".txt files, or tables with a text column."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is on your pictures."""
+    """Say what your pictures or texts are."""
     from whet.cli.screen import console, print_json, table
     from whet.core.errors import RecipeError
     from whet.core.run_folder import write_csv, write_json
@@ -42,15 +48,22 @@ def command(
         print_json(records)
         return
     screen = console()
-    rows = table("file", "answer", "confidence", right=(2,))
+    given = answers.columns[0]  # file, or text
+    rows = table(given, "answer", "confidence", right=(2,))
     for row in records[:50]:
         sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
-        rows.add_row(row["file"], row["predicted"] or f"[red]{row['error']}[/]", sure)
+        rows.add_row(escape(_short(str(row[given]))), row["predicted"] or f"[red]{row['error']}[/]", sure)
     screen.print(rows)
     if len(records) > 50:
         screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
+        screen.print(f"{unread} of {len(records)} could not be read", style="yellow")
     if out is not None:
         screen.print(f"answers {out}")
+
+
+def _short(text: str) -> str:
+    """A text on one line of a screen; the whole of it is in --out and --json."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"

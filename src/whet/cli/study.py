@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, Weights
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, TextColumn, Weights
 
 NAME = "study"
 
@@ -42,6 +42,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +52,9 @@ def command(
     from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
-    base = run.ask(data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column)
+    base = run.ask(
+        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column
+    )
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(
         base,
@@ -78,7 +81,7 @@ def command(
     if (d := found.confirmed) is not None:
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
-            f"\nrecommended against the recipe as it was, {seeds_said}, {d.samples} pictures: "
+            f"\nrecommended against the recipe as it was, {seeds_said}, {d.samples} samples: "
             f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
         )
     screen.print(f"recipe  {found.path / 'recommended.yaml'}")

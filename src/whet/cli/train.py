@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, Weights
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, TextColumn, Weights
 from whet.core.errors import RecipeError
 
 NAME = "train"
@@ -30,6 +30,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was stopped or killed.")] = None,
     accept_changed_data: Annotated[
@@ -39,7 +40,7 @@ def command(
     strict: Annotated[bool, typer.Option("--strict", help="A method without effect is an error.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model on your data and measure it on held-out pictures."""
+    """Train a model on your data and measure it on held-out samples."""
     from whet import recipes, run
     from whet.cli.screen import console, observer, print_json
     from whet.report import build_report
@@ -55,7 +56,17 @@ def command(
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
         asked = run.ask(
-            data, recipe, None, budget, weights, architecture, seed, split_file or (), file_column, label_column
+            data,
+            recipe,
+            None,
+            budget,
+            weights,
+            architecture,
+            seed,
+            split_file or (),
+            file_column,
+            label_column,
+            text_column,
         )
         asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
         folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
@@ -68,11 +79,11 @@ def command(
     part = "test" if "test" in metrics else "val"
     result, screen = metrics[part], console()
     low, high = result["accuracy_interval"]
-    shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} pictures"
+    shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} samples"
     screen.print(
         f"\n[bold green]{100 * result['accuracy']:.1f} %[/] right on {shown} (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
         f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all"
     )
     screen.print(f"run     {finished.path}")
     screen.print(f"report  {os.path.relpath(finished.folder.report)}")
-    screen.print(f"next    whet predict {finished.path} YOUR_PICTURES", style="dim")
+    screen.print(f"next    whet predict {finished.path} YOUR_SAMPLES", style="dim")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, Weights
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, TextColumn, Weights
 
 NAME = "tune"
 
@@ -39,6 +39,7 @@ def command(
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +49,9 @@ def command(
     from whet.evaluate.compare import METRICS
     from whet.tune.tune import tune
 
-    base = run.ask(data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column)
+    base = run.ask(
+        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column
+    )
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = tune(
         base, wanted, search or [], budget=budget, trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
@@ -74,7 +77,7 @@ def command(
     if (d := found.confirmed) is not None:
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
-            f"\ntuned against the recipe as it was, {seeds_said}, {d.samples} pictures: "
+            f"\ntuned against the recipe as it was, {seeds_said}, {d.samples} samples: "
             f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
         )
     kept = "the best trial's values" if found.recommended == found.tuned != base else "as it was"

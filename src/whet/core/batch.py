@@ -38,12 +38,13 @@ class Inside:
 class Batch:
     """Painted, normalised samples on the device.
 
-    x_BCHW: float (B, C, H, W), or (B, D) where kept features stand in for pictures. index_B: int64, the samples' numbers
-    in the training table (the key of every draw). weight_B: float (B,), the samples' own weights. Where a method asks for several
-    copies of each sample, the rows are all samples, then all of them again, and so on.
+    x: what the backbone takes. Pictures: float (B, C, H, W); texts: token ids, int64 (B, L), padded; sounds: log-mel
+    spectrograms, float (B, 1, frames, mels); or features (B, D) where these are kept and stand in for samples. index_B: int64,
+    the samples' numbers in the training table (the key of every draw). weight_B: float (B,), the samples' own weights. Where a
+    method asks for several copies of each sample, the rows are all samples, then all of them again, and so on.
     """
 
-    x_BCHW: Tensor
+    x: Tensor
     targets: Targets
     index_B: np.ndarray
     weight_B: Tensor
@@ -55,12 +56,17 @@ class Batch:
     def replace(self, **changes: Any) -> Batch:
         return replace(self, **changes)
 
+    @property
+    def features_kept(self) -> bool:
+        """Whether features of a frozen backbone stand in for samples."""
+        return self.x.dim() == 2 and self.x.is_floating_point()
+
     def rows(self, chosen: slice | Tensor) -> Batch:
         """Some of its samples: a slice, or their places, int64. What is changed inside the network stays as it is."""
         places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
         return replace(
             self,
-            x_BCHW=self.x_BCHW[chosen],
+            x=self.x[chosen],
             targets=self.targets[chosen],
             index_B=self.index_B[places],
             weight_B=self.weight_B[chosen],
@@ -76,10 +82,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an epoch is trained with besides its learning rate: the pictures' side in pixels, and how many of the recipe's batches
-    one step takes together."""
+    """What an epoch is trained with besides its learning rate: the size at which samples are shown (see `Recipe.size`), and how
+    many of the recipe's batches one step takes together."""
 
-    image_size: int
+    size: int
     batches: int = 1
 
     def replace(self, **changes: Any) -> Settings:
@@ -113,7 +119,7 @@ class Progress:
 class Ending:
     """What a method may use once training is over.
 
-    inputs: one epoch of training inputs (B, C, H, W), as the model saw them in training. validate: the metrics of the network's
+    inputs: one epoch of training inputs (`Batch.x`), as the model saw them in training. validate: the metrics of the network's
     answers to the validation samples with these weights in it; afterwards it is as it was. precision: that of the training; within
     it weights must stay as they are, as their casts are kept.
     """
@@ -127,7 +133,7 @@ class Ending:
 class Outcome:
     """What a loss is given: the answer, the question, and the model that gave it, for a loss that needs another look at it; the
     features that the answer was made of (what the head was given), and where training stands. The model is what is trained on
-    `batch.x_BCHW`: the head alone where kept features stand in for pictures."""
+    `batch.x`: the head alone where kept features stand in for pictures."""
 
     logits_BK: Tensor
     batch: Batch
@@ -136,10 +142,10 @@ class Outcome:
     progress: Progress = Progress(0, 1, 1)
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 
-    def ask(self, x_BCHW: Tensor) -> Tensor:
+    def ask(self, x: Tensor) -> Tensor:
         """The model's answer to other inputs, float (B, K), in the precision of the training."""
         with self.precision():
-            return self.model(x_BCHW).float()
+            return self.model(x).float()
 
     def rows(self, count: int) -> Outcome:
         """The first rows of the answer and of the question."""
@@ -165,7 +171,7 @@ Step = Callable[[Closure], "Tensor"]
 """Takes one optimizer step with the help of a closure and returns the loss."""
 
 Predictor = Callable[["Tensor"], "Tensor"]
-"""Normalised inputs (B, C, H, W) -> logits (B, K)."""
+"""Normalised inputs (`Batch.x`) -> logits (B, K)."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from whet.core.batch import Batch, Context, Ending, Loss, Predictor, Progress, S
 from whet.core.rng import BatchRng
 from whet.core.strict import Strict
 from whet.core.targets import Targets
-from whet.core.view import ImageView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +60,8 @@ TASKS = frozenset(
         "instance-segmentation",
     ]
 )
+MEDIA = {"image": "picture", "semantic": "picture", "instance": "picture", "text": "text", "audio": "sound"}
+"""What a sample is, by the first word of its task."""
 
 
 # DATA ---------------------------------------------------------------------------------------------------------------
@@ -82,15 +83,17 @@ class Arranges(Protocol):
 # SAMPLE -------------------------------------------------------------------------------------------------------------
 @runtime_checkable
 class Draws(Protocol):
-    def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
-        """The view of a batch -> the view with this method's wish drawn in. Vectorised: never a loop over samples."""
+    def draw(self, view: Any, rng: BatchRng) -> Any:
+        """The view of a batch (`ImageView`, `TextView` or `SoundView`, by the task) -> the view with this method's wish drawn in.
+        Draws are vectorised: never in a loop over samples."""
         ...
 
 
 @runtime_checkable
 class Repaints(Protocol):
-    def repaint(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
-        """Painted pictures, uint8 (B, 3, H, W) on the device -> the same shape and type: for what only works on pixels."""
+    def repaint(self, received: Tensor, rng: BatchRng) -> Tensor:
+        """What the network's front received of painted samples, on the device -> the same shape and type. Pixels, uint8
+        (B, 3, H, W); token ids, int64 (B, L); log-mel spectrograms, float (B, 1, frames, mels)."""
         ...
 
 

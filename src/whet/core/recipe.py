@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
-from whet.core.method import TASKS, Method, Stage
+from whet.core.method import MEDIA, TASKS, Method, Stage
 from whet.core.registry import registry
 from whet.core.strict import Strict
 
@@ -37,6 +37,7 @@ class DataSpec(Strict):
 
     path: str | None = None
     file_column: str | None = None
+    text_column: str | None = None
     label_column: str | None = None
     split_files: tuple[str, ...] = ()
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
@@ -72,6 +73,10 @@ class TrainSpec(Strict):
     image_size: Size = "auto"
     eval_size: Annotated[Size, Field(description="image size at prediction")] = "auto"
     fit: Literal["squash", "crop"] = "squash"
+    max_tokens: Annotated[int, Field(ge=4, le=8192, description="a longer text is cut")] | Auto = "auto"
+    clip_seconds: Annotated[float, Field(gt=0, le=600, description="how much of a sound is heard at once")] | Auto = (
+        "auto"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     epochs: Annotated[int, Field(ge=1, description="whole epochs that the budget was resolved to")] | Auto = "auto"
@@ -95,6 +100,19 @@ class TrainSpec(Strict):
         return "train"
 
 
+_OF_SOME_MEDIA = {
+    ("data", "file_column"): {"picture", "sound"},
+    ("data", "text_column"): {"text"},
+    ("train", "image_size"): {"picture"},
+    ("train", "eval_size"): {"picture"},
+    ("train", "fit"): {"picture"},
+    ("train", "max_tokens"): {"text"},
+    ("train", "clip_seconds"): {"sound"},
+    ("train", "store"): {"picture", "sound"},
+    ("train", "store_share"): {"picture", "sound"},
+}
+
+
 class Recipe(Strict):
     """What is trained, on what, and how. Names no seed's luck and no machine: see `hash`."""
 
@@ -113,6 +131,9 @@ class Recipe(Strict):
     def model_post_init(self, context: Any) -> None:
         if self.task not in TASKS:
             raise RecipeError(unknown("task", self.task, TASKS, "recipe.task"))
+        for part, key in self._foreign():
+            if getattr(getattr(self, part), key) != self._parts[part].model_fields[key].default:
+                raise RecipeError(f"{part}.{key} means nothing for {self.task}")
         names = [method.name for method in self.methods]
         for method in self.methods:
             if names.count(method.name) > 1:
@@ -124,6 +145,34 @@ class Recipe(Strict):
             clash = sorted(method.conflicts & set(names))
             if clash:
                 raise RecipeError(f"methods '{method.name}' and '{clash[0]}' cannot stand in one recipe; keep one")
+
+    def _foreign(self) -> list[tuple[str, str]]:
+        """Settings that mean nothing for this task."""
+        return [at for at, media in _OF_SOME_MEDIA.items() if self.medium not in media]
+
+    @property
+    def medium(self) -> str:
+        """What a sample is: picture, text or sound."""
+        return MEDIA[self.task.split("-")[0]]
+
+    @property
+    def size(self) -> int:
+        """How large samples are shown in training, once that is resolved: pixels of a side, tokens, or milliseconds."""
+        return self._size("image_size")
+
+    @property
+    def answer_size(self) -> int:
+        """The same at prediction."""
+        return self._size("eval_size")
+
+    def _size(self, pixels: str) -> int:
+        match self.medium:
+            case "text":
+                return int(self.train.max_tokens)
+            case "sound":
+                return round(1000 * float(self.train.clip_seconds))
+            case _:
+                return int(getattr(self.train, pixels))
 
     # --- asking and changing ----------------------------------------------------------------------------------------
     def __contains__(self, name: str) -> bool:
@@ -177,15 +226,17 @@ class Recipe(Strict):
             "checkpoint_every",
             "keep_checkpoints",
         ):
-            plain["train"].pop(key)
+            plain["train"].pop(key, None)
         plain["methods"] = sorted(plain["methods"], key=lambda entry: next(iter(entry)))
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     # --- YAML and dict ----------------------------------------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, everything written out."""
+        """Plain values, everything written out that means something for the task."""
         plain: dict[str, Any] = {"task": self.task}
         plain |= {key: getattr(self, key).model_dump(mode="json") for key in self._parts}
+        for part, key in self._foreign():
+            del plain[part][key]
         plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]
         return plain
 

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
 FLOW_NODES = 16
 GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as Pillow, OpenCV and torchvision take it
+
+
+class View(Protocol):
+    """The wish for one batch of samples of any kind."""
+
+    def __len__(self) -> int: ...
+
+    def changed_since(self, before: Self) -> np.ndarray:
+        """Which samples are shown otherwise than in `before`, the view this one was drawn from: bool (B,)."""
+        ...
 
 
 @dataclass(frozen=True)

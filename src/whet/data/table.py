@@ -38,13 +38,15 @@ class Skipped:
 @dataclass(frozen=True)
 class Table:
     """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
-    number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash)."""
+    number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash); of texts also
+    text, of sounds also start and end (seconds, NaN for the whole file). medium: picture, text or sound."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     root: Path
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    medium: str = "picture"
 
     def __len__(self) -> int:
         return len(self.frame)

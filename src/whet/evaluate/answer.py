@@ -1,4 +1,4 @@
-"""Ask a predictor about pictures: logits for every sample that can be read."""
+"""Ask a predictor about samples: logits for every one that can be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
-from whet.data.loader import ImageLoader, chunks
+from whet.data.loader import Loader, chunks
 from whet.models.net import Net
 
 # On a CPU small batches stay near the cache and below the size from which every tensor costs fresh memory.
@@ -22,37 +22,36 @@ _BATCH = {"cpu": 16, "cuda": 128}
 def answer(
     net: Net,
     predictor: Predictor,
-    loader: ImageLoader,
+    loader: Loader,
     size: int,
-    device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]],
     failed: Callable[[int, str], Any] = lambda index, reason: None,
 ) -> tuple[Tensor, np.ndarray]:
     """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read go to `failed` and are left out."""
     found, indices = [], []
-    for x_BCHW, index_B in pictures(net, loader, size, device, failed):
+    for x, index_B in prepared(net, loader, size, failed):
         with torch.inference_mode(), autocast():
-            found.append(predictor(x_BCHW).float().cpu())
+            found.append(predictor(x).float().cpu())
         indices.append(index_B)
     if not found:
         return torch.empty((0, len(net.spec.classes))), np.empty(0, dtype=np.int64)
     return torch.cat(found), np.concatenate(indices)
 
 
-def pictures(
+def prepared(
     net: Net,
-    loader: ImageLoader,
+    loader: Loader,
     size: int,
-    device: torch.device,
     failed: Callable[[int, str], Any] = lambda index, reason: None,
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Normalised pictures as they are shown at prediction, with their sample numbers."""
-    batch_size = _BATCH.get(device.type, 16)
-    for painted in loader.batches(chunks(np.arange(len(loader)), batch_size), size):
+    """Batches as the network is shown them at prediction, with their sample numbers."""
+    batch_size = _BATCH.get(net.device.type, 16)
+    order_N = np.arange(len(loader)) if loader.lengths is None else np.argsort(loader.lengths, kind="stable")
+    for painted in loader.batches(chunks(order_N, batch_size), size):
         for index, reason in painted.failed:
             failed(index, reason)
         if len(painted.index_B):
-            yield net.normalise(torch.from_numpy(painted.images_BHWC).to(device)), painted.index_B
+            yield net.prepare(painted.content, size), painted.index_B
 
 
 @contextlib.contextmanager

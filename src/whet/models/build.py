@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +20,16 @@ from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError,
 from whet.core.method import Changes
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.targets import Targets
-from whet.models import hub
+from whet.models import hub, hub_text
+from whet.models.front import Front, TextFront
 from whet.models.net import Net, NetSpec, new_head
+from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
+from whet.models.zoo_text import TEXT_ZOO
 
 SMALL_PICTURE = 64
-DEFAULT_HUB_NAME = "google/mobilenet_v2_1.0_224"
+DEFAULT_HUB_NAME, DEFAULT_ENCODER = "google/mobilenet_v2_1.0_224", "sentence-transformers/all-MiniLM-L6-v2"
+SMALL_NETS = {"text": "fast_text", "sound": "audio_cnn"}
 _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
@@ -31,22 +37,34 @@ _CHANGED_FILE = "whet.safetensors"
 _MEMBERS, _COMPANIONS = "members", "companions"
 
 
-def resolve(spec: ModelSpec, picture_size: int) -> ModelSpec:
-    """Every `auto` replaced: small pictures start from scratch on a small net, larger ones from pretrained weights."""
+def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> ModelSpec:
+    """Every `auto` replaced. Small pictures start from scratch on a small net, larger ones from pretrained weights; texts and
+    sounds from scratch, unless weights are named."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
         architecture = weights
+    if architecture == "auto" and medium in SMALL_NETS:
+        architecture = SMALL_NETS[medium]
     if architecture == "auto":
         small = picture_size <= SMALL_PICTURE
         architecture = "resnet9" if small or weights == "none" else DEFAULT_HUB_NAME
     if weights == "auto":
-        weights = "none" if architecture in ZOO else architecture
+        weights = "none" if architecture in zoo_of(medium) else architecture
     return ModelSpec(architecture=architecture, weights=weights)
 
 
-def build_net(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
-    """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. Draws from torch's global
-    generator: call it inside `Rng.torch_scope`."""
+def zoo_of(medium: str) -> Mapping[str, Any]:
+    """The networks of the zoo for this medium, by name."""
+    return TEXT_ZOO if medium == "text" else ZOO
+
+
+def build_net(
+    spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = ()
+) -> tuple[Net, list[str]]:
+    """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the training,
+    from which a network of the zoo learns its tokens. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
+    if medium == "text":
+        return _build_for_texts(spec, classes, texts)
     if spec.architecture in ZOO:
         return _build_zoo(spec, classes)
     if spec.weights not in ("none", spec.architecture) and not (Path(spec.weights) / "config.json").is_file():
@@ -58,14 +76,14 @@ def build_net(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]
     return hub.build(spec, classes)
 
 
-def check_architecture(name: str) -> None:
+def check_architecture(name: str, medium: str = "picture") -> None:
     """Refuse what is neither of the zoo, nor a folder with a network, nor like a name of the hub."""
-    if name in ZOO:
+    zoo = zoo_of(medium)
+    if name in zoo:
         return
     if "/" not in name and not Path(name).exists():
-        raise RecipeError(
-            unknown("architecture", name, ZOO) + "; or a local folder, or a hub name such as " + DEFAULT_HUB_NAME
-        )
+        example = DEFAULT_HUB_NAME if medium == "picture" else DEFAULT_ENCODER
+        raise RecipeError(unknown("architecture", name, zoo) + f"; or a local folder, or a hub name such as {example}")
     hub.check_folder(name)
 
 
@@ -87,18 +105,44 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str
     return Net(net_spec, backbone, new_head(features, len(classes))), [f"weights from {spec.weights}"]
 
 
+def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[str]) -> tuple[Net, list[str]]:
+    if spec.architecture not in TEXT_ZOO:
+        check_architecture(spec.architecture, "text")
+        return hub_text.build(spec, classes)
+    if spec.weights != "none":
+        raise WeightsError(
+            f"weights '{spec.weights}': {spec.architecture} learns its words from your texts and starts from random weights; "
+            "accepted: none, or an encoder's folder or hub name as the architecture"
+        )
+    tokens = Tokens.train(texts)
+    notes = [f"{len(tokens):,} tokens learnt from the training texts"]
+    return _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text"), TextFront(tokens)), notes
+
+
+def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
+    """A network of the zoo with random weights."""
+    if isinstance(front, TextFront):
+        tokens = front.tokens
+        made = TEXT_ZOO[spec.architecture](len(tokens), tokens.pad_id, width=spec.width, depth=spec.depth)
+    else:
+        made = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
+    backbone, features = made
+    return Net(spec, backbone, new_head(features, len(spec.classes)), front)
+
+
 def rescale(net: Net, *, width: float, depth: int) -> None:
     """Build a network of the zoo anew, wider or deeper, with random weights. Draws from torch's global generator."""
     spec = net.spec
-    if spec.source != "zoo" or spec.architecture not in ZOO:
+    zoo = zoo_of(spec.medium)
+    if spec.source != "zoo" or spec.architecture not in zoo:
         raise NoEffectError(
-            f"{spec.architecture} has one size; those of the zoo can be scaled: {', '.join(sorted(ZOO))}"
+            f"{spec.architecture} has one size; those of the zoo can be scaled: {', '.join(sorted(zoo))}"
         )
     if spec.pretrained:
         raise NoEffectError(f"the pretrained weights of {spec.architecture} fit its own size only")
-    backbone, features = ZOO[spec.architecture](width=width, depth=depth)
-    net.backbone, net.head = backbone, new_head(features, len(spec.classes))
     net.spec = replace(spec, width=width, depth=depth)
+    scaled = _zoo_net(net.spec, net.front)
+    net.backbone, net.head = scaled.backbone, scaled.head
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -136,10 +180,12 @@ def save_net(net: Net, folder: Path, extra: dict) -> None:
 
 def _write_net(net: Net, folder: Path, extra: dict) -> None:
     hub_made, rebuilt = net.spec.source == "transformers", bool(net.spec.changes)
+    net.front.save(folder)
+    library = hub_text if net.spec.medium == "text" else hub
     if hub_made and not rebuilt:
-        hub.save(net, folder)
+        library.save(net, folder)
     elif hub_made:
-        hub.save_config(net, folder)
+        library.save_config(net, folder)
     else:
         config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": len(net.spec.classes)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -174,13 +220,13 @@ def load_net(folder: Path) -> Net:
     extra = read_extra(folder)
     spec = NetSpec.from_dict(extra["net"])
     bare, hub_made = replace(spec, changes=()), spec.source == "transformers"
+    library = hub_text if spec.medium == "text" else hub
     if hub_made and not spec.changes:
-        return hub.load(folder, spec).eval()
+        return library.load(folder, spec).eval()
     if hub_made:
-        net = hub.load_bare(folder, bare)
+        net = library.load_bare(folder, bare)
     else:
-        backbone, features = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
-        net = Net(bare, backbone, new_head(features, len(spec.classes)))
+        net = _zoo_net(bare, TextFront.load(folder) if spec.medium == "text" else None)
     if spec.changes:
         net = _rebuilt(net, spec.changes, extra.get("task", ""))
     net.load_state_dict(load_file(folder / (_CHANGED_FILE if spec.changes else "model.safetensors")))

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.core.batch import Predictor
+from whet.core.errors import RecipeError
+from whet.models.front import PictureFront
 from whet.models.net import Net
 
 
@@ -38,15 +40,20 @@ def side_by_side(predictors: Sequence[Predictor]) -> Predictor:
     return asked
 
 
-def shown_as(theirs: Net, their_size: int, ours: Net) -> Callable[[Tensor], Tensor]:
-    """From pictures as one network takes them (`ours`, at any size) to how another takes them: its own mean and deviation, and its
-    own size, by an anti-aliased resampling of the painted picture."""
-    scale = ours.std / theirs.std
-    shift = (ours.mean - theirs.mean) / theirs.std
+def shown_as(theirs: Net, their_size: int | None, ours: Net) -> Callable[[Tensor], Tensor]:
+    """From inputs as one network takes them (`ours`, at any size) to how another takes them. Pictures: its own mean and deviation,
+    and its own size where one is given, by an anti-aliased resampling of the painted picture. Of other samples the fronts must
+    be alike, or it is a RecipeError."""
+    if theirs.front.like(ours.front) and not isinstance(ours.front, PictureFront):
+        return lambda x: x
+    if not isinstance(theirs.front, PictureFront) or not isinstance(ours.front, PictureFront):
+        raise RecipeError(f"a model with {theirs.front} cannot be shown what is prepared by {ours.front}")
+    scale = ours.front.std / theirs.front.std
+    shift = (ours.front.mean - theirs.front.mean) / theirs.front.std
 
     def shown(x_BCHW: Tensor) -> Tensor:
         x = x_BCHW * scale + shift
-        if x.shape[2:] != (their_size, their_size):
+        if their_size is not None and x.shape[2:] != (their_size, their_size):
             x = F.interpolate(x, size=(their_size, their_size), mode="bilinear", antialias=True)
         return x
 

@@ -1,4 +1,4 @@
-"""A network as whet sees it: a backbone that turns pictures into features, and a head that answers."""
+"""A network as whet sees it: a front that brings samples to it, a backbone that turns them into features, a head that answers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import Inside
 from whet.core.method import Method
+from whet.models.front import Front, PictureFront
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class NetSpec:
     source: str  # "zoo" or "transformers"
     architecture: str  # the zoo's name, or the model type of transformers
     classes: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    native_size: int | None = None  # the picture size the weights were trained with, where there is one
+    mean: tuple[float, ...] = ()  # of what the front normalises, a number a channel
+    std: tuple[float, ...] = ()
+    native_size: int | None = None  # the size of samples that the weights were trained with, where there is one
     pretrained: bool = False
+    medium: str = "picture"  # what it is shown
     width: float = 1.0  # of a network of the zoo: its channels, as a multiple
     depth: int = 1  # of a network of the zoo: its layers of one size, as a multiple
     changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in the order they did
@@ -43,29 +45,33 @@ class NetSpec:
 
 
 class Net(nn.Module):
-    """backbone: (B, 3, H, W) float -> features (B, D). head: features -> logits (B, K).
+    """front: painted samples -> inputs (see `Batch.x`). backbone: inputs -> features (B, D). head: features -> logits (B, K).
 
     `lr_scale` holds a factor on the learning rate by parameter name (1 where absent, 0 = frozen). Modules in `resting`
     stay in evaluation mode while the rest trains (a frozen backbone, BatchNorm that keeps its statistics). `changed_by` names
     the methods that have changed this network already.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, spec: NetSpec, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, spec: NetSpec, backbone: nn.Module, head: nn.Module, front: Front | None = None) -> None:
         super().__init__()
         self.spec = spec
         self.backbone = backbone
         self.head = head
+        self.front = front or PictureFront(spec.mean, spec.std)
         self.lr_scale: dict[str, float] = {}
         self.resting: list[nn.Module] = []
         self.changed_by: set[str] = set()
-        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.head(self.backbone(x_BCHW))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x))
+
+    def prepare(self, content: Any, size: int = 0) -> Tensor:
+        """Painted samples of one batch -> what the backbone takes, on the network's device; see `Front.receive`."""
+        return self.front(self.front.receive(content, size))
+
+    @property
+    def device(self) -> torch.device:
+        return self.linear.weight.device
 
     def on(self, device: torch.device) -> Net:
         """This network on a device, channels last in memory."""
@@ -76,10 +82,6 @@ class Net(nn.Module):
         for module in self.resting:
             module.eval()
         return self
-
-    def normalise(self, images_BHWC: Tensor) -> Tensor:
-        """Painted pixels, uint8 (B, H, W, 3), to what the backbone takes; on their device, channels last in memory."""
-        return normalise(images_BHWC, self.mean.view(3), self.std.view(3))
 
     # --- changes by methods -----------------------------------------------------------------------------------------
     def built_with(self, method: Method) -> None:
@@ -213,19 +215,6 @@ def _layer(parameter: str) -> str:
 
 def _through(change: Callable[[Tensor], Tensor], module: nn.Module, inputs: Any, output: Any) -> Any:
     return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
-
-
-def normalise(images_BHWC: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
-    """(pixel / 255 - mean) / std of uint8 pixels (B, H, W, 3), as float32 (B, 3, H, W), channels last in memory."""
-    B, H, W, _ = images_BHWC.shape
-    scale, shift = (1 / (255 * std_3)).repeat(W), (-mean_3 / std_3).repeat(W)
-    rows, out = images_BHWC.reshape(B, H, 3 * W), torch.empty((B, H, 3 * W), device=images_BHWC.device)
-    # On a CPU picture by picture, so that the second pass finds the first one's result in the cache.
-    pairs = zip(rows.unbind(), out.unbind()) if images_BHWC.device.type == "cpu" else [(rows, out)]
-    for pixels, normal in pairs:
-        normal.copy_(pixels)
-        torch.addcmul(shift, normal, scale, out=normal)
-    return out.view(B, H, W, 3).permute(0, 3, 1, 2)
 
 
 def new_head(features: int, classes: int) -> nn.Linear:

@@ -14,7 +14,7 @@ _GAP, _LINE, _TEXT, _LEAST_TILE = 10, 15, 12, 150
 
 class _Tile(Protocol):
     @property
-    def pixels(self) -> np.ndarray: ...
+    def content(self) -> np.ndarray: ...
     @property
     def methods(self) -> tuple[str, ...]: ...
     @property
@@ -57,7 +57,7 @@ def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
         draw.text((_GAP + column * (tile_width + _GAP), 6), text, INK, font)
     y = _GAP + _LINE
     for row, texts, count in zip(rows, captions, lines):
-        for column, pixels in enumerate((row.original, *(tile.pixels for tile in row.variants))):
+        for column, pixels in enumerate((row.original, *(tile.content for tile in row.variants))):
             x = _GAP + column * (tile_width + _GAP)
             sheet.paste(Image.fromarray(pixels).resize((tile_width, tile_height), Image.Resampling.NEAREST), (x, y))
             for line, text in enumerate(texts[column]):

@@ -118,7 +118,7 @@ class Effect:
             "verdict": self.verdict,
             "time": self._ratio("train_seconds"),
             "memory": self._ratio("peak_memory_mib"),
-            "answer_time": self._ratio("seconds_per_picture"),
+            "answer_time": self._ratio("seconds_per_sample"),
             "seeds": d.seeds if d else 0,
             "seeds_to_tell": self.seeds_to_tell,
         }
@@ -189,7 +189,7 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
     return Evidence(effects, together)
 
 
-_PRICES = ("train_seconds", "peak_memory_mib", "seconds_per_picture")
+_PRICES = ("train_seconds", "peak_memory_mib", "seconds_per_sample")
 
 
 def price(coded_RF: np.ndarray, runs: Sequence[Observed]) -> list[dict[str, Price]]:

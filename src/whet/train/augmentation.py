@@ -1,4 +1,4 @@
-"""What a recipe does to pictures on their way to the network: the methods that draw into the view, those that repaint the painted
+"""What a recipe does to samples on their way to the network: the methods that draw into the view, those that repaint the painted
 batch, and those that mix it."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 from whet.core.batch import Batch
 from whet.core.method import Draws, Method, Mixes, Repaints
 from whet.core.rng import Rng
-from whet.core.view import ImageView
+from whet.core.view import View
 
 Watch = Callable[[str, np.ndarray], None]
 """Told of every method and of the samples (B,) that it changed."""
@@ -29,15 +29,13 @@ class Augmentation:
 
     @property
     def nothing(self) -> bool:
-        """Whether every epoch shows the same pictures."""
+        """Whether every epoch shows the same."""
         return not self._draws and not self._repaints and not self._mixes and self.copies == 1
 
-    def draw(
-        self, epoch: int, copies: int = 1, watch: Watch | None = None
-    ) -> Callable[[ImageView, np.ndarray], ImageView]:
+    def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> Callable[[View, np.ndarray], View]:
         """What the loader is to draw in this epoch, in batches that hold their samples so many times in turn."""
 
-        def drawn(view: ImageView, index_B: np.ndarray) -> ImageView:
+        def drawn(view: View, index_B: np.ndarray) -> View:
             copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
             rngs = self._rng.batches([method.name for method in self._draws], epoch, index_B, copy_B)
             for method, rng in zip(self._draws, rngs):
@@ -50,23 +48,23 @@ class Augmentation:
         return drawn
 
     def repaint(
-        self, images_BHWC: Tensor, epoch: int, index_B: np.ndarray, copies: int = 1, watch: Watch | None = None
+        self, received: Tensor, epoch: int, index_B: np.ndarray, copies: int = 1, watch: Watch | None = None
     ) -> Tensor:
-        """Painted pictures (B, H, W, 3) as the methods that know pixels alone leave them."""
+        """What the network's front received, a row a sample, as the methods that know nothing else leave it."""
         copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
         for method in self._repaints:
-            rng, before = self._rng.batch(method.name, epoch, index_B, copy_B), images_BHWC
-            images_BHWC = method.repaint(images_BHWC.permute(0, 3, 1, 2), rng).permute(0, 2, 3, 1)
+            before = received
+            received = method.repaint(received, self._rng.batch(method.name, epoch, index_B, copy_B))
             if watch is not None:
-                watch(method.name, (images_BHWC != before).flatten(1).any(dim=1).cpu().numpy())
-        return images_BHWC.contiguous()
+                watch(method.name, (received != before).flatten(1).any(dim=1).cpu().numpy())
+        return received
 
     def mix(self, batch: Batch, watch: Watch | None = None) -> Batch:
         for method in self._mixes:
             before = batch
             batch = method.apply(batch, self._rng.batch(method.name, batch.epoch, batch.index_B))
             if watch is not None:
-                moved = (batch.x_BCHW != before.x_BCHW).flatten(1).any(dim=1)
+                moved = (batch.x != before.x).flatten(1).any(dim=1)
                 mixed = (batch.targets.probs_BK != before.targets.probs_BK).any(dim=1)
                 watch(method.name, (moved | mixed).cpu().numpy())
         return batch

@@ -33,34 +33,34 @@ _TIMED_SHARE, _TIMED_SECONDS = 0.015, 15.0  # timing goes on for so much of the 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds a training step takes by picture size, and a picture takes at prediction."""
+    """Seconds a training step takes by the size of its samples, and a sample takes at prediction."""
 
     step_seconds: dict[int, float]
     answer_seconds: float
     final_answer_seconds: float
 
 
-def sizes_over_training(plan: Plan, image_size: int, epochs: int) -> list[int]:
-    """The picture size of every epoch."""
-    return [plan.settings(Progress(epoch, epochs, 1), image_size).image_size for epoch in range(epochs)]
+def sizes_over_training(plan: Plan, size: int, epochs: int) -> list[int]:
+    """The size at which samples are shown, by epoch."""
+    return [plan.settings(Progress(epoch, epochs, 1), size).size for epoch in range(epochs)]
 
 
 def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table) -> Speed:
     """Time real steps of this recipe, pictures painted beside them as in training, on a copy of the network; the network itself
     stays as it is. A long budget is worth a longer look."""
     rehearsal = Rehearsal(recipe, net, context, fabric, train)
-    plan, loader, device = rehearsal.plan, rehearsal.loader, fabric.device
+    plan, loader = rehearsal.plan, rehearsal.loader
     step_seconds: dict[int, float] = {}
-    sizes = sorted(set(sizes_over_training(plan, int(recipe.train.image_size), 40)))
+    sizes = sorted(set(sizes_over_training(plan, recipe.size, 40)))
     look = min(_TIMED_SHARE * recipe.train.budget.seconds, _TIMED_SECONDS) / len(sizes)
     for size in sizes:
         step_seconds[size] = _mean_seconds((partial(_step, plan, step) for step in rehearsal.steps(size)), look)
     plan.net.eval()
     shown = np.arange(min(len(train), _ANSWERED))
     start = time.perf_counter()
-    (painted,) = loader.batches([shown], int(recipe.train.eval_size))
+    (painted,) = loader.batches([shown], recipe.answer_size)
     painting = (time.perf_counter() - start) / loader.threads
-    x = plan.net.normalise(torch.from_numpy(painted.images_BHWC).to(device))
+    x = plan.net.prepare(painted.content, recipe.answer_size)
     with torch.inference_mode(), fabric.autocast():
         predictors = (plan.net, wrap_predictor(recipe.methods, plan.net, {}))
         answers = [
@@ -94,22 +94,22 @@ def _mean_seconds(
 
 
 def epochs_that_fit(
-    plan: Plan, speed: Speed, seconds: float, image_size: int, steps_per_epoch: int, validation: float
+    plan: Plan, speed: Speed, seconds: float, size: int, steps_per_epoch: int, validation: float
 ) -> int:
     """The most epochs whose steps, validations (`validation` seconds each, at most one an epoch) and pictures fit; at least one."""
     known = np.array(sorted(speed.step_seconds))
     best = 1
     for epochs in range(1, MAX_EPOCHS + 1):
-        sizes = sizes_over_training(plan, image_size, epochs)
-        nearest = [int(known[np.abs(known - size).argmin()]) for size in sizes]
-        step_time = sum(speed.step_seconds[near] * (size / near) ** 2 for near, size in zip(nearest, sizes))
+        sizes = sizes_over_training(plan, size, epochs)
+        nearest = [int(known[np.abs(known - each).argmin()]) for each in sizes]
+        step_time = sum(speed.step_seconds[near] * (each / near) ** 2 for near, each in zip(nearest, sizes))
         if step_time * steps_per_epoch + validation * validations(epochs) > seconds:
             break
         best = epochs
     return best
 
 
-def steps_that_fit(plan: Plan, image_size: int, allowed: float | None, progress: Progress, seconds: float) -> int:
+def steps_that_fit(plan: Plan, size: int, allowed: float | None, progress: Progress, seconds: float) -> int:
     """How many steps in all a training should take that needed `seconds` so far and may take `allowed`: as planned, or whole epochs
     fewer or more where its own pace says that the probe was far off."""
     total, per_epoch = progress.total_steps, progress.steps_per_epoch
@@ -119,7 +119,7 @@ def steps_that_fit(plan: Plan, image_size: int, allowed: float | None, progress:
 
     def work(epochs: int) -> tuple[int, int]:
         """Pixels already seen and still to be seen in a training of so many epochs."""
-        areas = [size**2 for size in sizes_over_training(plan, image_size, epochs)]
+        areas = [each**2 for each in sizes_over_training(plan, size, epochs)]
         return sum(areas[:done]), sum(areas[done:])
 
     behind, ahead = work(planned)

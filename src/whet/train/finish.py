@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,8 +19,7 @@ from torch import Tensor
 from whet.core.method import Compresses, Stage
 from whet.core.run_folder import RunFolder, write_csv, write_json
 from whet.core.targets import Targets
-from whet.data.image import UnreadableImage, decode
-from whet.data.loader import ImageLoader
+from whet.data.loader import Loader
 from whet.data.table import Table
 from whet.evaluate.answer import using_weights
 from whet.evaluate.compare import crossed_interval
@@ -32,8 +30,9 @@ from whet.models.net import Net
 from whet.train.plan import Plan, wrap_predictor
 from whet.train.saved import load_companions
 from whet.train.sheet import draw_sheet, listed
+from whet.train.show import write_row, write_sample
 
-SHEET_ROWS, SHEET_VARIANTS, MISTAKES, THUMBNAIL = 6, 5, 12, 320
+SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
 
 Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
 """(samples, predictor) -> (logits, numbers of the samples that could be read)."""
@@ -66,11 +65,11 @@ def finish_model(
     for name, runs in joined.items():
         for run in runs:
             add_companion(folder.model, name, run.model)
-    companions = load_companions(folder.model, nets[0], plan.net.mean.device)
+    companions = load_companions(folder.model, nets[0], plan.net.device)
     fitted, logits = plan.fit_predictor(predictor, answers, companions)
     extra = {
         "task": recipe.task,
-        "eval_size": recipe.train.eval_size,
+        "size": recipe.answer_size,
         "fit": recipe.train.fit,
         "precision": recipe.train.precision,
         "predict": [{m.name: m.settings_dict()} for m in plan.methods if Stage.PREDICT in m.stages()],
@@ -133,48 +132,37 @@ def compare_answering(
     chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     return {
         "split": split,
-        "plain": {key: plain[key] for key in chosen} | {"seconds_per_picture": seconds},
+        "plain": {key: plain[key] for key in chosen} | {"seconds_per_sample": seconds},
         "difference": asdict(crossed_interval(both)),
     }
 
 
-def write_samples(plan: Plan, table: Table, loader: ImageLoader, folder: RunFolder) -> None:
-    """samples/: some training pictures as they are, and as the model saw them in the first epochs, mixing included."""
-    rows = draw_sheet(
-        plan.augmentation, table, loader, int(plan.recipe.train.image_size), rows=SHEET_ROWS, variants=SHEET_VARIANTS
-    )
+def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -> None:
+    """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of pictures included."""
+    rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, rows=SHEET_ROWS, variants=SHEET_VARIANTS)
     folder.samples.mkdir(exist_ok=True)
-    for r, row in enumerate(rows):
-        for column, pixels in enumerate((row.original, *(tile.pixels for tile in row.variants))):
-            _write_jpeg(folder.samples / f"{r}-{column}.jpg", pixels)
-    write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": listed(rows)})
+    told = listed(rows)
+    for r, (row, plain) in enumerate(zip(rows, told)):
+        plain["original"] = write_sample(row.original, folder.samples, f"{r}-0")
+        for column, (tile, variant) in enumerate(zip(row.variants, plain["variants"]), start=1):
+            variant |= write_sample(tile.content, folder.samples, f"{r}-{column}")
+    write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
 
 
 def write_mistakes(part: Table, split: str, folder: RunFolder) -> None:
-    """mistakes/: the pictures of this part that were wrong with the most confidence, made small."""
+    """mistakes/: the samples of this part that were wrong with the most confidence."""
     said = folder.read_predictions()
     wrong = said[(said["split"] == split) & (said["label"] != said["predicted"])]
     wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
-    paths = dict(zip(part.frame["id"], part.frame["path"]))
+    rows = part.frame.set_index("id")
     folder.mistakes.mkdir(exist_ok=True)
     shown: list[dict[str, Any]] = []
     for row in wrong.head(MISTAKES).itertuples():
-        try:
-            pixels = decode(Path(paths[row.id]).read_bytes())
-        except (OSError, UnreadableImage):
-            continue  # gone since it was answered; the others still tell their story
-        shrink = min(1.0, THUMBNAIL / max(pixels.shape[:2]))
-        size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
-        _write_jpeg(folder.mistakes / f"{len(shown)}.jpg", cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-        shown.append(
-            {"id": row.id, "label": row.label, "predicted": row.predicted, "confidence": float(row.confidence)}
-        )
+        sample = write_row(rows.loc[row.id], part.medium, folder.mistakes, str(len(shown)))
+        if sample is not None:  # else it is gone since it was answered; the others still tell their story
+            told = {"id": row.id, "label": row.label, "predicted": row.predicted, "confidence": float(row.confidence)}
+            shown.append(told | sample)
     write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
-
-
-def _write_jpeg(path: Path, pixels: np.ndarray) -> None:
-    data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-    path.write_bytes(data.tobytes())
 
 
 def peak_memory_mib() -> float:

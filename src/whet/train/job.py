@@ -18,13 +18,12 @@ from torch import Tensor
 
 from whet.core.batch import Context, Ending, Progress, Settings
 from whet.core.duration import Duration
-from whet.core.errors import RunError
+from whet.core.errors import RecipeError, RunError
 from whet.core.method import Joins, RangeTest
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
 from whet.core.targets import Targets
-from whet.data.loader import ImageLoader
 from whet.data.read import data_path, read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
@@ -41,7 +40,16 @@ from whet.train.loop import State, Training, Validate, fit
 from whet.train.plan import Plan, select_rows
 from whet.train.rehearsal import Rehearsal
 from whet.train.signals import Interrupted, Interrupts
-from whet.train.source import Failures, FeatureSource, PictureSource, Source, choose_room, is_kept, training_loader
+from whet.train.source import (
+    Failures,
+    FeatureSource,
+    PaintedSource,
+    Source,
+    answering_loader,
+    choose_room,
+    is_kept,
+    training_loader,
+)
 
 _MANY = 2000  # validation samples
 _TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
@@ -103,11 +111,11 @@ def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> Non
     size = resolve.usual_size(recipe, table)
     recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
     with Rng(recipe.train.seed).torch_scope("init"):
-        net, notes = build_net(recipe.model, table.classes)
+        net, notes = build_net(recipe.model, table.classes, recipe.medium, table.part("train").frame.get("text", ()))
     for line in (*table.notes, *notes):
         job.note(line)
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
-    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size), net)
+    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     plan, fabric = job.plan(recipe, table, net, strict=strict)
     plan.initialise()
     range_tests = job.rehearse(recipe, table, plan, fabric)
@@ -193,7 +201,7 @@ class _Job:
 
         def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
             self.observer.stage("looking for a learning rate")
-            first = plan.settings(Progress(0, 1, 1), int(recipe.train.image_size)).image_size
+            first = plan.settings(Progress(0, 1, 1), recipe.size).size
             return Rehearsal(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
 
         found = list(plan.rehearse(trial))
@@ -204,6 +212,11 @@ class _Job:
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
         self.observer.stage(f"reading {recipe.data.path}")
         table = read_data(recipe.data, int(recipe.train.loader_threads))
+        if table.medium != recipe.medium:
+            raise RecipeError(
+                f"data {recipe.data.path} holds {table.medium}s, but the recipe's task is {recipe.task}; "
+                f"give a recipe for {table.medium}s"
+            )
         if not recipe.data.answer_test:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
         chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
@@ -219,7 +232,7 @@ class _Job:
         train = table.part("train")
 
         def features() -> tuple[Tensor, Targets]:
-            self.observer.stage(f"features of {len(train):,} pictures")
+            self.observer.stage(f"features of {len(train):,} samples")
             features_ND, index = self.ask(plan, fabric, train, net.backbone)
             return features_ND, Targets.from_labels(torch.from_numpy(train.label_N[index]), len(table.classes))
 
@@ -234,12 +247,12 @@ class _Job:
                 self.note(line)
 
     def ask(self, plan: Plan, fabric: Fabric, table: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
-        """(what the predictor makes of every picture, the numbers of those that could be read)."""
+        """(what the predictor makes of every sample, the numbers of those that could be read)."""
         training = plan.net.training
         plan.net.eval()
         ids = table.frame["id"]
         found = answer(
-            plan.net, predictor, _loader(table, plan.recipe), int(plan.recipe.train.eval_size), fabric.device, fabric.autocast,
+            plan.net, predictor, answering_loader(table, plan.recipe, plan.net), plan.recipe.answer_size, fabric.autocast,
             failed=lambda index, reason: self.failed(ids.iloc[index], reason),
         )  # fmt: skip
         plan.net.train(training)
@@ -257,7 +270,7 @@ class _Job:
             plan=plan,
             source=source,
             state=State(total_steps=total),
-            image_size=int(recipe.train.image_size),
+            size=recipe.size,
             validate=self.validator(table.part("val"), plan, fabric, source),
             validate_steps=max(1, Duration.parse(recipe.train.validate_every).steps(per_epoch, total)),
             checkpoint_steps=max(1, Duration.parse(recipe.train.checkpoint_every).steps(per_epoch, total)),
@@ -268,7 +281,7 @@ class _Job:
             interrupted=self.interrupts,
             # Random weights guess; on many samples that costs minutes to see.
             validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
-            steps_that_fit=partial(steps_that_fit, plan, int(recipe.train.image_size), recipe.train.seconds),
+            steps_that_fit=partial(steps_that_fit, plan, recipe.size, recipe.train.seconds),
         )
         if state is not None:
             training.load_state_dict(state)
@@ -291,7 +304,9 @@ class _Job:
         room, line = choose_room(train, plan.recipe)
         if line:
             self.note(line)
-        return PictureSource(train, training_loader(train, plan.recipe, room), plan, fabric.device, self.failed)
+        return PaintedSource(
+            train, training_loader(train, plan.recipe, plan.net, room), plan, fabric.device, self.failed
+        )
 
     def validator(self, val: Table, plan: Plan, fabric: Fabric, source: Source) -> Validate:
         kept = self.ask(plan, fabric, val, plan.net.backbone) if isinstance(source, FeatureSource) else None
@@ -324,15 +339,15 @@ class _Job:
 
         def inputs() -> Iterator[Tensor]:
             progress = training.progress(state.total_steps)
-            settings = Settings(plan.settings(progress, training.image_size).image_size)
-            return (batch.x_BCHW for batch in training.source.batches(progress, settings, 0))
+            settings = Settings(plan.settings(progress, training.size).size)
+            return (batch.x for batch in training.source.batches(progress, settings, 0))
 
         last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
         plan.conclude(Ending(inputs, training.validate, fabric.autocast))
         predictor, val_answers = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
         metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
         train = table.part("train")
-        finish.write_samples(plan, train, training_loader(train, recipe), self.folder)
+        finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
         shown = "test" if "test" in metrics else "val"
         if last is not None:
             metrics["answering"] = finish.compare_answering(
@@ -342,7 +357,7 @@ class _Job:
         metrics["cost"] = {
             "train_seconds": state.seconds,
             "total_seconds": time.monotonic() - self.started,
-            "seconds_per_picture": answer_seconds / max(answered, 1),
+            "seconds_per_sample": answer_seconds / max(answered, 1),
             "steps": state.step,
             "epochs": state.step / training.source.steps_per_epoch,
             "samples_per_second": state.step * int(recipe.train.batch_size) / max(state.seconds, 1e-9),
@@ -358,7 +373,3 @@ class _Job:
         metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
         write_json(self.folder.metrics, metrics)
         write_whole(self.folder.done, "")
-
-
-def _loader(table: Table, recipe: Recipe) -> ImageLoader:
-    return ImageLoader(table.frame["path"], int(recipe.train.loader_threads), recipe.train.fit)

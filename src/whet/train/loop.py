@@ -45,7 +45,7 @@ class Training:
     plan: Plan
     source: Source
     state: State
-    image_size: int
+    size: int
     validate: Validate
     validate_steps: int
     checkpoint_steps: int
@@ -96,7 +96,7 @@ def fit(t: Training) -> None:
         if first == 0:
             keep_to_time(t, earlier + time.monotonic() - started)
         begin = t.progress(epoch * t.source.steps_per_epoch)
-        settings = plan.settings(begin, t.image_size)
+        settings = plan.settings(begin, t.size)
         end = min(begin.step + t.source.steps_per_epoch, state.total_steps)
         t.net.train()
         for batch in t.source.batches(begin, settings, first):
@@ -121,7 +121,7 @@ def fit(t: Training) -> None:
                     epoch=epoch,
                     loss=float(loss),
                     lr=lr,
-                    size=settings.image_size,
+                    size=settings.size,
                     order=f"{order:08x}",
                 )
             )
@@ -180,7 +180,7 @@ def closure_for(
         with plan.rng.torch_scope("model", progress.step, fabric.device):
             for part, weight_P in zip(parts, weights):
                 with plan.net.changed_inside(part.inside), plan.net.keeping_features() as features:
-                    logits_BK = model(part.x_BCHW)
+                    logits_BK = model(part.x)
                     features_BD = features[0].float()
                     loss_B = plan.loss(Outcome(logits_BK.float(), part, bare, features_BD, progress, fabric.autocast))
                 loss = (loss_B * weight_P).sum()

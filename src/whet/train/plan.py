@@ -78,10 +78,10 @@ class Plan:
 
         for method in self.methods:
             if isinstance(method, Changes) and method.name not in self.net.changed_by:
-                with self.rng.torch_scope(f"change {method.name}", device=self.net.mean.device):
+                with self.rng.torch_scope(f"change {method.name}", device=self.net.device):
                     self.net = self._try(method, partial(method.change, self.net, context), self.net)
                 self.net.changed_by.add(method.name)
-        self.net = self.net.on(net.mean.device)  # with the layers that methods have added
+        self.net = self.net.on(net.device)  # with the layers that methods have added
         self.net.apply_freezing()
 
         self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
@@ -144,7 +144,7 @@ class Plan:
         started: list[tuple[Method, Runtime]] = []
         for method in self.methods:
             if isinstance(method, Watches):
-                with self.rng.torch_scope(f"start {method.name}", device=self.net.mean.device):
+                with self.rng.torch_scope(f"start {method.name}", device=self.net.device):
                     started.append((method, method.start(self.net, self.context)))
         self.runtimes = {method.name: runtime for method, runtime in started}
         self._arranges += [(method, runtime) for method, runtime in started if isinstance(runtime, Arranges)]
@@ -179,9 +179,9 @@ class Plan:
             group["lr"] = base * factor
         return max(self.base_lrs) * factor
 
-    def settings(self, progress: Progress, image_size: int) -> Settings:
-        """The settings of the epoch that begins at this progress, `image_size` being the recipe's own."""
-        settings = Settings(image_size)
+    def settings(self, progress: Progress, size: int) -> Settings:
+        """The settings of the epoch that begins at this progress, `size` being the recipe's own."""
+        settings = Settings(size)
         for method in self._sets:
             settings = method.settings(progress, settings)
         return settings

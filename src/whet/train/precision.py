@@ -39,13 +39,13 @@ def choose_precision(net: Net, device: torch.device, size: int, *, batch: int = 
     if device.type == "cuda":
         return "bf16"
     probe = copy.deepcopy(net).on(device).train()
-    images = torch.zeros((batch, 3, size, size), device=device).contiguous(memory_format=torch.channels_last)
+    blank = probe.front.blank(batch, size)
     best = {True: float("inf"), False: float("inf")}
     for attempt in range(repeats + 1):
         for bf16 in (True, False):
             start = time.perf_counter()
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = probe(images)
+                logits = probe(blank)
             F.cross_entropy(logits.float(), torch.zeros(batch, dtype=torch.int64, device=device)).backward()
             if attempt:  # the first of each kind only warms up
                 # The fastest of several: noise only ever adds time.

@@ -18,7 +18,7 @@ from whet.data.table import Table
 from whet.models.net import Net
 from whet.train.loop import stepped
 from whet.train.plan import Plan
-from whet.train.source import FeatureSource, PictureSource, Source, is_kept, training_loader
+from whet.train.source import FeatureSource, PaintedSource, Source, is_kept, training_loader
 
 _LONG = 1_000_000  # steps: whatever sets in late never does
 
@@ -33,13 +33,13 @@ class Rehearsal:
         self._model, self._optimizer = fabric.setup(model, self.plan.optimizer)
         self.plan.start()
         self._take_step = self.plan.stepper(self._optimizer)
-        self.loader = training_loader(train, recipe)
+        self.loader = training_loader(train, recipe, self.plan.net)
         self._source: Source
         if self.kept:
             features_ND = torch.ones(len(train), self.plan.net.width)
             self._source = FeatureSource(features_ND, train, self.plan, fabric.device)
         else:
-            self._source = PictureSource(train, self.loader, self.plan, fabric.device, lambda *failed: None)
+            self._source = PaintedSource(train, self.loader, self.plan, fabric.device, lambda *failed: None)
 
     def steps(self, size: int) -> Iterator[Callable[[], Tensor]]:
         """One step after another at this picture size, to be called for its loss."""

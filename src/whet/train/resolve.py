@@ -15,9 +15,10 @@ from whet.core.errors import DataError
 from whet.core.process import hush_fabric, keep_freed_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
-from whet.data.loader import ImageLoader
+from whet.data.image_loader import ImageLoader
 from whet.data.table import Table
 from whet.models.build import resolve
+from whet.models.front import TextFront
 from whet.models.net import Net
 from whet.train import budget
 from whet.train.plan import Plan
@@ -25,6 +26,7 @@ from whet.train.precision import choose_precision
 from whet.train.source import batch_shape
 
 _TRIED = 64
+_COUNTED, _MOST_TOKENS = 5000, 512
 _PROBE_SIZE = 128
 
 
@@ -43,7 +45,9 @@ def resolve_threads(recipe: Recipe) -> Recipe:
 
 
 def usual_size(recipe: Recipe, table: Table) -> int:
-    """The median shorter side of some pictures."""
+    """The median shorter side of some pictures; 0 of what has no sides."""
+    if table.medium != "picture":
+        return 0
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
     shorter = [min(size) for size in ImageLoader(table.frame["path"], 1).sizes(rows)]
     if not shorter:
@@ -55,7 +59,7 @@ def usual_size(recipe: Recipe, table: Table) -> int:
 
 def resolve_model(recipe: Recipe, picture_size: int, samples: int) -> Recipe:
     """Architecture and weights, and a batch size."""
-    recipe = recipe.replace(model=resolve(recipe.model, picture_size))
+    recipe = recipe.replace(model=resolve(recipe.model, picture_size, recipe.medium))
     if recipe.train.batch_size == "auto":
         recipe = recipe.setting(batch_size=usual_batch_size(samples))
     return recipe
@@ -66,9 +70,12 @@ def usual_batch_size(samples: int) -> int:
     return int(2 ** min(7, max(4, round(math.log2(max(samples, 1) / 50)))))
 
 
-def resolve_size(recipe: Recipe, net: Net, picture_size: int) -> Recipe:
-    """The size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224. Shares of it go
-    in steps of 32, as most networks halve a picture five times."""
+def resolve_size(recipe: Recipe, net: Net, picture_size: int, table: Table) -> Recipe:
+    """Pictures: the size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224. Shares of
+    it go in steps of 32, as most networks halve a picture five times. Texts: so many tokens that 99 of 100 are shown whole, as
+    far as the weights allow, and at most _MOST_TOKENS."""
+    if recipe.medium == "text":
+        return _resolve_tokens(recipe, net, table)
     native = net.spec.native_size or min(224, max(32, -(-picture_size // 8) * 8))
     step = 32 if native >= 64 else 8
 
@@ -79,6 +86,17 @@ def resolve_size(recipe: Recipe, net: Net, picture_size: int) -> Recipe:
 
     size = pixels(recipe.train.image_size, native)
     return recipe.setting(image_size=size, eval_size=pixels(recipe.train.eval_size, size))
+
+
+def _resolve_tokens(recipe: Recipe, net: Net, table: Table) -> Recipe:
+    if recipe.train.max_tokens != "auto":
+        return recipe
+    assert isinstance(net.front, TextFront)
+    texts = table.part("train").frame["text"]
+    rows = Rng(recipe.data.split_seed).shuffled("lengths", 0, len(texts))[:_COUNTED]
+    longest = int(np.quantile(net.front.lengths([texts.iloc[row] for row in rows]), 0.99))
+    most = min(_MOST_TOKENS, net.spec.native_size or _MOST_TOKENS)
+    return recipe.setting(max_tokens=min(most, max(8, -(-longest // 8) * 8)))
 
 
 def make_fabric(recipe: Recipe) -> Fabric:
@@ -94,7 +112,9 @@ def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
     if recipe.train.precision != "auto":
         return recipe
     with Rng(recipe.train.seed).torch_scope("probe"):
-        chosen = choose_precision(net, make_fabric(recipe).device, min(int(recipe.train.image_size), _PROBE_SIZE))
+        device = make_fabric(recipe).device
+        size = min(recipe.size, _PROBE_SIZE) if recipe.medium == "picture" else recipe.size
+        chosen = choose_precision(net, device, size)
     return recipe.setting(precision=chosen)
 
 
@@ -112,7 +132,7 @@ def resolve_budget(
             ending += speed.answer_seconds * len(table.part("test"))
         allowed = max(1.0, recipe.train.budget.seconds - (time.monotonic() - started) - ending)
         counted, validation = allowed * budget.SAFETY, speed.answer_seconds * len(table.part("val"))
-        epochs = budget.epochs_that_fit(plan, speed, counted, int(recipe.train.image_size), per_epoch, validation)
+        epochs = budget.epochs_that_fit(plan, speed, counted, recipe.size, per_epoch, validation)
         steps = epochs * per_epoch
     else:
         steps = max(1, recipe.train.budget.steps(per_epoch, per_epoch))

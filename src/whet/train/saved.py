@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.errors import RecipeError
 from whet.core.recipe import parse_method
+from whet.data.loader import Loader
+from whet.data.media import loader_of
 from whet.models.build import companion_folders, load_nets, read_extra
 from whet.models.ensemble import as_one, shown_as
 from whet.models.net import Net
@@ -18,17 +21,26 @@ from whet.train.plan import wrap_predictor
 
 
 class SavedModel:
-    """The networks of a model folder, on a device, with what was fitted for them and how they are shown pictures."""
+    """The networks of a model folder, on a device, with what was fitted for them and how they are shown samples."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         extra = read_extra(folder)
         nets = [net.on(device) for net in load_nets(folder)]
         self.net = nets[0]
         self.classes = self.net.spec.classes
-        self.size, self.fit, self.precision = int(extra["eval_size"]), extra["fit"], extra["precision"]
+        self.task, self.size, self.fit, self.precision = (
+            extra["task"],
+            int(extra["size"]),
+            extra["fit"],
+            extra["precision"],
+        )
         methods = tuple(parse_method(entry) for entry in extra["predict"])
         companions = load_companions(folder, self.net, device)
         self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], companions)
+
+    def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
+        """What shows these samples (`path` or `text`) as the networks are shown them."""
+        return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=getattr(self.net.front, "rate", None))
 
     def beside(self, ours: Net, where: str) -> Predictor:
         """Its answer, classes in our order, to pictures as our network takes them; `where` is the folder, for the message."""
@@ -42,8 +54,8 @@ class SavedModel:
         shown = shown_as(self.net, self.size, ours)
         columns = [self.classes.index(name) for name in ours.spec.classes]
 
-        def answer(x_BCHW: Tensor) -> Tensor:
-            return self.predictor(shown(x_BCHW))[:, columns]
+        def answer(x: Tensor) -> Tensor:
+            return self.predictor(shown(x))[:, columns]
 
         return answer
 

@@ -1,4 +1,4 @@
-"""Some training pictures as they are, and as a model sees them epoch by epoch, with the methods that acted on each."""
+"""Some training samples as they are, and as a model sees them epoch by epoch, with the methods that acted on each."""
 
 from __future__ import annotations
 
@@ -7,46 +7,48 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from whet.core.batch import Batch
 from whet.core.errors import DataError
 from whet.core.targets import Targets
-from whet.data.loader import ImageLoader
+from whet.data.loader import Loader
 from whet.data.table import Table
-from whet.train.augmentation import Augmentation
+from whet.train.augmentation import Augmentation, Watch
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture (H, W, 3) uint8, the methods that acted on it, and the classes it is now, largest share first."""
+    """A painted sample, a picture (H, W, 3) uint8 or a text; the methods that acted on it, and the classes it is now, largest share
+    first."""
 
-    pixels: np.ndarray
+    content: Any
     methods: tuple[str, ...]
     target: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A training picture as it is, and its variants, one an epoch."""
+    """A training sample as it is, and its variants, one an epoch."""
 
     id: str
     label: str
-    original: np.ndarray
+    original: Any
     variants: tuple[Tile, ...]
 
 
 def draw_sheet(
-    augmentation: Augmentation, table: Table, loader: ImageLoader, size: int, rows: int = 6, variants: int = 5
+    augmentation: Augmentation, table: Table, loader: Loader, size: int, rows: int = 6, variants: int = 5
 ) -> list[Row]:
-    """The first samples of the classes in turn, painted `size` pixels wide in the first epochs, mixing with each other included."""
+    """The first samples of the classes in turn, painted at this size in the first epochs; pictures mixed with each other too."""
     (original,) = loader.batches([_one_of_each(table, rows)], size)
     index_B = original.index_B
     if not len(index_B):
-        raise DataError(f"none of the {rows} pictures tried can be read; the first: {original.failed[0][1]}")
+        raise DataError(f"none of the {rows} samples tried can be read; the first: {original.failed[0][1]}")
     columns = [_variants(augmentation, table, loader, size, index_B, epoch) for epoch in range(variants)]
     names = [(table.frame["id"].iloc[i], table.classes[table.label_N[i]]) for i in index_B]
     return [
-        Row(id_, label, original.images_BHWC[b], tuple(column[b] for column in columns))
+        Row(id_, label, original.content[b], tuple(column[b] for column in columns))
         for b, (id_, label) in enumerate(names)
     ]
 
@@ -64,7 +66,7 @@ def listed(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def _variants(
-    augmentation: Augmentation, table: Table, loader: ImageLoader, size: int, index_B: np.ndarray, epoch: int
+    augmentation: Augmentation, table: Table, loader: Loader, size: int, index_B: np.ndarray, epoch: int
 ) -> list[Tile]:
     copies, shown = augmentation.copies, len(index_B)
     index_B = np.tile(index_B, copies)
@@ -75,16 +77,25 @@ def _variants(
             acted[b].append(name)
 
     (painted,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
-    pixels = augmentation.repaint(torch.from_numpy(painted.images_BHWC), epoch, index_B, copies, watch)
     targets = Targets.from_labels(torch.from_numpy(table.label_N[index_B]), len(table.classes))
-    batch = Batch(pixels.permute(0, 3, 1, 2).float(), targets, index_B, torch.ones(len(index_B)), epoch)
-    mixed = augmentation.mix(batch, watch)
-    images_BHWC = mixed.x_BCHW.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    content, probs_BK = painted.content, targets.probs_BK
+    if table.medium == "picture":
+        content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
     tiles = [
-        Tile(image, tuple(names), _shares(probs_K.tolist(), table.classes))
-        for image, names, probs_K in zip(images_BHWC, acted, mixed.targets.probs_BK)
+        Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes))
+        for one, names, probs_K in zip(content, acted, probs_BK)
     ]
     return tiles[-shown:]  # of several copies the last: the first may be shown as it is
+
+
+def _mixed(
+    augmentation: Augmentation, images_BHWC: np.ndarray, targets: Targets, index_B: np.ndarray, epoch: int, watch: Watch
+) -> tuple[np.ndarray, Tensor]:
+    """Painted pictures as the methods that know pixels alone, and those that mix, leave them; and the classes they are then."""
+    pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)
+    pixels = augmentation.repaint(pixels, epoch, index_B, augmentation.copies, watch)
+    mixed = augmentation.mix(Batch(pixels.float(), targets, index_B, torch.ones(len(index_B)), epoch), watch)
+    return mixed.x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy(), mixed.targets.probs_BK
 
 
 def _shares(probs: list[float], classes: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

@@ -1,4 +1,4 @@
-"""Where the loop's batches come from: pictures painted anew each epoch, or features kept from one pass of a frozen backbone."""
+"""Where the loop's batches come from: samples painted anew each epoch, or features kept from one pass of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from whet.core.process import available_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.targets import Targets
-from whet.data.loader import ImageLoader, chunks
+from whet.data.image_loader import ImageLoader
+from whet.data.loader import Loader, chunks
+from whet.data.media import loader_of
 from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import Table
 from whet.models.net import Net
@@ -24,6 +26,7 @@ from whet.train.plan import Plan
 
 MAX_FAILED = 0.01
 _TRIED = 64
+_WINDOW = 32
 _PAGE_CACHE_SHARE = (
     0.5  # a store that the system cannot hold in memory is read from disk, slower than a JPEG is decoded
 )
@@ -61,22 +64,30 @@ class Source(Protocol):
     def wait_seconds(self) -> float: ...
 
 
-def training_loader(table: Table, recipe: Recipe, room: Room | None = None) -> ImageLoader:
-    """Pictures as training decodes them, kept in `room`."""
+def training_loader(table: Table, recipe: Recipe, net: Net | None = None, room: Room | None = None) -> Loader:
+    """Samples as training sees them: pictures decoded to their working size, kept in `room`."""
+    if table.medium != "picture":
+        return answering_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
     store = PictureStore(paths, digests, int(recipe.train.image_size), room)
     return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store)
+
+
+def answering_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Loader:
+    """Samples as they are shown at prediction."""
+    rate = getattr(net.front, "rate", None) if net is not None else None
+    return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
 def choose_room(table: Table, recipe: Recipe) -> tuple[Room | None, str | None]:
     """Where the decoded pictures of this training are kept, and a line that says so where it lies outside the run. `auto`: in
     memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
     settings, epochs = recipe.train, int(recipe.train.epochs)
-    if settings.store == "off" or epochs < 2:
+    if table.medium != "picture" or settings.store == "off" or epochs < 2:
         return None, None
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
-    sizes = training_loader(table, recipe).sizes(rows)
-    needed = int(len(table) * kept_bytes(sizes, int(settings.image_size)))
+    sizes = ImageLoader(table.frame["path"], 1).sizes(rows)
+    needed = int(len(table) * kept_bytes(sizes, recipe.size))
     memory = available_memory()
     if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
         return MemoryRoom(int(settings.store_share * memory)), None
@@ -85,17 +96,17 @@ def choose_room(table: Table, recipe: Recipe) -> tuple[Room | None, str | None]:
     if settings.store == "auto" and (needed > disk or needed > _PAGE_CACHE_SHARE * memory):
         return None, None
     try:
-        room = DiskRoom(folder, disk, needed, keys_of(table.frame["digest"], int(settings.image_size)))
+        room = DiskRoom(folder, disk, needed, keys_of(table.frame["digest"], recipe.size))
     except OSError as error:
         return None, f"decoded pictures are not kept: {folder}: {error.strerror}"
     return room, f"decoded pictures are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
 
 
-class PictureSource:
-    """Pictures painted as the SAMPLE methods wish, mixed as the BATCH methods wish, normalised on the device."""
+class PaintedSource:
+    """Samples painted as the SAMPLE methods wish, mixed as the BATCH methods wish, prepared on the device."""
 
     def __init__(
-        self, table: Table, loader: ImageLoader, plan: Plan, device: torch.device, failed: Callable[[str, str], Any]
+        self, table: Table, loader: Loader, plan: Plan, device: torch.device, failed: Callable[[str, str], Any]
     ) -> None:
         self.model: nn.Module = plan.net
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
@@ -103,16 +114,24 @@ class PictureSource:
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
 
+    def _order(self, progress: Progress) -> np.ndarray:
+        """The epoch's order; where length costs, samples of nearly one length fill a batch."""
+        order = self._plan.order(progress, self._table.label_N)
+        if self._loader.lengths is None:
+            return order
+        shuffled = self._plan.rng.shuffled("batches", progress.epoch, len(order) // self._batch_size)
+        return by_length(order, self._loader.lengths, self._batch_size, shuffled)
+
     @property
     def wait_seconds(self) -> float:
         return self._loader.wait_seconds
 
     def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
-        epoch, order = progress.epoch, self._plan.order(progress, self._table.label_N)
-        augmentation, copies = self._plan.augmentation, self._plan.augmentation.copies
+        epoch, order = progress.epoch, self._order(progress)
+        augmentation, front, copies = self._plan.augmentation, self._plan.net.front, self._plan.augmentation.copies
         order = showings(order, len(self._table))
         orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
-        for painted in self._loader.batches(orders, settings.image_size, augmentation.draw(epoch, copies)):
+        for painted in self._loader.batches(orders, settings.size, augmentation.draw(epoch, copies)):
             for index, reason in painted.failed:
                 self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
             if not len(painted.index_B):
@@ -121,9 +140,9 @@ class PictureSource:
                 )
             row_B = painted.index_B % len(self._table)
             rows = torch.from_numpy(row_B)
-            images_BHWC = torch.from_numpy(painted.images_BHWC).to(self._device)
+            received = front.receive(painted.content, settings.size)
             batch = Batch(
-                x_BCHW=self._plan.net.normalise(augmentation.repaint(images_BHWC, epoch, painted.index_B, copies)),
+                x=front(augmentation.repaint(received, epoch, painted.index_B, copies)),
                 targets=self._target[rows].to(self._device),
                 index_B=row_B,
                 weight_B=self._weight_N[rows].to(self._device),
@@ -133,7 +152,7 @@ class PictureSource:
 
 
 class FeatureSource:
-    """Features of a frozen backbone, computed once: possible where every epoch shows the same pictures."""
+    """Features of a frozen backbone, computed once: possible where every epoch shows the same."""
 
     def __init__(self, features_ND: Tensor, table: Table, plan: Plan, device: torch.device) -> None:
         self.model: nn.Module = plan.net.head
@@ -163,6 +182,16 @@ def showings(order_M: np.ndarray, rows: int) -> np.ndarray:
     return shown
 
 
+def by_length(order_M: np.ndarray, length_N: np.ndarray, batch_size: int, shuffled: np.ndarray) -> np.ndarray:
+    """The order sorted by length within every _WINDOW batches, and its whole batches then in the order `shuffled`: little is
+    padded, and chance still decides what meets in a batch and when. What is left of a last short batch stays at the end."""
+    whole = len(shuffled) * batch_size
+    window = _WINDOW * batch_size
+    parts = [order_M[start : min(start + window, whole)] for start in range(0, whole, window)]
+    batches = np.concatenate([part[np.argsort(length_N[part], kind="stable")] for part in parts] or [order_M[:0]])
+    return np.concatenate([batches.reshape(len(shuffled), batch_size)[shuffled].ravel(), order_M[whole:]])
+
+
 def _cut(order_M: np.ndarray, batch_size: int, together: int, first: int) -> list[np.ndarray]:
     """The epoch's whole batches from number `first` on, so many of them together."""
     whole = len(order_M) // batch_size * batch_size
@@ -176,5 +205,5 @@ def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
 
 
 def is_kept(plan: Plan, net: Net) -> bool:
-    """Whether features can stand in for pictures."""
+    """Whether features can stand in for samples."""
     return plan.augmentation.nothing and net.backbone_frozen

@@ -93,11 +93,11 @@ class _Pair(Runtime):
     def _asked(self, twin: Net, outcome: Outcome) -> Outcome:
         """The twin's answer to the same question."""
         batch = outcome.batch
-        model: nn.Module = twin if batch.x_BCHW.dim() == 4 else twin.head
+        model: nn.Module = twin.head if batch.features_kept else twin
         twin.train(self._net.training)
         with twin.changed_inside(batch.inside), twin.keeping_features() as features:
             asked = replace(outcome, model=model)
-            return replace(asked, logits_BK=asked.ask(batch.x_BCHW), features_BD=features[0].float())
+            return replace(asked, logits_BK=asked.ask(batch.x), features_BD=features[0].float())
 
     def _teach(self, twin: Net, loss_B: Tensor, outcome: Outcome) -> None:
         weight_B = outcome.batch.weight_B

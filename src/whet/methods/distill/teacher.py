@@ -19,6 +19,7 @@ from whet.core.run_folder import RunFolder, finished_run
 from whet.data.store import cache_folder
 from whet.methods.distill.kept_answers import KeptAnswers
 from whet.models.build import load_net, read_extra
+from whet.models.ensemble import shown_as
 from whet.models.hub import load_classifier
 from whet.models.net import Net
 
@@ -41,16 +42,14 @@ class Teacher:
         self._name = name
         self._where = f"{name}.teacher = '{run}'"
         net, folder = _classifier(self._where, run)
-        self.net = net.on(student.mean.device).requires_grad_(False)
+        self.net = net.on(student.device).requires_grad_(False)
         ours = (folder / "whet.json").is_file()
         self._bf16 = ours and read_extra(folder).get("precision") == "bf16"
         self._columns = list(range(len(self.net.spec.classes)))
-        seen_as = f"{_digest_of(folder)} {student.spec.mean} {student.spec.std} {self._bf16} {torch.__version__}"
+        seen_as = f"{_digest_of(folder)} {student.front} {self._bf16} {torch.__version__}"
         name = hashlib.sha256(seen_as.encode()).hexdigest()[:32]
         self._kept = KeptAnswers(cache_folder("answers") / f"{name}.sqlite")
-        # From the student's normalised pictures to the teacher's.
-        self._scale = student.std / self.net.std
-        self._shift = (student.mean - self.net.mean) / self.net.std
+        self._shown_as = shown_as(self.net, None, student)
 
     def for_classes(self, classes: tuple[str, ...]) -> Teacher:
         """The same teacher, its logits in the order of these classes; it must know them and no others."""
@@ -71,9 +70,9 @@ class Teacher:
 
     def logits(self, batch: Batch) -> Tensor:
         """Its answer to this batch, float32 (B, K)."""
-        if batch.inside or batch.x_BCHW.dim() != 4:  # the view alone does not tell the answer
+        if batch.inside or batch.features_kept:  # the view alone does not tell the answer
             return self._asked(batch)[:, self._columns]
-        return self._kept.answers(batch.x_BCHW, lambda x_BCHW: self._asked(batch))[:, self._columns]
+        return self._kept.answers(batch.x, lambda x_BCHW: self._asked(batch))[:, self._columns]
 
     def _asked(self, batch: Batch) -> Tensor:
         with self._shown(batch) as x_BCHW:
@@ -82,15 +81,14 @@ class Teacher:
     @contextlib.contextmanager
     def _shown(self, batch: Batch) -> Iterator[Tensor]:
         """Without gradients, with whatever is mixed inside the student mixed inside the teacher too."""
-        x = batch.x_BCHW
-        if x.dim() != 4:
+        if batch.features_kept:
             raise RecipeError(
-                f"{self._name}: the teacher needs pictures, but this recipe keeps features of a frozen backbone in their place; "
-                "add a method that changes the pictures (horizontal_flip), or train the backbone"
+                f"{self._name}: the teacher needs the samples, but this recipe keeps features of a frozen backbone in their place; "
+                "add a method that changes the samples (horizontal_flip), or train the backbone"
             )
-        precision = torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16)
+        precision = torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self._bf16)
         with torch.no_grad(), precision, self.net.changed_inside(batch.inside):
-            yield x * self._scale + self._shift
+            yield self._shown_as(batch.x)
 
 
 class SameTeacher(Runtime):

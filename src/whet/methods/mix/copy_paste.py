@@ -19,7 +19,7 @@ class CopyPaste(Method, stage=Stage.BATCH, family="mix", tasks={"semantic-segmen
     Do not use when: a thing's surroundings tell what it is.
     Source: Ghiasi et al. 2021, arXiv:2012.07177.
     Deviates: things keep their place and size; crop and scale methods have moved the whole pictures before.
-    Shapes: x_BCHW float (B, C, H, W), instances one a sample, masks (B, H, W) where there are any.
+    Shapes: batch.x float (B, C, H, W), instances one a sample, masks (B, H, W) where there are any.
     """
 
     identity = {"prob": 0.0}
@@ -40,9 +40,9 @@ class CopyPaste(Method, stage=Stage.BATCH, family="mix", tasks={"semantic-segmen
         partner_B = torch.from_numpy(rng.permutation())
         most = max((len(one.label_N) for one in batch.instances), default=0)
         taken_BN = torch.from_numpy((rng.uniform(shape=(most,)) < self.share) & rng.bernoulli(self.prob)[:, None])
-        region_BHW = torch.zeros((len(batch), *batch.x_BCHW.shape[2:]), dtype=torch.bool, device=batch.x_BCHW.device)
+        region_BHW = torch.zeros((len(batch), *batch.x.shape[2:]), dtype=torch.bool, device=batch.x.device)
         for i, partner in enumerate(partner_B.tolist()):
             things = batch.instances[partner].mask_NHW
             region_BHW[i] = things[taken_BN[i, : len(things)].to(things.device)].any(dim=0)
-        given = paste(batch, partner_B.to(batch.x_BCHW.device), partners(batch, partner_B), region_BHW)
+        given = paste(batch, partner_B.to(batch.x.device), partners(batch, partner_B), region_BHW)
         return given.replace(targets=batch.targets)  # which things are there is what the masks say

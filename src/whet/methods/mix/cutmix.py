@@ -19,7 +19,7 @@ class CutMix(Method, name="cutmix", stage=Stage.BATCH, family="mix", tasks={"ima
     Do not use when: small objects decide the class: the rectangle may carry none of it.
     Source: Yun et al. 2019, arXiv:1905.04899.
     Deviates: the rectangle is drawn for each sample, not for each batch; weights are exact pixel shares.
-    Shapes: x_BCHW float (B, C, H, W), targets (B, K) soft.
+    Shapes: batch.x float (B, C, H, W), targets (B, K) soft.
     """
 
     identity = {"alpha": 0.0}
@@ -33,14 +33,14 @@ class CutMix(Method, name="cutmix", stage=Stage.BATCH, family="mix", tasks={"ima
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.alpha == 0 or self.prob == 0:
             return batch
-        height, width = batch.x_BCHW.shape[2:]
+        height, width = batch.x.shape[2:]
         side = np.sqrt(1 - rng.beta(self.alpha, self.alpha)) * rng.bernoulli(self.prob)
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         left, right = (np.clip(np.rint(x + sign * side * width / 2), 0, width) for sign in (-1, 1))
         top, bottom = (np.clip(np.rint(y + sign * side * height / 2), 0, height) for sign in (-1, 1))
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x_BCHW.device)
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
         inside = _between(left, right, width)[:, None, :] & _between(top, bottom, height)[:, :, None]
-        return paste(batch, partner_B, partners(batch, partner_B), inside.to(batch.x_BCHW.device))
+        return paste(batch, partner_B, partners(batch, partner_B), inside.to(batch.x.device))
 
 
 def _between(low_B: np.ndarray, high_B: np.ndarray, size: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ class FMix(Method, name="fmix", stage=Stage.BATCH, family="mix", tasks={"image-c
     Do not use when: small objects decide the class: the part may carry none of it.
     Source: Harris et al. 2020, arXiv:2002.12047.
     Deviates: the shape is drawn for each sample, not for each batch, from the twelve lowest frequencies.
-    Shapes: x_BCHW float (B, C, H, W), targets (B, K) soft.
+    Shapes: batch.x float (B, C, H, W), targets (B, K) soft.
     """
 
     identity = {"prob": 0.0}
@@ -41,13 +41,13 @@ class FMix(Method, name="fmix", stage=Stage.BATCH, family="mix", tasks={"image-c
         if self.prob == 0:
             return batch
         pasted_B = (1 - rng.beta(self.alpha, self.alpha)) * rng.bernoulli(self.prob)
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x_BCHW.device)
-        height, width = batch.x_BCHW.shape[2:]
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
+        height, width = batch.x.shape[2:]
         cloud_BHW = torch.from_numpy(clouds(rng, self.decay, (height, width)))
         count_B = torch.from_numpy(np.rint(pasted_B * height * width).astype(np.int64))
         # The highest places of each cloud, as many as its share asks for.
         rank_BN = cloud_BHW.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
-        region_BHW = (rank_BN < count_B[:, None]).view_as(cloud_BHW).to(batch.x_BCHW.device)
+        region_BHW = (rank_BN < count_B[:, None]).view_as(cloud_BHW).to(batch.x.device)
         return paste(batch, partner_B, partners(batch, partner_B), region_BHW)
 
 

@@ -40,8 +40,8 @@ class ManifoldMixup(Method, stage=Stage.BATCH, family="mix", tasks={"image-class
             return batch
         depth = float(rng.uniform(0, self.max_depth)[0])
         weight = rng.beta(self.alpha, self.alpha)
-        weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).to(batch.x_BCHW)
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x_BCHW.device)
+        weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).to(batch.x)
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
 
         def mixed(hidden: Tensor) -> Tensor:
             lead = weight_B.to(hidden).view(-1, *[1] * (hidden.dim() - 1))

@@ -20,7 +20,7 @@ class MixUp(
     Do not use when: training is very short, or the mean of two inputs means nothing.
     Source: Zhang et al. 2018, arXiv:1710.09412.
     Deviates: the weight is drawn for each sample, not for each batch, and folded to >= 0.5, so that the first sample leads.
-    Shapes: x_BCHW float, targets (B, K) soft.
+    Shapes: batch.x float, targets (B, K) soft.
     """
 
     identity = {"alpha": 0.0}
@@ -36,10 +36,10 @@ class MixUp(
             return batch
         weight = rng.beta(self.alpha, self.alpha)
         weight = np.where(rng.bernoulli(self.prob), np.maximum(weight, 1 - weight), 1.0)
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x_BCHW.device)
-        weight_B = torch.from_numpy(weight).to(batch.x_BCHW)
-        lead = weight_B.view(-1, *[1] * (batch.x_BCHW.dim() - 1))
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
+        weight_B = torch.from_numpy(weight).to(batch.x)
+        lead = weight_B.view(-1, *[1] * (batch.x.dim() - 1))
         return batch.replace(
-            x_BCHW=lead * batch.x_BCHW + (1 - lead) * batch.x_BCHW[partner_B],
+            x=lead * batch.x + (1 - lead) * batch.x[partner_B],
             targets=batch.targets.mix(partner_B, weight_B),
         )

@@ -23,7 +23,7 @@ class Mosaic(
     Do not use when: one large object fills the picture and its size matters.
     Source: Bochkovskiy et al. 2020, arXiv:2004.10934 (YOLOv4).
     Deviates: each picture is shown whole, squeezed into its quarter, where YOLO also crops.
-    Shapes: x_BCHW float (B, C, H, W), targets (B, K) soft, masks (B, H, W).
+    Shapes: batch.x float (B, C, H, W), targets (B, K) soft, masks (B, H, W).
     """
 
     identity = {"prob": 0.0}
@@ -38,7 +38,7 @@ class Mosaic(
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.prob == 0:
             return batch
-        B, (height, width), device = len(batch), batch.x_BCHW.shape[2:], batch.x_BCHW.device
+        B, (height, width), device = len(batch), batch.x.shape[2:], batch.x.device
         chosen_B = torch.from_numpy(rng.bernoulli(self.prob)).to(device)
         reach = self.spread / 2
         centre_x, centre_y = (np.rint(rng.uniform(0.5 - reach, 0.5 + reach) * side) for side in (width, height))

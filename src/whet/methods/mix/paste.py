@@ -14,7 +14,7 @@ from whet.core.batch import Batch, Instances
 class Pasted:
     """What comes in, row by row of the batch: pictures (B, C, H, W), masks and instances as in a Batch."""
 
-    x_BCHW: Tensor
+    x: Tensor
     mask_BHW: Tensor | None = None
     instances: tuple[Instances, ...] | None = None
 
@@ -22,7 +22,7 @@ class Pasted:
 def partners(batch: Batch, partner_B: Tensor) -> Pasted:
     """The partners as they are."""
     return Pasted(
-        batch.x_BCHW[partner_B],
+        batch.x[partner_B],
         None if batch.mask_BHW is None else batch.mask_BHW[partner_B],
         None if batch.instances is None else tuple(batch.instances[i] for i in partner_B.tolist()),
     )
@@ -33,7 +33,7 @@ def paste(batch: Batch, partner_B: Tensor, pasted: Pasted, region_BHW: Tensor) -
     picture, what the region hides is cut off, and those with nothing left are dropped."""
     kept_B = 1 - region_BHW.flatten(1).float().mean(dim=1)
     changes = {
-        "x_BCHW": torch.where(region_BHW[:, None], pasted.x_BCHW, batch.x_BCHW),
+        "x": torch.where(region_BHW[:, None], pasted.x, batch.x),
         "targets": batch.targets.mix(partner_B, kept_B),
     }
     if batch.mask_BHW is not None and pasted.mask_BHW is not None:

@@ -21,7 +21,7 @@ class ResizeMix(Method, name="resizemix", stage=Stage.BATCH, family="mix", tasks
     Do not use when: true size carries the class.
     Source: Qin et al. 2020, arXiv:2012.11101.
     Deviates: size and place are drawn for each sample, not for each batch.
-    Shapes: x_BCHW float (B, C, H, W), targets (B, K) soft.
+    Shapes: batch.x float (B, C, H, W), targets (B, K) soft.
     """
 
     identity = {"prob": 0.0}
@@ -36,11 +36,11 @@ class ResizeMix(Method, name="resizemix", stage=Stage.BATCH, family="mix", tasks
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.prob == 0:
             return batch
-        height, width = batch.x_BCHW.shape[2:]
+        height, width = batch.x.shape[2:]
         side_B = rng.uniform(min(self.min_side, self.max_side), self.max_side) * rng.bernoulli(self.prob)
         w_B, h_B = np.rint(side_B * width), np.rint(side_B * height)
         left_B, top_B = np.floor(rng.uniform() * (width - w_B + 1)), np.floor(rng.uniform() * (height - h_B + 1))
-        device = batch.x_BCHW.device
+        device = batch.x.device
         partner_B = torch.from_numpy(rng.permutation()).to(device)
         box_B4 = torch.from_numpy(np.stack([left_B, top_B, left_B + w_B, top_B + h_B], axis=1)).to(device).float()
         x, y = (torch.arange(n, device=device) + 0.5 for n in (width, height))
@@ -72,4 +72,4 @@ def squeezed(pasted: Pasted, u_BW: Tensor, v_BH: Tensor) -> Pasted:
             )
             for i, one in enumerate(instances)
         )  # fmt: skip
-    return Pasted(sampled(pasted.x_BCHW, "bilinear"), mask, instances)
+    return Pasted(sampled(pasted.x, "bilinear"), mask, instances)

@@ -21,13 +21,13 @@ def value_where_moved(outcome: Outcome, value: Value, move: Move) -> Tensor:
     batch = outcome.batch
     with contextlib.ExitStack() as stack:
         stack.enter_context(_statistics_kept(outcome.model))
-        if batch.x_BCHW.is_floating_point():
-            batch = batch.replace(x_BCHW=move(batch.x_BCHW))
+        if batch.x.is_floating_point():
+            batch = batch.replace(x=move(batch.x))
         else:
             embedding = next(module for module in outcome.model.modules() if isinstance(module, nn.Embedding))
             handle = embedding.register_forward_hook(lambda module, inputs, output: move(output))
             stack.callback(handle.remove)
-        return value(replace(outcome, batch=batch, logits_BK=outcome.ask(batch.x_BCHW)))
+        return value(replace(outcome, batch=batch, logits_BK=outcome.ask(batch.x)))
 
 
 def value_and_gradient(

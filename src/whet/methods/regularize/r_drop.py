@@ -41,7 +41,7 @@ class RDrop(Method, stage=Stage.LOSS, family="regularize",
             )
 
         def consistent(outcome: Outcome) -> torch.Tensor:
-            first_BK, second_BK = outcome.logits_BK, outcome.ask(outcome.batch.x_BCHW)
+            first_BK, second_BK = outcome.logits_BK, outcome.ask(outcome.batch.x)
             multi_label = outcome.batch.targets.multi_label
             there_B = kl_divergence(first_BK, second_BK, multi_label)
             back_B = kl_divergence(second_BK, first_BK, multi_label)

@@ -29,9 +29,9 @@ class ProgressiveResize(Method, stage=Stage.SCHEDULE, family="schedule", tasks={
     ] = 0.7
 
     def settings(self, progress: Progress, settings: Settings) -> Settings:
-        size = settings.image_size
+        size = settings.size
         share = self.start_fraction + (1 - self.start_fraction) * min(1.0, progress.fraction / self.full_at)
         if share >= 1:
             return settings
         step = _STEP if size >= 2 * _STEP else 8
-        return settings.replace(image_size=min(size, max(step, round(share * size / step) * step)))
+        return settings.replace(size=min(size, max(step, round(share * size / step) * step)))

@@ -95,7 +95,7 @@ def _widths(net: Net) -> dict[str, int]:
     training, size = net.training, net.spec.native_size or _PROBE_SIZE
     try:
         net.eval()
-        net.backbone(torch.zeros((1, 3, size, size), device=net.mean.device))
+        net.backbone(net.front.blank(1, size))
     finally:
         net.train(training)
         for handle in handles:

@@ -47,10 +47,10 @@ class FromRun(
                 f"{where}: it is {_named(theirs)}, this recipe trains {_named(net)}: {len(lacking)} of {len(wanted)} tensors are "
                 f"missing or of another shape, the first is '{lacking[0]}'; accepted: a run of the same architecture"
             )
-        if (theirs.spec.mean, theirs.spec.std) != (net.spec.mean, net.spec.std):
+        if not theirs.front.like(net.front):
             raise RecipeError(
-                f"{where}: its inputs are normalised with mean {theirs.spec.mean} and std {theirs.spec.std}, here with "
-                f"{net.spec.mean} and {net.spec.std}; give --weights as that run was given"
+                f"{where}: its inputs are prepared otherwise ({theirs.front}), here as {net.front}; give --weights as that "
+                "run was given"
             )
         net.backbone.load_state_dict({name: state[name] for name in wanted})
         _copy_rows(theirs, net)

@@ -19,5 +19,5 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         "plain": found["plain"],
         "result": metrics[found["split"]],
         "difference": found["difference"],
-        "seconds": metrics["cost"]["seconds_per_picture"],
+        "seconds": metrics["cost"]["seconds_per_sample"],
     }

@@ -21,7 +21,7 @@ _DOUBLES = [part * 2.0**power for power in range(4, 21) for part in (1, 1.5)]
 _COSTS: tuple[tuple[str, str, Callable[[float], str], list[float]], ...] = (
     ("parameters", "weights", text.amount, _DECADES),
     ("train_seconds", "training", text.seconds, _TIMES),
-    ("seconds_per_picture", "one answer", text.seconds, _TIMES),
+    ("seconds_per_sample", "one answer", text.seconds, _TIMES),
     ("peak_memory_mib", "most memory", text.memory, _DOUBLES),
 )
 """Key, title, how a value is said, where ticks may stand."""

@@ -33,7 +33,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         )
         curve.set(ylabel="right", xlim=(0, 1), ylim=(0, 1.03))
         counts.bar(x, [b["count"] for b in bins], width=0.07, color=GRID, edgecolor=MUTED, linewidth=0.6)
-        counts.set(xlabel="confidence", ylabel="pictures")
+        counts.set(xlabel="confidence", ylabel="samples")
         for axis in (curve.yaxis, counts.xaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
 

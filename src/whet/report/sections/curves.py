@@ -1,4 +1,4 @@
-"""Learning curves: loss of every step (smoothed), validation accuracy, learning rate and picture size."""
+"""Learning curves: loss of every step (smoothed), validation accuracy, learning rate and size of what is shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         middle.set(title="Validation accuracy", xlabel="epoch")
         middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         right.plot(x, [r["lr"] for r in steps], color=WARN)
-        right.set(title="Learning rate and picture size", xlabel="epoch")
+        right.set(title="Learning rate and size", xlabel="epoch")
         right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
         size = right.twinx()
         size.step(x, [r["size"] for r in steps], color=MUTED, linewidth=1.2, where="post")

@@ -9,7 +9,7 @@ from whet.core.run_folder import RunFolder
 _SENTENCE = {
     "helps": "The strong recipe is better than the plain one: the whole interval lies above zero.",
     "hurts": "The strong recipe is worse than the plain one here: the whole interval lies below zero.",
-    "no evidence": "The data do not show a difference: the interval holds zero. More seeds or more test pictures would narrow it.",
+    "no evidence": "The data do not show a difference: the interval holds zero. More seeds or more test samples would narrow it.",
 }
 
 

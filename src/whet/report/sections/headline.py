@@ -23,9 +23,12 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "train_samples": sum(data["counts"]["train"].values()),
         "model": _short(recipe.model.architecture),
         "pretrained": recipe.model.weights != "none",
-        "image_size": recipe.train.image_size,
+        "shown": _SHOWN[recipe.medium].format(recipe.size),
         "seed": recipe.train.seed,
     }
+
+
+_SHOWN = {"picture": "{} px", "text": "up to {} tokens", "sound": "{} ms"}
 
 
 def _short(architecture: str) -> str:

@@ -1,11 +1,11 @@
-"""The pictures that were wrong with the most confidence: bad labels and true confusions show here first."""
+"""The samples that were wrong with the most confidence: bad labels and true confusions show here first."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from whet.core.run_folder import RunFolder
-from whet.report.images import inline_jpeg
+from whet.report.images import shown
 
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
@@ -13,8 +13,5 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     if not listing.is_file():
         return None
     plain = folder.read_json(listing)
-    shown = [
-        {**entry, "image": inline_jpeg(folder.mistakes / f"{number}.jpg")}
-        for number, entry in enumerate(plain["shown"])
-    ]
-    return {"shown": shown, "wrong": plain["wrong"], "part": {"test": "test", "val": "validation"}[plain["split"]]}
+    tiles = [entry | shown(entry, folder.mistakes) for entry in plain["shown"]]
+    return {"shown": tiles, "wrong": plain["wrong"], "part": {"test": "test", "val": "validation"}[plain["split"]]}

@@ -1,4 +1,4 @@
-"""What the model really saw: training pictures beside their augmented and mixed variants."""
+"""What the model really saw: training samples beside their augmented and mixed variants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.report.images import inline_jpeg
+from whet.report.images import shown
 from whet.report.sheet import caption
 
 
@@ -16,10 +16,10 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         return None
     plain = folder.read_json(listing)
     rows = []
-    for i, row in enumerate(plain["rows"]):
+    for row in plain["rows"]:
         captions = [caption(list(v["target"].items()), v["methods"], row["label"]) for v in row["variants"]]
-        images = [inline_jpeg(folder.samples / f"{i}-{j}.jpg") for j in range(plain["variants"] + 1)]
-        texts = [row["label"], *(" ".join(words) for words in captions)]
-        rows.append([{"image": image, "caption": text} for image, text in zip(images, texts)])
+        words = [row["label"], *(" ".join(several) for several in captions)]
+        tiles = (row["original"], *row["variants"])
+        rows.append([{**shown(tile, folder.samples), "caption": text} for tile, text in zip(tiles, words)])
     acting = [m.name for m in Recipe.load(folder.recipe).methods if {"sample", "batch"} & {s.value for s in m.stages()}]
     return {"rows": rows, "variants": plain["variants"], "methods": acting}

@@ -1,0 +1,100 @@
+"""Pictures read, drawn, decoded and painted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from whet.core.view import ImageView
+from whet.data.image import Picture, UnreadableImage
+from whet.data.loader import Draw, Loader, Painted, why
+from whet.data.store import Kept, PictureStore, WorkingPicture
+from whet.render.image_cpu import CpuPainter
+from whet.render.shrink import decoder_factors, sampling_steps, shrink, shrink_factors
+
+Fit = Literal["squash", "crop"]
+
+AnyPicture = Picture | WorkingPicture | Kept
+
+_BUFFER_BYTES = 64_000_000
+_SCRATCH = threading.local()
+
+
+class ImageLoader(Loader):
+    """Paints the pictures at `paths`, of which `store` keeps the decoded ones."""
+
+    def __init__(
+        self, paths: Sequence[str], threads: int, fit: Fit = "squash", store: PictureStore | None = None
+    ) -> None:
+        super().__init__(threads)
+        self._paths, self._store = list(paths), store
+        self._fit: Fit = fit
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def sizes(self, index_B: np.ndarray) -> list[tuple[int, int]]:
+        """(height, width) of these pictures; unreadable ones are left out."""
+        found = []
+        for index in index_B:
+            try:
+                found.append(self._open(int(index)).size)
+            except (OSError, UnreadableImage):
+                continue
+        return found
+
+    def _open(self, index: int) -> AnyPicture:
+        return Picture(Path(self._paths[index]).read_bytes()) if self._store is None else self._store.open(index)
+
+    def _paint(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+        pictures: list[AnyPicture] = []
+        kept, failed = [], []
+        for index in index_B.tolist():
+            try:
+                pictures.append(self._open(index % len(self)))
+                kept.append(index)
+            except (OSError, UnreadableImage) as error:
+                failed.append((index, why(error)))
+        return paint_pictures(pictures, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
+
+
+def paint_pictures(
+    pictures: Sequence[AnyPicture],
+    index_B: np.ndarray,
+    size: int,
+    fit: Fit,
+    draw: Draw,
+    failed: tuple[tuple[int, str], ...] = (),
+) -> Painted:
+    """Draw one batch and paint it; a picture that turns out damaged while it is decoded joins `failed`."""
+    out = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
+    if not pictures:
+        return Painted(out, index_B, failed)
+    view = draw(ImageView.whole([picture.size for picture in pictures], (size, size), fit), index_B)
+    factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1).tolist()
+    decoder_B = decoder_factors(factors_B2).tolist()
+    painter, good = CpuPainter(view), []
+    for i, picture in enumerate(pictures):
+        # A decoder needs the buffer; what is kept decoded is copied into it only where that pays.
+        buffer = _buffer() if painter.jumps_B[i] or not isinstance(picture, Kept) else None
+        try:
+            pixels = picture.pixels(decoder_B[i], buffer, fine=magnified_B[i])
+        except UnreadableImage as error:
+            failed = (*failed, (int(index_B[i]), why(error)))
+            continue
+        painter.paint(i, shrink(pixels, picture.size, factors_B2[i]), out[i])
+        good.append(i)
+    if len(good) < len(pictures):
+        out, index_B = out[good], index_B[good]
+    return Painted(out, index_B, failed)
+
+
+def _buffer() -> np.ndarray:
+    """Memory of this thread to decode into: fresh memory for every picture would cost as much as the decoding."""
+    if not hasattr(_SCRATCH, "buffer"):
+        _SCRATCH.buffer = np.empty(_BUFFER_BYTES, dtype=np.uint8)
+    return _SCRATCH.buffer

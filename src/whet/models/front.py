@@ -1,0 +1,119 @@
+"""The front of a network: what turns painted samples into what its backbone takes. It belongs to the network and is saved with it.
+
+Painted samples come as the loader leaves them, on the host. `receive` brings them to the device as a tensor, which SAMPLE methods
+may repaint there; `forward` makes it what the backbone takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whet.models.tokens import Tokens
+
+
+class Front(nn.Module):
+    """Base of all. `like` tells whether two networks can be given the same inputs."""
+
+    def receive(self, content: Any, size: int = 0) -> Tensor:
+        """Painted samples of one batch -> a tensor on the front's device, a row a sample. size: the most tokens of a text; pictures
+        and sounds come in theirs."""
+        raise NotImplementedError
+
+    def blank(self, batch: int, size: int) -> Tensor:
+        """Inputs that say nothing, as the backbone takes them, to try a network on."""
+        raise NotImplementedError
+
+    def like(self, other: Front) -> bool:
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Write beside the network what its spec does not hold."""
+
+
+class PictureFront(Front):
+    """Pixels, uint8 (B, H, W, 3), are received as (B, 3, H, W), channels last in memory, and normalised by mean and std, both three
+    numbers on the scale 0…1."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def receive(self, content: np.ndarray, size: int = 0) -> Tensor:
+        return torch.from_numpy(content).to(self.mean.device).permute(0, 3, 1, 2)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        return normalise(images_BCHW.permute(0, 2, 3, 1), self.mean.view(3), self.std.view(3))
+
+    def blank(self, batch: int, size: int) -> Tensor:
+        blank = torch.zeros((batch, 3, size, size), device=self.mean.device)
+        return blank.contiguous(memory_format=torch.channels_last)
+
+    def like(self, other: Front) -> bool:
+        return isinstance(other, PictureFront) and str(self) == str(other)
+
+    def extra_repr(self) -> str:
+        return f"mean {_told(self.mean)}, std {_told(self.std)}"
+
+
+class TextFront(Front):
+    """Texts become token ids, int64 (B, L), padded to the longest of the batch."""
+
+    place: Tensor
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.register_buffer("place", torch.zeros(0), persistent=False)  # knows the device
+
+    def receive(self, content: Sequence[str], size: int = 0) -> Tensor:
+        return torch.from_numpy(self.tokens.encode(content, size)).to(self.place.device)
+
+    def forward(self, ids_BL: Tensor) -> Tensor:
+        return ids_BL
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has."""
+        return self.tokens.lengths(texts)
+
+    def blank(self, batch: int, size: int) -> Tensor:
+        return torch.full((batch, size), self.tokens.unknown_id, device=self.place.device)
+
+    def like(self, other: Front) -> bool:
+        return isinstance(other, TextFront) and self.tokens == other.tokens
+
+    def save(self, folder: Path) -> None:
+        self.tokens.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> TextFront:
+        return cls(Tokens.load(folder))
+
+    def extra_repr(self) -> str:
+        return f"{len(self.tokens):,} tokens"
+
+
+def _told(three: Tensor) -> str:
+    return " ".join(f"{number:.4g}" for number in three.flatten().tolist())
+
+
+def normalise(images_BHWC: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
+    """(pixel / 255 - mean) / std of uint8 pixels (B, H, W, 3), as float32 (B, 3, H, W), channels last in memory."""
+    B, H, W, _ = images_BHWC.shape
+    scale, shift = (1 / (255 * std_3)).repeat(W), (-mean_3 / std_3).repeat(W)
+    rows, out = images_BHWC.reshape(B, H, 3 * W), torch.empty((B, H, 3 * W), device=images_BHWC.device)
+    # On a CPU picture by picture, so that the second pass finds the first one's result in the cache.
+    pairs = zip(rows.unbind(), out.unbind()) if images_BHWC.device.type == "cpu" else [(rows, out)]
+    for pixels, normal in pairs:
+        normal.copy_(pixels)
+        torch.addcmul(shift, normal, scale, out=normal)
+    return out.view(B, H, W, 3).permute(0, 3, 1, 2)
