@@ -13,8 +13,9 @@ from whet.data.table import Table, make_frame, split_name
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
-def read_folder(root: Path) -> Table:
-    """Every picture below `root`, its class the name of its class folder; hidden files and folders are passed over."""
+def read_folder(root: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES, kind: str = "pictures") -> Table:
+    """Every file below `root` with one of these suffixes, its class the name of its class folder; hidden files and folders are
+    passed over. `kind`: what such files are, in words."""
     children = _folders(root)
     splits = {child: split_name(child.name) for child in children}
     if children and all(splits.values()) and "train" in splits.values():
@@ -28,7 +29,7 @@ def read_folder(root: Path) -> Table:
     others = Counter[str]()
     for folder, split in class_folders:
         for path in _files(folder):
-            if path.suffix.lower() not in IMAGE_SUFFIXES:
+            if path.suffix.lower() not in suffixes:
                 others[path.suffix.lower() or "no suffix"] += 1
                 continue
             # A name that is not UTF-8 keeps its path but gets a printable id.
@@ -38,20 +39,20 @@ def read_folder(root: Path) -> Table:
             )
     if not rows:
         raise DataError(
-            f"{root}: no pictures in class folders found. Accepted: a folder with one folder a class "
-            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(IMAGE_SUFFIXES))}; "
-            "or a .csv, .tsv or .parquet table with file and label columns"
+            f"{root}: no {kind} in class folders found. Accepted: a folder with one folder a class "
+            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(suffixes))}; "
+            f"or a table with {'text' if kind == 'texts' else 'file'} and label columns"
         )
     notes = []
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
         notes.append(
-            f"{sum(others.values())} files in the class folders are not pictures by their names and were passed over: {listed}"
+            f"{sum(others.values())} files in the class folders are not {kind} by their names and were passed over: {listed}"
         )
     used = {row["label"] for row in rows}
     for name in classes:
         if number[name] not in used:
-            notes.append(f"class folder '{name}' holds no pictures and was left out")
+            notes.append(f"class folder '{name}' holds no {kind} and was left out")
     kept = tuple(name for name in classes if number[name] in used)
     renumber = {number[name]: k for k, name in enumerate(kept)}
     for row in rows:

@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
 TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t", ".parquet": None}
 _FILE_NAMES = ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "name")
-_LABEL_NAMES = ("label", "class", "target", "category", "y", "label_name", "class_name")
+LABEL_NAMES = ("label", "class", "target", "category", "y", "label_name", "class_name")
 _SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
                 "test": "test", "testing": "test"}  # fmt: skip
 
@@ -92,21 +92,22 @@ def read_table(path: Path, file_column: str | None = None, label_column: str | N
     raw = _read_frame(path)
     if raw.empty:
         raise DataError(f"{path}: no rows")
-    file_column = _column(raw, file_column, _FILE_NAMES, "file", path)
-    label_column = _column(raw, label_column, _LABEL_NAMES, "label", path)
+    raw.index = pd.RangeIndex(2, 2 + len(raw))  # lines of the file, the header is the first
+    file_column = find_column(raw, file_column, _FILE_NAMES, "file", path)
+    label_column = find_column(raw, label_column, LABEL_NAMES, "label", path)
     for column in (file_column, label_column):
         empty = raw.index[raw[column].isna() | (raw[column].astype(str).str.strip() == "")]
         if len(empty):
-            raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {int(empty[0]) + 2}")
+            raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {empty[0]}")
     labels = raw[label_column].astype(str).str.strip().map(raw_cell)  # cleaned.csv guards its cells
     classes = tuple(sorted(labels.unique()))
     number = {name: k for k, name in enumerate(classes)}
     frame = pd.DataFrame({"id": [Path(str(name)).as_posix() for name in raw[file_column]]})
     frame["path"] = [str(path.parent / name) for name in raw[file_column].astype(str)]
     frame["label"] = [number[name] for name in labels]
-    frame["split"] = _splits(raw, path)
-    frame["group"] = raw["group"].fillna("").astype(str) if "group" in raw else ""
-    frame["weight"] = _weights(raw, path)
+    frame["split"] = given_splits(raw, path)
+    frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
+    frame["weight"] = given_weights(raw, path)
     frame["digest"] = ""
     twice = frame["id"][frame["id"].duplicated()]
     if len(twice):
@@ -129,7 +130,8 @@ def _read_frame(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: not readable as a table: {error}") from None
 
 
-def _column(frame: pd.DataFrame, wanted: str | None, usual: tuple[str, ...], role: str, path: Path) -> str:
+def find_column(frame: pd.DataFrame, wanted: str | None, usual: tuple[str, ...], role: str, path: Path) -> str:
+    """The column that was named, else the first of the usual names that is there, in whatever case."""
     columns = [str(column) for column in frame.columns]
     if wanted is not None:
         if wanted not in columns:
@@ -145,23 +147,26 @@ def _column(frame: pd.DataFrame, wanted: str | None, usual: tuple[str, ...], rol
     )
 
 
-def _splits(raw: pd.DataFrame, path: Path) -> list[str]:
+def given_splits(raw: pd.DataFrame, path: Path) -> list[str]:
+    """train, val, test or '' for every row, whose index is its line in the file."""
     if "split" not in raw:
         return [""] * len(raw)
     names = []
-    for row, word in enumerate(raw["split"].fillna("").astype(str)):
+    for line, word in raw["split"].fillna("").astype(str).items():
         name = split_name(word) if word.strip() else ""
         if name is None:
-            raise DataError(f"{path}, row {row + 2}: split '{word}' is unknown; accepted: train, val, test or empty")
+            raise DataError(f"{path}, row {line}: split '{word}' is unknown; accepted: train, val, test or empty")
         names.append(name)
     return names
 
 
-def _weights(raw: pd.DataFrame, path: Path) -> np.ndarray:
+def given_weights(raw: pd.DataFrame, path: Path) -> np.ndarray:
+    """A number not below 0 for every row, whose index is its line in the file; 1 without a column for it."""
     if "weight" not in raw:
         return np.ones(len(raw))
     weights = pd.to_numeric(raw["weight"], errors="coerce").to_numpy(float)
     bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(bad):
-        raise DataError(f"{path}, row {bad[0] + 2}: weight '{raw['weight'].iloc[bad[0]]}' must be a number not below 0")
+        line, weight = raw.index[bad[0]], raw["weight"].iloc[bad[0]]
+        raise DataError(f"{path}, row {line}: weight '{weight}' must be a number not below 0")
     return weights

@@ -44,19 +44,19 @@ class HubBackbone(nn.Module):
 
 def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
     """The architecture with its weights (or random ones, where `none` was asked for) and a new head."""
-    transformers = _library()
+    transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = _is_local(name) or not _hub_answers()
+    offline = is_local(name) or not hub_answers()
     options = {"num_labels": len(classes), "local_files_only": offline}
-    config = _ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
+    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
     notes = []
     if spec.weights == "none":
-        model = _ask(
+        model = ask(
             lambda: transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32), name
         )
         notes.append(f"{name}: random weights, as asked (weights: none)")
     else:
-        model, info = _ask(
+        model, info = ask(
             lambda: transformers.AutoModelForImageClassification.from_pretrained(
                 name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
                 output_loading_info=True, local_files_only=offline,
@@ -64,8 +64,8 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
             name,
         )  # fmt: skip
         head_name = _classifier_name(model, len(classes))
-        lost = [key for key in _flat(info["missing_keys"]) if not key.startswith(head_name)]
-        lost += [key for key in _flat(info["mismatched_keys"]) if not key.startswith(head_name)]
+        lost = [key for key in flat(info["missing_keys"]) if not key.startswith(head_name)]
+        lost += [key for key in flat(info["mismatched_keys"]) if not key.startswith(head_name)]
         if lost:
             raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
         notes.append(f"weights from {name}")
@@ -82,7 +82,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
 
 def load(folder: Path, spec: NetSpec) -> Net:
     """A network `save` wrote."""
-    transformers = _library()
+    transformers = library()
     model = transformers.AutoModelForImageClassification.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
@@ -97,10 +97,10 @@ def load_classifier(name: str) -> tuple[Net, Path]:
     """A whole trained classifier, head and classes included, from a local folder or a hub name; and the folder where it lies."""
     from transformers.utils import cached_file
 
-    transformers = _library()
-    offline = _is_local(name) or not _hub_answers()
-    found = _ask(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
-    model = _ask(
+    transformers = library()
+    offline = is_local(name) or not hub_answers()
+    found = ask(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
+    model = ask(
         lambda: transformers.AutoModelForImageClassification.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, local_files_only=offline
         ),
@@ -117,7 +117,7 @@ def load_classifier(name: str) -> tuple[Net, Path]:
 
 def load_bare(folder: Path, spec: NetSpec) -> Net:
     """The network whose configuration `save_config` wrote, with random weights."""
-    transformers = _library()
+    transformers = library()
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     model = transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32)
     mend(model)
@@ -167,11 +167,13 @@ def _classifier_name(model: nn.Module, num_classes: int) -> str:
     return found[-1]
 
 
-def _flat(keys: Any) -> list[str]:
+def flat(keys: Any) -> list[str]:
+    """Names of tensors as transformers lists them, alone or with their shapes."""
     return sorted(key if isinstance(key, str) else key[0] for key in keys)
 
 
-def _library() -> Any:
+def library() -> Any:
+    """transformers, silenced."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
@@ -181,17 +183,18 @@ def _library() -> Any:
 
 def check_folder(name: str) -> None:
     """Refuse a local folder that holds no network of transformers."""
-    if _is_local(name) and not (Path(name).expanduser() / "config.json").is_file():
+    if is_local(name) and not (Path(name).expanduser() / "config.json").is_file():
         raise WeightsError(
             f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
         )
 
 
-def _is_local(name: str) -> bool:
+def is_local(name: str) -> bool:
+    """Whether a name means a folder here and not one of the hub."""
     return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Whether the hub can be reached. Asked first, because its library tries again for half a minute when it cannot."""
     from huggingface_hub import constants
 
@@ -207,14 +210,14 @@ def _hub_answers() -> bool:
         return False
 
 
-def _ask(call: Any, name: str) -> Any:
+def ask(call: Any, name: str) -> Any:
     """Run a loading call; whatever keeps it from the weights becomes one clear error."""
     check_folder(name)
     try:
         return call()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        place = f"the folder {name}" if _is_local(name) else f"the hub name '{name}'"
+        place = f"the folder {name}" if is_local(name) else f"the hub name '{name}'"
         raise WeightsError(
             f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
             "a hub name that this machine can reach or has cached, or none for random weights"

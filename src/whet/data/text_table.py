@@ -1,0 +1,277 @@
+"""Text samples: from a CSV, TSV, JSONL or Parquet table, a folder with one table a part, or class folders of .txt files.
+
+The rules for encodings and for one text are in `text.py`. Further rules:
+- A table's first line names its columns; every other line must have as many cells, or the table is refused with that line.
+- A row without a label, and a text without a character that can be seen, is left out and named.
+- A folder is read by its tables: `train.csv` (.tsv, .jsonl, .parquet), `val` or `dev`, and `test`; or by its one table, whatever its
+  name; else by its class folders.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import DataError
+from whet.core.run_folder import raw_cell
+from whet.data.folder import read_folder
+from whet.data.store import digest_of
+from whet.data.table import LABEL_NAMES, Skipped, Table, find_column, given_splits, given_weights, split_name
+from whet.data.text import MAX_CHARACTERS, CleanText, UnreadableText, clean_text, decode
+
+TEXT_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+TEXT_NAMES = ("text", "sentence", "content", "review", "comment", "question", "message", "title", "document", "utterance",
+              "query", "tweet", "body")  # fmt: skip
+_SHOWN = 5
+
+csv.field_size_limit(2**31 - 1)  # a longer cell than the module's 131,072 characters is cut by our own rule
+
+
+def read_texts(path: Path, text_column: str | None = None, label_column: str | None = None, threads: int = 4) -> Table:
+    """Every text with its class. The table's frame has the column `text` as well; `path` is the file it came from, `digest` the hash
+    of the text, `id` "train.csv:17" (file and line; of Parquet its row, the first is 1) or the path below the class folders' root."""
+    if path.is_dir():
+        tables = _tables_in(path)
+        if not tables:
+            return _read_class_folders(path, threads)
+    elif path.suffix.lower() in TEXT_TABLE_SUFFIXES:
+        tables = [("", path)]
+    else:
+        raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TEXT_TABLE_SUFFIXES)}")
+    root = path if path.is_dir() else path.parent
+    told = _Told()
+    frames = [_read_rows(table, part, text_column, label_column, told) for part, table in tables]
+    raw = pd.concat(frames, ignore_index=True)
+    if raw.empty:
+        raise DataError(f"{path}: no text with a label is left of {len(told.skipped)} rows; the first left out: {told.first()}")
+    classes = tuple(sorted(set(raw["label"])))
+    number = {name: k for k, name in enumerate(classes)}
+    frame = raw.assign(label=[number[name] for name in raw["label"]], digest=_digests(raw["text"]))
+    order = ["id", "path", "label", "split", "group", "weight", "digest", "text"]
+    return Table(frame[order], classes, root, tuple(told.skipped), told.notes())
+
+
+@dataclass
+class _Told:
+    """What was left out or changed while reading, to be named in the table's notes."""
+
+    skipped: list[Skipped] = field(default_factory=list)
+    encodings: Counter[str] = field(default_factory=Counter)
+    cut: list[str] = field(default_factory=list)
+    had_nul: list[str] = field(default_factory=list)
+    further: list[str] = field(default_factory=list)
+
+    def skip(self, id_: str, reason: str) -> None:
+        self.skipped.append(Skipped(id_, reason))
+
+    def keep(self, id_: str, text: CleanText) -> None:
+        if text.cut:
+            self.cut.append(id_)
+        if text.had_nul:
+            self.had_nul.append(id_)
+
+    def first(self) -> str:
+        return f"{self.skipped[0].id}: {self.skipped[0].reason}" if self.skipped else "none"
+
+    def notes(self) -> tuple[str, ...]:
+        notes = list(self.further)
+        if self.encodings:
+            counted = ", ".join(f"{name} ({_files(count)})" for name, count in self.encodings.most_common())
+            notes.insert(0, f"encoding: {counted}")
+        if self.cut:
+            notes.append(f"longer than {MAX_CHARACTERS:,} characters and cut there: {_named(self.cut)}")
+        if self.had_nul:
+            notes.append(f"NUL characters were taken out of {_named(self.had_nul)}")
+        return tuple(notes)
+
+
+def _files(count: int) -> str:
+    return f"{count} file" + ("s" if count != 1 else "")
+
+
+def _named(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more
+
+
+def _digests(texts: pd.Series) -> list[str]:
+    return [digest_of(text.encode()) for text in texts]
+
+
+# --- class folders ------------------------------------------------------------------------------------------------------
+def _read_class_folders(root: Path, threads: int) -> Table:
+    table = read_folder(root, frozenset({".txt"}), "texts")
+
+    def read(path: str) -> tuple[CleanText | None, str]:
+        """(the text, its encoding), or (None, why there is none)."""
+        try:
+            text, encoding = decode(Path(path).read_bytes())
+        except OSError as error:
+            return None, error.strerror or type(error).__name__
+        except UnreadableText as error:
+            return None, str(error)
+        return clean_text(text), encoding
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(read, table.frame["path"], chunksize=64))
+    told, texts = _Told(further=list(table.notes)), []
+    for id_, (text, said) in zip(table.frame["id"], found):
+        if text is None or text.blank:
+            told.skip(id_, said if text is None else "no text")
+            texts.append("")
+            continue
+        told.keep(id_, text)
+        told.encodings[said] += 1
+        texts.append(text.text)
+    frame = table.frame.assign(text=pd.Series(texts, dtype=object))
+    frame = frame[frame["text"] != ""].reset_index(drop=True)
+    if frame.empty:
+        raise DataError(f"none of the {len(texts)} texts below {root} can be read; the first: {told.first()}")
+    return Table(frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(told.skipped), told.notes())
+
+
+# --- tables -------------------------------------------------------------------------------------------------------------
+def _tables_in(folder: Path) -> list[tuple[str, Path]]:
+    """(part, table) of the tables in a folder, train first; none where it holds class folders instead."""
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in TEXT_TABLE_SUFFIXES and not p.name.startswith("."))
+    parts: dict[str, Path] = {}
+    for path in found:
+        part = split_name(path.stem)
+        if part in parts:
+            raise DataError(f"{folder}: {parts[part].name} and {path.name} both hold the part '{part}'; keep one")
+        if part:
+            parts[part] = path
+    if "train" in parts:
+        return [(part, parts[part]) for part in ("train", "val", "test") if part in parts]
+    if len(found) > 1 or parts:
+        raise DataError(
+            f"{folder} holds {', '.join(p.name for p in found)} but no train table; name one table, "
+            "or call them train, val (or dev) and test"
+        )
+    return [("", found[0])] if found else []
+
+
+def _read_rows(path: Path, part: str, text_column: str | None, label_column: str | None, told: _Told) -> pd.DataFrame:
+    """The rows that are samples: id, path, label (its name), split, group, weight, text."""
+    raw = read_cells(path, told.encodings)
+    if raw.empty:
+        raise DataError(f"{path}: no rows")
+    text_column = find_column(raw, text_column, TEXT_NAMES, "text", path)
+    label_column = find_column(raw, label_column, LABEL_NAMES, "label", path)
+    if text_column == label_column:
+        raise DataError(f"{path}: column '{text_column}' cannot hold both the text and the label")
+    guarded = path.suffix.lower() in (".csv", ".tsv")  # tables that whet itself writes
+    kept, texts, labels = [], [], []
+    for line, said, label in zip(raw.index, raw[text_column], raw[label_column]):
+        id_ = f"{path.name}:{line}"
+        label, text = _word(label, path, line, label_column).strip(), clean_text(_word(said, path, line, text_column))
+        kept.append(bool(label) and not text.blank)
+        if not kept[-1]:
+            told.skip(id_, "no text" if label else "no label")
+            continue
+        told.keep(id_, text)
+        labels.append(raw_cell(label) if guarded else label)
+        texts.append(raw_cell(text.text) if guarded else text.text)
+    raw = raw[np.array(kept)]
+    frame = pd.DataFrame({"id": [f"{path.name}:{line}" for line in raw.index]})
+    frame["path"] = pd.Series([str(path)] * len(raw), dtype=object)
+    frame["label"], frame["text"] = pd.Series(labels, dtype=object), pd.Series(texts, dtype=object)
+    frame["split"] = [part] * len(raw) if part else given_splits(raw, path)
+    frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
+    frame["weight"] = given_weights(raw, path)
+    if part and "split" in raw:
+        told.further.append(f"{path.name}: its column 'split' is passed over, the file's name says {part}")
+    return frame
+
+
+def _word(value: Any, path: Path, line: int, column: str) -> str:
+    """A cell as text, '' where there is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, dict, np.ndarray)):
+        raise DataError(f"{path}:{line}: '{column}' holds a {type(value).__name__}; accepted: one text or number")
+    return "" if pd.isna(value) else str(value)
+
+
+def read_cells(path: Path, encodings: Counter[str] | None = None) -> pd.DataFrame:
+    """The cells of a table as they stand, None where JSONL or Parquet has none. The index is the line that a row begins in, the first
+    is 1 (of Parquet: its row). `encodings` counts the file's."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            frame = pd.read_parquet(path, dtype_backend="numpy_nullable").astype(object)
+            frame.index = pd.RangeIndex(1, 1 + len(frame))
+            return frame
+        text, encoding = decode(path.read_bytes())
+    except ImportError:
+        raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
+    except (OSError, ValueError) as error:  # also what is no text, and no Parquet
+        raise DataError(f"{path}: not readable as a table: {error}") from None
+    if encodings is not None:
+        encodings[encoding] += 1
+    read = _json_rows(text, path) if suffix in (".jsonl", ".ndjson") else _separated_rows(text, path, suffix)
+    columns, lines, rows = read
+    return pd.DataFrame(rows, columns=pd.Index(columns, dtype=object), index=lines, dtype=object)
+
+
+_Rows = tuple[list[str], list[int], list[list[Any]]]  # columns, the line of each row, its cells
+
+
+def _separated_rows(text: str, path: Path, suffix: str) -> _Rows:
+    """Cells between commas or tabs, in double quotes where they hold one or a line end (RFC 4180). Empty lines are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    columns: list[str] = []
+    lines, rows = [], []
+    line = 1
+    try:
+        for cells in reader:
+            begins, line = line, reader.line_num + 1
+            if not cells:
+                continue
+            if not columns:
+                columns = cells
+                twice = [name for name, count in Counter(columns).items() if count > 1 and name]
+                if twice:
+                    raise DataError(f"{path}:{begins}: two columns are called '{twice[0]}'")
+                continue
+            if len(cells) != len(columns):
+                raise DataError(f"{path}:{begins}: {len(cells)} cells in this row, {len(columns)} in the first")
+            lines.append(begins)
+            rows.append(cells)
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: not readable as a table: {error} (a quote that is not closed?)") from None
+    return columns, lines, rows
+
+
+def _json_rows(text: str, path: Path) -> _Rows:
+    """One JSON object a line; its keys are the columns. Empty lines are passed over."""
+    columns: dict[str, None] = {}
+    lines, objects = [], []
+    for line, said in _json_lines(text):
+        try:
+            row = json.loads(said)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{line}: not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{line}: a {type(row).__name__}; accepted: one JSON object a line")
+        columns |= dict.fromkeys(row)
+        lines.append(line)
+        objects.append(row)
+    return list(columns), lines, [[row.get(name) for name in columns] for row in objects]
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, str]]:
+    # Not splitlines(): a JSON text may hold U+2028 and its like as they are.
+    for line, said in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
+        if said.strip():
+            yield line, said

@@ -1,0 +1,154 @@
+"""Text encoders of the `transformers` library: from a local folder or a hub name, safetensors only, never remote code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from whet.core.errors import WeightsError
+from whet.core.recipe import ModelSpec
+from whet.models.hub import ask, flat, hub_answers, is_local, library
+from whet.models.mend import mend
+from whet.models.tokens import Tokens
+
+Pooling = Literal["first", "mean", "max"]
+_POOLING_FILE = "1_Pooling/config.json"  # where sentence-transformers keeps it
+_POOLING_KEYS: dict[str, Pooling] = {
+    "pooling_mode_cls_token": "first", "pooling_mode_mean_tokens": "mean", "pooling_mode_max_tokens": "max",
+}  # fmt: skip
+
+
+class TextEncoder(nn.Module):
+    """A transformers encoder: token ids (B, L) -> one vector a text (B, D), `features` = D.
+
+    `pooling` makes it of the vectors of the tokens: the first one ([CLS]), or the mean or the maximum of all but padding. Rows of
+    padding alone give zeros. `most_tokens`: how many it has positions for, or None.
+    """
+
+    def __init__(self, model: nn.Module, pooling: Pooling, pad_id: int) -> None:
+        super().__init__()
+        self.model, self.pooling, self.pad_id = model, pooling, pad_id
+        config = cast(Any, model).config
+        self.features = int(config.hidden_size)
+        self.most_tokens = _positions(config)
+
+    def forward(self, ids_BL: Tensor) -> Tensor:
+        real_BL = ids_BL != self.pad_id
+        x_BLD = self.model(input_ids=ids_BL, attention_mask=real_BL.long()).last_hidden_state
+        if self.pooling == "first":
+            return x_BLD[:, 0] * real_BL[:, :1]
+        real_BL1 = real_BL[:, :, None]
+        if self.pooling == "max":
+            return torch.where(real_BL1, x_BLD, -torch.inf).amax(dim=1).nan_to_num(neginf=0.0)
+        return torch.where(real_BL1, x_BLD, 0.0).sum(dim=1) / real_BL1.sum(dim=1).clamp(min=1)
+
+
+def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
+    """The encoder with its weights (or random ones, where `none` was asked for), its tokens, and notes on what was found."""
+    transformers = library()
+    name = spec.architecture if spec.weights == "none" else spec.weights
+    offline = is_local(name) or not hub_answers()
+    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
+    if config.is_encoder_decoder:
+        raise WeightsError(f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT")
+    if spec.weights == "none":
+        model = ask(lambda: transformers.AutoModel.from_config(config, dtype=torch.float32), name)
+        notes = [f"{name}: random weights, as asked (weights: none)"]
+    else:
+        model, info = ask(
+            lambda: transformers.AutoModel.from_pretrained(
+                name, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
+                local_files_only=offline,
+            ),
+            name,
+        )  # fmt: skip
+        lost = [key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if not key.startswith("pooler.")]
+        if lost:
+            raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
+        notes = [f"weights from {name}"]
+    tokens = Tokens.of_hub(name)
+    if len(tokens) > config.vocab_size:
+        raise WeightsError(f"'{name}' has {len(tokens)} tokens, but its weights know {config.vocab_size}")
+    pooling, note = _pooling(name, model, offline)
+    return _wrap(model, pooling, tokens), tokens, [*notes, note, *mend(model)]
+
+
+def save(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
+    """config.json and model.safetensors as transformers' AutoModel reads them, and what `save_config` writes."""
+    save_config(encoder, tokens, folder)
+    cast(Any, encoder.model).save_pretrained(folder)
+
+
+def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
+    """Everything but the weights: config.json, the tokenizer's files and how tokens are pooled."""
+    cast(Any, encoder.model).config.save_pretrained(folder)
+    tokens.save(folder)
+    pooling = {"word_embedding_dimension": encoder.features} | {
+        key: mode == encoder.pooling for key, mode in _POOLING_KEYS.items()
+    }
+    (folder / _POOLING_FILE).parent.mkdir(exist_ok=True)
+    (folder / _POOLING_FILE).write_text(json.dumps(pooling, indent=2) + "\n")
+
+
+def load(folder: Path) -> tuple[TextEncoder, Tokens]:
+    """The encoder and the tokens `save` wrote."""
+    model = library().AutoModel.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    return _loaded(model, folder)
+
+
+def load_bare(folder: Path) -> tuple[TextEncoder, Tokens]:
+    """The encoder whose configuration `save_config` wrote, with random weights, and its tokens."""
+    transformers = library()
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    return _loaded(transformers.AutoModel.from_config(config, dtype=torch.float32), folder)
+
+
+def _loaded(model: nn.Module, folder: Path) -> tuple[TextEncoder, Tokens]:
+    tokens = Tokens.load(folder)
+    mend(model)
+    return _wrap(model, _pooling(str(folder), model, offline=True)[0], tokens), tokens
+
+
+def _wrap(model: Any, pooling: Pooling, tokens: Tokens) -> TextEncoder:
+    if hasattr(model, "pooler"):
+        model.pooler = None  # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either
+    return TextEncoder(model, pooling, tokens.pad_id)
+
+
+def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
+    """What the folder says, else the first token for architectures with a layer behind [CLS], the mean for all others; and a note."""
+    from transformers.utils import cached_file
+
+    path = cached_file(
+        name, _POOLING_FILE, local_files_only=offline, _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )  # fmt: skip
+    if path is not None:
+        plain = json.loads(Path(path).read_text())
+        asked = [key for key, value in plain.items() if key.startswith("pooling_mode") and value]
+        if len(asked) == 1 and asked[0] in _POOLING_KEYS:
+            pooling = _POOLING_KEYS[asked[0]]
+            return pooling, f"features of a text: {_SAID[pooling]}, as {_POOLING_FILE} says"
+        return "mean", f"features of a text: {_SAID['mean']}; {_POOLING_FILE} asks for {', '.join(asked)}, which is not known"
+    pooling = "first" if hasattr(model, "pooler") else "mean"
+    return pooling, f"features of a text: {_SAID[pooling]}, as {model.config.model_type} is usually read"
+
+
+_SAID: dict[Pooling, str] = {
+    "first": "the first token's", "mean": "the mean of its tokens", "max": "the maximum of its tokens",
+}  # fmt: skip
+
+
+def _positions(config: Any) -> int | None:
+    """Positions that the encoder has; those of RoBERTa's kind begin behind the padding's own number."""
+    most = getattr(config, "max_position_embeddings", None)
+    if not isinstance(most, int) or most <= 0:
+        return None
+    offset = config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text")
+    return most - (config.pad_token_id or 0) - 1 if offset else most

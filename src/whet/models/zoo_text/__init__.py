@@ -1,0 +1,29 @@
+"""Small networks for texts written here, to train from scratch.
+
+Each entry builds a backbone, token ids (B, L) int64 -> (B, D), with random weights, and gives D. Padding, where ids are `pad_id`,
+never changes an answer. `width` multiplies its features, `depth` its layers of one size. Modules are named in depth order, a
+residual branch ends in a layer `drop_path`.
+"""
+
+from typing import Protocol
+
+from torch import nn
+
+from whet.models.zoo_text.fast_text import fast_text
+from whet.models.zoo_text.text_cnn import text_cnn
+from whet.models.zoo_text.text_transformer import text_transformer
+
+
+class TextBuilder(Protocol):
+    def __call__(
+        self, vocabulary: int, pad_id: int, *, width: float = 1.0, depth: int = 1
+    ) -> tuple[nn.Module, int]: ...
+
+
+TEXT_ZOO: dict[str, TextBuilder] = {
+    "fast_text": fast_text,
+    "text_cnn": text_cnn,
+    "text_transformer": text_transformer,
+}
+
+__all__ = ["TEXT_ZOO"]

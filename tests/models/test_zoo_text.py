@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from whet.core.rng import Rng
+from whet.models.net import Net, NetSpec
+from whet.models.residual import residual_branches
+from whet.models.zoo_text import TEXT_ZOO
+from whet.models.zoo_text.fast_text import FastText
+
+VOCABULARY, PAD = 50, 0
+
+
+def made(name, **sizes):
+    with Rng(0).torch_scope("init"):
+        backbone, features = TEXT_ZOO[name](VOCABULARY, PAD, **sizes)
+    return backbone.eval(), features
+
+
+def texts(*lengths, L=16, seed=0):
+    ids = np.zeros((len(lengths), L), dtype=np.int64)
+    for row, length in enumerate(lengths):
+        ids[row, :length] = Rng(seed).batch("ids", 0, np.arange(length)).integers(VOCABULARY - 1) + 1
+    return torch.from_numpy(ids)
+
+
+@pytest.mark.parametrize("name", TEXT_ZOO)
+@pytest.mark.parametrize(("width", "depth"), [(1.0, 1), (0.3, 1), (1.0, 2)])
+def test_any_text_gives_the_promised_features(name, width, depth):
+    backbone, features = made(name, width=width, depth=depth)
+    for L in (1, 8, 64):
+        assert backbone(texts(1, L, L=L)).shape == (2, features)
+
+
+@pytest.mark.parametrize("name", TEXT_ZOO)
+@pytest.mark.parametrize("depth", [1, 2])
+@torch.inference_mode()
+def test_padding_never_changes_an_answer(name, depth):
+    backbone, _ = made(name, depth=depth)
+    for name, parameter in backbone.named_parameters():  # also where the vector of padding is not zero, and no bias is
+        if name == "tokens.weight":
+            parameter[PAD] += 1
+        elif parameter.ndim == 1:
+            parameter.add_(0.1)
+    ids = texts(1, 2, 5, 13)
+    wanted = backbone(ids)
+    assert torch.allclose(backbone(F.pad(ids, (0, 24))), wanted, atol=1e-5)
+    for row, length in enumerate((1, 2, 5, 13)):
+        assert torch.allclose(backbone(ids[row : row + 1, :length])[0], wanted[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TEXT_ZOO)
+def test_a_row_of_padding_alone_stays_finite_and_trains(name):
+    backbone, _ = made(name)
+    backbone.train()
+    out = backbone(torch.zeros(2, 8, dtype=torch.long))
+    out.sum().backward()
+    assert out.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in backbone.parameters())
+
+
+@pytest.mark.parametrize("name", TEXT_ZOO)
+def test_the_order_of_words_counts(name):
+    backbone, _ = made(name)
+    ids = texts(12)
+    turned = ids.clone()
+    turned[0, :12] = ids[0, :12].flip(0)
+    assert (backbone(ids) - backbone(turned)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", TEXT_ZOO)
+def test_blocks_are_named_in_the_order_they_run(name):
+    backbone, _ = made(name, depth=2)
+    net = Net(NetSpec("zoo", name, ("a", "b"), (0.5,) * 3, (0.25,) * 3), backbone, nn.Identity())
+    ran = []
+    for block in net.block_names:
+        net.get_submodule(block).register_forward_pre_hook(lambda *_, block=block: ran.append(block))
+    backbone(texts(9))
+    assert list(dict.fromkeys(ran)) == net.block_names
+
+
+@pytest.mark.parametrize("name", TEXT_ZOO)
+def test_it_learns_which_of_two_words_comes_first(name):
+    """What no bag of single words could."""
+    rng = Rng(1).batch("order", 0, np.arange(256))
+    noise, place, first = rng.uniform(shape=(6,)), rng.integers(5), rng.bernoulli(0.5)
+    ids = (noise * 20).astype(np.int64) + 10
+    ids[np.arange(256), place], ids[np.arange(256), place + 1] = np.where(first, 3, 4), np.where(first, 4, 3)
+    x, y = torch.from_numpy(ids), torch.from_numpy(first.astype(np.int64))
+    backbone, features = made(name)
+    with Rng(0).torch_scope("head"):
+        model = nn.Sequential(backbone.train(), nn.Linear(features, 2))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2 if name == "fast_text" else 3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[:192]), y[:192]).backward()
+        optimizer.step()
+    assert (model.eval()(x[192:]).argmax(1) == y[192:]).float().mean() > 0.9
+
+
+def test_fast_text_is_the_sum_of_its_ngrams_over_the_root_of_their_number():
+    """By the formula, with n-grams told apart by looking each one up alone."""
+    with Rng(0).torch_scope("init"):
+        net = FastText(VOCABULARY, PAD, width=6, layers=0, longest=3)
+    a, b, c = 7, 9, 7
+    one = {k: net.tokens.weight[k] for k in (a, b, c)}
+
+    def alone(*ids):  # the vector of a whole n-gram: its bag, less all shorter parts
+        return net(torch.tensor([ids]))[0]
+
+    ab = alone(a, b) * 3**0.5 - one[a] - one[b]
+    bc = alone(b, c) * 3**0.5 - one[b] - one[c]
+    abc = alone(a, b, c) * 6**0.5 - one[a] - one[b] - one[c] - ab - bc
+    rows = net.ngrams.weight
+    for vector in (ab, bc, abc):
+        assert (rows - vector).abs().amax(1).min() < 1e-5
+    assert not torch.allclose(ab, bc, atol=1e-3)
+
+
+def test_hashed_ngrams_fill_the_buckets_evenly():
+    from whet.models.zoo_text.fast_text import _BUCKETS, _ngrams
+
+    first, second = torch.meshgrid(torch.arange(1, 257), torch.arange(1, 257), indexing="ij")
+    pairs = torch.stack([first.flatten(), second.flatten()], dim=1)
+    ((buckets, real),) = list(_ngrams(pairs, pairs > 0, 2))
+    assert real.all()
+    counts = torch.bincount(buckets.flatten(), minlength=_BUCKETS).double()
+    chi2 = ((counts - counts.mean()) ** 2 / counts.mean()).sum() / (_BUCKETS - 1)
+    assert 0.9 < chi2 < 1.1  # as random places would be
+
+
+def test_text_cnn_is_the_largest_answer_of_each_detector():
+    """Kim's formula by hand: the maximum over places of relu(w . x[i:i+h] + b)."""
+    backbone, features = made("text_cnn", width=0.1)
+    ids = texts(9, L=9)
+    x_LD = F.pad(backbone.tokens(ids)[0], (0, 0, 5, 5))
+    wanted = []
+    for conv in backbone.layers[0].spans:
+        span = conv.kernel_size[0]
+        places = range(5 - span // 2, 5 - span // 2 + 9)
+        answers = torch.stack([torch.einsum("md,omd->o", x_LD[i : i + span], conv.weight.transpose(1, 2)) for i in places])
+        wanted.append(F.relu(answers + conv.bias).amax(0))
+    assert torch.allclose(backbone(ids)[0], torch.cat(wanted), atol=1e-5)
+    assert features == 30
+
+
+def test_text_transformer_equals_torchs_own_encoder():
+    backbone, features = made("text_transformer")
+    theirs = nn.TransformerEncoderLayer(features, 4, 4 * features, 0.0, "gelu", norm_first=True, batch_first=True)
+    block = backbone.layers[0]
+    theirs.load_state_dict(
+        {
+            "self_attn.in_proj_weight": block.attention.qkv.weight, "self_attn.in_proj_bias": block.attention.qkv.bias,
+            "self_attn.out_proj.weight": block.attention.proj.weight, "self_attn.out_proj.bias": block.attention.proj.bias,
+            "linear1.weight": block.mlp[0].weight, "linear1.bias": block.mlp[0].bias,
+            "linear2.weight": block.mlp[2].weight, "linear2.bias": block.mlp[2].bias,
+            **{f"norm{n}.{p}": getattr(getattr(block, f"norm{n}"), p) for n in (1, 2) for p in ("weight", "bias")},
+        }
+    )  # fmt: skip
+    with Rng(0).torch_scope("x"):
+        x = torch.randn(2, 12, features)
+    real = texts(12, 5, L=12) != PAD
+    ours = block(x, real[:, None, None])
+    assert torch.allclose(ours[real], theirs(x, src_key_padding_mask=~real)[real], atol=1e-5)
+
+
+def test_the_transformers_residual_branches_are_found():
+    backbone, _ = made("text_transformer")
+    net = Net(NetSpec("zoo", "text_transformer", ("a", "b"), (0.5,) * 3, (0.25,) * 3), backbone, nn.Identity())
+    assert residual_branches(net)
