@@ -392,7 +392,7 @@ class _Texts:
 
     @staticmethod
     def net() -> Net:
-        tokens = Tokens.train(_texts(), kind="words", min_count=1)
+        tokens = Tokens.train(_texts())
         spec = NetSpec("zoo", "bench", CLASSES, medium="text")
         return Net(spec, _MeanOfWords(len(tokens), tokens.pad_id), new_head(4, len(CLASSES)), TextFront(tokens))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def read_folder(root: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES, kind: str
     rows: list[dict[str, Any]] = []
     others = Counter[str]()
     for folder, split in class_folders:
-        for path in _files(folder):
+        for path in files_below(folder):
             if path.suffix.lower() not in suffixes:
                 others[path.suffix.lower() or "no suffix"] += 1
                 continue
@@ -62,16 +63,15 @@ def read_folder(root: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES, kind: str
 
 def pictures_below(folder: Path) -> list[Path]:
     """Every file below a folder whose name is a picture's, hidden ones passed over."""
-    return [path for path in _files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [path for path in files_below(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 
-def _files(folder: Path) -> list[Path]:
-    found = []
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder in the order of their names, hidden ones passed over."""
     for parent, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not name.startswith((".", "__")))
-        found += [Path(parent) / name for name in sorted(files) if not name.startswith(".")]
-    return found
+        yield from (Path(parent) / name for name in sorted(files) if not name.startswith("."))

@@ -58,7 +58,7 @@ def read_texts(path: Path, text_column: str | None = None, label_column: str | N
     number = {name: k for k, name in enumerate(classes)}
     frame = raw.assign(label=[number[name] for name in raw["label"]], digest=_digests(raw["text"]))
     order = ["id", "path", "label", "split", "group", "weight", "digest", "text"]
-    return Table(frame[order], classes, root, tuple(told.skipped), told.notes())
+    return Table(frame[order], classes, root, tuple(told.skipped), told.notes(), "text")
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _read_class_folders(root: Path, threads: int) -> Table:
     frame = frame[frame["text"] != ""].reset_index(drop=True)
     if frame.empty:
         raise DataError(f"none of the {len(texts)} texts below {root} can be read; the first: {told.first()}")
-    return Table(frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(told.skipped), told.notes())
+    return Table(frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(told.skipped), told.notes(), "text")
 
 
 # --- tables -------------------------------------------------------------------------------------------------------------
@@ -275,3 +275,21 @@ def _json_lines(text: str) -> Iterator[tuple[int, str]]:
     for line, said in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
         if said.strip():
             yield line, said
+
+
+def read_plain_texts(path: Path, text_column: str | None = None) -> list[str]:
+    """The texts of a file, labelled or not: of a table its column, else the file's own text."""
+    if path.suffix.lower() not in TEXT_TABLE_SUFFIXES:
+        return [clean_text(decode(path.read_bytes())[0]).text]
+    cells = read_cells(path)
+    column = find_column(cells, text_column, TEXT_NAMES, "text", path)
+    return [clean_text(_word(said, path, line, column)).text for line, said in zip(cells.index, cells[column])]
+
+
+def first_cells(path: Path) -> tuple[list[str], list[str]]:
+    """(the names of a table's columns, the cells of its first row as text); nothing of what cannot be read."""
+    try:
+        cells = read_cells(path)
+    except DataError:
+        return [], []
+    return [str(name) for name in cells.columns], [str(cell) for cell in cells.iloc[0]] if len(cells) else []

@@ -22,6 +22,7 @@ from whet.core.recipe import ModelSpec, parse_method
 from whet.core.targets import Targets
 from whet.models import hub, hub_text
 from whet.models.front import Front, TextFront
+from whet.models.hub_access import check_folder
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
@@ -33,7 +34,7 @@ SMALL_NETS = {"text": "fast_text", "sound": "audio_cnn"}
 _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
-_CHANGED_FILE = "whet.safetensors"
+_CHANGED_FILE, _HEAD_FILE = "whet.safetensors", "head.safetensors"
 _MEMBERS, _COMPANIONS = "members", "companions"
 
 
@@ -84,7 +85,7 @@ def check_architecture(name: str, medium: str = "picture") -> None:
     if "/" not in name and not Path(name).exists():
         example = DEFAULT_HUB_NAME if medium == "picture" else DEFAULT_ENCODER
         raise RecipeError(unknown("architecture", name, zoo) + f"; or a local folder, or a hub name such as {example}")
-    hub.check_folder(name)
+    check_folder(name)
 
 
 def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
@@ -108,7 +109,12 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str
 def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[str]) -> tuple[Net, list[str]]:
     if spec.architecture not in TEXT_ZOO:
         check_architecture(spec.architecture, "text")
-        return hub_text.build(spec, classes)
+        encoder, tokens, notes = hub_text.build(spec)
+        made = NetSpec(
+            "transformers", encoder.model_type, classes, native_size=encoder.most_tokens, pretrained=spec.weights != "none",
+            medium="text",
+        )  # fmt: skip
+        return _encoder_net(made, encoder, tokens), notes
     if spec.weights != "none":
         raise WeightsError(
             f"weights '{spec.weights}': {spec.architecture} learns its words from your texts and starts from random weights; "
@@ -128,6 +134,10 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
         made = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
     backbone, features = made
     return Net(spec, backbone, new_head(features, len(spec.classes)), front)
+
+
+def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder, tokens: Tokens) -> Net:
+    return Net(spec, encoder, new_head(encoder.features, len(spec.classes)), TextFront(tokens))
 
 
 def rescale(net: Net, *, width: float, depth: int) -> None:
@@ -162,18 +172,22 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def save_net(net: Net, folder: Path, extra: dict) -> None:
-    """Write the model: config.json and model.safetensors that transformers opens itself where the backbone is one of theirs,
-    and whet.json with the rest. A network that methods rebuilt is no longer theirs: its weights lie in whet.safetensors, for
-    `load_net` alone. Written beside its place and moved file by file, so that the folder holds a whole model at any time."""
+    """Write the model: config.json and model.safetensors that transformers opens itself where the backbone is one of theirs (of a
+    text encoder without the head, which lies beside it), and whet.json with the rest. A network that methods rebuilt is no longer
+    theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file, so that the
+    folder holds a whole model at any time."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(f".{folder.name}.*"):  # a writer that was killed
         shutil.rmtree(old)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}")
     beside.mkdir()
     _write_net(net, beside, extra)
-    for path in sorted(beside.iterdir(), key=lambda path: path.name == _WHET_FILE):  # what names the others comes last
-        path.replace(folder / path.name)
-    beside.rmdir()
+    files = [path for path in beside.rglob("*") if path.is_file()]
+    for path in sorted(files, key=lambda path: path.name == _WHET_FILE):  # what names the others comes last
+        place = folder / path.relative_to(beside)
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
+    shutil.rmtree(beside)
     if net.spec.changes:
         (folder / "model.safetensors").unlink(missing_ok=True)
 
@@ -181,11 +195,15 @@ def save_net(net: Net, folder: Path, extra: dict) -> None:
 def _write_net(net: Net, folder: Path, extra: dict) -> None:
     hub_made, rebuilt = net.spec.source == "transformers", bool(net.spec.changes)
     net.front.save(folder)
-    library = hub_text if net.spec.medium == "text" else hub
-    if hub_made and not rebuilt:
-        library.save(net, folder)
+    if isinstance(net.backbone, hub_text.TextEncoder):
+        hub_text.save_config(net.backbone, folder)
+        if not rebuilt:
+            hub_text.save_weights(net.backbone, folder)
+            _save_tensors(net.linear.state_dict(), folder / _HEAD_FILE)
+    elif hub_made and not rebuilt:
+        hub.save(net, folder)
     elif hub_made:
-        library.save_config(net, folder)
+        hub.save_config(net, folder)
     else:
         config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": len(net.spec.classes)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -220,11 +238,15 @@ def load_net(folder: Path) -> Net:
     extra = read_extra(folder)
     spec = NetSpec.from_dict(extra["net"])
     bare, hub_made = replace(spec, changes=()), spec.source == "transformers"
-    library = hub_text if spec.medium == "text" else hub
-    if hub_made and not spec.changes:
-        return library.load(folder, spec).eval()
-    if hub_made:
-        net = library.load_bare(folder, bare)
+    if hub_made and spec.medium == "text":
+        net = _encoder_net(bare, *(hub_text.load_bare(folder) if spec.changes else hub_text.load(folder)))
+        if not spec.changes:
+            net.head.load_state_dict(load_file(folder / _HEAD_FILE))
+            return net.eval()
+    elif hub_made and not spec.changes:
+        return hub.load(folder, spec).eval()
+    elif hub_made:
+        net = hub.load_bare(folder, bare)
     else:
         net = _zoo_net(bare, TextFront.load(folder) if spec.medium == "text" else None)
     if spec.changes:

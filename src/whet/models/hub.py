@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
-import socket
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
 from whet.models.depthwise import speed_up_depthwise
+from whet.models.hub_access import ask, flat, hub_answers, is_local, library
 from whet.models.mend import mend
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.same_padding import pad_inside
 
-_HUB_SECONDS = 3.0
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MEAN_OF_HALF = frozenset({"mobilenet_v1", "mobilenet_v2", "vit", "beit", "vit_msn"})
@@ -165,63 +161,6 @@ def _classifier_name(model: nn.Module, num_classes: int) -> str:
             f"{type(model).__name__} has no linear classifier to replace; this architecture is not supported"
         )
     return found[-1]
-
-
-def flat(keys: Any) -> list[str]:
-    """Names of tensors as transformers lists them, alone or with their shapes."""
-    return sorted(key if isinstance(key, str) else key[0] for key in keys)
-
-
-def library() -> Any:
-    """transformers, silenced."""
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
-
-
-def check_folder(name: str) -> None:
-    """Refuse a local folder that holds no network of transformers."""
-    if is_local(name) and not (Path(name).expanduser() / "config.json").is_file():
-        raise WeightsError(
-            f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
-        )
-
-
-def is_local(name: str) -> bool:
-    """Whether a name means a folder here and not one of the hub."""
-    return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
-
-
-def hub_answers() -> bool:
-    """Whether the hub can be reached. Asked first, because its library tries again for half a minute when it cannot."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if getproxies().get("https"):
-        return True  # a proxy answers for it
-    host = urlsplit(constants.ENDPOINT)
-    try:
-        with socket.create_connection((host.hostname or "", host.port or 443), timeout=_HUB_SECONDS):
-            return True
-    except OSError:
-        return False
-
-
-def ask(call: Any, name: str) -> Any:
-    """Run a loading call; whatever keeps it from the weights becomes one clear error."""
-    check_folder(name)
-    try:
-        return call()
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        place = f"the folder {name}" if is_local(name) else f"the hub name '{name}'"
-        raise WeightsError(
-            f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
-            "a hub name that this machine can reach or has cached, or none for random weights"
-        ) from None
 
 
 def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
-from whet.models.hub import ask, flat, hub_answers, is_local, library
+from whet.models.hub_access import ask, flat, hub_answers, is_local, library
 from whet.models.mend import mend
 from whet.models.tokens import Tokens
 
@@ -33,6 +33,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.model, self.pooling, self.pad_id = model, pooling, pad_id
         config = cast(Any, model).config
+        self.model_type = str(config.model_type)
         self.features = int(config.hidden_size)
         self.most_tokens = _positions(config)
 
@@ -77,16 +78,14 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
     return _wrap(model, pooling, tokens), tokens, [*notes, note, *mend(model)]
 
 
-def save(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
-    """config.json and model.safetensors as transformers' AutoModel reads them, and what `save_config` writes."""
-    save_config(encoder, tokens, folder)
+def save_weights(encoder: TextEncoder, folder: Path) -> None:
+    """model.safetensors, as transformers' AutoModel reads it."""
     cast(Any, encoder.model).save_pretrained(folder)
 
 
-def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
-    """Everything but the weights: config.json, the tokenizer's files and how tokens are pooled."""
+def save_config(encoder: TextEncoder, folder: Path) -> None:
+    """config.json, and how tokens are pooled."""
     cast(Any, encoder.model).config.save_pretrained(folder)
-    tokens.save(folder)
     pooling = {"word_embedding_dimension": encoder.features} | {
         key: mode == encoder.pooling for key, mode in _POOLING_KEYS.items()
     }
@@ -95,7 +94,7 @@ def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[TextEncoder, Tokens]:
-    """The encoder and the tokens `save` wrote."""
+    """The encoder and the tokens that lie in a model folder."""
     model = library().AutoModel.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )

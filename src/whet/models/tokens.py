@@ -7,12 +7,13 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from whet.core.errors import RunError, WeightsError
-from whet.models.hub import ask, hub_answers, is_local, library
+from whet.models.hub_access import ask, hub_answers, is_local, library
 
 # Its own threads would gain little beside the loader's, and would warn after a fork; whoever sets it is obeyed.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -104,6 +105,18 @@ class Tokens:
         for row, found in zip(ids_BL, ids):
             row[: len(found)] = found
         return ids_BL
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, with the marks its encoder wants around them."""
+        return [len(found.ids) for found in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and self._tokenizer.to_str() == other._tokenizer.to_str()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __deepcopy__(self, memo: Any) -> Tokens:
+        return self  # nothing of it ever changes, and a lock has no copy
 
     def _limited(self, max_tokens: int) -> Tokenizer:
         """One tokenizer for each limit, because the library keeps the limit inside and a thread must not change it for another."""

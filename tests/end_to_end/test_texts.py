@@ -1,0 +1,120 @@
+"""Texts through the whole road: trained, killed and resumed, asked, compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from tests.conftest import whet
+
+import whet as package
+from whet import recipes
+from whet.core.errors import DataError, RecipeError
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.rng import Rng
+from whet.train.job import train_run
+
+_THINGS = {
+    "glass": ("bottle", "jar", "window", "mirror"),
+    "metal": ("can", "lid", "foil", "wire"),
+    "paper": ("box", "letter", "newspaper", "carton"),
+}
+_FILLERS = ("an old", "a broken", "one more", "the small", "a clean", "somebody's")
+
+
+def write_texts(path, count=40):
+    """Sentences about a thing of each class, so that a bag of words can tell them."""
+    rows = []
+    for k, (name, things) in enumerate(_THINGS.items()):
+        draws = Rng(k).batch("texts", 0, range(count)).uniform(shape=(2,))
+        for thing, filler in draws:
+            rows.append([f"This is {_FILLERS[int(6 * filler)]} {things[int(4 * thing)]}, what now?", name])
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([["text", "label"], *rows])
+    return path
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    return write_texts(tmp_path_factory.mktemp("data") / "waste.csv")
+
+
+@pytest.fixture(scope="module")
+def run(texts, tmp_path_factory):
+    return package.train(texts, budget="12ep", out=tmp_path_factory.mktemp("runs") / "texts")
+
+
+def test_what_can_be_learnt_is_learnt_without_a_word_of_settings(run):
+    assert run.recipe.task == "text-classification"
+    assert run.recipe.model.architecture == "fast_text"
+    assert run.metrics["test"]["accuracy"] > 0.9
+    assert run.recipe.train.max_tokens == 16  # seven words and their marks, in steps of eight
+
+
+def test_texts_files_and_tables_are_asked(run, tmp_path):
+    (tmp_path / "one.txt").write_text("a lid and some foil", encoding="utf-8")
+    (tmp_path / "several.csv").write_text('text\n"an old letter, what now?"\na broken jar\n', encoding="utf-8")
+    answers = run.predict(["one more newspaper", tmp_path / "one.txt", tmp_path / "several.csv"])
+    assert answers["text"].tolist() == [
+        "one more newspaper", "a lid and some foil", "an old letter, what now?", "a broken jar",
+    ]  # fmt: skip
+    assert answers["predicted"].tolist() == ["paper", "metal", "paper", "glass"]
+    assert answers[[f"p:{name}" for name in run.classes]].sum(axis=1).tolist() == pytest.approx([1.0] * 4, abs=1e-5)
+
+
+def test_an_answer_does_not_depend_on_the_company(run):
+    """Padding to the longest text of a batch changes nothing."""
+    alone = run.predict(["a broken jar"])
+    beside = run.predict(["a broken jar", "jar " * 14])
+    assert alone["confidence"][0] == pytest.approx(beside["confidence"][0], abs=1e-6)
+
+
+def test_the_report_shows_sentences(run):
+    page = run.folder.report.read_text(encoding="utf-8")
+    assert "What the model really saw" in page and "<blockquote>This is " in page
+    assert "pictures" not in page
+
+
+def test_methods_rewrite_texts_and_the_run_says_so(texts, tmp_path):
+    base = recipes.default(DataSpec(path=str(texts)), ModelSpec()).replace(data=DataSpec(path=str(texts)))
+    recipe = recipes.change(base, add=("random_deletion", "token_mask"), settings=("train.budget=2ep",))
+    folder = train_run(recipe, tmp_path / "run")
+    seen = folder.read_json(folder.samples / "samples.json")["rows"]
+    acted = {name for row in seen for variant in row["variants"] for name in variant["methods"]}
+    assert "random_deletion" in acted
+    changed = [variant["text"] != row["original"]["text"] for row in seen for variant in row["variants"]]
+    told = ["random_deletion" in variant["methods"] for row in seen for variant in row["variants"]]
+    assert changed == told
+
+
+def test_the_same_seed_gives_the_same_run_whatever_the_threads(texts, tmp_path):
+    def trained(threads):
+        base = recipes.default(DataSpec(path=str(texts)), ModelSpec()).replace(data=DataSpec(path=str(texts)))
+        settings = ("train.budget=2ep", f"train.loader_threads={threads}", "train.torch_threads=1")
+        recipe = recipes.change(base, add=("eda",), settings=settings)
+        return train_run(recipe, tmp_path / f"with-{threads}").predictions.read_text()
+
+    assert trained(1) == trained(3)
+
+
+def test_pictures_for_a_run_on_texts_and_the_other_way_round_are_refused(run, texts, pictures):
+    with pytest.raises(DataError, match="holds pictures; this run was trained on texts"):
+        run.evaluate(pictures)
+    recipe = recipes.load("image/plain_from_scratch").replace(data=DataSpec(path=str(texts)))
+    with pytest.raises(RecipeError, match="holds texts, but the recipe's task is image-classification"):
+        train_run(recipe, texts.parent / "refused")
+
+
+def test_settings_of_another_medium_are_refused():
+    with pytest.raises(RecipeError, match=r"train.image_size means nothing for text-classification"):
+        Recipe(task="text-classification").setting(image_size=64)
+    assert "image_size" not in Recipe(task="text-classification").to_yaml()
+
+
+def test_by_the_command_line(run, texts, tmp_path):
+    done = whet("predict", run.path, "an old mirror", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["predicted"] == "glass"
+    done = whet("evaluate", run.path, texts, "--json")
+    assert json.loads(done.stdout)["accuracy"] > 0.9
