@@ -16,10 +16,9 @@ from whet import recipes
 from whet.core.errors import RecipeError, RunError
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import RunFolder, next_name, write_json
-from whet.data.read import read_data
+from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Group, group_runs, paired
-from whet.models.build import check_architecture
-from whet.models.zoo import ZOO
+from whet.models.build import check_architecture, zoo_of
 from whet.report import build_architectures, build_report
 from whet.train.apart import run_apart
 from whet.train.log import Observer
@@ -89,7 +88,7 @@ def compare_architectures(
         )
     asked = {
         name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
-        for name, architecture in _named(architectures).items()
+        for name, architecture in _named(architectures, medium_of(spec)).items()
     }
     observer.stage(f"reading {data}")
     read_data(spec)
@@ -140,15 +139,17 @@ def compare_architectures(
     return ArchitectureComparison(path, rows, best, best_run, report)
 
 
-def _named(architectures: Sequence[str]) -> dict[str, str]:
+def _named(architectures: Sequence[str], medium: str = "picture") -> dict[str, str]:
     """What each is called here: a local folder by its own name, as a report names no place of a machine. Refuses what is unknown
     or stands twice."""
     if not architectures:
-        raise RecipeError(f"no architecture given; of the zoo: {', '.join(ZOO)}; or hub names and local folders")
+        raise RecipeError(
+            f"no architecture given; of the zoo: {', '.join(zoo_of(medium))}; or hub names and local folders"
+        )
     found: dict[str, str] = {}
     for architecture in architectures:
-        check_architecture(architecture)
-        local = architecture not in ZOO and Path(architecture).expanduser().exists()
+        check_architecture(architecture, medium)
+        local = architecture not in zoo_of(medium) and Path(architecture).expanduser().exists()
         name = Path(architecture).expanduser().resolve().name if local else architecture
         if name in found:
             twice = f"as '{found[name]}' and as '{architecture}'" if found[name] != architecture else "among them"
@@ -165,7 +166,7 @@ def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec,
     if given is not None:
         base = given if isinstance(given, Recipe) else recipes.load(given)
     else:
-        base = recipes.for_comparison(model).setting(budget=_BUDGET)
+        base = recipes.for_comparison(spec, model).setting(budget=_BUDGET)
     base = base.replace(data=spec, model=model)
     return base.setting(budget=budget) if budget is not None else base
 
@@ -213,7 +214,7 @@ def _row(name: str, group: Group | None, failed: dict[str, str], best: Group | N
         "seconds_per_sample": _mean(metrics, "cost", "seconds_per_sample"),
         "peak_memory_mib": max(found["cost"]["peak_memory_mib"] for found in metrics),
         "epochs": _mean(metrics, "cost", "epochs"),
-        "image_size": recipe.train.image_size,
+        "shown": recipe.shown,
         "pretrained": recipe.model.weights != "none",
         "difference": _against(best, group),
     }

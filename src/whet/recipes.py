@@ -59,10 +59,13 @@ def task_for(data: DataSpec) -> str:
     return _TASKS[medium_of(data)]
 
 
-def for_comparison(model: ModelSpec) -> Recipe:
+def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
     """The recipe to compare an architecture with others: from scratch one that suits any, else the strong one for fine-tuning."""
+    from whet.data.read import medium_of
     from whet.models.build import resolve
 
+    if medium_of(data) != "picture":
+        return default(data, model)
     return load(COMPARE_SCRATCH if resolve(model, 0).weights == "none" else "image/waste")
 
 

@@ -26,7 +26,7 @@ def row(number, accuracy=None, **changes):
         "name": NAMES[number], "failed": {}, "runs": [f"{NAMES[number]}-s0"], "seeds": [0], "accuracy": accuracy,
         "low": accuracy - 0.03, "high": accuracy + 0.02, "macro_f1": accuracy, "validation": accuracy,
         "parameters": 60_000 * 2**number, "train_seconds": 300 + number, "seconds_per_sample": 0.0004 * (number + 1),
-        "peak_memory_mib": 700 + 90 * number, "epochs": 4.0, "image_size": 32, "pretrained": number == 9,
+        "peak_memory_mib": 700 + 90 * number, "epochs": 4.0, "shown": "32 px", "pretrained": number == 9,
         "difference": difference, **changes,
     }  # fmt: skip
 

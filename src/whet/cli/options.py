@@ -27,7 +27,11 @@ ZOO = (
     "lenet", "alexnet", "vgg16", "resnet9", "resnet9_slim", "resnet18", "mobilenet_v2", "efficientnet_b0", "convmixer",
     "convnext_atto", "vit_tiny",
 )  # fmt: skip
-Architecture = Annotated[str | None, typer.Option(help=f"{', '.join(ZOO)}, a local folder, or a hub name.")]
+TEXT_ZOO = ("fast_text", "text_cnn", "text_transformer")
+Architecture = Annotated[
+    str | None,
+    typer.Option(help=f"{', '.join(ZOO)}; for texts {', '.join(TEXT_ZOO)}; a local folder, or a hub name."),
+]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; by default the next free name below runs/.")]
 Ray = Annotated[
     str | None, typer.Option(help="Make the runs on a Ray cluster: auto, HOST:PORT, or local; needs whet[ray].")

@@ -165,6 +165,12 @@ class Recipe(Strict):
         """The same at prediction."""
         return self._size("eval_size")
 
+    @property
+    def shown(self) -> str:
+        """`size` in words."""
+        units = {"picture": "px", "text": "tokens at most", "sound": "ms"}
+        return f"{self.size} {units[self.medium]}"
+
     def _size(self, pixels: str) -> int:
         match self.medium:
             case "text":

@@ -23,12 +23,9 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "train_samples": sum(data["counts"]["train"].values()),
         "model": _short(recipe.model.architecture),
         "pretrained": recipe.model.weights != "none",
-        "shown": _SHOWN[recipe.medium].format(recipe.size),
+        "shown": recipe.shown,
         "seed": recipe.train.seed,
     }
-
-
-_SHOWN = {"picture": "{} px", "text": "up to {} tokens", "sound": "{} ms"}
 
 
 def _short(architecture: str) -> str:
