@@ -54,6 +54,24 @@ from whet.methods.augment_image.translate import Translate
 from whet.methods.augment_image.trivial_augment import TrivialAugment
 from whet.methods.augment_image.vertical_flip import VerticalFlip
 from whet.methods.augment_image.white_balance import WhiteBalance
+from whet.methods.augment_text.aeda import AEDA
+from whet.methods.augment_text.back_translation import BackTranslation
+from whet.methods.augment_text.case_noise import CaseNoise
+from whet.methods.augment_text.char_swap import CharSwap
+from whet.methods.augment_text.contextual_substitution import ContextualSubstitution
+from whet.methods.augment_text.eda import EDA
+from whet.methods.augment_text.homophone import Homophone
+from whet.methods.augment_text.keyboard_typo import KeyboardTypo
+from whet.methods.augment_text.ocr_noise import OcrNoise
+from whet.methods.augment_text.random_deletion import RandomDeletion
+from whet.methods.augment_text.random_insertion import RandomInsertion
+from whet.methods.augment_text.random_swap import RandomSwap
+from whet.methods.augment_text.sentence_shuffle import SentenceShuffle
+from whet.methods.augment_text.similar_character import SimilarCharacter
+from whet.methods.augment_text.span_cutoff import SpanCutoff
+from whet.methods.augment_text.synonym_replacement import SynonymReplacement
+from whet.methods.augment_text.text_merge import TextMerge
+from whet.methods.augment_text.token_mask import TokenMask
 from whet.methods.average.ema import EMA
 from whet.methods.average.lawa import LAWA
 from whet.methods.average.snapshot import Snapshot
@@ -171,8 +189,10 @@ from whet.methods.transfer.lora import LoRA
 from whet.methods.transfer.mixout import Mixout
 
 __all__ = [
+    "AEDA",
     "ASAM",
     "AWP",
+    "EDA",
     "EMA",
     "FGM",
     "KFAC",
@@ -201,6 +221,7 @@ __all__ = [
     "AugMix",
     "AutoAugment",
     "AutoContrast",
+    "BackTranslation",
     "BalancedSampler",
     "BalancedSoftmax",
     "BatchRamp",
@@ -208,8 +229,10 @@ __all__ = [
     "BlurPool",
     "BootstrapLoss",
     "Brightness",
+    "CaseNoise",
     "CenterZoom",
     "ChannelShuffle",
+    "CharSwap",
     "ClassWeight",
     "ClassifierRetraining",
     "ClipNorm",
@@ -219,6 +242,7 @@ __all__ = [
     "ConfidencePenalty",
     "ConfidentLearning",
     "Constant",
+    "ContextualSubstitution",
     "Contrast",
     "CopyPaste",
     "Cosine",
@@ -260,11 +284,13 @@ __all__ = [
     "GridMask",
     "Head",
     "HideAndSeek",
+    "Homophone",
     "HorizontalFlip",
     "Hue",
     "Invert",
     "Jpeg",
     "JsdConsistency",
+    "KeyboardTypo",
     "Kornia",
     "LRFinder",
     "LabelSmoothing",
@@ -287,6 +313,7 @@ __all__ = [
     "Muon",
     "NAdam",
     "NewtonCG",
+    "OcrNoise",
     "OneCycle",
     "Orthogonal",
     "Oversample",
@@ -301,8 +328,11 @@ __all__ = [
     "RMSprop",
     "RandAugment",
     "RandomCrop",
+    "RandomDeletion",
     "RandomErasing",
+    "RandomInsertion",
     "RandomResizedCrop",
+    "RandomSwap",
     "RelationalDistill",
     "ResizeMix",
     "Rotate",
@@ -313,22 +343,28 @@ __all__ = [
     "ScaleDepth",
     "ScaleWidth",
     "ScheduleFree",
+    "SentenceShuffle",
     "Shampoo",
     "Sharpen",
     "Shear",
     "ShotNoise",
+    "SimilarCharacter",
     "Snapshot",
     "Solarize",
     "Sophia",
     "Soup",
+    "SpanCutoff",
     "SpectralNorm",
     "SqueezeExcite",
     "Stacking",
     "Step",
     "StochasticDepth",
     "SymmetricCrossEntropy",
+    "SynonymReplacement",
     "TemperatureScaling",
+    "TextMerge",
     "ThresholdTuning",
+    "TokenMask",
     "TorchvisionV2",
     "Translate",
     "TrivialAugment",

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.text_view import TextView
+from whet.methods.augment_text.random_deletion import thinned
+from whet.methods.augment_text.random_insertion import inserted
+from whet.methods.augment_text.random_swap import swapped
+from whet.methods.augment_text.synonym_replacement import replaced
+from whet.methods.augment_text.synonyms import lexicon
+
+
+class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+    """Change a text by one of four easy operations: replace words by synonyms, insert synonyms, swap words, or leave words out.
+
+    Use when: labelled texts are few (hundreds to a few thousand); the usual preset in one line.
+    Do not use when: a large pretrained encoder is fine-tuned on many texts (it gains little), or one of the four stands in the
+    recipe already. Without WordNet or a list of synonyms use random_swap and random_deletion.
+    Source: Wei & Zou 2019, arXiv:1901.11196.
+    Deviates: texts are changed anew in each epoch, where the paper adds a fixed number of changed copies; `prob` 0.8 is its four
+    copies beside each text. See the four methods for what else differs.
+    Shapes: rewrites view.content_B.
+    """
+
+    identity = {"prob": 0.0}
+    order = 48
+    conflicts = frozenset({"synonym_replacement", "random_insertion", "random_swap", "random_deletion"})
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.8
+    alpha: Annotated[
+        float,
+        Field(gt=0, lt=1, description="share of the words changed; the paper: 0.05 for few texts, 0.1 from 5,000 on"),
+        Search(0.05, 0.5),
+    ] = 0.1
+    path: Annotated[
+        str | None,
+        Field(description="your own list, each line a word and its synonyms, parted by commas or tabs; none: WordNet"),
+    ] = None
+
+    def draw(self, view: TextView, rng: BatchRng) -> TextView:
+        if self.prob == 0:
+            return view
+        acts_B, operation_B = rng.bernoulli(self.prob), rng.integers(4)
+        unit_BL3 = view.per_word(rng, acts_B, 3)
+        synonyms_of = lexicon(self.name, self.path)
+        replace_B, insert_B, swap_B, delete_B = (
+            np.where(acts_B & (operation_B == number), self.alpha, 0.0) for number in range(4)
+        )
+        view = replaced(view, replace_B, unit_BL3[..., :2], synonyms_of)
+        view = inserted(view, insert_B, unit_BL3, synonyms_of)
+        view = swapped(view, swap_B, unit_BL3[..., :2])
+        return thinned(view, delete_B, unit_BL3[..., 0])

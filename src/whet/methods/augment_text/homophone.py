@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from whet.core.errors import RecipeError
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.text_view import TextView
+from whet.methods.augment_text.word_noise import noised, with_character
+
+_loading = threading.Lock()
+
+
+class Homophone(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+    """Put in some Chinese words another common character of the same sound for one character.
+
+    Use when: Chinese texts in use are typed by sound (pinyin), where most mistakes are of this kind; pip install whet[text].
+    Do not use when: texts are edited, or not Chinese, where it does nothing.
+    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find three of four wrong characters to sound alike.
+    Deviates: all common characters of one sound (GB 2312, level 1) are equally likely; a character has its most usual reading.
+    Shapes: rewrites view.content_B.
+    """
+
+    identity = {"prob": 0.0}
+    order = 60
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    fraction: Annotated[
+        float, Field(gt=0, le=1, description="share of the words with a homophone"), Search(0.02, 0.3)
+    ] = 0.1
+    same_tone: Annotated[bool, Field(description="the tone must be the same too, which typing does not ask for")] = (
+        False
+    )
+
+    def draw(self, view: TextView, rng: BatchRng) -> TextView:
+        if self.prob == 0:
+            return view
+        of = homophones(self.same_tone)
+
+        def misheard(word: str, where: float, which: float) -> str:
+            places = [place for place, character in enumerate(word) if character in of]
+            if not places:
+                return word
+            place = places[int(where * len(places))]
+            others = of[word[place]]
+            return with_character(word, place, others[int(which * len(others))])
+
+        return noised(view, rng, self.prob, self.fraction, misheard)
+
+
+def homophones(same_tone: bool) -> dict[str, str]:
+    """Every common character that has a homophone among them -> those, in the order of the standard."""
+    with _loading:
+        return _homophones(same_tone)
+
+
+@functools.cache
+def _homophones(same_tone: bool) -> dict[str, str]:
+    pypinyin = _pypinyin()
+    style = pypinyin.Style.TONE3 if same_tone else pypinyin.Style.NORMAL
+    by_sound: dict[str, str] = {}
+    for character in common_characters():
+        sound = pypinyin.lazy_pinyin(character, style=style)[0]
+        by_sound[sound] = by_sound.get(sound, "") + character
+    return {one: alike.replace(one, "") for alike in by_sound.values() if len(alike) > 1 for one in alike}
+
+
+def common_characters() -> str:
+    """The 3,755 characters of level 1 of GB 2312, rows 16 to 55 of its table."""
+    codes = (bytes((row + 0xA0, cell + 0xA0)) for row in range(16, 56) for cell in range(1, 95))
+    return b"".join(codes).decode("gb2312", errors="ignore")  # the last five cells are empty
+
+
+def _pypinyin() -> Any:
+    try:
+        import pypinyin
+    except ImportError as error:
+        raise RecipeError(
+            f"homophone: pypinyin cannot be imported ({error}); install it with pip install whet[text]"
+        ) from None
+    return pypinyin

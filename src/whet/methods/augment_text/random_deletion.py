@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.segment import Words
+from whet.core.text_view import TextView
+
+
+class RandomDeletion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+    """Leave out words at random; one word always stays.
+
+    Use when: texts are few, or texts in use are shorter than those in training.
+    Do not use when: texts are a word or two long, or one small word ("not") turns the class.
+    Source: Wei & Zou 2019, arXiv:1901.11196 (EDA: RD); as word dropout in Iyyer et al. 2015, doi:10.3115/v1/P15-1162.
+    Deviates: punctuation stays.
+    Shapes: rewrites view.content_B, each word lost with probability `fraction`.
+    """
+
+    identity = {"prob": 0.0}
+    order = 46
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    fraction: Annotated[float, Field(gt=0, lt=1, description="share of the words left out"), Search(0.05, 0.5)] = 0.1
+
+    def draw(self, view: TextView, rng: BatchRng) -> TextView:
+        if self.prob == 0:
+            return view
+        fraction_B = np.where(rng.bernoulli(self.prob), self.fraction, 0.0)
+        return thinned(view, fraction_B, view.per_word(rng, fraction_B > 0, 1)[..., 0])
+
+
+def thinned(view: TextView, fraction_B: np.ndarray, unit_BL: np.ndarray) -> TextView:
+    """Without the words whose draw is below the fraction; where that is all of them, the one with the highest stays."""
+
+    def rewrite(i: int, words: Words) -> Words:
+        draws = unit_BL[i].tolist()
+        lost = [place for place, unit in zip(words.places, draws) if unit < fraction_B[i]]
+        if lost and len(lost) == len(words.places):
+            lost.pop(max(range(len(lost)), key=draws.__getitem__))
+        return words.without(lost)
+
+    return view.rewritten(fraction_B > 0, rewrite)

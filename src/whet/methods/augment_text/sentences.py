@@ -1,0 +1,43 @@
+"""A text's words in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whet.core.segment import Words, gap_between
+
+_ENDS = frozenset(".!?。！？…")
+_CLOSES = frozenset("\"'”’)]}」』》）】")
+
+
+def sentences(words: Words) -> list[range]:
+    """The tokens of each sentence. One ends after . ! ? … (and what closes right behind) where white space or Chinese follows,
+    and at a line's end."""
+    found, start, place = [], 0, 0
+    tokens, gaps = words.tokens, words.gaps
+    while place < len(tokens):
+        end = tokens[place][0] in _ENDS
+        place += 1
+        while end and place < len(tokens) and not gaps[place] and tokens[place][0] in _CLOSES:
+            place += 1
+        apart = place == len(tokens) or gaps[place] or not gap_between(tokens[place - 1], tokens[place])
+        if (end and apart) or "\n" in gaps[place]:
+            found.append(range(start, place))
+            start = place
+    if start < len(tokens):
+        found.append(range(start, len(tokens)))
+    return found
+
+
+def joined(words: Words, parts: Sequence[range], order: Sequence[int]) -> Words:
+    """The same sentences in another order; the gaps between them stay where they are."""
+    if list(order) == list(range(len(parts))):
+        return words
+    tokens: list[str] = []
+    gaps = [words.gaps[0]]
+    for number, chosen in enumerate(order):
+        part = parts[chosen]
+        tokens += words.tokens[part.start : part.stop]
+        gaps += words.gaps[part.start + 1 : part.stop]
+        gaps.append(words.gaps[parts[number].stop])
+    return Words(tuple(tokens), tuple(gaps))

@@ -1,0 +1,94 @@
+"""Synonyms for the methods that need them: a person's own list, or WordNet."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from whet.core.errors import RecipeError
+from whet.core.segment import is_chinese
+from whet.methods.augment_text.wordnet import wordnet
+
+Lexicon = Callable[[str], tuple[str, ...]]
+"""A word as it is written -> its synonyms, in the same case."""
+
+# Words that carry grammar and not meaning: the paper leaves such words as they are.
+_STOP_WORDS = """
+a about above after again against all am an and any are aren't as at be because been before being below between both
+but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from further
+had hadn't has hasn't have haven't having he he'd he'll he's her here here's hers herself him himself his how how's i
+i'd i'll i'm i've if in into is isn't it it's its itself just let's me more most mustn't my myself no nor not now of
+off on once only or other our ours ourselves out over own same shan't she she'd she'll she's should shouldn't so some
+such than that that's the their theirs them themselves then there there's these they they'd they'll they're they've
+this those through to too under until up very was wasn't we we'd we'll we're we've were weren't what what's when
+when's where where's which while who who's whom why why's will with won't would wouldn't you you'd you'll you're
+you've your yours yourself yourselves
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+
+
+def is_stop_word(word: str) -> bool:
+    return word.lower().replace("’", "'") in _STOP
+
+
+def lexicon(method: str, path: str | None) -> Lexicon:
+    """The synonyms of a person's list (`path`), or of WordNet where none is given."""
+    return _from_list(method, path) if path is not None else _from_wordnet(method)
+
+
+@functools.cache
+def _from_wordnet(method: str) -> Lexicon:
+    known = wordnet(method)
+
+    @functools.lru_cache(maxsize=1 << 16)
+    def synonyms(word: str) -> tuple[str, ...]:
+        return () if is_chinese(word) else tuple(_as_written(found, word) for found in known.synonyms(word))
+
+    return synonyms
+
+
+@functools.cache
+def _from_list(method: str, path: str) -> Lexicon:
+    known = read_list(method, path)
+
+    @functools.lru_cache(maxsize=1 << 16)
+    def synonyms(word: str) -> tuple[str, ...]:
+        return tuple(_as_written(found, word) for found in known.get(word.lower(), ()))
+
+    return synonyms
+
+
+def read_list(method: str, path: str) -> dict[str, tuple[str, ...]]:
+    """A UTF-8 file of lines `word, synonym, synonym …`, parted by commas or tabs: the synonyms of each line's first word."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"{method}.path = {path!r}: cannot be read as a UTF-8 list of synonyms ({error}); "
+            "accepted: a text or CSV file, each line a word and its synonyms, parted by commas or tabs"
+        ) from None
+    found: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        parts = [part.strip().strip('"').strip() for part in re.split("\t|,|，", line)]
+        if not any(parts):
+            continue
+        word, *synonyms = parts
+        synonyms = [synonym for synonym in synonyms if synonym and synonym.lower() != word.lower()]
+        if not word or not synonyms:
+            raise RecipeError(
+                f"{method}.path = {path!r}, line {number}: {line.strip()!r} names no synonym; "
+                "accepted: a word and its synonyms, parted by commas or tabs"
+            )
+        found[word.lower()] = tuple(dict.fromkeys((*found.get(word.lower(), ()), *synonyms)))
+    if not found:
+        raise RecipeError(f"{method}.path = {path!r}: the list of synonyms is empty")
+    return found
+
+
+def _as_written(synonym: str, word: str) -> str:
+    """The synonym with a capital, or all in capitals, where the word is written so."""
+    if len(word) > 1 and word.isupper():
+        return synonym.upper()
+    return synonym[:1].upper() + synonym[1:] if word[:1].isupper() else synonym

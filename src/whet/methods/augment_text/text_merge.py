@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.text_view import TextView
+
+
+class TextMerge(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+    """Put another text of the same class, out of the same batch, behind some texts.
+
+    Use when: classes are few samples each and texts short; a small class then shows many pairs.
+    Do not use when: texts already fill the length that the network reads, or samples have several classes.
+    Source: Kondo et al. 2021, arXiv:2104.08478, who join sentences of parallel texts.
+    Deviates: joins texts of one class for classification. Where the batch holds no other of the class, the text stays alone.
+    Shapes: rewrites view.content_B by view.label_B, int (B,); labels below 0 are none.
+    """
+
+    identity = {"prob": 0.0}
+    order = 10  # first: the other text is joined as it is in the data
+
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="share of texts that another is joined to"), Search(0.0, 0.5)
+    ] = 0.2
+
+    def draw(self, view: TextView, rng: BatchRng) -> TextView:
+        if self.prob == 0 or view.label_B is None:
+            return view
+        acts_B, key_B = rng.bernoulli(self.prob), rng.uniform()
+        partner_B = partners(np.asarray(view.label_B), key_B, rng.copy_B)
+        words_B, content = view.words_B, list(view.content_B)
+        for i in np.flatnonzero(acts_B & (partner_B >= 0)):
+            content[i] = words_B[i].followed_by(words_B[partner_B[i]])
+        return replace(view, content_B=tuple(content))
+
+
+def partners(label_B: np.ndarray, key_B: np.ndarray, copy_B: np.ndarray) -> np.ndarray:
+    """The place of another sample of the same class for each, -1 where there is none: the next in the random order that the
+    keys give, in a circle. The copies of a sample stay among themselves, and so get the same partner."""
+    order = np.lexsort((key_B, copy_B, label_B))
+    group = np.stack([label_B, copy_B], axis=1)[order]
+    first = np.r_[True, (group[1:] != group[:-1]).any(axis=1)]
+    begin = np.flatnonzero(first)
+    size = np.diff(np.r_[begin, len(order)])
+    place = np.arange(len(order)) - np.repeat(begin, size)
+    following = np.repeat(begin, size) + (place + 1) % np.repeat(size, size)
+    partner_B = np.empty(len(order), dtype=np.int64)
+    partner_B[order] = np.where(np.repeat(size, size) > 1, order[following], -1)
+    return np.where(label_B >= 0, partner_B, -1)
