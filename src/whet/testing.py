@@ -29,6 +29,7 @@ from whet.core.batch import Batch, Context, Ending, Instances, Progress, Setting
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import (
+    MEDIA,
     TASKS,
     Arranges,
     Changes,
@@ -136,19 +137,21 @@ def check_identity(cls: type[Method]) -> None:
     neutral = cls(**cls.identity)
     if not _trainable(cls):
         return
-    without, with_it = _bench(()), _bench((neutral,))
+    task = _tasks(cls)[0]
+    without, with_it = _bench((), task), _bench((neutral,), task)
     assert _train(with_it, 3) == _train(without, 3), "training with the identity setting differs from training without"
-    assert _painted((neutral,)) == _painted(()), "pictures with the identity setting differ"
-    assert _answered((neutral,)) == _answered(()), "answers with the identity setting differ"
+    assert _painted((neutral,), task) == _painted((), task), "samples with the identity setting differ"
+    assert _answered((neutral,), task) == _answered((), task), "answers with the identity setting differ"
 
 
 def check_seeded(cls: type[Method]) -> None:
-    """The same seed gives the same training twice, the same pictures and the same answers."""
+    """The same seed gives the same training twice, the same samples and the same answers."""
     if not _trainable(cls):
         return
+    task = _tasks(cls)[0]
     assert _train(_bench((cls(),)), 3) == _train(_bench((cls(),)), 3)
-    assert _painted((cls(),)) == _painted((cls(),))
-    assert _answered((cls(),)) == _answered((cls(),))
+    assert _painted((cls(),), task) == _painted((cls(),), task)
+    assert _answered((cls(),), task) == _answered((cls(),), task)
 
 
 def check_draws_apart(cls: type[Method]) -> None:
@@ -158,7 +161,7 @@ def check_draws_apart(cls: type[Method]) -> None:
     rng = Rng(7)
     before = rng.batch("someone_else", 3, np.arange(_BATCH)).uniform(shape=(5,))
     if issubclass(cls, Draws):
-        cls().draw(_view(), rng.batch(cls.name, 3, np.arange(_BATCH)))
+        cls().draw(_view(cls), rng.batch(cls.name, 3, np.arange(_BATCH)))
     if issubclass(cls, Mixes):
         cls().apply(_batch(), rng.batch(cls.name, 3, np.arange(_BATCH)))
     after = rng.batch("someone_else", 3, np.arange(_BATCH)).uniform(shape=(5,))
@@ -172,10 +175,10 @@ def check_inputs_kept(cls: type[Method]) -> None:
     """What it is given is not changed."""
     rng = Rng(1).batch(cls.name, 0, np.arange(_BATCH))
     if issubclass(cls, Draws):
-        view = _view()
+        view = _view(cls)
         kept = copy.deepcopy(view)
         cls().draw(view, rng)
-        assert (view.warp_B33 == kept.warp_B33).all() and view.tones == kept.tones, "the given view was changed"
+        assert not view.changed_since(kept).any(), "the given view was changed"
     if issubclass(cls, Mixes):
         batch = _batch()
         x, y, index = batch.x.clone(), batch.targets.probs_BK.clone(), batch.index_B.copy()
@@ -197,13 +200,13 @@ def check_shapes(cls: type[Method]) -> None:
     """Shapes, dtypes and devices stay; targets stay probabilities."""
     rng = Rng(2).batch(cls.name, 0, np.arange(_BATCH))
     if issubclass(cls, Draws):
-        view = cls().draw(_view(), rng)
-        assert (
-            view.warp_B33.shape == (_BATCH, 3, 3) and np.isfinite(view.warp_B33).all() and view.size == (_SIZE, _SIZE)
-        )
-        assert view.colour_B37 is None or (
-            view.colour_B37.shape == (_BATCH, 3, 7) and np.isfinite(view.colour_B37).all()
-        )
+        view = cls().draw(_view(cls), rng)
+        assert len(view) == _BATCH and view.changed_since(_view(cls)).shape == (_BATCH,)
+        if isinstance(view, ImageView):
+            assert view.warp_B33.shape == (_BATCH, 3, 3) and np.isfinite(view.warp_B33).all()
+            assert view.size == (_SIZE, _SIZE)
+            colour = view.colour_B37
+            assert colour is None or (colour.shape == (_BATCH, 3, 7) and np.isfinite(colour).all())
     if issubclass(cls, Mixes):
         given = _batch()
         batch = cls().apply(given, rng)
@@ -305,7 +308,8 @@ def check_commutes(cls: type[Method]) -> None:
     others = [other for other in others if cls.name not in other.conflicts and other.name not in cls.conflicts]
     if not _trainable(cls):
         return
-    acting = (other for other in others if _trainable(other) and not _bench((other(),)).plan.weak)
+    task = _tasks(cls)[0]
+    acting = (other for other in others if task in other.tasks and not _bench((other(),), task).plan.weak)
     other = next(acting, None)
     if other is None:
         return
@@ -554,13 +558,13 @@ def _train(bench: _Bench, steps: int, start: int = 0) -> str:
     return digest({key: state[key] for key in ("net", "optimizer")} | {"predict": plan.weights(final=False)})
 
 
-def _painted(methods: tuple[Method, ...]) -> str:
-    bench = _bench(methods)
+def _painted(methods: tuple[Method, ...], task: str) -> str:
+    bench = _bench(methods, task)
     return digest({str(epoch): bench._paint(np.arange(_BATCH), epoch) for epoch in range(2)})
 
 
-def _answered(methods: tuple[Method, ...]) -> str:
-    bench = _bench(methods)
+def _answered(methods: tuple[Method, ...], task: str) -> str:
+    bench = _bench(methods, task)
     net = bench.plan.net.eval()
     for method in bench.plan.methods:
         if isinstance(method, Compresses):
@@ -572,8 +576,14 @@ def _answered(methods: tuple[Method, ...]) -> str:
         return digest(wrap_predictor(bench.recipe.methods, net, fitted)(x))
 
 
-def _view() -> ImageView:
-    return ImageView.whole([(20, 24)] * _BATCH, (_SIZE, _SIZE))
+def _view(cls: type[Method]) -> Any:
+    """Of the first samples of its medium."""
+    medium = MEDIA[sorted(cls.tasks, key=_known_first)[0].split("-")[0]]
+    return _SAMPLES[medium](np.arange(_PICTURES), _LABELS).view(np.arange(_BATCH))
+
+
+def _known_first(task: str) -> bool:
+    return task not in _TASKS
 
 
 @functools.cache
