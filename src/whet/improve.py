@@ -186,11 +186,12 @@ def _division(path: Path, limit: Duration | None, seeds: int | None, started: fl
 
 
 def _study(path: Path, strong: Recipe, limit: Duration | None, jobs: int, observer: Observer) -> Study:
-    """A screen of the strong recipe's techniques on smaller pictures, its verdicts left to the comparison that follows."""
+    """A screen of the strong recipe's techniques (of pictures made smaller), its verdicts left to the comparison that follows."""
     budget = strong.train.budget
     if limit is not None:
         budget = Duration(round(_STUDY_SHARE * limit.seconds), "s") if limit.is_time else limit
-    sizes = {key: _smaller(getattr(strong.train, key)) for key in ("image_size", "eval_size")}
+    pictures = strong.medium == "picture"
+    sizes = {key: _smaller(getattr(strong.train, key)) for key in ("image_size", "eval_size") if pictures}
     base = strong.setting(**sizes)
     return study(base, techniques(base), budget=budget, jobs=jobs, confirming=False, out=path, observer=observer)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,15 @@ class SpecialIds:
 
     def in_text(self, ids_BL: Tensor) -> Tensor:
         """Which tokens belong to the texts themselves, bool (B, L): neither padding nor frame."""
+        import torch
+
         outside = torch.tensor(sorted({self.pad, *self.frame}), dtype=ids_BL.dtype, device=ids_BL.device)
         return ~torch.isin(ids_BL, outside)
 
 
 @runtime_checkable
 class KnowsTokens(Protocol):
-    """A SAMPLE method whose `repaint` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and uses
-    what
+    """A SAMPLE method whose `repaint` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and uses what
     it gives in the method's place."""
 
     def knowing(self, special: SpecialIds) -> Self:

@@ -13,6 +13,7 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from whet.core.errors import RunError, WeightsError
+from whet.core.tokens import SpecialIds
 from whet.models.hub_access import ask, hub_answers, is_local, library
 
 # Its own threads would gain little beside the loader's, and would warn after a fork; whoever sets it is obeyed.
@@ -105,6 +106,15 @@ class Tokens:
         for row, found in zip(ids_BL, ids):
             row[: len(found)] = found
         return ids_BL
+
+    @property
+    def special(self) -> SpecialIds:
+        """The ids that stand for no part of a text."""
+        named = {self.pad_id, self.unknown_id, self.mask_id}
+        added = self._tokenizer.get_added_tokens_decoder()
+        frame = frozenset(id_ for id_, token in added.items() if token.special and id_ not in named)
+        hides = self.mask_id if self.mask_id != self.unknown_id else None
+        return SpecialIds(self.pad_id, self.unknown_id, hides, frame)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has, with the marks its encoder wants around them."""

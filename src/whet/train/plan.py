@@ -44,7 +44,9 @@ from whet.core.method import (
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.targets import Targets
+from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import side_by_side
+from whet.models.front import TextFront
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
 
@@ -72,7 +74,7 @@ class Plan:
         self.context = context
         self.methods = ordered(recipe.methods)
         self.rng = Rng(recipe.train.seed)
-        self.augmentation = Augmentation(self.methods, self.rng)
+        self.augmentation = Augmentation([_informed(method, net) for method in self.methods], self.rng)
         self.weak: list[str] = []
         self._strict = strict
 
@@ -299,6 +301,13 @@ def select_rows(
             if len(rows) != before:
                 notes.append(f"{method.name}: of {before} training rows {len(rows)} were made")
     return rows, notes
+
+
+def _informed(method: Method, net: Net) -> Method:
+    """The method, told of the network's tokens where it works on these."""
+    if isinstance(method, KnowsTokens) and isinstance(net.front, TextFront):
+        return method.knowing(net.front.tokens.special)
+    return method
 
 
 def _without_effect(method: Method, error: NoEffectError) -> str:
