@@ -34,7 +34,7 @@ class SentenceShuffle(Method, stage=Stage.SAMPLE, family="augment", tasks={"text
 
         def rewrite(i: int, words: Words) -> Words:
             parts = sentences(words)
-            draws = unit_BL[i].tolist()
+            draws = unit_BL[i, : len(words.places)].tolist()
             order = sorted(range(min(len(parts), len(draws))), key=draws.__getitem__)
             return joined(words, parts, [*order, *range(len(order), len(parts))])
 

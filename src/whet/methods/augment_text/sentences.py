@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whet.core.segment import Words, gap_between
+from whet.core.segment import Words, is_chinese
 
 _ENDS = frozenset(".!?。！？…")
 _CLOSES = frozenset("\"'”’)]}」』》）】")
@@ -20,7 +20,7 @@ def sentences(words: Words) -> list[range]:
         place += 1
         while end and place < len(tokens) and not gaps[place] and tokens[place][0] in _CLOSES:
             place += 1
-        apart = place == len(tokens) or gaps[place] or not gap_between(tokens[place - 1], tokens[place])
+        apart = place == len(tokens) or gaps[place] or is_chinese(tokens[place])
         if (end and apart) or "\n" in gaps[place]:
             found.append(range(start, place))
             start = place
