@@ -22,7 +22,11 @@ WESTERN = "Les déchets dangereux – piles, médicaments – sont recyclés à 
         (3 * CHINESE + "5 €", "gb18030", "GB18030"),  # a character that GB 2312 lacks, among many that it has
         (WESTERN, "cp1252", "cp1252"),
         ("Ärger über Öl", "latin-1", "cp1252"),
-        ("naïveté étudiée, élève à l'école, fiancée créée", "cp1252", "cp1252"),  # accents that pair up as GB18030 with letters
+        (
+            "naïveté étudiée, élève à l'école, fiancée créée",
+            "cp1252",
+            "cp1252",
+        ),  # accents that pair up as GB18030 with letters
         ("plain", "ascii", "UTF-8"),
     ],
 )

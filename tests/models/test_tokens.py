@@ -1,8 +1,10 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+import unicodedata
 
 import numpy as np
 import pytest
@@ -10,7 +12,14 @@ import pytest
 from whet.core.errors import RunError, WeightsError
 from whet.models.tokens import Tokens
 
-TEXTS = ["The cat sat on the mat.", "the dog sat on the log!", "A CAT and a dog; the café", "废旧电池是有害垃圾", "电池回收", "ﾊﾞｯﾃﾘｰ the cat"] * 3
+TEXTS = [
+    "The cat sat on the mat.",
+    "the dog sat on the log!",
+    "A CAT and a dog; the café",
+    "废旧电池是有害垃圾",
+    "电池回收",
+    "ﾊﾞｯﾃﾘｰ the cat",
+] * 3
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +33,8 @@ def rows(tokens, *texts, most=64):
 
 def test_the_marks_come_first(tokens):
     assert (tokens.pad_id, tokens.unknown_id, tokens.mask_id) == (0, 1, 2)
-    assert len(tokens) == 3 + 24
+    words = re.findall("[a-zé]+|[^a-zé ]", unicodedata.normalize("NFKC", " ".join(TEXTS)).lower())
+    assert len(tokens) == 3 + len(set(words))
     assert rows(tokens, "the")[0] == [3]  # the most frequent word
 
 
@@ -140,7 +150,10 @@ def test_a_published_tokenizer_gives_what_transformers_gives(minilm, tmp_path):
     assert (tokens.pad_id, tokens.mask_id) == (theirs.pad_token_id, theirs.mask_token_id)
     tokens.save(tmp_path)
     assert np.array_equal(Tokens.load(tmp_path).encode(texts, 24), wanted)
-    assert np.array_equal(AutoTokenizer.from_pretrained(tmp_path)(texts, padding=True, truncation=True, max_length=24)["input_ids"], wanted)
+    assert np.array_equal(
+        AutoTokenizer.from_pretrained(tmp_path)(texts, padding=True, truncation=True, max_length=24)["input_ids"],
+        wanted,
+    )
 
 
 def test_a_folder_without_a_tokenizer_is_one_clear_error(tmp_path):

@@ -3,13 +3,13 @@
 Rules for a file's encoding, in this order:
 1. A mark at its start (BOM) says UTF-8 or UTF-16, and is no part of the text.
 2. UTF-8, if it is that without an error.
-3. GB18030, if it is that without an error and at least nine tenths of its characters beyond ASCII stand in GB 2312, which holds what
-   Chinese is mostly written in. The accents of western texts stand alone between ASCII letters, and read as GB18030 they make rare
-   characters that GB 2312 lacks.
+3. GB18030, if it is that without an error and at least nine tenths of its characters beyond ASCII stand in GB 2312,
+   which holds what Chinese is mostly written in. The accents of western texts stand alone between ASCII letters, and
+   read as GB18030 they make rare characters that GB 2312 lacks.
 4. cp1252, the western encoding of Windows, if it is that without an error. What is none of these is refused.
 
-Rules for one text: line ends become \\n, NUL characters are taken out, half a surrogate pair becomes U+FFFD, and what stands beyond
-100,000 characters is cut off. A text without a character that can be seen is no sample.
+Rules for one text: line ends become \\n, NUL characters are taken out, half a surrogate pair becomes U+FFFD, and what
+stands beyond 100,000 characters is cut off. A text without a character that can be seen is no sample.
 """
 
 from __future__ import annotations

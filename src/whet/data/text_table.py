@@ -3,8 +3,8 @@
 The rules for encodings and for one text are in `text.py`. Further rules:
 - A table's first line names its columns; every other line must have as many cells, or the table is refused with that line.
 - A row without a label, and a text without a character that can be seen, is left out and named.
-- A folder is read by its tables: `train.csv` (.tsv, .jsonl, .parquet), `val` or `dev`, and `test`; or by its one table, whatever its
-  name; else by its class folders.
+- A folder is read by its tables: `train.csv` (.tsv, .jsonl, .parquet), `val` or `dev`, and `test`; or by its one table,
+  whatever its name; else by its class folders.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ csv.field_size_limit(2**31 - 1)  # a longer cell than the module's 131,072 chara
 
 
 def read_texts(path: Path, text_column: str | None = None, label_column: str | None = None, threads: int = 4) -> Table:
-    """Every text with its class. The table's frame has the column `text` as well; `path` is the file it came from, `digest` the hash
-    of the text, `id` "train.csv:17" (file and line; of Parquet its row, the first is 1) or the path below the class folders' root."""
+    """Every text with its class, in the splits they came with. Besides the usual columns the table's frame has `text`.
+
+    `path` is the file a text came from, `digest` the hash of the text, `id` "train.csv:17" (file and line; of Parquet the
+    row, the first is 1) or the path below the class folders' root."""
     if path.is_dir():
         tables = _tables_in(path)
         if not tables:
@@ -47,13 +49,17 @@ def read_texts(path: Path, text_column: str | None = None, label_column: str | N
     elif path.suffix.lower() in TEXT_TABLE_SUFFIXES:
         tables = [("", path)]
     else:
-        raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TEXT_TABLE_SUFFIXES)}")
+        raise DataError(
+            f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TEXT_TABLE_SUFFIXES)}"
+        )
     root = path if path.is_dir() else path.parent
     told = _Told()
     frames = [_read_rows(table, part, text_column, label_column, told) for part, table in tables]
     raw = pd.concat(frames, ignore_index=True)
     if raw.empty:
-        raise DataError(f"{path}: no text with a label is left of {len(told.skipped)} rows; the first left out: {told.first()}")
+        raise DataError(
+            f"{path}: no text with a label is left of {len(told.skipped)} rows; the first left out: {told.first()}"
+        )
     classes = tuple(sorted(set(raw["label"])))
     number = {name: k for k, name in enumerate(classes)}
     frame = raw.assign(label=[number[name] for name in raw["label"]], digest=_digests(raw["text"]))
@@ -143,7 +149,9 @@ def _read_class_folders(root: Path, threads: int) -> Table:
 # --- tables -------------------------------------------------------------------------------------------------------------
 def _tables_in(folder: Path) -> list[tuple[str, Path]]:
     """(part, table) of the tables in a folder, train first; none where it holds class folders instead."""
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in TEXT_TABLE_SUFFIXES and not p.name.startswith("."))
+    found = sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in TEXT_TABLE_SUFFIXES and not p.name.startswith(".")
+    )
     parts: dict[str, Path] = {}
     for path in found:
         part = split_name(path.stem)
@@ -204,8 +212,8 @@ def _word(value: Any, path: Path, line: int, column: str) -> str:
 
 
 def read_cells(path: Path, encodings: Counter[str] | None = None) -> pd.DataFrame:
-    """The cells of a table as they stand, None where JSONL or Parquet has none. The index is the line that a row begins in, the first
-    is 1 (of Parquet: its row). `encodings` counts the file's."""
+    """The cells of a table as they stand, None where JSONL or Parquet has none. The index is the line that a row begins in,
+    the first is 1 (of Parquet: its row). `encodings` counts the file's."""
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":

@@ -47,9 +47,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
     config = ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
     notes = []
     if spec.weights == "none":
-        model = ask(
-            lambda: transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32), name
-        )
+        model = ask(lambda: transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32), name)
         notes.append(f"{name}: random weights, as asked (weights: none)")
     else:
         model, info = ask(

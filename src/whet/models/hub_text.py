@@ -55,7 +55,9 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
     offline = is_local(name) or not hub_answers()
     config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
     if config.is_encoder_decoder:
-        raise WeightsError(f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT")
+        raise WeightsError(
+            f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT"
+        )
     if spec.weights == "none":
         model = ask(lambda: transformers.AutoModel.from_config(config, dtype=torch.float32), name)
         notes = [f"{name}: random weights, as asked (weights: none)"]
@@ -67,7 +69,9 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
             ),
             name,
         )  # fmt: skip
-        lost = [key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if not key.startswith("pooler.")]
+        lost = [
+            key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if not key.startswith("pooler.")
+        ]
         if lost:
             raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
         notes = [f"weights from {name}"]
@@ -116,12 +120,15 @@ def _loaded(model: nn.Module, folder: Path) -> tuple[TextEncoder, Tokens]:
 
 def _wrap(model: Any, pooling: Pooling, tokens: Tokens) -> TextEncoder:
     if hasattr(model, "pooler"):
-        model.pooler = None  # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either
+        model.pooler = (
+            None  # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either
+        )
     return TextEncoder(model, pooling, tokens.pad_id)
 
 
 def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
-    """What the folder says, else the first token for architectures with a layer behind [CLS], the mean for all others; and a note."""
+    """What the folder says, else the first token for architectures with a layer behind [CLS] and the mean for all others;
+    and a note."""
     from transformers.utils import cached_file
 
     path = cached_file(
@@ -134,7 +141,10 @@ def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
         if len(asked) == 1 and asked[0] in _POOLING_KEYS:
             pooling = _POOLING_KEYS[asked[0]]
             return pooling, f"features of a text: {_SAID[pooling]}, as {_POOLING_FILE} says"
-        return "mean", f"features of a text: {_SAID['mean']}; {_POOLING_FILE} asks for {', '.join(asked)}, which is not known"
+        return (
+            "mean",
+            f"features of a text: {_SAID['mean']}; {_POOLING_FILE} asks for {', '.join(asked)}, which is not known",
+        )
     pooling = "first" if hasattr(model, "pooler") else "mean"
     return pooling, f"features of a text: {_SAID[pooling]}, as {model.config.model_type} is usually read"
 

@@ -1,17 +1,20 @@
-"""A bag of words and word n-grams. Source: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for efficient text classification").
+"""A bag of words and word n-grams. Source: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for efficient text
+classification").
 
-Deviates: n-grams go into 32,768 buckets in place of two million, and the bag is divided by the root of its size in place of its
-size, so that a long text does not fade. Layers behind the bag, which `depth` asks for, are those of Iyyer et al. 2015 (deep
-averaging networks).
+Deviates: n-grams go into 32,768 buckets in place of two million, and the bag is divided by the root of its size in place
+of its size, so that a long text does not fade. Layers behind the bag, which `depth` asks for, are those of Iyyer et al.
+2015 (deep averaging networks).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 _WIDTH, _LONGEST, _BUCKETS = 64, 2, 1 << 15
-_PRIME = 1_000_003
+_PRIME, _MIX = 1_000_003, 0x5BD1E995  # odd multipliers of a hash; overflow wraps around, as it should
 
 
 class FastText(nn.Module):
@@ -23,7 +26,7 @@ class FastText(nn.Module):
         self.tokens = nn.Embedding(vocabulary, width)
         self.ngrams = nn.Embedding(_BUCKETS, width)
         for table in (self.tokens, self.ngrams):
-            nn.init.uniform_(table.weight, -1 / width, 1 / width)  # so small that what was never trained hardly speaks
+            nn.init.normal_(table.weight, std=width**-0.5)
         self.layers = nn.Sequential(*(nn.Sequential(nn.ReLU(), nn.Linear(width, width)) for _ in range(layers)))
 
     def forward(self, ids_BL: Tensor) -> Tensor:
@@ -40,13 +43,13 @@ def _sum(table: nn.Embedding, index_BL: Tensor, real_BL: Tensor) -> Tensor:
     return torch.einsum("bld,bl->bd", table(index_BL), real_BL.to(table.weight.dtype))
 
 
-def _ngrams(ids_BL: Tensor, real_BL: Tensor, longest: int):
+def _ngrams(ids_BL: Tensor, real_BL: Tensor, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The bucket of every run of 2 … `longest` tokens, (B, L - n + 1), and whether it lies within the text."""
     hash_BM, real_BM = ids_BL, real_BL
     for n in range(2, min(longest, ids_BL.shape[1]) + 1):
         hash_BM = hash_BM[:, :-1] * _PRIME + ids_BL[:, n - 1 :]
         real_BM = real_BM[:, :-1] & real_BL[:, n - 1 :]
-        mixed_BM = (hash_BM ^ (hash_BM >> 29)) * 0x5BD1E995
+        mixed_BM = (hash_BM ^ (hash_BM >> 29)) * _MIX
         yield (mixed_BM ^ (mixed_BM >> 17)) % _BUCKETS, real_BM
 
 

@@ -1,4 +1,5 @@
-"""A convolutional network over words. Source: Kim 2014, arXiv:1408.5882 ("Convolutional neural networks for sentence classification").
+"""A convolutional network over words. Source: Kim 2014, arXiv:1408.5882 ("Convolutional neural networks for sentence
+classification").
 
 Deviates: vectors of 128 learnt from scratch in place of 300 pretrained ones. Its dropout of 0.5 is the method `dropout`.
 """
