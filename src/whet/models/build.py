@@ -194,17 +194,17 @@ def save_net(net: Net, folder: Path, extra: dict) -> None:
 
 def _write_net(net: Net, folder: Path, extra: dict) -> None:
     hub_made, rebuilt = net.spec.source == "transformers", bool(net.spec.changes)
-    net.front.save(folder)
-    if isinstance(net.backbone, hub_text.TextEncoder):
-        hub_text.save_config(net.backbone, folder)
+    if isinstance(net.backbone, hub_text.TextEncoder) and isinstance(net.front, TextFront):
+        write = hub_text.save_config if rebuilt else hub_text.save
+        write(net.backbone, net.front.tokens, folder)
         if not rebuilt:
-            hub_text.save_weights(net.backbone, folder)
             _save_tensors(net.linear.state_dict(), folder / _HEAD_FILE)
     elif hub_made and not rebuilt:
         hub.save(net, folder)
     elif hub_made:
         hub.save_config(net, folder)
     else:
+        net.front.save(folder)
         config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": len(net.spec.classes)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     if rebuilt:

@@ -82,14 +82,16 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
     return _wrap(model, pooling, tokens), tokens, [*notes, note, *mend(model)]
 
 
-def save_weights(encoder: TextEncoder, folder: Path) -> None:
-    """model.safetensors, as transformers' AutoModel reads it."""
+def save(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
+    """config.json and model.safetensors as transformers' AutoModel reads them, and what `save_config` writes."""
+    save_config(encoder, tokens, folder)
     cast(Any, encoder.model).save_pretrained(folder)
 
 
-def save_config(encoder: TextEncoder, folder: Path) -> None:
-    """config.json, and how tokens are pooled."""
+def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
+    """Everything but the weights: config.json, the tokenizer's files and how tokens are pooled."""
     cast(Any, encoder.model).config.save_pretrained(folder)
+    tokens.save(folder)
     pooling = {"word_embedding_dimension": encoder.features} | {
         key: mode == encoder.pooling for key, mode in _POOLING_KEYS.items()
     }
@@ -120,9 +122,8 @@ def _loaded(model: nn.Module, folder: Path) -> tuple[TextEncoder, Tokens]:
 
 def _wrap(model: Any, pooling: Pooling, tokens: Tokens) -> TextEncoder:
     if hasattr(model, "pooler"):
-        model.pooler = (
-            None  # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either
-        )
+        # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either.
+        model.pooler = None
     return TextEncoder(model, pooling, tokens.pad_id)
 
 

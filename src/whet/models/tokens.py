@@ -22,9 +22,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
 _FILE, _CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
 _MULTIPLE = 8
-_CHARACTERS = (
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"  # scripts without spaces between words
-)
+# Scripts without spaces between words.
+_CHARACTERS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 
 
 class Tokens:
@@ -73,9 +72,8 @@ class Tokens:
             raise WeightsError(
                 f"the tokenizer of '{name}' is none of the library tokenizers (it has no tokenizer.json)"
             )
-        if theirs.vocab_size <= len(
-            theirs.all_special_tokens
-        ):  # transformers makes an empty one where it finds no file
+        # transformers makes an empty one where it finds no file.
+        if theirs.vocab_size <= len(theirs.all_special_tokens):
             raise WeightsError(f"'{name}' holds no tokenizer; accepted: a folder or hub name with a tokenizer.json")
         pad = theirs.pad_token or theirs.eos_token
         unknown = theirs.unk_token or pad
