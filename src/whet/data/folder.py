@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
 from whet.data.table import Table, make_frame, split_name
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+@dataclass(frozen=True)
+class Files:
+    """The files that count as samples, by how their names end, and what they are called."""
+
+    name: str
+    suffixes: frozenset[str]
 
 
-def read_folder(root: Path) -> Table:
-    """Every picture below `root`, its class the name of its class folder; hidden files and folders are passed over."""
+PICTURES = Files("pictures", frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}))
+SOUNDS = Files("sounds", frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}))
+
+
+def read_folder(root: Path, files: Files = PICTURES) -> Table:
+    """Every picture (or sound) below `root`, its class the name of its class folder; hidden files and folders are passed over."""
     children = _folders(root)
     splits = {child: split_name(child.name) for child in children}
     if children and all(splits.values()) and "train" in splits.values():
@@ -28,7 +39,7 @@ def read_folder(root: Path) -> Table:
     others = Counter[str]()
     for folder, split in class_folders:
         for path in _files(folder):
-            if path.suffix.lower() not in IMAGE_SUFFIXES:
+            if path.suffix.lower() not in files.suffixes:
                 others[path.suffix.lower() or "no suffix"] += 1
                 continue
             # A name that is not UTF-8 keeps its path but gets a printable id.
@@ -38,20 +49,20 @@ def read_folder(root: Path) -> Table:
             )
     if not rows:
         raise DataError(
-            f"{root}: no pictures in class folders found. Accepted: a folder with one folder a class "
-            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(IMAGE_SUFFIXES))}; "
+            f"{root}: no {files.name} in class folders found. Accepted: a folder with one folder a class "
+            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(files.suffixes))}; "
             "or a .csv, .tsv or .parquet table with file and label columns"
         )
     notes = []
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
         notes.append(
-            f"{sum(others.values())} files in the class folders are not pictures by their names and were passed over: {listed}"
+            f"{sum(others.values())} files in the class folders are not {files.name} by their names and were passed over: {listed}"
         )
     used = {row["label"] for row in rows}
     for name in classes:
         if number[name] not in used:
-            notes.append(f"class folder '{name}' holds no pictures and was left out")
+            notes.append(f"class folder '{name}' holds no {files.name} and was left out")
     kept = tuple(name for name in classes if number[name] in used)
     renumber = {number[name]: k for k, name in enumerate(kept)}
     for row in rows:
@@ -61,7 +72,7 @@ def read_folder(root: Path) -> Table:
 
 def pictures_below(folder: Path) -> list[Path]:
     """Every file below a folder whose name is a picture's, hidden ones passed over."""
-    return [path for path in _files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [path for path in _files(folder) if path.suffix.lower() in PICTURES.suffixes]
 
 
 def _folders(folder: Path) -> list[Path]:

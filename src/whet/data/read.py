@@ -10,7 +10,7 @@ from whet.core.recipe import DataSpec
 from whet.data.folder import read_folder
 from whet.data.split import apply_split_files, split_rows
 from whet.data.store import digest_of
-from whet.data.table import TABLE_SUFFIXES, Skipped, Table, read_table
+from whet.data.table import TABLE_SUFFIXES, Skipped, Table, part_name, read_table
 
 
 def read_data(spec: DataSpec, threads: int = 4) -> Table:
@@ -48,17 +48,21 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
 
 
 def hash_contents(table: Table, threads: int) -> Table:
-    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped."""
+    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Parts of one file
+    have hashes of their own."""
 
-    def digest(path: str) -> tuple[str, str]:
+    def digest(path: str, part: str) -> tuple[str, str]:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             return "", error.strerror or type(error).__name__
-        return (digest_of(data), "") if data else ("", "empty file")
+        return (digest_of(data + part.encode()), "") if data else ("", "empty file")
 
+    parts = [""] * len(table)
+    if "start" in table.frame:
+        parts = [part_name(start, end) for start, end in zip(table.frame["start"], table.frame["end"])]
     with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(digest, table.frame["path"], chunksize=64))
+        results = list(pool.map(digest, table.frame["path"], parts, chunksize=64))
     frame = table.frame.assign(digest=[hexes for hexes, _ in results])
     skipped = tuple(Skipped(id_, reason) for id_, (_, reason) in zip(frame["id"], results) if reason)
     if len(skipped) == len(frame):
