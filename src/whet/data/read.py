@@ -48,8 +48,8 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
 
 
 def hash_contents(table: Table, threads: int) -> Table:
-    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Parts of one file
-    have hashes of their own."""
+    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Parts of one
+    file have hashes of their own."""
 
     def digest(path: str, part: str) -> tuple[str, str]:
         try:

@@ -224,8 +224,8 @@ class WorkingPicture:
 
 
 class SoundStore:
-    """Waves at `rate`. `digests`: the contents of the files at `paths` and the parts taken (`hash_contents`). start_N, end_N: the part of each file, in seconds, NaN for the
-    file's own beginning and end."""
+    """Waves at `rate`. `digests`: the contents of the files at `paths` and the parts taken (`hash_contents`).
+    start_N, end_N: the part of each file, in seconds, NaN for the file's own beginning and end."""
 
     def __init__(
         self,
