@@ -72,7 +72,11 @@ def read_folder(root: Path, files: Files = PICTURES) -> Table:
 
 def pictures_below(folder: Path) -> list[Path]:
     """Every file below a folder whose name is a picture's, hidden ones passed over."""
-    return [path for path in _files(folder) if path.suffix.lower() in PICTURES.suffixes]
+    return files_below(folder, PICTURES)
+
+
+def files_below(folder: Path, files: Files) -> list[Path]:
+    return [path for path in _files(folder) if path.suffix.lower() in files.suffixes]
 
 
 def _folders(folder: Path) -> list[Path]:

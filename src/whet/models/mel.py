@@ -66,8 +66,8 @@ YAMNET_MEL = MelSettings(
 
 
 class LogMel(nn.Module):
-    """Waves (B, T), float -> (B, 1, frames, mels), float32: the natural logarithm of the mel spectrogram. A wave that is shorter than
-    a window is padded with zeros at its end."""
+    """Waves (B, T), float -> (B, 1, frames, mels), float32: the natural logarithm of the mel spectrogram. A wave that
+    is shorter than a window is padded with zeros at its end."""
 
     window: Tensor
     bands_FM: Tensor

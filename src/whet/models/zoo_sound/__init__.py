@@ -1,7 +1,7 @@
 """Small networks for sounds, written here.
 
-Each entry builds a backbone (B, 1, frames, mels) -> (B, D) with random weights and gives D, and names the spectrogram that it wants.
-`width` multiplies its channels, `depth` its layers of one size. Modules are named in depth order.
+Each entry builds a backbone (B, 1, frames, mels) -> (B, D) with random weights and gives D, and names the spectrogram
+that it wants. `width` multiplies its channels, `depth` its layers of one size. Modules are named in depth order.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from whet.models.zoo_sound.yamnet import load_yamnet, yamnet
 @dataclass(frozen=True)
 class SoundArchitecture:
     """`build` makes the backbone, `mel` is its front end. fixed_rate: whether other rates are resampled to the front end's; else it
-    may be set up for the data's own rate (`mel.at_rate`). standardise: whether spectrograms are brought to mean 0 and deviation 1."""
+    may be set up for the data's own rate (`mel.at_rate`). standardise: whether spectrograms are brought to mean 0 and
+    deviation 1."""
 
     build: Builder
     mel: MelSettings

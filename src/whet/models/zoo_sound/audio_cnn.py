@@ -1,14 +1,16 @@
-"""A small convolutional network over the whole spectrogram, for training from scratch. Source: in the manner of CNN10 of Kong et al.
-2020, arXiv:1912.10211, with fewer channels and one BatchNorm over the bands before the first layer, as there."""
+"""A small convolutional network over the whole spectrogram, for training from scratch. Source: in the manner of CNN10
+of Kong et al. 2020, arXiv:1912.10211, with fewer channels."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.models.zoo.scaling import multiple_of_eight
 
-_CHANNELS = (32, 64, 128, 256)
+_CHANNELS = (16, 32, 64, 128)
 
 
 class _Block(nn.Sequential):
@@ -26,13 +28,13 @@ class _Block(nn.Sequential):
 
 
 class AudioCNN(nn.Module):
-    """Log-mel spectrograms (B, 1, frames, mels), 16 mels and more -> 256 features (times `width`): the mean over the bands, then the
-    greatest value and the mean over time, added."""
+    """Log-mel spectrograms (B, 1, frames, mels), 16 mels and more -> 128 features (times `width`): the mean over the
+    bands, then the greatest value and the mean over time, added."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()
         channels = [1, *(multiple_of_eight(count * width) for count in _CHANNELS)]
-        self.blocks = nn.Sequential(*(_Block(a, b, depth) for a, b in zip(channels, channels[1:])))
+        self.blocks = nn.Sequential(*(_Block(a, b, depth) for a, b in pairwise(channels)))
         self.outputs = channels[-1]
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -56,8 +56,8 @@ class _ConvNorm(nn.Sequential):
 
 
 class YAMNet(nn.Module):
-    """Log-mel spectrograms (B, 1, frames, 64) -> 1,024 features (times `width`): the mean over the clip's patches, of which the last
-    is filled up with silence, as in the original."""
+    """Log-mel spectrograms (B, 1, frames, 64) -> 1,024 features (times `width`): the mean over the clip's patches, of
+    which the last is filled up with silence, as in the original."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()
