@@ -181,7 +181,7 @@ class Run:
         if self.recipe.medium == "text":
             column, samples = "text", find_texts(given, self.recipe.data.text_column)
         else:
-            column, samples = "file", [str(file) for file in find_pictures(given)]
+            column, samples = "file", [str(file) for file in find_files(given, self.recipe.medium)]
         probs_NK, errors = self._model.probabilities(pd.DataFrame({"path" if column == "file" else column: samples}))
         best = probs_NK.argmax(axis=1) if samples else []
         rows = []
@@ -296,17 +296,19 @@ def find_texts(inputs: Sequence[str | Path], column: str | None = None) -> list[
     return found
 
 
-def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
-    """Files as they are named, the pictures below folders, and what patterns match; each once, in the order given."""
-    from whet.data.folder import pictures_below
+def find_files(inputs: Sequence[str | Path], medium: str = "picture") -> list[Path]:
+    """Files as they are named, the pictures (or sounds) below folders, and what patterns match; each once, in the order given."""
+    from whet.data.folder import PICTURES, SOUNDS, files_below
+
+    wanted = SOUNDS if medium == "sound" else PICTURES
 
     found: dict[Path, None] = {}
     for given in inputs:
         path = Path(given).expanduser()
         if path.is_dir():
-            files = pictures_below(path)
+            files = files_below(path, wanted)
             if not files:
-                raise DataError(f"folder {path} holds no pictures")
+                raise DataError(f"folder {path} holds no {wanted.name}")
         elif path.is_file():
             files = [path]
         else:

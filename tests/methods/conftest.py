@@ -8,10 +8,12 @@ import torch
 
 from whet.core.batch import Batch, Progress
 from whet.core.rng import Rng
+from whet.core.sound_view import SoundView
 from whet.core.targets import Targets
 from whet.core.view import ImageView
 from whet.models.net import Net, NetSpec
 from whet.render import CpuPainter, shrink, shrink_factors
+from whet.render.sound import SoundPainter
 
 
 @pytest.fixture
@@ -41,6 +43,76 @@ def paint():
 def one():
     """one(pixels): the empty view of one picture at its own size."""
     return lambda pixels: ImageView.whole([pixels.shape[:2]], pixels.shape[:2])
+
+
+RATE = 16000
+
+
+@pytest.fixture
+def draw_sounds():
+    """draw_sounds(method, B, length, samples): the view that a method draws for B sounds of one length, at 16 kHz."""
+
+    def drawn(method, B=4000, length=16000, samples=16000, seed=0):
+        view = SoundView.whole(np.full(B, length), RATE, samples)
+        return method.draw(view, Rng(seed).batch(method.name, 0, np.arange(B)))
+
+    return drawn
+
+
+@pytest.fixture
+def hear():
+    """hear(view, wave, i): sample i of the view, painted."""
+
+    def heard(view, wave, i=0):
+        out = np.empty(view.samples, dtype=np.float32)
+        SoundPainter(view).paint(i, wave, out)
+        return out
+
+    return heard
+
+
+@pytest.fixture
+def sound():
+    """sound(wave, samples): the empty view of one sound at 16 kHz."""
+    return lambda wave, samples=None: SoundView.whole([len(wave)], RATE, samples or len(wave))
+
+
+@pytest.fixture
+def tone():
+    """tone(hertz, seconds): a sine of amplitude 0.5 at 16 kHz."""
+    return lambda hertz=440.0, seconds=1.0: (
+        0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
+    ).astype(np.float32)
+
+
+@pytest.fixture
+def hiss():
+    """hiss(seconds): normal noise of deviation 0.1 at 16 kHz."""
+    return lambda seconds=1.0, seed=0: (
+        0.1 * Rng(seed).batch("hiss", 0, np.arange(1)).normal((round(seconds * RATE),))[0]
+    ).astype(np.float32)
+
+
+@pytest.fixture
+def pitch():
+    """pitch(wave): where its spectrum is highest, Hz, by the parabola through the peak."""
+
+    def measured(wave):
+        size = np.log(np.abs(np.fft.rfft(wave * np.hanning(len(wave)))) + 1e-12)
+        k = int(size.argmax())
+        a, b, c = size[k - 1 : k + 2]
+        return (k + 0.5 * (a - c) / (a - 2 * b + c)) * RATE / len(wave)
+
+    return measured
+
+
+@pytest.fixture
+def spectrograms():
+    """spectrograms(B, frames, mels): distinct numbers, float (B, 1, frames, mels)."""
+    golden = (5**0.5 - 1) / 2
+    return lambda B=64, frames=100, mels=64: (
+        (torch.arange(B * frames * mels, dtype=torch.float64) * golden % 1).float().view(B, 1, frames, mels)
+    )
 
 
 @pytest.fixture

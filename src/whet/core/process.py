@@ -7,6 +7,7 @@ import ctypes
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -25,6 +26,40 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+class QuietC:
+    """While any thread is inside, what C code prints to its `stderr` goes nowhere; Python's own `sys.stderr` goes on as ever. For
+    decoders that talk of every damaged frame and cannot be told not to. Does nothing where the C library is not glibc."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._loud, self._nowhere = threading.Lock(), 0, None, None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1 and (stream := self._stream()) is not None:
+                self._loud, stream.value = stream.value, self._nowhere
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._nowhere is not None and (stream := self._stream()) is not None:
+                stream.value = self._loud
+
+    def _stream(self) -> ctypes.c_void_p | None:
+        """The C library's pointer to its error stream, and one that leads nowhere opened."""
+        if not sys.platform.startswith("linux"):
+            return None
+        try:
+            libc = ctypes.CDLL(None)
+            libc.gnu_get_libc_version  # noqa: B018  elsewhere the pointer may not be written to
+            if self._nowhere is None:
+                libc.fopen.restype = ctypes.c_void_p
+                self._nowhere = libc.fopen(b"/dev/null", b"w")
+            return ctypes.c_void_p.in_dll(libc, "stderr") if self._nowhere else None
+        except (OSError, AttributeError, ValueError):
+            return None
 
 
 def hush_fabric() -> None:

@@ -5,18 +5,34 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
 from whet.data.table import Table, make_frame, split_name
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+@dataclass(frozen=True)
+class Files:
+    """The files that count as samples of a medium, by how their names end."""
+
+    medium: str
+    suffixes: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """What they are called."""
+        return f"{self.medium}s"
 
 
-def read_folder(root: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES, kind: str = "pictures") -> Table:
-    """Every file below `root` with one of these suffixes, its class the name of its class folder; hidden files and folders are
-    passed over. `kind`: what such files are, in words."""
+PICTURES = Files("picture", frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}))
+TEXTS = Files("text", frozenset({".txt"}))
+SOUNDS = Files("sound", frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}))
+
+
+def read_folder(root: Path, files: Files = PICTURES) -> Table:
+    """Every picture, text or sound below `root`, its class the name of its class folder; hidden files and folders are passed over."""
     children = _folders(root)
     splits = {child: split_name(child.name) for child in children}
     if children and all(splits.values()) and "train" in splits.values():
@@ -29,8 +45,8 @@ def read_folder(root: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES, kind: str
     rows: list[dict[str, Any]] = []
     others = Counter[str]()
     for folder, split in class_folders:
-        for path in files_below(folder):
-            if path.suffix.lower() not in suffixes:
+        for path in all_below(folder):
+            if path.suffix.lower() not in files.suffixes:
                 others[path.suffix.lower() or "no suffix"] += 1
                 continue
             # A name that is not UTF-8 keeps its path but gets a printable id.
@@ -40,37 +56,37 @@ def read_folder(root: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES, kind: str
             )
     if not rows:
         raise DataError(
-            f"{root}: no {kind} in class folders found. Accepted: a folder with one folder a class "
-            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(suffixes))}; "
-            f"or a table with {'text' if kind == 'texts' else 'file'} and label columns"
+            f"{root}: no {files.name} in class folders found. Accepted: a folder with one folder a class "
+            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(files.suffixes))}; "
+            f"or a table with {'text' if files is TEXTS else 'file'} and label columns"
         )
     notes = []
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
         notes.append(
-            f"{sum(others.values())} files in the class folders are not {kind} by their names and were passed over: {listed}"
+            f"{sum(others.values())} files in the class folders are not {files.name} by their names and were passed over: {listed}"
         )
     used = {row["label"] for row in rows}
     for name in classes:
         if number[name] not in used:
-            notes.append(f"class folder '{name}' holds no {kind} and was left out")
+            notes.append(f"class folder '{name}' holds no {files.name} and was left out")
     kept = tuple(name for name in classes if number[name] in used)
     renumber = {number[name]: k for k, name in enumerate(kept)}
     for row in rows:
         row["label"] = renumber[row["label"]]
-    return Table(make_frame(sorted(rows, key=lambda row: row["id"])), kept, root, notes=tuple(notes))
+    return Table(make_frame(sorted(rows, key=lambda row: row["id"])), kept, root, notes=tuple(notes), medium=files.medium)
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Every file below a folder whose name is a picture's, hidden ones passed over."""
-    return [path for path in files_below(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+def files_below(folder: Path, files: Files) -> list[Path]:
+    """The files below a folder whose names are those of such samples, hidden ones passed over."""
+    return [path for path in all_below(folder) if path.suffix.lower() in files.suffixes]
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def all_below(folder: Path) -> Iterator[Path]:
     """Every file below a folder in the order of their names, hidden ones passed over."""
     for parent, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not name.startswith((".", "__")))

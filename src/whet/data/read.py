@@ -10,12 +10,14 @@ from pathlib import Path
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
-from whet.data.folder import IMAGE_SUFFIXES, files_below, read_folder
+from whet.data.folder import PICTURES, SOUNDS, TEXTS, all_below, read_folder
 from whet.data.split import apply_split_files, split_rows
 from whet.data.store import digest_of
-from whet.data.table import TABLE_SUFFIXES, Skipped, Table, read_table
+from whet.data.sound_folder import read_sounds
+from whet.data.table import TABLE_SUFFIXES, Skipped, Table, part_name, read_table
 from whet.data.text_table import TEXT_NAMES, TEXT_TABLE_SUFFIXES, first_cells, read_texts
 
+_FILES = (PICTURES, TEXTS, SOUNDS)
 _LOOKED_AT = 500  # files of a folder, to tell what it holds
 
 
@@ -40,65 +42,64 @@ def data_path(spec: DataSpec) -> Path:
 
 
 def medium_of(spec: DataSpec) -> str:
-    """What lies there, by the names of its files and columns: picture or text."""
+    """What lies there, by the names of its files and columns: picture, text or sound."""
     path = data_path(spec)
     if spec.text_column is not None:
         return "text"
-    if spec.file_column is not None:
-        return "picture"
     if path.is_dir():
-        return "text" if _holds_texts(path) else "picture"
-    if path.suffix.lower() in TEXT_TABLE_SUFFIXES:
-        return "text" if _names_texts(path) else "picture"
-    return "picture"
+        tables = [file for file in sorted(path.iterdir()) if file.suffix.lower() in TEXT_TABLE_SUFFIXES]
+        if tables and not any(file.is_dir() and not file.name.startswith((".", "__")) for file in path.iterdir()):
+            return _medium_of_table(tables[0], spec)
+        counts = Counter(file.suffix.lower() for file in islice(all_below(path), _LOOKED_AT))
+        by_medium = {files.medium: sum(counts[suffix] for suffix in files.suffixes) for files in _FILES}
+        return max(by_medium, key=lambda medium: by_medium[medium])
+    return _medium_of_table(path, spec) if path.suffix.lower() in TEXT_TABLE_SUFFIXES else "picture"
 
 
-def _holds_texts(folder: Path) -> bool:
-    """Whether a folder's tables hold texts, or most of its first files are .txt."""
-    tables = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in TEXT_TABLE_SUFFIXES]
-    if tables:
-        return _names_texts(tables[0])
-    counts = Counter(path.suffix.lower() for path in islice(files_below(folder), _LOOKED_AT))
-    return counts[".txt"] > sum(counts[suffix] for suffix in IMAGE_SUFFIXES)
-
-
-def _names_texts(path: Path) -> bool:
-    """Whether a table has a column of texts, and none whose first cells name pictures."""
+def _medium_of_table(path: Path, spec: DataSpec) -> str:
+    """By what its first row names, else by its columns."""
     columns, first = first_cells(path)
-    if any(Path(cell).suffix.lower() in IMAGE_SUFFIXES for cell in first if "\n" not in cell):
-        return False
-    return path.suffix.lower() in (".jsonl", ".ndjson") or any(name.strip().lower() in TEXT_NAMES for name in columns)
+    cells = dict(zip(columns, first))
+    named = [cells[spec.file_column]] if spec.file_column in cells else first
+    for files in _FILES:
+        if any(Path(cell).suffix.lower() in files.suffixes for cell in named if "\n" not in cell):
+            return files.medium
+    has_texts = any(name.strip().lower() in TEXT_NAMES for name in columns)
+    return "text" if has_texts or path.suffix.lower() in (".jsonl", ".ndjson") else "picture"
 
 
 def read_samples(spec: DataSpec, threads: int = 4) -> Table:
     """The samples with the splits they came with. Files that cannot be opened are skipped and named; whether the rest can be
     decoded shows `whet check`, or the first time each is painted."""
-    path = data_path(spec)
-    if medium_of(spec) == "text":
+    path, medium = data_path(spec), medium_of(spec)
+    if medium == "text":
         table = read_texts(path, spec.text_column, spec.label_column, threads)
-        return apply_split_files(table, spec.split_files) if spec.split_files else table
-    if path.is_dir():
-        table = read_folder(path)
-    elif path.suffix.lower() in TABLE_SUFFIXES:
-        table = read_table(path, spec.file_column, spec.label_column)
-    else:
+    elif not path.is_dir() and path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
-    table = hash_contents(table, threads)
+    elif medium == "sound":
+        table = hash_contents(read_sounds(path, spec.file_column, spec.label_column), threads)
+    else:
+        table = read_folder(path) if path.is_dir() else read_table(path, spec.file_column, spec.label_column)
+        table = hash_contents(table, threads)
     return apply_split_files(table, spec.split_files) if spec.split_files else table
 
 
 def hash_contents(table: Table, threads: int) -> Table:
-    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped."""
+    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Parts of one
+    file have hashes of their own."""
 
-    def digest(path: str) -> tuple[str, str]:
+    def digest(path: str, part: str) -> tuple[str, str]:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             return "", error.strerror or type(error).__name__
-        return (digest_of(data), "") if data else ("", "empty file")
+        return (digest_of(data + part.encode()), "") if data else ("", "empty file")
 
+    parts = [""] * len(table)
+    if "start" in table.frame:
+        parts = [part_name(start, end) for start, end in zip(table.frame["start"], table.frame["end"])]
     with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(digest, table.frame["path"], chunksize=64))
+        results = list(pool.map(digest, table.frame["path"], parts, chunksize=64))
     frame = table.frame.assign(digest=[hexes for hexes, _ in results])
     skipped = tuple(Skipped(id_, reason) for id_, (_, reason) in zip(frame["id"], results) if reason)
     if len(skipped) == len(frame):

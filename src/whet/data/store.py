@@ -1,4 +1,4 @@
-"""Decoded pictures kept between epochs, in memory or in files of the cache folder, so that a picture is decoded once.
+"""Decoded pictures and sounds kept between epochs, in memory or in files of the cache folder, so that each is decoded once.
 
 A training picture is always decoded to its working size, whether it is kept or not: so what is kept, and where, never changes a
 result. A person's own folder is only read.
@@ -22,10 +22,12 @@ from typing import Protocol
 import numpy as np
 
 from whet.data.image import Picture
+from whet.data.sound import decode
+from whet.data.table import part_name
 from whet.render.shrink import shrink
 
-_HEADER = struct.Struct("<8s5I")  # magic, height and width of the file's picture, of the pixels kept, CRC-32 of these
-_MAGIC, _SUFFIX = b"whetpix1", ".whet-pixels"
+_HEADER = struct.Struct("<8s5I")  # magic, size of the whole, rows and columns of what is kept, CRC-32 of it
+_PIXELS, _WAVE, _SUFFIX = b"whetpix1", b"whetwav1", ".whet-pixels"  # a wave is a row a sample, without columns
 _SHARP, _FINE = 2.0, 1.5  # in sides as they are shown
 
 
@@ -42,7 +44,8 @@ def digest_of(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """Pixels at their working size, read-only, and the (height, width) of the whole picture they come from."""
+    """Pixels at their working size, read-only, and the (height, width) of the whole picture they come from; or a wave, float32
+    (T,), and (its samples, its rate)."""
 
     size: tuple[int, int]
     array: np.ndarray
@@ -58,7 +61,7 @@ class Kept:
 
 
 class Room(Protocol):
-    """Where decoded pictures are kept, by a key of digest and decoding."""
+    """Where decoded pictures or sounds are kept, by a key of digest and decoding."""
 
     def get(self, key: str) -> Kept | None: ...
 
@@ -103,9 +106,12 @@ class DiskRoom:
             if path.stat().st_size < _HEADER.size:
                 raise ValueError
             whole = np.memmap(path, dtype=np.uint8, mode="r")
-            magic, height, width, rows, columns, crc = _HEADER.unpack(bytes(whole[: _HEADER.size]))
-            pixels = whole[_HEADER.size :].reshape(rows, columns, 3)
-            if magic != _MAGIC or (key not in self._proven and zlib.crc32(pixels.data) != crc):
+            magic, *size, rows, columns, crc = _HEADER.unpack(bytes(whole[: _HEADER.size]))
+            if magic not in (_PIXELS, _WAVE):
+                raise ValueError
+            array = whole[_HEADER.size :]
+            array = array.reshape(rows, columns, 3) if magic == _PIXELS else array.view(np.float32).reshape(rows)
+            if key not in self._proven and zlib.crc32(array.data) != crc:
                 raise ValueError
             if key not in self._proven:
                 os.utime(path)  # used: it is the last to make room
@@ -116,7 +122,7 @@ class DiskRoom:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
-        return Kept((height, width), pixels)
+        return Kept((size[0], size[1]), array)
 
     def put(self, key: str, kept: Kept) -> bool:
         with self._lock:
@@ -125,7 +131,8 @@ class DiskRoom:
             self._left -= kept.array.nbytes + _HEADER.size
         path = self._path(key)
         beside = path.with_name(f".{os.getpid()}.{threading.get_ident()}{_SUFFIX}")
-        header = _HEADER.pack(_MAGIC, *kept.size, *kept.array.shape[:2], zlib.crc32(kept.array.data))
+        magic, shape = (_PIXELS, kept.array.shape[:2]) if kept.array.ndim == 3 else (_WAVE, (len(kept.array), 0))
+        header = _HEADER.pack(magic, *kept.size, *shape, zlib.crc32(kept.array.data))
         try:
             path.parent.mkdir(exist_ok=True)
             with beside.open("wb") as file:
@@ -164,8 +171,12 @@ class DiskRoom:
 
 def keys_of(digests: Sequence[str], shown: int) -> list[str]:
     """The keys of pictures with these contents; another decoder may give other pixels, so its version is a part of them."""
-    versions = "-".join(importlib.metadata.version(name) for name in ("simplejpeg", "Pillow"))
-    return [f"{digest}-{shown}-{digest_of(versions.encode())[:8]}" for digest in digests]
+    return [f"{digest}-{shown}-{_versions('simplejpeg', 'Pillow')}" for digest in digests]
+
+
+def _versions(*packages: str) -> str:
+    """The versions of these decoders as a part of a key."""
+    return digest_of("-".join(importlib.metadata.version(name) for name in packages).encode())[:8]
 
 
 class PictureStore:
@@ -210,6 +221,50 @@ class WorkingPicture:
             array.flags.writeable = False
             self._store.keep(self._key, Kept(self.size, array))
         return array
+
+
+class SoundStore:
+    """Waves at `rate`. `digests`: the contents of the files at `paths` and the parts taken (`hash_contents`).
+    start_N, end_N: the part of each file, in seconds, NaN for the file's own beginning and end."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        digests: Sequence[str],
+        rate: int,
+        start_N: np.ndarray | None = None,
+        end_N: np.ndarray | None = None,
+        room: Room | None = None,
+    ) -> None:
+        whole = np.full(len(paths), np.nan)
+        self.rate = rate
+        self._paths, self._digests = list(paths), list(digests)
+        self._start_N, self._end_N = (whole if side is None else side for side in (start_N, end_N))
+        self._room, self._full = room, room is None
+        self._versions = _versions("soundfile", "soxr")
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def open(self, index: int) -> np.ndarray:
+        """Wave number `index`, float32 (T,), not to be written to. Raises OSError, UnreadableSound."""
+        part = part_name(self._start_N[index], self._end_N[index])
+        key = self._key(index)
+        if self._room is not None and (kept := self._room.get(key)) is not None:
+            return kept.array
+        start, end = (None if np.isnan(side[index]) else float(side[index]) for side in (self._start_N, self._end_N))
+        path = Path(self._paths[index])
+        if self._room is None or self._full:
+            return decode(path, self.rate, start, end)
+        data = path.read_bytes()
+        wave = decode(data, self.rate, start, end)
+        wave.flags.writeable = False
+        if digest_of(data + part.encode()) == self._digests[index]:
+            self._full = not self._room.put(key, Kept((len(wave), self.rate), wave))
+        return wave
+
+    def _key(self, index: int) -> str:
+        return f"{self._digests[index]}-{self.rate}-{self._versions}"
 
 
 def kept_bytes(sizes: Sequence[tuple[int, int]], shown: int) -> float:

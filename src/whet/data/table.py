@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from whet.core.run_folder import raw_cell
 SPLITS = ("train", "val", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
 TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t", ".parquet": None}
-_FILE_NAMES = ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "name")
+_FILE_NAMES = ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "audio", "sound",
+               "recording", "audio_path", "name")  # fmt: skip
 LABEL_NAMES = ("label", "class", "target", "category", "y", "label_name", "class_name")
 _SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
                 "test": "test", "testing": "test"}  # fmt: skip
@@ -38,8 +40,9 @@ class Skipped:
 @dataclass(frozen=True)
 class Table:
     """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
-    number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash); of texts also
-    text, of sounds also start and end (seconds, NaN for the whole file). medium: picture, text or sound."""
+    number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash). Of texts, too:
+    text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own) and, where
+    given, fold. medium: picture, text or sound."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -84,10 +87,14 @@ def make_frame(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def read_table(path: Path, file_column: str | None = None, label_column: str | None = None) -> Table:
+def read_table(
+    path: Path, file_column: str | None = None, label_column: str | None = None, *, parts: bool = False
+) -> Table:
     """A CSV, TSV or Parquet file with one row a sample. Files are named relative to the table's own folder.
 
-    Columns: file and label (found by their usual names, or named), and where present split, group and weight.
+    Columns: file and label (found by their usual names, or named), and where present split, group and weight. With `parts` (of
+    sounds), where present also start and end, so that a file may stand in several rows, and fold. Parts of one file are a group
+    unless the table has groups of its own: what is heard in one part tells of the next.
     """
     raw = _read_frame(path)
     if raw.empty:
@@ -109,10 +116,12 @@ def read_table(path: Path, file_column: str | None = None, label_column: str | N
     frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
     frame["weight"] = given_weights(raw, path)
     frame["digest"] = ""
+    if parts:
+        frame = _with_parts(frame, raw, path)
     twice = frame["id"][frame["id"].duplicated()]
     if len(twice):
         raise DataError(f"{path}: {len(twice)} files are listed more than once, for example {twice.iloc[0]}")
-    return Table(frame, classes, path.parent)
+    return Table(frame, classes, path.parent, medium="sound" if parts else "picture")
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
@@ -170,3 +179,39 @@ def given_weights(raw: pd.DataFrame, path: Path) -> np.ndarray:
         line, weight = raw.index[bad[0]], raw["weight"].iloc[bad[0]]
         raise DataError(f"{path}, row {line}: weight '{weight}' must be a number not below 0")
     return weights
+
+
+def _with_parts(frame: pd.DataFrame, raw: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The frame with start and end in seconds, which become a part of the id, and fold where there is one."""
+    seconds = {side: _seconds(raw, side, path) for side in ("start", "end")}
+    start, end = seconds["start"], seconds["end"]
+    bad = np.flatnonzero(end <= np.nan_to_num(start))
+    if len(bad):
+        raise DataError(
+            f"{path}, row {bad[0] + 2}: end {end[bad[0]]:g} must lie after the start, {np.nan_to_num(start[bad[0]]):g}"
+        )
+    files = frame["id"]
+    if "group" not in raw:
+        frame = frame.assign(group=np.where(files.duplicated(keep=False), files, ""))
+    if "fold" in raw:
+        frame = frame.assign(fold=raw["fold"].fillna("").astype(str))
+    names = [name + part_name(a, b) for name, a, b in zip(files, start, end)]
+    return frame.assign(id=names, start=start, end=end)
+
+
+def _seconds(raw: pd.DataFrame, side: str, path: Path) -> np.ndarray:
+    """The column of this name as seconds, NaN where it is empty or missing."""
+    if side not in raw:
+        return np.full(len(raw), np.nan)
+    given = raw[side].fillna("").astype(str).str.strip()
+    seconds = pd.to_numeric(given, errors="coerce").to_numpy(float)
+    bad = np.flatnonzero((given != "").to_numpy() & ~((seconds >= 0) & np.isfinite(seconds)))
+    if len(bad):
+        raise DataError(f"{path}, row {bad[0] + 2}: {side} '{given.iloc[bad[0]]}' must be seconds, not below 0")
+    return seconds
+
+
+def part_name(start: float, end: float) -> str:
+    """What the id of a part of a file ends in, "#1.5-2", seconds; "" for the whole file (both NaN)."""
+    plain = ["" if math.isnan(side) else f"{side:.6f}".rstrip("0").rstrip(".") for side in (start, end)]
+    return "#" + "-".join(plain) if any(plain) else ""

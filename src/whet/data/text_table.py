@@ -24,7 +24,7 @@ import pandas as pd
 
 from whet.core.errors import DataError
 from whet.core.run_folder import raw_cell
-from whet.data.folder import read_folder
+from whet.data.folder import TEXTS, read_folder
 from whet.data.store import digest_of
 from whet.data.table import LABEL_NAMES, Skipped, Table, find_column, given_splits, given_weights, split_name
 from whet.data.text import MAX_CHARACTERS, CleanText, UnreadableText, clean_text, decode
@@ -116,7 +116,7 @@ def _digests(texts: pd.Series) -> list[str]:
 
 # --- class folders ------------------------------------------------------------------------------------------------------
 def _read_class_folders(root: Path, threads: int) -> Table:
-    table = read_folder(root, frozenset({".txt"}), "texts")
+    table = read_folder(root, TEXTS)
 
     def read(path: str) -> tuple[CleanText | None, str]:
         """(the text, its encoding), or (None, why there is none)."""

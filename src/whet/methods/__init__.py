@@ -6,6 +6,24 @@ from whet.methods.architecture.scale_depth import ScaleDepth
 from whet.methods.architecture.scale_width import ScaleWidth
 from whet.methods.architecture.squeeze_excite import SqueezeExcite
 from whet.methods.architecture.weight_standardization import WeightStandardization
+from whet.methods.augment_audio.add_noise import AddNoise
+from whet.methods.augment_audio.background_mix import BackgroundMix
+from whet.methods.augment_audio.band_pass import BandPass
+from whet.methods.augment_audio.clip_distortion import ClipDistortion
+from whet.methods.augment_audio.equalizer import Equalizer
+from whet.methods.augment_audio.freq_mask import FreqMask
+from whet.methods.augment_audio.gain import Gain
+from whet.methods.augment_audio.mp3_like import Mp3Like
+from whet.methods.augment_audio.pitch_shift import PitchShift
+from whet.methods.augment_audio.polarity import Polarity
+from whet.methods.augment_audio.random_gap import RandomGap
+from whet.methods.augment_audio.reverb import Reverb
+from whet.methods.augment_audio.spec_augment import SpecAugment
+from whet.methods.augment_audio.speed import Speed
+from whet.methods.augment_audio.time_mask import TimeMask
+from whet.methods.augment_audio.time_shift import TimeShift
+from whet.methods.augment_audio.time_stretch import TimeStretch
+from whet.methods.augment_audio.vtlp import Vtlp
 from whet.methods.augment_image.albumentations import Albumentations
 from whet.methods.augment_image.alternating_flip import AlternatingFlip
 from whet.methods.augment_image.augmix import AugMix
@@ -215,6 +233,7 @@ __all__ = [
     "AdamW",
     "Adapter",
     "AdaptiveClip",
+    "AddNoise",
     "Albumentations",
     "AlternatingFlip",
     "Asymmetric",
@@ -222,8 +241,10 @@ __all__ = [
     "AutoAugment",
     "AutoContrast",
     "BackTranslation",
+    "BackgroundMix",
     "BalancedSampler",
     "BalancedSoftmax",
+    "BandPass",
     "BatchRamp",
     "BitFit",
     "BlurPool",
@@ -235,6 +256,7 @@ __all__ = [
     "CharSwap",
     "ClassWeight",
     "ClassifierRetraining",
+    "ClipDistortion",
     "ClipNorm",
     "ClipValue",
     "CoTeaching",
@@ -262,13 +284,16 @@ __all__ = [
     "Elastic",
     "ElasticNet",
     "Equalize",
+    "Equalizer",
     "Exponential",
     "FMix",
     "FeatureDistill",
     "Finetune",
     "Focal",
     "Freeze",
+    "FreqMask",
     "FromRun",
+    "Gain",
     "Gamma",
     "GaussNewton",
     "GaussianBlur",
@@ -309,6 +334,7 @@ __all__ = [
     "Mixout",
     "Mosaic",
     "MotionBlur",
+    "Mp3Like",
     "Multistep",
     "Muon",
     "NAdam",
@@ -319,7 +345,9 @@ __all__ = [
     "Oversample",
     "PcaLighting",
     "Perspective",
+    "PitchShift",
     "Plateau",
+    "Polarity",
     "Polynomial",
     "Posterize",
     "ProgressiveResize",
@@ -331,10 +359,12 @@ __all__ = [
     "RandomDeletion",
     "RandomErasing",
     "RandomInsertion",
+    "RandomGap",
     "RandomResizedCrop",
     "RandomSwap",
     "RelationalDistill",
     "ResizeMix",
+    "Reverb",
     "Rotate",
     "Rotate90",
     "SaltPepper",
@@ -354,7 +384,9 @@ __all__ = [
     "Sophia",
     "Soup",
     "SpanCutoff",
+    "SpecAugment",
     "SpectralNorm",
+    "Speed",
     "SqueezeExcite",
     "Stacking",
     "Step",
@@ -365,11 +397,15 @@ __all__ = [
     "TextMerge",
     "ThresholdTuning",
     "TokenMask",
+    "TimeMask",
+    "TimeShift",
+    "TimeStretch",
     "TorchvisionV2",
     "Translate",
     "TrivialAugment",
     "VectorScaling",
     "VerticalFlip",
+    "Vtlp",
     "Warmup",
     "WarmupStableDecay",
     "WeightDecay",

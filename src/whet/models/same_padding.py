@@ -39,3 +39,24 @@ def pad_inside(model: nn.Module) -> int:
         convolution.__class__ = SamePaddedConv2d
         count += 1
     return count
+
+
+class TensorFlowConv2d(nn.Conv2d):
+    """A convolution of any stride whose output covers its input as TensorFlow's SAME does: ceil(size / stride) places, where an odd
+    row of padding goes to the end."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        (top, bottom), (left, right) = same_paddings(self, x_BCHW)
+        if (top, left) == (bottom, right):
+            return F.conv2d(x_BCHW, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
+        padded = F.pad(x_BCHW, (left, right, top, bottom))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
+
+
+def same_paddings(convolution: nn.Conv2d, x_BCHW: Tensor) -> list[tuple[int, int]]:
+    """Zeros before and after, in height and width, as TensorFlow's SAME has them."""
+    found = []
+    for size, kernel, stride in zip(x_BCHW.shape[2:], convolution.kernel_size, convolution.stride):
+        total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+        found.append((total // 2, total - total // 2))
+    return found

@@ -45,6 +45,11 @@ def from_bank(bank: np.ndarray, key: int, rows: int, length: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(bank, length)[bank_rows(key, rows, length)]
 
 
+def place_in_bank(key: int, length: int) -> int:
+    """Where in a bank of this length a single row begins, 0 … length - 1."""
+    return int(_hashed(np.array([key], dtype=np.uint32))[0]) % length
+
+
 def _hashed(word: np.ndarray) -> np.ndarray:
     """The lowbias32 integer hash of C. Wellons (public domain), uint32 to uint32."""
     word = word ^ (word >> np.uint32(16))

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundView
+
+
+class BandPass(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Take the lows and the highs off some sounds, at random corners: a telephone, a wall, a cheap microphone.
+
+    Use when: microphones and lines differ.
+    Do not use when: the classes differ in the lows or highs alone.
+    Source: Butterworth 1930, "On the theory of filter amplifiers"; as augmentation in Jordal 2019, audiomentations, BandPassFilter.
+    Deviates: the filter delays nothing (its phase is zero), so the level of each frequency alone changes.
+    Shapes: adds decibels (B, F) to view.response_BF, of fourth order.
+    """
+
+    identity = {"prob": 0.0}
+    order = 32
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.5
+    max_low_hz: Annotated[
+        float, Field(gt=20, le=2000, description="the lower corner is log-uniform in 20 … this"), Search(50.0, 800.0)
+    ] = 300.0
+    min_high_fraction: Annotated[
+        float, Field(gt=0.2, le=1, description="the upper corner is log-uniform in this … 1 of the highest frequency")
+    ] = 0.4
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.prob == 0:
+            return view
+        low_B = np.exp(rng.uniform(np.log(20), np.log(self.max_low_hz)))
+        high_B = np.exp(rng.uniform(np.log(self.min_high_fraction), 0)) * view.rate / 2
+        return view.filtered(passed(view.frequencies(), low_B, high_B) * rng.bernoulli(self.prob)[:, None])
+
+
+def passed(hertz_F: np.ndarray, low_B: np.ndarray, high_B: np.ndarray) -> np.ndarray:
+    """The response of two Butterworth filters of fourth order, decibels (B, F), not below -80; each is at -3 dB at its corner."""
+    with np.errstate(divide="ignore"):
+        fall_BF = (low_B[:, None] / hertz_F) ** 8
+    rise_BF = (hertz_F / high_B[:, None]) ** 8
+    return np.maximum(-80, -10 * np.log10(1 + fall_BF) - 10 * np.log10(1 + rise_BF))

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundCodec, SoundView
+
+
+class ClipDistortion(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Cut off the loudest samples of some sounds, as an overdriven microphone does.
+
+    Use when: recordings may be overdriven.
+    Do not use when: distortion itself is to be recognised.
+    Source: Mauch and Ewert 2013, "The audio degradation toolbox and its application to robustness evaluation".
+    Shapes: draws the share of samples (B,) into view.codecs.
+    """
+
+    identity = {"prob": 0.0}
+    order = 60
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.3
+    max_share: Annotated[
+        float, Field(gt=0, le=0.5, description="the share of samples cut is uniform in 0 … this"), Search(0.01, 0.3)
+    ] = 0.1
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.prob == 0:
+            return view
+        return view.coded(SoundCodec("clip", rng.uniform(0, self.max_share) * rng.bernoulli(self.prob)))

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundView
+
+
+class Equalizer(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Raise and lower broad bands of each sound at random.
+
+    Use when: microphones, loudspeakers and rooms colour the sounds differently.
+    Do not use when: the balance of the bands tells the classes apart.
+    Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural networks"
+    (random frequency filters).
+    Deviates: a smooth curve through a point an octave, not one random peak.
+    Shapes: adds decibels (B, F) to view.response_BF.
+    """
+
+    identity = {"max_db": 0.0}
+    order = 32
+
+    max_db: Annotated[
+        float,
+        Field(ge=0, le=24, description="each octave changes by a uniform -this … this, decibels"),
+        Search(0.0, 12.0),
+    ] = 6.0
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.max_db == 0:
+            return view
+        hertz_F = view.frequencies()
+        octaves = max(2, int(np.log2(hertz_F[-1] / 60)) + 1)
+        place_F = np.clip(np.log2(np.maximum(hertz_F, 1) / 60), 0, octaves - 1)  # in points from 60 Hz on
+        first_F = np.minimum(place_F.astype(np.int64), octaves - 2)
+        share_F = 0.5 - 0.5 * np.cos(np.pi * (place_F - first_F))
+        point_BP = rng.uniform(-self.max_db, self.max_db, (octaves,))
+        return view.filtered(point_BP[:, first_F] * (1 - share_F) + point_BP[:, first_F + 1] * share_F)

@@ -1,0 +1,18 @@
+"""The sounds of a folder that a method was given."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from whet.core.errors import DataError
+from whet.data.folder import SOUNDS, files_below
+
+
+@functools.lru_cache(maxsize=16)
+def sounds_below(method: str, folder: str) -> tuple[str, ...]:
+    """Their paths, sorted. Raises DataError where there are none."""
+    found = tuple(str(path) for path in files_below(Path(folder).expanduser(), SOUNDS))
+    if not found:
+        raise DataError(f"{method}.folder: {folder} holds no sounds; accepted: {' '.join(sorted(SOUNDS.suffixes))}")
+    return found

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundView
+
+
+class Gain(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Make each sound louder or softer by a random number of decibels.
+
+    Use when: distance and recording level change between sounds.
+    Do not use when: the level itself tells the classes apart.
+    Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural networks".
+    Shapes: multiplies into view.gain_B, factors (B,).
+    """
+
+    identity = {"max_db": 0.0}
+    order = 30
+
+    max_db: Annotated[
+        float, Field(ge=0, le=40, description="the change is uniform in -this … this, decibels"), Search(0.0, 18.0)
+    ] = 6.0
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        return view.amplified(10 ** (rng.uniform(-self.max_db, self.max_db) / 20)) if self.max_db else view

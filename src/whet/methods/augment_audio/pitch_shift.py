@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundView
+
+
+class PitchShift(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Raise or lower each sound by a random number of semitones without changing its tempo.
+
+    Use when: voices, engines and birds of one class sound at different pitches.
+    Do not use when: the pitch tells the classes apart.
+    Source: Salamon and Bello 2017, arXiv:1608.04363.
+    Deviates: semitones are drawn from a range, not from four values; with stretching and speed it costs one stretching and one
+    resampling together.
+    Shapes: multiplies into view.tempo_B and view.resample_B, factors (B,).
+    """
+
+    identity = {"max_semitones": 0.0}
+    order = 10
+
+    max_semitones: Annotated[
+        float, Field(ge=0, le=12, description="the change is uniform in -this … this"), Search(0.0, 4.0)
+    ] = 2.0
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.max_semitones == 0:
+            return view
+        return view.pitched(2 ** (rng.uniform(-self.max_semitones, self.max_semitones) / 12))

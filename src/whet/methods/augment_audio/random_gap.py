@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import Gap, SoundView
+
+
+class RandomGap(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Silence a random stretch of some sounds.
+
+    Use when: lines drop out, or the network leans on one short event where several tell the class.
+    Do not use when: the event is short: the gap may hide the whole of it.
+    Source: DeVries and Taylor 2017, arXiv:1708.04552 (for pictures); Jordal 2019, audiomentations, TimeMask.
+    Shapes: draws spans (B, 1, 2) in output samples into view.gaps, faded over 5 ms.
+    """
+
+    identity = {"prob": 0.0}
+    order = 80
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.5
+    max_fraction: Annotated[
+        float,
+        Field(gt=0, le=0.5, description="the gap's length is uniform in 0 … this of the clip's"),
+        Search(0.02, 0.3),
+    ] = 0.1
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.prob == 0:
+            return view
+        width_B = np.rint(rng.uniform(0, self.max_fraction) * view.samples) * rng.bernoulli(self.prob)
+        first_B = np.floor(rng.uniform() * (view.samples - width_B + 1))
+        span_BN2 = np.stack([first_B, first_B + width_B], axis=1).astype(np.int64)[:, None]
+        return view.silenced(Gap(span_BN2, fade=round(0.005 * view.rate)))

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SpecAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Hide stretches of time and bands of each spectrogram: time_mask and freq_mask together, as in the paper.
+
+    Use when: a strong default for sounds is wanted.
+    Do not use when: time_mask or freq_mask are in the recipe: this is both.
+    Source: Park et al. 2019, arXiv:1904.08779.
+    Deviates: no time warping, which the paper found to add little at great cost; widths are shares of the clip and of
+    the bands; the stripes hold the spectrogram's own mean.
+    Shapes: spectrograms float (B, 1, frames, mels) in and out.
+    """
+
+    identity = {"masks": 0}
+    order = 85
+    conflicts = frozenset({"time_mask", "freq_mask"})
+
+    masks: Annotated[int, Field(ge=0, le=10, description="how many stripes of either kind"), Search(0, 4)] = 2
+    max_time_fraction: Annotated[
+        float,
+        Field(ge=0, le=0.5, description="the width of one in time is uniform in 0 … this of the clip"),
+        Search(0.02, 0.3),
+    ] = 0.1
+    max_freq_fraction: Annotated[
+        float, Field(ge=0, le=0.5, description="the width of one in frequency is uniform in 0 … this of the bands"),
+        Search(0.02, 0.3),
+    ] = 0.15  # fmt: skip
+
+    def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
+        from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
+
+        if self.masks == 0:
+            return x_BCLM
+        time_BL = stripes(rng, self.masks, self.max_time_fraction, x_BCLM.shape[2])
+        return masked(x_BCLM, time_BL, stripes(rng, self.masks, self.max_freq_fraction, x_BCLM.shape[3]))

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundView
+
+
+class Speed(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Play each sound slower or faster by a random factor; its pitch follows.
+
+    Use when: speakers, machines and animals differ in size as well as in tempo; the cheapest way to change both.
+    Do not use when: the pitch tells the classes apart.
+    Source: Ko, Peddinti, Povey, Khudanpur 2015, "Audio augmentation for speech recognition".
+    Shapes: multiplies into view.resample_B, factors (B,).
+    """
+
+    identity = {"max_factor": 1.0}
+    order = 10
+
+    max_factor: Annotated[
+        float, Field(ge=1, le=2, description="the factor is log-uniform in 1 / this … this"), Search(1.0, 1.5)
+    ] = 1.1
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.max_factor == 1:
+            return view
+        reach = float(np.log(self.max_factor))
+        return view.sped(np.exp(rng.uniform(-reach, reach)))

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.core.sound_view import SoundView
+
+
+class TimeStretch(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+    """Make each sound slower or faster by a random factor without changing its pitch.
+
+    Use when: speech and music come at different tempi, events at different lengths.
+    Do not use when: rhythm tells the classes apart; or sounds are clicks, which a phase vocoder smears.
+    Source: Salamon and Bello 2017, arXiv:1608.04363; the phase vocoder of Flanagan and Golden 1966, "Phase vocoder".
+    Shapes: multiplies into view.tempo_B, factors (B,).
+    """
+
+    identity = {"max_factor": 1.0}
+    order = 10
+
+    max_factor: Annotated[
+        float, Field(ge=1, le=2, description="the factor is log-uniform in 1 / this … this"), Search(1.0, 1.5)
+    ] = 1.25
+
+    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+        if self.max_factor == 1:
+            return view
+        reach = float(np.log(self.max_factor))
+        return view.stretched(np.exp(rng.uniform(-reach, reach)))

@@ -1,0 +1,140 @@
+"""Waves to log-mel spectrograms, in torch, a batch at a time on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class MelSettings:
+    """How a spectrogram is made.
+
+    rate: of the waves, Hz. n_fft, window, hop: samples; the Hann window is periodic and may be shorter than the transform.
+    low, high: the outer edges of the mel bands, Hz. scale: "htk" (2595 log10(1 + f / 700)) or "slaney" (linear below 1 kHz).
+    norm: "slaney" gives every band the same area, None the same height. slopes: whether the bands' triangles are straight over
+    hertz (librosa) or over mel (TensorFlow). power: 1 for magnitudes, 2 for energies. floor: the logarithm is that of mel + floor
+    ("add") or of what is at least the floor ("least"). centred: frame t stands around sample t * hop, beyond the ends being zeros;
+    else it begins there.
+    """
+
+    rate: int = 16_000
+    n_fft: int = 1024
+    window: int = 1024
+    hop: int = 320
+    mels: int = 64
+    low: float = 20.0
+    high: float = 8_000.0
+    scale: Literal["htk", "slaney"] = "slaney"
+    norm: Literal["slaney"] | None = "slaney"
+    slopes: Literal["hertz", "mel"] = "hertz"
+    power: float = 2.0
+    floor: float = 1e-6
+    floored: Literal["add", "least"] = "add"
+    centred: bool = True
+
+    def at_rate(self, rate: int) -> MelSettings:
+        """The same times and bands for waves of another rate, less what lies above half of it."""
+        if rate == self.rate:
+            return self
+        window, hop = (round(count * rate / self.rate) for count in (self.window, self.hop))
+        n_fft = max(window, round(self.n_fft * rate / self.rate))
+        return replace(self, rate=rate, window=window, hop=hop, n_fft=n_fft, high=min(self.high, rate / 2))
+
+    def frames(self, samples: int) -> int:
+        """How many frames a wave of so many samples has."""
+        if self.centred:
+            return 1 + samples // self.hop
+        return 1 + max(0, samples - self.window) // self.hop
+
+    @property
+    def silence(self) -> float:
+        """The value of every cell where nothing is heard."""
+        return float(np.log(np.float32(self.floor)))
+
+
+YAMNET_MEL = MelSettings(
+    n_fft=512, window=400, hop=160, low=125.0, high=7_500.0, scale="htk", norm=None, slopes="mel", power=1.0, floor=1e-3,
+    centred=False,
+)  # fmt: skip
+"""The front end that YAMNet was trained with. Source: Hershey et al. 2017, arXiv:1609.09430; tensorflow/models, audioset/yamnet."""
+
+
+class LogMel(nn.Module):
+    """Waves (B, T), float -> (B, 1, frames, mels), float32: the natural logarithm of the mel spectrogram. A wave that
+    is shorter than a window is padded with zeros at its end."""
+
+    window: Tensor
+    bands_FM: Tensor
+
+    def __init__(self, settings: MelSettings) -> None:
+        super().__init__()
+        if settings.window > settings.n_fft:
+            raise ValueError(f"window {settings.window} must not be longer than n_fft {settings.n_fft}")
+        self.settings = settings
+        # Neither is learnt: both follow from the settings, so they are not saved.
+        window = torch.hann_window(settings.window, periodic=True, dtype=torch.float64).float()
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("bands_FM", torch.from_numpy(mel_bands(settings)).float(), persistent=False)
+
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
+    def forward(self, wave_BT: Tensor) -> Tensor:
+        mel_BLM = self.mel(wave_BT)
+        floor = self.settings.floor
+        mel_BLM = mel_BLM + floor if self.settings.floored == "add" else mel_BLM.clamp_min(floor)
+        return mel_BLM.log_()[:, None]
+
+    def mel(self, wave_BT: Tensor) -> Tensor:
+        """The mel spectrogram itself, (B, frames, mels)."""
+        s = self.settings
+        wave_BT = wave_BT.float()
+        if s.centred:
+            wave_BT = F.pad(wave_BT, (s.window // 2, s.window - s.window // 2))
+        elif wave_BT.shape[1] < s.window:
+            wave_BT = F.pad(wave_BT, (0, s.window - wave_BT.shape[1]))
+        frames_BLW = wave_BT.unfold(1, s.window, s.hop)[:, : s.frames(wave_BT.shape[1] - s.window * s.centred)]
+        # Where a short window lies within the transform moves the phase alone.
+        spectrum_BLF = torch.view_as_real(torch.fft.rfft(frames_BLW * self.window, n=s.n_fft))
+        energy_BLF = spectrum_BLF.square().sum(dim=-1)
+        if s.power != 2:
+            energy_BLF = energy_BLF.sqrt() if s.power == 1 else energy_BLF ** (s.power / 2)
+        return energy_BLF @ self.bands_FM
+
+
+def mel_bands(settings: MelSettings) -> np.ndarray:
+    """The weight of every frequency of the transform in every band, float64 (n_fft // 2 + 1, mels)."""
+    s = settings
+    if not 0 <= s.low < s.high <= s.rate / 2:
+        raise ValueError(f"low {s.low} and high {s.high} must lie in 0 … {s.rate / 2}, half the rate")
+    hertz_F = np.linspace(0, s.rate / 2, s.n_fft // 2 + 1)
+    edge_mel = np.linspace(*to_mel(np.array([s.low, s.high]), s.scale), s.mels + 2)
+    edge_hertz = to_hertz(edge_mel, s.scale)
+    place_F, edge = (hertz_F, edge_hertz) if s.slopes == "hertz" else (to_mel(hertz_F, s.scale), edge_mel)
+    rising_FM = (place_F[:, None] - edge[:-2]) / (edge[1:-1] - edge[:-2])
+    falling_FM = (edge[2:] - place_F[:, None]) / (edge[2:] - edge[1:-1])
+    bands_FM = np.maximum(0, np.minimum(rising_FM, falling_FM))
+    if s.norm == "slaney":
+        bands_FM *= 2 / (edge_hertz[2:] - edge_hertz[:-2])
+    return bands_FM
+
+
+_LINEAR = 200 / 3  # hertz a mel below 1 kHz on Slaney's scale
+_LOG_STEP = np.log(6.4) / 27
+
+
+def to_mel(hertz: np.ndarray, scale: Literal["htk", "slaney"]) -> np.ndarray:
+    if scale == "htk":
+        return 2595 * np.log10(1 + hertz / 700)
+    return np.where(hertz < 1000, hertz / _LINEAR, 15 + np.log(np.maximum(hertz, 1000) / 1000) / _LOG_STEP)
+
+
+def to_hertz(mel: np.ndarray, scale: Literal["htk", "slaney"]) -> np.ndarray:
+    if scale == "htk":
+        return 700 * (10 ** (mel / 2595) - 1)
+    return np.where(mel < 15, mel * _LINEAR, 1000 * np.exp(_LOG_STEP * (mel - 15)))
