@@ -46,22 +46,25 @@ from whet.core.method import (
 from whet.core.recipe import ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.sound_view import SoundView
 from whet.core.targets import Targets
 from whet.core.text_view import TextView
 from whet.core.view import ImageView
 from whet.evaluate.answer import using_weights
 from whet.models.build import build_net, load_net, save_net
-from whet.models.front import TextFront
+from whet.models.front import SoundFront, TextFront
+from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
 from whet.render.image_cpu import CpuPainter
+from whet.render.sound import SoundPainter
 from whet.render.text import paint_texts
 from whet.train.checkpoint import digest, flatten, unflatten
 from whet.train.loop import stepped
 from whet.train.plan import Plan, select_rows, wrap_predictor
 
 CLASSES = ("glass", "metal", "paper")
-_PICTURES, _BATCH, _SIZE = 24, 8, 16
+_PICTURES, _BATCH, _SIZE, _SOUND_RATE = 24, 8, 16, 8_000
 
 
 def check_method(cls: type[Method]) -> list[str]:
@@ -401,6 +404,33 @@ class _Texts:
         return Net(spec, _MeanOfWords(len(tokens), tokens.pad_id), new_head(4, len(CLASSES)), TextFront(tokens))
 
 
+class _Sounds:
+    """A tenth of a second of noise around a tone."""
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        noise = Rng(5).batch("sounds", 0, np.arange(_PICTURES)).uniform(-0.1, 0.1, (_SOUND_RATE // 10,))
+        tone = np.sin(2 * np.pi * np.arange(10, 10 + _PICTURES)[:, None] * 40 * np.arange(_SOUND_RATE // 10) / _SOUND_RATE)
+        self._waves = (noise + 0.3 * tone).astype(np.float32)[rows]
+
+    def view(self, index_B: np.ndarray) -> SoundView:
+        return SoundView.whole([_SOUND_RATE // 10] * len(index_B), _SOUND_RATE, _SOUND_RATE // 10)
+
+    def paint(self, view: SoundView, index_B: np.ndarray) -> np.ndarray:
+        painter, out = SoundPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
+        for i, index in enumerate(index_B):
+            painter.paint(i, self._waves[index], out[i])
+        return out
+
+    @staticmethod
+    def net() -> Net:
+        backbone = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+        mel = MelSettings(rate=_SOUND_RATE, n_fft=256, window=256, hop=80, mels=16, high=_SOUND_RATE / 2)
+        spec = NetSpec("zoo", "bench", CLASSES, (0.0,), (1.0,), medium="sound")
+        return Net(spec, backbone, new_head(4, len(CLASSES)), SoundFront(mel))
+
+
 class _MeanOfWords(nn.Module):
     """Token ids (B, L) -> (B, 4)."""
 
@@ -427,7 +457,7 @@ def _texts() -> list[str]:
     return found
 
 
-_SAMPLES: dict[str, Any] = {"picture": _Pictures, "text": _Texts}
+_SAMPLES: dict[str, Any] = {"picture": _Pictures, "text": _Texts, "sound": _Sounds}
 
 
 class _Bench:
@@ -509,10 +539,7 @@ def _rows(labels: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
 
 
-_TASKS = (
-    "image-classification",
-    "text-classification",
-)  # those whet trains; the first that a method is for is its main one
+_TASKS = ("image-classification", "text-classification", "audio-classification")  # those whet trains; the first that a method is for is its main one
 
 
 def _tasks(cls: type[Method]) -> list[str]:

@@ -6,6 +6,17 @@ import pandas as pd
 
 from whet.data.image_loader import Fit, ImageLoader
 from whet.data.loader import Loader
+from whet.data.store import Room, SoundStore
+
+
+USUAL_RATE = 16_000
+
+
+def sound_store(frame: pd.DataFrame, rate: int, room: Room | None = None) -> SoundStore:
+    """The sounds of a table's frame: `path`, and where present `digest`, `start` and `end`."""
+    digests = frame["digest"] if "digest" in frame else [""] * len(frame)
+    start, end = (frame[side].to_numpy(float) if side in frame else None for side in ("start", "end"))
+    return SoundStore(frame["path"].tolist(), list(digests), rate, start, end, room)
 
 
 def loader_of(
@@ -18,5 +29,9 @@ def loader_of(
             from whet.data.text_loader import TextLoader
 
             return TextLoader(frame["text"], frame.get("label"), threads)
+        case "sound":
+            from whet.data.sound_loader import SoundLoader
+
+            return SoundLoader(sound_store(frame, rate or USUAL_RATE), threads)
         case _:
             return ImageLoader(frame["path"], threads, fit)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from whet.core.method import Changes
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.targets import Targets
 from whet.models import hub, hub_text
-from whet.models.front import Front, TextFront
+from whet.models.front import Front, SoundFront, TextFront
 from whet.models.hub_access import check_folder
+from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
+from whet.models.zoo_sound import SOUND_ZOO, load_yamnet
 from whet.models.zoo_text import TEXT_ZOO
 
 SMALL_PICTURE = 64
@@ -43,7 +45,7 @@ def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> Mode
     sounds from scratch, unless weights are named."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
-        architecture = weights
+        architecture = "yamnet" if medium == "sound" else weights
     if architecture == "auto" and medium in SMALL_NETS:
         architecture = SMALL_NETS[medium]
     if architecture == "auto":
@@ -54,18 +56,21 @@ def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> Mode
     return ModelSpec(architecture=architecture, weights=weights)
 
 
-def zoo_of(medium: str) -> Mapping[str, Any]:
+def zoo_of(medium: str) -> Mapping[str, object]:
     """The networks of the zoo for this medium, by name."""
-    return TEXT_ZOO if medium == "text" else ZOO
+    zoos: dict[str, Mapping[str, object]] = {"picture": ZOO, "text": TEXT_ZOO, "sound": SOUND_ZOO}
+    return zoos[medium]
 
 
 def build_net(
-    spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = ()
+    spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = (), rate: int = 16_000
 ) -> tuple[Net, list[str]]:
     """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the training,
-    from which a network of the zoo learns its tokens. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
+    from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
     if medium == "text":
         return _build_for_texts(spec, classes, texts)
+    if medium == "sound":
+        return _build_for_sounds(spec, classes, rate)
     if spec.architecture in ZOO:
         return _build_zoo(spec, classes)
     if spec.weights not in ("none", spec.architecture) and not (Path(spec.weights) / "config.json").is_file():
@@ -125,11 +130,43 @@ def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[
     return _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text"), TextFront(tokens)), notes
 
 
+def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int) -> tuple[Net, list[str]]:
+    if spec.architecture not in SOUND_ZOO:
+        raise RecipeError(unknown("architecture for sounds", spec.architecture, SOUND_ZOO))
+    chosen = SOUND_ZOO[spec.architecture]
+    mel = chosen.mel if chosen.fixed_rate else chosen.mel.at_rate(min(rate, chosen.mel.rate))
+    pretrained = spec.weights != "none"
+    made = NetSpec(
+        "zoo", spec.architecture, classes, (0.0,), (1.0,), pretrained=pretrained, medium="sound", mel=asdict(mel)
+    )
+    net = _zoo_net(made, _sound_front(made))
+    if not pretrained:
+        return net, ["random weights, as asked (weights: none)"]
+    if spec.architecture != "yamnet":
+        raise WeightsError(f"weights '{spec.weights}': {spec.architecture} starts from random weights; accepted: none")
+    load_yamnet(net.backbone, Path(spec.weights).expanduser())
+    return net, [f"weights from {spec.weights}"]
+
+
+def _sound_front(spec: NetSpec) -> SoundFront:
+    return SoundFront(MelSettings(**(spec.mel or {})), *spec.mean, *spec.std)
+
+
+def standardised(net: Net, mel_BCLM: Tensor) -> Net:
+    """The network with its spectrograms brought to mean 0 and deviation 1, as these have them, where its kind wants that."""
+    if isinstance(net.front, SoundFront) and SOUND_ZOO[net.spec.architecture].standardise:
+        net.front.standardise(mel_BCLM)
+        net.spec = replace(net.spec, mean=(float(net.front.mean),), std=(float(net.front.std),))
+    return net
+
+
 def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
     """A network of the zoo with random weights."""
     if isinstance(front, TextFront):
         tokens = front.tokens
         made = TEXT_ZOO[spec.architecture](len(tokens), tokens.pad_id, width=spec.width, depth=spec.depth)
+    elif isinstance(front, SoundFront):
+        made = SOUND_ZOO[spec.architecture].build(width=spec.width, depth=spec.depth)
     else:
         made = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
     backbone, features = made
@@ -248,11 +285,17 @@ def load_net(folder: Path) -> Net:
     elif hub_made:
         net = hub.load_bare(folder, bare)
     else:
-        net = _zoo_net(bare, TextFront.load(folder) if spec.medium == "text" else None)
+        net = _zoo_net(bare, _loaded_front(bare, folder))
     if spec.changes:
         net = _rebuilt(net, spec.changes, extra.get("task", ""))
     net.load_state_dict(load_file(folder / (_CHANGED_FILE if spec.changes else "model.safetensors")))
     return net.eval()
+
+
+def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:
+    if spec.medium == "text":
+        return TextFront.load(folder)
+    return _sound_front(spec) if spec.medium == "sound" else None
 
 
 def _rebuilt(net: Net, changes: tuple[dict, ...], task: str) -> Net:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from whet.models.mel import LogMel, MelSettings
 from whet.models.tokens import Tokens
 
 
@@ -100,6 +101,47 @@ class TextFront(Front):
 
     def extra_repr(self) -> str:
         return f"{len(self.tokens):,} tokens"
+
+
+class SoundFront(Front):
+    """Waves, float32 (B, T) at `rate`, become log-mel spectrograms (B, 1, frames, mels), normalised by mean and std, a number each
+    (0 and 1 leave them as they are)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mel: MelSettings, mean: float = 0.0, std: float = 1.0) -> None:
+        super().__init__()
+        self.log_mel = LogMel(mel)
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
+
+    @property
+    def rate(self) -> int:
+        return self.log_mel.settings.rate
+
+    def receive(self, content: np.ndarray, size: int = 0) -> Tensor:
+        return self.log_mel(torch.from_numpy(content).to(self.mean.device))
+
+    def forward(self, mel_BCLM: Tensor) -> Tensor:
+        return (mel_BCLM - self.mean) / self.std
+
+    def standardise(self, mel_BCLM: Tensor) -> None:
+        """Take mean and deviation from these spectrograms."""
+        self.mean.fill_(mel_BCLM.mean())
+        self.std.fill_(mel_BCLM.std())
+
+    def blank(self, batch: int, size: int) -> Tensor:
+        settings = self.log_mel.settings
+        frames = settings.frames(round(size * settings.rate / 1000))
+        return torch.zeros((batch, 1, frames, settings.mels), device=self.mean.device)
+
+    def like(self, other: Front) -> bool:
+        return isinstance(other, SoundFront) and str(self) == str(other)
+
+    def extra_repr(self) -> str:
+        settings = self.log_mel.settings
+        return f"{settings}, mean {float(self.mean):.4g}, std {float(self.std):.4g}"
 
 
 def _told(three: Tensor) -> str:

@@ -31,6 +31,7 @@ class NetSpec:
     native_size: int | None = None  # the size of samples that the weights were trained with, where there is one
     pretrained: bool = False
     medium: str = "picture"  # what it is shown
+    mel: dict[str, Any] | None = None  # of sounds: how their spectrograms are made (models.mel.MelSettings)
     width: float = 1.0  # of a network of the zoo: its channels, as a multiple
     depth: int = 1  # of a network of the zoo: its layers of one size, as a multiple
     changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in the order they did

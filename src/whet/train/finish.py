@@ -20,6 +20,7 @@ from whet.core.method import Compresses, Stage
 from whet.core.run_folder import RunFolder, write_csv, write_json
 from whet.core.targets import Targets
 from whet.data.loader import Loader
+from whet.data.media import USUAL_RATE
 from whet.data.table import Table
 from whet.evaluate.answer import using_weights
 from whet.evaluate.compare import crossed_interval
@@ -141,11 +142,11 @@ def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -
     """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of pictures included."""
     rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, rows=SHEET_ROWS, variants=SHEET_VARIANTS)
     folder.samples.mkdir(exist_ok=True)
-    told = listed(rows)
+    told, rate = listed(rows), getattr(plan.net.front, "rate", USUAL_RATE)
     for r, (row, plain) in enumerate(zip(rows, told)):
-        plain["original"] = write_sample(row.original, folder.samples, f"{r}-0")
+        plain["original"] = write_sample(row.original, folder.samples, f"{r}-0", rate)
         for column, (tile, variant) in enumerate(zip(row.variants, plain["variants"]), start=1):
-            variant |= write_sample(tile.content, folder.samples, f"{r}-{column}")
+            variant |= write_sample(tile.content, folder.samples, f"{r}-{column}", rate)
     write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
 
 

@@ -111,7 +111,8 @@ def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> Non
     size = resolve.usual_size(recipe, table)
     recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
     with Rng(recipe.train.seed).torch_scope("init"):
-        net, notes = build_net(recipe.model, table.classes, recipe.medium, table.part("train").frame.get("text", ()))
+        texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
+        net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate)
     for line in (*table.notes, *notes):
         job.note(line)
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
@@ -301,7 +302,7 @@ class _Job:
         if is_kept(plan, plan.net):
             features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
             return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
-        room, line = choose_room(train, plan.recipe)
+        room, line = choose_room(train, plan.recipe, plan.net)
         if line:
             self.note(line)
         return PaintedSource(

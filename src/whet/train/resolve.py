@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,9 +17,12 @@ from whet.core.process import hush_fabric, keep_freed_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.data.image_loader import ImageLoader
+from whet.data.loader import chunks
+from whet.data.media import USUAL_RATE, loader_of
+from whet.data.sound import SoundInfo, UnreadableSound, sound_info
 from whet.data.table import Table
-from whet.models.build import resolve
-from whet.models.front import TextFront
+from whet.models.build import resolve, standardised
+from whet.models.front import SoundFront, TextFront
 from whet.models.net import Net
 from whet.train import budget
 from whet.train.plan import Plan
@@ -27,6 +31,7 @@ from whet.train.source import batch_shape
 
 _TRIED = 64
 _COUNTED, _MOST_TOKENS = 5000, 512
+_COUNTED_SOUNDS, _LONGEST_CLIP = 200, 10.0  # files, seconds
 _PROBE_SIZE = 128
 
 
@@ -57,6 +62,26 @@ def usual_size(recipe: Recipe, table: Table) -> int:
     return int(np.median(shorter))
 
 
+def usual_rate(recipe: Recipe, table: Table) -> int:
+    """The median rate of some sounds, in samples a second."""
+    return int(np.median([info.rate for info, _ in _some_sounds(recipe, table)])) if table.medium == "sound" else USUAL_RATE
+
+
+def _some_sounds(recipe: Recipe, table: Table) -> list[tuple[SoundInfo, float]]:
+    """What some files say of themselves, and how many seconds each sample has."""
+    found, frame = [], table.frame
+    for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_COUNTED_SOUNDS]:
+        start, end = float(frame["start"].iloc[row]), float(frame["end"].iloc[row])
+        try:
+            info = sound_info(Path(frame["path"].iloc[row]))
+        except (OSError, UnreadableSound):
+            continue
+        found.append((info, (info.seconds if np.isnan(end) else min(end, info.seconds)) - np.nan_to_num(start)))
+    if not found:
+        raise DataError(f"data {recipe.data.path}: none of the sounds tried can be decoded; whet check names them")
+    return found
+
+
 def resolve_model(recipe: Recipe, picture_size: int, samples: int) -> Recipe:
     """Architecture and weights, and a batch size."""
     recipe = recipe.replace(model=resolve(recipe.model, picture_size, recipe.medium))
@@ -73,9 +98,12 @@ def usual_batch_size(samples: int) -> int:
 def resolve_size(recipe: Recipe, net: Net, picture_size: int, table: Table) -> Recipe:
     """Pictures: the size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224. Shares of
     it go in steps of 32, as most networks halve a picture five times. Texts: so many tokens that 99 of 100 are shown whole, as
-    far as the weights allow, and at most _MOST_TOKENS."""
+    far as the weights allow, and at most _MOST_TOKENS. Sounds: so many seconds that 95 of 100 are heard whole, at most
+    _LONGEST_CLIP; where the network wants its spectrograms at mean 0 and deviation 1, it is told those of some."""
     if recipe.medium == "text":
         return _resolve_tokens(recipe, net, table)
+    if recipe.medium == "sound":
+        return _resolve_clip(recipe, net, table)
     native = net.spec.native_size or min(224, max(32, -(-picture_size // 8) * 8))
     step = 32 if native >= 64 else 8
 
@@ -97,6 +125,20 @@ def _resolve_tokens(recipe: Recipe, net: Net, table: Table) -> Recipe:
     longest = int(np.quantile(net.front.lengths([texts.iloc[row] for row in rows]), 0.99))
     most = min(_MOST_TOKENS, net.spec.native_size or _MOST_TOKENS)
     return recipe.setting(max_tokens=min(most, max(8, -(-longest // 8) * 8)))
+
+
+def _resolve_clip(recipe: Recipe, net: Net, table: Table) -> Recipe:
+    assert isinstance(net.front, SoundFront)
+    train = table.part("train")
+    if recipe.train.clip_seconds == "auto":
+        seconds = float(np.quantile([seconds for _, seconds in _some_sounds(recipe, train)], 0.95))
+        recipe = recipe.setting(clip_seconds=min(_LONGEST_CLIP, max(0.1, math.ceil(10 * seconds) / 10)))
+    rows = np.sort(Rng(recipe.data.split_seed).shuffled("levels", 0, len(train))[:_COUNTED_SOUNDS])
+    loader = loader_of(train.frame, "sound", int(recipe.train.loader_threads), rate=net.front.rate)
+    with torch.inference_mode():
+        heard = [net.front.receive(painted.content) for painted in loader.batches(chunks(rows, 16), recipe.size)]
+    standardised(net, torch.cat(heard).clone())
+    return recipe
 
 
 def make_fabric(recipe: Recipe) -> Fabric:

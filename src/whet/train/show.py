@@ -1,4 +1,5 @@
-"""Samples written where people look at them: pictures as small JPEG files, texts as they are."""
+"""Samples written where people look at them, or listen to them: pictures as small JPEG files, texts as they are, sounds as a player and
+a spectrogram."""
 
 from __future__ import annotations
 
@@ -6,17 +7,31 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pandas as pd
+import soundfile
+import torch
 
-from whet.data.image import UnreadableImage, decode
+from whet.data.image import UnreadableImage
+from whet.data.image import decode as decode_picture
+from whet.data.media import USUAL_RATE
+from whet.data.sound import UnreadableSound
+from whet.data.sound import decode as decode_sound
+from whet.models.mel import LogMel, MelSettings
 
-_THUMBNAIL, _LETTERS = 320, 600
+_THUMBNAIL, _LETTERS, _SECONDS = 320, 600, 10
+_LOUDEST = 60.0  # decibels of a spectrogram that are shown
 
 
-def write_sample(content: Any, folder: Path, stem: str) -> dict[str, str]:
-    """A painted sample: what a page shows of it, {"image": the name of a file in `folder`} or {"text": …}."""
+def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) -> dict[str, str]:
+    """A painted sample: what a page shows of it, {"image": …, "sound": …}, the names of files in `folder`, or {"text": …}. rate: of a
+    wave, in samples a second."""
     if isinstance(content, str):
         return {"text": content if len(content) <= _LETTERS else content[:_LETTERS] + " …"}
+    if content.ndim == 1:
+        wave = content[: _SECONDS * rate]
+        soundfile.write(folder / f"{stem}.ogg", np.clip(wave, -1, 1), rate, format="OGG", subtype="VORBIS")
+        return {"sound": f"{stem}.ogg", **write_sample(_spectrogram(wave, rate), folder, stem)}
     data = cv2.imencode(".jpg", cv2.cvtColor(content, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
     (folder / f"{stem}.jpg").write_bytes(data.tobytes())
     return {"image": f"{stem}.jpg"}
@@ -27,9 +42,22 @@ def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str,
     if medium == "text":
         return write_sample(row["text"], folder, stem)
     try:
-        pixels = decode(Path(row["path"]).read_bytes())
-    except (OSError, UnreadableImage):
+        if medium == "sound":
+            start, end = (None if np.isnan(row[side]) else float(row[side]) for side in ("start", "end"))
+            return write_sample(decode_sound(Path(row["path"]), USUAL_RATE, start, end), folder, stem)
+        pixels = decode_picture(Path(row["path"]).read_bytes())
+    except (OSError, UnreadableImage, UnreadableSound):
         return None
     shrink = min(1.0, _THUMBNAIL / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
     return write_sample(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), folder, stem)
+
+
+def _spectrogram(wave: np.ndarray, rate: int) -> np.ndarray:
+    """Its log-mel spectrogram as a picture, low at the bottom, RGB uint8."""
+    with torch.inference_mode():
+        mel_LM = LogMel(MelSettings().at_rate(rate))(torch.from_numpy(np.ascontiguousarray(wave))[None])[0, 0].numpy()
+    decibels = mel_LM.T[::-1] * (10 / np.log(10))
+    share = np.clip(1 + (decibels - decibels.max()) / _LOUDEST, 0, 1)
+    coloured = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    return cv2.cvtColor(cv2.resize(coloured, (_THUMBNAIL, _THUMBNAIL // 2)), cv2.COLOR_BGR2RGB)

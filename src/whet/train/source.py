@@ -18,9 +18,11 @@ from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import Loader, chunks
-from whet.data.media import loader_of
+from whet.data.media import loader_of, sound_store
+from whet.data.sound_loader import SoundLoader
 from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import Table
+from whet.models.front import SoundFront
 from whet.models.net import Net
 from whet.train.plan import Plan
 
@@ -65,7 +67,9 @@ class Source(Protocol):
 
 
 def training_loader(table: Table, recipe: Recipe, net: Net | None = None, room: Room | None = None) -> Loader:
-    """Samples as training sees them: pictures decoded to their working size, kept in `room`."""
+    """Samples as training sees them: pictures decoded to their working size, and whole waves, kept in `room`."""
+    if net is not None and isinstance(net.front, SoundFront):
+        return SoundLoader(sound_store(table.frame, net.front.rate, room), int(recipe.train.loader_threads))
     if table.medium != "picture":
         return answering_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
@@ -79,15 +83,21 @@ def answering_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Lo
     return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
-def choose_room(table: Table, recipe: Recipe) -> tuple[Room | None, str | None]:
-    """Where the decoded pictures of this training are kept, and a line that says so where it lies outside the run. `auto`: in
+def choose_room(table: Table, recipe: Recipe, net: Net) -> tuple[Room | None, str | None]:
+    """Where the decoded samples of this training are kept, and a line that says so where it lies outside the run. `auto`: in
     memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
     settings, epochs = recipe.train, int(recipe.train.epochs)
-    if table.medium != "picture" or settings.store == "off" or epochs < 2:
+    if table.medium == "text" or settings.store == "off" or epochs < 2:
         return None, None
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
-    sizes = ImageLoader(table.frame["path"], 1).sizes(rows)
-    needed = int(len(table) * kept_bytes(sizes, recipe.size))
+    if table.medium == "sound":
+        loader = training_loader(table, recipe, net)
+        (heard,) = loader.batches([rows], recipe.size)
+        needed, keys = heard.content.nbytes // max(1, len(heard.index_B)) * len(table), list(table.frame["digest"])
+    else:
+        sizes = ImageLoader(table.frame["path"], 1).sizes(rows)
+        needed = int(len(table) * kept_bytes(sizes, recipe.size))
+        keys = keys_of(table.frame["digest"], recipe.size)
     memory = available_memory()
     if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
         return MemoryRoom(int(settings.store_share * memory)), None
@@ -96,7 +106,7 @@ def choose_room(table: Table, recipe: Recipe) -> tuple[Room | None, str | None]:
     if settings.store == "auto" and (needed > disk or needed > _PAGE_CACHE_SHARE * memory):
         return None, None
     try:
-        room = DiskRoom(folder, disk, needed, keys_of(table.frame["digest"], recipe.size))
+        room = DiskRoom(folder, disk, needed, keys)
     except OSError as error:
         return None, f"decoded pictures are not kept: {folder}: {error.strerror}"
     return room, f"decoded pictures are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
