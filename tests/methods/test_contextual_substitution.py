@@ -1,14 +1,30 @@
 import numpy as np
 import pytest
 import torch
-
 from tests.methods.texts import CHINESE, said, words_of
+
 from whet.core.errors import RecipeError, WeightsError
 from whet.core.rng import Rng
 from whet.methods import ContextualSubstitution
 from whet.methods.augment_text import contextual_substitution
 
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "##ing", ".", "the", "glass", "bottle", "paper", "box", "is", "clean", "old"]
+VOCABULARY = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "##ing",
+    ".",
+    "the",
+    "glass",
+    "bottle",
+    "paper",
+    "box",
+    "is",
+    "clean",
+    "old",
+]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +36,9 @@ def masked_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
         mask_token="[MASK]", model_max_length=64,

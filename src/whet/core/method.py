@@ -329,6 +329,8 @@ class Method(Strict):
     """Place among the methods of one stage, small first; equal places go by name. A recipe's own order never matters."""
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Names of methods that cannot stand in one recipe with this one."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Settings to try it with (`whet.testing`), where the defaults wait for something of a person's."""
     exceptions: ClassVar[Mapping[str, str]] = {}
     """Checks of `whet.testing.check_method` that do not hold for this method, each with its reason."""
 

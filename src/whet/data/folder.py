@@ -74,7 +74,9 @@ def read_folder(root: Path, files: Files = PICTURES) -> Table:
     renumber = {number[name]: k for k, name in enumerate(kept)}
     for row in rows:
         row["label"] = renumber[row["label"]]
-    return Table(make_frame(sorted(rows, key=lambda row: row["id"])), kept, root, notes=tuple(notes), medium=files.medium)
+    return Table(
+        make_frame(sorted(rows, key=lambda row: row["id"])), kept, root, notes=tuple(notes), medium=files.medium
+    )
 
 
 def files_below(folder: Path, files: Files) -> list[Path]:

@@ -8,7 +8,6 @@ from whet.data.image_loader import Fit, ImageLoader
 from whet.data.loader import Loader
 from whet.data.store import Room, SoundStore
 
-
 USUAL_RATE = 16_000
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
 from whet.data.folder import PICTURES, SOUNDS, TEXTS, all_below, read_folder
+from whet.data.sound_folder import read_sounds
 from whet.data.split import apply_split_files, split_rows
 from whet.data.store import digest_of
-from whet.data.sound_folder import read_sounds
 from whet.data.table import TABLE_SUFFIXES, Skipped, Table, part_name, read_table
 from whet.data.text_table import TEXT_NAMES, TEXT_TABLE_SUFFIXES, first_cells, read_texts
 

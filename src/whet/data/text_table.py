@@ -143,7 +143,9 @@ def _read_class_folders(root: Path, threads: int) -> Table:
     frame = frame[frame["text"] != ""].reset_index(drop=True)
     if frame.empty:
         raise DataError(f"none of the {len(texts)} texts below {root} can be read; the first: {told.first()}")
-    return Table(frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(told.skipped), told.notes(), "text")
+    return Table(
+        frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(told.skipped), told.notes(), "text"
+    )
 
 
 # --- tables -------------------------------------------------------------------------------------------------------------

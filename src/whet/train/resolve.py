@@ -64,7 +64,11 @@ def usual_size(recipe: Recipe, table: Table) -> int:
 
 def usual_rate(recipe: Recipe, table: Table) -> int:
     """The median rate of some sounds, in samples a second."""
-    return int(np.median([info.rate for info, _ in _some_sounds(recipe, table)])) if table.medium == "sound" else USUAL_RATE
+    return (
+        int(np.median([info.rate for info, _ in _some_sounds(recipe, table)]))
+        if table.medium == "sound"
+        else USUAL_RATE
+    )
 
 
 def _some_sounds(recipe: Recipe, table: Table) -> list[tuple[SoundInfo, float]]:

@@ -11,7 +11,7 @@ from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.segment import Chinese, segmented
 from whet.core.text_view import TextView
-from whet.methods.augment_text.language_model import speaker
+from whet.methods.augment_text.language_model import WITHOUT_MODELS, speaker
 from whet.methods.augment_text.sentences import sentences
 
 
@@ -28,6 +28,7 @@ class BackTranslation(Method, stage=Stage.SAMPLE, family="augment", tasks={"text
     """
 
     identity = {"prob": 0.0}
+    exceptions = WITHOUT_MODELS
     order = 15
 
     prob: Annotated[float, Field(ge=0, le=1, description="share of texts translated"), Search(0.0, 1.0)] = 0.5

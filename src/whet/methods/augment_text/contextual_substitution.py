@@ -13,7 +13,7 @@ from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.segment import is_word, segmented
 from whet.core.text_view import TextView
-from whet.methods.augment_text.language_model import Speaker, speaker
+from whet.methods.augment_text.language_model import WITHOUT_MODELS, Speaker, speaker
 from whet.methods.augment_text.word_count import changes
 
 Candidates = tuple[tuple[str, float], ...]
@@ -33,6 +33,7 @@ class ContextualSubstitution(Method, stage=Stage.SAMPLE, family="augment", tasks
     """
 
     identity = {"prob": 0.0}
+    exceptions = WITHOUT_MODELS
     order = 20
 
     prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5

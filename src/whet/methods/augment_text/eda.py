@@ -12,7 +12,7 @@ from whet.methods.augment_text.random_deletion import thinned
 from whet.methods.augment_text.random_insertion import inserted
 from whet.methods.augment_text.random_swap import swapped
 from whet.methods.augment_text.synonym_replacement import replaced
-from whet.methods.augment_text.synonyms import lexicon
+from whet.methods.augment_text.synonyms import EXAMPLE, lexicon
 
 
 class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
@@ -28,6 +28,7 @@ class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classificat
     """
 
     identity = {"prob": 0.0}
+    example = {"path": EXAMPLE}
     order = 48
     conflicts = frozenset({"synonym_replacement", "random_insertion", "random_swap", "random_deletion"})
 

@@ -12,6 +12,9 @@ from whet.core.errors import WeightsError
 
 Kind = Literal["AutoModelForMaskedLM", "AutoModelForSeq2SeqLM"]
 
+_TRIED = ("seeded", "draws_apart", "inputs_kept", "shapes", "trains", "resumes", "concludes", "commutes", "no_effect")
+WITHOUT_MODELS = dict.fromkeys(_TRIED, "waits for models that a person names; its own test makes small ones")
+
 
 @dataclass(frozen=True)
 class Speaker:

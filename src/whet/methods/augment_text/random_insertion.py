@@ -9,7 +9,7 @@ from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.segment import Words
 from whet.core.text_view import TextView
-from whet.methods.augment_text.synonyms import Lexicon, lexicon
+from whet.methods.augment_text.synonyms import EXAMPLE, Lexicon, lexicon
 from whet.methods.augment_text.word_count import changes
 
 
@@ -25,6 +25,7 @@ class RandomInsertion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text
     """
 
     identity = {"prob": 0.0}
+    example = {"path": EXAMPLE}
     order = 42
 
     prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5

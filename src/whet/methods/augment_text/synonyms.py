@@ -14,6 +14,9 @@ from whet.methods.augment_text.wordnet import wordnet
 Lexicon = Callable[[str], tuple[str, ...]]
 """A word as it is written -> its synonyms, in the same case."""
 
+EXAMPLE = str(Path(__file__).with_name("synonyms.csv"))
+"""A short list, to try methods with where there is no WordNet."""
+
 # Words that carry grammar and not meaning: the paper leaves such words as they are.
 _STOP_WORDS = """
 a about above after again against all am an and any are aren't as at be because been before being below between both
