@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.methods.texts import CHINESE, keeps_the_rules, said, words_of
+
 from whet.methods import AEDA
 
 
@@ -20,7 +20,7 @@ def test_between_one_and_a_third_as_many_marks(words, most):
 
 def test_words_and_their_order_stay_and_all_six_marks_come():
     results = said(AEDA(prob=1), ["one two three four five"] * 300)
-    assert all(words_of(out) == "one two three four five".split() for out in results)
+    assert all(words_of(out) == ["one", "two", "three", "four", "five"] for out in results)
     assert {mark for out in results for mark in out.split() if not mark.isalpha()} == set(".;?:!,")
 
 

@@ -1,6 +1,6 @@
 import pytest
-
 from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
+
 from whet.methods import CaseNoise
 from whet.methods.augment_text.case_noise import recased
 

@@ -1,6 +1,6 @@
 import pytest
-
 from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
+
 from whet.methods import CharSwap
 from whet.methods.augment_text.char_swap import transposed
 

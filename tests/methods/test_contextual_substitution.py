@@ -1,14 +1,30 @@
 import numpy as np
 import pytest
 import torch
-
 from tests.methods.texts import CHINESE, said, words_of
+
 from whet.core.errors import RecipeError, WeightsError
 from whet.core.rng import Rng
 from whet.methods import ContextualSubstitution
 from whet.methods.augment_text import contextual_substitution
 
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "##ing", ".", "the", "glass", "bottle", "paper", "box", "is", "clean", "old"]
+VOCABULARY = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "##ing",
+    ".",
+    "the",
+    "glass",
+    "bottle",
+    "paper",
+    "box",
+    "is",
+    "clean",
+    "old",
+]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +36,9 @@ def masked_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
         mask_token="[MASK]", model_max_length=64,
@@ -37,7 +55,7 @@ TEXT = "the old glass bottle is clean. the paper box is old."
 
 def test_off_is_absence_and_the_model_must_be_given():
     assert said(ContextualSubstitution(prob=0), [TEXT]) == [TEXT]
-    with pytest.raises(RecipeError, match="contextual_substitution.model must be given"):
+    with pytest.raises(RecipeError, match="must be given"):
         said(ContextualSubstitution(), [TEXT] * 8)
     with pytest.raises(WeightsError, match="nowhere"):
         said(ContextualSubstitution(prob=1, model="/nowhere/at/all"), [TEXT])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.methods.texts import keeps_the_rules, said
+
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
 from whet.methods import EDA, RandomSwap

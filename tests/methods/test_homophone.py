@@ -1,6 +1,6 @@
 import pytest
-
 from tests.methods.texts import CHINESE, ENGLISH, keeps_the_rules, said, share_of_words_changed
+
 from whet.core.errors import RecipeError
 from whet.methods import Homophone
 from whet.methods.augment_text import homophone

@@ -1,6 +1,6 @@
 import pytest
-
 from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
+
 from whet.methods import KeyboardTypo
 from whet.methods.augment_text.keyboard_typo import NEIGHBOURS, mistyped
 

@@ -1,6 +1,6 @@
 import pytest
+from tests.methods.texts import CHINESE, keeps_the_rules, said
 
-from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
 from whet.methods import OcrNoise
 from whet.methods.augment_text.ocr_noise import CONFUSIONS, misread
 
@@ -12,7 +12,10 @@ def test_rules():
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_the_share_of_words_is_the_fraction(fraction):
     texts = ["clean modern river l0ng " * 25] * 200
-    changed = [[a != b for a, b in zip(t.split(), o.split())] for t, o in zip(texts, said(OcrNoise(prob=1, fraction=fraction), texts))]
+    changed = [
+        [a != b for a, b in zip(t.split(), o.split())]
+        for t, o in zip(texts, said(OcrNoise(prob=1, fraction=fraction), texts))
+    ]
     assert sum(map(sum, changed)) / (200 * 100) == pytest.approx(fraction, abs=0.01)
 
 

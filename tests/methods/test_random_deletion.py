@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.methods.texts import CHINESE, keeps_the_rules, long_text, said, words_of
+
 from whet.methods import RandomDeletion
 
 

@@ -1,8 +1,8 @@
 from collections import Counter
 
 import pytest
-
 from tests.methods.texts import keeps_the_rules, said
+
 from whet.methods import RandomInsertion
 
 

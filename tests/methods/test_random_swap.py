@@ -2,8 +2,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
 from tests.methods.texts import CHINESE, ENGLISH, keeps_the_rules, said, words_of
+
 from whet.core.segment import segmented
 from whet.methods import RandomSwap
 

@@ -2,8 +2,8 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-
 from tests.methods.texts import keeps_the_rules, said
+
 from whet.core.segment import segmented
 from whet.methods import SentenceShuffle
 from whet.methods.augment_text.sentences import sentences

@@ -1,6 +1,6 @@
 import pytest
-
 from tests.methods.texts import ENGLISH, keeps_the_rules, said, share_of_words_changed
+
 from whet.core.errors import RecipeError
 from whet.methods import SimilarCharacter
 from whet.methods.augment_text.similar_character import look_alikes

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-
 from tests.methods.test_token_mask import SPECIAL, ids, repainted
+
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
 from whet.methods import SpanCutoff
@@ -16,7 +16,9 @@ def test_off_is_absence_and_a_method_that_was_not_told_says_so():
         SpanCutoff().repaint(x, rng)
 
 
-@pytest.mark.parametrize(("length", "fraction", "cut"), [(40, 0.15, 6), (40, 0.5, 20), (3, 0.1, 1), (1, 0.5, 0), (0, 0.5, 0)])
+@pytest.mark.parametrize(
+    ("length", "fraction", "cut"), [(40, 0.15, 6), (40, 0.5, 20), (3, 0.1, 1), (1, 0.5, 0), (0, 0.5, 0)]
+)
 def test_one_run_of_the_right_length_becomes_padding(length, fraction, cut):
     x = ids([length] * 300, width=50)
     out = repainted(SpanCutoff(prob=1, fraction=fraction), x)

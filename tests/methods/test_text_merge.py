@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from tests.methods.texts import said
+
 from whet.methods import TextMerge
 from whet.methods.augment_text.text_merge import partners
 

@@ -9,7 +9,21 @@ from whet.core.segment import segmented
 from whet.core.text_view import TextView
 from whet.render.text import paint_texts
 
-WORDS = "plastic bottle glass metal paper waste green happy large small quick simple clean modern ancient".split()
+WORDS = (
+    "plastic",
+    "bottle",
+    "glass",
+    "metal",
+    "paper",
+    "waste",
+    "green",
+    "happy",
+    "large",
+    "small",
+    "quick",
+    "simple",
+    "clean",
+)
 ENGLISH = "The quick brown fox jumps over the lazy dog, and everyone (who saw it) was surprised! Then it left."
 CHINESE = "我喜欢用Python写代码，真的非常好玩。你呢？我们一起去公园玩吧。"
 
@@ -30,7 +44,9 @@ def words_of(text: str, chinese="auto") -> list[str]:
     return segmented(text, chinese).words
 
 
-def keeps_the_rules(cls, texts=(ENGLISH, CHINESE, "", " ", "!?", "one", "我", "two words", "emoji 😀 مرحبا"), **settings):
+def keeps_the_rules(
+    cls, texts=(ENGLISH, CHINESE, "", " ", "!?", "one", "我", "two words", "emoji 😀 مرحبا"), **settings
+):
     """What every text method keeps: off is absence; a sample's result hangs on itself alone; the same twice; texts that are
     not chosen are not touched; odd texts pass."""
     texts = list(texts)
