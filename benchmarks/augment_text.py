@@ -1,11 +1,11 @@
 """Augmenting texts on one core: whet's EDA policy and its operations against nlpaug's, batch by batch in turn.
 
-policy      every text of a batch of SST-2 changed by one operation, drawn for each: whet's eda has four (synonyms replaced, synonyms
+policy      every text of a batch of SST-2 changed by one operation, drawn for each: whet's eda has four (synonyms replaced or
             inserted, words swapped, words left out), nlpaug's OneOf has the three of them that nlpaug knows.
 operations  each of the three alone, on every text.
 
-Share of the words 0.1 for both, and the same WordNet. nlpaug asks nltk's tagger for the kind of each word before it looks up synonyms;
-where the tagger's model is not installed, every word is called a noun, which costs nothing: that favours nlpaug.
+Share of the words 0.1 for both, and the same WordNet. nlpaug asks nltk's tagger for the kind of each word before it looks up
+synonyms; where the tagger's model is not installed, every word is called a noun, which costs nothing: that favours nlpaug.
 
     python benchmarks/augment_text.py [--repeats 9]
 
@@ -18,6 +18,7 @@ import argparse
 import csv
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -79,19 +80,20 @@ def nlpaug(kinds: list[dict[str, str]]) -> Run:
 
 @contextmanager
 def same_wordnet(folder: Path) -> Iterator[str]:
-    """nlpaug reads the same files; what nltk asks for besides (lexnames) is written beside links to them. Says which tagger."""
-    import nlpaug.model.word_dict.wordnet as theirs
+    """nlpaug reads the same files; what nltk asks for besides (lexnames) is written beside copies of them. Says which tagger."""
     import nltk
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
+    theirs = importlib.import_module("nlpaug.model.word_dict.wordnet")
     with tempfile.TemporaryDirectory() as beside:
         for file in folder.iterdir():
-            (Path(beside) / file.name).symlink_to(file)
+            shutil.copy(file, beside)
         kinds = "333" + "1" * 26 + "2" * 15 + "3"
         lines = "".join(f"{number:02d}\tname{number}\t{kind}\n" for number, kind in enumerate(kinds))
         if not (Path(beside) / "lexnames").exists():
             (Path(beside) / "lexnames").write_text(lines)
-        nltk.data.path[:0] = [beside, str(folder.resolve())]
+        nltk.data.path.insert(0, beside)
+        WordNetCorpusReader.map_wn = lambda self: None  # to other releases: not needed, not there
         theirs.wordnet = WordNetCorpusReader(beside, None)
         try:
             nltk.pos_tag(["word"])

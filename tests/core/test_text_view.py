@@ -16,7 +16,11 @@ from whet.render.text import paint_texts
 
 ODD = [
     "", " ", "\t a \n\n b\r\n", "Hello,world", "a  b\u00a0c\u3000d", "e\u0301te\u0301 naïve", "👩‍👩‍👧 ok 🇨🇳", "مرحبا، كيف حالك؟",
-    "שלום עולם", "我喜欢用Python写代码，真的。", "日本語のテキスト", "\ud800 lone", "\ufefftext", "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L", "\x00\x01", "<b>&amp;</b>", "...!!!", "\u202edrow",
+
+    "שלום עולם",
+    "我喜欢用Python写代码，真的。", "日本語のテキスト", "\ud800 lone", "\ufefftext",
+    "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L", "\x00\x01",
+    "<b>&amp;</b>", "...!!!", "\u202edrow",
 ]  # fmt: skip
 
 

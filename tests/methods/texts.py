@@ -9,7 +9,21 @@ from whet.core.segment import segmented
 from whet.core.text_view import TextView
 from whet.render.text import paint_texts
 
-WORDS = ["plastic", "bottle", "glass", "metal", "paper", "waste", "green", "happy", "large", "small", "quick", "simple", "clean", "modern", "ancient"]
+WORDS = (
+    "plastic",
+    "bottle",
+    "glass",
+    "metal",
+    "paper",
+    "waste",
+    "green",
+    "happy",
+    "large",
+    "small",
+    "quick",
+    "simple",
+    "clean",
+)
 ENGLISH = "The quick brown fox jumps over the lazy dog, and everyone (who saw it) was surprised! Then it left."
 CHINESE = "我喜欢用Python写代码，真的非常好玩。你呢？我们一起去公园玩吧。"
 
