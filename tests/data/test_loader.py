@@ -14,7 +14,10 @@ from whet.data.store import PictureStore
 
 
 def all_wishes(view, index_B):
-    for cls in sorted((c for c in registry() if issubclass(c, Draws)), key=lambda c: (c.order, c.name)):
+    for cls in sorted(
+        (c for c in registry() if issubclass(c, Draws) and "image-classification" in c.tasks),
+        key=lambda c: (c.order, c.name),
+    ):
         view = cls().draw(view, Rng(0).batch(cls.name, 0, index_B))
     return view
 

@@ -40,7 +40,7 @@ def pictures(photo):
     ]
 
 
-SAMPLE_METHODS = [cls for cls in registry() if issubclass(cls, Draws)]
+SAMPLE_METHODS = [cls for cls in registry() if issubclass(cls, Draws) and "image-classification" in cls.tasks]
 
 
 @pytest.mark.parametrize("cls", SAMPLE_METHODS, ids=lambda cls: cls.name)

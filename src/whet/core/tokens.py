@@ -29,8 +29,8 @@ class SpecialIds:
 
 @runtime_checkable
 class KnowsTokens(Protocol):
-    """A SAMPLE method whose `repaint` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and uses what
-    it gives in the method's place."""
+    """A SAMPLE method whose `repaint` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and
+    uses what it gives in the method's place."""
 
     def knowing(self, special: SpecialIds) -> Self:
         """The same method, told which ids are special."""

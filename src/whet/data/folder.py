@@ -32,7 +32,7 @@ SOUNDS = Files("sound", frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".m
 
 
 def read_folder(root: Path, files: Files = PICTURES) -> Table:
-    """Every picture, text or sound below `root`, its class the name of its class folder; hidden files and folders are passed over."""
+    """Every picture, text or sound below `root`, its class the name of its class folder; what is hidden is passed over."""
     children = _folders(root)
     splits = {child: split_name(child.name) for child in children}
     if children and all(splits.values()) and "train" in splits.values():

@@ -194,7 +194,7 @@ def _with_parts(frame: pd.DataFrame, raw: pd.DataFrame, path: Path) -> pd.DataFr
     if "group" not in raw:
         frame = frame.assign(group=np.where(files.duplicated(keep=False), files, ""))
     if "fold" in raw:
-        frame = frame.assign(fold=raw["fold"].fillna("").astype(str))
+        frame = frame.assign(fold=raw["fold"].fillna("").astype(str).tolist())
     names = [name + part_name(a, b) for name, a, b in zip(files, start, end)]
     return frame.assign(id=names, start=start, end=end)
 

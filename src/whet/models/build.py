@@ -65,7 +65,8 @@ def build_net(
     spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = (), rate: int = 16_000
 ) -> tuple[Net, list[str]]:
     """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the training,
-    from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
+    from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. Draws from torch's global
+    generator: call it inside `Rng.torch_scope`."""
     if medium == "text":
         return _build_for_texts(spec, classes, texts)
     if medium == "sound":

@@ -1,5 +1,5 @@
-"""Samples written where people look at them, or listen to them: pictures as small JPEG files, texts as they are, sounds as a player and
-a spectrogram."""
+"""Samples written where people look at them, or listen: pictures as small JPEG files, texts as they are, sounds as a spectrogram
+and what a player takes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LOUDEST = 60.0  # decibels of a spectrogram that are shown
 
 
 def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) -> dict[str, str]:
-    """A painted sample: what a page shows of it, {"image": …, "sound": …}, the names of files in `folder`, or {"text": …}. rate: of a
-    wave, in samples a second."""
+    """A painted sample: what a page shows of it, {"image": …, "sound": …}, the names of files in `folder`, or {"text": …}. rate: of
+    a wave, in samples a second."""
     if isinstance(content, str):
         return {"text": content if len(content) <= _LETTERS else content[:_LETTERS] + " …"}
     if content.ndim == 1:
