@@ -40,6 +40,9 @@ class DataSpec(Strict):
     text_column: str | None = None
     label_column: str | None = None
     split_files: tuple[str, ...] = ()
+    fold: Annotated[
+        str | None, Field(description="the fold that is the test part, where a table has a column fold")
+    ] = None
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
     split_seed: Annotated[int, Field(ge=0)] = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from whet.core.errors import DataError
+from whet.core.errors import DataError, unknown
 from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
 from whet.data.table import SPLITS, TABLE_SUFFIXES, Table, split_name
@@ -18,6 +18,7 @@ from whet.data.table import SPLITS, TABLE_SUFFIXES, Table, split_name
 def split_rows(table: Table, spec: DataSpec) -> Table:
     """Fill in what is missing. Nothing given: stratified by class. Only train and test (or val) given: the missing part is
     taken from train. Rows without a split beside rows with one are left out, and a note says how many."""
+    table = _with_fold(table, spec.fold) if spec.fold is not None else table
     frame = table.frame
     given = [name for name in SPLITS if (frame["split"] == name).any()]
     notes = []
@@ -41,6 +42,16 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
     table = table.with_frame(frame, *notes)
     _require_every_class(table)
     return table
+
+
+def _with_fold(table: Table, fold: str) -> Table:
+    """The rows of one fold as the test part, all others as train."""
+    folds = table.frame.get("fold")
+    if folds is None:
+        raise DataError(f"data.fold = {fold}: the data name no folds; accepted: a table with a column fold")
+    if fold not in set(folds):
+        raise DataError(unknown("fold", fold, sorted(set(folds)), "data.fold"))
+    return table.with_frame(table.frame.assign(split=np.where(folds == fold, "test", "train")))
 
 
 def _require_every_class(table: Table) -> None:

@@ -41,8 +41,8 @@ class Skipped:
 class Table:
     """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
     number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash). Of texts, too:
-    text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own) and, where
-    given, fold. medium: picture, text or sound."""
+    text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own). fold, where
+    given. medium: picture, text or sound."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -116,6 +116,7 @@ def read_table(
     frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
     frame["weight"] = given_weights(raw, path)
     frame["digest"] = ""
+    frame = with_folds(frame, raw)
     if parts:
         frame = _with_parts(frame, raw, path)
     twice = frame["id"][frame["id"].duplicated()]
@@ -156,6 +157,11 @@ def find_column(frame: pd.DataFrame, wanted: str | None, usual: tuple[str, ...],
     )
 
 
+def with_folds(frame: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the column fold, where the table has one."""
+    return frame.assign(fold=raw["fold"].fillna("").astype(str).tolist()) if "fold" in raw else frame
+
+
 def given_splits(raw: pd.DataFrame, path: Path) -> list[str]:
     """train, val, test or '' for every row, whose index is its line in the file."""
     if "split" not in raw:
@@ -193,8 +199,6 @@ def _with_parts(frame: pd.DataFrame, raw: pd.DataFrame, path: Path) -> pd.DataFr
     files = frame["id"]
     if "group" not in raw:
         frame = frame.assign(group=np.where(files.duplicated(keep=False), files, ""))
-    if "fold" in raw:
-        frame = frame.assign(fold=raw["fold"].fillna("").astype(str).tolist())
     names = [name + part_name(a, b) for name, a, b in zip(files, start, end)]
     return frame.assign(id=names, start=start, end=end)
 

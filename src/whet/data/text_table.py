@@ -26,7 +26,7 @@ from whet.core.errors import DataError
 from whet.core.run_folder import raw_cell
 from whet.data.folder import TEXTS, read_folder
 from whet.data.store import digest_of
-from whet.data.table import LABEL_NAMES, Skipped, Table, find_column, given_splits, given_weights, split_name
+from whet.data.table import LABEL_NAMES, Skipped, Table, find_column, given_splits, given_weights, split_name, with_folds
 from whet.data.text import MAX_CHARACTERS, CleanText, UnreadableText, clean_text, decode
 
 TEXT_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -64,7 +64,7 @@ def read_texts(path: Path, text_column: str | None = None, label_column: str | N
     number = {name: k for k, name in enumerate(classes)}
     frame = raw.assign(label=[number[name] for name in raw["label"]], digest=_digests(raw["text"]))
     order = ["id", "path", "label", "split", "group", "weight", "digest", "text"]
-    return Table(frame[order], classes, root, tuple(told.skipped), told.notes(), "text")
+    return Table(frame[[*order, *(["fold"] if "fold" in frame else [])]], classes, root, tuple(told.skipped), told.notes(), "text")
 
 
 @dataclass
@@ -199,6 +199,7 @@ def _read_rows(path: Path, part: str, text_column: str | None, label_column: str
     frame["split"] = [part] * len(raw) if part else given_splits(raw, path)
     frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
     frame["weight"] = given_weights(raw, path)
+    frame = with_folds(frame, raw)
     if part and "split" in raw:
         told.further.append(f"{path.name}: its column 'split' is passed over, the file's name says {part}")
     return frame
