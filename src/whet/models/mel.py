@@ -124,7 +124,8 @@ def mel_bands(settings: MelSettings) -> np.ndarray:
     if not 0 <= s.low < s.high <= s.rate / 2:
         raise ValueError(f"low {s.low} and high {s.high} must lie in 0 … {s.rate / 2}, half the rate")
     hertz_F = np.linspace(0, s.rate / 2, s.n_fft // 2 + 1)
-    edge_mel = np.linspace(*to_mel(np.array([s.low, s.high]), s.scale), s.mels + 2)
+    low_mel, high_mel = to_mel(np.array([s.low, s.high]), s.scale).tolist()
+    edge_mel = np.linspace(low_mel, high_mel, s.mels + 2)
     edge_hertz = to_hertz(edge_mel, s.scale)
     place_F, edge = (hertz_F, edge_hertz) if s.slopes == "hertz" else (to_mel(hertz_F, s.scale), edge_mel)
     rising_FM = (place_F[:, None] - edge[:-2]) / (edge[1:-1] - edge[:-2])
