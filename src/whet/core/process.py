@@ -33,7 +33,9 @@ class QuietC:
     decoders that talk of every damaged frame and cannot be told not to. Does nothing where the C library is not glibc."""
 
     def __init__(self) -> None:
-        self._lock, self._inside, self._loud, self._nowhere = threading.Lock(), 0, None, None
+        self._lock, self._inside = threading.Lock(), 0
+        self._loud: int | None = None
+        self._nowhere: int | None = None
 
     def __enter__(self) -> None:
         with self._lock:

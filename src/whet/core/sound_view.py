@@ -75,7 +75,7 @@ class Gap:
 
     @property
     def acts_B(self) -> np.ndarray:
-        return (self.span_BN2[..., 1] > self.span_BN2[..., 0]).any(axis=1)
+        return np.any(self.span_BN2[..., 1] > self.span_BN2[..., 0], axis=1)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ YAMNET_MEL = MelSettings(
 """The front end that YAMNet was trained with. Source: Hershey et al. 2017, arXiv:1609.09430; tensorflow/models, audioset/yamnet."""
 
 
+_CACHED = 1 << 18  # numbers
+
+
 class LogMel(nn.Module):
     """Waves (B, T), float -> (B, 1, frames, mels), float32: the natural logarithm of the mel spectrogram. A wave that
     is shorter than a window is padded with zeros at its end."""
@@ -92,6 +95,13 @@ class LogMel(nn.Module):
 
     def mel(self, wave_BT: Tensor) -> Tensor:
         """The mel spectrogram itself, (B, frames, mels)."""
+        if wave_BT.device.type != "cpu" or not len(wave_BT):
+            return self._mel(wave_BT)
+        # As many waves at a time as the processor's cache holds: half the time of a whole batch.
+        few = max(1, _CACHED // (self.settings.n_fft * self.settings.frames(wave_BT.shape[1])))
+        return torch.cat([self._mel(part) for part in wave_BT.split(few)])
+
+    def _mel(self, wave_BT: Tensor) -> Tensor:
         s = self.settings
         wave_BT = wave_BT.float()
         if s.centred:
@@ -100,8 +110,9 @@ class LogMel(nn.Module):
             wave_BT = F.pad(wave_BT, (0, s.window - wave_BT.shape[1]))
         frames_BLW = wave_BT.unfold(1, s.window, s.hop)[:, : s.frames(wave_BT.shape[1] - s.window * s.centred)]
         # Where a short window lies within the transform moves the phase alone.
-        spectrum_BLF = torch.view_as_real(torch.fft.rfft(frames_BLW * self.window, n=s.n_fft))
-        energy_BLF = spectrum_BLF.square().sum(dim=-1)
+        spectrum_BLF = torch.fft.rfft(frames_BLW * self.window, n=s.n_fft)
+        real_BLF, imaginary_BLF = spectrum_BLF.real, spectrum_BLF.imag
+        energy_BLF = torch.addcmul(real_BLF * real_BLF, imaginary_BLF, imaginary_BLF)
         if s.power != 2:
             energy_BLF = energy_BLF.sqrt() if s.power == 1 else energy_BLF ** (s.power / 2)
         return energy_BLF @ self.bands_FM
@@ -113,7 +124,8 @@ def mel_bands(settings: MelSettings) -> np.ndarray:
     if not 0 <= s.low < s.high <= s.rate / 2:
         raise ValueError(f"low {s.low} and high {s.high} must lie in 0 … {s.rate / 2}, half the rate")
     hertz_F = np.linspace(0, s.rate / 2, s.n_fft // 2 + 1)
-    edge_mel = np.linspace(*to_mel(np.array([s.low, s.high]), s.scale), s.mels + 2)
+    low_mel, high_mel = to_mel(np.array([s.low, s.high]), s.scale).tolist()
+    edge_mel = np.linspace(low_mel, high_mel, s.mels + 2)
     edge_hertz = to_hertz(edge_mel, s.scale)
     place_F, edge = (hertz_F, edge_hertz) if s.slopes == "hertz" else (to_mel(hertz_F, s.scale), edge_mel)
     rising_FM = (place_F[:, None] - edge[:-2]) / (edge[1:-1] - edge[:-2])
