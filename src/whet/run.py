@@ -7,16 +7,22 @@ import glob
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from whet.core.errors import DataError, RunError
 from whet.core.recipe import DataSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
 
+
+class Sheet(Protocol):
+    """What `augment` shows."""
+
+    def save(self, fp: Any, /) -> None: ...
+
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    from PIL.Image import Image
 
     from whet.evaluate.compare import Comparison, Group
     from whet.train.log import Observer
@@ -100,25 +106,32 @@ def resume(path: str | Path, *, observer: Observer | None = None, accept_changed
 
 def augment(
     recipe: Recipe, *, rows: int = 6, variants: int = 5, size: int | None = None
-) -> tuple[Image, list[dict[str, Any]]]:
-    """What a recipe does to its data's training pictures: a sheet of `rows` pictures with `variants` of each, and the same in
-    words, {id, label, variants: [{methods, target}]}. size: pixels of a side; else the recipe's where it names a number, or 224."""
+) -> tuple[Sheet, list[dict[str, Any]]]:
+    """What a recipe does to its data's training samples: a sheet of `rows` samples with `variants` of each, whose `save` writes it
+    (pictures as one picture, texts and sounds as a page), and the same in words, {id, label, variants: [{methods, target}]}.
+    size: of what is shown (see `Recipe.size`); else the recipe's where it names a number, or one that suits these samples."""
     from whet.core.rng import Rng
     from whet.data.read import read_data
     from whet.report.sheet import contact_sheet
+    from whet.sheet import SheetPage
     from whet.train.augmentation import Augmentation
-    from whet.train.plan import ordered
+    from whet.train.plan import informed, ordered
     from whet.train.resolve import resolve_threads
-    from whet.train.sheet import draw_sheet, listed
-    from whet.train.source import training_loader
+    from whet.train.sheet import draw_sheet, front_to_look_through, listed
+    from whet.train.source import answering_loader, training_loader
 
-    named = recipe.train.image_size
-    recipe = resolve_threads(recipe.setting(image_size=size or (named if isinstance(named, int) else 224)))
+    recipe = resolve_threads(recipe)
     table = read_data(recipe.data, int(recipe.train.loader_threads)).part("train")
-    augmentation = Augmentation(ordered(recipe.methods), Rng(recipe.train.seed))
-    shown = int(recipe.train.image_size)
-    drawn = draw_sheet(augmentation, table, training_loader(table, recipe), shown, rows, variants)
-    return contact_sheet(drawn), listed(drawn)
+    front, usual = front_to_look_through(table, recipe)
+    size = size or usual
+    augmentation = Augmentation([informed(method, front) for method in ordered(recipe.methods)], Rng(recipe.train.seed))
+    if table.medium == "picture":
+        loader = training_loader(table, recipe.setting(image_size=size))
+    else:
+        loader = answering_loader(table, recipe)
+    drawn = draw_sheet(augmentation, table, loader, size, rows, variants, front)
+    sheet: Sheet = contact_sheet(drawn) if table.medium == "picture" else SheetPage(drawn, recipe)
+    return sheet, listed(drawn)
 
 
 def load(path: str | Path) -> Run:

@@ -558,7 +558,7 @@ def _tasks(cls: type[Method]) -> list[str]:
     return [task for task in _TASKS if task in cls.tasks]
 
 
-def _made(cls: type[Method]) -> Method:
+def _made(cls: type[Method]) -> Any:
     return cls(**cls.example)
 
 

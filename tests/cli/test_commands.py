@@ -203,7 +203,7 @@ def test_the_options_are_these():
         name: sorted(p.opts[0] for p in command.params if p.opts[0].startswith("-"))
         for name, command in group.commands.items()
     }
-    data = ["--file-column", "--json", "--label-column", "--split-file"]
+    data = ["--file-column", "--json", "--label-column", "--split-file", "--text-column"]
     assert found == {
         "check": sorted([*data, "--out", "--strict", "--weights"]),
         "augment": sorted(

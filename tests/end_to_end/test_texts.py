@@ -42,7 +42,7 @@ def texts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(texts, tmp_path_factory):
-    return package.train(texts, budget="12ep", out=tmp_path_factory.mktemp("runs") / "texts")
+    return package.train(texts, budget="60ep", out=tmp_path_factory.mktemp("runs") / "texts")
 
 
 def test_what_can_be_learnt_is_learnt_without_a_word_of_settings(run):

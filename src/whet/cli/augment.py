@@ -17,8 +17,13 @@ def command(
     recipe: Annotated[
         str | None, typer.Option(help="A recipe file or a shipped recipe; else that of whet train.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")] = Path("sheet.png"),
-    rows: Annotated[int, typer.Option(min=1, max=100, help="How many pictures, the classes in turn.")] = 6,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write: of pictures .png, .jpg or .webp, else sheet.png; of texts and sounds .html."
+        ),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, max=100, help="How many samples, the classes in turn.")] = 6,
     variants: Annotated[int, typer.Option(min=1, max=20, help="How many variants of each.")] = 5,
     size: Annotated[
         int | None, typer.Option(min=8, max=1024, help="Pixels of a side; else the recipe's, or 224.")
@@ -34,15 +39,11 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
     as_json: Json = False,
 ) -> None:
-    """See what a recipe does to your pictures: each as it is and as a model will see it, with the methods that acted."""
+    """See what a recipe does to your samples: each as it is and as a model will see it, with the methods that acted."""
     from whet import recipes, run
     from whet.cli.screen import console, print_json
     from whet.core.errors import DataError, RecipeError
 
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise RecipeError(f"--out {out}: the name must end in .png, .jpg or .webp")
-    if out.exists() and not force:
-        raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
     asked = run.ask(
         data,
         recipe,
@@ -53,6 +54,12 @@ def command(
         text_column=text_column,
     )
     asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
+    accepted = (".png", ".jpg", ".jpeg", ".webp") if asked.medium == "picture" else (".html",)
+    out = out or Path(f"sheet{accepted[0]}")
+    if out.suffix.lower() not in accepted:
+        raise RecipeError(f"--out {out}: the name must end in {', '.join(accepted)}")
+    if out.exists() and not force:
+        raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
     sheet, listed = run.augment(asked, rows=rows, variants=variants, size=size)
     try:
         sheet.save(out)

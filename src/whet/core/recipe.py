@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, SerializeAsAny
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
@@ -41,7 +41,9 @@ class DataSpec(Strict):
     label_column: str | None = None
     split_files: tuple[str, ...] = ()
     fold: Annotated[
-        str | None, Field(description="the fold that is the test part, where a table has a column fold")
+        str | None,
+        BeforeValidator(lambda fold: fold if fold is None else str(fold)),  # most are written as numbers
+        Field(description="the fold that is the test part, where a table has a column fold"),
     ] = None
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
@@ -171,7 +173,7 @@ class Recipe(Strict):
     @property
     def shown(self) -> str:
         """`size` in words."""
-        units = {"picture": "px", "text": "tokens at most", "sound": "ms"}
+        units = {"picture": "px", "text": "tokens", "sound": "ms"}
         return f"{self.size} {units[self.medium]}"
 
     def _size(self, pixels: str) -> int:

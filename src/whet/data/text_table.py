@@ -26,7 +26,16 @@ from whet.core.errors import DataError
 from whet.core.run_folder import raw_cell
 from whet.data.folder import TEXTS, read_folder
 from whet.data.store import digest_of
-from whet.data.table import LABEL_NAMES, Skipped, Table, find_column, given_splits, given_weights, split_name, with_folds
+from whet.data.table import (
+    LABEL_NAMES,
+    Skipped,
+    Table,
+    find_column,
+    given_splits,
+    given_weights,
+    split_name,
+    with_folds,
+)
 from whet.data.text import MAX_CHARACTERS, CleanText, UnreadableText, clean_text, decode
 
 TEXT_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -64,7 +73,14 @@ def read_texts(path: Path, text_column: str | None = None, label_column: str | N
     number = {name: k for k, name in enumerate(classes)}
     frame = raw.assign(label=[number[name] for name in raw["label"]], digest=_digests(raw["text"]))
     order = ["id", "path", "label", "split", "group", "weight", "digest", "text"]
-    return Table(frame[[*order, *(["fold"] if "fold" in frame else [])]], classes, root, tuple(told.skipped), told.notes(), "text")
+    return Table(
+        frame[[*order, *(["fold"] if "fold" in frame else [])]],
+        classes,
+        root,
+        tuple(told.skipped),
+        told.notes(),
+        "text",
+    )
 
 
 @dataclass

@@ -26,6 +26,10 @@ class Front(nn.Module):
         and sounds come in theirs."""
         raise NotImplementedError
 
+    def seen(self, sample: Any, received: Tensor) -> Any:
+        """What people are shown of a painted sample that was repainted after it was received."""
+        raise NotImplementedError
+
     def blank(self, batch: int, size: int) -> Tensor:
         """Inputs that say nothing, as the backbone takes them, to try a network on."""
         raise NotImplementedError
@@ -82,6 +86,9 @@ class TextFront(Front):
     def forward(self, ids_BL: Tensor) -> Tensor:
         return ids_BL
 
+    def seen(self, sample: str, received: Tensor) -> str:
+        return self.tokens.decode(received.tolist())
+
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has."""
         return self.tokens.lengths(texts)
@@ -125,6 +132,10 @@ class SoundFront(Front):
 
     def forward(self, mel_BCLM: Tensor) -> Tensor:
         return (mel_BCLM - self.mean) / self.std
+
+    def seen(self, sample: np.ndarray, received: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The wave, and its spectrogram (frames, mels)."""
+        return sample, received[0].cpu().numpy()
 
     def standardise(self, mel_BCLM: Tensor) -> None:
         """Take mean and deviation from these spectrograms."""

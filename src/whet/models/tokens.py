@@ -116,6 +116,10 @@ class Tokens:
             row[: len(found)] = found
         return ids_BL
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """The tokens of these ids, a blank between them; what is hidden is shown as such, padding is left out."""
+        return self._tokenizer.decode([id_ for id_ in ids if id_ != self.pad_id], skip_special_tokens=False)
+
     @property
     def special(self) -> SpecialIds:
         """The ids that stand for no part of a text."""

@@ -5,8 +5,17 @@ from whet.report.build import (
     build_check,
     build_improvement,
     build_report,
+    build_sheet,
     build_study,
     build_tuning,
 )
 
-__all__ = ["build_architectures", "build_check", "build_improvement", "build_report", "build_study", "build_tuning"]
+__all__ = [
+    "build_architectures",
+    "build_check",
+    "build_improvement",
+    "build_report",
+    "build_sheet",
+    "build_study",
+    "build_tuning",
+]

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_whole
 from whet.report import text
 from whet.report.sections import (
@@ -79,6 +80,12 @@ def build_check(path: Path) -> Path:
     context = audit.context(folder)
     write_whole(folder.report, _page(f"{context['name']} · whet check", [_rendered(audit, context)]))
     return folder.report
+
+
+def build_sheet(path: Path, told: list[dict[str, Any]], folder: Path, recipe: Recipe) -> None:
+    """Write the page of what a recipe does to some samples, which lie in `folder`."""
+    section = _rendered(samples, samples.of_rows(told, folder, recipe))
+    write_whole(path, _page(f"{Path(str(recipe.data.path)).resolve().stem} · whet augment", [section]))
 
 
 def build_tuning(path: Path) -> Path:

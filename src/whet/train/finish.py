@@ -30,8 +30,8 @@ from whet.models.ensemble import as_one
 from whet.models.net import Net
 from whet.train.plan import Plan, wrap_predictor
 from whet.train.saved import load_companions
-from whet.train.sheet import draw_sheet, listed
-from whet.train.show import write_row, write_sample
+from whet.train.sheet import draw_sheet
+from whet.train.show import write_row, write_sheet
 
 SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
 
@@ -140,13 +140,9 @@ def compare_answering(
 
 def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -> None:
     """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of pictures included."""
-    rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, rows=SHEET_ROWS, variants=SHEET_VARIANTS)
+    rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, SHEET_ROWS, SHEET_VARIANTS, plan.net.front)
     folder.samples.mkdir(exist_ok=True)
-    told, rate = listed(rows), getattr(plan.net.front, "rate", USUAL_RATE)
-    for r, (row, plain) in enumerate(zip(rows, told)):
-        plain["original"] = write_sample(row.original, folder.samples, f"{r}-0", rate)
-        for column, (tile, variant) in enumerate(zip(row.variants, plain["variants"]), start=1):
-            variant |= write_sample(tile.content, folder.samples, f"{r}-{column}", rate)
+    told = write_sheet(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
     write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
 
 

@@ -46,7 +46,7 @@ from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import side_by_side
-from whet.models.front import TextFront
+from whet.models.front import Front, TextFront
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
 
@@ -74,7 +74,7 @@ class Plan:
         self.context = context
         self.methods = ordered(recipe.methods)
         self.rng = Rng(recipe.train.seed)
-        self.augmentation = Augmentation([_informed(method, net) for method in self.methods], self.rng)
+        self.augmentation = Augmentation([informed(method, net.front) for method in self.methods], self.rng)
         self.weak: list[str] = []
         self._strict = strict
 
@@ -303,10 +303,10 @@ def select_rows(
     return rows, notes
 
 
-def _informed(method: Method, net: Net) -> Method:
+def informed(method: Method, front: Front | None) -> Method:
     """The method, told of the network's tokens where it works on these."""
-    if isinstance(method, KnowsTokens) and isinstance(net.front, TextFront):
-        return method.knowing(net.front.tokens.special)
+    if isinstance(method, KnowsTokens) and isinstance(front, TextFront):
+        return method.knowing(front.tokens.special)
     return method
 
 

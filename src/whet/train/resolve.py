@@ -71,6 +71,14 @@ def usual_rate(recipe: Recipe, table: Table) -> int:
     )
 
 
+def usual_seconds(recipe: Recipe, table: Table) -> float:
+    """How much of a sound is heard at once: as the recipe says, or so much that 95 of 100 are heard whole."""
+    if recipe.train.clip_seconds != "auto":
+        return float(recipe.train.clip_seconds)
+    seconds = float(np.quantile([seconds for _, seconds in _some_sounds(recipe, table)], 0.95))
+    return min(_LONGEST_CLIP, max(0.1, math.ceil(10 * seconds - 0.1) / 10))
+
+
 def _some_sounds(recipe: Recipe, table: Table) -> list[tuple[SoundInfo, float]]:
     """What some files say of themselves, and how many seconds each sample has."""
     found, frame = [], table.frame
@@ -134,9 +142,7 @@ def _resolve_tokens(recipe: Recipe, net: Net, table: Table) -> Recipe:
 def _resolve_clip(recipe: Recipe, net: Net, table: Table) -> Recipe:
     assert isinstance(net.front, SoundFront)
     train = table.part("train")
-    if recipe.train.clip_seconds == "auto":
-        seconds = float(np.quantile([seconds for _, seconds in _some_sounds(recipe, train)], 0.95))
-        recipe = recipe.setting(clip_seconds=min(_LONGEST_CLIP, max(0.1, math.ceil(10 * seconds) / 10)))
+    recipe = recipe.setting(clip_seconds=usual_seconds(recipe, train))
     rows = np.sort(Rng(recipe.data.split_seed).shuffled("levels", 0, len(train))[:_COUNTED_SOUNDS])
     loader = loader_of(train.frame, "sound", int(recipe.train.loader_threads), rate=net.front.rate)
     with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +12,21 @@ from torch import Tensor
 
 from whet.core.batch import Batch
 from whet.core.errors import DataError
+from whet.core.recipe import Recipe
 from whet.core.targets import Targets
 from whet.data.loader import Loader
 from whet.data.table import Table
+from whet.models.front import Front, SoundFront, TextFront
+from whet.models.mel import MelSettings
+from whet.models.tokens import Tokens
 from whet.train.augmentation import Augmentation, Watch
+from whet.train.resolve import usual_seconds
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A painted sample, a picture (H, W, 3) uint8 or a text; the methods that acted on it, and the classes it is now, largest share
-    first."""
+    """A painted sample: a picture (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that acted on it, and
+    the classes it is now, largest share first."""
 
     content: Any
     methods: tuple[str, ...]
@@ -38,14 +44,21 @@ class Row:
 
 
 def draw_sheet(
-    augmentation: Augmentation, table: Table, loader: Loader, size: int, rows: int = 6, variants: int = 5
+    augmentation: Augmentation,
+    table: Table,
+    loader: Loader,
+    size: int,
+    rows: int = 6,
+    variants: int = 5,
+    front: Front | None = None,
 ) -> list[Row]:
-    """The first samples of the classes in turn, painted at this size in the first epochs; pictures mixed with each other too."""
+    """The first samples of the classes in turn, painted at this size in the first epochs. Pictures are mixed with each other too;
+    of texts and sounds, `front` shows what is done to them behind it."""
     (original,) = loader.batches([_one_of_each(table, rows)], size)
     index_B = original.index_B
     if not len(index_B):
         raise DataError(f"none of the {rows} samples tried can be read; the first: {original.failed[0][1]}")
-    columns = [_variants(augmentation, table, loader, size, index_B, epoch) for epoch in range(variants)]
+    columns = [_variants(augmentation, table, loader, size, index_B, epoch, front) for epoch in range(variants)]
     names = [(table.frame["id"].iloc[i], table.classes[table.label_N[i]]) for i in index_B]
     return [
         Row(id_, label, original.content[b], tuple(column[b] for column in columns))
@@ -53,7 +66,20 @@ def draw_sheet(
     ]
 
 
-def listed(rows: list[Row]) -> list[dict[str, Any]]:
+def front_to_look_through(table: Table, recipe: Recipe) -> tuple[Front | None, int]:
+    """(what shows these samples where there is no network yet, the size to paint them at)."""
+    match table.medium:
+        case "text":
+            tokens = recipe.train.max_tokens
+            return TextFront(Tokens.train(table.frame["text"])), tokens if isinstance(tokens, int) else 512
+        case "sound":
+            return SoundFront(MelSettings()), round(1000 * usual_seconds(recipe, table))
+        case _:
+            pixels = recipe.train.image_size
+            return None, pixels if isinstance(pixels, int) else 224
+
+
+def listed(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The same in words, as JSON takes it."""
     return [
         {
@@ -66,7 +92,13 @@ def listed(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def _variants(
-    augmentation: Augmentation, table: Table, loader: Loader, size: int, index_B: np.ndarray, epoch: int
+    augmentation: Augmentation,
+    table: Table,
+    loader: Loader,
+    size: int,
+    index_B: np.ndarray,
+    epoch: int,
+    front: Front | None,
 ) -> list[Tile]:
     copies, shown = augmentation.copies, len(index_B)
     index_B = np.tile(index_B, copies)
@@ -81,6 +113,11 @@ def _variants(
     content, probs_BK = painted.content, targets.probs_BK
     if table.medium == "picture":
         content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
+    elif front is not None:
+        received = front.receive(content, size)
+        repainted = augmentation.repaint(received, epoch, index_B, copies, watch)
+        changed_B = (repainted != received).flatten(1).any(dim=1).tolist()
+        content = [front.seen(*pair) if changed else pair[0] for *pair, changed in zip(content, repainted, changed_B)]
     tiles = [
         Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes))
         for one, names, probs_K in zip(content, acted, probs_BK)

@@ -3,6 +3,7 @@ and what a player takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from whet.data.media import USUAL_RATE
 from whet.data.sound import UnreadableSound
 from whet.data.sound import decode as decode_sound
 from whet.models.mel import LogMel, MelSettings
+from whet.train.sheet import Row, listed
 
 _THUMBNAIL, _LETTERS, _SECONDS = 320, 600, 10
 _LOUDEST = 60.0  # decibels of a spectrogram that are shown
@@ -28,13 +30,24 @@ def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) 
     a wave, in samples a second."""
     if isinstance(content, str):
         return {"text": content if len(content) <= _LETTERS else content[:_LETTERS] + " …"}
+    if isinstance(content, tuple):
+        wave, mel_LM = content
+        return _write_sound(wave, mel_LM, folder, stem, rate)
     if content.ndim == 1:
-        wave = content[: _SECONDS * rate]
-        soundfile.write(folder / f"{stem}.ogg", np.clip(wave, -1, 1), rate, format="OGG", subtype="VORBIS")
-        return {"sound": f"{stem}.ogg", **write_sample(_spectrogram(wave, rate), folder, stem)}
+        return _write_sound(content, _log_mel(content, rate), folder, stem, rate)
     data = cv2.imencode(".jpg", cv2.cvtColor(content, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
     (folder / f"{stem}.jpg").write_bytes(data.tobytes())
     return {"image": f"{stem}.jpg"}
+
+
+def write_sheet(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str, Any]]:
+    """The samples of a sheet into a folder; the rows as JSON takes them, with what a page shows of each tile."""
+    told = listed(rows)
+    for r, (row, plain) in enumerate(zip(rows, told)):
+        plain["original"] = write_sample(row.original, folder, f"{r}-0", rate)
+        for column, (tile, variant) in enumerate(zip(row.variants, plain["variants"]), start=1):
+            variant |= write_sample(tile.content, folder, f"{r}-{column}", rate)
+    return told
 
 
 def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str, str] | None:
@@ -53,10 +66,20 @@ def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str,
     return write_sample(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), folder, stem)
 
 
-def _spectrogram(wave: np.ndarray, rate: int) -> np.ndarray:
-    """Its log-mel spectrogram as a picture, low at the bottom, RGB uint8."""
+def _write_sound(wave: np.ndarray, mel_LM: np.ndarray, folder: Path, stem: str, rate: int) -> dict[str, str]:
+    heard = np.clip(wave[: _SECONDS * rate], -1, 1)
+    soundfile.write(folder / f"{stem}.ogg", heard, rate, format="OGG", subtype="VORBIS")
+    return {"sound": f"{stem}.ogg", **write_sample(_coloured(mel_LM), folder, stem)}
+
+
+def _log_mel(wave: np.ndarray, rate: int) -> np.ndarray:
     with torch.inference_mode():
-        mel_LM = LogMel(MelSettings().at_rate(rate))(torch.from_numpy(np.ascontiguousarray(wave))[None])[0, 0].numpy()
+        heard = torch.from_numpy(np.ascontiguousarray(wave[: _SECONDS * rate]))
+        return LogMel(MelSettings().at_rate(rate))(heard[None])[0, 0].numpy()
+
+
+def _coloured(mel_LM: np.ndarray) -> np.ndarray:
+    """A log-mel spectrogram as a picture, low at the bottom, RGB uint8."""
     decibels = mel_LM.T[::-1] * (10 / np.log(10))
     share = np.clip(1 + (decibels - decibels.max()) / _LOUDEST, 0, 1)
     coloured = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_VIRIDIS)

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.figures import ACCENT, MUTED, SECOND, WARN, draw
 
@@ -22,6 +23,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     step = np.array([r["step"] for r in steps])
     loss = np.array([r["loss"] for r in steps])
     per_epoch = max(1, steps[-1]["step"] // (steps[-1]["epoch"] + 1))
+    unit = Recipe.load(folder.recipe).shown.split(maxsplit=1)[1]
     x, seen = step / per_epoch, np.array([r["step"] for r in checks]) / per_epoch
 
     def paint(figure: Figure) -> None:
@@ -42,7 +44,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         size.step(x, [r["size"] for r in steps], color=MUTED, linewidth=1.2, where="post")
         size.set_ylim(0, 1.15 * max(r["size"] for r in steps))
         size.grid(False)
-        size.set_ylabel("px")
+        size.set_ylabel(unit)
         for axes in (left, middle, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from whet.core.recipe import Recipe
@@ -15,11 +16,16 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     if not listing.is_file():
         return None
     plain = folder.read_json(listing)
+    return of_rows(plain["rows"], folder.samples, Recipe.load(folder.recipe))
+
+
+def of_rows(told: list[dict[str, Any]], folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """Of the rows of a sheet, whose samples lie in a folder."""
     rows = []
-    for row in plain["rows"]:
+    for row in told:
         captions = [caption(list(v["target"].items()), v["methods"], row["label"]) for v in row["variants"]]
         words = [row["label"], *(" ".join(several) for several in captions)]
         tiles = (row["original"], *row["variants"])
-        rows.append([{**shown(tile, folder.samples), "caption": text} for tile, text in zip(tiles, words)])
-    acting = [m.name for m in Recipe.load(folder.recipe).methods if {"sample", "batch"} & {s.value for s in m.stages()}]
-    return {"rows": rows, "variants": plain["variants"], "methods": acting}
+        rows.append([{**shown(tile, folder), "caption": text} for tile, text in zip(tiles, words)])
+    acting = [m.name for m in recipe.methods if {"sample", "batch"} & {s.value for s in m.stages()}]
+    return {"rows": rows, "variants": len(told[0]["variants"]), "methods": acting}
