@@ -86,9 +86,10 @@ def compare_architectures(
             f"weights '{weights}' for several architectures: accepted is none; pretrained weights stand among the architectures, "
             "as a hub name or a local folder"
         )
+    medium = medium_of(spec) if Path(data).expanduser().exists() else "picture"
     asked = {
         name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
-        for name, architecture in _named(architectures, medium_of(spec)).items()
+        for name, architecture in _named(architectures, medium).items()
     }
     observer.stage(f"reading {data}")
     read_data(spec)

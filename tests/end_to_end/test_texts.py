@@ -84,15 +84,20 @@ def test_methods_rewrite_texts_and_the_run_says_so(texts, tmp_path):
     acted = {name for row in seen for variant in row["variants"] for name in variant["methods"]}
     assert "random_deletion" in acted
     changed = [variant["text"] != row["original"]["text"] for row in seen for variant in row["variants"]]
-    told = ["random_deletion" in variant["methods"] for row in seen for variant in row["variants"]]
+    told = [bool(variant["methods"]) for row in seen for variant in row["variants"]]
     assert changed == told
 
 
 def test_the_same_seed_gives_the_same_run_whatever_the_threads(texts, tmp_path):
     def trained(threads):
         base = recipes.default(DataSpec(path=str(texts)), ModelSpec()).replace(data=DataSpec(path=str(texts)))
-        settings = ("train.budget=2ep", f"train.loader_threads={threads}", "train.torch_threads=1")
-        recipe = recipes.change(base, add=("eda",), settings=settings)
+        settings = (
+            "train.budget=2ep",
+            f"train.loader_threads={threads}",
+            "train.torch_threads=1",
+            "train.precision=fp32",
+        )
+        recipe = recipes.change(base, add=("random_swap",), settings=settings)
         return train_run(recipe, tmp_path / f"with-{threads}").predictions.read_text()
 
     assert trained(1) == trained(3)

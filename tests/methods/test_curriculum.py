@@ -36,7 +36,7 @@ def test_what_a_linear_classifier_gets_wrong_comes_last():
     from whet.core.batch import Context
     from whet.core.rng import Rng
     from whet.core.targets import Targets
-    from whet.testing import _bench_net
+    from whet.testing import _Pictures
 
     label = np.repeat([0, 1, 2], 20)
     features = np.eye(3)[label] * 4 + Rng(0).batch("f", 0, np.arange(60)).normal((3,)) * 0.5
@@ -50,7 +50,7 @@ def test_what_a_linear_classifier_gets_wrong_comes_last():
         lambda: (torch.from_numpy(features).float(), targets),
     )
     method = Curriculum()
-    net = method.change(_bench_net(), context)
+    net = method.change(_Pictures.net(), context)
     method.initialise(net, context)
     rank = net.get_buffer("curriculum_rank_N").numpy()
     assert rank[0] > 0.9

@@ -154,6 +154,6 @@ def test_a_classifier_of_transformers_with_the_same_classes_teaches_too(mobilene
     teacher = Teacher("distill", str(tmp_path / "elsewhere"), plan.net).for_classes(CLASSES)
     answer = teacher.logits(batch)
     assert answer.shape == (len(batch), 3)
-    assert torch.equal(answer, teacher.net(batch.x * teacher._scale + teacher._shift)[:, [1, 2, 0]])
+    assert torch.equal(answer, teacher.net(teacher._shown_as(batch.x))[:, [1, 2, 0]])
     with pytest.raises(RecipeError, match="it was trained on other classes"):
         Teacher("distill", str(mobilenet), plan.net).for_classes(CLASSES)

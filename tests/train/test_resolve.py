@@ -22,14 +22,14 @@ from whet.train.resolve import resolve_size
 def test_shares_are_of_the_size_the_weights_were_trained_with(net, asked, native, expected):
     made: Net = net()
     made.spec = replace(made.spec, native_size=native)
-    train = resolve_size(Recipe().setting(**asked), made, picture_size=500).train
+    train = resolve_size(Recipe().setting(**asked), made, picture_size=500, table=None).train
     assert (train.image_size, train.eval_size) == expected
 
 
 def test_from_scratch_the_pictures_decide(net):
-    assert resolve_size(Recipe(), net(), picture_size=45).train.image_size == 48
-    assert resolve_size(Recipe(), net(), picture_size=9).train.image_size == 32
-    assert resolve_size(Recipe(), net(), picture_size=2000).train.image_size == 224
+    assert resolve_size(Recipe(), net(), picture_size=45, table=None).train.image_size == 48
+    assert resolve_size(Recipe(), net(), picture_size=9, table=None).train.image_size == 32
+    assert resolve_size(Recipe(), net(), picture_size=2000, table=None).train.image_size == 224
 
 
 @pytest.mark.parametrize("wrong", ["5%", "500%", "big", "85.5%"])

@@ -58,7 +58,7 @@ def command(
         screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        screen.print(f"{unread} of {len(records)} could not be read", style="yellow")
+        screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
     if out is not None:
         screen.print(f"answers {out}")
 
