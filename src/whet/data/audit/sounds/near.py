@@ -1,0 +1,118 @@
+"""Pairs of sounds that are one recording twice: louder or softer, encoded anew, resampled, shifted, or cut out of each other.
+
+What the two spectrograms are like as a whole, whatever their level and beginning, proposes pairs. What decides is how what changes in
+them correlates once the one is laid on the other in time: two recordings of rain have one spectrum and differ there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import scipy.fft
+
+from whet.data.audit.pairs import Pairs
+from whet.data.audit.sounds.soundprint import BANDS, FRAMES, HOP, STEP
+
+ALIKE = 0.8  # correlation
+PROPOSED = 8  # of each sound its nearest
+DEEP = 50.0  # decibels below the loudest that are looked at
+LEAST, LEAST_SHARE = 15, 0.5  # frames of the one that lie on the other, and their share of the shorter
+FLAT = 1.0  # decibels: what changes less has nothing to be known by
+_SIZE = 2 * FRAMES
+_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class SoundPairs(Pairs):
+    """shift_P: how many seconds later a thing is heard in the second than in the first."""
+
+    shift_P: np.ndarray
+
+    def said(self, p: int) -> str:
+        shift = self.shift_P[p]
+        return super().said(p) + (f", shifted by {abs(shift):.2f} s" if abs(shift) > HOP else "")
+
+
+def spectrogram(print_: np.ndarray) -> np.ndarray:
+    """Decibels below the loudest, no deeper than 50: float32 (frames, 24)."""
+    mel_LB = print_["mel"][: print_["frames"]].astype(np.float32)
+    return np.maximum((mel_LB - 255) * STEP, -DEEP)
+
+
+def likeness(one_LB: np.ndarray, other_LB: np.ndarray) -> tuple[float, int]:
+    """(the correlation of what changes in two spectrograms, each laid on the other as fits best; how many frames later a thing is heard
+    in the second). 0 where they have too little in common in time, or nothing changes."""
+    detail = [_detail(spectrum_LB) for spectrum_LB in (one_LB, other_LB)]
+    shorter = min(len(one_LB), len(other_LB))
+    least = max(LEAST, int(LEAST_SHARE * shorter))
+    if shorter < least:
+        return 0.0, 0
+    spectra = [scipy.fft.rfft(part_LB, _SIZE, axis=0) for part_LB in detail]
+    product_T = scipy.fft.irfft((spectra[1] * np.conj(spectra[0])).sum(axis=1), _SIZE)
+    lag_T = np.arange(least - len(one_LB), len(other_LB) - least + 1)
+    # The energies of what lies on each other, to judge every shift alike.
+    energy = [np.concatenate([[0.0], np.cumsum((part_LB**2).sum(axis=1))]) for part_LB in detail]
+    first_T, last_T = np.maximum(0, -lag_T), np.minimum(len(one_LB), len(other_LB) - lag_T)
+    own_T = energy[0][last_T] - energy[0][first_T]
+    others_T = energy[1][last_T + lag_T] - energy[1][first_T + lag_T]
+    best = int((product_T[lag_T] / np.sqrt(own_T * others_T + 1e-6)).argmax())
+    lag, first, last = int(lag_T[best]), int(first_T[best]), int(last_T[best])
+    one_LB, other_LB = _detail(one_LB[first:last]), _detail(other_LB[first + lag : last + lag])
+    if min(one_LB.std(), other_LB.std()) < FLAT:
+        return 0.0, lag
+    return float((one_LB * other_LB).mean() / (one_LB.std() * other_LB.std())), lag
+
+
+def _detail(spectrum_LB: np.ndarray) -> np.ndarray:
+    """What changes in time: less the mean of each band."""
+    return spectrum_LB - spectrum_LB.mean(axis=0)
+
+
+def descriptions(print_N: np.ndarray) -> np.ndarray:
+    """What each spectrogram is like where it is heard, whatever its level and beginning: mean and deviation of each band and the
+    deviation of its change, float32 (N, 72), each brought to deviation 1 over all."""
+    found = []
+    for print_ in print_N:
+        spectrum_LB = spectrogram(print_)
+        heard_L = spectrum_LB.max(axis=1) > -DEEP
+        heard_LB = spectrum_LB[heard_L] if heard_L.any() else np.zeros((1, BANDS), np.float32)
+        change_LB = np.diff(heard_LB, axis=0) if len(heard_LB) > 1 else np.zeros((1, BANDS), np.float32)
+        found.append(np.concatenate([heard_LB.mean(axis=0), heard_LB.std(axis=0), change_LB.std(axis=0)]))
+    found_ND = np.array(found, np.float32)
+    return (found_ND - found_ND.mean(axis=0)) / (found_ND.std(axis=0) + 1e-6)
+
+
+def proposals(described_ND: np.ndarray) -> np.ndarray:
+    """Pairs (P, 2): of each sound those with its nearest few."""
+    count, near = len(described_ND), min(PROPOSED, len(described_ND) - 1)
+    length_N = (described_ND**2).sum(axis=1)
+    found = []
+    for start in range(0, count, _BLOCK):
+        block = described_ND[start : start + _BLOCK]
+        distance_BN = length_N - 2 * block @ described_ND.T
+        distance_BN[np.arange(len(block)), start + np.arange(len(block))] = np.inf
+        near_BK = np.argpartition(distance_BN, near - 1, axis=1)[:, :near]
+        row_B = np.repeat(np.arange(start, start + len(block)), near)
+        found.append(np.sort(np.stack([row_B, near_BK.ravel()], axis=1), axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def near_pairs(print_N: np.ndarray, threads: int = 2) -> SoundPairs:
+    """Every pair that is one recording twice."""
+    usable = np.flatnonzero(print_N["frames"] >= LEAST)
+    if len(usable) < 2:
+        return SoundPairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0))
+    pair_P2 = usable[proposals(descriptions(print_N[usable]))]
+
+    def judged(pair: np.ndarray) -> tuple[float, int]:
+        return likeness(*(spectrogram(print_N[row]) for row in pair))
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
+        judged_P: Iterable[tuple[float, int]] = list(pool.map(judged, pair_P2, chunksize=64))
+    likeness_P, lag_P = np.array([score for score, _ in judged_P]), np.array([lag for _, lag in judged_P])
+    good_P = likeness_P >= ALIKE
+    return SoundPairs(pair_P2[good_P], likeness_P[good_P], lag_P[good_P] * HOP)
