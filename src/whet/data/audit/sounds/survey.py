@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from whet.data.audit.finding import Finding, counted
 from whet.data.audit.pairs import Pairs
-from whet.data.audit.sounds.near import LEAST, near_pairs
+from whet.data.audit.sounds.near import LEAST, WAVE_RATE, WAVE_SECONDS, near_pairs
 from whet.data.audit.sounds.soundprint import HOP, soundprints
 from whet.data.audit.survey import Survey
+from whet.data.sound import UnreadableSound, decode
 from whet.data.table import Table
 
 
@@ -33,7 +35,17 @@ class SoundSurvey(Survey):
     @functools.cached_property
     def near(self) -> Pairs:  # type: ignore[override]
         rows = self.first_rows()
-        return near_pairs(self.prints_N[rows], self.threads).of_rows(rows)
+        return near_pairs(self.prints_N[rows], lambda number: self._wave(int(rows[number])), self.threads).of_rows(rows)
+
+    def _wave(self, row: int) -> np.ndarray:
+        """The beginning of a sound; nothing of one that is gone since it was listened to."""
+        sample = self.table.frame.iloc[row]
+        start = float(np.nan_to_num(sample["start"]))
+        end = start + WAVE_SECONDS if np.isnan(sample["end"]) else min(float(sample["end"]), start + WAVE_SECONDS)
+        try:
+            return decode(Path(sample["path"]), WAVE_RATE, start, end)
+        except (OSError, UnreadableSound):
+            return np.empty(0, np.float32)
 
     @property
     def extent_N(self) -> np.ndarray:

@@ -24,8 +24,9 @@ def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.n
     from sklearn.pipeline import make_union
 
     texts, label_R = [survey.text_N[row][:_MOST] for row in rows], survey.label_N[rows]
-    words = HashingVectorizer(n_features=_HASHED, ngram_range=(1, 2), token_pattern=_WORDS, alternate_sign=False)
-    characters = HashingVectorizer(n_features=_HASHED, analyzer="char_wb", ngram_range=(1, 4), alternate_sign=False)
+    plain = {"n_features": _HASHED, "alternate_sign": False, "norm": None}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
+    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
     counts = make_union(words, characters).fit_transform(texts)
     counts = counts[:, np.flatnonzero(counts.getnnz(axis=0) > 1)]  # what one text alone has tells nothing of another
     probs_RK = np.empty((len(rows), len(survey.table.classes)))

@@ -26,12 +26,14 @@ NEIGHBOURS = 5  # of one bucket that a text is compared with
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BLOCK = 4096  # shingles hashed at a time
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+_BESIDE_WIDE = re.compile(f"(?<={_WIDE.pattern}) | (?={_WIDE.pattern})")
 _UNWRITTEN = re.compile(r"[^\w]+|_+")
 
 
 def plain(text: str) -> str:
-    """Only what is said: one width and case of letters, one space between words, no punctuation."""
-    return _UNWRITTEN.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """Only what is said: one width and case of letters, one space between words, none beside Chinese letters and their like, no
+    punctuation."""
+    return _BESIDE_WIDE.sub("", _UNWRITTEN.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip())
 
 
 def width(said: str) -> int:
