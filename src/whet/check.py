@@ -117,7 +117,8 @@ def _first_model(
     survey: Survey, spec: DataSpec, weights: str | None, threads: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
-    copies of one thing in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful labels."""
+    copies of one thing in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful
+    labels."""
     rows, classes, medium = survey.row_R, len(survey.table.classes), MEDIA[survey.table.medium]
     counts_K = np.bincount(survey.label_N[rows], minlength=classes)
     if (counts_K < 2 * FOLDS).any():  # too few of a class to be answered by the others
@@ -181,7 +182,8 @@ def write_check(found: Check, name: str, folder: Path) -> Path:
 def _shown(
     survey: Survey, row: int | None, id_: str, folder: Path, written: dict[int, dict[str, str]]
 ) -> dict[str, str]:
-    """A sample of the page: its id, class, part, and what is shown of it (see `show.write_sample`), nothing of what cannot be read."""
+    """A sample of the page: its id, class, part, and what is shown of it (see `show.write_sample`), nothing of what cannot be
+    read."""
     from whet.train.show import write_row
 
     if row is None:

@@ -1,8 +1,8 @@
 """Is this data fit to learn and to judge from? Each check is one file; none ever touches a person's files.
 
-A check takes the table, or the survey of what one look at every sample saw, and returns findings. It is registered in `run.py` among
-the checks of any data, or in `media.py` among those of its medium. What is about pictures alone lies here, what is about texts or
-sounds alone in folders of their own.
+A check takes the table, or the survey of what one look at every sample saw, and returns findings. It is registered in
+`run.py` among the checks of any data, or in `media.py` among those of its medium. What is about pictures alone lies here,
+what is about texts or sounds alone in folders of their own.
 """
 
 from whet.data.audit.balance import check_balance
@@ -23,7 +23,7 @@ from whet.data.audit.survey import PictureSurvey, Survey, survey_images
 from whet.data.audit.unreadable import check_unreadable
 
 __all__ = [
-    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance", "check_blank", "check_colours",
-    "check_duplicates", "check_groups", "check_labels", "check_near_duplicates", "check_origin", "check_shortcuts", "check_sizes",
-    "check_unreadable", "clean", "look", "probe_shortcuts", "survey_images", "write_cleaned",
+    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance", "check_blank",
+    "check_colours", "check_duplicates", "check_groups", "check_labels", "check_near_duplicates", "check_origin", "check_shortcuts",
+    "check_sizes", "check_unreadable", "clean", "look", "probe_shortcuts", "survey_images", "write_cleaned",
 ]  # fmt: skip

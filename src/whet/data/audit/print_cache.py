@@ -20,8 +20,8 @@ def looked_up(
     threads: int,
     advance: Callable[[int], None],
 ) -> np.ndarray:
-    """The records of all rows, (N,): those known by their digest from `kept`, which is closed in the end, the others from look(row) ->
-    (record, whether it is what the digest says). `advance` is told how many more are done."""
+    """The records of all rows, (N,): those known by their digest from `kept`, which is closed in the end, the others from
+    look(row) -> (record, whether it is what the digest says). `advance` is told how many more are done."""
     found_N = np.zeros(len(digests), kept.dtype)
     known = dict(kept.read(digests))
     todo = []

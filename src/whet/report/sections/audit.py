@@ -1,4 +1,5 @@
-"""What `whet check` found, with the samples it is about: the findings, how far shortcuts get, and what the cleaned table leaves out."""
+"""What `whet check` found, with the samples it is about: the findings, how far shortcuts get, and what the cleaned table
+leaves out."""
 
 from __future__ import annotations
 

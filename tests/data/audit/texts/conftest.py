@@ -12,12 +12,25 @@ from whet.core.rng import Rng
 from whet.data import read_data
 from whet.data.audit.texts.survey import survey_texts
 
-_WHO = "farmer sailor teacher baker doctor painter miller soldier writer singer".split()
-_DID = {"a": "cooked fried tasted served peeled boiled salted sliced".split(),
-        "b": "played kicked caught threw scored raced jumped tackled".split()}  # fmt: skip
-_WHAT = {"a": "soup onions carrots dumplings noodles pancakes cabbage lentils".split(),
-         "b": "football tennis marathon hockey handball relay hurdles rugby".split()}  # fmt: skip
-_WHERE = "yesterday outside upstairs abroad alone together early late quietly nearby twice again".split()
+_WHO = ["farmer", "sailor", "teacher", "baker", "doctor", "painter", "miller", "soldier", "writer", "singer"]
+_DID = {"a": ["cooked", "fried", "tasted", "served", "peeled", "boiled", "salted", "sliced"],
+        "b": ["played", "kicked", "caught", "threw", "scored", "raced", "jumped", "tackled"]}  # fmt: skip
+_WHAT = {"a": ["soup", "onions", "carrots", "dumplings", "noodles", "pancakes", "cabbage", "lentils"],
+         "b": ["football", "tennis", "marathon", "hockey", "handball", "relay", "hurdles", "rugby"]}  # fmt: skip
+_WHERE = [
+    "yesterday",
+    "outside",
+    "upstairs",
+    "abroad",
+    "alone",
+    "together",
+    "early",
+    "late",
+    "quietly",
+    "nearby",
+    "twice",
+    "again",
+]
 
 
 def sentence(number: int, label: str) -> str:

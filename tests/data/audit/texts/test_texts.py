@@ -23,7 +23,9 @@ def kinds(found):
 
 def test_clean_texts_raise_no_alarm(tmp_path):
     found = check(write(tmp_path / "t.csv", clean_rows()))
-    assert not [finding for finding in found.findings if finding.severity != "fact" and not finding.kind.startswith("few")]
+    assert not [
+        finding for finding in found.findings if finding.severity != "fact" and not finding.kind.startswith("few")
+    ]
     assert not found.cleaned.dropped and {probe.name for probe in found.probes} >= {"length"}
     assert not [probe for probe in found.probes if probe.telling]
 
@@ -35,7 +37,8 @@ LONG = "the quick brown fox jumps over the lazy dog and runs far into the dark g
 @pytest.mark.parametrize(
     "one, other, near",
     [
-        (LONG, LONG.upper() + " !!", True), (LONG, LONG.replace("forest", "woods"), True), (LONG, LONG.replace("quick", "qiuck"), True),
+        (LONG, LONG.upper() + " !!", True), (LONG, LONG.replace("forest", "woods"), True),
+        (LONG, LONG.replace("quick", "qiuck"), True),
         (LONG, "a slow red hen walks under the busy cat and sits close beside the bright old house", False),
         ("这家酒店的房间很干净服务员也很热情下次还会再来住的", "这家酒店的房间很干净,服务员也很热情!下次还会来住的", True),
         ("这家酒店的房间很干净服务员也很热情下次还会再来住的", "电脑屏幕有一个亮点而且风扇的声音太大了不值这个价钱", False),
@@ -48,7 +51,9 @@ def test_what_is_nearly_one_text(one, other, near):
 
 
 def test_one_template_is_not_one_text():
-    texts = [f"What is the name of the man who wrote {book} ?" for book in ("Faust", "Hamlet", "Emma", "Ulysses", "Dune")]
+    texts = [
+        f"What is the name of the man who wrote {book} ?" for book in ("Faust", "Hamlet", "Emma", "Ulysses", "Dune")
+    ]
     assert not len(near_pairs([*texts, *(text for text, _ in clean_rows(30))]))
 
 
@@ -63,7 +68,9 @@ def test_signatures_agree_as_often_as_the_jaccard_index_says():
 
 
 def test_copies_conflicts_and_leaks_and_the_cleaned_table(tmp_path, survey):
-    rows = [(text, label, ("train", "train", "val", "test")[k // 2 % 4]) for k, (text, label) in enumerate(clean_rows())]
+    rows = [
+        (text, label, ("train", "train", "val", "test")[k // 2 % 4]) for k, (text, label) in enumerate(clean_rows())
+    ]
     train, test = (next(row for row in rows if row[2] == part) for part in ("train", "test"))
     rows += [
         (train[0], "b", "train"), (test[0].upper(), "a", "train"), ("=1+1 is what\nhe said, “of course”", "a", "train"),
@@ -97,20 +104,29 @@ def test_odd_lengths_and_rows_without_a_text(tmp_path, survey):
 
 
 def test_another_script(tmp_path, survey):
-    rows = [*clean_rows(), ("这家酒店的房间很干净", "a"), ("вчера он играл в футбол", "b"), ("☺☺☺☺", "a"), ("the café in 北京", "b")]
+    rows = [
+        *clean_rows(),
+        ("这家酒店的房间很干净", "a"),
+        ("вчера он играл в футбол", "b"),
+        ("☺☺☺☺", "a"),
+        ("the café in 北京", "b"),
+    ]
     found = kinds(check_scripts(survey(write(tmp_path / "t.csv", rows))))
     assert found["odd script"].lines() == ["t.csv:122  (Chinese script)", "t.csv:123  (Cyrillic script)"]
 
 
 @pytest.mark.parametrize(
-    "text, script", [("straße", "Latin"), ("слово", "Cyrillic"), ("汉字", "Chinese"), ("かな", "Japanese"), ("한글", "Korean"), ("कखग", "Devanagari"), ("ﺀﺁ", "Arabic")]
+    "text, script", [("straße", "Latin"), ("слово", "Cyrillic"), ("汉字", "Chinese"), ("かな", "Japanese"),
+        ("한글", "Korean"), ("कखग", "Devanagari"), ("ﺀﺁ", "Arabic")]
 )  # fmt: skip
 def test_scripts_of_letters(text, script):
     counts = letters_by_script(text + " 12 .,!？（）")
     assert counts[SCRIPTS.index(script)] == counts.sum() == len(text)
 
 
-@pytest.mark.parametrize("text", ["crème brûlée", "联通公司", "naïve — “quoted” …", "Größe 5 €", "日本語の文章", "🙂👍", "Ünï"])
+@pytest.mark.parametrize(
+    "text", ["crème brûlée", "联通公司", "naïve — “quoted” …", "Größe 5 €", "日本語の文章", "🙂👍", "Ünï"]
+)
 def test_sound_texts_are_not_broken(text):
     assert not broken(text)
 
@@ -135,7 +151,9 @@ def test_mojibake_is_named_with_what_it_was(tmp_path, survey):
 
 def test_boilerplate_of_one_class(tmp_path, survey):
     phrase = "Sent from my telephone, please forgive errors. "
-    rows = [(phrase + text if label == "a" and k % 4 == 0 else text, label) for k, (text, label) in enumerate(clean_rows())]
+    rows = [
+        (phrase + text if label == "a" and k % 4 == 0 else text, label) for k, (text, label) in enumerate(clean_rows())
+    ]
     (finding,) = check_boilerplate(survey(write(tmp_path / "t.csv", rows)))
     assert finding.severity == "warning" and len(finding.groups) == 30 and "50 % of a begin with" in finding.text
     rows = [(f"{text} {phrase}", label) for text, label in clean_rows()]

@@ -34,10 +34,22 @@ def _header(survey: SoundSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 CLUES = (
-    Clue("duration", "the durations alone", "part of any score is these, the thing itself or how it was cut", _duration),
-    Clue("file size", "the file sizes alone", "part of any score is duration and detail, or how the files were saved", _file_size),
+    Clue(
+        "duration", "the durations alone", "part of any score is these, the thing itself or how it was cut", _duration
+    ),
+    Clue(
+        "file size",
+        "the file sizes alone",
+        "part of any score is duration and detail, or how the files were saved",
+        _file_size,
+    ),
     Clue("silence", "silence at the two ends alone", "part of any score is how the sounds were cut", _ends),
-    Clue("level", "level and peak alone", "part of any score is loudness, the thing itself or how it was recorded", _level),
+    Clue(
+        "level",
+        "level and peak alone",
+        "part of any score is loudness, the thing itself or how it was recorded",
+        _level,
+    ),
     Clue("file header", "rate, channels and file format alone", SOURCES, _header),
     Clue("name pattern", "the patterns of the file names alone", SOURCES, name_patterns),
 )

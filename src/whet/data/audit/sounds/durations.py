@@ -13,8 +13,8 @@ LEAST = 2.0  # doublings: a quarter or four times the usual duration
 
 
 def check_durations(survey: SoundSurvey) -> list[Finding]:
-    """Outliers by `outliers` on the base-2 logarithm: never nearer to the median than a factor of 4. A duration, to a hundredth of a
-    second, that nearly all of one class and few of the others have."""
+    """Outliers by `outliers` on the base-2 logarithm: never nearer to the median than a factor of 4. A duration, to a
+    hundredth of a second, that nearly all of one class and few of the others have."""
     rows = survey.row_R
     if not len(rows):
         return []

@@ -12,8 +12,8 @@ FEW = 0.1  # of the sounds: these are named
 
 
 def check_formats(survey: SoundSurvey) -> list[Finding]:
-    """More than one rate, number of channels or file format: whet makes all alike on reading, but a low rate lacks the high tones. A
-    warning where one of them is nearly all of a class and few of the others."""
+    """More than one rate, number of channels or file format: whet makes all alike on reading, but a low rate lacks the high
+    tones. A warning where one of them is nearly all of a class and few of the others."""
     found = []
     for what, phrase, values in (
         ("rate", "at", [f"{rate:,} Hz" for rate in survey.prints_N["rate"][survey.row_R].tolist()]),
@@ -34,7 +34,9 @@ def check_formats(survey: SoundSurvey) -> list[Finding]:
 def format_words(survey: SoundSurvey) -> list[str]:
     """Such as WAV PCM_16, of the readable rows."""
     prints = survey.prints_N[survey.row_R]
-    return [f"{name.decode()} {kind.decode()}" for name, kind in zip(prints["format"].tolist(), prints["subtype"].tolist())]
+    return [
+        f"{name.decode()} {kind.decode()}" for name, kind in zip(prints["format"].tolist(), prints["subtype"].tolist())
+    ]
 
 
 def _channels(count: int) -> str:

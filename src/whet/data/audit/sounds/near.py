@@ -1,9 +1,9 @@
 """Pairs of sounds that are one recording twice: louder or softer, encoded anew, resampled, shifted, or cut out of each other.
 
-What the two spectrograms are like as a whole, whatever their level and beginning, proposes pairs; of these, those stay whose spectrograms
-correlate once the one is laid on the other in time. That two takes of one spoken word do as well, so what decides is the same
-correlation of the two waves, below 4 kHz: it is near 1 for copies, however they were saved, and small for two takes.
-"""
+What the two spectrograms are like as a whole, whatever their level and beginning, proposes pairs; of these, those stay whose
+spectrograms correlate once the one is laid on the other in time. That two takes of one spoken word do as well, so what
+decides is the same correlation of the two waves' slopes, below 4 kHz: it is near 1 for copies, however they were saved, and
+small for two takes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import scipy.fft
 from whet.data.audit.pairs import Pairs
 from whet.data.audit.sounds.soundprint import BANDS, FRAMES, HOP, STEP
 
-ALIKE, HOPEFUL = 0.8, 0.6  # correlations: of the waves, and of the spectrograms
-WAVE_RATE = 8_000  # Hz, of the waves
+ALIKE, HOPEFUL = 0.85, 0.6  # correlations: of the waves, and of the spectrograms
+WAVE_RATE = 16_000  # Hz, of the waves: four times their highest tone, so that half a sample of shift does little
 PROPOSED = 8  # of each sound its nearest
 DEEP = 50.0  # decibels below the loudest that are looked at
 LEAST, LEAST_SHARE = 15, 0.5  # frames of the one that lie on the other, and their share of the shorter
@@ -47,8 +47,8 @@ def spectrogram(print_: np.ndarray) -> np.ndarray:
 
 
 def likeness(one_LB: np.ndarray, other_LB: np.ndarray, least: int, flat: float) -> tuple[float, int]:
-    """(the correlation of what changes in two spectrograms, or in two waves (T, 1), the one laid on the other where it fits best; how
-    many frames or samples later a thing is heard in the second). least: frames that must lie on each other. 0 where there are
+    """(the correlation of what changes in two spectrograms, or in two waves (T, 1), the one laid on the other where it fits best;
+    how many frames or samples later a thing is heard in the second). least: frames that must lie on each other. 0 where there are
     fewer, or where nothing changes by more than `flat`."""
     shorter = min(len(one_LB), len(other_LB))
     least = max(least, int(LEAST_SHARE * shorter))
@@ -110,7 +110,8 @@ def proposals(described_ND: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(print_N: np.ndarray, wave: Callable[[int], np.ndarray], threads: int = 2) -> SoundPairs:
-    """Every pair that is one recording twice. wave: the samples (T,) of sound number i at WAVE_RATE, empty where it cannot be read."""
+    """Every pair that is one recording twice. wave: the samples (T,) of sound number i at WAVE_RATE, without tones
+    above 4 kHz; empty where it cannot be read."""
     usable = np.flatnonzero(print_N["frames"] >= LEAST)
     if len(usable) < 2:
         return SoundPairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0))
@@ -122,7 +123,10 @@ def near_pairs(print_N: np.ndarray, wave: Callable[[int], np.ndarray], threads: 
         score, lag = likeness(spectrogram(print_N[one]), spectrogram(print_N[other]), LEAST, FLAT)
         if score < HOPEFUL:
             return 0.0, lag
-        return likeness(kept(one)[:, None], kept(other)[:, None], round(LEAST * HOP * WAVE_RATE), 0.0)
+        steep = (
+            np.diff(kept(row), prepend=0)[:, None] for row in (one, other)
+        )  # so that low tones alone decide nothing
+        return likeness(*steep, round(LEAST * HOP * WAVE_RATE), 0.0)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
         judged_P = list(pool.map(judged, pair_P2))

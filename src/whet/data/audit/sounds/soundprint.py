@@ -23,7 +23,11 @@ SOUNDPRINT = np.dtype(
     [
         ("mel", "u1", (FRAMES, BANDS)),  # energies in steps of 0.5 dB, the loudest 255
         ("frames", "<u2"),  # of mel that are filled
-        ("bands", "<f4", (3, 64)),  # of the log-mel bands to 8 kHz: mean, deviation, deviation of the change from frame to frame
+        (
+            "bands",
+            "<f4",
+            (3, 64),
+        ),  # of the log-mel bands to 8 kHz: mean, deviation, deviation of the change from frame to frame
         ("seconds", "<f4"),
         ("rate", "<u4"),  # of the file, Hz
         ("channels", "<u2"),

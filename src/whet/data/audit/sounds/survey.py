@@ -14,7 +14,7 @@ from whet.data.audit.pairs import Pairs
 from whet.data.audit.sounds.near import LEAST, WAVE_RATE, WAVE_SECONDS, near_pairs
 from whet.data.audit.sounds.soundprint import HOP, soundprints
 from whet.data.audit.survey import Survey
-from whet.data.sound import UnreadableSound, decode
+from whet.data.sound import UnreadableSound, decode, resample
 from whet.data.table import Table
 
 
@@ -38,12 +38,12 @@ class SoundSurvey(Survey):
         return near_pairs(self.prints_N[rows], lambda number: self._wave(int(rows[number])), self.threads).of_rows(rows)
 
     def _wave(self, row: int) -> np.ndarray:
-        """The beginning of a sound; nothing of one that is gone since it was listened to."""
+        """The beginning of a sound, below 4 kHz; nothing of one that is gone since it was listened to."""
         sample = self.table.frame.iloc[row]
         start = float(np.nan_to_num(sample["start"]))
         end = start + WAVE_SECONDS if np.isnan(sample["end"]) else min(float(sample["end"]), start + WAVE_SECONDS)
         try:
-            return decode(Path(sample["path"]), WAVE_RATE, start, end)
+            return resample(decode(Path(sample["path"]), WAVE_RATE // 2, start, end), WAVE_RATE // 2, WAVE_RATE)
         except (OSError, UnreadableSound):
             return np.empty(0, np.float32)
 

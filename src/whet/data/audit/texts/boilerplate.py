@@ -18,8 +18,8 @@ _SHOWN = 60
 
 def check_boilerplate(survey: TextSurvey) -> list[Finding]:
     """Of each class the most frequent beginning and end of at least 20 letters (10 Chinese ones), if a tenth of the class's texts,
-    and ten, have it; grown as long as nine tenths of them go on alike. Near-duplicates count once. A warning where it tells the class:
-    elsewhere it is at most a fifth as frequent; else a fact."""
+    and ten, have it; grown as long as nine tenths of them go on alike. Near-duplicates count once. A warning where it tells
+    the class: elsewhere it is at most a fifth as frequent; else a fact."""
     rows = np.unique(survey.unit_N, return_index=True)[1]
     label_R = survey.label_N[rows]
     said_R = [" ".join(survey.text_N[row].split()) for row in rows]
@@ -41,7 +41,9 @@ def check_boilerplate(survey: TextSurvey) -> list[Finding]:
                 + (": a model may learn the phrase instead of what they say" if tells else "")
             )
             members = tuple(
-                (survey.id_N[row],) for row, said, label in zip(rows, texts, label_R) if label == k and said.startswith(shared)
+                (survey.id_N[row],)
+                for row, said, label in zip(rows, texts, label_R)
+                if label == k and said.startswith(shared)
             )
             found.append(Finding("boilerplate", "warning" if tells else "fact", text, members))
     return found

@@ -11,13 +11,16 @@ from whet.data.audit.texts.survey import TextSurvey
 _HASHED = 2**18
 _WORDS = r"\w+|[^\w\s]"
 _MOST = 2_000  # characters of a text
-_LOOSENESS, _STEPS = 10.0, 60  # C of the logistic regression, its iterations: near the optimum is near enough to judge by
+_LOOSENESS, _STEPS = (
+    10.0,
+    60,
+)  # C of the logistic regression, its iterations: near the optimum is near enough to judge by
 
 
 def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    """The probabilities (R, K) that a linear classifier gives to texts it was not fitted on: words and their pairs, and runs of one to
-    four characters, hashed and weighted by TF-IDF. Each fold (0, 1, …) is answered by one fitted on the others, which must hold every
-    class."""
+    """The probabilities (R, K) that a linear classifier gives to texts it was not fitted on: words and their pairs, and runs
+    of one to four characters, hashed and weighted by TF-IDF. Each fold (0, 1, …) is answered by one fitted on the others,
+    which must hold every class."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
     from sklearn.linear_model import LogisticRegression

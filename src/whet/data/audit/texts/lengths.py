@@ -12,8 +12,8 @@ LEAST = 3.0  # doublings: an eighth or eight times the usual length
 
 
 def check_lengths(survey: TextSurvey) -> list[Finding]:
-    """Rows and files without a text or a label, which are left out. Outliers of the number of characters, by `outliers` on the base-2
-    logarithm: never nearer to the median than a factor of 8."""
+    """Rows and files without a text or a label, which are left out. Outliers of the number of characters, by `outliers` on
+    the base-2 logarithm: never nearer to the median than a factor of 8."""
     found = []
     if survey.table.skipped:
         entries = [((entry.id,), entry.reason) for entry in survey.table.skipped]

@@ -14,8 +14,8 @@ _SHOWN = 40
 
 
 def check_mojibake(survey: TextSurvey) -> list[Finding]:
-    """A text is broken if it holds replacement or C1 control characters, or a run of characters beyond ASCII that, written in cp1252,
-    Latin-1 or GB18030, is UTF-8 of letters: so "crÃ¨me" was "crème"."""
+    """A text is broken if it holds replacement or C1 control characters, or a run of characters beyond ASCII that, written in
+    cp1252, Latin-1 or GB18030, is UTF-8 of letters: so "crÃ¨me" was "crème"."""
     entries = [((survey.id_N[n],), why) for n, text in enumerate(survey.text_N) if (why := broken(text))]
     if not entries:
         return []

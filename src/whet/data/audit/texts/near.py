@@ -1,8 +1,8 @@
 """Pairs of texts that are nearly one: retyped, with a word changed, cut or added, other case, spacing or punctuation.
 
-MinHash proposes pairs that share many shingles; the exact Jaccard index of these decides. A shingle that many texts have says little,
-so unless nearly all are shared they are weighed, too, by the logarithm of how rare each is: what two letters of one template share
-does not make them one.
+MinHash proposes pairs that share many shingles; the exact Jaccard index of these decides. A shingle that many texts have says
+little, so unless nearly all are shared they are weighed, too, by the logarithm of how rare each is: what two letters of one
+template share does not make them one.
 
 Source: Broder 1997 (resemblance, MinHash); Leskovec et al., Mining of Massive Datasets, chapter 3 (banding).
 """
@@ -45,8 +45,8 @@ def is_short(text: str) -> bool:
 
 
 def shingles(text: str) -> np.ndarray:
-    """The hashes of a text's shingles, uint64, each once: every run of 4 letters, of Chinese, Japanese and Korean of 2. A short text is
-    one shingle, with its punctuation: ":)" and ":(" are two."""
+    """The hashes of a text's shingles, uint64, each once: every run of 4 letters, of Chinese, Japanese and Korean of 2. A
+    short text is one shingle, with its punctuation: ":)" and ":(" are two."""
     said = plain(text)
     if width(said) < LEAST_WIDTH:
         said = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -97,7 +97,7 @@ def near_pairs(texts: Sequence[str]) -> Pairs:
         return Pairs(np.empty((0, 2), dtype=np.int64), np.empty(0))
     shingles_N = [shingles(text) for text in texts]
     pair_P2 = proposals(signatures(shingles_N))
-    known, number, count = np.unique(np.concatenate(shingles_N), return_inverse=True, return_counts=True)
+    _, number, count = np.unique(np.concatenate(shingles_N), return_inverse=True, return_counts=True)
     rarity = np.log((1 + len(texts)) / count)
     ends = np.cumsum([len(hash_S) for hash_S in shingles_N])[:-1]
     number_N = np.split(number.reshape(-1), ends)  # of the shingles in each text, ascending as their hashes are

@@ -38,8 +38,8 @@ def letters_by_script(text: str) -> np.ndarray:
 
 
 def check_scripts(survey: TextSurvey) -> list[Finding]:
-    """A text is odd if at least 80 % of its letters (and four) are of scripts that under a tenth of the texts are written in. Japanese
-    is written with Chinese characters too: these count for it where there are Japanese texts."""
+    """A text is odd if at least 80 % of its letters (and four) are of scripts that under a tenth of the texts are written in.
+    Japanese is written with Chinese characters too: these count for it where there are Japanese texts."""
     letters_NS = survey.letters_NS
     total_N = letters_NS.sum(axis=1)
     share_NS = letters_NS / np.maximum(total_N, 1)[:, None]

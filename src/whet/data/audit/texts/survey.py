@@ -44,8 +44,8 @@ class TextSurvey(Survey):
         if not short:
             return []
         text = (
-            f"{counted(short, 'text')} under {LEAST_WIDTH} letters (half as many Chinese, Japanese or Korean ones): too short to be "
-            "searched for more than another case, width or spacing"
+            f"{counted(short, 'text')} under {LEAST_WIDTH} letters (half as many Chinese, Japanese or Korean ones): "
+            "too short to be searched for more than another case, width or spacing"
         )
         return [Finding("near-duplicates not searched", "fact", text)]
 
