@@ -1,4 +1,4 @@
-"""The whole check of some data, told as a short story: look at every file once, run the checks, try the shortcuts, let a first
+"""The whole check of some data, told as a short story: look at every sample once, run the checks, try the shortcuts, let a first
 model doubt the labels, and write the page and the cleaned table. Nothing of the person's is changed."""
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import write_json
 from whet.data.audit import (
+    MEDIA,
     Cleaned,
     Finding,
     Probe,
@@ -25,19 +25,17 @@ from whet.data.audit import (
     check_labels,
     check_shortcuts,
     clean,
+    look,
     probe_shortcuts,
-    survey_images,
     write_cleaned,
 )
-from whet.data.audit.handmade import handmade_features
-from whet.data.image import Picture, UnreadableImage
+from whet.data.audit.first_model import linear_probs
 from whet.data.read import read_data
 from whet.data.split import deal_folds
 from whet.data.table import SPLITS
 
 FOLDS = 5
-_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, pictures of a group
-_SIDE = 220  # pixels of a picture on the page
+_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples of a group
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,8 @@ def check(
     )
     begin("reading", 0)
     table = read_data(spec, threads)
-    begin("opening every picture", len(table))
-    survey = survey_images(table, threads, advance)
+    begin(MEDIA[table.medium].looking, len(table))
+    survey = look(table, threads, advance)
     begin("looking for near-duplicates", 0)
     findings = audit_survey(survey)
     begin("asking a first model", 0)
@@ -119,35 +117,27 @@ def _first_model(
     survey: Survey, spec: DataSpec, weights: str | None, threads: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
-    copies of a photo in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful labels."""
-    import torch
-
-    from whet.core.targets import Targets
-    from whet.models.linear import out_of_fold_probs
-
-    rows = survey.row_R
-    counts_K = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
+    copies of one thing in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful
+    labels."""
+    rows, classes, medium = survey.row_R, len(survey.table.classes), MEDIA[survey.table.medium]
+    counts_K = np.bincount(survey.label_N[rows], minlength=classes)
     if (counts_K < 2 * FOLDS).any():  # too few of a class to be answered by the others
-        return np.empty(0, dtype=np.int64), np.empty((0, len(counts_K))), ""
+        return np.empty(0, dtype=np.int64), np.empty((0, classes)), ""
     if weights is None:
-        features_RD, how = (
-            torch.from_numpy(handmade_features(survey.prints_N["thumb"][rows])),
-            "linear, on features made by hand",
-        )
-    else:
-        features_RD, rows = _frozen_features(survey, rows, spec, weights, threads)
-        how = f"linear, on features of {Path(weights).name}"
+        fold_R = deal_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
+        return rows, medium.first_model(survey, rows, fold_R), f"linear, on {medium.features}"
+    features_RD, rows = _frozen_features(survey, rows, spec, weights, threads)
     label_R = survey.label_N[rows]
-    targets = Targets.from_labels(torch.from_numpy(label_R), len(counts_K))
-    return rows, out_of_fold_probs(features_RD, targets, deal_folds(label_R, survey.unit_N[rows], FOLDS)), how
+    fold_R = deal_folds(label_R, survey.unit_N[rows], FOLDS)
+    return rows, linear_probs(features_RD, label_R, classes, fold_R), f"linear, on features of {Path(weights).name}"
 
 
 def _frozen_features(
     survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
 ) -> tuple[Any, np.ndarray]:
-    """(what the pretrained backbone makes of each picture, float32 (R, D); the rows that could be painted)."""
+    """(what the pretrained backbone makes of each sample, float32 (R, D); the rows that could be painted)."""
     from whet import recipes
-    from whet.data.image_loader import ImageLoader
+    from whet.data.media import loader_of
     from whet.evaluate.answer import answer
     from whet.models.build import build_net
     from whet.train import resolve
@@ -162,53 +152,43 @@ def _frozen_features(
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
     fabric = resolve.make_fabric(recipe)
     net = net.on(fabric.device).eval()
-    loader = ImageLoader(chosen.frame["path"], threads, recipe.train.fit)
+    rate = getattr(net.front, "rate", None)
+    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=rate)
     features_RD, index_R = answer(net, net.backbone, loader, recipe.answer_size, fabric.autocast)
     order = np.argsort(index_R)
     return features_RD[order], rows[index_R[order]]
 
 
 def write_check(found: Check, name: str, folder: Path) -> Path:
-    """Write cleaned.csv, dropped.csv, check.json, pictures/ and report.html; the page's path."""
+    """Write cleaned.csv, dropped.csv, check.json, report.html and a folder of what the page shows; the page's path."""
     from whet.report import build_check
 
     folder.mkdir(parents=True, exist_ok=True)
     write_cleaned(found.survey, found.cleaned, folder)
-    pictures = folder / "pictures"
-    shutil.rmtree(pictures, ignore_errors=True)
-    pictures.mkdir()
-    story = {"name": Path(name).resolve().name, **found.to_dict()}
-    written: dict[int, str] = {}
+    samples = folder / f"{found.survey.table.medium}s"
+    shutil.rmtree(samples, ignore_errors=True)
+    samples.mkdir()
+    story = {"name": Path(name).resolve().name, "medium": found.survey.table.medium, **found.to_dict()}
+    written: dict[int, dict[str, str]] = {}
     row_of = {id_: row for row, id_ in enumerate(found.survey.id_N)}
     for finding, plain in zip(found.findings, story["findings"]):
         most = _SHOWN_OF_LABELS if finding.kind == "suspected labels" else _SHOWN
-        plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, pictures, written) for id_ in group[:_TOGETHER]]
+        plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, samples, written) for id_ in group[:_TOGETHER]]
                           for group in finding.groups[:most]]  # fmt: skip
     write_json(folder / "check.json", story)
     return build_check(folder)
 
 
-def _shown(survey: Survey, row: int | None, id_: str, folder: Path, written: dict[int, str]) -> dict[str, Any]:
-    """A picture of the page: its id, class, part, and the name of its small copy, None where it cannot be read."""
+def _shown(
+    survey: Survey, row: int | None, id_: str, folder: Path, written: dict[int, dict[str, str]]
+) -> dict[str, str]:
+    """A sample of the page: its id, class, part, and what is shown of it (see `show.write_sample`), nothing of what cannot be
+    read."""
+    from whet.train.show import write_row
+
     if row is None:
-        return {"id": id_, "label": "", "split": "", "image": None}
+        return {"id": id_, "label": "", "split": ""}
     if row not in written and not survey.reason_N[row]:
-        try:
-            pixels = Picture(Path(survey.table.frame["path"].iloc[row]).read_bytes()).pixels()
-        except (OSError, UnreadableImage):  # gone since it was looked at
-            pixels = None
-        if pixels is not None:
-            height, width = pixels.shape[:2]
-            scale = _SIDE / max(height, width)
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
-            written[row] = f"{len(written)}.jpg"
-            cv2.imwrite(
-                str(folder / written[row]), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82]
-            )
-    return {
-        "id": id_,
-        "label": survey.table.classes[survey.label_N[row]],
-        "split": str(survey.split_N[row]),
-        "image": written.get(row),
-    }
+        written[row] = write_row(survey.table.frame.iloc[row], survey.table.medium, folder, str(len(written))) or {}
+    label, split = survey.table.classes[survey.label_N[row]], str(survey.split_N[row])
+    return {"id": id_, "label": label, "split": split, **written.get(row, {})}

@@ -41,7 +41,7 @@ def test_another_architecture_is_refused_and_named(teacher_run, fresh, context):
 
 
 def test_inputs_normalised_otherwise_are_refused(teacher_run, fresh, context):
-    with pytest.raises(RecipeError, match="prepared otherwise .*mean 0.4"):
+    with pytest.raises(RecipeError, match=r"prepared otherwise .*mean 0.4"):
         FromRun(run=teacher_run()).initialise(fresh(), context((3, 3, 3)))
 
 

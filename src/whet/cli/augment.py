@@ -57,7 +57,9 @@ def command(
     accepted = (".png", ".jpg", ".jpeg", ".webp") if asked.medium == "picture" else (".html",)
     out = out or Path(f"sheet{accepted[0]}")
     if out.suffix.lower() not in accepted:
-        raise RecipeError(f"--out {out}: the name must end in {'.png, .jpg or .webp' if '.png' in accepted else '.html'}")
+        raise RecipeError(
+            f"--out {out}: the name must end in {'.png, .jpg or .webp' if '.png' in accepted else '.html'}"
+        )
     if out.exists() and not force:
         raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
     sheet, listed = run.augment(asked, rows=rows, variants=variants, size=size)

@@ -25,13 +25,13 @@ def command(
         str | None, typer.Option(help="Pretrained weights to doubt the labels with: a local folder or a hub name.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for the page with pictures, and for the cleaned table.")
+        Path | None, typer.Option(help="A folder for the page that shows what was found, and for the cleaned table.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if there is a problem.")] = False,
     as_json: Json = False,
 ) -> None:
     """Is this data fit to learn and to judge from? Unreadable files, copies and near-copies, label conflicts, leaks, groups, odd
-    pictures, shortcuts, doubtful labels, balance.
+    pictures, texts or sounds, shortcuts, doubtful labels, balance.
 
     Nothing is changed."""
     from rich.markup import escape
@@ -69,7 +69,7 @@ def command(
                 listed = "check.json lists" if found.page else "--json lists"
                 screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
         problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
-        screen.print(f"\n{problems} in {len(samples):,} pictures")
+        screen.print(f"\n{problems} in {len(samples):,} {samples.medium}s")
         if found.page:
             folder = os.path.relpath(found.page.parent)
             left_out = len(found.cleaned.dropped)
@@ -77,7 +77,7 @@ def command(
             screen.print(f"cleaned {folder}/cleaned.csv: {len(found.cleaned.rows):,} stay, {left_out} are left out")
             screen.print(f"next    whet improve {f'{folder}/cleaned.csv' if left_out else data}", style="dim")
         else:
-            screen.print("page    --out FOLDER writes a page with pictures, and a cleaned table", style="dim")
+            screen.print(f"page    --out FOLDER writes a page with {samples.medium}s, and a cleaned table", style="dim")
             screen.print(f"next    whet improve {data}", style="dim")
     if strict and found.problems:
         raise typer.Exit(1)

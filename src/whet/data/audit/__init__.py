@@ -1,7 +1,8 @@
 """Is this data fit to learn and to judge from? Each check is one file; none ever touches a person's files.
 
-A check takes the table, or the survey of what one look at every file saw, and returns findings. It is registered in `run.py`,
-among the checks of any data or those of one kind of data: texts and sounds will bring a survey and a list of their own.
+A check takes the table, or the survey of what one look at every sample saw, and returns findings. It is registered in
+`run.py` among the checks of any data, or in `media.py` among those of its medium. What is about pictures alone lies here,
+what is about texts or sounds alone in folders of their own.
 """
 
 from whet.data.audit.balance import check_balance
@@ -12,16 +13,17 @@ from whet.data.audit.duplicates import check_duplicates
 from whet.data.audit.finding import Finding
 from whet.data.audit.groups import check_groups
 from whet.data.audit.label_errors import check_labels
+from whet.data.audit.media import MEDIA
 from whet.data.audit.near_duplicates import check_near_duplicates
 from whet.data.audit.origin import check_origin
-from whet.data.audit.run import audit, audit_survey, by_gravity
+from whet.data.audit.run import audit, audit_survey, by_gravity, look
 from whet.data.audit.shortcuts import Probe, check_shortcuts, probe_shortcuts
 from whet.data.audit.sizes import check_sizes
-from whet.data.audit.survey import Survey, survey_images
+from whet.data.audit.survey import PictureSurvey, Survey, survey_images
 from whet.data.audit.unreadable import check_unreadable
 
 __all__ = [
-    "Cleaned", "Finding", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance", "check_blank", "check_colours",
-    "check_duplicates", "check_groups", "check_labels", "check_near_duplicates", "check_origin", "check_shortcuts", "check_sizes",
-    "check_unreadable", "clean", "probe_shortcuts", "survey_images", "write_cleaned",
+    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance", "check_blank",
+    "check_colours", "check_duplicates", "check_groups", "check_labels", "check_near_duplicates", "check_origin", "check_shortcuts",
+    "check_sizes", "check_unreadable", "clean", "look", "probe_shortcuts", "survey_images", "write_cleaned",
 ]  # fmt: skip

@@ -7,13 +7,13 @@ import numpy as np
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.near import grey
 from whet.data.audit.sizes import outliers
-from whet.data.audit.survey import Survey
+from whet.data.audit.survey import PictureSurvey
 
 NOTHING = 3.0  # spread of the small grey picture, of 255
 LEAST_BLUR = 2.0  # doublings: a quarter of the usual sharpness
 
 
-def check_blank(survey: Survey) -> list[Finding]:
+def check_blank(survey: PictureSurvey) -> list[Finding]:
     """Blank: the standard deviation of the grey picture at 48 x 48 is below 3 of 255. Blurred: its sharpness (the spread of the
     Laplacian) lies below a quarter of the median, and farther from it than the robust bound of `outliers`; only photos of
     64 pixels a side or more are judged."""

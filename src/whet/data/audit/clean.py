@@ -2,11 +2,11 @@
 
 The rule, in this order:
 1. What cannot be read is dropped.
-2. Of copies (the same bytes, or nearly the same picture) that bear two labels all are dropped, from every part: nothing says which
-   label is right.
-3. Of all other copies of one photo one stays: the one in the test part if there is one, else in val, else in train; of several
-there the
-   one with the most pixels. So a leak is mended on the training side, and test loses nothing but a second copy within itself.
+2. Of copies (the same bytes, or nearly the same picture, text or sound) that bear two labels all are dropped, from every part:
+   nothing says which label is right.
+3. Of all other copies of one thing one stays: the one in the test part if there is one, else in val, else in train; of several
+   there the one with the most pixels, characters or seconds. So a leak is mended on the training side, and test loses nothing
+   but a second copy within itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
 from whet.core.run_folder import write_csv
 from whet.data.audit.survey import Survey
@@ -47,21 +47,22 @@ def clean(survey: Survey) -> Cleaned:
     for row, path in enumerate(survey.table.frame["path"]):
         if row not in reason and not _is_text(str(path)):
             reason[row] = "its name is not UTF-8 and cannot stand in a table"
+    medium = survey.table.medium
     for row, other in _conflicts(survey).items():
         reason.setdefault(
-            row, f"the same picture is filed under {survey.table.classes[survey.label_N[other]]}: {survey.id_N[other]}"
+            row, f"the same {medium} is filed under {survey.table.classes[survey.label_N[other]]}: {survey.id_N[other]}"
         )
     units: dict[int, list[int]] = {}
     for row in range(len(survey.table)):
         if row not in reason:
             units.setdefault(int(survey.unit_N[row]), []).append(row)
-    pixels = survey.prints_N["height"].astype(np.int64) * survey.prints_N["width"]
+    extent_N = survey.extent_N
     for together in units.values():
         first, *others = sorted(
-            together, key=lambda row: (_STAYS[str(survey.split_N[row])], -pixels[row], survey.id_N[row])
+            together, key=lambda row: (_STAYS[str(survey.split_N[row])], -extent_N[row], survey.id_N[row])
         )
         for row in others:
-            alike = "a copy of" if survey.content_N[row] == survey.content_N[first] else "nearly the same picture as"
+            alike = "a copy of" if survey.content_N[row] == survey.content_N[first] else f"nearly the same {medium} as"
             where = f" in {survey.split_N[first]}" if survey.split_N[first] != survey.split_N[row] else ""
             reason[row] = f"{alike} {survey.id_N[first]}{where}"
     gone = [Dropped(entry.id, "", "", f"cannot be read: {entry.reason}") for entry in survey.table.skipped]
@@ -97,22 +98,26 @@ def _is_text(path: str) -> bool:
 
 
 def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path, Path]:
-    """Write cleaned.csv (file, label, split, and group and weight where they are used), which whet reads back, and dropped.csv
-    (file, label, split, reason); their paths. Files are named as they lie from `folder`."""
-    frame, classes = survey.table.frame, survey.table.classes
-    extra = [name for name, unused in (("group", ""), ("weight", 1.0)) if (frame[name] != unused).any()]
+    """Write cleaned.csv (file or text, label, split, and the medium's own columns where they are used), which whet reads back, and
+    dropped.csv (file, label, split, reason); their paths. Files are named as they lie from `folder`."""
+    table, frame = survey.table, survey.table.frame
+    extra = [name for name, unused in survey.columns.items() if name in frame and _is_used(frame[name], unused)]
     rows = []
     for row in cleaned.rows:
-        name = Path(os.path.relpath(Path(frame["path"].iloc[row]).absolute(), folder.absolute())).as_posix()
-        rows.append(
-            [
-                f"./{name}",
-                classes[survey.label_N[row]],
-                survey.split_N[row],
-                *(frame[column].iloc[row] for column in extra),
-            ]
-        )
-    write_csv(folder / "cleaned.csv", ["file", "label", "split", *extra], rows)
+        sample = frame.iloc[row]
+        written = sample["text"] if table.medium == "text" else _path_from(folder, sample["path"])
+        cells = ["" if pd.isna(sample[name]) else sample[name] for name in extra]
+        rows.append([written, table.classes[survey.label_N[row]], survey.split_N[row], *cells])
+    named = "text" if table.medium == "text" else "file"
+    write_csv(folder / "cleaned.csv", [named, "label", "split", *extra], rows)
     gone = [[entry.id, entry.label, entry.split, entry.reason] for entry in cleaned.dropped]
     write_csv(folder / "dropped.csv", ["file", "label", "split", "reason"], gone)
     return folder / "cleaned.csv", folder / "dropped.csv"
+
+
+def _is_used(cells: pd.Series, unused: object) -> bool:
+    return bool((cells.notna() if unused is None else cells != unused).any())
+
+
+def _path_from(folder: Path, path: str) -> str:
+    return "./" + Path(os.path.relpath(Path(path).absolute(), folder.absolute())).as_posix()

@@ -6,7 +6,7 @@ import numpy as np
 
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
-from whet.data.audit.survey import Survey
+from whet.data.audit.survey import PictureSurvey
 
 GREY = 2.0  # mean distance between the channels, of 255
 FEW = 0.1
@@ -15,7 +15,7 @@ _ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled 
         "LA": "partly transparent: laid on white", "PA": "partly transparent: laid on white"}  # fmt: skip
 
 
-def check_colours(survey: Survey) -> list[Finding]:
+def check_colours(survey: PictureSurvey) -> list[Finding]:
     """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the
     others, a fact where under a tenth are. Modes that are converted on reading are named."""
     rows, prints = survey.row_R, survey.prints_N[survey.row_R]

@@ -10,6 +10,7 @@ from whet.data.audit.finding import Finding
 from whet.data.audit.survey import Survey
 
 MOST, LITTLE, LEAST = 0.8, 0.2, 10
+_TELL = {"picture": "show", "text": "say", "sound": "sound like"}
 
 
 def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
@@ -27,7 +28,7 @@ def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -
         if share >= MOST and elsewhere <= LITTLE and usual:
             text = (
                 f"{100 * share:.0f} % of {name} are {phrase} {usual}, but {100 * elsewhere:.0f} % of the other classes: "
-                f"a model may learn the source of the pictures instead of what they show"
+                f"a model may learn the source of the {survey.table.medium}s instead of what they {_TELL[survey.table.medium]}"
             )
             found.append(Finding(f"{what} tells the class", "warning", text))
     return found

@@ -21,17 +21,15 @@ def check_duplicates(table: Table) -> list[Finding]:
             leaks.append((names, ", ".join(split or "no part" for split in rows["split"])))
     found = []
     if conflicts:
-        text = (
-            f"{counted(len(conflicts), table.medium)} filed under more than one class: at least one of the labels is wrong"
-        )
+        text = f"{counted(len(conflicts), table.medium)} filed under more than one class: at least one of the labels is wrong"
         found.append(noted("label conflict", "problem", text, conflicts))
     if leaks:
-        text = (
-            f"{counted(len(leaks), table.medium)} both in train and in val or test: the score on them is learnt by heart"
-        )
+        text = f"{counted(len(leaks), table.medium)} both in train and in val or test: the score on them is learnt by heart"
         found.append(noted("leak across splits", "problem", text, leaks))
     if twins:
+        word = "text" if table.medium == "text" else "file"
         extra = sum(len(names) - 1 for names, _ in twins)
-        text = f"{counted(extra, 'file', ('is an exact copy', 'are exact copies'))} of others ({len(twins)} different {table.medium}s)"
+        copies = counted(extra, word, ("is an exact copy", "are exact copies"))
+        text = f"{copies} of others ({len(twins)} different {table.medium}s)"
         found.append(noted("exact duplicates", "fact", text, twins))
     return found

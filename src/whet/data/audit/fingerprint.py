@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from whet.data.audit.print_cache import PrintCache, looked_up, text_field
 from whet.data.image import Picture, UnreadableImage, read_header
 from whet.data.store import cache_folder, digest_of
 from whet.data.table import Table
@@ -41,8 +40,6 @@ FINGERPRINT = np.dtype(
     ]
 )
 _REVISION = 1  # raise it when a field is computed another way
-_MAX_BYTES = 1 << 30
-_BATCH = 256
 
 
 def fingerprint(data: bytes) -> np.ndarray:
@@ -54,19 +51,15 @@ def fingerprint(data: bytes) -> np.ndarray:
         shrink = next((factor for factor in (8, 4, 2) if min(picture.size) // factor >= LOOKED_AT), 1)
         pixels = picture.pixels(shrink)
     except UnreadableImage as error:
-        found["reason"] = _text(str(error), "reason")
+        found["reason"] = text_field(FINGERPRINT, "reason", str(error))
         return found
     found["height"], found["width"] = picture.size
     found["thumb"] = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     found["sharpness"] = _sharpness(pixels)
     found["orientation"] = header.orientation
     for name in ("format", "mode", "camera", "taken"):
-        found[name] = _text(getattr(header, name), name)
+        found[name] = text_field(FINGERPRINT, name, getattr(header, name))
     return found
-
-
-def _text(value: str, field: str) -> bytes:
-    return value.encode()[: FINGERPRINT[field].itemsize].decode(errors="ignore").encode()
 
 
 def _sharpness(pixels: np.ndarray) -> float:
@@ -80,39 +73,19 @@ def _sharpness(pixels: np.ndarray) -> float:
 
 def fingerprints(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> np.ndarray:
     """The fingerprints of a table's files, (N,) of FINGERPRINT; `advance` is told how many more are done."""
-    kept = _Cache(cache_folder("fingerprints") / f"{_version()}.sqlite")
     digests, paths = table.frame["digest"].tolist(), table.frame["path"].tolist()
-    found_N = np.zeros(len(digests), FINGERPRINT)
-    known = dict(kept.read(digests))
-    todo = []
-    for row, digest in enumerate(digests):
-        if digest in known:
-            found_N[row] = np.frombuffer(known[digest], FINGERPRINT)[0]
-        else:
-            todo.append(row)
-    advance(len(digests) - len(todo))
 
     def look(row: int) -> tuple[np.ndarray, bool]:
         try:
             data = Path(paths[row]).read_bytes()
         except OSError as error:
             gone = np.zeros((), FINGERPRINT)
-            gone["reason"] = _text(error.strerror or type(error).__name__, "reason")
+            gone["reason"] = text_field(FINGERPRINT, "reason", error.strerror or type(error).__name__)
             return gone, False
         return fingerprint(data), digest_of(data) == digests[row]
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
-        for start in range(0, len(todo), _BATCH):
-            rows = todo[start : start + _BATCH]
-            fresh = []
-            for row, (record, same) in zip(rows, pool.map(look, rows)):
-                found_N[row] = record
-                if same:
-                    fresh.append((digests[row], record.tobytes()))
-                advance(1)
-            kept.write(fresh)
-    kept.close()
-    return found_N
+    kept = PrintCache(cache_folder("fingerprints") / f"{_version()}.sqlite", FINGERPRINT)
+    return looked_up(digests, look, kept, threads, advance)
 
 
 def _version() -> str:
@@ -120,51 +93,3 @@ def _version() -> str:
     packages = ("simplejpeg", "Pillow", "opencv-python-headless")
     said = [_REVISION, LOOKED_AT, FINGERPRINT.descr, *(importlib.metadata.version(name) for name in packages)]
     return hashlib.blake2b(str(said).encode(), digest_size=8).hexdigest()
-
-
-class _Cache:
-    """Fingerprints by content in one file. Where that cannot be used, every picture is opened."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._base: sqlite3.Connection | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=10, isolation_level="IMMEDIATE")
-            # After a power cut sqlite finds a damaged file, and pictures are opened again.
-            self._base.execute("PRAGMA synchronous = OFF")
-            self._base.execute(
-                "CREATE TABLE IF NOT EXISTS prints (digest TEXT PRIMARY KEY, print BLOB NOT NULL) WITHOUT ROWID"
-            )
-        except (sqlite3.Error, OSError):
-            self._base = None
-
-    def read(self, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        if self._base is None:
-            return
-        wanted = sorted(set(digests))
-        try:
-            for start in range(0, len(wanted), _BATCH):
-                part = wanted[start : start + _BATCH]
-                marks = ",".join("?" * len(part))
-                for digest, print_ in self._base.execute(
-                    f"SELECT digest, print FROM prints WHERE digest IN ({marks})", part
-                ):
-                    if len(print_) == FINGERPRINT.itemsize:
-                        yield digest, print_
-        except sqlite3.Error:
-            self._base = None
-
-    def write(self, fresh: list[tuple[str, bytes]]) -> None:
-        if self._base is None or not fresh:
-            return
-        try:
-            if self._path.stat().st_size < _MAX_BYTES:
-                with self._base:
-                    self._base.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", fresh)
-        except (sqlite3.Error, OSError):  # a full disk, a folder that is gone: the check goes on without
-            self._base = None
-
-    def close(self) -> None:
-        if self._base is not None:
-            self._base.close()

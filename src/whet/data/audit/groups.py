@@ -14,7 +14,7 @@ from scipy.stats import mannwhitneyu
 from whet.core.rng import Rng
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.near import grey, hashes
-from whet.data.audit.survey import Survey
+from whet.data.audit.survey import PictureSurvey, Survey
 from whet.data.table import SPLITS
 
 BURST = 10  # seconds between two shots of one burst
@@ -26,28 +26,15 @@ _LETTER = re.compile(r"^(.*\d)[a-z]$", re.IGNORECASE)  # "scan017b"
 _LAST = re.compile(r"^(.+)[ _\-.]+[^ _\-.]+$")  # "img_001_a", "clip3_frame_0007"
 
 
-def check_groups(survey: Survey) -> list[Finding]:
+def check_groups(survey: PictureSurvey) -> list[Finding]:
     """Groups by the table's own group column, by what names share, and by bursts (one camera, at most 10 seconds apart). A group of
     the column that lies in two parts is a warning as it is. Of names and bursts only where it is measured that they mean
     something: pairs of a group on two sides of the split must be more alike than random pairs of their class (small pictures'
     correlation; Mann-Whitney, p < 0.001, and in over 70 % of comparisons). So plain numbers (glass1 … glass501) are no alarm."""
-    found = []
-    for kind, keys, proof in (
-        ("group", survey.table.frame["group"].tolist(), False),
-        ("shared name", name_keys(survey), True),
-        ("burst", burst_keys(survey), True),
-    ):
+    found = check_group_column(survey)
+    for kind, keys in (("shared name", name_keys(survey)), ("burst", burst_keys(survey))):
         groups = _across(survey, keys)
         if not groups:
-            continue
-        entries = [
-            (tuple(survey.id_N[row] for row in rows), ", ".join(f"{survey.split_N[row]}" for row in rows))
-            for rows in groups
-        ]
-        if not proof:
-            verbs = ("of the table lies", "of the table lie")
-            text = f"{counted(len(groups), 'group', verbs)} in more than one of train, val and test"
-            found.append(noted("group across splits", "warning", text, entries))
             continue
         evidence = more_alike(survey, groups)
         if evidence is None:
@@ -63,11 +50,28 @@ def check_groups(survey: Survey) -> list[Finding]:
             f"alike than random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too "
             "good; split by group"
         )
-        found.append(noted(f"{kind} across splits", "warning", text, entries))
+        found.append(noted(f"{kind} across splits", "warning", text, _entries(survey, groups)))
     return found
 
 
-def name_keys(survey: Survey) -> list[str]:
+def check_group_column(survey: Survey) -> list[Finding]:
+    """Groups by the table's own group column that lie in two parts."""
+    groups = _across(survey, survey.table.frame["group"].tolist())
+    if not groups:
+        return []
+    verbs = ("of the table lies", "of the table lie")
+    text = f"{counted(len(groups), 'group', verbs)} in more than one of train, val and test"
+    return [noted("group across splits", "warning", text, _entries(survey, groups))]
+
+
+def _entries(survey: Survey, groups: list[list[int]]) -> list[tuple[tuple[str, ...], str]]:
+    return [
+        (tuple(survey.id_N[row] for row in rows), ", ".join(f"{survey.split_N[row]}" for row in rows))
+        for rows in groups
+    ]
+
+
+def name_keys(survey: PictureSurvey) -> list[str]:
     """What each name shares with its kin: its class, and the name without its last part. "" where there is none."""
     found = []
     for name, label in zip(survey.id_N, survey.label_N):
@@ -82,7 +86,7 @@ def name_keys(survey: Survey) -> list[str]:
     return [key if 1 < counts[key] <= most else "" for key in found]
 
 
-def burst_keys(survey: Survey) -> list[str]:
+def burst_keys(survey: PictureSurvey) -> list[str]:
     """A number for each burst of shots; "" where a file does not say when and by what it was taken."""
     shots = []
     for row in survey.row_R:
@@ -114,7 +118,7 @@ def _across(survey: Survey, keys: Iterable[str]) -> list[list[int]]:
     return found
 
 
-def more_alike(survey: Survey, groups: list[list[int]]) -> tuple[float, float] | None:
+def more_alike(survey: PictureSurvey, groups: list[list[int]]) -> tuple[float, float] | None:
     """(how often a pair of a group, one from each side, is more alike than a random pair of its class; p-value), or None where
     that is no evidence."""
     if len(groups) < FEWEST:

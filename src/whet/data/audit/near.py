@@ -15,6 +15,7 @@ import numpy as np
 import scipy.fft
 
 from whet.data.audit.fingerprint import THUMB
+from whet.data.audit.pairs import Pairs
 
 LOW = 8  # frequencies of the hash along each side
 PROPOSED, PER_PICTURE = 0.65, 5  # correlation of two hashes, partners of one picture that are looked at
@@ -33,15 +34,13 @@ Workers = Callable[[Callable[[int], float], Iterable[int]], Iterable[float]]  # 
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """row_P2: numbers of the two pictures, the smaller first, in ascending order. likeness_P: 0 … 1. mirrored_P: bool."""
+class PicturePairs(Pairs):
+    """mirrored_P: whether the one is like the mirrored other, bool."""
 
-    row_P2: np.ndarray
-    likeness_P: np.ndarray
     mirrored_P: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.row_P2)
+    def said(self, p: int) -> str:
+        return super().said(p) + (", mirrored" if self.mirrored_P[p] else "")
 
 
 def grey(thumb_NHW3: np.ndarray) -> np.ndarray:
@@ -200,12 +199,12 @@ def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:
     return _correlation(*tints) >= COLOURS
 
 
-def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> Pairs:
+def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> PicturePairs:
     """Every pair that is one photo twice. Pictures without anything to be known by (constant ones) are left out."""
     grey_NHW = grey(thumb_NHW3)
     usable = np.flatnonzero(grey_NHW.std(axis=(1, 2)) >= _FLAT) if len(grey_NHW) else np.empty(0, dtype=np.int64)
     if len(usable) < 2:
-        return Pairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0, dtype=bool))
+        return PicturePairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0, dtype=bool))
     hash_NLL = hashes(grey_NHW[usable])
     rows, scores, mirrors = [], [], []
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
@@ -226,4 +225,4 @@ def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> Pairs:
     first = np.concatenate([[True], (np.diff(row_P2, axis=0) != 0).any(axis=1)])[
         : len(row_P2)
     ]  # a symmetric picture is its mirror
-    return Pairs(row_P2[first], score_P[first], mirrored_P[first])
+    return PicturePairs(row_P2[first], score_P[first], mirrored_P[first])

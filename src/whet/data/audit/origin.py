@@ -6,10 +6,10 @@ from collections import Counter
 
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
-from whet.data.audit.survey import Survey
+from whet.data.audit.survey import PictureSurvey
 
 
-def check_origin(survey: Survey) -> list[Finding]:
+def check_origin(survey: PictureSurvey) -> list[Finding]:
     """Orientation flags (applied on reading here; other tools may forget them), and a camera or file format that belongs to one
     class."""
     rows, prints = survey.row_R, survey.prints_N[survey.row_R]

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 from whet.data.audit.finding import Finding
-from whet.data.audit.fingerprint import THUMB
+from whet.data.audit.media import MEDIA
 from whet.data.audit.survey import Survey
 from whet.data.split import deal_folds
 
 FOLDS, NEIGHBOURS = 5, 10
 LEAST_CLASS = 10  # samples of a class, to be probed
 WORTH = 0.1  # a probe whose interval lies this far above the majority's share is a warning
-_CORNER, _CELL = THUMB // 8, 3  # four corners of an eighth of each side are 6 % of the area
 
 
 @dataclass(frozen=True)
 class Probe:
     """accuracy: out of fold, low and high its 95 % interval, base: the share of the largest class, `always`. whole: the accuracy
-    of a first model of the whole pictures; explains: which share of its gain over the base this alone gains; None where there is
-    none."""
+    of a first model of the whole samples; explains: which share of its gain over the base this alone gains; None where there is
+    none. meaning: of the clue, where it tells. medium: of the samples."""
 
     name: str
     what: str
@@ -39,6 +35,8 @@ class Probe:
     samples: int
     whole: float | None = None
     explains: float | None = None
+    meaning: str = ""
+    medium: str = "picture"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,9 +47,9 @@ class Probe:
 
 
 def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list[Probe]:
-    """Every probe, answered out of fold (5 folds by class, the copies of one photo in one fold) by the ten nearest neighbours,
+    """Every probe, answered out of fold (5 folds by class, the copies of one thing in one fold) by the ten nearest neighbours,
     or for words by the usual class of each. Samples of the test part are left out, classes with fewer than ten samples too.
-    whole_accuracy: what a first model of whole pictures gets, to compare with.
+    whole_accuracy: what a first model of whole samples gets, to compare with.
 
     Source: the idea of Geirhos et al. 2020, arXiv:2004.07780 (shortcut learning)."""
     rows = survey.row_R[survey.split_N[survey.row_R] != "test"]
@@ -64,8 +62,8 @@ def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list
     largest = int(np.bincount(label_R).argmax())
     base = float((label_R == largest).mean())
     found = []
-    for name, what, values in _CLUES:
-        value_R = values(survey, rows)
+    for clue in MEDIA[survey.table.medium].clues:
+        value_R = clue.values(survey, rows)
         if len(np.unique(value_R, axis=0)) < 2:
             continue  # all alike: nothing to tell by
         answer_R = (_usual if value_R.ndim == 1 else _nearest)(value_R, label_R, fold_R)
@@ -77,8 +75,8 @@ def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list
             explains = min(1.0, max(0.0, (accuracy - base) / (whole_accuracy - base)))
         found.append(
             Probe(
-                name,
-                what,
+                clue.name,
+                clue.what,
                 accuracy,
                 float(low),
                 float(high),
@@ -87,6 +85,8 @@ def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list
                 len(rows),
                 whole_accuracy,
                 explains,
+                clue.meaning,
+                survey.table.medium,
             )
         )
     return found
@@ -100,78 +100,13 @@ def check_shortcuts(probes: list[Probe]) -> list[Finding]:
             continue
         text = (
             f"{probe.what} give {100 * probe.accuracy:.0f} % ({100 * probe.low:.0f} to {100 * probe.high:.0f}) against "
-            f"{100 * probe.base:.1f} % for always saying {probe.always}: {_MEANING[probe.name]}"
+            f"{100 * probe.base:.1f} % for always saying {probe.always}: {probe.meaning}"
         )
         if probe.explains is not None and probe.whole is not None:
-            whole = f"a first model of the whole pictures ({100 * probe.whole:.0f} %)"
+            whole = f"a first model of the whole {probe.medium}s ({100 * probe.whole:.0f} %)"
             text += f"; that is {100 * probe.explains:.0f} % of what {whole} gains"
         found.append(Finding("shortcut", "warning", text))
     return found
-
-
-def _corners(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    thumb_RHW3 = survey.prints_N["thumb"][rows].astype(np.float32)
-    ends = (slice(None, _CORNER), slice(-_CORNER, None))
-    cells = [
-        thumb_RHW3[:, y, x].reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3)
-        for y in ends
-        for x in ends
-    ]
-    return np.concatenate([cell.mean(axis=(2, 4)).reshape(len(rows), -1) for cell in cells], axis=1)
-
-
-def _mean_colour(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    return survey.prints_N["thumb"][rows].astype(np.float32).mean(axis=(1, 2))
-
-
-def _size(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    prints = survey.prints_N[rows]
-    return np.log2(np.stack([prints["width"], prints["height"]], axis=1).astype(float))
-
-
-def _file_size(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    return np.log2(survey.prints_N["bytes"][rows].astype(float))[:, None]
-
-
-def _header(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    prints = survey.prints_N[rows]
-    suffixes = [PurePosixPath(survey.id_N[row]).suffix.lower() for row in rows]
-    words = zip(
-        suffixes,
-        prints["format"].tolist(),
-        prints["mode"].tolist(),
-        prints["camera"].tolist(),
-        prints["orientation"].tolist(),
-    )
-    return np.array([" ".join(map(str, word)) for word in words])
-
-
-def _name_pattern(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    """The name with 0 for every number, less the class names in it: those say nothing but how it was filed."""
-    named = re.compile(
-        "|".join(re.escape(name.lower()) for name in sorted(survey.table.classes, key=len, reverse=True))
-    )
-    stems = (PurePosixPath(survey.id_N[row]).stem.lower() for row in rows)
-    return np.array([re.sub(r"\d+", "0", named.sub("", stem)) for stem in stems])
-
-
-_Values = Callable[[Survey, np.ndarray], np.ndarray]
-_CLUES: tuple[tuple[str, str, _Values], ...] = (
-    ("corners", "the four corners alone (6 % of the picture)", _corners),
-    ("mean colour", "the mean colours alone", _mean_colour),
-    ("picture size", "width and height alone", _size),
-    ("file size", "the file sizes alone", _file_size),
-    ("file header", "file format, colour mode and camera alone", _header),
-    ("name pattern", "the patterns of the file names alone", _name_pattern),
-)
-_MEANING = {
-    "corners": "part of any score is background",
-    "mean colour": "part of any score is colour and light, which may be the thing itself or where it was photographed",
-    "picture size": "the classes come from different sources, and part of any score may be these",
-    "file size": "the classes differ in detail or in how they were saved, and part of any score may be that",
-    "file header": "the classes come from different sources, and part of any score may be these",
-    "name pattern": "the classes come from different sources, and part of any score may be these",
-}
 
 
 def _nearest(value_RD: np.ndarray, label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:

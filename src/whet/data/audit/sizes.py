@@ -6,14 +6,14 @@ import numpy as np
 
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
-from whet.data.audit.survey import Survey
+from whet.data.audit.survey import PictureSurvey
 
 FEW_PIXELS, MANY_PIXELS = 16, 50_000_000  # of the shorter side; of the whole
 WIDE = 5.0  # robust standard deviations
 LEAST_SIZE, LEAST_ASPECT = 2.0, 1.0  # doublings: a quarter or four times the side; half or twice the shape
 
 
-def check_sizes(survey: Survey) -> list[Finding]:
+def check_sizes(survey: PictureSurvey) -> list[Finding]:
     """Outliers of the side (square root of width times height) and of the shape (width to height), by `outliers` on their base-2
     logarithms: never nearer to the median than a factor of 4 or 2. Tiny: under 16 pixels on the shorter side where most have
     more. Huge: over 50 million pixels, slow to train on."""

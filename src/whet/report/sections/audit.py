@@ -1,12 +1,14 @@
-"""What `whet check` found, with pictures of it: the findings, how far shortcuts get, and what the cleaned table leaves out."""
+"""What `whet check` found, with the samples it is about: the findings, how far shortcuts get, and what the cleaned table
+leaves out."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from whet.core.run_folder import RunFolder
-from whet.report.images import inline_jpeg
+from whet.report.images import shown
 
 _LINES = 40
 
@@ -16,10 +18,11 @@ def context(folder: RunFolder) -> dict[str, Any]:
     splits = [split for split, counts in story["counts"].items() if sum(counts.values())]
     classes = list(story["counts"]["train"])
     rows = [{"name": name, "counts": [story["counts"][split][name] for split in splits]} for name in classes]
-    findings = [_finding(folder, finding) for finding in story["findings"]]
+    findings = [_finding(folder.path / f"{story['medium']}s", finding) for finding in story["findings"]]
     reasons = Counter(_kind(entry["reason"]) for entry in story["cleaned"]["dropped"])
     return {
         "name": story["name"],
+        "medium": story["medium"],
         "samples": story["samples"],
         "severities": Counter(finding["severity"] for finding in findings),
         "findings": findings,
@@ -33,38 +36,34 @@ def context(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _finding(folder: RunFolder, finding: dict[str, Any]) -> dict[str, Any]:
+def _finding(folder: Path, finding: dict[str, Any]) -> dict[str, Any]:
     notes = finding["notes"] or [""] * len(finding["groups"])
-    shown = [
+    rows = [
         {
             "note": note,
-            "pictures": [{**one, "image": _picture(folder, one["image"])} for one in pictures],
-            "more": len(group) - len(pictures),
+            "samples": [{**one, **shown(one, folder)} for one in samples],
+            "more": len(group) - len(samples),
         }
-        for pictures, group, note in zip(finding["shown"], finding["groups"], notes)
+        for samples, group, note in zip(finding["shown"], finding["groups"], notes)
     ]
     lines = ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]
     rest = max(0, len(lines) - _LINES)
     return {
         **finding,
-        "shown": shown,
+        "shown": rows,
         "lines": lines[:_LINES],
         "rest": rest,
-        "seen": any(one["image"] for row in shown for one in row["pictures"]),
+        "seen": any(one["image"] or one["text"] for row in rows for one in row["samples"]),
     }
-
-
-def _picture(folder: RunFolder, name: str | None) -> str | None:
-    return inline_jpeg(folder.path / "pictures" / name) if name else None
 
 
 def _kind(reason: str) -> str:
     """The rule that a sample was dropped by."""
     for start, kind in (
         ("cannot be read", "cannot be read"),
-        ("the same picture", "the same picture under two classes"),
+        ("the same", "the same under two classes"),
         ("a copy of", "an exact copy of one that stays"),
-        ("nearly the same", "nearly the same picture as one that stays"),
+        ("nearly the same", "nearly the same as one that stays"),
     ):
         if reason.startswith(start):
             return kind

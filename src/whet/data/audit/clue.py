@@ -1,0 +1,35 @@
+"""One clue that a shortcut probe sees, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from whet.data.audit.survey import Survey
+
+SOURCES = "the classes come from different sources, and part of any score may be these"
+
+
+@dataclass(frozen=True)
+class Clue:
+    """what: in words, a plural. meaning: what it means where it tells the class. values: of some rows of a survey, numbers (R, D)
+    or words (R,)."""
+
+    name: str
+    what: str
+    meaning: str
+    values: Callable[[Any, np.ndarray], np.ndarray]
+
+
+def name_patterns(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    """The file's name with 0 for every number, less the class names in it: those say nothing but how it was filed."""
+    named = re.compile(
+        "|".join(re.escape(name.lower()) for name in sorted(survey.table.classes, key=len, reverse=True))
+    )
+    stems = (PurePosixPath(survey.id_N[row]).stem.lower() for row in rows)
+    return np.array([re.sub(r"\d+", "0", named.sub("", stem)) for stem in stems])

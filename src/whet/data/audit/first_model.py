@@ -1,0 +1,35 @@
+"""A first model that doubts the labels: a linear one on fixed features, asked about samples that it did not learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from whet.data.audit.handmade import handmade_features
+from whet.data.audit.sounds.survey import SoundSurvey
+from whet.data.audit.survey import PictureSurvey
+
+
+def linear_probs(features_RD: Any, label_R: np.ndarray, classes: int, fold_R: np.ndarray) -> np.ndarray:
+    """The probabilities (R, K) of each sample, each fold (0, 1, …) answered by a model fitted on the others. features_RD: a float32
+    tensor or array."""
+    import torch
+
+    from whet.core.targets import Targets
+    from whet.models.linear import out_of_fold_probs
+
+    targets = Targets.from_labels(torch.from_numpy(label_R), classes)
+    return out_of_fold_probs(torch.as_tensor(features_RD), targets, fold_R)
+
+
+def picture_probs(survey: PictureSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+    """The same on features made by hand."""
+    features_RD = handmade_features(survey.prints_N["thumb"][rows])
+    return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)
+
+
+def sound_probs(survey: SoundSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+    """The same on 64 log-mel bands: of each the mean, the deviation and the deviation of its change, whatever the level."""
+    features_RD = survey.prints_N["bands"][rows].reshape(len(rows), -1)
+    return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)

@@ -1,0 +1,79 @@
+"""How each medium is audited: the one place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whet.data.audit.blank import check_blank
+from whet.data.audit.clue import Clue
+from whet.data.audit.colours import check_colours
+from whet.data.audit.finding import Finding
+from whet.data.audit.first_model import picture_probs, sound_probs
+from whet.data.audit.groups import check_group_column, check_groups
+from whet.data.audit.near_duplicates import check_near_duplicates
+from whet.data.audit.origin import check_origin
+from whet.data.audit.picture_clues import CLUES as PICTURE_CLUES
+from whet.data.audit.sizes import check_sizes
+from whet.data.audit.sounds.clues import CLUES as SOUND_CLUES
+from whet.data.audit.sounds.durations import check_durations
+from whet.data.audit.sounds.formats import check_formats
+from whet.data.audit.sounds.levels import check_levels
+from whet.data.audit.sounds.survey import survey_sounds
+from whet.data.audit.survey import Survey, survey_images
+from whet.data.audit.texts.boilerplate import check_boilerplate
+from whet.data.audit.texts.clues import CLUES as TEXT_CLUES
+from whet.data.audit.texts.first_model import text_probs
+from whet.data.audit.texts.lengths import check_lengths
+from whet.data.audit.texts.mojibake import check_mojibake
+from whet.data.audit.texts.scripts import check_scripts
+from whet.data.audit.texts.survey import survey_texts
+from whet.data.audit.unreadable import check_unreadable
+from whet.data.table import Table
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Medium:
+    """look: at every sample once. looking: that, in words. checks: of what was seen, besides the checks of any data. clues: for the
+    shortcut probes. first_model: without pretrained weights, of some rows and the fold of each, their class probabilities (R, K) by
+    a model that did not learn from their fold; features: what it sees, in words."""
+
+    look: Callable[[Table, int, Advance], Survey]
+    looking: str
+    checks: tuple[Callable[[Any], list[Finding]], ...]
+    clues: tuple[Clue, ...]
+    first_model: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+    features: str
+
+
+MEDIA = {
+    "picture": Medium(
+        survey_images,
+        "opening every picture",
+        (check_unreadable, check_near_duplicates, check_groups, check_blank, check_sizes, check_colours, check_origin),
+        PICTURE_CLUES,
+        picture_probs,
+        "features made by hand",
+    ),
+    "text": Medium(
+        survey_texts,
+        "reading every text",
+        (check_near_duplicates, check_group_column, check_lengths, check_mojibake, check_scripts, check_boilerplate),
+        TEXT_CLUES,
+        text_probs,
+        "words and runs of characters",
+    ),
+    "sound": Medium(
+        survey_sounds,
+        "listening to every sound",
+        (check_unreadable, check_near_duplicates, check_group_column, check_durations, check_levels, check_formats),
+        SOUND_CLUES,
+        sound_probs,
+        "log-mel bands",
+    ),
+}

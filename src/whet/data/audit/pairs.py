@@ -1,0 +1,27 @@
+"""Pairs of samples that are nearly one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """row_P2: numbers of the two samples, the smaller first, in ascending order. likeness_P: 0 … 1."""
+
+    row_P2: np.ndarray
+    likeness_P: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row_P2)
+
+    def of_rows(self, rows: np.ndarray) -> Self:
+        """The same pairs where sample number i is row rows[i] of a table, rows ascending or not."""
+        return replace(self, row_P2=rows[self.row_P2].reshape(-1, 2))
+
+    def said(self, p: int) -> str:
+        """What is to be said of one pair."""
+        return f"likeness {self.likeness_P[p]:.2f}"

@@ -1,0 +1,98 @@
+"""What one look at a file told, kept in whet's cache folder by its content, so that a second check opens none of the same files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+_MAX_BYTES = 1 << 30
+_BATCH = 256
+
+
+def looked_up(
+    digests: Sequence[str],
+    look: Callable[[int], tuple[np.ndarray, bool]],
+    kept: PrintCache,
+    threads: int,
+    advance: Callable[[int], None],
+) -> np.ndarray:
+    """The records of all rows, (N,): those known by their digest from `kept`, which is closed in the end, the others from
+    look(row) -> (record, whether it is what the digest says). `advance` is told how many more are done."""
+    found_N = np.zeros(len(digests), kept.dtype)
+    known = dict(kept.read(digests))
+    todo = []
+    for row, digest in enumerate(digests):
+        if digest in known:
+            found_N[row] = np.frombuffer(known[digest], kept.dtype)[0]
+        else:
+            todo.append(row)
+    advance(len(digests) - len(todo))
+    with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
+        for start in range(0, len(todo), _BATCH):
+            rows = todo[start : start + _BATCH]
+            fresh = []
+            for row, (record, same) in zip(rows, pool.map(look, rows)):
+                found_N[row] = record
+                if same:
+                    fresh.append((digests[row], record.tobytes()))
+                advance(1)
+            kept.write(fresh)
+    kept.close()
+    return found_N
+
+
+def text_field(dtype: np.dtype, field: str, value: str) -> bytes:
+    """As much of a text as a field of a record holds."""
+    return value.encode()[: dtype[field].itemsize].decode(errors="ignore").encode()
+
+
+class PrintCache:
+    """Records of one type by content, in one file. Where that cannot be used, every file is opened."""
+
+    def __init__(self, path: Path, dtype: np.dtype) -> None:
+        self._path, self.dtype = path, dtype
+        self._base: sqlite3.Connection | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=10, isolation_level="IMMEDIATE")
+            # After a power cut sqlite finds a damaged file, and files are opened again.
+            self._base.execute("PRAGMA synchronous = OFF")
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS prints (digest TEXT PRIMARY KEY, print BLOB NOT NULL) WITHOUT ROWID"
+            )
+        except (sqlite3.Error, OSError):
+            self._base = None
+
+    def read(self, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        if self._base is None:
+            return
+        wanted = sorted(set(digests))
+        try:
+            for start in range(0, len(wanted), _BATCH):
+                part = wanted[start : start + _BATCH]
+                marks = ",".join("?" * len(part))
+                for digest, print_ in self._base.execute(
+                    f"SELECT digest, print FROM prints WHERE digest IN ({marks})", part
+                ):
+                    if len(print_) == self.dtype.itemsize:
+                        yield digest, print_
+        except sqlite3.Error:
+            self._base = None
+
+    def write(self, fresh: list[tuple[str, bytes]]) -> None:
+        if self._base is None or not fresh:
+            return
+        try:
+            if self._path.stat().st_size < _MAX_BYTES:
+                with self._base:
+                    self._base.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", fresh)
+        except (sqlite3.Error, OSError):  # a full disk, a folder that is gone: the check goes on without
+            self._base = None
+
+    def close(self) -> None:
+        if self._base is not None:
+            self._base.close()

@@ -1,0 +1,74 @@
+"""A beginning or an end that many texts of one class share: a disclaimer, a signature, a template."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from whet.data.audit.finding import Finding
+from whet.data.audit.texts.near import width
+from whet.data.audit.texts.survey import TextSurvey
+
+LEAST_WIDTH = 20  # letters, a Chinese one counts for two
+MANY, COUNT, LITTLE = 0.1, 10, 0.2  # of the class; texts; of the same share elsewhere
+KEPT = 0.9  # of these texts that a longer beginning must still be shared by
+_SHOWN = 60
+
+
+def check_boilerplate(survey: TextSurvey) -> list[Finding]:
+    """Of each class the most frequent beginning and end of at least 20 letters (10 Chinese ones), if a tenth of the class's texts,
+    and ten, have it; grown as long as nine tenths of them go on alike. Near-duplicates count once. A warning where it tells
+    the class: elsewhere it is at most a fifth as frequent; else a fact."""
+    rows = np.unique(survey.unit_N, return_index=True)[1]
+    label_R = survey.label_N[rows]
+    said_R = [" ".join(survey.text_N[row].split()) for row in rows]
+    found = []
+    for side, texts in (("begin", said_R), ("end", [said[::-1] for said in said_R])):
+        for k, name in enumerate(survey.table.classes):
+            own = [text for text, label in zip(texts, label_R) if label == k]
+            shared = _shared(own)
+            if not shared:
+                continue
+            count = sum(text.startswith(shared) for text in own)
+            others = len(texts) - len(own)
+            elsewhere = (sum(text.startswith(shared) for text in texts) - count) / max(1, others)
+            tells = elsewhere <= LITTLE * count / len(own)
+            quoted = shared if side == "begin" else shared[::-1]
+            quoted = quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
+            text = (
+                f"{100 * count / len(own):.0f} % of {name} {side} with “{quoted}”, and {100 * elsewhere:.0f} % of the other classes"
+                + (": a model may learn the phrase instead of what they say" if tells else "")
+            )
+            members = tuple(
+                (survey.id_N[row],)
+                for row, said, label in zip(rows, texts, label_R)
+                if label == k and said.startswith(shared)
+            )
+            found.append(Finding("boilerplate", "warning" if tells else "fact", text, members))
+    return found
+
+
+def _shared(texts: list[str]) -> str:
+    """The beginning that enough of them share, "" where there is none."""
+    starts = Counter(start for text in texts if (start := _start(text)))
+    if not starts:
+        return ""
+    shared, count = starts.most_common(1)[0]
+    if count < max(COUNT, MANY * len(texts)):
+        return ""
+    left, least = [text for text in texts if text.startswith(shared)], KEPT * count
+    while True:
+        letters = Counter(text[len(shared)] for text in left if len(text) > len(shared))
+        if not letters or letters.most_common(1)[0][1] < least:
+            return shared
+        shared += letters.most_common(1)[0][0]
+        left = [text for text in left if text.startswith(shared)]
+
+
+def _start(text: str) -> str:
+    """The shortest beginning that is wide enough; "" of a text that has no more than it."""
+    for length in range(LEAST_WIDTH // 2, min(LEAST_WIDTH, len(text) - 1) + 1):
+        if width(text[:length]) >= LEAST_WIDTH:
+            return text[:length]
+    return ""

@@ -1,0 +1,44 @@
+"""A first model of texts."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from whet.data.audit.texts.survey import TextSurvey
+
+_HASHED = 2**18
+_WORDS = r"\w+|[^\w\s]"
+_MOST = 2_000  # characters of a text
+_LOOSENESS, _STEPS = (
+    10.0,
+    60,
+)  # C of the logistic regression, its iterations: near the optimum is near enough to judge by
+
+
+def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+    """The probabilities (R, K) that a linear classifier gives to texts it was not fitted on: words and their pairs, and runs
+    of one to four characters, hashed and weighted by TF-IDF. Each fold (0, 1, …) is answered by one fitted on the others,
+    which must hold every class."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_union
+
+    texts, label_R = [survey.text_N[row][:_MOST] for row in rows], survey.label_N[rows]
+    plain = {"n_features": _HASHED, "alternate_sign": False, "norm": None}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
+    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
+    counts = make_union(words, characters).fit_transform(texts)
+    counts = counts[:, np.flatnonzero(counts.getnnz(axis=0) > 1)]  # what one text alone has tells nothing of another
+    probs_RK = np.empty((len(rows), len(survey.table.classes)))
+    for fold in range(int(fold_R.max()) + 1):
+        out_R = fold_R == fold
+        weighing = TfidfTransformer(sublinear_tf=True).fit(counts[~out_R])
+        model = LogisticRegression(C=_LOOSENESS, max_iter=_STEPS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(weighing.transform(counts[~out_R]), label_R[~out_R])
+        probs_RK[out_R] = model.predict_proba(weighing.transform(counts[out_R]))
+    return probs_RK

@@ -1,0 +1,34 @@
+"""Rows that say nothing, and texts far shorter or longer than the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.sizes import outliers
+from whet.data.audit.texts.survey import TextSurvey
+
+LEAST = 3.0  # doublings: an eighth or eight times the usual length
+
+
+def check_lengths(survey: TextSurvey) -> list[Finding]:
+    """Rows and files without a text or a label, which are left out. Outliers of the number of characters, by `outliers` on
+    the base-2 logarithm: never nearer to the median than a factor of 8."""
+    found = []
+    if survey.table.skipped:
+        entries = [((entry.id,), entry.reason) for entry in survey.table.skipped]
+        total = len(survey.table) + len(entries)
+        text = f"{len(entries)} of {total:,} rows or files hold no text or no label and are left out"
+        found.append(noted("left out", "warning", text, entries))
+    length_N = survey.extent_N
+    usual = float(np.median(length_N))
+    odd_N = outliers(np.log2(np.maximum(length_N, 1)), LEAST)
+    for kind, chosen_N, word in (
+        ("very short", odd_N & (length_N < usual), "shorter"),
+        ("very long", odd_N & (length_N > usual), "longer"),
+    ):
+        entries = [((survey.id_N[n],), f"{length_N[n]:,} characters") for n in np.flatnonzero(chosen_N)]
+        if entries:
+            text = f"{counted(len(entries), 'text')} far {word} than the rest (usual {usual:,.0f} characters)"
+            found.append(noted(kind, "warning", text, entries))
+    return found

@@ -1,0 +1,59 @@
+"""What the checks of texts look at."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from whet.data.audit.finding import Finding, counted
+from whet.data.audit.pairs import Pairs
+from whet.data.audit.survey import Survey
+from whet.data.audit.texts.near import LEAST_WIDTH, is_short, near_pairs
+from whet.data.audit.texts.scripts import SCRIPTS, letters_by_script
+from whet.data.table import Table
+
+
+@dataclass(frozen=True)
+class TextSurvey(Survey):
+    """letters_NS: how many letters of each script (`scripts.SCRIPTS`) each text has."""
+
+    letters_NS: np.ndarray
+
+    copied_by = "the same but for a few words or signs"
+    columns = {**Survey.columns, "fold": ""}
+
+    @functools.cached_property
+    def text_N(self) -> list[str]:
+        return self.table.frame["text"].tolist()
+
+    @functools.cached_property
+    def near(self) -> Pairs:  # type: ignore[override]
+        rows = self.first_rows()
+        return near_pairs([self.text_N[row] for row in rows]).of_rows(rows)
+
+    @functools.cached_property
+    def extent_N(self) -> np.ndarray:  # type: ignore[override]
+        """Characters."""
+        return np.array([len(text) for text in self.text_N], dtype=np.int64)
+
+    def not_searched(self) -> list[Finding]:
+        short = sum(is_short(self.text_N[row]) for row in self.first_rows())
+        if not short:
+            return []
+        text = (
+            f"{counted(short, 'text')} under {LEAST_WIDTH} letters (half as many Chinese, Japanese or Korean ones): "
+            "too short to be searched for more than another case, width or spacing"
+        )
+        return [Finding("near-duplicates not searched", "fact", text)]
+
+
+def survey_texts(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> TextSurvey:
+    """Read every text once."""
+    letters_NS = np.zeros((len(table), len(SCRIPTS)), dtype=np.int64)
+    for row, text in enumerate(table.frame["text"]):
+        letters_NS[row] = letters_by_script(text)
+        advance(1)
+    return TextSurvey(table, letters_NS)
