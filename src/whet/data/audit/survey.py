@@ -92,11 +92,11 @@ class PictureSurvey(Survey):
     copied_by = "encoded anew, resized, mirrored or cropped, or taken twice"
 
     @functools.cached_property
-    def reason_N(self) -> list[str]:  # type: ignore[override]
+    def reason_N(self) -> list[str]:
         return [reason.decode() for reason in self.prints_N["reason"].tolist()]
 
     @functools.cached_property
-    def near(self) -> Pairs:  # type: ignore[override]
+    def near(self) -> Pairs:
         rows = self.first_rows()
         rows = rows[np.minimum(self.prints_N["height"][rows], self.prints_N["width"][rows]) >= LEAST_SIDE]
         return near_pairs(self.prints_N["thumb"][rows], self.threads).of_rows(rows)

@@ -123,10 +123,9 @@ def near_pairs(print_N: np.ndarray, wave: Callable[[int], np.ndarray], threads: 
         score, lag = likeness(spectrogram(print_N[one]), spectrogram(print_N[other]), LEAST, FLAT)
         if score < HOPEFUL:
             return 0.0, lag
-        steep = (
-            np.diff(kept(row), prepend=0)[:, None] for row in (one, other)
-        )  # so that low tones alone decide nothing
-        return likeness(*steep, round(LEAST * HOP * WAVE_RATE), 0.0)
+        # By their slopes, so that low tones alone decide nothing.
+        steep, others = (np.diff(kept(row), prepend=0)[:, None] for row in (one, other))
+        return likeness(steep, others, round(LEAST * HOP * WAVE_RATE), 0.0)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
         judged_P = list(pool.map(judged, pair_P2))

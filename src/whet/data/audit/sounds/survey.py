@@ -29,11 +29,11 @@ class SoundSurvey(Survey):
     columns = {**Survey.columns, "start": None, "end": None, "fold": ""}
 
     @functools.cached_property
-    def reason_N(self) -> list[str]:  # type: ignore[override]
+    def reason_N(self) -> list[str]:
         return [reason.decode() for reason in self.prints_N["reason"].tolist()]
 
     @functools.cached_property
-    def near(self) -> Pairs:  # type: ignore[override]
+    def near(self) -> Pairs:
         rows = self.first_rows()
         return near_pairs(self.prints_N[rows], lambda number: self._wave(int(rows[number])), self.threads).of_rows(rows)
 

@@ -30,12 +30,12 @@ class TextSurvey(Survey):
         return self.table.frame["text"].tolist()
 
     @functools.cached_property
-    def near(self) -> Pairs:  # type: ignore[override]
+    def near(self) -> Pairs:
         rows = self.first_rows()
         return near_pairs([self.text_N[row] for row in rows]).of_rows(rows)
 
     @functools.cached_property
-    def extent_N(self) -> np.ndarray:  # type: ignore[override]
+    def extent_N(self) -> np.ndarray:
         """Characters."""
         return np.array([len(text) for text in self.text_N], dtype=np.int64)
 
