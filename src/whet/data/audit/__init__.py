@@ -23,7 +23,8 @@ from whet.data.audit.survey import PictureSurvey, Survey, survey_images
 from whet.data.audit.unreadable import check_unreadable
 
 __all__ = [
-    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance",
-    "check_blank", "check_colours", "check_duplicates", "check_groups", "check_labels", "check_near_duplicates", "check_origin",
-    "check_shortcuts", "check_sizes", "check_unreadable", "clean", "look", "probe_shortcuts", "survey_images", "write_cleaned",
+    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity",
+    "check_balance", "check_blank", "check_colours", "check_duplicates", "check_groups", "check_labels",
+    "check_near_duplicates", "check_origin", "check_shortcuts", "check_sizes", "check_unreadable", "clean", "look",
+    "probe_shortcuts", "survey_images", "write_cleaned",
 ]  # fmt: skip
