@@ -148,7 +148,8 @@ def _frozen_features(
     size = resolve.usual_size(recipe, chosen)
     recipe = resolve.resolve_model(recipe, size, len(chosen))
     with Rng(recipe.train.seed).torch_scope("init"):
-        net, _ = build_net(recipe.model, chosen.classes)
+        texts, usual_rate = chosen.frame.get("text", ()), resolve.usual_rate(recipe, chosen)
+        net, _ = build_net(recipe.model, chosen.classes, recipe.medium, texts, usual_rate)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
     fabric = resolve.make_fabric(recipe)
     net = net.on(fabric.device).eval()
