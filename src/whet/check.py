@@ -148,13 +148,13 @@ def _frozen_features(
     size = resolve.usual_size(recipe, chosen)
     recipe = resolve.resolve_model(recipe, size, len(chosen))
     with Rng(recipe.train.seed).torch_scope("init"):
-        texts, usual_rate = chosen.frame.get("text", ()), resolve.usual_rate(recipe, chosen)
-        net, _ = build_net(recipe.model, chosen.classes, recipe.medium, texts, usual_rate)
+        rate = resolve.usual_rate(recipe, chosen)
+        net, _ = build_net(recipe.model, chosen.classes, chosen.medium, chosen.frame.get("text", ()), rate)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
     fabric = resolve.make_fabric(recipe)
     net = net.on(fabric.device).eval()
-    rate = getattr(net.front, "rate", None)
-    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=rate)
+    heard_at = getattr(net.front, "rate", None)
+    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=heard_at)
     features_RD, index_R = answer(net, net.backbone, loader, recipe.answer_size, fabric.autocast)
     order = np.argsort(index_R)
     return features_RD[order], rows[index_R[order]]
