@@ -43,7 +43,7 @@ CLUES = (
         "part of any score is duration and detail, or how the files were saved",
         _file_size,
     ),
-    Clue("silence", "silence at the two ends alone", "part of any score is how the sounds were cut", _ends),
+    Clue("silence", "silences at the two ends alone", "part of any score is how the sounds were cut", _ends),
     Clue(
         "level",
         "level and peak alone",
