@@ -65,6 +65,9 @@ class _Dies(_Counts):
         sign = self.task.path.with_suffix(".killed")
         if record["step"] == 5 and not sign.exists():
             sign.touch()
+            until = time.monotonic() + 60  # checkpoints are written by a thread of their own
+            while not any((self.task.path / "checkpoints").glob("step-*")) and time.monotonic() < until:
+                time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
