@@ -228,6 +228,8 @@ class Recipe(Strict):
         plain = self.to_dict()
         for key in ("path", "split_files"):
             plain["data"].pop(key)
+        if self.data.fold is None:  # so that runs from before there were folds keep their names
+            plain["data"].pop("fold")
         for key in (
             "seed",
             "seconds",
