@@ -65,8 +65,8 @@ class _Dies(_Counts):
         sign = self.task.path.with_suffix(".killed")
         if record["step"] == 5 and not sign.exists():
             sign.touch()
-            until = time.monotonic() + 60  # checkpoints are written by a thread of their own
-            while not any((self.task.path / "checkpoints").glob("step-*")) and time.monotonic() < until:
+            until = time.monotonic() + 60  # the ones after step 0 are written by a thread of their own
+            while not any((self.task.path / "checkpoints").glob("step-*[1-9]")) and time.monotonic() < until:
                 time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
 
