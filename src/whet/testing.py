@@ -61,7 +61,7 @@ from whet.render.sound import SoundPainter
 from whet.render.text import paint_texts
 from whet.train.checkpoint import digest, flatten, unflatten
 from whet.train.loop import stepped
-from whet.train.plan import Plan, select_rows, wrap_predictor
+from whet.train.plan import Plan, ordered, select_rows, wrap_predictor
 
 CLASSES = ("glass", "metal", "paper")
 _PICTURES, _BATCH, _SIZE, _SOUND_RATE = 24, 8, 16, 8_000
@@ -615,7 +615,7 @@ def _answered(methods: tuple[Method, ...], task: str) -> str:
     with torch.no_grad():
         targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
         fitted, _ = bench.plan.fit_predictor(net, lambda predictor: (predictor(x), targets))
-        return digest(wrap_predictor(bench.recipe.methods, net, fitted)(x))
+        return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted)(x))
 
 
 def _view(cls: type[Method]) -> Any:

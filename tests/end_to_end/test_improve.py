@@ -31,7 +31,8 @@ def test_the_difference_is_what_the_runs_say(improved):
     for kind in ("plain", "strong"):
         metrics = [json.loads((root / "out" / f"{kind}-s{seed}" / "metrics.json").read_text()) for seed in (0, 1)]
         accuracies[kind] = sum(m["test"]["accuracy"] for m in metrics) / 2
-        assert found[f"{kind}_accuracy"] == pytest.approx(accuracies[kind])
+        assert found["accuracies"][kind] == pytest.approx(accuracies[kind])
+    assert found["answer"] == "strong"
     d = found["difference"]
     assert d["mean"] == pytest.approx(accuracies["strong"] - accuracies["plain"])
     assert d["low"] <= d["mean"] <= d["high"] and d["seeds"] == 2
@@ -77,8 +78,11 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     rows = found.study.effects.set_index("factor")
     assert set(rows.index) == {"horizontal_flip", "l2"}
     assert rows.loc["l2", "verdict"] == "hurts"
-    trained = Recipe.load(tmp_path / "out" / "strong-s0" / "asked.yaml")
-    assert "l2" not in trained and "horizontal_flip" in trained
+    asked = {name: Recipe.load(tmp_path / "out" / f"{name}-s0" / "asked.yaml") for name in ("strong", "improved")}
+    assert "l2" in asked["strong"] and "l2" not in asked["improved"] and "horizontal_flip" in asked["improved"]
+    assert found.accuracies.keys() == {"plain", "strong", "improved"}
+    story = json.loads((tmp_path / "out" / "improvement.json").read_text())
+    assert story["changes"] == ["without l2"]
     assert "Which techniques earn their place" in found.report.read_text()
     assert {path.name for path in (tmp_path / "out" / "study").iterdir()} >= {"study.json", "effects.csv", "runs"}
 
@@ -86,7 +90,7 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
 def test_what_is_worth_a_question():
     """Not what the recipe is built on, nor what changes no decision."""
     from whet import recipes
-    from whet.improve import techniques
+    from whet.improve.questions import techniques
 
     recipe = recipes.load("image/waste")
     asked = {method.name for method in techniques(recipe)}
@@ -97,6 +101,8 @@ def test_what_is_worth_a_question():
 
 @pytest.mark.parametrize(("size", "smaller"), [("auto", "auto"), ("85%", "51%"), ("30%", "25%"), (224, 136), (32, 32)])
 def test_a_study_looks_at_smaller_pictures(size, smaller):
-    from whet.improve import _smaller
+    from whet.core.recipe import Recipe
+    from whet.improve import questions
 
-    assert _smaller(size) == smaller
+    asked = Recipe().setting(image_size=size)
+    assert questions.smaller(asked, alone=True).train.image_size == smaller

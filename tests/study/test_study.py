@@ -17,12 +17,12 @@ from whet.core.registry import registry
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import Difference
 from whet.study.bench import Bench
-from whet.study.clock import Clock
+from whet.study.clock import Clock, TooLittleTime
 from whet.study.evidence import Effect, Evidence
 from whet.study.executor import InProcess
 from whet.study.factor import LevelFactor, MethodFactor, parse_factors
 from whet.study.plan import make_plan
-from whet.study.screening import Screening, TooLittleTime
+from whet.study.screening import Screening
 from whet.train.log import Observer
 
 
@@ -152,7 +152,7 @@ def test_several_levels_are_each_compared_with_the_first(base):
 
 def test_without_factors_every_method_but_the_optimizer_is_one(base):
     plan = make_plan(base, [], design="ablate", budget=None, seeds=None, metric="accuracy", jobs=1)
-    assert plan.factors == (MethodFactor(base.method("horizontal_flip")),)
+    assert plan.factors == (MethodFactor((base.method("horizontal_flip"),)),)
 
 
 # --- the race ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, TextColumn, Weights
+from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, TextColumn, Weights
 
 NAME = "improve"
 
@@ -16,7 +16,7 @@ def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each recipe; by default 3, or 1 under half an hour.")
+        int | None, typer.Option(min=1, help="Runs of each recipe; by default 3, or 1 under half an hour, 2 under two.")
     ] = None,
     weights: Weights = None,
     architecture: Architecture = None,
@@ -26,9 +26,14 @@ def command(
     ] = None,
     studying: Annotated[
         bool | None,
-        typer.Option("--study/--no-study", help="Study the strong recipe's techniques first; by default from 1h on."),
+        typer.Option("--study/--no-study", help="Study the strong recipe's techniques first; by default from 15m on."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs of the study at a time.")] = 1,
+    tuning: Annotated[
+        bool | None,
+        typer.Option("--tune/--no-tune", help="Search better values of what matters; by default from 1h on."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    ray: Ray = None,
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
@@ -36,15 +41,16 @@ def command(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Check the data, study which techniques help, train the plain and the strong recipe, and say what was gained, with an
-    interval: the main job."""
+    """Check the data, find out which techniques help, train the plain recipe, the strong one and what came of it, and say what
+    was gained, with an interval: the main job."""
     from whet.cli.screen import console, observer, print_json, show_effects
     from whet.improve import improve
 
     found = improve(
         data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
         file_column=file_column, label_column=label_column,
-            text_column=text_column, plain=plain, strong=strong, studying=studying, jobs=jobs, out=out,
+            text_column=text_column, plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs,
+        ray=ray, out=out,
         observer=observer(as_json),
     )  # fmt: skip
     d = found.difference
@@ -60,7 +66,7 @@ def command(
         }
         print_json(
             {
-                "path": str(found.path), "plain_accuracy": found.plain_accuracy, "strong_accuracy": found.strong_accuracy,
+                "path": str(found.path), "accuracies": found.accuracies, "answer": found.answer,
                 "effects": found.study.effects.to_dict("records") if found.study else None, "difference": values,
                 "best_run": str(found.best_run), "report": str(found.report),
             }
@@ -71,7 +77,7 @@ def command(
         show_effects(screen, found.study.effects, "accuracy")
     colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[d.verdict]
     screen.print(
-        f"\nplain {100 * found.plain_accuracy:.1f} %  →  strong {100 * found.strong_accuracy:.1f} %: "
+        f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} {100 * found.accuracies[found.answer]:.1f} %: "
         f"[bold {colour}]{100 * d.mean:+.1f} points[/] (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
         f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}"
     )

@@ -18,6 +18,7 @@ from whet.core.batch import Context
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
 from whet.core.method import Changes
 from whet.core.recipe import ModelSpec, parse_method
+from whet.core.run_folder import write_whole
 from whet.core.targets import Targets
 from whet.models import hub, hub_text
 from whet.models.front import Front, SoundFront, TextFront
@@ -252,9 +253,7 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
         tensors = {f"backbone.{name}": tensor for name, tensor in net.backbone.state_dict().items()}
         tensors |= {f"head.{name}": tensor for name, tensor in net.linear.state_dict().items()}
         _save_tensors(tensors, folder / "model.safetensors")
-    (folder / _WHET_FILE).write_text(
-        json.dumps({"net": net.spec.to_dict(), **extra}, indent=2, ensure_ascii=False) + "\n"
-    )
+    write_extra(folder, {"net": net.spec.to_dict(), **extra})
 
 
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -268,6 +267,11 @@ def read_extra(folder: Path) -> dict:
     if not path.is_file():
         raise RunError(f"{folder} holds no model: {_WHET_FILE} is missing (the run may not have finished)")
     return json.loads(path.read_text())
+
+
+def write_extra(folder: Path, extra: dict) -> None:
+    """Replace what `read_extra` finds there."""
+    write_whole(folder / _WHET_FILE, json.dumps(extra, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_net(folder: Path) -> Net:

@@ -7,7 +7,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from whet.core.errors import RecipeError
 from whet.core.run_folder import write_json
+
+
+class TooLittleTime(RecipeError):
+    """Not even one epoch of each of the runs fits the budget."""
 
 
 @dataclass(frozen=True)

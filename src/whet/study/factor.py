@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 from whet import recipes
 from whet.core.errors import NoEffectError, RecipeError
@@ -14,18 +14,19 @@ from whet.core.recipe import Recipe, parse_method
 
 @dataclass(frozen=True)
 class MethodFactor:
-    """A method, off or on. Where the recipe has it already, on is as it stands there."""
+    """A method, or several together, off or on. Where the recipe has one already, on is as it stands there."""
 
-    method: Method
+    methods: tuple[Method, ...]
+    title: str = ""  # in the place of the methods' names
 
     @property
     def name(self) -> str:
-        return self.method.name
+        return self.title or " + ".join(method.name for method in self.methods)
 
     def at(self, recipe: Recipe, high: bool) -> Recipe:
         if high:
-            return recipe if self.name in recipe else recipe.with_methods(self.method)
-        return recipe.without(self.name) if self.name in recipe else recipe
+            return recipe.with_methods(*(method for method in self.methods if method.name not in recipe))
+        return recipe.without(*(method.name for method in self.methods if method.name in recipe))
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,20 @@ class LevelFactor:
 Factor = MethodFactor | LevelFactor
 
 
-def parse_factors(texts: Sequence[str | Method]) -> list[Factor]:
-    """Of each: `mixup`, a Method, or `KEY=LOW:HIGH`; `KEY=A:B:C` is B and C, each against A."""
+def parse_factors(texts: Sequence[str | Method | Factor]) -> list[Factor]:
+    """Of each: `mixup`, a Method, `rotate+shear` (both on or both off), or `KEY=LOW:HIGH`; `KEY=A:B:C` is B and C, each against A.
+    A factor stays what it is."""
     return [factor for text in texts for factor in _parsed(text)]
 
 
-def _parsed(text: str | Method) -> list[Factor]:
+def _parsed(text: str | Method | Factor) -> list[Factor]:
+    if isinstance(text, MethodFactor | LevelFactor):
+        return [text]
     if isinstance(text, Method):
-        return [MethodFactor(text)]
+        return [MethodFactor((text,))]
     key, equals, levels = text.partition("=")
     if not equals:
-        return [MethodFactor(parse_method(text.strip()))]
+        return [MethodFactor(tuple(parse_method(name.strip()) for name in text.split("+")))]
     low, *others = [level.strip() for level in levels.split(":")]
     if not others or not all((low, *others)) or len({low, *others}) <= len(others):
         raise RecipeError(f"factor '{text}': write KEY=LOW:HIGH with different values, as train.image_size=160:224")
@@ -66,16 +70,16 @@ def _parsed(text: str | Method) -> list[Factor]:
 
 def own_methods(recipe: Recipe) -> list[Factor]:
     """The methods of a recipe that it can be without: all but the optimizer."""
-    return [MethodFactor(method) for method in recipe.methods if method.stage is not Stage.OPTIMIZER]
+    return [MethodFactor((method,)) for method in recipe.methods if method.stage is not Stage.OPTIMIZER]
 
 
 def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool) -> None:
     """Refuse factors that cannot vary as the design wants, before any work starts. one_at_a_time: each is compared with the recipe
     by itself, so that no two need to stand together."""
-    names = [factor.name for factor in factors]
+    names = [name for factor in factors for name in _varied(factor)]
+    if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
+        raise RecipeError(f"factor '{twice}' stands twice in one study; keep one")
     for factor in factors:
-        if names.count(factor.name) > 1:
-            raise RecipeError(f"factor '{factor.name}' stands twice in one study; keep one")
         if isinstance(factor, LevelFactor) and (owner := factor.key.partition(".")[0]) in names:
             raise RecipeError(f"factor '{factor.name}' needs {owner}, which is a factor itself; study one of the two")
         if factor.at(recipe, True).hash == factor.at(recipe, False).hash:
@@ -89,12 +93,23 @@ def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool
     for a, b in combinations(factors, 2):
         if isinstance(a, LevelFactor) and isinstance(b, LevelFactor) and a.key == b.key:
             raise RecipeError(f"{a.key} has more than two levels; --design add compares each with the first")
-        if isinstance(a, MethodFactor) and isinstance(b, MethodFactor):
-            clash = b.name in a.method.conflicts or a.name in b.method.conflicts
-            if clash or (a.method.stage is b.method.stage is Stage.OPTIMIZER):
-                raise RecipeError(
-                    f"factors '{a.name}' and '{b.name}' cannot both be on; study them apart, or with --design add"
-                )
+        if any(_clash(one, other) for one, other in product(_methods(a), _methods(b))):
+            raise RecipeError(
+                f"factors '{a.name}' and '{b.name}' cannot both be on; study them apart, or with --design add"
+            )
+
+
+def _methods(factor: Factor) -> tuple[Method, ...]:
+    return factor.methods if isinstance(factor, MethodFactor) else ()
+
+
+def _varied(factor: Factor) -> list[str]:
+    """What no second factor may vary: its methods' names, or its own."""
+    return [method.name for method in _methods(factor)] or [factor.name]
+
+
+def _clash(a: Method, b: Method) -> bool:
+    return b.name in a.conflicts or a.name in b.conflicts or (a.stage is b.stage is Stage.OPTIMIZER)
 
 
 def recipe_at(recipe: Recipe, factors: Sequence[Factor], levels: Sequence[int]) -> Recipe:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.errors import RecipeError, RunError
+from whet.core.errors import RunError
 from whet.evaluate.compare import METRICS
 from whet.study.bench import Bench, Steps
+from whet.study.clock import TooLittleTime
 from whet.study.design import ONE_AT_A_TIME, design_matrix
 from whet.study.evidence import Evidence, Observed, judge, observe
 from whet.study.factor import recipe_at
@@ -23,10 +24,6 @@ _PROBE_SHARE = 0.05  # of the time: a first run longer than this is not followed
 _SEEDS = {"screen": 2, "factorial": 2, "ablate": 3, "add": 3}  # where neither time nor seeds are given
 # Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.
 _EARLY_LEVEL = 0.001  # Source: Haybittle 1971; Peto et al. 1976
-
-
-class TooLittleTime(RecipeError):
-    """Not even one epoch of each of the design's runs fits the budget."""
 
 
 def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:

@@ -22,7 +22,7 @@ from whet.study.clock import Clock
 from whet.study.confirmation import Confirmation, confirm
 from whet.study.evidence import Effect, Evidence
 from whet.study.executor import executor_for
-from whet.study.factor import recipe_at
+from whet.study.factor import MethodFactor, recipe_at
 from whet.study.plan import Plan, agree, make_plan
 from whet.study.screening import FILLED, SCREEN_SHARE, Screening, decide_length
 from whet.train.log import Observer
@@ -124,6 +124,11 @@ def _write(screening: Screening, evidence: Evidence, levels: list[int], confirma
         "spent": [asdict(part) for part in bench.clock.parts],
         "failures": bench.failures,
         "effects": [_told(effect) for effect in evidence.best_first()],
+        "groups": {
+            factor.title: [method.name for method in factor.methods]
+            for factor in plan.factors
+            if isinstance(factor, MethodFactor) and factor.title
+        },
         "interactions": evidence.together,
         "changed": [
             factor.name for factor, before, after in zip(plan.factors, plan.as_it_was, levels) if before != after

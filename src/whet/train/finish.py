@@ -79,7 +79,7 @@ def finish_model(
     for number, net in enumerate(nets[1:], start=1):
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
-    final = wrap_predictor(recipe.methods, predictor, fitted, companions)
+    final = wrap_predictor(plan.methods, predictor, fitted, companions)
     return final, None if logits is None else (logits, index_M)
 
 

@@ -315,13 +315,13 @@ def _without_effect(method: Method, error: NoEffectError) -> str:
 
 
 def wrap_predictor(
-    methods: tuple[Method, ...],
+    methods: Sequence[Method],
     predictor: Predictor,
     fitted: dict[str, Any],
     companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
 ) -> Predictor:
-    """The predictor as the PREDICT methods want it."""
-    for method in ordered(methods):
+    """The predictor as these PREDICT methods want it, one after the other."""
+    for method in methods:
         if others := companions.get(method.name):
             predictor = side_by_side([predictor, *others])
         if isinstance(method, WrapsPredictor):

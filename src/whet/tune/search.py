@@ -15,6 +15,7 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS
 from whet.study.bench import Bench
+from whet.study.clock import TooLittleTime
 from whet.study.confirmation import LEAST_SEEDS, MOST_SEEDS
 from whet.study.evidence import observe
 from whet.study.executor import Task
@@ -23,6 +24,7 @@ from whet.tune.space import Setting, place
 from whet.tune.trials import Proposal, Trials
 
 SHARE = 0.75  # of the time, at the least; the rest confirms
+FILLED = 0.97  # of the time, where nothing is confirmed; the rest is for the report
 USUAL_TRIALS = 24  # what a time is divided by, and how many are made where no time is given
 _MOST_FAILURES = 5  # in a row: then it is not the values
 _MOST_REPEATS = 20  # proposals in a row that were tried before: then there are no others
@@ -51,16 +53,16 @@ class Trial:
         }
 
 
-def decide_length(base: Recipe, bench: Bench, wanted: int) -> tuple[Recipe, float]:
-    """(the recipe at the length of a trial, seconds that one takes): so long that `wanted` of them fit their share of the time, and
+def decide_length(base: Recipe, bench: Bench, wanted: int, share: float) -> tuple[Recipe, float]:
+    """(the recipe at the length of a trial, seconds that one takes): so long that `wanted` of them fit this share of the time, and
     a confirmation of as long runs the rest, as one run tells. That run's arithmetic is that of all, which need not find it out
-    again. RecipeError where not even trials of one epoch fit."""
+    again. TooLittleTime where not even trials of one epoch fit."""
     limit, jobs = bench.clock.limit, bench.executor.jobs
     assert limit is not None
-    share = min(
-        SHARE * limit / (wanted / jobs + 1), 0.95 * (1 - SHARE) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS)
-    )
-    probe = Task(base.setting(budget=Duration(max(1, round(share)), "s")), bench.path / "probe")
+    each = share * limit / (wanted / jobs + 1)
+    if share < FILLED:
+        each = min(each, 0.95 * (1 - share) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS))
+    probe = Task(base.setting(budget=Duration(max(1, round(each)), "s")), bench.path / "probe")
     if not probe.over:
         bench.watch.stage("one run, to see how long they may be")
     list(bench.executor.run([probe]))
@@ -70,9 +72,9 @@ def decide_length(base: Recipe, bench: Bench, wanted: int) -> tuple[Recipe, floa
     seconds = float(run.read_json(run.metrics)["cost"]["total_seconds"])
     resolved, asked = Recipe.load(run.recipe).train, base.train.budget
     epochs = int(resolved.epochs)
-    if epochs == 1 and seconds > 2 * share:
-        needed = limit * seconds / (2 * share) / 60
-        raise RecipeError(
+    if epochs == 1 and seconds > 2 * each:
+        needed = limit * seconds / (2 * each) / 60
+        raise TooLittleTime(
             f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take some "
             f"{seconds:.0f} seconds: give about {needed:.0f} minutes, or fewer trials"
         )
@@ -93,6 +95,7 @@ class Searching:
     most: int | None
     seconds: float
     full: int | None  # epochs of a confirming run, where the recipe says
+    least_share: float = SHARE  # of the time
     found: dict[int, Trial] = field(default_factory=dict)
     stopped: str = ""  # why it ended early
 
@@ -164,13 +167,17 @@ class Searching:
         seconds = [trial.seconds for trial in self.found.values() if trial.state == "finished" and trial.seconds]
         return float(np.mean(seconds)) if seconds else self.seconds
 
+    @property
+    def confirming(self) -> bool:
+        return self.least_share < FILLED
+
     def share(self) -> float:
         """Of the time, for the search: more than usual where the confirmation cannot use its share up."""
         limit = self.bench.clock.limit
-        if limit is None or self.full is None:
-            return SHARE
+        if limit is None or self.full is None or not self.confirming:
+            return self.least_share
         full_run = self._expected() * self.full / max(self.base.train.budget.value, 1)
-        return max(SHARE, 1 - 2 * MOST_SEEDS * full_run / self.bench.executor.jobs / limit)
+        return max(self.least_share, 1 - 2 * MOST_SEEDS * full_run / self.bench.executor.jobs / limit)
 
     def _task(self, proposal: Proposal) -> TrialTask:
         recipe = place(self.base, proposal.values)

@@ -28,7 +28,7 @@ from whet.study.evidence import observe
 from whet.study.executor import executor_for, settled_threads
 from whet.train.log import Observer
 from whet.train.signals import Interrupts
-from whet.tune.search import USUAL_TRIALS, Searching, Trial, decide_length
+from whet.tune.search import FILLED, SHARE, USUAL_TRIALS, Searching, Trial, decide_length
 from whet.tune.space import Setting, make_space, place
 from whet.tune.trials import Trials
 
@@ -57,6 +57,7 @@ def tune(
     metric: str = "accuracy",
     jobs: int = 1,
     ray: str | None = None,
+    confirming: bool = True,
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Tuning:
@@ -66,8 +67,10 @@ def tune(
     methods, searches: what is searched, see `whet.tune.space.make_space`. budget: a time for everything ("1h"), three quarters of
     it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a name
     in `whet.evaluate.compare.METRICS`. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ
-    by their values and not by their luck; the first is the recipe as it is. A tuning that was stopped goes on when it is called
-    again with the same `out`: a trial that is over is never repeated, and one that fails is told and stops no other.
+    by their values and not by their luck; the first is the recipe as it is. confirming: whether the best is trained with fresh
+    seeds too; without it all of the time is for the search, no test sample is read, and nothing is recommended. A tuning that
+    was stopped goes on when it is called again with the same `out`: a trial that is over is never repeated, and one that fails
+    is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
     if metric not in METRICS:
@@ -89,7 +92,7 @@ def tune(
         clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
         bench = Bench(path, executor, clock, watch)
         with Interrupts().caught():
-            searching = _plan(asked, space, metric, limit, trials, bench)
+            searching = _plan(asked, space, metric, limit, trials, bench, SHARE if confirming else FILLED)
             watch.stage(_planned(searching))
             chosen = path / "chosen.json"  # the search is over, and what is to be confirmed
             if chosen.is_file():
@@ -98,7 +101,7 @@ def tune(
                 searching.carry_out()
             best = searching.best()
             tuned = place(base, _given(space, best))
-            confirmation = _confirm(asked, searching, best, chosen)
+            confirmation = _confirm(asked, searching, best, chosen) if confirming else None
         recommended = tuned if _holds(confirmation, best) else base
         if confirmation is not None and recommended is base:
             watch.note("what was best of the trials is no better with fresh seeds: the recipe stays as it was")
@@ -128,12 +131,18 @@ def _agree(
 
 
 def _plan(
-    asked: Recipe, space: tuple[Setting, ...], metric: str, limit: Duration | None, trials: int | None, bench: Bench
+    asked: Recipe,
+    space: tuple[Setting, ...],
+    metric: str,
+    limit: Duration | None,
+    trials: int | None,
+    bench: Bench,
+    share: float,
 ) -> Searching:
     """How long the trials are and how many, and where they are remembered."""
     base = asked.replace(data=asked.data.replace(answer_test=False))
     if bench.clock.limit is not None:
-        base, seconds = decide_length(base, bench, trials or USUAL_TRIALS)
+        base, seconds = decide_length(base, bench, trials or USUAL_TRIALS, share)
     else:
         base, seconds = base.setting(budget=limit or asked.train.budget), 0.0
     smaller, budget = METRICS[metric].smaller_is_better, asked.train.budget
@@ -141,7 +150,7 @@ def _plan(
     return Searching(
         base, space, metric, memory, bench,
         most=trials or (USUAL_TRIALS if bench.clock.limit is None else None),
-        seconds=seconds, full=round(budget.value) if budget.unit == "ep" else None,
+        seconds=seconds, full=round(budget.value) if budget.unit == "ep" else None, least_share=share,
     )  # fmt: skip
 
 
@@ -152,13 +161,15 @@ def _planned(searching: Searching) -> str:
     what = f"{settings} {'setting' if settings == 1 else 'settings'}, trials of {each}"
     side = f", {jobs} at a time" if jobs > 1 else ""
     if clock.limit is None:
-        return f"searching {what}{side}: {searching.most}, then {2 * LEAST_SEEDS} runs to confirm"
+        after = f", then {2 * LEAST_SEEDS} runs to confirm" if searching.confirming else ""
+        return f"searching {what}{side}: {searching.most}{after}"
     share = searching.share()
     fitting = max(1, int(clock.left(share) / searching.seconds * jobs))
     count = min(fitting, searching.most or fitting)
+    after = f", then {told((1 - share) * clock.limit)} to confirm" if searching.confirming else ""
     return (
-        f"searching {what} (about {told(searching.seconds)} each){side}: {count} or more in {told(max(0.0, clock.left(share)))}, "
-        f"then {told((1 - share) * clock.limit)} to confirm"
+        f"searching {what} (about {told(searching.seconds)} each){side}: {count} or more in "
+        f"{told(max(0.0, clock.left(share)))}{after}"
     )
 
 
@@ -237,6 +248,7 @@ def _write(searching: Searching, best: Trial, confirmation: Confirmation | None,
         "failures": bench.failures,
         "spread": spread,  # of the recipe as it was, between the fresh seeds
         "tuned": tuned,
+        "confirming": searching.confirming,
         "confirmed": confirmation.to_dict() if confirmation is not None else None,
     }
     write_json(bench.path / "tuning.json", story)

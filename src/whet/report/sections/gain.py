@@ -7,8 +7,8 @@ from typing import Any
 from whet.core.run_folder import RunFolder
 
 _SENTENCE = {
-    "helps": "The strong recipe is better than the plain one: the whole interval lies above zero.",
-    "hurts": "The strong recipe is worse than the plain one here: the whole interval lies below zero.",
+    "helps": "The {} recipe is better than the plain one: the whole interval lies above zero.",
+    "hurts": "The {} recipe is worse than the plain one here: the whole interval lies below zero.",
     "no evidence": "The data do not show a difference: the interval holds zero. More seeds or more test samples would narrow it.",
 }
 
@@ -19,9 +19,11 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": improvement["name"],
         "difference": difference,
-        "sentence": _SENTENCE[difference["verdict"]],
-        "plain": improvement["groups"]["plain"],
-        "strong": improvement["groups"]["strong"],
+        "sentence": _SENTENCE[difference["verdict"]].format(improvement["answer"]),
+        "groups": improvement["groups"],
+        "answer": improvement["answer"],
+        "changes": improvement["changes"],
+        "ensemble": improvement["ensemble"],
         "best_run": improvement["best_run"],
         "mcnemar": improvement["mcnemar"],
         "seconds": improvement["seconds"],

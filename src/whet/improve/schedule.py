@@ -1,0 +1,80 @@
+"""How the time of the main job is divided, told before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from whet.core.duration import Duration
+
+# In less time the study's runs, or those that follow, are too short to say anything.
+_STUDY_FROM, _STUDY_SHARE = 15 * 60, 0.35
+_TUNE_FROM, _TUNE_SHARE = 60 * 60, 0.15
+_ALONE_FROM = 60 * 60  # techniques one by one; in less time similar ones together
+_SEEDS_FROM = ((2 * 60 * 60, 3), (30 * 60, 2), (0, 1))
+_USUAL_SEEDS = 3  # where the budget is no time
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """studying, tuning: whether there is a study, and a search for values. alone: whether techniques are studied one by one.
+    seeds: runs of each recipe that is compared."""
+
+    limit: Duration | None
+    studying: bool
+    tuning: bool
+    alone: bool
+    seeds: int
+
+    @property
+    def _seconds(self) -> float | None:
+        return self.limit.seconds if self.limit is not None and self.limit.is_time else None
+
+    def of_study(self, usual: Duration) -> Duration:
+        """The study's time, or the length of its runs: `usual` where nothing is said."""
+        return self._part(_STUDY_SHARE, usual)
+
+    def of_tuning(self, usual: Duration) -> Duration:
+        return self._part(_TUNE_SHARE, usual)
+
+    def _part(self, share: float, usual: Duration) -> Duration:
+        if self._seconds is None:
+            return self.limit if self.limit is not None else usual
+        return Duration(round(share * self._seconds), "s")
+
+    def told(self, questions: int) -> Iterator[str]:
+        """A line for every part of the work, with its time where that is known. questions: how many a study asks."""
+        minutes = (self._seconds or 0.0) / 60
+        rest = 1.0
+        if self.studying and questions:
+            rest -= _STUDY_SHARE
+            what = "techniques" if self.alone else "groups of techniques"
+            yield f"plan: study {questions} {what} of the strong recipe{_about(_STUDY_SHARE * minutes)}"
+        if self.tuning:
+            rest -= _TUNE_SHARE
+            yield f"plan: search better values of what matters{_about(_TUNE_SHARE * minutes)}"
+        seeds = f"{self.seeds} {'seed' if self.seeds == 1 else 'seeds'} each"
+        yield (
+            f"plan: train the plain recipe, the strong one, and what came of it, {seeds}{_about(rest * minutes)}; then compare on "
+            "the test samples and report"
+        )
+
+
+def _about(minutes: float) -> str:
+    return f", {minutes:.0f} min" if minutes else ""
+
+
+def make_schedule(
+    limit: Duration | None, seeds: int | None, studying: bool | None, tuning: bool | None, *, can_tune: bool
+) -> Schedule:
+    """What was asked; where nothing was, what the time is enough for. can_tune: whether what searches is installed."""
+    seconds = limit.seconds if limit is not None and limit.is_time else None
+    fits_study, fits_tuning = (seconds is not None and seconds >= least for least in (_STUDY_FROM, _TUNE_FROM))
+    usual = _USUAL_SEEDS if seconds is None else next(count for least, count in _SEEDS_FROM if seconds >= least)
+    return Schedule(
+        limit,
+        studying=fits_study if studying is None else studying,
+        tuning=(fits_tuning and can_tune) if tuning is None else tuning,
+        alone=seconds is None or seconds >= _ALONE_FROM,
+        seeds=seeds or usual,
+    )

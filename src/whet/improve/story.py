@@ -1,0 +1,186 @@
+"""The main job, told as a short story over the other parts."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whet import recipes
+from whet.core.duration import Duration
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.run_folder import next_name, write_json
+from whet.data.audit import audit
+from whet.data.read import read_data
+from whet.evaluate.compare import Difference
+from whet.improve.contest import PLAIN, hold
+from whet.improve.questions import factors, smaller, worth_tuning
+from whet.improve.schedule import Schedule, make_schedule
+from whet.improve.told import told
+from whet.report import build_improvement, build_report
+from whet.study.clock import TooLittleTime
+from whet.study.executor import executor_for, settled_threads
+from whet.study.study import Study, study
+from whet.train.finish import write_mistakes
+from whet.train.log import Observer
+
+_STRONG, _IMPROVED = "strong", "improved"
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """What came of it. `answer`: the recipe that is offered, "strong" or "improved", chosen on validation samples; `difference`:
+    its accuracy minus that of the plain one on the same test samples; `study`: what each of the strong recipe's techniques does
+    here, or None where there was no time to find out; `best_run`: the model to use, which may be several runs as one."""
+
+    path: Path
+    study: Study | None
+    answer: str
+    difference: Difference
+    accuracies: dict[str, float]
+    best_run: Path
+    report: Path
+
+
+def improve(
+    data: str | Path,
+    *,
+    budget: str | Duration | None = None,
+    seeds: int | None = None,
+    weights: str | None = None,
+    architecture: str | None = None,
+    split_files: Sequence[str | Path] = (),
+    file_column: str | None = None,
+    label_column: str | None = None,
+    text_column: str | None = None,
+    plain: Recipe | str | Path | None = None,
+    strong: Recipe | str | Path | None = None,
+    studying: bool | None = None,
+    tuning: bool | None = None,
+    jobs: int = 1,
+    ray: str | None = None,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Improvement:
+    """Check the data; study which of the strong recipe's techniques help here; search better values of what matters; train the
+    plain recipe, the strong one and what came of it with the same seeds; compare them on the test samples, which are read once;
+    put the winner's runs together where that is better; report.
+
+    budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
+    budget is a time of a quarter of an hour or more (under an hour similar techniques are studied together). tuning: whether
+    values are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three,
+    or by the time: one under half an hour, two under two. jobs, ray: as for `whet.study`. A job that was stopped goes on where
+    it was when it is called again with the same `out`: finished runs are never repeated.
+    """
+    started, observer = time.monotonic(), observer or Observer()
+    spec = DataSpec(
+        path=str(data),
+        split_files=tuple(str(name) for name in split_files),
+        file_column=file_column,
+        label_column=label_column,
+        text_column=text_column,
+    )
+    model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
+    path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-improve")
+    path.mkdir(parents=True, exist_ok=True)
+
+    # Is the data fit to judge from?
+    observer.stage(f"checking {data}")
+    table = read_data(spec)
+    findings = audit(table, threads=4)
+    for finding in findings:
+        if finding.severity != "fact":
+            observer.note(finding.text)
+
+    asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
+    limit = Duration.parse(budget) if budget is not None else None
+    can_tune = importlib.util.find_spec("optuna") is not None
+    schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
+    for line in schedule.told(len(factors(asked[_STRONG], alone=schedule.alone))):
+        observer.note(line)
+
+    # What of the strong recipe earns its place on this data, and with which values?
+    studied = _study(path, asked[_STRONG], schedule, jobs, ray, observer) if schedule.studying else None
+    improved = asked[_STRONG].replace(methods=studied.recommended.methods) if studied else asked[_STRONG]
+    if schedule.tuning:
+        improved = _tuned(path / "tuning", improved, studied, schedule, jobs, ray, observer)
+    if improved.hash != asked[_STRONG].hash:
+        asked[_IMPROVED] = improved
+
+    # The same seeds, the same budget; paired on the same test samples; all that is chosen is chosen on validation samples.
+    executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
+    settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
+    contest = hold(path, settled, limit, schedule.seeds, started, executor, observer)
+    observer.stage("comparing")
+    ensemble = contest.ensemble(path / "ensemble")
+    if ensemble is not None and not ensemble.run.report.is_file():
+        part = "test" if len(table.part("test")) else "val"
+        write_mistakes(table.part(part), part, ensemble.run)
+        build_report(ensemble.run)
+    best = ensemble.run if ensemble is not None and ensemble.pays else contest.best
+    story = told(path, contest, ensemble, best, findings, studied)
+    write_json(
+        path / "improvement.json",
+        story | {"budget": str(limit) if limit else None, "seconds": time.monotonic() - started},
+    )
+    report = build_improvement(path)
+    observer.end()
+    _, differences, _ = contest.compared()
+    accuracies = {name: group["accuracy"] for name, group in story["groups"].items()}
+    return Improvement(path, studied, contest.answer, differences[contest.answer], accuracies, best.path, report)
+
+
+def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, *, plain: bool) -> Recipe:
+    if given is None:
+        base = recipes.default(spec, model, plain=plain)
+    else:
+        base = given if isinstance(given, Recipe) else recipes.load(given)
+    if model == ModelSpec():
+        model = base.model
+    return base.replace(data=spec, model=model)
+
+
+def _study(
+    path: Path, strong: Recipe, schedule: Schedule, jobs: int, ray: str | None, observer: Observer
+) -> Study | None:
+    """A screen of the strong recipe's techniques, its verdicts left to the comparison that follows; similar techniques together
+    where there is no time for each. None where there is no time for that either."""
+    for alone in (True, False) if schedule.alone else (False,):
+        base, asked = smaller(strong, alone=alone), factors(strong, alone=alone)
+        if not asked:
+            return None
+        folder = path / ("study" if alone else "study-of-groups")
+        budget = schedule.of_study(strong.train.budget)
+        try:
+            return study(
+                base, asked, budget=budget, jobs=jobs, ray=ray, confirming=False, out=folder, observer=observer
+            )
+        except TooLittleTime as error:
+            observer.note(f"no study{'' if alone else ' of groups'}: {error}")
+    return None
+
+
+def _tuned(
+    path: Path,
+    recipe: Recipe,
+    studied: Study | None,
+    schedule: Schedule,
+    jobs: int,
+    ray: str | None,
+    observer: Observer,
+) -> Recipe:
+    """The recipe with the best values of a search, which are no more than a proposal: the comparison is to tell."""
+    from whet.tune.tune import tune
+
+    names = worth_tuning(recipe, studied)
+    if not names:
+        return recipe
+    base, budget = smaller(recipe, alone=True), schedule.of_tuning(recipe.train.budget)
+    try:
+        found = tune(base, names, budget=budget, jobs=jobs, ray=ray, confirming=False, out=path, observer=observer)
+    except TooLittleTime as error:
+        observer.note(f"no search: {error}")
+        return recipe
+    return recipe.replace(methods=found.tuned.methods)

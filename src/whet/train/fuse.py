@@ -1,0 +1,97 @@
+"""One model of several finished runs, without training: the mean of their probabilities."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import RunError
+from whet.core.recipe import Recipe, parse_method
+from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
+from whet.evaluate.metrics import classification_metrics
+from whet.models.build import add_companion, read_extra, write_extra
+
+_METHOD = "stacking"
+_ADDED = ("train_seconds", "total_seconds", "seconds_per_sample", "steps", "parameters", "trained_parameters")
+
+
+def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
+    """A run folder whose model asks those of all these runs, each as it answers by itself, and takes the mean. Its answers to the
+    validation and test samples come from theirs; no sample is read again. RunError where the runs answered other samples, or
+    one of them is such a model itself.
+
+    runs: finished, at least two; what cannot be a mean (samples shown, how the data were split) is that of the first.
+    """
+    first, folder = runs[0], RunFolder(path)
+    if folder.finished:
+        return folder
+    shutil.rmtree(path, ignore_errors=True)  # of a call that was cut short
+    recipes = [Recipe.load(run.asked) for run in runs]
+    if any(_METHOD in recipe for recipe in recipes):
+        raise RunError(f"{path}: a run that asks others already cannot be asked beside them")
+    shutil.copytree(first.model, folder.model)
+    stacking = parse_method({_METHOD: {"runs": [str(run.path) for run in runs[1:]], "how": "mean"}})
+    for run in runs[1:]:
+        add_companion(folder.model, _METHOD, run.model)
+    extra = read_extra(folder.model)
+    # Last: what calibrates the first run's answers was fitted for these alone.
+    predict = [*extra["predict"], {_METHOD: stacking.settings_dict()}]
+    write_extra(folder.model, {**extra, "predict": predict, "fitted": {**extra["fitted"], _METHOD: {}}})
+    shutil.copytree(first.samples, folder.samples)
+    for file in (first.environment, first.data, first.splits):
+        shutil.copy(file, folder.path / file.name)
+    for file in (first.asked, first.recipe):
+        write_whole(folder.path / file.name, Recipe.load(file).with_methods(stacking).to_yaml())
+    write_json(folder.metrics, _metrics(runs, _mean_answers(runs, folder), Recipe.load(folder.asked)))
+    write_whole(folder.done, "")
+    return folder
+
+
+def _mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> pd.DataFrame:
+    """Written as predictions.csv."""
+    frames = [run.read_predictions().sort_values(["split", "id"], ignore_index=True) for run in runs]
+    first = frames[0]
+    for run, frame in zip(runs, frames):
+        if list(frame.columns) != list(first.columns) or not frame[["id", "label"]].equals(first[["id", "label"]]):
+            raise RunError(
+                f"{run.path} and {runs[0].path} answered different samples; one model cannot be made of both"
+            )
+    columns = [column for column in first.columns if column.startswith("p:")]
+    probs_NK = np.mean([frame[columns].to_numpy(float) for frame in frames], axis=0)
+    classes = np.array([column.removeprefix("p:") for column in columns])
+    found = first.assign(predicted=classes[probs_NK.argmax(axis=1)], confidence=probs_NK.max(axis=1))
+    found[columns] = probs_NK
+    numbers = ("confidence", *columns)
+    rows = [
+        [f"{row[key]:.6g}" if key in numbers else row[key] for key in found.columns] for row in found.to_dict("records")
+    ]
+    write_csv(folder.predictions, list(found.columns), rows)
+    return found
+
+
+def _metrics(runs: Sequence[RunFolder], answers: pd.DataFrame, asked: Recipe) -> dict[str, Any]:
+    """As of a trained run; times and sizes are those of all runs together."""
+    columns = [column for column in answers.columns if column.startswith("p:")]
+    classes = tuple(column.removeprefix("p:") for column in columns)
+    each = [run.read_json(run.metrics) for run in runs]
+    metrics: dict[str, Any] = {}
+    for split, part in answers.groupby("split"):
+        label_N = part["label"].map(classes.index).to_numpy(np.int64)
+        metrics[str(split)] = classification_metrics(part[columns].to_numpy(float), label_N, classes)
+    costs = [found["cost"] for found in each]
+    total = {key: sum(cost[key] for cost in costs) for key in _ADDED}
+    metrics["cost"] = {key: total.get(key, float(np.mean([cost[key] for cost in costs]))) for key in costs[0]}
+    metrics["cost"]["peak_memory_mib"] = max(cost["peak_memory_mib"] for cost in costs)
+    names = ", ".join(run.name for run in runs)
+    return {
+        **{key: each[0][key] for key in ("best_validation", "left_out", "seed")},
+        **metrics,
+        "notes": [f"the mean of {len(runs)} runs: {names}"],
+        "recipe_hash": asked.hash,
+        "asked_hash": asked.hash,
+    }

@@ -1,0 +1,85 @@
+"""Finished runs as one model."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tests.conftest import whet, write_pictures
+
+import whet as package
+from whet.core.errors import RunError
+from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.run_folder import RunFolder
+from whet.train.fuse import fuse
+from whet.train.job import train_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two networks of different kinds; one calibrates its answers, the other asks twice."""
+    root = tmp_path_factory.mktemp("fuse")
+    data = write_pictures(root / "pictures", {"glass": 24, "metal": 24, "paper": 24})
+    made = []
+    for name, methods in (("resnet9_slim", ["temperature_scaling"]), ("lenet", ["tta"])):
+        recipe = Recipe(
+            data=DataSpec(path=str(data)), model=ModelSpec(architecture=name, weights="none"),
+            methods=parse_methods(({"sgd": {"lr": 0.02}}, *methods)),
+        ).setting(budget="2ep", batch_size=16, image_size=32, precision="fp32")  # fmt: skip
+        made.append(train_run(recipe, root / name))
+    return root, made
+
+
+def test_its_answers_are_the_mean(runs):
+    root, made = runs
+    fused = fuse(made, root / "both")
+    answers = [run.read_predictions().sort_values("id", ignore_index=True) for run in (fused, *made)]
+    columns = [column for column in answers[0].columns if column.startswith("p:")]
+    mean = np.mean([frame[columns].to_numpy(float) for frame in answers[1:]], axis=0)
+    np.testing.assert_allclose(answers[0][columns].to_numpy(float), mean, atol=1e-5)
+    said = np.array([column[2:] for column in columns])[mean.argmax(axis=1)]
+    assert (answers[0]["predicted"] == said).all()
+    test = answers[0]["split"] == "test"
+    accuracy = fused.read_json(fused.metrics)["test"]["accuracy"]
+    assert accuracy == pytest.approx((said == answers[0]["label"])[test].mean())
+
+
+def test_the_model_itself_answers_so(runs):
+    """Each network as it answers by itself: calibrated, or asked twice."""
+    root, made = runs
+    fused = fuse(made, root / "both")
+    told = fused.read_predictions().set_index("id")
+    again = package.load(fused.path).predict([root / "pictures" / name for name in told.index])
+    columns = [column for column in told.columns if column.startswith("p:")]
+    np.testing.assert_allclose(again[columns].to_numpy(float), told[columns].to_numpy(float), atol=2e-3)
+
+
+def test_it_needs_the_runs_no_more_and_is_a_run_like_any_other(runs, tmp_path):
+    root, made = runs
+    fuse(made, root / "both")
+    moved = tmp_path / "moved"
+    shutil.copytree(root / "both", moved)
+    done = whet("predict", moved, root / "pictures" / "metal", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 24
+    done = whet("compare", made[0].path, moved)
+    assert done.returncode == 0, done.stderr
+
+
+def test_cut_short_it_is_made_anew(runs, tmp_path):
+    _, made = runs
+    (tmp_path / "both" / "model").mkdir(parents=True)
+    assert fuse(made, tmp_path / "both").finished
+
+
+def test_what_answered_other_samples_is_refused(runs, tmp_path):
+    _, made = runs
+    other = tmp_path / "other"
+    shutil.copytree(made[1].path, other)
+    lines = (other / "predictions.csv").read_text().splitlines()
+    (other / "predictions.csv").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(RunError, match="answered different samples"):
+        fuse([made[0], RunFolder(other)], tmp_path / "both")
+    twice = fuse(made, tmp_path / "once")
+    with pytest.raises(RunError, match="asks others already"):
+        fuse([twice, made[0]], tmp_path / "both")
