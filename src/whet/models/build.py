@@ -20,7 +20,7 @@ from whet.core.method import Changes
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.run_folder import write_whole
 from whet.core.targets import Targets
-from whet.models import hub, hub_text
+from whet.models import hub, hub_sound, hub_text
 from whet.models.front import Front, SoundFront, TextFront
 from whet.models.hub_access import check_folder
 from whet.models.mel import MelSettings
@@ -31,7 +31,10 @@ from whet.models.zoo_sound import SOUND_ZOO, load_yamnet
 from whet.models.zoo_text import TEXT_ZOO
 
 SMALL_PICTURE = 64
-DEFAULT_HUB_NAME, DEFAULT_ENCODER = "google/mobilenet_v2_1.0_224", "sentence-transformers/all-MiniLM-L6-v2"
+DEFAULT_HUB_NAME = "google/mobilenet_v2_1.0_224"
+_EXAMPLES = {
+    "picture": DEFAULT_HUB_NAME, "text": "sentence-transformers/all-MiniLM-L6-v2", "sound": "facebook/wav2vec2-base",
+}  # fmt: skip
 SMALL_NETS = {"text": "fast_text", "sound": "audio_cnn"}
 _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -45,7 +48,7 @@ def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> Mode
     sounds from scratch, unless weights are named."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
-        architecture = "yamnet" if medium == "sound" else weights
+        architecture = "yamnet" if medium == "sound" and _is_yamnet(weights) else weights
     if architecture == "auto" and medium in SMALL_NETS:
         architecture = SMALL_NETS[medium]
     if architecture == "auto":
@@ -54,6 +57,12 @@ def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> Mode
     if weights == "auto":
         weights = "none" if architecture in zoo_of(medium) else architecture
     return ModelSpec(architecture=architecture, weights=weights)
+
+
+def _is_yamnet(weights: str) -> bool:
+    """Whether weights for sounds are a file, or a folder without a configuration of transformers."""
+    path = Path(weights).expanduser()
+    return path.suffix == ".safetensors" or (path.is_dir() and not (path / "config.json").is_file())
 
 
 def zoo_of(medium: str) -> Mapping[str, object]:
@@ -89,8 +98,8 @@ def check_architecture(name: str, medium: str = "picture") -> None:
     if name in zoo:
         return
     if "/" not in name and not Path(name).exists():
-        example = DEFAULT_HUB_NAME if medium == "picture" else DEFAULT_ENCODER
-        raise RecipeError(unknown("architecture", name, zoo) + f"; or a local folder, or a hub name such as {example}")
+        like = f"; or a local folder, or a hub name such as {_EXAMPLES[medium]}"
+        raise RecipeError(unknown("architecture", name, zoo) + like)
     check_folder(name)
 
 
@@ -120,7 +129,7 @@ def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[
             "transformers", encoder.model_type, classes, native_size=encoder.most_tokens, pretrained=spec.weights != "none",
             medium="text",
         )  # fmt: skip
-        return _encoder_net(made, encoder, tokens), notes
+        return _encoder_net(made, encoder, TextFront(tokens)), notes
     if spec.weights != "none":
         raise WeightsError(
             f"weights '{spec.weights}': {spec.architecture} learns its words from your texts and starts from random weights; "
@@ -133,7 +142,12 @@ def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[
 
 def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int) -> tuple[Net, list[str]]:
     if spec.architecture not in SOUND_ZOO:
-        raise RecipeError(unknown("architecture for sounds", spec.architecture, SOUND_ZOO))
+        check_architecture(spec.architecture, "sound")
+        encoder, front, notes = hub_sound.build(spec)
+        made = NetSpec(
+            "transformers", encoder.model_type, classes, pretrained=spec.weights != "none", medium="sound",
+        )  # fmt: skip
+        return _encoder_net(made, encoder, front), notes
     chosen = SOUND_ZOO[spec.architecture]
     mel = chosen.mel if chosen.fixed_rate else chosen.mel.at_rate(min(rate, chosen.mel.rate))
     pretrained = spec.weights != "none"
@@ -150,12 +164,12 @@ def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int) -> t
 
 
 def _sound_front(spec: NetSpec) -> SoundFront:
-    return SoundFront(MelSettings(**(spec.mel or {})), *spec.mean, *spec.std)
+    return SoundFront(MelSettings(**(spec.mel or {})), spec.mean[0], spec.std[0])
 
 
 def standardised(net: Net, mel_BCLM: Tensor) -> Net:
     """The network with its spectrograms brought to mean 0 and deviation 1, as these have them, where its kind wants that."""
-    if isinstance(net.front, SoundFront) and SOUND_ZOO[net.spec.architecture].standardise:
+    if isinstance(net.front, SoundFront) and net.spec.source == "zoo" and SOUND_ZOO[net.spec.architecture].standardise:
         net.front.standardise(mel_BCLM)
         net.spec = replace(net.spec, mean=(float(net.front.mean),), std=(float(net.front.std),))
     return net
@@ -174,8 +188,16 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
     return Net(spec, backbone, new_head(features, len(spec.classes)), front)
 
 
-def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder, tokens: Tokens) -> Net:
-    return Net(spec, encoder, new_head(encoder.features, len(spec.classes)), TextFront(tokens))
+def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_sound.SoundEncoder, front: Front) -> Net:
+    return Net(spec, encoder, new_head(encoder.features, len(spec.classes)), front)
+
+
+def _loaded_encoder(spec: NetSpec, folder: Path, *, bare: bool) -> Net:
+    """Of texts or sounds, with a new head; bare: with random weights."""
+    if spec.medium == "sound":
+        return _encoder_net(spec, *(hub_sound.load_bare(folder) if bare else hub_sound.load(folder)))
+    encoder, tokens = hub_text.load_bare(folder) if bare else hub_text.load(folder)
+    return _encoder_net(spec, encoder, TextFront(tokens))
 
 
 def rescale(net: Net, *, width: float, depth: int) -> None:
@@ -210,10 +232,10 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def save_net(net: Net, folder: Path, extra: dict) -> None:
-    """Write the model: config.json and model.safetensors that transformers opens itself where the backbone is one of theirs (of a
-    text encoder without the head, which lies beside it), and whet.json with the rest. A network that methods rebuilt is no longer
-    theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file, so that the
-    folder holds a whole model at any time."""
+    """Write the model: config.json and model.safetensors that transformers opens itself where the backbone is one of theirs (of an
+    encoder of texts or sounds without the head, which lies beside it), and whet.json with the rest. A network that methods rebuilt
+    is no longer theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file,
+    so that the folder holds a whole model at any time."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(f".{folder.name}.*"):  # a writer that was killed
         shutil.rmtree(old)
@@ -235,6 +257,10 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
     if isinstance(net.backbone, hub_text.TextEncoder) and isinstance(net.front, TextFront):
         write = hub_text.save_config if rebuilt else hub_text.save
         write(net.backbone, net.front.tokens, folder)
+        if not rebuilt:
+            _save_tensors(net.linear.state_dict(), folder / _HEAD_FILE)
+    elif isinstance(net.backbone, hub_sound.SoundEncoder):
+        (hub_sound.save_config if rebuilt else hub_sound.save)(net.backbone, folder)
         if not rebuilt:
             _save_tensors(net.linear.state_dict(), folder / _HEAD_FILE)
     elif hub_made and not rebuilt:
@@ -279,8 +305,8 @@ def load_net(folder: Path) -> Net:
     extra = read_extra(folder)
     spec = NetSpec.from_dict(extra["net"])
     bare, hub_made = replace(spec, changes=()), spec.source == "transformers"
-    if hub_made and spec.medium == "text":
-        net = _encoder_net(bare, *(hub_text.load_bare(folder) if spec.changes else hub_text.load(folder)))
+    if hub_made and spec.medium != "picture":
+        net = _loaded_encoder(bare, folder, bare=bool(spec.changes))
         if not spec.changes:
             net.head.load_state_dict(load_file(folder / _HEAD_FILE))
             return net.eval()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.models.mel import LogMel, MelSettings
@@ -112,14 +113,15 @@ class TextFront(Front):
 
 class SoundFront(Front):
     """Waves, float32 (B, T) at `rate`, become log-mel spectrograms (B, 1, frames, mels), normalised by mean and std, a number each
-    (0 and 1 leave them as they are)."""
+    (0 and 1 leave them as they are). frames: how many the backbone takes, the rest being cut off or filled with zeros; None for
+    any number."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mel: MelSettings, mean: float = 0.0, std: float = 1.0) -> None:
+    def __init__(self, mel: MelSettings, mean: float = 0.0, std: float = 1.0, frames: int | None = None) -> None:
         super().__init__()
-        self.log_mel = LogMel(mel)
+        self.log_mel, self.frames = LogMel(mel), frames
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
 
@@ -131,6 +133,8 @@ class SoundFront(Front):
         return self.log_mel(torch.from_numpy(content).to(self.mean.device))
 
     def forward(self, mel_BCLM: Tensor) -> Tensor:
+        if self.frames is not None:
+            mel_BCLM = F.pad(mel_BCLM, (0, 0, 0, self.frames - mel_BCLM.shape[2]))  # a negative number cuts off
         return (mel_BCLM - self.mean) / self.std
 
     def seen(self, sample: np.ndarray, received: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +148,7 @@ class SoundFront(Front):
 
     def blank(self, batch: int, size: int) -> Tensor:
         settings = self.log_mel.settings
-        frames = settings.frames(round(size * settings.rate / 1000))
+        frames = self.frames or settings.frames(round(size * settings.rate / 1000))
         return torch.zeros((batch, 1, frames, settings.mels), device=self.mean.device)
 
     def like(self, other: Front) -> bool:
@@ -152,7 +156,35 @@ class SoundFront(Front):
 
     def extra_repr(self) -> str:
         settings = self.log_mel.settings
-        return f"{settings}, mean {float(self.mean):.4g}, std {float(self.std):.4g}"
+        cut = f", {self.frames} frames" if self.frames is not None else ""
+        return f"{settings}, mean {float(self.mean):.4g}, std {float(self.std):.4g}{cut}"
+
+
+class WaveFront(SoundFront):
+    """Waves stay waves, float32 (B, T) at `rate`, each brought to mean 0 and deviation 1 where `level` is true, and at least
+    `least` samples long. Their spectrograms are for people alone."""
+
+    def __init__(self, rate: int, *, level: bool, least: int) -> None:
+        super().__init__(MelSettings().at_rate(rate))
+        self.level, self.least = level, least
+
+    def receive(self, content: np.ndarray, size: int = 0) -> Tensor:
+        return torch.from_numpy(content).to(self.mean.device)
+
+    def forward(self, wave_BT: Tensor) -> Tensor:
+        if self.level:
+            variance_B1 = wave_BT.var(dim=1, keepdim=True, correction=0)
+            wave_BT = (wave_BT - wave_BT.mean(dim=1, keepdim=True)) / (variance_B1 + 1e-7).sqrt()
+        return F.pad(wave_BT, (0, max(0, self.least - wave_BT.shape[1])))
+
+    def seen(self, sample: np.ndarray, received: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        return sample, self.log_mel(received[None])[0, 0].cpu().numpy()
+
+    def blank(self, batch: int, size: int) -> Tensor:
+        return torch.zeros((batch, max(self.least, round(size * self.rate / 1000))), device=self.mean.device)
+
+    def extra_repr(self) -> str:
+        return f"waves at {self.rate} Hz{', each brought to deviation 1' if self.level else ''}"
 
 
 def _told(three: Tensor) -> str:

@@ -20,7 +20,8 @@ class MelSettings:
     norm: "slaney" gives every band the same area, None the same height. slopes: whether the bands' triangles are straight over
     hertz (librosa) or over mel (TensorFlow). power: 1 for magnitudes, 2 for energies. floor: the logarithm is that of mel + floor
     ("add") or of what is at least the floor ("least"). centred: frame t stands around sample t * hop, beyond the ends being zeros;
-    else it begins there.
+    else it begins there. symmetric: the Hann window ends as it begins instead of repeating. levelled: every frame has mean 0.
+    emphasis: this share of the sample before is taken off each one, within the frame (Kaldi's preemphasis).
     """
 
     rate: int = 16_000
@@ -37,6 +38,9 @@ class MelSettings:
     floor: float = 1e-6
     floored: Literal["add", "least"] = "add"
     centred: bool = True
+    symmetric: bool = False
+    levelled: bool = False
+    emphasis: float = 0.0
 
     def at_rate(self, rate: int) -> MelSettings:
         """The same times and bands for waves of another rate, less what lies above half of it."""
@@ -65,6 +69,12 @@ YAMNET_MEL = MelSettings(
 """The front end that YAMNet was trained with. Source: Hershey et al. 2017, arXiv:1609.09430; tensorflow/models, audioset/yamnet."""
 
 
+KALDI_MEL = MelSettings(
+    n_fft=512, window=400, hop=160, mels=128, low=20.0, high=8_000.0, scale="htk", norm=None, slopes="mel", floor=2.0**-23,
+    floored="least", centred=False, symmetric=True, levelled=True, emphasis=0.97,
+)  # fmt: skip
+"""Kaldi's filter bank, as the Audio Spectrogram Transformer was trained with. Source: Gong et al. 2021, arXiv:2104.01778."""
+
 _CACHED = 1 << 18  # numbers
 
 
@@ -81,7 +91,7 @@ class LogMel(nn.Module):
             raise ValueError(f"window {settings.window} must not be longer than n_fft {settings.n_fft}")
         self.settings = settings
         # Neither is learnt: both follow from the settings, so they are not saved.
-        window = torch.hann_window(settings.window, periodic=True, dtype=torch.float64).float()
+        window = torch.hann_window(settings.window, periodic=not settings.symmetric, dtype=torch.float64).float()
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("bands_FM", torch.from_numpy(mel_bands(settings)).float(), persistent=False)
 
@@ -109,6 +119,11 @@ class LogMel(nn.Module):
         elif wave_BT.shape[1] < s.window:
             wave_BT = F.pad(wave_BT, (0, s.window - wave_BT.shape[1]))
         frames_BLW = wave_BT.unfold(1, s.window, s.hop)[:, : s.frames(wave_BT.shape[1] - s.window * s.centred)]
+        if s.levelled:
+            frames_BLW = frames_BLW - frames_BLW.mean(dim=2, keepdim=True)
+        if s.emphasis:
+            before_BLW = torch.cat([frames_BLW[..., :1], frames_BLW[..., :-1]], dim=2)
+            frames_BLW = frames_BLW - s.emphasis * before_BLW
         # Where a short window lies within the transform moves the phase alone.
         spectrum_BLF = torch.fft.rfft(frames_BLW * self.window, n=s.n_fft)
         real_BLF, imaginary_BLF = spectrum_BLF.real, spectrum_BLF.imag

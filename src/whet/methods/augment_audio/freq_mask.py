@@ -33,7 +33,9 @@ class FreqMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-class
 
     def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
+        from whet.methods.augment_audio.spectrogram import check_spectrogram
 
+        check_spectrogram(x_BCLM, self.name)
         if self.masks == 0 or self.max_fraction == 0:
             return x_BCLM
         return masked(x_BCLM, bands_BM=stripes(rng, self.masks, self.max_fraction, x_BCLM.shape[3]))

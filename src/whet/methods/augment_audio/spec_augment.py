@@ -39,7 +39,9 @@ class SpecAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-cl
 
     def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
+        from whet.methods.augment_audio.spectrogram import check_spectrogram
 
+        check_spectrogram(x_BCLM, self.name)
         if self.masks == 0:
             return x_BCLM
         time_BL = stripes(rng, self.masks, self.max_time_fraction, x_BCLM.shape[2])

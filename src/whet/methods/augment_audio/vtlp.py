@@ -35,6 +35,9 @@ class Vtlp(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classific
     def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
+        from whet.methods.augment_audio.spectrogram import check_spectrogram
+
+        check_spectrogram(x_BCLM, self.name)
         if self.max_factor == 1:
             return x_BCLM
         B, _, L, M = x_BCLM.shape
