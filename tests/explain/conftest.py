@@ -12,7 +12,7 @@ from whet.models.zoo import ZOO
 from whet.models.zoo_text import TEXT_ZOO
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def picture_net():
     """picture_net("lenet"): a network of the zoo for three classes, with random weights that are always the same."""
 
@@ -28,7 +28,7 @@ def picture_net():
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def text_net():
     """text_net("text_cnn", tokens): the same for texts and two classes."""
     from whet.models.front import TextFront
@@ -48,7 +48,7 @@ def text_net():
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def taught():
     """taught(net, x, labels): the network after some steps of Adam on these samples."""
 

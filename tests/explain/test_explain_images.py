@@ -1,21 +1,20 @@
 import numpy as np
 import pytest
 import torch
-import transformers
 from torch import nn
 
 from whet.core.rng import Rng
 from whet.data.image_loader import ImageLoader
 from whet.explain import CannotExplain, explain
 from whet.explain.evidence import evidence
-from whet.explain.heat import overlay, places, stretched
+from whet.explain.heat import covered, overlay, places, stretched
 from whet.explain.images import explain_picture
 from whet.models.ensemble import Member
-from whet.models.hub import HubBackbone
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.zoo import ZOO
 
-SIDE, SQUARE = 32, 8
+SIDE = 32
+HALF, PIXELS = SIDE // 2, np.zeros((SIDE, SIDE, 3), np.uint8)
 
 
 def noise(count, seed=0):
@@ -23,25 +22,28 @@ def noise(count, seed=0):
 
 
 def planted(count, seed=0):
-    """(pictures of noise, whether a bright square stands in one of their corners, the corner as (top, left))."""
+    """(pictures of noise with bright squares in two of their corners, the class, the corner that decides as (top, left)): a red
+    square says class 1, a blue one class 2, a green one nothing, and where there is only that it is class 0."""
     rng = Rng(seed).batch("corner", 0, np.arange(count))
     x, corner = 0.5 * noise(count, seed), (4 * rng.uniform(shape=())).astype(int)
-    labels = torch.arange(count) % 2
-    spots = [(SIDE // 2 * (c // 2) + 4, SIDE // 2 * (c % 2) + 4) for c in corner.tolist()]
-    for picture, label, (top, left) in zip(x, labels.tolist(), spots):
-        if label:
-            picture[:, top : top + SQUARE, left : left + SQUARE] += 2.5
+    decoy = (corner + 1 + (3 * rng.uniform(shape=())).astype(int)) % 4
+    labels, spots = torch.arange(count) % 3, []
+    for picture, k, c, d in zip(x, labels.tolist(), corner.tolist(), decoy.tolist()):
+        for place, channel in ((c, {0: 1, 1: 0, 2: 2}[k]), (d, 1)):
+            top, left = HALF * (place // 2), HALF * (place % 2)
+            picture[channel, top + 4 : top + 12, left + 4 : left + 12] += 2.5
+        spots.append((HALF * (c // 2), HALF * (c % 2)))
     return x, labels, spots
 
 
 def mass_on_the_plant(net, x, labels, spots):
-    """The share of what speaks for the square that lies in its quarter of the picture, over the pictures that have one."""
+    """The share of what speaks for red or blue that lies in the quarter of the square that decides."""
     shares = []
-    for picture, label, (top, left) in zip(x, labels.tolist(), spots):
-        if label:
-            heat = np.maximum(stretched(places(Member.of(net), picture[None], 1)[0].numpy(), SIDE, SIDE), 0)
-            top, left = SIDE // 2 * (top // (SIDE // 2)), SIDE // 2 * (left // (SIDE // 2))
-            shares.append(heat[top : top + SIDE // 2, left : left + SIDE // 2].sum() / max(heat.sum(), 1e-9))
+    for picture, k, (top, left) in zip(x, labels.tolist(), spots):
+        if k == 0:
+            continue
+        heat = np.maximum(explain_picture([Member.of(net)], PIXELS, picture[None], k).heat_HW, 0)
+        shares.append(heat[top : top + HALF, left : left + HALF].sum() / max(heat.sum(), 1e-9))
     return float(np.mean(shares))
 
 
@@ -55,10 +57,10 @@ def test_where_the_mean_over_places_follows_heat_is_the_class_activation_map(net
     assert torch.allclose(places(Member.of(network), x, 1)[0], by_hand, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["resnet9_slim", "vit_tiny", "convmixer", "lenet"])
+@pytest.mark.parametrize("name", ["resnet9_slim", "convmixer", "lenet"])
 def test_heat_adds_up_to_the_evidence_less_the_biases(picture_net, name):
     """The mean or maximum over places, then linear layers, share the evidence out to the places; ReLUs behind them change
-    no share. (ViT's map is what its last norm leaves.)"""
+    no share."""
     network, x = picture_net(name, width=0.5), noise(1)
     for layer in network.modules():  # behind the map
         if isinstance(layer, nn.Linear) and name == "lenet":
@@ -66,10 +68,10 @@ def test_heat_adds_up_to_the_evidence_less_the_biases(picture_net, name):
     heat = places(Member.of(network), x, 2)
     bias_K = network.linear.bias
     expected = evidence(Member.of(network), x, 2) - (bias_K[2] - bias_K.mean())
-    assert float(heat.sum()) == pytest.approx(float(expected), rel=1e-3, abs=1e-5)
+    assert heat.sum().item() == pytest.approx(expected.item(), rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", list(ZOO))
+@pytest.mark.parametrize("name", sorted(set(ZOO) - {"vit_tiny"}))
 def test_every_network_of_the_zoo_has_places_even_for_small_pictures(picture_net, name):
     """Pools that spread one cell over a grid (VGG, AlexNet) and maps of one cell (ResNet) are passed over."""
     network = picture_net(name, width=0.25)
@@ -84,45 +86,40 @@ def test_heat_lies_on_what_decides_and_not_with_random_weights(picture_net, taug
     """The sanity check of Adebayo et al. 2018, arXiv:1810.03292, with a known place to look for."""
     x, labels, _ = planted(192)
     size = {"vit_tiny": {"width": 0.34}}.get(name, {})
-    network = picture_net(name, classes=("plain", "square"), **size)
-    seen = planted(24, seed=1)
-    random = mass_on_the_plant(network, *seen)
-    before = places(Member.of(network), seen[0][1:2], 1).flatten()
-    network = taught(network, x, labels, lr=1e-3)
+    network = picture_net(name, classes=("neither", "red", "blue"), **size)
+    seen = planted(18, seed=1)
+    random, member = mass_on_the_plant(network, *seen), Member.of(network)
+    before = explain_picture([member], PIXELS, seen[0][1:2], 1).heat_HW
+    network = taught(network, x, labels, steps={"lenet": 150}.get(name, 50), lr=1e-3)
     with torch.no_grad():
         assert (network(seen[0]).argmax(dim=1) == seen[1]).float().mean() > 0.9
     assert mass_on_the_plant(network, *seen) > 0.7
     assert random < 0.5
-    after = places(Member.of(network), seen[0][1:2], 1).flatten()
-    assert abs(float(torch.corrcoef(torch.stack([before, after]))[0, 1])) < 0.7
+    after = explain_picture([member], PIXELS, seen[0][1:2], 1).heat_HW
+    assert abs(np.corrcoef(before.ravel(), after.ravel())[0, 1]) < 0.7
 
 
-def test_a_vision_transformer_that_reads_its_first_token_is_explained_by_its_patches(picture_net):
-    """What the last attention reads: the tokens after the norm before it, times their gradient, without [CLS]."""
-    config = transformers.ViTConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, image_size=SIDE, patch_size=4,
-        num_labels=3,
-    )  # fmt: skip
-    with Rng(0).torch_scope("init"):
-        model = transformers.ViTForImageClassification(config)
-        model.classifier = nn.Identity()
-        spec = NetSpec("transformers", "vit", ("a", "b", "c"), (0.5,) * 3, (0.5,) * 3)
-        network = Net(spec, HubBackbone(model, "classifier"), new_head(16, 3)).eval()
-    x, kept = noise(1), []
-    norms = [module for name, module in model.named_modules() if name.endswith("layernorm_before")]
-    handle = norms[-1].register_forward_hook(lambda module, inputs, output: kept.append(output))
-    said = evidence(Member.of(network), x, 1)
-    handle.remove()
-    (gradient,) = torch.autograd.grad(said.sum(), kept)
-    by_hand = (gradient * kept[0]).sum(dim=2)[0, 1:].view(8, 8)
-    assert torch.allclose(places(Member.of(network), x, 1)[0], by_hand.detach(), atol=1e-7)
+def test_what_covering_loses_is_told_part_by_part(picture_net):
+    """Of a transformer, by hand."""
+    member, x = Member.of(picture_net("vit_tiny", width=0.34)), noise(1)
+    found = explain_picture([member], PIXELS, x, 1)
+    assert found.by_covering
+    hidden = x.clone()
+    hidden[:, :, 16:, 16:] = 0
+    with torch.no_grad():
+        lost = (evidence(member, x, 1) - evidence(member, hidden, 1)).item()
+    assert covered(member, x, 1, 4)[3, 3].item() == pytest.approx(
+        lost, abs=1e-5
+    )  # a corner lies under one square alone
+    few = explain_picture([member], PIXELS, x, 1, most_points=9)
+    assert np.allclose(few.heat_HW, stretched(covered(member, x, 1, 4).numpy(), SIDE, SIDE), atol=1e-6)
 
 
 def test_an_ensemble_is_explained_by_the_mean_of_its_members(picture_net):
     members = [Member.of(picture_net("resnet9_slim", seed=seed)) for seed in (0, 1)]
-    pixels, x = np.zeros((SIDE, SIDE, 3), np.uint8), noise(1)
-    heats = [explain_picture([member], pixels, x, 1).heat_HW for member in members]
-    assert np.allclose(explain_picture(members, pixels, x, 1).heat_HW, (heats[0] + heats[1]) / 2)
+    x = noise(1)
+    heats = [explain_picture([member], PIXELS, x, 1).heat_HW for member in members]
+    assert np.allclose(explain_picture(members, PIXELS, x, 1).heat_HW, (heats[0] + heats[1]) / 2)
     assert not np.allclose(*heats)
 
 
@@ -142,11 +139,18 @@ def test_frozen_networks_are_explained_and_stay_as_they_were(picture_net):
     assert network.training
 
 
-def test_a_network_without_places_is_refused_by_name():
+def test_a_network_without_places_is_explained_by_covering():
     backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 8), nn.ReLU())
     network = Net(NetSpec("zoo", "perceptron", ("a", "b"), (0.5,) * 3, (0.25,) * 3), backbone, new_head(8, 2))
-    with pytest.raises(CannotExplain, match=r"perceptron has no map .* accepted: convolutional networks"):
-        places(Member.of(network), noise(1), 0)
+    assert places(Member.of(network), noise(1), 0) is None
+    assert explain_picture([Member.of(network)], PIXELS, noise(1), 0).by_covering
+
+
+def test_an_answer_that_is_no_number_is_refused(picture_net):
+    network = picture_net("lenet")
+    nn.init.constant_(network.linear.weight, float("inf"))
+    with pytest.raises(CannotExplain, match="lenet"):
+        explain_picture([Member.of(network)], PIXELS, noise(1), 0)
 
 
 def test_the_same_files_have_the_same_heat_whatever_the_threads_and_the_company(picture_net, pictures):

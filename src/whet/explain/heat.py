@@ -1,16 +1,19 @@
 """Heat over places: which parts of a picture or a spectrogram speak for a class.
 
-Source: HiResCAM (Draelos & Carin 2020, arXiv:2011.08891) after Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): the last map of
-features (C, h, w), times the gradient of the class's evidence with respect to it, summed over the features. Grad-CAM averages the
-gradient over the places first and so gives heat to places that the answer does not depend on wherever what follows is not the mean
-over places (a maximum, fully connected layers); where it is the mean, both are the same, and the heat sums up to the evidence less
-the biases. Of a transformer the tokens that stand for patches are the map.
+Of convolutional networks by HiResCAM (Draelos & Carin 2020, arXiv:2011.08891) after Grad-CAM (Selvaraju et al. 2017,
+arXiv:1610.02391): the last map of features (C, h, w), times the gradient of the class's evidence with respect to it, summed over
+the features. Grad-CAM averages the gradient over the places first and so gives heat to places that the answer does not depend on
+wherever what follows is not the mean over places (a maximum, fully connected layers); where it is the mean, both are the same, and
+the heat adds up to the evidence less the biases.
+
+Attention carries what a place shows to all others, so the tokens of a transformer's last layers tell nothing about places (a square
+that alone decides had no more of the heat than chance gives it). Such networks, and those without a map, are asked what they
+lose when a part is covered (Zeiler & Fergus 2014, arXiv:1311.2901).
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 
 import cv2
@@ -18,58 +21,44 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.explain.evidence import CannotExplain, answering, evidence
+from whet.explain.evidence import answering, evidence
 from whet.models.ensemble import Member
 from whet.models.net import Net
 
 _LEAST = 4  # cells a side: a coarser map says nothing about places, so one before it is taken
-_BESIDE = 5  # the most tokens beside those of the patches: [CLS], a distilled one, four registers
 _SPREADS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # may repeat one cell over a map that only looks larger
-_NOT_PLACES = (nn.Dropout, nn.Dropout2d)  # of attention: (B, heads, tokens, tokens)
+_AT_ONCE = 16  # covered pictures
 _FAINT, _FULL = (255, 214, 92), (206, 36, 24)  # RGB of little and of most heat
 _COVER = 0.85  # of what lies below at full heat
 
 
-def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor:
-    """How much every place of the last map speaks for class k, float32 (parts, h, w), against it where negative. x: one sample,
-    (1, C, H, W), that the network cuts into so many parts. Raises CannotExplain."""
+def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor | None:
+    """How much every place of the last map of features speaks for class k, float32 (parts, h, w), against it where negative; None
+    of a network without such a map, or whose places are mixed by attention. x: one sample, (1, C, H, W), that the network cuts
+    into so many parts."""
+    if any("attention" in type(module).__name__.lower() for module in member.net.backbone.modules()):
+        return None
     with answering(member.net):
         x = x.detach().requires_grad_()
         with _maps(member.net, parts) as maps:
             said = evidence(member, x, k).sum()
-        for map_ in reversed(maps):
-            (gradient,) = torch.autograd.grad(said, map_, retain_graph=True, allow_unused=True)
-            if gradient is None:
-                continue
-            heat = _over_places(gradient.detach() * map_.detach(), parts)
-            # Nothing flows back to the patches of a transformer from behind its last attention if [CLS] alone is read.
-            if not torch.isfinite(heat).all():
-                break
-            if (heat != 0).any():
-                return heat.float().cpu()
-    spec = member.net.spec
-    raise CannotExplain(
-        f"{spec.architecture} has no map of {_LEAST} x {_LEAST} places or more that its answer to this {spec.medium} is made from; "
-        "accepted: convolutional networks and vision transformers"
-    )
+        if not maps:
+            return None
+        (gradient,) = torch.autograd.grad(said, maps[-1])
+    return (gradient * maps[-1].detach()).sum(dim=1).float().cpu()
 
 
 @contextlib.contextmanager
 def _maps(net: Net, parts: int) -> Iterator[list[Tensor]]:
     """Within the block the list fills with whatever modules of the backbone give that lies over places, in order."""
     kept: list[Tensor] = []
-    blocks = {id(net.get_submodule(name)) for name in net.block_names}
 
     def keep(module: nn.Module, inputs: tuple, output: object) -> None:
         found = output[0] if isinstance(output, tuple) and output else output
-        if not isinstance(found, Tensor) or found.shape[0] != parts or not found.requires_grad:
-            return
-        # Of tokens only whole vectors count, normalised or as a block leaves them, not what attention makes of them within.
-        tokens = found.dim() == 3 and (id(module) in blocks or isinstance(module, nn.LayerNorm))
-        if (tokens and _side(found.shape[1])) or (found.dim() == 4 and min(found.shape[2:]) >= _LEAST):
+        if isinstance(found, Tensor) and found.dim() == 4 and len(found) == parts and min(found.shape[2:]) >= _LEAST:
             kept.append(found)
 
-    chosen = [module for module in net.backbone.modules() if not isinstance(module, (*_SPREADS, *_NOT_PLACES))]
+    chosen = [module for module in net.backbone.modules() if not isinstance(module, _SPREADS)]
     handles = [module.register_forward_hook(keep) for module in chosen]
     try:
         yield kept
@@ -78,18 +67,25 @@ def _maps(net: Net, parts: int) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-def _side(tokens: int) -> int:
-    """The patches of a side of the square that so many tokens stand for; 0 where they stand for none."""
-    side = math.isqrt(tokens)
-    return side if side >= _LEAST and tokens - side * side <= _BESIDE else 0
-
-
-def _over_places(share: Tensor, parts: int) -> Tensor:
-    """Shares of evidence (parts, C, h, w), or (parts, tokens, D) -> (parts, h, w)."""
-    if share.dim() == 4:
-        return share.sum(dim=1)
-    side = _side(share.shape[1])
-    return share.sum(dim=2)[:, -side * side :].view(parts, side, side)
+def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
+    """The evidence for class k that is lost where a picture, (1, 3, H, W), is covered with the mean colour: float32 (side, side).
+    Squares of 2 x 2 cells are covered in turn, overlapping by half, as one cell alone is often missed by nobody; a cell has the
+    mean of what the squares over it lose."""
+    height, width = x.shape[2:]
+    top, left = ((torch.arange(side + 1) * size // side).tolist() for size in (height, width))
+    squares = [(row, column) for row in range(side - 1) for column in range(side - 1)]
+    lost, times = torch.zeros(side, side), torch.zeros(side, side)
+    with answering(member.net), torch.no_grad():
+        whole = evidence(member, x, k)
+        for first in range(0, len(squares), _AT_ONCE):
+            some = squares[first : first + _AT_ONCE]
+            hidden = x.repeat(len(some), 1, 1, 1)
+            for picture, (row, column) in zip(hidden, some):
+                picture[:, top[row] : top[row + 2], left[column] : left[column + 2]] = 0
+            for (row, column), loss in zip(some, (whole - evidence(member, hidden, k)).tolist()):
+                lost[row : row + 2, column : column + 2] += loss
+                times[row : row + 2, column : column + 2] += 1
+    return lost / times
 
 
 def stretched(heat_hw: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from whet.explain.heat import overlay, places, stretched
+from whet.explain.evidence import CannotExplain
+from whet.explain.heat import covered, overlay, places, stretched
 from whet.models.ensemble import Member
+
+_FINEST = 8  # cells of a side, where the picture is covered part by part
 
 
 @dataclass(frozen=True)
 class PictureHeat:
-    """picture: as the network saw it, RGB uint8 (H, W, 3). heat_HW: what every place adds to the evidence for the class, float32;
-    see `whet.explain.heat`."""
+    """picture: as the network saw it, RGB uint8 (H, W, 3). heat_HW: how much every place speaks for the class, float32, against it
+    where negative; see `whet.explain.heat`. by_covering: whether that was found by covering the picture part by part."""
 
     picture: np.ndarray
     heat_HW: np.ndarray
+    by_covering: bool
 
     @property
     def nothing(self) -> bool:
@@ -30,8 +35,19 @@ class PictureHeat:
         return overlay(self.picture, self.heat_HW)
 
 
-def explain_picture(members: Sequence[Member], picture: np.ndarray, x_1CHW: Tensor, k: int) -> PictureHeat:
-    """The mean of the members' heat for class k. x_1CHW: the picture as the first of them takes it."""
+def explain_picture(
+    members: Sequence[Member], picture: np.ndarray, x_1CHW: Tensor, k: int, most_points: int = (_FINEST - 1) ** 2
+) -> PictureHeat:
+    """The mean of the members' heat for class k. x_1CHW: the picture as the first of them takes it. most_points: how often it may
+    be covered. Raises CannotExplain."""
     height, width = picture.shape[:2]
-    heats = [stretched(places(member, x_1CHW, k)[0].numpy(), height, width) for member in members]
-    return PictureHeat(picture, np.mean(heats, axis=0))
+    heats, by_covering = [], False
+    for member in members:
+        found = places(member, x_1CHW, k)
+        if found is None:
+            found, by_covering = covered(member, x_1CHW, k, min(_FINEST, 1 + math.isqrt(most_points)))[None], True
+        heats.append(stretched(found[0].numpy(), height, width))
+    heat_HW = np.mean(heats, axis=0)
+    if not np.isfinite(heat_HW).all():
+        raise CannotExplain(f"{members[0].net.spec.architecture}: what speaks for a class is not finite")
+    return PictureHeat(picture, heat_HW, by_covering)

@@ -29,8 +29,8 @@ def explain(
     """Why these networks, together, see in each sample of the loader its class of `class_N`: sample numbers and explanations.
 
     One sample at a time, so that the answer does not depend on the company and little memory is taken. size: as the samples are
-    shown at prediction. most_points: of the path that explains a text. A sample that cannot be read goes to `failed`. Raises
-    CannotExplain.
+    shown at prediction. most_points: of the path that explains a text, and how often a picture may be covered. A sample that
+    cannot be read goes to `failed`. Raises CannotExplain.
     """
     for painted in loader.batches([np.array([index]) for index in range(len(loader))], size):
         for index, reason in painted.failed:
@@ -46,4 +46,4 @@ def _explain(members: Sequence[Member], content: Any, size: int, k: int, most_po
     received = front.receive(content[None])
     if isinstance(front, SoundFront):
         return explain_sound(members, content, front.rate, received, front(received), k)
-    return explain_picture(members, content, front(received), k)
+    return explain_picture(members, content, front(received), k, most_points)

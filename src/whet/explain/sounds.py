@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from whet.explain.evidence import CannotExplain
 from whet.explain.heat import overlay, places, stretched
 from whet.models.ensemble import Member
 from whet.models.zoo_sound.yamnet import PATCH, STEP, YAMNet, patches
@@ -43,18 +45,25 @@ class SoundHeat:
 def explain_sound(
     members: Sequence[Member], wave: np.ndarray, rate: int, mel_11LM: Tensor, x_11LM: Tensor, k: int
 ) -> SoundHeat:
-    """The mean of the members' heat for class k. mel_11LM: the spectrogram; x_11LM: the same as the networks take it."""
+    """The mean of the members' heat for class k. mel_11LM: the spectrogram; x_11LM: the same as the networks take it. Raises
+    CannotExplain."""
     heats = [_over_spectrogram(member, x_11LM, k) for member in members]
     return SoundHeat(wave, rate, mel_11LM[0, 0].cpu().numpy(), np.mean(heats, axis=0))
 
 
 def _over_spectrogram(member: Member, x_11LM: Tensor, k: int) -> np.ndarray:
     frames, mels = x_11LM.shape[2:]
-    if not isinstance(member.net.backbone, YAMNet):
-        return stretched(places(member, x_11LM, k)[0].numpy(), frames, mels)
-    # It hears patches that overlap: each one's heat goes where the patch was cut from, and adds up.
-    parts = patches(x_11LM).shape[1]
+    in_patches = isinstance(member.net.backbone, YAMNet)
+    parts = patches(x_11LM).shape[1] if in_patches else 1
+    found = places(member, x_11LM, k, parts)
+    if found is None or not torch.isfinite(found).all():
+        raise CannotExplain(
+            f"{member.net.spec.architecture} has no map of 4 x 4 places or more that its answer to this sound is made from"
+        )
+    if not in_patches:
+        return stretched(found[0].numpy(), frames, mels)
+    # The patches overlap: each one's heat goes where the patch was cut from, and adds up.
     heat_LM = np.zeros((PATCH + STEP * (parts - 1), mels), dtype=np.float32)
-    for number, heat_hw in enumerate(places(member, x_11LM, k, parts).numpy()):
+    for number, heat_hw in enumerate(found.numpy()):
         heat_LM[STEP * number : STEP * number + PATCH] += stretched(heat_hw, PATCH, mels)
     return heat_LM[:frames]

@@ -21,6 +21,7 @@ def context(run: RunFolder, told: list[dict[str, Any]], folder: Path, *, mistake
         "medium": recipe.medium,
         "mistakes": mistakes,
         "asked": ", ".join(sorted(asked)),
+        "by_covering": any(entry.get("by_covering") for entry in samples),
         "samples": samples,
         "unread": [entry for entry in told if "error" in entry],
     }
