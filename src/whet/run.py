@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import glob
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from whet.core.errors import DataError, RunError
+from whet.core.errors import DataError, RecipeError, RunError, unknown
 from whet.core.recipe import DataSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from whet.evaluate.compare import Comparison, Group
+    from whet.explain import Explanation
+    from whet.explanations import Explanations
     from whet.train.log import Observer
 
 
@@ -190,12 +192,9 @@ class Run:
         column is then `text`), .txt files, and tables with a text column."""
         import pandas as pd
 
-        given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-        if self.recipe.medium == "text":
-            column, samples = "text", find_texts(given, self.recipe.data.text_column)
-        else:
-            column, samples = "file", [str(file) for file in find_files(given, self.recipe.medium)]
-        probs_NK, errors = self._model.probabilities(pd.DataFrame({"path" if column == "file" else column: samples}))
+        frame, samples, _ = self._given(inputs)
+        column = "text" if "text" in frame else "file"
+        probs_NK, errors = self._model.probabilities(frame)
         best = probs_NK.argmax(axis=1) if samples else []
         rows = []
         for sample, probs_K, k, error in zip(samples, probs_NK, best, errors):
@@ -210,6 +209,56 @@ class Run:
                 }
             )
         return pd.DataFrame(rows)
+
+    def explain(
+        self, inputs: str | Path | Iterable[str | Path] | None = None, *, class_name: str | None = None, most: int = 12
+    ) -> Explanations:
+        """Why the model answers as it does: of pictures and sounds where, of texts which words speak for a class, its own answer or
+        `class_name`. inputs: as of `predict`; without them, so many of the run's mistakes at most, the most confident first (their
+        data must still be there). `save` writes a page. Raises RecipeError, DataError, and CannotExplain where the network is of
+        no kind that can be explained."""
+        from whet.explanations import Explained, Explanations
+
+        if class_name is not None and class_name not in self.classes:
+            raise RecipeError(unknown("class", class_name, self.classes, f"run {self.path}"))
+        frame, names, labels = self._mistakes(most) if inputs is None else self._given(inputs)
+        probs_NK, errors = self._model.probabilities(frame)
+        class_N = probs_NK.argmax(axis=1) if class_name is None else [self.classes.index(class_name)] * len(frame)
+        found = dict(self._model.explanations(frame, class_N))
+        samples = [
+            Explained(
+                name, dict(zip(self.classes, probs_K.tolist())), self.classes[k], found.get(index), label, errors[index]
+            )
+            for index, (name, label, probs_K, k) in enumerate(zip(names, labels, probs_NK, class_N))
+        ]
+        return Explanations(samples, self.folder, mistakes=inputs is None)
+
+    def _given(self, inputs: str | Path | Iterable[str | Path]) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """The table's frame of what was given, what each sample is called, and its class: none is known."""
+        import pandas as pd
+
+        given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+        if self.recipe.medium == "text":
+            samples = find_texts(given, self.recipe.data.text_column)
+            return pd.DataFrame({"text": samples}), samples, [""] * len(samples)
+        samples = [str(file) for file in find_files(given, self.recipe.medium)]
+        return pd.DataFrame({"path": samples}), samples, [""] * len(samples)
+
+    def _mistakes(self, most: int) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """The same of the samples that it was wrong on with the most confidence: of the test part, or of validation without one."""
+        from whet.data.read import read_samples
+
+        said = self.predictions
+        said = said[said["split"] == ("test" if "test" in self.metrics else "val")]
+        wrong = said[said["label"] != said["predicted"]]
+        if not len(wrong):
+            raise RunError(f"{self.path}: none of its {len(said)} samples was wrong; name files or texts to explain")
+        rows = read_samples(self.recipe.data).frame.set_index("id", drop=False)
+        wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
+        wrong = wrong[wrong["id"].isin(rows.index)].head(most)
+        if not len(wrong):
+            raise DataError(f"data {self.recipe.data.path} no longer hold the samples that {self.path} was wrong on")
+        return rows.loc[wrong["id"]].reset_index(drop=True), wrong["id"].tolist(), wrong["label"].tolist()
 
     def evaluate(
         self, data: str | Path, *, part: str = "all", split_files: Sequence[str | Path] = (),
@@ -295,6 +344,15 @@ class _Model:
         probs_NK = np.full((len(frame), len(self.classes)), np.nan)
         probs_NK[index_N] = softmax(logits.double().numpy())
         return probs_NK, errors
+
+    def explanations(
+        self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray
+    ) -> Iterator[tuple[int, Explanation]]:
+        """Why the networks see these classes in a table's samples: row numbers and explanations, of those that can be read."""
+        from whet.explain import explain
+
+        saved = self._saved
+        return explain(saved.members, saved.loader(frame, 2), saved.size, class_N)
 
 
 def find_texts(inputs: Sequence[str | Path], column: str | None = None) -> list[str]:

@@ -21,6 +21,7 @@ def test_help_is_quick_and_names_every_command():
         "improve",
         "evaluate",
         "predict",
+        "explain",
         "compare",
         "report",
         "methods",

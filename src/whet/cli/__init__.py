@@ -7,7 +7,7 @@ import sys
 import typer
 
 from whet import __version__
-from whet.cli import augment, check, compare, evaluate, improve, methods, predict, report, study, train, tune
+from whet.cli import augment, check, compare, evaluate, explain, improve, methods, predict, report, study, train, tune
 from whet.core.errors import WhetError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, augment, train, study, tune, improve, evaluate, predict, compare, report, methods):
+for module in (check, augment, train, study, tune, improve, evaluate, predict, explain, compare, report, methods):
     app.command(module.NAME)(module.command)
 
 

@@ -11,7 +11,6 @@ from rich.markup import escape
 from whet.cli.options import Json
 
 NAME = "predict"
-_LETTERS = 90
 
 
 def command(
@@ -27,7 +26,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Say what your pictures or texts are."""
-    from whet.cli.screen import console, print_json, table
+    from whet.cli.screen import console, one_line, print_json, table
     from whet.core.errors import RecipeError
     from whet.core.run_folder import write_csv, write_json
     from whet.run import load
@@ -52,7 +51,7 @@ def command(
     rows = table(given, "answer", "confidence", right=(2,))
     for row in records[:50]:
         sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
-        rows.add_row(escape(_short(str(row[given]))), row["predicted"] or f"[red]{row['error']}[/]", sure)
+        rows.add_row(escape(one_line(str(row[given]))), row["predicted"] or f"[red]{row['error']}[/]", sure)
     screen.print(rows)
     if len(records) > 50:
         screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
@@ -61,9 +60,3 @@ def command(
         screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
     if out is not None:
         screen.print(f"answers {out}")
-
-
-def _short(text: str) -> str:
-    """A text on one line of a screen; the whole of it is in --out and --json."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"

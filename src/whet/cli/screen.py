@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PLAIN_EVERY = 10.0  # seconds between lines where there is no screen
+_LETTERS = 90  # of a person's text
 
 
 def console(quiet: bool = False) -> Console:
@@ -42,6 +43,12 @@ def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
     for number, name in enumerate(columns):
         made.add_column(name, justify="right" if number in right else "left")
     return made
+
+
+def one_line(text: str) -> str:
+    """A text on one line of a screen, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
 
 
 _COLOURS = {"helps": "green", "hurts": "red"}

@@ -23,7 +23,7 @@ from whet.report import build_improvement, build_report
 from whet.study.clock import TooLittleTime
 from whet.study.executor import executor_for, settled_threads
 from whet.study.study import Study, study
-from whet.train.finish import write_mistakes
+from whet.train.fuse import show_mistakes
 from whet.train.log import Observer
 
 _STRONG, _IMPROVED = "strong", "improved"
@@ -116,8 +116,7 @@ def improve(
     observer.stage("comparing")
     ensemble = contest.ensemble(path / "ensemble")
     if ensemble is not None and not ensemble.run.report.is_file():
-        part = "test" if len(table.part("test")) else "val"
-        write_mistakes(table.part(part), part, ensemble.run)
+        show_mistakes(ensemble.run, table)
         build_report(ensemble.run)
     best = ensemble.run if ensemble is not None and ensemble.pays else contest.best
     story = told(path, contest, ensemble, best, findings, studied)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,29 @@ class Ensemble(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         probs_MBK = torch.stack([net(x_BCHW).float().softmax(dim=1) for net in self.nets])
         return probs_MBK.mean(dim=0).clamp(min=1e-12).log()
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the networks whose answers become one. shown: from inputs as the first of them takes them to its own. columns: where
+    the first one's classes stand among its own."""
+
+    net: Net
+    shown: Callable[[Tensor], Tensor]
+    columns: tuple[int, ...]
+
+    @classmethod
+    def of(cls, net: Net) -> Member:
+        """A network that is given its own inputs."""
+        return cls(net, lambda x: x, tuple(range(len(net.spec.classes))))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits (B, K), the classes in the first network's order."""
+        return self.net(self.shown(x)).float()[:, list(self.columns)]
+
+    def beside(self, shown: Callable[[Tensor], Tensor], columns: Sequence[int]) -> Member:
+        """The same network where yet another one's inputs and classes come first."""
+        return Member(self.net, lambda x: self.shown(shown(x)), tuple(self.columns[k] for k in columns))
 
 
 def as_one(nets: Sequence[Net]) -> nn.Module:

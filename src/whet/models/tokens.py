@@ -116,6 +116,11 @@ class Tokens:
             row[: len(found)] = found
         return ids_BL
 
+    def spans(self, text: str, max_tokens: int) -> list[tuple[int, int]]:
+        """Where each token that `encode` gives of this text stands in it: its first character, and the one after its last. A mark
+        around the text stands at (0, 0); a text without a single token has none."""
+        return self._limited(max_tokens).encode(text).offsets
+
     def decode(self, ids: Sequence[int]) -> str:
         """The tokens of these ids, a blank between them; what is hidden is shown as such, padding is left out."""
         return self._tokenizer.decode([id_ for id_ in ids if id_ != self.pad_id], skip_special_tokens=False)

@@ -3,6 +3,7 @@
 from whet.report.build import (
     build_architectures,
     build_check,
+    build_explanations,
     build_improvement,
     build_report,
     build_sheet,
@@ -13,6 +14,7 @@ from whet.report.build import (
 __all__ = [
     "build_architectures",
     "build_check",
+    "build_explanations",
     "build_improvement",
     "build_report",
     "build_sheet",

@@ -23,6 +23,7 @@ from whet.report.sections import (
     earned,
     effects,
     environment,
+    explanations,
     gain,
     headline,
     mistakes,
@@ -86,6 +87,13 @@ def build_sheet(path: Path, told: list[dict[str, Any]], folder: Path, recipe: Re
     """Write the page of what a recipe does to some samples, which lie in `folder`."""
     section = _rendered(samples, samples.of_rows(told, folder, recipe))
     write_whole(path, _page(f"{Path(str(recipe.data.path)).resolve().stem} · whet augment", [section]))
+
+
+def build_explanations(path: Path, run: RunFolder, told: list[dict[str, Any]], folder: Path, *, mistakes: bool) -> None:
+    """Write the page of why a run answers as it does to some samples, which lie in `folder`. mistakes: whether they are its own
+    mistakes."""
+    section = _rendered(explanations, explanations.context(run, told, folder, mistakes=mistakes))
+    write_whole(path, _page(f"{run.name} · whet explain", [section]))
 
 
 def build_tuning(path: Path) -> Path:

@@ -6,6 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from whet.report.words import coloured
+
 
 def inline_jpeg(path: Path) -> str:
     """A data: address of a JPEG file."""
@@ -16,9 +18,12 @@ def _inline(path: Path, kind: str) -> str:
     return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def shown(plain: dict[str, Any], folder: Path) -> dict[str, str]:
-    """What a page shows of a sample that was written into a folder: its picture ("image"), what is heard ("sound") and its words
-    ("text"), each empty where there is none."""
+def shown(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a page shows of a sample that was written into a folder: its picture ("image"), what is heard ("sound"), its words
+    ("text"), and why a network answered as it did: a picture ("heat") or words for and against ("pieces"); each empty where there
+    is none."""
     image = inline_jpeg(folder / plain["image"]) if "image" in plain else ""
     sound = _inline(folder / plain["sound"], "audio/ogg") if "sound" in plain else ""
-    return {"image": image, "sound": sound, "text": plain.get("text", "")}
+    heat = inline_jpeg(folder / plain["heat"]) if "heat" in plain else ""
+    pieces = coloured(plain.get("pieces", []))
+    return {"image": image, "sound": sound, "text": plain.get("text", ""), "heat": heat, "pieces": pieces}

@@ -53,3 +53,8 @@ def duration(budget: str) -> str:
     """'10ep' -> '10 epochs'."""
     parsed = Duration.parse(budget)
     return f"{parsed.value:g} {_UNITS[parsed.unit]}" + ("" if parsed.value == 1 else "s")
+
+
+def short_name(architecture: str) -> str:
+    """The last part of a path or hub name: a report names no folder of a machine."""
+    return architecture.rstrip("/").rsplit("/", 1)[-1]

@@ -7,7 +7,7 @@ import copy
 import resource
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,17 @@ from whet.data.table import Table
 from whet.evaluate.answer import using_weights
 from whet.evaluate.compare import crossed_interval
 from whet.evaluate.metrics import classification_metrics, softmax
+from whet.explain import CannotExplain, Explanation
 from whet.models.build import add_companion, member_folder, save_net
-from whet.models.ensemble import as_one
+from whet.models.ensemble import Member, as_one
 from whet.models.net import Net
 from whet.train.plan import Plan, wrap_predictor
-from whet.train.saved import load_companions
+from whet.train.saved import load_companions, members_of
 from whet.train.sheet import draw_sheet
-from whet.train.show import write_row, write_sheet
+from whet.train.show import write_explanation, write_row, write_sheet
 
 SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
+FEW_POINTS = 32  # on the paths that explain the mistakes of a text model: within a second for a dozen
 
 Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
 """(samples, predictor) -> (logits, numbers of the samples that could be read)."""
@@ -41,13 +43,16 @@ Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
 
 Answers = tuple[Tensor, np.ndarray]
 
+Explain = Callable[[Table, np.ndarray], Iterator[tuple[int, Explanation]]]
+"""(samples, a class for each) -> sample numbers, and why the model sees that class in them."""
+
 
 def finish_model(
     plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]]
-) -> tuple[Any, Answers | None]:
-    """Of a plan that is concluded: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, and what it
-    answers to the validation samples where that came out on the way. joined: finished runs that answer beside this one, by the
-    method that wants it so; their models are copied, so that this run needs no other."""
+) -> tuple[Any, Answers | None, list[Member]]:
+    """Of a plan that is concluded: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, what it answers
+    to the validation samples where that came out on the way, and the networks that have a part in its answer. joined: finished
+    runs that answer beside this one, by the method that wants it so; their models are copied, so that this run needs no other."""
     recipe, nets = plan.recipe, [plan.net, *(_holding(plan.net, weights) for weights in plan.gathered())]
     nets = [net.baked() for net in nets]
     for method in plan.methods:
@@ -80,7 +85,7 @@ def finish_model(
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
     final = wrap_predictor(plan.methods, predictor, fitted, companions)
-    return final, None if logits is None else (logits, index_M)
+    return final, None if logits is None else (logits, index_M), members_of(nets, companions)
 
 
 def _holding(net: Net, weights: dict[str, Tensor]) -> Net:
@@ -146,20 +151,31 @@ def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -
     write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
 
 
-def write_mistakes(part: Table, split: str, folder: RunFolder) -> None:
-    """mistakes/: the samples of this part that were wrong with the most confidence."""
+def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
+    """mistakes/: the samples of this part that were wrong with the most confidence, and why the model said what it said, where
+    its kind can be explained; else the reason."""
     said = folder.read_predictions()
     wrong = said[(said["split"] == split) & (said["label"] != said["predicted"])]
     wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
-    rows = part.frame.set_index("id")
+    first = wrong.head(MISTAKES)
+    chosen = part.with_frame(part.frame.set_index("id", drop=False).loc[first["id"]])
     folder.mistakes.mkdir(exist_ok=True)
+    why, reason = {}, ""
+    try:
+        for index, explanation in explain(chosen, np.array([part.classes.index(name) for name in first["predicted"]])):
+            why[index] = write_explanation(explanation, folder.mistakes, str(index))
+    except CannotExplain as error:
+        reason = str(error)
+    except RuntimeError as error:  # torch's word for memory it does not get; a run does not fail for its pictures' sake
+        reason = str(error).partition("\n")[0]
     shown: list[dict[str, Any]] = []
-    for row in wrong.head(MISTAKES).itertuples():
-        sample = write_row(rows.loc[row.id], part.medium, folder.mistakes, str(len(shown)))
+    for index, row in enumerate(first.itertuples()):
+        sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
         if sample is not None:  # else it is gone since it was answered; the others still tell their story
             told = {"id": row.id, "label": row.label, "predicted": row.predicted, "confidence": float(row.confidence)}
-            shown.append(told | sample)
+            shown.append(told | sample | why.get(index, {}))
     write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
+    return reason
 
 
 def peak_memory_mib() -> float:

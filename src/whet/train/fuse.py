@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
+from whet.data.table import Table
 from whet.evaluate.metrics import classification_metrics
+from whet.explain import Explanation, explain
 from whet.models.build import add_companion, read_extra, write_extra
+from whet.train.finish import FEW_POINTS, write_mistakes
+from whet.train.saved import SavedModel
 
 _METHOD = "stacking"
 _ADDED = ("train_seconds", "total_seconds", "seconds_per_sample", "steps", "parameters", "trained_parameters")
@@ -50,6 +55,17 @@ def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     write_json(folder.metrics, _metrics(runs, _mean_answers(runs, folder), Recipe.load(folder.asked)))
     write_whole(folder.done, "")
     return folder
+
+
+def show_mistakes(run: RunFolder, table: Table) -> None:
+    """mistakes/ of a fused run, as those of a trained one. table: the samples that it answered."""
+    split = "test" if "test" in run.read_json(run.metrics) else "val"
+    saved = SavedModel(run.model, torch.device("cpu"))
+
+    def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
+        return explain(saved.members, saved.loader(part.frame, 2), saved.size, class_N, most_points=FEW_POINTS)
+
+    write_mistakes(table.part(split), split, run, why)
 
 
 def _mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from whet.data.read import data_path, read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
 from whet.evaluate.metrics import classification_metrics, softmax
+from whet.explain import Explanation, explain
 from whet.models.build import build_net, load_net, save_net
 from whet.models.net import Net
 from whet.train import finish, resolve
@@ -345,7 +346,7 @@ class _Job:
 
         last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
         plan.conclude(Ending(inputs, training.validate, fabric.autocast))
-        predictor, val_answers = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
+        predictor, val_answers, members = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
         metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
@@ -354,7 +355,13 @@ class _Job:
             metrics["answering"] = finish.compare_answering(
                 plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
             )
-        finish.write_mistakes(table.part(shown), shown, self.folder)
+
+        def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
+            loader = answering_loader(part, recipe, plan.net)
+            return explain(members, loader, recipe.answer_size, class_N, most_points=finish.FEW_POINTS)
+
+        if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
+            self.note(f"mistakes are shown without explanations: {reason}")
         metrics["cost"] = {
             "train_seconds": state.seconds,
             "total_seconds": time.monotonic() - self.started,

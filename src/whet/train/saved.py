@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from whet.core.batch import Predictor
 from whet.core.errors import RecipeError
 from whet.core.recipe import parse_method
 from whet.data.loader import Loader
 from whet.data.media import loader_of
 from whet.models.build import companion_folders, load_nets, read_extra
-from whet.models.ensemble import as_one, shown_as
+from whet.models.ensemble import Member, as_one, shown_as
 from whet.models.net import Net
 from whet.train.plan import wrap_predictor
 
@@ -37,13 +37,14 @@ class SavedModel:
         methods = tuple(parse_method(entry) for entry in extra["predict"])
         companions = load_companions(folder, self.net, device)
         self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], companions)
+        self.members = members_of(nets, companions)
 
     def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
         """What shows these samples (`path` or `text`) as the networks are shown them."""
         return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=getattr(self.net.front, "rate", None))
 
-    def beside(self, ours: Net, where: str) -> Predictor:
-        """Its answer, classes in our order, to pictures as our network takes them; `where` is the folder, for the message."""
+    def beside(self, ours: Net, where: str) -> Companion:
+        """The same beside our network; `where` is the folder, for the message."""
         wanted, known = set(ours.spec.classes), set(self.classes)
         lacking, besides = sorted(wanted - known), sorted(known - wanted)
         if lacking or besides:
@@ -51,18 +52,35 @@ class SavedModel:
                 f"{where}: that model has other classes and cannot answer beside this one; it lacks "
                 f"{', '.join(lacking) or 'none'} and knows {', '.join(besides) or 'none'} besides"
             )
-        shown = shown_as(self.net, self.size, ours)
-        columns = [self.classes.index(name) for name in ours.spec.classes]
-
-        def answer(x: Tensor) -> Tensor:
-            return self.predictor(shown(x))[:, columns]
-
-        return answer
+        columns = tuple(self.classes.index(name) for name in ours.spec.classes)
+        return Companion(self, shown_as(self.net, self.size, ours), columns)
 
 
-def load_companions(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[Predictor]]:
+@dataclass(frozen=True)
+class Companion:
+    """A saved model beside another network: its answer, the classes in that one's order, to inputs as that one takes them."""
+
+    saved: SavedModel
+    shown: Callable[[Tensor], Tensor]
+    columns: tuple[int, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.saved.predictor(self.shown(x))[:, list(self.columns)]
+
+    @property
+    def members(self) -> list[Member]:
+        return [member.beside(self.shown, self.columns) for member in self.saved.members]
+
+
+def load_companions(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[Companion]]:
     """The models that methods let answer beside the one in this folder, by the method's name."""
     return {
         name: [SavedModel(path, device).beside(ours, str(path)) for path in paths]
         for name, paths in companion_folders(folder).items()
     }
+
+
+def members_of(nets: Sequence[Net], companions: Mapping[str, Sequence[Companion]]) -> list[Member]:
+    """Every network that has a part in the answer."""
+    beside = [member for several in companions.values() for one in several for member in one.members]
+    return [*map(Member.of, nets), *beside]

@@ -1,5 +1,5 @@
 """Samples written where people look at them, or listen: pictures as small JPEG files, texts as they are, sounds as a spectrogram
-and what a player takes."""
+and what a player takes; and why a network answered as it did."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from whet.data.image import decode as decode_picture
 from whet.data.media import USUAL_RATE
 from whet.data.sound import UnreadableSound
 from whet.data.sound import decode as decode_sound
+from whet.explain import Explanation, PictureHeat, SoundHeat
 from whet.models.mel import LogMel, MelSettings
 from whet.train.sheet import Row, listed
 
@@ -35,9 +36,22 @@ def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) 
         return _write_sound(wave, mel_LM, folder, stem, rate)
     if content.ndim == 1:
         return _write_sound(content, _log_mel(content, rate), folder, stem, rate)
-    data = cv2.imencode(".jpg", cv2.cvtColor(content, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-    (folder / f"{stem}.jpg").write_bytes(data.tobytes())
-    return {"image": f"{stem}.jpg"}
+    return {"image": _write_picture(content, folder, stem)}
+
+
+def write_explanation(explanation: Explanation, folder: Path, stem: str, letters: int = _LETTERS) -> dict[str, Any]:
+    """What a page shows of an explanation: {"heat": the name of a picture in `folder`}, or {"pieces": [[a piece of the text, what
+    it adds to the evidence for the class or null], …]} of so many letters at most."""
+    if isinstance(explanation, PictureHeat | SoundHeat):
+        return {"heat": _write_picture(explanation.drawn(), folder, f"{stem}-heat")}
+    pieces: list[list[Any]] = []
+    for piece in explanation.pieces:
+        if len(piece.text) > letters:
+            pieces.append([piece.text[:letters] + " …", piece.evidence])
+            break
+        letters -= len(piece.text)
+        pieces.append([piece.text, None if piece.evidence is None else float(f"{piece.evidence:.4g}")])
+    return {"pieces": pieces}
 
 
 def write_sheet(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str, Any]]:
@@ -64,6 +78,12 @@ def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str,
     shrink = min(1.0, _THUMBNAIL / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
     return write_sample(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), folder, stem)
+
+
+def _write_picture(pixels: np.ndarray, folder: Path, stem: str) -> str:
+    data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    (folder / f"{stem}.jpg").write_bytes(data.tobytes())
+    return f"{stem}.jpg"
 
 
 def _write_sound(wave: np.ndarray, mel_LM: np.ndarray, folder: Path, stem: str, rate: int) -> dict[str, str]:

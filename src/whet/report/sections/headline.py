@@ -6,6 +6,7 @@ from typing import Any
 
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.report.text import short_name
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
@@ -21,13 +22,8 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "cost": metrics["cost"],
         "classes": data["classes"],
         "train_samples": sum(data["counts"]["train"].values()),
-        "model": _short(recipe.model.architecture),
+        "model": short_name(recipe.model.architecture),
         "pretrained": recipe.model.weights != "none",
         "shown": recipe.shown,
         "seed": recipe.train.seed,
     }
-
-
-def _short(architecture: str) -> str:
-    """The last part of a path or hub name: a report names no folder of a machine."""
-    return architecture.rstrip("/").rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""The samples that were wrong with the most confidence: bad labels and true confusions show here first."""
+"""The samples that were wrong with the most confidence, and why: bad labels and true confusions show here first."""
 
 from __future__ import annotations
 
@@ -14,4 +14,13 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         return None
     plain = folder.read_json(listing)
     tiles = [entry | shown(entry, folder.mistakes) for entry in plain["shown"]]
-    return {"shown": tiles, "wrong": plain["wrong"], "part": {"test": "test", "val": "validation"}[plain["split"]]}
+    why = "words" if any(tile["pieces"] for tile in tiles) else "heat" if any(tile["heat"] for tile in tiles) else ""
+    medium = (
+        "sound"
+        if any(tile["sound"] for tile in tiles)
+        else "text"
+        if any(tile["text"] for tile in tiles)
+        else "picture"
+    )
+    part = {"test": "test", "val": "validation"}[plain["split"]]
+    return {"shown": tiles, "wrong": plain["wrong"], "part": part, "why": why, "medium": medium}

@@ -1,0 +1,59 @@
+"""whet explain"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from whet.cli.options import Json
+
+NAME = "explain"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures, sounds, folders of them, or patterns; of a run on texts the texts themselves, .txt files, or tables. "
+            "Without any, the run's most confident mistakes."
+        ),
+    ] = None,
+    class_name: Annotated[
+        str | None, typer.Option("--class", help="Explain this class; else what the model says of each sample.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, max=500, help="How many mistakes, where no inputs are given.")] = 12,
+    out: Annotated[Path, typer.Option(help="The page to write, an .html file.")] = Path("explanation.html"),
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
+    as_json: Json = False,
+) -> None:
+    """See why the model answers as it does: heat over pictures and spectrograms, words for and against."""
+    from whet.cli.screen import console, one_line, print_json, table
+    from whet.core.errors import DataError, RecipeError
+    from whet.run import load
+
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise RecipeError(f"--out {out}: the name must end in .html")
+    if out.exists() and not force:
+        raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
+    found = load(run).explain(inputs or None, class_name=class_name, most=most)
+    try:
+        found.save(out)
+    except OSError as error:
+        raise DataError(f"--out {out} cannot be written: {error.strerror or error}") from None
+    if as_json:
+        print_json({"page": str(out), "samples": [sample.told() for sample in found]})
+        return
+    screen = console()
+    rows = table("sample", "answer", "confidence", "explained", right=(2,))
+    for sample in found:
+        name = escape(one_line(sample.name))
+        if sample.explanation is None:
+            rows.add_row(name, f"[red]{escape(sample.error)}[/]", "", "")
+        else:
+            rows.add_row(name, escape(sample.predicted), f"{100 * sample.confidence:.1f} %", escape(sample.explained))
+    screen.print(rows)
+    screen.print(f"page    {out}")

@@ -1,0 +1,53 @@
+"""Pictures: heat over the picture as the network saw it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from whet.explain.evidence import CannotExplain
+from whet.explain.heat import covered, overlay, places, stretched
+from whet.models.ensemble import Member
+
+_FINEST = 8  # cells of a side, where the picture is covered part by part
+
+
+@dataclass(frozen=True)
+class PictureHeat:
+    """picture: as the network saw it, RGB uint8 (H, W, 3). heat_HW: how much every place speaks for the class, float32, against it
+    where negative; see `whet.explain.heat`. by_covering: whether that was found by covering the picture part by part."""
+
+    picture: np.ndarray
+    heat_HW: np.ndarray
+    by_covering: bool
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing in it speaks for the class."""
+        return not bool((self.heat_HW > 0).any())
+
+    def drawn(self) -> np.ndarray:
+        """The heat over the picture, RGB uint8 (H, W, 3)."""
+        return overlay(self.picture, self.heat_HW)
+
+
+def explain_picture(
+    members: Sequence[Member], picture: np.ndarray, x_1CHW: Tensor, k: int, most_points: int = (_FINEST - 1) ** 2
+) -> PictureHeat:
+    """The mean of the members' heat for class k. x_1CHW: the picture as the first of them takes it. most_points: how often it may
+    be covered. Raises CannotExplain."""
+    height, width = picture.shape[:2]
+    heats, by_covering = [], False
+    for member in members:
+        found = places(member, x_1CHW, k)
+        if found is None:
+            found, by_covering = covered(member, x_1CHW, k, min(_FINEST, 1 + math.isqrt(most_points)))[None], True
+        heats.append(stretched(found[0].numpy(), height, width))
+    heat_HW = np.mean(heats, axis=0)
+    if not np.isfinite(heat_HW).all():
+        raise CannotExplain(f"{members[0].net.spec.architecture}: what speaks for a class is not finite")
+    return PictureHeat(picture, heat_HW, by_covering)

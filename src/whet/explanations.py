@@ -1,0 +1,90 @@
+"""Why a run answers as it does, sample by sample, as a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+from whet.explain import Explanation, PictureHeat, SoundHeat, WordHeat
+from whet.report import build_explanations
+from whet.train.show import write_explanation, write_sample
+
+_LETTERS = 4000
+_LIKELIEST = 3
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One sample. probs: of every class, the run's order. explained: the class that `explanation` is about, None of a sample that
+    could not be read (`error` says why). label: the true class, where it is known."""
+
+    name: str
+    probs: dict[str, float]
+    explained: str
+    explanation: Explanation | None
+    label: str = ""
+    error: str = ""
+
+    @property
+    def predicted(self) -> str:
+        return max(self.probs, key=lambda name: self.probs[name]) if self.explanation is not None else ""
+
+    @property
+    def confidence(self) -> float:
+        return max(self.probs.values()) if self.explanation is not None else float("nan")
+
+    def told(self) -> dict[str, Any]:
+        """The same in words, as JSON takes it; of a text with what every piece adds."""
+        plain: dict[str, Any] = {"sample": self.name}
+        if self.explanation is None:
+            return plain | {"error": self.error}
+        likeliest = sorted(self.probs.items(), key=lambda pair: -pair[1])[:_LIKELIEST]
+        plain |= {"predicted": self.predicted, "confidence": self.confidence, "label": self.label}
+        plain |= {"explained": self.explained, "likeliest": [[name, p] for name, p in likeliest]}
+        plain["nothing"] = self.explanation.nothing
+        if isinstance(self.explanation, WordHeat):
+            heat = self.explanation
+            pieces = [[piece.text, piece.evidence] for piece in heat.pieces]
+            plain |= {"pieces": pieces, "blank": heat.blank, "total": heat.total, "gap": heat.gap}
+        if isinstance(self.explanation, PictureHeat):
+            plain["by_covering"] = self.explanation.by_covering
+        return plain
+
+
+class Explanations:
+    """What `Run.explain` found, in the order of the samples."""
+
+    def __init__(self, samples: list[Explained], folder: RunFolder, *, mistakes: bool) -> None:
+        self._samples, self._folder, self._mistakes = samples, folder, mistakes
+
+    def __iter__(self) -> Iterator[Explained]:
+        return iter(self._samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, number: int) -> Explained:
+        return self._samples[number]
+
+    def save(self, path: str | Path) -> None:
+        """Write the page, everything it shows within it."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            told = [_written(sample, folder, str(number)) for number, sample in enumerate(self._samples)]
+            build_explanations(Path(path), self._folder, told, folder, mistakes=self._mistakes)
+
+
+def _written(sample: Explained, folder: Path, stem: str) -> dict[str, Any]:
+    """A sample with what the page shows of it, as files in the folder."""
+    plain, explanation = sample.told(), sample.explanation
+    if explanation is None:
+        return plain
+    if isinstance(explanation, PictureHeat):
+        plain |= write_sample(explanation.picture, folder, stem)
+    elif isinstance(explanation, SoundHeat):
+        plain |= write_sample((explanation.wave, explanation.mel_LM), folder, stem, explanation.rate)
+    return plain | write_explanation(explanation, folder, stem, _LETTERS)

@@ -1,0 +1,33 @@
+"""Why a model answers as it does: samples with heat, or with words for and against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.report.images import shown
+from whet.report.text import short_name
+
+
+def context(run: RunFolder, told: list[dict[str, Any]], folder: Path, *, mistakes: bool) -> dict[str, Any]:
+    recipe = Recipe.load(run.recipe)
+    samples = [_sample(entry, folder, recipe.medium) for entry in told if "error" not in entry]
+    asked = {entry["explained"] for entry in samples if entry["explained"] != entry["predicted"]}
+    return {
+        "name": run.name,
+        "model": short_name(recipe.model.architecture),
+        "medium": recipe.medium,
+        "mistakes": mistakes,
+        "asked": ", ".join(sorted(asked)),
+        "by_covering": any(entry.get("by_covering") for entry in samples),
+        "samples": samples,
+        "unread": [entry for entry in told if "error" in entry],
+    }
+
+
+def _sample(entry: dict[str, Any], folder: Path, medium: str) -> dict[str, Any]:
+    """Files by their own names alone: a page names no folder of a machine."""
+    name = "" if medium == "text" else entry["sample"].replace("\\", "/").rsplit("/", 1)[-1]
+    return {**entry, **shown(entry, folder), "name": name}
