@@ -44,6 +44,11 @@ def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
     return made
 
 
+def right_said(metrics: dict[str, Any]) -> str:
+    """What the accuracy of a run is the share of."""
+    return "with every label right" if metrics.get("multi_label") else "right"
+
+
 _COLOURS = {"helps": "green", "hurts": "red"}
 
 
