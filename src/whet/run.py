@@ -193,8 +193,8 @@ class Run:
     def predict(self, inputs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
         """Files, folders or patterns -> a row a sample: file, predicted, confidence, error, p:<class>. A file that cannot be
         read has an empty prediction and its error; none is left out silently. Where a sample may have several labels, predicted is
-        the list of those whose probability is above one half, and confidence that of the whole list. A run on texts takes the texts themselves (the first
-        column is then `text`), .txt files, and tables with a text column."""
+        the list of those whose probability is above one half, and confidence that of the whole list. A run on texts takes the
+        texts themselves (the first column is then `text`), .txt files, and tables with a text column."""
         import pandas as pd
 
         given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
@@ -222,8 +222,8 @@ class Run:
         file_column: str | None = None, label_column: str | None = None, text_column: str | None = None,
         label_columns: Sequence[str] | None = None, label_separator: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it. Where
-        nothing is said of several labels, they stand as they stood in this run's own data."""
+        """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it.
+        Where nothing is said of several labels, they stand as they stood in this run's own data."""
         import numpy as np
 
         from whet.data.read import read_samples

@@ -11,7 +11,13 @@ from whet.core.recipe import DataSpec, Recipe
 from whet.data import read_data
 from whet.data.read import read_samples
 
-ROWS = [("a b c", ["red"]), ("d e f", ["red", "blue"]), ("g h i", []), ("j k l", ["green"]), ("m n o", ["blue", "green"])]
+ROWS = [
+    ("a b c", ["red"]),
+    ("d e f", ["red", "blue"]),
+    ("g h i", []),
+    ("j k l", ["green"]),
+    ("m n o", ["blue", "green"]),
+]
 CLASSES = ("blue", "green", "red")
 TRUE = np.array([[0, 0, 1], [1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=bool)
 
@@ -112,7 +118,7 @@ def test_refused_with_row_column_value_and_what_is_accepted(tmp_path, text, spec
 
 
 def test_class_folders_have_one_class_each(pictures):
-    with pytest.raises(DataError, match="class folders say one class a sample; data.label_columns and data.label_sep"):
+    with pytest.raises(DataError, match=r"class folders say one class a sample; data.label_columns and data.label_sep"):
         read_data(DataSpec(path=str(pictures), label_separator="|"))
 
 
@@ -126,7 +132,10 @@ def test_tables_of_one_folder_agree(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"label_columns": ["a", "b"], "label_separator": ";"}, "label_columns stands in the place of data.label_separ"),
+        (
+            {"label_columns": ["a", "b"], "label_separator": ";"},
+            "label_columns stands in the place of data.label_separ",
+        ),
         ({"label_columns": ["a", "b", "a"]}, "label_columns names 'a' twice"),
         ({"label_columns": ["a"]}, "data.label_columns = .*at least 2"),
     ],

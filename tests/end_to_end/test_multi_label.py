@@ -21,8 +21,13 @@ from whet.study.study import study
 from whet.train.job import train_run
 
 _COLOURS = {"blue": (50, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
-_WORDS = {"bin": ("bin", "dustbin"), "bottle": ("bottle", "flask"), "can": ("can", "tin"), "paper": ("letter", "journal")}
-_FILLERS = ("there", "is", "some", "old", "thing", "here", "and", "more", "of", "it")
+_WORDS = {
+    "bin": ("bin", "dustbin"),
+    "bottle": ("bottle", "flask"),
+    "can": ("can", "tin"),
+    "paper": ("letter", "journal"),
+}
+_FILLERS = ("there", "is", "some", "old", "thing")
 
 
 def planted(purpose, names, count, rate=0.4):
@@ -37,7 +42,7 @@ def write_squares(root, count=150):
     noise, place = rng.uniform(60, 140, (24, 24, 3)), rng.uniform(shape=(4,)).argsort(axis=1)
     rows = []
     for i, true in enumerate(planted("colours", _COLOURS, count)):
-        for (name, colour), quarter, there in zip(_COLOURS.items(), place[i], true):
+        for colour, quarter, there in zip(_COLOURS.values(), place[i], true):
             if there:
                 y, x = 12 * (quarter // 2), 12 * (quarter % 2)
                 noise[i, y + 1 : y + 11, x + 1 : x + 11] = colour
@@ -48,13 +53,13 @@ def write_squares(root, count=150):
     return root / "labels.csv"
 
 
-def write_sentences(path, count=240):
+def write_sentences(path, count=480):
     """Sentences with a word for each of their labels among words that say nothing; names between bars."""
     rng = Rng(5).batch("sentences", 0, np.arange(count))
-    filler, which, place = rng.uniform(shape=(8,)), rng.uniform(shape=(4,)), rng.uniform(shape=(12,))
+    filler, which, place = rng.uniform(shape=(4,)), rng.uniform(shape=(4,)), rng.uniform(shape=(8,))
     rows = []
     for i, true in enumerate(planted("words", _WORDS, count)):
-        words = [_FILLERS[int(10 * u)] for u in filler[i]]
+        words = [_FILLERS[int(5 * u)] for u in filler[i]]
         words += [two[int(2 * u)] for two, u, there in zip(_WORDS.values(), which[i], true) if there]
         said = " ".join(words[j] for j in np.argsort(place[i, : len(words)]))
         rows.append([said, "|".join(name for name, there in zip(_WORDS, true) if there)])
@@ -74,7 +79,7 @@ def on_squares(data, budget="20ep", methods=("horizontal_flip", "tta", "temperat
     return Recipe.from_dict(plain)
 
 
-def on_sentences(data, budget="30ep", methods=(), **settings):
+def on_sentences(data, budget="25ep", methods=(), **settings):
     plain = {
         "task": "text-classification",
         "data": {"path": str(data), "label_separator": "|"},
@@ -102,7 +107,7 @@ def seen(squares, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def read(sentences, tmp_path_factory):
-    methods = ("temperature_scaling", "threshold_tuning")
+    methods = ("token_mask", "temperature_scaling", "threshold_tuning")
     recipe = on_sentences(sentences, methods=methods)
     return package.train(sentences, recipe=recipe, out=tmp_path_factory.mktemp("runs") / "sentences")
 
@@ -136,16 +141,18 @@ def test_the_saved_model_answers_as_the_run_did(seen, squares):
 
 
 def test_texts_are_asked(read):
-    answers = read.predict(["there is a tin and some old journal", "there is more of it", "a flask here"])
+    answers = read.predict(["there is tin some old journal", "there is some old thing", "old flask thing"])
     assert answers["predicted"].tolist() == [["can", "paper"], [], ["bottle"]]
 
 
 def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, sentences, squares, pictures, tmp_path):
     whole = read.evaluate(sentences)
-    assert whole["samples"] == 240 and whole["macro_f1"] > 0.95
+    assert whole["samples"] == 480 and whole["macro_f1"] > 0.95
     lists = tmp_path / "lists.csv"
     frame = pd.read_csv(sentences, keep_default_na=False)
-    frame.assign(label=[json.dumps([n for n in cell.split("|") if n]) for cell in frame["label"]]).to_csv(lists, index=False)
+    frame.assign(label=[json.dumps([n for n in cell.split("|") if n]) for cell in frame["label"]]).to_csv(
+        lists, index=False
+    )
     assert read.evaluate(lists, label_column="label")["log_loss"] == pytest.approx(whole["log_loss"])
     assert seen.evaluate(squares, part="all")["samples"] == 150
     with pytest.raises(DataError, match="has one class a sample; this run was trained on several labels a sample"):
@@ -183,7 +190,13 @@ def test_runs_are_compared_on_the_same_samples(weak, read, sentences, tmp_path_f
 def test_a_study_goes_by_decisions(sentences, tmp_path):
     base = on_sentences(sentences, budget="4ep", methods=("label_smoothing",))
     found = study(
-        base, ["adamw.lr=0.0001:0.02"], design="add", seeds=2, metric="hamming_accuracy", confirming=False, out=tmp_path / "study"
+        base,
+        ["adamw.lr=0.0001:0.02"],
+        design="add",
+        seeds=2,
+        metric="hamming_accuracy",
+        confirming=False,
+        out=tmp_path / "study",
     )
     (row,) = found.effects.to_dict("records")
     assert row["verdict"] == "helps" and row["effect"] > 0.1
@@ -192,9 +205,7 @@ def test_a_study_goes_by_decisions(sentences, tmp_path):
     assert "Hamming accuracy" in found.report.read_text()
 
 
-def test_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class(finished_run, pictures, tmp_path):
-    with pytest.raises(RunError, match="Hamming accuracy is of samples that may have several labels.*accepted: accuracy"):
-        compare_runs([RunFolder(finished_run), RunFolder(finished_run)], "hamming_accuracy")
+def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class(pictures, tmp_path):
     base = on_squares(pictures, methods=("horizontal_flip",))
     with pytest.raises(RunError, match="micro-F1 is of samples that may have several"):
         study(base, ["horizontal_flip"], metric="micro_f1", out=tmp_path / "study")
@@ -215,13 +226,17 @@ def test_an_ensemble_answers_label_by_label_and_class_weights_and_fisher_steps_a
     recipe = on_sentences(sentences, budget="12ep", methods=({"deep_ensemble": {"members": 2}}, "class_weight"))
     run = package.Run(train_run(recipe, tmp_path / "run"))
     assert run.metrics["test"]["macro_f1"] > 0.8
-    assert run.predict(["a tin and a flask here"])["predicted"][0] == ["bottle", "can"]
+    assert run.predict(["old tin some flask"])["predicted"][0] == ["bottle", "can"]
     fisher = recipe.only().with_methods(Sophia(lr=0.02, every=2))
     assert package.Run(train_run(fisher, tmp_path / "sophia")).metrics["test"]["macro_f1"] > 0.8
 
 
 def test_the_check_tells_of_labels_that_differ_and_come_together(tmp_path):
-    rows = [["the same words", "a|b"], ["the same words", "a"], *([f"text number {i}", "a|b" if i % 2 else "c"] for i in range(40))]
+    rows = [
+        ["the same words", "a|b"],
+        ["the same words", "a"],
+        *([f"text number {i}", "a|b" if i % 2 else "c"] for i in range(40)),
+    ]
     with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([["text", "label"], *rows])
     found = check(tmp_path / "t.csv", label_separator="|", out=tmp_path / "check")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from whet.core.errors import RunError
 from whet.core.rng import Rng
 from whet.evaluate.calibration import reliability
 from whet.evaluate.compare import METRICS, crossed_interval, pseudo_values
@@ -81,6 +82,13 @@ def test_the_metrics_to_compare_by_are_those_of_a_run(answers, found, name):
     assert metric.parts(given, true).mean() == pytest.approx(wanted)
     same = metric.difference(given[None], given[None], true)
     assert same.mean == 0 and same.samples == 300
+
+
+def test_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class():
+    with pytest.raises(RunError, match=r"Hamming accuracy is of samples that may have several labels.*accepted: accuracy"):
+        METRICS["hamming_accuracy"].require(False)
+    METRICS["hamming_accuracy"].require(True)
+    METRICS["accuracy"].require(False)
 
 
 def test_a_mean_over_samples_has_groups_for_pseudo_values(answers):

@@ -37,7 +37,9 @@ def test_the_temperature_is_that_of_each_label_by_itself(honest):
 def test_a_scale_and_a_shift_for_each_label(honest):
     logits, targets = honest
     found = VectorScaling().fit((logits - torch.tensor([0.0, 1.0, -1.0])) / torch.tensor([1.0, 2.0, 0.5]), targets)
-    assert found["scale"] == pytest.approx([1, 2, 0.5], rel=0.15) and found["shift"] == pytest.approx([0, 1, -1], abs=0.15)
+    assert found["scale"] == pytest.approx([1, 2, 0.5], rel=0.15) and found["shift"] == pytest.approx(
+        [0, 1, -1], abs=0.15
+    )
 
 
 def brightness(x):
@@ -123,4 +125,3 @@ def test_methods_that_are_told_nothing_of_the_data_are_refused_before_any_work()
     refuse_one_class((method,), False)
     with pytest.raises(RecipeError, match="method 'balanced_sampler' is for samples with exactly one class"):
         refuse_one_class((method,), True)
-

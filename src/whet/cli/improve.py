@@ -59,7 +59,8 @@ def command(
     found = improve(
         data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
         file_column=file_column, label_column=label_column, text_column=text_column,
-        label_columns=column_names(label_columns), label_separator=label_separator, plain=plain, strong=strong, studying=studying, jobs=jobs, out=out,
+        label_columns=column_names(label_columns), label_separator=label_separator,
+        plain=plain, strong=strong, studying=studying, jobs=jobs, out=out,
         observer=observer(as_json),
     )  # fmt: skip
     d = found.difference

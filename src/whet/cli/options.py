@@ -19,7 +19,8 @@ SplitFile = Annotated[
 FileColumn = Annotated[str | None, typer.Option(help="The table's column of file names, where it has no usual name.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The table's column of classes, where it has no usual name.")]
 LabelColumns = Annotated[
-    str | None, typer.Option(help="The table's columns of 0 and 1, one a class, where a sample may have several: a,b,c.")
+    str | None,
+    typer.Option(help="The table's columns of 0 and 1, one a class, where a sample may have several: a,b,c."),
 ]
 LabelSeparator = Annotated[
     str | None, typer.Option(help="What stands between the labels in a cell, where a sample may have several: '|'.")

@@ -42,9 +42,7 @@ def command(
     if out is not None and out.suffix.lower() == ".json":
         write_json(out, records)
     elif out is not None:
-        write_csv(
-            out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records]
-        )
+        write_csv(out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records])
     if as_json:
         print_json(records)
         return

@@ -98,7 +98,8 @@ def command(
     low, high = result["accuracy_interval"]
     shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} samples"
     screen.print(
-        f"\n[bold green]{100 * result['accuracy']:.1f} %[/] {right_said(metrics)} on {shown} (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
+        f"\n[bold green]{100 * result['accuracy']:.1f} %[/] {right_said(metrics)} on {shown} "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), "
         f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all"
     )
     screen.print(f"run     {finished.path}")

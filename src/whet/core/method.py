@@ -271,8 +271,8 @@ class Fits(Protocol):
 @runtime_checkable
 class WrapsPredictor(Protocol):
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
-        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty. multi_label: whether a sample may have several classes:
-        each logit is then that of its class by itself."""
+        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty. multi_label: whether a sample may have several
+        classes: each logit is then that of its class by itself."""
         ...
 
 

@@ -273,7 +273,9 @@ class Recipe(Strict):
         for part, key in self._foreign():
             del plain[part][key]
         for key in ("label_columns", "label_separator"):
-            if plain["data"][key] is None:  # so that recipes for one class a sample stay as they were, and their names too
+            if (
+                plain["data"][key] is None
+            ):  # so that recipes for one class a sample stay as they were, and their names too
                 del plain["data"][key]
         plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]
         return plain

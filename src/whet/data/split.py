@@ -17,8 +17,9 @@ from whet.data.table import SPLITS, TABLE_SUFFIXES, Table, split_name
 
 
 def split_rows(table: Table, spec: DataSpec) -> Table:
-    """Fill in what is missing. Nothing given: stratified by class, or by every label where a sample may have several. Only train and test (or val) given: the missing part is
-    taken from train. Rows without a split beside rows with one are left out, and a note says how many."""
+    """Fill in what is missing. Nothing given: stratified by class, or by every label where a sample may have several. Only train
+    and test (or val) given: the missing part is taken from train. Rows without a split beside rows with one are left out, and a
+    note says how many."""
     table = _with_fold(table, spec.fold) if spec.fold is not None else table
     frame = table.frame
     given = [name for name in SPLITS if (frame["split"] == name).any()]

@@ -212,7 +212,8 @@ def _tables_in(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _read_rows(path: Path, part: str, text_column: str | None, asked: LabelColumns, told: _Told) -> pd.DataFrame:
-    """The rows that are samples: id, path, label (its name, or the names where there may be several), split, group, weight, text."""
+    """The rows that are samples: id, path, label (its name; a tuple of names where there may be several), split, group,
+    weight, text."""
     raw = read_cells(path, told.encodings)
     if raw.empty:
         raise DataError(f"{path}: no rows")

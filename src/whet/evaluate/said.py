@@ -12,8 +12,8 @@ from whet.core.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Said:
-    """Of the samples of one part, in the order of their ids. samples: (id, label) as predictions.csv holds them. truth and predicted:
-    class numbers (N,), or bool (N, K) where a sample may have several classes. number: of every class."""
+    """Of the samples of one part, in the order of their ids. samples: (id, label) as predictions.csv holds them. truth and
+    predicted: class numbers (N,), or bool (N, K) where a sample may have several classes. number: of every class."""
 
     samples: list[tuple[str, str]]
     classes: tuple[str, ...]

@@ -1,4 +1,5 @@
-"""Metrics where a sample may have several classes. All take which classes are true, bool (N, K), and which are said, or probabilities.
+"""Metrics where a sample may have several classes. All take which are said, bool (N, K), or probabilities (N, K), and which are
+true, bool (N, K).
 
 What stands where, as scikit-learn and the field have it: accuracy is that of whole label sets (every label right and none besides);
 hamming_accuracy the share of all decisions, one a sample and class, that are right; F1 of a class is that of saying it; the mean

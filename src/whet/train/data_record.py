@@ -18,13 +18,13 @@ def write_data(folder: RunFolder, table: Table) -> None:
         "root": str(table.root),
         "classes": list(table.classes),
         "fingerprint": table.fingerprint(),
-        "counts": {
-            split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in SPLITS
-        },
+        "counts": {split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in SPLITS},
         **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.multi_label else {}),
         "skipped": [vars(entry) for entry in table.skipped],
         "notes": list(table.notes),
-        "findings": [finding.to_dict() for finding in (*check_duplicates(table), *check_balance(table), *check_label_sets(table))],
+        "findings": [
+            finding.to_dict() for finding in (*check_duplicates(table), *check_balance(table), *check_label_sets(table))
+        ],
     }
     write_json(folder.data, record)
     write_csv(folder.splits, _COLUMNS, _rows(table))

@@ -157,7 +157,9 @@ def write_mistakes(part: Table, split: str, folder: RunFolder) -> None:
     wrong = said[(said["split"] == split) & (said["label"] != said["predicted"])]
     if part.multi_label:
         faults = [_faults(row, part.classes) for row in wrong.to_dict("records")]
-        wrong = wrong.assign(faults=faults, confidence=[max(fault["confidence"] for fault in found) for found in faults])
+        wrong = wrong.assign(
+            faults=faults, confidence=[max(fault["confidence"] for fault in found) for found in faults]
+        )
     wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
     rows = part.frame.set_index("id")
     folder.mistakes.mkdir(exist_ok=True)
@@ -176,7 +178,11 @@ def _faults(row: dict[str, Any], classes: tuple[str, ...]) -> list[dict[str, Any
     """The labels that were missed or said wrongly, the surest first, and how sure the model was of that."""
     true, said = set(cell_labels(row["label"])), set(cell_labels(row["predicted"]))
     found = [
-        {"name": name, "missed": name in true, "confidence": float(1 - row[f"p:{name}"] if name in true else row[f"p:{name}"])}
+        {
+            "name": name,
+            "missed": name in true,
+            "confidence": float(1 - row[f"p:{name}"] if name in true else row[f"p:{name}"]),
+        }
         for name in classes
         if (name in true) != (name in said)
     ]

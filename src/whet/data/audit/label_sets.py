@@ -11,8 +11,8 @@ _SHOWN, _LEAST = 5, 10  # pairs; samples of a label, to say anything of it
 
 
 def check_label_sets(table: Table) -> list[Finding]:
-    """How many labels samples have and which pairs are frequent, facts; labels that are always together, or never apart from another,
-    a warning: nothing in the data tells the one from the other."""
+    """How many labels samples have and which pairs are frequent, a fact; labels that are always together, or never apart from another, a
+    warning: nothing in the data tells the one from the other."""
     if not table.multi_label:
         return []
     true_NK, names = table.true_NK, table.classes
@@ -20,7 +20,11 @@ def check_label_sets(table: Table) -> list[Finding]:
     count_K = np.diag(together_KK)
     bare = int((~true_NK.any(axis=1)).sum())
     pairs = sorted(
-        ((int(together_KK[i, j]), names[i], names[j]) for i, j in zip(*np.triu_indices(len(names), 1)) if together_KK[i, j]),
+        (
+            (int(together_KK[i, j]), names[i], names[j])
+            for i, j in zip(*np.triu_indices(len(names), 1))
+            if together_KK[i, j]
+        ),
         key=lambda pair: (-pair[0], pair[1:]),
     )
     text = (

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from whet.data.audit.balance import check_balance
 from whet.data.audit.duplicates import check_duplicates
-from whet.data.audit.label_sets import check_label_sets
 from whet.data.audit.finding import Finding
+from whet.data.audit.label_sets import check_label_sets
 from whet.data.audit.media import MEDIA
 from whet.data.audit.survey import Survey
 from whet.data.table import Table

@@ -23,8 +23,8 @@ class ClassWeight(
     Use when: classes are uneven and the rare ones matter as much.
     Do not use when: the classes in use are as uneven as in training and plain accuracy is what counts.
     Source: inverse frequency as in scikit-learn's "balanced"; effective number: Cui et al. 2019, arXiv:1901.05555.
-    Shapes: multiplies the loss (B,) by the weight of each sample's soft target; the mean weight over the training samples is 1. Where
-    a sample may have several classes, it has the mean weight of its own, or 1 where it has none.
+    Shapes: multiplies the loss (B,) by the weight of each sample's soft target; the mean weight over the training samples is 1.
+    Where a sample may have several classes, it has the mean weight of its own, or 1 where it has none.
     """
 
     identity = {"scheme": "none"}

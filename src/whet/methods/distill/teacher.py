@@ -63,7 +63,9 @@ class Teacher:
             )
         if self.net.spec.multi_label != self._multi_label:
             theirs = "may say several classes" if self.net.spec.multi_label else "says one class"
-            raise RecipeError(f"{self._where}: it {theirs} of a sample, and these may have {'several' if self._multi_label else 'one'}")
+            raise RecipeError(
+                f"{self._where}: it {theirs} of a sample, and these may have {'several' if self._multi_label else 'one'}"
+            )
         self._columns = [known.index(name) for name in classes]
         return self
 

@@ -12,8 +12,8 @@ from whet.models.ensemble import log_odds_mean
 
 
 def fused(predictor: Predictor, weights: Sequence[float] | None = None, multi_label: bool = False) -> Predictor:
-    """What gives log-probabilities (B, M, K) -> what gives the log of their mean (B, K); logits on either side where several classes
-    may be true. An answer (B, K) stays as it is."""
+    """What gives log-probabilities (B, M, K) -> what gives the log of their mean (B, K); logits on either side where several
+    classes may be true. An answer (B, K) stays as it is."""
     mean = log_odds_mean if multi_label else log_mean
 
     def answer(x_BCHW: Tensor) -> Tensor:

@@ -33,7 +33,14 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         left.plot(x, loss, color=MUTED, alpha=0.25, linewidth=0.8)
         left.plot(x, _smooth(loss), color=ACCENT, label="training")
         if checks:
-            left.plot(seen, [labels * r["log_loss"] for r in checks], color=SECOND, marker="o", markersize=3, label="validation")
+            left.plot(
+                seen,
+                [labels * r["log_loss"] for r in checks],
+                color=SECOND,
+                marker="o",
+                markersize=3,
+                label="validation",
+            )
         left.set(title="Loss", xlabel="epoch", ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
         left.legend()
         several = folder.multi_label
