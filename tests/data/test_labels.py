@@ -68,6 +68,13 @@ def test_tables_of_files_too(pictures, form):
     assert (table.truth == TRUE).all()
 
 
+def test_a_label_called_na_is_a_label(pictures):
+    files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))[:3]
+    (pictures / "t.csv").write_text(f"file,label\n{files[0]},NA\n{files[1]},NA;b\n{files[2]},\n")
+    table = read_samples(DataSpec(path=str(pictures / "t.csv"), label_separator=";"))
+    assert table.classes == ("NA", "b") and table.truth.tolist() == [[1, 0], [1, 1], [0, 0]]
+
+
 def test_equal_label_sets_bear_one_number_however_they_are_written(tmp_path):
     (tmp_path / "t.csv").write_text("text,label\none,b;a\ntwo, a ; b\nthree,b\n")
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_separator=";"))

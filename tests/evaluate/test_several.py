@@ -85,7 +85,9 @@ def test_the_metrics_to_compare_by_are_those_of_a_run(answers, found, name):
 
 
 def test_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class():
-    with pytest.raises(RunError, match=r"Hamming accuracy is of samples that may have several labels.*accepted: accuracy"):
+    with pytest.raises(
+        RunError, match=r"Hamming accuracy is of samples that may have several labels.*accepted: accuracy"
+    ):
         METRICS["hamming_accuracy"].require(False)
     METRICS["hamming_accuracy"].require(True)
     METRICS["accuracy"].require(False)

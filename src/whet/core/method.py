@@ -331,8 +331,8 @@ class Method(Strict):
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Names of methods that cannot stand in one recipe with this one."""
     one_class: ClassVar[bool] = False
-    """Whether it means nothing where a sample may have several classes: of the DATA stage, whose methods are told no `Context`. The
-    others refuse by `Context.require_one_class`."""
+    """Whether it means nothing where a sample may have several classes, said here where its functions are told no `Context` or are
+    called late: at DATA, STEP and AFTER. The others refuse by `Context.require_one_class`."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Settings to try it with (`whet.testing`), where the defaults wait for something of a person's."""
     exceptions: ClassVar[Mapping[str, str]] = {}

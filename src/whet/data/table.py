@@ -151,7 +151,7 @@ def read_table(
     sounds), where present also start and end, so that a file may stand in several rows, and fold. Parts of one file are a group
     unless the table has groups of its own: what is heard in one part tells of the next.
     """
-    raw = _read_frame(path)
+    raw = _read_frame(path, empty_alone=label_separator is not None)
     if raw.empty:
         raise DataError(f"{path}: no rows")
     raw.index = pd.RangeIndex(2, 2 + len(raw))  # lines of the file, the header is the first
@@ -203,11 +203,13 @@ def _require_filled(raw: pd.DataFrame, column: str, path: Path) -> None:
         raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {empty[0]}")
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def _read_frame(path: Path, *, empty_alone: bool = False) -> pd.DataFrame:
+    """empty_alone: whether only an empty cell is missing, where one means something, and not what pandas takes for one too: NA."""
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep=TABLE_SUFFIXES[path.suffix.lower()], dtype=str, encoding="utf-8-sig")
+        separator = TABLE_SUFFIXES[path.suffix.lower()]
+        return pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=not empty_alone)
     except ImportError:
         raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
     except UnicodeDecodeError as error:

@@ -332,7 +332,7 @@ def wrap_predictor(
 
 
 def refuse_one_class(methods: tuple[Method, ...], multi_label: bool) -> None:
-    """RecipeError for a method of a stage that is told nothing of the data, where it means nothing for several classes a sample."""
+    """RecipeError for a method that says of itself that it means nothing where a sample may have several classes."""
     for method in methods:
         if method.one_class and multi_label:
             raise one_class_only(method.name)

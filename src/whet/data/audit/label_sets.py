@@ -11,8 +11,8 @@ _SHOWN, _LEAST = 5, 10  # pairs; samples of a label, to say anything of it
 
 
 def check_label_sets(table: Table) -> list[Finding]:
-    """How many labels samples have and which pairs are frequent, a fact; labels that are always together, or never apart from another, a
-    warning: nothing in the data tells the one from the other."""
+    """How many labels samples have and which pairs are frequent, a fact; labels that are always together, or never apart from
+    another, a warning: nothing in the data tells the one from the other."""
     if not table.multi_label:
         return []
     true_NK, names = table.true_NK, table.classes
@@ -31,8 +31,10 @@ def check_label_sets(table: Table) -> list[Finding]:
         f"{true_NK.sum() / max(len(table), 1):.2f} labels a sample, {counted(bare, table.medium, ('has', 'have'))} none; "
         f"{len(np.unique(table.label_N))} different label sets"
     )
-    notes = tuple(f"{count:,} samples" for count, _, _ in pairs[:_SHOWN])
-    found = [Finding("label sets", "fact", text, tuple((one, other) for _, one, other in pairs[:_SHOWN]), notes)]
+    if pairs:
+        listed = ", ".join(f"{one} and {other} ({count:,})" for count, one, other in pairs[:_SHOWN])
+        text += f"; most often together: {listed}"
+    found = [Finding("label sets", "fact", text)]
     for i, name in enumerate(names):
         for j in np.flatnonzero(together_KK[i] == count_K[i]):
             twins = count_K[i] == count_K[j]
