@@ -62,6 +62,8 @@ def compare_architectures(
     file_column: str | None = None,
     label_column: str | None = None,
     text_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
+    label_separator: str | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> ArchitectureComparison:
@@ -80,6 +82,8 @@ def compare_architectures(
         file_column=file_column,
         label_column=label_column,
         text_column=text_column,
+        label_columns=tuple(label_columns) if label_columns is not None else None,
+        label_separator=label_separator,
     )
     if weights not in (None, "auto", "none"):
         raise RecipeError(

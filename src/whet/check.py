@@ -35,6 +35,7 @@ from whet.data.split import deal_folds
 from whet.data.table import SPLITS
 
 FOLDS = 5
+_OF_ONE_CLASS = "shortcuts and doubtful labels are looked for only where every sample has exactly one class"
 _SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples of a group
 
 
@@ -72,6 +73,8 @@ def check(
     file_column: str | None = None,
     label_column: str | None = None,
     text_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
+    label_separator: str | None = None,
     weights: str | None = None,
     out: str | Path | None = None,
     threads: int = 4,
@@ -90,6 +93,8 @@ def check(
         file_column=file_column,
         label_column=label_column,
         text_column=text_column,
+        label_columns=tuple(label_columns) if label_columns is not None else None,
+        label_separator=label_separator,
     )
     begin("reading", 0)
     table = read_data(spec, threads)
@@ -97,15 +102,19 @@ def check(
     survey = look(table, threads, advance)
     begin("looking for near-duplicates", 0)
     findings = audit_survey(survey)
-    begin("asking a first model", 0)
-    row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
-    if len(row_R):
-        findings += check_labels(survey, row_R, probs_RK, how)
-    begin("trying shortcuts", 0)
-    probes = probe_shortcuts(
-        survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
-    )
-    findings += check_shortcuts(probes)
+    probes: list[Probe] = []
+    if table.multi_label:
+        findings.append(Finding("not searched", "fact", _OF_ONE_CLASS))
+    else:
+        begin("asking a first model", 0)
+        row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
+        if len(row_R):
+            findings += check_labels(survey, row_R, probs_RK, how)
+        begin("trying shortcuts", 0)
+        probes = probe_shortcuts(
+            survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
+        )
+        findings += check_shortcuts(probes)
     found = Check(survey, by_gravity(findings), probes, clean(survey))
     if out is None:
         return found
@@ -191,5 +200,5 @@ def _shown(
         return {"id": id_, "label": "", "split": ""}
     if row not in written and not survey.reason_N[row]:
         written[row] = write_row(survey.table.frame.iloc[row], survey.table.medium, folder, str(len(written))) or {}
-    label, split = survey.table.classes[survey.label_N[row]], str(survey.split_N[row])
+    label, split = survey.table.said_of(survey.label_N[row]), str(survey.split_N[row])
     return {"id": id_, "label": label, "split": split, **written.get(row, {})}

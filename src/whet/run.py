@@ -73,6 +73,8 @@ def ask(
     file_column: str | None = None,
     label_column: str | None = None,
     text_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
+    label_separator: str | None = None,
 ) -> Recipe:
     """The recipe that these wishes amount to."""
     from whet import recipes
@@ -82,7 +84,10 @@ def ask(
     spec = base.data.replace(path=str(data))
     if split_files:
         spec = spec.replace(split_files=tuple(str(name) for name in split_files))
-    columns = {"file_column": file_column, "label_column": label_column, "text_column": text_column}
+    columns = {
+        "file_column": file_column, "label_column": label_column, "text_column": text_column,
+        "label_columns": tuple(label_columns) if label_columns is not None else None, "label_separator": label_separator,
+    }  # fmt: skip
     spec = spec.replace(**{key: name for key, name in columns.items() if name is not None})
     model = base.model.replace(
         **{key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
@@ -143,7 +148,8 @@ def load(path: str | Path) -> Run:
 
 def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, list[Comparison]]:
     """Runs paired on the same test samples: the first one's recipe against every other. metric: accuracy, macro_f1, worst_class,
-    log_loss or calibration_error."""
+    log_loss or calibration_error; where a sample may have several labels also hamming_accuracy, micro_f1 or
+    mean_average_precision."""
     from whet.evaluate.compare import compare_runs
 
     folders = [run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs]
@@ -188,22 +194,22 @@ class Run:
 
     def predict(self, inputs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
         """Files, folders or patterns -> a row a sample: file, predicted, confidence, error, p:<class>. A file that cannot be
-        read has an empty prediction and its error; none is left out silently. A run on texts takes the texts themselves (the first
-        column is then `text`), .txt files, and tables with a text column."""
+        read has an empty prediction and its error; none is left out silently. Where a sample may have several labels, predicted is
+        the list of those whose probability is above one half, and confidence that of the whole list. A run on texts takes the
+        texts themselves (the first column is then `text`), .txt files, and tables with a text column."""
         import pandas as pd
 
         frame, samples, _ = self._given(inputs)
         column = "text" if "text" in frame else "file"
         probs_NK, errors = self._model.probabilities(frame)
-        best = probs_NK.argmax(axis=1) if samples else []
         rows = []
-        for sample, probs_K, k, error in zip(samples, probs_NK, best, errors):
-            answered = not error
+        for sample, probs_K, error in zip(samples, probs_NK, errors):
+            predicted, confidence = ("", float("nan")) if error else self._model.said(probs_K)
             rows.append(
                 {
                     column: sample,
-                    "predicted": self.classes[k] if answered else "",
-                    "confidence": float(probs_K[k]) if answered else float("nan"),
+                    "predicted": predicted,
+                    "confidence": confidence,
                     "error": error,
                     **{f"p:{name}": float(p) for name, p in zip(self.classes, probs_K)},
                 }
@@ -263,8 +269,10 @@ class Run:
     def evaluate(
         self, data: str | Path, *, part: str = "all", split_files: Sequence[str | Path] = (),
         file_column: str | None = None, label_column: str | None = None, text_column: str | None = None,
+        label_columns: Sequence[str] | None = None, label_separator: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it."""
+        """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it.
+        Where nothing is said of several labels, they stand as they stood in this run's own data."""
         import numpy as np
 
         from whet.data.read import read_samples
@@ -273,10 +281,20 @@ class Run:
         spec = DataSpec(
             path=str(data), split_files=tuple(str(name) for name in split_files),
             file_column=file_column, label_column=label_column, text_column=text_column,
+            label_columns=tuple(label_columns) if label_columns is not None else None, label_separator=label_separator,
         )  # fmt: skip
+        own = self.recipe.data
+        if own.several_labels and not spec.several_labels and label_column is None:
+            spec = spec.replace(label_columns=own.label_columns, label_separator=own.label_separator)
         table = read_samples(spec)
         if table.medium != self.recipe.medium:
             raise DataError(f"data {data} holds {table.medium}s; this run was trained on {self.recipe.medium}s")
+        if table.multi_label != self._model.multi_label:
+            here, there = ("several labels", "one class") if table.multi_label else ("one class", "several labels")
+            raise DataError(
+                f"data {data} has {here} a sample; this run was trained on {there} a sample"
+                + ("" if table.multi_label else ": give lists of labels, --label-separator or --label-columns")
+            )
         if part != "all":
             table = table.part(part)
             if not len(table):
@@ -288,12 +306,16 @@ class Run:
             raise DataError(
                 f"data {data} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(self.classes)}"
             )
-        number = np.array([self.classes.index(name) for name in table.classes])
+        column_K = [self.classes.index(name) for name in table.classes]
+        truth = np.array(column_K, dtype=np.int64)[table.label_N] if not table.multi_label else None
+        if truth is None:
+            truth = np.zeros((len(table), len(self.classes)), dtype=bool)
+            truth[:, column_K] = table.truth
         probs_NK, errors = self._model.probabilities(table.frame)
         read = np.array([not error for error in errors])
         if not read.any():
             raise DataError(f"data {data}: none of {len(table)} files can be read; the first: {errors[0]}")
-        metrics = classification_metrics(probs_NK[read], number[table.label_N[read]], self.classes)
+        metrics = classification_metrics(probs_NK[read], truth[read], self.classes)
         metrics["left_out"] = [
             {"id": id_, "reason": error} for id_, error in zip(table.frame["id"], errors) if error
         ] + [vars(entry) for entry in table.skipped]  # fmt: skip
@@ -322,7 +344,7 @@ class _Model:
         hush_fabric()
         device = Fabric(accelerator="auto", devices=1).device
         self._saved = SavedModel(folder.model, device)
-        self.classes = self._saved.classes
+        self.classes, self.multi_label = self._saved.classes, self._saved.multi_label
         bf16 = self._saved.precision == "bf16" and has_bf16(device)
         self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
 
@@ -331,7 +353,7 @@ class _Model:
         import numpy as np
 
         from whet.evaluate.answer import answer
-        from whet.evaluate.metrics import softmax
+        from whet.evaluate.metrics import probabilities
 
         errors = [""] * len(frame)
 
@@ -342,7 +364,7 @@ class _Model:
         loader = saved.loader(frame, 2)
         logits, index_N = answer(saved.net, saved.predictor, loader, saved.size, fabric.autocast, failed)
         probs_NK = np.full((len(frame), len(self.classes)), np.nan)
-        probs_NK[index_N] = softmax(logits.double().numpy())
+        probs_NK[index_N] = probabilities(logits.double().numpy(), self.multi_label)
         return probs_NK, errors
 
     def explanations(
@@ -353,6 +375,12 @@ class _Model:
 
         saved = self._saved
         return explain(saved.members, saved.loader(frame, 2), saved.size, class_N)
+
+    def said(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
+        """(the class, or the list of labels where there may be several; the probability of that)."""
+        from whet.evaluate.metrics import answer_of
+
+        return answer_of(probs_K, self.classes, self.multi_label)
 
 
 def find_texts(inputs: Sequence[str | Path], column: str | None = None) -> list[str]:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile, TextColumn
+from whet.cli.options import (
+    DATA,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    SplitFile,
+    TextColumn,
+    column_names,
+)
 
 NAME = "augment"
 
@@ -36,6 +46,8 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -52,6 +64,8 @@ def command(
         file_column=file_column,
         label_column=label_column,
         text_column=text_column,
+        label_columns=column_names(label_columns),
+        label_separator=label_separator,
     )
     asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
     accepted = (".png", ".jpg", ".jpeg", ".webp") if asked.medium == "picture" else (".html",)

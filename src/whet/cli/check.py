@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, FileColumn, Json, LabelColumn, SplitFile, TextColumn
+from whet.cli.options import (
+    DATA,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    SplitFile,
+    TextColumn,
+    column_names,
+)
 
 NAME = "check"
 _COLOUR = {"problem": "red", "warning": "yellow", "fact": "blue"}
@@ -21,6 +31,8 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     weights: Annotated[
         str | None, typer.Option(help="Pretrained weights to doubt the labels with: a local folder or a hub name.")
     ] = None,
@@ -46,7 +58,8 @@ def command(
         task = bar.add_task("reading", total=None)
         found = check(
             data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
-            text_column=text_column, weights=weights, out=out,
+            text_column=text_column, label_columns=column_names(label_columns), label_separator=label_separator,
+            weights=weights, out=out,
             begin=lambda stage, total: bar.reset(task, description=stage, total=total or None),
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip

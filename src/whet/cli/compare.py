@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whet.cli.options import DATA, FileColumn, Json, LabelColumn, Out, SplitFile, TextColumn
+from whet.cli.options import (
+    DATA,
+    METRICS_HELP,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    Out,
+    SplitFile,
+    TextColumn,
+    column_names,
+)
 from whet.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -42,12 +54,12 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     out: Out = None,
     metric: Annotated[
         str | None,
-        typer.Option(
-            help="Of finished runs: accuracy (the default), macro_f1, worst_class, log_loss or calibration_error."
-        ),
+        typer.Option(help=f"Of finished runs, by default accuracy: {METRICS_HELP}"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -63,12 +75,13 @@ def command(
         _compare_architectures(
             names, as_json, data=given[0], budget=budget, weights=weights, seeds=seeds or 1, recipe=recipe,
             split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
-            text_column=text_column, out=out,
+            text_column=text_column, label_columns=column_names(label_columns), label_separator=label_separator, out=out,
         )  # fmt: skip
         return
     beside = {
         "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--split-file": split_file,
         "--file-column": file_column, "--label-column": label_column, "--text-column": text_column, "--out": out,
+        "--label-columns": label_columns, "--label-separator": label_separator,
     }  # fmt: skip
     wrong = [name for name, value in beside.items() if value]
     if wrong:

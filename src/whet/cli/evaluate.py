@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import FileColumn, Json, LabelColumn, SplitFile, TextColumn
+from whet.cli.options import (
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    SplitFile,
+    TextColumn,
+    column_names,
+)
 
 NAME = "evaluate"
 
@@ -22,10 +31,12 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     as_json: Json = False,
 ) -> None:
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
-    from whet.cli.screen import console, print_json, table
+    from whet.cli.screen import console, print_json, right_said, table
     from whet.run import load
 
     loaded = load(run)
@@ -41,6 +52,8 @@ def command(
             file_column=file_column,
             label_column=label_column,
             text_column=text_column,
+            label_columns=column_names(label_columns),
+            label_separator=label_separator,
         )
         name = data
     if as_json:
@@ -48,18 +61,25 @@ def command(
         return
     low, high = metrics["accuracy_interval"]
     screen = console()
+    several = "hamming_accuracy" in metrics
     screen.print(
-        f"[bold]{100 * metrics['accuracy']:.1f} %[/] right on {metrics['samples']} samples of {name} "
+        f"[bold]{100 * metrics['accuracy']:.1f} %[/] {right_said(loaded.metrics)} on {metrics['samples']} samples of {name} "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
-        f"calibration error {100 * metrics['calibration_error']:.1f} %\n"
+        f"calibration error {100 * metrics['calibration_error']:.1f} %" + ("" if several else "\n")
     )
-    rows = table("class", "samples", "recall", "interval", "precision", "F1", right=(1, 2, 3, 4, 5))
+    if several:
+        screen.print(
+            f"{100 * metrics['hamming_accuracy']:.1f} % of all decisions right (Hamming accuracy) · micro-F1 "
+            f"{100 * metrics['micro_f1']:.1f} % · mean average precision {100 * metrics['mean_average_precision']:.1f} %\n"
+        )
+    beside = ("average precision",) if several else ()
+    rows = table("class", "samples", "recall", "interval", "precision", "F1", *beside, right=(1, 2, 3, 4, 5, 6))
     for row in metrics["per_class"]:
         if row["samples"]:
             band = f"{100 * row['recall_interval'][0]:.0f}–{100 * row['recall_interval'][1]:.0f}"
             rows.add_row(
                 row["name"], str(row["samples"]), f"{100 * row['recall']:.1f}", band, f"{100 * row['precision']:.1f}",
-                f"{100 * row['f1']:.1f}",
+                f"{100 * row['f1']:.1f}", *([f"{100 * row['average_precision']:.1f}"] if several else []),
             )  # fmt: skip
     screen.print(rows)
     for entry in metrics.get("left_out", [])[:10]:

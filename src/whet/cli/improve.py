@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, TextColumn, Weights
+from whet.cli.options import (
+    DATA,
+    Architecture,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    Out,
+    Ray,
+    SplitFile,
+    TextColumn,
+    Weights,
+    column_names,
+)  # fmt: skip
 
 NAME = "improve"
 
@@ -38,6 +52,8 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -48,9 +64,9 @@ def command(
 
     found = improve(
         data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
-        file_column=file_column, label_column=label_column,
-            text_column=text_column, plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs,
-        ray=ray, out=out,
+        file_column=file_column, label_column=label_column, text_column=text_column,
+        label_columns=column_names(label_columns), label_separator=label_separator,
+        plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json),
     )  # fmt: skip
     d = found.difference

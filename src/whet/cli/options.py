@@ -18,6 +18,13 @@ SplitFile = Annotated[
 ]
 FileColumn = Annotated[str | None, typer.Option(help="The table's column of file names, where it has no usual name.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The table's column of classes, where it has no usual name.")]
+LabelColumns = Annotated[
+    str | None,
+    typer.Option(help="The table's columns of 0 and 1, one a class, where a sample may have several: a,b,c."),
+]
+LabelSeparator = Annotated[
+    str | None, typer.Option(help="What stands between the labels in a cell, where a sample may have several: '|'.")
+]
 TextColumn = Annotated[str | None, typer.Option(help="The table's column of texts, where it has no usual name.")]
 Weights = Annotated[
     str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
@@ -36,6 +43,17 @@ Out = Annotated[Path | None, typer.Option(help="The folder to write; by default 
 Ray = Annotated[
     str | None, typer.Option(help="Make the runs on a Ray cluster: auto, HOST:PORT, or local; needs whet[ray].")
 ]
+METRICS_HELP = (
+    "accuracy, macro_f1, worst_class, log_loss or calibration_error; of several labels a sample also hamming_accuracy, micro_f1 "
+    "or mean_average_precision."
+)
+
+
+def column_names(given: str | None) -> tuple[str, ...] | None:
+    """'a,b,c' -> ('a', 'b', 'c'), or None where nothing is given."""
+    return None if given is None else tuple(name.strip() for name in given.split(",") if name.strip())
+
+
 DATA = (
     "A folder of class folders (pictures, .txt files), a folder of train/ val/ test/ folders or tables, or a table: .csv, .tsv, "
     ".jsonl or .parquet."

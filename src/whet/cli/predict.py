@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from whet.cli.options import Json
+from whet.core.labels import labels_cell, labels_said
 
 NAME = "predict"
 
@@ -25,7 +26,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what your pictures or texts are."""
+    """Say what your pictures, texts or sounds are."""
     from whet.cli.screen import console, one_line, print_json, table
     from whet.core.errors import RecipeError
     from whet.core.run_folder import write_csv, write_json
@@ -40,9 +41,7 @@ def command(
     if out is not None and out.suffix.lower() == ".json":
         write_json(out, records)
     elif out is not None:
-        write_csv(
-            out, list(answers.columns), [["" if value is None else value for value in row.values()] for row in records]
-        )
+        write_csv(out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records])
     if as_json:
         print_json(records)
         return
@@ -51,7 +50,8 @@ def command(
     rows = table(given, "answer", "confidence", right=(2,))
     for row in records[:50]:
         sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
-        rows.add_row(escape(one_line(str(row[given]))), row["predicted"] or f"[red]{row['error']}[/]", sure)
+        said = f"[red]{escape(row['error'])}[/]" if row["error"] else escape(_said(row))
+        rows.add_row(escape(one_line(str(row[given]))), said, sure)
     screen.print(rows)
     if len(records) > 50:
         screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
@@ -60,3 +60,18 @@ def command(
         screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
     if out is not None:
         screen.print(f"answers {out}")
+
+
+def _said(row: dict[str, Any]) -> str:
+    """The class; or every label with its probability, the surest first."""
+    if isinstance(row["predicted"], str):
+        return row["predicted"]
+    sure = sorted(row["predicted"], key=lambda name: -row[f"p:{name}"])
+    return labels_said([f"{name} {100 * row[f'p:{name}']:.0f} %" for name in sure])
+
+
+def _cell(value: Any) -> Any:
+    """As a cell of a table."""
+    if isinstance(value, list):
+        return labels_cell(value)
+    return "" if value is None else value

@@ -51,6 +51,11 @@ def one_line(text: str) -> str:
     return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
 
 
+def right_said(metrics: dict[str, Any]) -> str:
+    """What the accuracy of a run is the share of."""
+    return "with every label right" if metrics.get("multi_label") else "right"
+
+
 _COLOURS = {"helps": "green", "hurts": "red"}
 
 

@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, TextColumn, Weights
+from whet.cli.options import (
+    DATA,
+    METRICS_HELP,
+    Architecture,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    Out,
+    Ray,
+    SplitFile,
+    TextColumn,
+    Weights,
+    column_names,
+)
 
 NAME = "study"
 
@@ -31,9 +46,7 @@ def command(
     ] = "screen",
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How often the design is run; by default what fits.")] = None,
-    metric: Annotated[
-        str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
-    ] = "accuracy",
+    metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
@@ -43,6 +56,8 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -53,8 +68,9 @@ def command(
     from whet.study.study import study
 
     base = run.ask(
-        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column
-    )
+        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
+        column_names(label_columns), label_separator,
+    )  # fmt: skip
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(
         base,

@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, SplitFile, TextColumn, Weights
+from whet.cli.options import (
+    DATA,
+    Architecture,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    Out,
+    SplitFile,
+    TextColumn,
+    Weights,
+    column_names,
+)
 from whet.core.errors import RecipeError
 
 NAME = "train"
@@ -31,6 +44,8 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was stopped or killed.")] = None,
     accept_changed_data: Annotated[
@@ -42,7 +57,7 @@ def command(
 ) -> None:
     """Train a model on your data and measure it on held-out samples."""
     from whet import recipes, run
-    from whet.cli.screen import console, observer, print_json
+    from whet.cli.screen import console, observer, print_json, right_said
     from whet.report import build_report
     from whet.train.job import train_run
 
@@ -67,6 +82,8 @@ def command(
             file_column,
             label_column,
             text_column,
+            column_names(label_columns),
+            label_separator,
         )
         asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
         folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
@@ -81,7 +98,8 @@ def command(
     low, high = result["accuracy_interval"]
     shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} samples"
     screen.print(
-        f"\n[bold green]{100 * result['accuracy']:.1f} %[/] right on {shown} (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
+        f"\n[bold green]{100 * result['accuracy']:.1f} %[/] {right_said(metrics)} on {shown} "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), "
         f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all"
     )
     screen.print(f"run     {finished.path}")

@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import DATA, Architecture, FileColumn, Json, LabelColumn, Out, Ray, SplitFile, TextColumn, Weights
+from whet.cli.options import (
+    DATA,
+    METRICS_HELP,
+    Architecture,
+    FileColumn,
+    Json,
+    LabelColumn,
+    LabelColumns,
+    LabelSeparator,
+    Out,
+    Ray,
+    SplitFile,
+    TextColumn,
+    Weights,
+    column_names,
+)
 
 NAME = "tune"
 
@@ -28,9 +43,7 @@ def command(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="For everything: 30m, 2h; or for each run: 6ep, 500st.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="How many; by default what fits, or 24.")] = None,
-    metric: Annotated[
-        str, typer.Option(help="accuracy, macro_f1, worst_class, log_loss or calibration_error.")
-    ] = "accuracy",
+    metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to tune; by default the strong one.")] = None,
@@ -40,6 +53,8 @@ def command(
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
+    label_columns: LabelColumns = None,
+    label_separator: LabelSeparator = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -50,8 +65,9 @@ def command(
     from whet.tune.tune import tune
 
     base = run.ask(
-        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column
-    )
+        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
+        column_names(label_columns), label_separator,
+    )  # fmt: skip
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = tune(
         base, wanted, search or [], budget=budget, trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.errors import RecipeError
+from whet.core.errors import one_class_only
 from whet.core.targets import Targets
 
 if TYPE_CHECKING:
@@ -192,4 +192,4 @@ class Context:
     def require_one_class(self, name: str) -> None:
         """Refuse a method that means nothing where a sample may have several classes."""
         if self.multi_label:
-            raise RecipeError(f"method '{name}' is for samples with exactly one class; these may have several")
+            raise one_class_only(name)

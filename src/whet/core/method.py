@@ -270,8 +270,9 @@ class Fits(Protocol):
 
 @runtime_checkable
 class WrapsPredictor(Protocol):
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
-        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty."""
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty. multi_label: whether a sample may have several
+        classes: each logit is then that of its class by itself."""
         ...
 
 
@@ -329,6 +330,9 @@ class Method(Strict):
     """Place among the methods of one stage, small first; equal places go by name. A recipe's own order never matters."""
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Names of methods that cannot stand in one recipe with this one."""
+    one_class: ClassVar[bool] = False
+    """Whether it means nothing where a sample may have several classes, said here where its functions are told no `Context` or are
+    called late: at DATA, STEP and AFTER. The others refuse by `Context.require_one_class`."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Settings to try it with (`whet.testing`), where the defaults wait for something of a person's."""
     exceptions: ClassVar[Mapping[str, str]] = {}

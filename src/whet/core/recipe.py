@@ -39,6 +39,13 @@ class DataSpec(Strict):
     file_column: str | None = None
     text_column: str | None = None
     label_column: str | None = None
+    label_columns: Annotated[
+        tuple[str, ...] | None,
+        Field(min_length=2, description="columns of 0 and 1, one a class, where a sample may have several"),
+    ] = None
+    label_separator: Annotated[
+        str | None, Field(min_length=1, description="between the labels in a cell, where a sample may have several")
+    ] = None
     split_files: tuple[str, ...] = ()
     fold: Annotated[
         str | None,
@@ -55,6 +62,21 @@ class DataSpec(Strict):
     @classmethod
     def label(cls) -> str:
         return "data"
+
+    def model_post_init(self, context: Any) -> None:
+        if self.label_columns is None:
+            return
+        beside = [key for key in ("label_column", "label_separator") if getattr(self, key) is not None]
+        if beside:
+            raise RecipeError(f"data.label_columns stands in the place of data.{beside[0]}; give one of them")
+        twice = next((name for name in self.label_columns if self.label_columns.count(name) > 1), None)
+        if twice is not None:
+            raise RecipeError(f"data.label_columns names '{twice}' twice; give each column once")
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether this says that a sample may have several labels; a table of lists says so itself."""
+        return self.label_columns is not None or self.label_separator is not None
 
 
 class ModelSpec(Strict):
@@ -250,6 +272,11 @@ class Recipe(Strict):
         plain |= {key: getattr(self, key).model_dump(mode="json") for key in self._parts}
         for part, key in self._foreign():
             del plain[part][key]
+        for key in ("label_columns", "label_separator"):
+            if (
+                plain["data"][key] is None
+            ):  # so that recipes for one class a sample stay as they were, and their names too
+                del plain["data"][key]
         plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]
         return plain
 

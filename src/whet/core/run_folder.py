@@ -52,6 +52,11 @@ class RunFolder:
     def finished(self) -> bool:
         return self.done.is_file()
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether the samples of this finished run may have several classes."""
+        return bool(self.read_json(self.metrics).get("multi_label", False))
+
     @classmethod
     def create(cls, path: str | Path) -> RunFolder:
         """A new, empty run folder; one that already holds a run is refused."""
@@ -103,7 +108,8 @@ class RunFolder:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def read_predictions(self) -> pd.DataFrame:
-        """predictions.csv: id, split, label, predicted, confidence, and p:<class> for every class."""
+        """predictions.csv: id, split, label, predicted, confidence, and p:<class> for every class. Where a sample may have several
+        classes, label and predicted are lists of names (see `core.labels`)."""
         import pandas as pd
 
         if not self.predictions.is_file():

@@ -34,6 +34,13 @@ class Targets:
             )
         return cls(torch.nn.functional.one_hot(labels_B, num_classes).to(torch.float32))
 
+    @classmethod
+    def from_label_sets(cls, true_BK: Tensor) -> Targets:
+        """Any number of classes a sample: bool (B, K)."""
+        import torch
+
+        return cls(true_BK.to(torch.float32), multi_label=True)
+
     def __len__(self) -> int:
         return len(self.probs_BK)
 

@@ -24,6 +24,8 @@ _LOOKED_AT = 500  # files of a folder, to tell what it holds
 def read_data(spec: DataSpec, threads: int = 4) -> Table:
     """The table of samples of a recipe's data section: read, hashed, and split into train, val and test."""
     table = read_samples(spec, threads)
+    if not table.classes:
+        raise DataError(f"data {spec.path}: no sample has a label")
     if len(table.classes) < 2:
         raise DataError(
             f"data {spec.path}: only one class found ('{table.classes[0]}'); classification needs at least two"
@@ -72,15 +74,20 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
     """The samples with the splits they came with. Files that cannot be opened are skipped and named; whether the rest can be
     decoded shows `whet check`, or the first time each is painted."""
     path, medium = data_path(spec), medium_of(spec)
+    labels = (spec.label_column, spec.label_columns, spec.label_separator)
     if medium == "text":
-        table = read_texts(path, spec.text_column, spec.label_column, threads)
+        table = read_texts(path, spec.text_column, *labels, threads=threads)
     elif not path.is_dir() and path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
     elif medium == "sound":
-        table = hash_contents(read_sounds(path, spec.file_column, spec.label_column), threads)
+        table = hash_contents(read_sounds(path, spec.file_column, *labels), threads)
     else:
-        table = read_folder(path) if path.is_dir() else read_table(path, spec.file_column, spec.label_column)
+        table = read_folder(path) if path.is_dir() else read_table(path, spec.file_column, *labels)
         table = hash_contents(table, threads)
+    if spec.several_labels and not table.multi_label:
+        raise DataError(
+            f"data {path}: class folders say one class a sample; data.label_columns and data.label_separator are for tables"
+        )
     return apply_split_files(table, spec.split_files) if spec.split_files else table
 
 

@@ -12,12 +12,14 @@ import pandas as pd
 from whet.core.errors import DataError, unknown
 from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.data.stratify import deal_by_label
 from whet.data.table import SPLITS, TABLE_SUFFIXES, Table, split_name
 
 
 def split_rows(table: Table, spec: DataSpec) -> Table:
-    """Fill in what is missing. Nothing given: stratified by class. Only train and test (or val) given: the missing part is
-    taken from train. Rows without a split beside rows with one are left out, and a note says how many."""
+    """Fill in what is missing. Nothing given: stratified by class, or by every label where a sample may have several. Only train
+    and test (or val) given: the missing part is taken from train. Rows without a split beside rows with one are left out, and a
+    note says how many."""
     table = _with_fold(table, spec.fold) if spec.fold is not None else table
     frame = table.frame
     given = [name for name in SPLITS if (frame["split"] == name).any()]
@@ -33,11 +35,13 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
     pool = (frame["split"] == "train") if given else pd.Series(True, index=frame.index)
     if fractions:
         frame = frame.copy()
-        frame.loc[pool, "split"] = _stratify(frame[pool], fractions, spec.split_seed)
+        true_NK = table.with_frame(frame[pool]).true_NK if table.multi_label else None
+        frame.loc[pool, "split"] = _stratify(frame[pool], fractions, spec.split_seed, true_NK)
         for name, fraction in fractions.items():
             source = "train" if given else "the samples"
             if fraction:
-                how = f"stratified by class (split seed {spec.split_seed})"
+                by = "every label" if table.multi_label else "class"
+                how = f"stratified by {by} (split seed {spec.split_seed})"
                 notes.append(f"no {name} part was given: {fraction:.0%} of {source} set aside, {how}")
     table = table.with_frame(frame, *notes)
     _require_every_class(table)
@@ -66,12 +70,18 @@ def _require_every_class(table: Table) -> None:
         raise DataError(f"no training sample of class {', '.join(missing)}")
 
 
-def _stratify(frame: pd.DataFrame, fractions: dict[str, float], seed: int) -> np.ndarray:
+def _stratify(
+    frame: pd.DataFrame, fractions: dict[str, float], seed: int, true_NK: np.ndarray | None = None
+) -> np.ndarray:
     """Splits for the rows. Rows that share content or a group form one unit and go to one side. The order of units is a
-    hash of their content, so that a new file does not reshuffle the old ones."""
+    hash of their content, so that a new file does not reshuffle the old ones. true_NK: which classes each row has, where that may
+    be several; a new file may then move some of the old ones, as every unit goes where its labels are lacking."""
     unit_N = _units(frame)
     label_N = frame["label"].to_numpy()
     key_N = Rng(seed).keyed("split", frame["digest"].tolist())
+    if true_NK is not None:
+        side_N = deal_by_label(true_NK, unit_N, key_N, [1 - sum(fractions.values()), *fractions.values()])
+        return np.array(["train", *fractions], dtype=object)[side_N]
     units = (
         pd.DataFrame({"unit": unit_N, "label": label_N, "key": key_N})
         .groupby("unit")
@@ -148,7 +158,7 @@ def apply_split_files(table: Table, patterns: tuple[str, ...]) -> Table:
                 label = int(table.frame["label"].iloc[row])
                 known = class_of.setdefault(word, (label, where))
                 if known[0] != label:
-                    here, there = table.classes[label], table.classes[known[0]]
+                    here, there = table.said_of(label), table.said_of(known[0])
                     raise DataError(f"{where}: class {word} stands for '{here}' here, but for '{there}' at {known[1]}")
     frame = table.frame.copy()
     frame["split"] = [splits[row][0] if row in splits else "" for row in range(len(frame))]

@@ -7,12 +7,18 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
+from whet.core.labels import labels_cell, labels_said, names_of
 from whet.core.run_folder import raw_cell
+from whet.data.labels import LabelColumns, Said, numbered, several_labels
+
+if TYPE_CHECKING:
+    from whet.core.targets import Targets
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
@@ -42,7 +48,10 @@ class Table:
     """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
     number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash). Of texts, too:
     text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own). fold, where
-    given. medium: picture, text or sound."""
+    given. medium: picture, text or sound.
+
+    Where a sample may have several classes, label is the number of its label set (those of equal labels bear the same), and
+    set_SK says which classes each set has, bool (S, K); None where every sample has exactly one class."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -50,6 +59,7 @@ class Table:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = field(default=())
     medium: str = "picture"
+    set_SK: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -63,16 +73,54 @@ class Table:
 
     @property
     def label_N(self) -> np.ndarray:
+        """Class numbers, or numbers of label sets."""
         return self.frame["label"].to_numpy(np.int64)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a sample may have several classes, or none."""
+        return self.set_SK is not None
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Class numbers (N,); or, where a sample may have several classes, which are true, bool (N, K)."""
+        return self.label_N if self.set_SK is None else self.set_SK[self.label_N]
+
+    @property
+    def true_NK(self) -> np.ndarray:
+        """Which classes each sample has, bool (N, K)."""
+        return self.label_N[:, None] == np.arange(len(self.classes)) if self.set_SK is None else self.truth
+
+    @property
+    def targets(self) -> Targets:
+        import torch
+
+        from whet.core.targets import Targets
+
+        truth = torch.tensor(self.truth)
+        return Targets.from_label_sets(truth) if self.multi_label else Targets.from_labels(truth, len(self.classes))
 
     @property
     def counts_K(self) -> np.ndarray:
         """Samples a class."""
+        if self.set_SK is not None:
+            return self.truth.sum(axis=0)
         return np.bincount(self.label_N, minlength=len(self.classes))
+
+    def cell_of(self, label: int) -> str:
+        """A label as a cell of a table holds it: the class's name, or the label set as a JSON list."""
+        return self.classes[label] if self.set_SK is None else labels_cell(names_of(self.set_SK[label], self.classes))
+
+    def said_of(self, label: int) -> str:
+        """A label as people read it: the class's name, or the names of the label set."""
+        return self.classes[label] if self.set_SK is None else labels_said(names_of(self.set_SK[label], self.classes))
 
     def fingerprint(self) -> str:
         """SHA-256 over every sample's id, content, class and split: the same samples, wherever they lie."""
-        rows = self.frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
+        frame = self.frame
+        if self.multi_label:
+            frame = frame.assign(label=[self.cell_of(label) for label in self.label_N])
+        rows = frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
         return hashlib.sha256(json.dumps([list(self.classes), rows]).encode()).hexdigest()
 
 
@@ -88,30 +136,45 @@ def make_frame(rows: list[dict]) -> pd.DataFrame:
 
 
 def read_table(
-    path: Path, file_column: str | None = None, label_column: str | None = None, *, parts: bool = False
+    path: Path,
+    file_column: str | None = None,
+    label_column: str | None = None,
+    label_columns: tuple[str, ...] | None = None,
+    label_separator: str | None = None,
+    *,
+    parts: bool = False,
 ) -> Table:
-    """A CSV, TSV or Parquet file with one row a sample. Files are named relative to the table's own folder.
+    """A CSV, TSV or Parquet file with one row a sample. Files are named relative to the table's own folder. Where a sample may have
+    several labels: see `labels.py`.
 
     Columns: file and label (found by their usual names, or named), and where present split, group and weight. With `parts` (of
     sounds), where present also start and end, so that a file may stand in several rows, and fold. Parts of one file are a group
     unless the table has groups of its own: what is heard in one part tells of the next.
     """
-    raw = _read_frame(path)
+    raw = _read_frame(path, empty_alone=label_separator is not None)
     if raw.empty:
         raise DataError(f"{path}: no rows")
     raw.index = pd.RangeIndex(2, 2 + len(raw))  # lines of the file, the header is the first
     file_column = find_column(raw, file_column, _FILE_NAMES, "file", path)
-    label_column = find_column(raw, label_column, LABEL_NAMES, "label", path)
-    for column in (file_column, label_column):
-        empty = raw.index[raw[column].isna() | (raw[column].astype(str).str.strip() == "")]
-        if len(empty):
-            raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {empty[0]}")
-    labels = raw[label_column].astype(str).str.strip().map(raw_cell)  # cleaned.csv guards its cells
-    classes = tuple(sorted(labels.unique()))
-    number = {name: k for k, name in enumerate(classes)}
+    _require_filled(raw, file_column, path)
+    asked = LabelColumns(label_column, label_columns, label_separator)
+    label_column, said = find_labels(raw, asked, path)
+    if said is None:
+        assert label_column is not None
+        _require_filled(raw, label_column, path)
+        labels = raw[label_column].astype(str).str.strip().map(raw_cell)  # cleaned.csv guards its cells
+        classes, numbers, set_SK = numbered(labels.tolist())
+    else:
+        silent = [line for line, names in zip(raw.index, said.names_N) if names is None]
+        if silent:
+            raise DataError(
+                f"{path}: {len(silent)} rows have no '{label_column}', the first is row {silent[0]}; a sample without a label "
+                "is written []"
+            )
+        classes, numbers, set_SK = numbered([names for names in said.names_N if names is not None], said.known)
     frame = pd.DataFrame({"id": [Path(str(name)).as_posix() for name in raw[file_column]]})
     frame["path"] = [str(path.parent / name) for name in raw[file_column].astype(str)]
-    frame["label"] = [number[name] for name in labels]
+    frame["label"] = numbers
     frame["split"] = given_splits(raw, path)
     frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
     frame["weight"] = given_weights(raw, path)
@@ -122,14 +185,31 @@ def read_table(
     twice = frame["id"][frame["id"].duplicated()]
     if len(twice):
         raise DataError(f"{path}: {len(twice)} files are listed more than once, for example {twice.iloc[0]}")
-    return Table(frame, classes, path.parent, medium="sound" if parts else "picture")
+    notes = () if said is None else said.notes
+    return Table(frame, classes, path.parent, notes=notes, medium="sound" if parts else "picture", set_SK=set_SK)
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def find_labels(raw: pd.DataFrame, asked: LabelColumns, path: Path) -> tuple[str | None, Said | None]:
+    """(the label column, None where there are several; the labels of every row, None where the column holds one class a row)."""
+    if asked.several is not None:
+        return None, several_labels(raw, None, asked, path)
+    column = find_column(raw, asked.column, LABEL_NAMES, "label", path)
+    return column, several_labels(raw, column, asked, path)
+
+
+def _require_filled(raw: pd.DataFrame, column: str, path: Path) -> None:
+    empty = raw.index[raw[column].isna() | (raw[column].astype(str).str.strip() == "")]
+    if len(empty):
+        raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {empty[0]}")
+
+
+def _read_frame(path: Path, *, empty_alone: bool = False) -> pd.DataFrame:
+    """empty_alone: whether only an empty cell is missing, where one means something, and not what pandas takes for one too: NA."""
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep=TABLE_SUFFIXES[path.suffix.lower()], dtype=str, encoding="utf-8-sig")
+        separator = TABLE_SUFFIXES[path.suffix.lower()]
+        return pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=not empty_alone)
     except ImportError:
         raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
     except UnicodeDecodeError as error:

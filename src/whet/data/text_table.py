@@ -2,7 +2,8 @@
 
 The rules for encodings and for one text are in `text.py`. Further rules:
 - A table's first line names its columns; every other line must have as many cells, or the table is refused with that line.
-- A row without a label, and a text without a character that can be seen, is left out and named.
+- A row without a label, and a text without a character that can be seen, is left out and named. Where a sample may have several
+  labels, those without any may stay: see `labels.py`.
 - A folder is read by its tables: `train.csv` (.tsv, .jsonl, .parquet), `val` or `dev`, and `test`; or by its one table,
   whatever its name; else by its class folders.
 """
@@ -25,12 +26,13 @@ import pandas as pd
 from whet.core.errors import DataError
 from whet.core.run_folder import raw_cell
 from whet.data.folder import TEXTS, read_folder
+from whet.data.labels import LabelColumns, Names, numbered
 from whet.data.store import digest_of
 from whet.data.table import (
-    LABEL_NAMES,
     Skipped,
     Table,
     find_column,
+    find_labels,
     given_splits,
     given_weights,
     split_name,
@@ -46,7 +48,15 @@ _SHOWN = 5
 csv.field_size_limit(2**31 - 1)  # a longer cell than the module's 131,072 characters is cut by our own rule
 
 
-def read_texts(path: Path, text_column: str | None = None, label_column: str | None = None, threads: int = 4) -> Table:
+def read_texts(
+    path: Path,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    label_columns: tuple[str, ...] | None = None,
+    label_separator: str | None = None,
+    *,
+    threads: int = 4,
+) -> Table:
     """Every text with its class, in the splits they came with. Besides the usual columns the table's frame has `text`.
 
     `path` is the file a text came from, `digest` the hash of the text, `id` "train.csv:17" (file and line; of Parquet the
@@ -63,15 +73,16 @@ def read_texts(path: Path, text_column: str | None = None, label_column: str | N
         )
     root = path if path.is_dir() else path.parent
     told = _Told()
-    frames = [_read_rows(table, part, text_column, label_column, told) for part, table in tables]
+    asked = LabelColumns(label_column, label_columns, label_separator)
+    frames = [_read_rows(table, part, text_column, asked, told) for part, table in tables]
+    _require_one_kind(frames, tables)
     raw = pd.concat(frames, ignore_index=True)
     if raw.empty:
         raise DataError(
             f"{path}: no text with a label is left of {len(told.skipped)} rows; the first left out: {told.first()}"
         )
-    classes = tuple(sorted(set(raw["label"])))
-    number = {name: k for k, name in enumerate(classes)}
-    frame = raw.assign(label=[number[name] for name in raw["label"]], digest=_digests(raw["text"]))
+    classes, numbers, set_SK = numbered(raw["label"].tolist(), told.classes)
+    frame = raw.assign(label=numbers, digest=_digests(raw["text"]))
     order = ["id", "path", "label", "split", "group", "weight", "digest", "text"]
     return Table(
         frame[[*order, *(["fold"] if "fold" in frame else [])]],
@@ -80,7 +91,19 @@ def read_texts(path: Path, text_column: str | None = None, label_column: str | N
         tuple(told.skipped),
         told.notes(),
         "text",
+        set_SK,
     )
+
+
+def _require_one_kind(frames: list[pd.DataFrame], tables: list[tuple[str, Path]]) -> None:
+    """Either every table holds one class a row, or every table holds several."""
+    several = {
+        isinstance(frame["label"].iloc[0], tuple): path for frame, (_, path) in zip(frames, tables) if len(frame)
+    }
+    if len(several) > 1:
+        raise DataError(
+            f"{several[True]} holds lists of labels, but {several[False]} one class a row; accepted: the same form in every table"
+        )
 
 
 @dataclass
@@ -92,6 +115,7 @@ class _Told:
     cut: list[str] = field(default_factory=list)
     had_nul: list[str] = field(default_factory=list)
     further: list[str] = field(default_factory=list)
+    classes: Names = ()  # that there are, whether a sample has them or not
 
     def skip(self, id_: str, reason: str) -> None:
         self.skipped.append(Skipped(id_, reason))
@@ -187,26 +211,31 @@ def _tables_in(folder: Path) -> list[tuple[str, Path]]:
     return [("", found[0])] if found else []
 
 
-def _read_rows(path: Path, part: str, text_column: str | None, label_column: str | None, told: _Told) -> pd.DataFrame:
-    """The rows that are samples: id, path, label (its name), split, group, weight, text."""
+def _read_rows(path: Path, part: str, text_column: str | None, asked: LabelColumns, told: _Told) -> pd.DataFrame:
+    """The rows that are samples: id, path, label (its name; a tuple of names where there may be several), split, group,
+    weight, text."""
     raw = read_cells(path, told.encodings)
     if raw.empty:
         raise DataError(f"{path}: no rows")
     text_column = find_column(raw, text_column, TEXT_NAMES, "text", path)
-    label_column = find_column(raw, label_column, LABEL_NAMES, "label", path)
+    label_column, said = find_labels(raw, asked, path)
+    if said is not None:
+        told.classes += said.known
+        told.further += [f"{path.name}: {note}" for note in said.notes]
     if text_column == label_column:
         raise DataError(f"{path}: column '{text_column}' cannot hold both the text and the label")
     guarded = path.suffix.lower() in (".csv", ".tsv")  # tables that whet itself writes
     kept, texts, labels = [], [], []
-    for line, said, label in zip(raw.index, raw[text_column], raw[label_column]):
+    given = _one_label(raw, label_column, path, guarded) if said is None else said.names_N
+    for line, words, label in zip(raw.index, raw[text_column], given):
         id_ = f"{path.name}:{line}"
-        label, text = _word(label, path, line, label_column).strip(), clean_text(_word(said, path, line, text_column))
-        kept.append(bool(label) and not text.blank)
+        text = clean_text(_word(words, path, line, text_column))
+        kept.append(label is not None and not text.blank)
         if not kept[-1]:
-            told.skip(id_, "no text" if label else "no label")
+            told.skip(id_, "no label" if label is None else "no text")
             continue
         told.keep(id_, text)
-        labels.append(raw_cell(label) if guarded else label)
+        labels.append(label)
         texts.append(raw_cell(text.text) if guarded else text.text)
     raw = raw[np.array(kept)]
     frame = pd.DataFrame({"id": [f"{path.name}:{line}" for line in raw.index]})
@@ -219,6 +248,13 @@ def _read_rows(path: Path, part: str, text_column: str | None, label_column: str
     if part and "split" in raw:
         told.further.append(f"{path.name}: its column 'split' is passed over, the file's name says {part}")
     return frame
+
+
+def _one_label(raw: pd.DataFrame, column: str | None, path: Path, guarded: bool) -> list[str | None]:
+    """The class of every row, None where there is none."""
+    assert column is not None
+    words = [_word(label, path, line, column).strip() for line, label in raw[column].items()]
+    return [(raw_cell(word) if guarded else word) if word else None for word in words]
 
 
 def _word(value: Any, path: Path, line: int, column: str) -> str:

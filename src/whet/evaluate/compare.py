@@ -12,13 +12,15 @@ from scipy.stats import binomtest, t
 
 from whet.core.errors import RunError, unknown
 from whet.core.run_folder import RunFolder
-from whet.evaluate.calibration import calibration_error
-from whet.evaluate.metrics import log_loss_N, macro_f1, wilson_interval, worst_recall
+from whet.evaluate.metrics import calibration_error, log_loss_N, macro_f1, right_N, wilson_interval, worst_recall
+from whet.evaluate.said import Said, said_by
+from whet.evaluate.several import hamming_accuracy_N, mean_average_precision, micro_f1
 
 GROUPS = 20  # of test samples, left out in turn
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
-"""One run's answers, class numbers (N,) or probabilities (N, K), and the true class numbers (N,) -> a number."""
+"""One run's answers, class numbers (N,) or probabilities (N, K), and the true class numbers (N,) -> a number. Where a sample may
+have several classes, which are said and which are true, bool (N, K), in the place of numbers."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +55,24 @@ def crossed_interval(difference_SN: np.ndarray, level: float = 0.95) -> Differen
     return _interval(float(difference_SN.mean()), *_crossed_variance(difference_SN), S, N, level, method)
 
 
-def pseudo_values(metric: Measure, answers: np.ndarray, label_N: np.ndarray, groups: int = GROUPS) -> np.ndarray:
+def pseudo_values(metric: Measure, answers: np.ndarray, truth: np.ndarray, groups: int = GROUPS) -> np.ndarray:
     """(G,) values whose mean is the metric of one run, for a metric that is no mean over samples.
 
     The samples are dealt out into groups, class by class, so that all are alike; leaving out one group at a time gives the
     pseudo-values G m - (G - 1) m_without, here moved so that their mean is m itself. Those of a mean are the groups' own means,
     and those of other metrics are treated like them: runs x groups, crossed, as in `crossed_interval`.
-    Answers: class numbers (N,) or probabilities (N, K), as the metric takes them; label_N: class numbers.
+    Answers and truth: as the metric takes them. Where a sample may have several classes, those of one label set are one class here.
     Measured on simulated answers (431 samples of five uneven classes; 3, 5, 10 seeds) 95 % intervals of macro-F1 cover 95–98 %,
     those of the worst class, which has kinks, 97–100 %.
     Source: Quenouille 1956; Tukey 1958; groups: Kott 2001, "The delete-a-group jackknife".
     """
-    N = len(label_N)
+    N = len(truth)
     groups = min(groups, N)
     group_N = np.empty(N, dtype=np.int64)
+    label_N = truth if truth.ndim == 1 else np.unique(truth, axis=0, return_inverse=True)[1].reshape(-1)
     group_N[np.argsort(label_N, kind="stable")] = np.arange(N) % groups
-    whole = metric(answers, label_N)
-    without_G = np.array([metric(answers[group_N != g], label_N[group_N != g]) for g in range(groups)])
+    whole = metric(answers, truth)
+    without_G = np.array([metric(answers[group_N != g], truth[group_N != g]) for g in range(groups)])
     return whole + (groups - 1) * (without_G.mean() - without_G)
 
 
@@ -126,7 +129,7 @@ def mcnemar(right_a_N: np.ndarray, right_b_N: np.ndarray) -> tuple[int, int, flo
 @dataclass(frozen=True)
 class Metric:
     """Something to compare recipes by. `measure` takes one run's answers as `Measure` says and gives the metric, or, where that is
-    a mean over samples, the value of each sample (N,)."""
+    a mean over samples, the value of each sample (N,). of_label_sets: it is only of samples that may have several classes."""
 
     title: str
     measure: Callable[[np.ndarray, np.ndarray], Any]
@@ -134,24 +137,38 @@ class Metric:
     of_probabilities: bool = False
     smaller_is_better: bool = False
     is_share: bool = True  # shown in per cent
+    of_label_sets: bool = False
 
     def text(self, value: float, sign: str = "") -> str:
         """A value as people read it; sign: "+" for a difference."""
         return f"{100 * value:{sign}.1f}" if self.is_share else f"{value:{sign}.3f}"
 
-    def value(self, answers: np.ndarray, label_N: np.ndarray) -> float:
+    def value(self, answers: np.ndarray, truth: np.ndarray) -> float:
         """The metric of one run."""
-        return float(np.mean(self.measure(answers, label_N)))
+        return float(np.mean(self.measure(answers, truth)))
 
-    def parts(self, answers: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+    def parts(self, answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Values whose mean is the metric of one run: one a sample, or one a group of samples where it is no mean."""
-        return self.measure(answers, label_N) if self.is_mean else pseudo_values(self.value, answers, label_N)
+        return self.measure(answers, truth) if self.is_mean else pseudo_values(self.value, answers, truth)
 
-    def difference(self, answers_a_SN: np.ndarray, answers_b_SN: np.ndarray, label_N: np.ndarray) -> Difference:
+    def answers_of(self, said: Said) -> np.ndarray:
+        """Of what a run said, what this metric is a function of."""
+        self.require(said.multi_label)
+        return said.probs_NK if self.of_probabilities else said.predicted
+
+    def require(self, multi_label: bool) -> None:
+        """RunError where it means nothing of samples with exactly one class."""
+        if self.of_label_sets and not multi_label:
+            accepted = ", ".join(name for name, metric in METRICS.items() if not metric.of_label_sets)
+            raise RunError(
+                f"metric {self.title} is of samples that may have several labels, and these have one each; accepted: {accepted}"
+            )
+
+    def difference(self, answers_a_SN: np.ndarray, answers_b_SN: np.ndarray, truth: np.ndarray) -> Difference:
         """The metric of b minus that of a, seed by seed, on the same samples."""
         pairs = zip(answers_a_SN, answers_b_SN)
-        found = crossed_interval(np.stack([self.parts(b, label_N) - self.parts(a, label_N) for a, b in pairs]))
-        return self.told(found, len(label_N))
+        found = crossed_interval(np.stack([self.parts(b, truth) - self.parts(a, truth) for a, b in pairs]))
+        return self.told(found, len(truth))
 
     def told(self, found: Difference, samples: int) -> Difference:
         """An interval that was found from `parts`, with what it is about."""
@@ -159,8 +176,8 @@ class Metric:
         return replace(found, samples=samples, method=method, smaller_is_better=self.smaller_is_better)
 
 
-def _right(predicted_N: np.ndarray, label_N: np.ndarray) -> np.ndarray:
-    return (predicted_N == label_N).astype(float)
+def _right(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return right_N(predicted, truth).astype(float)
 
 
 METRICS = {
@@ -171,18 +188,24 @@ METRICS = {
         "log-loss", log_loss_N, is_mean=True, of_probabilities=True, smaller_is_better=True, is_share=False
     ),
     "calibration_error": Metric("calibration error", calibration_error, of_probabilities=True, smaller_is_better=True),
+    "hamming_accuracy": Metric("Hamming accuracy", hamming_accuracy_N, is_mean=True, of_label_sets=True),
+    "micro_f1": Metric("micro-F1", micro_f1, of_label_sets=True),
+    "mean_average_precision": Metric(
+        "mean average precision", mean_average_precision, of_probabilities=True, of_label_sets=True
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Group:
     """Runs of one recipe with different seeds, on the same test samples. Classes are numbers; `answers_SN` is what the metric is
-    a function of: class numbers (S, N) or probabilities (S, N, K)."""
+    a function of: class numbers (S, N) or probabilities (S, N, K). Where a sample may have several classes, `truth` and
+    `predicted_SN` are bool, (N, K) and (S, N, K)."""
 
     name: str
     runs: tuple[RunFolder, ...]
     seeds: tuple[int, ...]
-    label_N: np.ndarray
+    truth: np.ndarray
     predicted_SN: np.ndarray
     answers_SN: np.ndarray
     value_S: np.ndarray  # the metric of every run
@@ -191,7 +214,7 @@ class Group:
     @property
     def right_SN(self) -> np.ndarray:
         """bool: was sample n answered rightly by the run with seed s."""
-        return self.predicted_SN == self.label_N
+        return np.stack([right_N(predicted, self.truth) for predicted in self.predicted_SN])
 
     @property
     def accuracy_S(self) -> np.ndarray:
@@ -226,7 +249,7 @@ def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Gr
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
     reference, others = groups[0], groups[1:]
-    return reference, [paired(reference, group, metric) for group in others], len(reference.label_N)
+    return reference, [paired(reference, group, metric) for group in others], len(reference.truth)
 
 
 def paired(reference: Group, group: Group, metric: str = "accuracy") -> Comparison:
@@ -242,7 +265,7 @@ def paired(reference: Group, group: Group, metric: str = "accuracy") -> Comparis
             f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
         )
     answers = reference.answers_SN[rows_a], group.answers_SN[rows_b]
-    difference = METRICS[metric].difference(*answers, reference.label_N)
+    difference = METRICS[metric].difference(*answers, reference.truth)
     right_a, right_b = reference.right_SN[rows_a], group.right_SN[rows_b]
     exact = mcnemar(right_a[0], right_b[0]) if metric == "accuracy" and len(rows_a) == 1 else None
     return Comparison(group, difference, exact)
@@ -254,7 +277,7 @@ class _Answers:
 
     seed: int
     folder: RunFolder
-    predicted_N: np.ndarray
+    predicted: np.ndarray
     answers: np.ndarray
     seconds: float
 
@@ -264,33 +287,27 @@ def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group
     the same test samples (validation samples, where there is no test part) with the same classes."""
     chosen = METRICS[metric]
     runs: dict[str, list[_Answers]] = {}
-    first: tuple[RunFolder, list[tuple[str, str]], list[str]] | None = None
-    number: dict[str, int] = {}  # of every class
+    first: tuple[RunFolder, Said] | None = None
     for folder in folders:
         metrics = folder.read_json(folder.metrics)
-        part = "test" if "test" in metrics else "val"
-        frame = folder.read_predictions()
-        frame = frame[frame["split"] == part].sort_values("id")
-        samples = list(zip(frame["id"], frame["label"]))
-        classes = [column.removeprefix("p:") for column in frame.columns if column.startswith("p:")]
+        said = said_by(folder, "test" if "test" in metrics else "val", first[1].number if first else None)
         if first is None:
-            first, number = (folder, samples, classes), {name: k for k, name in enumerate(classes)}
-        elif samples != first[1]:
-            extra = sorted(set(samples) ^ set(first[1]))[:3]
+            first = folder, said
+        elif said.samples != first[1].samples:
+            extra = sorted(set(said.samples) ^ set(first[1].samples))[:3]
             raise RunError(
-                f"{folder.path} and {first[0].path} answered different test samples ({len(samples)} and {len(first[1])}), "
-                f"for example {', '.join(f'{id_} ({label})' for id_, label in extra)}; only the same samples can be paired"
+                f"{folder.path} and {first[0].path} answered different test samples ({len(said.samples)} and "
+                f"{len(first[1].samples)}), for example {', '.join(f'{id_} ({label})' for id_, label in extra)}; only the same "
+                "samples can be paired"
             )
-        elif chosen.of_probabilities and classes != first[2]:
+        elif (chosen.of_probabilities or said.multi_label) and said.classes != first[1].classes:
             raise RunError(
-                f"{folder.path} answered with the classes {', '.join(classes)}, {first[0].path} with {', '.join(first[2])}: "
-                f"their {chosen.title} cannot be paired"
+                f"{folder.path} answered with the classes {', '.join(said.classes)}, {first[0].path} with "
+                f"{', '.join(first[1].classes)}: their {chosen.title} cannot be paired"
             )
-        label_N = np.array([number.setdefault(name, len(number)) for name in frame["label"]])
-        predicted_N = np.array([number.setdefault(name, len(number)) for name in frame["predicted"]])
-        answers = frame[[f"p:{name}" for name in classes]].to_numpy(float) if chosen.of_probabilities else predicted_N
+        truth = said.truth
         runs.setdefault(metrics["asked_hash"], []).append(
-            _Answers(metrics["seed"], folder, predicted_N, answers, metrics["cost"]["train_seconds"])
+            _Answers(metrics["seed"], folder, said.predicted, chosen.answers_of(said), metrics["cost"]["train_seconds"])
         )
     groups = []
     for found in runs.values():
@@ -305,10 +322,10 @@ def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group
                 name=_common_name([run.folder.name for run in found]),
                 runs=tuple(run.folder for run in found),
                 seeds=tuple(seeds),
-                label_N=label_N,
-                predicted_SN=np.stack([run.predicted_N for run in found]),
+                truth=truth,
+                predicted_SN=np.stack([run.predicted for run in found]),
                 answers_SN=np.stack([run.answers for run in found]),
-                value_S=np.array([chosen.value(run.answers, label_N) for run in found]),
+                value_S=np.array([chosen.value(run.answers, truth) for run in found]),
                 seconds=float(np.mean([run.seconds for run in found])),
             )
         )

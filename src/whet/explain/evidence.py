@@ -17,12 +17,15 @@ class CannotExplain(WhetError):
 
 
 def evidence(member: Member, x: Tensor, k: int) -> Tensor:
-    """How far the logit of class k lies above the mean logit of all classes, (B,).
+    """How far the logit of class k lies above the mean logit of all classes, (B,); the logit itself where a sample may have several
+    classes.
 
-    Not the bare logit: what is added to all logits alike changes no probability, so it must not be in an explanation either. With
-    two classes the evidence for one is that against the other.
+    Else not the bare logit: what is added to all logits alike changes no probability, so it must not be in an explanation either.
+    With two classes the evidence for one is that against the other.
     """
     logits_BK = member(x)
+    if member.net.spec.multi_label:
+        return logits_BK[:, k]
     return logits_BK[:, k] - logits_BK.mean(dim=1)
 
 

@@ -15,9 +15,10 @@ from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import METRICS, Difference, Group, compare_runs, crossed_interval
+from whet.evaluate.compare import Difference, Group, compare_runs, crossed_interval
+from whet.evaluate.metrics import right_N
+from whet.evaluate.said import said_by
 from whet.report import build_report
-from whet.study.evidence import observe
 from whet.study.executor import Executor, Task
 from whet.train.fuse import fuse
 from whet.train.log import Observer
@@ -70,8 +71,9 @@ class Contest:
         best = self.best
         fused = fuse([best, *(run for run in runs if run.path != best.path)], path)
         part = "test" if "test" in self.metrics(fused) else "val"
-        sides = [observe(run, (), 0, METRICS["accuracy"], part).right_N.astype(float) for run in (fused, best)]
-        return Ensemble(fused, best, crossed_interval((sides[0] - sides[1])[None]))
+        ours, single = (said_by(run, part) for run in (fused, best))
+        gain_N = 1.0 * right_N(ours.predicted, ours.truth) - right_N(single.predicted, single.truth)
+        return Ensemble(fused, best, crossed_interval(gain_N[None]))
 
 
 @dataclass(frozen=True)

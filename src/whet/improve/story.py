@@ -55,6 +55,8 @@ def improve(
     file_column: str | None = None,
     label_column: str | None = None,
     text_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
+    label_separator: str | None = None,
     plain: Recipe | str | Path | None = None,
     strong: Recipe | str | Path | None = None,
     studying: bool | None = None,
@@ -81,6 +83,8 @@ def improve(
         file_column=file_column,
         label_column=label_column,
         text_column=text_column,
+        label_columns=tuple(label_columns) if label_columns is not None else None,
+        label_separator=label_separator,
     )
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-improve")

@@ -335,7 +335,7 @@ def _rebuilt(net: Net, changes: tuple[dict, ...], task: str) -> Net:
         raise RunError("a network that is loaded has no training data")
 
     classes = net.spec.classes
-    context = Context(task, classes, np.zeros(len(classes), dtype=np.int64), features)
+    context = Context(task, classes, np.zeros(len(classes), dtype=np.int64), features, net.spec.multi_label)
     for method in (parse_method(entry) for entry in changes):
         if not isinstance(method, Changes):
             raise RunError(f"the model was saved with the method '{method.name}', which changes no model here")

@@ -136,6 +136,8 @@ def save_config(net: Net, folder: Path) -> None:
     model = cast(Any, net.backbone.model)
     model.config.id2label = dict(enumerate(net.spec.classes))
     model.config.label2id = {label: k for k, label in enumerate(net.spec.classes)}
+    if net.spec.multi_label:
+        model.config.problem_type = "multi_label_classification"
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     half = {"do_normalize": True, "image_mean": list(net.spec.mean), "image_std": list(net.spec.std)}

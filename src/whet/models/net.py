@@ -34,6 +34,9 @@ class NetSpec:
     mel: dict[str, Any] | None = None  # of sounds: how their spectrograms are made (models.mel.MelSettings)
     width: float = 1.0  # of a network of the zoo: its channels, as a multiple
     depth: int = 1  # of a network of the zoo: its layers of one size, as a multiple
+    multi_label: bool = (
+        False  # whether a sample may have several classes: each logit is then that of its class by itself
+    )
     changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in the order they did
 
     def to_dict(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Confirmation:
         chosen = METRICS[self.metric]
         sides = [[observe(run, (), 0, chosen, part) for run in runs] for runs in (self.before, self.after)]
         found = crossed_interval(np.stack([after.parts_N - before.parts_N for before, after in zip(*sides)]))
-        return chosen.told(found, len(sides[0][0].label_N))
+        return chosen.told(found, sides[0][0].samples)
 
     def to_dict(self) -> dict[str, Any]:
         """With the validation curves of both, for the report."""

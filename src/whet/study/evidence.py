@@ -12,6 +12,7 @@ from scipy.stats import t
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS, Difference, Metric
+from whet.evaluate.said import said_by
 from whet.study.design import ONE_AT_A_TIME
 from whet.study.effects import fitted_effects, holm, interactions, paired_effect, seeds_to_tell
 from whet.study.factor import Factor
@@ -24,28 +25,23 @@ _BY_CLASS = 10  # validation samples of a class, to say anything of it
 @dataclass(frozen=True)
 class Observed:
     """One finished run of a study. parts_N: values whose mean is the metric, one a validation sample (or a group of them);
-    right_N: was each sample answered rightly."""
+    found: by class, was each sample that has it recognised. samples: how many."""
 
     run: RunFolder
     levels: tuple[int, ...]
     seed: int
     parts_N: np.ndarray
-    right_N: np.ndarray
-    label_N: np.ndarray
+    found: dict[str, np.ndarray]
+    samples: int
     costs: dict[str, float]
 
 
 def observe(run: RunFolder, levels: Sequence[int], seed: int, metric: Metric, split: str = "val") -> Observed:
     """What this run answered to the samples of a part, in the order of their ids."""
-    frame = run.read_predictions()
-    frame = frame[frame["split"] == split].sort_values("id")
-    classes = [column.removeprefix("p:") for column in frame.columns if column.startswith("p:")]
-    number = {name: k for k, name in enumerate(classes)}
-    label_N, said_N = (frame[key].map(number).to_numpy(np.int64) for key in ("label", "predicted"))
-    answers = frame[[f"p:{name}" for name in classes]].to_numpy(float) if metric.of_probabilities else said_N
+    said = said_by(run, split)
     return Observed(
-        run, tuple(levels), seed, metric.parts(answers, label_N).astype(float), said_N == label_N,
-        frame["label"].to_numpy(), run.read_json(run.metrics)["cost"],
+        run, tuple(levels), seed, metric.parts(metric.answers_of(said), said.truth).astype(float), said.found_by_class,
+        len(said.samples), run.read_json(run.metrics)["cost"],
     )  # fmt: skip
 
 
@@ -162,15 +158,14 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
         return fitted_effects(value_RN, columns, block_R)
 
     chosen = METRICS[metric]
-    label_N, right_RN = runs[0].label_N, np.stack([run.right_N for run in runs]).astype(float)
     try:
-        found = [chosen.told(d, len(label_N)) for d in estimate(np.stack([run.parts_N for run in runs]))]
+        found = [chosen.told(d, runs[0].samples) for d in estimate(np.stack([run.parts_N for run in runs]))]
     except ValueError as error:
         raise RunError(f"the study cannot be judged: {error}") from None
     by_class = {
-        name: estimate(right_RN[:, label_N == name])
-        for name in np.unique(label_N).tolist()
-        if (label_N == name).sum() >= _BY_CLASS
+        name: estimate(np.stack([run.found[name] for run in runs]).astype(float))
+        for name in sorted(runs[0].found)
+        if len(runs[0].found[name]) >= _BY_CLASS
     }
     adjusted = holm([d.p for d in found])
     costs = price(coded_RF[:, known], runs)

@@ -15,7 +15,7 @@ from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name, write_csv, write_json, write_whole
 from whet.data.read import read_data
-from whet.evaluate.compare import Difference
+from whet.evaluate.compare import METRICS, Difference
 from whet.report import build_study
 from whet.study.bench import Bench, Steps
 from whet.study.clock import Clock
@@ -70,7 +70,9 @@ def study(
     started, watch = time.monotonic(), observer or Observer()
     plan = make_plan(base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray)
     watch.stage(f"reading {base.data.path}")
-    if not len(read_data(base.data).part("val")):
+    table = read_data(base.data)
+    METRICS[metric].require(table.multi_label)
+    if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to study by")
     path = (
         Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(base.data.path)).resolve().stem}-study")
@@ -117,7 +119,7 @@ def _write(screening: Screening, evidence: Evidence, levels: list[int], confirma
         "metric": plan.metric,
         "runs": len(runs),
         "seeds": len({run.seed for run in runs}),
-        "samples": len(runs[0].label_N),
+        "samples": runs[0].samples,
         "each": str(screening.length),
         "limit": plan.seconds,
         "seconds": bench.clock.spent(),

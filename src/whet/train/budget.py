@@ -62,7 +62,7 @@ def measure(recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: T
     painting = (time.perf_counter() - start) / loader.threads
     x = plan.net.prepare(painted.content, recipe.answer_size)
     with torch.inference_mode(), fabric.autocast():
-        predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}))
+        predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}, multi_label=plan.context.multi_label))
         answers = [
             _mean_seconds(repeat(partial(predictor, x)), warm=_ANSWERS_WARM, timed=_ANSWERS_TIMED) + painting
             for predictor in predictors

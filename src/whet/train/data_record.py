@@ -7,8 +7,8 @@ from typing import Any
 
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder, plain_cell, write_csv, write_json
-from whet.data.audit import check_balance, check_duplicates
-from whet.data.table import Table
+from whet.data.audit import check_balance, check_duplicates, check_label_sets
+from whet.data.table import SPLITS, Table
 
 _COLUMNS = ["id", "label", "split", "digest"]
 
@@ -18,12 +18,13 @@ def write_data(folder: RunFolder, table: Table) -> None:
         "root": str(table.root),
         "classes": list(table.classes),
         "fingerprint": table.fingerprint(),
-        "counts": {
-            split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in ("train", "val", "test")
-        },
+        "counts": {split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in SPLITS},
+        **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.multi_label else {}),
         "skipped": [vars(entry) for entry in table.skipped],
         "notes": list(table.notes),
-        "findings": [finding.to_dict() for finding in (*check_duplicates(table), *check_balance(table))],
+        "findings": [
+            finding.to_dict() for finding in (*check_duplicates(table), *check_balance(table), *check_label_sets(table))
+        ],
     }
     write_json(folder.data, record)
     write_csv(folder.splits, _COLUMNS, _rows(table))
@@ -65,5 +66,5 @@ def check_unchanged(folder: RunFolder, table: Table, *, accept: bool) -> list[st
 
 def _rows(table: Table) -> list[list[Any]]:
     frame = table.frame
-    names = [table.classes[k] for k in table.label_N]
+    names = [table.cell_of(label) for label in table.label_N]
     return [list(row) for row in zip(frame["id"], names, frame["split"], frame["digest"])]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whet.core.labels import cell_labels, cell_said, labels_cell
 from whet.core.method import Compresses, Stage
 from whet.core.run_folder import RunFolder, write_csv, write_json
 from whet.core.targets import Targets
@@ -24,7 +25,7 @@ from whet.data.media import USUAL_RATE
 from whet.data.table import Table
 from whet.evaluate.answer import using_weights
 from whet.evaluate.compare import crossed_interval
-from whet.evaluate.metrics import classification_metrics, softmax
+from whet.evaluate.metrics import answer_of, classification_metrics, decided, probabilities, right_N
 from whet.explain import CannotExplain, Explanation
 from whet.models.build import add_companion, member_folder, save_net
 from whet.models.ensemble import Member, as_one
@@ -58,7 +59,7 @@ def finish_model(
     for method in plan.methods:
         if isinstance(method, Compresses):
             nets = [method.compress(net, plan.context) for net in nets]
-    targets = Targets.from_labels(torch.tensor(val.label_N), len(val.classes))
+    targets = val.targets
     index_M = np.empty(0, dtype=np.int64)
 
     def answers(predictor: Any) -> tuple[Tensor, Targets]:
@@ -84,7 +85,7 @@ def finish_model(
     for number, net in enumerate(nets[1:], start=1):
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
-    final = wrap_predictor(plan.methods, predictor, fitted, companions)
+    final = wrap_predictor(plan.methods, predictor, fitted, companions, plan.context.multi_label)
     return final, None if logits is None else (logits, index_M), members_of(nets, companions)
 
 
@@ -98,19 +99,21 @@ def _holding(net: Net, weights: dict[str, Tensor]) -> Net:
 def measure_parts(
     table: Table, predictor: Any, ask: Ask, folder: RunFolder, val_answers: Answers | None = None
 ) -> dict[str, Any]:
-    """Answer validation (where not done yet) and test samples once; write predictions.csv; metrics by part."""
+    """Answer validation (where not done yet) and test samples once; write predictions.csv; metrics by part. The confidence is the
+    probability of the whole answer: of several labels the product of those of its decisions."""
     metrics, rows = {}, []
     for split in ("val", "test"):
         part = table.part(split)
         if not len(part):
             continue
         logits, index = val_answers if split == "val" and val_answers is not None else ask(part, predictor)
-        probs = softmax(logits.double().numpy())
-        metrics[split] = classification_metrics(probs, part.label_N[index], table.classes)
+        probs = probabilities(logits.double().numpy(), table.multi_label)
+        metrics[split] = classification_metrics(probs, part.truth[index], table.classes)
         for probs_K, i in zip(probs, index):
-            k = int(probs_K.argmax())
+            predicted, confidence = answer_of(probs_K, table.classes, table.multi_label)
             rows.append(
-                [part.frame["id"].iloc[i], split, table.classes[part.label_N[i]], table.classes[k], f"{probs_K[k]:.6g}",
+                [part.frame["id"].iloc[i], split, part.cell_of(part.label_N[i]),
+                 predicted if isinstance(predicted, str) else labels_cell(predicted), f"{confidence:.6g}",
                  *(f"{p:.6g}" for p in probs_K)]
             )  # fmt: skip
     header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in table.classes)]
@@ -132,9 +135,10 @@ def compare_answering(
         zip(said["id"][said["split"] == split], (said["label"] == said["predicted"])[said["split"] == split])
     )
     ids = part.frame["id"].to_numpy()[index]
-    plain_right = logits.numpy().argmax(axis=1) == part.label_N[index]
+    probs_NK = probabilities(logits.double().numpy(), part.multi_label)
+    plain_right = right_N(decided(probs_NK, part.multi_label), part.truth[index])
     both = np.array([[float(right_by_id[id_]) - float(right) for id_, right in zip(ids, plain_right)]])
-    plain = classification_metrics(softmax(logits.double().numpy()), part.label_N[index], plan.context.classes)
+    plain = classification_metrics(probs_NK, part.truth[index], plan.context.classes)
     chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     return {
         "split": split,
@@ -152,17 +156,25 @@ def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -
 
 
 def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
-    """mistakes/: the samples of this part that were wrong with the most confidence, and why the model said what it said, where
-    its kind can be explained; else the reason."""
+    """mistakes/: the samples of this part that were wrong with the most confidence (of several labels, with the most confidence in
+    one that was missed or said wrongly), and why the model said what it said, where its kind can be explained; else the reason."""
     said = folder.read_predictions()
     wrong = said[(said["split"] == split) & (said["label"] != said["predicted"])]
+    if part.multi_label:
+        faults = [_faults(row, part.classes) for row in wrong.to_dict("records")]
+        wrong = wrong.assign(
+            faults=faults, confidence=[max(fault["confidence"] for fault in found) for found in faults]
+        )
     wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
     first = wrong.head(MISTAKES)
     chosen = part.with_frame(part.frame.set_index("id", drop=False).loc[first["id"]])
     folder.mistakes.mkdir(exist_ok=True)
+    asked = [faults[0]["name"] for faults in first["faults"]] if part.multi_label else first["predicted"]
     why, reason = {}, ""
     try:
-        for index, explanation in explain(chosen, np.array([part.classes.index(name) for name in first["predicted"]])):
+        for index, explanation in explain(
+            chosen, np.array([part.classes.index(name) for name in asked], dtype=np.int64)
+        ):
             why[index] = write_explanation(explanation, folder.mistakes, str(index))
     except CannotExplain as error:
         reason = str(error)
@@ -173,9 +185,26 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
         sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
         if sample is not None:  # else it is gone since it was answered; the others still tell their story
             told = {"id": row.id, "label": row.label, "predicted": row.predicted, "confidence": float(row.confidence)}
+            if part.multi_label:
+                told |= {"label": cell_said(row.label), "predicted": cell_said(row.predicted), "faults": row.faults}
             shown.append(told | sample | why.get(index, {}))
     write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
     return reason
+
+
+def _faults(row: dict[str, Any], classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The labels that were missed or said wrongly, the surest first, and how sure the model was of that."""
+    true, said = set(cell_labels(row["label"])), set(cell_labels(row["predicted"]))
+    found = [
+        {
+            "name": name,
+            "missed": name in true,
+            "confidence": float(1 - row[f"p:{name}"] if name in true else row[f"p:{name}"]),
+        }
+        for name in classes
+        if (name in true) != (name in said)
+    ]
+    return sorted(found, key=lambda fault: -fault["confidence"])
 
 
 def peak_memory_mib() -> float:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from whet.core.errors import RunError
+from whet.core.labels import labels_cell
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
 from whet.data.table import Table
-from whet.evaluate.metrics import classification_metrics
+from whet.evaluate.metrics import answer_of, classification_metrics
+from whet.evaluate.said import said_by
 from whet.explain import Explanation, explain
 from whet.models.build import add_companion, read_extra, write_extra
 from whet.train.finish import FEW_POINTS, write_mistakes
@@ -52,7 +53,8 @@ def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
         shutil.copy(file, folder.path / file.name)
     for file in (first.asked, first.recipe):
         write_whole(folder.path / file.name, Recipe.load(file).with_methods(stacking).to_yaml())
-    write_json(folder.metrics, _metrics(runs, _mean_answers(runs, folder), Recipe.load(folder.asked)))
+    _write_mean_answers(runs, folder)
+    write_json(folder.metrics, _metrics(runs, folder))
     write_whole(folder.done, "")
     return folder
 
@@ -68,8 +70,7 @@ def show_mistakes(run: RunFolder, table: Table) -> None:
     write_mistakes(table.part(split), split, run, why)
 
 
-def _mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> pd.DataFrame:
-    """Written as predictions.csv."""
+def _write_mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     frames = [run.read_predictions().sort_values(["split", "id"], ignore_index=True) for run in runs]
     first = frames[0]
     for run, frame in zip(runs, frames):
@@ -79,35 +80,36 @@ def _mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> pd.DataFrame:
             )
     columns = [column for column in first.columns if column.startswith("p:")]
     probs_NK = np.mean([frame[columns].to_numpy(float) for frame in frames], axis=0)
-    classes = np.array([column.removeprefix("p:") for column in columns])
-    found = first.assign(predicted=classes[probs_NK.argmax(axis=1)], confidence=probs_NK.max(axis=1))
+    classes = tuple(column.removeprefix("p:") for column in columns)
+    answers = [answer_of(probs_K, classes, runs[0].multi_label) for probs_K in probs_NK]
+    predicted = [names if isinstance(names, str) else labels_cell(names) for names, _ in answers]
+    found = first.assign(predicted=predicted, confidence=[confidence for _, confidence in answers])
     found[columns] = probs_NK
     numbers = ("confidence", *columns)
     rows = [
         [f"{row[key]:.6g}" if key in numbers else row[key] for key in found.columns] for row in found.to_dict("records")
     ]
     write_csv(folder.predictions, list(found.columns), rows)
-    return found
 
 
-def _metrics(runs: Sequence[RunFolder], answers: pd.DataFrame, asked: Recipe) -> dict[str, Any]:
+def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
     """As of a trained run; times and sizes are those of all runs together."""
-    columns = [column for column in answers.columns if column.startswith("p:")]
-    classes = tuple(column.removeprefix("p:") for column in columns)
     each = [run.read_json(run.metrics) for run in runs]
     metrics: dict[str, Any] = {}
-    for split, part in answers.groupby("split"):
-        label_N = part["label"].map(classes.index).to_numpy(np.int64)
-        metrics[str(split)] = classification_metrics(part[columns].to_numpy(float), label_N, classes)
+    for split in ("val", "test"):
+        if split in each[0]:
+            said = said_by(folder, split, multi_label=runs[0].multi_label)
+            metrics[split] = classification_metrics(said.probs_NK, said.truth, said.classes)
     costs = [found["cost"] for found in each]
     total = {key: sum(cost[key] for cost in costs) for key in _ADDED}
     metrics["cost"] = {key: total.get(key, float(np.mean([cost[key] for cost in costs]))) for key in costs[0]}
     metrics["cost"]["peak_memory_mib"] = max(cost["peak_memory_mib"] for cost in costs)
-    names = ", ".join(run.name for run in runs)
+    names, hash_ = ", ".join(run.name for run in runs), Recipe.load(folder.asked).hash
+    kept = ("best_validation", "left_out", "seed", "multi_label")
     return {
-        **{key: each[0][key] for key in ("best_validation", "left_out", "seed")},
+        **{key: each[0][key] for key in kept if key in each[0]},
         **metrics,
         "notes": [f"the mean of {len(runs)} runs: {names}"],
-        "recipe_hash": asked.hash,
-        "asked_hash": asked.hash,
+        "recipe_hash": hash_,
+        "asked_hash": hash_,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from whet.core.targets import Targets
 from whet.data.read import data_path, read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
-from whet.evaluate.metrics import classification_metrics, softmax
+from whet.evaluate.metrics import classification_metrics, probabilities
 from whet.explain import Explanation, explain
 from whet.models.build import build_net, load_net, save_net
 from whet.models.net import Net
@@ -38,7 +38,7 @@ from whet.train.data_record import check_unchanged, write_data
 from whet.train.environment import environment
 from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit
-from whet.train.plan import Plan, select_rows
+from whet.train.plan import Plan, refuse_one_class, select_rows
 from whet.train.rehearsal import Rehearsal
 from whet.train.signals import Interrupted, Interrupts
 from whet.train.source import (
@@ -52,6 +52,8 @@ from whet.train.source import (
     training_loader,
 )
 
+_TOLD = ("accuracy", "macro_f1", "log_loss", "calibration_error")  # of every validation
+_TOLD_OF_LABEL_SETS = (*_TOLD, "hamming_accuracy", "micro_f1", "mean_average_precision")
 _MANY = 2000  # validation samples
 _TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
 
@@ -114,6 +116,7 @@ def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> Non
     with Rng(recipe.train.seed).torch_scope("init"):
         texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
         net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate)
+    net.spec = replace(net.spec, multi_label=table.multi_label)
     for line in (*table.notes, *notes):
         job.note(line)
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
@@ -221,6 +224,7 @@ class _Job:
             )
         if not recipe.data.answer_test:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
+        refuse_one_class(recipe.methods, table.multi_label)
         chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
         table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
         self.failures.total = len(table) + len(table.skipped)
@@ -236,9 +240,10 @@ class _Job:
         def features() -> tuple[Tensor, Targets]:
             self.observer.stage(f"features of {len(train):,} samples")
             features_ND, index = self.ask(plan, fabric, train, net.backbone)
-            return features_ND, Targets.from_labels(torch.from_numpy(train.label_N[index]), len(table.classes))
+            return features_ND, train.targets[torch.from_numpy(index)]
 
-        plan = Plan(recipe, net, Context(recipe.task, table.classes, train.counts_K, features), strict=strict)
+        context = Context(recipe.task, table.classes, train.counts_K, features, table.multi_label)
+        plan = Plan(recipe, net, context, strict=strict)
         self.tell(plan)
         return plan, fabric
 
@@ -320,8 +325,9 @@ class _Job:
                 else:
                     with torch.inference_mode(), fabric.autocast():
                         logits, index = plan.net.head(kept[0].to(fabric.device)).float().cpu(), kept[1]
-            metrics = classification_metrics(softmax(logits.double().numpy()), val.label_N[index], val.classes)
-            chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+            probs_NK = probabilities(logits.double().numpy(), val.multi_label)
+            metrics = classification_metrics(probs_NK, val.truth[index], val.classes)
+            chosen = _TOLD_OF_LABEL_SETS if val.multi_label else _TOLD
             return {"score": metrics["accuracy"], **{key: metrics[key] for key in chosen}}
 
         return validate
@@ -377,6 +383,8 @@ class _Job:
         metrics["best_validation"] = {"step": state.best_step, "accuracy": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics["notes"] = self.notes
+        if table.multi_label:
+            metrics["multi_label"] = True
         metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
         metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
         write_json(self.folder.metrics, metrics)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.core.batch import Batch, Closure, Context, Ending, Loss, Outcome, Predictor, Progress, Settings, Step
-from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
+from whet.core.errors import NoEffectError, NonFiniteError, RecipeError, one_class_only
 from whet.core.method import (
     Arranges,
     Changes,
@@ -265,19 +265,20 @@ class Plan:
         where that is known. A method that is fitted on answers changes answers alone, so they need not be asked for again.
         companions: the models that a method lets answer beside this one, by its name."""
         fitted: dict[str, Any] = {}
+        multi_label = self.context.multi_label
         known: tuple[Tensor, Targets] | None = None
         for method in self.methods:
             if others := companions.get(method.name):
-                predictor, known = side_by_side([predictor, *others]), None
+                predictor, known = side_by_side([predictor, *others], multi_label), None
             if isinstance(method, Fits):
                 known = known or answers(predictor)
                 fitted[method.name] = method.fit(*known)
             if isinstance(method, WrapsPredictor):
                 found = fitted.get(method.name, {})
-                predictor = method.wrap_predictor(predictor, found)
+                predictor = method.wrap_predictor(predictor, found, multi_label)
                 if known is not None:
                     known = (
-                        (method.wrap_predictor(_as_given, found)(known[0]), known[1])
+                        (method.wrap_predictor(_as_given, found, multi_label)(known[0]), known[1])
                         if isinstance(method, Fits)
                         else None
                     )
@@ -319,14 +320,22 @@ def wrap_predictor(
     predictor: Predictor,
     fitted: dict[str, Any],
     companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
+    multi_label: bool = False,
 ) -> Predictor:
     """The predictor as these PREDICT methods want it, one after the other."""
     for method in methods:
         if others := companions.get(method.name):
-            predictor = side_by_side([predictor, *others])
+            predictor = side_by_side([predictor, *others], multi_label)
         if isinstance(method, WrapsPredictor):
-            predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}))
+            predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), multi_label)
     return predictor
+
+
+def refuse_one_class(methods: tuple[Method, ...], multi_label: bool) -> None:
+    """RecipeError for a method that says of itself that it means nothing where a sample may have several classes."""
+    for method in methods:
+        if method.one_class and multi_label:
+            raise one_class_only(method.name)
 
 
 def _as_given(logits_BK: Tensor) -> Tensor:

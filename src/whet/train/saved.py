@@ -36,7 +36,8 @@ class SavedModel:
         )
         methods = tuple(parse_method(entry) for entry in extra["predict"])
         companions = load_companions(folder, self.net, device)
-        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], companions)
+        self.multi_label = self.net.spec.multi_label
+        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], companions, self.multi_label)
         self.members = members_of(nets, companions)
 
     def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
@@ -51,6 +52,12 @@ class SavedModel:
             raise RecipeError(
                 f"{where}: that model has other classes and cannot answer beside this one; it lacks "
                 f"{', '.join(lacking) or 'none'} and knows {', '.join(besides) or 'none'} besides"
+            )
+        if self.multi_label != ours.spec.multi_label:
+            kinds = {True: "any number of classes", False: "one class"}
+            raise RecipeError(
+                f"{where}: that model says {kinds[self.multi_label]} of a sample, this one {kinds[ours.spec.multi_label]}; they "
+                "cannot answer beside each other"
             )
         columns = tuple(self.classes.index(name) for name in ours.spec.classes)
         return Companion(self, shown_as(self.net, self.size, ours), columns)

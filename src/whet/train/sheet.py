@@ -26,7 +26,7 @@ from whet.train.resolve import usual_seconds
 @dataclass(frozen=True)
 class Tile:
     """A painted sample: a picture (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that acted on it, and
-    the classes it is now, largest share first."""
+    the classes it is now, largest share first; where mixing changed nothing, its own label with all of it."""
 
     content: Any
     methods: tuple[str, ...]
@@ -59,7 +59,7 @@ def draw_sheet(
     if not len(index_B):
         raise DataError(f"none of the {rows} samples tried can be read; the first: {original.failed[0][1]}")
     columns = [_variants(augmentation, table, loader, size, index_B, epoch, front) for epoch in range(variants)]
-    names = [(table.frame["id"].iloc[i], table.classes[table.label_N[i]]) for i in index_B]
+    names = [(table.frame["id"].iloc[i], table.said_of(table.label_N[i])) for i in index_B]
     return [
         Row(id_, label, original.content[b], tuple(column[b] for column in columns))
         for b, (id_, label) in enumerate(names)
@@ -109,7 +109,7 @@ def _variants(
             acted[b].append(name)
 
     (painted,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
-    targets = Targets.from_labels(torch.from_numpy(table.label_N[index_B]), len(table.classes))
+    targets = table.targets[torch.from_numpy(index_B)]
     content, probs_BK = painted.content, targets.probs_BK
     if table.medium == "picture":
         content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
@@ -118,9 +118,10 @@ def _variants(
         repainted = augmentation.repaint(received, epoch, index_B, copies, watch)
         changed_B = (repainted != received).flatten(1).any(dim=1).tolist()
         content = [front.seen(*pair) if changed else pair[0] for *pair, changed in zip(content, repainted, changed_B)]
+    own = [((table.said_of(label), 1.0),) for label in table.label_N[index_B]]
     tiles = [
-        Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes))
-        for one, names, probs_K in zip(content, acted, probs_BK)
+        Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes) if (probs_K != own_K).any() else label)
+        for one, names, probs_K, own_K, label in zip(content, acted, probs_BK, targets.probs_BK, own)
     ]
     return tiles[-shown:]  # of several copies the last: the first may be shown as it is
 
@@ -144,6 +145,6 @@ def _one_of_each(table: Table, count: int) -> np.ndarray:
     """The first samples of the classes in turn."""
     label_N = table.label_N
     turn_N = np.zeros(len(label_N), dtype=np.int64)
-    for k in range(len(table.classes)):
+    for k in np.unique(label_N):
         turn_N[label_N == k] = np.arange((label_N == k).sum())
     return np.lexsort((label_N, turn_N))[:count]

@@ -15,7 +15,6 @@ from whet.core.errors import DataError
 from whet.core.process import available_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import Loader, chunks
 from whet.data.media import loader_of, sound_store
@@ -120,7 +119,7 @@ class PaintedSource:
     ) -> None:
         self.model: nn.Module = plan.net
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
-        self._target = Targets.from_labels(torch.tensor(table.label_N), len(table.classes))
+        self._target = table.targets
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
 
@@ -167,7 +166,7 @@ class FeatureSource:
     def __init__(self, features_ND: Tensor, table: Table, plan: Plan, device: torch.device) -> None:
         self.model: nn.Module = plan.net.head
         self._features_ND = features_ND.to(device)
-        self._target = Targets.from_labels(torch.tensor(table.label_N), len(table.classes)).to(device)
+        self._target = table.targets.to(device)
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32), device=device)
         self._label_N, self._plan = table.label_N, plan
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)

@@ -78,6 +78,7 @@ def tune(
     limit = Duration.parse(budget) if budget is not None else None
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
+    METRICS[metric].require(table.multi_label)
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to tune by")
     space = make_space(base, methods, searches, len(table.part("train")))

@@ -13,6 +13,7 @@ from whet.data.audit.duplicates import check_duplicates
 from whet.data.audit.finding import Finding
 from whet.data.audit.groups import check_groups
 from whet.data.audit.label_errors import check_labels
+from whet.data.audit.label_sets import check_label_sets
 from whet.data.audit.media import MEDIA
 from whet.data.audit.near_duplicates import check_near_duplicates
 from whet.data.audit.origin import check_origin
@@ -23,8 +24,8 @@ from whet.data.audit.survey import PictureSurvey, Survey, survey_images
 from whet.data.audit.unreadable import check_unreadable
 
 __all__ = [
-    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity",
-    "check_balance", "check_blank", "check_colours", "check_duplicates", "check_groups", "check_labels",
+    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance",
+    "check_blank", "check_colours", "check_duplicates", "check_groups", "check_label_sets", "check_labels",
     "check_near_duplicates", "check_origin", "check_shortcuts", "check_sizes", "check_unreadable", "clean", "look",
     "probe_shortcuts", "survey_images", "write_cleaned",
 ]  # fmt: skip

@@ -50,7 +50,7 @@ def clean(survey: Survey) -> Cleaned:
     medium = survey.table.medium
     for row, other in _conflicts(survey).items():
         reason.setdefault(
-            row, f"the same {medium} is filed under {survey.table.classes[survey.label_N[other]]}: {survey.id_N[other]}"
+            row, f"the same {medium} is filed under {survey.table.cell_of(survey.label_N[other])}: {survey.id_N[other]}"
         )
     units: dict[int, list[int]] = {}
     for row in range(len(survey.table)):
@@ -67,7 +67,7 @@ def clean(survey: Survey) -> Cleaned:
             reason[row] = f"{alike} {survey.id_N[first]}{where}"
     gone = [Dropped(entry.id, "", "", f"cannot be read: {entry.reason}") for entry in survey.table.skipped]
     gone += [
-        Dropped(survey.id_N[row], survey.table.classes[survey.label_N[row]], str(survey.split_N[row]), reason[row])
+        Dropped(survey.id_N[row], survey.table.cell_of(survey.label_N[row]), str(survey.split_N[row]), reason[row])
         for row in reason
     ]
     kept = tuple(row for row in range(len(survey.table)) if row not in reason)
@@ -107,7 +107,7 @@ def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path,
         sample = frame.iloc[row]
         written = sample["text"] if table.medium == "text" else _path_from(folder, sample["path"])
         cells = ["" if pd.isna(sample[name]) else sample[name] for name in extra]
-        rows.append([written, table.classes[survey.label_N[row]], survey.split_N[row], *cells])
+        rows.append([written, table.cell_of(survey.label_N[row]), survey.split_N[row], *cells])
     named = "text" if table.medium == "text" else "file"
     write_csv(folder / "cleaned.csv", [named, "label", "split", *extra], rows)
     gone = [[entry.id, entry.label, entry.split, entry.reason] for entry in cleaned.dropped]

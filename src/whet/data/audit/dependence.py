@@ -16,15 +16,15 @@ _TELL = {"picture": "show", "text": "say", "sound": "sound like"}
 def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
     """A warning for each class of which at least 80 % (and ten samples) share a value that at most 20 % of the others have.
     value_R: of the readable rows. What all classes share, or what is spread over all, is no alarm."""
-    label_R, value = survey.label_N[survey.row_R], np.array(value_R)
+    true_RK, value = survey.true_NK[survey.row_R], np.array(value_R)
     found = []
     for k, name in enumerate(survey.table.classes):
-        own = value[label_R == k]
+        own = value[true_RK[:, k]]
         if len(own) < LEAST or len(own) == len(value):
             continue
         kinds, counts = np.unique(own, return_counts=True)
         usual, share = kinds[counts.argmax()], counts.max() / len(own)
-        elsewhere = float((value[label_R != k] == usual).mean())
+        elsewhere = float((value[~true_RK[:, k]] == usual).mean())
         if share >= MOST and elsewhere <= LITTLE and usual:
             text = (
                 f"{100 * share:.0f} % of {name} are {phrase} {usual}, but {100 * elsewhere:.0f} % of the other classes: "

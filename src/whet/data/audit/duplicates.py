@@ -16,12 +16,13 @@ def check_duplicates(table: Table) -> list[Finding]:
         names = tuple(rows["id"])
         twins.append((names, ""))
         if rows["label"].nunique() > 1:
-            conflicts.append((names, ", ".join(table.classes[k] for k in rows["label"])))
+            conflicts.append((names, ", ".join(table.cell_of(k) for k in rows["label"])))
         if rows["split"].nunique() > 1:
             leaks.append((names, ", ".join(split or "no part" for split in rows["split"])))
     found = []
     if conflicts:
-        text = f"{counted(len(conflicts), table.medium)} filed under more than one class: at least one of the labels is wrong"
+        ways = "with more than one set of labels" if table.multi_label else "filed under more than one class"
+        text = f"{counted(len(conflicts), table.medium)} {ways}: at least one of the labels is wrong"
         found.append(noted("label conflict", "problem", text, conflicts))
     if leaks:
         text = f"{counted(len(leaks), table.medium)} both in train and in val or test: the score on them is learnt by heart"

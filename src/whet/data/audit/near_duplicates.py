@@ -21,12 +21,13 @@ def check_near_duplicates(survey: Survey) -> list[Finding]:
         names, alike = tuple(survey.id_N[row] for row in rows), pairs.said(p)
         every.append((names, alike))
         if _differ(survey.label_N, sides):
-            conflicts.append((names, f"{', '.join(table.classes[survey.label_N[row]] for row in rows)}; {alike}"))
+            conflicts.append((names, f"{', '.join(table.cell_of(survey.label_N[row]) for row in rows)}; {alike}"))
         if _differ(survey.split_N, sides):
             leaks.append((names, f"{', '.join(survey.split_N[row] or 'no part' for row in rows)}; {alike}"))
     found = []
     if conflicts:
-        text = f"{counted(len(conflicts), 'pair')} nearly one {medium} under two classes: at least one label is wrong"
+        ways = "with two sets of labels" if table.multi_label else "under two classes"
+        text = f"{counted(len(conflicts), 'pair')} nearly one {medium} {ways}: at least one label is wrong"
         found.append(in_order("near-duplicate conflict", "problem", text, conflicts))
     if leaks:
         text = f"{counted(len(leaks), 'pair')} nearly one {medium} in two of train, val and test: that score is learnt by heart"

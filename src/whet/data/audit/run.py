@@ -7,11 +7,12 @@ from collections.abc import Callable
 from whet.data.audit.balance import check_balance
 from whet.data.audit.duplicates import check_duplicates
 from whet.data.audit.finding import Finding
+from whet.data.audit.label_sets import check_label_sets
 from whet.data.audit.media import MEDIA
 from whet.data.audit.survey import Survey
 from whet.data.table import Table
 
-_OF_ANY_DATA: tuple[Callable[[Table], list[Finding]], ...] = (check_duplicates, check_balance)
+_OF_ANY_DATA: tuple[Callable[[Table], list[Finding]], ...] = (check_duplicates, check_balance, check_label_sets)
 _RANK = {"problem": 0, "warning": 1, "fact": 2}
 
 

@@ -63,6 +63,11 @@ class Survey(ABC):
         return self.table.label_N
 
     @functools.cached_property
+    def true_NK(self) -> np.ndarray:
+        """Which classes each sample has, bool."""
+        return self.table.true_NK
+
+    @functools.cached_property
     def content_N(self) -> np.ndarray:
         """A number for each content."""
         return np.unique(self.table.frame["digest"].to_numpy().astype(str), return_inverse=True)[1]

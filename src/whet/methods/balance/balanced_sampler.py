@@ -20,7 +20,8 @@ class BalancedSampler(
     """Show rare classes more often and common ones less, at the same number of samples an epoch.
 
     Use when: classes are uneven and the rare ones matter as much.
-    Do not use when: rare classes have a handful of samples, which would then be learnt by heart.
+    Do not use when: rare classes have a handful of samples, which would then be learnt by heart; a sample may have several
+    classes.
     Source: Kang et al. 2020, arXiv:1910.09217 (class-balanced and square-root sampling).
     Deviates: shares are met exactly up to rounding, and the samples of a class take turns, instead of being drawn with
     replacement.
@@ -28,6 +29,7 @@ class BalancedSampler(
     """
 
     identity = {"power": 0.0}
+    one_class = True
     conflicts = frozenset({"balanced_softmax", "class_weight", "ldam_drw", "logit_adjustment"})
 
     power: Annotated[

@@ -9,6 +9,7 @@ from pydantic import Field
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
 from whet.core.method import Method, Search, Stage
+from whet.core.targets import Targets
 
 
 class ClassWeight(
@@ -23,6 +24,7 @@ class ClassWeight(
     Do not use when: the classes in use are as uneven as in training and plain accuracy is what counts.
     Source: inverse frequency as in scikit-learn's "balanced"; effective number: Cui et al. 2019, arXiv:1901.05555.
     Shapes: multiplies the loss (B,) by the weight of each sample's soft target; the mean weight over the training samples is 1.
+    Where a sample may have several classes, it has the mean weight of its own, or 1 where it has none.
     """
 
     identity = {"scheme": "none"}
@@ -46,9 +48,18 @@ class ClassWeight(
         weights_K = torch.tensor(class_weights(context.class_counts_K, self.scheme, self.beta), dtype=torch.float32)
 
         def weighted(outcome: Outcome) -> torch.Tensor:
-            return loss(outcome) * (outcome.batch.targets.probs_BK @ weights_K.to(outcome.logits_BK.device))
+            return loss(outcome) * sample_weights(outcome.batch.targets, weights_K.to(outcome.logits_BK.device))
 
         return weighted
+
+
+def sample_weights(targets: Targets, weights_K: torch.Tensor) -> torch.Tensor:
+    """The mean weight of a sample's classes, by their shares in it, (B,). What is short of one whole class weighs 1."""
+    weight_B = targets.probs_BK @ weights_K
+    if not targets.multi_label:
+        return weight_B
+    whole_B = targets.probs_BK.sum(dim=1)
+    return (weight_B + (1 - whole_B).clamp(min=0)) / whole_B.clamp(min=1)
 
 
 def class_weights(counts_K: np.ndarray, scheme: str, beta: float) -> np.ndarray:

@@ -30,6 +30,7 @@ class ClassifierRetraining(
 
     identity = None
     exceptions = {"identity": "a layer fitted anew is never the trained one"}
+    one_class = True
 
     l2: Annotated[
         float,
@@ -38,7 +39,6 @@ class ClassifierRetraining(
     ] = 1e-3
 
     def compress(self, net: Net, context: Context) -> Net:
-        context.require_one_class(self.name)
         features_ND, targets = context.features()
         net.eval()
         inputs_ND = _inputs(net, features_ND.to(net.linear.weight.device))

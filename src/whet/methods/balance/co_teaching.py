@@ -26,6 +26,7 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
     """
 
     identity = {"noise": 0.0}
+    one_class = True
     conflicts = frozenset({"accumulate", "asam", "awp", "gauss_newton", "kfac", "lbfgs", "newton_cg", "sam"})
 
     noise: Annotated[
@@ -37,7 +38,6 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
     ] = 0.3
 
     def start(self, net: Net, context: Context) -> _Pair:
-        context.require_one_class(self.name)
         return _Pair(net, self)
 
     def left_out(self, progress: Progress) -> float:

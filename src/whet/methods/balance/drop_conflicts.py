@@ -21,6 +21,7 @@ class DropConflicts(
     """
 
     identity = None
+    one_class = True
     exceptions = {"identity": "it has no strength; where there is no conflict it changes nothing"}
     order = 10
 

@@ -22,12 +22,14 @@ class Oversample(
     Use when: rare classes matter, augmentation is strong, and longer epochs can be paid for. Unlike with balanced_sampler, which
     keeps the length of an epoch, no sample of a common class is shown less often, and a repeated one counts as a sample of its
     own: what is shown twice in one epoch is augmented twice, each time in its own way.
-    Do not use when: rare classes have a handful of samples, which would be learnt by heart, or time is short (balanced_sampler).
+    Do not use when: rare classes have a handful of samples, which would be learnt by heart, or time is short (balanced_sampler);
+    a sample may have several classes.
     Source: Japkowicz & Stephen 2002, "The class imbalance problem"; Buda et al. 2018, arXiv:1710.05381.
     Shapes: a class of n rows gets max(n, share times the rows of the largest class), its rows taking turns.
     """
 
     identity = {"share": 0.0}
+    one_class = True
 
     share: Annotated[
         float,

@@ -44,7 +44,7 @@ class ThresholdTuning(
         offsets_K = best_offsets(logits_NK.double().numpy(), true_NK, targets.multi_label)
         return {"offsets": offsets_K.tolist()}
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         if not fitted:
             return predictor
         offsets_K = torch.tensor(fitted["offsets"], dtype=torch.float64)

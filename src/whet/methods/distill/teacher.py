@@ -45,6 +45,7 @@ class Teacher:
         self.net = net.on(student.device).requires_grad_(False)
         ours = (folder / "whet.json").is_file()
         self._bf16 = ours and read_extra(folder).get("precision") == "bf16"
+        self._multi_label = student.spec.multi_label
         self._columns = list(range(len(self.net.spec.classes)))
         seen_as = f"{_digest_of(folder)} {student.front} {self._bf16} {torch.__version__}"
         name = hashlib.sha256(seen_as.encode()).hexdigest()[:32]
@@ -59,6 +60,11 @@ class Teacher:
             raise RecipeError(
                 f"{self._where}: it was trained on other classes; it lacks {', '.join(lacking) or 'none'} and knows "
                 f"{', '.join(besides) or 'none'} besides"
+            )
+        if self.net.spec.multi_label != self._multi_label:
+            theirs = "may say several classes" if self.net.spec.multi_label else "says one class"
+            raise RecipeError(
+                f"{self._where}: it {theirs} of a sample, and these may have {'several' if self._multi_label else 'one'}"
             )
         self._columns = [known.index(name) for name in classes]
         return self

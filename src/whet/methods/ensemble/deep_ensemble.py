@@ -24,8 +24,8 @@ class DeepEnsemble(
     Do not use when: predictions must be fast: distill the ensemble into one network instead.
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     Deviates: without adversarial training.
-    Shapes: (B, M, K) log-probabilities -> log of the mean probabilities (B, K). A budget in minutes is shared by the
-    members; one in epochs or steps is each member's own.
+    Shapes: (B, M, K) log-probabilities -> log of the mean probabilities (B, K); logits, label by label, where several may be true.
+    A budget in minutes is shared by the members; one in epochs or steps is each member's own.
     """
 
     identity = {"members": 1}
@@ -43,5 +43,5 @@ class DeepEnsemble(
             alone = alone.setting(budget=Duration(budget.seconds / self.members, "s"))
         return [alone.setting(seed=recipe.train.seed + member) for member in range(1, self.members)]
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
-        return fused(predictor) if self.members > 1 else predictor
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+        return fused(predictor, multi_label=multi_label) if self.members > 1 else predictor

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
+from whet.models.ensemble import log_odds_mean
 
 
-def fused(predictor: Predictor, weights: Sequence[float] | None = None) -> Predictor:
-    """What gives log-probabilities (B, M, K) -> what gives the log of their mean (B, K). An answer (B, K) stays as it is."""
+def fused(predictor: Predictor, weights: Sequence[float] | None = None, multi_label: bool = False) -> Predictor:
+    """What gives log-probabilities (B, M, K) -> what gives the log of their mean (B, K); logits on either side where several
+    classes may be true. An answer (B, K) stays as it is."""
+    mean = log_odds_mean if multi_label else log_mean
 
     def answer(x_BCHW: Tensor) -> Tensor:
         logs = predictor(x_BCHW)
-        return logs if logs.dim() == 2 else log_mean(logs, weights)
+        return logs if logs.dim() == 2 else mean(logs, weights)
 
     return answer
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -13,6 +12,8 @@ from whet.core.method import Method, Search, Stage
 from whet.core.recipe import Recipe
 from whet.core.targets import Targets
 from whet.methods.ensemble.fusion import fused
+from whet.methods.ensemble.log_loss import log_loss
+from whet.models.ensemble import log_odds_mean
 
 _RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plain mean
 _ITERATIONS = 200
@@ -28,6 +29,7 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
     Deviates: the other runs see this run's painted picture, resampled to their own size. The validation samples must not have been
     training samples of theirs: use the same split.
     Shapes: (B, M, K) log-probabilities -> weighted: log of sum_m w_m p_m, w on the simplex; linear: sum_m a_m log p_m + b_k. (B, K)
+    Where several classes may be true: logits in the place of log-probabilities, and p that of each class by itself.
     """
 
     identity = {"runs": ()}
@@ -45,16 +47,16 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
         if logits_NK.dim() == 2 or not len(logits_NK) or self.how == "mean":
             return {}
-        log_NMK, probs_NK = logits_NK.double(), targets.probs_BK.double()
-        return (
-            {"weights": best_weights(log_NMK, probs_NK)} if self.how == "weighted" else best_linear(log_NMK, probs_NK)
-        )
+        log_NMK, probs_NK, several = logits_NK.double(), targets.probs_BK.double(), targets.multi_label
+        if self.how == "weighted":
+            return {"weights": best_weights(log_NMK, probs_NK, several)}
+        return best_linear(log_NMK, probs_NK, several)
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         if not self.runs:
             return predictor
         if "scales" not in fitted:
-            return fused(predictor, fitted.get("weights"))
+            return fused(predictor, fitted.get("weights"), multi_label)
 
         def answer(x_BCHW: Tensor) -> Tensor:
             log_BMK = predictor(x_BCHW)
@@ -64,19 +66,22 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
         return answer
 
 
-def best_weights(log_NMK: Tensor, probs_NK: Tensor) -> list[float]:
+def best_weights(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) -> list[float]:
     """The weights, none negative and with sum 1, with which the mean of the probabilities has the least log-loss."""
     free_M = torch.zeros(log_NMK.shape[1], dtype=log_NMK.dtype, requires_grad=True)
 
     def loss() -> Tensor:
+        ridge = _RIDGE * free_M.square().sum()
+        if multi_label:
+            return log_loss(log_odds_mean(log_NMK, free_M.softmax(dim=0)), Targets(probs_NK, multi_label)) + ridge
         mixed_NK = torch.logsumexp(log_NMK + free_M.log_softmax(dim=0)[:, None], dim=1)
-        return -(probs_NK * mixed_NK).sum(dim=1).mean() + _RIDGE * free_M.square().sum()
+        return -(probs_NK * mixed_NK).sum(dim=1).mean() + ridge
 
     _minimise([free_M], loss)
     return free_M.detach().softmax(dim=0).tolist()
 
 
-def best_linear(log_NMK: Tensor, probs_NK: Tensor) -> dict[str, Any]:
+def best_linear(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) -> dict[str, Any]:
     """A scale for each model and a bias for each class with the least log-loss, held near the mean of the logarithms."""
     M, K = log_NMK.shape[1:]
     scale_M = torch.full((M,), 1 / M, dtype=log_NMK.dtype, requires_grad=True)
@@ -85,7 +90,7 @@ def best_linear(log_NMK: Tensor, probs_NK: Tensor) -> dict[str, Any]:
     def loss() -> Tensor:
         logits_NK = torch.einsum("nmk,m->nk", log_NMK, scale_M) + bias_K
         apart = (scale_M - 1 / M).square().sum() + bias_K.square().sum()
-        return -(probs_NK * F.log_softmax(logits_NK, dim=1)).sum(dim=1).mean() + _RIDGE * apart
+        return log_loss(logits_NK, Targets(probs_NK, multi_label)) + _RIDGE * apart
 
     _minimise([scale_M, bias_K], loss)
     return {"scales": scale_M.tolist(), "bias": bias_K.tolist()}

@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
+from whet.models.ensemble import mean_answer
 
 
 class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classification"}):
@@ -18,7 +18,7 @@ class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classifi
     Use when: a better answer is worth a few times the time at prediction.
     Do not use when: predictions must be fast, or a mirrored picture means something else.
     Source: Krizhevsky et al. 2012; Simonyan & Zisserman 2015, arXiv:1409.1556.
-    Shapes: x_BCHW -> log of the mean probabilities (B, K).
+    Shapes: x_BCHW -> log of the mean probabilities (B, K); the logits of the mean probabilities where several classes may be true.
     """
 
     identity = {"flip": False, "vertical_flip": False, "zooms": ()}
@@ -36,7 +36,7 @@ class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classifi
         Search(choices=((), (1.15,))),
     ] = ()
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         if not self.flip and not self.vertical_flip and not self.zooms:
             return predictor
 
@@ -46,8 +46,7 @@ class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classifi
                 views += [view.flip(-1) for view in views]
             if self.vertical_flip:
                 views += [view.flip(-2) for view in views]
-            probs = torch.stack([predictor(view).float().softmax(dim=1) for view in views]).mean(dim=0)
-            return probs.clamp(min=1e-12).log()
+            return mean_answer([predictor(view).float() for view in views], multi_label)
 
         return mean_of_views
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.optimize import minimize
 from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method, Stage
 from whet.core.targets import Targets
+from whet.methods.ensemble.log_loss import log_loss
 
 
 class VectorScaling(Method, stage=Stage.PREDICT, family="ensemble",
@@ -33,7 +33,7 @@ class VectorScaling(Method, stage=Stage.PREDICT, family="ensemble",
         scale_K, shift_K = best_scaling(logits_NK, targets)
         return {"scale": scale_K.tolist(), "shift": shift_K.tolist()}
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any]) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         if not fitted:
             return predictor
         scale_K, shift_K = (torch.tensor(fitted[key]) for key in ("scale", "shift"))
@@ -51,12 +51,12 @@ def best_scaling(logits_NK: Tensor, targets: Targets) -> tuple[np.ndarray, np.nd
     start = np.concatenate([np.ones(K), np.zeros(K)])
     if not len(logits_NK):
         return start[:K], start[K:]
-    logits, probs = logits_NK.double(), targets.probs_BK.double()
+    logits, wanted = logits_NK.double(), Targets(targets.probs_BK.double(), targets.multi_label)
 
     @torch.enable_grad()
     def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:
         both = torch.tensor(values, requires_grad=True)
-        loss = -(probs * F.log_softmax(logits * both[:K] + both[K:], dim=1)).sum(dim=1).mean()
+        loss = log_loss(logits * both[:K] + both[K:], wanted)
         loss.backward()
         return loss.item(), both.grad.numpy()  # type: ignore[union-attr]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeGuard
 
 import torch
@@ -20,7 +21,7 @@ class KFAC(Method, stage=Stage.OPTIMIZER, family="optimize",
     """Natural gradient: each layer's Fisher information taken as a product of two small matrices, of its inputs and its gradients.
 
     Use when: features have very different scales, or training from scratch with large batches.
-    Do not use when: several labels may be true at once; layers are very wide; batches of a few samples.
+    Do not use when: layers are very wide; batches of a few samples.
     Source: Martens & Grosse 2015, arXiv:1503.05671; convolutions: Grosse & Martens 2016, arXiv:1602.01407; the bound on the step:
     Ba, Grosse, Martens 2017, "Distributed second-order optimization using Kronecker-factored approximations".
     Deviates: damping is constant; weights outside linear layers and full convolutions take plain gradient steps.
@@ -86,7 +87,8 @@ class _KFAC(torch.optim.Optimizer):
         found: dict[Layer, list[Tensor]] = {}
         handles = [layer.register_forward_hook(_measuring(found)) for layer in self._layers]
         try:
-            steered(closure, self._net.head, sampled_label_gradient)
+            several = self._net.spec.multi_label
+            steered(closure, self._net.head, partial(sampled_label_gradient, multi_label=several))
         finally:
             for handle in handles:
                 handle.remove()

@@ -20,7 +20,7 @@ class Sophia(Method, stage=Stage.OPTIMIZER, family="optimize",
     """Divide the momentum by each weight's own curvature, looked at now and then, and cut what is too long.
 
     Use when: transformers from scratch; curvature differs much from weight to weight.
-    Do not use when: several labels may be true at once; batches of a few samples; clip_norm is wanted: it cuts by itself.
+    Do not use when: batches of a few samples; clip_norm is wanted: it cuts by itself.
     Source: Liu et al. 2024, arXiv:2305.14342 (Sophia-G, the Gauss-Newton-Bartlett estimator).
     Deviates: norms and biases are not decayed.
     Shapes: every few steps one more gradient, of the cross-entropy with labels drawn from the answers (B, K).
@@ -70,7 +70,7 @@ class _Sophia(Descent):
 
         def steer(logits_BK: Tensor, gradient_BK: Tensor) -> Tensor:
             sizes.append(len(logits_BK))
-            return sampled_label_gradient(logits_BK, gradient_BK)
+            return sampled_label_gradient(logits_BK, gradient_BK, self._net.spec.multi_label)
 
         with torch.enable_grad():
             steered(closure, self._net.head, steer)

@@ -11,17 +11,17 @@ from matplotlib.ticker import PercentFormatter
 from whet.core.run_folder import RunFolder
 from whet.evaluate.calibration import reliability
 from whet.evaluate.metrics import wilson_interval
+from whet.evaluate.said import said_by
+from whet.evaluate.several import decisions
 from whet.report.figures import ACCENT, GRID, MUTED, draw
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
     metrics = folder.read_json(folder.metrics)
     part = "test" if "test" in metrics else "val"
-    names = [row["name"] for row in metrics[part]["per_class"]]
-    frame = folder.read_predictions()
-    frame = frame[frame["split"] == part]
-    probs = frame[[f"p:{name}" for name in names]].to_numpy(float)
-    bins = reliability(probs, np.array([names.index(label) for label in frame["label"]]), bins=10)
+    said = said_by(folder, part)
+    answers = decisions(said.probs_NK, said.truth) if said.multi_label else (said.probs_NK, said.truth)
+    bins = reliability(*answers, bins=10)
 
     def paint(figure: Figure) -> None:
         curve, counts = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
@@ -33,12 +33,17 @@ def context(folder: RunFolder) -> dict[str, Any]:
         )
         curve.set(ylabel="right", xlim=(0, 1), ylim=(0, 1.03))
         counts.bar(x, [b["count"] for b in bins], width=0.07, color=GRID, edgecolor=MUTED, linewidth=0.6)
-        counts.set(xlabel="confidence", ylabel="samples")
+        counts.set(xlabel="confidence", ylabel="decisions" if said.multi_label else "samples")
         for axis in (curve.yaxis, counts.xaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
     error = metrics[part]["calibration_error"]
-    return {"figure": draw(4.6, 4.2, paint, "Calibration"), "error": error, "temperature": _temperature(folder)}
+    return {
+        "figure": draw(4.6, 4.2, paint, "Calibration"),
+        "error": error,
+        "temperature": _temperature(folder),
+        "multi_label": said.multi_label,
+    }
 
 
 def _temperature(folder: RunFolder) -> float | None:

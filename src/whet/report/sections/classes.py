@@ -11,4 +11,8 @@ def context(folder: RunFolder) -> dict[str, Any]:
     metrics = folder.read_json(folder.metrics)
     part = "test" if "test" in metrics else "val"
     rows = sorted(metrics[part]["per_class"], key=lambda row: (row["recall"] is None, row["recall"] or 0))
-    return {"rows": rows, "part": {"test": "test", "val": "validation"}[part]}
+    return {
+        "rows": rows,
+        "part": {"test": "test", "val": "validation"}[part],
+        "multi_label": metrics.get("multi_label", False),
+    }

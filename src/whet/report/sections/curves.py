@@ -24,6 +24,8 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     loss = np.array([r["loss"] for r in steps])
     per_epoch = max(1, steps[-1]["step"] // (steps[-1]["epoch"] + 1))
     unit = Recipe.load(folder.recipe).shown.split(maxsplit=1)[1]
+    # A step's loss is the sum over a sample's labels, the log-loss their mean.
+    labels = len(folder.read_json(folder.data)["classes"]) if folder.multi_label else 1
     x, seen = step / per_epoch, np.array([r["step"] for r in checks]) / per_epoch
 
     def paint(figure: Figure) -> None:
@@ -31,11 +33,23 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         left.plot(x, loss, color=MUTED, alpha=0.25, linewidth=0.8)
         left.plot(x, _smooth(loss), color=ACCENT, label="training")
         if checks:
-            left.plot(seen, [r["log_loss"] for r in checks], color=SECOND, marker="o", markersize=3, label="validation")
+            left.plot(
+                seen,
+                [labels * r["log_loss"] for r in checks],
+                color=SECOND,
+                marker="o",
+                markersize=3,
+                label="validation",
+            )
         left.set(title="Loss", xlabel="epoch", ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
         left.legend()
-        middle.plot(seen, [r["accuracy"] for r in checks], color=SECOND, marker="o", markersize=3)
-        middle.set(title="Validation accuracy", xlabel="epoch")
+        several = folder.multi_label
+        said = "every label right" if several else None
+        middle.plot(seen, [r["accuracy"] for r in checks], color=SECOND, marker="o", markersize=3, label=said)
+        if several:
+            middle.plot(seen, [r["macro_f1"] for r in checks], color=ACCENT, marker="o", markersize=3, label="macro-F1")
+            middle.legend()
+        middle.set(title="Validation" if several else "Validation accuracy", xlabel="epoch")
         middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         right.plot(x, [r["lr"] for r in steps], color=WARN)
         right.set(title="Learning rate and size", xlabel="epoch")

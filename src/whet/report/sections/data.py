@@ -23,11 +23,16 @@ def context(folder: RunFolder, improvement: dict[str, Any] | None = None) -> dic
         "findings": shown,
         "splits": splits,
         "rows": rows,
-        "totals": [sum(data["counts"][split].values()) for split in splits],
+        "totals": [samples_of(data)[split] for split in splits],
         "largest": max(max(row["counts"]) for row in rows),
         "left_out": metrics["left_out"],
         "notes": [] if improvement else data["notes"],
     }
+
+
+def samples_of(data: dict[str, Any]) -> dict[str, int]:
+    """The samples of every part: one a class and time, or, where a sample may have several classes, as they were counted."""
+    return data.get("samples") or {split: sum(counts.values()) for split, counts in data["counts"].items()}
 
 
 def _lines(finding: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.report.sections.data import samples_of
 from whet.report.text import short_name
 
 
@@ -19,9 +20,10 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "part": {"test": "test", "val": "validation"}[part],
         "judged_by_val": part == "val",
         "result": metrics[part],
+        "multi_label": metrics.get("multi_label", False),
         "cost": metrics["cost"],
         "classes": data["classes"],
-        "train_samples": sum(data["counts"]["train"].values()),
+        "train_samples": samples_of(data)["train"],
         "model": short_name(recipe.model.architecture),
         "pretrained": recipe.model.weights != "none",
         "shown": recipe.shown,

@@ -21,12 +21,12 @@ def check_boilerplate(survey: TextSurvey) -> list[Finding]:
     and ten, have it; grown as long as nine tenths of them go on alike. Near-duplicates count once. A warning where it tells
     the class: elsewhere it is at most a fifth as frequent; else a fact."""
     rows = np.unique(survey.unit_N, return_index=True)[1]
-    label_R = survey.label_N[rows]
+    true_RK = survey.true_NK[rows]
     said_R = [" ".join(survey.text_N[row].split()) for row in rows]
     found = []
     for side, texts in (("begin", said_R), ("end", [said[::-1] for said in said_R])):
         for k, name in enumerate(survey.table.classes):
-            own = [text for text, label in zip(texts, label_R) if label == k]
+            own = [text for text, true in zip(texts, true_RK[:, k]) if true]
             shared = _shared(own)
             if not shared:
                 continue
@@ -42,8 +42,8 @@ def check_boilerplate(survey: TextSurvey) -> list[Finding]:
             )
             members = tuple(
                 (survey.id_N[row],)
-                for row, said, label in zip(rows, texts, label_R)
-                if label == k and said.startswith(shared)
+                for row, said, true in zip(rows, texts, true_RK[:, k])
+                if true and said.startswith(shared)
             )
             found.append(Finding("boilerplate", "warning" if tells else "fact", text, members))
     return found

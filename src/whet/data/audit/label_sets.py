@@ -1,0 +1,45 @@
+"""Which labels come together, where a sample may have several."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whet.data.audit.finding import Finding, counted
+from whet.data.table import Table
+
+_SHOWN, _LEAST = 5, 10  # pairs; samples of a label, to say anything of it
+
+
+def check_label_sets(table: Table) -> list[Finding]:
+    """How many labels samples have and which pairs are frequent, a fact; labels that are always together, or never apart from
+    another, a warning: nothing in the data tells the one from the other."""
+    if not table.multi_label:
+        return []
+    true_NK, names = table.true_NK, table.classes
+    together_KK = true_NK.T.astype(np.int64) @ true_NK.astype(np.int64)
+    count_K = np.diag(together_KK)
+    bare = int((~true_NK.any(axis=1)).sum())
+    pairs = sorted(
+        (
+            (int(together_KK[i, j]), names[i], names[j])
+            for i, j in zip(*np.triu_indices(len(names), 1))
+            if together_KK[i, j]
+        ),
+        key=lambda pair: (-pair[0], pair[1:]),
+    )
+    text = (
+        f"{true_NK.sum() / max(len(table), 1):.2f} labels a sample, {counted(bare, table.medium, ('has', 'have'))} none; "
+        f"{len(np.unique(table.label_N))} different label sets"
+    )
+    if pairs:
+        listed = ", ".join(f"{one} and {other} ({count:,})" for count, one, other in pairs[:_SHOWN])
+        text += f"; most often together: {listed}"
+    found = [Finding("label sets", "fact", text)]
+    for i, name in enumerate(names):
+        for j in np.flatnonzero(together_KK[i] == count_K[i]):
+            twins = count_K[i] == count_K[j]
+            if j == i or count_K[i] < _LEAST or (twins and j < i):
+                continue
+            text = f"{name} and {names[j]} always come together" if twins else f"{name} never comes without {names[j]}"
+            found.append(Finding("label dependence", "warning", f"{text}: a model cannot tell what is {name} alone"))
+    return found

@@ -1,0 +1,27 @@
+"""Shares of counts: precision, recall and F1 of classes, and the interval of a proportion."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm
+
+
+def wilson_interval(successes: float, trials: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion; (0, 1) where nothing was tried. Source: Wilson 1927."""
+    if trials == 0:
+        return 0.0, 1.0
+    z = float(norm.ppf(0.5 + level / 2))
+    p = successes / trials
+    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * float(np.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2)))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def rates(right_K: np.ndarray, true_K: np.ndarray, said_K: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1 of each class (K,), from how often it was said rightly, is true, and was said; the recall of a class
+    without a true sample is NaN."""
+    right = right_K.astype(float)
+    precision = np.divide(right, said_K, out=np.zeros(len(right)), where=said_K > 0)
+    recall = np.divide(right, true_K, out=np.full(len(right), np.nan), where=true_K > 0)
+    f1 = np.divide(2 * right, true_K + said_K, out=np.zeros(len(right)), where=true_K + said_K > 0)
+    return precision, recall, f1

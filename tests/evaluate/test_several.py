@@ -1,0 +1,110 @@
+"""Metrics where a sample may have several labels are scikit-learn's."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from whet.core.errors import RunError
+from whet.core.rng import Rng
+from whet.evaluate.calibration import reliability
+from whet.evaluate.compare import METRICS, crossed_interval, pseudo_values
+from whet.evaluate.metrics import answer_of, classification_metrics, decided, probabilities
+
+CLASSES = tuple("abcde")
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """(probabilities, truth) of 300 samples and five labels of uneven frequency, right more often than not."""
+    draws = Rng(5).batch("answers", 0, np.arange(300))
+    true_NK = draws.uniform(shape=(5,)) < np.array([0.5, 0.3, 0.2, 0.1, 0.05])
+    return probabilities(1.5 * draws.normal((5,)) + 2 * true_NK - 1, True), true_NK
+
+
+@pytest.fixture(scope="module")
+def found(answers):
+    return classification_metrics(*answers, CLASSES)
+
+
+def test_they_are_scikit_learn_s(answers, found):
+    probs, true = answers
+    said = probs > 0.5
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, said))
+    assert found["hamming_accuracy"] == pytest.approx(1 - sk.hamming_loss(true, said))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(true, said, average="macro"))
+    assert found["micro_f1"] == pytest.approx(sk.f1_score(true, said, average="micro"))
+    assert found["balanced_accuracy"] == pytest.approx(sk.recall_score(true, said, average="macro"))
+    assert found["mean_average_precision"] == pytest.approx(sk.average_precision_score(true, probs, average="macro"))
+    losses = [sk.log_loss(true[:, k], probs[:, k]) for k in range(5)]
+    assert found["log_loss"] == pytest.approx(np.mean(losses))
+    precision, recall, f1, support = sk.precision_recall_fscore_support(true, said, zero_division=0)
+    for k, row in enumerate(found["per_class"]):
+        assert (row["name"], row["samples"]) == (CLASSES[k], support[k])
+        assert (row["precision"], row["recall"], row["f1"]) == pytest.approx((precision[k], recall[k], f1[k]))
+        (_, wrongly), (missed, _) = sk.multilabel_confusion_matrix(true, said)[k]
+        assert (row["missed"], row["said_wrongly"]) == (missed, wrongly)
+    assert found["worst_class"] == {"name": CLASSES[recall.argmin()], "recall": pytest.approx(recall.min())}
+    assert "confusion" not in found
+
+
+def test_the_calibration_error_is_that_of_decisions(answers, found):
+    """By hand: every decision's confidence against how often such decisions are right, in 15 bins."""
+    probs, true = answers
+    sure, right = np.maximum(probs, 1 - probs).ravel(), ((probs > 0.5) == true).ravel()
+    bins = np.minimum((15 * sure).astype(int), 14)
+    gaps = [abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
+    assert found["calibration_error"] == pytest.approx(sum(gaps))
+    assert len(reliability(np.stack([1 - probs.ravel(), probs.ravel()], axis=1), true.ravel())) == len(gaps)
+
+
+def test_a_class_without_a_sample_counts_in_no_mean(answers):
+    probs, true = answers
+    without = true & (np.arange(5) != 2)
+    here = classification_metrics(probs, without, CLASSES)
+    assert here["per_class"][2]["recall"] is None and here["per_class"][2]["average_precision"] is None
+    f1 = sk.f1_score(without, probs > 0.5, average=None)
+    assert here["macro_f1"] == pytest.approx(np.delete(f1, 2).mean())
+
+
+def test_samples_without_any_label_break_nothing():
+    nothing = classification_metrics(np.full((4, 2), 0.1), np.zeros((4, 2), dtype=bool), ("a", "b"))
+    assert nothing["accuracy"] == nothing["hamming_accuracy"] == nothing["micro_f1"] == 1
+    assert nothing["macro_f1"] == 0 and nothing["worst_class"]["recall"] == 0
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_metrics_to_compare_by_are_those_of_a_run(answers, found, name):
+    probs, true = answers
+    metric = METRICS[name]
+    given = probs if metric.of_probabilities else decided(probs, True)
+    wanted = found["worst_class"]["recall"] if name == "worst_class" else found[name]
+    assert metric.value(given, true) == pytest.approx(wanted)
+    assert metric.parts(given, true).mean() == pytest.approx(wanted)
+    same = metric.difference(given[None], given[None], true)
+    assert same.mean == 0 and same.samples == 300
+
+
+def test_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class():
+    with pytest.raises(
+        RunError, match=r"Hamming accuracy is of samples that may have several labels.*accepted: accuracy"
+    ):
+        METRICS["hamming_accuracy"].require(False)
+    METRICS["hamming_accuracy"].require(True)
+    METRICS["accuracy"].require(False)
+
+
+def test_a_mean_over_samples_has_groups_for_pseudo_values(answers):
+    """Of a mean they are the groups' own means, dealt out by label set."""
+    probs, true = answers
+    hamming = METRICS["hamming_accuracy"]
+    by_group = pseudo_values(hamming.value, probs > 0.5, true)
+    by_sample = hamming.parts(probs > 0.5, true)
+    assert by_group.mean() == pytest.approx(by_sample.mean())
+    assert crossed_interval(by_group[None]).high == pytest.approx(crossed_interval(by_sample[None]).high, abs=0.01)
+
+
+def test_an_answer_is_what_is_likelier_than_not_and_its_probability_that_of_all_decisions():
+    said, confidence = answer_of(np.array([0.9, 0.2, 0.6]), ("a", "b", "c"), True)
+    assert said == ["a", "c"] and confidence == pytest.approx(0.9 * 0.8 * 0.6)
+    assert answer_of(np.array([0.1, 0.5]), ("a", "b"), True) == ([], pytest.approx(0.45))
+    assert answer_of(np.array([0.1, 0.9]), ("a", "b"), False) == ("b", 0.9)
