@@ -95,7 +95,7 @@ def test_an_unknown_class_is_refused_with_those_there_are(finished_run, tmp_path
 
 
 def test_texts_of_the_command_line_have_coloured_words(text_run, tmp_path):
-    done = explain(text_run.path, "what of this bottle", "ein <b>can</b>", "--out", tmp_path / "page.html", "--json")
+    done = explain(text_run.path, "what of this bottle", "ein <b>can", "--out", tmp_path / "page.html", "--json")
     told = json.loads(done.stdout)["samples"]
     assert [entry["predicted"] for entry in told] == ["glass", "metal"]
     strongest = [max(entry["pieces"], key=lambda piece: piece[1] or 0)[0] for entry in told]
@@ -105,7 +105,7 @@ def test_texts_of_the_command_line_have_coloured_words(text_run, tmp_path):
         assert total == pytest.approx(entry["total"] - entry["blank"], rel=0.01)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert re.search(r"<mark style=\"background:rgba\(47,95,179,0\.72\)[^>]*>bottle</mark>", page)
-    assert "<b>can</b>" not in page
+    assert "<b>can" not in page
 
 
 def test_sounds_have_a_spectrogram_with_heat_and_a_player(sound_run, tmp_path):
