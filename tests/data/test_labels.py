@@ -68,6 +68,15 @@ def test_tables_of_files_too(pictures, form):
     assert (table.truth == TRUE).all()
 
 
+def test_parts_of_sounds_too(tmp_path):
+    (tmp_path / "one.wav").write_bytes(b"any bytes")
+    (tmp_path / "t.csv").write_text("file,start,end,dog,rain\none.wav,0,1,1,0\none.wav,1,2,1,1\none.wav,2,,0,0\n")
+    table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_columns=("rain", "dog")))
+    assert table.medium == "sound" and table.classes == ("dog", "rain")
+    assert table.truth.tolist() == [[1, 0], [1, 1], [0, 0]]
+    assert set(table.frame["group"]) == {"one.wav"}
+
+
 def test_a_label_called_na_is_a_label(pictures):
     files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))[:3]
     (pictures / "t.csv").write_text(f"file,label\n{files[0]},NA\n{files[1]},NA;b\n{files[2]},\n")

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
+from whet.core.labels import names_of
 from whet.core.run_folder import raw_cell
 
 Names = tuple[str, ...]
@@ -89,9 +90,7 @@ def _of_columns(raw: pd.DataFrame, columns: Sequence[str], path: Path) -> Said:
                 said = "is empty" if not word else f"holds '{cell}'"
                 raise DataError(f"{path}, row {raw.index[row]}: '{name}' {said}; accepted: 0 or 1")
             true_NK[row, k] = word in _TRUE
-    rows: list[Names | None] = [
-        tuple(sorted(columns[k] for k in np.flatnonzero(true_K).tolist())) for true_K in true_NK
-    ]
+    rows: list[Names | None] = [tuple(sorted(names_of(true_K, columns))) for true_K in true_NK]
     return Said(rows, tuple(columns))
 
 
