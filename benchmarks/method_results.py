@@ -116,7 +116,7 @@ def results(comparison: Comparison) -> dict[str, Any]:
     earlier = record.earlier("methods")
     rows: Rows = dict(earlier.get("methods", {}))
     for name in comparison.nowhere:
-        reason = f"for {' and '.join(sorted(registry().get(name).tasks))}, which whet does not train yet"
+        reason = f"for {' and '.join(sorted(registry().get(name).tasks))}, which no setting here is of"
         rows[name] = [{"setting": "", "how": "", "verdict": "cannot act", "reason": reason}]
     for name in {cell.method.name for cell in comparison.cells}:
         found = [row_of(comparison, cell) for cell in comparison.cells if cell.method.name == name]
