@@ -55,11 +55,12 @@ def taught():
     def taught(net, x, labels, steps=40, lr=3e-3, batch=32):
         solver = torch.optim.Adam(net.parameters(), lr=lr)
         net.train()
-        for step in range(steps):
-            rows = (torch.arange(batch) + step * batch) % len(x)
-            solver.zero_grad()
-            nn.functional.cross_entropy(net(x[rows]), labels[rows]).backward()
-            solver.step()
+        with Rng(0).torch_scope("taught"):  # dropout draws, too
+            for step in range(steps):
+                rows = (torch.arange(batch) + step * batch) % len(x)
+                solver.zero_grad()
+                nn.functional.cross_entropy(net(x[rows]), labels[rows]).backward()
+                solver.step()
         net.zero_grad(set_to_none=True)
         return net.eval()
 
