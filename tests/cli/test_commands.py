@@ -204,7 +204,9 @@ def test_the_options_are_these():
         name: sorted(p.opts[0] for p in command.params if p.opts[0].startswith("-"))
         for name, command in group.commands.items()
     }
-    data = ["--file-column", "--json", "--label-column", "--split-file", "--text-column"]
+    data = [
+        "--file-column", "--json", "--label-column", "--label-columns", "--label-separator", "--split-file", "--text-column",
+    ]  # fmt: skip
     assert found == {
         "check": sorted([*data, "--out", "--strict", "--weights"]),
         "augment": sorted(
@@ -223,10 +225,12 @@ def test_the_options_are_these():
              "--trials", "--weights"]
         ),
         "improve": sorted(
-            [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--seeds", "--strong", "--study", "--weights"]
+            [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
+             "--weights"]
         ),
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--json", "--out"],
+        "explain": ["--class", "--force", "--json", "--most", "--out"],
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
         ),

@@ -207,5 +207,5 @@ def test_a_study_without_time_is_left_out_of_improve(base, data, tmp_path):
         data, plain=base, strong=strong, budget="12s", studying=True, out=tmp_path / "out", observer=Watch()
     )
     assert found.study is None
-    assert any(text.startswith("no study: ") for text in told)
+    assert any(text.startswith("no study of groups: ") for text in told)
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"plain-s0", "strong-s0"}
