@@ -237,7 +237,12 @@ class _Job:
             features_ND, index = self.ask(plan, fabric, train, net.backbone)
             return features_ND, Targets.from_labels(torch.from_numpy(train.label_N[index]), len(table.classes))
 
-        plan = Plan(recipe, net, Context(recipe.task, table.classes, train.counts_K, features), strict=strict)
+        def texts() -> list[str]:
+            self.observer.stage(f"learning from {len(train):,} texts")
+            return list(train.frame.get("text", ()))
+
+        context = Context(recipe.task, table.classes, train.counts_K, features, texts=texts)
+        plan = Plan(recipe, net, context, strict=strict)
         self.tell(plan)
         return plan, fabric
 
