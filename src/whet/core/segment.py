@@ -128,7 +128,8 @@ class Words:
             put.setdefault(place, []).append(token)
         tokens, gaps = list(self.tokens), list(self.gaps)
         for place in sorted(put, reverse=True):  # from the end, so that the places before it still hold
-            gap, parts = gaps[place], []
+            gap = gaps[place]
+            parts: list[str] = []
             left = tokens[place - 1] if place else None
             for token in put[place]:
                 parts.append(gap or ("" if left is None else gap_between(left, token)))

@@ -41,7 +41,7 @@ class TextEncoder(nn.Module):
 
     @property
     def table(self) -> nn.Embedding:
-        return cast(Any, self.model).get_input_embeddings()
+        return cast(nn.Embedding, cast(Any, self.model).get_input_embeddings())
 
     @property
     def states_width(self) -> int:

@@ -60,27 +60,24 @@ class MaskedLanguageModel(Method, stage=Stage.MODEL, family="semi", tasks={"text
     def initialise(self, net: Net, context: Context) -> None:
         if self.epochs == 0:
             return
-        if not isinstance(net.backbone, ReadsInContext) or not isinstance(net.front, TextFront):
-            raise NoEffectError(
-                f"{net.spec.architecture} has no vector of a token that knows the others; "
-                "accepted: text_transformer, or an encoder of transformers"
-            )
-        if not any(parameter.requires_grad for parameter in net.backbone.parameters()):
+        backbone, _ = _parts(net)
+        if not any(parameter.requires_grad for parameter in backbone.parameters()):
             raise NoEffectError("every weight of the encoder is frozen")
         self.adapt(net, _read(self.texts) if self.texts else context.texts())
 
     def adapt(self, net: Net, texts: Sequence[str]) -> list[float]:
         """Train the encoder on these texts; the mean loss of each pass, in nats a chosen token. Draws from torch's generator."""
-        front, tokens = net.front, net.front.tokens
-        guesser = Guesser(net.backbone).to(net.device)
-        parameters = [p for p in (*net.backbone.parameters(), *guesser.parameters()) if p.requires_grad]
+        backbone, front = _parts(net)
+        tokens, guesser = front.tokens, Guesser(backbone).to(net.device)
+        parameters = [p for p in (*backbone.parameters(), *guesser.parameters()) if p.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01)
         batches = math.ceil(len(texts) / self.batch_size)
         total = self.epochs * batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _factor((step + 1) / (total + 1)))
         limit = min(self.max_tokens, net.spec.native_size or self.max_tokens)
         lengths = torch.tensor([len(text) for text in texts])
-        training, losses = net.training, []
+        training = net.training
+        losses: list[float] = []
         net.train()
         for _ in range(self.epochs):
             order = torch.randperm(len(texts))
@@ -94,7 +91,7 @@ class MaskedLanguageModel(Method, stage=Stage.MODEL, family="semi", tasks={"text
                 asked_BL, chosen_BL = hidden(ids_BL, tokens.special, len(tokens), self.fraction)
                 if not chosen_BL.any():
                     continue
-                states_BLD, _ = net.backbone.states(asked_BL)
+                states_BLD, _ = backbone.states(asked_BL)
                 loss = F.cross_entropy(guesser(states_BLD[chosen_BL]), ids_BL[chosen_BL])
                 optimizer.zero_grad()
                 loss.backward()
@@ -132,6 +129,16 @@ def hidden(ids_BL: Tensor, special: SpecialIds, vocabulary: int, fraction: float
     asked_BL = ids_BL.masked_fill(chosen_BL & (unit_2BL[1] < _HIDDEN), mask)
     replaced_BL = chosen_BL & (unit_2BL[1] >= 1 - _REPLACED)
     return torch.where(replaced_BL, others_BL, asked_BL), chosen_BL
+
+
+def _parts(net: Net) -> tuple[ReadsInContext, TextFront]:
+    """The encoder and what turns texts into tokens for it."""
+    if not isinstance(net.backbone, ReadsInContext) or not isinstance(net.front, TextFront):
+        raise NoEffectError(
+            f"{net.spec.architecture} has no vector of a token that knows the others; "
+            "accepted: text_transformer, or an encoder of transformers"
+        )
+    return net.backbone, net.front
 
 
 def _factor(progress: float) -> float:
