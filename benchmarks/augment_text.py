@@ -4,7 +4,9 @@ policy      every text of a batch of SST-2 changed by one operation, drawn for e
             inserted, words swapped, words left out); for nlpaug the three of them that it knows take turns.
 operations  each of the three alone, on every text.
 
-Measured in processor time, which other work on the machine does not stretch. Share of the words 0.1 for both, and the same
+Measured in processor time, which other work on the machine does not stretch, after a round to warm up: whet keeps how a text is
+cut into words, and both keep synonyms once looked up, as in training from the second epoch on.
+Share of the words 0.1 for both, and the same
 WordNet. nlpaug asks nltk's tagger for the kind of each word before it looks up synonyms; where the tagger's model is not
 installed, every word is called a noun, which costs nothing: that favours nlpaug.
 

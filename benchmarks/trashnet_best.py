@@ -63,8 +63,8 @@ def runs_of(minutes: float, seed: int) -> dict[str, RunFolder]:
     def one(name: str, recipe: str, weights: str, *methods: Any) -> RunFolder:
         return trained(name, minutes, asked(recipe, weights, minutes, seed, *methods))
 
-    strong = recipes.STRONG_FINETUNE
-    found = {"plain": one("plain", recipes.PLAIN_FINETUNE, LARGE), "shipped": one("shipped", strong, LARGE)}
+    strong = "image/waste"
+    found = {"plain": one("plain", "image/plain_finetune", LARGE), "shipped": one("shipped", strong, LARGE)}
     found["middle"], found["small"] = one("middle", strong, MIDDLE), one("small", strong, SMALL)
     beside = [str(found[name].path) for name in ("middle", "small")]
     found["ensemble"] = one("ensemble", strong, LARGE, {"stacking": {"runs": beside}})

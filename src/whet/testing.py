@@ -55,6 +55,7 @@ from whet.models.build import build_net, load_net, save_net
 from whet.models.front import SoundFront, TextFront
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
+from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
 from whet.render.image_cpu import CpuPainter
 from whet.render.sound import SoundPainter
@@ -444,12 +445,23 @@ class _MeanOfWords(nn.Module):
     def __init__(self, vocabulary: int, pad_id: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, 4, padding_idx=pad_id)
+        self.vectors = TokenVectors()
         self.mix = nn.Linear(4, 4)
         self._pad_id = pad_id
 
+    states_width = 4
+
+    @property
+    def table(self) -> nn.Embedding:
+        return self.embedding
+
+    def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
+        return self.vectors(self.embedding(ids_BL), ids_BL != self._pad_id)
+
     def forward(self, ids_BL: Tensor) -> Tensor:
-        seen = (ids_BL != self._pad_id).unsqueeze(2)
-        return torch.relu(self.mix((self.embedding(ids_BL) * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)))
+        x_BLD, real_BL = self.states(ids_BL)
+        seen = real_BL.unsqueeze(2)
+        return torch.relu(self.mix((x_BLD * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)))
 
 
 @functools.cache
@@ -482,7 +494,7 @@ class _Bench:
         with Rng(3).torch_scope("init"):
             net = self.samples.net() if architecture == "bench" else _zoo_net(architecture)
         counts = np.bincount(self.labels, minlength=len(CLASSES))
-        self.plan = Plan(self.recipe, net, Context(task, CLASSES, counts, self._features), strict=strict)
+        self.plan = Plan(self.recipe, net, Context(task, CLASSES, counts, self._features, texts=_texts), strict=strict)
         self.plan.initialise()
         self.plan.start()
         self.fabric = Fabric(accelerator="cpu", devices=1)

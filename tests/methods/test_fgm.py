@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from tests.methods.questions import Watched, pictures, question, sharp
 from torch import nn
@@ -7,6 +8,7 @@ from torch import nn
 from whet.core.batch import Outcome, Progress
 from whet.core.rng import Rng
 from whet.methods import FGM, LinearProbe
+from whet.models.token_vectors import TokenVectors
 from whet.testing import _bench
 from whet.train.loop import closure_for
 from whet.train.plan import cross_entropy
@@ -50,19 +52,41 @@ def test_statistics_of_batch_norm_see_the_clean_samples_only():
     assert bench.plan.net.backbone[1].track_running_stats
 
 
-def test_of_a_text_the_word_embeddings_move():
+class Words(nn.Module):
+    """Padding is 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.vectors, self.head = nn.Embedding(20, 8), TokenVectors(), nn.Linear(8, 3)
+        self.sums = []
+
+    def forward(self, ids_BL):
+        x_BLD, real_BL = self.vectors(self.tokens(ids_BL), ids_BL != 0)
+        sum_BD = (x_BLD * real_BL[..., None]).sum(dim=1)
+        self.sums.append(sum_BD.detach())
+        return self.head(sum_BD)
+
+
+@pytest.mark.parametrize("growth", [1.0, 10.0])
+def test_of_a_text_its_token_vectors_move_by_a_share_of_their_length_however_it_is_padded(growth):
     with Rng(0).torch_scope("init"):
-        words = nn.Embedding(20, 8)
-        model = nn.Sequential(words, nn.Flatten(), nn.Linear(40, 3))
-    tokens, seen = torch.arange(30).view(6, 5) % 20, []
-    given = question(model, tokens)
-    words.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
-    model[1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
-    hardened = FGM(epsilon=0.2).wrap_loss(cross_entropy, None, None)(given)
-    clean, moved = seen[0], seen[-1]
-    assert (moved - clean).flatten(1).square().mean(dim=1).sqrt().tolist() == pytest.approx([0.2] * 6, rel=1e-4)
-    assert (hardened > 2 * cross_entropy(given)).all()
-    assert len(words._forward_hooks) == 1  # ours
+        model = Words()
+    with torch.no_grad():
+        model.tokens.weight.mul_(growth)
+    tokens = 1 + torch.arange(30).view(6, 5) % 19
+    own = model.tokens(tokens).detach()
+    found = []
+    for padding in (0, 7):
+        model.sums.clear()
+        given = question(model, F.pad(tokens, (0, padding)))
+        hardened = FGM(epsilon=0.2).wrap_loss(cross_entropy, None, None)(given)
+        # Words that are summed all move alike, each by its share of the sum's move.
+        length = (model.sums[-1] - model.sums[0]).norm(dim=1) / 5**0.5
+        assert length.tolist() == pytest.approx((0.2 * own.flatten(1).norm(dim=1)).tolist(), rel=1e-3)
+        assert (hardened > 2 * cross_entropy(given)).all()
+        assert not model.vectors._forward_hooks
+        found.append(hardened.detach())
+    assert torch.allclose(*found, rtol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,9 @@ class Instances:
 
 @dataclass(frozen=True)
 class Inside:
-    """A change to what flows inside the network in this step: `change` is applied to the output of a block of the backbone,
-    `depth` being its place, 0 for the first block, 1 for the last."""
+    """A change to what flows inside the network in this step: `change`, rows first, is applied to the output of a block of the
+    backbone, `depth` being its place, 0 for the first block, 1 for the last. Of texts the first is the vectors of their tokens,
+    zero where there is padding, and `change` is applied to what tells padding apart (1 for a token, 0) as well."""
 
     depth: float
     change: Callable[[Tensor], Tensor]
@@ -180,7 +181,8 @@ class Context:
 
     class_counts_K: training samples a class, int64 (K,). features: runs the bare backbone once over the training pictures
     as they are shown at prediction time and gives (features float (N, D), targets); it is costly, so call it once.
-    multi_label: whether a sample may have several classes; its targets are then independent probabilities.
+    multi_label: whether a sample may have several classes; its targets are then independent probabilities. texts: those of the
+    training, where samples are texts.
     """
 
     task: str
@@ -188,6 +190,7 @@ class Context:
     class_counts_K: np.ndarray
     features: Callable[[], tuple[Tensor, Targets]]
     multi_label: bool = False
+    texts: Callable[[], Sequence[str]] = tuple
 
     def require_one_class(self, name: str) -> None:
         """Refuse a method that means nothing where a sample may have several classes."""

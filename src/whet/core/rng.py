@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,18 +25,24 @@ _MULTIPLY = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
 _LOW = np.uint64(0xFFFFFFFF)
 _ROUND_KEYS = np.arange(10, dtype=np.uint64)[:, None, None] * np.array([[0x9E3779B9], [0xBB67AE85]], dtype=np.uint64)
 _SHIFT = np.uint64(32)
+_HIGH = 1 if sys.byteorder == "little" else 0  # which half of a 64-bit word in memory
 _EVERY_EPOCH = 0xFFFFFFFF
 _PER_COPY = np.uint64(1 << 48)
 
 
 def philox4x32(counter_N4: np.ndarray, key_2N: np.ndarray | tuple[int, int]) -> np.ndarray:
     """Ten rounds of Philox over N counters. (N, 4) uint32 and a 64-bit key as two words, one for all or (2, N) -> (N, 4) uint32."""
-    even_2N, odd_2N = counter_N4[:, 0::2].T.astype(np.uint64), counter_N4[:, 1::2].T.astype(np.uint64)
-    keys = (np.asarray(key_2N, dtype=np.uint64).reshape(2, -1) + _ROUND_KEYS) & _LOW
+    even_2N, odd_2N = counter_N4[:, 0::2].T.copy(), counter_N4[:, 1::2].T
+    keys = ((np.asarray(key_2N, dtype=np.uint64).reshape(2, -1) + _ROUND_KEYS) & _LOW).astype(np.uint32)
+    products = np.empty((2, 2, counter_N4.shape[0]), dtype=np.uint64)  # of this round and of the one before
+    halves = products.view(np.uint32).reshape(2, 2, -1, 2)[:, ::-1]
+    high, low = halves[..., _HIGH], halves[..., 1 - _HIGH]
     for round_ in range(10):
-        product_2N = even_2N * _MULTIPLY
-        even_2N = (product_2N[::-1] >> _SHIFT) ^ odd_2N ^ keys[round_]
-        odd_2N = product_2N[::-1] & _LOW
+        turn = round_ % 2
+        np.multiply(even_2N, _MULTIPLY, out=products[turn])
+        np.bitwise_xor(high[turn], odd_2N, out=even_2N)
+        even_2N ^= keys[round_]
+        odd_2N = low[turn]
     out = np.empty((counter_N4.shape[0], 4), dtype=np.uint32)
     out[:, 0::2], out[:, 1::2] = even_2N.T, odd_2N.T
     return out
@@ -91,9 +99,10 @@ class BatchRng:
 
     def uniform(self, low: float = 0.0, high: float = 1.0, shape: tuple[int, ...] = ()) -> np.ndarray:
         """Uniform on the open interval (low, high), float64 (B, *shape), 32 bits of resolution."""
-        count = int(np.prod(shape, dtype=int))
-        unit = (self._words(count) + 0.5) * 2.0**-32
-        return (low + (high - low) * unit).reshape(len(self), *shape)
+        unit = (self._words(math.prod(shape)) + 0.5) * 2.0**-32
+        if (low, high) != (0.0, 1.0):
+            unit = low + (high - low) * unit
+        return unit.reshape(len(self), *shape)
 
     def bernoulli(self, probability: float) -> np.ndarray:
         """True with the given probability, bool (B,). 0 is never and 1 always."""

@@ -28,22 +28,25 @@ _PUNCTUATION = (
     r"\u060c\u061b\u061f\u06d4\u0964\u0965"  # Arabic, Devanagari
 )
 _TOKEN = re.compile(
-    rf"(?P<han>[{_HAN}]+)"
+    rf"((?P<han>[{_HAN}]+)"
     r"|[0-9]+(?:[.,:][0-9]+)+"  # 3.14, 1,000, 12:30
     rf"|[{_LATIN}0-9]+(?:['’\-][{_LATIN}0-9]+)*"  # don't, well-known, mp3
     rf"|(?P<mark>[{_PUNCTUATION}])(?P=mark)*"  # one mark, or a run of the same: ...
-    rf"|[^\s{_HAN}{_LATIN}0-9{_PUNCTUATION}]+"  # other scripts and emoji: by white space
+    rf"|[^\s{_HAN}{_LATIN}0-9{_PUNCTUATION}]+)"  # other scripts and emoji: by white space
 )
-_MARK = re.compile(rf"[{_PUNCTUATION}]")
+_MARKS = frozenset(re.findall(rf"[{_PUNCTUATION}]", "".join(map(chr, range(0x10000)))))
 _UNSPACED = re.compile(rf"[{_HAN}{_KANA}\u3000-\u303f\uff01-\uff0f\uff1a-\uff20]")
 _CLOSING = re.compile(r"[,.;:!?)\]}%]")
+
+_SHORT = 1000
+"""Characters of a text whose words may be kept for the next time."""
 
 _opening = threading.Lock()
 
 
 def is_word(token: str) -> bool:
     """Whether a token is a word (or a number, or an emoji), and not punctuation."""
-    return _MARK.match(token) is None
+    return token[:1] not in _MARKS
 
 
 def is_chinese(token: str) -> bool:
@@ -53,7 +56,12 @@ def is_chinese(token: str) -> bool:
 
 def gap_between(left: str, right: str) -> str:
     """The white space that is written between two tokens which were not neighbours before."""
-    if _UNSPACED.match(left[-1:]) and _UNSPACED.match(right):
+    return _gap(left[-1:], right[:1])
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _gap(left: str, right: str) -> str:
+    if _UNSPACED.match(left) and _UNSPACED.match(right):
         return ""
     return "" if _CLOSING.match(right) else " "
 
@@ -69,15 +77,14 @@ class Words:
     gaps: tuple[str, ...]
 
     def __str__(self) -> str:
-        pieces = [self.gaps[0]]
-        for token, gap in zip(self.tokens, self.gaps[1:]):
-            pieces += (token, gap)
+        pieces = [""] * (len(self.tokens) + len(self.gaps))
+        pieces[::2], pieces[1::2] = self.gaps, self.tokens
         return "".join(pieces)
 
     @functools.cached_property
     def places(self) -> tuple[int, ...]:
         """Which of the tokens are words, and not punctuation."""
-        return tuple(place for place, token in enumerate(self.tokens) if _MARK.match(token) is None)
+        return tuple([place for place, token in enumerate(self.tokens) if token[0] not in _MARKS])
 
     @property
     def words(self) -> list[str]:
@@ -97,38 +104,39 @@ class Words:
         if not places:
             return self
         lost = set(places)
-        tokens: list[str] = []
-        gaps: list[str] = []
-        widest, between = self.gaps[0], False
-        for place, (token, gap) in enumerate(zip(self.tokens, self.gaps[1:])):
-            if place in lost:
-                between = bool(tokens)
-                widest = max(widest, gap, key=len) if between else widest
-                continue
-            if between and not widest and is_word(tokens[-1]) and is_word(token):
-                widest = gap_between(tokens[-1], token)
-            tokens.append(token)
-            gaps.append(widest)
-            widest, between = gap, False
-        return Words(tuple(tokens), (*gaps, self.gaps[-1]))
+        tokens, gaps = list(self.tokens), list(self.gaps)
+        for place in sorted(lost, reverse=True):  # from the end, so that the places before it still hold
+            before, after = gaps[place : place + 2]
+            del tokens[place]
+            if place == len(tokens):
+                gap = after
+            elif place == 0:
+                gap = before
+            else:
+                gap = max(before, after, key=len)
+                if not gap and place - 1 not in lost and is_word(tokens[place - 1]) and is_word(tokens[place]):
+                    gap = gap_between(tokens[place - 1], tokens[place])
+            gaps[place : place + 2] = [gap]
+        return Words(tuple(tokens), tuple(gaps))
 
     def inserted(self, new: Sequence[tuple[int, str]]) -> Words:
         """More tokens, each before the token at a place of this text; `len(tokens)` is the end."""
         if not new:
             return self
-        before: dict[int, list[str]] = {}
+        put: dict[int, list[str]] = {}
         for place, token in new:
-            before.setdefault(place, []).append(token)
-        tokens: list[str] = []
-        gaps: list[str] = []
-        for place, gap in enumerate(self.gaps):
-            for token in before.get(place, ()):
-                gaps.append(gap or (gap_between(tokens[-1], token) if tokens else ""))
-                tokens.append(token)
+            put.setdefault(place, []).append(token)
+        tokens, gaps = list(self.tokens), list(self.gaps)
+        for place in sorted(put, reverse=True):  # from the end, so that the places before it still hold
+            gap = gaps[place]
+            parts: list[str] = []
+            left = tokens[place - 1] if place else None
+            for token in put[place]:
+                parts.append(gap or ("" if left is None else gap_between(left, token)))
                 gap = gap_between(token, self.tokens[place]) if place < len(self.tokens) else self.gaps[-1]
-            gaps.append(gap)
-            if place < len(self.tokens):
-                tokens.append(self.tokens[place])
+                left = token
+            tokens[place:place] = put[place]
+            gaps[place : place + 1] = [*parts, gap]
         return Words(tuple(tokens), tuple(gaps))
 
     def followed_by(self, other: Words) -> Words:
@@ -142,20 +150,23 @@ class Words:
 def segmented(text: str, chinese: Chinese = "auto") -> Words:
     """The words of a text: runs of Latin letters and digits, of equal punctuation marks, Chinese as `chinese` says, and
     anything else by white space."""
-    tokens: list[str] = []
-    gaps: list[str] = []
-    end = 0
-    for match in _TOKEN.finditer(text):
-        start = match.start()
-        gaps.append(text[end:start])
-        end = match.end()
-        if match["han"] is None:
-            tokens.append(match[0])
-        else:
-            pieces = cut(match[0], chinese)
-            tokens += pieces
-            gaps += [""] * (len(pieces) - 1)
-    gaps.append(text[end:])
+    if chinese == "auto":
+        chinese = "words" if has_jieba() else "characters"
+    return _kept(text, chinese) if len(text) <= _SHORT else _cut_up(text, chinese)
+
+
+@functools.lru_cache(maxsize=1 << 13)  # a text comes again in every epoch
+def _kept(text: str, chinese: Chinese) -> Words:
+    return _cut_up(text, chinese)
+
+
+def _cut_up(text: str, chinese: Chinese) -> Words:
+    pieces = _TOKEN.split(text)  # gap, token, its Chinese, its mark, gap, token, …, gap
+    gaps, tokens, chinese_runs = pieces[::4], pieces[1::4], pieces[2::4]
+    if any(chinese_runs):
+        cut_up = [cut(token, chinese) if run else (token,) for token, run in zip(tokens, chinese_runs)]
+        tokens = [token for part in cut_up for token in part]
+        gaps = [gap for start, part in zip(gaps, cut_up) for gap in (start, *("",) * (len(part) - 1))] + gaps[-1:]
     return Words(tuple(tokens), tuple(gaps))
 
 

@@ -191,6 +191,7 @@ from whet.methods.schedule.progressive_resize import ProgressiveResize
 from whet.methods.schedule.step import Step
 from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
+from whet.methods.semi.masked_language_model import MaskedLanguageModel
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
 from whet.methods.transfer.discriminative_lr import DiscriminativeLR
@@ -329,6 +330,7 @@ __all__ = [
     "LogitAdjustment",
     "Lookahead",
     "ManifoldMixup",
+    "MaskedLanguageModel",
     "MaxNorm",
     "MixUp",
     "Mixout",

@@ -13,6 +13,7 @@ from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
 from whet.models.hub_access import ask, flat, hub_answers, is_local, library
 from whet.models.mend import mend
+from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
 
 Pooling = Literal["first", "mean", "max"]
@@ -32,14 +33,27 @@ class TextEncoder(nn.Module):
     def __init__(self, model: nn.Module, pooling: Pooling, pad_id: int) -> None:
         super().__init__()
         self.model, self.pooling, self.pad_id = model, pooling, pad_id
+        self.vectors = TokenVectors()
         config = cast(Any, model).config
         self.model_type = str(config.model_type)
         self.features = int(config.hidden_size)
         self.most_tokens = _positions(config)
 
+    @property
+    def table(self) -> nn.Embedding:
+        return cast(nn.Embedding, cast(Any, self.model).get_input_embeddings())
+
+    @property
+    def states_width(self) -> int:
+        return self.features
+
+    def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors of the tokens behind the last layer, (B, L, D), and which are no padding, (B, L)."""
+        x_BLD, real_BL = self.vectors(self.table(ids_BL), ids_BL != self.pad_id)
+        return self.model(inputs_embeds=x_BLD, attention_mask=real_BL.long()).last_hidden_state, real_BL
+
     def forward(self, ids_BL: Tensor) -> Tensor:
-        real_BL = ids_BL != self.pad_id
-        x_BLD = self.model(input_ids=ids_BL, attention_mask=real_BL.long()).last_hidden_state
+        x_BLD, real_BL = self.states(ids_BL)
         if self.pooling == "first":
             return x_BLD[:, 0] * real_BL[:, :1]
         real_BL1 = real_BL[:, :, None]

@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 from whet.core.batch import Inside
 from whet.core.method import Method
 from whet.models.front import Front, PictureFront
+from whet.models.token_vectors import TokenVectors, token_vectors
 
 
 @dataclass(frozen=True)
@@ -174,12 +175,16 @@ class Net(nn.Module):
 
     @contextlib.contextmanager
     def changed_inside(self, changes: Iterable[Inside]) -> Iterator[None]:
-        """Within the block the outputs of some of the backbone's blocks pass through these changes."""
-        owners = [self.get_submodule(name) for name in self.block_names] if changes else []
+        """Within the block the outputs of some of the backbone's blocks pass through these changes. A text is changed at one of two
+        places, where texts can be laid upon each other: the vectors of its tokens, or its features."""
+        vectors = token_vectors(self.backbone)
+        places = (
+            [self.get_submodule(name) for name in self.block_names] if vectors is None else [vectors, self.backbone]
+        )
         handles = []
         for inside in changes:
-            owner = owners[round(inside.depth * (len(owners) - 1))]
-            handles.append(owner.register_forward_hook(partial(_through, inside.change)))
+            place = places[round(inside.depth * (len(places) - 1))]
+            handles.append(place.register_forward_hook(partial(_through, inside.change)))
         try:
             yield
         finally:
@@ -218,6 +223,10 @@ def _layer(parameter: str) -> str:
 
 
 def _through(change: Callable[[Tensor], Tensor], module: nn.Module, inputs: Any, output: Any) -> Any:
+    if isinstance(module, TokenVectors):
+        x_BLD, real_BL = output
+        real_BL1 = real_BL[..., None].to(x_BLD)
+        return change(x_BLD * real_BL1), change(real_BL1)[..., 0] > 0  # padding is where nothing of a token is left
     return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
 

@@ -242,7 +242,11 @@ class _Job:
             features_ND, index = self.ask(plan, fabric, train, net.backbone)
             return features_ND, train.targets[torch.from_numpy(index)]
 
-        context = Context(recipe.task, table.classes, train.counts_K, features, table.multi_label)
+        def texts() -> list[str]:
+            self.observer.stage(f"learning from {len(train):,} texts")
+            return list(train.frame.get("text", ()))
+
+        context = Context(recipe.task, table.classes, train.counts_K, features, table.multi_label, texts)
         plan = Plan(recipe, net, context, strict=strict)
         self.tell(plan)
         return plan, fabric

@@ -122,7 +122,7 @@ class Plan:
         """Better starting weights, at a fresh start only."""
         for method in self.methods:
             if isinstance(method, Initialises):
-                with self.rng.torch_scope(f"initialise {method.name}"):
+                with self.rng.torch_scope(f"initialise {method.name}", device=self.net.device):
                     self._try(method, partial(method.initialise, self.net, self.context), None)
 
     def rehearse(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> Iterator[RangeTest]:
@@ -194,7 +194,7 @@ class Plan:
         copies = self.augmentation.copies
         samples = len(batch) // copies
         count = min(samples, max((method.parts(len(batch)) for method in self._divides), default=1))
-        if count <= 1:
+        if count <= 1 or batch.inside:  # samples that are mixed inside the network pass it together
             return [batch]
         if copies == 1:  # slices, which stay channels last
             edges = [samples * part // count for part in range(count + 1)]

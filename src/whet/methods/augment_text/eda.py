@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
+from whet.core.segment import Words
 from whet.core.text_view import TextView
 from whet.methods.augment_text.random_deletion import thinned
 from whet.methods.augment_text.random_insertion import inserted
@@ -49,10 +49,16 @@ class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classificat
         acts_B, operation_B = rng.bernoulli(self.prob), rng.integers(4)
         unit_BL3 = view.per_word(rng, acts_B, 3)
         synonyms_of = lexicon(self.name, self.path)
-        replace_B, insert_B, swap_B, delete_B = (
-            np.where(acts_B & (operation_B == number), self.alpha, 0.0) for number in range(4)
-        )
-        view = replaced(view, replace_B, unit_BL3[..., :2], synonyms_of)
-        view = inserted(view, insert_B, unit_BL3, synonyms_of)
-        view = swapped(view, swap_B, unit_BL3[..., :2])
-        return thinned(view, delete_B, unit_BL3[..., 0])
+
+        def rewrite(i: int, words: Words) -> Words:
+            match operation_B[i]:
+                case 0:
+                    return replaced(words, self.alpha, unit_BL3[i], synonyms_of)
+                case 1:
+                    return inserted(words, self.alpha, unit_BL3[i], synonyms_of)
+                case 2:
+                    return swapped(words, self.alpha, unit_BL3[i])
+                case _:
+                    return thinned(words, self.alpha, unit_BL3[i, :, 0])
+
+        return view.rewritten(acts_B, rewrite)

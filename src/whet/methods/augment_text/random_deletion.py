@@ -30,18 +30,15 @@ class RandomDeletion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
             return view
-        fraction_B = np.where(rng.bernoulli(self.prob), self.fraction, 0.0)
-        return thinned(view, fraction_B, view.per_word(rng, fraction_B > 0, 1)[..., 0])
+        acts_B = rng.bernoulli(self.prob)
+        unit_BL = view.per_word(rng, acts_B, 1)[..., 0]
+        return view.rewritten(acts_B, lambda i, words: thinned(words, self.fraction, unit_BL[i]))
 
 
-def thinned(view: TextView, fraction_B: np.ndarray, unit_BL: np.ndarray) -> TextView:
+def thinned(words: Words, fraction: float, unit_L: np.ndarray) -> Words:
     """Without the words whose draw is below the fraction; where that is all of them, the one with the highest stays."""
-
-    def rewrite(i: int, words: Words) -> Words:
-        draws = unit_BL[i].tolist()
-        lost = [place for place, unit in zip(words.places, draws) if unit < fraction_B[i]]
-        if lost and len(lost) == len(words.places):
-            lost.pop(max(range(len(lost)), key=draws.__getitem__))
-        return words.without(lost)
-
-    return view.rewritten(fraction_B > 0, rewrite)
+    draws = unit_L[: len(words.places)].tolist()
+    lost = [place for place, unit in zip(words.places, draws) if unit < fraction]
+    if lost and len(lost) == len(words.places):
+        lost.pop(max(range(len(lost)), key=draws.__getitem__))
+    return words.without(lost)

@@ -40,22 +40,19 @@ class RandomInsertion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
             return view
-        fraction_B = np.where(rng.bernoulli(self.prob), self.fraction, 0.0)
-        return inserted(view, fraction_B, view.per_word(rng, fraction_B > 0, 3), lexicon(self.name, self.path))
+        acts_B, synonyms_of = rng.bernoulli(self.prob), lexicon(self.name, self.path)
+        unit_BL3 = view.per_word(rng, acts_B, 3)
+        return view.rewritten(acts_B, lambda i, words: inserted(words, self.fraction, unit_BL3[i], synonyms_of))
 
 
-def inserted(view: TextView, fraction_B: np.ndarray, unit_BL3: np.ndarray, synonyms_of: Lexicon) -> TextView:
-    """Draws of an insertion: of which word, which synonym, before which word. Fraction 0 leaves a text as it is."""
-
-    def rewrite(i: int, words: Words) -> Words:
-        places = words.places
-        known = [synonyms for word in words.words if (synonyms := synonyms_of(word))]
-        if not known:
-            return words
-        new = []
-        for which, choice, where in unit_BL3[i, : changes(fraction_B[i], len(places))].tolist():
-            synonyms = known[int(which * len(known))]
-            new.append((places[int(where * len(places))], synonyms[int(choice * len(synonyms))]))
-        return words.inserted(new)
-
-    return view.rewritten(fraction_B > 0, rewrite)
+def inserted(words: Words, fraction: float, unit_L3: np.ndarray, synonyms_of: Lexicon) -> Words:
+    """Draws of an insertion: of which word, which synonym, before which word."""
+    places = words.places
+    known = list(filter(None, map(synonyms_of, words.words)))
+    if not known:
+        return words
+    new = []
+    for which, choice, where in unit_L3[: changes(fraction, len(places))].tolist():
+        synonyms = known[int(which * len(known))]
+        new.append((places[int(where * len(places))], synonyms[int(choice * len(synonyms))]))
+    return words.inserted(new)

@@ -31,22 +31,19 @@ class RandomSwap(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-clas
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
             return view
-        fraction_B = np.where(rng.bernoulli(self.prob), self.fraction, 0.0)
-        return swapped(view, fraction_B, view.per_word(rng, fraction_B > 0, 2))
+        acts_B = rng.bernoulli(self.prob)
+        unit_BL2 = view.per_word(rng, acts_B, 2)
+        return view.rewritten(acts_B, lambda i, words: swapped(words, self.fraction, unit_BL2[i]))
 
 
-def swapped(view: TextView, fraction_B: np.ndarray, unit_BL2: np.ndarray) -> TextView:
-    """Draws of a swap: the one word, and how far from it the other. Fraction 0 leaves a text as it is."""
-
-    def rewrite(i: int, words: Words) -> Words:
-        places = words.places
-        if len(places) < 2:
-            return words
-        tokens = words.words
-        for one, way in unit_BL2[i, : changes(fraction_B[i], len(places))].tolist():
-            a = int(one * len(tokens))
-            b = (a + 1 + int(way * (len(tokens) - 1))) % len(tokens)
-            tokens[a], tokens[b] = tokens[b], tokens[a]
-        return words.replaced(dict(zip(places, tokens)))
-
-    return view.rewritten(fraction_B > 0, rewrite)
+def swapped(words: Words, fraction: float, unit_L2: np.ndarray) -> Words:
+    """Draws of a swap: the one word, and how far from it the other."""
+    places, count = words.places, len(words.places)
+    if count < 2:
+        return words
+    tokens = list(words.tokens)
+    for one, way in unit_L2[: changes(fraction, count), :2].tolist():
+        a = int(one * count)
+        b = (a + 1 + int(way * (count - 1))) % count
+        tokens[places[a]], tokens[places[b]] = tokens[places[b]], tokens[places[a]]
+    return Words(tuple(tokens), words.gaps)

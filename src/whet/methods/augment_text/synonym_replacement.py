@@ -37,31 +37,27 @@ class SynonymReplacement(Method, stage=Stage.SAMPLE, family="augment", tasks={"t
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
             return view
-        fraction_B = np.where(rng.bernoulli(self.prob), self.fraction, 0.0)
-        return replaced(view, fraction_B, view.per_word(rng, fraction_B > 0, 2), lexicon(self.name, self.path))
+        acts_B, synonyms_of = rng.bernoulli(self.prob), lexicon(self.name, self.path)
+        unit_BL2 = view.per_word(rng, acts_B, 2)
+        return view.rewritten(acts_B, lambda i, words: replaced(words, self.fraction, unit_BL2[i], synonyms_of))
 
 
-def replaced(view: TextView, fraction_B: np.ndarray, unit_BL2: np.ndarray, synonyms_of: Lexicon) -> TextView:
+def replaced(words: Words, fraction: float, unit_L2: np.ndarray, synonyms_of: Lexicon) -> Words:
     """Some words that are no stop words and have synonyms, in the order of their first draw, each replaced wherever it stands
-    by the synonym of its second; fraction 0 leaves a text as it is."""
-
-    def rewrite(i: int, words: Words) -> Words:
-        at: dict[str, list[int]] = {}
-        key: dict[str, tuple[float, float]] = {}
-        for place, (order, choice) in zip(words.places, unit_BL2[i].tolist()):
-            at.setdefault(words.tokens[place], []).append(place)
-            key.setdefault(words.tokens[place], (order, choice))
-        new: dict[int, str] = {}
-        left = changes(fraction_B[i], len(words.places))
-        for word in sorted(key, key=lambda word: key[word]):
-            if is_stop_word(word):
-                continue
-            if synonyms := synonyms_of(word):
-                synonym = synonyms[int(key[word][1] * len(synonyms))]
-                new.update(dict.fromkeys(at[word], synonym))
-                left -= 1
-                if left == 0:
-                    break
-        return words.replaced(new)
-
-    return view.rewritten(fraction_B > 0, rewrite)
+    by the synonym of its second."""
+    places = words.places[: len(unit_L2)]
+    tokens = [words.tokens[place] for place in places]
+    order = unit_L2[: len(places), 0].tolist()
+    new: dict[int, str] = {}
+    left = changes(fraction, len(words.places))
+    for k in sorted(range(len(places)), key=order.__getitem__):
+        word = tokens[k]
+        if is_stop_word(word) or tokens.index(word) < k:  # its first draws count
+            continue
+        if synonyms := synonyms_of(word):
+            synonym = synonyms[int(unit_L2[k, 1] * len(synonyms))]
+            new |= {place: synonym for place, token in zip(places, tokens) if token == word}
+            left -= 1
+            if left == 0:
+                break
+    return words.replaced(new)

@@ -32,6 +32,7 @@ you've your yours yourself yourselves
 _STOP = frozenset(_STOP_WORDS.split())
 
 
+@functools.cache
 def is_stop_word(word: str) -> bool:
     return word.lower().replace("’", "'") in _STOP
 
@@ -45,7 +46,7 @@ def lexicon(method: str, path: str | None) -> Lexicon:
 def _from_wordnet(method: str) -> Lexicon:
     known = wordnet(method)
 
-    @functools.lru_cache(maxsize=1 << 16)
+    @functools.cache
     def synonyms(word: str) -> tuple[str, ...]:
         return () if is_chinese(word) else tuple(_as_written(found, word) for found in known.synonyms(word))
 
@@ -56,7 +57,7 @@ def _from_wordnet(method: str) -> Lexicon:
 def _from_list(method: str, path: str) -> Lexicon:
     known = read_list(method, path)
 
-    @functools.lru_cache(maxsize=1 << 16)
+    @functools.cache
     def synonyms(word: str) -> tuple[str, ...]:
         return tuple(_as_written(found, word) for found in known.get(word.lower(), ()))
 

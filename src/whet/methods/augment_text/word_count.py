@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def changes(fraction: float, words: int) -> int:
-    """max(1, int(alpha * words)), as in the authors' code; 0 where the fraction is 0."""
-    return max(1, int(fraction * words)) if fraction > 0 else 0
+    """max(1, int(alpha * words)), as in the authors' code."""
+    return max(1, int(fraction * words))

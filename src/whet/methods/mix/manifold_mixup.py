@@ -5,19 +5,21 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from whet.core.batch import Batch, Inside
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
+from whet.methods.mix.mean import mean_with_partners
 
 
-class ManifoldMixup(Method, stage=Stage.BATCH, family="mix", tasks={"image-classification", "audio-classification"}):
-    """Mix two samples inside the network, at the output of a block drawn anew for every batch, and their targets alike.
+class ManifoldMixup(Method, stage=Stage.BATCH, family="mix",
+                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Mix two samples inside the network, at the output of a block drawn anew for every batch, and their targets alike; of texts
+    the vectors of their tokens, or their features.
 
     Use when: mixup helps and training is long.
     Do not use when: training is short.
-    Source: Verma et al. 2019, arXiv:1806.05236.
+    Source: Verma et al. 2019, arXiv:1806.05236; for texts Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup and senMixup).
     Deviates: the weight is drawn for each sample and folded to >= 0.5, so that the first sample leads.
     Shapes: targets (B, K) soft; the block's output, rows first.
     """
@@ -40,12 +42,7 @@ class ManifoldMixup(Method, stage=Stage.BATCH, family="mix", tasks={"image-class
             return batch
         depth = float(rng.uniform(0, self.max_depth)[0])
         weight = rng.beta(self.alpha, self.alpha)
-        weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).to(batch.x)
+        weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).float().to(batch.x.device)
         partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
-
-        def mixed(hidden: Tensor) -> Tensor:
-            lead = weight_B.to(hidden).view(-1, *[1] * (hidden.dim() - 1))
-            return lead * hidden + (1 - lead) * hidden[partner_B]
-
-        inside = (*batch.inside, Inside(depth, mixed))
+        inside = (*batch.inside, Inside(depth, mean_with_partners(partner_B, weight_B)))
         return batch.replace(targets=batch.targets.mix(partner_B, weight_B), inside=inside)

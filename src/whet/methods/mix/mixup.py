@@ -6,21 +6,22 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from whet.core.batch import Batch
+from whet.core.batch import Batch, Inside
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
+from whet.methods.mix.mean import mean_with_partners
 
 
-class MixUp(
-    Method, name="mixup", stage=Stage.BATCH, family="mix", tasks={"image-classification", "audio-classification"}
-):
-    """Train on weighted means of two samples, inputs and targets alike.
+class MixUp(Method, name="mixup", stage=Stage.BATCH, family="mix",
+            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+    """Train on weighted means of two samples, inputs and targets alike; of texts, of the vectors of their tokens.
 
     Use when: few or noisily labelled examples, long training.
     Do not use when: training is very short, or the mean of two inputs means nothing.
-    Source: Zhang et al. 2018, arXiv:1710.09412.
+    Source: Zhang et al. 2018, arXiv:1710.09412; for texts Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup).
     Deviates: the weight is drawn for each sample, not for each batch, and folded to >= 0.5, so that the first sample leads.
-    Shapes: batch.x float, targets (B, K) soft.
+    Shapes: batch.x float (B, ...), or token vectors (B, L, D) inside the network, where a text counts as zero behind its end;
+    targets (B, K) soft.
     """
 
     identity = {"alpha": 0.0}
@@ -37,9 +38,8 @@ class MixUp(
         weight = rng.beta(self.alpha, self.alpha)
         weight = np.where(rng.bernoulli(self.prob), np.maximum(weight, 1 - weight), 1.0)
         partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
-        weight_B = torch.from_numpy(weight).to(batch.x)
-        lead = weight_B.view(-1, *[1] * (batch.x.dim() - 1))
-        return batch.replace(
-            x=lead * batch.x + (1 - lead) * batch.x[partner_B],
-            targets=batch.targets.mix(partner_B, weight_B),
-        )
+        weight_B = torch.from_numpy(weight).float().to(batch.x.device)
+        mixed, targets = mean_with_partners(partner_B, weight_B), batch.targets.mix(partner_B, weight_B)
+        if batch.x.is_floating_point():
+            return batch.replace(x=mixed(batch.x), targets=targets)
+        return batch.replace(inside=(*batch.inside, Inside(0.0, mixed)), targets=targets)

@@ -17,9 +17,10 @@ class FGM(Method, stage=Stage.LOSS, family="regularize",
     Use when: texts are few, the classic case; or small changes of a picture flip the answer.
     Do not use when: time is short: every step costs three forward passes; precision on clean pictures is all that counts.
     Source: Miyato, Dai, Goodfellow 2017, arXiv:1605.07725; for pictures Goodfellow et al. 2015, arXiv:1412.6572.
-    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of picture.
-    Shapes: x (B, ...) moves by epsilon * sqrt(numbers a sample) * g / |g|; of a text the word embeddings move. Loss (B,) + weight *
-    loss of the moved (B,).
+    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of picture; of texts it
+    is relative to the vectors, where the paper normalises these.
+    Shapes: x (B, ...) moves by epsilon * sqrt(numbers a sample) * g / |g|; of a text the vectors of its tokens move, by epsilon *
+    their own length. Loss (B,) + weight * loss of the moved (B,).
     """
 
     identity = {"weight": 0.0}

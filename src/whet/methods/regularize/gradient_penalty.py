@@ -19,7 +19,8 @@ class GradientPenalty(Method, stage=Stage.LOSS, family="regularize",
     Do not use when: time is short: the gradient is itself differentiated, so a step takes about three times as long.
     Source: Drucker & LeCun 1992, "Improving generalization performance using double backpropagation"; Ross & Doshi-Velez 2018,
     arXiv:1711.09404.
-    Shapes: loss (B,) + strength * sum (d loss / d x)^2 (B,); of a text, by its word embeddings.
+    Shapes: loss (B,) + strength * sum (d loss / d x)^2 (B,); of a text, by the vectors of its tokens
+    in units of their root mean square.
     """
 
     identity = {"strength": 0.0}

@@ -1,5 +1,5 @@
-"""Another look at the samples of a batch, their input moved a little: the picture or the sound itself, or a text's word
-embeddings. BatchNorm's running statistics are left to the first look."""
+"""Another look at the samples of a batch, their input moved a little: the picture or the sound itself, or the vectors of a text's
+tokens. BatchNorm's running statistics are left to the first look."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.batch import Outcome
+from whet.models.token_vectors import TokenVectors
 
 Move = Callable[[Tensor], Tensor]
 Value = Callable[[Outcome], Tensor]
@@ -24,10 +25,20 @@ def value_where_moved(outcome: Outcome, value: Value, move: Move) -> Tensor:
         if batch.x.is_floating_point():
             batch = batch.replace(x=move(batch.x))
         else:
-            embedding = next(module for module in outcome.model.modules() if isinstance(module, nn.Embedding))
-            handle = embedding.register_forward_hook(lambda module, inputs, output: move(output))
+            vectors = next(module for module in outcome.model.modules() if isinstance(module, TokenVectors))
+            handle = vectors.register_forward_hook(lambda module, inputs, output: _moved_vectors(move, *output))
             stack.callback(handle.remove)
         return value(replace(outcome, batch=batch, logits_BK=outcome.ask(batch.x)))
+
+
+def _moved_vectors(move: Move, x_BLD: Tensor, real_BL: Tensor) -> tuple[Tensor, Tensor]:
+    """The vectors of tokens as `move` leaves them when they come to it normalised, as other inputs are: each text at a root mean
+    square of 1, padding counted as zero. A move of so much is then that share of the length of the text's own vectors, however
+    large they have grown and however much the text is padded (Miyato et al. 2017 normalise the embeddings themselves)."""
+    own_BLD = x_BLD * real_BL[..., None]
+    scale_B = own_BLD.detach().float().flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
+    scale_B11 = scale_B.to(x_BLD)[:, None, None]
+    return torch.where(real_BL[..., None], move(own_BLD / scale_B11) * scale_B11, x_BLD), real_BL
 
 
 def value_and_gradient(

@@ -23,7 +23,7 @@ class VAT(Method, stage=Stage.LOSS, family="regularize",
     Source: Miyato et al. 2018, arXiv:1704.03976.
     Deviates: the length of the move is given as a root mean square, so that it means the same at every size of picture.
     Shapes: loss (B,) + weight * KL(answer at x || answer at x + r) (B,), r (B, ...) of length epsilon * sqrt(numbers a sample); of
-    a text the word embeddings move.
+    a text the vectors of its tokens move, by epsilon * their own length.
     """
 
     identity = {"weight": 0.0}

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from whet.models.token_vectors import TokenVectors
+
 _WIDTH, _LONGEST, _BUCKETS = 64, 2, 1 << 15
 _PRIME, _MIX = 1_000_003, 0x5BD1E995  # odd multipliers of a hash; overflow wraps around, as it should
 
@@ -27,20 +29,18 @@ class FastText(nn.Module):
         self.ngrams = nn.Embedding(_BUCKETS, width)
         for table in (self.tokens, self.ngrams):
             nn.init.normal_(table.weight, std=width**-0.5)
+        self.vectors = TokenVectors()
         self.layers = nn.Sequential(*(nn.Sequential(nn.ReLU(), nn.Linear(width, width)) for _ in range(layers)))
 
     def forward(self, ids_BL: Tensor) -> Tensor:
-        real_BL = ids_BL != self.pad_id
-        total_BD = _sum(self.tokens, ids_BL, real_BL)
-        count_B = real_BL.sum(1)
-        for hash_BM, real_BM in _ngrams(ids_BL, real_BL, self.longest):
-            total_BD = total_BD + _sum(self.ngrams, hash_BM, real_BM)
-            count_B = count_B + real_BM.sum(1)
-        return self.layers(total_BD / count_B.clamp(min=1).sqrt()[:, None])
-
-
-def _sum(table: nn.Embedding, index_BL: Tensor, real_BL: Tensor) -> Tensor:
-    return torch.einsum("bld,bl->bd", table(index_BL), real_BL.to(table.weight.dtype))
+        real = [ids_BL != self.pad_id]
+        x = [self.tokens(ids_BL)]
+        for hash_BM, real_BM in _ngrams(ids_BL, real[0], self.longest):
+            x.append(self.ngrams(hash_BM))
+            real.append(real_BM)
+        x_BMD, real_BM = self.vectors(torch.cat(x, dim=1), torch.cat(real, dim=1))
+        total_BD = torch.einsum("bmd,bm->bd", x_BMD, real_BM.to(x_BMD.dtype))
+        return self.layers(total_BD / real_BM.sum(1).clamp(min=1).sqrt()[:, None])
 
 
 def _ngrams(ids_BL: Tensor, real_BL: Tensor, longest: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whet.models.token_vectors import TokenVectors
+
 _WIDTH, _MAPS, _SPANS = 128, 100, (3, 4, 5)
 
 
@@ -21,11 +23,12 @@ class TextCNN(nn.Module):
         self.pad_id = pad_id
         self.tokens = nn.Embedding(vocabulary, width)
         nn.init.normal_(self.tokens.weight, std=0.1)
+        self.vectors = TokenVectors()
         self.layers = nn.ModuleList(_Detectors(width if k == 0 else len(_SPANS) * maps, maps) for k in range(layers))
 
     def forward(self, ids_BL: Tensor) -> Tensor:
-        real_B1L = (ids_BL != self.pad_id)[:, None]
-        x_BDL = self.tokens(ids_BL).transpose(1, 2)
+        x_BLD, real_BL = self.vectors(self.tokens(ids_BL), ids_BL != self.pad_id)
+        x_BDL, real_B1L = x_BLD.transpose(1, 2), real_BL[:, None]
         for layer in self.layers:
             x_BDL = F.relu(layer(x_BDL * real_B1L))
         return x_BDL.masked_fill(~real_B1L, 0.0).amax(dim=2)

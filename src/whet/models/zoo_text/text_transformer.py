@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whet.models.token_vectors import TokenVectors
+
 _HEADS, _HEAD_WIDTH, _BLOCKS = 4, 32, 2
 _LONGEST_WAVE = 10_000
 
@@ -48,6 +50,7 @@ class TextTransformer(nn.Module):
         super().__init__()
         self.pad_id, self.width = pad_id, _HEAD_WIDTH * heads
         self.tokens = nn.Embedding(vocabulary, self.width)
+        self.vectors = TokenVectors()
         self.layers = nn.ModuleList(_Block(self.width, heads) for _ in range(blocks))
         self.norm = nn.LayerNorm(self.width)
         for module in self.modules():
@@ -56,14 +59,26 @@ class TextTransformer(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
+    @property
+    def table(self) -> nn.Embedding:
+        return self.tokens
+
+    @property
+    def states_width(self) -> int:
+        return self.width
+
     def forward(self, ids_BL: Tensor) -> Tensor:
+        return mean_of_tokens(*self.states(ids_BL))
+
+    def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors of the tokens behind the last block, (B, L, D), and which are no padding, (B, L)."""
         real_BL = ids_BL != self.pad_id
-        x_BLD = self.tokens(ids_BL) * self.width**0.5
+        x_BLD, real_BL = self.vectors(self.tokens(ids_BL) * self.width**0.5, real_BL)
         x_BLD = x_BLD + _positions(ids_BL.shape[1], self.width, x_BLD)
         seen_B11L = real_BL[:, None, None]
         for block in self.layers:
             x_BLD = block(x_BLD, seen_B11L)
-        return mean_of_tokens(self.norm(x_BLD), real_BL)
+        return self.norm(x_BLD), real_BL
 
 
 def mean_of_tokens(x_BLD: Tensor, real_BL: Tensor) -> Tensor:
