@@ -115,9 +115,6 @@ def results(comparison: Comparison) -> dict[str, Any]:
     """What goes into benchmarks/results/methods.json: methods not measured by now keep what an earlier call wrote."""
     earlier = record.earlier("methods")
     rows: Rows = dict(earlier.get("methods", {}))
-    for name in comparison.nowhere:
-        reason = f"for {' and '.join(sorted(registry().get(name).tasks))}, which no setting here is of"
-        rows[name] = [{"setting": "", "how": "", "verdict": "cannot act", "reason": reason}]
     for name in {cell.method.name for cell in comparison.cells}:
         found = [row_of(comparison, cell) for cell in comparison.cells if cell.method.name == name]
         if all(row is not None for row in found):

@@ -61,7 +61,6 @@ class Comparison:
         self.runs = runs
         placed = _placed(names)
         self.cells = [Cell(registry().get(n), p, SETTINGS[s]) for n, p in placed.items() for s in p.settings]
-        self.nowhere = [name for name, placement in placed.items() if not placement.settings]
 
     @property
     def settings(self) -> list[Setting]:

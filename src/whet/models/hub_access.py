@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+import torch
 from safetensors import SafetensorError
 
 from whet.core.errors import WeightsError
+from whet.core.recipe import ModelSpec
 
 _SECONDS = 3.0
 
@@ -70,3 +72,29 @@ def ask(call: Any, name: str) -> Any:
             f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
             "a hub name that this machine can reach or has cached, or none for random weights"
         ) from None
+
+
+def load_encoder(spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, str]:
+    """The encoder of a configuration with its weights, or random ones where `none` was asked for, and a note of which. Weights
+    that lack tensors are refused, but for those with `spare` in their names, which take no part in its answers."""
+    auto = library().AutoModel
+    if spec.weights == "none":
+        name = spec.architecture
+        model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
+        return model, f"{name}: random weights, as asked (weights: none)"
+    name = spec.weights
+    model, info = ask(
+        lambda: auto.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=offline,
+        ),
+        name,
+    )
+    lost = [key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if spare not in key]
+    if lost:
+        raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
+    return model, f"weights from {name}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
 from whet.models.front import SoundFront, WaveFront
-from whet.models.hub_access import ask, flat, hub_answers, is_local, library
+from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder
 from whet.models.mel import KALDI_MEL
 
 _OF_WAVES = (
@@ -51,23 +51,9 @@ def build(spec: ModelSpec) -> tuple[SoundEncoder, SoundFront, list[str]]:
     if config.model_type not in known:
         raise WeightsError(f"'{name}' is a {config.model_type}; accepted for sounds: {', '.join(sorted(known))}")
     extractor = ask(lambda: _extractor(name, offline), name)
-    if spec.weights == "none":
-        model = ask(lambda: transformers.AutoModel.from_config(config, dtype=torch.float32), name)
-        notes = [f"{name}: random weights, as asked (weights: none)"]
-    else:
-        model, info = ask(
-            lambda: transformers.AutoModel.from_pretrained(
-                name, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
-                local_files_only=offline,
-            ),
-            name,
-        )  # fmt: skip
-        # What hides inputs in its own pre-training may be lacking: it takes no part here.
-        lost = [key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if "masked_spec" not in key]
-        if lost:
-            raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
-        notes = [f"weights from {name}"]
-    return *_wrapped(model, extractor), notes
+    # What hides inputs in its own pre-training may be lacking.
+    model, note = load_encoder(spec, config, "masked_spec", offline=offline)
+    return *_wrapped(model, extractor), [note]
 
 
 def save(encoder: SoundEncoder, folder: Path) -> None:

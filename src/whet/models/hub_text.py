@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
-from whet.models.hub_access import ask, flat, hub_answers, is_local, library
+from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder
 from whet.models.mend import mend
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
@@ -72,28 +72,12 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
         raise WeightsError(
             f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT"
         )
-    if spec.weights == "none":
-        model = ask(lambda: transformers.AutoModel.from_config(config, dtype=torch.float32), name)
-        notes = [f"{name}: random weights, as asked (weights: none)"]
-    else:
-        model, info = ask(
-            lambda: transformers.AutoModel.from_pretrained(
-                name, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
-                local_files_only=offline,
-            ),
-            name,
-        )  # fmt: skip
-        lost = [
-            key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if not key.startswith("pooler.")
-        ]
-        if lost:
-            raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
-        notes = [f"weights from {name}"]
+    model, found = load_encoder(spec, config, "pooler.", offline=offline)
     tokens = Tokens.of_hub(name)
     if len(tokens) > config.vocab_size:
         raise WeightsError(f"'{name}' has {len(tokens)} tokens, but its weights know {config.vocab_size}")
     pooling, note = _pooling(name, model, offline)
-    return _wrap(model, pooling, tokens), tokens, [*notes, note, *mend(model)]
+    return _wrap(model, pooling, tokens), tokens, [found, note, *mend(model)]
 
 
 def save(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:

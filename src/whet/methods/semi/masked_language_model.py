@@ -21,6 +21,7 @@ from whet.models.net import Net
 from whet.models.token_vectors import ReadsInContext
 
 _HIDDEN, _REPLACED = 0.8, 0.1  # of the chosen tokens; what is left stays as it is
+_SEEDED = torch.default_generator  # the caller opens a `torch_scope` of whet.core.rng around it
 _WARM = 0.1  # share of the steps in which the learning rate rises; it then falls to zero
 
 
@@ -80,12 +81,10 @@ class MaskedLanguageModel(Method, stage=Stage.MODEL, family="semi", tasks={"text
         losses: list[float] = []
         net.train()
         for _ in range(self.epochs):
-            order = torch.randperm(len(texts))
-            order = order[
-                lengths[order].argsort(stable=True)
-            ]  # texts of one length side by side, so that little is padded
+            order = torch.randperm(len(texts), generator=_SEEDED)
+            order = order[lengths[order].argsort(stable=True)]  # one length side by side, so that little is padded
             said, count = 0.0, 0
-            for batch in torch.randperm(batches).tolist():
+            for batch in torch.randperm(batches, generator=_SEEDED).tolist():
                 chosen_B = order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
                 ids_BL = front.receive([texts[i] for i in chosen_B], limit)
                 asked_BL, chosen_BL = hidden(ids_BL, tokens.special, len(tokens), self.fraction)
@@ -121,8 +120,8 @@ class Guesser(nn.Module):
 
 def hidden(ids_BL: Tensor, special: SpecialIds, vocabulary: int, fraction: float) -> tuple[Tensor, Tensor]:
     """(the ids with chosen ones hidden, replaced or left, which were chosen, bool (B, L)). Padding and frame are never chosen."""
-    unit_2BL = torch.rand((2, *ids_BL.shape)).to(ids_BL.device)
-    others_BL = torch.randint(vocabulary, ids_BL.shape).to(ids_BL.device)
+    unit_2BL = torch.rand((2, *ids_BL.shape), generator=_SEEDED).to(ids_BL.device)
+    others_BL = torch.randint(vocabulary, ids_BL.shape, generator=_SEEDED).to(ids_BL.device)
     chosen_BL = (unit_2BL[0] < fraction) & special.in_text(ids_BL)
     others_BL = torch.where(special.in_text(others_BL), others_BL, ids_BL)
     mask = special.unknown if special.mask is None else special.mask
