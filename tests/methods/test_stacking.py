@@ -58,6 +58,20 @@ def test_what_was_fitted_is_what_answers(answers, how):
     assert float((answer.argmax(dim=1) == targets.probs_BK.argmax(dim=1)).double().mean()) > 0.6
 
 
+@pytest.mark.parametrize("how", ["mean", "weighted"])
+def test_a_model_that_is_too_unsure_counts_as_if_it_were_not(answers, how):
+    """Softened targets and mixup leave a model unsure: the answer is the same as with its confidence set right."""
+    log_NMK, targets = answers
+    unsure_NMK = log_NMK * torch.tensor([0.2, 1.0, 1.0])[:, None]
+    method = Stacking(runs=("a", "b"), how=how)
+
+    def answer(log_NMK):
+        log_NMK = log_NMK.log_softmax(dim=2)
+        return method.wrap_predictor(lambda x: x, method.fit(log_NMK, targets))(log_NMK)
+
+    assert torch.allclose(answer(unsure_NMK), answer(log_NMK), atol=1e-3)
+
+
 def test_another_architecture_answers_beside(finished_run, tmp_path):
     """A run of another width beside a finished one: both are asked, and the run holds a copy."""
     import whet

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -13,6 +13,7 @@ from whet.core.recipe import Recipe
 from whet.core.targets import Targets
 from whet.methods.ensemble.fusion import fused
 from whet.methods.ensemble.log_loss import log_loss
+from whet.methods.ensemble.temperature_scaling import best_temperature
 from whet.models.ensemble import log_odds_mean
 
 _RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plain mean
@@ -27,8 +28,10 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
     Do not use when: predictions must be fast; or validation samples are a few dozen (then how: mean).
     Source: Wolpert 1992, "Stacked generalization"; Breiman 1996, "Stacked regressions" (weights that are not negative).
     Deviates: the other runs see this run's painted picture, resampled to their own size. The validation samples must not have been
-    training samples of theirs: use the same split.
-    Shapes: (B, M, K) log-probabilities -> weighted: log of sum_m w_m p_m, w on the simplex; linear: sum_m a_m log p_m + b_k. (B, K)
+    training samples of theirs: use the same split. Each model's confidence is first set right by a temperature of its own: one that
+    learnt with mixup or softened targets is less sure than it could be, and would count for little beside a calibrated one.
+    Shapes: (B, M, K) log-probabilities, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of
+    sum_m w_m p_m, w on the simplex; linear: sum_m a_m log p_m + b_k. (B, K)
     Where several classes may be true: logits in the place of log-probabilities, and p that of each class by itself.
     """
 
@@ -45,18 +48,26 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
         return list(self.runs)
 
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
-        if logits_NK.dim() == 2 or not len(logits_NK) or self.how == "mean":
+        if logits_NK.dim() == 2 or not len(logits_NK):
             return {}
         log_NMK, probs_NK, several = logits_NK.double(), targets.probs_BK.double(), targets.multi_label
-        if self.how == "weighted":
-            return {"weights": best_weights(log_NMK, probs_NK, several)}
-        return best_linear(log_NMK, probs_NK, several)
+        if self.how == "linear":
+            return best_linear(log_NMK, probs_NK, several)
+        temperatures = [best_temperature(log_NMK[:, m], targets) for m in range(log_NMK.shape[1])]
+        if self.how == "mean":
+            return {"temperatures": temperatures}
+        weights = best_weights(_calibrated(log_NMK, temperatures, several), probs_NK, several)
+        return {"temperatures": temperatures, "weights": weights}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         if not self.runs:
             return predictor
         if "scales" not in fitted:
-            return fused(predictor, fitted.get("weights"), multi_label)
+
+            def side_by_side(x_BCHW: Tensor) -> Tensor:
+                return _calibrated(predictor(x_BCHW), fitted.get("temperatures"), multi_label)
+
+            return fused(side_by_side, fitted.get("weights"), multi_label)
 
         def answer(x_BCHW: Tensor) -> Tensor:
             log_BMK = predictor(x_BCHW)
@@ -64,6 +75,14 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
             return torch.einsum("bmk,m->bk", log_BMK, scale_M) + bias_K
 
         return answer
+
+
+def _calibrated(logs_BMK: Tensor, temperatures: Sequence[float] | None, multi_label: bool) -> Tensor:
+    """Each model's answers by its temperature; as they are where none were fitted, or where a model answers alone (B, K)."""
+    if temperatures is None or logs_BMK.dim() == 2:
+        return logs_BMK
+    scaled_BMK = logs_BMK / logs_BMK.new_tensor(temperatures)[:, None]
+    return scaled_BMK if multi_label else scaled_BMK.log_softmax(dim=2)
 
 
 def best_weights(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) -> list[float]:
