@@ -4,14 +4,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whet.core.batch import Inside, Outcome
+from whet.core.batch import Context, Inside, Outcome, Progress, Settings
 from whet.core.errors import NoEffectError, RecipeError, RunError
-from whet.methods import Distill
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.rng import Rng
+from whet.data.read import read_data
+from whet.methods import SGD, Distill, HorizontalFlip, RandomCrop
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
-from whet.models.build import load_net
+from whet.models.build import add_companion, build_net, load_net
+from whet.models.ensemble import resized, shown_as
 from whet.testing import CLASSES, _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import Plan, cross_entropy
+from whet.train.source import PaintedSource, training_loader
 
 STUDENT = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 TAUGHT = torch.linspace(1, 9, 12, dtype=torch.float64).cos().mul(4).view(4, 3)
@@ -52,6 +57,44 @@ def test_the_teacher_is_shown_the_student_s_pictures_and_answers_in_the_student_
     found = Teacher("distill", run, student).for_classes(CLASSES).logits(batch)
     assert torch.allclose(found, expected, atol=1e-4)
     assert not found.requires_grad
+
+
+def test_a_teacher_of_larger_pictures_sees_the_student_s_views_as_large(teacher_run, pictures, tmp_path):
+    """What a student of 16 pixels is taught is what the teacher says to the view that was painted with 32."""
+    run = Path(teacher_run(classes=("glass", "metal", "paper")))
+    with Rng(0).torch_scope("student"):
+        net = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), CLASSES)[0]
+    recipe = Recipe(data=DataSpec(path=str(pictures))).setting(
+        image_size=16, eval_size=16, batch_size=4, epochs=1, seed=3, loader_threads=2
+    )
+    recipe = recipe.with_methods(SGD(), HorizontalFlip(), RandomCrop(), Distill(teacher=str(run), teacher_size=32))
+    table = read_data(recipe.data)
+    plan = Plan(recipe, net, Context(recipe.task, CLASSES, table.counts_K, lambda: None))
+    assert plan.painted_size == 32
+    loader = training_loader(table, recipe, net, size=plan.painted_size)
+    source = PaintedSource(table, loader, plan, torch.device("cpu"), print)
+    batch = next(iter(source.batches(Progress(0, 10, 5), Settings(16), 0)))
+    assert batch.x.shape[2:] == (16, 16) and batch.closer.shape[2:] == (32, 32)
+    assert torch.allclose(batch.x, F.interpolate(batch.closer, size=(16, 16), mode="bilinear", antialias=True))
+    teacher = load_net(run / "model")
+    with torch.no_grad():
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.4, 0.5, 0.6), (0.2, 0.3, 0.25)))
+        expected = teacher((batch.closer * net.front.std + net.front.mean - mean) / std)
+    found = Teacher("distill", str(run), net, 32).for_classes(CLASSES).logits(batch)
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert not torch.allclose(
+        found, Teacher("distill", str(run), net, 16).for_classes(CLASSES).logits(batch), atol=1e-2
+    )
+
+
+def test_a_teacher_of_several_networks_says_what_they_say_together(teacher_run):
+    first, second = (Path(teacher_run(seed=seed, name=f"t{seed}")) for seed in (0, 1))
+    bench = _bench(())
+    batch = bench.batch(0)
+    alone = [Teacher("distill", str(run), bench.plan.net).logits(batch) for run in (first, second)]
+    add_companion(first / "model", "stacking", second / "model")
+    together = Teacher("distill", str(first), bench.plan.net).logits(batch)
+    assert torch.allclose(together.softmax(dim=1), sum(one.softmax(dim=1) for one in alone) / 2, atol=1e-5)
 
 
 def test_labels_and_teacher_share_the_loss(teacher_run):
@@ -154,6 +197,6 @@ def test_a_classifier_of_transformers_with_the_same_classes_teaches_too(mobilene
     teacher = Teacher("distill", str(tmp_path / "elsewhere"), plan.net).for_classes(CLASSES)
     answer = teacher.logits(batch)
     assert answer.shape == (len(batch), 3)
-    assert torch.equal(answer, teacher.net(teacher._shown_as(batch.x))[:, [1, 2, 0]])
+    assert torch.equal(answer, teacher.net(resized(shown_as(teacher.net, None, plan.net)(batch.x), 128))[:, [1, 2, 0]])
     with pytest.raises(RecipeError, match="it was trained on other classes"):
         Teacher("distill", str(mobilenet), plan.net).for_classes(CLASSES)

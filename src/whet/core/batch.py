@@ -42,7 +42,8 @@ class Batch:
     x: what the backbone takes. Pictures: float (B, C, H, W); texts: token ids, int64 (B, L), padded; sounds: log-mel
     spectrograms, float (B, 1, frames, mels); or features (B, D) where these are kept and stand in for samples. index_B: int64,
     the samples' numbers in the training table (the key of every draw). weight_B: float (B,), the samples' own weights. Where a
-    method asks for several copies of each sample, the rows are all samples, then all of them again, and so on.
+    method asks for several copies of each sample, the rows are all samples, then all of them again, and so on. closer: the same
+    views with more pixels, where a method wants them.
     """
 
     x: Tensor
@@ -53,6 +54,7 @@ class Batch:
     mask_BHW: Tensor | None = None
     instances: tuple[Instances, ...] | None = None
     inside: tuple[Inside, ...] = ()
+    closer: Tensor | None = None
 
     def replace(self, **changes: Any) -> Batch:
         return replace(self, **changes)
@@ -72,6 +74,7 @@ class Batch:
             index_B=self.index_B[places],
             weight_B=self.weight_B[chosen],
             mask_BHW=None if self.mask_BHW is None else self.mask_BHW[chosen],
+            closer=None if self.closer is None else self.closer[chosen],
             instances=None
             if self.instances is None
             else tuple(self.instances[i] for i in np.arange(len(self))[places]),

@@ -176,6 +176,13 @@ class WrapsLoss(Protocol):
         ...
 
 
+@runtime_checkable
+class SeesCloser(Protocol):
+    def seen_size(self) -> int | None:
+        """The side in pixels at which this method wants to see every training picture, if the network is shown a smaller one."""
+        ...
+
+
 # GRADIENT -----------------------------------------------------------------------------------------------------------
 @runtime_checkable
 class WrapsStep(Protocol):

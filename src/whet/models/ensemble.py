@@ -97,8 +97,13 @@ def shown_as(theirs: Net, their_size: int | None, ours: Net) -> Callable[[Tensor
 
     def shown(x_BCHW: Tensor) -> Tensor:
         x = x_BCHW * scale + shift
-        if their_size is not None and x.shape[2:] != (their_size, their_size):
-            x = F.interpolate(x, size=(their_size, their_size), mode="bilinear", antialias=True)
-        return x
+        return x if their_size is None else resized(x, their_size)
 
     return shown
+
+
+def resized(x_BCHW: Tensor, size: int) -> Tensor:
+    """Painted pictures at another size, by an anti-aliased resampling."""
+    if x_BCHW.shape[2:] == (size, size):
+        return x_BCHW
+    return F.interpolate(x_BCHW, size=(size, size), mode="bilinear", antialias=True)

@@ -67,10 +67,8 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
     if note:
         notes.append(note)
     notes += mend(model)
-    size = getattr(config, "image_size", None)
-    native = size if isinstance(size, int) else 224
     pretrained = spec.weights != "none"
-    net = _wrap(model, NetSpec("transformers", config.model_type, classes, mean, std, native, pretrained))
+    net = _wrap(model, NetSpec("transformers", config.model_type, classes, mean, std, _native_size(config), pretrained))
     return net, notes
 
 
@@ -104,7 +102,8 @@ def load_classifier(name: str) -> tuple[Net, Path]:
     mean, std, _ = _normalisation(name, model.config.model_type, offline)
     mend(model)
     trained = model.get_submodule(_classifier_name(model, len(classes)))
-    net = _wrap(model, NetSpec("transformers", model.config.model_type, classes, mean, std, pretrained=True))
+    native = _native_size(model.config)
+    net = _wrap(model, NetSpec("transformers", model.config.model_type, classes, mean, std, native, pretrained=True))
     net.head.load_state_dict(trained.state_dict())
     return net.eval(), Path(found).parent
 
@@ -178,3 +177,9 @@ def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any,
     mean, std = _HALF if model_type in _MEAN_OF_HALF else _IMAGENET
     note = f"inputs are normalised as {model_type} usually is (mean {mean}, std {std})"
     return mean, std, f"{name} has no preprocessor_config.json; {note}"
+
+
+def _native_size(config: Any) -> int:
+    """The side of the pictures that the weights were trained with, as far as the configuration tells."""
+    size = getattr(config, "image_size", None)
+    return size if isinstance(size, int) else 224

@@ -312,11 +312,15 @@ class _Job:
         if is_kept(plan, plan.net):
             features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
             return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
-        room, line = choose_room(train, plan.recipe, plan.net)
+        room, line = choose_room(train, plan)
         if line:
             self.note(line)
         return PaintedSource(
-            train, training_loader(train, plan.recipe, plan.net, room), plan, fabric.device, self.failed
+            train,
+            training_loader(train, plan.recipe, plan.net, room, plan.painted_size),
+            plan,
+            fabric.device,
+            self.failed,
         )
 
     def validator(self, val: Table, plan: Plan, fabric: Fabric, source: Source) -> Validate:

@@ -31,6 +31,7 @@ from whet.core.method import (
     Rehearses,
     Runtime,
     Scales,
+    SeesCloser,
     Selects,
     Sets,
     Settles,
@@ -94,6 +95,8 @@ class Plan:
         for method in self.methods:
             if isinstance(method, WrapsLoss):
                 self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
+        closer = [method.seen_size() for method in self.methods if isinstance(method, SeesCloser)]
+        self.seen_size = max((size or 0 for size in closer), default=0) if net.spec.medium == "picture" else 0
         self.optimizer = self._optimizer()
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.runtimes: dict[str, Runtime] = {}
@@ -107,6 +110,11 @@ class Plan:
             if (line := _without_effect(method, error)) not in self.weak:
                 self.weak.append(line)
             return otherwise
+
+    @property
+    def painted_size(self) -> int:
+        """The size at which samples are painted: the recipe's, or a larger one that a method wants to see."""
+        return max(self.recipe.size, self.seen_size)
 
     # --- DATA -----------------------------------------------------------------------------------------------------------
     def order(self, progress: Progress, label_N: np.ndarray) -> np.ndarray:

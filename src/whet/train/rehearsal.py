@@ -33,7 +33,7 @@ class Rehearsal:
         self._model, self._optimizer = fabric.setup(model, self.plan.optimizer)
         self.plan.start()
         self._take_step = self.plan.stepper(self._optimizer)
-        self.loader = training_loader(train, recipe, self.plan.net)
+        self.loader = training_loader(train, recipe, self.plan.net, size=self.plan.painted_size)
         self._source: Source
         if self.kept:
             features_ND = torch.ones(len(train), self.plan.net.width)

@@ -21,6 +21,7 @@ from whet.data.media import loader_of, sound_store
 from whet.data.sound_loader import SoundLoader
 from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import Table
+from whet.models.ensemble import resized
 from whet.models.front import SoundFront
 from whet.models.net import Net
 from whet.train.plan import Plan
@@ -65,14 +66,17 @@ class Source(Protocol):
     def wait_seconds(self) -> float: ...
 
 
-def training_loader(table: Table, recipe: Recipe, net: Net | None = None, room: Room | None = None) -> Loader:
-    """Samples as training sees them: pictures decoded to their working size, and whole waves, kept in `room`."""
+def training_loader(
+    table: Table, recipe: Recipe, net: Net | None = None, room: Room | None = None, size: int | None = None
+) -> Loader:
+    """Samples as training sees them: pictures decoded to their working size for views of `size` (the recipe's own), and whole
+    waves, kept in `room`."""
     if net is not None and isinstance(net.front, SoundFront):
         return SoundLoader(sound_store(table.frame, net.front.rate, room), int(recipe.train.loader_threads))
     if table.medium != "picture":
         return answering_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
-    store = PictureStore(paths, digests, int(recipe.train.image_size), room)
+    store = PictureStore(paths, digests, size or recipe.size, room)
     return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store)
 
 
@@ -82,21 +86,22 @@ def answering_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Lo
     return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
-def choose_room(table: Table, recipe: Recipe, net: Net) -> tuple[Room | None, str | None]:
+def choose_room(table: Table, plan: Plan) -> tuple[Room | None, str | None]:
     """Where the decoded samples of this training are kept, and a line that says so where it lies outside the run. `auto`: in
     memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
+    recipe, size = plan.recipe, plan.painted_size
     settings, epochs = recipe.train, int(recipe.train.epochs)
     if table.medium == "text" or settings.store == "off" or epochs < 2:
         return None, None
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
     if table.medium == "sound":
-        loader = training_loader(table, recipe, net)
+        loader = training_loader(table, recipe, plan.net)
         (heard,) = loader.batches([rows], recipe.size)
         needed, keys = heard.content.nbytes // max(1, len(heard.index_B)) * len(table), list(table.frame["digest"])
     else:
         sizes = ImageLoader(table.frame["path"], 1).sizes(rows)
-        needed = int(len(table) * kept_bytes(sizes, recipe.size))
-        keys = keys_of(table.frame["digest"], recipe.size)
+        needed = int(len(table) * kept_bytes(sizes, size))
+        keys = keys_of(table.frame["digest"], size)
     memory = available_memory()
     if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
         return MemoryRoom(int(settings.store_share * memory)), None
@@ -140,7 +145,8 @@ class PaintedSource:
         augmentation, front, copies = self._plan.augmentation, self._plan.net.front, self._plan.augmentation.copies
         order = showings(order, len(self._table))
         orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
-        for painted in self._loader.batches(orders, settings.size, augmentation.draw(epoch, copies)):
+        size = max(settings.size, self._plan.seen_size)
+        for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies)):
             for index, reason in painted.failed:
                 self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
             if not len(painted.index_B):
@@ -149,7 +155,7 @@ class PaintedSource:
                 )
             row_B = painted.index_B % len(self._table)
             rows = torch.from_numpy(row_B)
-            received = front.receive(painted.content, settings.size)
+            received = front.receive(painted.content, size)
             batch = Batch(
                 x=front(augmentation.repaint(received, epoch, painted.index_B, copies)),
                 targets=self._target[rows].to(self._device),
@@ -157,7 +163,8 @@ class PaintedSource:
                 weight_B=self._weight_N[rows].to(self._device),
                 epoch=epoch,
             )
-            yield augmentation.mix(batch)
+            mixed = augmentation.mix(batch)
+            yield mixed if size == settings.size else mixed.replace(x=resized(mixed.x, settings.size), closer=mixed.x)
 
 
 class FeatureSource:

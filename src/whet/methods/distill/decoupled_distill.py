@@ -9,11 +9,12 @@ from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
-from whet.methods.distill.teacher import SameTeacher, Teacher, TeacherRun
+from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
 
 class DecoupledDistill(
+    Taught,
     Method,
     stage=Stage.LOSS,
     family="distill",
@@ -35,6 +36,7 @@ class DecoupledDistill(
     conflicts = frozenset({"distill"})
 
     teacher: TeacherRun = ""
+    teacher_size: TeacherSize = None
     temperature: Annotated[
         float, Field(gt=0, description="both answers' logits are divided by it"), Search(1.0, 20.0, log=True)
     ] = 4.0
@@ -45,12 +47,9 @@ class DecoupledDistill(
         float, Field(ge=0, description="weight of the comparison among the rest"), Search(0.5, 16.0, log=True)
     ] = 8.0
 
-    def start(self, net: Net, context: Context) -> SameTeacher:
-        return SameTeacher(self.name, self.teacher)
-
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
         context.require_one_class(self.name)
-        teacher = Teacher(self.name, self.teacher, net).for_classes(context.classes)
+        teacher = Teacher(self.name, self.teacher, net, self.teacher_size).for_classes(context.classes)
 
         def distilled(outcome: Outcome) -> Tensor:
             probs_BK = outcome.batch.targets.probs_BK

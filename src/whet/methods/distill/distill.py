@@ -8,11 +8,12 @@ from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
-from whet.methods.distill.teacher import SameTeacher, Teacher, TeacherRun
+from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
 
 class Distill(
+    Taught,
     Method,
     stage=Stage.LOSS,
     family="distill",
@@ -33,6 +34,7 @@ class Distill(
     conflicts = frozenset({"decoupled_distill"})
 
     teacher: TeacherRun = ""
+    teacher_size: TeacherSize = None
     temperature: Annotated[
         float, Field(gt=0, description="both answers' logits are divided by it"), Search(1.0, 20.0, log=True)
     ] = 4.0
@@ -40,11 +42,8 @@ class Distill(
         float, Field(ge=0, le=1, description="share of the teacher; the labels have the rest"), Search(0.1, 1.0)
     ] = 0.9
 
-    def start(self, net: Net, context: Context) -> SameTeacher:
-        return SameTeacher(self.name, self.teacher)
-
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
-        teacher = Teacher(self.name, self.teacher, net).for_classes(context.classes)
+        teacher = Teacher(self.name, self.teacher, net, self.teacher_size).for_classes(context.classes)
 
         def distilled(outcome: Outcome) -> Tensor:
             taught_BK = teacher.logits(outcome.batch)

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
 from whet.core.method import Method, Search, Stage
-from whet.methods.distill.teacher import SameTeacher, Teacher, TeacherRun
+from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
 
 class FeatureDistill(
+    Taught,
     Method,
     stage=Stage.LOSS,
     family="distill",
@@ -34,15 +35,16 @@ class FeatureDistill(
     order = 75
 
     teacher: TeacherRun = ""
+    teacher_size: TeacherSize = None
     weight: Annotated[
         float, Field(ge=0, description="factor on the mean squared error"), Search(0.03, 10.0, log=True)
     ] = 1.0
 
-    def start(self, net: Net, context: Context) -> SameTeacher:
-        return SameTeacher(self.name, self.teacher)
-
     def change(self, net: Net, context: Context) -> Net:
-        features, taught = net.linear.in_features, Teacher(self.name, self.teacher, net).net.linear.in_features
+        features, taught = (
+            net.linear.in_features,
+            Teacher(self.name, self.teacher, net, self.teacher_size).net.linear.in_features,
+        )
         hint = nn.utils.skip_init(nn.Linear, features, taught, device=net.linear.weight.device)
         # Which feature meets which at the start is arbitrary: no draw is needed.
         nn.init.eye_(hint.weight)
@@ -51,7 +53,7 @@ class FeatureDistill(
         return net
 
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
-        teacher = Teacher(self.name, self.teacher, net)
+        teacher = Teacher(self.name, self.teacher, net, self.teacher_size)
         if net.backbone_frozen:
             raise NoEffectError("the backbone is frozen: its features cannot change")
 

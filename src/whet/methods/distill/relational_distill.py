@@ -10,11 +10,12 @@ from torch import Tensor
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
 from whet.core.method import Method, Search, Stage
-from whet.methods.distill.teacher import SameTeacher, Teacher, TeacherRun
+from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
 
 class RelationalDistill(
+    Taught,
     Method,
     stage=Stage.LOSS,
     family="distill",
@@ -34,14 +35,12 @@ class RelationalDistill(
     order = 75
 
     teacher: TeacherRun = ""
+    teacher_size: TeacherSize = None
     distance: Annotated[float, Field(ge=0, description="weight of the distances"), Search(1.0, 100.0, log=True)] = 25.0
     angle: Annotated[float, Field(ge=0, description="weight of the angles"), Search(1.0, 200.0, log=True)] = 50.0
 
-    def start(self, net: Net, context: Context) -> SameTeacher:
-        return SameTeacher(self.name, self.teacher)
-
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
-        teacher = Teacher(self.name, self.teacher, net)
+        teacher = Teacher(self.name, self.teacher, net, self.teacher_size)
         if net.backbone_frozen:
             raise NoEffectError("the backbone is frozen: its features cannot change")
 

@@ -1,25 +1,27 @@
-"""A finished run as a teacher: its network answers the very views that a student learns from."""
+"""A finished run as a teacher: its networks answer the very views that a student learns from."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.batch import Batch
+from whet.core.batch import Batch, Context
 from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.method import Runtime
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run
 from whet.data.store import cache_folder
 from whet.methods.distill.kept_answers import KeptAnswers
-from whet.models.build import load_net, read_extra
-from whet.models.ensemble import shown_as
+from whet.models.build import companion_folders, load_nets, read_extra
+from whet.models.ensemble import mean_answer, shown_as
 from whet.models.hub import load_classifier
 from whet.models.net import Net
 
@@ -30,27 +32,64 @@ TeacherRun = Annotated[
         "hub:NAME for a classifier of the hub with the same classes; empty has no effect"
     ),
 ]
+TeacherSize = Annotated[
+    int | None,
+    Field(
+        ge=8,
+        description="side in pixels at which pictures are shown to the teacher, whatever size its student sees; none: that of its "
+        "own training",
+    ),
+]
 _HUB = "hub:"
 
 
-class Teacher:
-    """The network of a finished run, in evaluation mode, on its student's device, in the precision it was measured with."""
+class Taught:
+    """What every method with a teacher does."""
 
-    def __init__(self, name: str, run: str, student: Net) -> None:
+    if TYPE_CHECKING:  # each method has them; pydantic must not find them here
+        name: str
+        teacher: str
+        teacher_size: int | None
+
+    def start(self, net: Net, context: Context) -> SameTeacher:
+        return SameTeacher(self.name, self.teacher)
+
+    def seen_size(self) -> int | None:
+        return self.teacher_size or (_trained_size(self.teacher) if self.teacher else None)
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """Those that answer together, the run's own first; `folder` is where that one's files lie."""
+
+    nets: tuple[Net, ...]
+    folder: Path
+
+    @property
+    def bf16(self) -> bool:
+        return (self.folder / "whet.json").is_file() and read_extra(self.folder).get("precision") == "bf16"
+
+
+class Teacher:
+    """The networks of a finished run, in evaluation mode, on their student's device, in the precision they were measured with. They
+    see what their student sees, with the pixels that `size` asks for."""
+
+    def __init__(self, name: str, run: str, student: Net, size: int | None = None) -> None:
         if not run:
             raise NoEffectError("no teacher is named; set teacher to the folder of a finished run")
         self._name = name
         self._where = f"{name}.teacher = '{run}'"
-        net, folder = _classifier(self._where, run)
-        self.net = net.on(student.device).requires_grad_(False)
-        ours = (folder / "whet.json").is_file()
-        self._bf16 = ours and read_extra(folder).get("precision") == "bf16"
+        found = _classifier(self._where, run)
+        self._nets = [net.on(student.device).requires_grad_(False) for net in found.nets]
+        self.net = self._nets[0]
+        self._bf16 = found.bf16
         self._multi_label = student.spec.multi_label
         self._columns = list(range(len(self.net.spec.classes)))
-        seen_as = f"{_digest_of(folder)} {student.front} {self._bf16} {torch.__version__}"
+        size = size or _trained_size(run)
+        seen_as = f"{_digest_of(found.folder)} {student.front} {size} {self._bf16} {torch.__version__}"
         name = hashlib.sha256(seen_as.encode()).hexdigest()[:32]
         self._kept = KeptAnswers(cache_folder("answers") / f"{name}.sqlite")
-        self._shown_as = shown_as(self.net, None, student)
+        self._shown_as = [shown_as(net, size, student) for net in self._nets]
 
     def for_classes(self, classes: tuple[str, ...]) -> Teacher:
         """The same teacher, its logits in the order of these classes; it must know them and no others."""
@@ -71,21 +110,25 @@ class Teacher:
 
     def features(self, batch: Batch) -> Tensor:
         """What its head is given for this batch, float32 (B, D)."""
-        with self._shown(batch) as x_BCHW:
-            return self.net.backbone(x_BCHW).float()
+        with self._asking(batch, [self.net]):
+            return self.net.backbone(self._shown_as[0](_closest(batch))).float()
 
     def logits(self, batch: Batch) -> Tensor:
         """Its answer to this batch, float32 (B, K)."""
         if batch.inside or batch.features_kept:  # the view alone does not tell the answer
             return self._asked(batch)[:, self._columns]
-        return self._kept.answers(batch.x, lambda x_BCHW: self._asked(batch))[:, self._columns]
+        return self._kept.answers(_closest(batch), lambda x_BCHW: self._asked(batch))[:, self._columns]
 
     def _asked(self, batch: Batch) -> Tensor:
-        with self._shown(batch) as x_BCHW:
-            return self.net(x_BCHW).float()
+        with self._asking(batch, self._nets):
+            answers = [
+                net(shown(_closest(batch))).float()[:, [net.spec.classes.index(name) for name in self.net.spec.classes]]
+                for net, shown in zip(self._nets, self._shown_as)
+            ]
+        return answers[0] if len(answers) == 1 else mean_answer(answers, self._multi_label)
 
     @contextlib.contextmanager
-    def _shown(self, batch: Batch) -> Iterator[Tensor]:
+    def _asking(self, batch: Batch, nets: list[Net]) -> Iterator[None]:
         """Without gradients, with whatever is mixed inside the student mixed inside the teacher too."""
         if batch.features_kept:
             raise RecipeError(
@@ -93,8 +136,11 @@ class Teacher:
                 "add a method that changes the samples (horizontal_flip), or train the backbone"
             )
         precision = torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self._bf16)
-        with torch.no_grad(), precision, self.net.changed_inside(batch.inside):
-            yield self._shown_as(batch.x)
+        with contextlib.ExitStack() as stack:
+            for net in nets:
+                stack.enter_context(net.changed_inside(batch.inside))
+            with torch.no_grad(), precision:
+                yield
 
 
 class SameTeacher(Runtime):
@@ -102,7 +148,7 @@ class SameTeacher(Runtime):
 
     def __init__(self, name: str, run: str) -> None:
         self._where = f"{name}.teacher = '{run}'"
-        self._digest = _digest_of(_classifier(self._where, run)[1]) if run else ""
+        self._digest = _digest_of(_classifier(self._where, run).folder) if run else ""
 
     def state_dict(self) -> dict[str, Any]:
         return {"digest": self._digest}
@@ -114,20 +160,42 @@ class SameTeacher(Runtime):
             )
 
 
-def _classifier(where: str, teacher: str) -> tuple[Net, Path]:
-    """The network that a setting names, and the folder of its files."""
-    if teacher.startswith(_HUB):
-        return load_classifier(teacher.removeprefix(_HUB))
-    path = Path(teacher).expanduser()
-    if not RunFolder(path).finished and (path / "config.json").is_file():
-        return load_classifier(str(path))
+def _closest(batch: Batch) -> Tensor:
+    """The batch with as many pixels as there are."""
+    return batch.x if batch.closer is None else batch.closer
+
+
+def _classifier(where: str, teacher: str) -> _Networks:
+    """The networks that a setting names."""
+    if name := _of_transformers(teacher):
+        net, folder = load_classifier(name)
+        return _Networks((net,), folder)
     model = finished_run(where, teacher).model
-    return load_net(model), model
+    nets = load_nets(model)
+    beside = [net for folders in companion_folders(model).values() for folder in folders for net in load_nets(folder)]
+    return _Networks((*nets, *beside), model)
+
+
+def _of_transformers(teacher: str) -> str | None:
+    """The name or folder of a classifier of transformers, None for a run of ours."""
+    if teacher.startswith(_HUB):
+        return teacher.removeprefix(_HUB)
+    path = Path(teacher).expanduser()
+    return str(path) if not RunFolder(path).finished and (path / "config.json").is_file() else None
+
+
+def _trained_size(teacher: str) -> int | None:
+    """The side of the pictures that a teacher was trained with; None where that is not known, or it takes no pictures."""
+    if name := _of_transformers(teacher):
+        return load_classifier(name)[0].spec.native_size
+    run = RunFolder(Path(teacher).expanduser())
+    recipe = Recipe.load(run.recipe) if run.recipe.is_file() else None
+    return recipe.size if recipe is not None and recipe.medium == "picture" else None
 
 
 def _digest_of(folder: Path) -> str:
-    """SHA-256 of a model's weights."""
+    """SHA-256 of a model's weights, and of those that answer with it."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.rglob("*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
