@@ -2,8 +2,11 @@
 
 import csv
 import json
+import shlex
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.conftest import train_small, whet, write_pictures
@@ -237,3 +240,13 @@ def test_the_options_are_these():
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
     }  # fmt: skip
+
+
+def test_paths_with_spaces_and_brackets_can_be_copied(finished_run, tmp_path):
+    """Brackets are no markup, and a path with a space is one word of the next command."""
+    copy = tmp_path / "my [red] runs" / "one"
+    shutil.copytree(finished_run, copy)
+    told = whet("report", copy).stderr
+    (line,) = [line for line in told.splitlines() if line.startswith("report")]
+    (path,) = shlex.split(line)[1:]
+    assert Path(path).name == "report.html" and (Path.cwd() / path).resolve().is_file()

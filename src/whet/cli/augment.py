@@ -53,7 +53,7 @@ def command(
 ) -> None:
     """See what a recipe does to your samples: each as it is and as a model will see it, with the methods that acted."""
     from whet import recipes, run
-    from whet.cli.screen import console, print_json
+    from whet.cli.screen import console, place, print_json, then
     from whet.core.errors import DataError, RecipeError
 
     asked = run.ask(
@@ -85,5 +85,5 @@ def command(
         print_json({"sheet": str(out), "rows": listed})
         return
     screen = console()
-    screen.print(f"sheet   {out}")
-    screen.print(f"next    whet train {data}" + (f" --recipe {recipe}" if recipe else ""), style="dim")
+    place(screen, "sheet", out)
+    then(screen, "train", data, *(("--recipe", recipe) if recipe else ()))

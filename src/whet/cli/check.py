@@ -50,7 +50,7 @@ def command(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from whet.check import check
-    from whet.cli.screen import console, print_json, table
+    from whet.cli.screen import console, place, print_json, table, then
 
     screen = console(quiet=as_json)
     columns = (TextColumn("  {task.description}"), BarColumn(bar_width=28), TimeRemainingColumn())
@@ -84,13 +84,13 @@ def command(
         problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
         screen.print(f"\n{problems} in {len(samples):,} {samples.medium}s")
         if found.page:
-            folder = os.path.relpath(found.page.parent)
+            cleaned = found.page.parent / "cleaned.csv"
             left_out = len(found.cleaned.dropped)
-            screen.print(f"page    {os.path.relpath(found.page)}")
-            screen.print(f"cleaned {folder}/cleaned.csv: {len(found.cleaned.rows):,} stay, {left_out} are left out")
-            screen.print(f"next    whet improve {f'{folder}/cleaned.csv' if left_out else data}", style="dim")
+            place(screen, "page", found.page)
+            place(screen, "cleaned", cleaned, f": {len(found.cleaned.rows):,} stay, {left_out} are left out")
+            then(screen, "improve", os.path.relpath(cleaned) if left_out else data)
         else:
             screen.print(f"page    --out FOLDER writes a page with {samples.medium}s, and a cleaned table", style="dim")
-            screen.print(f"next    whet improve {data}", style="dim")
+            then(screen, "improve", data)
     if strict and found.problems:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -93,7 +92,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
     from rich.markup import escape
 
     from whet.architectures import compare_architectures
-    from whet.cli.screen import console, observer, print_json, table
+    from whet.cli.screen import console, observer, place, print_json, table, then
     from whet.report.text import memory, percent, points, seconds
 
     found = compare_architectures(architectures=names, observer=observer(as_json), **asked)
@@ -124,10 +123,10 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
             )
         for row in found.rows:
             for run, reason in row["failed"].items():
-                screen.print(f"[red]failed[/]  {run}: {escape(reason)}")
-        screen.print(f"report  {os.path.relpath(found.report)}")
+                screen.print(f"[red]failed[/]  {escape(str(run))}: {escape(reason)}")
+        place(screen, "report", found.report)
         if found.best_run is not None:
-            screen.print(f"next    whet predict {found.best_run} YOUR_SAMPLES", style="dim")
+            then(screen, "predict", found.best_run, "YOUR_SAMPLES")
     if found.best is None:
         raise typer.Exit(1)
 

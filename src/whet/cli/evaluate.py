@@ -36,7 +36,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
-    from whet.cli.screen import console, print_json, right_said, table
+    from rich.markup import escape
+
+    from whet.cli.screen import console, print_json, right_said, table, then
     from whet.run import load
 
     loaded = load(run)
@@ -63,7 +65,8 @@ def command(
     screen = console()
     several = "hamming_accuracy" in metrics
     screen.print(
-        f"[bold]{100 * metrics['accuracy']:.1f} %[/] {right_said(loaded.metrics)} on {metrics['samples']} samples of {name} "
+        f"[bold]{100 * metrics['accuracy']:.1f} %[/] {right_said(loaded.metrics)} on {metrics['samples']} samples of "
+        f"{escape(str(name))} "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
         f"calibration error {100 * metrics['calibration_error']:.1f} %" + ("" if several else "\n")
     )
@@ -83,5 +86,6 @@ def command(
             )  # fmt: skip
     screen.print(rows)
     for entry in metrics.get("left_out", [])[:10]:
-        screen.print(f"left out: {entry['id']}: {entry['reason']}", style="yellow")
-    screen.print(f"\nnext    whet report {run}", style="dim")
+        screen.print(escape(f"left out: {entry['id']}: {entry['reason']}"), style="yellow")
+    screen.print()
+    then(screen, "report", run)

@@ -31,7 +31,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """See why the model answers as it does: heat over pictures and spectrograms, words for and against."""
-    from whet.cli.screen import console, one_line, print_json, table
+    from whet.cli.screen import console, one_line, place, print_json, table
     from whet.core.errors import DataError, RecipeError
     from whet.run import load
 
@@ -56,4 +56,4 @@ def command(
         else:
             rows.add_row(name, escape(sample.predicted), f"{100 * sample.confidence:.1f} %", escape(sample.explained))
     screen.print(rows)
-    screen.print(f"page    {out}")
+    place(screen, "page", out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -59,7 +58,7 @@ def command(
 ) -> None:
     """Check the data, find out which techniques help, train the plain recipe, the strong one and what came of it, and say what
     was gained, with an interval: the main job."""
-    from whet.cli.screen import console, observer, print_json, show_effects
+    from whet.cli.screen import console, observer, place, print_json, show_effects, then
     from whet.improve import improve
 
     found = improve(
@@ -97,6 +96,6 @@ def command(
         f"[bold {colour}]{100 * d.mean:+.1f} points[/] (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
         f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}"
     )
-    screen.print(f"best    {found.best_run}")
-    screen.print(f"report  {os.path.relpath(found.report)}")
-    screen.print(f"next    whet predict {found.best_run} YOUR_SAMPLES", style="dim")
+    place(screen, "best", found.best_run)
+    place(screen, "report", found.report)
+    then(screen, "predict", found.best_run, "YOUR_SAMPLES")

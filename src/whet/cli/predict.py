@@ -27,7 +27,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Say what your pictures, texts or sounds are."""
-    from whet.cli.screen import console, one_line, print_json, table
+    from whet.cli.screen import console, one_line, place, print_json, table
     from whet.core.errors import RecipeError
     from whet.core.run_folder import write_csv, write_json
     from whet.run import load
@@ -59,7 +59,7 @@ def command(
     if unread:
         screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
     if out is not None:
-        screen.print(f"answers {out}")
+        place(screen, "answers", out)
 
 
 def _said(row: dict[str, Any]) -> str:

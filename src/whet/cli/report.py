@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Write the report anew: one HTML file that needs no network."""
     from whet import report
-    from whet.cli.screen import console, print_json
+    from whet.cli.screen import console, place, print_json
     from whet.core.run_folder import RunFolder
 
     builders = {
@@ -38,4 +38,4 @@ def command(
     if as_json:
         print_json({"report": str(written)})
     else:
-        console().print(f"report  {written}")
+        place(console(), "report", written)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -43,6 +46,17 @@ def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
     for number, name in enumerate(columns):
         made.add_column(name, justify="right" if number in right else "left")
     return made
+
+
+def place(to: Console, what: str, path: str | Path, remark: str = "") -> None:
+    """A line that says where something lies, to be copied: 'report  runs/a/report.html'."""
+    path = Path(os.path.relpath(path)) if Path(path).is_absolute() else path
+    to.print(f"{what:<7} {escape(shlex.quote(str(path)) + remark)}")
+
+
+def then(to: Console, *words: str | Path) -> None:
+    """The command that usually comes next, to be copied."""
+    to.print(escape(f"next    whet {' '.join(shlex.quote(str(word)) for word in words)}"), style="dim")
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -63,7 +62,7 @@ def command(
 ) -> None:
     """Measure which techniques help on your data, by how much, how surely, and at what price."""
     from whet import run
-    from whet.cli.screen import console, observer, print_json, show_effects
+    from whet.cli.screen import console, observer, place, print_json, show_effects, then
     from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
@@ -100,6 +99,6 @@ def command(
             f"\nrecommended against the recipe as it was, {seeds_said}, {d.samples} samples: "
             f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
         )
-    screen.print(f"recipe  {found.path / 'recommended.yaml'}")
-    screen.print(f"report  {os.path.relpath(found.report)}")
-    screen.print(f"next    whet train {data} --recipe {found.path / 'recommended.yaml'}", style="dim")
+    place(screen, "recipe", found.path / "recommended.yaml")
+    place(screen, "report", found.report)
+    then(screen, "train", data, "--recipe", found.path / "recommended.yaml")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -57,7 +56,7 @@ def command(
 ) -> None:
     """Train a model on your data and measure it on held-out samples."""
     from whet import recipes, run
-    from whet.cli.screen import console, observer, print_json, right_said
+    from whet.cli.screen import console, observer, place, print_json, right_said, then
     from whet.report import build_report
     from whet.train.job import train_run
 
@@ -102,6 +101,6 @@ def command(
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), "
         f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all"
     )
-    screen.print(f"run     {finished.path}")
-    screen.print(f"report  {os.path.relpath(finished.folder.report)}")
-    screen.print(f"next    whet predict {finished.path} YOUR_SAMPLES", style="dim")
+    place(screen, "run", finished.path)
+    place(screen, "report", finished.folder.report)
+    then(screen, "predict", finished.path, "YOUR_SAMPLES")

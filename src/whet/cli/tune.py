@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -60,7 +59,7 @@ def command(
 ) -> None:
     """Search the values of a recipe's hyper-parameters, and confirm the best with fresh seeds."""
     from whet import run
-    from whet.cli.screen import console, observer, print_json, table
+    from whet.cli.screen import console, observer, place, print_json, table, then
     from whet.evaluate.compare import METRICS
     from whet.tune.tune import tune
 
@@ -97,6 +96,6 @@ def command(
             f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
         )
     kept = "the best trial's values" if found.recommended == found.tuned != base else "as it was"
-    screen.print(f"recipe  {found.path / 'recommended.yaml'}  ({kept})")
-    screen.print(f"report  {os.path.relpath(found.report)}")
-    screen.print(f"next    whet train {data} --recipe {found.path / 'recommended.yaml'}", style="dim")
+    place(screen, "recipe", found.path / "recommended.yaml", f"  ({kept})")
+    place(screen, "report", found.report)
+    then(screen, "train", data, "--recipe", found.path / "recommended.yaml")
