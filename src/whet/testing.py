@@ -25,7 +25,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from whet.core.batch import Batch, Context, Ending, Instances, Progress, Settings
+from whet.core.batch import Batch, Context, Ending, Features, Instances, Progress, Settings
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import (
@@ -500,12 +500,13 @@ class _Bench:
         self.fabric = Fabric(accelerator="cpu", devices=1)
         self.step = self.plan.stepper(self.plan.optimizer)
 
-    def _features(self) -> tuple[Tensor, Targets]:
+    def _features(self) -> Features:
         training, net = self.plan.net.training, self.plan.net.eval()
         with torch.no_grad():
             features = net.backbone(net.front(self._paint(np.arange(len(self.labels)), None)))
         net.train(training)
-        return features, Targets.from_labels(torch.from_numpy(self.labels), len(CLASSES))
+        targets = Targets.from_labels(torch.from_numpy(self.labels), len(CLASSES))
+        return Features(features, targets, np.arange(len(self.labels)))
 
     def _paint(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> Tensor:
         view = self.samples.view(index_B)

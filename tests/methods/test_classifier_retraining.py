@@ -3,6 +3,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from whet.core.batch import Features
 from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.methods import ClassifierRetraining
@@ -22,7 +23,7 @@ def features(seed=1):
 def retrained(net, context, l2=0.01):
     x, y = features()
     model = net(D, K)
-    given = torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K)
+    given = Features(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(N))
     return ClassifierRetraining(l2=l2).compress(model, context((1, 1, 1), lambda: given)), x, y
 
 
@@ -51,7 +52,7 @@ def test_the_backbone_stays_and_so_does_what_the_head_does_first(net, context):
     first = nn.Linear(D, 5)
     model.head = nn.Sequential(nn.Dropout(0.5), first, nn.ReLU(), nn.Linear(5, K)).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    given = torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K)
+    given = Features(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(N))
     ClassifierRetraining().compress(model, context((1, 1, 1), lambda: given))
     after = model.state_dict()
     assert {name for name in before if not torch.equal(after[name], before[name])} == {"head.3.weight", "head.3.bias"}

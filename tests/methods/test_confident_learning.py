@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from whet.core.errors import RecipeError
+from whet.core.batch import Features
 from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.data.audit.label_errors import confident_joint, noisy
@@ -85,7 +85,7 @@ def test_copies_are_judged_together():
 
 def prepared(net, context, **settings):
     x_ND, true_N, filed_N = planted()
-    model, given = net(D, K), context(np.bincount(filed_N), lambda: (x_ND, targets(filed_N)))
+    model, given = net(D, K), context(np.bincount(filed_N), lambda: Features(x_ND, targets(filed_N), np.arange(N)))
     method = ConfidentLearning(**settings)
     model = method.change(model, given)
     method.initialise(model, given)
@@ -124,9 +124,15 @@ def test_a_resumed_training_keeps_the_weights_that_were_found():
     assert (again.plan.net.sample_weight_N == 0.25).all()
 
 
-def test_a_picture_that_cannot_be_read_is_an_error(net, context):
+def test_a_sample_that_cannot_be_read_shifts_no_other_s_weight(net, context):
     x_ND, _, filed_N = planted()
-    given = context(np.bincount(filed_N), lambda: (x_ND[1:], targets(filed_N[1:])))
-    model = ConfidentLearning().change(net(D, K), given)
-    with pytest.raises(RecipeError, match="1 of 600 cannot be read"):
+    weights = []
+    for first in (0, 7):
+        seen = np.arange(N) >= first
+        found = Features(x_ND[seen], targets(filed_N[seen]), np.flatnonzero(seen))
+        given = context(np.bincount(filed_N), lambda found=found: found)
+        model = ConfidentLearning().change(net(D, K), given)
         ConfidentLearning().initialise(model, given)
+        weights.append(model.sample_weight_N)
+    assert (weights[1][:7] == 1).all() and 0 < (weights[0] == 0).sum() < N
+    assert ((weights[0][7:] == 0) == (weights[1][7:] == 0)).float().mean() > 0.97

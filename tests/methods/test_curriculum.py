@@ -33,7 +33,7 @@ def test_what_a_linear_classifier_gets_wrong_comes_last():
     """A picture that bears another's label is among the hardest of its class."""
     import torch
 
-    from whet.core.batch import Context
+    from whet.core.batch import Context, Features
     from whet.core.rng import Rng
     from whet.core.targets import Targets
     from whet.testing import _Pictures
@@ -47,7 +47,7 @@ def test_what_a_linear_classifier_gets_wrong_comes_last():
         "image-classification",
         ("a", "b", "c"),
         np.bincount(wrong),
-        lambda: (torch.from_numpy(features).float(), targets),
+        lambda: Features(torch.from_numpy(features).float(), targets, np.arange(60)),
     )
     method = Curriculum()
     net = method.change(_Pictures.net(), context)

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from whet.core.batch import Features
 from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.methods import LinearProbeThenFinetune
@@ -17,7 +18,7 @@ def features():
 
 def test_the_head_starts_at_scikit_learn_s_optimum(net, context):
     x, y = features()
-    given = torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K)
+    given = Features(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(len(y)))
     model = net(D, K)
     LinearProbeThenFinetune(l2=0.01).initialise(model, context((1, 1, 1), lambda: given))
     scaled = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
@@ -31,8 +32,8 @@ def test_every_weight_may_move_afterwards(net, context):
     model = net(D, K)
     x, y = features()
     method = LinearProbeThenFinetune()
-    method.initialise(
-        model, context((1, 1, 1), lambda: (torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K)))
-    )
+    targets = Targets.from_labels(torch.from_numpy(y), K)
+    given = Features(torch.from_numpy(x).float(), targets, np.arange(len(y)))
+    method.initialise(model, context((1, 1, 1), lambda: given))
     assert not model.lr_scale
     assert not model.resting

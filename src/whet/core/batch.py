@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -178,12 +178,21 @@ Predictor = Callable[["Tensor"], "Tensor"]
 """Normalised inputs (`Batch.x`) -> logits (B, K)."""
 
 
+class Features(NamedTuple):
+    """What the bare backbone makes of the training samples. x_ND: float (N, D). index_N: int64, their rows in the training table,
+    which lacks those that cannot be read."""
+
+    x_ND: Tensor
+    targets: Targets
+    index_N: np.ndarray
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method may know of the training it takes part in, beyond its own hyper-parameters.
 
     class_counts_K: training samples a class, int64 (K,). features: runs the bare backbone once over the training pictures
-    as they are shown at prediction time and gives (features float (N, D), targets); it is costly, so call it once.
+    as they are shown at prediction time; it is costly, so call it once.
     multi_label: whether a sample may have several classes; its targets are then independent probabilities. texts: those of the
     training, where samples are texts.
     """
@@ -191,7 +200,7 @@ class Context:
     task: str
     classes: tuple[str, ...]
     class_counts_K: np.ndarray
-    features: Callable[[], tuple[Tensor, Targets]]
+    features: Callable[[], Features]
     multi_label: bool = False
     texts: Callable[[], Sequence[str]] = tuple
 

@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from whet.core.batch import Context
+from whet.core.batch import Context, Features
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
 from whet.core.method import Changes
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.run_folder import write_whole
-from whet.core.targets import Targets
 from whet.models import hub, hub_sound, hub_text
 from whet.models.front import Front, SoundFront, TextFront
 from whet.models.hub_access import check_folder
@@ -331,7 +330,7 @@ def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:
 def _rebuilt(net: Net, changes: tuple[dict, ...], task: str) -> Net:
     """The bare network as these methods rebuilt it."""
 
-    def features() -> tuple[Tensor, Targets]:
+    def features() -> Features:
         raise RunError("a network that is loaded has no training data")
 
     classes = net.spec.classes

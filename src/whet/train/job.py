@@ -16,14 +16,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from whet.core.batch import Context, Ending, Progress, Settings
+from whet.core.batch import Context, Ending, Features, Progress, Settings
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
 from whet.core.method import Joins, RangeTest
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
-from whet.core.targets import Targets
 from whet.data.read import data_path, read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
@@ -237,10 +236,10 @@ class _Job:
         net = net.on(fabric.device)
         train = table.part("train")
 
-        def features() -> tuple[Tensor, Targets]:
+        def features() -> Features:
             self.observer.stage(f"features of {len(train):,} samples")
             features_ND, index = self.ask(plan, fabric, train, net.backbone)
-            return features_ND, train.targets[torch.from_numpy(index)]
+            return Features(features_ND, train.targets[torch.from_numpy(index)], index)
 
         def texts() -> list[str]:
             self.observer.stage(f"learning from {len(train):,} texts")

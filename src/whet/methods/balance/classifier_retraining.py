@@ -39,7 +39,7 @@ class ClassifierRetraining(
     ] = 1e-3
 
     def compress(self, net: Net, context: Context) -> Net:
-        features_ND, targets = context.features()
+        features_ND, targets, _ = context.features()
         net.eval()
         inputs_ND = _inputs(net, features_ND.to(net.linear.weight.device))
         share_K = targets.probs_BK.sum(dim=0).clamp(min=1)

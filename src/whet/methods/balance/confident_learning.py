@@ -8,7 +8,6 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.errors import RecipeError
 from whet.core.method import Method, Search, Stage
 from whet.core.targets import Targets
 from whet.data.audit.label_errors import confident_joint, noisy
@@ -60,17 +59,13 @@ class ConfidentLearning(
     def initialise(self, net: Net, context: Context) -> None:
         if self.max_fraction == 0:
             return
-        features_ND, targets = context.features()
-        weight_N = net.get_buffer(_WEIGHT)
-        if len(features_ND) != len(weight_N):
-            raise RecipeError(
-                f"confident_learning looks at every training sample, but {len(weight_N) - len(features_ND)} of "
-                f"{len(weight_N)} cannot be read; take them out (whet check names them) or drop the method"
-            )
+        features_ND, targets, index_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
         probs_NK = out_of_fold(features_ND, targets, self.folds)
         found_N = noisy(probs_NK, label_N, self.max_fraction)
-        weight_N.copy_(torch.from_numpy(self._weights(probs_NK, label_N, found_N)))
+        found = torch.from_numpy(self._weights(probs_NK, label_N, found_N))
+        weight_N = net.get_buffer(_WEIGHT)
+        weight_N[torch.from_numpy(index_N)] = found.to(weight_N)
 
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
         if self.max_fraction == 0:

@@ -7,7 +7,6 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Progress
-from whet.core.errors import RecipeError
 from whet.core.method import Method, Runtime, Search, Stage
 from whet.core.rng import BatchRng
 from whet.methods.balance.confident_learning import out_of_fold
@@ -54,16 +53,12 @@ class Curriculum(
     def initialise(self, net: Net, context: Context) -> None:
         if self.first_share == 1:
             return
-        features_ND, targets = context.features()
-        rank_N = net.get_buffer(_RANK)
-        if len(features_ND) != len(rank_N):
-            raise RecipeError(
-                f"curriculum ranks every training sample, but {len(rank_N) - len(features_ND)} of {len(rank_N)} cannot be read; "
-                "take them out (whet check names them) or drop the method"
-            )
+        features_ND, targets, index_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
         probs_NK = out_of_fold(features_ND, targets, _FOLDS)
-        rank_N.copy_(torch.from_numpy(ranks(probs_NK[np.arange(len(label_N)), label_N], label_N)))
+        found = torch.from_numpy(ranks(probs_NK[np.arange(len(label_N)), label_N], label_N))
+        rank_N = net.get_buffer(_RANK)
+        rank_N[torch.from_numpy(index_N)] = found.to(rank_N)
 
     def start(self, net: Net, context: Context) -> _Pacing:
         return _Pacing(net, self)

@@ -36,5 +36,5 @@ class LinearProbeThenFinetune(
     ] = 1e-3
 
     def initialise(self, net: Net, context: Context) -> None:
-        features_ND, targets = context.features()
+        features_ND, targets, _ = context.features()
         fit_linear(net.linear, features_ND, targets, self.l2)
