@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from method_settings import WIDTH, WRONG
+from method_texts_and_sounds import NOISES, UNLABELLED
 from whet.core.errors import RecipeError
 from whet.core.method import Method, Stage
 from whet.core.recipe import Recipe, parse_method, parse_methods
 
-TASK = "image-classification"
 SCRATCH = ("digits", "cifar10")
 PHOTOS = ("cifar10", "trashnet")
 FINE_TUNED = ("trashnet", "cifar10_finetuned")
@@ -62,12 +62,20 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "transfer": FINE_TUNED,
     "balance": UNEVEN,
 }
+TEXTS, CHINESE, SOUNDS = ("sst2", "trec"), ("hotels_zh", "waste_zh"), ("fsdd", "esc10")
+# A method of several tasks is measured with pictures.
+BY_TASK: dict[str, dict[str, tuple[str, ...]]] = {
+    "image-classification": FAMILIES,
+    "text-classification": {"augment": TEXTS},
+    "audio-classification": {"augment": SOUNDS},
+}
 
 _COLOURS = ("channel_shuffle", "grayscale", "hue", "pca_lighting", "saturation", "white_balance")
 _MIRRORS = ("alternating_flip", "horizontal_flip", "rotate90", "tta", "vertical_flip")
 _WRONG_LABELS = ("bootstrap_loss", "confident_learning", "generalized_cross_entropy", "symmetric_cross_entropy")
 _CONSTANT_RATE = ("batch_ramp", "early_stopping", "lawa", "plateau", "soup", "swa")
 _WHOLE_BATCH = ("gauss_newton", "lbfgs", "newton_cg")
+MODELS_NEEDED = ("back_translation", "contextual_substitution")
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 
 SPECIAL: dict[str, Placement] = {
@@ -104,20 +112,30 @@ SPECIAL: dict[str, Placement] = {
     **dict.fromkeys(_TAUGHT, Placement(SCRATCH, {"teacher": TEACHER})),
     "stacking": Placement(SCRATCH, {"runs": [TEACHER]}),
     "from_run": Placement(PHOTOS, {"run": RELATED}),
+    # Texts: what is for Chinese alone, what needs several sentences, what needs a model that comes with no data here.
+    "homophone": Placement(CHINESE),
+    "similar_character": Placement(CHINESE),
+    "sentence_shuffle": Placement(("hotels_zh", "shopping_zh")),
+    **dict.fromkeys(MODELS_NEEDED, Placement(())),
+    "masked_language_model": Placement(
+        ("sst2_transformer", "trec_transformer"), {"texts": str(UNLABELLED)}, remark="12,372 texts of SST-2 and TREC-6"
+    ),
+    "background_mix": Placement(SOUNDS, {"folder": str(NOISES)}, remark="waves of the sea"),
 }
 
 
 def place(cls: type[Method]) -> Placement:
     """Where and how a method is measured; nowhere, where no setting is of its task. NoRule where nothing says it."""
-    if TASK not in cls.tasks:
+    families = next((known for task, known in BY_TASK.items() if task in cls.tasks), None)
+    if families is None:
         return Placement(())
     if cls.name in SPECIAL:
         return SPECIAL[cls.name]
-    if cls.family not in FAMILIES:
+    if cls.family not in families:
         raise NoRule(f"{cls.name}: no rule for the family '{cls.family}'; place it in FAMILIES or SPECIAL")
     if cls.identity is not None and cls(**cls.identity) == cls():
         raise NoRule(f"{cls.name}: its defaults change nothing; give it hyper-parameters in SPECIAL")
-    return Placement(FAMILIES[cls.family], against="sgd" if cls.stage is Stage.OPTIMIZER else "")
+    return Placement(families[cls.family], against="sgd" if cls.stage is Stage.OPTIMIZER else "")
 
 
 def without(cls: type[Method], placement: Placement, plain: Recipe) -> Recipe:

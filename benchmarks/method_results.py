@@ -168,7 +168,7 @@ def measured_rows(results: dict[str, Any]) -> dict[str, list[Measured]]:
 
 # --- written down -------------------------------------------------------------------------------------------------------
 def write(results: dict[str, Any]) -> None:
-    question = "each method added to a plain recipe: effect on the test pictures, paired seeds, and cost"
+    question = "each method added to a plain recipe: effect on the test samples, paired seeds, and cost"
     record.write("methods", question, results, ("transformers", "lightning-fabric", "opencv-python-headless"))
     rows = measured_rows(results)
     texts = {name: [_line(row) for row in several] for name, several in rows.items()}
@@ -204,7 +204,7 @@ def section(results: dict[str, Any]) -> str:
     introduction = (
         f"{len(rows)} methods, {len(compared)} comparisons (`benchmarks/methods.py`): each method added to a plain recipe. Effects "
         "are in points of accuracy (macro-F1 where classes are uneven, log-loss as such), with the 95 % interval over paired seeds "
-        f"and test pictures. {helps} help and {hurts} hurt; if no method did anything, one interval in forty would seem to help, "
+        f"and test samples. {helps} help and {hurts} hurt; if no method did anything, one interval in forty would seem to help, "
         f"about {len(compared) / 40:.0f}. {certain} effects, in bold, stand after Holm's correction over all comparisons. Data are "
         "small and trainings short: a method for large ones cannot shine here."
     )
@@ -213,7 +213,7 @@ def section(results: dict[str, Any]) -> str:
         "",
         textwrap.fill(introduction, 140),
         "",
-        "| setting | pictures to learn, validate, test | network | plain recipe |",
+        "| setting | samples to learn, validate, test | network | plain recipe |",
         "|---|---|---|---|",
         *(_setting_line(about) for about in results["settings"].values()),
     ]
@@ -228,12 +228,13 @@ def section(results: dict[str, Any]) -> str:
 
 
 def _setting_line(about: dict[str, Any]) -> str:
-    pictures = about["pictures"]
+    pictures, size = about["pictures"], about["image_size"]
+    size = "all of it" if size == "auto" else f"{size} px"  # texts and sounds
     methods = ", ".join(next(iter(entry)) for entry in about["plain"])
     lr = next((values["lr"] for entry in about["plain"] for values in entry.values() if "lr" in values), None)
     return (
         f"| {about['title']} | {pictures['train']}, {pictures['val']}, {pictures['test']} | {about['network']}, "
-        f"{about['image_size']} px | {methods} (lr {lr:g}), {about['budget']}, batches of {about['batch_size']} |"
+        f"{size} | {methods} (lr {lr:g}), {about['budget']}, batches of {about['batch_size']} |"
     )
 
 

@@ -1,10 +1,10 @@
 """Where methods are measured: small real data, and the plain recipe that each method is added to.
 
-Three sources: scikit-learn's digits as pictures (`examples/digits`), CIFAR-10's subset and TrashNet, made small once. Which
-pictures are trained on is drawn once, by name. A plain recipe is what most people would do first, as the shipped ones are, but
-without any augmentation: SGD (AdamW where weights are pretrained) along a cosine. Its learning rate was chosen by hand on
-validation pictures, a steadier one before a slightly better one. Runs have one thread and float32: the same recipe and seed
-give the same bits.
+Texts and sounds come from `method_texts_and_sounds.py`. Pictures have three sources: scikit-learn's digits (`examples/digits`),
+CIFAR-10's subset and TrashNet, made small once. Which pictures are trained on is drawn once, by name. A plain recipe is what most
+people would do first, as the shipped ones are, but without any augmentation: SGD (AdamW where weights are pretrained, and for texts
+and sounds) along a cosine. For pictures its learning rate was chosen by hand on validation pictures, a steadier one before a
+slightly better one. Runs have one thread and float32: the same recipe and seed give the same bits.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ import pandas as pd
 
 import label_noise
 import long_tail
+import method_texts_and_sounds as others
 import record
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.rng import Rng
+from whet.data.read import read_data
 from whet.data.table import Table
 
 FOLDER = record.FOLDER / "methods"  # what lasts from call to call
@@ -176,6 +178,7 @@ class Setting:
     methods: tuple[Any, ...]
     train: Mapping[str, Any]
     metric: str = "accuracy"
+    task: str = "image-classification"
     helpers: Mapping[str, Helper] = field(default_factory=dict)
 
     @functools.cached_property
@@ -193,17 +196,16 @@ class Setting:
 
     @functools.cached_property
     def test_labels(self) -> np.ndarray:
-        """Class numbers of the test pictures in the order of their ids, int64 (N,)."""
-        table = pd.read_csv(self.path, dtype=str)
-        number = {name: k for k, name in enumerate(sorted(table["label"].unique()))}
-        return table[table["split"] == "test"].sort_values("file")["label"].map(number).to_numpy(np.int64)
+        """Class numbers of the test samples in the order of their ids, int64 (N,)."""
+        return read_data(self.plain().data).part("test").frame.sort_values("id")["label"].to_numpy(np.int64)
 
     def plain(self, path: Path | None = None) -> Recipe:
         """On this setting's table, or on that at `path`."""
-        common = {"device": "cpu", "precision": "fp32", "torch_threads": 1, "loader_threads": 1, "store": "memory"}
-        recipe = Recipe(
-            data=DataSpec(path=str(path or self.path)), model=self.model, methods=parse_methods(self.methods)
-        )
+        common: dict[str, Any] = {"device": "cpu", "precision": "fp32", "torch_threads": 1, "loader_threads": 1}
+        if self.task != "text-classification":
+            common["store"] = "memory"
+        data = DataSpec(path=str(path or self.path))
+        recipe = Recipe(task=self.task, data=data, model=self.model, methods=parse_methods(self.methods))
         return recipe.setting(**common, checkpoint_every="1dur", **self.train)
 
 
@@ -265,6 +267,23 @@ _FINE_TUNED: dict[str, Any] = {
     "model": _MOBILENET,
     "methods": ("finetune", {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}, "cosine"),
     "train": {"budget": "8ep", "batch_size": 16, "image_size": 64},
+}
+_WORDS: dict[str, Any] = {
+    "task": "text-classification",
+    "model": ModelSpec(architecture="fast_text", weights="none"),
+    "methods": ({"adamw": {"lr": 2e-3, "weight_decay": 0.01}}, "cosine"),
+    "train": {"budget": "15ep", "batch_size": 16},
+}
+_IN_CONTEXT = _WORDS | {
+    "model": ModelSpec(architecture="text_transformer", weights="none"),
+    "methods": ({"adamw": {"lr": 5e-4, "weight_decay": 0.01}}, "cosine"),
+    "train": {"budget": "8ep", "batch_size": 16},
+}
+_SOUNDS: dict[str, Any] = {
+    "task": "audio-classification",
+    "model": ModelSpec(architecture="audio_cnn", weights="none"),
+    "methods": ({"adamw": {"lr": 2e-3, "weight_decay": 0.01}}, "cosine"),
+    "train": {"budget": "15ep", "batch_size": 16},
 }
 _FEATURES: dict[str, Any] = {
     "model": _MOBILENET,
@@ -354,5 +373,21 @@ SETTINGS: dict[str, Setting] = {
             lambda: with_pictures_filed_twice(_cifar_rows(), FOLDER / "cifar10-twice"),
             **_CIFAR,
         ),
+        Setting("sst2", "SST-2, a tenth", others.sst2, **_WORDS),
+        Setting("trec", "TREC-6", others.trec, **_WORDS),
+        Setting("hotels_zh", "hotel reviews (Chinese)", others.hotels, **_WORDS),
+        Setting("waste_zh", "names of waste (Chinese)", others.waste_names, **_WORDS, metric="macro_f1"),
+        Setting("shopping_zh", "reviews of goods (Chinese)", others.shopping, **_WORDS),
+        Setting(
+            "sst2_transformer",
+            "SST-2, a tenth, transformer",
+            lambda: others.with_unlabelled(others.sst2()),
+            **_IN_CONTEXT,
+        ),
+        Setting(
+            "trec_transformer", "TREC-6, transformer", lambda: others.with_unlabelled(others.trec()), **_IN_CONTEXT
+        ),
+        Setting("fsdd", "spoken digits", others.digits_spoken, **_SOUNDS),
+        Setting("esc10", "ESC-10", others.environment, **_SOUNDS),
     )
 }
