@@ -36,7 +36,7 @@ def hotels() -> pd.DataFrame:
 
 
 def waste_names() -> pd.DataFrame:
-    """Chinese names of waste by bin, of each up to 200 to train on, 50 to validate and 400 to test with, or as many in proportion."""
+    """Chinese names of waste by bin, of each up to 200 to train on, 50 to validate, 400 to test with, or in proportion."""
     return _cut("waste_zh", {"train": 200, "val": 50, "test": 400})
 
 
