@@ -221,7 +221,7 @@ def test_the_options_are_these():
         ),
         "study": sorted(
             [*data, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--ray",
-             "--recipe", "--seeds", "--weights"]
+             "--recipe", "--seeds", "--smaller", "--weights"]
         ),
         "tune": sorted(
             [*data, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",

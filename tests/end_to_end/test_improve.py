@@ -99,10 +99,9 @@ def test_what_is_worth_a_question():
     assert left == {"finetune", "freeze", "adamw", "warmup", "cosine", "temperature_scaling"}
 
 
-@pytest.mark.parametrize(("size", "smaller"), [("auto", "auto"), ("85%", "51%"), ("30%", "25%"), (224, 136), (32, 32)])
-def test_a_study_looks_at_smaller_pictures(size, smaller):
+@pytest.mark.parametrize(("size", "share"), [("auto", 1.0), ("85%", 0.6), (224, 0.6)])
+def test_a_study_looks_at_smaller_pictures_but_where_they_are_small(size, share):
     from whet.core.recipe import Recipe
     from whet.improve import questions
 
-    asked = Recipe().setting(image_size=size)
-    assert questions.smaller(asked, alone=True).train.image_size == smaller
+    assert questions.share_of_size(Recipe().setting(image_size=size), alone=True) == share

@@ -91,6 +91,20 @@ def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_p
     assert "Does it hold?" in found.report.read_text()
 
 
+def test_the_design_is_shown_smaller_pictures_and_the_confirmation_the_recipe_s_own(base, tmp_path):
+    worse = recipes.change(base, settings=("sgd.lr=0.000001", "train.image_size=64", "train.eval_size=64"))
+    out = tmp_path / "study"
+    found = whet.study(
+        worse, ["sgd.lr=0.000001:0.05"], design="add", budget="6ep", seeds=3, metric="log_loss", smaller=0.5, out=out
+    )
+    assert found.recommended.train.image_size == 64
+    assert found.confirmed is not None
+    sizes = [Recipe.load(run / "recipe.yaml").train.image_size for run in sorted((out / "runs").iterdir())]
+    assert set(sizes) == {32, 64}
+    assert sizes.count(64) == 6
+    assert "pictures at 50 % of their size" in found.report.read_text()
+
+
 class Breaks(Method, stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
     """Fails at its first batch."""
 
@@ -116,6 +130,7 @@ def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypa
         (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "stands twice"),
         (["mixup.alpha=0.2:0.8"], {}, RecipeError, "unknown section or method 'mixup'"),
         (["train.image_size=32"], {}, RecipeError, "KEY=LOW:HIGH"),
+        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is no share of the pictures' size"),
         (["train.image_size=32:32"], {}, RecipeError, "different values"),
         (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is a factor itself"),
         (["sgd"], {}, RecipeError, "no optimizer"),

@@ -22,6 +22,7 @@ from whet.cli.options import (
     Weights,
     column_names,
 )
+from whet.core.errors import RecipeError
 
 NAME = "study"
 
@@ -46,6 +47,12 @@ def command(
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How often the design is run; by default what fits.")] = None,
     metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
+    smaller: Annotated[
+        str | None,
+        typer.Option(
+            help="Show the design's runs smaller pictures, as 60%; the confirmation is at the recipe's own size."
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
@@ -78,6 +85,7 @@ def command(
         budget=budget,
         seeds=seeds,
         metric=metric,
+        smaller=_share(smaller),
         jobs=jobs,
         ray=ray,
         out=out,
@@ -102,3 +110,13 @@ def command(
     place(screen, "recipe", found.path / "recommended.yaml")
     place(screen, "report", found.report)
     then(screen, "train", data, "--recipe", found.path / "recommended.yaml")
+
+
+def _share(text: str | None) -> float:
+    """ "60%" -> 0.6."""
+    if text is None:
+        return 1.0
+    number = text.strip().removesuffix("%")
+    if not text.strip().endswith("%") or not number.isdigit() or not 0 < int(number) <= 100:
+        raise RecipeError(f"--smaller {text}: accepted: a share of the pictures' size from 1% to 100%, as 60%")
+    return int(number) / 100

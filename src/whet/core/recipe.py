@@ -242,6 +242,15 @@ class Recipe(Strict):
         """The recipe with training settings changed: `recipe.setting(seed=1, budget="10m")`."""
         return self.replace(train=self.train.replace(**changes))
 
+    def smaller(self, share: float) -> Recipe:
+        """The recipe with pictures at this share of their size, 0 … 1, but no less than 32 pixels or a quarter; texts and sounds
+        stay."""
+        if self.medium != "picture" or share == 1:
+            return self
+        train = self.train
+        size = _scaled("100%" if train.image_size == "auto" else train.image_size, share)
+        return self.setting(image_size=size, eval_size=_scaled(train.eval_size, share))
+
     # --- identity ---------------------------------------------------------------------------------------------------
     @property
     def hash(self) -> str:
@@ -376,3 +385,9 @@ class _Dumper(yaml.SafeDumper):
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
         flat = all(not isinstance(item, dict | list) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=flat)
+
+
+def _scaled(size: int | str, share: float) -> int | str:
+    if isinstance(size, int):
+        return max(32, round(share * size / 8) * 8)
+    return size if size == "auto" else f"{max(25, round(share * int(size.removesuffix('%'))))}%"

@@ -54,18 +54,10 @@ def _same(a: Any, b: Any) -> bool:
     return np.array_equal(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else a == b
 
 
-def smaller(recipe: Recipe, *, alone: bool) -> Recipe:
-    """For runs that are many and short: pictures made smaller; texts and sounds stay."""
-    if recipe.medium != "picture":
-        return recipe
-    train = recipe.train
-    return recipe.setting(**{key: _scaled(getattr(train, key), _SMALLER[alone]) for key in ("image_size", "eval_size")})
-
-
-def _scaled(size: int | str, share: float) -> int | str:
-    if isinstance(size, int):
-        return max(32, round(share * size / 8) * 8)
-    return size if size == "auto" else f"{max(25, round(share * int(size.removesuffix('%'))))}%"
+def share_of_size(recipe: Recipe, *, alone: bool) -> float:
+    """The share of their size at which runs that are many and short are shown pictures; small ones, which train at their own size
+    ("auto"), stay."""
+    return 1.0 if recipe.train.image_size == "auto" else _SMALLER[alone]
 
 
 def worth_tuning(recipe: Recipe, studied: Study | None) -> list[str]:

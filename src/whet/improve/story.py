@@ -16,7 +16,7 @@ from whet.data.audit import audit
 from whet.data.read import read_data
 from whet.evaluate.compare import Difference
 from whet.improve.contest import PLAIN, hold
-from whet.improve.questions import factors, smaller, worth_tuning
+from whet.improve.questions import factors, share_of_size, worth_tuning
 from whet.improve.schedule import Schedule, make_schedule
 from whet.improve.told import told
 from whet.report import build_improvement, build_report
@@ -151,14 +151,22 @@ def _study(
     """A screen of the strong recipe's techniques, its verdicts left to the comparison that follows; similar techniques together
     where there is no time for each. None where there is no time for that either."""
     for alone in (True, False) if schedule.alone else (False,):
-        base, asked = smaller(strong, alone=alone), factors(strong, alone=alone)
+        asked, share = factors(strong, alone=alone), share_of_size(strong, alone=alone)
         if not asked:
             return None
         folder = path / ("study" if alone else "study-of-groups")
         budget = schedule.of_study(strong.train.budget)
         try:
             return study(
-                base, asked, budget=budget, jobs=jobs, ray=ray, confirming=False, out=folder, observer=observer
+                strong,
+                asked,
+                budget=budget,
+                smaller=share,
+                jobs=jobs,
+                ray=ray,
+                confirming=False,
+                out=folder,
+                observer=observer,
             )
         except TooLittleTime as error:
             observer.note(f"no study{'' if alone else ' of groups'}: {error}")
@@ -180,7 +188,7 @@ def _tuned(
     names = worth_tuning(recipe, studied)
     if not names:
         return recipe
-    base, budget = smaller(recipe, alone=True), schedule.of_tuning(recipe.train.budget)
+    base, budget = recipe.smaller(share_of_size(recipe, alone=True)), schedule.of_tuning(recipe.train.budget)
     try:
         found = tune(base, names, budget=budget, jobs=jobs, ray=ray, confirming=False, out=path, observer=observer)
     except TooLittleTime as error:

@@ -110,7 +110,7 @@ def _length(
     """(length of each run, number of seeds): as the recipe asks, three seeds or as many as fit; shorter where they do not."""
     if plan.seconds is None:
         return screened, LEAST_SEEDS
-    beside, pace = np.sum([seconds_of(one, runs) for one in (plan.as_it_was, levels)], axis=0)
+    beside, pace = np.sum([seconds_of(one, runs) for one in (plan.as_it_was, levels)], axis=0) / plan.smaller**2
     return length_that_fits(bench, float(beside), float(pace), plan.epochs, screened)
 
 

@@ -19,7 +19,8 @@ from whet.study.factor import Factor, check_factors, own_methods, parse_factors,
 
 @dataclass(frozen=True)
 class Plan:
-    """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone. budget: for all,
+    """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone and shows pictures at
+    the share `smaller` of their size. budget: for all,
     or for each run. seeds: how often the design is run; None for as often as fits."""
 
     asked: Recipe
@@ -30,6 +31,7 @@ class Plan:
     budget: Duration | None
     seeds: int | None
     jobs: int
+    smaller: float = 1.0
 
     @property
     def seconds(self) -> float | None:
@@ -49,7 +51,7 @@ class Plan:
 
 def make_plan(
     asked: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None, metric: str, jobs: int,
-    ray: str | None = None,
+    ray: str | None = None, smaller: float = 1.0,
 ) -> Plan:  # fmt: skip
     """Refuses what cannot be studied: factors that cannot stand together, designs that cannot hold so many."""
     if design not in DESIGNS:
@@ -64,11 +66,15 @@ def make_plan(
         raise RecipeError(f"design '{design}': {error}") from None
     for levels in rows:
         recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
-    base = asked.setting(torch_threads=settled_threads(asked, jobs, ray)).replace(
-        data=asked.data.replace(answer_test=False)
+    if not 0 < smaller <= 1:
+        raise RecipeError(f"smaller: {smaller:g} is no share of the pictures' size; accepted: above 0, up to 1")
+    base = (
+        asked.smaller(smaller)
+        .setting(torch_threads=settled_threads(asked, jobs, ray))
+        .replace(data=asked.data.replace(answer_test=False))
     )
     limit = Duration.parse(budget) if budget is not None else None
-    return Plan(asked, base, chosen, design, metric, limit, seeds, jobs)
+    return Plan(asked, base, chosen, design, metric, limit, seeds, jobs, smaller)
 
 
 def agree(folder: Path, plan: Plan) -> Plan:
@@ -78,6 +84,7 @@ def agree(folder: Path, plan: Plan) -> Plan:
     asked = {
         "design": plan.design,
         "metric": plan.metric,
+        **({"smaller": plan.smaller} if plan.smaller < 1 else {}),
         "factors": [factor.name for factor in plan.factors],
         "torch_threads": plan.base.train.torch_threads,
         "recipe": plan.asked.to_dict(),

@@ -49,6 +49,7 @@ def study(
     budget: str | Duration | None = None,
     seeds: int | None = None,
     metric: str = "accuracy",
+    smaller: float = 1.0,
     jobs: int = 1,
     ray: str | None = None,
     confirming: bool = True,
@@ -61,14 +62,18 @@ def study(
     factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8", "model.architecture=lenet:vgg16");
     without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
     they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default as often as
-    fits the time. metric: a name in `whet.evaluate.compare.METRICS`. jobs: runs at a time; more than one are made by processes of
-    their own, with the machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto",
-    HOST:PORT, or "local"; see `whet.study.ray_executor`). confirming: whether what is recommended is trained at full length too;
-    without it all of the time is for the design, and no test sample is read. A study that was stopped goes on when it is called
-    again with the same `out`; a finished run is never repeated, and one that fails is told and stops no other.
+    fits the time. metric: a name in `whet.evaluate.compare.METRICS`. smaller: the share of their size, 0 … 1, at which the
+    design's runs are shown pictures, which makes more of them fit; the confirmation shows them as the recipe says. jobs: runs
+    at a time; more than one are made by processes of their own, with the machine's cores divided among them. ray: the address
+    of a cluster that makes the runs instead ("auto", HOST:PORT, or "local"; see `whet.study.ray_executor`). confirming: whether
+    what is recommended is trained at full length too; without it all of the time is for the design, and no test sample is read.
+    A study that was stopped goes on when it is called again with the same `out`; a finished run is never repeated, and one that
+    fails is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
-    plan = make_plan(base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray)
+    plan = make_plan(
+        base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray, smaller=smaller
+    )
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
     METRICS[metric].require(table.multi_label)
@@ -121,6 +126,7 @@ def _write(screening: Screening, evidence: Evidence, levels: list[int], confirma
         "seeds": len({run.seed for run in runs}),
         "samples": runs[0].samples,
         "each": str(screening.length),
+        "smaller": plan.smaller,
         "limit": plan.seconds,
         "seconds": bench.clock.spent(),
         "spent": [asdict(part) for part in bench.clock.parts],
