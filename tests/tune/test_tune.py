@@ -147,7 +147,6 @@ def test_mistakes_are_told_before_anything_is_trained(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.sample
 def test_two_at_a_time_by_the_command_line_within_a_time(tmp_path):
     runs.pictures(tmp_path)
     (tmp_path / "recipe.yaml").write_text(recipe(tmp_path).to_yaml())
