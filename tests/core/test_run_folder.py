@@ -5,9 +5,11 @@ import sys
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from whet.core.errors import RunError
-from whet.core.run_folder import RunFolder, next_name, raw_cell, write_csv, write_json, write_whole
+from whet.core.run_folder import RunFolder, next_name, plain_cell, raw_cell, write_csv, write_json, write_whole
 
 
 def test_next_name_never_takes_an_existing_one(tmp_path):
@@ -39,6 +41,12 @@ def test_cells_that_look_like_formulas_are_quoted_and_read_back(tmp_path):
         written = [row["id"] for row in csv.DictReader(handle)]
     assert all(not cell.startswith(("=", "+", "-", "@")) for cell in written)
     assert [raw_cell(cell) for cell in written] == cells
+
+
+@given(st.text("'=+-@\t ab", max_size=6))
+def test_a_cell_comes_back_as_it_was_and_is_no_formula(text):
+    assert raw_cell(plain_cell(text)) == text
+    assert not plain_cell(text).startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 def test_json_refuses_what_json_cannot_hold(tmp_path):

@@ -175,10 +175,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain_cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets a quote before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """Text that a spreadsheet would run as a formula gets a quote before it; and so does what looks like such text."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA) else value
 
 
 def raw_cell(cell: str) -> str:
     """The text that `plain_cell` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
