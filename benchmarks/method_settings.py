@@ -388,6 +388,6 @@ SETTINGS: dict[str, Setting] = {
             "trec_transformer", "TREC-6, transformer", lambda: others.with_unlabelled(others.trec()), **_IN_CONTEXT
         ),
         Setting("fsdd", "spoken digits", others.digits_spoken, **_SOUNDS),
-        Setting("esc10", "ESC-10", others.environment, **_SOUNDS),
+        Setting("esc10", "ESC-10", others.environment, **(_SOUNDS | {"train": _SOUNDS["train"] | {"budget": "8ep"}})),
     )
 }
