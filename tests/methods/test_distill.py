@@ -12,7 +12,7 @@ from whet.data.read import read_data
 from whet.methods import SGD, Distill, HorizontalFlip, RandomCrop
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
-from whet.models.build import add_companion, build_net, load_net
+from whet.models.build import add_companion, build_net, load_net, read_extra, write_extra
 from whet.models.ensemble import resized, shown_as
 from whet.testing import CLASSES, _bench, _train
 from whet.train.plan import Plan, cross_entropy
@@ -95,6 +95,15 @@ def test_a_teacher_of_several_networks_says_what_they_say_together(teacher_run):
     add_companion(first / "model", "stacking", second / "model")
     together = Teacher("distill", str(first), bench.plan.net).logits(batch)
     assert torch.allclose(together.softmax(dim=1), sum(one.softmax(dim=1) for one in alone) / 2, atol=1e-5)
+
+
+def test_a_teacher_is_as_sure_as_its_run_found_out_that_it_should_be(teacher_run):
+    run = Path(teacher_run())
+    bench = _bench(())
+    batch = bench.batch(0)
+    raw = Teacher("distill", str(run), bench.plan.net).logits(batch)
+    write_extra(run / "model", read_extra(run / "model") | {"fitted": {"temperature_scaling": {"temperature": 0.4}}})
+    assert torch.allclose(Teacher("distill", str(run), bench.plan.net).logits(batch), raw / 0.4, rtol=1e-5)
 
 
 def test_labels_and_teacher_share_the_loss(teacher_run):

@@ -60,9 +60,10 @@ class Taught:
 
 @dataclass(frozen=True)
 class _Networks:
-    """Those that answer together, the run's own first; `folder` is where that one's files lie."""
+    """Those that answer together, the run's own first, each with the temperature that sets its confidence right; `folder` is where
+    the first one's files lie."""
 
-    nets: tuple[Net, ...]
+    members: tuple[tuple[Net, float], ...]
     folder: Path
 
     @property
@@ -72,7 +73,8 @@ class _Networks:
 
 class Teacher:
     """The networks of a finished run, in evaluation mode, on their student's device, in the precision they were measured with. They
-    see what their student sees, with the pixels that `size` asks for."""
+    see what their student sees, with the pixels that `size` asks for, and are as sure as their run found out that they should be:
+    what learnt from softened or mixed targets says too little of what it knows."""
 
     def __init__(self, name: str, run: str, student: Net, size: int | None = None) -> None:
         if not run:
@@ -80,13 +82,16 @@ class Teacher:
         self._name = name
         self._where = f"{name}.teacher = '{run}'"
         found = _classifier(self._where, run)
-        self._nets = [net.on(student.device).requires_grad_(False) for net in found.nets]
+        self._nets = [net.on(student.device).requires_grad_(False) for net, _ in found.members]
+        self._temperatures = [temperature for _, temperature in found.members]
         self.net = self._nets[0]
         self._bf16 = found.bf16
         self._multi_label = student.spec.multi_label
         self._columns = list(range(len(self.net.spec.classes)))
         size = size or _trained_size(run)
-        seen_as = f"{_digest_of(found.folder)} {student.front} {size} {self._bf16} {torch.__version__}"
+        seen_as = (
+            f"{_digest_of(found.folder)} {student.front} {size} {self._temperatures} {self._bf16} {torch.__version__}"
+        )
         name = hashlib.sha256(seen_as.encode()).hexdigest()[:32]
         self._kept = KeptAnswers(cache_folder("answers") / f"{name}.sqlite")
         self._shown_as = [shown_as(net, size, student) for net in self._nets]
@@ -123,7 +128,8 @@ class Teacher:
         with self._asking(batch, self._nets):
             answers = [
                 net(shown(_closest(batch))).float()[:, [net.spec.classes.index(name) for name in self.net.spec.classes]]
-                for net, shown in zip(self._nets, self._shown_as)
+                / t
+                for net, shown, t in zip(self._nets, self._shown_as, self._temperatures)
             ]
         return answers[0] if len(answers) == 1 else mean_answer(answers, self._multi_label)
 
@@ -169,11 +175,17 @@ def _classifier(where: str, teacher: str) -> _Networks:
     """The networks that a setting names."""
     if name := _of_transformers(teacher):
         net, folder = load_classifier(name)
-        return _Networks((net,), folder)
+        return _Networks(((net, 1.0),), folder)
     model = finished_run(where, teacher).model
-    nets = load_nets(model)
-    beside = [net for folders in companion_folders(model).values() for folder in folders for net in load_nets(folder)]
-    return _Networks((*nets, *beside), model)
+    folders = [model, *(folder for several in companion_folders(model).values() for folder in several)]
+    return _Networks(tuple((net, _temperature(folder)) for folder in folders for net in load_nets(folder)), model)
+
+
+def _temperature(model: Path) -> float:
+    """What was fitted for this model's own answers on validation samples; 1 where nothing was."""
+    fitted = read_extra(model).get("fitted", {})
+    beside_others = fitted.get("stacking", {}).get("temperatures", [])
+    return float(beside_others[0] if beside_others else fitted.get("temperature_scaling", {}).get("temperature", 1.0))
 
 
 def _of_transformers(teacher: str) -> str | None:
