@@ -25,6 +25,7 @@ _HOME = {
     "check": "whet.check",
     "compare": "whet.run",
     "compare_architectures": "whet.architectures",
+    "ensemble": "whet.run",
     "improve": "whet.improve",
     "load": "whet.run",
     "register": "whet.core.registry",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from whet.run import Run as Run
     from whet.run import augment as augment
     from whet.run import compare as compare
+    from whet.run import ensemble as ensemble
     from whet.run import load as load
     from whet.run import resume as resume
     from whet.run import train as train

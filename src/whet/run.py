@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from whet.core.errors import DataError, RecipeError, RunError, unknown
 from whet.core.recipe import DataSpec, Recipe, parse_methods
-from whet.core.run_folder import RunFolder
+from whet.core.run_folder import RunFolder, next_name
 
 
 class Sheet(Protocol):
@@ -155,6 +155,29 @@ def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, l
     folders = [run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs]
     reference, found, _ = compare_runs(folders, metric)
     return reference, found
+
+
+def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: Observer | None = None) -> Run:
+    """One model of several finished runs, of any architectures: the mean of their probabilities, without training. Their data must
+    still be there, to show what it gets wrong. out: a new folder; by default the next free name below runs/. RunError where they
+    answered other samples or out holds something already."""
+    from whet.data.read import read_data
+    from whet.report import build_report
+    from whet.train.fuse import fuse, show_mistakes
+
+    folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
+    if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
+        raise RunError(f"an ensemble is of two runs or more, each once; got {', '.join(str(f.path) for f in folders)}")
+    path = Path(out) if out is not None else next_name(Path("runs"), "ensemble")
+    if path.exists() and any(path.iterdir()):
+        raise RunError(f"{path} holds something already; choose another --out")
+    watch = observer or Observer()
+    watch.stage(f"putting {len(folders)} runs together")
+    table = read_data(Recipe.load(folders[0].asked).data)
+    made = fuse(folders, path)
+    show_mistakes(made, table)
+    build_report(made)
+    return Run(made)
 
 
 class Run:

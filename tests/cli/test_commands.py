@@ -231,6 +231,7 @@ def test_the_options_are_these():
             [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
              "--weights"]
         ),
+        "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--json", "--out"],
         "explain": ["--class", "--force", "--json", "--most", "--out"],

@@ -83,3 +83,18 @@ def test_what_answered_other_samples_is_refused(runs, tmp_path):
     twice = fuse(made, tmp_path / "once")
     with pytest.raises(RunError, match="asks others already"):
         fuse([twice, made[0]], tmp_path / "both")
+
+
+def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
+    _, made = runs
+    out = tmp_path / "both"
+    told = whet("ensemble", made[0].path, made[1].path, "--out", out)
+    assert told.returncode == 0, told.stderr
+    assert "together" in told.stderr
+    assert "points" in told.stderr
+    assert (out / "report.html").is_file()
+    again = whet("ensemble", made[0].path, made[1].path, "--out", out)
+    assert again.returncode == 1
+    assert "holds something already" in again.stderr
+    once = whet("ensemble", made[0].path, made[0].path, "--out", tmp_path / "once")
+    assert "two runs or more, each once" in once.stderr

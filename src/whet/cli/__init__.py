@@ -7,7 +7,21 @@ import sys
 import typer
 
 from whet import __version__
-from whet.cli import augment, check, compare, evaluate, explain, improve, methods, predict, report, study, train, tune
+from whet.cli import (
+    augment,
+    check,
+    compare,
+    ensemble,
+    evaluate,
+    explain,
+    improve,
+    methods,
+    predict,
+    report,
+    study,
+    train,
+    tune,
+)
 from whet.core.errors import WhetError
 
 app = typer.Typer(
@@ -18,7 +32,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, augment, train, study, tune, improve, evaluate, predict, explain, compare, report, methods):
+for module in (
+    check,
+    augment,
+    train,
+    study,
+    tune,
+    improve,
+    ensemble,
+    evaluate,
+    predict,
+    explain,
+    compare,
+    report,
+    methods,
+):
     app.command(module.NAME)(module.command)
 
 

@@ -15,12 +15,10 @@ from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import Difference, Group, compare_runs, crossed_interval
-from whet.evaluate.metrics import right_N
-from whet.evaluate.said import said_by
+from whet.evaluate.compare import Difference, Group, compare_runs
 from whet.report import build_report
 from whet.study.executor import Executor, Task
-from whet.train.fuse import fuse
+from whet.train.fuse import fuse, gained
 from whet.train.log import Observer
 
 PLAIN = "plain"
@@ -70,10 +68,7 @@ class Contest:
             return None
         best = self.best
         fused = fuse([best, *(run for run in runs if run.path != best.path)], path)
-        part = "test" if "test" in self.metrics(fused) else "val"
-        ours, single = (said_by(run, part) for run in (fused, best))
-        gain_N = 1.0 * right_N(ours.predicted, ours.truth) - right_N(single.predicted, single.truth)
-        return Ensemble(fused, best, crossed_interval(gain_N[None]))
+        return Ensemble(fused, best, gained(fused, best))
 
 
 @dataclass(frozen=True)

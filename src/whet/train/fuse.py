@@ -15,7 +15,8 @@ from whet.core.labels import labels_cell
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
 from whet.data.table import Table
-from whet.evaluate.metrics import answer_of, classification_metrics
+from whet.evaluate.compare import Difference, crossed_interval
+from whet.evaluate.metrics import answer_of, classification_metrics, right_N
 from whet.evaluate.said import said_by
 from whet.explain import Explanation, explain
 from whet.models.build import add_companion, read_extra, write_extra
@@ -57,6 +58,13 @@ def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     write_json(folder.metrics, _metrics(runs, folder))
     write_whole(folder.done, "")
     return folder
+
+
+def gained(fused: RunFolder, single: RunFolder) -> Difference:
+    """Its accuracy minus that of one of its runs, on the test samples, or the validation samples where there are none."""
+    part = "test" if "test" in fused.read_json(fused.metrics) else "val"
+    ours, alone = (said_by(run, part) for run in (fused, single))
+    return crossed_interval((1.0 * right_N(ours.predicted, ours.truth) - right_N(alone.predicted, alone.truth))[None])
 
 
 def show_mistakes(run: RunFolder, table: Table) -> None:

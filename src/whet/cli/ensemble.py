@@ -1,0 +1,51 @@
+"""whet ensemble"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.options import Json, Out
+
+NAME = "ensemble"
+
+
+def command(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs on the same data, of any architectures.")],
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Put finished runs together as one model: the mean of their answers, without training."""
+    from whet import run
+    from whet.cli.screen import console, observer, place, print_json, right_said, table, then
+    from whet.core.run_folder import RunFolder
+    from whet.train.fuse import gained
+
+    made = run.ensemble(*runs, out=out, observer=observer(as_json))
+    part = "test" if "test" in made.metrics else "val"
+    singles = [run.load(path) for path in runs]
+    best = min(singles, key=lambda one: float(one.metrics["val"]["log_loss"]))
+    gain = gained(made.folder, RunFolder.open(best.path))
+    if as_json:
+        difference = {**vars(gain), "verdict": gain.verdict}
+        print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})
+        return
+    screen = console()
+    rows = table("", right_said(made.metrics), "log-loss", "ms an answer", right=(1, 2, 3))
+    for name, one in (*((single.path.name, single) for single in singles), ("together", made)):
+        found = one.metrics[part]
+        rows.add_row(
+            name, f"{100 * found['accuracy']:.1f} %", f"{found['log_loss']:.3f}",
+            f"{1e3 * one.metrics['cost']['seconds_per_sample']:.1f}",
+        )  # fmt: skip
+    screen.print(rows)
+    screen.print(
+        f"\nagainst {best.path.name}, the best by validation, on {made.metrics[part]['samples']} "
+        f"{'test' if part == 'test' else 'validation'} samples: [bold]{100 * gain.mean:+.1f} points[/] "
+        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}): {gain.verdict}"
+    )
+    place(screen, "run", made.path)
+    place(screen, "report", made.folder.report)
+    then(screen, "predict", made.path, "YOUR_SAMPLES")
