@@ -2,9 +2,8 @@
 what an ensemble gains on it, and what a small network gains by being taught.
 
 For each seed, in turn: the plain and the shipped recipe with MobileNetV1 0.75 at 224 px; the shipped one with 0.5 at 160 px
-and 0.25 at 128 px; and the 0.75 again with those two answering beside it (stacking), trained anew, as a person would do who adds
-the line to a recipe.
-Each has the same minutes, which cover everything from reading to the test answers. Then the small network, 0.25 at 128 px: alone,
+and 0.25 at 128 px; these three put together (`whet ensemble`). Each training has the same minutes, which cover everything from
+reading to the test answers. Then the small network, 0.25 at 128 px: alone,
 taught by the 0.75, and taught by the ensemble. These have the same epochs, since what counts of a small network is what an answer
 costs; what their training costs is told.
 
@@ -27,6 +26,7 @@ from whet import recipes
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS, Difference
+from whet.train.fuse import fuse
 from whet.train.job import carry_out
 
 FOLDER = record.FOLDER / "trashnet_best"
@@ -50,11 +50,15 @@ def asked(name: str, weights: str, budget: str, seed: int, *methods: Any) -> Rec
 
 
 def trained(name: str, recipe: Recipe) -> RunFolder:
-    run = carry_out(recipe, FOLDER / f"{name.replace(' ', '-')}-{recipe.train.budget}-s{recipe.train.seed}")
+    path = FOLDER / f"{name.replace(' ', '-')}-{recipe.train.budget}-s{recipe.train.seed}"
+    return told(name, carry_out(recipe, path))
+
+
+def told(name: str, run: RunFolder) -> RunFolder:
     metrics = run.read_json(run.metrics)
     test, cost = metrics["test"], metrics["cost"]
     print(
-        f"seed {recipe.train.seed}  {name:30s} {100 * test['accuracy']:5.2f} %  log-loss {test['log_loss']:.3f}  "
+        f"seed {metrics['seed']}  {name:30s} {100 * test['accuracy']:5.2f} %  log-loss {test['log_loss']:.3f}  "
         f"{cost['total_seconds']:4.0f} s  {1e3 * cost['seconds_per_sample']:.1f} ms an answer", flush=True,
     )  # fmt: skip
     return run
@@ -68,8 +72,8 @@ def large(budget: str, seed: int) -> dict[str, RunFolder]:
 
     found = {"plain": one("plain", PLAIN, LARGE), "shipped": one("shipped", SHIPPED, LARGE)}
     found["0.5 at 160 px"], found["0.25 at 128 px"] = one("middle", SHIPPED, MIDDLE), one("small", SHIPPED, SMALL)
-    beside = [str(found[name].path) for name in ("0.5 at 160 px", "0.25 at 128 px")]
-    found["ensemble"] = one("ensemble", SHIPPED, LARGE, {"stacking": {"runs": beside}})
+    together = [found[name] for name in ("shipped", "0.5 at 160 px", "0.25 at 128 px")]
+    found["ensemble"] = told("together", fuse(together, FOLDER / f"together-{budget}-s{seed}"))
     return found
 
 
