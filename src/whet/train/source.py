@@ -21,7 +21,6 @@ from whet.data.media import loader_of, sound_store
 from whet.data.sound_loader import SoundLoader
 from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import Table
-from whet.models.ensemble import resized
 from whet.models.front import SoundFront
 from whet.models.net import Net
 from whet.train.plan import Plan
@@ -141,11 +140,21 @@ class PaintedSource:
         return self._loader.wait_seconds
 
     def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
-        epoch, order = progress.epoch, self._order(progress)
-        augmentation, front, copies = self._plan.augmentation, self._plan.net.front, self._plan.augmentation.copies
+        epoch, order, copies = progress.epoch, self._order(progress), self._plan.augmentation.copies
         order = showings(order, len(self._table))
         orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
-        size = max(settings.size, self._plan.seen_size)
+        shown = self._painted(orders, settings.size, epoch)
+        if self._plan.seen_size <= settings.size:
+            yield from shown
+            return
+        # The same views once more, not these made larger or smaller: a painted picture has a sharpness of its own.
+        for batch, closer in zip(shown, self._painted(orders, self._plan.seen_size, epoch)):
+            yield batch.replace(closer=closer.x)
+
+    def _painted(self, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Batch]:
+        """Painted and mixed; the draws are those of the samples and the epoch, whatever the size."""
+        augmentation, front = self._plan.augmentation, self._plan.net.front
+        copies = augmentation.copies
         for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies)):
             for index, reason in painted.failed:
                 self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
@@ -163,8 +172,7 @@ class PaintedSource:
                 weight_B=self._weight_N[rows].to(self._device),
                 epoch=epoch,
             )
-            mixed = augmentation.mix(batch)
-            yield mixed if size == settings.size else mixed.replace(x=resized(mixed.x, settings.size), closer=mixed.x)
+            yield augmentation.mix(batch)
 
 
 class FeatureSource:
