@@ -3,11 +3,10 @@ what an ensemble gains on it, and what a small network gains by being taught.
 
 For each seed, in turn: the plain and the shipped recipe with MobileNetV1 0.75 at 224 px; the shipped one with 0.5 at 160 px
 and 0.25 at 128 px; these three put together (`whet ensemble`). Each training has the same minutes, which cover everything from
-reading to the test answers. Then the small network, 0.25 at 128 px: alone,
-taught by the 0.75, and taught by the ensemble. These have the same epochs, since what counts of a small network is what an answer
-costs; what their training costs is told.
+reading to the test answers. Then the small network, 0.25 at 128 px: alone, taught by the 0.75, and taught by the ensemble. These
+have the same epochs, since what counts of a small network is what an answer costs; what their training costs is told.
 
-    python benchmarks/trashnet_best.py [--seeds 3] [--minutes 3] [--epochs 30] [--fresh]
+    python benchmarks/trashnet_best.py [--seeds 3] [--minutes 3] [--epochs 12] [--fresh]
 
 A call goes on where the last one stopped: finished runs are kept.
 """
@@ -97,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=3.0, help="of each larger run, everything included")
-    parser.add_argument("--epochs", type=int, default=30, help="of each small run")
+    parser.add_argument("--epochs", type=int, default=12, help="of each small run")
     parser.add_argument(
         "--larger-only", action="store_true", help="leave the small runs to a later call: nothing of them is timed"
     )

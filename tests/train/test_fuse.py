@@ -98,3 +98,13 @@ def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
     assert "holds something already" in again.stderr
     once = whet("ensemble", made[0].path, made[0].path, "--out", tmp_path / "once")
     assert "two runs or more, each once" in once.stderr
+
+
+def test_networks_of_other_picture_sizes_are_told(runs, tmp_path):
+    root, made = runs
+    assert len(fuse(made, root / "both").read_json(root / "both" / "metrics.json")["notes"]) == 1
+    shutil.copytree(made[1].path, tmp_path / "larger")
+    file = tmp_path / "larger" / "model" / "whet.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"size": 48}))
+    fused = fuse([made[0], RunFolder(tmp_path / "larger")], tmp_path / "both")
+    assert "of each run's own size (32, 48 px)" in fused.read_json(fused.metrics)["notes"][1]

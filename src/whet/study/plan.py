@@ -20,8 +20,8 @@ from whet.study.factor import Factor, check_factors, own_methods, parse_factors,
 @dataclass(frozen=True)
 class Plan:
     """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone and shows pictures at
-    the share `smaller` of their size. budget: for all,
-    or for each run. seeds: how often the design is run; None for as often as fits."""
+    the share `smaller` of their size. budget: for all, or for each run. seeds: how often the design is run; None for as often as
+    fits."""
 
     asked: Recipe
     base: Recipe
@@ -68,6 +68,8 @@ def make_plan(
         recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
     if not 0 < smaller <= 1:
         raise RecipeError(f"smaller: {smaller:g} is no share of the pictures' size; accepted: above 0, up to 1")
+    if smaller < 1 and asked.medium != "picture":
+        raise RecipeError(f"smaller: {smaller:g} is for pictures; this recipe is for {asked.task}")
     base = (
         asked.smaller(smaller)
         .setting(torch_threads=settled_threads(asked, jobs, ray))

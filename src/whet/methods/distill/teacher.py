@@ -55,7 +55,7 @@ class Taught:
         return SameTeacher(self.name, self.teacher)
 
     def seen_size(self) -> int | None:
-        return self.teacher_size or (_trained_size(self.teacher) if self.teacher else None)
+        return (self.teacher_size or _trained_size(self.teacher)) if self.teacher else None
 
 
 @dataclass(frozen=True)
