@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from whet.cli import main
 from whet.core.batch import Batch, Context, Outcome
 from whet.core.rng import Rng
 from whet.core.targets import Targets
@@ -83,13 +86,33 @@ FAST = [
 ]
 
 
-def whet(*words: str | Path, cwd: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "whet", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def train_small(data: Path, out: Path, *words: str, budget: str = "2ep") -> subprocess.CompletedProcess[str]:
+def whet(*words: str | Path, cwd: Path | None = None) -> Done:
+    """Run the command line, in this process: a new one would spend its seconds on importing torch."""
+    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.chdir(cwd or Path.cwd()),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        patch.setattr(sys, "argv", ["whet", *map(str, words)])
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+def train_small(data: Path, out: Path, *words: str, budget: str = "2ep") -> Done:
     """A training of some seconds by the command line."""
     settings = [word for setting in FAST for word in ("--set", setting)]
     return whet("train", data, "--out", out, "--architecture", "resnet9_slim", "--budget", budget, *settings, *words)

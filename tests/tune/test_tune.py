@@ -151,7 +151,7 @@ def test_two_at_a_time_by_the_command_line_within_a_time(tmp_path):
     runs.pictures(tmp_path)
     (tmp_path / "recipe.yaml").write_text(recipe(tmp_path).to_yaml())
     words = ["tune", tmp_path / "pictures", "--recipe", tmp_path / "recipe.yaml", "--search", SEARCHES[0], "--jobs", 2]
-    done = whet(*words, "--trials", 6, "--budget", "90s", "--out", tmp_path / "tune", "--json", timeout=600)
+    done = whet(*words, "--trials", 6, "--budget", "90s", "--out", tmp_path / "tune", "--json")
     assert done.returncode == 0, done.stderr
     plain = json.loads(done.stdout)
     assert [trial["trial"] for trial in plain["trials"]] == list(range(len(plain["trials"])))

@@ -130,10 +130,10 @@ def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> Non
     write_data(folder, table)
     write_json(folder.environment, environment(fabric.device))
     write_whole(folder.recipe, recipe.to_yaml())
-    log = RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None)
-    for test in range_tests:
-        log.write("range_test", method=test.schedule.name, lr=test.lr_T, loss=test.loss_T, chosen=test.chosen)
-    job.train(table, plan, fabric, log, None)
+    with RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log:
+        for test in range_tests:
+            log.write("range_test", method=test.schedule.name, lr=test.lr_T, loss=test.loss_T, chosen=test.chosen)
+        job.train(table, plan, fabric, log, None)
 
 
 def _go_on(job: _Job, *, accept_changed_data: bool) -> None:
@@ -153,7 +153,8 @@ def _go_on(job: _Job, *, accept_changed_data: bool) -> None:
     if before != torch.get_num_threads():
         job.note(f"begun with {before} torch threads, gone on with {torch.get_num_threads()}: the last bits may differ")
     job.note(f"resumed at step {step} of {recipe.train.steps}")
-    job.train(table, plan, fabric, RunLog(folder.log, resume_step=step), state)
+    with RunLog(folder.log, resume_step=step) as log:
+        job.train(table, plan, fabric, log, state)
 
 
 @contextlib.contextmanager
