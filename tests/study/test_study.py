@@ -124,7 +124,7 @@ def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypa
 def test_smaller_pictures_of_texts_are_refused():
     texts = Recipe(task="text-classification", methods=(parse_method("adamw"), parse_method("token_mask")))
     options = {"design": "add", "budget": "2st", "seeds": 1, "metric": "accuracy", "jobs": 1}
-    with pytest.raises(RecipeError, match="smaller: 0.5 is for pictures"):
+    with pytest.raises(RecipeError, match=r"smaller: 0\.5 is for pictures"):
         make_plan(texts, ["token_mask"], smaller=0.5, **options)
 
 
