@@ -23,6 +23,7 @@ from whet.study.executor import InProcess
 from whet.study.factor import LevelFactor, MethodFactor, parse_factors
 from whet.study.plan import make_plan
 from whet.study.screening import Screening
+from whet.study.study import Change, proposed
 from whet.train.log import Observer
 
 
@@ -199,6 +200,32 @@ def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, le
     assert all(row[2] == -1 for row in screening._rows())
     certain = Evidence([replace(effect, p_holm=1e-6) for effect in evidence.effects], [])
     assert screening._race(certain, seed=2)
+
+
+# --- what comes of it -------------------------------------------------------------------------------------------------
+def interval(mean, low, high):
+    return Difference(mean, low, high, 0.04, 1, 100, "")
+
+
+def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_only_where_it_helps(base):
+    """horizontal_flip is in the recipe, mixup is not; an interval of its own without zero is no verdict yet."""
+    plan = make_plan(
+        base, ["horizontal_flip", "mixup"], design="screen", budget="1h", seeds=None, metric="accuracy", jobs=1
+    )
+    likely_bad = replace(said("horizontal_flip", -0.02, 0.3), difference=interval(-0.02, -0.03, -0.01))
+    unknown = replace(said("mixup", 0.01, 1.0), difference=interval(0.01, -0.01, 0.03))
+    evidence = Evidence([likely_bad, unknown], [])
+    assert likely_bad.verdict == "no evidence"
+    assert proposed(plan, evidence) == Change([1, -1], sure=True)  # as it was
+    tried = proposed(plan, evidence, likely=True)
+    assert tried == Change([-1, -1], sure=False)
+    good, none, bad = interval(0.02, 0.01, 0.03), interval(0.02, -0.01, 0.05), interval(-0.02, -0.03, -0.01)
+    assert [tried.adopted(found) for found in (good, none, bad, None)] == [True, False, False, False]
+    # A verdict needs less: it stands unless full length contradicts it, and then nothing that is only likely is tried beside it.
+    proven = Evidence([likely_bad, replace(said("mixup", 0.02, 1e-6))], [])
+    sure = proposed(plan, proven, likely=True)
+    assert sure == Change([1, 1], sure=True)
+    assert [sure.adopted(found) for found in (good, none, bad, None)] == [True, True, False, True]
 
 
 # --- time ---------------------------------------------------------------------------------------------------------------

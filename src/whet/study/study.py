@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,27 +91,51 @@ def study(
         share = SCREEN_SHARE if confirming else FILLED
         screening = Screening(plan, bench, decide_length(plan, bench, share), share)
         evidence = screening.carry_out()
-        levels = recommended_levels(plan, evidence)
-        confirmation = confirm(plan, bench, levels, screening.length, screening.runs) if confirming else None
+        change = proposed(plan, evidence, likely=confirming and plan.seconds is not None)
+        confirmation = confirm(plan, bench, change.levels, screening.length, screening.runs) if confirming else None
         confirmed = confirmation.difference if confirmation is not None else None
-        recommended = recipe_at(base, plan.factors, levels)
-        if confirmed is not None and confirmed.verdict == "hurts":
+        adopted = change.adopted(confirmed)
+        if confirmed is not None and not adopted:
             watch.note("what seemed to help in short runs does not at full length: the recipe stays as it was")
-            recommended = base
+        recommended = recipe_at(base, plan.factors, change.levels) if adopted else base
         write_whole(path / "recommended.yaml", recommended.to_yaml())
-        _write(screening, evidence, levels, confirmation)
+        _write(screening, evidence, change, confirmation)
     watch.end()
     frame = pd.DataFrame([effect.row() for effect in evidence.best_first()])
     return Study(path, frame, recommended, confirmed, build_study(path))
 
 
-def recommended_levels(plan: Plan, evidence: Evidence) -> list[int]:
-    """Every factor high where it helps, low where it hurts, else as the recipe has it."""
+@dataclass(frozen=True)
+class Change:
+    """What the design's runs propose: the level of each factor. sure: whether by verdicts, or by what is no more than likely."""
+
+    levels: list[int]
+    sure: bool
+
+    def adopted(self, confirmed: Difference | None) -> bool:
+        """Whether the recommended recipe has it: what is sure unless it hurts at full length, what is likely only if it
+        helps there."""
+        if self.sure:
+            return confirmed is None or confirmed.verdict != "hurts"
+        return confirmed is not None and confirmed.verdict == "helps"
+
+
+def proposed(plan: Plan, evidence: Evidence, *, likely: bool = False) -> Change:
+    """Every factor high where it helps, low where it hurts, else as the recipe has it. likely: where that changes nothing, go by
+    each factor's own interval, uncorrected for having asked several questions: there is time left to try it at full length."""
     wanted = {"helps": 1, "hurts": -1}
-    return [wanted.get(effect.verdict, level) for effect, level in zip(evidence.effects, plan.as_it_was)]
+
+    def levels(verdicts: Iterable[str]) -> list[int]:
+        return [wanted.get(verdict, level) for verdict, level in zip(verdicts, plan.as_it_was)]
+
+    sure = levels(effect.verdict for effect in evidence.effects)
+    if not likely or sure != list(plan.as_it_was):
+        return Change(sure, sure=True)
+    alone = levels(effect.difference.verdict if effect.difference else "" for effect in evidence.effects)
+    return Change(alone, sure=alone == sure)
 
 
-def _write(screening: Screening, evidence: Evidence, levels: list[int], confirmation: Confirmation | None) -> None:
+def _write(screening: Screening, evidence: Evidence, change: Change, confirmation: Confirmation | None) -> None:
     plan, bench, runs = screening.plan, screening.bench, screening.runs
     header = ["run", "seed", *(factor.name for factor in plan.factors)]
     write_csv(bench.path / "design.csv", header, [[run.run.name, run.seed, *run.levels] for run in runs])
@@ -139,8 +163,10 @@ def _write(screening: Screening, evidence: Evidence, levels: list[int], confirma
         },
         "interactions": evidence.together,
         "changed": [
-            factor.name for factor, before, after in zip(plan.factors, plan.as_it_was, levels) if before != after
+            factor.name for factor, before, after in zip(plan.factors, plan.as_it_was, change.levels) if before != after
         ],
+        "sure": change.sure,
+        "adopted": change.adopted(confirmation.difference if confirmation is not None else None),
         "confirmed": confirmation.to_dict() if confirmation is not None else None,
     }
     write_json(bench.path / "study.json", story)
