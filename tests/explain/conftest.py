@@ -35,7 +35,7 @@ def text_net():
 
     def made(name, tokens, classes=("red", "blue"), seed=0, **size):
         with Rng(seed).torch_scope("init"):
-            backbone, features = TEXT_ZOO[name](len(tokens), tokens.pad_id, **size)
+            backbone, features = TEXT_ZOO[name](tokens.words, tokens.pad_id, **size)
             net = Net(
                 NetSpec("zoo", name, classes, medium="text"),
                 backbone,

@@ -79,17 +79,19 @@ def bert():
 
 
 def test_of_a_bag_of_words_every_word_has_its_weight_times_its_count():
-    """A linear model: sum over the text's words of count * (w_k - mean over classes) . vector / sqrt(words), and nothing else."""
+    """A linear model: sum over the text's words of count * (w_k - mean over classes) . vector / sqrt(words); the vector is
+    the word's own and its letters'."""
     text = "red lid red box the red"
     with Rng(0).torch_scope("init"):
-        bag = FastText(len(TOKENS), TOKENS.pad_id, width=8, layers=0, longest=1)
+        bag = FastText(TOKENS.words, TOKENS.pad_id, width=8, layers=0, longest=1)
         net = Net(NetSpec("zoo", "bag", ("x", "y", "z"), medium="text"), bag, nn.Linear(8, 3), TextFront(TOKENS)).eval()
     said = integrated_gradients(Member.of(net), ids([text]), 2)
     weight_D = net.head.weight[2] - net.head.weight.mean(dim=0)
     row = ids([text])[0].tolist()
     for word, count in (("red", 3), ("lid", 1), ("box", 1), ("the", 1)):
         (number,) = {k for k in row if TOKENS.decode([k]) == word}
-        closed = count * (weight_D @ bag.tokens.weight[number]).item() / 6**0.5
+        vector_D = bag.tokens.weight[number] + bag.letters(torch.tensor([number]))[0]
+        closed = count * (weight_D @ vector_D).item() / 6**0.5
         assert said.share_T[[k == number for k in row]].sum() == pytest.approx(closed, abs=1e-6)
     assert not said.share_T[6:].any()  # padding
     assert said.gap < 1e-6
@@ -97,7 +99,7 @@ def test_of_a_bag_of_words_every_word_has_its_weight_times_its_count():
 
 def test_pairs_of_words_share_what_they_add():
     with Rng(0).torch_scope("init"):
-        pairs = FastText(len(TOKENS), TOKENS.pad_id, width=8, layers=0)
+        pairs = FastText(TOKENS.words, TOKENS.pad_id, width=8, layers=0)
         net = Net(
             NetSpec("zoo", "fast_text", ("x", "y"), medium="text"), pairs, nn.Linear(8, 2), TextFront(TOKENS)
         ).eval()

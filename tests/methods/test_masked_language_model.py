@@ -23,7 +23,7 @@ TEXTS = [" ".join(WORDS[k:]) for k in range(4)] * 40
 def net_for(texts):
     tokens = Tokens.train(texts)
     with Rng(0).torch_scope("init"):
-        backbone, features = TEXT_ZOO["text_transformer"](len(tokens), tokens.pad_id)
+        backbone, features = TEXT_ZOO["text_transformer"](tokens.words, tokens.pad_id)
         spec = NetSpec("zoo", "text_transformer", ("a", "b"), medium="text")
         return Net(spec, backbone, new_head(features, 2), TextFront(tokens))
 

@@ -22,7 +22,7 @@ TEXTS = ["one two three four five six", "seven eight", "nine", "two two seven ni
 def text_net(name="fast_text"):
     tokens = Tokens.train(TEXTS)
     with Rng(0).torch_scope("init"):
-        backbone, features = TEXT_ZOO[name](len(tokens), tokens.pad_id)
+        backbone, features = TEXT_ZOO[name](tokens.words, tokens.pad_id)
         net = Net(NetSpec("zoo", name, ("a", "b"), medium="text"), backbone, new_head(features, 2), TextFront(tokens))
     return net.eval()
 

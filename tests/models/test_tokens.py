@@ -38,6 +38,13 @@ def test_the_marks_come_first(tokens):
     assert rows(tokens, "the")[0] == [3]  # the most frequent word
 
 
+def test_words_stand_by_their_ids_and_marks_are_empty(tokens):
+    words = tokens.words
+    assert words[:3] == ["", "", ""]
+    assert [words[k] for k in rows(tokens, "the café")[0]] == ["the", "café"]
+    assert all(words[3:])
+
+
 def test_a_batch_is_as_long_as_its_longest_text_up_to_a_multiple_of_eight(tokens):
     short, long = tokens.encode(["cat"], 64), tokens.encode(["cat", "the cat sat on the mat " * 3], 64)
     assert short.dtype == np.int64

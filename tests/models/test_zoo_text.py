@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -8,14 +10,15 @@ from whet.core.rng import Rng
 from whet.models.net import Net, NetSpec
 from whet.models.residual import residual_branches
 from whet.models.zoo_text import TEXT_ZOO
-from whet.models.zoo_text.fast_text import FastText
+from whet.models.zoo_text.fast_text import FastText, Letters
 
 VOCABULARY, PAD = 50, 0
+WORDS = ["", *(f"w{number}" for number in range(1, VOCABULARY))]
 
 
 def made(name, **sizes):
     with Rng(0).torch_scope("init"):
-        backbone, features = TEXT_ZOO[name](VOCABULARY, PAD, **sizes)
+        backbone, features = TEXT_ZOO[name](WORDS, PAD, **sizes)
     return backbone.eval(), features
 
 
@@ -102,7 +105,7 @@ def test_it_learns_which_of_two_words_a_text_holds(name):
 def test_fast_text_is_the_sum_of_its_ngrams_over_the_root_of_their_number():
     """By the formula, with n-grams told apart by looking each one up alone."""
     with Rng(0).torch_scope("init"):
-        net = FastText(VOCABULARY, PAD, width=6, layers=0, longest=3)
+        net = FastText([""] * VOCABULARY, PAD, width=6, layers=0, longest=3)  # none has letters
     a, b, c = 7, 9, 7
     one = {k: net.tokens.weight[k] for k in (a, b, c)}
 
@@ -116,6 +119,35 @@ def test_fast_text_is_the_sum_of_its_ngrams_over_the_root_of_their_number():
     for vector in (ab, bc, abc):
         assert (rows - vector).abs().amax(1).min() < 1e-5
     assert not torch.allclose(ab, bc, atol=1e-3)
+
+
+def test_the_letters_of_a_word_are_its_runs_of_three_to_five_with_marked_ends():
+    """Bojanowski et al. 2016, 3.2, by hand; the sum over the root of their number."""
+    with Rng(0).torch_scope("init"):
+        letters = Letters(["", "cats", "a", "catalogue"], 6)
+    runs = ["<ca", "cat", "ats", "ts>", "<cat", "cats", "ats>", "<cats", "cats>"]
+    wanted = (
+        sum(letters.weight[zlib.crc32(run.encode()) % (len(letters.weight) - 1)] for run in runs) / len(runs) ** 0.5
+    )
+    found = letters(torch.tensor([[1, 2, 0, 3]]))[0]
+    assert torch.allclose(found[0], wanted, atol=1e-6)
+    assert not found[1:3].any()  # too short, and no word
+    assert (found[0] - found[3]).abs().max() > 1e-3
+
+
+def test_words_of_one_stem_learn_from_each_other():
+    """What one word is seen with is believed of another that shares its letters."""
+    with Rng(0).torch_scope("init"):
+        net, head = (
+            FastText(["", "wonderful", "wonderfully", "terrible", "terribly"], PAD, width=8, layers=0),
+            nn.Linear(8, 2),
+        )
+    optimizer = torch.optim.AdamW([*net.parameters(), *head.parameters()], lr=1e-2)
+    for _ in range(30):
+        optimizer.zero_grad()
+        F.cross_entropy(head(net(torch.tensor([[1], [3]]))), torch.tensor([0, 1])).backward()
+        optimizer.step()
+    assert head(net(torch.tensor([[2], [4]]))).argmax(1).tolist() == [0, 1]
 
 
 def test_hashed_ngrams_fill_the_buckets_evenly():

@@ -178,7 +178,7 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
     """A network of the zoo with random weights."""
     if isinstance(front, TextFront):
         tokens = front.tokens
-        made = TEXT_ZOO[spec.architecture](len(tokens), tokens.pad_id, width=spec.width, depth=spec.depth)
+        made = TEXT_ZOO[spec.architecture](tokens.words, tokens.pad_id, width=spec.width, depth=spec.depth)
     elif isinstance(front, SoundFront):
         made = SOUND_ZOO[spec.architecture].build(width=spec.width, depth=spec.depth)
     else:

@@ -105,6 +105,15 @@ class Tokens:
         """How many ids there are: they run from 0 to this, less one."""
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
+    @property
+    def words(self) -> list[str]:
+        """Every token by its id, as it is written; an empty one for the marks that stand for no part of a text."""
+        words = [""] * len(self)
+        for word, id_ in self._tokenizer.get_vocab(with_added_tokens=True).items():
+            if word not in self._names.values():
+                words[id_] = word
+        return words
+
     def encode(self, texts: Sequence[str], max_tokens: int) -> np.ndarray:
         """Token ids, int64 (B, L): the first `max_tokens` of each text, with the marks its encoder wants around them. L is the
         longest of these texts, up to a multiple of eight; shorter ones are filled with `pad_id`. A text without a single token

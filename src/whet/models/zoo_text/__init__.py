@@ -1,10 +1,12 @@
 """Small networks for texts written here, to train from scratch.
 
-Each entry builds a backbone, token ids (B, L) int64 -> (B, D), with random weights, and gives D. Padding, where ids are `pad_id`,
-never changes an answer. `width` multiplies its features, `depth` its layers of one size. Modules are named in depth order, a
+Each entry builds a backbone, token ids (B, L) int64 -> (B, D), with random weights, and gives D. words: every token of the
+vocabulary as it is written, an empty one where it stands for no part of a text. Padding, where ids are `pad_id`, never
+changes an answer. `width` multiplies its features, `depth` its layers of one size. Modules are named in depth order, a
 residual branch ends in a layer `drop_path`.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import nn
@@ -16,7 +18,7 @@ from whet.models.zoo_text.text_transformer import text_transformer
 
 class TextBuilder(Protocol):
     def __call__(
-        self, vocabulary: int, pad_id: int, *, width: float = 1.0, depth: int = 1
+        self, words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1
     ) -> tuple[nn.Module, int]: ...
 
 

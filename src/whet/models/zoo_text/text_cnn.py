@@ -6,6 +6,8 @@ Deviates: vectors of 128 learnt from scratch in place of 300 pretrained ones. It
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,7 +48,7 @@ class _Detectors(nn.Module):
         return torch.cat([conv(x_BDL)[:, :, :length] for conv in self.spans], dim=1)
 
 
-def text_cnn(vocabulary: int, pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
+def text_cnn(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
     """Vectors of 128 and 100 maps a span (times `width`), in one layer (`depth` of them)."""
     maps = max(1, round(_MAPS * width))
-    return TextCNN(vocabulary, pad_id, max(1, round(_WIDTH * width)), maps, depth), len(_SPANS) * maps
+    return TextCNN(len(words), pad_id, max(1, round(_WIDTH * width)), maps, depth), len(_SPANS) * maps

@@ -6,6 +6,8 @@ Deviates: fixed sine positions, and the mean of the tokens as the text's feature
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -95,7 +97,7 @@ def _positions(length: int, width: int, like: Tensor) -> Tensor:
     return torch.cat([angle_LF.sin(), angle_LF.cos()], dim=1).to(like.dtype)
 
 
-def text_transformer(vocabulary: int, pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
+def text_transformer(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
     """Four heads (times `width`) of 32 features each, two blocks (times `depth`)."""
-    backbone = TextTransformer(vocabulary, pad_id, max(1, round(_HEADS * width)), _BLOCKS * depth)
+    backbone = TextTransformer(len(words), pad_id, max(1, round(_HEADS * width)), _BLOCKS * depth)
     return backbone, backbone.width
