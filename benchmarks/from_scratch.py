@@ -35,7 +35,7 @@ VALIDATION = DataSpec(path=str(paired.CIFAR / "train"), test_fraction=0.0)  # th
 
 def strong_recipe(arguments: argparse.Namespace) -> tuple[str, Recipe]:
     """With a name that says how it differs from the shipped one."""
-    given = arguments.recipe or recipes.STRONG_SCRATCH
+    given = arguments.recipe or "image/from_scratch"
     recipe = recipes.change(
         recipes.load(given), settings=tuple(arguments.set), add=tuple(arguments.add), drop=tuple(arguments.drop)
     )
@@ -62,7 +62,7 @@ def main() -> None:
     where = f"{part}, {arguments.architecture}, {arguments.minutes:g} m: "
     asked = {}
     for key, label, recipe in (
-        ("plain", "plain", recipes.load(recipes.PLAIN_SCRATCH)),
+        ("plain", "plain", recipes.load("image/plain_from_scratch")),
         ("strong", name, strong),
     ):
         if arguments.only in (None, key):
