@@ -62,7 +62,9 @@ def trashnet(steps: int, batch_size: int) -> Setting:
 def cifar(steps: int, batch_size: int) -> Setting:
     """CIFAR-10's subset, 15 % of its training pictures set aside for validation: the slim ResNet-9 from random weights, by the
     shipped plain recipe."""
-    plain = recipes.load("image/plain_from_scratch").replace(model=ModelSpec(architecture="resnet9_slim", weights="none"))
+    plain = recipes.load("image/plain_from_scratch").replace(
+        model=ModelSpec(architecture="resnet9_slim", weights="none")
+    )
     return Setting("cifar10_subset", DataSpec(path=str(CIFAR)), short(plain, steps, batch_size))
 
 

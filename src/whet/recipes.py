@@ -13,7 +13,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 _TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
 _FOLDERS = {"picture": "image", "text": "text", "sound": "audio"}
 _STRONG_FINETUNE = {"picture": "waste"}
-COMPARE_SCRATCH = "image/compare_from_scratch"
+_BAG = "fast_text"  # the one network for texts that the recipe from scratch is made for
 
 
 def folder() -> Path:
@@ -36,11 +36,14 @@ def load(name: str | Path) -> Recipe:
 
 
 def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
-    """The recipe for this data and model: fine-tuning where there are pretrained weights, from scratch where there are none."""
+    """The recipe for this data and model: fine-tuning where there are pretrained weights, from scratch where there are none; of
+    texts one for the bag of words and one for any other network."""
     from whet.data.read import medium_of
-    from whet.models.build import resolve
+    from whet.models.build import resolve, zoo_of
 
     medium = medium_of(data)
+    if medium == "text" and not plain and model.architecture in set(zoo_of(medium)) - {_BAG}:
+        return load(_comparing(medium))
     open_choice = medium == "picture" and model.weights == model.architecture == "auto"
     kind = (
         "from_scratch"
@@ -64,9 +67,14 @@ def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
     from whet.data.read import medium_of
     from whet.models.build import resolve
 
-    if medium_of(data) != "picture":
+    medium = medium_of(data)
+    if medium == "sound" or resolve(model, 0, medium).weights != "none":
         return default(data, model)
-    return load(COMPARE_SCRATCH if resolve(model, 0).weights == "none" else "image/waste")
+    return load(_comparing(medium))
+
+
+def _comparing(medium: str) -> str:
+    return f"{_FOLDERS[medium]}/compare_from_scratch"
 
 
 def _usual_size(data: DataSpec) -> int:

@@ -166,7 +166,7 @@ def test_recipes_for_one_class_a_sample_keep_their_names_and_text():
     from whet import recipes
 
     assert recipes.load("image/waste").hash == "bcda4910680049a4"
-    assert recipes.load("text/from_scratch").hash == "687be4f2b35ebd96"
+    assert recipes.load("text/compare_from_scratch").hash == "687be4f2b35ebd96"
     assert recipes.load("audio/finetune").hash == "cb993fccb11d9ea2"
     assert "label_sep" not in Recipe().to_yaml() and "label_columns" not in Recipe().to_yaml()
     asked = Recipe(data=DataSpec(label_columns=("a", "b")))

@@ -47,6 +47,18 @@ def test_the_default_follows_data_and_model(pictures):
     assert recipes.default(spec, ModelSpec(weights="none"), plain=True) == recipes.load("image/plain_from_scratch")
 
 
+def test_of_texts_a_bag_of_words_has_a_recipe_of_its_own(tmp_path):
+    """Its weight decay would keep other networks from learning anything."""
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\n" + "one,a\ntwo,b\n" * 10)
+    spec, chosen = DataSpec(path=str(table)), ("auto", "fast_text", "text_cnn", "text_transformer")
+    found = [recipes.default(spec, ModelSpec(architecture=name)) for name in chosen]
+    bag, any_ = recipes.load("text/from_scratch"), recipes.load("text/compare_from_scratch")
+    assert found == [bag, bag, any_, any_]
+    assert recipes.for_comparison(spec, ModelSpec(architecture="fast_text")) == any_  # one for all that are compared
+    assert recipes.default(spec, ModelSpec(architecture="text_cnn"), plain=True) == recipes.load("text/plain_from_scratch")
+
+
 def test_unknown_recipes_name_the_nearest():
     with pytest.raises(RecipeError, match="Did you mean 'image/waste'"):
         recipes.load("image/wastes")

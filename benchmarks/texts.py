@@ -1,0 +1,145 @@
+"""Texts from random weights: the shipped recipe against a logistic regression on TF-IDF of words and letters.
+
+TREC-6 and SST-2, the published parts, a network for each seed; waste_zh, five stratified folds, a network for each, with class
+weights (classes are 1 : 42). What is told is the answers to the test texts, or to the fold left out: accuracy, macro-F1, the worst
+class's F1, and the seconds of the whole run on one thread. Where there is no validation part, a tenth of the training texts is set
+aside, here and there. The regression is scikit-learn's, its C the best of four on the validation texts.
+
+    python benchmarks/texts.py [--seeds 3] [--only trec6 sst2 waste_zh] [--fresh]
+
+A call goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline, make_union
+
+import record
+from whet import recipes
+from whet.core.recipe import DataSpec, Recipe, parse_methods
+from whet.data.read import read_data
+from whet.train.job import train_run
+
+TEXTS = record.SHARED / "text"
+FOLDS = 5
+COLUMNS = ["text", "label", "split"]
+
+
+def published(name: str) -> pd.DataFrame:
+    return read_data(DataSpec(path=str(TEXTS / name))).frame[COLUMNS]
+
+
+def fold(name: str, number: int) -> pd.DataFrame:
+    """All texts once, the fold of this number as the test part; whet sets the validation texts aside."""
+    rows = pd.read_csv(TEXTS / name / "all.csv", dtype=str).dropna().drop_duplicates("text").reset_index(drop=True)
+    parts = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows["text"], rows["label"])
+    rows["split"] = "train"
+    rows.loc[list(parts)[number][1], "split"] = "test"
+    return rows
+
+
+def asked(name: str, spec: DataSpec, seed: int) -> Recipe:
+    recipe = recipes.load("text/from_scratch").replace(data=spec)
+    if name == "waste_zh":
+        recipe = recipe.with_methods(*parse_methods([{"class_weight": {"scheme": "sqrt"}}]))
+    return recipe.setting(seed=seed, torch_threads=1, loader_threads=1)
+
+
+def scores(truth: Sequence[str], said: Sequence[str]) -> dict[str, float]:
+    each = f1_score(truth, said, average=None)
+    right = np.mean(np.asarray(truth) == np.asarray(said))
+    return {"accuracy": float(right), "macro_f1": float(each.mean()), "worst_f1": float(each.min())}
+
+
+def measured(name: str, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / "texts.csv"
+        rows.to_csv(table, index=False)
+        spec = DataSpec(path=str(table))
+        run = train_run(asked(name, spec, seed), Path(place) / "run")
+        said, seconds = run.read_predictions(), run.read_json(run.metrics)["cost"]["total_seconds"]
+    test = said[said["split"] == "test"]
+    return scores(test["label"], test["predicted"]) | {"seconds": seconds}
+
+
+def regression(rows: pd.DataFrame) -> dict[str, float]:
+    """Of words and pairs of words, and of 2 to 5 letters within words."""
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / "texts.csv"
+        rows.to_csv(table, index=False)
+        rows = read_data(DataSpec(path=str(table))).frame  # the same texts set aside
+    train, val, test = (rows[rows["split"] == part] for part in ("train", "val", "test"))
+    found = []
+    for strength in (1, 3, 10, 30):
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]")
+        letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+        model = make_pipeline(make_union(words, letters), LogisticRegression(C=strength, max_iter=1000))
+        model.fit(train["text"], train["label"])
+        found.append((model.score(val["text"], val["label"]), -strength, model))
+    best = max(found, key=lambda one: one[:2])[2]
+    return scores(test["label"], best.predict(test["text"]))
+
+
+def told(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {"seconds": record.summary([piece["seconds"] for piece in ours])}
+    for who, side in (("whet", ours), ("tfidf", theirs)):
+        for key in ("accuracy", "macro_f1", "worst_f1"):
+            values = [piece[key] for piece in side]
+            result[f"{who}_{key}"] = {
+                "each": values,
+                "mean": np.mean(values),
+                "std": np.std(values, ddof=min(1, len(values) - 1)),
+            }
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--only", nargs="+", choices=("trec6", "sst2", "waste_zh"), default=["trec6", "sst2", "waste_zh"]
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier calls measured")
+    arguments = parser.parse_args()
+    kept, results = record.Kept("texts", fresh=arguments.fresh), record.earlier("texts")
+    for name in arguments.only:
+        folds, ours, theirs = name == "waste_zh", [], {}
+        for number in range(FOLDS if folds else arguments.seeds):
+            rows = fold(name, number) if folds else published(name)
+            place = f"{name} {number} {asked(name, DataSpec(), number).hash}"
+            if place not in kept:
+                kept.keep(place, measured(name, rows, number))
+            beside = f"{name} {number if folds else 0} tfidf"  # one regression for data that are split once
+            if beside not in kept:
+                kept.keep(beside, regression(rows))
+            ours.append(kept[place])
+            theirs[beside] = kept[beside]
+            print(
+                f"{name} {number}: {100 * ours[-1]['accuracy']:.1f} %, macro-F1 {ours[-1]['macro_f1']:.3f}, worst "
+                f"{ours[-1]['worst_f1']:.2f}, {ours[-1]['seconds']:.0f} s; TF-IDF {100 * kept[beside]['accuracy']:.1f} %, "
+                f"{kept[beside]['macro_f1']:.3f}",
+                flush=True,
+            )
+        results[name] = told(ours, list(theirs.values()))
+    record.write(
+        "texts",
+        "texts from random weights: the shipped recipe, and a logistic regression on TF-IDF",
+        results,
+        ("scikit-learn",),
+    )
+
+
+if __name__ == "__main__":
+    main()
