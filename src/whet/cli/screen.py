@@ -78,17 +78,15 @@ def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
     from whet.evaluate.compare import METRICS
 
     chosen = METRICS[metric]
-    rows = table(
-        "technique", chosen.title, "95 % interval", "p (Holm)", "time", "memory", "verdict", right=(1, 2, 3, 4, 5)
-    )
+    rows = table("technique", chosen.title, "95 % interval", "p (Holm)", "time", "verdict", right=(1, 2, 3, 4))
     for row in effects.to_dict("records"):
         verdict = f"[{_COLOURS.get(row['verdict'], 'dim')}]{row['verdict']}[/]"
         if not row["seeds"]:
-            rows.add_row(row["factor"], "", "", "", "", "", verdict)
+            rows.add_row(row["factor"], "", "", "", "", verdict)
             continue
         interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
-        costs = (f"{100 * (row[key] - 1):+.0f} %" for key in ("time", "memory"))
-        rows.add_row(row["factor"], chosen.text(row["effect"], "+"), interval, f"{row['p_holm']:.2g}", *costs, verdict)
+        effect, time_ = chosen.text(row["effect"], "+"), f"{100 * (row['time'] - 1):+.0f} %"
+        rows.add_row(row["factor"], effect, interval, f"{row['p_holm']:.2g}", time_, verdict)
     to.print(rows)
 
 

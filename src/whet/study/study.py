@@ -96,7 +96,7 @@ def study(
         confirmed = confirmation.difference if confirmation is not None else None
         adopted = change.adopted(confirmed)
         if confirmed is not None and not adopted:
-            watch.note("what seemed to help in short runs does not at full length: the recipe stays as it was")
+            watch.note("what seemed to help in short runs is not confirmed at full length: the recipe stays as it was")
         recommended = recipe_at(base, plan.factors, change.levels) if adopted else base
         write_whole(path / "recommended.yaml", recommended.to_yaml())
         _write(screening, evidence, change, confirmation)
