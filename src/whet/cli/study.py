@@ -104,7 +104,7 @@ def command(
     if (d := found.confirmed) is not None:
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
-            f"\nrecommended against the recipe as it was, {seeds_said}, {d.samples} samples: "
+            f"\nthe proposed change against the recipe as it was, {seeds_said}, {d.samples} samples: "
             f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
         )
     place(screen, "recipe", found.path / "recommended.yaml")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, ACCENT, SECOND, WARN = "#1c2a26", "#66756f", "#e3e9e6", "#0b7a5e", "#2f5fb3", "#c2512f"
@@ -52,3 +53,42 @@ def draw(width: float, height: float, paint: Callable[[Figure], Any], title: str
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(title)}" class="figure"', 1)
     svg = re.sub(r"font: ([^;\"]*?)'?[\w ]*'?, [^;\"]*sans-serif", r"font: \1 inherit", svg)
     return Markup(svg)
+
+
+# Of names beside points, in inches: a letter, a line, from a point's middle to its rim.
+_LETTER, _LINE, _POINT = 0.085, 0.18, 0.065
+_Box = tuple[float, float, float, float]
+
+
+def name_points(
+    axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]], colours: Sequence[str], size: tuple[float, float]
+) -> None:  # fmt: skip
+    """Each point's name beside it, or where that place is taken some lines higher or lower, with a thin line to the point. The
+    limits of the axes must be set; size: their width and height in inches, about."""
+    width, height = size
+    letter, line, rim = _LETTER / width, _LINE / height, (_POINT / width, _POINT / height)
+    places = (axes.transScale + axes.transLimits).transform(points)
+    taken = [_box(x, y, *rim) for x, y in places]
+    for name, point, (x, y), colour in zip(names, points, places, colours):
+        half = letter * len(name) / 2
+        lines = [step * sign * line for step in range(8) for sign in (1, -1)]
+        sides = [(x + 2 * rim[0] + half, "left"), (x - 2 * rim[0] - half, "right")]
+        boxes = [(_box(middle, y + dy, half, line / 2), side, dy) for dy in lines for middle, side in sides]
+        box, side, dy = next((one for one in boxes if _is_free(one[0], taken)), boxes[0])
+        taken.append(box)
+        axes.annotate(
+            name, point, (box[0] if side == "left" else box[1], y + dy), textcoords="axes fraction", ha=side, va="center",
+            fontsize=9, color=colour,
+            arrowprops={"arrowstyle": "-", "color": GRID, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4} if dy else None,
+        )  # fmt: skip
+
+
+def _box(x: float, y: float, half_width: float, half_height: float) -> _Box:
+    return x - half_width, x + half_width, y - half_height, y + half_height
+
+
+def _is_free(box: _Box, taken: list[_Box]) -> bool:
+    inside = box[0] >= 0 and box[1] <= 1 and box[2] >= 0 and box[3] <= 1
+    return inside and not any(
+        box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3] for other in taken
+    )

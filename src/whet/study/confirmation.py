@@ -51,7 +51,7 @@ class Confirmation:
             "validation": on_validation,
             "curves": {
                 name: [_curve(run) for run in runs]
-                for name, runs in (("as it was", self.before), ("recommended", self.after))
+                for name, runs in (("as it was", self.before), ("changed", self.after))
             },
         }
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 
 from whet.core.run_folder import RunFolder
 from whet.report import text
-from whet.report.figures import ACCENT, GRID, INK, MUTED, draw
+from whet.report.figures import ACCENT, GRID, INK, MUTED, draw, name_points
 
 _WIDTH, _HEIGHT = 10.5, 6.6  # inches, of two panels by two
 _DECADES = [digit * 10.0**power for power in range(-6, 12) for digit in (1, 3)]
@@ -26,8 +26,6 @@ _COSTS: tuple[tuple[str, str, Callable[[float], str], list[float]], ...] = (
 )
 """Key, title, how a value is said, where ticks may stand."""
 _MOST_TICKS = 5
-# Of a panel, as shares of its width and height: a letter, a line, a point.
-_LETTER, _LINE, _POINT = 0.0175, 0.062, (0.013, 0.022)
 
 
 def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +66,9 @@ def _paint(figure: Figure, rows: list[dict[str, Any]]) -> None:
                 value, row["accuracy"], yerr=error, fmt="o", markersize=6, elinewidth=1, color=ACCENT if leads else MUTED,
                 markerfacecolor=ACCENT if leads else "white", ecolor=ACCENT if leads else GRID, alpha=1.0,
             )  # fmt: skip
-        _label(axes, [row["name"] for row in rows], values, [row["accuracy"] for row in rows], thrifty)
+        points = [(value, row["accuracy"]) for row, value in zip(rows, values)]
+        colours = [INK if leads else MUTED for leads in thrifty]
+        name_points(axes, [row["name"] for row in rows], points, colours, (_WIDTH / 2, _HEIGHT / 2))
     for axes in panels[:, 0]:
         axes.set_ylabel("right")
 
@@ -96,36 +96,3 @@ def _set_ticks(axes: Axes, ticks: list[float], words: Callable[[float], str]) ->
     axes.xaxis.set_major_locator(FixedLocator(inside[:: -(-len(inside) // _MOST_TICKS) or 1]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: words(value)))
-
-
-def _label(axes: Axes, names: list[str], x_N: list[float], y_N: list[float], leads_N: list[bool]) -> None:
-    """Each point's name beside it, or where that place is taken a line higher or lower, with a thin line to the point."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    points = [(math.log(x / left) / math.log(right / left), (y - bottom) / (top - bottom)) for x, y in zip(x_N, y_N)]
-    taken = [_box(x, y, *_POINT) for x, y in points]
-    for name, x, y, (px, py), leads in zip(names, x_N, y_N, points, leads_N):
-        width = _LETTER * len(name)
-        lines = [step * sign * _LINE for step in range(8) for sign in (1, -1)]
-        sides = [(px + 2 * _POINT[0] + width / 2, "left"), (px - 2 * _POINT[0] - width / 2, "right")]
-        places = [(_box(cx, py + dy, width / 2, _LINE / 2), align, dy) for dy in lines for cx, align in sides]
-        box, align, dy = next((place for place in places if _is_free(place[0], taken)), places[0])
-        taken.append(box)
-        axes.annotate(
-            name, (x, y), (box[0] if align == "left" else box[1], py + dy), textcoords="axes fraction", ha=align, va="center",
-            fontsize=9, color=INK if leads else MUTED,
-            arrowprops={"arrowstyle": "-", "color": GRID, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4} if dy else None,
-        )  # fmt: skip
-
-
-_Box = tuple[float, float, float, float]
-
-
-def _box(x: float, y: float, half_width: float, half_height: float) -> _Box:
-    return x - half_width, x + half_width, y - half_height, y + half_height
-
-
-def _is_free(box: _Box, taken: list[_Box]) -> bool:
-    inside = box[0] >= 0 and box[1] <= 1 and box[2] >= 0 and box[3] <= 1
-    return inside and not any(
-        box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3] for other in taken
-    )

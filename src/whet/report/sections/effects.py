@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from whet.evaluate.compare import METRICS
-from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, draw
+from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, draw, name_points
 
+_PRICE = (5.2, 3.4)  # inches
 _COLOURS = {"helps": ACCENT, "hurts": WARN}
 
 
@@ -32,7 +33,7 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         "forest": draw(
             8.4, 0.9 + 0.36 * len(told), lambda figure: _forest(figure, told, scale), "Effects with intervals"
         ),
-        "price": draw(5.2, 3.4, lambda figure: _price(figure, told, scale), "Gain against cost"),
+        "price": draw(*_PRICE, lambda figure: _price(figure, told, scale), "Gain against cost"),
         "heat": _heat(study, scale),
         "curves": draw(
             5.2, 3.2, lambda figure: _curves(figure, confirmed["curves"]), "Validation accuracy over training"
@@ -59,12 +60,15 @@ def _forest(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int
 def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]) -> None:
     axes, (unit, factor) = figure.subplots(), scale
     axes.axhline(0, color=INK, linewidth=0.8)
-    for effect in effects:
-        x, y, colour = 100 * (effect["time"] - 1), factor * effect["effect"], _COLOURS.get(effect["verdict"], MUTED)
+    points = [(100 * (effect["time"] - 1), factor * effect["effect"]) for effect in effects]
+    colours = [_COLOURS.get(effect["verdict"], MUTED) for effect in effects]
+    for (x, y), colour in zip(points, colours):
         axes.plot(x, y, marker="o", color=colour)
-        axes.annotate(effect["factor"], (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8, color=colour)
     axes.set(xlabel="% more training time", ylabel=unit)
-    axes.margins(0.18)
+    axes.margins(0.25)
+    axes.autoscale_view()
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    name_points(axes, [effect["factor"] for effect in effects], points, colours, _PRICE)
 
 
 def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]]) -> None:
