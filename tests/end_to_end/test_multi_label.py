@@ -174,7 +174,7 @@ def test_the_report_tells_what_was_missed_and_said_wrongly(seen, read):
 def weak(sentences, tmp_path_factory):
     """Two seeds of a recipe that hardly learns."""
     root = tmp_path_factory.mktemp("runs")
-    return [train_run(on_sentences(sentences, budget="1ep", seed=seed), root / f"weak-s{seed}") for seed in (0, 1)]
+    return [train_run(on_sentences(sentences, budget="3st", seed=seed), root / f"weak-s{seed}") for seed in (0, 1)]
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "hamming_accuracy", "macro_f1", "log_loss", "mean_average_precision"])

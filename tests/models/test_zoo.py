@@ -199,7 +199,13 @@ def test_every_weight_learns_in_two_steps_and_survives_saving(name, tmp_path):
         assert torch.equal(again(X), net(X))
 
 
-@pytest.mark.parametrize("name", sorted(set(ZOO) - {"alexnet", "vgg16"}))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("lenet", "resnet9_slim", "efficientnet_b0") else pytest.mark.slow)
+        for name in sorted(set(ZOO) - {"alexnet", "vgg16"})
+    ],
+)
 def test_it_learns_eight_pictures_by_heart(name):
     small = name in ("lenet", "resnet9_slim")
     losses = trained(narrow(name, 1.0 if small else 0.25), 20)

@@ -56,7 +56,9 @@ def test_of_texts_a_bag_of_words_has_a_recipe_of_its_own(tmp_path):
     bag, any_ = recipes.load("text/from_scratch"), recipes.load("text/compare_from_scratch")
     assert found == [bag, bag, any_, any_]
     assert recipes.for_comparison(spec, ModelSpec(architecture="fast_text")) == any_  # one for all that are compared
-    assert recipes.default(spec, ModelSpec(architecture="text_cnn"), plain=True) == recipes.load("text/plain_from_scratch")
+    assert recipes.default(spec, ModelSpec(architecture="text_cnn"), plain=True) == recipes.load(
+        "text/plain_from_scratch"
+    )
 
 
 def test_unknown_recipes_name_the_nearest():
