@@ -16,8 +16,10 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import Difference
+from whet.study import confirmation
 from whet.study.bench import Bench
 from whet.study.clock import Clock, TooLittleTime
+from whet.study.confirmation import MOST_SEEDS, Confirmation
 from whet.study.evidence import Effect, Evidence
 from whet.study.executor import InProcess
 from whet.study.factor import LevelFactor, MethodFactor, parse_factors
@@ -226,6 +228,30 @@ def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_on
     sure = proposed(plan, proven, likely=True)
     assert sure == Change([1, 1], sure=True)
     assert [sure.adopted(found) for found in (good, none, bad, None)] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(("left", "seeds"), [((100, 55, 30), 3), ((100,) * 20, MOST_SEEDS), ((30,), 1)])
+def test_more_fresh_seeds_are_taken_while_their_time_is_left(base, tmp_path, monkeypatch, left, seeds):
+    """A pair of runs takes 50 s; the clock says what is left before each."""
+    times = iter(left)
+    bench = Bench(tmp_path, InProcess(Observer()), Clock(tmp_path / "clock.json", None, 0.0), Observer())
+    monkeypatch.setattr(bench.clock, "left", lambda share=1.0: next(times))
+    plan = make_plan(base, ["horizontal_flip"], design="add", budget="1h", seeds=None, metric="accuracy", jobs=1)
+    made = []
+
+    class Pairs(Confirmation):
+        seconds = property(lambda self: 50.0 * len(self.before))
+
+    def afresh(before, after, length, count, bench, metric, after_seeds=0):
+        made.extend(range(after_seeds, after_seeds + count))
+        return Pairs(metric, [None] * count, [None] * count, "test")
+
+    monkeypatch.setattr(confirmation, "compare_afresh", afresh)
+    monkeypatch.setattr(confirmation, "_length", lambda *given: (base.train.budget, 1))
+    found = confirmation.confirm(plan, bench, [-1], base.train.budget, [])
+    assert made == list(range(seeds))
+    assert len(found.before) == len(found.after) == seeds
+    assert json.loads((tmp_path / "confirmation.json").read_text())["seeds"] == seeds
 
 
 # --- time ---------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from whet.study.factor import recipe_at
 from whet.study.plan import Plan
 
 LEAST_SEEDS, MOST_SEEDS, _FRESH = 3, 10, 1000
+_FILE = "confirmation.json"
 _FILLED = 0.97  # of the time; the rest is for the report
 
 
@@ -34,6 +35,15 @@ class Confirmation:
     @property
     def difference(self) -> Difference:
         return self.on(self.part)
+
+    @property
+    def seconds(self) -> float:
+        """That all runs took, one after another."""
+        return sum(run.read_json(run.metrics)["cost"]["total_seconds"] for run in (*self.before, *self.after))
+
+    def beside(self, more: Confirmation) -> Confirmation:
+        """With the runs of both."""
+        return replace(self, before=[*self.before, *more.before], after=[*self.after, *more.after])
 
     def on(self, part: str) -> Difference:
         """On the samples of one part."""
@@ -71,37 +81,52 @@ def confirm(
     before, after = (
         recipe.setting(torch_threads=plan.base.train.torch_threads) for recipe in (plan.asked, recommended)
     )
-    return compare_afresh(before, after, length, count, bench, plan.metric)
+    found = compare_afresh(before, after, length, count, bench, plan.metric)
+    # What a run takes at full size was a guess; now it is known, and the time that is left may be enough for more.
+    while found is not None and plan.seconds is not None and count < MOST_SEEDS and _another_fits(found, bench):
+        _write_down(bench, length, count + 1)
+        more = compare_afresh(before, after, length, 1, bench, plan.metric, after_seeds=count)
+        found, count = found if more is None else found.beside(more), count + 1
+    return found
 
 
 def compare_afresh(
-    before: Recipe, after: Recipe, length: Duration, seeds: int, bench: Bench, metric: str
+    before: Recipe, after: Recipe, length: Duration, seeds: int, bench: Bench, metric: str, after_seeds: int = 0
 ) -> Confirmation | None:
-    """Train both with so many seeds that nothing was chosen by; None where no pair of runs was finished. The test samples are
-    answered."""
-    bench.watch.stage(f"confirming with {seeds} fresh {'seed' if seeds == 1 else 'seeds'}, {length} each")
-    numbers = range(_FRESH, _FRESH + seeds)
+    """Train both with so many seeds that nothing was chosen by, beside as many before; None where no pair of runs was finished.
+    The test samples are answered."""
+    another = "another" if after_seeds else seeds
+    bench.watch.stage(f"confirming with {another} fresh {'seed' if seeds == 1 else 'seeds'}, {length} each")
+    numbers = range(_FRESH + after_seeds, _FRESH + after_seeds + seeds)
     made = bench.make([recipe.setting(budget=length, seed=seed) for seed in numbers for recipe in (before, after)])
     pairs = [(a, b) for a, b in zip(made[::2], made[1::2]) if a is not None and b is not None]
     if not pairs:
         return None
-    metrics = [run.read_json(run.metrics) for pair in pairs for run in pair]
-    seconds = sum(found["cost"]["total_seconds"] for found in metrics)
-    bench.clock.note("confirmation", len(made), seconds / bench.executor.jobs)
     first, second = ([pair[side] for pair in pairs] for side in (0, 1))
-    return Confirmation(metric, first, second, "test" if "test" in metrics[0] else "val")
+    found = Confirmation(metric, first, second, "test" if "test" in first[0].read_json(first[0].metrics) else "val")
+    what = f"confirmation, seed {after_seeds + 1}" if after_seeds else "confirmation"
+    bench.clock.note(what, len(made), found.seconds / bench.executor.jobs)
+    return found
+
+
+def _another_fits(found: Confirmation, bench: Bench) -> bool:
+    return found.seconds / len(found.before) / min(bench.executor.jobs, 2) < bench.clock.left(_FILLED)
 
 
 def _decided(
     plan: Plan, bench: Bench, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
 ) -> tuple[Duration, int]:
     """`_length`, decided once: a study that goes on makes the same runs."""
-    file = bench.path / "confirmation.json"
+    file = bench.path / _FILE
     if not file.is_file():
         length, count = _length(plan, bench, levels, screened, runs)
-        write_json(file, {"each": str(length), "seeds": count})
+        _write_down(bench, length, count)
     kept = json.loads(file.read_text(encoding="utf-8"))
     return Duration.parse(kept["each"]), kept["seeds"]
+
+
+def _write_down(bench: Bench, length: Duration, seeds: int) -> None:
+    write_json(bench.path / _FILE, {"each": str(length), "seeds": seeds})
 
 
 def _length(
