@@ -2,8 +2,8 @@
 
 TREC-6 and SST-2, the published parts, a network for each seed; waste_zh, five stratified folds, a network for each, with class
 weights (classes are 1 : 42). What is told is the answers to the test texts, or to the fold left out: accuracy, macro-F1, the worst
-class's F1, and the seconds of the whole run on one thread. Where there is no validation part, a tenth of the training texts is set
-aside, here and there. The regression is scikit-learn's, its C the best of four on the validation texts.
+class's F1, and the seconds of the whole run on one thread. Where there is no validation part, whet sets 15 % of the
+training texts aside, and the regression has the same ones. It is scikit-learn's, its C the best of four on the validation texts.
 
     python benchmarks/texts.py [--seeds 3] [--only trec6 sst2 waste_zh] [--fresh]
 
