@@ -31,6 +31,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """A run sets torch's threads for its whole process, and so for all tests after it."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the project."""
@@ -81,7 +87,7 @@ FAST = [
     "train.image_size=32",
     "train.batch_size=8",
     "train.precision=fp32",
-    "train.torch_threads=2",
+    "train.torch_threads=1",  # two test processes share two cores
     "train.loader_threads=2",
 ]
 

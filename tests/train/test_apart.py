@@ -50,7 +50,7 @@ def data(tmp_path_factory):
 def recipe(data, budget="2ep", architecture="resnet9_slim", size=32):
     asked = Recipe(data=DataSpec(path=str(data)), model=ModelSpec(architecture=architecture), methods=(SGD(lr=0.01),))
     return asked.setting(
-        budget=budget, image_size=size, batch_size=8, precision="fp32", torch_threads=2, loader_threads=2
+        budget=budget, image_size=size, batch_size=8, precision="fp32", torch_threads=1, loader_threads=2
     )
 
 

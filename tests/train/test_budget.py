@@ -119,7 +119,7 @@ def test_a_training_that_slows_down_ends_in_time_and_resumes_to_the_shorter_end(
         methods=(SGD(lr=0.01), Cosine()),
     )
     recipe = recipe.setting(
-        image_size=32, batch_size=8, precision="fp32", device="cpu", loader_threads=1, torch_threads=2, budget="20s"
+        image_size=32, batch_size=8, precision="fp32", device="cpu", loader_threads=1, torch_threads=1, budget="20s"
     )
     counted = resolve.resolve_budget
 

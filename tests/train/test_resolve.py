@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
 from whet.models.net import Net
-from whet.train.resolve import resolve_size
+from whet.train.resolve import resolve_size, resolve_threads
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,13 @@ def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
     steps = [r["step"] for r in run.folder.log_records() if r["event"] == "validation"]
     assert (0 in steps) == at_start
     assert steps[-1] > 0
+
+
+@pytest.mark.parametrize(("said", "threads"), [("", 3), ("2", 2), ("2,1", 2), ("64", 3), ("0", 1), ("many", 3)])
+def test_torch_takes_the_cores_it_may_run_on_and_no_more_than_omp_num_threads(monkeypatch, said, threads):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 2, 5}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    train = resolve_threads(Recipe()).train
+    assert (train.torch_threads, train.loader_threads) == (threads, 3)
+    assert torch.get_num_threads() == threads
+    assert resolve_threads(Recipe().setting(torch_threads=4)).train.torch_threads == 4

@@ -69,6 +69,17 @@ def hush_fabric() -> None:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
+def usable_cores() -> int:
+    """The cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def torch_cores() -> int:
+    """As many of them as torch is to use: all, or what OMP_NUM_THREADS says, as for torch itself."""
+    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(usable_cores(), max(1, int(said))) if said.isdecimal() else usable_cores()
+
+
 def available_memory() -> int:
     """Bytes that can be taken without driving others out: what the system and the control group of this process leave."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from whet.core.errors import BusyError, WhetError
+from whet.core.process import torch_cores
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
 from whet.train.job import carry_out
@@ -119,7 +120,7 @@ def executor_for(jobs: int, observer: Observer, ray: str | None = None, threads:
 def settled_threads(recipe: Recipe, jobs: int, ray: str | None = None) -> int | str:
     """The recipe's torch threads, settled before runs are made side by side: the cores of this machine divided among them; on a
     cluster as many as this machine has, so that a run is the same on every node."""
-    threads, cores = recipe.train.torch_threads, os.cpu_count() or 1
+    threads, cores = recipe.train.torch_threads, torch_cores()
     if threads != "auto" or (jobs == 1 and ray is None):
         return threads
     return cores if ray is not None else max(1, cores // jobs)

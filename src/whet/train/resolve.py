@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
 from whet.core.errors import DataError
-from whet.core.process import hush_fabric, keep_freed_memory
+from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.data.image_loader import ImageLoader
@@ -36,13 +35,12 @@ _PROBE_SIZE = 128
 
 
 def resolve_threads(recipe: Recipe) -> Recipe:
-    """Torch's threads and the loader's: as many as there are cores. The process is set up accordingly."""
-    cores = os.cpu_count() or 1
+    """Torch's threads and the loader's: as many as there are cores to use. The process is set up accordingly."""
     chosen = {}
     if recipe.train.torch_threads == "auto":
-        chosen["torch_threads"] = cores
+        chosen["torch_threads"] = torch_cores()
     if recipe.train.loader_threads == "auto":
-        chosen["loader_threads"] = min(cores, 8)
+        chosen["loader_threads"] = min(usable_cores(), 8)
     recipe = recipe.setting(**chosen)
     torch.set_num_threads(int(recipe.train.torch_threads))
     keep_freed_memory()
