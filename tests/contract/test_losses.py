@@ -106,7 +106,7 @@ def test_asymmetric_is_for_several_classes_only(net):
 def test_several_of_them_on_top_of_each_other_stay_finite(net):
     loss = cross_entropy
     context = Context("image-classification", ("a", "b", "c"), COUNTS, lambda: None)
-    for name in ("focal", "bootstrap_loss", "logit_adjustment", "label_smoothing"):
+    for name in ("focal", "bootstrap_loss", "class_weight", "label_smoothing"):
         loss = registry().get(name)().wrap_loss(loss, net(), context)
     logits = torch.tensor([[100.0, -100.0, 0.0]], requires_grad=True)
     value = loss(asked(logits, one_hot([1]).float()))

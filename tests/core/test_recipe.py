@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.errors import RecipeError
-from whet.core.recipe import Recipe, parse_method
+from whet.core.recipe import Recipe, parse_method, parse_methods
 from whet.methods import AdamW, Cosine, Hue, LabelSmoothing, LinearProbe, MixUp
 
 TEXT = """
@@ -147,3 +147,17 @@ def test_pictures_at_a_share_of_their_size(size, smaller):
     assert asked.smaller(1.0) == asked
     texts = Recipe(task="text-classification")
     assert texts.smaller(0.5) == texts
+
+
+def test_a_method_takes_the_place_of_those_it_conflicts_with_and_of_no_other():
+    """Both ways round; warmup and cosine share an enemy, one_cycle, and stand together."""
+    recipe = Recipe(methods=parse_methods(["linear_probe", "sgd", "cosine"]))
+
+    def names(*added):
+        return {method.name for method in recipe.with_methods(*parse_methods(added)).methods}
+
+    assert names("warmup") == {"linear_probe", "sgd", "cosine", "warmup"}
+    assert names("lbfgs") == {"linear_probe", "cosine", "lbfgs"}
+    assert names("linear") == {"linear_probe", "sgd", "linear"}
+    assert names("layerwise_lr") == {"sgd", "cosine", "layerwise_lr"}
+    assert names("lbfgs", "finetune") == {"finetune", "cosine", "lbfgs"}

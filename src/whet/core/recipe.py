@@ -232,8 +232,9 @@ class Recipe(Strict):
     def with_methods(self, *methods: Method) -> Recipe:
         """The recipe with these methods added; one of the same name is replaced, as are those it conflicts with. A recipe has one
         optimizer, so a new one takes the old one's place."""
-        names = {m.name for m in methods}.union(*(m.conflicts for m in methods))
-        kept = [m for m in self.methods if m.name not in names and not m.conflicts & names]
+        names = {m.name for m in methods}
+        replaced = names.union(*(m.conflicts for m in methods))
+        kept = [m for m in self.methods if m.name not in replaced and not m.conflicts & names]
         if any(m.stage is Stage.OPTIMIZER for m in methods):
             kept = [m for m in kept if m.stage is not Stage.OPTIMIZER]
         return self.replace(methods=(*kept, *methods))
