@@ -16,7 +16,7 @@ from whet.models.hub_text import TextEncoder, load
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import MASK, PAD, UNKNOWN, Tokens
 from whet.models.zoo_text import TEXT_ZOO
-from whet.models.zoo_text.fast_text import FastText
+from whet.models.zoo_text.fast_text import FastText, _ngrams
 
 FILLERS = (
     "the",
@@ -98,17 +98,23 @@ def test_of_a_bag_of_words_every_word_has_its_weight_times_its_count():
 
 
 def test_pairs_of_words_share_what_they_add():
+    """Half of a pair goes to each of its words, and all of it to the word at an end of the text."""
     with Rng(0).torch_scope("init"):
         pairs = FastText(TOKENS.words, TOKENS.pad_id, width=8, layers=0)
         net = Net(
             NetSpec("zoo", "fast_text", ("x", "y"), medium="text"), pairs, nn.Linear(8, 2), TextFront(TOKENS)
         ).eval()
-    both = integrated_gradients(Member.of(net), ids(["red box lid"]), 0).share_T
+    text = ids(["red box lid"])
+    ((number_BM, _),) = _ngrams(text, TOKENS.pad_id, 2)
+    weight_D = net.head.weight[0] - net.head.weight.mean(dim=0)
+    first, red_box, box_lid, last = (pairs.ngrams.weight[number_BM[0, :4]] @ weight_D / 7**0.5).tolist()
+    both = integrated_gradients(Member.of(net), text, 0)
     nn.init.zeros_(pairs.ngrams.weight)
-    alone = integrated_gradients(Member.of(net), ids(["red box lid"]), 0).share_T
-    first, middle, last = (both - alone)[:3]
-    assert middle == pytest.approx(first + last, abs=1e-6)  # it stands in both pairs
-    assert abs(middle) > 1e-4
+    alone = integrated_gradients(Member.of(net), text, 0)
+    wanted = [first + red_box / 2, red_box / 2 + box_lid / 2, box_lid / 2 + last]
+    assert (both.share_T - alone.share_T)[:3] == pytest.approx(wanted, abs=1e-6)
+    assert both.gap < 1e-6
+    assert min(map(abs, (first, red_box, box_lid, last))) > 1e-5
 
 
 @pytest.fixture(scope="module", params=list(TEXT_ZOO))

@@ -130,7 +130,7 @@ def _along(
         slope = np.zeros((len(some), tokens))
         for gradient, (_, whole_SMD) in zip(gradients, vectors):
             if gradient is not None:
-                slope += _spread((gradient * whole_SMD).sum(dim=2).double().cpu().numpy(), tokens)
+                slope += _spread((gradient * whole_SMD).sum(dim=2).double().cpu().numpy(), read_1T[0].cpu().numpy())
         said_S.append(evidence_S.detach().double().cpu().numpy())
         slope_ST.append(slope)
     return np.concatenate(said_S), np.concatenate(slope_ST)
@@ -141,7 +141,7 @@ def _on_the_way(
     tables: list[nn.Module], read_1T: Tensor, share_S: Tensor
 ) -> Iterator[list[tuple[Tensor, Tensor]]]:  # fmt: skip
     """Within the block the tables give vectors that stand at these shares of the way from zero to what they are; the list fills
-    with them and with the whole way, (S, M, D) each, M = T or, of n-grams, less."""
+    with them and with the whole way, (S, M, D) each, M = T or, of n-grams, more."""
     kept: list[tuple[Tensor, Tensor]] = []
 
     def move(table: nn.Module, inputs: tuple, found_SMD: Tensor) -> Tensor:
@@ -163,13 +163,19 @@ def _on_the_way(
             handle.remove()
 
 
-def _spread(value_SM: np.ndarray, tokens: int) -> np.ndarray:
-    """Values of runs of tokens, each shared equally among the tokens of its run: (S, M) -> (S, T)."""
-    length = tokens - value_SM.shape[1] + 1
-    out_ST = np.zeros((len(value_SM), tokens))
-    for first in range(length):
-        out_ST[:, first : first + value_SM.shape[1]] += value_SM / length
-    return out_ST
+def _spread(value_SM: np.ndarray, read_T: np.ndarray) -> np.ndarray:
+    """Values of runs of n = M - T + 1 tokens, the first of which ends with the first token, each shared equally among those tokens
+    of its run that are read: (S, M) -> (S, T)."""
+    (S, M), T = value_SM.shape, len(read_T)
+    around = M - T
+    if not around:
+        return value_SM
+    real = np.pad(read_T.astype(float), around)
+    count_M = sum(real[k : k + M] for k in range(around + 1))
+    out = np.zeros((S, len(real)))
+    for k in range(around + 1):
+        out[:, k : k + M] += value_SM / np.maximum(count_M, 1) * real[k : k + M]
+    return out[:, around : around + T]
 
 
 def _pieces(text: str, spans: Sequence[tuple[int, int]], share_T: np.ndarray) -> Iterator[Piece]:

@@ -1,13 +1,14 @@
 """A bag of words, of the letters in them, and of word n-grams. Sources: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for
 efficient text classification"); the letters: Bojanowski et al. 2016, arXiv:1607.04606.
 
-Deviates: n-grams go into 32,768 buckets in place of two million, runs of letters likewise; a bag is divided by the root of its
+Deviates: n-grams (the ends of a text among them, as the authors' code has it) go into 32,768 buckets in place of two million, runs of letters likewise; a bag is divided by the root of its
 size in place of its size, so that a long text does not fade; vectors start small, so that what a text is said to be does not
 hang on draws. Layers behind the bag, which `depth` asks for, are those of Iyyer et al. 2015 (deep averaging networks).
 """
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -41,7 +42,7 @@ class FastText(nn.Module):
     def forward(self, ids_BL: Tensor) -> Tensor:
         real = [ids_BL != self.pad_id]
         x = [self.tokens(ids_BL) + self.letters(ids_BL)]
-        for hash_BM, real_BM in _ngrams(ids_BL, real[0], self.longest):
+        for hash_BM, real_BM in _ngrams(ids_BL, self.pad_id, self.longest):
             x.append(self.ngrams(hash_BM))
             real.append(real_BM)
         x_BMD, real_BM = self.vectors(torch.cat(x, dim=1), torch.cat(real, dim=1))
@@ -82,14 +83,16 @@ def _bucket(run: str) -> int:
     return zlib.crc32(run.encode()) % _BUCKETS
 
 
-def _ngrams(ids_BL: Tensor, real_BL: Tensor, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The bucket of every run of 2 … `longest` tokens, (B, L - n + 1), and whether it lies within the text."""
-    hash_BM, real_BM = ids_BL, real_BL
-    for n in range(2, min(longest, ids_BL.shape[1]) + 1):
-        hash_BM = hash_BM[:, :-1] * _PRIME + ids_BL[:, n - 1 :]
-        real_BM = real_BM[:, :-1] & real_BL[:, n - 1 :]
+def _ngrams(ids_BL: Tensor, pad_id: int, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The bucket of every run of n = 2 … `longest` tokens, from that which ends with the first token to that which begins with the
+    last, (B, L + n - 1), and which of them are in the bag: one token of a run may be an end of the text, written as padding is."""
+    for n in range(2, longest + 1):
+        ids_BM = F.pad(ids_BL, (n - 1, n - 1), value=pad_id)
+        runs_NBM = [ids_BM[:, k : ids_BM.shape[1] - n + 1 + k] for k in range(n)]
+        hash_BM = functools.reduce(lambda hash_BM, next_BM: hash_BM * _PRIME + next_BM, runs_NBM)
+        ends_BM = sum((run_BM == pad_id).long() for run_BM in runs_NBM)
         mixed_BM = (hash_BM ^ (hash_BM >> 29)) * _MIX
-        yield (mixed_BM ^ (mixed_BM >> 17)) % _BUCKETS, real_BM
+        yield (mixed_BM ^ (mixed_BM >> 17)) % _BUCKETS, ends_BM <= 1
 
 
 def fast_text(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
