@@ -138,6 +138,9 @@ def test_the_letters_of_a_word_are_its_runs_of_three_to_five_with_marked_ends():
     assert torch.allclose(found[0], wanted, atol=1e-6)
     assert not found[1:3].any()  # too short, and no word
     assert (found[0] - found[3]).abs().max() > 1e-3
+    assert torch.equal(
+        letters(torch.tensor([[1, 2, 0, 3, 1, 1]]))[0, :4], found
+    )  # as many tokens as there are words, or more
 
 
 def test_words_of_one_stem_learn_from_each_other():

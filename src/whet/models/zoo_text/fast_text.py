@@ -1,14 +1,14 @@
 """A bag of words, of the letters in them, and of word n-grams. Sources: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for
 efficient text classification"); the letters: Bojanowski et al. 2016, arXiv:1607.04606.
 
-Deviates: n-grams (the ends of a text among them, as the authors' code has it) go into 32,768 buckets in place of two million, runs of letters likewise; a bag is divided by the root of its
-size in place of its size, so that a long text does not fade; vectors start small, so that what a text is said to be does not
-hang on draws. Layers behind the bag, which `depth` asks for, are those of Iyyer et al. 2015 (deep averaging networks).
+Deviates: n-grams (an end of the text may be one of their words, as in the authors' code) go into 32,768 buckets in place of two
+million, runs of letters likewise; a bag is divided by the root of its size in place of its size, so that a long text does not fade;
+vectors start small, so that what a text is said to be does not hang on draws. Layers behind the bag, which `depth` asks for, are
+those of Iyyer et al. 2015 (deep averaging networks).
 """
 
 from __future__ import annotations
 
-import functools
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -66,9 +66,13 @@ class Letters(nn.Embedding):
         self.register_buffer("scale_V", torch.tensor([max(len(found), 1) ** -0.5 for found in runs]), persistent=False)
 
     def forward(self, ids_BL: Tensor) -> Tensor:
-        runs_NG = self.runs_VG[ids_BL.flatten()]
-        total_ND = F.embedding_bag(runs_NG, self.weight, mode="sum", padding_idx=self.padding_idx)
-        return total_ND.view(*ids_BL.shape, -1) * self.scale_V[ids_BL][..., None]
+        if ids_BL.numel() > len(self.scale_V):  # more than there are words: each word once
+            return F.embedding(ids_BL, self._summed(self.runs_VG, self.scale_V))
+        ids_N = ids_BL.flatten()
+        return self._summed(self.runs_VG[ids_N], self.scale_V[ids_N]).view(*ids_BL.shape, -1)
+
+    def _summed(self, runs_NG: Tensor, scale_N: Tensor) -> Tensor:
+        return F.embedding_bag(runs_NG, self.weight, mode="sum", padding_idx=self.padding_idx) * scale_N[:, None]
 
 
 def _runs(word: str) -> Iterator[str]:
@@ -88,11 +92,12 @@ def _ngrams(ids_BL: Tensor, pad_id: int, longest: int) -> Iterator[tuple[Tensor,
     last, (B, L + n - 1), and which of them are in the bag: one token of a run may be an end of the text, written as padding is."""
     for n in range(2, longest + 1):
         ids_BM = F.pad(ids_BL, (n - 1, n - 1), value=pad_id)
-        runs_NBM = [ids_BM[:, k : ids_BM.shape[1] - n + 1 + k] for k in range(n)]
-        hash_BM = functools.reduce(lambda hash_BM, next_BM: hash_BM * _PRIME + next_BM, runs_NBM)
-        ends_BM = sum((run_BM == pad_id).long() for run_BM in runs_NBM)
+        ids_NBM = ids_BM.unfold(1, n, 1).permute(2, 0, 1)
+        hash_BM = ids_NBM[0]
+        for next_BM in ids_NBM[1:]:
+            hash_BM = hash_BM * _PRIME + next_BM
         mixed_BM = (hash_BM ^ (hash_BM >> 29)) * _MIX
-        yield (mixed_BM ^ (mixed_BM >> 17)) % _BUCKETS, ends_BM <= 1
+        yield (mixed_BM ^ (mixed_BM >> 17)) % _BUCKETS, (ids_NBM == pad_id).sum(0) <= 1
 
 
 def fast_text(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
