@@ -39,7 +39,7 @@ def base(data):
     asked = Recipe(
         data=DataSpec(path=str(data)),
         model=ModelSpec(architecture="resnet9_slim", weights="none"),
-        methods=tuple(parse_method(name) for name in ({"sgd": {"lr": 0.05}}, "horizontal_flip")),
+        methods=tuple(parse_method(name) for name in ({"sgd": {"lr": 0.02}}, "horizontal_flip")),
     )
     return recipes.change(asked, settings=(*FAST, "train.budget=6ep"))
 
@@ -53,10 +53,10 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
             told.append(text)
 
     out = tmp_path / "study"
-    factors = ["sgd.lr=0.000001:0.05", "horizontal_flip"]
+    factors = ["sgd.lr=0.000001:0.02", "horizontal_flip"]
     found = whet.study(base, factors, design="factorial", budget="6ep", seeds=2, out=out, observer=Watch())
     rows = found.effects.set_index("factor")
-    rate = rows.loc["sgd.lr 0.000001 → 0.05"]
+    rate = rows.loc["sgd.lr 0.000001 → 0.02"]
     assert rate["verdict"] == "helps"
     assert rate["effect"] > 0.4
     assert rows.loc["horizontal_flip", "verdict"] == "no evidence"
@@ -81,9 +81,9 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
     worse = recipes.change(base, settings=("sgd.lr=0.000001",))
-    factors, out = ["sgd.lr=0.000001:0.05"], tmp_path / "study"
+    factors, out = ["sgd.lr=0.000001:0.02"], tmp_path / "study"
     found = whet.study(worse, factors, design="add", budget="6ep", seeds=3, metric="log_loss", out=out)
-    assert found.recommended.method("sgd").lr == 0.05
+    assert found.recommended.method("sgd").lr == 0.02
     assert found.recommended.train.budget == worse.train.budget
     assert found.recommended.data.answer_test
     assert found.confirmed.verdict == "helps"
