@@ -80,7 +80,7 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 
 
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
-    worse = recipes.change(base, settings=("sgd.lr=0.000001",))
+    worse = recipes.change(base, add=("cosine",), settings=("sgd.lr=0.000001",))
     factors, out = ["sgd.lr=0.000001:0.02"], tmp_path / "study"
     found = whet.study(worse, factors, design="add", budget="6ep", seeds=3, metric="log_loss", out=out)
     assert found.recommended.method("sgd").lr == 0.02
