@@ -15,8 +15,8 @@ def weights(count=200_000):
         return torch.randn(count, dtype=torch.float64), torch.randn(count, dtype=torch.float64)
 
 
-def mixed(start, weight, step=0):
-    with Rng(1).torch_scope("model", step):
+def mixed(start, weight):
+    with Rng(1).torch_scope("model"):
         return Mixed(start, P).train()(weight)
 
 
