@@ -78,7 +78,7 @@ def measured(name: str, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
 
 
 def regression(name: str, rows: pd.DataFrame) -> dict[str, float]:
-    """Of words and pairs of words, and of 2 to 5 letters within words; of names, of characters and pairs of them, the ends marked."""
+    """Of words and pairs of words, and of 2 to 5 letters within words; of names, of characters and pairs of them, ends marked."""
     with tempfile.TemporaryDirectory() as place:
         table = Path(place) / "texts.csv"
         rows.to_csv(table, index=False)
