@@ -10,6 +10,7 @@ Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1,
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import math
 import sys
@@ -33,7 +34,7 @@ _PER_COPY = np.uint64(1 << 48)
 def philox4x32(counter_N4: np.ndarray, key_2N: np.ndarray | tuple[int, int]) -> np.ndarray:
     """Ten rounds of Philox over N counters. (N, 4) uint32 and a 64-bit key as two words, one for all or (2, N) -> (N, 4) uint32."""
     even_2N, odd_2N = counter_N4[:, 0::2].T.copy(), counter_N4[:, 1::2].T
-    keys = ((np.asarray(key_2N, dtype=np.uint64).reshape(2, -1) + _ROUND_KEYS) & _LOW).astype(np.uint32)
+    keys = _one_key(*key_2N) if isinstance(key_2N, tuple) else _round_keys(key_2N)
     products = np.empty((2, 2, counter_N4.shape[0]), dtype=np.uint64)  # of this round and of the one before
     halves = products.view(np.uint32).reshape(2, 2, -1, 2)[:, ::-1]
     high, low = halves[..., _HIGH], halves[..., 1 - _HIGH]
@@ -48,6 +49,17 @@ def philox4x32(counter_N4: np.ndarray, key_2N: np.ndarray | tuple[int, int]) -> 
     return out
 
 
+def _round_keys(key_2N: np.ndarray) -> np.ndarray:
+    """The keys of the ten rounds, uint32 (10, 2, N)."""
+    return ((np.asarray(key_2N, dtype=np.uint64).reshape(2, -1) + _ROUND_KEYS) & _LOW).astype(np.uint32)
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _one_key(low: int, high: int) -> np.ndarray:
+    return _round_keys(np.array([low, high]))
+
+
+@functools.lru_cache(maxsize=1 << 10)
 def _key(seed: int, purpose: str) -> tuple[int, int]:
     digest = hashlib.blake2b(f"{seed}\0{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")

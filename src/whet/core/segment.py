@@ -99,6 +99,10 @@ class Words:
             tokens[place] = token
         return Words(tuple(tokens), self.gaps)
 
+    def reworded(self, new: Mapping[str, str]) -> Words:
+        """Other tokens for some, wherever they stand."""
+        return Words(tuple([new.get(token, token) for token in self.tokens]), self.gaps) if new else self
+
     def without(self, places: Sequence[int]) -> Words:
         """Some tokens fewer. Of the gaps about lost tokens the widest stays; at either end of the text, the outer one."""
         if not places:

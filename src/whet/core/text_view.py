@@ -53,15 +53,18 @@ class TextView:
         The draws of a word depend on its sample and its place alone, whatever else is in the batch, as long as this is the last
         that a method asks of `rng`.
         """
+        return rng.uniform(shape=(self.longest(where_B), count))
+
+    def longest(self, where_B: np.ndarray) -> int:
+        """Words of the longest of the samples where `where_B` is true, MOST_WORDS at most."""
         words_B = self.words_B
-        longest = max((len(words_B[i].places) for i in np.flatnonzero(where_B)), default=0)
-        return rng.uniform(shape=(min(longest, MOST_WORDS), count))
+        return min(max((len(words_B[i].places) for i in where_B.nonzero()[0].tolist()), default=0), MOST_WORDS)
 
     def rewritten(self, where_B: np.ndarray, rewrite: Callable[[int, Words], Words]) -> TextView:
         """Rewrite the samples where `where_B` is true: (place in the batch, words) -> words."""
         words = list(self.words_B)
-        for i in np.flatnonzero(where_B):
-            words[i] = rewrite(int(i), words[i])
+        for i in where_B.nonzero()[0].tolist():
+            words[i] = rewrite(i, words[i])
         return replace(self, content_B=tuple(words))
 
     def retold(self, new: dict[int, str]) -> TextView:

@@ -13,6 +13,7 @@ from whet.methods.augment_text.random_insertion import inserted
 from whet.methods.augment_text.random_swap import swapped
 from whet.methods.augment_text.synonym_replacement import replaced
 from whet.methods.augment_text.synonyms import EXAMPLE, lexicon
+from whet.methods.augment_text.word_count import changes
 
 
 class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
@@ -47,18 +48,21 @@ class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classificat
         if self.prob == 0:
             return view
         acts_B, operation_B = rng.bernoulli(self.prob), rng.integers(4)
-        unit_BL3 = view.per_word(rng, acts_B, 3)
+        enough = max(3 * changes(self.alpha, view.longest(acts_B)), view.longest(acts_B & (operation_B == 3)))
+        unit_BM = rng.uniform(shape=(enough,)).tolist()
         synonyms_of = lexicon(self.name, self.path)
 
+        operations = operation_B.tolist()
+
         def rewrite(i: int, words: Words) -> Words:
-            match operation_B[i]:
+            match operations[i]:
                 case 0:
-                    return replaced(words, self.alpha, unit_BL3[i], synonyms_of)
+                    return replaced(words, self.alpha, unit_BM[i], synonyms_of)
                 case 1:
-                    return inserted(words, self.alpha, unit_BL3[i], synonyms_of)
+                    return inserted(words, self.alpha, unit_BM[i], synonyms_of)
                 case 2:
-                    return swapped(words, self.alpha, unit_BL3[i])
+                    return swapped(words, self.alpha, unit_BM[i])
                 case _:
-                    return thinned(words, self.alpha, unit_BL3[i, :, 0])
+                    return thinned(words, self.alpha, unit_BM[i])
 
         return view.rewritten(acts_B, rewrite)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from whet.core.method import Method, Search, Stage
@@ -31,14 +30,13 @@ class RandomDeletion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-
         if self.prob == 0:
             return view
         acts_B = rng.bernoulli(self.prob)
-        unit_BL = view.per_word(rng, acts_B, 1)[..., 0]
+        unit_BL = rng.uniform(shape=(view.longest(acts_B),)).tolist()
         return view.rewritten(acts_B, lambda i, words: thinned(words, self.fraction, unit_BL[i]))
 
 
-def thinned(words: Words, fraction: float, unit_L: np.ndarray) -> Words:
+def thinned(words: Words, fraction: float, unit_L: list[float]) -> Words:
     """Without the words whose draw is below the fraction; where that is all of them, the one with the highest stays."""
-    draws = unit_L[: len(words.places)].tolist()
-    lost = [place for place, unit in zip(words.places, draws) if unit < fraction]
+    lost = [place for place, unit in zip(words.places, unit_L) if unit < fraction]
     if lost and len(lost) == len(words.places):
-        lost.pop(max(range(len(lost)), key=draws.__getitem__))
+        lost.pop(max(range(len(lost)), key=unit_L.__getitem__))
     return words.without(lost)

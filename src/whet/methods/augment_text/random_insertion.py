@@ -2,15 +2,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.segment import Words
 from whet.core.text_view import TextView
-from whet.methods.augment_text.synonyms import EXAMPLE, Lexicon, lexicon
-from whet.methods.augment_text.word_count import changes
+from whet.methods.augment_text.synonyms import EXAMPLE, Lexicon, known_words, lexicon
+from whet.methods.augment_text.word_count import changes, per_change
 
 
 class RandomInsertion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
@@ -41,18 +40,18 @@ class RandomInsertion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text
         if self.prob == 0:
             return view
         acts_B, synonyms_of = rng.bernoulli(self.prob), lexicon(self.name, self.path)
-        unit_BL3 = view.per_word(rng, acts_B, 3)
-        return view.rewritten(acts_B, lambda i, words: inserted(words, self.fraction, unit_BL3[i], synonyms_of))
+        unit_BM = per_change(view, rng, acts_B, self.fraction, 3)
+        return view.rewritten(acts_B, lambda i, words: inserted(words, self.fraction, unit_BM[i], synonyms_of))
 
 
-def inserted(words: Words, fraction: float, unit_L3: np.ndarray, synonyms_of: Lexicon) -> Words:
-    """Draws of an insertion: of which word, which synonym, before which word."""
+def inserted(words: Words, fraction: float, unit_M: list[float], synonyms_of: Lexicon) -> Words:
+    """Draws: of every insertion of which word, then which synonym, then before which word."""
     places = words.places
-    known = list(filter(None, map(synonyms_of, words.words)))
+    known = known_words(words.tokens, synonyms_of)
     if not known:
         return words
-    new = []
-    for which, choice, where in unit_L3[: changes(fraction, len(places))].tolist():
-        synonyms = known[int(which * len(known))]
+    new, count = [], changes(fraction, len(places))
+    for which, choice, where in zip(unit_M[:count], unit_M[count : 2 * count], unit_M[2 * count : 3 * count]):
+        _, synonyms = known[int(which * len(known))]
         new.append((places[int(where * len(places))], synonyms[int(choice * len(synonyms))]))
     return words.inserted(new)

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.segment import Words
 from whet.core.text_view import TextView
-from whet.methods.augment_text.word_count import changes
+from whet.methods.augment_text.word_count import changes, per_change
 
 
 class RandomSwap(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
@@ -32,17 +31,17 @@ class RandomSwap(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-clas
         if self.prob == 0:
             return view
         acts_B = rng.bernoulli(self.prob)
-        unit_BL2 = view.per_word(rng, acts_B, 2)
-        return view.rewritten(acts_B, lambda i, words: swapped(words, self.fraction, unit_BL2[i]))
+        unit_BM = per_change(view, rng, acts_B, self.fraction, 2)
+        return view.rewritten(acts_B, lambda i, words: swapped(words, self.fraction, unit_BM[i]))
 
 
-def swapped(words: Words, fraction: float, unit_L2: np.ndarray) -> Words:
-    """Draws of a swap: the one word, and how far from it the other."""
+def swapped(words: Words, fraction: float, unit_M: list[float]) -> Words:
+    """Draws: of every swap the one word, then how far from it the other."""
     places, count = words.places, len(words.places)
     if count < 2:
         return words
-    tokens = list(words.tokens)
-    for one, way in unit_L2[: changes(fraction, count), :2].tolist():
+    tokens, swaps = list(words.tokens), changes(fraction, count)
+    for one, way in zip(unit_M[:swaps], unit_M[swaps : 2 * swaps]):
         a = int(one * count)
         b = (a + 1 + int(way * (count - 1))) % count
         tokens[places[a]], tokens[places[b]] = tokens[places[b]], tokens[places[a]]

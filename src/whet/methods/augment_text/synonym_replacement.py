@@ -2,15 +2,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.segment import Words
 from whet.core.text_view import TextView
-from whet.methods.augment_text.synonyms import EXAMPLE, Lexicon, is_stop_word, lexicon
-from whet.methods.augment_text.word_count import changes
+from whet.methods.augment_text.synonyms import EXAMPLE, Lexicon, lexicon, telling_words
+from whet.methods.augment_text.word_count import changes, per_change
 
 
 class SynonymReplacement(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
@@ -38,26 +37,16 @@ class SynonymReplacement(Method, stage=Stage.SAMPLE, family="augment", tasks={"t
         if self.prob == 0:
             return view
         acts_B, synonyms_of = rng.bernoulli(self.prob), lexicon(self.name, self.path)
-        unit_BL2 = view.per_word(rng, acts_B, 2)
-        return view.rewritten(acts_B, lambda i, words: replaced(words, self.fraction, unit_BL2[i], synonyms_of))
+        unit_BM = per_change(view, rng, acts_B, self.fraction, 2)
+        return view.rewritten(acts_B, lambda i, words: replaced(words, self.fraction, unit_BM[i], synonyms_of))
 
 
-def replaced(words: Words, fraction: float, unit_L2: np.ndarray, synonyms_of: Lexicon) -> Words:
-    """Some words that are no stop words and have synonyms, in the order of their first draw, each replaced wherever it stands
-    by the synonym of its second."""
-    places = words.places[: len(unit_L2)]
-    tokens = [words.tokens[place] for place in places]
-    order = unit_L2[: len(places), 0].tolist()
-    new: dict[int, str] = {}
-    left = changes(fraction, len(words.places))
-    for k in sorted(range(len(places)), key=order.__getitem__):
-        word = tokens[k]
-        if is_stop_word(word) or tokens.index(word) < k:  # its first draws count
-            continue
-        if synonyms := synonyms_of(word):
-            synonym = synonyms[int(unit_L2[k, 1] * len(synonyms))]
-            new |= {place: synonym for place, token in zip(places, tokens) if token == word}
-            left -= 1
-            if left == 0:
-                break
-    return words.replaced(new)
+def replaced(words: Words, fraction: float, unit_M: list[float], synonyms_of: Lexicon) -> Words:
+    """Some words that are no stop words and have synonyms, each replaced wherever it stands. Draws: of every one which word of
+    those not yet chosen, then which synonym."""
+    known = list(telling_words(words.tokens, synonyms_of))
+    new, count = {}, changes(fraction, len(words.places))
+    for which, choice in zip(unit_M[: min(count, len(known))], unit_M[count : 2 * count]):
+        word, synonyms = known.pop(int(which * len(known)))
+        new[word] = synonyms[int(choice * len(synonyms))]
+    return words.reworded(new)

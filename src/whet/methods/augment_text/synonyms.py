@@ -37,6 +37,18 @@ def is_stop_word(word: str) -> bool:
     return word.lower().replace("’", "'") in _STOP
 
 
+@functools.lru_cache(maxsize=1 << 13)  # a text comes again in every epoch
+def known_words(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Every token that has synonyms, with them, wherever it stands."""
+    return tuple([(token, synonyms) for token in tokens if (synonyms := synonyms_of(token))])
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def telling_words(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Every different token that is no stop word and has synonyms, with them."""
+    return tuple(dict.fromkeys(pair for pair in known_words(tokens, synonyms_of) if not is_stop_word(pair[0])))
+
+
 def lexicon(method: str, path: str | None) -> Lexicon:
     """The synonyms of a person's list (`path`), or of WordNet where none is given."""
     return _from_list(method, path) if path is not None else _from_wordnet(method)
