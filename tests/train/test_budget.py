@@ -26,6 +26,7 @@ def test_epochs_fill_the_time_and_never_exceed_it():
     speed = Speed({64: 0.1}, answer_seconds=0.0, final_answer_seconds=0.0)
     # 10 steps of 0.1 s are 1 s an epoch.
     assert epochs_that_fit(plan_of(SGD()), speed, 7.5, 64, 10, validation=0.0) == 7
+    assert epochs_that_fit(plan_of(SGD()), speed, 7.5, 64, 10, validation=0.0, most=3) == 3
     # With a validation of 0.5 s after each of few epochs: 1.5 s an epoch.
     assert epochs_that_fit(plan_of(SGD()), speed, 7.6, 64, 10, validation=0.5) == 5
 
@@ -78,9 +79,10 @@ def test_waiting_for_pictures_counts(monkeypatch):
     assert budget._mean_seconds(calls()) == 3.0
 
 
-def total_after(epoch, seconds, allowed=100.0, epochs=20, methods=()):
+def total_after(epoch, seconds, allowed=100.0, epochs=20, methods=(), most=budget.MAX_EPOCHS):
     """The epochs of a training of 20, ten steps each, that took so long for its first ones."""
-    return steps_that_fit(plan_of(SGD(), *methods), 64, allowed, Progress(10 * epoch, 10 * epochs, 10), seconds) / 10
+    plan = plan_of(SGD(), *methods)
+    return steps_that_fit(plan, 64, allowed, most, Progress(10 * epoch, 10 * epochs, 10), seconds) / 10
 
 
 def test_a_slower_machine_gets_fewer_epochs():
@@ -97,6 +99,7 @@ def test_a_faster_machine_gets_more_epochs_towards_half_time():
     assert total_after(4, 8) == 20  # too early to know
     assert total_after(12, 24) == 20  # too late
     assert total_after(8, 0.001) == budget.MAX_EPOCHS
+    assert total_after(8, 16, most=30) == 30 and total_after(8, 16, most=20) == 20
 
 
 def test_early_and_small_overruns_are_left_to_be_made_up_for():

@@ -95,6 +95,10 @@ class TrainSpec(Strict):
     """Training settings. Every `auto` is resolved once and written into the run's own recipe."""
 
     budget: Duration = Duration(20, "ep")
+    max_epochs: Annotated[
+        int | None,
+        Field(ge=1, description="a budget in minutes is filled with so many at most, where more would not help"),
+    ] = None
     seed: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
     image_size: Size = "auto"
@@ -262,6 +266,8 @@ class Recipe(Strict):
             plain["data"].pop(key)
         if self.data.fold is None:  # so that runs from before there were folds keep their names
             plain["data"].pop("fold")
+        if self.train.max_epochs is None:
+            plain["train"].pop("max_epochs", None)
         for key in (
             "seed",
             "seconds",

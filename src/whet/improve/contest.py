@@ -22,7 +22,9 @@ from whet.train.fuse import fuse, gained
 from whet.train.log import Observer
 
 PLAIN = "plain"
+_DIVISION = "division.json"
 _REPORT_SECONDS = 5.0
+_RESERVE = 1.2  # further runs are begun where so many times their usual time is left
 
 
 @dataclass(frozen=True)
@@ -100,43 +102,67 @@ class Ensemble:
 
 
 def hold(
-    path: Path, recipes: Mapping[str, Recipe], limit: Duration | None, seeds: int, started: float, executor: Executor,
-    observer: Observer,
+    path: Path, recipes: Mapping[str, Recipe], limit: Duration | None, seeds: int, most_seeds: int, started: float,
+    executor: Executor, observer: Observer,
 ) -> Contest:  # fmt: skip
-    """Train every recipe with every seed in what is left of the time; what is finished already is not made again. RunError where a
-    run fails."""
+    """Train every recipe with every seed in what is left of the time, and with further ones, up to `most_seeds`, where the runs end
+    before it does; what is finished already is not made again. RunError where a run fails."""
     each, count = _division(path, limit, seeds, len(recipes), started, executor.jobs)
-    tasks = []
-    for seed in range(count):
-        for name, recipe in recipes.items():
-            asked = recipe.setting(seed=seed) if each is None else recipe.setting(seed=seed, budget=each)
-            tasks.append(Task(asked, path / f"{name}-s{seed}"))
-    length = f", {each} each" if each is not None else ""
-    observer.stage(f"training {', '.join(recipes)}, {count} {'seed' if count == 1 else 'seeds'}{length}")
-    for number, task in enumerate(executor.run(tasks), start=1):
-        run = RunFolder(task.path)
-        if task.failure.is_file():
-            raise RunError(f"{task.path} failed: {run.read_json(task.failure)['reason']}")
-        if not run.report.is_file():
-            build_report(run)
-        accuracy = run.read_json(run.metrics)["val"]["accuracy"]
-        observer.note(
-            f"run {number} of {len(tasks)}, {run.name}: {100 * accuracy:.1f} % of the validation samples right"
+    runs: dict[str, list[RunFolder]] = {name: [] for name in recipes}
+    while True:
+        new = range(len(runs[PLAIN]), count)
+        length = f", {each} each" if each is not None else ""
+        which = (
+            f"{len(new)} {'seed' if len(new) == 1 else 'seeds'}" if new.start == 0 else "one more seed: there is time"
         )
-    return Contest({name: [RunFolder(path / f"{name}-s{seed}") for seed in range(count)] for name in recipes})
+        observer.stage(f"training {', '.join(recipes)}, {which}{length}")
+        tasks = []
+        for seed in new:
+            for name, recipe in recipes.items():
+                asked = recipe.setting(seed=seed) if each is None else recipe.setting(seed=seed, budget=each)
+                tasks.append(Task(asked, path / f"{name}-s{seed}"))
+                runs[name].append(RunFolder(tasks[-1].path))
+        for number, task in enumerate(executor.run(tasks), start=1):
+            _told(task, f"run {number} of {len(tasks)}", observer)
+        last = sum(found[-1].read_json(found[-1].metrics)["cost"]["total_seconds"] for found in runs.values())
+        if count >= most_seeds or _left(limit, started) < _RESERVE * last / executor.jobs:
+            return Contest(runs)
+        count += 1
+        _keep(path, each, count)
+
+
+def _told(task: Task, place: str, observer: Observer) -> None:
+    """Report and tell of a finished run; RunError where it failed."""
+    run = RunFolder(task.path)
+    if task.failure.is_file():
+        raise RunError(f"{task.path} failed: {run.read_json(task.failure)['reason']}")
+    if not run.report.is_file():
+        build_report(run)
+    accuracy = run.read_json(run.metrics)["val"]["accuracy"]
+    observer.note(f"{place}, {run.name}: {100 * accuracy:.1f} % of the validation samples right")
+
+
+def _left(limit: Duration | None, started: float) -> float:
+    """Seconds for further runs: none where the budget is no time."""
+    if limit is None or not limit.is_time:
+        return 0.0
+    return limit.seconds - (time.monotonic() - started) - _REPORT_SECONDS
 
 
 def _division(
     path: Path, limit: Duration | None, seeds: int, recipes: int, started: float, jobs: int
 ) -> tuple[Duration | None, int]:
     """(the budget of each run, how many seeds): decided once and kept, so that a job that goes on later decides the same."""
-    kept = path / "division.json"
+    kept = path / _DIVISION
     if not kept.is_file():
         each = limit
         if limit is not None and limit.is_time:
-            left = limit.seconds - (time.monotonic() - started) - _REPORT_SECONDS
             turns = -(-recipes * seeds // jobs)  # runs one after another
-            each = Duration(max(1, int(left / turns)), "s")
-        write_json(kept, {"each": str(each) if each is not None else None, "seeds": seeds})
+            each = Duration(max(1, int(_left(limit, started) / turns)), "s")
+        _keep(path, each, seeds)
     plain = json.loads(kept.read_text(encoding="utf-8"))
     return Duration.parse(plain["each"]) if plain["each"] else None, plain["seeds"]
+
+
+def _keep(path: Path, each: Duration | None, seeds: int) -> None:
+    write_json(path / _DIVISION, {"each": str(each) if each is not None else None, "seeds": seeds})

@@ -12,19 +12,21 @@ _STUDY_FROM, _STUDY_SHARE = 15 * 60, 0.35
 _TUNE_FROM, _TUNE_SHARE = 60 * 60, 0.15
 _ALONE_FROM = 60 * 60  # techniques one by one; in less time similar ones together
 _SEEDS_FROM = ((2 * 60 * 60, 3), (30 * 60, 2), (0, 1))
+_MOST_SEEDS = 5  # where runs end before the time does
 _USUAL_SEEDS = 3  # where the budget is no time
 
 
 @dataclass(frozen=True)
 class Schedule:
     """studying, tuning: whether there is a study, and a search for values. alone: whether techniques are studied one by one.
-    seeds: runs of each recipe that is compared."""
+    seeds: runs of each recipe that is compared; most_seeds: so many where the time is enough."""
 
     limit: Duration | None
     studying: bool
     tuning: bool
     alone: bool
     seeds: int
+    most_seeds: int
 
     @property
     def _seconds(self) -> float | None:
@@ -77,4 +79,5 @@ def make_schedule(
         tuning=(fits_tuning and can_tune) if tuning is None else tuning,
         alone=seconds is None or seconds >= _ALONE_FROM,
         seeds=seeds or usual,
+        most_seeds=seeds or _MOST_SEEDS,
     )

@@ -116,7 +116,7 @@ def improve(
     # The same seeds, the same budget; paired on the same test samples; all that is chosen is chosen on validation samples.
     executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
     settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
-    contest = hold(path, settled, limit, schedule.seeds, started, executor, observer)
+    contest = hold(path, settled, limit, schedule.seeds, schedule.most_seeds, started, executor, observer)
     observer.stage("comparing")
     ensemble = contest.ensemble(path / "ensemble")
     if ensemble is not None and not ensemble.run.report.is_file():

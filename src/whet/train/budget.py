@@ -94,12 +94,13 @@ def _mean_seconds(
 
 
 def epochs_that_fit(
-    plan: Plan, speed: Speed, seconds: float, size: int, steps_per_epoch: int, validation: float
+    plan: Plan, speed: Speed, seconds: float, size: int, steps_per_epoch: int, validation: float, most: int = MAX_EPOCHS
 ) -> int:
-    """The most epochs whose steps, validations (`validation` seconds each, at most one an epoch) and pictures fit; at least one."""
+    """The most epochs whose steps, validations (`validation` seconds each, at most one an epoch) and pictures fit, up to `most`;
+    at least one."""
     known = np.array(sorted(speed.step_seconds))
     best = 1
-    for epochs in range(1, MAX_EPOCHS + 1):
+    for epochs in range(1, most + 1):
         sizes = sizes_over_training(plan, size, epochs)
         nearest = [int(known[np.abs(known - each).argmin()]) for each in sizes]
         step_time = sum(speed.step_seconds[near] * (each / near) ** 2 for near, each in zip(nearest, sizes))
@@ -109,9 +110,9 @@ def epochs_that_fit(
     return best
 
 
-def steps_that_fit(plan: Plan, size: int, allowed: float | None, progress: Progress, seconds: float) -> int:
+def steps_that_fit(plan: Plan, size: int, allowed: float | None, most: int, progress: Progress, seconds: float) -> int:
     """How many steps in all a training should take that needed `seconds` so far and may take `allowed`: as planned, or whole epochs
-    fewer or more where its own pace says that the probe was far off."""
+    fewer or more, up to `most`, where its own pace says that the probe was far off."""
     total, per_epoch = progress.total_steps, progress.steps_per_epoch
     if allowed is None or progress.fraction < _FIRST_LOOK:
         return total
@@ -129,8 +130,8 @@ def steps_that_fit(plan: Plan, size: int, allowed: float | None, progress: Progr
         fitting = (n for n in range(planned - 1, done, -1) if seconds + pace * work(n)[1] <= allowed)
         return min(total, next(fitting, done + 1) * per_epoch)
     if projected < _FILLED * allowed and _GROWTH[0] <= progress.fraction <= _GROWTH[1]:
-        too_many = (n for n in range(planned + 1, MAX_EPOCHS + 1) if seconds + pace * work(n)[1] > _FILLED * allowed)
-        return (next(too_many, MAX_EPOCHS + 1) - 1) * per_epoch
+        too_many = (n for n in range(planned + 1, most + 1) if seconds + pace * work(n)[1] > _FILLED * allowed)
+        return (next(too_many, most + 1) - 1) * per_epoch
     return total
 
 

@@ -127,6 +127,8 @@ def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> Non
     job.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
     recipe = resolve.resolve_budget(plan.recipe, table, plan, fabric, job.started, _TAIL_SECONDS)
     plan.recipe = recipe
+    if recipe.train.budget.is_time and recipe.train.epochs == recipe.train.max_epochs:
+        job.observer.note(f"{recipe.train.epochs} epochs, the most that the recipe asks for")
     write_data(folder, table)
     write_json(folder.environment, environment(fabric.device))
     write_whole(folder.recipe, recipe.to_yaml())
@@ -292,7 +294,9 @@ class _Job:
             interrupted=self.interrupts,
             # Random weights guess; on many samples that costs minutes to see.
             validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
-            steps_that_fit=partial(steps_that_fit, plan, recipe.size, recipe.train.seconds),
+            steps_that_fit=partial(
+                steps_that_fit, plan, recipe.size, recipe.train.seconds, resolve.most_epochs(recipe)
+            ),
         )
         if state is not None:
             training.load_state_dict(state)

@@ -168,6 +168,11 @@ def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
     return recipe.setting(precision=chosen)
 
 
+def most_epochs(recipe: Recipe) -> int:
+    """How many a budget in minutes is filled with at most."""
+    return recipe.train.max_epochs or budget.MAX_EPOCHS
+
+
 def resolve_budget(
     recipe: Recipe, table: Table, plan: Plan, fabric: Fabric, started: float, tail_seconds: float
 ) -> Recipe:
@@ -182,7 +187,7 @@ def resolve_budget(
             ending += speed.answer_seconds * len(table.part("test"))
         allowed = max(1.0, recipe.train.budget.seconds - (time.monotonic() - started) - ending)
         counted, validation = allowed * budget.SAFETY, speed.answer_seconds * len(table.part("val"))
-        epochs = budget.epochs_that_fit(plan, speed, counted, recipe.size, per_epoch, validation)
+        epochs = budget.epochs_that_fit(plan, speed, counted, recipe.size, per_epoch, validation, most_epochs(recipe))
         steps = epochs * per_epoch
     else:
         steps = max(1, recipe.train.budget.steps(per_epoch, per_epoch))

@@ -21,7 +21,7 @@ from whet.train.resolve import usual_batch_size
 TRAIN = "train"
 _SEARCHED = ("model", TRAIN)
 # What is no setting of a training: data and splits are what it is judged by, the best seed is luck, and a longer run proves little.
-_NEVER = frozenset(("seed", "budget", "epochs", "steps", "seconds", "device"))
+_NEVER = frozenset(("seed", "budget", "max_epochs", "epochs", "steps", "seconds", "device"))
 
 
 @dataclass(frozen=True)
