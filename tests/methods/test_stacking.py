@@ -9,7 +9,8 @@ from whet.core.errors import RecipeError, RunError
 from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.methods import SGD, Stacking
-from whet.methods.ensemble.stacking import best_linear, best_weights
+from whet.methods.ensemble.fusion import best_weights
+from whet.methods.ensemble.stacking import best_linear
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
 from whet.methods.distill.relational_distill import RelationalDistill
 from whet.methods.ensemble.deep_ensemble import DeepEnsemble
+from whet.methods.ensemble.hyper_ensemble import HyperEnsemble
 from whet.methods.ensemble.stacking import Stacking
 from whet.methods.ensemble.temperature_scaling import TemperatureScaling
 from whet.methods.ensemble.tta import TTA
@@ -313,6 +314,7 @@ __all__ = [
     "Homophone",
     "HorizontalFlip",
     "Hue",
+    "HyperEnsemble",
     "Invert",
     "Jpeg",
     "JsdConsistency",

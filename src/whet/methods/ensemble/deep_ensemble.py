@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from whet.core.batch import Predictor
-from whet.core.duration import Duration
-from whet.core.method import Fits, Method, Search, Stage
+from whet.core.method import Method, Search, Stage
 from whet.core.recipe import Recipe
 from whet.methods.ensemble.fusion import fused
+from whet.methods.ensemble.members import alone
 
 
 class DeepEnsemble(
@@ -29,19 +29,14 @@ class DeepEnsemble(
     """
 
     identity = {"members": 1}
-    conflicts = frozenset({"stacking"})
+    conflicts = frozenset({"hyper_ensemble", "stacking"})
 
     members: Annotated[
         int, Field(ge=1, le=20, description="networks that answer, this one among them"), Search(2, 5)
     ] = 3
 
     def companions(self, recipe: Recipe) -> list[str | Recipe]:
-        # What is fitted to answers is fitted once, to those of all together.
-        alone = recipe.without(*(m.name for m in recipe.methods if m.name == self.name or isinstance(m, Fits)))
-        budget = recipe.train.budget
-        if budget.is_time:
-            alone = alone.setting(budget=Duration(budget.seconds / self.members, "s"))
-        return [alone.setting(seed=recipe.train.seed + member) for member in range(1, self.members)]
+        return [alone(recipe, self.name, number, self.members) for number in range(1, self.members)]
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         return fused(predictor, multi_label=multi_label) if self.members > 1 else predictor

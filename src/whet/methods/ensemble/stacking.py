@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
@@ -11,13 +11,8 @@ from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
 from whet.core.recipe import Recipe
 from whet.core.targets import Targets
-from whet.methods.ensemble.fusion import fused
+from whet.methods.ensemble.fusion import RIDGE, fit_weights, minimise, temperatures, weighted
 from whet.methods.ensemble.log_loss import log_loss
-from whet.methods.ensemble.temperature_scaling import best_temperature
-from whet.models.ensemble import log_odds_mean
-
-_RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plain mean
-_ITERATIONS = 200
 
 
 class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
@@ -50,24 +45,17 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
         if logits_NK.dim() == 2 or not len(logits_NK):
             return {}
-        log_NMK, probs_NK, several = logits_NK.double(), targets.probs_BK.double(), targets.multi_label
         if self.how == "linear":
-            return best_linear(log_NMK, probs_NK, several)
-        temperatures = [best_temperature(log_NMK[:, m], targets) for m in range(log_NMK.shape[1])]
+            return best_linear(logits_NK.double(), targets.probs_BK.double(), targets.multi_label)
         if self.how == "mean":
-            return {"temperatures": temperatures}
-        weights = best_weights(_calibrated(log_NMK, temperatures, several), probs_NK, several)
-        return {"temperatures": temperatures, "weights": weights}
+            return {"temperatures": temperatures(logits_NK, targets)}
+        return fit_weights(logits_NK, targets)
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         if not self.runs:
             return predictor
         if "scales" not in fitted:
-
-            def side_by_side(x_BCHW: Tensor) -> Tensor:
-                return _calibrated(predictor(x_BCHW), fitted.get("temperatures"), multi_label)
-
-            return fused(side_by_side, fitted.get("weights"), multi_label)
+            return weighted(predictor, fitted, multi_label)
 
         def answer(x_BCHW: Tensor) -> Tensor:
             log_BMK = predictor(x_BCHW)
@@ -75,29 +63,6 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
             return torch.einsum("bmk,m->bk", log_BMK, scale_M) + bias_K
 
         return answer
-
-
-def _calibrated(logs_BMK: Tensor, temperatures: Sequence[float] | None, multi_label: bool) -> Tensor:
-    """Each model's answers by its temperature; as they are where none were fitted, or where a model answers alone (B, K)."""
-    if temperatures is None or logs_BMK.dim() == 2:
-        return logs_BMK
-    scaled_BMK = logs_BMK / logs_BMK.new_tensor(temperatures)[:, None]
-    return scaled_BMK if multi_label else scaled_BMK.log_softmax(dim=2)
-
-
-def best_weights(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) -> list[float]:
-    """The weights, none negative and with sum 1, with which the mean of the probabilities has the least log-loss."""
-    free_M = torch.zeros(log_NMK.shape[1], dtype=log_NMK.dtype, requires_grad=True)
-
-    def loss() -> Tensor:
-        ridge = _RIDGE * free_M.square().sum()
-        if multi_label:
-            return log_loss(log_odds_mean(log_NMK, free_M.softmax(dim=0)), Targets(probs_NK, multi_label)) + ridge
-        mixed_NK = torch.logsumexp(log_NMK + free_M.log_softmax(dim=0)[:, None], dim=1)
-        return -(probs_NK * mixed_NK).sum(dim=1).mean() + ridge
-
-    _minimise([free_M], loss)
-    return free_M.detach().softmax(dim=0).tolist()
 
 
 def best_linear(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) -> dict[str, Any]:
@@ -109,20 +74,7 @@ def best_linear(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) ->
     def loss() -> Tensor:
         logits_NK = torch.einsum("nmk,m->nk", log_NMK, scale_M) + bias_K
         apart = (scale_M - 1 / M).square().sum() + bias_K.square().sum()
-        return log_loss(logits_NK, Targets(probs_NK, multi_label)) + _RIDGE * apart
+        return log_loss(logits_NK, Targets(probs_NK, multi_label)) + RIDGE * apart
 
-    _minimise([scale_M, bias_K], loss)
+    minimise([scale_M, bias_K], loss)
     return {"scales": scale_M.tolist(), "bias": bias_K.tolist()}
-
-
-def _minimise(parameters: list[Tensor], loss: Any) -> None:
-    solver = torch.optim.LBFGS(parameters, max_iter=_ITERATIONS, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        solver.step(closure)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor
+
+from whet.core.batch import Predictor
+from whet.core.errors import RecipeError
+from whet.core.method import Method, Stage
+from whet.core.recipe import Recipe
+from whet.core.targets import Targets
+from whet.methods.ensemble.fusion import fit_weights, weighted
+from whet.methods.ensemble.members import alone
+
+
+class HyperEnsemble(
+    Method,
+    stage=Stage.PREDICT,
+    family="ensemble",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
+    """Train the recipe again with other values of one setting, and let validation say how much each network counts.
+
+    Use when: the best learning rate, or how much regularisation your data needs, is not known and a training takes little time: one
+    command in the place of a search and a training with its best value.
+    Do not use when: predictions must be fast (search with `whet tune` instead), or validation samples are a few dozen.
+    Source: Wenzel et al. 2020, arXiv:2006.13570 (hyper-deep ensembles).
+    Deviates: values that are given instead of drawn, each with one seed; weights on the simplex with the least log-loss instead of
+    a greedy choice.
+    Shapes: (B, M, K) log-probabilities, p_m their calibrated probabilities -> log of sum_m w_m p_m, w on the simplex, (B, K);
+    logits, label by label, where several may be true. A budget in minutes is shared by the members.
+    """
+
+    identity = {"factors": ()}
+    conflicts = frozenset({"deep_ensemble", "stacking"})
+
+    setting: Annotated[
+        str, Field(description="the one that differs: METHOD.KEY of the recipe, or KEY of its optimizer")
+    ] = "lr"
+    factors: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...],
+        Field(max_length=19, description="of the recipe's own value, a further network for each"),
+    ] = (0.3, 3.0)
+
+    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+        if not self.factors:
+            return []
+        owner, _, key = self.setting.rpartition(".")
+        found = [m for m in recipe.methods if (m.name == owner if owner else m.stage is Stage.OPTIMIZER)]
+        if not found or key not in _numbers(found[0]):
+            accepted = [f"{m.name}.{name}" for m in recipe.methods for name in _numbers(m)]
+            raise RecipeError(
+                f"{self.name}.setting = {self.setting!r} is no number above zero; accepted: {', '.join(accepted)}"
+            )
+        own = found[0].settings_dict()[key]
+        return [
+            alone(recipe, self.name, number, 1 + len(self.factors)).with_methods(
+                found[0].replace(**{key: factor * own})
+            )
+            for number, factor in enumerate(self.factors, start=1)
+        ]
+
+    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+        return fit_weights(logits_NK, targets)
+
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+        return weighted(predictor, fitted, multi_label) if self.factors else predictor
+
+
+def _numbers(method: Method) -> list[str]:
+    return [
+        key
+        for key, value in method.settings_dict().items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value != 0
+    ]

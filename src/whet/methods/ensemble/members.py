@@ -1,0 +1,17 @@
+"""The recipes of networks that are trained to answer beside a run's own."""
+
+from __future__ import annotations
+
+from whet.core.duration import Duration
+from whet.core.method import Fits
+from whet.core.recipe import Recipe
+
+
+def alone(recipe: Recipe, asking: str, number: int, members: int) -> Recipe:
+    """The recipe of member `number` of so many, the run's own being 0: without the method that asks for it, and without what is
+    fitted to answers, which is fitted once, to those of all together; with a seed of its own and its share of a budget in
+    minutes."""
+    found = recipe.without(*(m.name for m in recipe.methods if m.name == asking or isinstance(m, Fits)))
+    if recipe.train.budget.is_time:
+        found = found.setting(budget=Duration(recipe.train.budget.seconds / members, "s"))
+    return found.setting(seed=recipe.train.seed + number)

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from whet.core.errors import RecipeError
+from whet.core.recipe import Recipe
+from whet.core.targets import Targets
+from whet.methods import L2, SGD, AdamW, HyperEnsemble, TemperatureScaling
+
+
+def test_companions_differ_in_one_setting_and_the_seed_and_share_the_time():
+    ensemble = HyperEnsemble(setting="adamw.weight_decay", factors=(0.5, 3))
+    recipe = Recipe(methods=(AdamW(lr=0.01, weight_decay=0.2), TemperatureScaling(), ensemble))
+    recipe = recipe.setting(seed=4, budget="9m")
+    found = ensemble.companions(recipe)
+    assert [one.method("adamw").weight_decay for one in found] == pytest.approx([0.1, 0.6])
+    assert [one.method("adamw").lr for one in found] == [0.01, 0.01]
+    assert [one.train.seed for one in found] == [5, 6] and [one.train.budget.seconds for one in found] == [180, 180]
+    assert all([method.name for method in one.methods] == ["adamw"] for one in found)
+    rates = HyperEnsemble(factors=(0.1,)).companions(recipe)
+    assert [(one.method("adamw").lr, one.method("adamw").weight_decay) for one in rates] == [
+        (pytest.approx(0.001), 0.2)
+    ]
+
+
+@pytest.mark.parametrize("setting", ["weight_decay", "sgd.nesterov", "l2.strength", "adamw.lr"])
+def test_what_is_no_number_of_the_recipe_is_refused(setting):
+    recipe = Recipe(methods=(SGD(lr=0.1), L2(strength=0)))
+    with pytest.raises(RecipeError, match=r"is no number above zero; accepted: sgd\.lr, sgd\.momentum$"):
+        HyperEnsemble(setting=setting).companions(recipe)
+    assert HyperEnsemble(setting=setting, factors=()).companions(recipe) == []
+
+
+def test_a_network_that_knows_nothing_counts_for_nothing():
+    draws = torch.Generator().manual_seed(0)
+    label = torch.randint(0, 3, (400,), generator=draws)
+    good = 3 * torch.eye(3)[label] + torch.randn(400, 3, generator=draws)
+    noise = torch.randn(400, 3, generator=draws)
+    logs_NMK = torch.stack([noise, good], dim=1).log_softmax(dim=2)
+    fitted = HyperEnsemble(factors=(2.0,)).fit(logs_NMK, Targets(torch.eye(3)[label]))
+    assert fitted["weights"][1] > 0.95
+    answer = HyperEnsemble(factors=(2.0,)).wrap_predictor(lambda x: logs_NMK, fitted)(None)
+    assert (answer.argmax(1) == label).float().mean() > (good.argmax(1) == label).float().mean() - 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.sample
+def test_a_run_trains_its_members_and_answers_with_all(tmp_path):
+    from tests.conftest import write_pictures
+
+    import whet
+
+    data = write_pictures(tmp_path / "pictures", {"glass": 30, "metal": 18, "paper": 12})
+    run = whet.train(
+        data, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "run",
+        methods=[SGD(lr=0.05), L2(strength=1e-3), HyperEnsemble(setting="l2.strength", factors=(0.1, 10)), TemperatureScaling()],
+    )  # fmt: skip
+    members = [whet.load(run.path / "companions" / number).recipe.method("l2").strength for number in "12"]
+    assert members == pytest.approx([1e-4, 1e-2])
+    probs = run.predictions.filter(like="p:").to_numpy()
+    again = run.predict([str(data / name) for name in run.predictions["id"]]).filter(like="p:").to_numpy()
+    assert np.allclose(again, probs, atol=1e-4)
