@@ -143,6 +143,16 @@ def test_the_letters_of_a_word_are_its_runs_of_three_to_five_with_marked_ends():
     )  # as many tokens as there are words, or more
 
 
+def test_the_letter_of_a_chinese_character_is_its_radical():
+    """Bottle and porcelain are earthenware, bottle and cake nothing in common; what came later to Unicode has none."""
+    with Rng(0).torch_scope("init"):
+        letters = Letters(["", "瓶", "瓷", "饼", "箱", "竹", "\u9fa6", "カ"], 6)
+    bottle, porcelain, cake, box, bamboo, late, kana = letters(torch.arange(1, 8)[None])[0]
+    assert torch.equal(bottle, porcelain) and torch.equal(box, bamboo)
+    assert torch.equal(bottle, letters.weight[zlib.crc32("瓦".encode()) % (len(letters.weight) - 1)])
+    assert (bottle - cake).abs().max() > 1e-3 and not late.any() and not kana.any()
+
+
 def test_words_of_one_stem_learn_from_each_other():
     """What one word is seen with is believed of another that shares its letters."""
     with Rng(0).torch_scope("init"):

@@ -1,5 +1,6 @@
 """A bag of words, of the letters in them, and of word n-grams. Sources: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for
-efficient text classification"); the letters: Bojanowski et al. 2016, arXiv:1607.04606.
+efficient text classification"); the letters: Bojanowski et al. 2016, arXiv:1607.04606; the radical of a Chinese character as a
+letter of it: Sun et al. 2014, arXiv:1404.4714.
 
 Deviates: n-grams (an end of the text may be one of their words, as in the authors' code) go into 32,768 buckets in place of two
 million, runs of letters likewise; a bag is divided by the root of its size in place of its size, so that a long text does not fade;
@@ -9,7 +10,9 @@ those of Iyyer et al. 2015 (deep averaging networks).
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -21,6 +24,9 @@ from whet.models.token_vectors import TokenVectors
 _WIDTH, _LONGEST, _BUCKETS = 64, 2, 1 << 15
 _LETTERS, _MOST_RUNS = (3, 4, 5), 48  # lengths of a run; runs of one word, the first of them
 _START = 0.02
+# Unicode's first 20,902 Chinese characters stand in the order of their 214 radicals, each radical before the characters it heads.
+_RADICALS = [unicodedata.normalize("NFKC", chr(code)) for code in range(0x2F00, 0x2FD6)]
+_LAST_BY_RADICAL = "\u9fa5"
 _PRIME, _MIX = 1_000_003, 0x5BD1E995  # odd multipliers of a hash; overflow wraps around, as it should
 
 
@@ -76,11 +82,12 @@ class Letters(nn.Embedding):
 
 
 def _runs(word: str) -> Iterator[str]:
-    """Every run of 3 to 5 letters of a word with its two ends marked, but the whole of it."""
+    """Every run of 3 to 5 letters of a word with its two ends marked, but the whole of it; the radical of a Chinese character."""
     marked = f"<{word}>"
     for length in _LETTERS if word else ():
         if length < len(marked):
             yield from (marked[start : start + length] for start in range(len(marked) - length + 1))
+    yield from (_RADICALS[bisect_right(_RADICALS, letter) - 1] for letter in word if "一" <= letter <= _LAST_BY_RADICAL)
 
 
 def _bucket(run: str) -> int:
