@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from whet.core.recipe import Recipe
@@ -20,4 +21,11 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         "result": metrics[found["split"]],
         "difference": found["difference"],
         "seconds": metrics["cost"]["seconds_per_sample"],
+        "weights": _weights(folder),
     }
+
+
+def _weights(folder: RunFolder) -> list[float]:
+    """How much each network counts, this one first, where that was fitted."""
+    fitted: Mapping[str, Any] = folder.read_json(folder.model / "whet.json")["fitted"]
+    return next((found["weights"] for found in fitted.values() if "weights" in found), [])
