@@ -31,6 +31,11 @@ def test_what_is_no_number_of_the_recipe_is_refused(setting):
     assert HyperEnsemble(setting=setting, factors=()).companions(recipe) == []
 
 
+def test_factors_are_above_zero():
+    with pytest.raises(RecipeError, match="factors"):
+        HyperEnsemble(factors=(0.0, 3.0))
+
+
 def test_a_network_that_knows_nothing_counts_for_nothing():
     draws = torch.Generator().manual_seed(0)
     label = torch.randint(0, 3, (400,), generator=draws)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from whet.core.batch import Predictor
@@ -40,9 +40,16 @@ class HyperEnsemble(
         str, Field(description="the one that differs: METHOD.KEY of the recipe, or KEY of its optimizer")
     ] = "lr"
     factors: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...],
-        Field(max_length=19, description="of the recipe's own value, a further network for each"),
+        tuple[float, ...],
+        Field(max_length=19, description="above zero: of the recipe's own value, a further network for each"),
     ] = (0.3, 3.0)
+
+    @field_validator("factors")
+    @classmethod
+    def _above_zero(cls, factors: tuple[float, ...]) -> tuple[float, ...]:
+        if any(factor <= 0 for factor in factors):
+            raise ValueError("factors are above zero")
+        return factors
 
     def companions(self, recipe: Recipe) -> list[str | Recipe]:
         if not self.factors:
