@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST = 60  # names that an error lists in full
+
 
 class WhetError(Exception):
     """Base of every error raised on purpose; the command line prints its text without a traceback."""
@@ -50,8 +52,14 @@ def nearest(word: str, options: Iterable[str]) -> str:
 
 
 def unknown(kind: str, name: str, options: Iterable[str], where: str = "") -> str:
-    """The one wording for a name that is not known: what it is, where it stands, the nearest, all that are accepted."""
+    """The one wording for a name that is not known: what it is, where it stands, the nearest, all that are accepted; of very many
+    those that are spelt most alike."""
     options = sorted(options)
     place = f" in {where}" if where else ""
-    listed = ", ".join(options) if options else "none"
+    shown = (
+        options if len(options) <= _MOST else sorted(difflib.get_close_matches(name.lower(), options, n=12, cutoff=0))
+    )
+    listed = ", ".join(shown) if shown else "none"
+    if len(shown) < len(options):
+        listed += f" and {len(options) - len(shown)} more"
     return f"unknown {kind} '{name}'{place}.{nearest(name, options)} Accepted: {listed}"
