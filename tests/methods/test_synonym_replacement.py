@@ -154,3 +154,11 @@ def test_words_of_a_text_stay_as_many(distinct):
     assert all(
         len(words_of(out)) == 40 for out in said(SynonymReplacement(prob=1, fraction=0.5, path=distinct), [text] * 5)
     )
+
+
+def test_marks_stay_and_long_texts_are_read_alike(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("&,and\nquick,fast\n", "utf-8")
+    long = "none " * 400 + "quick & quick"
+    method = SynonymReplacement(prob=1, fraction=1, path=str(path))
+    assert said(method, ["quick & quick", long]) == ["fast & fast", "none " * 400 + "fast & fast"]

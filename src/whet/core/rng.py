@@ -56,7 +56,9 @@ def _round_keys(key_2N: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1 << 10)
 def _one_key(low: int, high: int) -> np.ndarray:
-    return _round_keys(np.array([low, high]))
+    keys = _round_keys(np.array([low, high]))
+    keys.flags.writeable = False  # all share it
+    return keys
 
 
 @functools.lru_cache(maxsize=1 << 10)

@@ -47,7 +47,7 @@ class RandomInsertion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text
 def inserted(words: Words, fraction: float, unit_M: list[float], synonyms_of: Lexicon) -> Words:
     """Draws: of every insertion of which word, then which synonym, then before which word."""
     places = words.places
-    known = known_words(words.tokens, synonyms_of)
+    known = known_words(words, synonyms_of)
     if not known:
         return words
     new, count = [], changes(fraction, len(places))

@@ -44,7 +44,7 @@ class SynonymReplacement(Method, stage=Stage.SAMPLE, family="augment", tasks={"t
 def replaced(words: Words, fraction: float, unit_M: list[float], synonyms_of: Lexicon) -> Words:
     """Some words that are no stop words and have synonyms, each replaced wherever it stands. Draws: of every one which word of
     those not yet chosen, then which synonym."""
-    known = list(telling_words(words.tokens, synonyms_of))
+    known = list(telling_words(words, synonyms_of))
     new, count = {}, changes(fraction, len(words.places))
     for which, choice in zip(unit_M[: min(count, len(known))], unit_M[count : 2 * count]):
         word, synonyms = known.pop(int(which * len(known)))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from whet.core.errors import RecipeError
-from whet.core.segment import is_chinese
+from whet.core.segment import Words, is_chinese, is_word
 from whet.methods.augment_text.wordnet import wordnet
 
 Lexicon = Callable[[str], tuple[str, ...]]
@@ -30,6 +30,7 @@ when's where where's which while who who's whom why why's will with won't would 
 you've your yours yourself yourselves
 """
 _STOP = frozenset(_STOP_WORDS.split())
+_SHORT = 250  # tokens of a text whose synonyms are kept for the next time
 
 
 @functools.cache
@@ -37,16 +38,33 @@ def is_stop_word(word: str) -> bool:
     return word.lower().replace("’", "'") in _STOP
 
 
+Known = tuple[tuple[str, tuple[str, ...]], ...]
+"""Words with their synonyms."""
+
+
+def known_words(words: Words, synonyms_of: Lexicon) -> Known:
+    """Every word that has synonyms, wherever it stands."""
+    return _kept(words.tokens, synonyms_of)[0] if len(words.tokens) <= _SHORT else _known(words.tokens, synonyms_of)
+
+
+def telling_words(words: Words, synonyms_of: Lexicon) -> Known:
+    """Every different word that is no stop word and has synonyms."""
+    short = len(words.tokens) <= _SHORT
+    return _kept(words.tokens, synonyms_of)[1] if short else _telling(_known(words.tokens, synonyms_of))
+
+
 @functools.lru_cache(maxsize=1 << 13)  # a text comes again in every epoch
-def known_words(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Every token that has synonyms, with them, wherever it stands."""
-    return tuple([(token, synonyms) for token in tokens if (synonyms := synonyms_of(token))])
+def _kept(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[Known, Known]:
+    known = _known(tokens, synonyms_of)
+    return known, _telling(known)
 
 
-@functools.lru_cache(maxsize=1 << 13)
-def telling_words(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Every different token that is no stop word and has synonyms, with them."""
-    return tuple(dict.fromkeys(pair for pair in known_words(tokens, synonyms_of) if not is_stop_word(pair[0])))
+def _known(tokens: tuple[str, ...], synonyms_of: Lexicon) -> Known:
+    return tuple([(token, found) for token in tokens if is_word(token) and (found := synonyms_of(token))])
+
+
+def _telling(known: Known) -> Known:
+    return tuple(dict.fromkeys(pair for pair in known if not is_stop_word(pair[0])))
 
 
 def lexicon(method: str, path: str | None) -> Lexicon:
