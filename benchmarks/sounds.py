@@ -1,6 +1,7 @@
 """Sounds: the shipped recipes on ESC-10 and on spoken digits.
 
 esc10_probe    a linear head on YAMNet, the five official folds
+esc10_tuned    every weight of YAMNet fine-tuned from that head on, the same folds
 esc10_scratch  audio_cnn from random weights, the same folds
 fsdd           spoken digits, the published parts (takes 0 to 4 are the test), from random weights
 fsdd_speakers  each speaker left out in turn, from random weights
@@ -30,16 +31,17 @@ from whet.train.job import train_run
 
 ESC10, FSDD = record.SHARED / "esc10" / "meta.csv", record.SHARED / "fsdd" / "meta.csv"
 YAMNET = record.SHARED / "weights" / "yamnet.safetensors"
-NAMES = ("esc10_probe", "esc10_scratch", "fsdd", "fsdd_speakers")
+NAMES = ("esc10_probe", "esc10_tuned", "esc10_scratch", "fsdd", "fsdd_speakers")
 
 
 def parts(name: str, folder: Path) -> Iterator[tuple[str, Recipe]]:
     """(what is left out, the recipe); tables that have to be written lie in `folder`."""
     scratch = recipes.load("audio/from_scratch")
     match name:
-        case "esc10_probe":
-            probe = recipes.load("audio/finetune").replace(model=ModelSpec(architecture="yamnet", weights=str(YAMNET)))
-            yield from ((f"fold {k}", probe.replace(data=DataSpec(path=str(ESC10), fold=str(k)))) for k in range(1, 6))
+        case "esc10_probe" | "esc10_tuned":
+            recipe = recipes.load("audio/finetune" if name == "esc10_probe" else "audio/finetune_all")
+            heard = recipe.replace(model=ModelSpec(architecture="yamnet", weights=str(YAMNET)))
+            yield from ((f"fold {k}", heard.replace(data=DataSpec(path=str(ESC10), fold=str(k)))) for k in range(1, 6))
         case "esc10_scratch":
             for k in range(1, 6):
                 yield f"fold {k}", scratch.replace(data=DataSpec(path=str(ESC10), fold=str(k)))
