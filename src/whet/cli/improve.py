@@ -29,7 +29,11 @@ def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each recipe; by default 3, or 1 under half an hour, 2 under two.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Runs of each recipe; by default 3, or 1 under half an hour, 2 under two, and up to 5 where runs end before the time.",
+        ),
     ] = None,
     weights: Weights = None,
     architecture: Architecture = None,

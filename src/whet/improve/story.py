@@ -71,10 +71,10 @@ def improve(
     put the winner's runs together where that is better; report.
 
     budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
-    budget is a time of a quarter of an hour or more (under an hour similar techniques are studied together). tuning: whether
-    values are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three,
-    or by the time: one under half an hour, two under two. jobs, ray: as for `whet.study`. A job that was stopped goes on where
-    it was when it is called again with the same `out`: finished runs are never repeated.
+    budget is a time of a quarter of an hour or more (under an hour similar techniques are studied together). tuning: whether values
+    are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three, or by the
+    time: one under half an hour, two under two, and up to five where the runs end before it. jobs, ray: as for `whet.study`. A job
+    that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
     """
     started, observer = time.monotonic(), observer or Observer()
     spec = DataSpec(

@@ -87,11 +87,8 @@ class Effect:
         of = "" if self.metric == "accuracy" else f" of {metric.title}"
         reach = f"{metric.text(d.mean, '+')}{unit}{of} ({metric.text(d.low, '+')} to {metric.text(d.high, '+')})"
         bad = [name for name, one in self.per_class.items() if one.high < 0]
-        harm = (
-            f"; it hurts {'class' if len(bad) == 1 else 'classes'} {', '.join(bad)}"
-            if bad and self.verdict != "hurts"
-            else ""
-        )
+        those = "class" if len(bad) == 1 else "classes"
+        harm = f"; it hurts {those} {', '.join(bad)}" if bad and self.verdict != "hurts" else ""
         if self.verdict == "no evidence":
             more = f", about {self.seeds_to_tell} seeds would tell" if self.seeds_to_tell else ""
             return f"{self.name}: no evidence, {reach}{more}; {self._price()}{harm}."

@@ -50,9 +50,7 @@ class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classificat
         acts_B, operation_B = rng.bernoulli(self.prob), rng.integers(4)
         enough = max(3 * changes(self.alpha, view.longest(acts_B)), view.longest(acts_B & (operation_B == 3)))
         unit_BM = rng.uniform(shape=(enough,)).tolist()
-        synonyms_of = lexicon(self.name, self.path)
-
-        operations = operation_B.tolist()
+        synonyms_of, operations = lexicon(self.name, self.path), operation_B.tolist()
 
         def rewrite(i: int, words: Words) -> Words:
             match operations[i]:
