@@ -8,6 +8,7 @@ Each check is a function below. A method that cannot keep one says so in its `ex
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import importlib.util
@@ -500,11 +501,11 @@ class _Bench:
         self.fabric = Fabric(accelerator="cpu", devices=1)
         self.step = self.plan.stepper(self.plan.optimizer)
 
-    def _features(self) -> Features:
-        training, net = self.plan.net.training, self.plan.net.eval()
-        with torch.no_grad():
-            features = net.backbone(net.front(self._paint(np.arange(len(self.labels)), None)))
-        net.train(training)
+    def _features(self, backbone: Any = None, training: bool = False) -> Features:
+        mode, net = self.plan.net.training, self.plan.net.eval()
+        with torch.no_grad(), net.batch_statistics() if training else contextlib.nullcontext():
+            features = (backbone or net.backbone)(net.front(self._paint(np.arange(len(self.labels)), None)))
+        net.train(mode)
         targets = Targets.from_labels(torch.from_numpy(self.labels), len(CLASSES))
         return Features(features, targets, np.arange(len(self.labels)))
 

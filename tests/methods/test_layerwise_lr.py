@@ -31,4 +31,8 @@ def test_a_transformer_s_layers_are_its_blocks():
     layers = [names for names in blocks if ".layers." in names[0]]
     assert len(layers) == 3
     assert len({len(names) for names in layers}) == 1
-    assert blocks[-1] == ["head.weight", "head.bias"]
+    assert len(blocks) == 5  # the embeddings before them, the head behind
+    assert {name.split(".")[3] for name in blocks[0]} == {"embeddings"}
+    assert [name.split(".")[-2:] for name in blocks[-1]] == [
+        ["layernorm", "weight"], ["layernorm", "bias"], ["head", "weight"], ["head", "bias"],
+    ]  # fmt: skip

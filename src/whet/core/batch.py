@@ -180,19 +180,22 @@ Predictor = Callable[["Tensor"], "Tensor"]
 
 class Features(NamedTuple):
     """What the bare backbone makes of the training samples. x_ND: float (N, D). index_N: int64, their rows in the training table,
-    which lacks those that cannot be read."""
+    which lacks those that cannot be read. group_N: the groups they belong to, names, empty for none."""
 
     x_ND: Tensor
     targets: Targets
     index_N: np.ndarray
+    group_N: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Context:
     """What a method may know of the training it takes part in, beyond its own hyper-parameters.
 
-    class_counts_K: training samples a class, int64 (K,). features: runs the bare backbone once over the training pictures
-    as they are shown at prediction time; it is costly, so call it once.
+    class_counts_K: training samples a class, int64 (K,). features: features(backbone=None, training=False) runs the bare backbone
+    (the network's own, or another that takes the same inputs) once over the training samples as they are shown at prediction
+    time; it is costly, so call it once. training: as it answers while it trains, BatchNorm going by the statistics of each batch
+    in place of those it keeps.
     multi_label: whether a sample may have several classes; its targets are then independent probabilities. texts: those of the
     training, where samples are texts.
     """
@@ -200,7 +203,7 @@ class Context:
     task: str
     classes: tuple[str, ...]
     class_counts_K: np.ndarray
-    features: Callable[[], Features]
+    features: Callable[..., Features]
     multi_label: bool = False
     texts: Callable[[], Sequence[str]] = tuple
 

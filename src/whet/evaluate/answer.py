@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
+from whet.core.errors import NonFiniteError
 from whet.data.loader import Loader, chunks
 from whet.models.net import Net
 
@@ -26,12 +27,20 @@ def answer(
     size: int,
     autocast: Callable[[], AbstractContextManager[Any]],
     failed: Callable[[int, str], Any] = lambda index, reason: None,
+    batch_size: int | None = None,
 ) -> tuple[Tensor, np.ndarray]:
-    """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read go to `failed` and are left out."""
+    """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read go to `failed` and are left out. An
+    answer that is NaN or infinite is a NonFiniteError."""
     found, indices = [], []
-    for x, index_B in prepared(net, loader, size, failed):
+    for x, index_B in prepared(net, loader, size, failed, batch_size):
         with torch.inference_mode(), autocast():
             found.append(predictor(x).float().cpu())
+        if not found[-1].isfinite().all():
+            row = int((~found[-1].isfinite()).flatten(1).any(dim=1).nonzero()[0])
+            raise NonFiniteError(
+                f"{net.spec.architecture} gives NaN or an infinite number for sample {int(index_B[row])}; its weights are not fit to "
+                "predict with"
+            )
         indices.append(index_B)
     if not found:
         return torch.empty((0, len(net.spec.classes))), np.empty(0, dtype=np.int64)
@@ -43,9 +52,10 @@ def prepared(
     loader: Loader,
     size: int,
     failed: Callable[[int, str], Any] = lambda index, reason: None,
+    batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Batches as the network is shown them at prediction, with their sample numbers."""
-    batch_size = _BATCH.get(net.device.type, 16)
+    batch_size = batch_size or _BATCH.get(net.device.type, 16)
     order_N = np.arange(len(loader)) if loader.lengths is None else np.argsort(loader.lengths, kind="stable")
     for painted in loader.batches(chunks(order_N, batch_size), size):
         for index, reason in painted.failed:

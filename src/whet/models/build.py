@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from whet.core.batch import Context, Features
@@ -21,7 +21,7 @@ from whet.core.recipe import ModelSpec, parse_method
 from whet.core.run_folder import write_whole
 from whet.models import hub, hub_sound, hub_text
 from whet.models.front import Front, SoundFront, TextFront
-from whet.models.hub_access import check_folder
+from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
@@ -38,7 +38,7 @@ SMALL_NETS = {"text": "fast_text", "sound": "audio_cnn"}
 _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
-_CHANGED_FILE, _HEAD_FILE = "whet.safetensors", "head.safetensors"
+_CHANGED_FILE = "whet.safetensors"
 _MEMBERS, _COMPANIONS = "members", "companions"
 
 
@@ -211,7 +211,8 @@ def rescale(net: Net, *, width: float, depth: int) -> None:
         raise NoEffectError(f"the pretrained weights of {spec.architecture} fit its own size only")
     net.spec = replace(spec, width=width, depth=depth)
     scaled = _zoo_net(net.spec, net.front)
-    net.backbone, net.head = scaled.backbone, scaled.head
+    net.adopt(scaled.backbone)
+    net.head = scaled.head
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -257,11 +258,11 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
         write = hub_text.save_config if rebuilt else hub_text.save
         write(net.backbone, net.front.tokens, folder)
         if not rebuilt:
-            _save_tensors(net.linear.state_dict(), folder / _HEAD_FILE)
+            save_tensors(net.linear.state_dict(), folder / HEAD_FILE)
     elif isinstance(net.backbone, hub_sound.SoundEncoder):
         (hub_sound.save_config if rebuilt else hub_sound.save)(net.backbone, folder)
         if not rebuilt:
-            _save_tensors(net.linear.state_dict(), folder / _HEAD_FILE)
+            save_tensors(net.linear.state_dict(), folder / HEAD_FILE)
     elif hub_made and not rebuilt:
         hub.save(net, folder)
     elif hub_made:
@@ -273,17 +274,12 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
     if rebuilt:
         # What methods keep beside the network for training alone stays out.
         parts = {name: tensor for name, tensor in net.state_dict().items() if name.startswith(("backbone.", "head."))}
-        _save_tensors(parts, folder / _CHANGED_FILE)
+        save_tensors(parts, folder / _CHANGED_FILE)
     elif not hub_made:
         tensors = {f"backbone.{name}": tensor for name, tensor in net.backbone.state_dict().items()}
         tensors |= {f"head.{name}": tensor for name, tensor in net.linear.state_dict().items()}
-        _save_tensors(tensors, folder / "model.safetensors")
+        save_tensors(tensors, folder / "model.safetensors")
     write_extra(folder, {"net": net.spec.to_dict(), **extra})
-
-
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, path, metadata={"format": "pt"})
 
 
 def read_extra(folder: Path) -> dict:
@@ -307,7 +303,7 @@ def load_net(folder: Path) -> Net:
     if hub_made and spec.medium != "picture":
         net = _loaded_encoder(bare, folder, bare=bool(spec.changes))
         if not spec.changes:
-            net.head.load_state_dict(load_file(folder / _HEAD_FILE))
+            net.head.load_state_dict(load_file(folder / HEAD_FILE))
             return net.eval()
     elif hub_made and not spec.changes:
         return hub.load(folder, spec).eval()
@@ -317,7 +313,11 @@ def load_net(folder: Path) -> Net:
         net = _zoo_net(bare, _loaded_front(bare, folder))
     if spec.changes:
         net = _rebuilt(net, spec.changes, extra.get("task", ""))
-    net.load_state_dict(load_file(folder / (_CHANGED_FILE if spec.changes else "model.safetensors")))
+    path = folder / (_CHANGED_FILE if spec.changes else "model.safetensors")
+    try:
+        net.load_state_dict(load_file(path))
+    except RuntimeError as error:  # torch's word for tensors that are missing, left over or of another shape
+        raise RunError(f"the weights in {path} do not fit the network saved there: {error}") from None
     return net.eval()
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
 from whet.models.depthwise import speed_up_depthwise
-from whet.models.hub_access import ask, flat, hub_answers, is_local, library
+from whet.models.hub_access import HEAD_FILE, ask, flat, hub_answers, is_local, library, reload, save_tensors
 from whet.models.mend import mend
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.same_padding import pad_inside
@@ -21,21 +24,45 @@ from whet.models.same_padding import pad_inside
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MEAN_OF_HALF = frozenset({"mobilenet_v1", "mobilenet_v2", "vit", "beit", "vit_msn"})
+# Encoders without a classifier of their own, which give one vector a picture.
+_ENCODERS = frozenset({"clip_vision_model", "dinov3_convnext", "dinov3_vit", "siglip_vision_model"})
+# They take no pixels or give no logits, or are of another library.
+_OTHER = frozenset({"imagegpt", "perceiver", "pp_lcnet", "shieldgemma2", "timm_wrapper"})
 
 
 class HubBackbone(nn.Module):
-    """A transformers classifier whose last linear layer is taken out: it gives that layer's input."""
+    """A network of transformers: pixels (B, 3, H, W) -> features (B, D).
 
-    def __init__(self, model: nn.Module, classifier_name: str) -> None:
+    Of a classifier the linear layers named `classifiers` are taken out, so that it gives their input; where there are two, of which
+    a distilled network gives the mean, the mean of their inputs. Of a bare encoder (no such layer) its pooled output.
+    """
+
+    def __init__(self, model: nn.Module, classifiers: tuple[str, ...]) -> None:
         super().__init__()
-        self.model = model
-        self.classifier_name = classifier_name
-        self._options = {}
-        if "interpolate_pos_encoding" in inspect.signature(model.forward).parameters:
-            self._options["interpolate_pos_encoding"] = True
+        self.model, self.classifiers = model, classifiers
+        config = cast(Any, model).config
+        self._patch = int(config.vision_config.patch_size) if config.model_type == "siglip2" else None
+        asked = [model, getattr(model, "vision_model", model)]
+        any_size = any("interpolate_pos_encoding" in inspect.signature(one.forward).parameters for one in asked)
+        self._options = {"interpolate_pos_encoding": True} if any_size else {}
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.model(pixel_values=x_BCHW, **self._options).logits
+        inputs = {"pixel_values": x_BCHW} if self._patch is None else _patches(x_BCHW, self._patch)
+        found = self.model(**inputs, **self._options)
+        return cast(Tensor, found.logits if self.classifiers else found.pooler_output)
+
+
+def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
+    """Pictures as SigLIP 2 takes them: patches (B, N, side * side * 3), row by row, and how many lie below and beside each other."""
+    B, C, H, W = x_BCHW.shape
+    rows, columns = H // side, W // side
+    cut = x_BCHW[:, :, : rows * side, : columns * side].reshape(B, C, rows, side, columns, side)
+    patches_BND = cut.permute(0, 2, 4, 3, 5, 1).reshape(B, rows * columns, side * side * C)
+    shape_B2 = torch.tensor([[rows, columns]], device=x_BCHW.device).expand(B, 2)
+    return {
+        "pixel_values": patches_BND, "spatial_shapes": shape_B2,
+        "pixel_attention_mask": torch.ones((B, rows * columns), dtype=torch.long, device=x_BCHW.device),
+    }  # fmt: skip
 
 
 def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
@@ -45,21 +72,23 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
     offline = is_local(name) or not hub_answers()
     options = {"num_labels": len(classes), "local_files_only": offline}
     config = ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
+    config.architectures = config.architectures or []  # transformers wants a list where a kind has two classifiers
+    auto = _auto(config, name)
     notes = []
     if spec.weights == "none":
-        model = ask(lambda: transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32), name)
+        model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
         notes.append(f"{name}: random weights, as asked (weights: none)")
     else:
         model, info = ask(
-            lambda: transformers.AutoModelForImageClassification.from_pretrained(
+            lambda: auto.from_pretrained(
                 name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
                 output_loading_info=True, local_files_only=offline,
             ),
             name,
         )  # fmt: skip
-        head_name = _classifier_name(model, len(classes))
-        lost = [key for key in flat(info["missing_keys"]) if not key.startswith(head_name)]
-        lost += [key for key in flat(info["mismatched_keys"]) if not key.startswith(head_name)]
+        heads = tuple(f"{head}." for head in _classifiers(model))
+        absent = flat(info["missing_keys"]) + flat(info["mismatched_keys"])
+        lost = [key for key in absent if not (heads and key.startswith(heads))]
         if lost:
             raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
         notes.append(f"weights from {name}")
@@ -72,17 +101,34 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
     return net, notes
 
 
+def _auto(config: Any, name: str) -> Any:
+    """The class of transformers that makes a network of this configuration."""
+    transformers = library()
+    classifiers = transformers.AutoModelForImageClassification
+    kind = config.model_type
+    if type(config) in classifiers._model_mapping and kind not in _OTHER:
+        return classifiers
+    if kind in _ENCODERS:
+        return transformers.AutoModel
+    raise WeightsError(
+        f"'{name}' is a {kind}; accepted for pictures: the image classifiers of transformers that take pixels, and the encoders "
+        f"{', '.join(sorted(_ENCODERS))}"
+    )
+
+
 def load(folder: Path, spec: NetSpec) -> Net:
     """A network `save` wrote."""
-    transformers = library()
-    model = transformers.AutoModelForImageClassification.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
+    model = reload(_auto(_saved_config(folder), str(folder)), folder)
     mend(model)
-    trained = model.get_submodule(_classifier_name(model, len(spec.classes)))
+    classifiers = _classifiers(model)
+    trained = model.get_submodule(classifiers[0]) if classifiers else None
     net = _wrap(model, spec)
-    net.head.load_state_dict(trained.state_dict())
+    net.head.load_state_dict(load_file(folder / HEAD_FILE) if trained is None else trained.state_dict())
     return net
+
+
+def _saved_config(folder: Path) -> Any:
+    return library().AutoConfig.from_pretrained(folder, local_files_only=True)
 
 
 def load_classifier(name: str) -> tuple[Net, Path]:
@@ -101,7 +147,7 @@ def load_classifier(name: str) -> tuple[Net, Path]:
     classes = tuple(str(model.config.id2label[k]) for k in range(model.config.num_labels))
     mean, std, _ = _normalisation(name, model.config.model_type, offline)
     mend(model)
-    trained = model.get_submodule(_classifier_name(model, len(classes)))
+    trained = model.get_submodule(_classifiers(model)[0])
     native = _native_size(model.config)
     net = _wrap(model, NetSpec("transformers", model.config.model_type, classes, mean, std, native, pretrained=True))
     net.head.load_state_dict(trained.state_dict())
@@ -110,23 +156,29 @@ def load_classifier(name: str) -> tuple[Net, Path]:
 
 def load_bare(folder: Path, spec: NetSpec) -> Net:
     """The network whose configuration `save_config` wrote, with random weights."""
-    transformers = library()
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    model = transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32)
+    config = _saved_config(folder)
+    model = _auto(config, str(folder)).from_config(config, dtype=torch.float32)
     mend(model)
     return _wrap(model, spec)
 
 
 def save(net: Net, folder: Path) -> None:
-    """config.json and model.safetensors as transformers itself writes them, our head in the classifier's place."""
+    """config.json and model.safetensors as transformers itself writes them, our head in the classifier's place; of a bare encoder
+    our head lies beside it."""
     assert isinstance(net.backbone, HubBackbone)
     save_config(net, folder)
-    model, name = cast(Any, net.backbone.model), net.backbone.classifier_name
-    model.set_submodule(name, net.linear)
+    model = cast(Any, net.backbone.model)
+    if not net.backbone.classifiers:
+        model.save_pretrained(folder)
+        save_tensors(net.linear.state_dict(), folder / HEAD_FILE)
+        return
     try:
+        for name in net.backbone.classifiers:
+            model.set_submodule(name, copy.deepcopy(net.linear))  # copies, as tensors that are shared are written once
         model.save_pretrained(folder)
     finally:
-        model.set_submodule(name, nn.Identity())
+        for name in net.backbone.classifiers:
+            model.set_submodule(name, nn.Identity())
 
 
 def save_config(net: Net, folder: Path) -> None:
@@ -144,22 +196,35 @@ def save_config(net: Net, folder: Path) -> None:
 
 
 def _wrap(model: Any, spec: NetSpec) -> Net:
-    name = _classifier_name(model, len(spec.classes))
-    features = model.get_submodule(name).in_features
-    model.set_submodule(name, nn.Identity())
+    classifiers = _classifiers(model)
+    config = model.config
+    width = getattr(config, "hidden_size", None) or getattr(config, "hidden_sizes", [None])[-1]
+    features = model.get_submodule(classifiers[0]).in_features if classifiers else width
+    for name in classifiers:
+        model.set_submodule(name, nn.Identity())
     pad_inside(model)
     speed_up_depthwise(model)
-    return Net(spec, HubBackbone(model, name), new_head(features, len(spec.classes)))
+    return Net(spec, HubBackbone(model, classifiers), new_head(features, len(spec.classes)))
 
 
-def _classifier_name(model: nn.Module, num_classes: int) -> str:
-    """The last linear layer with one output a class."""
-    found = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == num_classes]
+def _classifiers(model: Any) -> tuple[str, ...]:
+    """The linear layers that have one output a class: those that grow with the number of classes."""
+    if model.config.model_type in _ENCODERS:
+        return ()
+    wider = copy.deepcopy(model.config)
+    wider.num_labels = model.config.num_labels + 1
+    with torch.device("meta"):
+        other = dict(type(model)(wider).named_modules())
+    found = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features != other[name].out_features
+    ]
     if not found:
         raise WeightsError(
             f"{type(model).__name__} has no linear classifier to replace; this architecture is not supported"
         )
-    return found[-1]
+    return tuple(found)
 
 
 def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, str]:
@@ -181,5 +246,10 @@ def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any,
 
 def _native_size(config: Any) -> int:
     """The side of the pictures that the weights were trained with, as far as the configuration tells."""
+    config = getattr(config, "vision_config", config)
     size = getattr(config, "image_size", None)
+    if size is None and getattr(config, "num_patches", None):  # SigLIP 2 states how many patches of any shape
+        size = math.isqrt(config.num_patches) * config.patch_size
+    if isinstance(size, list | tuple):
+        size = size[0]
     return size if isinstance(size, int) else 224

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,11 +11,14 @@ from urllib.request import getproxies
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
 
-from whet.core.errors import WeightsError
+from whet.core.errors import RunError, WeightsError
 from whet.core.recipe import ModelSpec
 
 _SECONDS = 3.0
+HEAD_FILE = "head.safetensors"  # of an encoder that has no classifier of its own
 
 
 def flat(keys: Any) -> list[str]:
@@ -74,10 +78,9 @@ def ask(call: Any, name: str) -> Any:
         ) from None
 
 
-def load_encoder(spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, str]:
-    """The encoder of a configuration with its weights, or random ones where `none` was asked for, and a note of which. Weights
+def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, str]:
+    """The encoder of a configuration (`auto`: the class of transformers that makes it) with its weights, or random ones where `none` was asked for, and a note of which. Weights
     that lack tensors are refused, but for those with `spare` in their names, which take no part in its answers."""
-    auto = library().AutoModel
     if spec.weights == "none":
         name = spec.architecture
         model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
@@ -98,3 +101,25 @@ def load_encoder(spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> 
     if lost:
         raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
     return model, f"weights from {name}"
+
+
+def reload(auto: Any, folder: Path, spare: str = "") -> Any:
+    """The network of transformers in a model folder that we wrote. A tensor that is missing, left over or of another shape is a
+    RunError; those with `spare` in their names, which take no part in its answers, may be missing."""
+    model, info = auto.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+    )
+    lost = [key for key in flat(info["missing_keys"]) if not spare or spare not in key]
+    wrong = lost + flat(info["mismatched_keys"]) + flat(info["unexpected_keys"])
+    if wrong:
+        raise RunError(
+            f"the weights in {folder} do not fit the network saved there: {len(wrong)} tensors are missing, left over or of "
+            f"another shape, the first is '{wrong[0]}'"
+        )
+    return model
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """A .safetensors file of these."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, path, metadata={"format": "pt"})

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
 from whet.models.front import SoundFront, WaveFront
-from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder
+from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
 from whet.models.mel import KALDI_MEL
 
 _OF_WAVES = (
@@ -52,7 +52,7 @@ def build(spec: ModelSpec) -> tuple[SoundEncoder, SoundFront, list[str]]:
         raise WeightsError(f"'{name}' is a {config.model_type}; accepted for sounds: {', '.join(sorted(known))}")
     extractor = ask(lambda: _extractor(name, offline), name)
     # What hides inputs in its own pre-training may be lacking.
-    model, note = load_encoder(spec, config, "masked_spec", offline=offline)
+    model, note = load_encoder(transformers.AutoModel, spec, config, "masked_spec", offline=offline)
     return *_wrapped(model, extractor), [note]
 
 
@@ -70,10 +70,7 @@ def save_config(encoder: SoundEncoder, folder: Path) -> None:
 
 def load(folder: Path) -> tuple[SoundEncoder, SoundFront]:
     """The encoder and the front that lie in a model folder."""
-    model = library().AutoModel.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
-    return _wrapped(model, _extractor(folder))
+    return _wrapped(reload(library().AutoModel, folder), _extractor(folder))
 
 
 def load_bare(folder: Path) -> tuple[SoundEncoder, SoundFront]:

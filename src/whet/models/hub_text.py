@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
-from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder
+from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
 from whet.models.mend import mend
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
 
 Pooling = Literal["first", "mean", "max"]
+_WITH_DECODERS = ("mt5", "t5", "umt5")  # whose encoder stands alone
+_POOLER = "pooler."  # BERT's layer behind [CLS], which takes no part
 _POOLING_FILE = "1_Pooling/config.json"  # where sentence-transformers keeps it
 _POOLING_KEYS: dict[str, Pooling] = {
     "pooling_mode_cls_token": "first", "pooling_mode_mean_tokens": "mean", "pooling_mode_max_tokens": "max",
@@ -62,17 +64,24 @@ class TextEncoder(nn.Module):
         return torch.where(real_BL1, x_BLD, 0.0).sum(dim=1) / real_BL1.sum(dim=1).clamp(min=1)
 
 
+def _auto(config: Any) -> Any:
+    """The class of transformers that makes the encoder: of a network with a decoder, its encoder alone."""
+    library_ = library()
+    return library_.AutoModelForTextEncoding if config.model_type in _WITH_DECODERS else library_.AutoModel
+
+
 def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
     """The encoder with its weights (or random ones, where `none` was asked for), its tokens, and notes on what was found."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
     offline = is_local(name) or not hub_answers()
     config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
-    if config.is_encoder_decoder:
+    if config.is_encoder_decoder and config.model_type not in _WITH_DECODERS:
         raise WeightsError(
-            f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT"
+            f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT, and the encoder of "
+            f"{', '.join(_WITH_DECODERS)}"
         )
-    model, found = load_encoder(spec, config, "pooler.", offline=offline)
+    model, found = load_encoder(_auto(config), spec, config, _POOLER, offline=offline)
     tokens = Tokens.of_hub(name)
     if len(tokens) > config.vocab_size:
         raise WeightsError(f"'{name}' has {len(tokens)} tokens, but its weights know {config.vocab_size}")
@@ -99,17 +108,15 @@ def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
 
 def load(folder: Path) -> tuple[TextEncoder, Tokens]:
     """The encoder and the tokens that lie in a model folder."""
-    model = library().AutoModel.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
-    return _loaded(model, folder)
+    config = library().AutoConfig.from_pretrained(folder, local_files_only=True)
+    return _loaded(reload(_auto(config), folder, _POOLER), folder)
 
 
 def load_bare(folder: Path) -> tuple[TextEncoder, Tokens]:
     """The encoder whose configuration `save_config` wrote, with random weights, and its tokens."""
     transformers = library()
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    return _loaded(transformers.AutoModel.from_config(config, dtype=torch.float32), folder)
+    return _loaded(_auto(config).from_config(config, dtype=torch.float32), folder)
 
 
 def _loaded(model: nn.Module, folder: Path) -> tuple[TextEncoder, Tokens]:

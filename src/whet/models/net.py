@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import Inside
 from whet.core.method import Method
+from whet.models.blocks import layer_of, split_blocks
 from whet.models.front import Front, PictureFront
 from whet.models.token_vectors import TokenVectors, token_vectors
 
@@ -54,18 +54,30 @@ class Net(nn.Module):
 
     `lr_scale` holds a factor on the learning rate by parameter name (1 where absent, 0 = frozen). Modules in `resting`
     stay in evaluation mode while the rest trains (a frozen backbone, BatchNorm that keeps its statistics). `changed_by` names
-    the methods that have changed this network already.
+    the methods that have changed this network already, `notes` holds what they have to tell about it.
     """
 
     def __init__(self, spec: NetSpec, backbone: nn.Module, head: nn.Module, front: Front | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self.backbone = backbone
+        self.adopt(backbone)
         self.head = head
         self.front = front or PictureFront(spec.mean, spec.std)
         self.lr_scale: dict[str, float] = {}
         self.resting: list[nn.Module] = []
         self.changed_by: set[str] = set()
+        self.notes: list[str] = []
+
+    def adopt(self, backbone: nn.Module) -> None:
+        """Take a backbone as its architecture brings it, before any method changes it."""
+        self.backbone = backbone
+        self._architecture_names = frozenset(backbone.state_dict())
+        self._architecture_parametrizations = {
+            (name, weight): len(chain)
+            for name, module in backbone.named_modules(prefix="backbone")
+            if parametrize.is_parametrized(module)
+            for weight, chain in cast(Any, module).parametrizations.items()
+        }
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.backbone(x))
@@ -96,20 +108,39 @@ class Net(nn.Module):
         self.changed_by.add(method.name)
 
     def baked(self) -> Net:
-        """The network as prediction needs it: a copy where every parametrised weight (torch.nn.utils.parametrize) is a plain one
-        again, of the value it has in evaluation. The network itself where there is none."""
-        if not any(parametrize.is_parametrized(module) for module in self.modules()):
+        """The network as prediction needs it: a copy where every weight that a method parametrised (torch.nn.utils.parametrize) is
+        a plain one again, of the value it has in evaluation. What the architecture itself parametrises (the weight norm of
+        wav2vec2's positions) stays so. The network itself where there is nothing to do."""
+        if not any(len(chain) > brought for *_, chain, brought in self._parametrized()):
             return self
         net = copy.deepcopy(self).eval()
-        for module in cast(list[Any], list(net.modules())):
-            if parametrize.is_parametrized(module):
-                # Not by torch's own remove_parametrizations: it would strip the class, which the copy shares with this network.
-                weights = {name: getattr(module, name).detach().clone() for name in module.parametrizations}
-                module.__class__ = parametrize.type_before_parametrizations(module)
-                del module.parametrizations
-                for name, weight in weights.items():
-                    setattr(module, name, nn.Parameter(weight))
+        for module, weight, chain, brought in list(net._parametrized()):
+            value = getattr(module, weight).detach().clone()
+            del chain[brought:]
+            with torch.no_grad():
+                if brought:
+                    setattr(module, weight, value)
+                    continue
+            # Not by torch's own remove_parametrizations: it would strip the class, which the copy shares with this network.
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            setattr(module, weight, nn.Parameter(value))
         return net
+
+    def _parametrized(self) -> Iterator[tuple[Any, str, Any, int]]:
+        """Every parametrised weight: its module, its name, its parametrisations, and how many of these the architecture brought."""
+        for name, module in self.named_modules():
+            if parametrize.is_parametrized(module):
+                for weight, chain in cast(Any, module).parametrizations.items():
+                    yield module, weight, chain, self._architecture_parametrizations.get((name, weight), 0)
+
+    def architecture_state(self) -> dict[str, Tensor]:
+        """The backbone's own weights and statistics under the names that the bare architecture has for them, wherever methods have
+        moved them; the tensors themselves, not copies."""
+        state = self.backbone.state_dict()
+        moved = {name: _moved(name) for name in self._architecture_names}
+        places = {name: name if name in state else moved[name] for name in moved}
+        return {name: state[place] for name, place in places.items() if place in state}
 
     # --- freezing and layers ----------------------------------------------------------------------------------------
     def scale_lr(self, names: Iterable[str], factor: float) -> None:
@@ -123,10 +154,12 @@ class Net(nn.Module):
         self.scale_lr([name for name, parameter in self.named_parameters() if id(parameter) in inside], 0.0)
         self.resting.append(module)
 
-    def freeze_blocks(self, count: int) -> None:
-        """Keep the first blocks, those nearest the picture, as they are."""
-        for layer in self.layers(name for names in self.blocks()[:count] for name in names):
-            self.freeze(layer)
+    def freeze_blocks(self, count: int) -> float:
+        """Keep the first blocks, those nearest the input, as they are; the share of the backbone's weights that this is."""
+        names = [name for block in self.blocks()[:count] for name in block]
+        self.scale_lr(names, 0.0)
+        self.resting += self.layers(names)
+        return sum(self.get_parameter(name).numel() for name in names) / sum(p.numel() for p in self.backbone.parameters())
 
     def freeze_backbone(self, but: Container[str] = ()) -> None:
         """Keep every parameter of the backbone but these as it is, and the statistics of its BatchNorm layers."""
@@ -139,6 +172,25 @@ class Net(nn.Module):
         self.resting += norms
         return len(norms)
 
+    @contextlib.contextmanager
+    def batch_statistics(self) -> Iterator[None]:
+        """Within the block the backbone's BatchNorm layers go by the statistics of the batch, as they do in training, but for those
+        that rest; all else stays in evaluation mode. The statistics that they keep are as before afterwards."""
+        training = self.training
+        self.train()
+        norms = [m for m in self.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        kept = [[buffer.clone() for buffer in norm.buffers()] for norm in norms]
+        self.eval()
+        for norm in norms:
+            norm.train()
+        try:
+            yield
+        finally:
+            for norm, buffers in zip(norms, kept):
+                for buffer, value in zip(norm.buffers(), buffers):
+                    buffer.copy_(value)
+            self.train(training)
+
     def apply_freezing(self) -> None:
         """Let gradients flow only to parameters whose learning rate is not zero."""
         for name, parameter in self.named_parameters():
@@ -149,29 +201,23 @@ class Net(nn.Module):
         return self.backbone in self.resting and not any(p.requires_grad for p in self.backbone.parameters())
 
     def blocks(self) -> list[list[str]]:
-        """Parameter names in depth order: one list a block of the backbone, the first nearest the picture, then the head.
-
-        A block is what shares a name up to its first number ("encoder.layer.3"), or a module outside any numbered list.
-        """
+        """Parameter names in depth order: one list a block of the backbone, the first nearest the input (`split_blocks`), then the
+        head with what belongs to it."""
+        blocks, tail = split_blocks(self.backbone)
         head = [name for name, _ in self.head.named_parameters(prefix="head")]
-        return [*self._blocks().values(), head]
+        return [*blocks.values(), tail + head]
 
     @property
     def block_names(self) -> list[str]:
-        """The names of the backbone's blocks, the first nearest the picture."""
-        return list(self._blocks())
+        """The names of the backbone's blocks, the first nearest the input."""
+        return list(split_blocks(self.backbone)[0])
 
     def layers(self, names: Iterable[str]) -> list[nn.Module]:
-        """The modules that these parameters belong to, each once."""
-        return [self.get_submodule(layer) for layer in dict.fromkeys(map(_layer, names))]
-
-    def _blocks(self) -> dict[str, list[str]]:
-        """The backbone's blocks: the module's name, and those of its parameters."""
-        blocks: dict[str, list[str]] = {}
-        for name, _ in self.backbone.named_parameters(prefix="backbone"):
-            numbered = re.match(r".*?\.\d+(?=\.|$)", _layer(name))
-            blocks.setdefault(numbered[0] if numbered else _layer(name), []).append(name)
-        return blocks
+        """The modules that own some of these parameters and no other ones, nor hold any module with other ones, each once."""
+        wanted = list(names)
+        inside = {id(self.get_parameter(name)) for name in wanted}
+        found = [self.get_submodule(layer) for layer in dict.fromkeys(map(layer_of, wanted))]
+        return [module for module in found if all(id(parameter) in inside for parameter in module.parameters())]
 
     @contextlib.contextmanager
     def changed_inside(self, changes: Iterable[Inside]) -> Iterator[None]:
@@ -216,10 +262,10 @@ class Net(nn.Module):
         return [module for module in self.head.modules() if isinstance(module, nn.Linear)]
 
 
-def _layer(parameter: str) -> str:
-    """The name of the module that a parameter belongs to, also where a weight of it is computed from this and other parameters."""
-    computed, found, _ = parameter.partition(".parametrizations.")
-    return computed if found else parameter.rpartition(".")[0]
+def _moved(name: str) -> str:
+    """Where a weight lies once it is parametrised."""
+    layer, _, weight = name.rpartition(".")
+    return f"{layer}.parametrizations.{weight}.original"
 
 
 def _through(change: Callable[[Tensor], Tensor], module: nn.Module, inputs: Any, output: Any) -> Any:

@@ -31,11 +31,12 @@ from whet.models.build import add_companion, member_folder, save_net
 from whet.models.ensemble import Member, as_one
 from whet.models.net import Net
 from whet.train.plan import Plan, wrap_predictor
-from whet.train.saved import load_companions, members_of
+from whet.train.saved import check_saved, load_companions, members_of
 from whet.train.sheet import draw_sheet
 from whet.train.show import write_explanation, write_row, write_sheet
 
 SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
+TRIED = 8  # samples that the saved model must answer as the trained one did
 FEW_POINTS = 32  # on the paths that explain the mistakes of a text model: within a second for a dozen
 
 Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
@@ -86,6 +87,8 @@ def finish_model(
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
     final = wrap_predictor(plan.methods, predictor, fitted, companions, plan.context.multi_label)
+    some = val.with_frame(val.frame.iloc[:TRIED])
+    check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
     return final, None if logits is None else (logits, index_M), members_of(nets, companions)
 
 

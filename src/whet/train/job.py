@@ -239,10 +239,15 @@ class _Job:
         net = net.on(fabric.device)
         train = table.part("train")
 
-        def features() -> Features:
+        def features(backbone: Any = None, training: bool = False) -> Features:
             self.observer.stage(f"features of {len(train):,} samples")
-            features_ND, index = self.ask(plan, fabric, train, net.backbone)
-            return Features(features_ND, train.targets[torch.from_numpy(index)], index)
+            backbone = backbone or plan.net.backbone
+            if training:
+                features_ND, index = self.ask_as_in_training(plan, fabric, train, backbone)
+            else:
+                features_ND, index = self.ask(plan, fabric, train, backbone)
+            groups = train.frame["group"].to_numpy()[index]
+            return Features(features_ND, train.targets[torch.from_numpy(index)], index, groups)
 
         def texts() -> list[str]:
             self.observer.stage(f"learning from {len(train):,} texts")
@@ -254,22 +259,41 @@ class _Job:
         return plan, fabric
 
     def tell(self, plan: Plan) -> None:
-        """Which methods found nothing to change."""
-        for line in plan.weak:
+        """Which methods found nothing to change, and what the others have to tell of the network."""
+        for line in (*plan.weak, *plan.net.notes):
             if line not in self.notes:
                 self.note(line)
 
-    def ask(self, plan: Plan, fabric: Fabric, table: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+    def ask(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+    ) -> tuple[Tensor, np.ndarray]:
         """(what the predictor makes of every sample, the numbers of those that could be read)."""
         training = plan.net.training
         plan.net.eval()
         ids = table.frame["id"]
         found = answer(
             plan.net, predictor, answering_loader(table, plan.recipe, plan.net), plan.recipe.answer_size, fabric.autocast,
-            failed=lambda index, reason: self.failed(ids.iloc[index], reason),
+            failed=lambda index, reason: self.failed(ids.iloc[index], reason), batch_size=batch_size,
         )  # fmt: skip
         plan.net.train(training)
         return found
+
+    def ask_as_in_training(
+        self, plan: Plan, fabric: Fabric, table: Table, backbone: Any
+    ) -> tuple[Tensor, np.ndarray]:
+        """The same in shuffled batches of the training's size, where BatchNorm goes by the batch: of one class each, as the rows
+        lie, a batch would have other statistics than any batch of the training."""
+        order_N = plan.rng.shuffled("features", 0, len(table))
+
+        def features(x: Tensor) -> Tensor:
+            with plan.net.batch_statistics():
+                return backbone(x)
+
+        shuffled = table.with_frame(table.frame.iloc[order_N])
+        found_ND, index = self.ask(plan, fabric, shuffled, features, int(plan.recipe.train.batch_size))
+        rows_N = order_N[index]
+        sorted_N = np.argsort(rows_N)
+        return found_ND[torch.from_numpy(sorted_N)], rows_N[sorted_N]
 
     def train(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: dict[str, Any] | None) -> None:
         recipe = plan.recipe

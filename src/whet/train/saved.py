@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from whet.core.errors import RecipeError
+from whet.core.batch import Predictor
+from whet.core.errors import RecipeError, RunError
 from whet.core.recipe import parse_method
 from whet.data.loader import Loader
 from whet.data.media import loader_of
@@ -18,6 +19,9 @@ from whet.models.build import companion_folders, load_nets, read_extra
 from whet.models.ensemble import Member, as_one, shown_as
 from whet.models.net import Net
 from whet.train.plan import wrap_predictor
+
+
+_APART = 0.02  # of the largest logit: in bfloat16 a weight that is rounded otherwise moves the answer
 
 
 class SavedModel:
@@ -91,3 +95,16 @@ def members_of(nets: Sequence[Net], companions: Mapping[str, Sequence[Companion]
     """Every network that has a part in the answer."""
     beside = [member for several in companions.values() for one in several for member in one.members]
     return [*map(Member.of, nets), *beside]
+
+
+def check_saved(folder: Path, device: torch.device, predictor: Predictor, ask: Callable[[Predictor], Tensor]) -> None:
+    """RunError unless the model in the folder, loaded anew, answers as this predictor does. ask: its answers to a few samples."""
+    expected, found = ask(predictor), ask(SavedModel(folder, device).predictor)
+    if not len(expected):
+        return
+    apart = float((found - expected).abs().max())
+    if not apart <= _APART * float(expected.abs().max()) + 1e-3:
+        raise RunError(
+            f"the model in {folder}, loaded again, answers otherwise than the trained one: logits up to {apart:.3g} apart; "
+            "the run is not finished, as its predictions would be wrong"
+        )

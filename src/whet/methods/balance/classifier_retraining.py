@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from whet.core.batch import Context
-from whet.core.method import Method, Search, Stage
-from whet.models.linear import fit_linear
+from whet.core.errors import RecipeError
+from whet.core.method import Method, Stage
+from whet.models.linear import fit_best_linear, folds_of
 from whet.models.net import Net
 
 
@@ -23,8 +23,8 @@ class ClassifierRetraining(
     Use when: classes are uneven: features learn best from the data as they are, the decision between classes does not.
     Do not use when: the classes in use are as uneven as in training, or validation curves are to show the final model.
     Source: Kang et al. 2020, arXiv:1910.09217 (cRT).
-    Deviates: the layer is solved as a convex problem (L-BFGS, each class weighted alike) on the training pictures as they are
-    shown at prediction, instead of trained for some epochs with class-balanced sampling.
+    Deviates: the layer is solved as a convex problem (L-BFGS, each class weighted alike, the penalty that answers best out of fold)
+    on the training samples as they are shown at prediction, instead of trained for some epochs with class-balanced sampling.
     Shapes: one pass of the backbone over the training pictures; features (N, D) -> a new last layer (K, D).
     """
 
@@ -32,18 +32,21 @@ class ClassifierRetraining(
     exceptions = {"identity": "a layer fitted anew is never the trained one"}
     one_class = True
 
-    l2: Annotated[
-        float,
-        Field(gt=0, description="penalty on the layer's weights, half the squared norm times this"),
-        Search(1e-5, 1e-1, log=True),
-    ] = 1e-3
+    def change(self, net: Net, context: Context) -> Net:
+        if type(net.linear) is not nn.Linear:
+            raise RecipeError(
+                f"classifier_retraining fits a linear last layer anew; the head here ends in {type(net.linear).__name__}; "
+                "accepted: head.form linear, mlp, gem or multi_sample_dropout"
+            )
+        return net
 
     def compress(self, net: Net, context: Context) -> Net:
-        features_ND, targets, _ = context.features()
+        features_ND, targets, _, group_N = context.features(net.backbone)
         net.eval()
         inputs_ND = _inputs(net, features_ND.to(net.linear.weight.device))
         share_K = targets.probs_BK.sum(dim=0).clamp(min=1)
-        fit_linear(net.linear, inputs_ND, targets, self.l2, weight_N=(targets.probs_BK / share_K).sum(dim=1))
+        weight_N = (targets.probs_BK / share_K).sum(dim=1)
+        fit_best_linear(net.linear, inputs_ND, targets, folds_of(features_ND, targets, group_N=group_N), weight_N)
         return net
 
 

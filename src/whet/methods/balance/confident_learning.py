@@ -11,8 +11,7 @@ from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
 from whet.core.targets import Targets
 from whet.data.audit.label_errors import confident_joint, noisy
-from whet.data.split import deal_folds
-from whet.models.linear import out_of_fold_probs
+from whet.models.linear import folds_of, out_of_fold_probs
 from whet.models.net import Net
 
 _WEIGHT = "sample_weight_N"
@@ -59,9 +58,9 @@ class ConfidentLearning(
     def initialise(self, net: Net, context: Context) -> None:
         if self.max_fraction == 0:
             return
-        features_ND, targets, index_N = context.features()
+        features_ND, targets, index_N, group_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
-        probs_NK = out_of_fold(features_ND, targets, self.folds)
+        probs_NK = out_of_fold(features_ND, targets, self.folds, group_N)
         found_N = noisy(probs_NK, label_N, self.max_fraction)
         found = torch.from_numpy(self._weights(probs_NK, label_N, found_N))
         weight_N = net.get_buffer(_WEIGHT)
@@ -86,9 +85,8 @@ class ConfidentLearning(
         return weight_N / weight_N.mean()
 
 
-def out_of_fold(features_ND: Tensor, targets: Targets, folds: int) -> np.ndarray:
-    """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on. The samples of a class take turns;
-    samples that look the same go into one fold."""
-    rounded_ND = np.round((features_ND / features_ND.std().clamp(min=1e-12)).numpy(), 4)
-    alike_N = np.unique(rounded_ND, axis=0, return_inverse=True)[1].reshape(-1)
-    return out_of_fold_probs(features_ND, targets, deal_folds(targets.probs_BK.argmax(dim=1).numpy(), alike_N, folds))
+def out_of_fold(
+    features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None
+) -> np.ndarray:
+    """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on."""
+    return out_of_fold_probs(features_ND, targets, folds_of(features_ND, targets, folds, group_N))

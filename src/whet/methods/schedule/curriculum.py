@@ -53,9 +53,9 @@ class Curriculum(
     def initialise(self, net: Net, context: Context) -> None:
         if self.first_share == 1:
             return
-        features_ND, targets, index_N = context.features()
+        features_ND, targets, index_N, group_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
-        probs_NK = out_of_fold(features_ND, targets, _FOLDS)
+        probs_NK = out_of_fold(features_ND, targets, _FOLDS, group_N)
         found = torch.from_numpy(ranks(probs_NK[np.arange(len(label_N)), label_N], label_N))
         rank_N = net.get_buffer(_RANK)
         rank_N[torch.from_numpy(index_N)] = found.to(rank_N)

@@ -42,7 +42,10 @@ class Freeze(
         count = self._place(net.block_names) + 1 if self.layer != "none" else int(self.share * len(net.block_names))
         if count == 0 and self.share > 0:
             raise NoEffectError(f"{self.share:g} of {len(net.block_names)} blocks is less than one")
-        net.freeze_blocks(count)
+        frozen = net.freeze_blocks(count)
+        net.notes.append(
+            f"freeze: {count} of {len(net.block_names)} blocks stay as they are, {frozen:.0%} of the backbone's weights"
+        )
         return net
 
     def _place(self, names: list[str]) -> int:

@@ -1,0 +1,261 @@
+"""Every kind of network of transformers that is promised to work, tiny and with random weights; and what is tried with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from tests.conftest import write_pictures
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from whet.core.recipe import Recipe, parse_methods
+from whet.core.rng import Rng
+from whet.run import load, train
+
+SIZE = 64
+_PUBLISHED = 7  # classes of the published classifier
+
+
+@dataclass(frozen=True)
+class Kind:
+    medium: str
+    config: Callable[..., Any]
+    settings: dict[str, Any]
+    model: Any = None  # the class that wrote the published weights, where it is not the first for its task
+
+    def save(self, folder: Path) -> None:
+        """Published weights: config.json and model.safetensors, with a tokenizer or an extractor where one belongs."""
+        config = self.config(**self.settings)
+        auto = transformers.AutoModelForImageClassification
+        with Rng(0).torch_scope("published"):
+            if self.model is not None:
+                model = self.model(config)
+            elif self.medium == "picture" and type(config) in auto._model_mapping:
+                model = auto.from_config(config)
+            else:
+                model = transformers.AutoModel.from_config(config)
+        model.save_pretrained(folder)
+        if self.medium == "text":
+            write_tokenizer(folder)
+        elif self.medium == "sound":
+            extractor(config).save_pretrained(folder)
+
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] red apple pie sour cheap shiny green engine fast loud blue sky rain".split()
+
+
+def write_tokenizer(folder: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({word: k for k, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def extractor(config: Any) -> Any:
+    if config.model_type == "audio-spectrogram-transformer":
+        return transformers.ASTFeatureExtractor(num_mel_bins=32, max_length=64)
+    return transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
+
+
+_LAYERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+_VIT = {**_LAYERS, "image_size": SIZE, "patch_size": 16}
+_STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1]}
+_SWIN = {"image_size": SIZE, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+_BERT = {**_LAYERS, "vocab_size": len(WORDS), "max_position_embeddings": 40, "pad_token_id": 0}
+_T5 = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": len(WORDS), "pad_token_id": 0,
+       "decoder_start_token_id": 0}  # fmt: skip
+_WAVE = {
+    **_LAYERS, "conv_dim": (8, 8), "conv_stride": (5, 2), "conv_kernel": (10, 3), "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "num_ctc_classes": 5, "conv_depthwise_kernel_size": 3,
+}  # fmt: skip
+
+
+def _picture(config: Any, model: Any = None, **settings: Any) -> Kind:
+    return Kind("picture", config, {"num_labels": _PUBLISHED, **settings}, model)
+
+
+def _text(config: Any, **settings: Any) -> Kind:
+    return Kind("text", config, settings)
+
+
+def _sound(config: Any, **settings: Any) -> Kind:
+    return Kind("sound", config, settings)
+
+
+T = transformers
+KINDS: dict[str, Kind] = {
+    "beit": _picture(T.BeitConfig, **_VIT),
+    "bit": _picture(T.BitConfig, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], num_groups=2),
+    "clip": _picture(T.CLIPConfig, vision_config=_VIT, text_config={**_BERT}),
+    "clip_vision_model": _picture(T.CLIPVisionConfig, **_VIT),
+    "convnext": _picture(T.ConvNextConfig, **_STAGES, num_stages=2),
+    "convnextv2": _picture(T.ConvNextV2Config, **_STAGES, num_stages=2),
+    "cvt": _picture(T.CvtConfig, embed_dim=[8, 16, 16], num_heads=[1, 2, 2], depth=[1, 1, 1], cls_token=[False, False, True]),
+    "data2vec-vision": _picture(T.Data2VecVisionConfig, **_VIT),
+    "deit": _picture(T.DeiTConfig, T.DeiTForImageClassification, **_VIT),
+    "deit (distilled)": _picture(T.DeiTConfig, T.DeiTForImageClassificationWithTeacher, **_VIT),
+    "dinov2": _picture(T.Dinov2Config, **_VIT),
+    "dinov2_with_registers": _picture(T.Dinov2WithRegistersConfig, **_VIT),
+    "dinov3_convnext": _picture(T.DINOv3ConvNextConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
+    "dinov3_vit": _picture(T.DINOv3ViTConfig, **_VIT),
+    "donut-swin": _picture(T.DonutSwinConfig, **_SWIN),
+    "efficientnet": _picture(
+        T.EfficientNetConfig, image_size=SIZE, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=320, dropout_rate=0.1
+    ),
+    "focalnet": _picture(
+        T.FocalNetConfig, image_size=SIZE, embed_dim=8, hidden_sizes=[8, 16], depths=[1, 1], focal_levels=[1, 1],
+        focal_windows=[3, 3],
+    ),
+    "hgnet_v2": _picture(
+        T.HGNetV2Config, embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], stem_channels=[3, 4, 8],
+        stage_in_channels=[8, 8, 8, 16], stage_mid_channels=[4, 4, 4, 4], stage_out_channels=[8, 8, 16, 16],
+        stage_num_blocks=[1, 1, 1, 1], stage_numb_of_layers=[1, 1, 1, 1],
+    ),
+    "hiera": _picture(T.HieraConfig, image_size=[SIZE, SIZE], embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2],
+                      mask_ratio=0.0),
+    "ijepa": _picture(T.IJepaConfig, **_VIT),
+    "levit": _picture(
+        T.LevitConfig, T.LevitForImageClassification, image_size=SIZE, hidden_sizes=[16, 16, 16], num_attention_heads=[2, 2, 2], depths=[1, 1, 1],
+        key_dim=[4, 4, 4], attention_ratio=[1, 1, 1], mlp_ratio=[1, 1, 1],
+    ),
+    "levit (distilled)": _picture(
+        T.LevitConfig, T.LevitForImageClassificationWithTeacher, image_size=SIZE, hidden_sizes=[16, 16, 16],
+        num_attention_heads=[2, 2, 2], depths=[1, 1, 1], key_dim=[4, 4, 4], attention_ratio=[1, 1, 1], mlp_ratio=[1, 1, 1],
+    ),
+    "metaclip_2": _picture(T.MetaClip2Config, vision_config=_VIT, text_config={**_BERT}),
+    "mobilenet_v1": _picture(T.MobileNetV1Config, image_size=SIZE, depth_multiplier=0.25),
+    "mobilenet_v2": _picture(T.MobileNetV2Config, image_size=SIZE, depth_multiplier=0.35),
+    "mobilevit": _picture(
+        T.MobileViTConfig, image_size=SIZE, hidden_sizes=[16, 16, 16], neck_hidden_sizes=[8, 8, 8, 8, 8, 8, 16],
+        num_attention_heads=2,
+    ),
+    "mobilevitv2": _picture(T.MobileViTV2Config, image_size=SIZE, width_multiplier=0.25, n_attn_blocks=[1, 1, 1]),
+    "poolformer": _picture(T.PoolFormerConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
+    "pvt": _picture(T.PvtConfig, image_size=SIZE, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
+                    num_attention_heads=[1, 1, 2, 2]),
+    "pvt_v2": _picture(T.PvtV2Config, image_size=SIZE, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
+                       num_attention_heads=[1, 1, 2, 2]),
+    "regnet": _picture(T.RegNetConfig, embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], groups_width=4),
+    "resnet": _picture(T.ResNetConfig, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"),
+    "segformer": _picture(T.SegformerConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
+                          num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16),
+    "siglip": _picture(T.SiglipConfig, vision_config=_VIT, text_config={**_BERT}),
+    "siglip_vision_model": _picture(T.SiglipVisionConfig, **_VIT),
+    "siglip2": _picture(
+        T.Siglip2Config, vision_config={**_LAYERS, "patch_size": 16, "num_patches": (SIZE // 16) ** 2}, text_config={**_BERT}
+    ),
+    "swiftformer": _picture(T.SwiftFormerConfig, image_size=SIZE, embed_dims=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
+    "swin": _picture(T.SwinConfig, **_SWIN),
+    "swinv2": _picture(T.Swinv2Config, **_SWIN),
+    "textnet": _picture(T.TextNetConfig),
+    "vit": _picture(T.ViTConfig, **_VIT),
+    "vit_msn": _picture(T.ViTMSNConfig, **_VIT),
+    "albert": _text(T.AlbertConfig, **_BERT, embedding_size=8),
+    "bert": _text(T.BertConfig, **_BERT),
+    "camembert": _text(T.CamembertConfig, **_BERT),
+    "convbert": _text(T.ConvBertConfig, **_BERT, embedding_size=16),
+    "data2vec-text": _text(T.Data2VecTextConfig, **_BERT),
+    "deberta": _text(T.DebertaConfig, **_BERT, relative_attention=True, pos_att_type="c2p|p2c"),
+    "deberta-v2": _text(T.DebertaV2Config, **_BERT, relative_attention=True, pos_att_type=["p2c", "c2p"]),
+    "distilbert": _text(
+        T.DistilBertConfig, dim=16, n_layers=2, n_heads=2, hidden_dim=16, vocab_size=len(WORDS), max_position_embeddings=40
+    ),
+    "electra": _text(T.ElectraConfig, **_BERT, embedding_size=8),
+    "ernie": _text(T.ErnieConfig, **_BERT),
+    "fnet": _text(T.FNetConfig, **_BERT),
+    "funnel": _text(T.FunnelConfig, vocab_size=len(WORDS), block_sizes=[1, 1], d_model=16, n_head=2, d_head=8, d_inner=16),
+    "gpt2": _text(T.GPT2Config, n_embd=16, n_layer=2, n_head=2, vocab_size=len(WORDS), n_positions=40),
+    "ibert": _text(T.IBertConfig, **_BERT),
+    "longformer": _text(T.LongformerConfig, **_BERT, attention_window=4),
+    "mobilebert": _text(T.MobileBertConfig, **{**_BERT, "embedding_size": 16, "intra_bottleneck_size": 16}),
+    "modernbert": _text(T.ModernBertConfig, **_BERT, cls_token_id=2, sep_token_id=3),
+    "mpnet": _text(T.MPNetConfig, **_BERT),
+    "mt5": _text(T.MT5Config, **_T5),
+    "nystromformer": _text(T.NystromformerConfig, **_BERT, num_landmarks=4, segment_means_seq_len=4),
+    "rembert": _text(T.RemBertConfig, **_BERT, input_embedding_size=8, output_embedding_size=8),
+    "roberta": _text(T.RobertaConfig, **_BERT),
+    "roformer": _text(T.RoFormerConfig, **_BERT, embedding_size=16),
+    "squeezebert": _text(T.SqueezeBertConfig, **_BERT, embedding_size=16),
+    "t5": _text(T.T5Config, **_T5),
+    "umt5": _text(T.UMT5Config, **_T5),
+    "xlm-roberta": _text(T.XLMRobertaConfig, **_BERT),
+    "xlnet": _text(T.XLNetConfig, vocab_size=len(WORDS), d_model=16, n_layer=2, n_head=2, d_inner=16),
+    "audio-spectrogram-transformer": _sound(
+        T.ASTConfig, **_LAYERS, num_mel_bins=32, max_length=64, patch_size=8, frequency_stride=8, time_stride=8
+    ),
+    "data2vec-audio": _sound(T.Data2VecAudioConfig, **_WAVE, conv_pos_kernel_size=3),
+    "hubert": _sound(T.HubertConfig, **_WAVE),
+    "unispeech": _sound(T.UniSpeechConfig, **_WAVE),
+    "unispeech-sat": _sound(T.UniSpeechSatConfig, **_WAVE),
+    "wav2vec2": _sound(T.Wav2Vec2Config, **_WAVE),
+    "wav2vec2-conformer": _sound(T.Wav2Vec2ConformerConfig, **_WAVE),
+    "wavlm": _sound(T.WavLMConfig, **_WAVE),
+}  # fmt: skip
+
+
+def write_data(medium: str, folder: Path) -> Path:
+    """A small set of this medium with two classes."""
+    if medium == "picture":
+        return write_pictures(folder, {"glass": 10, "metal": 10}, size=(SIZE, SIZE))
+    folder.mkdir(parents=True)
+    if medium == "text":
+        rows = [f"{WORDS[5 + k % 4]} apple {WORDS[5 + k % 7]} pie {k},food" for k in range(10)]
+        rows += [f"{WORDS[9 + k % 4]} engine {WORDS[11 + k % 5]} loud {k},machine" for k in range(10)]
+        (folder / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+        return folder / "texts.csv"
+    import soundfile
+
+    time_T = np.arange(8000) / 16000
+    for label, hertz in (("low", 200), ("high", 2000)):
+        (folder / label).mkdir()
+        for number in range(10):
+            wave = 0.5 * np.sin(2 * np.pi * (hertz + 7 * number) * time_T)
+            soundfile.write(folder / label / f"{number}.wav", wave, 16000)
+    return folder
+
+
+_TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
+
+
+def finished(kind: Kind, data: Path, folder: Path, *methods: Any) -> Any:
+    """The finished run of one pass over the data from published weights."""
+    kind.save(folder / "published")
+    size = {"image_size": SIZE} if kind.medium == "picture" else {"max_tokens": 16} if kind.medium == "text" else {}
+    recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}, *methods])).setting(
+        batch_size=8, precision="fp32", budget="1ep", **size
+    )
+    return train(data, recipe=recipe, weights=str(folder / "published"), out=folder / "run")
+
+
+def apart(run: Any, data: Path) -> float:
+    """How far the probabilities in predictions.csv lie from those of the model in the folder, loaded anew."""
+    from whet.data.read import read_samples
+
+    said = run.predictions.set_index("id")
+    frame = read_samples(run.recipe.data).frame.set_index("id")
+    inputs = frame.loc[said.index]
+    given = inputs["text"] if "text" in inputs else inputs["path"]
+    again = load(run.path).predict([str(one) for one in given])
+    columns = [f"p:{name}" for name in run.classes]
+    return float(np.abs(again[columns].to_numpy() - said[columns].to_numpy()).max())
+
+
+def moved(run: Any, published: Path) -> bool:
+    """Whether training changed a weight of the backbone."""
+    from whet.core.recipe import ModelSpec
+    from whet.models import build_net, load_net
+
+    with Rng(0).torch_scope("init"):
+        before, _ = build_net(ModelSpec(architecture=str(published), weights=str(published)), run.classes, run.recipe.medium)
+    state = load_net(run.folder.model).backbone.state_dict()
+    return any(not torch.equal(state[name], tensor) for name, tensor in before.backbone.named_parameters())
