@@ -254,8 +254,8 @@ class _Job:
         return plan, fabric
 
     def tell(self, plan: Plan) -> None:
-        """Which methods found nothing to change."""
-        for line in plan.weak:
+        """Which methods found nothing to change, and what else became of the recipe."""
+        for line in (*plan.notes, *plan.weak):
             if line not in self.notes:
                 self.note(line)
 

@@ -37,6 +37,7 @@ from whet.core.method import (
     Sets,
     Settles,
     Stage,
+    TakesOver,
     Watches,
     WrapsLoss,
     WrapsPredictor,
@@ -68,7 +69,8 @@ def cross_entropy(outcome: Outcome) -> Tensor:
 
 
 class Plan:
-    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons."""
+    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons; `notes` what else
+    became of the recipe."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
         self.recipe = recipe
@@ -78,7 +80,12 @@ class Plan:
         self.rng = Rng(recipe.train.seed)
         self.augmentation = Augmentation([informed(method, net.front) for method in self.methods], self.rng)
         self.weak: list[str] = []
+        self.notes: list[str] = []
         self._strict = strict
+        self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
+        for method in self.methods:
+            if isinstance(method, TakesOver):
+                self._take_over(method)
 
         for method in self.methods:
             if isinstance(method, Changes) and method.name not in self.net.changed_by:
@@ -89,7 +96,6 @@ class Plan:
         self.net.apply_freezing()
 
         self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
-        self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         self._sets = [m for m in self.methods if isinstance(m, Sets)]
         self._divides = [m for m in self.methods if isinstance(m, Divides)]
         self.loss: Loss = cross_entropy
@@ -142,6 +148,17 @@ class Plan:
             if found is not None:
                 self._put(found.schedule)
                 yield found
+
+    def _take_over(self, method: Method) -> None:
+        for other in self.methods:
+            rest = method.take_over(other)  # type: ignore[attr-defined]
+            if rest is not None:
+                before, after = other.settings_dict(), rest.settings_dict()
+                changed = [
+                    f"{key} = {after[key]} instead of {before[key]}" for key in after if after[key] != before[key]
+                ]
+                self.notes.append(f"{method.name} takes the place of {other.name}'s own: {', '.join(changed)}")
+                self._put(rest)
 
     def _put(self, method: Method) -> None:
         def put(methods: Sequence[Any]) -> list[Any]:

@@ -63,7 +63,9 @@ class _KFAC(torch.optim.Optimizer):
         super().__init__([{**group, "taken": 0} for group in groups], {})
         self._method, self._net = method, net
         trained = {weight for group in groups for weight in group["params"]}
-        self._layers = [module for module in net.modules() if _has_factors(module) and trained_weight(module) in trained]
+        self._layers = [
+            module for module in net.modules() if _has_factors(module) and trained_weight(module) in trained
+        ]
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
