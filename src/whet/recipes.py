@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,21 @@ def _usual_size(data: DataSpec) -> int:
 
 
 def change(
-    recipe: Recipe, *, settings: tuple[str, ...] = (), add: tuple[str, ...] = (), drop: tuple[str, ...] = ()
+    recipe: Recipe,
+    *,
+    settings: tuple[str, ...] = (),
+    add: tuple[str, ...] = (),
+    drop: tuple[str, ...] = (),
+    note: Callable[[str], None] = lambda text: None,
 ) -> Recipe:
-    """The recipe with `KEY=VALUE` settings (train.batch_size=16, mixup.alpha=0.4), methods added ("mixup") and dropped."""
-    recipe = recipe.without(*drop).with_methods(*(parse_method(name) for name in add))
+    """The recipe with `KEY=VALUE` settings (train.batch_size=16, mixup.alpha=0.4), methods added ("mixup") and dropped. A method
+    that is in the recipe already keeps its settings. `note` is given a line for each consequence that was not asked for: a method
+    kept as it was, and methods that had to go because they cannot stand beside a new one."""
+    recipe = recipe.without(*drop)
+    for name in add:
+        recipe = _with_method(recipe, name, note)
+    if lost := [name for name in add if name not in recipe]:
+        raise RecipeError(f"{' and '.join(add)} cannot stand in one recipe: {lost[0]} is in conflict; add one of them")
     for text in settings:
         key, equals, value = text.partition("=")
         owner, dot, field = key.strip().partition(".")
@@ -108,6 +120,18 @@ def change(
                 unknown("section or method", owner, ["data", "model", "train", *(m.name for m in recipe.methods)])
             )
     return recipe
+
+
+def _with_method(recipe: Recipe, name: str, note: Callable[[str], None]) -> Recipe:
+    if name in recipe:
+        kept = ", ".join(f"{key} = {value}" for key, value in recipe.method(name).settings_dict().items())
+        note(f"{name} is in the recipe already and keeps its settings" + (f": {kept}" if kept else ""))
+        return recipe
+    changed = recipe.with_methods(parse_method(name))
+    for gone in recipe.methods:
+        if gone.name not in changed:
+            note(f"{name} takes the place of {gone.name}: they cannot stand in one recipe")
+    return changed
 
 
 def _value(text: str, where: str) -> Any:

@@ -7,6 +7,7 @@ import torch
 from whet.core.batch import Batch, Context, Outcome, Progress
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import Changes, WrapsLoss
+from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.targets import Targets
 from whet.train.plan import cross_entropy
@@ -106,9 +107,80 @@ def test_asymmetric_is_for_several_classes_only(net):
 def test_several_of_them_on_top_of_each_other_stay_finite(net):
     loss = cross_entropy
     context = Context("image-classification", ("a", "b", "c"), COUNTS, lambda: None)
-    for name in ("focal", "bootstrap_loss", "class_weight", "label_smoothing"):
+    for name in ("bootstrap_loss", "class_weight", "label_smoothing"):
         loss = registry().get(name)().wrap_loss(loss, net(), context)
     logits = torch.tensor([[100.0, -100.0, 0.0]], requires_grad=True)
     value = loss(asked(logits, one_hot([1]).float()))
     value.sum().backward()
     assert torch.isfinite(value).all() and torch.isfinite(logits.grad).all()
+
+
+# Whose very purpose is another optimum than the target's, whether that is smoothed or not.
+OWN_OPTIMUM = {"confidence_penalty", "bootstrap_loss"}
+SMOOTHED = [
+    cls
+    for cls in (*LOSSES, registry().get("label_smoothing"))
+    if cls.name not in OWN_OPTIMUM and "label_smoothing" not in cls.conflicts
+]
+
+
+def optimum(loss, target_K, multi_label=False):
+    """The probabilities (K,) that minimise the loss of one sample."""
+    logits = torch.zeros((1, len(target_K)), dtype=torch.float64, requires_grad=True)
+    solver = torch.optim.LBFGS([logits], max_iter=500, tolerance_change=1e-14, line_search_fn="strong_wolfe")
+
+    def closure():
+        solver.zero_grad()
+        value = loss(asked(logits, target_K[None], multi_label)).sum()
+        value.backward()
+        return value
+
+    solver.step(closure)
+    logits = logits.detach()[0]
+    return logits.sigmoid() if multi_label else logits.softmax(dim=0)
+
+
+def smoothed_loss_of(cls, net, classes, multi_label=False):
+    """The method with label_smoothing of 0.1, put together as a plan does."""
+    counts = np.geomspace(500, 10, classes).round().astype(int)
+    context = Context("image-classification", tuple("abcdefghij"[:classes]), counts, lambda: None, multi_label)
+    methods = [registry().get("label_smoothing")(epsilon=0.1)] + ([] if cls.name == "label_smoothing" else [cls()])
+    loss = cross_entropy
+    for method in sorted(methods, key=lambda method: method.order):
+        net = method.change(net, context) if isinstance(method, Changes) else net
+        loss = method.wrap_loss(loss, net, context)
+    return loss
+
+
+def test_enough_of_them_are_smoothed():
+    assert {"class_weight", "confident_learning", "label_smoothing"} <= {cls.name for cls in SMOOTHED}
+
+
+@pytest.mark.parametrize("label", [0, 5])
+@pytest.mark.parametrize("cls", SMOOTHED, ids=lambda cls: cls.name)
+def test_what_may_stand_with_label_smoothing_has_its_optimum_at_the_smoothed_target(cls, label, net):
+    """Of six classes, 50 : 1, the common and the rare one: 0.9 + 0.1 / 6 for the label, 0.1 / 6 for each other."""
+    target = torch.nn.functional.one_hot(torch.tensor(label), 6).double()
+    found = optimum(smoothed_loss_of(cls, net(), 6), target)
+    assert torch.allclose(found, 0.9 * target + 0.1 / 6, atol=5e-3)
+
+
+@pytest.mark.parametrize("cls", [cls for cls in SMOOTHED if cls.name not in ONE_CLASS], ids=lambda cls: cls.name)
+def test_so_it_is_where_several_labels_may_be_true(cls, net):
+    target = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], dtype=torch.float64)
+    found = optimum(smoothed_loss_of(cls, net(), 6, multi_label=True), target, multi_label=True)
+    assert torch.allclose(found, 0.9 * target + 0.05, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    "name", ["focal", "asymmetric", "ldam_drw", "generalized_cross_entropy", "symmetric_cross_entropy"]
+)
+def test_a_loss_that_weighs_by_hardness_or_rarity_is_refused_beside_label_smoothing(name, net):
+    """Its optimum lies far from the smoothed target, as the first assertion shows, so both cannot stand in one recipe."""
+    cls, multi_label = registry().get(name), name == "asymmetric"
+    target = torch.nn.functional.one_hot(torch.tensor(0), 6).double()
+    found = optimum(smoothed_loss_of(cls, net(), 6, multi_label), target, multi_label)
+    expected = 0.9 * target + (0.05 if multi_label else 0.1 / 6)
+    assert (found - expected).abs().max() > 0.04
+    with pytest.raises(RecipeError, match="cannot stand in one recipe"):
+        Recipe(methods=(cls(), registry().get("label_smoothing")()))

@@ -1,12 +1,17 @@
 import numpy as np
+import pytest
 import torch
 
 from whet.core.batch import Progress
+from whet.core.method import Stage
+from whet.core.registry import registry
 from whet.methods import SGD, CoTeaching
 from whet.methods.balance.co_teaching import easiest
 from whet.testing import _bench, _train
 from whet.train.loop import stepped
 from whet.train.plan import cross_entropy
+
+OPTIMIZERS = [cls for cls in registry() if cls.stage is Stage.OPTIMIZER and cls.name not in CoTeaching.conflicts]
 
 
 def test_the_easiest_count_and_keep_the_mean_weight_of_the_batch():
@@ -86,3 +91,18 @@ def test_wrong_labels_are_left_out_more_often_than_right_ones():
     left_out = (kept[-1].detach() == 0).numpy()
     assert left_out.sum() == round(0.3 * 120)
     assert (label != truth)[left_out].mean() > 0.8
+
+
+@pytest.mark.parametrize("cls", OPTIMIZERS, ids=lambda cls: cls.name)
+def test_the_twin_is_trained_by_every_optimizer_that_it_may_stand_with(cls):
+    bench = _bench((cls(), CoTeaching()))
+    pair = bench.plan.runtimes["co_teaching"]
+    before = {name: p.clone() for name, p in pair._twin.named_parameters()}
+    _train(bench, 3)
+    assert type(pair._optimizer) is type(bench.plan.optimizer)
+    ours = {id(p) for group in bench.plan.optimizer.param_groups for p in group["params"]}
+    theirs = [p for group in pair._optimizer.param_groups for p in group["params"]]
+    assert len(theirs) == len(ours)
+    assert not ours & {id(p) for p in theirs}
+    assert all(torch.isfinite(p).all() for p in theirs)
+    assert any(not torch.equal(p, before[name]) for name, p in pair._twin.named_parameters())

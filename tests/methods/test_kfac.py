@@ -3,9 +3,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.methods import KFAC, SGD
 from whet.methods.optimize.kfac import _measuring
+from whet.testing import _bench, _train
 
 
 def test_the_update_on_a_linear_layer_step_by_step(regression):
@@ -95,3 +97,11 @@ def test_places_of_a_padded_strided_convolution_add_up():
     g = 2 * layer(x).detach().permute(0, 2, 3, 1).reshape(-1, 3)  # of each sample's own loss
     assert torch.allclose(inputs, rows.T @ rows / 4)
     assert torch.allclose(outputs, g.T @ g / (4 * 9))
+
+
+@pytest.mark.parametrize("name", ["spectral_norm", "weight_noise", "mixout"])
+def test_weights_that_are_computed_from_others_take_natural_steps_too(name):
+    bench = _bench((registry().get(name)(), KFAC()))
+    _train(bench, 1)
+    weight = dict(bench.plan.net.named_parameters())["backbone.0.parametrizations.weight.original"]
+    assert "inverses" in bench.plan.optimizer.state[weight]

@@ -64,3 +64,12 @@ def test_kernels_are_matrices_and_all_else_goes_by_adamw(net, context):
 def test_a_head_alone_is_refused(regression):
     with pytest.raises(RecipeError, match="no hidden matrix"):
         regression().optimizer(Muon())
+
+
+@pytest.mark.parametrize("name", ["spectral_norm", "weight_noise", "mixout"])
+def test_weights_that_are_computed_from_others_are_hidden_matrices_too(name, net, context):
+    recipe = Recipe.from_yaml(f"methods: [{{muon: {{lr: 0.5, adamw_lr: 0.25}}}}, {name}]")
+    plan = Plan(recipe, net(), context((3, 3, 3)))
+    rate = {weight: group["lr"] for group in plan.optimizer.param_groups for weight in group["params"]}
+    hidden = {name for name, weight in plan.net.named_parameters() if rate[weight] == 0.5}
+    assert hidden == {f"backbone.{place}.parametrizations.weight.original" for place in (0, 3)}

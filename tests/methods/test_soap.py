@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -23,26 +24,60 @@ def run(method, start, steps):
     return weight.detach()
 
 
-def test_the_paper_s_update_step_by_step():
-    """Algorithm 3 of Vyas et al. on a matrix, axes turned every other step; the first gradient only finds them."""
-    lr, b1, b2, decay = 0.1, 0.8, 0.9, 0.2
-    start, steps = gradients(3, 4, steps=1)[0], gradients(3, 4)
-    ours = run(SOAP(lr=lr, beta1=b1, beta2=b2, every=2, weight_decay=decay), start, steps)
+def reference(start, steps, lr, b1, b2, decay, every):
+    """The algorithm of the authors' code (github.com/nikhilvyas/SOAP, without merged dimensions): the momentum lives in the turned
+    axes and is turned back while these change; the axes, largest eigenvalue first, are sorted anew before every power iteration,
+    and the second moments with them. Weights decay before the step, as ours do."""
+    W, n = start.clone(), start.ndim
 
-    W, first = start, steps[0]
-    L, R = (1 - b2) * first @ first.T, (1 - b2) * first.T @ first
-    QL, QR = torch.linalg.eigh(L).eigenvectors, torch.linalg.eigh(R).eigenvectors
-    M, V = torch.zeros_like(W), torch.zeros_like(W)
+    def turned(tensor, bases, back=False):
+        for axis, basis in enumerate(bases):
+            tensor = torch.tensordot(basis if back else basis.T, tensor, dims=([1], [axis])).movedim(0, axis)
+        return tensor
+
+    def outer(tensor, axis):
+        others = [a for a in range(n) if a != axis]
+        return torch.tensordot(tensor, tensor, dims=(others, others))
+
+    grams = [(1 - b2) * outer(steps[0], axis) for axis in range(n)]
+    bases = [torch.linalg.eigh(gram).eigenvectors.flip(1) for gram in grams]
+    mean, square = torch.zeros_like(W), torch.zeros_like(W)
     for t, G in enumerate(steps[1:], start=1):
-        M = b1 * M + (1 - b1) * G
-        V = b2 * V + (1 - b2) * (QL.T @ G @ QR) ** 2
-        turned = QL.T @ M @ QR / (1 - b1**t)
-        N = QL @ (turned / ((V / (1 - b2**t)).sqrt() + 1e-8)) @ QR.T
-        W = W - lr * decay * W - lr * N
-        L, R = b2 * L + (1 - b2) * G @ G.T, b2 * R + (1 - b2) * G.T @ G
-        if t % 2 == 0:
-            QL, QR = torch.linalg.qr(L @ QL).Q, torch.linalg.qr(R @ QR).Q
-    assert torch.allclose(ours, W, rtol=0, atol=1e-9)
+        inside = turned(G, bases)
+        mean, square = b1 * mean + (1 - b1) * inside, b2 * square + (1 - b2) * inside**2
+        direction = (mean / (1 - b1**t)) / ((square / (1 - b2**t)).sqrt() + 1e-8)
+        W = W * (1 - lr * decay) - lr * turned(direction, bases, back=True)
+        plain = turned(mean, bases, back=True)
+        grams = [b2 * gram + (1 - b2) * outer(G, axis) for axis, gram in enumerate(grams)]
+        if t % every == 0:
+            for axis, gram in enumerate(grams):
+                estimate = torch.diag(bases[axis].T @ gram @ bases[axis])
+                order = torch.argsort(estimate, descending=True)
+                square = square.index_select(axis, order)
+                bases[axis] = torch.linalg.qr(gram @ bases[axis][:, order]).Q
+        mean = turned(plain, bases)
+    return W
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3, 2)])
+def test_the_authors_algorithm_step_by_step(shape):
+    settings = (0.1, 0.8, 0.9, 0.2, 2)
+    start, steps = gradients(*shape, steps=1)[0], gradients(*shape, steps=12)
+    lr, b1, b2, decay, every = settings
+    ours = run(SOAP(lr=lr, beta1=b1, beta2=b2, every=every, weight_decay=decay), start, steps)
+    assert torch.allclose(ours, reference(start, steps, *settings), rtol=0, atol=1e-9)
+
+
+def test_an_embedding_most_of_whose_rows_have_no_gradient_stays_finite():
+    """Its Gram matrix has hundreds of equal eigenvalues: in float32 its decomposition fails."""
+    with Rng(4).torch_scope("embedding"):
+        weight, row_N = nn.Parameter(torch.zeros(800, 64)), torch.randperm(800)[:60]
+        optimizer = optimizer_of(SOAP(every=1), weight)
+        for _ in range(3):
+            weight.grad = torch.zeros(800, 64).index_copy_(0, row_N, 1e-4 * torch.randn(60, 64))
+            optimizer.step()
+    assert torch.isfinite(weight).all()
+    assert weight[row_N].abs().min() > 0
 
 
 def test_where_nothing_is_turned_it_is_adamw_one_step_late():

@@ -57,3 +57,27 @@ def test_weights_of_different_curvature_move_alike(regression):
     ours = regression(l2=1e-4, scales=scales).train(Sophia(lr=0.1, beta1=0.9, weight_decay=0.0, every=1), 60)
     theirs = min(regression(l2=1e-4, scales=scales).train(SGD(lr=lr), 60) for lr in (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3))
     assert ours < theirs
+
+
+def test_the_curvature_does_not_depend_on_the_parts_that_a_batch_passes_in(regression):
+    """Labels are drawn part by part, so the mean over many draws is compared with the exact diagonal."""
+    problem = regression()
+    x, N = problem.x_ND, len(problem.x_ND)
+    with torch.no_grad():
+        probs = problem.net(x).softmax(dim=1)
+    exact = (probs * (1 - probs)).T @ x.square() / N
+    optimizer = problem.optimizer(Sophia(beta2=0.0))
+    places = torch.arange(N).tensor_split(4)
+
+    def in_parts():
+        optimizer.zero_grad()
+        for part in places:
+            (F.cross_entropy(problem.net(x[part]), problem.label_N[part], reduction="sum") / N).backward()
+
+    total = torch.zeros_like(exact)
+    for draw in range(400):
+        with Rng(1).torch_scope("draw", draw), torch.no_grad():
+            optimizer._look(torch.enable_grad()(in_parts))
+        total += optimizer.state[problem.net.head.weight]["curvature"]
+    assert torch.allclose(total / 400, exact, rtol=0.35)
+    assert abs((total / 400).sum() / exact.sum() - 1) < 0.1

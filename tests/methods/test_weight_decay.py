@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from whet.core.errors import NonFiniteError, RecipeError
+from whet.core.errors import NonFiniteError
+from whet.core.registry import registry
 from whet.methods import SGD, AdamW, WeightDecay
 from whet.testing import _bench, _train
 
@@ -71,7 +72,21 @@ def test_a_step_that_is_refused_shrinks_nothing():
     assert all(torch.equal(p, old) for p, old in zip(bench.plan.net.parameters(), before))
 
 
-def test_two_decays_are_refused_and_adamw_can_leave_its_own():
-    with pytest.raises(RecipeError, match=r"decays weights itself \(weight_decay = 0.05\)"):
-        _bench((WeightDecay(), AdamW()))
-    _train(_bench((WeightDecay(), AdamW(weight_decay=0.0))), 1)
+OPTIMIZERS = [cls for cls in registry() if "weight_decay" in cls.model_fields and cls.name != "muon"]
+
+
+@pytest.mark.parametrize("cls", OPTIMIZERS, ids=lambda cls: cls.name)
+def test_weights_decay_once_beside_an_optimizer_that_decays_them_itself(cls):
+    """It takes the optimizer's place in this, says so, and the recipe of the run tells what was done."""
+    both = _bench((WeightDecay(strength=0.02), cls(weight_decay=0.3)))
+    once = _bench((WeightDecay(strength=0.02), cls(weight_decay=0.0)))
+    assert _train(both, 3) == _train(once, 3)
+    assert both.plan.notes == [f"weight_decay takes the place of {cls.name}'s own: weight_decay = 0.0 instead of 0.3"]
+    assert both.plan.recipe.method(cls.name).weight_decay == 0
+    assert once.plan.notes == []
+
+
+def test_without_strength_the_optimizer_keeps_its_own():
+    bench = _bench((WeightDecay(strength=0.0), AdamW(weight_decay=0.3)))
+    assert bench.plan.notes == []
+    assert _train(bench, 2) == _train(_bench((AdamW(weight_decay=0.3),)), 2)

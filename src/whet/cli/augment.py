@@ -53,7 +53,7 @@ def command(
 ) -> None:
     """See what a recipe does to your samples: each as it is and as a model will see it, with the methods that acted."""
     from whet import recipes, run
-    from whet.cli.screen import console, place, print_json, then
+    from whet.cli.screen import console, observer, place, print_json, then
     from whet.core.errors import DataError, RecipeError
 
     asked = run.ask(
@@ -67,7 +67,9 @@ def command(
         label_columns=column_names(label_columns),
         label_separator=label_separator,
     )
-    asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
+    asked = recipes.change(
+        asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=observer(as_json).note
+    )
     accepted = (".png", ".jpg", ".jpeg", ".webp") if asked.medium == "picture" else (".html",)
     out = out or Path(f"sheet{accepted[0]}")
     if out.suffix.lower() not in accepted:

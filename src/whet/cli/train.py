@@ -84,7 +84,9 @@ def command(
             column_names(label_columns),
             label_separator,
         )
-        asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
+        asked = recipes.change(
+            asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
+        )
         folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
         build_report(folder)
         finished = run.Run(folder)

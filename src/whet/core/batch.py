@@ -14,6 +14,7 @@ from whet.core.errors import one_class_only
 from whet.core.targets import Targets
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -197,7 +198,8 @@ class Context:
     time; it is costly, so call it once. training: as it answers while it trains, BatchNorm going by the statistics of each batch
     in place of those it keeps.
     multi_label: whether a sample may have several classes; its targets are then independent probabilities. texts: those of the
-    training, where samples are texts.
+    training, where samples are texts. optimizer: another optimizer as the recipe asks for, for a network of the same structure (a
+    copy, say); known once the STEP methods start.
     """
 
     task: str
@@ -206,6 +208,7 @@ class Context:
     features: Callable[..., Features]
     multi_label: bool = False
     texts: Callable[[], Sequence[str]] = tuple
+    optimizer: Callable[[Any], torch.optim.Optimizer] | None = None
 
     def require_one_class(self, name: str) -> None:
         """Refuse a method that means nothing where a sample may have several classes."""

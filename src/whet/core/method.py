@@ -207,6 +207,14 @@ class Divides(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesOver(Protocol):
+    def take_over(self, other: Method) -> Method | None:
+        """Another method of the recipe without the part that this one does in its place; None where they do not overlap. The
+        recipe of the run holds what remains, and a note says it."""
+        ...
+
+
 # STEP ---------------------------------------------------------------------------------------------------------------
 class Runtime:
     """What a STEP method keeps during training. Everything that matters lies in `state_dict`, or a resumed run differs.
@@ -299,7 +307,7 @@ PROTOCOLS: dict[Stage, tuple[type, ...]] = {
     Stage.SCHEDULE: (Scales, Sets, Rehearses),
     Stage.BATCH: (Mixes,),
     Stage.LOSS: (WrapsLoss,),
-    Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides),
+    Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides, TakesOver),
     Stage.STEP: (Watches,),
     Stage.PREDICT: (ChoosesWeights, Settles, Gathers, Joins, Fits, WrapsPredictor),
     Stage.AFTER: (Compresses,),

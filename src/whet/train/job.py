@@ -259,8 +259,8 @@ class _Job:
         return plan, fabric
 
     def tell(self, plan: Plan) -> None:
-        """Which methods found nothing to change, and what the others have to tell of the network."""
-        for line in (*plan.weak, *plan.net.notes):
+        """Which methods found nothing to change, what else became of the recipe, and what there is to tell of the network."""
+        for line in (*plan.notes, *plan.weak, *plan.net.notes):
             if line not in self.notes:
                 self.note(line)
 

@@ -4,6 +4,7 @@ method by name."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
@@ -36,6 +37,7 @@ from whet.core.method import (
     Sets,
     Settles,
     Stage,
+    TakesOver,
     Watches,
     WrapsLoss,
     WrapsPredictor,
@@ -67,7 +69,8 @@ def cross_entropy(outcome: Outcome) -> Tensor:
 
 
 class Plan:
-    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons."""
+    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons; `notes` what else
+    became of the recipe."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
         self.recipe = recipe
@@ -77,7 +80,12 @@ class Plan:
         self.rng = Rng(recipe.train.seed)
         self.augmentation = Augmentation([informed(method, net.front) for method in self.methods], self.rng)
         self.weak: list[str] = []
+        self.notes: list[str] = []
         self._strict = strict
+        self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
+        for method in self.methods:
+            if isinstance(method, TakesOver):
+                self._take_over(method)
 
         for method in self.methods:
             if isinstance(method, Changes) and method.name not in self.net.changed_by:
@@ -88,7 +96,6 @@ class Plan:
         self.net.apply_freezing()
 
         self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
-        self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         self._sets = [m for m in self.methods if isinstance(m, Sets)]
         self._divides = [m for m in self.methods if isinstance(m, Divides)]
         self.loss: Loss = cross_entropy
@@ -97,7 +104,7 @@ class Plan:
                 self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
         closer = [method.seen_size() for method in self.methods if isinstance(method, SeesCloser)]
         self.seen_size = max((size or 0 for size in closer), default=0) if net.spec.medium == "picture" else 0
-        self.optimizer = self._optimizer()
+        self.optimizer = self._optimizer(self.net)
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.runtimes: dict[str, Runtime] = {}
 
@@ -142,6 +149,17 @@ class Plan:
                 self._put(found.schedule)
                 yield found
 
+    def _take_over(self, method: Method) -> None:
+        for other in self.methods:
+            rest = method.take_over(other)  # type: ignore[attr-defined]
+            if rest is not None:
+                before, after = other.settings_dict(), rest.settings_dict()
+                changed = [
+                    f"{key} = {after[key]} instead of {before[key]}" for key in after if after[key] != before[key]
+                ]
+                self.notes.append(f"{method.name} takes the place of {other.name}'s own: {', '.join(changed)}")
+                self._put(rest)
+
     def _put(self, method: Method) -> None:
         def put(methods: Sequence[Any]) -> list[Any]:
             return [method if getattr(m, "name", None) == method.name else m for m in methods]
@@ -152,10 +170,11 @@ class Plan:
     def start(self) -> None:
         """Start the STEP methods; from here on the weights are those that training begins with."""
         started: list[tuple[Method, Runtime]] = []
+        context = replace(self.context, optimizer=self._optimizer)
         for method in self.methods:
             if isinstance(method, Watches):
                 with self.rng.torch_scope(f"start {method.name}", device=self.net.device):
-                    started.append((method, method.start(self.net, self.context)))
+                    started.append((method, method.start(self.net, context)))
         self.runtimes = {method.name: runtime for method, runtime in started}
         self._arranges += [(method, runtime) for method, runtime in started if isinstance(runtime, Arranges)]
         self._scales += [runtime for runtime in self.runtimes.values() if isinstance(runtime, Scales)]
@@ -163,7 +182,8 @@ class Plan:
             if isinstance(runtime, WrapsLoss):
                 self.loss = runtime.wrap_loss(self.loss, self.net, self.context)
 
-    def _optimizer(self) -> torch.optim.Optimizer:
+    def _optimizer(self, net: Net) -> torch.optim.Optimizer:
+        """The recipe's, for this network or one of its structure, whose parameters have the same names."""
         found = [m for m in self.methods if isinstance(m, Optimizes)]
         if len(found) != 1:
             named = ", ".join(m.name for m in found) or "none"
@@ -171,14 +191,14 @@ class Plan:
                 f"a recipe needs exactly one optimizer; this one has {named} (accepted: sgd, adamw, lbfgs, …)"
             )
         groups: dict[tuple[float, bool], dict[str, Any]] = {}
-        for name, parameter in self.net.named_parameters():
+        for name, parameter in net.named_parameters():
             if parameter.requires_grad:
-                scale, decay = self.net.lr_scale.get(name, 1.0), parameter.ndim > 1
+                scale, decay = net.lr_scale.get(name, 1.0), parameter.ndim > 1
                 group = groups.setdefault((scale, decay), {"params": [], "lr_scale": scale, "decay": decay})
                 group["params"].append(parameter)
         if not groups:
             raise RecipeError("every weight of the model is frozen; there is nothing to train")
-        return found[0].optimizer(list(groups.values()), self.net)
+        return found[0].optimizer(list(groups.values()), net)
 
     def set_lr(self, progress: Progress) -> float:
         """Set every group's learning rate for the coming step; returns the largest."""

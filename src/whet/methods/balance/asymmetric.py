@@ -22,7 +22,8 @@ class Asymmetric(
     """Count the many labels that a sample does not bear less, and those already ruled out not at all.
 
     Use when: a sample may have several classes, and has few of many.
-    Do not use when: every sample has exactly one class: it then has no effect.
+    Do not use when: every sample has exactly one class: it then has no effect. It does not stand with label_smoothing: what that
+    gives a label that is absent counts far more than its absence; at epsilon 0.1 the optimum is 0.42, not 0.05.
     Source: Ridnik et al. 2021, arXiv:2009.14119.
     Deviates: stands in the place of binary cross-entropy, whose sum over labels it keeps.
     Shapes: logits, targets (B, K) -> sum over labels of t (1 - p)^positive * -log p + (1 - t) q^negative * -log(1 - q) (B,) with q
@@ -31,7 +32,9 @@ class Asymmetric(
 
     identity = {"positive": 0.0, "negative": 0.0, "margin": 0.0}
     order = 0
-    conflicts = frozenset({"focal", "generalized_cross_entropy", "ldam_drw", "symmetric_cross_entropy"})
+    conflicts = frozenset(
+        {"focal", "generalized_cross_entropy", "label_smoothing", "ldam_drw", "symmetric_cross_entropy"}
+    )
 
     positive: Annotated[
         float, Field(ge=0, description="focus on hard labels among those that are there"), Search(0.0, 2.0)

@@ -48,7 +48,7 @@ class ClassWeight(
         weights_K = torch.tensor(class_weights(context.class_counts_K, self.scheme, self.beta), dtype=torch.float32)
 
         def weighted(outcome: Outcome) -> torch.Tensor:
-            return loss(outcome) * sample_weights(outcome.batch.targets, weights_K.to(outcome.logits_BK.device))
+            return loss(outcome) * sample_weights(outcome.batch.targets, weights_K.to(outcome.batch.targets.probs_BK))
 
         return weighted
 

@@ -27,7 +27,8 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
 
     identity = {"noise": 0.0}
     one_class = True
-    conflicts = frozenset({"accumulate", "asam", "awp", "gauss_newton", "kfac", "lbfgs", "newton_cg", "sam"})
+    # The twin has one gradient a step: what takes several, or looks at the curvature, would have none for it.
+    conflicts = frozenset({"accumulate", "asam", "awp", "gauss_newton", "kfac", "lbfgs", "newton_cg", "sam", "sophia"})
 
     noise: Annotated[
         float, Field(ge=0, lt=1, description="share of labels thought wrong: so many of a batch are left out in the end"),
@@ -38,7 +39,7 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
     ] = 0.3
 
     def start(self, net: Net, context: Context) -> _Pair:
-        return _Pair(net, self)
+        return _Pair(net, self, context)
 
     def left_out(self, progress: Progress) -> float:
         """The share of a batch that is left out."""
@@ -48,8 +49,8 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
 class _Pair(Runtime):
     """The twin, its optimizer, and who learns from what."""
 
-    def __init__(self, net: Net, method: CoTeaching) -> None:
-        self._net, self._method = net, method
+    def __init__(self, net: Net, method: CoTeaching, context: Context) -> None:
+        self._net, self._method, self._new_optimizer = net, method, context.optimizer
         self._twin = copy.deepcopy(net) if method.noise else None
         self._optimizer: torch.optim.Optimizer | None = None
         self._kept_state: dict[str, Any] | None = None  # of the optimizer, until there is one
@@ -74,9 +75,8 @@ class _Pair(Runtime):
     def wrap_update(self, step: Step, optimizer: torch.optim.Optimizer) -> Step:
         if (twin := self._twin) is None:
             return step
-        same = {id(ours): theirs for ours, theirs in zip(self._net.parameters(), twin.parameters())}
-        self._optimizer = theirs = copy.deepcopy(optimizer, same)
-        theirs.state.clear()
+        assert self._new_optimizer is not None
+        self._optimizer = theirs = self._new_optimizer(twin)
         if self._kept_state is not None:
             theirs.load_state_dict(self._kept_state)
 

@@ -20,7 +20,8 @@ class GeneralizedCrossEntropy(
     """Bound what one sample can cost, so that wrong labels pull less: between cross-entropy and mean absolute error.
 
     Use when: a good share of the labels is wrong, and which is unknown.
-    Do not use when: labels are clean, or training is short: it learns hard samples late.
+    Do not use when: labels are clean, or training is short: it learns hard samples late. It does not stand with label_smoothing,
+    which it would undo: its optimum for a smoothed target is certainty.
     Source: Zhang & Sabuncu 2018, arXiv:1805.07836.
     Deviates: without the paper's truncated form, which drops samples. Stands in the place of cross-entropy.
     Shapes: logits, soft targets (B, K) -> sum over classes of target * (1 - p^q) / q (B,), linear in the targets; label by label
@@ -29,7 +30,7 @@ class GeneralizedCrossEntropy(
 
     identity = {"q": 0.0}
     order = 0
-    conflicts = frozenset({"asymmetric", "focal", "ldam_drw", "symmetric_cross_entropy"})
+    conflicts = frozenset({"asymmetric", "focal", "label_smoothing", "ldam_drw", "symmetric_cross_entropy"})
 
     q: Annotated[
         float, Field(ge=0, le=1, description="0 is cross-entropy, 1 the mean absolute error"), Search(0.1, 1.0)

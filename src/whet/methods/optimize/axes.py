@@ -20,3 +20,10 @@ def unfolded(tensor: Tensor, axis: int) -> Tensor:
 def along(matrix: Tensor, tensor: Tensor, axis: int) -> Tensor:
     """The matrix times the tensor along one of its axes; the shape stays."""
     return torch.tensordot(matrix, tensor, dims=([1], [axis])).movedim(0, axis)
+
+
+def eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues in descending order and their eigenvectors, the columns, of a symmetric matrix. In float64: in float32 LAPACK
+    fails on Gram matrices with many equal eigenvalues, as those of an embedding are, most of whose rows have no gradient."""
+    values, vectors = torch.linalg.eigh(matrix.double())
+    return values.flip(0).to(matrix.dtype), vectors.flip(1).to(matrix.dtype).contiguous()

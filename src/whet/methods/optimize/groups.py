@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from whet.core.errors import RecipeError
 
@@ -24,3 +25,11 @@ def at_one_rate(groups: list[dict[str, Any]], name: str) -> list[nn.Parameter]:
             f"{name} takes one learning rate for all weights; it cannot stand with methods that scale some"
         )
     return [parameter for group in groups for parameter in group["params"]]
+
+
+def trained_weight(layer: nn.Module) -> Tensor:
+    """The parameter behind a layer's weight: the weight itself, or the one that it is computed from (torch.nn.utils.parametrize).
+    Reading `layer.weight` of such a layer would compute it anew, and draw or iterate where the computation does."""
+    if parametrize.is_parametrized(layer, "weight"):
+        return layer.parametrizations["weight"].original  # type: ignore[index,union-attr,return-value]
+    return layer.weight  # type: ignore[return-value]

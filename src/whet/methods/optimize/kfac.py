@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from whet.core.batch import Closure
 from whet.core.method import Method, Search, Stage
-from whet.methods.optimize.groups import with_rates
+from whet.methods.optimize.groups import trained_weight, with_rates
 from whet.methods.optimize.logits import sampled_label_gradient, steered
 from whet.models.net import Net
 
@@ -24,13 +24,15 @@ class KFAC(Method, stage=Stage.OPTIMIZER, family="optimize",
     Do not use when: layers are very wide; batches of a few samples.
     Source: Martens & Grosse 2015, arXiv:1503.05671; convolutions: Grosse & Martens 2016, arXiv:1602.01407; the bound on the step:
     Ba, Grosse, Martens 2017, "Distributed second-order optimization using Kronecker-factored approximations".
-    Deviates: damping is constant; weights outside linear layers and full convolutions take plain gradient steps.
+    Deviates: damping is constant; weights outside linear layers and full convolutions take plain gradient steps. A weight that is
+    computed from another (spectral_norm, weight_noise, mixout) passes on its factors to that one.
     Shapes: for a layer a (B, in) -> s (B, out), the step is G^-1 dW A^-1 with A = mean a a^T and G = mean g g^T, g the gradients
     of s for labels drawn from the answers. A bias is one more input that is always 1. Places of a sequence or picture add up.
     """
 
     identity = None
     exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    conflicts = frozenset({"lora"})  # whose factors belong to no layer: they would take plain gradient steps
 
     lr: Annotated[float, Field(gt=0, description="learning rate"), Search(1e-3, 1.0, log=True)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1, description="of the natural gradient"), Search(0.0, 0.95)] = 0.9
@@ -61,7 +63,9 @@ class _KFAC(torch.optim.Optimizer):
         super().__init__([{**group, "taken": 0} for group in groups], {})
         self._method, self._net = method, net
         trained = {weight for group in groups for weight in group["params"]}
-        self._layers = [module for module in net.modules() if _has_factors(module) and module.weight in trained]
+        self._layers = [
+            module for module in net.modules() if _has_factors(module) and trained_weight(module) in trained
+        ]
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
@@ -93,7 +97,7 @@ class _KFAC(torch.optim.Optimizer):
             for handle in handles:
                 handle.remove()
         for layer, factors in found.items():
-            state = self.state[layer.weight]
+            state = self.state[trained_weight(layer)]
             known = state.get("factors", factors)
             state["factors"] = [old.lerp(new, 1 - keep) for old, new in zip(known, factors)]
             state["inverses"] = _inverses(state["factors"], self._method.damping)
@@ -104,14 +108,14 @@ class _KFAC(torch.optim.Optimizer):
         change = 0.0
         rates = {weight: group["lr"] for group in self.param_groups for weight in group["params"]}
         for layer in self._layers:
-            parts = [part for part in (layer.weight, layer.bias) if part is not None and part.requires_grad]
+            parts = [part for part in (trained_weight(layer), layer.bias) if part is not None and part.requires_grad]
             gradients = [part.grad.reshape(len(part), -1) for part in parts if part.grad is not None]
-            if len(gradients) < len(parts) or "inverses" not in self.state[layer.weight]:
+            if len(gradients) < len(parts) or "inverses" not in self.state[parts[0]]:
                 continue
             gradient = torch.cat(gradients, dim=1)
-            inputs_inverse, outputs_inverse = self.state[layer.weight]["inverses"]
+            inputs_inverse, outputs_inverse = self.state[parts[0]]["inverses"]
             step = outputs_inverse @ gradient @ inputs_inverse
-            change += float((step * gradient).sum()) * rates[layer.weight] ** 2
+            change += float((step * gradient).sum()) * rates[parts[0]] ** 2
             for part, piece in zip(parts, step.split([g.shape[1] for g in gradients], dim=1)):
                 found[part] = piece.reshape(part.shape)
         shorter = min(1.0, (self._method.largest_change / change) ** 0.5) if change > 0 else 1.0
@@ -131,7 +135,7 @@ def _measuring(found: dict[Layer, list[Tensor]]) -> Callable[..., None]:
         def arrived(gradient: Tensor) -> None:
             B = len(gradient)
             rows = _input_rows(layer, inputs[0].detach()), _output_rows(layer, gradient)
-            rows_a, rows_g = (row.to(layer.weight.dtype) for row in rows)
+            rows_a, rows_g = (row.to(trained_weight(layer).dtype) for row in rows)
             places = len(rows_g) / B
             # The loss is a mean over the batch: the gradient of one sample is B times as large.
             found[layer] = [rows_a.T @ rows_a / B, rows_g.T @ rows_g * (B / places)]

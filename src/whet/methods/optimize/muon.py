@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from whet.core.errors import RecipeError
 from whet.core.method import Method, Search, Stage
 from whet.methods.optimize.descent import Descent, adam_direction
-from whet.methods.optimize.groups import with_rates
+from whet.methods.optimize.groups import trained_weight, with_rates
 from whet.models.net import Net
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # maps every singular value in (0, 1] to between 0.7 and 1.2 within five rounds
@@ -24,13 +24,14 @@ class Muon(Method, stage=Stage.OPTIMIZER, family="optimize",
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", kellerjordan.github.io/posts/muon.
     Deviates: the orthogonal factor is found in the weights' own precision, not in bfloat16; kernels of a convolution are scaled
     as the flattened matrices they are.
-    Shapes: hidden matrices are the weights of linear layers and convolutions (flattened to (out, in * kernel)) outside the head;
-    the head, embeddings, norms, biases and grouped convolutions go by AdamW in the same optimizer.
+    Shapes: hidden matrices are the weights of linear layers and convolutions (flattened to (out, in * kernel)) outside the head,
+    or what these are computed from (spectral_norm, weight_noise, mixout); the head, embeddings, norms, biases and grouped
+    convolutions go by AdamW in the same optimizer.
     """
 
     identity = None
     exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
-    conflicts = frozenset({"linear_probe"})
+    conflicts = frozenset({"bitfit", "linear_probe", "lora"})  # which leave no hidden matrix to train
 
     lr: Annotated[
         float, Field(gt=0, description="learning rate of the hidden matrices"), Search(1e-3, 0.1, log=True)
@@ -60,10 +61,10 @@ class Muon(Method, stage=Stage.OPTIMIZER, family="optimize",
 
 
 def _hidden(net: Net) -> set[Tensor]:
-    """The weights of full linear layers and convolutions outside the head."""
+    """The trained weights of full linear layers and convolutions outside the head."""
     last = set(net.head.modules())
     return {
-        module.weight
+        trained_weight(module)
         for module in net.modules()
         if module not in last
         and (isinstance(module, nn.Linear) or (isinstance(module, nn.modules.conv._ConvNd) and module.groups == 1))

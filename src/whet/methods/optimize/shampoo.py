@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.method import Method, Search, Stage
-from whet.methods.optimize.axes import along, gram, unfolded
+from whet.methods.optimize.axes import along, eigen, gram, unfolded
 from whet.methods.optimize.descent import Descent
 from whet.methods.optimize.groups import with_rates
 
@@ -75,6 +75,6 @@ def _power(total: Tensor, power: float) -> Tensor:
     """A positive definite matrix, or a diagonal, to a power."""
     if total.ndim == 1:
         return total**power
-    values, vectors = torch.linalg.eigh(total)
-    floor = torch.finfo(total.dtype).eps * values[-1]
+    values, vectors = eigen(total)
+    floor = torch.finfo(total.dtype).eps * values[0]
     return (vectors * values.clamp(min=floor) ** power) @ vectors.T

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.method import Method, Search, Stage
-from whet.methods.optimize.axes import along, gram
+from whet.methods.optimize.axes import along, eigen, gram
 from whet.methods.optimize.descent import Descent, adam_direction
 from whet.methods.optimize.groups import with_rates
 
@@ -19,7 +19,8 @@ class SOAP(Method, stage=Stage.OPTIMIZER, family="optimize",
     Use when: training from scratch with large batches; Adam is good and fewer steps are wanted.
     Do not use when: layers are very wide or steps very cheap: the turning costs more than it saves.
     Source: Vyas et al. 2024, arXiv:2409.11321.
-    Deviates: the first step only finds the axes, as in the authors' code; norms and biases go by Adam and are not decayed.
+    Deviates: the first step only finds the axes, as in the authors' code; norms and biases go by Adam and are not decayed; weights
+    decay before the step, as in AdamW.
     Shapes: an axis of a weight tensor longer than `max_size` is not turned.
     """
 
@@ -56,7 +57,7 @@ class _SOAP(Descent):
         if not state:
             state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
             state["grams"] = [(1 - beta2) * gram(gradient, axis) for axis in turned]
-            state["bases"] = [torch.linalg.eigh(matrix).eigenvectors.contiguous() for matrix in state["grams"]]
+            state["bases"] = [eigen(matrix)[1] for matrix in state["grams"]]
             return
         state["step"] += 1
         state["mean"].lerp_(gradient, 1 - beta1)
@@ -71,6 +72,15 @@ class _SOAP(Descent):
 
         for axis, matrix in zip(turned, state["grams"]):
             matrix.lerp_(gram(gradient, axis), 1 - beta2)
-        if state["step"] % self._method.every == 0:  # one round of power iteration keeps the axes current
-            pairs = zip(state["grams"], state["bases"])
-            state["bases"] = [torch.linalg.qr(matrix @ basis).Q.contiguous() for matrix, basis in pairs]
+        if state["step"] % self._method.every == 0:
+            for place, axis in enumerate(turned):
+                self._turn(state, place, axis)
+
+    @staticmethod
+    def _turn(state: dict[str, Any], place: int, axis: int) -> None:
+        """One round of power iteration keeps the axes current. They are sorted by their eigenvalues before, and the mean squares
+        along with them: QR keeps the space of the first columns, so it can only follow eigenvectors in falling order."""
+        matrix, basis = state["grams"][place], state["bases"][place]
+        order = (basis * (matrix @ basis)).sum(dim=0).argsort(descending=True, stable=True)
+        state["square"] = state["square"].index_select(axis, order)
+        state["bases"][place] = torch.linalg.qr(matrix @ basis[:, order]).Q.contiguous()

@@ -65,21 +65,21 @@ class _Sophia(Descent):
         return super().step(closure)
 
     def _look(self, closure: Closure) -> None:
-        """Move the curvature towards the batch size times the squared gradient for labels drawn from the answers."""
+        """Move the curvature towards the number of samples times the squared mean gradient for labels drawn from the outputs: the
+        squared sum over the number, however many parts the batch passes the network in."""
         sizes: list[int] = []
 
         def steer(logits_BK: Tensor, gradient_BK: Tensor) -> Tensor:
             sizes.append(len(logits_BK))
-            return sampled_label_gradient(logits_BK, gradient_BK, self._net.spec.multi_label)
+            return len(logits_BK) * sampled_label_gradient(logits_BK, gradient_BK, self._net.spec.multi_label)
 
         with torch.enable_grad():
             steered(closure, self._net.head, steer)
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    state = self._remembered(weight)
-                    state["curvature"].mul_(self._method.beta2)
-                    state["curvature"].addcmul_(weight.grad, weight.grad, value=(1 - self._method.beta2) * sizes[0])
+                    curvature = self._remembered(weight)["curvature"].mul_(self._method.beta2)
+                    curvature.addcmul_(weight.grad, weight.grad, value=(1 - self._method.beta2) / sum(sizes))
 
     def _remembered(self, weight: Tensor) -> dict[str, Any]:
         state = self.state[weight]

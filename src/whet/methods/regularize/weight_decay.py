@@ -7,7 +7,6 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Closure, Step
-from whet.core.errors import RecipeError
 from whet.core.method import Method, Search, Stage
 
 
@@ -18,7 +17,8 @@ class WeightDecay(Method, stage=Stage.GRADIENT, family="regularize",
     Use when: nearly always; with adaptive optimizers in the place of l2.
     Do not use when: training is so short that the weights hardly grow, or few weights are trained (a linear probe: l2 there).
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
-    Shapes: w <- (the optimizer's w) - lr * strength * (w before the step); norms and biases are left out.
+    Shapes: w <- (the optimizer's w) - lr * strength * (w before the step); norms and biases are left out. An optimizer's own
+    weight_decay is set to 0, and the run notes it: weights decay once.
     """
 
     identity = {"strength": 0.0}
@@ -28,14 +28,13 @@ class WeightDecay(Method, stage=Stage.GRADIENT, family="regularize",
         float, Field(ge=0, description="weights shrink by lr * this a step"), Search(1e-4, 0.3, log=True)
     ] = 0.01
 
+    def take_over(self, other: Method) -> Method | None:
+        own = other.stage is Stage.OPTIMIZER and other.settings_dict().get("weight_decay")
+        return other.replace(weight_decay=0.0) if own and self.strength > 0 else None
+
     def wrap_update(self, step: Step, optimizer: torch.optim.Optimizer) -> Step:
         if self.strength == 0:
             return step
-        own = max(group.get("weight_decay", 0.0) for group in optimizer.param_groups)
-        if own > 0:
-            raise RecipeError(
-                f"the optimizer decays weights itself (weight_decay = {own:g}); set that to 0, or leave out weight_decay"
-            )
 
         def decayed_step(closure: Closure) -> Tensor:
             rates = [(p, float(g["lr"])) for g in optimizer.param_groups for p in g["params"] if p.ndim > 1]
