@@ -28,6 +28,10 @@ class RunError(WhetError):
     """A run folder that is busy, damaged, unfinished, or whose data changed under it."""
 
 
+class OutputError(RunError):
+    """A file or folder that cannot be written without losing what is there, or at all."""
+
+
 class BusyError(RunError):
     """A run folder in which another process works."""
 
