@@ -79,11 +79,15 @@ def claim(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()
     return OutputFolder(path, kind)
 
 
-def claim_file(path: str | Path, *, inputs: Iterable[str | Path] = (), force: bool = False) -> Path:
+def claim_file(
+    path: str | Path, *, inputs: Iterable[str | Path] = (), data: str | Path | None = None, force: bool = False
+) -> Path:
     """A file to write once the work is done. OutputError, before the work, where its folder is missing or cannot be written; where
     it exists and `force` is not given; and, in spite of `force`, where it is one of the inputs (a file, below a folder, or matched
-    by a pattern) or belongs to a folder that whet wrote."""
+    by a pattern), lies in the data, or belongs to a folder that whet wrote."""
     path = Path(path)
+    if data is not None:
+        _refuse_data(path, Path(data).expanduser())
     if path.is_dir():
         raise OutputError(f"--out {path} is a folder; give the name of a file")
     if not path.parent.is_dir():

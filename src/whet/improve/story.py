@@ -94,7 +94,7 @@ def improve(
     observer.stage(f"checking {data}")
     table = read_data(spec)
     asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
-    limit = Duration.parse(budget) if budget is not None else None
+    limit = Duration.parse_budget(budget) if budget is not None else None
     claim(path, "improve", data=[data])
     findings = audit(table, threads=4)
     for finding in findings:

@@ -76,7 +76,7 @@ def tune(
     started, watch = time.monotonic(), observer or Observer()
     if metric not in METRICS:
         raise RecipeError(unknown("metric", metric, METRICS))
-    limit = Duration.parse(budget) if budget is not None else None
+    limit = Duration.parse_budget(budget) if budget is not None else None
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
     METRICS[metric].require(table.multi_label)
