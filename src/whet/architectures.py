@@ -14,6 +14,7 @@ import numpy as np
 
 from whet import recipes
 from whet.core.errors import RecipeError, RunError
+from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import RunFolder, next_name, write_json
 from whet.data.read import medium_of, read_data
@@ -98,7 +99,7 @@ def compare_architectures(
     observer.stage(f"reading {data}")
     read_data(spec)
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-architectures")
-    path.mkdir(parents=True, exist_ok=True)
+    claim(path, "architectures", data=[data])
 
     # Every architecture once with the first seed, then with the next. What failed is noted, and the next one's turn comes.
     todo = [

@@ -3,7 +3,8 @@ model doubt the labels, and write the page and the cleaned table. Nothing of the
 
 from __future__ import annotations
 
-import shutil
+import glob
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.errors import OutputError
+from whet.core.output import claim, remove, require_claimable
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import write_json
@@ -35,6 +38,7 @@ from whet.data.split import deal_folds
 from whet.data.table import SPLITS
 
 FOLDS = 5
+_STORY = "check.json"
 _OF_ONE_CLASS = "shortcuts and doubtful labels are looked for only where every sample has exactly one class"
 _SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples of a group
 
@@ -77,6 +81,7 @@ def check(
     label_separator: str | None = None,
     weights: str | None = None,
     out: str | Path | None = None,
+    force: bool = False,
     threads: int = 4,
     begin: Callable[[str, int], None] = lambda stage, total: None,
     advance: Callable[[int], None] = lambda count: None,
@@ -84,9 +89,14 @@ def check(
     """Is this data fit to learn and to judge from?
 
     weights: pretrained weights for the first model that doubts the labels (a local folder or a hub name); without, it sees features
-    made by hand. out: a folder for report.html, check.json, cleaned.csv and dropped.csv. begin: told each part of the work and how
+    made by hand. out: a folder for report.html, check.json, cleaned.csv and dropped.csv, new or empty; force: or one that holds an
+    earlier check, which is written over. begin: told each part of the work and how
     many steps it takes (0: not known). advance: told of steps done.
     """
+    if out is not None:
+        require_claimable(out, "check", data=[data])
+        if (Path(out) / _STORY).exists() and not force:
+            raise OutputError(f"{out} holds a check already; choose another --out, or --force to write over it")
     spec = DataSpec(
         path=str(data),
         split_files=tuple(str(name) for name in split_files),
@@ -119,7 +129,7 @@ def check(
     if out is None:
         return found
     begin("writing the page", 0)
-    return Check(found.survey, found.findings, found.probes, found.cleaned, write_check(found, str(data), Path(out)))
+    return Check(found.survey, found.findings, found.probes, found.cleaned, write_check(found, data, Path(out)))
 
 
 def _first_model(
@@ -169,24 +179,34 @@ def _frozen_features(
     return features_RD[order], rows[index_R[order]]
 
 
-def write_check(found: Check, name: str, folder: Path) -> Path:
-    """Write cleaned.csv, dropped.csv, check.json, report.html and a folder of what the page shows; the page's path."""
+def write_check(found: Check, data: str | Path, folder: Path) -> Path:
+    """Write cleaned.csv, dropped.csv, check.json, report.html and a folder of what the page shows, in place of those of an earlier
+    check; the page's path."""
     from whet.report import build_check
 
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, "check", data=[data])
+    if (folder / _STORY).is_file():
+        _remove_shown(folder)
     write_cleaned(found.survey, found.cleaned, folder)
     samples = folder / f"{found.survey.table.medium}s"
-    shutil.rmtree(samples, ignore_errors=True)
-    samples.mkdir()
-    story = {"name": Path(name).resolve().name, "medium": found.survey.table.medium, **found.to_dict()}
+    samples.mkdir(exist_ok=True)
+    story = {"name": Path(data).resolve().name, "medium": found.survey.table.medium, **found.to_dict()}
     written: dict[int, dict[str, str]] = {}
     row_of = {id_: row for row, id_ in enumerate(found.survey.id_N)}
     for finding, plain in zip(found.findings, story["findings"]):
         most = _SHOWN_OF_LABELS if finding.kind == "suspected labels" else _SHOWN
         plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, samples, written) for id_ in group[:_TOGETHER]]
                           for group in finding.groups[:most]]  # fmt: skip
-    write_json(folder / "check.json", story)
+    write_json(folder / _STORY, story)
     return build_check(folder)
+
+
+def _remove_shown(folder: Path) -> None:
+    """Delete the samples that an earlier check in this folder wrote for its page."""
+    story = json.loads((folder / _STORY).read_text(encoding="utf-8"))
+    shown = [sample for finding in story["findings"] for group in finding["shown"] for sample in group]
+    names = {sample[key] for sample in shown for key in ("image", "sound") if key in sample}
+    remove(folder / f"{story['medium']}s", *map(glob.escape, sorted(names)))
 
 
 def _shown(

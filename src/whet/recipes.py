@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, unknown
+from whet.core.method import Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 
 _TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
@@ -132,6 +133,24 @@ def _with_method(recipe: Recipe, name: str, note: Callable[[str], None]) -> Reci
         if gone.name not in changed:
             note(f"{name} takes the place of {gone.name}: they cannot stand in one recipe")
     return changed
+
+
+def with_options(
+    recipe: Recipe, *, batch_size: int | None, lr: float | None, image_size: str | None, device: str | None
+) -> Recipe:
+    """The recipe with the training settings that options name; None leaves one as it is. lr: of the recipe's optimizer."""
+    pixels = int(image_size) if image_size is not None and image_size.isdecimal() else image_size
+    if pixels is not None and recipe.medium != "picture":
+        raise RecipeError(f"--image-size {image_size} means nothing for {recipe.task}")
+    given = {"batch_size": batch_size, "image_size": pixels, "device": device}
+    if changes := {key: value for key, value in given.items() if value is not None}:
+        recipe = recipe.setting(**changes)
+    if lr is None:
+        return recipe
+    found = next((m for m in recipe.methods if m.stage is Stage.OPTIMIZER and "lr" in type(m).model_fields), None)
+    if found is None:
+        raise RecipeError(f"--lr {lr:g}: the recipe names no optimizer with a learning rate; add one, as --with adamw")
+    return recipe.replace(methods=tuple(found.replace(lr=lr) if m is found else m for m in recipe.methods))
 
 
 def _value(text: str, where: str) -> Any:

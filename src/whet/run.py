@@ -169,11 +169,11 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
         raise RunError(f"an ensemble is of two runs or more, each once; got {', '.join(str(f.path) for f in folders)}")
     path = Path(out) if out is not None else next_name(Path("runs"), "ensemble")
-    if path.exists() and any(path.iterdir()):
-        raise RunError(f"{path} holds something already; choose another --out")
+    data = Recipe.load(folders[0].asked).data
+    RunFolder(path).require_new(data.path)
     watch = observer or Observer()
     watch.stage(f"putting {len(folders)} runs together")
-    table = read_data(Recipe.load(folders[0].asked).data)
+    table = read_data(data)
     made = fuse(folders, path)
     show_mistakes(made, table)
     build_report(made)

@@ -19,7 +19,7 @@ def faulty(photos):
 def test_the_page_and_the_cleaned_table(faulty, tmp_path):
     done = whet("check", faulty, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "near-duplicate conflict" in done.stderr and "cleaned.csv" in done.stderr
+    assert "near-duplicate conflict" in done.stdout and "cleaned.csv" in done.stdout
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("data:image/jpeg;base64,") >= 2
     assert "a/p0.jpg" in page and "http" not in page.replace("http-equiv", "")
@@ -34,7 +34,7 @@ def test_the_page_and_the_cleaned_table(faulty, tmp_path):
 def test_without_out_nothing_is_written(faulty, tmp_path):
     before = sorted(path for path in tmp_path.rglob("*"))
     done = whet("check", faulty, cwd=tmp_path)
-    assert "--out FOLDER" in done.stderr
+    assert "--out FOLDER" in done.stdout
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 

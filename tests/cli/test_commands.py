@@ -67,8 +67,8 @@ def test_check_prints_findings_and_a_strict_check_fails(pictures):
     (pictures / "metal" / "twin.png").write_bytes((pictures / "glass" / "000.png").read_bytes())
     done = whet("check", pictures)
     assert done.returncode == 0
-    assert "label conflict" in done.stderr
-    assert "glass/000.png  =  metal/twin.png" in done.stderr
+    assert "label conflict" in done.stdout
+    assert "glass/000.png  =  metal/twin.png" in done.stdout
     assert whet("check", pictures, "--strict").returncode == 1
     plain = json.loads(whet("check", pictures, "--json").stdout)
     assert plain["samples"] == 61
@@ -134,15 +134,15 @@ def test_compare_report_and_methods(finished_run, tmp_path):
     by_loss = json.loads(whet("compare", tmp_path / "plain", finished_run, "--metric", "log_loss", "--json").stdout)
     assert by_loss["metric"] == "log_loss"
     assert len(by_loss["comparisons"][0]["log_loss"]) == 1
-    assert "McNemar" in whet("compare", tmp_path / "plain", finished_run).stderr
+    assert "McNemar" in whet("compare", tmp_path / "plain", finished_run).stdout
     (finished_run / "report.html").unlink()
     assert whet("report", finished_run).returncode == 0
     assert (finished_run / "report.html").is_file()
-    assert "mixup" in whet("methods").stderr
+    assert "mixup" in whet("methods").stdout
     card = whet("methods", "mixup")
-    assert "1710.09412" in card.stderr
+    assert "1710.09412" in card.stdout
     assert json.loads(whet("methods", "mixup", "--json").stdout)["family"] == "mix"
-    assert "image/waste" in whet("methods", "--recipes").stderr
+    assert "image/waste" in whet("methods", "--recipes").stdout
     assert "Did you mean 'mixup'" in whet("methods", "mixupp").stderr
 
 
@@ -180,7 +180,7 @@ def test_changes_from_the_command_line(pictures, tmp_path):
         (("train", "{data}", "--with", "mixupp"), "Did you mean 'mixup'"),
         (("train", "{data}", "--recipe", "image/wast"), "Did you mean 'image/waste'"),
         (("train", "{data}", "--budget", "soon"), "20ep"),
-        (("train", "{data}", "--resume", "run"), "no data, recipe or budget beside it"),
+        (("train", "{data}", "--resume", "run"), "as it was begun; leave out: data"),
         (("report", "{data}"), "not a run folder"),
         (("compare", "{data}"), "not a run folder"),
     ],
@@ -210,21 +210,22 @@ def test_the_options_are_these():
     data = [
         "--file-column", "--json", "--label-column", "--label-columns", "--label-separator", "--split-file", "--text-column",
     ]  # fmt: skip
+    training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
     assert found == {
-        "check": sorted([*data, "--out", "--strict", "--weights"]),
+        "check": sorted([*data, "--force", "--out", "--strict", "--weights"]),
         "augment": sorted(
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
         "train": sorted(
-            [*data, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed", "--set",
+            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed", "--set",
              "--strict", "--tensorboard", "--weights", "--with", "--without"]
         ),
         "study": sorted(
-            [*data, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--ray",
+            [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--ray",
              "--recipe", "--seeds", "--smaller", "--weights"]
         ),
         "tune": sorted(
-            [*data, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",
+            [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",
              "--trials", "--weights"]
         ),
         "improve": sorted(
@@ -233,7 +234,7 @@ def test_the_options_are_these():
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),
-        "predict": ["--json", "--out"],
+        "predict": ["--force", "--json", "--out"],
         "explain": ["--class", "--force", "--json", "--most", "--out"],
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
@@ -247,7 +248,7 @@ def test_paths_with_spaces_and_brackets_can_be_copied(finished_run, tmp_path):
     """Brackets are no markup, and a path with a space is one word of the next command."""
     copy = tmp_path / "my [red] runs" / "one"
     shutil.copytree(finished_run, copy)
-    told = whet("report", copy).stderr
+    told = whet("report", copy).stdout
     (line,) = [line for line in told.splitlines() if line.startswith("report")]
     (path,) = shlex.split(line)[1:]
     assert Path(path).name == "report.html" and (Path.cwd() / path).resolve().is_file()

@@ -36,4 +36,24 @@ def test_epochs_are_not_seconds():
 def test_text_round_trip(value, unit):
     duration = Duration(float(value), unit)
     assert Duration.parse(str(duration)).unit == unit
-    assert Duration.parse(str(duration)).value == pytest.approx(value, rel=1e-5)
+    assert Duration.parse(str(duration)) == duration
+
+
+@given(st.floats(0, 1e300), st.sampled_from(["ep", "st", "s", "m", "h"]))
+def test_no_digit_is_lost_in_text(value, unit):
+    """Two budgets are never one text, and so never one hash."""
+    assert Duration.parse(str(Duration(value, unit))) == Duration(value, unit)
+
+
+def test_text_is_as_it_is_written():
+    for text in ("1234567st", "20ep", "0.1dur", "1.5h"):
+        assert str(Duration.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["0ep", "0st", "0.0m"])
+def test_a_budget_is_longer_than_nothing(text):
+    from whet.core.recipe import TrainSpec
+
+    for key in ("budget", "validate_every", "checkpoint_every"):
+        with pytest.raises(RecipeError, match="accepted: more than 0"):
+            TrainSpec(**{key: text})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.errors import RunError
-from whet.core.run_folder import RunFolder, next_name, plain_cell, raw_cell, write_csv, write_json, write_whole
+from whet.core.run_folder import RunFolder, next_name, plain_cell, raw_cell, write_csv, write_whole
 
 
 def test_next_name_never_takes_an_existing_one(tmp_path):
@@ -20,12 +20,18 @@ def test_next_name_never_takes_an_existing_one(tmp_path):
 
 def test_a_run_is_never_written_over(tmp_path):
     folder = RunFolder.create(tmp_path / "run")
-    write_whole(folder.asked, "x")
+    write_whole(folder.recipe, "x")
     with pytest.raises(RunError, match=r"unfinished; continue it with --resume"):
         RunFolder.create(tmp_path / "run")
     write_whole(folder.done, "")
     with pytest.raises(RunError, match=r"finished.*choose another --out"):
         RunFolder.create(tmp_path / "run")
+
+
+def test_settings_that_never_resolved_do_not_hold_a_folder(tmp_path):
+    """A run that ended before its recipe was resolved leaves the folder to the corrected command."""
+    write_whole(RunFolder.create(tmp_path / "run").asked, "architecture: nonsense")
+    RunFolder.create(tmp_path / "run")
 
 
 def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path):
@@ -47,11 +53,6 @@ def test_cells_that_look_like_formulas_are_quoted_and_read_back(tmp_path):
 def test_a_cell_comes_back_as_it_was_and_is_no_formula(text):
     assert raw_cell(plain_cell(text)) == text
     assert not plain_cell(text).startswith(("=", "+", "-", "@", "\t", "\r"))
-
-
-def test_json_refuses_what_json_cannot_hold(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "x.json", float("nan"))
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):

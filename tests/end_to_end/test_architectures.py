@@ -93,7 +93,7 @@ def test_by_the_command_line(compared):
     plain = json.loads(done.stdout)
     assert [row["name"] for row in plain["architectures"]] == ["resnet9_slim", "convmixer"]
     assert plain["best"] in ("resnet9_slim", "convmixer")
-    shown = " ".join(whet(*words).stderr.split())
+    shown = " ".join(whet(*words).stdout.split())
     assert f"chosen {plain['best']}, by its log-loss on validation samples" in shown
     (root / "out" / "report.html").unlink()
     assert whet("report", root / "out").returncode == 0

@@ -98,7 +98,7 @@ def test_a_teacher_of_several_networks_says_what_they_say_together(teacher_run):
     bench = _bench(())
     batch = bench.batch(0)
     alone = [Teacher("distill", str(run), bench.plan.net).logits(batch) for run in (first, second)]
-    add_companion(first / "model", "stacking", second / "model")
+    add_companion(first / "model", "stacking", 1, second / "model")
     together = Teacher("distill", str(first), bench.plan.net).logits(batch)
     assert torch.allclose(together.softmax(dim=1), sum(one.softmax(dim=1) for one in alone) / 2, atol=1e-5)
 

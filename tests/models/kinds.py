@@ -256,6 +256,8 @@ def moved(run: Any, published: Path) -> bool:
     from whet.models import build_net, load_net
 
     with Rng(0).torch_scope("init"):
-        before, _ = build_net(ModelSpec(architecture=str(published), weights=str(published)), run.classes, run.recipe.medium)
+        before, _ = build_net(
+            ModelSpec(architecture=str(published), weights=str(published)), run.classes, run.recipe.medium
+        )
     state = load_net(run.folder.model).backbone.state_dict()
     return any(not torch.equal(state[name], tensor) for name, tensor in before.backbone.named_parameters())

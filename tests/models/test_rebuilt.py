@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
 from whet.core.method import Method, Stage
+from whet.core.output import claim
 from whet.core.recipe import ModelSpec, Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
@@ -112,11 +113,12 @@ def test_a_rebuilt_network_survives_saving(known, tmp_path, source):
     net = moved(planned(architecture, ExtraLayer(size=1), DoubledWeights()).net).baked()
     bare = planned(architecture).net
     assert bare.state_dict().keys() < net.state_dict().keys()  # what was there keeps its name
-    save_net(bare, tmp_path / "model", {})  # as a run does at its start
-    save_net(net, tmp_path / "model", {"task": "image-classification"})
-    assert read_extra(tmp_path / "model")["net"]["changes"] == [{"extra_layer": {"size": 1}}]
-    assert not (tmp_path / "model" / "model.safetensors").exists()  # transformers could not open it as its own
-    again = load_net(tmp_path / "model")
+    model = claim(tmp_path / "run", "run").path / "model"
+    save_net(bare, model, {})  # as a run does at its start
+    save_net(net, model, {"task": "image-classification"})
+    assert read_extra(model)["net"]["changes"] == [{"extra_layer": {"size": 1}}]
+    assert not (model / "model.safetensors").exists()  # transformers could not open it as its own
+    again = load_net(model)
     assert again.spec == net.spec
     with torch.no_grad():
         assert torch.allclose(again(X), net(X), atol=1e-6)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from whet.core.errors import NonFiniteError, RunError
+from whet.core.output import claim
 from whet.train.checkpoint import (
     CheckpointWriter,
     checkpoints,
@@ -36,6 +37,12 @@ def state(step=3):
         },
         "state": {"step": step, "best": None, "score": -math.inf, "pair": (1, "a"), "yes": True},
     }
+
+
+@pytest.fixture(autouse=True)
+def _claimed(tmp_path):
+    """As the folder of a run is: below any other nothing is removed."""
+    claim(tmp_path, "run")
 
 
 def write(parent, step):
@@ -131,13 +138,13 @@ def test_nothing_that_is_not_finite_is_saved(tmp_path, value):
 def test_a_good_checkpoint_of_the_same_step_is_never_removed(tmp_path, monkeypatch):
     path = write(tmp_path, 4)
     before = path.stat().st_ino
-    monkeypatch.setattr("whet.train.checkpoint.os.rename", lambda *names: pytest.fail("written again"))
+    monkeypatch.setattr("whet.core.output.os.rename", lambda *names: pytest.fail("written again"))
     assert write(tmp_path, 4) == path
     assert path.stat().st_ino == before
 
 
 def test_leftovers_of_a_killed_writer_are_cleared(tmp_path):
-    (tmp_path / ".step-00000001.99").mkdir(parents=True)
+    (tmp_path / ".step-00000001.99-0").mkdir(parents=True)
     write(tmp_path, 2)
     assert not list(tmp_path.glob(".step-*"))
 
@@ -193,7 +200,7 @@ def test_order_of_writing(tmp_path, monkeypatch):
         real_rename(old, new)
 
     monkeypatch.setattr("whet.train.checkpoint.os.fsync", sync)
-    monkeypatch.setattr("whet.train.checkpoint.os.rename", rename)
+    monkeypatch.setattr("whet.core.output.os.rename", rename)
     write(tmp_path, 1)
     assert events[:3] == ["state.safetensors", "state.json", "manifest.json"]
     assert events[3].startswith(".step-00000001")

@@ -66,10 +66,31 @@ def test_it_needs_the_runs_no_more_and_is_a_run_like_any_other(runs, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_cut_short_it_is_made_anew(runs, tmp_path):
+def test_cut_short_it_leaves_nothing_and_is_made_anew(runs, tmp_path, monkeypatch):
     _, made = runs
-    (tmp_path / "both" / "model").mkdir(parents=True)
+
+    def killed(*values):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("whet.train.fuse.write_csv", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fuse(made, tmp_path / "both")
+    assert not list(tmp_path.iterdir())
     assert fuse(made, tmp_path / "both").finished
+
+
+def test_a_folder_that_holds_anything_is_refused_and_kept(runs, tmp_path):
+    root, made = runs
+    (tmp_path / "both" / "model").mkdir(parents=True)
+    (tmp_path / "both" / "model" / "mine").write_text("mine")
+    for path, reason in (
+        (tmp_path / "both", "not written by whet"),
+        (root / "pictures" / "new", "lies inside the data"),
+    ):
+        with pytest.raises(RunError, match=reason):
+            fuse(made, path)
+    assert [path.read_text() for path in (tmp_path / "both").rglob("*") if path.is_file()] == ["mine"]
 
 
 def test_what_answered_other_samples_is_refused(runs, tmp_path):
@@ -90,12 +111,12 @@ def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
     out = tmp_path / "both"
     told = whet("ensemble", made[0].path, made[1].path, "--out", out)
     assert told.returncode == 0, told.stderr
-    assert "together" in told.stderr
-    assert "points" in told.stderr
+    assert "together" in told.stdout
+    assert "points" in told.stdout
     assert (out / "report.html").is_file()
     again = whet("ensemble", made[0].path, made[1].path, "--out", out)
     assert again.returncode == 1
-    assert "holds something already" in again.stderr
+    assert "already holds a run (finished)" in again.stderr
     once = whet("ensemble", made[0].path, made[0].path, "--out", tmp_path / "once")
     assert "two runs or more, each once" in once.stderr
 

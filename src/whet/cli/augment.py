@@ -10,6 +10,7 @@ import typer
 from whet.cli.options import (
     DATA,
     FileColumn,
+    Force,
     Json,
     LabelColumn,
     LabelColumns,
@@ -48,13 +49,14 @@ def command(
     text_column: TextColumn = None,
     label_columns: LabelColumns = None,
     label_separator: LabelSeparator = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """See what a recipe does to your samples: each as it is and as a model will see it, with the methods that acted."""
     from whet import recipes, run
-    from whet.cli.screen import console, observer, place, print_json, then
+    from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.errors import DataError, RecipeError
+    from whet.core.output import claim_file
 
     asked = run.ask(
         data,
@@ -76,8 +78,7 @@ def command(
         raise RecipeError(
             f"--out {out}: the name must end in {'.png, .jpg or .webp' if '.png' in accepted else '.html'}"
         )
-    if out.exists() and not force:
-        raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
+    claim_file(out, inputs=[recipe] if recipe else [], data=data, force=force)
     sheet, listed = run.augment(asked, rows=rows, variants=variants, size=size)
     try:
         sheet.save(out)
@@ -86,6 +87,5 @@ def command(
     if as_json:
         print_json({"sheet": str(out), "rows": listed})
         return
-    screen = console()
-    place(screen, "sheet", out)
-    then(screen, "train", data, *(("--recipe", recipe) if recipe else ()))
+    place(results(), "sheet", out)
+    then("train", data, *(("--recipe", recipe) if recipe else ()))

@@ -11,6 +11,7 @@ import typer
 from whet.cli.options import (
     DATA,
     FileColumn,
+    Force,
     Json,
     LabelColumn,
     LabelColumns,
@@ -39,6 +40,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="A folder for the page that shows what was found, and for the cleaned table.")
     ] = None,
+    force: Force = False,
     strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if there is a problem.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -46,20 +48,20 @@ def command(
     pictures, texts or sounds, shortcuts, doubtful labels, balance.
 
     Nothing is changed."""
-    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     from whet.check import check
-    from whet.cli.screen import console, place, print_json, table, then
+    from whet.cli.screen import place, print_json, print_table, results, table, talk, then
 
-    screen = console(quiet=as_json)
-    columns = (TextColumn("  {task.description}"), BarColumn(bar_width=28), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    watch = talk(quiet=as_json)
+    columns = (TextColumn("  {task.description}", markup=False), BarColumn(bar_width=28), TimeRemainingColumn())
+    with Progress(*columns, console=watch, transient=True, disable=not watch.is_terminal) as bar:
         task = bar.add_task("reading", total=None)
         found = check(
             data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
             text_column=text_column, label_columns=column_names(label_columns), label_separator=label_separator,
-            weights=weights, out=out,
+            weights=weights, out=out, force=force,
             begin=lambda stage, total: bar.reset(task, description=stage, total=total or None),
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip
@@ -67,17 +69,18 @@ def command(
     if as_json:
         print_json({**found.to_dict(), "page": str(found.page) if found.page else None})
     else:
+        screen = results()
         parts = [part for part in ("train", "val", "test") if len(samples.part(part))]
         rows = table("class", *parts, right=tuple(range(1, len(parts) + 1)))
         for k, name in enumerate(samples.classes):
-            rows.add_row(escape(name), *(str(samples.part(part).counts_K[k]) for part in parts))
-        screen.print(rows)
+            rows.add_row(name, *(str(samples.part(part).counts_K[k]) for part in parts))
+        print_table(screen, rows)
         screen.print()
         for finding in found.findings:
-            screen.print(f"[bold {_COLOUR[finding.severity]}]{finding.kind}[/]  {escape(finding.text)}")
+            screen.print(Text.assemble((finding.kind, f"bold {_COLOUR[finding.severity]}"), f"  {finding.text}"))
             lines, most = finding.lines(), _LINES[finding.severity]
             for line in lines[:most]:
-                screen.print("    " + escape(line), style="dim")
+                screen.print("    " + line, style="dim")
             if len(lines) > most:
                 listed = "check.json lists" if found.page else "--json lists"
                 screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
@@ -88,9 +91,9 @@ def command(
             left_out = len(found.cleaned.dropped)
             place(screen, "page", found.page)
             place(screen, "cleaned", cleaned, f": {len(found.cleaned.rows):,} stay, {left_out} are left out")
-            then(screen, "improve", os.path.relpath(cleaned) if left_out else data)
+            then("improve", os.path.relpath(cleaned) if left_out else data)
         else:
             screen.print(f"page    --out FOLDER writes a page with {samples.medium}s, and a cleaned table", style="dim")
-            then(screen, "improve", data)
+            then("improve", data)
     if strict and found.problems:
         raise typer.Exit(1)

@@ -89,10 +89,10 @@ def command(
 
 
 def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     from whet.architectures import compare_architectures
-    from whet.cli.screen import console, observer, place, print_json, table, then
+    from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.report.text import memory, percent, points, seconds
 
     found = compare_architectures(architectures=names, observer=observer(as_json), **asked)
@@ -101,7 +101,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
             {"path": str(found.path), "best": found.best, "architectures": found.rows, "report": str(found.report)}
         )
     else:
-        screen = console()
+        screen = results()
         rows = table(
             "architecture", "right", "95 % interval", "against chosen", "weights", "training", "an answer", "memory",
             right=(1, 2, 3, 4, 5, 6, 7),
@@ -116,23 +116,23 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
                 memory(row["peak_memory_mib"]),
             )  # fmt: skip
         if found.best is not None:
-            screen.print(rows)
+            print_table(screen, rows)
             screen.print(
                 f"\nchosen  {found.best}, by its log-loss on validation samples; differences in points, paired",
                 style="dim",
             )
         for row in found.rows:
             for run, reason in row["failed"].items():
-                screen.print(f"[red]failed[/]  {escape(str(run))}: {escape(reason)}")
+                screen.print(Text.assemble(("failed", "red"), f"  {run}: {reason}"))
         place(screen, "report", found.report)
         if found.best_run is not None:
-            then(screen, "predict", found.best_run, "YOUR_SAMPLES")
+            then("predict", found.best_run, "YOUR_SAMPLES")
     if found.best is None:
         raise typer.Exit(1)
 
 
 def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
-    from whet.cli.screen import console, print_json, table
+    from whet.cli.screen import print_json, print_table, results, table
     from whet.core.run_folder import RunFolder
     from whet.evaluate.compare import METRICS, compare_runs
 
@@ -155,7 +155,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
             }
         )  # fmt: skip
         return
-    screen, compared = console(), METRICS[metric]
+    screen, compared = results(), METRICS[metric]
     rows = table(
         "recipe",
         "seeds",
@@ -184,7 +184,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
             f"{compared.text(d.low, '+')} to {compared.text(d.high, '+')}", f"{d.p:.2g}", d.verdict,
             f"{c.group.seconds:.0f} s",
         )  # fmt: skip
-    screen.print(rows)
+    print_table(screen, rows)
     screen.print(
         f"\npaired on the same {samples} test samples; {found[0].difference.method}; differences in "
         f"{'points of ' if compared.is_share else ''}{compared.title}"

@@ -18,8 +18,10 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Put finished runs together as one model: the mean of their answers, without training."""
+    from rich.text import Text
+
     from whet import run
-    from whet.cli.screen import console, observer, place, print_json, right_said, table, then
+    from whet.cli.screen import observer, place, print_json, print_table, results, right_said, table, then
     from whet.core.run_folder import RunFolder
     from whet.train.fuse import gained
 
@@ -32,7 +34,7 @@ def command(
         difference = {**vars(gain), "verdict": gain.verdict}
         print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})
         return
-    screen = console()
+    screen = results()
     rows = table("", right_said(made.metrics), "log-loss", "ms an answer", right=(1, 2, 3))
     for name, one in (*((single.path.name, single) for single in singles), ("together", made)):
         found = one.metrics[part]
@@ -40,12 +42,15 @@ def command(
             name, f"{100 * found['accuracy']:.1f} %", f"{found['log_loss']:.3f}",
             f"{1e3 * one.metrics['cost']['seconds_per_sample']:.1f}",
         )  # fmt: skip
-    screen.print(rows)
+    print_table(screen, rows)
     screen.print(
-        f"\nagainst {best.path.name}, the best by validation, on {made.metrics[part]['samples']} "
-        f"{'test' if part == 'test' else 'validation'} samples: [bold]{100 * gain.mean:+.1f} points[/] "
-        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}): {gain.verdict}"
+        Text.assemble(
+            f"\nagainst {best.path.name}, the best by validation, on {made.metrics[part]['samples']} "
+            f"{'test' if part == 'test' else 'validation'} samples: ",
+            (f"{100 * gain.mean:+.1f} points", "bold"),
+            f" ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}): {gain.verdict}",
+        )
     )
     place(screen, "run", made.path)
     place(screen, "report", made.folder.report)
-    then(screen, "predict", made.path, "YOUR_SAMPLES")
+    then("predict", made.path, "YOUR_SAMPLES")

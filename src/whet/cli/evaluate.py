@@ -36,9 +36,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
-    from rich.markup import escape
+    from rich.text import Text
 
-    from whet.cli.screen import console, print_json, right_said, table, then
+    from whet.cli.screen import print_json, print_table, results, right_said, table, talk, then
     from whet.run import load
 
     loaded = load(run)
@@ -62,13 +62,15 @@ def command(
         print_json(metrics)
         return
     low, high = metrics["accuracy_interval"]
-    screen = console()
+    screen = results()
     several = "hamming_accuracy" in metrics
     screen.print(
-        f"[bold]{100 * metrics['accuracy']:.1f} %[/] {right_said(loaded.metrics)} on {metrics['samples']} samples of "
-        f"{escape(str(name))} "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
-        f"calibration error {100 * metrics['calibration_error']:.1f} %" + ("" if several else "\n")
+        Text.assemble(
+            (f"{100 * metrics['accuracy']:.1f} %", "bold"),
+            f" {right_said(loaded.metrics)} on {metrics['samples']} samples of {name} "
+            f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
+            f"calibration error {100 * metrics['calibration_error']:.1f} %" + ("" if several else "\n"),
+        )
     )
     if several:
         screen.print(
@@ -84,8 +86,7 @@ def command(
                 row["name"], str(row["samples"]), f"{100 * row['recall']:.1f}", band, f"{100 * row['precision']:.1f}",
                 f"{100 * row['f1']:.1f}", *([f"{100 * row['average_precision']:.1f}"] if several else []),
             )  # fmt: skip
-    screen.print(rows)
+    print_table(screen, rows)
     for entry in metrics.get("left_out", [])[:10]:
-        screen.print(escape(f"left out: {entry['id']}: {entry['reason']}"), style="yellow")
-    screen.print()
-    then(screen, "report", run)
+        talk().print(f"left out: {entry['id']}: {entry['reason']}", style="yellow")
+    then("report", run)

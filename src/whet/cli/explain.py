@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from whet.cli.options import Json
+from whet.cli.options import Force, Json
 
 NAME = "explain"
 
@@ -27,18 +26,20 @@ def command(
     ] = None,
     most: Annotated[int, typer.Option(min=1, max=500, help="How many mistakes, where no inputs are given.")] = 12,
     out: Annotated[Path, typer.Option(help="The page to write, an .html file.")] = Path("explanation.html"),
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """See why the model answers as it does: heat over pictures and spectrograms, words for and against."""
-    from whet.cli.screen import console, one_line, place, print_json, table
+    from rich.text import Text
+
+    from whet.cli.screen import one_line, place, print_json, print_table, results, table
     from whet.core.errors import DataError, RecipeError
+    from whet.core.output import claim_file
     from whet.run import load
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise RecipeError(f"--out {out}: the name must end in .html")
-    if out.exists() and not force:
-        raise DataError(f"--out {out} exists already; choose another name, or --force to write over it")
+    claim_file(out, inputs=[run, *(inputs or ())], force=force)
     found = load(run).explain(inputs or None, class_name=class_name, most=most)
     try:
         found.save(out)
@@ -47,13 +48,13 @@ def command(
     if as_json:
         print_json({"page": str(out), "samples": [sample.told() for sample in found]})
         return
-    screen = console()
+    screen = results()
     rows = table("sample", "answer", "confidence", "explained", right=(2,))
     for sample in found:
-        name = escape(one_line(sample.name))
+        name = one_line(screen, sample.name)
         if sample.explanation is None:
-            rows.add_row(name, f"[red]{escape(sample.error)}[/]", "", "")
+            rows.add_row(name, Text(sample.error, "red"), "", "")
         else:
-            rows.add_row(name, escape(sample.predicted), f"{100 * sample.confidence:.1f} %", escape(sample.explained))
-    screen.print(rows)
+            rows.add_row(name, sample.predicted, f"{100 * sample.confidence:.1f} %", sample.explained)
+    print_table(screen, rows)
     place(screen, "page", out)

@@ -32,7 +32,8 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Runs of each recipe; by default 3, or 1 under half an hour, 2 under two, and up to 5 where runs end before the time.",
+            help="Runs of each recipe; by default 3, or 1 under half an hour, 2 under two, and up to 5 where runs end before the "
+            "time.",
         ),
     ] = None,
     weights: Weights = None,
@@ -62,7 +63,9 @@ def command(
 ) -> None:
     """Check the data, find out which techniques help, train the plain recipe, the strong one and what came of it, and say what
     was gained, with an interval: the main job."""
-    from whet.cli.screen import console, observer, place, print_json, show_effects, then
+    from rich.text import Text
+
+    from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.improve import improve
 
     found = improve(
@@ -91,15 +94,19 @@ def command(
             }
         )  # fmt: skip
         return
-    screen = console()
+    screen = results()
     if found.study is not None:
         show_effects(screen, found.study.effects, "accuracy")
     colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[d.verdict]
     screen.print(
-        f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} {100 * found.accuracies[found.answer]:.1f} %: "
-        f"[bold {colour}]{100 * d.mean:+.1f} points[/] (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
-        f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}"
+        Text.assemble(
+            f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} "
+            f"{100 * found.accuracies[found.answer]:.1f} %: ",
+            (f"{100 * d.mean:+.1f} points", f"bold {colour}"),
+            f" (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
+            f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}",
+        )
     )
     place(screen, "best", found.best_run)
     place(screen, "report", found.report)
-    then(screen, "predict", found.best_run, "YOUR_SAMPLES")
+    then("predict", found.best_run, "YOUR_SAMPLES")

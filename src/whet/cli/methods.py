@@ -19,27 +19,25 @@ def command(
     """The catalogue of techniques, or the card of one: what it does, when to use it, its source, its settings."""
     from dataclasses import asdict
 
-    from rich.markdown import Markdown
-
     from whet import recipes as shipped
-    from whet.cli.screen import console, print_json, table
+    from whet.cli.screen import print_json, print_table, results, show_card, table, then
     from whet.core.card import card
     from whet.core.registry import registry
 
-    screen = console()
+    screen = results()
     if recipes:
         if as_json:
             print_json({recipe: shipped.load(recipe).to_dict() for recipe in shipped.names()})
             return
         for recipe in shipped.names():
-            screen.print(f"[bold]{recipe}[/]  {', '.join(method.name for method in shipped.load(recipe).methods)}")
+            screen.print(f"{recipe}  {', '.join(method.name for method in shipped.load(recipe).methods)}")
         return
     if name is not None:
         found = card(registry().get(name))
         if as_json:
             print_json(asdict(found))
         else:
-            screen.print(Markdown(found.to_markdown()), soft_wrap=False)
+            show_card(screen, found.to_markdown())
         return
     cards = [card(cls) for cls in registry()]
     if as_json:
@@ -47,6 +45,6 @@ def command(
         return
     rows = table("method", "family", "acts at", "what it does")
     for found in sorted(cards, key=lambda c: (c.family, c.name)):
-        rows.add_row(f"[bold]{found.name}[/]", found.family, " + ".join(found.stages), found.summary)
-    screen.print(rows)
-    screen.print("\nnext    whet methods NAME", style="dim")
+        rows.add_row(found.name, found.family, " + ".join(found.stages), found.summary)
+    print_table(screen, rows)
+    then("methods", "NAME")

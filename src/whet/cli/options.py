@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from whet.core.errors import RecipeError
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 SplitFile = Annotated[
     list[str] | None,
@@ -39,6 +41,22 @@ Architecture = Annotated[
     str | None,
     typer.Option(help=f"{', '.join(ZOO)}; for texts {', '.join(TEXT_ZOO)}; a local folder, or a hub name."),
 ]
+_TRAINING = "Training settings"
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="So many epochs: the same as --budget Nep.", rich_help_panel=_TRAINING)
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a step.", rich_help_panel=_TRAINING)]
+LearningRate = Annotated[
+    float | None, typer.Option("--lr", help="The learning rate of the recipe's optimizer.", rich_help_panel=_TRAINING)
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(help="Pixels of a side, or a share of the weights' own size, as 85%.", rich_help_panel=_TRAINING),
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_TRAINING)]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write over what an earlier call left there; an input is never written over.")
+]
 Out = Annotated[Path | None, typer.Option(help="The folder to write; by default the next free name below runs/.")]
 Ray = Annotated[
     str | None, typer.Option(help="Make the runs on a Ray cluster: auto, HOST:PORT, or local; needs whet[ray].")
@@ -47,6 +65,13 @@ METRICS_HELP = (
     "accuracy, macro_f1, worst_class, log_loss or calibration_error; of several labels a sample also hamming_accuracy, micro_f1 "
     "or mean_average_precision."
 )
+
+
+def budget_of(budget: str | None, epochs: int | None) -> str | None:
+    """--budget, or --epochs in its form; RecipeError where both are given."""
+    if budget is not None and epochs is not None:
+        raise RecipeError(f"--epochs {epochs} and --budget {budget} say the same thing; give one of them")
+    return f"{epochs}ep" if epochs is not None else budget
 
 
 def column_names(given: str | None) -> tuple[str, ...] | None:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from whet.cli.options import Json
-from whet.core.labels import labels_cell, labels_said
+from whet.cli.options import Force, Json
 
 NAME = "predict"
+_ON_SCREEN = 50  # answers
 
 
 def command(
@@ -24,16 +23,22 @@ def command(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Say what your pictures, texts or sounds are."""
-    from whet.cli.screen import console, one_line, place, print_json, table
+    from rich.text import Text
+
+    from whet.cli.screen import one_line, place, print_json, print_table, results, table, talk
     from whet.core.errors import RecipeError
+    from whet.core.output import claim_file
     from whet.core.run_folder import write_csv, write_json
     from whet.run import load
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
+    if out is not None:
+        claim_file(out, inputs=[run, *inputs], force=force)
     answers = load(run).predict(inputs)
     records = [
         {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
@@ -45,25 +50,28 @@ def command(
     if as_json:
         print_json(records)
         return
-    screen = console()
+    screen = results()
     given = answers.columns[0]  # file, or text
     rows = table(given, "answer", "confidence", right=(2,))
-    for row in records[:50]:
+    shown = records[:_ON_SCREEN] if screen.is_terminal else records
+    for row in shown:
         sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
-        said = f"[red]{escape(row['error'])}[/]" if row["error"] else escape(_said(row))
-        rows.add_row(escape(one_line(str(row[given]))), said, sure)
-    screen.print(rows)
-    if len(records) > 50:
-        screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
+        said = Text(row["error"], "red") if row["error"] else _said(row)
+        rows.add_row(one_line(screen, str(row[given])), said, sure)
+    print_table(screen, rows)
+    if len(records) > len(shown):
+        talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out answers.csv keeps them all"))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
+        talk().print(f"{unread} of {len(records)} files could not be read", style="yellow")
     if out is not None:
-        place(screen, "answers", out)
+        place(talk(), "answers", out)
 
 
 def _said(row: dict[str, Any]) -> str:
     """The class; or every label with its probability, the surest first."""
+    from whet.core.labels import labels_said
+
     if isinstance(row["predicted"], str):
         return row["predicted"]
     sure = sorted(row["predicted"], key=lambda name: -row[f"p:{name}"])
@@ -72,6 +80,8 @@ def _said(row: dict[str, Any]) -> str:
 
 def _cell(value: Any) -> Any:
     """As a cell of a table."""
+    from whet.core.labels import labels_cell
+
     if isinstance(value, list):
         return labels_cell(value)
     return "" if value is None else value

@@ -23,19 +23,23 @@ def command(
 ) -> None:
     """Write the report anew: one HTML file that needs no network."""
     from whet import report
-    from whet.cli.screen import console, place, print_json
+    from whet.cli.screen import place, print_json, results
+    from whet.core.errors import RunError
+    from whet.core.output import kind_of
     from whet.core.run_folder import RunFolder
 
     builders = {
-        "improvement.json": report.build_improvement,
-        "architectures.json": report.build_architectures,
-        "study.json": report.build_study,
-        "tuning.json": report.build_tuning,
-        "check.json": report.build_check,
+        "improve": report.build_improvement,
+        "architectures": report.build_architectures,
+        "study": report.build_study,
+        "tune": report.build_tuning,
+        "check": report.build_check,
     }
-    build = next((build for name, build in builders.items() if (path / name).is_file()), None)
-    written = build(path) if build is not None else report.build_report(RunFolder.open(path))
+    kind = kind_of(path)
+    if kind is None:
+        raise RunError(f"{path} is not a run folder, nor one of another command: whet did not write it")
+    written = builders[kind](path) if kind in builders else report.build_report(RunFolder.open(path))
     if as_json:
         print_json({"report": str(written)})
     else:
-        place(console(), "report", written)
+        place(results(), "report", written)

@@ -1,8 +1,8 @@
-"""What a person sees: a progress bar with the time left and live figures, notes, tables; or plain lines where nobody looks."""
+"""What a person sees: results on stdout, and on stderr a progress bar with the time left, live figures and notes; or plain lines
+where nobody looks. Text is shown as it is: markup is off, and a style is given beside the text it is for (`Text.assemble`)."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,7 +21,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from whet.core import strict_json
 from whet.train.log import Observer
 
 if TYPE_CHECKING:
@@ -32,37 +33,61 @@ _PLAIN_EVERY = 10.0  # seconds between lines where there is no screen
 _LETTERS = 90  # of a person's text
 
 
-def console(quiet: bool = False) -> Console:
-    """For people: on stderr, so that stdout holds results only. Lines stay whole: a path broken in two cannot be copied."""
-    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+_WHOLE = 100_000  # columns: as wide as any line, where no screen bounds it
+
+
+def results() -> Console:
+    """For what a command was called for. Where stdout is no screen, lines stay whole, so that they can be searched."""
+    width = None if sys.stdout.isatty() else _WHOLE
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+
+def talk(quiet: bool = False) -> Console:
+    """For what is told on the way. Lines stay whole: a path broken in two cannot be copied."""
+    return Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(strict_json.dumps(value) + "\n")
 
 
 def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(columns):
-        made.add_column(name, justify="right" if number in right else "left")
+        made.add_column(name, justify="right" if number in right else "left", overflow="fold")
     return made
+
+
+def print_table(to: Console, rows: Table) -> None:
+    """A cell too wide for the screen goes on in a further line; nothing is cut."""
+    to.print(rows, soft_wrap=False)
+
+
+def show_card(to: Console, markdown: str) -> None:
+    """A card laid out on a screen; where there is none, as it is written."""
+    from rich.markdown import Markdown
+
+    if to.is_terminal:
+        to.print(Markdown(markdown), soft_wrap=False)
+    else:
+        to.print(markdown)
 
 
 def place(to: Console, what: str, path: str | Path, remark: str = "") -> None:
     """A line that says where something lies, to be copied: 'report  runs/a/report.html'."""
     path = Path(os.path.relpath(path)) if Path(path).is_absolute() else path
-    to.print(f"{what:<7} {escape(shlex.quote(str(path)) + remark)}")
+    to.print(f"{what:<7} {shlex.quote(str(path))}{remark}")
 
 
-def then(to: Console, *words: str | Path) -> None:
+def then(*words: str | Path) -> None:
     """The command that usually comes next, to be copied."""
-    to.print(escape(f"next    whet {' '.join(shlex.quote(str(word)) for word in words)}"), style="dim")
+    talk().print(f"next    whet {' '.join(shlex.quote(str(word)) for word in words)}", style="dim")
 
 
-def one_line(text: str) -> str:
-    """A text on one line of a screen, cut where it is long."""
+def one_line(to: Console, text: str) -> str:
+    """A text on one line; on a screen cut where it is long."""
     line = " ".join(text.split())
-    return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
+    return line if not to.is_terminal or len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
 
 
 def right_said(metrics: dict[str, Any]) -> str:
@@ -80,14 +105,14 @@ def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
     chosen = METRICS[metric]
     rows = table("technique", chosen.title, "95 % interval", "p (Holm)", "time", "verdict", right=(1, 2, 3, 4))
     for row in effects.to_dict("records"):
-        verdict = f"[{_COLOURS.get(row['verdict'], 'dim')}]{row['verdict']}[/]"
+        verdict = Text(row["verdict"], _COLOURS.get(row["verdict"], "dim"))
         if not row["seeds"]:
             rows.add_row(row["factor"], "", "", "", "", verdict)
             continue
         interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
         effect, time_ = chosen.text(row["effect"], "+"), f"{100 * (row['time'] - 1):+.0f} %"
         rows.add_row(row["factor"], effect, interval, f"{row['p_holm']:.2g}", time_, verdict)
-    to.print(rows)
+    print_table(to, rows)
 
 
 class Screen(Observer):
@@ -102,10 +127,10 @@ class Screen(Observer):
 
     def stage(self, text: str) -> None:
         self._stop()
-        self._console.print(f"[bold]›[/] {escape(text)}")
+        self._console.print(Text.assemble(("› ", "bold"), text))
 
     def note(self, text: str) -> None:
-        (self._bar.console if self._bar else self._console).print(f"  [dim]{escape(text)}[/]")
+        (self._bar.console if self._bar else self._console).print(f"  {text}", style="dim")
 
     def steps(self, done: int, total: int) -> None:
         self._stop()
@@ -113,8 +138,8 @@ class Screen(Observer):
         if not self._console.is_terminal:
             return
         self._bar = Progress(
-            TextColumn("  training"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn(), TextColumn("left"),
+            TextColumn("  training"), BarColumn(bar_width=28), MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn(), TextColumn("left"),
             console=self._console, transient=True,
         )  # fmt: skip
         self._bar.start()
@@ -141,4 +166,4 @@ class Screen(Observer):
 
 
 def observer(quiet: bool) -> Observer:
-    return Observer() if quiet else Screen(console())
+    return Observer() if quiet else Screen(talk())

@@ -10,16 +10,22 @@ from whet.cli.options import (
     DATA,
     METRICS_HELP,
     Architecture,
+    BatchSize,
+    Device,
+    Epochs,
     FileColumn,
+    ImageSize,
     Json,
     LabelColumn,
     LabelColumns,
     LabelSeparator,
+    LearningRate,
     Out,
     Ray,
     SplitFile,
     TextColumn,
     Weights,
+    budget_of,
     column_names,
 )
 from whet.core.errors import RecipeError
@@ -56,6 +62,11 @@ def command(
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    image_size: ImageSize = None,
+    device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
     split_file: SplitFile = None,
@@ -68,8 +79,10 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Measure which techniques help on your data, by how much, how surely, and at what price."""
-    from whet import run
-    from whet.cli.screen import console, observer, place, print_json, show_effects, then
+    from rich.text import Text
+
+    from whet import recipes, run
+    from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
@@ -77,12 +90,13 @@ def command(
         data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
         column_names(label_columns), label_separator,
     )  # fmt: skip
+    base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(
         base,
         [*wanted, *(factor or [])],
         design=design,
-        budget=budget,
+        budget=budget_of(budget, epochs),
         seeds=seeds,
         metric=metric,
         smaller=_share(smaller),
@@ -99,17 +113,20 @@ def command(
             }
         )  # fmt: skip
         return
-    screen, chosen = console(), METRICS[metric]
+    screen, chosen = results(), METRICS[metric]
     show_effects(screen, found.effects, metric)
     if (d := found.confirmed) is not None:
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
-            f"\nthe proposed change against the recipe as it was, {seeds_said}, {d.samples} samples: "
-            f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
+            Text.assemble(
+                f"\nthe proposed change against the recipe as it was, {seeds_said}, {d.samples} samples: ",
+                (chosen.text(d.mean, "+"), "bold"),
+                f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
+            )
         )
     place(screen, "recipe", found.path / "recommended.yaml")
     place(screen, "report", found.report)
-    then(screen, "train", data, "--recipe", found.path / "recommended.yaml")
+    then("train", data, "--recipe", found.path / "recommended.yaml")
 
 
 def _share(text: str | None) -> float:

@@ -11,15 +11,21 @@ import typer
 from whet.cli.options import (
     DATA,
     Architecture,
+    BatchSize,
+    Device,
+    Epochs,
     FileColumn,
+    ImageSize,
     Json,
     LabelColumn,
     LabelColumns,
     LabelSeparator,
+    LearningRate,
     Out,
     SplitFile,
     TextColumn,
     Weights,
+    budget_of,
     column_names,
 )
 from whet.core.errors import RecipeError
@@ -28,11 +34,17 @@ NAME = "train"
 
 
 def command(
+    ctx: typer.Context,
     data: Annotated[str | None, typer.Argument(help=DATA)] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A recipe file or a shipped recipe; see whet methods --recipes.")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="How long: 10m, 1h (everything included), 20ep or 500st.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    image_size: ImageSize = None,
+    device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
@@ -55,16 +67,17 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a model on your data and measure it on held-out samples."""
+    from rich.text import Text
+
     from whet import recipes, run
-    from whet.cli.screen import console, observer, place, print_json, right_said, then
+    from whet.cli.screen import observer, place, print_json, results, right_said, then
     from whet.report import build_report
     from whet.train.job import train_run
 
     started = time.monotonic() - time.process_time()  # the imports belong to the budget
     watch = observer(as_json)
     if resume is not None:
-        if data is not None or recipe is not None or budget is not None:
-            raise RecipeError("--resume goes on with a run as it was begun; give no data, recipe or budget beside it")
+        _refuse_beside_resume(ctx)
         finished = run.resume(resume, observer=watch, accept_changed_data=accept_changed_data)
     else:
         if data is None:
@@ -73,7 +86,7 @@ def command(
             data,
             recipe,
             None,
-            budget,
+            budget_of(budget, epochs),
             weights,
             architecture,
             seed,
@@ -87,6 +100,7 @@ def command(
         asked = recipes.change(
             asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
         )
+        asked = recipes.with_options(asked, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
         folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
         build_report(folder)
         finished = run.Run(folder)
@@ -95,14 +109,29 @@ def command(
         print_json({"run": str(finished.path), "report": str(finished.folder.report), **metrics})
         return
     part = "test" if "test" in metrics else "val"
-    result, screen = metrics[part], console()
+    result, screen = metrics[part], results()
     low, high = result["accuracy_interval"]
     shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} samples"
     screen.print(
-        f"\n[bold green]{100 * result['accuracy']:.1f} %[/] {right_said(metrics)} on {shown} "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), "
-        f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all"
+        Text.assemble(
+            (f"{100 * result['accuracy']:.1f} %", "bold green"),
+            f" {right_said(metrics)} on {shown} (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
+            f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all",
+        )
     )
     place(screen, "run", finished.path)
     place(screen, "report", finished.folder.report)
-    then(screen, "predict", finished.path, "YOUR_SAMPLES")
+    then("predict", finished.path, "YOUR_SAMPLES")
+
+
+def _refuse_beside_resume(ctx: typer.Context) -> None:
+    """A run goes on as it was begun: whatever would change it is refused, not ignored."""
+    given = [
+        param.opts[0] if param.opts[0].startswith("-") else str(param.name)
+        for param in ctx.command.params
+        if param.name not in ("resume", "accept_changed_data", "as_json")
+        and (source := ctx.get_parameter_source(str(param.name))) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise RecipeError(f"--resume goes on with a run as it was begun; leave out: {', '.join(given)}")

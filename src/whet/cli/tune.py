@@ -10,16 +10,22 @@ from whet.cli.options import (
     DATA,
     METRICS_HELP,
     Architecture,
+    BatchSize,
+    Device,
+    Epochs,
     FileColumn,
+    ImageSize,
     Json,
     LabelColumn,
     LabelColumns,
     LabelSeparator,
+    LearningRate,
     Out,
     Ray,
     SplitFile,
     TextColumn,
     Weights,
+    budget_of,
     column_names,
 )
 
@@ -46,6 +52,11 @@ def command(
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to tune; by default the strong one.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    image_size: ImageSize = None,
+    device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
     split_file: SplitFile = None,
@@ -58,8 +69,10 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Search the values of a recipe's hyper-parameters, and confirm the best with fresh seeds."""
-    from whet import run
-    from whet.cli.screen import console, observer, place, print_json, table, then
+    from rich.text import Text
+
+    from whet import recipes, run
+    from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.evaluate.compare import METRICS
     from whet.tune.tune import tune
 
@@ -67,9 +80,10 @@ def command(
         data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
         column_names(label_columns), label_separator,
     )  # fmt: skip
+    base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = tune(
-        base, wanted, search or [], budget=budget, trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
+        base, wanted, search or [], budget=budget_of(budget, epochs), trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json),
     )  # fmt: skip
     if as_json:
@@ -81,21 +95,24 @@ def command(
             }
         )  # fmt: skip
         return
-    screen, chosen = console(), METRICS[metric]
+    screen, chosen = results(), METRICS[metric]
     settings = list(found.trials.columns[5:])
     done = found.trials[found.trials["state"] == "finished"].sort_values("score", ascending=chosen.smaller_is_better)
     rows = table("trial", chosen.title, "time", *settings, right=tuple(range(3 + len(settings))))
     for row in done.head(5).to_dict("records"):
         values = (f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in settings)
         rows.add_row(str(row["trial"]), chosen.text(row["score"]), f"{row['seconds']:.0f} s", *values)
-    screen.print(rows)
+    print_table(screen, rows)
     if (d := found.confirmed) is not None:
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
-            f"\ntuned against the recipe as it was, {seeds_said}, {d.samples} samples: "
-            f"[bold]{chosen.text(d.mean, '+')}[/] ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}"
+            Text.assemble(
+                f"\ntuned against the recipe as it was, {seeds_said}, {d.samples} samples: ",
+                (chosen.text(d.mean, "+"), "bold"),
+                f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
+            )
         )
     kept = "the best trial's values" if found.recommended == found.tuned != base else "as it was"
     place(screen, "recipe", found.path / "recommended.yaml", f"  ({kept})")
     place(screen, "report", found.report)
-    then(screen, "train", data, "--recipe", found.path / "recommended.yaml")
+    then("train", data, "--recipe", found.path / "recommended.yaml")

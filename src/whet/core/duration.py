@@ -35,10 +35,11 @@ class Duration:
     unit: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value", float(self.value))
         if self.unit not in _UNITS:
             raise RecipeError(f"duration unit '{self.unit}' is unknown; accepted: {', '.join(_UNITS)}")
         if not math.isfinite(self.value) or self.value < 0:
-            raise RecipeError(f"duration '{self}' must be finite and not negative")
+            raise RecipeError(f"duration '{self.value:g}{self.unit}' must be finite and not negative")
         if self.unit == "dur" and self.value > 1:
             raise RecipeError(f"duration '{self}' is a fraction of the training: 0dur to 1dur")
 
@@ -53,6 +54,14 @@ class Duration:
                 "20ep (epochs), 500st (steps), 0.1dur (fraction), 90s, 10m, 2h"
             )
         return cls(float(match[1]), match[2])
+
+    @classmethod
+    def parse_budget(cls, text: str | Duration) -> Duration:
+        """As `parse`, of a length that has to be longer than nothing."""
+        found = cls.parse(text)
+        if not found.value:
+            raise RecipeError(f"'{found}' is no time to do anything in; accepted: more than 0, as 20ep, 500st or 10m")
+        return found
 
     @property
     def is_time(self) -> bool:
@@ -76,7 +85,8 @@ class Duration:
         raise RecipeError(f"'{self}' is a wall time; accepted here: epochs (2ep), steps (500st) or a fraction (0.1dur)")
 
     def __str__(self) -> str:
-        return f"{self.value:g}{self.unit}"
+        whole = self.value.is_integer() and self.value < 1e15
+        return f"{int(self.value) if whole else repr(self.value)}{self.unit}"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

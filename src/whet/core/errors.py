@@ -28,6 +28,10 @@ class RunError(WhetError):
     """A run folder that is busy, damaged, unfinished, or whose data changed under it."""
 
 
+class OutputError(RunError):
+    """A file or folder that cannot be written without losing what is there, or at all."""
+
+
 class BusyError(RunError):
     """A run folder in which another process works."""
 
@@ -53,13 +57,13 @@ def nearest(word: str, options: Iterable[str]) -> str:
 
 def unknown(kind: str, name: str, options: Iterable[str], where: str = "") -> str:
     """The one wording for a name that is not known: what it is, where it stands, the nearest, all that are accepted; of very many
-    those that are spelt most alike."""
+    only those that are spelt alike."""
     options = sorted(options)
     place = f" in {where}" if where else ""
-    shown = (
-        options if len(options) <= _MOST else sorted(difflib.get_close_matches(name.lower(), options, n=12, cutoff=0))
-    )
-    listed = ", ".join(shown) if shown else "none"
-    if len(shown) < len(options):
-        listed += f" and {len(options) - len(shown)} more"
-    return f"unknown {kind} '{name}'{place}.{nearest(name, options)} Accepted: {listed}"
+    if len(options) > _MOST:
+        alike = difflib.get_close_matches(name.lower(), options, n=4, cutoff=0.6)
+        near = f" Did you mean {' or '.join(repr(option) for option in alike)}?" if alike else ""
+        return f"unknown {kind} '{name}'{place}.{near} There are {len(options)}" + (
+            "; whet methods lists them" if kind == "method" else ""
+        )
+    return f"unknown {kind} '{name}'{place}.{nearest(name, options)} Accepted: {', '.join(options) or 'none'}"

@@ -94,7 +94,7 @@ class ModelSpec(Strict):
 class TrainSpec(Strict):
     """Training settings. Every `auto` is resolved once and written into the run's own recipe."""
 
-    budget: Duration = Duration(20, "ep")
+    budget: Annotated[Duration, AfterValidator(Duration.parse_budget)] = Duration(20, "ep")
     max_epochs: Annotated[
         int | None,
         Field(ge=1, description="a budget in minutes is filled with so many at most, where more would not help"),
@@ -122,8 +122,8 @@ class TrainSpec(Strict):
     store_share: Annotated[
         float, Field(gt=0, le=0.9, description="the most of free memory or disk to keep them in")
     ] = 0.1
-    validate_every: Duration | Auto = "auto"
-    checkpoint_every: Duration | Auto = "auto"
+    validate_every: Annotated[Duration, AfterValidator(Duration.parse_budget)] | Auto = "auto"
+    checkpoint_every: Annotated[Duration, AfterValidator(Duration.parse_budget)] | Auto = "auto"
     keep_checkpoints: Annotated[int, Field(ge=1)] = 2
 
     @classmethod

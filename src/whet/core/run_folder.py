@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import io
 import json
 import os
 import re
@@ -17,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whet.core import strict_json
 from whet.core.errors import BusyError, RecipeError, RunError
+from whet.core.output import claim, require_claimable, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,20 +60,25 @@ class RunFolder:
         """Whether the samples of this finished run may have several classes."""
         return bool(self.read_json(self.metrics).get("multi_label", False))
 
+    @property
+    def begun(self) -> bool:
+        """Whether a run stands here that can be gone on with: until its settings are resolved, another may take the folder."""
+        return self.recipe.is_file() or self.companions.exists()
+
+    def require_new(self, *data: str | Path | None) -> None:
+        """RunError where `create` would refuse this folder; nothing is written."""
+        if self.begun or self.finished:
+            state = "finished" if self.finished else f"unfinished; continue it with --resume {self.path}"
+            raise RunError(f"{self.path} already holds a run ({state}); choose another --out")
+        require_claimable(self.path, "run", data=data)
+
     @classmethod
-    def create(cls, path: str | Path) -> RunFolder:
-        """A new, empty run folder; one that already holds a run is refused."""
+    def create(cls, path: str | Path, *data: str | Path | None) -> RunFolder:
+        """A new run folder. Refused are one that already holds a run, and what `whet.core.output.claim` refuses; data: what the run
+        is trained on."""
         folder = cls(path)
-        if folder.asked.exists() or folder.done.exists():
-            state = "finished" if folder.finished else f"unfinished; continue it with --resume {path}"
-            raise RunError(f"{path} already holds a run ({state}); choose another --out")
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            probe = folder.path / f".write-test-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise RunError(f"run folder {path} cannot be written: {error.strerror}; choose another --out") from None
+        folder.require_new(*data)
+        claim(path, "run", data=data)
         return folder
 
     @classmethod
@@ -150,25 +158,17 @@ def next_name(parent: Path, stem: str) -> Path:
     return parent / f"{stem}-{number}"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that its name never shows half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-
-
 def write_json(path: Path, value: Any) -> None:
-    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    strict_json.write(path, value)
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
     """A CSV whose cells cannot be taken for formulas by a spreadsheet."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow([plain_cell(cell) for cell in header])
-        writer.writerows([plain_cell(cell) for cell in row] for row in rows)
-    os.replace(beside, path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([plain_cell(cell) for cell in header])
+    writer.writerows([plain_cell(cell) for cell in row] for row in rows)
+    write_whole(path, text.getvalue())
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

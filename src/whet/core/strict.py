@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from whet.core.errors import RecipeError, unknown
 
@@ -23,7 +24,7 @@ class Strict(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise RecipeError(_explain(owner, error.errors())) from None
+            raise RecipeError(_explain(type(self), error.errors())) from None
 
     @classmethod
     def label(cls) -> str:
@@ -35,19 +36,70 @@ class Strict(BaseModel):
         return type(self)(**{**dict(self), **changes})
 
 
-def _explain(owner: str, errors: list[Any]) -> str:
-    """One sentence a key: the alternatives of a key that takes several kinds of value are joined with 'or'."""
-    sentences: dict[str, list[str]] = {}
+def _explain(cls: type[Strict], errors: list[Any]) -> str:
+    """One sentence a key: its value, and what is accepted by its type, or what its own check says."""
+    by_head: dict[str, list[Any]] = {}
     for error in errors:
         # Behind the key stand list positions, and names of alternatives that mean nothing to a reader.
-        place = [str(step) for step in error["loc"][:1]] + [
-            str(step) for step in error["loc"][1:] if isinstance(step, int)
-        ]
-        message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        message = message[:1].lower() + message[1:] if message[1:2].islower() else message
+        steps = [step for number, step in enumerate(error["loc"]) if number == 0 or isinstance(step, int)]
+        place = ".".join([cls.label(), *map(str, steps)])
         if error["type"] == "missing":
-            head, message = ".".join([owner, *place]), "must be given"
+            by_head[f"{place} must be given"] = []
         else:
-            head = ".".join([owner, *place]) + f" = {error['input']!r}:" if place else ""
-        sentences.setdefault(head, []).append(message)
-    return "; ".join(f"{head} {' or '.join(dict.fromkeys(messages))}".strip() for head, messages in sentences.items())
+            by_head.setdefault(f"{place} = {error['input']!r}: " if steps else "", []).append(error)
+    return "; ".join(head + _reasons(cls, found) for head, found in by_head.items())
+
+
+def _reasons(cls: type[Strict], errors: list[Any]) -> str:
+    ours = [str(error["msg"]).removeprefix("Value error, ") for error in errors if error["type"] == "value_error"]
+    kinds = [error for error in errors if error["type"] != "value_error"]
+    if not kinds:
+        return "; ".join(dict.fromkeys(ours))
+    # One place in a list, a mapping or a method is described by its own message: the schema is that of the whole value.
+    whole = all(sum(isinstance(step, int) for step in error["loc"]) == 0 for error in kinds)
+    found = accepted(cls, str(kinds[0]["loc"][0])) if whole and kinds[0]["loc"] else []
+    if ours:
+        found = [kind for kind in found if kind != _TEXT]
+    told = (
+        f"accepted: {' or '.join(found)}" if found else " or ".join(dict.fromkeys(str(e["msg"]).lower() for e in kinds))
+    )
+    return "; ".join(dict.fromkeys([told, *ours]))
+
+
+_TEXT = "text"
+_KINDS = {"string": _TEXT, "boolean": "true or false", "null": "null", "array": "a list", "object": "a mapping"}
+
+
+def accepted(cls: type[BaseModel], key: str) -> list[str]:
+    """What a field takes, in words: ["a whole number from 8 to 4096", "auto"]; empty where its type has no words."""
+    try:
+        schema = cls.model_json_schema(mode="validation")
+    except PydanticInvalidForJsonSchema:
+        return []
+    return _in_words(schema["properties"].get(key, {}))
+
+
+def _in_words(schema: dict[str, Any]) -> list[str]:
+    if "anyOf" in schema:
+        return [words for option in schema["anyOf"] for words in _in_words(option)]
+    if "enum" in schema or "const" in schema:
+        return [str(choice) for choice in schema.get("enum", [schema.get("const")])]
+    match schema.get("type"):
+        case "integer":
+            return [f"a whole number{_bounds(schema)}"]
+        case "number":
+            return [f"a number{_bounds(schema)}"]
+        case "array" if "minItems" in schema:
+            return [f"a list of at least {schema['minItems']}"]
+        case str(kind) if kind in _KINDS:
+            return [_KINDS[kind]]
+    return []
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    told = [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+    return f" ({' and '.join(told)})" if told else ""

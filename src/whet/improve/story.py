@@ -10,6 +10,7 @@ from pathlib import Path
 
 from whet import recipes
 from whet.core.duration import Duration
+from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import next_name, write_json
 from whet.data.audit import audit
@@ -88,18 +89,18 @@ def improve(
     )
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-improve")
-    path.mkdir(parents=True, exist_ok=True)
 
     # Is the data fit to judge from?
     observer.stage(f"checking {data}")
     table = read_data(spec)
+    asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
+    limit = Duration.parse_budget(budget) if budget is not None else None
+    claim(path, "improve", data=[data])
     findings = audit(table, threads=4)
     for finding in findings:
         if finding.severity != "fact":
             observer.note(finding.text)
 
-    asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
-    limit = Duration.parse(budget) if budget is not None else None
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
     for line in schedule.told(len(factors(asked[_STRONG], alone=schedule.alone))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from torch import Tensor
 from whet.core.batch import Context, Features
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
 from whet.core.method import Changes
+from whet.core.output import put, remove, work_folder
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.run_folder import write_whole
 from whet.models import hub, hub_sound, hub_text
@@ -236,20 +236,12 @@ def save_net(net: Net, folder: Path, extra: dict) -> None:
     encoder of texts or sounds without the head, which lies beside it), and whet.json with the rest. A network that methods rebuilt
     is no longer theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file,
     so that the folder holds a whole model at any time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.parent.glob(f".{folder.name}.*"):  # a writer that was killed
-        shutil.rmtree(old)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    beside.mkdir()
-    _write_net(net, beside, extra)
-    files = [path for path in beside.rglob("*") if path.is_file()]
-    for path in sorted(files, key=lambda path: path.name == _WHET_FILE):  # what names the others comes last
-        place = folder / path.relative_to(beside)
-        place.parent.mkdir(exist_ok=True)
-        path.replace(place)
-    shutil.rmtree(beside)
-    if net.spec.changes:
-        (folder / "model.safetensors").unlink(missing_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(folder) as beside:
+        _write_net(net, beside, extra)
+        put(beside, folder, last=_WHET_FILE)  # which names the others
+    if net.spec.changes and (folder / "model.safetensors").exists():
+        remove(folder / "model.safetensors")
 
 
 def _write_net(net: Net, folder: Path, extra: dict) -> None:
@@ -347,10 +339,13 @@ def member_folder(folder: Path, number: int) -> Path:
     return folder / _MEMBERS / str(number)
 
 
-def add_companion(folder: Path, method: str, model: Path) -> None:
-    """Copy another model folder into this one: it answers beside it, as this method wants."""
-    place = folder / _COMPANIONS / method
-    shutil.copytree(model, place / str(len(list(place.glob("[0-9]*"))) + 1))
+def add_companion(folder: Path, method: str, number: int, model: Path) -> None:
+    """Copy another model folder into this one: it answers beside it, as this method wants; they count from 1."""
+    place = folder / _COMPANIONS / method / str(number)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(place) as beside:
+        shutil.copytree(model, beside, dirs_exist_ok=True)
+        put(beside, place, last=_WHET_FILE)
 
 
 def companion_folders(folder: Path) -> dict[str, list[Path]]:

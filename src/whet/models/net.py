@@ -159,7 +159,9 @@ class Net(nn.Module):
         names = [name for block in self.blocks()[:count] for name in block]
         self.scale_lr(names, 0.0)
         self.resting += self.layers(names)
-        return sum(self.get_parameter(name).numel() for name in names) / sum(p.numel() for p in self.backbone.parameters())
+        return sum(self.get_parameter(name).numel() for name in names) / sum(
+            p.numel() for p in self.backbone.parameters()
+        )
 
     def freeze_backbone(self, but: Container[str] = ()) -> None:
         """Keep every parameter of the backbone but these as it is, and the statistics of its BatchNorm layers."""

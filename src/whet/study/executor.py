@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from whet.core.errors import BusyError, WhetError
+from whet.core.output import claim, remove
 from whet.core.process import torch_cores
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
@@ -70,7 +71,8 @@ class Executor(Protocol):
 
 def carry(task: Task, observer: Observer) -> bool:
     """Make the run, or write down of what it failed; False where another process is at it."""
-    task.failure.unlink(missing_ok=True)  # of an earlier call: what stood in the way may be gone
+    if task.failure.exists():  # of an earlier call: what stood in the way may be gone
+        remove(task.failure)
     if task.over:
         return True
     try:
@@ -86,7 +88,7 @@ def carry(task: Task, observer: Observer) -> bool:
 
 
 def fail(task: Task, reason: str, trace: str = "") -> None:
-    task.path.mkdir(parents=True, exist_ok=True)
+    claim(task.path, "run")
     write_json(task.failure, {"reason": reason, "traceback": trace})
 
 

@@ -11,7 +11,6 @@ import contextlib
 import io
 import logging
 import os
-import shutil
 import tarfile
 import tempfile
 import time
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from whet.core.errors import RunError
+from whet.core.output import put, work_folder
 from whet.core.run_folder import RunFolder
 from whet.study.executor import ATTEMPTS, SILENCE_SECONDS, Task, brought_down, carry, fail, hung_for, silent_since
 from whet.train.log import Observer
@@ -168,19 +168,19 @@ def pack(folder: Path) -> bytes:
 
 def unpack(packed: bytes, folder: Path) -> None:
     """Put a packed run folder in its place, whole. RunError where it holds anything but files below itself."""
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with work_folder(folder) as beside:
+        _extract(packed, folder, beside)
+        put(beside, folder, last="DONE")
+
+
+def _extract(packed: bytes, folder: Path, beside: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
         for member in archive:
             parts = PurePosixPath(member.name).parts
             if not member.isfile() or not parts or ".." in parts or parts[0] == "/":
-                shutil.rmtree(beside)
                 raise RunError(f"{folder}: a node sent '{member.name}', which is no file of a run folder")
             content = archive.extractfile(member)
             assert content is not None
             place = beside.joinpath(*parts)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content.read())
-    beside.chmod(0o755)
-    if folder.exists():  # of an earlier call, not finished
-        shutil.rmtree(folder)
-    os.rename(beside, folder)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError
+from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name, write_csv, write_json, write_whole
 from whet.data.read import read_data
@@ -82,7 +83,7 @@ def study(
     path = (
         Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(base.data.path)).resolve().stem}-study")
     )
-    path.mkdir(parents=True, exist_ok=True)
+    claim(path, "study", data=[base.data.path])
     plan = agree(path, plan)
     executor = executor_for(jobs, Steps(watch), ray, plan.base.train.torch_threads)
     plan = replace(plan, jobs=executor.jobs)

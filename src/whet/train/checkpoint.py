@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from whet.core.errors import NonFiniteError, RunError
+from whet.core.output import put, remove, work_folder
 
-_STATE, _TENSORS, _MANIFEST = "state.json", "state.safetensors", "manifest.json"
+_FILES = _STATE, _TENSORS, _MANIFEST = "state.json", "state.safetensors", "manifest.json"
 
 
 # --- nested state <-> JSON and tensors ------------------------------------------------------------------------------
@@ -76,34 +76,36 @@ def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, tor
     if bad:
         raise NonFiniteError(f"step {step}: {len(bad)} tensors of the training state are not finite; nothing was saved")
     parent.mkdir(exist_ok=True)
-    final, beside = parent / f"step-{step:08d}", parent / f".step-{step:08d}.{os.getpid()}"
+    final = parent / f"step-{step:08d}"
     if final.is_dir():
         try:
             read_checkpoint(final)
             return final  # a resumed run comes by the same step with the same state; never remove a good one
         except RunError:
-            shutil.rmtree(final, ignore_errors=True)
-    for leftover in parent.glob(".step-*"):  # of a process that was killed while it wrote
-        shutil.rmtree(leftover, ignore_errors=True)
+            remove_checkpoint(final)
     try:
-        beside.mkdir()
-        save_file(tensors, beside / _TENSORS)
-        (beside / _STATE).write_text(json.dumps({"step": step, "state": plain}))
-        files = {name: _sha256(beside / name) for name in (_TENSORS, _STATE)}
-        (beside / _MANIFEST).write_text(json.dumps({"step": step, "sha256": files}))
-        for name in (*files, _MANIFEST):
-            _sync(beside / name)
-        _sync(beside)
-        os.rename(beside, final)
+        with work_folder(final) as beside:
+            save_file(tensors, beside / _TENSORS)
+            (beside / _STATE).write_text(json.dumps({"step": step, "state": plain}))
+            files = {name: _sha256(beside / name) for name in (_TENSORS, _STATE)}
+            (beside / _MANIFEST).write_text(json.dumps({"step": step, "sha256": files}))
+            for name in (*files, _MANIFEST):
+                _sync(beside / name)
+            _sync(beside)
+            put(beside, final, last=_MANIFEST)
         _sync(parent)
     except (OSError, SafetensorError) as error:
         size = sum(t.numel() * t.element_size() for t in tensors.values())
-        shutil.rmtree(beside, ignore_errors=True)
         why = error.strerror if isinstance(error, OSError) else error
         raise RunError(
             f"checkpoint {final} ({size:,} bytes) cannot be written: {why}; earlier ones are intact"
         ) from None
     return final
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Delete the files of a checkpoint, and its folder if it holds nothing else."""
+    remove(path, *_FILES)
 
 
 def _sync(path: Path) -> None:
@@ -184,13 +186,14 @@ class CheckpointWriter:
 # --- reading --------------------------------------------------------------------------------------------------------
 def checkpoints(parent: Path) -> list[Path]:
     """The checkpoints of a run, newest step first (by their number; clocks play no part)."""
-    return sorted((path for path in parent.glob("step-*") if path.is_dir()), reverse=True) if parent.is_dir() else []
+    found = parent.glob("step-" + 8 * "[0-9]")
+    return sorted((path for path in found if any((path / name).is_file() for name in _FILES)), reverse=True)
 
 
 def prune(parent: Path, keep: int, best_step: int | None) -> None:
     for path in checkpoints(parent)[keep:]:
         if best_step is None or path.name != f"step-{best_step:08d}":
-            shutil.rmtree(path, ignore_errors=True)
+            remove_checkpoint(path)
 
 
 def read_checkpoint(path: Path) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import resource
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -69,10 +68,9 @@ def finish_model(
         return logits, targets[torch.from_numpy(index_M)]
 
     predictor = as_one(nets)
-    shutil.rmtree(folder.model / "companions", ignore_errors=True)  # of a finish that was cut short
     for name, runs in joined.items():
-        for run in runs:
-            add_companion(folder.model, name, run.model)
+        for number, run in enumerate(runs, start=1):
+            add_companion(folder.model, name, number, run.model)
     companions = load_companions(folder.model, nets[0], plan.net.device)
     fitted, logits = plan.fit_predictor(predictor, answers, companions)
     extra = {

@@ -12,6 +12,7 @@ import torch
 
 from whet.core.errors import RunError
 from whet.core.labels import labels_cell
+from whet.core.output import put, work_folder
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
 from whet.data.table import Table
@@ -35,17 +36,26 @@ def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
 
     runs: finished, at least two; what cannot be a mean (samples shown, how the data were split) is that of the first.
     """
-    first, folder = runs[0], RunFolder(path)
-    if folder.finished:
-        return folder
-    shutil.rmtree(path, ignore_errors=True)  # of a call that was cut short
+    made = RunFolder(path)
+    if made.finished:
+        return made
     recipes = [Recipe.load(run.asked) for run in runs]
+    made.require_new(recipes[0].data.path)
     if any(_METHOD in recipe for recipe in recipes):
         raise RunError(f"{path}: a run that asks others already cannot be asked beside them")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(path) as work:
+        _write_fused(runs, RunFolder.create(work))
+        put(work, path)  # whole, at once: a call that is cut short leaves nothing
+    return made
+
+
+def _write_fused(runs: Sequence[RunFolder], folder: RunFolder) -> None:
+    first = runs[0]
     shutil.copytree(first.model, folder.model)
     stacking = parse_method({_METHOD: {"runs": [str(run.path) for run in runs[1:]], "how": "mean"}})
-    for run in runs[1:]:
-        add_companion(folder.model, _METHOD, run.model)
+    for number, run in enumerate(runs[1:], start=1):
+        add_companion(folder.model, _METHOD, number, run.model)
     extra = read_extra(folder.model)
     # Last: what calibrates the first run's answers was fitted for these alone.
     predict = [*extra["predict"], {_METHOD: stacking.settings_dict()}]
@@ -58,7 +68,6 @@ def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     _write_mean_answers(runs, folder)
     write_json(folder.metrics, _metrics(runs, folder))
     write_whole(folder.done, "")
-    return folder
 
 
 def gained(fused: RunFolder, single: RunFolder) -> Difference:

@@ -20,6 +20,7 @@ from whet.core.batch import Context, Ending, Features, Progress, Settings
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
 from whet.core.method import Joins, RangeTest
+from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
@@ -72,9 +73,12 @@ def train_run(
     time.monotonic; a budget in minutes counts from there.
     """
     stem = data_path(recipe.data).resolve().stem
-    folder = RunFolder.create(out if out is not None else next_name(Path("runs"), stem))
+    folder = RunFolder(out if out is not None else next_name(Path("runs"), stem))
+    folder.require_new(recipe.data.path)
     with _working(folder, observer, started) as job:
-        _begin(job, recipe, tensorboard=tensorboard, strict=strict)
+        prepared = job.prepare(recipe, strict=strict)  # nothing is written until the settings make sense
+        with RunFolder.create(folder.path, recipe.data.path).lock():
+            _begin(job, recipe, prepared, tensorboard=tensorboard, strict=strict)
     return folder
 
 
@@ -84,12 +88,13 @@ def resume_run(path: str | Path, *, observer: Observer | None = None, accept_cha
     folder = RunFolder.open(path)
     if folder.finished:
         raise RunError(f"{path} is finished; there is nothing to resume")
-    with _working(folder, observer, None) as job:
+    with folder.lock(), _working(folder, observer, None) as job:
         if folder.recipe.is_file() and checkpoints(folder.checkpoints):
             _go_on(job, accept_changed_data=accept_changed_data)
         else:
             job.note("stopped before its first checkpoint: begun anew")
-            _begin(job, Recipe.load(folder.asked), tensorboard=False, strict=False)
+            recipe = Recipe.load(folder.asked)
+            _begin(job, recipe, job.prepare(recipe, strict=False), tensorboard=False, strict=False)
     return folder
 
 
@@ -103,21 +108,13 @@ def carry_out(recipe: Recipe, path: Path, observer: Observer | None = None) -> R
     return train_run(recipe, path, observer=observer)
 
 
-def _begin(job: _Job, recipe: Recipe, *, tensorboard: bool, strict: bool) -> None:
-    folder = job.folder
-    write_whole(folder.asked, recipe.to_yaml())
-    folder.log.unlink(missing_ok=True)
-    job.companions(recipe)
-    recipe = resolve.resolve_threads(recipe)
-    table = job.read(recipe, strict=strict)
-    size = resolve.usual_size(recipe, table)
-    recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
-    with Rng(recipe.train.seed).torch_scope("init"):
-        texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
-        net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate)
-    net.spec = replace(net.spec, multi_label=table.multi_label)
-    for line in (*table.notes, *notes):
-        job.note(line)
+def _begin(job: _Job, asked: Recipe, prepared: _Prepared, *, tensorboard: bool, strict: bool) -> None:
+    folder, table, net, size = job.folder, prepared.table, prepared.net, prepared.size
+    write_whole(folder.asked, asked.to_yaml())
+    if folder.log.is_file():  # of a run that was never resolved
+        remove(folder.log)
+    job.companions(asked)
+    recipe = resolve.resolve_threads(prepared.recipe)  # anew: those runs have threads of their own
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     plan, fabric = job.plan(recipe, table, net, strict=strict)
@@ -161,13 +158,23 @@ def _go_on(job: _Job, *, accept_changed_data: bool) -> None:
 
 @contextlib.contextmanager
 def _working(folder: RunFolder, observer: Observer | None, started: float | None) -> Iterator[_Job]:
-    """The folder locked, signals caught, and the observer told of the end whatever happens."""
+    """Signals caught, and the observer told of the end whatever happens."""
     job = _Job(folder, observer or Observer(), time.monotonic() if started is None else started)
-    with folder.lock(), job.interrupts.caught():
+    with job.interrupts.caught():
         try:
             yield job
         finally:
             job.observer.end()
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is known of a run before anything is written: its data and network, and the recipe as far as they settle it."""
+
+    recipe: Recipe
+    table: Table
+    net: Net
+    size: int
 
 
 @dataclass
@@ -215,6 +222,19 @@ class _Job:
         for test in found:
             self.note(f"{test.schedule.name}: the learning rate is {test.chosen:.3g}")
         return found
+
+    def prepare(self, recipe: Recipe, *, strict: bool) -> _Prepared:
+        recipe = resolve.resolve_threads(recipe)
+        table = self.read(recipe, strict=strict)
+        size = resolve.usual_size(recipe, table)
+        recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
+        with Rng(recipe.train.seed).torch_scope("init"):
+            texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
+            net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate)
+        net.spec = replace(net.spec, multi_label=table.multi_label)
+        for line in (*table.notes, *notes):
+            self.note(line)
+        return _Prepared(recipe, table, net, size)
 
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
         self.observer.stage(f"reading {recipe.data.path}")
@@ -278,9 +298,7 @@ class _Job:
         plan.net.train(training)
         return found
 
-    def ask_as_in_training(
-        self, plan: Plan, fabric: Fabric, table: Table, backbone: Any
-    ) -> tuple[Tensor, np.ndarray]:
+    def ask_as_in_training(self, plan: Plan, fabric: Fabric, table: Table, backbone: Any) -> tuple[Tensor, np.ndarray]:
         """The same in shuffled batches of the training's size, where BatchNorm goes by the batch: of one class each, as the rows
         lie, a batch would have other statistics than any batch of the training."""
         order_N = plan.rng.shuffled("features", 0, len(table))

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+from whet.core import strict_json
 from whet.core.errors import RunError
+from whet.core.output import write_whole
 
 
 class Observer:
@@ -43,7 +45,7 @@ class RunLog:
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
         record = {"event": event, **values}
-        self._handle.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._handle.write(strict_json.dumps(record, indent=None) + "\n")
         if self._board is not None and "step" in values:
             for key, value in values.items():
                 if isinstance(value, float):
@@ -81,9 +83,7 @@ def _cut(path: Path, resume_step: int) -> None:
             break
         if record.get("step", -1) <= resume_step:
             kept.append(line)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text("".join(kept), encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, "".join(kept))
 
 
 def _tensorboard(folder: Path) -> Any:

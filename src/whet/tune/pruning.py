@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whet.core.run_folder import RunFolder, write_json
 from whet.study.executor import Ended, Task
+from whet.train.checkpoint import checkpoints, remove_checkpoint
 from whet.train.log import Observer
 from whet.tune.trials import load_trial
 
@@ -64,4 +64,5 @@ class Pruning(Observer):
 
 def clear_up(task: TrialTask) -> None:
     """What nobody needs of a run that is never gone on with."""
-    shutil.rmtree(RunFolder(task.path).checkpoints, ignore_errors=True)
+    for path in checkpoints(RunFolder(task.path).checkpoints):
+        remove_checkpoint(path)

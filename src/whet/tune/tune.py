@@ -14,6 +14,7 @@ import pandas as pd
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
+from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name, write_csv, write_json, write_whole
 from whet.data.read import read_data
@@ -75,7 +76,7 @@ def tune(
     started, watch = time.monotonic(), observer or Observer()
     if metric not in METRICS:
         raise RecipeError(unknown("metric", metric, METRICS))
-    limit = Duration.parse(budget) if budget is not None else None
+    limit = Duration.parse_budget(budget) if budget is not None else None
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
     METRICS[metric].require(table.multi_label)
@@ -84,7 +85,7 @@ def tune(
     space = make_space(base, methods, searches, len(table.part("train")))
     stem = Path(str(base.data.path)).resolve().stem
     path = Path(out) if out is not None else next_name(Path("runs"), f"{stem}-tune")
-    path.mkdir(parents=True, exist_ok=True)
+    claim(path, "tune", data=[base.data.path])
     with RunFolder(path).lock():
         timed = limit is not None and limit.is_time
         threads = _agree(path, base, space, metric, limit, settled_threads(base, jobs, ray))

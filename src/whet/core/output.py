@@ -1,0 +1,192 @@
+"""Where whet writes, and the only module that deletes or replaces anything below a folder that a person names.
+
+A folder is claimed before it is written to: `claim` puts the marker `.whet.json` into a new or empty one and refuses every other
+that does not bear it. Below a claimed folder only files of our own names are removed, so that what a person puts there stays.
+A single file is never written over unless that is asked for, and an input never.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import itertools
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from whet.core.errors import OutputError
+
+MARKER = ".whet.json"
+_WORK = re.compile(r"\..+\.([0-9]+)-[0-9]+")  # the name of a work folder: .NAME.PROCESS-NUMBER
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder that bears the marker. kind: what it holds: run, check, study, tune, improve or architectures."""
+
+    path: Path
+    kind: str
+
+
+def kind_of(path: Path) -> str | None:
+    """What a folder holds by its marker; None where it bears none."""
+    try:
+        found = json.loads((path / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found["kind"] if isinstance(found, dict) and isinstance(found.get("kind"), str) else None
+
+
+def require_claimable(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()) -> None:
+    """OutputError where `claim` would refuse this folder; nothing is written."""
+    path = Path(path)
+    for given in data:
+        if given is not None:
+            _refuse_data(path, Path(given).expanduser())
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputError(f"{path} is a file; choose another --out, a new or empty folder")
+    held = kind_of(path)
+    if held is None and (first := next(path.iterdir(), None)) is not None:
+        raise OutputError(
+            f"{path} is not empty and was not written by whet: it holds '{first.name}'; choose another --out, a new or empty folder"
+        )
+    if held not in (None, kind):
+        raise OutputError(f"{path} holds another kind of result ({held}, not {kind}); choose another --out")
+
+
+def claim(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()) -> OutputFolder:
+    """Make this folder ours, or find that it is: a new or empty one, or one that was claimed for the same kind before.
+
+    data: the samples that are read. OutputError where the folder holds anything else, where it is, holds or lies in the data (links
+    are followed), or where it cannot be written.
+    """
+    path = Path(path)
+    require_claimable(path, kind, data=data)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if kind_of(path) is None:
+            write_whole(path / MARKER, json.dumps({"kind": kind}) + "\n")
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise OutputError(f"folder {path} cannot be written: {error.strerror}; choose another --out") from None
+    return OutputFolder(path, kind)
+
+
+def claim_file(
+    path: str | Path, *, inputs: Iterable[str | Path] = (), data: str | Path | None = None, force: bool = False
+) -> Path:
+    """A file to write once the work is done. OutputError, before the work, where its folder is missing or cannot be written; where
+    it exists and `force` is not given; and, in spite of `force`, where it is one of the inputs (a file, below a folder, or matched
+    by a pattern), lies in the data, or belongs to a folder that whet wrote."""
+    path = Path(path)
+    if data is not None:
+        _refuse_data(path, Path(data).expanduser())
+    if path.is_dir():
+        raise OutputError(f"--out {path} is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"--out {path}: the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"--out {path} cannot be written: Permission denied")
+    if not path.exists():
+        return path
+    for given in inputs:
+        if _reads(str(given), path):
+            raise OutputError(f"--out {path} is an input and is never written over; choose another name")
+    if (owner := _owner(path)) is not None:
+        raise OutputError(f"--out {path} belongs to {owner}, which whet wrote; choose another name")
+    if not force:
+        raise OutputError(f"--out {path} exists already; choose another name, or --force to write over it")
+    return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that its name never shows half of it."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8", newline="") as handle:  # as it is: line ends are the writer's
+        handle.write(text)
+    os.replace(beside, path)
+
+
+@contextlib.contextmanager
+def work_folder(place: Path) -> Iterator[Path]:
+    """An empty hidden folder beside `place`, to be filled and then `put` there; gone at the end of the block. Those that killed
+    processes left there go first, where they lie in a folder that whet wrote."""
+    for old in place.parent.glob(".*"):
+        match = _WORK.fullmatch(old.name)
+        if match and int(match[1]) != os.getpid() and old.is_dir() and _owner(old) is not None:
+            shutil.rmtree(old, ignore_errors=True)
+    for number in itertools.count():
+        beside = place.with_name(f".{place.name}.{os.getpid()}-{number}")
+        with contextlib.suppress(FileExistsError):
+            beside.mkdir()
+            break
+    try:
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def put(work: Path, place: Path, last: str = "") -> None:
+    """Move what was written into a work folder to its place: at once where nothing is there yet, else file by file, the one of the
+    name `last` last. Files of other names stay where they are."""
+    if not place.exists() or not any(place.iterdir()):
+        os.rename(work, place)
+        return
+    for path in sorted(work.rglob("*"), key=lambda path: path.name == last):
+        if path.is_file():
+            (place / path.relative_to(work)).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place / path.relative_to(work))
+
+
+def remove(path: Path, *names: str) -> None:
+    """Delete a file that whet wrote; or, of a folder, the files of these names or patterns, and the folder once it is empty. What
+    is not there is no error. OutputError for anything that does not lie below a claimed folder."""
+    if _owner(path) is None:
+        raise OutputError(f"{path} does not lie below a folder that whet wrote; nothing is deleted")
+    if not names:
+        path.unlink(missing_ok=True)
+        return
+    for file in [found for name in names for found in path.glob(name)]:
+        if file.is_file() or file.is_symlink():
+            file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it is not there, or holds something of a person's
+        path.rmdir()
+
+
+def _owner(path: Path) -> Path | None:
+    """The nearest folder above that bears the marker."""
+    return next((folder for folder in path.absolute().parents if kind_of(folder) is not None), None)
+
+
+def _refuse_data(path: Path, data: Path) -> None:
+    if not data.exists():
+        return
+    ours, theirs = path.expanduser().resolve(), data.resolve()
+    if ours == theirs:
+        raise OutputError(f"{path} is the data itself; choose another --out")
+    if theirs in ours.parents:
+        raise OutputError(
+            f"{path} lies inside the data {data}, and would be read as a part of them; choose an --out outside"
+        )
+    if ours in theirs.parents:
+        raise OutputError(f"{path} holds the data {data}; choose another --out")
+
+
+def _reads(given: str, path: Path) -> bool:
+    """Whether an input names this existing file."""
+    source = Path(os.path.expanduser(given))  # a text may begin with ~ and name nobody
+    try:
+        if source.is_dir():
+            return path.resolve().is_relative_to(source.resolve())
+        if source.exists():
+            return path.samefile(source)
+    except (OSError, ValueError):  # a text, longer than a name can be
+        return False
+    return any(path.samefile(name) for name in glob.glob(str(source), recursive=True))
