@@ -4,7 +4,7 @@ model doubt the labels, and write the page and the cleaned table. Nothing of the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,14 +67,8 @@ class Check:
 
 
 def check(
-    data: str | Path,
+    data: str | Path | DataSpec,
     *,
-    split_files: Sequence[str | Path] = (),
-    file_column: str | None = None,
-    label_column: str | None = None,
-    text_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    label_separator: str | None = None,
     weights: str | None = None,
     out: str | Path | None = None,
     threads: int = 4,
@@ -87,15 +81,7 @@ def check(
     made by hand. out: a folder for report.html, check.json, cleaned.csv and dropped.csv. begin: told each part of the work and how
     many steps it takes (0: not known). advance: told of steps done.
     """
-    spec = DataSpec(
-        path=str(data),
-        split_files=tuple(str(name) for name in split_files),
-        file_column=file_column,
-        label_column=label_column,
-        text_column=text_column,
-        label_columns=tuple(label_columns) if label_columns is not None else None,
-        label_separator=label_separator,
-    )
+    spec = DataSpec.of(data)
     begin("reading", 0)
     table = read_data(spec, threads)
     begin(MEDIA[table.medium].looking, len(table))
@@ -119,7 +105,9 @@ def check(
     if out is None:
         return found
     begin("writing the page", 0)
-    return Check(found.survey, found.findings, found.probes, found.cleaned, write_check(found, str(data), Path(out)))
+    return Check(
+        found.survey, found.findings, found.probes, found.cleaned, write_check(found, str(spec.path), Path(out))
+    )
 
 
 def _first_model(

@@ -10,23 +10,19 @@ from whet.cli.options import (
     DATA,
     METRICS_HELP,
     Architecture,
-    FileColumn,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     Out,
     Ray,
-    SplitFile,
-    TextColumn,
+    Reading,
     Weights,
-    column_names,
+    reads_data,
 )
 from whet.core.errors import RecipeError
 
 NAME = "study"
 
 
+@reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     methods: Annotated[
@@ -58,25 +54,19 @@ def command(
     recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
     weights: Weights = None,
     architecture: Architecture = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Measure which techniques help on your data, by how much, how surely, and at what price."""
     from whet import run
     from whet.cli.screen import console, observer, place, print_json, show_effects, then
+    from whet.core.recipe import DataSpec
     from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
-    base = run.ask(
-        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
-        column_names(label_columns), label_separator,
-    )  # fmt: skip
+    base = run.ask(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(
         base,

@@ -11,22 +11,18 @@ import typer
 from whet.cli.options import (
     DATA,
     Architecture,
-    FileColumn,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     Out,
-    SplitFile,
-    TextColumn,
+    Reading,
     Weights,
-    column_names,
+    reads_data,
 )
 from whet.core.errors import RecipeError
 
 NAME = "train"
 
 
+@reads_data
 def command(
     data: Annotated[str | None, typer.Argument(help=DATA)] = None,
     recipe: Annotated[
@@ -39,12 +35,8 @@ def command(
     add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
     drop: Annotated[list[str] | None, typer.Option("--without", help="Take a method out of the recipe.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="train.batch_size=16, mixup.alpha=0.4, …")] = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was stopped or killed.")] = None,
     accept_changed_data: Annotated[
@@ -57,6 +49,7 @@ def command(
     """Train a model on your data and measure it on held-out samples."""
     from whet import recipes, run
     from whet.cli.screen import console, observer, place, print_json, right_said, then
+    from whet.core.recipe import DataSpec
     from whet.report import build_report
     from whet.train.job import train_run
 
@@ -69,21 +62,7 @@ def command(
     else:
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
-        asked = run.ask(
-            data,
-            recipe,
-            None,
-            budget,
-            weights,
-            architecture,
-            seed,
-            split_file or (),
-            file_column,
-            label_column,
-            text_column,
-            column_names(label_columns),
-            label_separator,
-        )
+        asked = run.ask(DataSpec(path=data, **reading), recipe, None, budget, weights, architecture, seed)
         asked = recipes.change(asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()))
         folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
         build_report(folder)

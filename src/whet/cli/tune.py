@@ -10,22 +10,18 @@ from whet.cli.options import (
     DATA,
     METRICS_HELP,
     Architecture,
-    FileColumn,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     Out,
     Ray,
-    SplitFile,
-    TextColumn,
+    Reading,
     Weights,
-    column_names,
+    reads_data,
 )
 
 NAME = "tune"
 
 
+@reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     methods: Annotated[
@@ -48,25 +44,19 @@ def command(
     recipe: Annotated[str | None, typer.Option(help="The recipe to tune; by default the strong one.")] = None,
     weights: Weights = None,
     architecture: Architecture = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Search the values of a recipe's hyper-parameters, and confirm the best with fresh seeds."""
     from whet import run
     from whet.cli.screen import console, observer, place, print_json, table, then
+    from whet.core.recipe import DataSpec
     from whet.evaluate.compare import METRICS
     from whet.tune.tune import tune
 
-    base = run.ask(
-        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
-        column_names(label_columns), label_separator,
-    )  # fmt: skip
+    base = run.ask(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = tune(
         base, wanted, search or [], budget=budget, trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
