@@ -52,19 +52,13 @@ class ArchitectureComparison:
 
 
 def compare_architectures(
-    data: str | Path,
+    data: str | Path | DataSpec,
     architectures: Sequence[str],
     *,
     budget: str | None = None,
     weights: str | None = None,
     seeds: int = 1,
     recipe: Recipe | str | Path | None = None,
-    split_files: Sequence[str | Path] = (),
-    file_column: str | None = None,
-    label_column: str | None = None,
-    text_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    label_separator: str | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> ArchitectureComparison:
@@ -77,29 +71,25 @@ def compare_architectures(
     repeated. Raises RecipeError before any training where a name is unknown or stands twice.
     """
     started, observer = time.monotonic(), observer or Observer()
-    spec = DataSpec(
-        path=str(data),
-        split_files=tuple(str(name) for name in split_files),
-        file_column=file_column,
-        label_column=label_column,
-        text_column=text_column,
-        label_columns=tuple(label_columns) if label_columns is not None else None,
-        label_separator=label_separator,
-    )
+    spec = DataSpec.of(data)
     if weights not in (None, "auto", "none"):
         raise RecipeError(
             f"weights '{weights}' for several architectures: accepted is none; pretrained weights stand among the architectures, "
             "as a hub name or a local folder"
         )
-    medium = medium_of(spec) if Path(data).expanduser().exists() else "picture"
+    medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "picture"
     asked = {
         name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
         for name, architecture in _named(architectures, medium).items()
     }
-    observer.stage(f"reading {data}")
+    observer.stage(f"reading {spec.path}")
     read_data(spec)
-    path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-architectures")
-    claim(path, "architectures", data=[data])
+    path = (
+        Path(out)
+        if out is not None
+        else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-architectures")
+    )
+    claim(path, "architectures", data=[str(spec.path)])
 
     # Every architecture once with the first seed, then with the next. What failed is noted, and the next one's turn comes.
     todo = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,14 +71,8 @@ class Check:
 
 
 def check(
-    data: str | Path,
+    data: str | Path | DataSpec,
     *,
-    split_files: Sequence[str | Path] = (),
-    file_column: str | None = None,
-    label_column: str | None = None,
-    text_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    label_separator: str | None = None,
     weights: str | None = None,
     out: str | Path | None = None,
     force: bool = False,
@@ -93,19 +87,11 @@ def check(
     earlier check, which is written over. begin: told each part of the work and how
     many steps it takes (0: not known). advance: told of steps done.
     """
+    spec = DataSpec.of(data)
     if out is not None:
-        require_claimable(out, "check", data=[data])
+        require_claimable(out, "check", data=[str(spec.path)])
         if (Path(out) / _STORY).exists() and not force:
             raise OutputError(f"{out} holds a check already; choose another --out, or --force to write over it")
-    spec = DataSpec(
-        path=str(data),
-        split_files=tuple(str(name) for name in split_files),
-        file_column=file_column,
-        label_column=label_column,
-        text_column=text_column,
-        label_columns=tuple(label_columns) if label_columns is not None else None,
-        label_separator=label_separator,
-    )
     begin("reading", 0)
     table = read_data(spec, threads)
     begin(MEDIA[table.medium].looking, len(table))
@@ -129,7 +115,8 @@ def check(
     if out is None:
         return found
     begin("writing the page", 0)
-    return Check(found.survey, found.findings, found.probes, found.cleaned, write_check(found, data, Path(out)))
+    page = write_check(found, str(spec.path), Path(out))
+    return Check(found.survey, found.findings, found.probes, found.cleaned, page)
 
 
 def _first_model(

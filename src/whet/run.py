@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: str | Path,
+    data: str | Path | DataSpec,
     *,
     recipe: Recipe | str | Path | None = None,
     methods: Iterable[Any] | None = None,
@@ -39,7 +39,6 @@ def train(
     weights: str | None = None,
     architecture: str | None = None,
     seed: int | None = None,
-    split_files: Sequence[str | Path] = (),
     out: str | Path | None = None,
     observer: Observer | None = None,
     tensorboard: bool = False,
@@ -47,48 +46,36 @@ def train(
 ) -> Run:
     """Train on a folder or table and give the finished run, its report written.
 
-    recipe: a Recipe, a file, or a shipped name; without one, the strong default for this data and model. methods: takes the
-    place of the recipe's methods. budget: "20ep", "500st", "10m". weights: a local folder, a hub name, or "none".
+    data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or a shipped name; without one,
+    the strong default for this data and model. methods: takes the place of the recipe's methods. budget: "20ep", "500st", "10m".
+    weights: a local folder, a hub name, or "none".
     Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
     from whet.train.job import train_run
 
     started = time.monotonic()
-    asked = ask(data, recipe, methods, budget, weights, architecture, seed, split_files)
+    asked = ask(data, recipe, methods, budget, weights, architecture, seed)
     folder = train_run(asked, out, observer=observer, tensorboard=tensorboard, strict=strict, started=started)
     build_report(folder)
     return Run(folder)
 
 
 def ask(
-    data: str | Path,
+    data: str | Path | DataSpec,
     recipe: Recipe | str | Path | None = None,
     methods: Iterable[Any] | None = None,
     budget: str | None = None,
     weights: str | None = None,
     architecture: str | None = None,
     seed: int | None = None,
-    split_files: Sequence[str | Path] = (),
-    file_column: str | None = None,
-    label_column: str | None = None,
-    text_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    label_separator: str | None = None,
 ) -> Recipe:
-    """The recipe that these wishes amount to."""
+    """The recipe that these wishes amount to. What `data` leaves open is as the recipe has it."""
     from whet import recipes
 
     given = recipe if isinstance(recipe, Recipe) else recipes.load(recipe) if recipe is not None else None
     base = given or Recipe()
-    spec = base.data.replace(path=str(data))
-    if split_files:
-        spec = spec.replace(split_files=tuple(str(name) for name in split_files))
-    columns = {
-        "file_column": file_column, "label_column": label_column, "text_column": text_column,
-        "label_columns": tuple(label_columns) if label_columns is not None else None, "label_separator": label_separator,
-    }  # fmt: skip
-    spec = spec.replace(**{key: name for key, name in columns.items() if name is not None})
+    spec = DataSpec.of(data).over(base.data)
     model = base.model.replace(
         **{key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
     )
@@ -289,11 +276,7 @@ class Run:
             raise DataError(f"data {self.recipe.data.path} no longer hold the samples that {self.path} was wrong on")
         return rows.loc[wrong["id"]].reset_index(drop=True), wrong["id"].tolist(), wrong["label"].tolist()
 
-    def evaluate(
-        self, data: str | Path, *, part: str = "all", split_files: Sequence[str | Path] = (),
-        file_column: str | None = None, label_column: str | None = None, text_column: str | None = None,
-        label_columns: Sequence[str] | None = None, label_separator: str | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
+    def evaluate(self, data: str | Path | DataSpec, *, part: str = "all") -> dict[str, Any]:
         """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it.
         Where nothing is said of several labels, they stand as they stood in this run's own data."""
         import numpy as np
@@ -301,13 +284,9 @@ class Run:
         from whet.data.read import read_samples
         from whet.evaluate.metrics import classification_metrics
 
-        spec = DataSpec(
-            path=str(data), split_files=tuple(str(name) for name in split_files),
-            file_column=file_column, label_column=label_column, text_column=text_column,
-            label_columns=tuple(label_columns) if label_columns is not None else None, label_separator=label_separator,
-        )  # fmt: skip
-        own = self.recipe.data
-        if own.several_labels and not spec.several_labels and label_column is None:
+        spec, own = DataSpec.of(data), self.recipe.data
+        data = str(spec.path)
+        if own.several_labels and not spec.several_labels and spec.label_column is None:
             spec = spec.replace(label_columns=own.label_columns, label_separator=own.label_separator)
         table = read_samples(spec)
         if table.medium != self.recipe.medium:

@@ -153,7 +153,9 @@ def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, senten
     frame.assign(label=[json.dumps([n for n in cell.split("|") if n]) for cell in frame["label"]]).to_csv(
         lists, index=False
     )
-    assert read.evaluate(lists, label_column="label")["log_loss"] == pytest.approx(whole["log_loss"])
+    assert read.evaluate(DataSpec(path=str(lists), label_column="label"))["log_loss"] == pytest.approx(
+        whole["log_loss"]
+    )
     assert seen.evaluate(squares, part="all")["samples"] == 150
     with pytest.raises(DataError, match="has one class a sample; this run was trained on several labels a sample"):
         seen.evaluate(pictures)
@@ -239,7 +241,7 @@ def test_the_check_tells_of_labels_that_differ_and_come_together(tmp_path):
     ]
     with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([["text", "label"], *rows])
-    found = check(tmp_path / "t.csv", label_separator="|", out=tmp_path / "check")
+    found = check(DataSpec(path=str(tmp_path / "t.csv"), label_separator="|"), out=tmp_path / "check")
     by_kind = {finding.kind: finding for finding in found.findings}
     assert by_kind["label conflict"].notes == ('["a", "b"], ["a"]',)
     assert "b never comes without a" in by_kind["label dependence"].text

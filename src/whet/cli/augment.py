@@ -9,20 +9,16 @@ import typer
 
 from whet.cli.options import (
     DATA,
-    FileColumn,
     Force,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
-    SplitFile,
-    TextColumn,
-    column_names,
+    Reading,
+    reads_data,
 )
 
 NAME = "augment"
 
 
+@reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     recipe: Annotated[
@@ -43,12 +39,8 @@ def command(
     add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
     drop: Annotated[list[str] | None, typer.Option("--without", help="Take a method out of the recipe.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="mixup.alpha=0.4, rotate.max_degrees=30, …")] = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -57,18 +49,9 @@ def command(
     from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.errors import DataError, RecipeError
     from whet.core.output import claim_file
+    from whet.core.recipe import DataSpec
 
-    asked = run.ask(
-        data,
-        recipe,
-        seed=seed,
-        split_files=split_file or (),
-        file_column=file_column,
-        label_column=label_column,
-        text_column=text_column,
-        label_columns=column_names(label_columns),
-        label_separator=label_separator,
-    )
+    asked = run.ask(DataSpec(path=data, **reading), recipe, seed=seed)
     asked = recipes.change(
         asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=observer(as_json).note
     )

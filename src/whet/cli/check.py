@@ -10,15 +10,10 @@ import typer
 
 from whet.cli.options import (
     DATA,
-    FileColumn,
     Force,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
-    SplitFile,
-    TextColumn,
-    column_names,
+    Reading,
+    reads_data,
 )
 
 NAME = "check"
@@ -26,14 +21,11 @@ _COLOUR = {"problem": "red", "warning": "yellow", "fact": "blue"}
 _LINES = {"problem": 5, "warning": 5, "fact": 2}
 
 
+@reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     weights: Annotated[
         str | None, typer.Option(help="Pretrained weights to doubt the labels with: a local folder or a hub name.")
     ] = None,
@@ -53,15 +45,14 @@ def command(
 
     from whet.check import check
     from whet.cli.screen import place, print_json, print_table, results, table, talk, then
+    from whet.core.recipe import DataSpec
 
     watch = talk(quiet=as_json)
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(bar_width=28), TimeRemainingColumn())
     with Progress(*columns, console=watch, transient=True, disable=not watch.is_terminal) as bar:
         task = bar.add_task("reading", total=None)
         found = check(
-            data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
-            text_column=text_column, label_columns=column_names(label_columns), label_separator=label_separator,
-            weights=weights, out=out, force=force,
+            DataSpec(path=data, **reading), weights=weights, out=out, force=force,
             begin=lambda stage, total: bar.reset(task, description=stage, total=total or None),
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip

@@ -9,15 +9,11 @@ import typer
 from whet.cli.options import (
     DATA,
     METRICS_HELP,
-    FileColumn,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     Out,
-    SplitFile,
-    TextColumn,
-    column_names,
+    Reading,
+    option_of,
+    reads_data,
 )
 from whet.core.errors import RecipeError
 
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "compare"
 
 
+@reads_data
 def command(
     given: Annotated[
         list[str],
@@ -49,12 +46,8 @@ def command(
     recipe: Annotated[
         str | None, typer.Option(help="The recipe for all architectures; a file or a shipped one.")
     ] = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     metric: Annotated[
         str | None,
@@ -65,6 +58,8 @@ def command(
     """Compare recipes, or architectures, on the same test samples: difference, 95 % interval, verdict.
 
     Runs of one recipe with several seeds count together."""
+    from whet.core.recipe import DataSpec
+
     if architectures is not None:
         if len(given) != 1:
             raise RecipeError(f"--architectures trains on one DATA; got {len(given)}: {', '.join(given)}")
@@ -72,15 +67,13 @@ def command(
             raise RecipeError(f"--metric {metric} goes with finished runs; architectures are compared by accuracy")
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
-            names, as_json, data=given[0], budget=budget, weights=weights, seeds=seeds or 1, recipe=recipe,
-            split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
-            text_column=text_column, label_columns=column_names(label_columns), label_separator=label_separator, out=out,
+            names, as_json, data=DataSpec(path=given[0], **reading), budget=budget, weights=weights, seeds=seeds or 1,
+            recipe=recipe, out=out,
         )  # fmt: skip
         return
     beside = {
-        "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--split-file": split_file,
-        "--file-column": file_column, "--label-column": label_column, "--text-column": text_column, "--out": out,
-        "--label-columns": label_columns, "--label-separator": label_separator,
+        "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--out": out,
+        **{option_of(key): value for key, value in reading.items()},
     }  # fmt: skip
     wrong = [name for name, value in beside.items() if value]
     if wrong:

@@ -8,37 +8,30 @@ from typing import Annotated
 import typer
 
 from whet.cli.options import (
-    FileColumn,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
-    SplitFile,
-    TextColumn,
-    column_names,
+    Reading,
+    reads_data,
 )
 
 NAME = "evaluate"
 
 
+@reads_data
 def command(
     run: Annotated[Path, typer.Argument(help="A finished run folder.")],
     data: Annotated[
         str | None, typer.Argument(help="Other labelled data; without it, the run's own test part.")
     ] = None,
     part: Annotated[str, typer.Option(help="Which part of that data: all, train, val or test.")] = "all",
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     as_json: Json = False,
 ) -> None:
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
     from rich.text import Text
 
     from whet.cli.screen import print_json, print_table, results, right_said, table, talk, then
+    from whet.core.recipe import DataSpec
     from whet.run import load
 
     loaded = load(run)
@@ -46,17 +39,7 @@ def command(
         metrics = loaded.metrics.get("test") or loaded.metrics["val"]
         name = "test" if "test" in loaded.metrics else "validation"
     else:
-        split_files = tuple(split_file or ())
-        metrics = loaded.evaluate(
-            data,
-            part=part,
-            split_files=split_files,
-            file_column=file_column,
-            label_column=label_column,
-            text_column=text_column,
-            label_columns=column_names(label_columns),
-            label_separator=label_separator,
-        )
+        metrics = loaded.evaluate(DataSpec(path=data, **reading), part=part)
         name = data
     if as_json:
         print_json(metrics)

@@ -9,22 +9,18 @@ import typer
 from whet.cli.options import (
     DATA,
     Architecture,
-    FileColumn,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     Out,
     Ray,
-    SplitFile,
-    TextColumn,
+    Reading,
     Weights,
-    column_names,
+    reads_data,
 )  # fmt: skip
 
 NAME = "improve"
 
 
+@reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
@@ -52,12 +48,8 @@ def command(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     ray: Ray = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -66,12 +58,11 @@ def command(
     from rich.text import Text
 
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
+    from whet.core.recipe import DataSpec
     from whet.improve import improve
 
     found = improve(
-        data, budget=budget, seeds=seeds, weights=weights, architecture=architecture, split_files=tuple(split_file or ()),
-        file_column=file_column, label_column=label_column, text_column=text_column,
-        label_columns=column_names(label_columns), label_separator=label_separator,
+        DataSpec(path=data, **reading), budget=budget, seeds=seeds, weights=weights, architecture=architecture,
         plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json),
     )  # fmt: skip

@@ -13,26 +13,22 @@ from whet.cli.options import (
     BatchSize,
     Device,
     Epochs,
-    FileColumn,
     ImageSize,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     LearningRate,
     Out,
     Ray,
-    SplitFile,
-    TextColumn,
+    Reading,
     Weights,
     budget_of,
-    column_names,
+    reads_data,
 )
 from whet.core.errors import RecipeError
 
 NAME = "study"
 
 
+@reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     methods: Annotated[
@@ -69,12 +65,8 @@ def command(
     device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -83,13 +75,11 @@ def command(
 
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
+    from whet.core.recipe import DataSpec
     from whet.evaluate.compare import METRICS
     from whet.study.study import study
 
-    base = run.ask(
-        data, recipe, None, None, weights, architecture, None, split_file or (), file_column, label_column, text_column,
-        column_names(label_columns), label_separator,
-    )  # fmt: skip
+    base = run.ask(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(

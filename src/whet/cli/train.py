@@ -14,25 +14,21 @@ from whet.cli.options import (
     BatchSize,
     Device,
     Epochs,
-    FileColumn,
     ImageSize,
     Json,
-    LabelColumn,
-    LabelColumns,
-    LabelSeparator,
     LearningRate,
     Out,
-    SplitFile,
-    TextColumn,
+    Reading,
     Weights,
     budget_of,
-    column_names,
+    reads_data,
 )
 from whet.core.errors import RecipeError
 
 NAME = "train"
 
 
+@reads_data
 def command(
     ctx: typer.Context,
     data: Annotated[str | None, typer.Argument(help=DATA)] = None,
@@ -51,12 +47,8 @@ def command(
     add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
     drop: Annotated[list[str] | None, typer.Option("--without", help="Take a method out of the recipe.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="train.batch_size=16, mixup.alpha=0.4, …")] = None,
-    split_file: SplitFile = None,
-    file_column: FileColumn = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    label_columns: LabelColumns = None,
-    label_separator: LabelSeparator = None,
+    *,
+    reading: Reading,
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was stopped or killed.")] = None,
     accept_changed_data: Annotated[
@@ -71,6 +63,7 @@ def command(
 
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, results, right_said, then
+    from whet.core.recipe import DataSpec
     from whet.report import build_report
     from whet.train.job import train_run
 
@@ -83,19 +76,7 @@ def command(
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
         asked = run.ask(
-            data,
-            recipe,
-            None,
-            budget_of(budget, epochs),
-            weights,
-            architecture,
-            seed,
-            split_file or (),
-            file_column,
-            label_column,
-            text_column,
-            column_names(label_columns),
-            label_separator,
+            DataSpec(path=data, **reading), recipe, None, budget_of(budget, epochs), weights, architecture, seed
         )
         asked = recipes.change(
             asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note

@@ -36,6 +36,9 @@ class DataSpec(Strict):
     """Where the samples come from and how they are split. Fractions are of all samples (or of train, where only one is missing)."""
 
     path: str | None = None
+    files_root: Annotated[
+        str | None, Field(description="the folder that a table's files are named from; else the table's own")
+    ] = None
     file_column: str | None = None
     text_column: str | None = None
     label_column: str | None = None
@@ -46,6 +49,11 @@ class DataSpec(Strict):
     label_separator: Annotated[
         str | None, Field(min_length=1, description="between the labels in a cell, where a sample may have several")
     ] = None
+    split_column: str | None = None
+    group_column: Annotated[
+        str | None, Field(description="samples with the same cell, as of one speaker, are never in two parts")
+    ] = None
+    weight_column: Annotated[str | None, Field(description="how much a sample counts in training")] = None
     split_files: tuple[str, ...] = ()
     fold: Annotated[
         str | None,
@@ -72,6 +80,15 @@ class DataSpec(Strict):
         twice = next((name for name in self.label_columns if self.label_columns.count(name) > 1), None)
         if twice is not None:
             raise RecipeError(f"data.label_columns names '{twice}' twice; give each column once")
+
+    @classmethod
+    def of(cls, data: str | Path | DataSpec) -> DataSpec:
+        """A folder or table as it is, or a spec that says how it is read."""
+        return data if isinstance(data, DataSpec) else cls(path=str(data))
+
+    def over(self, base: DataSpec) -> DataSpec:
+        """`base` with the values that differ from the defaults here."""
+        return base.replace(**{key: value for key, value in self if value != type(self).model_fields[key].default})
 
     @property
     def several_labels(self) -> bool:
@@ -131,7 +148,9 @@ class TrainSpec(Strict):
         return "train"
 
 
+_RARE_COLUMNS = ("files_root", "label_columns", "label_separator", "split_column", "group_column", "weight_column")
 _OF_SOME_MEDIA = {
+    ("data", "files_root"): {"picture", "sound"},
     ("data", "file_column"): {"picture", "sound"},
     ("data", "text_column"): {"text"},
     ("train", "image_size"): {"picture"},
@@ -262,8 +281,8 @@ class Recipe(Strict):
         """16 hex digits over everything that shapes the result except the seed, the place of the data and the order in
         which methods are written. With the seed and the data's fingerprint it names a run."""
         plain = self.to_dict()
-        for key in ("path", "split_files"):
-            plain["data"].pop(key)
+        for key in ("path", "split_files", "files_root"):
+            plain["data"].pop(key, None)
         if self.data.fold is None:  # so that runs from before there were folds keep their names
             plain["data"].pop("fold")
         if self.train.max_epochs is None:
@@ -288,10 +307,8 @@ class Recipe(Strict):
         plain |= {key: getattr(self, key).model_dump(mode="json") for key in self._parts}
         for part, key in self._foreign():
             del plain[part][key]
-        for key in ("label_columns", "label_separator"):
-            if (
-                plain["data"][key] is None
-            ):  # so that recipes for one class a sample stay as they were, and their names too
+        for key in _RARE_COLUMNS:
+            if plain["data"].get(key, "") is None:  # most data need none of them, and a recipe is to stay short
                 del plain["data"][key]
         plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]
         return plain

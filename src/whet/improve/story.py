@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,18 +45,12 @@ class Improvement:
 
 
 def improve(
-    data: str | Path,
+    data: str | Path | DataSpec,
     *,
     budget: str | Duration | None = None,
     seeds: int | None = None,
     weights: str | None = None,
     architecture: str | None = None,
-    split_files: Sequence[str | Path] = (),
-    file_column: str | None = None,
-    label_column: str | None = None,
-    text_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    label_separator: str | None = None,
     plain: Recipe | str | Path | None = None,
     strong: Recipe | str | Path | None = None,
     studying: bool | None = None,
@@ -78,24 +71,16 @@ def improve(
     that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
     """
     started, observer = time.monotonic(), observer or Observer()
-    spec = DataSpec(
-        path=str(data),
-        split_files=tuple(str(name) for name in split_files),
-        file_column=file_column,
-        label_column=label_column,
-        text_column=text_column,
-        label_columns=tuple(label_columns) if label_columns is not None else None,
-        label_separator=label_separator,
-    )
+    spec = DataSpec.of(data)
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
-    path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(data).resolve().stem}-improve")
+    path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
 
     # Is the data fit to judge from?
-    observer.stage(f"checking {data}")
+    observer.stage(f"checking {spec.path}")
     table = read_data(spec)
     asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
     limit = Duration.parse_budget(budget) if budget is not None else None
-    claim(path, "improve", data=[data])
+    claim(path, "improve", data=[str(spec.path)])
     findings = audit(table, threads=4)
     for finding in findings:
         if finding.severity != "fact":

@@ -17,7 +17,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         described = card(type(method))
         methods.append({"name": method.name, "family": method.family, "values": values, "summary": described.summary})
     # The report may travel: it names no folder of this machine.
-    shown = recipe.replace(data=recipe.data.replace(path=None, split_files=()))
+    shown = recipe.replace(data=recipe.data.replace(path=None, files_root=None, split_files=()))
     for key in ("architecture", "weights"):
         value = getattr(shown.model, key)
         shown = shown.replace(model=shown.model.replace(**{key: value.rstrip("/").rsplit("/", 1)[-1]}))
