@@ -153,7 +153,7 @@ def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, senten
     frame.assign(label=[json.dumps([n for n in cell.split("|") if n]) for cell in frame["label"]]).to_csv(
         lists, index=False
     )
-    assert read.evaluate(lists, label_column="label")["log_loss"] == pytest.approx(whole["log_loss"])
+    assert read.evaluate(DataSpec(path=str(lists), label_column="label"))["log_loss"] == pytest.approx(whole["log_loss"])
     assert seen.evaluate(squares, part="all")["samples"] == 150
     with pytest.raises(DataError, match="has one class a sample; this run was trained on several labels a sample"):
         seen.evaluate(pictures)

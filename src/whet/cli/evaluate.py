@@ -26,7 +26,13 @@ def command(
     data: Annotated[
         str | None, typer.Argument(help="Other labelled data; without it, the run's own test part.")
     ] = None,
-    part: Annotated[str, typer.Option(help="Which part of that data: all, train, val or test.")] = "all",
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="Which part: all, train, val or test; by default all of other data. Without data, of the run's own samples: test, "
+            "or val where there is no test part."
+        ),
+    ] = None,
     split_file: SplitFile = None,
     file_column: FileColumn = None,
     label_column: LabelColumn = None,
@@ -39,25 +45,19 @@ def command(
     from rich.markup import escape
 
     from whet.cli.screen import console, print_json, right_said, table, then
+    from whet.core.recipe import DataSpec
     from whet.run import load
 
     loaded = load(run)
-    if data is None:
-        metrics = loaded.metrics.get("test") or loaded.metrics["val"]
-        name = "test" if "test" in loaded.metrics else "validation"
-    else:
-        split_files = tuple(split_file or ())
-        metrics = loaded.evaluate(
-            data,
-            part=part,
-            split_files=split_files,
-            file_column=file_column,
-            label_column=label_column,
-            text_column=text_column,
-            label_columns=column_names(label_columns),
-            label_separator=label_separator,
-        )
-        name = data
+    asked = None
+    if data is not None:
+        asked = DataSpec(
+            path=data, split_files=tuple(split_file or ()), file_column=file_column, label_column=label_column,
+            text_column=text_column, label_columns=column_names(label_columns), label_separator=label_separator,
+        )  # fmt: skip
+    metrics = loaded.evaluate(asked, part=part)
+    own = {"val": "validation", "all": "all parts"}.get(metrics["part"], metrics["part"])
+    name = own if data is None else data if metrics["part"] == "all" else f"the {own} part of {data}"
     if as_json:
         print_json(metrics)
         return
@@ -85,6 +85,10 @@ def command(
                 f"{100 * row['f1']:.1f}", *([f"{100 * row['average_precision']:.1f}"] if several else []),
             )  # fmt: skip
     screen.print(rows)
+    for count, what in ((metrics["trained_on"], "was trained on"), (metrics["validated_on"], "was validated on")):
+        if count:
+            told = f"{count} of {metrics['samples']} samples have the content of one that this run {what}"
+            screen.print(f"{told}: no estimate for new data", style="yellow")
     for entry in metrics.get("left_out", [])[:10]:
         screen.print(escape(f"left out: {entry['id']}: {entry['reason']}"), style="yellow")
     screen.print()

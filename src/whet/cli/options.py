@@ -26,6 +26,14 @@ LabelSeparator = Annotated[
     str | None, typer.Option(help="What stands between the labels in a cell, where a sample may have several: '|'.")
 ]
 TextColumn = Annotated[str | None, typer.Option(help="The table's column of texts, where it has no usual name.")]
+InputFileColumn = Annotated[
+    str | None,
+    typer.Option("--file-column", help="A table's column of file names, where it is not that of the run's own data."),
+]
+InputTextColumn = Annotated[
+    str | None,
+    typer.Option("--text-column", help="A table's column of texts, where it is not that of the run's own data."),
+]
 Weights = Annotated[
     str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from whet.cli.options import Json
+from whet.cli.options import InputFileColumn, InputTextColumn, Json
 from whet.core.labels import labels_cell, labels_said
 
 NAME = "predict"
@@ -19,11 +19,13 @@ def command(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, folders of pictures, or patterns such as 'new/*.jpg'; of a run on texts the texts themselves, "
-            ".txt files, or tables with a text column."
+            help="Pictures or sounds, folders of them, patterns such as 'new/*.jpg', or tables of files; of a run on texts the "
+            "texts themselves, .txt files, folders of them, or tables. Every input has a row in the answers."
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
+    file_column: InputFileColumn = None,
+    text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
     """Say what your pictures, texts or sounds are."""
@@ -34,7 +36,7 @@ def command(
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
-    answers = load(run).predict(inputs)
+    answers = load(run).predict(inputs, file_column=file_column, text_column=text_column)
     records = [
         {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
     ]
@@ -44,7 +46,7 @@ def command(
         write_csv(out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records])
     if as_json:
         print_json(records)
-        return
+        raise typer.Exit(exit_code(records))
     screen = console()
     given = answers.columns[0]  # file, or text
     rows = table(given, "answer", "confidence", right=(2,))
@@ -57,9 +59,15 @@ def command(
         screen.print(f"… and {len(records) - 50} more" + ("" if out else "; --out answers.csv keeps them all"))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        screen.print(f"{unread} of {len(records)} files could not be read", style="yellow")
+        screen.print(f"{unread} of {len(records)} {given}s could not be read", style="yellow")
     if out is not None:
         place(screen, "answers", out)
+    raise typer.Exit(exit_code(records))
+
+
+def exit_code(records: list[dict[str, Any]]) -> int:
+    """1 where there are inputs, and none of them could be read."""
+    return int(bool(records) and all(row.get("error") for row in records))
 
 
 def _said(row: dict[str, Any]) -> str:
