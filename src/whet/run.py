@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import glob
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,10 +23,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from whet.data.table import Table
     from whet.evaluate.compare import Comparison, Group
-    from whet.explain import Explanation
     from whet.explanations import Explanations
+    from whet.inference import InferenceModel
     from whet.train.log import Observer
+
+    Inputs = str | Path | Iterable[str | Path]
 
 
 def train(
@@ -148,21 +150,22 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
     """One model of several finished runs, of any architectures: the mean of their probabilities, without training. Their data must
     still be there, to show what it gets wrong. out: a new folder; by default the next free name below runs/. RunError where they
     answered other samples or out holds something already."""
-    from whet.data.read import read_data
+    from whet.data.read import read_samples
     from whet.report import build_report
+    from whet.train.data_record import as_recorded
     from whet.train.fuse import fuse, show_mistakes
 
     folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
         raise RunError(f"an ensemble is of two runs or more, each once; got {', '.join(str(f.path) for f in folders)}")
     path = Path(out) if out is not None else next_name(Path("runs"), "ensemble")
-    data = Recipe.load(folders[0].asked).data
+    data = Recipe.load(folders[0].recipe).data
     RunFolder(path).require_new(data.path)
     watch = observer or Observer()
     watch.stage(f"putting {len(folders)} runs together")
-    table = read_data(data)
+    table = read_samples(data)
     made = fuse(folders, path)
-    show_mistakes(made, table)
+    show_mistakes(made, as_recorded(made, table))
     build_report(made)
     return Run(made)
 
@@ -195,226 +198,189 @@ class Run:
         return self.folder.read_predictions()
 
     @functools.cached_property
-    def _model(self) -> _Model:
-        return _Model(self.folder)
+    def _model(self) -> InferenceModel:
+        from whet.inference import InferenceModel
+
+        return InferenceModel(self.folder)
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self._model.classes
 
-    def predict(self, inputs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-        """Files, folders or patterns -> a row a sample: file, predicted, confidence, error, p:<class>. A file that cannot be
-        read has an empty prediction and its error; none is left out silently. Where a sample may have several labels, predicted is
-        the list of those whose probability is above one half, and confidence that of the whole list. A run on texts takes the
-        texts themselves (the first column is then `text`), .txt files, and tables with a text column."""
+    def predict(
+        self, inputs: Inputs, *, file_column: str | None = None, text_column: str | None = None
+    ) -> pd.DataFrame:
+        """Files, folders, patterns or tables of files -> a row a sample: file, predicted, confidence, error, p:<class>. What is no
+        sample, or cannot be read, has an empty prediction and its error; nothing is left out silently. Where a sample may have
+        several labels, predicted is the list of those whose probability is above one half, and confidence that of the whole list.
+        A run on texts takes the texts themselves (the first column is then `text`), .txt files, and tables of texts.
+
+        The columns that are read in tables are those that the run was trained on, unless others are named. See `data.inputs` for
+        how inputs are told apart. Raises DataError for what looks like a path and names nothing."""
         import pandas as pd
 
-        frame, samples, _ = self._given(inputs)
-        column = "text" if "text" in frame else "file"
+        frame = self._given(inputs, file_column, text_column)
         probs_NK, errors = self._model.probabilities(frame)
-        rows = []
-        for sample, probs_K, error in zip(samples, probs_NK, errors):
-            predicted, confidence = ("", float("nan")) if error else self._model.said(probs_K)
-            rows.append(
-                {
-                    column: sample,
-                    "predicted": predicted,
-                    "confidence": confidence,
-                    "error": error,
-                    **{f"p:{name}": float(p) for name, p in zip(self.classes, probs_K)},
-                }
-            )
-        return pd.DataFrame(rows)
+        answers = [("", float("nan")) if error else self._model.said(probs) for probs, error in zip(probs_NK, errors)]
+        found = pd.DataFrame(
+            {
+                "text" if "text" in frame else "file": frame["name"],
+                "predicted": pd.Series([predicted for predicted, _ in answers], dtype=object),
+                "confidence": [confidence for _, confidence in answers],
+                "error": errors,
+            }
+        )
+        return found.join(pd.DataFrame(probs_NK, columns=[f"p:{name}" for name in self.classes]))
 
     def explain(
-        self, inputs: str | Path | Iterable[str | Path] | None = None, *, class_name: str | None = None, most: int = 12
-    ) -> Explanations:
+        self, inputs: Inputs | None = None, *, class_name: str | None = None, most: int = 12,
+        file_column: str | None = None, text_column: str | None = None,
+    ) -> Explanations:  # fmt: skip
         """Why the model answers as it does: of pictures and sounds where, of texts which words speak for a class, its own answer or
         `class_name`. inputs: as of `predict`; without them, so many of the run's mistakes at most, the most confident first (their
-        data must still be there). `save` writes a page. Raises RecipeError, DataError, and CannotExplain where the network is of
-        no kind that can be explained."""
+        data must still be there; each is found by its content). `save` writes a page. Raises RecipeError, DataError, and
+        CannotExplain where the network is of no kind that can be explained."""
         from whet.explanations import Explained, Explanations
 
         if class_name is not None and class_name not in self.classes:
             raise RecipeError(unknown("class", class_name, self.classes, f"run {self.path}"))
-        frame, names, labels = self._mistakes(most) if inputs is None else self._given(inputs)
+        frame = self._mistakes(most) if inputs is None else self._given(inputs, file_column, text_column)
         probs_NK, errors = self._model.probabilities(frame)
-        class_N = probs_NK.argmax(axis=1) if class_name is None else [self.classes.index(class_name)] * len(frame)
+        class_N = (
+            [0 if error else int(probs_K.argmax()) for probs_K, error in zip(probs_NK, errors)]
+            if class_name is None
+            else [self.classes.index(class_name)] * len(frame)
+        )
         found = dict(self._model.explanations(frame, class_N))
+        labels = frame["said"] if "said" in frame else [""] * len(frame)
         samples = [
             Explained(
                 name, dict(zip(self.classes, probs_K.tolist())), self.classes[k], found.get(index), label, errors[index]
             )
-            for index, (name, label, probs_K, k) in enumerate(zip(names, labels, probs_NK, class_N))
+            for index, (name, label, probs_K, k) in enumerate(zip(frame["name"], labels, probs_NK, class_N))
         ]
         return Explanations(samples, self.folder, mistakes=inputs is None)
 
-    def _given(self, inputs: str | Path | Iterable[str | Path]) -> tuple[pd.DataFrame, list[str], list[str]]:
-        """The table's frame of what was given, what each sample is called, and its class: none is known."""
-        import pandas as pd
+    def _given(self, inputs: Inputs, file_column: str | None, text_column: str | None) -> pd.DataFrame:
+        """The rows of what was given (see `read_inputs`)."""
+        from whet.data.inputs import read_inputs
 
-        given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-        if self.recipe.medium == "text":
-            samples = find_texts(given, self.recipe.data.text_column)
-            return pd.DataFrame({"text": samples}), samples, [""] * len(samples)
-        samples = [str(file) for file in find_files(given, self.recipe.medium)]
-        return pd.DataFrame({"path": samples}), samples, [""] * len(samples)
+        named = {"file_column": file_column, "text_column": text_column}
+        spec = self.recipe.data.replace(**{key: name for key, name in named.items() if name is not None})
+        return read_inputs(inputs, spec, self.recipe.medium)
 
-    def _mistakes(self, most: int) -> tuple[pd.DataFrame, list[str], list[str]]:
-        """The same of the samples that it was wrong on with the most confidence: of the test part, or of validation without one."""
+    def _own_samples(self) -> Table:
+        """The samples that the run was made with, as they lie in its data now."""
         from whet.data.read import read_samples
+        from whet.train.data_record import as_recorded
 
+        return as_recorded(self.folder, read_samples(self.recipe.data))
+
+    def _mistakes(self, most: int) -> pd.DataFrame:
+        """Rows as of `_given`, with the label as the run has it (`said`), of the samples that it was wrong on with the most
+        confidence: of the test part, or of validation without one."""
         said = self.predictions
         said = said[said["split"] == ("test" if "test" in self.metrics else "val")]
         wrong = said[said["label"] != said["predicted"]]
         if not len(wrong):
             raise RunError(f"{self.path}: none of its {len(said)} samples was wrong; name files or texts to explain")
-        rows = read_samples(self.recipe.data).frame.set_index("id", drop=False)
+        rows = self._own_samples().frame.drop_duplicates("id").set_index("id", drop=False)
         wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
         wrong = wrong[wrong["id"].isin(rows.index)].head(most)
         if not len(wrong):
             raise DataError(f"data {self.recipe.data.path} no longer hold the samples that {self.path} was wrong on")
-        return rows.loc[wrong["id"]].reset_index(drop=True), wrong["id"].tolist(), wrong["label"].tolist()
+        return (
+            rows.loc[wrong["id"]].reset_index(drop=True).assign(name=wrong["id"].tolist(), said=wrong["label"].tolist())
+        )
 
-    def evaluate(self, data: str | Path | DataSpec, *, part: str = "all") -> dict[str, Any]:
-        """Metrics on other data: a folder or table whose classes this run knows. part: "all", or "train", "val", "test" of it.
-        Where nothing is said of several labels, they stand as they stood in this run's own data."""
+    def evaluate(self, data: str | Path | DataSpec | None = None, *, part: str | None = None) -> dict[str, Any]:
+        """Metrics on other data: a folder or table whose classes this run knows, or a DataSpec that says how it is read. part:
+        "all" (the default), or "train", "val", "test" of it. Without data, on the run's own samples, each in the part that it had
+        in training; part is then "test" by default, or "val" where the run has no test part.
+
+        Columns that are not named are those that the run was trained on; so are label_columns and label_separator. `trained_on`
+        counts the samples whose content the run was trained on, `validated_on` those by which something was chosen: figures on
+        these are no estimate for new data. `left_out` lists what could not be read."""
         import numpy as np
 
-        from whet.data.read import read_samples
         from whet.evaluate.metrics import classification_metrics
+        from whet.train.data_record import known_samples
 
-        spec, own = DataSpec.of(data), self.recipe.data
-        data = str(spec.path)
-        if own.several_labels and not spec.several_labels and spec.label_column is None:
-            spec = spec.replace(label_columns=own.label_columns, label_separator=own.label_separator)
-        table = read_samples(spec)
-        if table.medium != self.recipe.medium:
-            raise DataError(f"data {data} holds {table.medium}s; this run was trained on {self.recipe.medium}s")
-        if table.multi_label != self._model.multi_label:
-            here, there = ("several labels", "one class") if table.multi_label else ("one class", "several labels")
-            raise DataError(
-                f"data {data} has {here} a sample; this run was trained on {there} a sample"
-                + ("" if table.multi_label else ": give lists of labels, --label-separator or --label-columns")
-            )
-        if part != "all":
+        own = {name: self.metrics[name] for name in ("test", "val") if name in self.metrics}
+        if data is None and part is None:
+            part = next(iter(own))
+        if data is None and part in own:
+            known = {"trained_on": 0, "validated_on": own[part]["samples"] if part == "val" else 0}
+            return {"part": part, **known, **own[part]}
+        table = self._own_samples() if data is None else self._read_as_trained(data)
+        where = f"data {table.root}" if data is None else f"data {data.path if isinstance(data, DataSpec) else data}"
+        if part not in (None, "all"):
             table = table.part(part)
             if not len(table):
                 raise DataError(
-                    f"data {data} has no part '{part}'; accepted: all, or the parts that its folders or lists name"
+                    f"{where} has no part '{part}'; accepted: all, or the parts that its folders or lists name. "
+                    "Without data, a part is that of the run's own samples"
                 )
-        unknown = sorted(set(table.classes) - set(self.classes))
-        if unknown:
-            raise DataError(
-                f"data {data} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(self.classes)}"
-            )
-        column_K = [self.classes.index(name) for name in table.classes]
-        truth = np.array(column_K, dtype=np.int64)[table.label_N] if not table.multi_label else None
-        if truth is None:
-            truth = np.zeros((len(table), len(self.classes)), dtype=bool)
-            truth[:, column_K] = table.truth
         probs_NK, errors = self._model.probabilities(table.frame)
         read = np.array([not error for error in errors])
         if not read.any():
-            raise DataError(f"data {data}: none of {len(table)} files can be read; the first: {errors[0]}")
-        metrics = classification_metrics(probs_NK[read], truth[read], self.classes)
+            raise DataError(f"{where}: none of {len(table)} samples can be read; the first: {errors[0]}")
+        metrics = classification_metrics(probs_NK[read], self._truth(table, where)[read], self.classes)
+        known = known_samples(self.folder, table.with_frame(table.frame[read]))
+        metrics |= {"part": part or "all", "trained_on": known["train"], "validated_on": known["val"]}
         metrics["left_out"] = [
             {"id": id_, "reason": error} for id_, error in zip(table.frame["id"], errors) if error
         ] + [vars(entry) for entry in table.skipped]  # fmt: skip
         return metrics
+
+    def _read_as_trained(self, data: str | Path | DataSpec) -> Table:
+        """The samples of other data; what is not said of how they are read is as it was for the run's own."""
+        from whet.data.read import medium_of, read_samples
+
+        spec, own = DataSpec.of(data), self.recipe.data
+        keys = ["text_column" if self.recipe.medium == "text" else "file_column"]
+        if spec.label_column is None and not spec.several_labels:
+            keys += ["label_column", "label_columns", "label_separator"]
+        inherited = {key: getattr(own, key) for key in keys if getattr(spec, key) is None}
+        try:
+            table = read_samples(spec.replace(**inherited))
+        except DataError as error:
+            if medium_of(spec) != self.recipe.medium:
+                raise self._of_another_medium(spec, medium_of(spec)) from None
+            if not any(f"'{name}'" in str(error) for key, name in inherited.items() if key.endswith("column")):
+                raise
+            raise DataError(f"{error} (the run was trained on this column; another must be named)") from None
+        if table.medium != self.recipe.medium:
+            raise self._of_another_medium(spec, table.medium)
+        if table.multi_label != self._model.multi_label:
+            here, there = ("several labels", "one class") if table.multi_label else ("one class", "several labels")
+            raise DataError(
+                f"data {spec.path} has {here} a sample; this run was trained on {there} a sample"
+                + ("" if table.multi_label else ": give lists of labels, --label-separator or --label-columns")
+            )
+        return table
+
+    def _of_another_medium(self, spec: DataSpec, medium: str) -> DataError:
+        return DataError(f"data {spec.path} holds {medium}s; this run was trained on {self.recipe.medium}s")
+
+    def _truth(self, table: Table, where: str) -> np.ndarray:
+        """The labels of a table by the numbers of the run's classes, (N,), or bool (N, K) where there may be several."""
+        import numpy as np
+
+        unknown = sorted(set(table.classes) - set(self.classes))
+        if unknown:
+            raise DataError(
+                f"{where} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(self.classes)}"
+            )
+        column_K = np.array([self.classes.index(name) for name in table.classes], dtype=np.int64)
+        if not table.multi_label:
+            return column_K[table.label_N]
+        truth_NK = np.zeros((len(table), len(self.classes)), dtype=bool)
+        truth_NK[:, column_K] = table.truth
+        return truth_NK
 
     def report(self) -> Path:
         """Build report.html anew from the run folder; its path."""
         from whet.report import build_report
 
         return build_report(self.folder)
-
-
-class _Model:
-    """A run's network and everything between it and an answer."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        from lightning_fabric import Fabric
-
-        from whet.core.process import hush_fabric, keep_freed_memory
-        from whet.train.precision import has_bf16
-        from whet.train.saved import SavedModel
-
-        if not folder.finished:
-            raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
-        keep_freed_memory()
-        hush_fabric()
-        device = Fabric(accelerator="auto", devices=1).device
-        self._saved = SavedModel(folder.model, device)
-        self.classes, self.multi_label = self._saved.classes, self._saved.multi_label
-        bf16 = self._saved.precision == "bf16" and has_bf16(device)
-        self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
-
-    def probabilities(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        """(probabilities (N, K), an error or '' for each sample) of a table's `path`s or `text`s; a sample in error has NaN."""
-        import numpy as np
-
-        from whet.evaluate.answer import answer
-        from whet.evaluate.metrics import probabilities
-
-        errors = [""] * len(frame)
-
-        def failed(index: int, reason: str) -> None:
-            errors[index] = reason
-
-        saved, fabric = self._saved, self._fabric
-        loader = saved.loader(frame, 2)
-        logits, index_N = answer(saved.net, saved.predictor, loader, saved.size, fabric.autocast, failed)
-        probs_NK = np.full((len(frame), len(self.classes)), np.nan)
-        probs_NK[index_N] = probabilities(logits.double().numpy(), self.multi_label)
-        return probs_NK, errors
-
-    def explanations(
-        self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray
-    ) -> Iterator[tuple[int, Explanation]]:
-        """Why the networks see these classes in a table's samples: row numbers and explanations, of those that can be read."""
-        from whet.explain import explain
-
-        saved = self._saved
-        return explain(saved.members, saved.loader(frame, 2), saved.size, class_N)
-
-    def said(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
-        """(the class, or the list of labels where there may be several; the probability of that)."""
-        from whet.evaluate.metrics import answer_of
-
-        return answer_of(probs_K, self.classes, self.multi_label)
-
-
-def find_texts(inputs: Sequence[str | Path], column: str | None = None) -> list[str]:
-    """Texts as they are given, those of .txt files, and the rows of tables, in the order given."""
-    from whet.data.text_table import TEXT_TABLE_SUFFIXES, read_plain_texts
-
-    found: list[str] = []
-    for given in inputs:
-        path = Path(given).expanduser()
-        is_file = len(str(given)) < 1024 and path.suffix.lower() in (".txt", *TEXT_TABLE_SUFFIXES) and path.is_file()
-        found += read_plain_texts(path, column) if is_file else [str(given)]
-    return found
-
-
-def find_files(inputs: Sequence[str | Path], medium: str = "picture") -> list[Path]:
-    """Files as they are named, the pictures (or sounds) below folders, and what patterns match; each once, in the order given."""
-    from whet.data.folder import PICTURES, SOUNDS, files_below
-
-    wanted = SOUNDS if medium == "sound" else PICTURES
-
-    found: dict[Path, None] = {}
-    for given in inputs:
-        path = Path(given).expanduser()
-        if path.is_dir():
-            files = files_below(path, wanted)
-            if not files:
-                raise DataError(f"folder {path} holds no {wanted.name}")
-        elif path.is_file():
-            files = [path]
-        else:
-            files = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
-            if not files:
-                raise DataError(f"input {given}: no such file or folder, and nothing matches it as a pattern")
-        found.update(dict.fromkeys(files))
-    return list(found)

@@ -235,8 +235,8 @@ def test_the_options_are_these():
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),
-        "predict": ["--force", "--json", "--out"],
-        "explain": ["--class", "--force", "--json", "--most", "--out"],
+        "predict": ["--file-column", "--force", "--json", "--out", "--text-column"],
+        "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
         ),

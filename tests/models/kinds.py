@@ -46,7 +46,26 @@ class Kind:
             extractor(config).save_pretrained(folder)
 
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "apple", "pie", "sour", "cheap", "shiny", "green", "engine", "fast", "loud", "blue", "sky", "rain"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "red",
+    "apple",
+    "pie",
+    "sour",
+    "cheap",
+    "shiny",
+    "green",
+    "engine",
+    "fast",
+    "loud",
+    "blue",
+    "sky",
+    "rain",
+]
 
 
 def write_tokenizer(folder: Path) -> None:

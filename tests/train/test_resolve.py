@@ -1,12 +1,16 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from whet.core.errors import RecipeError
-from whet.core.recipe import Recipe
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.data.read import read_data
+from whet.models.build import build_net
 from whet.models.net import Net
-from whet.train.resolve import resolve_size, resolve_threads
+from whet.train.resolve import resolve_size, resolve_threads, truncation_note
 
 
 @pytest.mark.parametrize(
@@ -63,3 +67,27 @@ def test_torch_takes_the_cores_it_may_run_on_and_no_more_than_omp_num_threads(mo
     assert (train.torch_threads, train.loader_threads) == (threads, 3)
     assert torch.get_num_threads() == threads
     assert resolve_threads(Recipe().setting(torch_threads=4)).train.torch_threads == 4
+
+
+def test_what_a_network_is_not_shown_is_told(tmp_path):
+    """Of eight texts two are cut at four tokens; of six sounds, three of 15 s lose a third each."""
+    rows = [(f"word{i} " * (8 if i < 2 else 2), "ab"[i % 2]) for i in range(8)]
+    (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    table = read_data(DataSpec(path=str(tmp_path / "t.csv"), val_fraction=0.25, test_fraction=0.25))
+    texts = Recipe(task="text-classification", data=DataSpec(path="t.csv")).setting(max_tokens=4)
+    net, _ = build_net(
+        ModelSpec(architecture="fast_text", weights="none"), table.classes, "text", list(table.frame["text"])
+    )
+    assert truncation_note(texts, net, table) == (
+        "2 of 8 texts are longer than 4 tokens (train.max_tokens) and are cut: 29 % of all tokens lie beyond"
+    )
+    assert truncation_note(texts.setting(max_tokens=8), net, table) == ""
+    for i in range(6):
+        path = tmp_path / "sounds" / "ab"[i % 2] / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.full(1000 * (15 if i < 3 else 5), 0.01 * (i + 1)), 1000)
+    sounds = read_data(DataSpec(path=str(tmp_path / "sounds"), val_fraction=0.3, test_fraction=0.3))
+    recipe = Recipe(task="audio-classification").setting(clip_seconds=10.0)
+    assert truncation_note(recipe, net, sounds) == (
+        "3 of 6 sounds are longer than 10 s (train.clip_seconds) and are cut: 25 % of all seconds lie beyond"
+    )

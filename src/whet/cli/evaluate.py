@@ -22,7 +22,13 @@ def command(
     data: Annotated[
         str | None, typer.Argument(help="Other labelled data; without it, the run's own test part.")
     ] = None,
-    part: Annotated[str, typer.Option(help="Which part of that data: all, train, val or test.")] = "all",
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="Which part: all, train, val or test; by default all of other data. Without data, of the run's own samples: test, "
+            "or val where there is no test part."
+        ),
+    ] = None,
     *,
     reading: Reading,
     as_json: Json = False,
@@ -35,12 +41,9 @@ def command(
     from whet.run import load
 
     loaded = load(run)
-    if data is None:
-        metrics = loaded.metrics.get("test") or loaded.metrics["val"]
-        name = "test" if "test" in loaded.metrics else "validation"
-    else:
-        metrics = loaded.evaluate(DataSpec(path=data, **reading), part=part)
-        name = data
+    metrics = loaded.evaluate(None if data is None else DataSpec(path=data, **reading), part=part)
+    own = {"val": "validation", "all": "all parts"}.get(metrics["part"], metrics["part"])
+    name = own if data is None else data if metrics["part"] == "all" else f"the {own} part of {data}"
     if as_json:
         print_json(metrics)
         return
@@ -70,6 +73,10 @@ def command(
                 f"{100 * row['f1']:.1f}", *([f"{100 * row['average_precision']:.1f}"] if several else []),
             )  # fmt: skip
     print_table(screen, rows)
+    for count, what in ((metrics["trained_on"], "was trained on"), (metrics["validated_on"], "was validated on")):
+        if count:
+            told = f"{count} of {metrics['samples']} samples have the content of one that this run {what}"
+            talk().print(f"{told}: no estimate for new data", style="yellow")
     for entry in metrics.get("left_out", [])[:10]:
         talk().print(f"left out: {entry['id']}: {entry['reason']}", style="yellow")
     then("report", run)

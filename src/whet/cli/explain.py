@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.options import Force, Json
+from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
+from whet.cli.predict import exit_code
 
 NAME = "explain"
 
@@ -27,6 +28,8 @@ def command(
     most: Annotated[int, typer.Option(min=1, max=500, help="How many mistakes, where no inputs are given.")] = 12,
     out: Annotated[Path, typer.Option(help="The page to write, an .html file.")] = Path("explanation.html"),
     force: Force = False,
+    file_column: InputFileColumn = None,
+    text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
     """See why the model answers as it does: heat over pictures and spectrograms, words for and against."""
@@ -40,14 +43,17 @@ def command(
     if out.suffix.lower() not in (".html", ".htm"):
         raise RecipeError(f"--out {out}: the name must end in .html")
     claim_file(out, inputs=[run, *(inputs or ())], force=force)
-    found = load(run).explain(inputs or None, class_name=class_name, most=most)
+    found = load(run).explain(
+        inputs or None, class_name=class_name, most=most, file_column=file_column, text_column=text_column
+    )
     try:
         found.save(out)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror or error}") from None
+    told = [sample.told() for sample in found]
     if as_json:
-        print_json({"page": str(out), "samples": [sample.told() for sample in found]})
-        return
+        print_json({"page": str(out), "samples": told})
+        raise typer.Exit(exit_code(told))
     screen = results()
     rows = table("sample", "answer", "confidence", "explained", right=(2,))
     for sample in found:
@@ -58,3 +64,4 @@ def command(
             rows.add_row(name, sample.predicted, f"{100 * sample.confidence:.1f} %", sample.explained)
     print_table(screen, rows)
     place(screen, "page", out)
+    raise typer.Exit(exit_code(told))

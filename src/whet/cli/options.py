@@ -12,6 +12,14 @@ import typer
 from whet.core.errors import RecipeError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+InputFileColumn = Annotated[
+    str | None,
+    typer.Option("--file-column", help="A table's column of file names, where it is not that of the run's own data."),
+]
+InputTextColumn = Annotated[
+    str | None,
+    typer.Option("--text-column", help="A table's column of texts, where it is not that of the run's own data."),
+]
 Weights = Annotated[
     str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
 ]

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from whet.cli.options import Force, Json
+from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
+from whet.core.labels import labels_cell, labels_said
 
 NAME = "predict"
 _ON_SCREEN = 50  # answers
@@ -18,12 +19,14 @@ def command(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, folders of pictures, or patterns such as 'new/*.jpg'; of a run on texts the texts themselves, "
-            ".txt files, or tables with a text column."
+            help="Pictures or sounds, folders of them, patterns such as 'new/*.jpg', or tables of files; of a run on texts the "
+            "texts themselves, .txt files, folders of them, or tables. Every input has a row in the answers."
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
     force: Force = False,
+    file_column: InputFileColumn = None,
+    text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
     """Say what your pictures, texts or sounds are."""
@@ -39,7 +42,7 @@ def command(
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
     if out is not None:
         claim_file(out, inputs=[run, *inputs], force=force)
-    answers = load(run).predict(inputs)
+    answers = load(run).predict(inputs, file_column=file_column, text_column=text_column)
     records = [
         {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
     ]
@@ -49,7 +52,7 @@ def command(
         write_csv(out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records])
     if as_json:
         print_json(records)
-        return
+        raise typer.Exit(exit_code(records))
     screen = results()
     given = answers.columns[0]  # file, or text
     rows = table(given, "answer", "confidence", right=(2,))
@@ -63,14 +66,19 @@ def command(
         talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out answers.csv keeps them all"))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        talk().print(f"{unread} of {len(records)} files could not be read", style="yellow")
+        talk().print(f"{unread} of {len(records)} {given}s could not be read", style="yellow")
     if out is not None:
         place(talk(), "answers", out)
+    raise typer.Exit(exit_code(records))
+
+
+def exit_code(records: list[dict[str, Any]]) -> int:
+    """1 where there are inputs, and none of them could be read."""
+    return int(bool(records) and all(row.get("error") for row in records))
 
 
 def _said(row: dict[str, Any]) -> str:
     """The class; or every label with its probability, the surest first."""
-    from whet.core.labels import labels_said
 
     if isinstance(row["predicted"], str):
         return row["predicted"]
@@ -80,7 +88,6 @@ def _said(row: dict[str, Any]) -> str:
 
 def _cell(value: Any) -> Any:
     """As a cell of a table."""
-    from whet.core.labels import labels_cell
 
     if isinstance(value, list):
         return labels_cell(value)

@@ -50,6 +50,8 @@ class Table:
     text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own). fold, where
     given. medium: picture, text or sound.
 
+    columns: the table's columns of files, texts and labels that were read, by their keys in DataSpec.
+
     Where a sample may have several classes, label is the number of its label set (those of equal labels bear the same), and
     set_SK says which classes each set has, bool (S, K); None where every sample has exactly one class."""
 
@@ -60,6 +62,7 @@ class Table:
     notes: tuple[str, ...] = field(default=())
     medium: str = "picture"
     set_SK: np.ndarray | None = None
+    columns: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -186,7 +189,20 @@ def read_table(
     if len(twice):
         raise DataError(f"{path}: {len(twice)} files are listed more than once, for example {twice.iloc[0]}")
     notes = () if said is None else said.notes
-    return Table(frame, classes, path.parent, notes=notes, medium="sound" if parts else "picture", set_SK=set_SK)
+    medium = "sound" if parts else "picture"
+    columns = {"file_column": file_column, **({"label_column": label_column} if label_column is not None else {})}
+    return Table(frame, classes, path.parent, notes=notes, medium=medium, set_SK=set_SK, columns=columns)
+
+
+def read_unlabelled_files(path: Path, file_column: str | None = None, *, parts: bool = False) -> pd.DataFrame:
+    """The files of a table, labelled or not, as `read_table` reads them: path ("" where the row names none), and with `parts` start
+    and end in seconds."""
+    raw = _read_frame(path)
+    raw.index = pd.RangeIndex(2, 2 + len(raw))
+    names = raw[find_column(raw, file_column, _FILE_NAMES, "file", path)].fillna("").astype(str)
+    paths = [str(path.parent / name) if name.strip() else "" for name in names]
+    frame = pd.DataFrame({"path": pd.Series(paths, index=raw.index, dtype=object)})
+    return frame.assign(**{side: _seconds(raw, side, path) for side in ("start", "end")}) if parts else frame
 
 
 def find_labels(raw: pd.DataFrame, asked: LabelColumns, path: Path) -> tuple[str | None, Said | None]:

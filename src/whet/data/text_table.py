@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,7 @@ def read_texts(
         told.notes(),
         "text",
         set_SK,
+        dict(set.intersection(*(set(found.items()) for found in told.columns))),
     )
 
 
@@ -116,6 +117,7 @@ class _Told:
     had_nul: list[str] = field(default_factory=list)
     further: list[str] = field(default_factory=list)
     classes: Names = ()  # that there are, whether a sample has them or not
+    columns: list[dict[str, str]] = field(default_factory=list)  # those read, by their keys in DataSpec, of every table
 
     def skip(self, id_: str, reason: str) -> None:
         self.skipped.append(Skipped(id_, reason))
@@ -224,19 +226,20 @@ def _read_rows(path: Path, part: str, text_column: str | None, asked: LabelColum
         told.further += [f"{path.name}: {note}" for note in said.notes]
     if text_column == label_column:
         raise DataError(f"{path}: column '{text_column}' cannot hold both the text and the label")
-    guarded = path.suffix.lower() in (".csv", ".tsv")  # tables that whet itself writes
+    guarded = _is_guarded(path)
+    told.columns.append({"text_column": text_column, **({"label_column": label_column} if label_column else {})})
     kept, texts, labels = [], [], []
     given = _one_label(raw, label_column, path, guarded) if said is None else said.names_N
     for line, words, label in zip(raw.index, raw[text_column], given):
         id_ = f"{path.name}:{line}"
-        text = clean_text(_word(words, path, line, text_column))
+        text = _text_of(words, path, line, text_column, guarded)
         kept.append(label is not None and not text.blank)
         if not kept[-1]:
             told.skip(id_, "no label" if label is None else "no text")
             continue
         told.keep(id_, text)
         labels.append(label)
-        texts.append(raw_cell(text.text) if guarded else text.text)
+        texts.append(text.text)
     raw = raw[np.array(kept)]
     frame = pd.DataFrame({"id": [f"{path.name}:{line}" for line in raw.index]})
     frame["path"] = pd.Series([str(path)] * len(raw), dtype=object)
@@ -248,6 +251,17 @@ def _read_rows(path: Path, part: str, text_column: str | None, asked: LabelColum
     if part and "split" in raw:
         told.further.append(f"{path.name}: its column 'split' is passed over, the file's name says {part}")
     return frame
+
+
+def _is_guarded(path: Path) -> bool:
+    """Whether cells may bear the quote that whet's own tables put before formulas."""
+    return path.suffix.lower() in (".csv", ".tsv")
+
+
+def _text_of(cell: Any, path: Path, line: int, column: str, guarded: bool) -> CleanText:
+    """The text of a cell, the same whether its row has a label or not."""
+    text = clean_text(_word(cell, path, line, column))
+    return replace(text, text=raw_cell(text.text)) if guarded else text
 
 
 def _one_label(raw: pd.DataFrame, column: str | None, path: Path, guarded: bool) -> list[str | None]:
@@ -340,13 +354,15 @@ def _json_lines(text: str) -> Iterator[tuple[int, str]]:
             yield line, said
 
 
-def read_plain_texts(path: Path, text_column: str | None = None) -> list[str]:
-    """The texts of a file, labelled or not: of a table its column, else the file's own text."""
+def read_unlabelled_texts(path: Path, text_column: str | None = None) -> list[str]:
+    """The texts of a file, labelled or not, as training reads them: of a table its column, else the file's own text. Blank ones
+    are among them. Raises DataError, OSError."""
     if path.suffix.lower() not in TEXT_TABLE_SUFFIXES:
         return [clean_text(decode(path.read_bytes())[0]).text]
     cells = read_cells(path)
     column = find_column(cells, text_column, TEXT_NAMES, "text", path)
-    return [clean_text(_word(said, path, line, column)).text for line, said in zip(cells.index, cells[column])]
+    guarded = _is_guarded(path)
+    return [_text_of(cell, path, line, column, guarded).text for line, cell in zip(cells.index, cells[column])]
 
 
 def first_cells(path: Path) -> tuple[list[str], list[str]]:

@@ -1,12 +1,16 @@
-"""What a run remembers of its data, so that it can tell on resume whether they are still the same."""
+"""What a run remembers of its data: which samples it was trained and judged on, known by their content."""
 
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from whet.core.errors import RunError
-from whet.core.run_folder import RunFolder, plain_cell, write_csv, write_json
+from whet.core.run_folder import RunFolder, plain_cell, raw_cell, write_csv, write_json
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
 from whet.data.table import SPLITS, Table
 
@@ -62,6 +66,45 @@ def check_unchanged(folder: RunFolder, table: Table, *, accept: bool) -> list[st
             "restore them, or say --accept-changed-data to go on (the report will say so)"
         )
     return differences
+
+
+def data_fingerprint(folder: RunFolder) -> str:
+    """SHA-256 over the samples that a run was made with: id, content, class and split of each (see `Table.fingerprint`)."""
+    return str(folder.read_json(folder.data)["fingerprint"])
+
+
+def recorded_samples(folder: RunFolder) -> pd.DataFrame:
+    """id, label (as a table's cell), split and digest of every sample that the run was made with."""
+    if not folder.splits.is_file():
+        raise RunError(f"{folder.splits} is missing: the run has no record of its samples")
+    frame = pd.read_csv(folder.splits, dtype=str, keep_default_na=False)
+    return frame.assign(id=frame["id"].map(raw_cell), label=frame["label"].map(raw_cell))
+
+
+def as_recorded(folder: RunFolder, table: Table) -> Table:
+    """The samples of a run, found again in its data as they are now: by content, under the ids and in the splits that they had.
+    Where several samples have one content, the one that still has its id is taken. Those that are gone are left out."""
+    record = recorded_samples(folder)
+    place_of = {(id_, digest): row for row, (id_, digest) in enumerate(zip(table.frame["id"], table.frame["digest"]))}
+    others: dict[str, list[int]] = defaultdict(list)
+    for row, digest in enumerate(table.frame["digest"]):
+        others[digest].append(row)
+    rows = [
+        place_of.get((id_, digest), others[digest][0] if digest in others else -1)
+        for id_, digest in zip(record["id"], record["digest"])
+    ]
+    there = np.array(rows, dtype=np.int64) >= 0
+    found = table.frame.iloc[[row for row in rows if row >= 0]].reset_index(drop=True)
+    return table.with_frame(found.assign(id=record["id"][there].to_list(), split=record["split"][there].to_list()))
+
+
+def known_samples(folder: RunFolder, table: Table) -> dict[str, int]:
+    """How many of these samples have the content of one that the run was trained on (train), or that something was chosen by
+    (val): figures on them are no estimate for new data."""
+    record, digests = recorded_samples(folder), table.frame["digest"]
+    train = digests.isin(record["digest"][record["split"] == "train"])
+    val = digests.isin(record["digest"][record["split"] == "val"]) & ~train
+    return {"train": int(train.sum()), "val": int(val.sum())}
 
 
 def _rows(table: Table) -> list[list[Any]]:

@@ -167,7 +167,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
             faults=faults, confidence=[max(fault["confidence"] for fault in found) for found in faults]
         )
     wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
-    first = wrong.head(MISTAKES)
+    first = wrong[wrong["id"].isin(part.frame["id"])].head(MISTAKES)  # of samples that are still there
     chosen = part.with_frame(part.frame.set_index("id", drop=False).loc[first["id"]])
     folder.mistakes.mkdir(exist_ok=True)
     asked = [faults[0]["name"] for faults in first["faults"]] if part.multi_label else first["predicted"]

@@ -117,6 +117,8 @@ def _begin(job: _Job, asked: Recipe, prepared: _Prepared, *, tensorboard: bool, 
     recipe = resolve.resolve_threads(prepared.recipe)  # anew: those runs have threads of their own
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
+    if line := resolve.truncation_note(recipe, net, table):
+        job.note(line)
     plan, fabric = job.plan(recipe, table, net, strict=strict)
     plan.initialise()
     range_tests = job.rehearse(recipe, table, plan, fabric)
@@ -226,6 +228,7 @@ class _Job:
     def prepare(self, recipe: Recipe, *, strict: bool) -> _Prepared:
         recipe = resolve.resolve_threads(recipe)
         table = self.read(recipe, strict=strict)
+        recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # what evaluate and predict will read, too
         size = resolve.usual_size(recipe, table)
         recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
         with Rng(recipe.train.seed).torch_scope("init"):

@@ -15,6 +15,7 @@ from whet.core.errors import DataError
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.data.extent import MOST_TOKENS, Truncation, clip_seconds
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
 from whet.data.media import USUAL_RATE, loader_of
@@ -29,8 +30,7 @@ from whet.train.precision import choose_precision
 from whet.train.source import batch_shape
 
 _TRIED = 64
-_COUNTED, _MOST_TOKENS = 5000, 512
-_COUNTED_SOUNDS, _LONGEST_CLIP = 200, 10.0  # files, seconds
+_COUNTED, _COUNTED_SOUNDS = 5000, 200
 _PROBE_SIZE = 128
 
 
@@ -73,14 +73,29 @@ def usual_seconds(recipe: Recipe, table: Table) -> float:
     """How much of a sound is heard at once: as the recipe says, or so much that 95 of 100 are heard whole."""
     if recipe.train.clip_seconds != "auto":
         return float(recipe.train.clip_seconds)
-    seconds = float(np.quantile([seconds for _, seconds in _some_sounds(recipe, table)], 0.95))
-    return min(_LONGEST_CLIP, max(0.1, math.ceil(10 * seconds - 0.1) / 10))
+    return clip_seconds([seconds for _, seconds in _some_sounds(recipe, table)])
 
 
-def _some_sounds(recipe: Recipe, table: Table) -> list[tuple[SoundInfo, float]]:
+def truncation_note(recipe: Recipe, net: Net, table: Table) -> str:
+    """How many texts or sounds the network is not shown whole, and how much of them, of all parts (of very many samples, of some);
+    "" where all are."""
+    if recipe.medium == "text":
+        assert isinstance(net.front, TextFront)
+        texts, rows = table.frame["text"], Rng(recipe.data.split_seed).shuffled("lengths", 0, len(table))[:_COUNTED]
+        found = Truncation.of(net.front.lengths([texts.iloc[row] for row in rows]), recipe.size)
+        limit, held = f"{recipe.size} tokens (train.max_tokens)", "tokens"
+    elif recipe.medium == "sound":
+        found = Truncation.of([seconds for _, seconds in _some_sounds(recipe, table, _COUNTED)], recipe.size / 1000)
+        limit, held = f"{recipe.size / 1000:g} s (train.clip_seconds)", "seconds"
+    else:
+        return ""
+    return found.text(f"{recipe.medium}s", limit, held) if found.cut else ""
+
+
+def _some_sounds(recipe: Recipe, table: Table, most: int = _COUNTED_SOUNDS) -> list[tuple[SoundInfo, float]]:
     """What some files say of themselves, and how many seconds each sample has."""
     found, frame = [], table.frame
-    for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_COUNTED_SOUNDS]:
+    for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:most]:
         start, end = float(frame["start"].iloc[row]), float(frame["end"].iloc[row])
         try:
             info = sound_info(Path(frame["path"].iloc[row]))
@@ -108,8 +123,8 @@ def usual_batch_size(samples: int) -> int:
 def resolve_size(recipe: Recipe, net: Net, picture_size: int, table: Table) -> Recipe:
     """Pictures: the size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224. Shares of
     it go in steps of 32, as most networks halve a picture five times. Texts: so many tokens that 99 of 100 are shown whole, as
-    far as the weights allow, and at most _MOST_TOKENS. Sounds: so many seconds that 95 of 100 are heard whole, at most
-    _LONGEST_CLIP; where the network wants its spectrograms at mean 0 and deviation 1, it is told those of some."""
+    far as the weights allow, and at most MOST_TOKENS. Sounds: so many seconds that 95 of 100 are heard whole, at most
+    LONGEST_CLIP; where the network wants its spectrograms at mean 0 and deviation 1, it is told those of some."""
     if recipe.medium == "text":
         return _resolve_tokens(recipe, net, table)
     if recipe.medium == "sound":
@@ -133,7 +148,7 @@ def _resolve_tokens(recipe: Recipe, net: Net, table: Table) -> Recipe:
     texts = table.part("train").frame["text"]
     rows = Rng(recipe.data.split_seed).shuffled("lengths", 0, len(texts))[:_COUNTED]
     longest = int(np.quantile(net.front.lengths([texts.iloc[row] for row in rows]), 0.99))
-    most = min(_MOST_TOKENS, net.spec.native_size or _MOST_TOKENS)
+    most = min(MOST_TOKENS, net.spec.native_size or MOST_TOKENS)
     return recipe.setting(max_tokens=min(most, max(8, -(-longest // 8) * 8)))
 
 

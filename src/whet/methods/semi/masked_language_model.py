@@ -15,7 +15,7 @@ from whet.core.errors import DataError, NoEffectError
 from whet.core.method import Method, Search, Stage
 from whet.core.tokens import SpecialIds
 from whet.data.folder import TEXTS, files_below
-from whet.data.text_table import read_plain_texts
+from whet.data.text_table import read_unlabelled_texts
 from whet.models.front import TextFront
 from whet.models.net import Net
 from whet.models.token_vectors import ReadsInContext
@@ -148,9 +148,9 @@ def _read(place: str) -> list[str]:
     """The texts of a folder, a .txt file or a table. Raises DataError where there are none."""
     path = Path(place).expanduser()
     if path.is_dir():
-        found = [text for file in files_below(path, TEXTS) for text in read_plain_texts(file)]
+        found = [text for file in files_below(path, TEXTS) for text in read_unlabelled_texts(file)]
     elif path.is_file():
-        read = read_plain_texts(path)
+        read = read_unlabelled_texts(path)
         found = read[0].split("\n") if path.suffix.lower() in TEXTS.suffixes else read
     else:
         raise DataError(f"masked_language_model.texts: {place} does not exist")

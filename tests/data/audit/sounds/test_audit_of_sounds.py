@@ -169,3 +169,15 @@ def test_known_contents_are_not_opened_again(sounds, survey, monkeypatch):
 def test_esc10(shared):
     found = kinds(audit(read_data(DataSpec(path=str(shared / "data" / "esc10" / "meta.csv"))), threads=2))
     assert not {"unreadable", "label conflict", "near-duplicate conflict", "odd duration"} & set(found)
+
+
+def test_sounds_that_are_not_heard_whole_are_counted(survey, tmp_path):
+    """4 of 8 sounds of 12 s, heard for 10 s each: 8 of 72 seconds lie beyond."""
+    for number in range(8):
+        label = "ab"[number % 2]
+        wave = melody(number, label, seconds=12 if number < 4 else 6, rate=2000)
+        save(wave, tmp_path / "s" / label / f"{number}.wav", rate=2000)
+    found = {finding.kind: finding for finding in check_durations(survey(tmp_path / "s"))}
+    finding = found["longer than the window"]
+    assert finding.severity == "warning" and len(finding.groups) == 4
+    assert finding.text.startswith("4 of 8 sounds are longer than the 10 s") and "11 % of all seconds" in finding.text

@@ -186,3 +186,11 @@ def test_trec(shared):
     found = kinds(audit(seen, threads=1))
     assert len(found["leak across splits"].groups) >= 5
     assert not {"odd script", "boilerplate"} & set(found)
+
+
+def test_texts_that_are_not_read_whole_are_counted(survey, tmp_path):
+    rows = [*clean_rows(20), *((f"{i} " + "word " * 1023, "ab"[i % 2]) for i in range(3))]
+    found = {finding.kind: finding for finding in check_lengths(survey(write(tmp_path / "t.csv", rows)))}
+    finding = found["longer than is read"]
+    assert finding.severity == "warning" and len(finding.groups) == 3
+    assert finding.text.startswith("3 of 23 texts are longer than the 512 words and signs")

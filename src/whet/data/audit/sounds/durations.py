@@ -8,13 +8,16 @@ from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.sizes import outliers
 from whet.data.audit.sounds.survey import SoundSurvey
+from whet.data.extent import Truncation, clip_seconds
 
+_MUCH = 0.01  # of all seconds
 LEAST = 2.0  # doublings: a quarter or four times the usual duration
 
 
 def check_durations(survey: SoundSurvey) -> list[Finding]:
     """Outliers by `outliers` on the base-2 logarithm: never nearer to the median than a factor of 4. A duration, to a
-    hundredth of a second, that nearly all of one class and few of the others have."""
+    hundredth of a second, that nearly all of one class and few of the others have. Sounds longer than what is heard at once, by the
+    rule of `extent.clip_seconds`."""
     rows = survey.row_R
     if not len(rows):
         return []
@@ -25,4 +28,10 @@ def check_durations(survey: SoundSurvey) -> list[Finding]:
         entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in odd]
         text = f"{counted(len(odd), 'sound')} far shorter or longer than the rest (usual {np.median(seconds):.2f} s)"
         found.append(noted("odd duration", "warning", text, entries))
+    heard = clip_seconds(seconds)
+    longer = Truncation.of(seconds, heard)
+    if longer.cut:
+        text = longer.text("sounds", f"the {heard:g} s that training hears at once (train.clip_seconds)", "seconds")
+        entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in np.flatnonzero(seconds > heard)]
+        found.append(noted("longer than the window", "warning" if longer.share >= _MUCH else "fact", text, entries))
     return found + told_apart(survey, [f"{second:.2f} s" for second in seconds], "duration", "sounds of")

@@ -7,13 +7,16 @@ import numpy as np
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.sizes import outliers
 from whet.data.audit.texts.survey import TextSurvey
+from whet.data.extent import MOST_TOKENS, Truncation, words_in
 
+_MUCH = 0.01  # of all words
 LEAST = 3.0  # doublings: an eighth or eight times the usual length
 
 
 def check_lengths(survey: TextSurvey) -> list[Finding]:
     """Rows and files without a text or a label, which are left out. Outliers of the number of characters, by `outliers` on
-    the base-2 logarithm: never nearer to the median than a factor of 8."""
+    the base-2 logarithm: never nearer to the median than a factor of 8. Texts of more words than training shows a network, unless
+    it is told to show more."""
     found = []
     if survey.table.skipped:
         entries = [((entry.id,), entry.reason) for entry in survey.table.skipped]
@@ -31,4 +34,13 @@ def check_lengths(survey: TextSurvey) -> list[Finding]:
         if entries:
             text = f"{counted(len(entries), 'text')} far {word} than the rest (usual {usual:,.0f} characters)"
             found.append(noted(kind, "warning", text, entries))
+    words_N = np.array([words_in(text) for text in survey.text_N])
+    longer = Truncation.of(words_N, MOST_TOKENS)
+    if longer.cut:
+        limit = f"the {MOST_TOKENS} words and signs that are read at most unless train.max_tokens says more"
+        entries = [
+            ((survey.id_N[n],), f"{words_N[n]:,} words and signs") for n in np.flatnonzero(words_N > MOST_TOKENS)
+        ]
+        text = longer.text("texts", limit, "words and signs")
+        found.append(noted("longer than is read", "warning" if longer.share >= _MUCH else "fact", text, entries))
     return found

@@ -1,0 +1,184 @@
+"""What a finished run is given to predict -> a row for each sample, and a row with its reason for whatever is no sample.
+
+The rules:
+- What names a file or a folder is that. Below a folder every file counts that is not hidden, links to folders followed as in
+  training; those whose names are not those of the run's medium have a row that says so.
+- A table is read by the column that the run was trained on, or one that is named. Every line of it has a row.
+- For images and audio, anything else is a pattern. For texts it is a text, unless it looks like a path: its name ends like that
+  of a text file or a table, it starts with /, ./, ../ or ~/, ends with / or is a pattern within a folder, without white space.
+- What looks like a path and names nothing is refused, and so is a folder without a sample.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import DataError
+from whet.core.recipe import DataSpec
+from whet.data.folder import PICTURES, SOUNDS, TEXTS, Files, all_below
+from whet.data.loader import why
+from whet.data.table import TABLE_SUFFIXES, part_name, read_unlabelled_files
+from whet.data.text import clean_text
+from whet.data.text_table import TEXT_TABLE_SUFFIXES, read_unlabelled_texts
+
+_LONGEST_PATH = 4096
+_PATH_STARTS = ("/", "./", "../", "~/")
+_NO_TEXT = "no text"
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How inputs of one medium are told apart. tables: the suffixes of those that are read."""
+
+    spec: DataSpec
+    files: Files
+    tables: frozenset[str]
+
+    @property
+    def is_text(self) -> bool:
+        return self.files is TEXTS
+
+    @property
+    def accepted(self) -> str:
+        return " ".join(sorted(self.files.suffixes | self.tables))
+
+    def rows(self, given: Any) -> Iterator[dict[str, Any]]:
+        if self.is_text and (given is None or given is pd.NA or (isinstance(given, float) and np.isnan(given))):
+            given = ""
+        if isinstance(given, bytes | list | tuple | dict | set):
+            raise DataError(f"input {given!r}: a {type(given).__name__}; accepted: a path, or one text")
+        if isinstance(given, str | os.PathLike):
+            name = os.fspath(given)
+        elif self.is_text and np.isscalar(given):
+            name = str(given)
+        else:
+            raise DataError(f"input {given!r}: a {type(given).__name__}; accepted: a path")
+        path = _path_of(name)
+        if path is not None and os.path.isdir(path):
+            yield from self._below(path)
+        elif path is not None and os.path.isfile(path):
+            yield from self._file(path)
+        elif self.is_text and not isinstance(given, os.PathLike) and not self._looks_like_a_path(name):
+            yield self._text(name)
+        else:
+            found = sorted(glob.glob(str(path), recursive=True)) if path is not None else []
+            if not found:
+                hint = "; a text that ends like this can stand in a .txt file or a table" if self.is_text else ""
+                raise DataError(f"input {name}: no such file or folder, and nothing matches it as a pattern{hint}")
+            for match in map(Path, found):
+                yield from self._below(match, refuse=False) if match.is_dir() else self._file(match)
+
+    def _looks_like_a_path(self, name: str) -> bool:
+        if len(name) > _LONGEST_PATH or "\n" in name or "://" in name:
+            return False
+        if Path(name).suffix.lower() in self.files.suffixes | self.tables:
+            return True
+        if not name or any(character.isspace() for character in name):
+            return False
+        return name.startswith(_PATH_STARTS) or name.endswith("/") or ("/" in name and glob.has_magic(name))
+
+    def _below(self, folder: Path, *, refuse: bool = True) -> Iterator[dict[str, Any]]:
+        files = list(all_below(folder))
+        known = self.files.suffixes | (self.tables if self.is_text else set())
+        if refuse and not any(file.suffix.lower() in known for file in files):
+            raise DataError(f"folder {folder} holds no {self.files.name} ({self.accepted})")
+        for file in files:
+            if file.suffix.lower() in known:
+                yield from self._file(file)
+            else:
+                yield self._unread(file, self._foreign(file))
+
+    def _foreign(self, file: Path) -> str:
+        return f"no {self.files.medium} by its name ({file.suffix.lower() or 'no suffix'}); read are {self.accepted}"
+
+    def _file(self, file: Path) -> Iterator[dict[str, Any]]:
+        try:
+            if file.suffix.lower() in self.tables:
+                yield from self._table(file)
+            elif not self.is_text:
+                yield {"name": _printable(file), "path": str(file)}
+            elif file.suffix.lower() in self.files.suffixes:
+                (text,) = read_unlabelled_texts(file)
+                yield self._text(text)
+            else:
+                yield self._unread(file, self._foreign(file))
+        except (DataError, OSError) as error:
+            yield self._unread(file, why(error))
+
+    def _table(self, table: Path) -> list[dict[str, Any]]:
+        if self.is_text:
+            return [self._text(text) for text in read_unlabelled_texts(table, self.spec.text_column)]
+        frame = read_unlabelled_files(table, self.spec.file_column, parts=self.files is SOUNDS)
+        rows: list[dict[str, Any]] = []
+        for line, row in zip(frame.index, frame.to_dict("records")):
+            if row["path"]:
+                part = part_name(row.get("start", np.nan), row.get("end", np.nan))
+                rows.append({**row, "name": _printable(row["path"]) + part})
+            else:
+                rows.append(
+                    {"name": f"{_printable(table)}:{line}", "path": f"{table}:{line}", "error": "no file named"}
+                )
+        return rows
+
+    def _text(self, given: str) -> dict[str, Any]:
+        text = clean_text(given)
+        return {"name": text.text, "text": text.text, "error": _NO_TEXT if text.blank else ""}
+
+    def _unread(self, file: Path, reason: str) -> dict[str, Any]:
+        return {"name": _printable(file), ("text" if self.is_text else "path"): str(file), "error": reason}
+
+
+_MEDIA = {
+    "picture": (PICTURES, frozenset(TABLE_SUFFIXES)),
+    "sound": (SOUNDS, frozenset(TABLE_SUFFIXES)),
+    "text": (TEXTS, frozenset(TEXT_TABLE_SUFFIXES)),
+}
+
+
+def read_inputs(given: Any, spec: DataSpec, medium: str) -> pd.DataFrame:
+    """The rows of what was given, in that order: name (as people are shown it), path (and of audio start and end, seconds, NaN for
+    the file's own) or text, and error: '' or why it is no sample. A file or part of one that was given twice has one row.
+
+    given: a path or text, or several. spec: how the run's own data are read; its columns are those that are read in tables.
+    medium: picture, sound or text. Raises DataError for what looks like a path and names nothing."""
+    if isinstance(given, pd.DataFrame):
+        raise DataError("inputs: a DataFrame; give one of its columns")
+    one = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
+    files, tables = _MEDIA[medium]
+    reader = _Reader(spec, files, tables)
+    rows = [row for item in ([given] if one else given) for row in reader.rows(item)]
+    content = {"text": ["text"], "picture": ["path"], "sound": ["path", "start", "end"]}[medium]
+    missing: dict[str, Any] = {"error": "", "start": np.nan, "end": np.nan}
+    columns = ["name", *content, "error"]
+    # Plain objects: pandas' own text type cannot hold a file name that is not UTF-8.
+    frame = pd.DataFrame(
+        {key: pd.Series([row.get(key, missing.get(key)) for row in rows], dtype=object) for key in columns}
+    )
+    if medium == "text":
+        return frame
+    if medium == "sound":
+        frame = frame.astype({"start": float, "end": float})
+    return frame.drop_duplicates(content, ignore_index=True)
+
+
+def _path_of(name: str) -> Path | None:
+    """The path that this may be, None for what can be none."""
+    if not name or len(name) > _LONGEST_PATH or "\0" in name:
+        return None
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~somebody who has no home here
+        return Path(name)
+
+
+def _printable(path: str | Path) -> str:
+    """A file's name as text, also where it is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,75 @@
+"""A finished run's network, and everything between it and a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from lightning_fabric import Fabric
+
+from whet.core.errors import RunError
+from whet.core.process import hush_fabric, keep_freed_memory
+from whet.core.run_folder import RunFolder
+from whet.evaluate.answer import answer
+from whet.evaluate.metrics import answer_of, probabilities
+from whet.explain import Explanation, explain
+from whet.train.precision import has_bf16
+from whet.train.saved import SavedModel
+
+_LOADER_THREADS = 2
+
+
+class InferenceModel:
+    """Predicts the rows of a table's frame (`path` or `text`). Rows with a reason in `error`, where there is such a column, are
+    not tried. RunError where the run is not finished."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        if not folder.finished:
+            raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
+        keep_freed_memory()
+        hush_fabric()
+        device = Fabric(accelerator="auto", devices=1).device
+        self._saved = SavedModel(folder.model, device)
+        self.classes, self.multi_label = self._saved.classes, self._saved.multi_label
+        bf16 = self._saved.precision == "bf16" and has_bf16(device)
+        self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
+
+    def probabilities(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        """(probabilities (N, K), an error or '' for each row); a row in error has NaN."""
+        errors = list(frame["error"]) if "error" in frame else [""] * len(frame)
+        row_M = _tried(frame)
+
+        def failed(index: int, reason: str) -> None:
+            errors[row_M[index]] = reason
+
+        saved, probs_NK = self._saved, np.full((len(frame), len(self.classes)), np.nan)
+        if len(row_M):
+            loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
+            logits, index_M = answer(saved.net, saved.predictor, loader, saved.size, self._fabric.autocast, failed)
+            probs_NK[row_M[index_M]] = probabilities(logits.double().numpy(), self.multi_label)
+        return probs_NK, errors
+
+    def explanations(
+        self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray
+    ) -> Iterator[tuple[int, Explanation]]:
+        """Why the networks see these classes in the rows: row numbers and explanations, of those that can be read."""
+        saved, row_M = self._saved, _tried(frame)
+        if not len(row_M):
+            return
+        loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
+        for index, explanation in explain(saved.members, loader, saved.size, np.asarray(class_N)[row_M]):
+            yield int(row_M[index]), explanation
+
+    def said(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
+        """(the class, or the list of labels where there may be several; the probability of that)."""
+        return answer_of(probs_K, self.classes, self.multi_label)
+
+
+def _tried(frame: pd.DataFrame) -> np.ndarray:
+    """The numbers of the rows that are samples."""
+    return np.flatnonzero(frame["error"] == "") if "error" in frame else np.arange(len(frame))
+
+
+def _rows(frame: pd.DataFrame, row_M: np.ndarray) -> pd.DataFrame:
+    return frame.iloc[row_M].reset_index(drop=True)
