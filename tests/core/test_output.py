@@ -162,7 +162,7 @@ _MAY_WRITE = _MAY_DELETE | {
     # below a claimed folder, or into a work folder
     "core/run_folder.py",  # the lock
     "train/log.py", "train/checkpoint.py", "train/show.py", "train/fuse.py",
-    "models/build.py", "models/hub.py", "models/hub_text.py", "models/tokens.py",
+    "models/build.py", "models/hub.py", "models/hub_access.py", "models/hub_text.py", "models/tokens.py",
     # elsewhere
     "core/process.py",  # /dev/null
     "data/audit/print_cache.py",  # the cache
