@@ -58,9 +58,11 @@ def train(
 
     started = time.monotonic()
     asked = ask(data, recipe, methods, budget, weights, architecture, seed)
-    folder = train_run(asked, out, observer=observer, tensorboard=tensorboard, strict=strict, started=started)
-    build_report(folder)
-    return Run(folder)
+    return Run(
+        train_run(
+            asked, out, observer=observer, tensorboard=tensorboard, strict=strict, started=started, report=build_report
+        )
+    )
 
 
 def ask(
@@ -90,14 +92,19 @@ def ask(
     return asked.setting(**changes) if changes else asked
 
 
-def resume(path: str | Path, *, observer: Observer | None = None, accept_changed_data: bool = False) -> Run:
-    """Go on with a run that was stopped or killed, to the same end."""
+def resume(
+    path: str | Path,
+    data: str | Path | None = None,
+    *,
+    observer: Observer | None = None,
+    accept_changed_data: bool = False,
+) -> Run:
+    """Go on with a run that was stopped or killed, to the same end, its report included. data: where its data lie now, if they were
+    moved; their contents must be the same."""
     from whet.report import build_report
     from whet.train.job import resume_run
 
-    folder = resume_run(path, observer=observer, accept_changed_data=accept_changed_data)
-    build_report(folder)
-    return Run(folder)
+    return Run(resume_run(path, data, observer=observer, accept_changed_data=accept_changed_data, report=build_report))
 
 
 def augment(

@@ -71,7 +71,7 @@ def command(
     watch = observer(as_json)
     if resume is not None:
         _refuse_beside_resume(ctx)
-        finished = run.resume(resume, observer=watch, accept_changed_data=accept_changed_data)
+        finished = run.resume(resume, data, observer=watch, accept_changed_data=accept_changed_data)
     else:
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
@@ -82,8 +82,9 @@ def command(
             asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
         )
         asked = recipes.with_options(asked, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
-        folder = train_run(asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started)
-        build_report(folder)
+        folder = train_run(
+            asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started, report=build_report
+        )
         finished = run.Run(folder)
     metrics = finished.metrics
     if as_json:

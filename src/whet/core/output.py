@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whet.core.errors import OutputError
+from whet.core.writing import writing
 
 MARKER = ".whet.json"
 _WORK = re.compile(r"\..+\.([0-9]+)-[0-9]+")  # the name of a work folder: .NAME.PROCESS-NUMBER
@@ -109,9 +110,10 @@ def claim_file(
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that its name never shows half of it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8", newline="") as handle:  # as it is: line ends are the writer's
-        handle.write(text)
-    os.replace(beside, path)
+    with writing(path, len(text.encode())):
+        with beside.open("w", encoding="utf-8", newline="") as handle:  # as it is: line ends are the writer's
+            handle.write(text)
+        os.replace(beside, path)
 
 
 @contextlib.contextmanager

@@ -109,7 +109,13 @@ class ModelSpec(Strict):
 
 
 class TrainSpec(Strict):
-    """Training settings. Every `auto` is resolved once and written into the run's own recipe."""
+    """Training settings. Every `auto` but that of `store`, which each start decides anew, is resolved once and written into the
+    run's own recipe. How many steps a budget comes to belongs to the state of a training (`whet.train.loop.State`)."""
+
+    not_settings: ClassVar[dict[str, str]] = {
+        key: f"the length of a training is its budget; use budget: {{value}}{unit}"
+        for key, unit in (("epochs", "ep"), ("steps", "st"), ("seconds", "s"), ("minutes", "m"))
+    }
 
     budget: Annotated[Duration, AfterValidator(Duration.parse_budget)] = Duration(20, "ep")
     max_epochs: Annotated[
@@ -125,11 +131,8 @@ class TrainSpec(Strict):
     clip_seconds: Annotated[float, Field(gt=0, le=600, description="how much of a sound is heard at once")] | Auto = (
         "auto"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    epochs: Annotated[int, Field(ge=1, description="whole epochs that the budget was resolved to")] | Auto = "auto"
-    steps: Annotated[int, Field(ge=1, description="optimizer steps that the budget was resolved to")] | Auto = "auto"
-    seconds: Annotated[float, Field(gt=0, description="what a budget in minutes leaves for these steps")] | None = None
     torch_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
     loader_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
     store: Annotated[
@@ -289,7 +292,6 @@ class Recipe(Strict):
             plain["train"].pop("max_epochs", None)
         for key in (
             "seed",
-            "seconds",
             "loader_threads",
             "store",
             "store_share",

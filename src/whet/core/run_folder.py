@@ -38,6 +38,7 @@ class RunFolder:
         self.splits = self.path / "splits.csv"
         self.log = self.path / "log.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.start = self.checkpoints / "start"  # the network before the first step, until the run is finished
         self.model = self.path / "model"
         self.companions = self.path / "companions"
         self.predictions = self.path / "predictions.csv"

@@ -15,10 +15,14 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     kind: ClassVar[str] = "setting"
+    not_settings: ClassVar[dict[str, str]] = {}
+    """Keys that may be taken for settings, and what to write instead of them and their {value}."""
 
     def __init__(self, **values: Any) -> None:
         owner = self.label()
-        for key in values:
+        for key, value in values.items():
+            if key in self.not_settings:
+                raise RecipeError(f"{owner}.{key} = {value}: {self.not_settings[key].format(value=value)}")
             if key not in type(self).model_fields:
                 raise RecipeError(unknown(self.kind, key, type(self).model_fields, owner))
         try:

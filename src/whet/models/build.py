@@ -19,6 +19,7 @@ from whet.core.method import Changes
 from whet.core.output import put, remove, work_folder
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.run_folder import write_whole
+from whet.core.writing import writing
 from whet.models import hub, hub_sound, hub_text
 from whet.models.front import Front, SoundFront, TextFront
 from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
@@ -236,10 +237,11 @@ def save_net(net: Net, folder: Path, extra: dict) -> None:
     encoder of texts or sounds without the head, which lies beside it), and whet.json with the rest. A network that methods rebuilt
     is no longer theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file,
     so that the folder holds a whole model at any time."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with work_folder(folder) as beside:
-        _write_net(net, beside, extra)
-        put(beside, folder, last=_WHET_FILE)  # which names the others
+    with writing(folder, sum(tensor.nbytes for tensor in net.state_dict().values())):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with work_folder(folder) as beside:
+            _write_net(net, beside, extra)
+            put(beside, folder, last=_WHET_FILE)  # which names the others
     if net.spec.changes and (folder / "model.safetensors").exists():
         remove(folder / "model.safetensors")
 

@@ -11,15 +11,16 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from whet.core.errors import NonFiniteError, RunError
 from whet.core.output import put, remove, work_folder
+from whet.core.writing import writing
 
 _FILES = _STATE, _TENSORS, _MANIFEST = "state.json", "state.safetensors", "manifest.json"
 
@@ -77,13 +78,10 @@ def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, tor
         raise NonFiniteError(f"step {step}: {len(bad)} tensors of the training state are not finite; nothing was saved")
     parent.mkdir(exist_ok=True)
     final = parent / f"step-{step:08d}"
-    if final.is_dir():
-        try:
-            read_checkpoint(final)
-            return final  # a resumed run comes by the same step with the same state; never remove a good one
-        except RunError:
-            remove_checkpoint(final)
-    try:
+    if final.is_dir():  # training went on from an earlier one, as this one could not be read
+        remove_checkpoint(final)
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    with writing(final, size, "; earlier checkpoints are intact, and --resume goes on from them"):
         with work_folder(final) as beside:
             save_file(tensors, beside / _TENSORS)
             (beside / _STATE).write_text(json.dumps({"step": step, "state": plain}))
@@ -94,12 +92,6 @@ def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, tor
             _sync(beside)
             put(beside, final, last=_MANIFEST)
         _sync(parent)
-    except (OSError, SafetensorError) as error:
-        size = sum(t.numel() * t.element_size() for t in tensors.values())
-        why = error.strerror if isinstance(error, OSError) else error
-        raise RunError(
-            f"checkpoint {final} ({size:,} bytes) cannot be written: {why}; earlier ones are intact"
-        ) from None
     return final
 
 
@@ -128,7 +120,8 @@ class CheckpointWriter:
     def __init__(self, parent: Path, keep: int) -> None:
         self._parent = parent
         self._keep = keep
-        self._next: tuple[int, Any, dict[str, torch.Tensor], int, int | None] | None = None
+        self._next: tuple[int, Any, dict[str, torch.Tensor], Callable[[], None], int | None] | None = None
+        self._saved: set[int] = set()
         self._error: Exception | None = None
         self._busy = False
         self._closed = False
@@ -136,13 +129,17 @@ class CheckpointWriter:
         self._thread = threading.Thread(target=self._run, name="whet-checkpoints", daemon=True)
         self._thread.start()
 
-    def save(self, step: int, state: Any, log_descriptor: int, best_step: int | None) -> None:
-        """Copy the state now, write it soon. The log up to here reaches the disk before the checkpoint does."""
+    def save(self, step: int, state: Any, sync_log: Callable[[], None], best_step: int | None) -> None:
+        """Copy the state now, write it soon; of every step once, as a checkpoint is never replaced. The log up to here reaches the
+        disk before the checkpoint does."""
+        if step in self._saved:
+            raise ValueError(f"the state at step {step} was saved before")
+        self._saved.add(step)
         tensors: dict[str, torch.Tensor] = {}
         plain = flatten(state, tensors)
         with self._condition:
             self._raise()
-            self._next = (step, plain, tensors, log_descriptor, best_step)
+            self._next = (step, plain, tensors, sync_log, best_step)
             self._condition.notify_all()
 
     def wait(self) -> None:
@@ -168,10 +165,10 @@ class CheckpointWriter:
                 self._condition.wait_for(lambda: self._next is not None or self._closed)
                 if self._next is None:
                     return
-                step, plain, tensors, log_descriptor, best_step = self._next
+                step, plain, tensors, sync_log, best_step = self._next
                 self._next, self._busy = None, True
             try:
-                os.fsync(log_descriptor)
+                sync_log()
                 write_checkpoint(self._parent, step, plain, tensors)
                 prune(self._parent, self._keep, best_step)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the thread that waits

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from whet.core.errors import RunError
+from whet.core.recipe import DataSpec
 from whet.core.run_folder import RunFolder, plain_cell, raw_cell, write_csv, write_json
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
-from whet.data.table import SPLITS, Table
+from whet.data.table import SPLITS, Table, split_name
 
 _COLUMNS = ["id", "label", "split", "digest"]
 
@@ -34,9 +37,51 @@ def write_data(folder: RunFolder, table: Table) -> None:
     write_csv(folder.splits, _COLUMNS, _rows(table))
 
 
-def check_unchanged(folder: RunFolder, table: Table, *, accept: bool) -> list[str]:
-    """Refuse to go on with other data than the run began with, naming the first ten differences; with `accept` go on and
-    return them."""
+def absolute(spec: DataSpec) -> DataSpec:
+    """The same data, named so that a run finds them again from any working directory."""
+
+    def placed(name: str) -> str:
+        return os.path.abspath(os.path.expanduser(name))
+
+    def listed(pattern: str) -> str:
+        part, equals, tail = pattern.partition("=")
+        return f"{part}={placed(tail)}" if equals and split_name(part) else placed(pattern)
+
+    if spec.path is None:
+        return spec
+    return spec.replace(
+        path=placed(spec.path),
+        files_root=None if spec.files_root is None else placed(spec.files_root),
+        split_files=tuple(listed(pattern) for pattern in spec.split_files),
+    )
+
+
+def moved(spec: DataSpec, place: str | Path) -> DataSpec:
+    """The same data at another place; files and lists of splits that lay with them moved along."""
+    there = absolute(DataSpec(path=str(place)))
+    roots = [
+        str(each.path) if Path(str(there.path)).is_dir() else os.path.dirname(str(each.path)) for each in (spec, there)
+    ]
+    before, now = (f"{root}{os.sep}" for root in roots)
+    return spec.replace(
+        path=there.path,
+        files_root=None
+        if spec.files_root is None
+        else f"{spec.files_root}{os.sep}".replace(before, now, 1).rstrip(os.sep),
+        split_files=tuple(name.replace(before, now, 1) for name in spec.split_files),
+    )
+
+
+def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *, accept: bool) -> list[str]:
+    """Refuse to go on with other data than the run began with, naming the first ten differences; with `accept` go on and return
+    them. classes: those of the network; what its weights mean can never change."""
+    if table.classes != classes:
+        gone = ", ".join(sorted(set(classes) - set(table.classes))) or "none"
+        new = ", ".join(sorted(set(table.classes) - set(classes))) or "none"
+        raise RunError(
+            f"the classes of {folder.path} changed since it began (gone: {gone}; new: {new}), and its weights belong to the old "
+            "ones: give these their names back, or begin a new run"
+        )
     if folder.read_json(folder.data)["fingerprint"] == table.fingerprint():
         return []
     with folder.splits.open(encoding="utf-8", newline="") as handle:
@@ -57,7 +102,6 @@ def check_unchanged(folder: RunFolder, table: Table, *, accept: bool) -> list[st
                     f"{name}: {word}"
                     + (f", {before[name][column]} to {now[name][column]}" if column != "digest" else "")
                 )
-    differences = differences or ["the names of the classes changed"]
     listed = "".join(f"\n  {line}" for line in differences[:10])
     more = f"\n  … and {len(differences) - 10} more" if len(differences) > 10 else ""
     if not accept:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,13 +203,3 @@ def _faults(row: dict[str, Any], classes: tuple[str, ...]) -> list[dict[str, Any
         if (name in true) != (name in said)
     ]
     return sorted(found, key=lambda fault: -fault["confidence"])
-
-
-def peak_memory_mib() -> float:
-    """The largest resident memory of this process so far."""
-    with contextlib.suppress(
-        OSError, StopIteration
-    ):  # Linux: what `resource` tells counts the process that began this one too
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

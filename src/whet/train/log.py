@@ -10,6 +10,7 @@ from typing import Any, Self
 from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.output import write_whole
+from whet.core.writing import writing
 
 
 class Observer:
@@ -40,22 +41,24 @@ class RunLog:
     def __init__(self, path: Path, resume_step: int | None = None, tensorboard: Path | None = None) -> None:
         if resume_step is not None and path.is_file():
             _cut(path, resume_step)
+        self._path = path
         self._handle = path.open("a", encoding="utf-8", buffering=1)  # who looks on sees every step
         self._board: Any = _tensorboard(tensorboard) if tensorboard is not None else None
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
         record = {"event": event, **values}
-        self._handle.write(strict_json.dumps(record, indent=None) + "\n")
+        with writing(self._path):
+            self._handle.write(strict_json.dumps(record, indent=None) + "\n")
         if self._board is not None and "step" in values:
             for key, value in values.items():
                 if isinstance(value, float):
                     self._board.add_scalar(f"{event}/{key}", value, values["step"])
         return record
 
-    def descriptor(self) -> int:
-        """Everything written so far handed to the system, and the file to sync before a checkpoint that relies on it."""
-        self._handle.flush()
-        return self._handle.fileno()
+    def sync(self) -> None:
+        """Everything written so far is on disk when this returns. A checkpoint that relies on it is written after that."""
+        with writing(self._path):
+            os.fsync(self._handle.fileno())
 
     def __enter__(self) -> Self:
         return self
@@ -67,9 +70,9 @@ class RunLog:
         """Everything on disk; a second time does nothing."""
         if self._handle.closed:
             return
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
-        self._handle.close()
+        with writing(self._path), self._handle:
+            self._handle.flush()
+            os.fsync(self._handle.fileno())
         if self._board is not None:
             self._board.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from whet.core.errors import NonFiniteError
 from whet.models.net import Net
 from whet.train.checkpoint import CheckpointWriter
 from whet.train.log import Observer, RunLog
+from whet.train.pace import Pace
 from whet.train.plan import Plan
 from whet.train.source import Failures, Source
 
@@ -26,19 +26,29 @@ Validate = Callable[[dict[str, Tensor]], dict[str, float]]
 
 @dataclass
 class State:
-    """Where a training stands, beyond what network, optimizer and runtimes hold themselves."""
+    """Where a training stands, beyond what network, optimizer and runtimes hold themselves.
 
+    total_steps: what the budget comes to, as far as is known. validate_steps, checkpoint_steps: between two of them. seconds: spent
+    in the loop; total_seconds: since the run began; what a process did after its last checkpoint before it was killed does not
+    count. pace: of `whet.train.pace.Pace`; None where the budget is not in minutes.
+    """
+
+    total_steps: int
+    validate_steps: int
+    checkpoint_steps: int
     step: int = 0
-    total_steps: int = 0
     best_step: int | None = None
     best_score: float = float("-inf")
     seconds: float = 0.0
+    total_seconds: float = 0.0
+    wait_seconds: float = 0.0
     failed: dict[str, str] = field(default_factory=dict)
+    pace: dict[str, Any] | None = None
 
 
 @dataclass
 class Training:
-    """Everything the loop works with."""
+    """Everything the loop works with. spent: the seconds since the run began, those of earlier processes included."""
 
     fabric: Fabric
     net: Net
@@ -47,35 +57,37 @@ class Training:
     state: State
     size: int
     validate: Validate
-    validate_steps: int
-    checkpoint_steps: int
     writer: CheckpointWriter
     log: RunLog
     observer: Observer
     failures: Failures
+    spent: Callable[[], float]
+    pace: Pace | None = None
+    resumed: bool = False
     interrupted: Callable[[], bool] = lambda: False
     validate_start: bool = True
     checkpoint_seconds: float = 300.0
-    steps_that_fit: Callable[[Progress, float], int] = lambda progress, seconds: progress.total_steps
 
     def progress(self, step: int) -> Progress:
         return Progress(step, self.state.total_steps, self.source.steps_per_epoch)
 
     def state_dict(self) -> dict[str, Any]:
+        pace = self.pace.state_dict() if self.pace is not None else None
         return {
             "net": dict(self.net.state_dict()),
             "optimizer": self.plan.optimizer.state_dict(),
             "runtimes": {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()},
-            "state": {**vars(self.state), "failed": dict(self.failures.reasons)},
+            "state": {**vars(self.state), "failed": dict(self.failures.reasons), "pace": pace},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["net"])
-        self.plan.optimizer.load_state_dict(state["optimizer"])
-        for name, runtime in self.plan.runtimes.items():
-            runtime.load_state_dict(state["runtimes"][name])
-        self.state = State(**state["state"])
-        self.failures.reasons.update(self.state.failed)
+
+def restored(plan: Plan, saved: dict[str, Any]) -> State:
+    """What `Training.state_dict` gave: loaded into the network, optimizer and runtimes of a plan that was started, and the rest."""
+    plan.net.load_state_dict(saved["net"])
+    plan.optimizer.load_state_dict(saved["optimizer"])
+    for name, runtime in plan.runtimes.items():
+        runtime.load_state_dict(saved["runtimes"][name])
+    return State(**saved["state"])
 
 
 def fit(t: Training) -> None:
@@ -83,9 +95,12 @@ def fit(t: Training) -> None:
     state, plan = t.state, t.plan
     model, optimizer = t.fabric.setup(t.source.model, plan.optimizer)
     take_step = plan.stepper(optimizer)
-    started, earlier, last_saved = time.monotonic(), state.seconds, time.monotonic()
+    began, trained, waited = t.spent(), state.seconds, state.wait_seconds
+    last_saved = began
     t.observer.steps(state.step, state.total_steps)
-    if state.best_step is None and state.step == 0:
+    if t.pace is not None:
+        t.pace.begin(state.step, began)
+    if not t.resumed:
         if t.validate_start:
             validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
         save(t)
@@ -93,11 +108,9 @@ def fit(t: Training) -> None:
     while state.step < state.total_steps and not plan.stop and not t.interrupted():
         # One epoch at one picture size, from the batch where the last run of this training stopped.
         epoch, first = divmod(state.step, t.source.steps_per_epoch)
-        if first == 0:
-            keep_to_time(t, earlier + time.monotonic() - started)
         begin = t.progress(epoch * t.source.steps_per_epoch)
         settings = plan.settings(begin, t.size)
-        end = min(begin.step + t.source.steps_per_epoch, state.total_steps)
+        end = begin.step + t.source.steps_per_epoch
         t.net.train()
         for batch in t.source.batches(begin, settings, first):
             # Forward, backward and the step, as the GRADIENT methods want it.
@@ -109,7 +122,7 @@ def fit(t: Training) -> None:
                     f"step {state.step + 1} of {state.total_steps}: {error}. The step was not taken; the checkpoint before it "
                     f"is good. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
                 ) from None
-            before, state.step = state.step, min(state.step + settings.batches, end)
+            before, state.step = state.step, min(state.step + settings.batches, end, state.total_steps)
             progress = t.progress(state.step)
             for runtime in plan.runtimes.values():
                 runtime.after_step(progress)
@@ -126,34 +139,37 @@ def fit(t: Training) -> None:
                 )
             )
 
-            # Validate, save, and see whether to go on.
-            state.seconds = earlier + time.monotonic() - started
+            # Keep to the budget, validate, save, and see whether to go on. The state at a step is saved once, complete.
+            replanned = kept_to_time(t)
             last = state.step == state.total_steps
-            if state.step // t.validate_steps > before // t.validate_steps or last:
-                validated(t, progress)
+            if state.step // state.validate_steps > before // state.validate_steps or last:
+                validated(t, t.progress(state.step))
                 t.net.train()
-            due = state.step // t.checkpoint_steps > before // t.checkpoint_steps
-            due = due or time.monotonic() - last_saved > t.checkpoint_seconds
+            state.seconds, state.wait_seconds = trained + t.spent() - began, waited + t.source.wait_seconds
+            due = state.step // state.checkpoint_steps > before // state.checkpoint_steps or replanned
+            due = due or t.spent() - last_saved > t.checkpoint_seconds
             if due or last or plan.stop or t.interrupted() or state.best_step == state.step:
                 save(t)
-                last_saved = time.monotonic()
+                last_saved = t.spent()
             if last or plan.stop or t.interrupted():
                 break
     t.writer.wait()
 
 
-def keep_to_time(t: Training, seconds: float) -> None:
-    """Fewer or more epochs where the machine's pace is far from what the budget was counted with. Written down and saved at once,
-    so that a resumed training goes on with the same number."""
+def kept_to_time(t: Training) -> bool:
+    """Fewer or more steps where the machine's pace is no longer the one that the budget was counted with; whether that is so."""
     state = t.state
-    total = t.steps_that_fit(t.progress(state.step), seconds)
-    if total != state.total_steps:
-        t.log.write("replanned", step=state.step, total_steps=total)
-        epochs, before = (steps // t.source.steps_per_epoch for steps in (total, state.total_steps))
-        t.observer.note(f"{epochs} epochs instead of {before}, to keep to the budget at this pace")
-        state.total_steps = total
-        t.observer.steps(state.step, total)
-        save(t)
+    if t.pace is None or state.step == state.total_steps:
+        return False
+    total = t.pace.total_steps(t.progress(state.step), t.spent(), state.validate_steps)
+    if total == state.total_steps:
+        return False
+    epochs, before = (steps / t.source.steps_per_epoch for steps in (total, state.total_steps))
+    t.log.write("replanned", step=state.step, total_steps=total)
+    t.observer.note(f"{epochs:.3g} epochs instead of {before:.3g}, to keep to the budget at this pace")
+    state.total_steps = total
+    t.observer.steps(state.step, total)
+    return True
 
 
 def stepped(
@@ -203,4 +219,5 @@ def validated(t: Training, progress: Progress) -> None:
 
 
 def save(t: Training) -> None:
-    t.writer.save(t.state.step, t.state_dict(), t.log.descriptor(), t.state.best_step)
+    t.state.total_seconds = t.spent()
+    t.writer.save(t.state.step, t.state_dict(), t.log.sync, t.state.best_step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
-from whet.core.errors import DataError
+from whet.core.errors import DataError, RecipeError
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -25,6 +25,9 @@ from whet.models.build import resolve, standardised
 from whet.models.front import SoundFront, TextFront
 from whet.models.net import Net
 from whet.train import budget
+from whet.train.budget import Clock
+from whet.train.loop import State
+from whet.train.pace import Costs, Pace, validate_every
 from whet.train.plan import Plan
 from whet.train.precision import choose_precision
 from whet.train.source import batch_shape
@@ -32,6 +35,8 @@ from whet.train.source import batch_shape
 _TRIED = 64
 _COUNTED, _COUNTED_SOUNDS = 5000, 200
 _PROBE_SIZE = 128
+_TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
+MAX_EPOCHS = 1000
 
 
 def resolve_threads(recipe: Recipe) -> Recipe:
@@ -167,8 +172,11 @@ def _resolve_clip(recipe: Recipe, net: Net, table: Table) -> Recipe:
 def make_fabric(recipe: Recipe) -> Fabric:
     """Lightning Fabric for the recipe's device and precision (float32 while that is still `auto`)."""
     hush_fabric()
-    bf16 = recipe.train.precision == "bf16"
-    fabric = Fabric(accelerator=recipe.train.device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
+    bf16, device = recipe.train.precision == "bf16", recipe.train.device
+    try:
+        fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
+    except RuntimeError:  # Fabric's word for an accelerator that is not there
+        raise RecipeError(f"train.device = {device}: this machine has none; accepted here: auto, cpu") from None
     fabric.launch()
     return fabric
 
@@ -183,35 +191,43 @@ def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
     return recipe.setting(precision=chosen)
 
 
-def most_epochs(recipe: Recipe) -> int:
+def resolve_device(recipe: Recipe) -> Recipe:
+    """The kind of device, once known; a resumed run stays on it."""
+    found = make_fabric(recipe).device.type
+    return recipe.setting(device=found)
+
+
+def most_steps(recipe: Recipe, per_epoch: int) -> int:
     """How many a budget in minutes is filled with at most."""
-    return recipe.train.max_epochs or budget.MAX_EPOCHS
+    return (recipe.train.max_epochs or MAX_EPOCHS) * per_epoch
 
 
 def resolve_budget(
-    recipe: Recipe, table: Table, plan: Plan, fabric: Fabric, started: float, tail_seconds: float
-) -> Recipe:
-    """The budget as whole steps. A budget in minutes counts from `started` and covers everything up to the finished run."""
-    train, shown, allowed = table.part("train"), len(table), None
+    recipe: Recipe, table: Table, plan: Plan, fabric: Fabric, spent: Callable[[], float], clock: Clock
+) -> tuple[Recipe, State, Pace | None]:
+    """The recipe with how often it is validated and saved, the state before the first step with the budget as whole steps, and what
+    keeps it to its minutes: they count from the start of the run and cover everything up to its end. spent: the seconds since it
+    began."""
+    train, shown, pace = table.part("train"), len(table), None
     _, per_epoch = batch_shape(len(train), recipe.train.batch_size)
     if recipe.train.budget.is_time:
-        speed = budget.measure(recipe, plan.net, plan.context, fabric, train)
-        ending = speed.final_answer_seconds * (shown - len(train)) + tail_seconds
+        speed = budget.measure(recipe, plan.net, plan.context, fabric, train, clock)
+        ending = speed.final_answer_seconds * (shown - len(train)) + _TAIL_SECONDS
         ending += speed.answer_seconds * len(train) if plan.settles else 0.0
         if plan.answers_anew:  # the plain answers, to compare with
             ending += speed.answer_seconds * len(table.part("test"))
-        allowed = max(1.0, recipe.train.budget.seconds - (time.monotonic() - started) - ending)
-        counted, validation = allowed * budget.SAFETY, speed.answer_seconds * len(table.part("val"))
-        epochs = budget.epochs_that_fit(plan, speed, counted, recipe.size, per_epoch, validation, most_epochs(recipe))
-        steps = epochs * per_epoch
+        validation = speed.answer_seconds * len(table.part("val"))
+        costs = Costs(recipe.train.budget.seconds, speed.step_seconds, validation, ending)
+        pace = Pace(plan, recipe.size, costs, per_epoch, most_steps(recipe, per_epoch))
+        steps = pace.steps_that_fit(0, spent())
     else:
         steps = max(1, recipe.train.budget.steps(per_epoch, per_epoch))
-        epochs = math.ceil(steps / per_epoch)
-    every, save = recipe.train.validate_every, recipe.train.checkpoint_every
-    return recipe.setting(
-        epochs=epochs,
-        steps=steps,
-        seconds=allowed,
-        validate_every=Duration(budget.validate_every(epochs), "ep") if every == "auto" else every,
-        checkpoint_every=Duration(1, "ep") if save == "auto" else save,
+    if recipe.train.validate_every == "auto":
+        recipe = recipe.setting(validate_every=Duration(validate_every(-(-steps // per_epoch)), "ep"))
+    if recipe.train.checkpoint_every == "auto":
+        recipe = recipe.setting(checkpoint_every=Duration(1, "ep"))
+    every, save = (
+        max(1, Duration.parse(each).steps(per_epoch, steps))
+        for each in (recipe.train.validate_every, recipe.train.checkpoint_every)
     )
+    return recipe, State(steps, every, save), pace

@@ -85,11 +85,11 @@ def answering_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Lo
     return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
-def choose_room(table: Table, plan: Plan) -> tuple[Room | None, str | None]:
+def choose_room(table: Table, plan: Plan, epochs: int) -> tuple[Room | None, str | None]:
     """Where the decoded samples of this training are kept, and a line that says so where it lies outside the run. `auto`: in
     memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
     recipe, size = plan.recipe, plan.painted_size
-    settings, epochs = recipe.train, int(recipe.train.epochs)
+    settings = recipe.train
     if table.medium == "text" or settings.store == "off" or epochs < 2:
         return None, None
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]

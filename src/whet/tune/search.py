@@ -69,18 +69,17 @@ def decide_length(base: Recipe, bench: Bench, wanted: int, share: float) -> tupl
     run = RunFolder(probe.path)
     if not run.finished:
         raise RunError(f"the recipe as it is cannot be trained: {run.read_json(probe.failure)['reason']}")
-    seconds = float(run.read_json(run.metrics)["cost"]["total_seconds"])
-    resolved, asked = Recipe.load(run.recipe).train, base.train.budget
-    epochs = int(resolved.epochs)
-    if epochs == 1 and seconds > 2 * each:
-        needed = limit * seconds / (2 * each) / 60
+    cost, asked = run.read_json(run.metrics)["cost"], base.train.budget
+    seconds, epochs = float(cost["total_seconds"]), round(cost["planned_epochs"])
+    if epochs < 1:
+        an_epoch = seconds / cost["planned_epochs"]
         raise TooLittleTime(
             f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take some "
-            f"{seconds:.0f} seconds: give about {needed:.0f} minutes, or fewer trials"
+            f"{an_epoch:.0f} seconds: give about {limit * an_epoch / each / 60:.0f} minutes, or fewer trials"
         )
     bench.clock.note("a first run, to see how long they may be", 1, seconds)
     length = Duration(min(epochs, round(asked.value)) if asked.unit == "ep" else epochs, "ep")
-    return base.setting(budget=length, precision=resolved.precision), seconds
+    return base.setting(budget=length, precision=Recipe.load(run.recipe).train.precision), seconds
 
 
 @dataclass

@@ -1,0 +1,357 @@
+"""One process's work at a run: what every part of it needs, and the parts that come after everything is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from whet.core.batch import Context, Ending, Features, Progress, Settings
+from whet.core.errors import DataError, RecipeError
+from whet.core.method import RangeTest
+from whet.core.output import remove
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.run_folder import RunFolder, write_json, write_whole
+from whet.data.read import read_data
+from whet.data.table import Table
+from whet.evaluate.answer import answer, using_weights
+from whet.evaluate.metrics import classification_metrics, probabilities
+from whet.explain import Explanation, explain
+from whet.models.build import build_net
+from whet.models.net import Net
+from whet.train import finish, resolve
+from whet.train.budget import Clock
+from whet.train.checkpoint import CheckpointWriter
+from whet.train.cost import cost_of
+from whet.train.log import Observer, RunLog
+from whet.train.loop import State, Training, Validate, fit, restored
+from whet.train.pace import Pace
+from whet.train.plan import Plan, refuse_one_class, select_rows
+from whet.train.rehearsal import Rehearsal
+from whet.train.signals import Interrupted, Interrupts
+from whet.train.source import (
+    Failures,
+    FeatureSource,
+    PaintedSource,
+    Source,
+    answering_loader,
+    batch_shape,
+    choose_room,
+    is_kept,
+    training_loader,
+)
+
+_TOLD = ("accuracy", "macro_f1", "log_loss", "calibration_error")  # of every validation
+_TOLD_OF_LABEL_SETS = (*_TOLD, "hamming_accuracy", "micro_f1", "mean_average_precision")
+_MANY = 2000  # validation samples
+
+Report = Callable[[RunFolder], object]
+"""Writes the report of a run whose metrics are written."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a run before anything is written: its data and network, and the recipe as far as they settle it."""
+
+    recipe: Recipe
+    table: Table
+    net: Net
+    size: int
+
+
+@dataclass
+class Session:
+    """What every part of the work needs to say or to ask. before: the seconds of earlier processes at the same run."""
+
+    folder: RunFolder
+    observer: Observer
+    clock: Clock
+    started: float | None
+    report: Report | None
+    before: float = 0.0
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    notes: list[str] = field(default_factory=list)
+    noted: int = 0  # how many of them stand in the log already
+    failures: Failures = field(default_factory=lambda: Failures(1))
+    joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that answer beside this one, by method
+
+    def __post_init__(self) -> None:
+        self._from = self.clock() if self.started is None else self.started
+
+    def spent(self) -> float:
+        """Seconds since the run began."""
+        return self.before + self.clock() - self._from
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+        self.observer.note(text)
+
+    def failed(self, id_: str, reason: str) -> None:
+        if self.failures.add(id_, reason):
+            self.note(f"left out, it cannot be read: {id_}: {reason}")
+
+    def rehearse(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
+        """What some methods can only find out by some steps of training, before it."""
+
+        def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
+            self.observer.stage("looking for a learning rate")
+            first = plan.settings(Progress(0, 1, 1), recipe.size).size
+            return Rehearsal(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
+
+        found = list(plan.rehearse(trial))
+        for test in found:
+            self.note(f"{test.schedule.name}: the learning rate is {test.chosen:.3g}")
+        return found
+
+    def prepare(self, recipe: Recipe, *, strict: bool) -> Prepared:
+        recipe = resolve.resolve_threads(recipe)
+        table = self.read(recipe, strict=strict)
+        recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # what evaluate and predict will read, too
+        size = resolve.usual_size(recipe, table)
+        recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
+        with Rng(recipe.train.seed).torch_scope("init"):
+            texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
+            net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate)
+        net.spec = replace(net.spec, multi_label=table.multi_label)
+        for line in (*table.notes, *notes):
+            self.note(line)
+        return Prepared(recipe, table, net, size)
+
+    def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
+        self.observer.stage(f"reading {recipe.data.path}")
+        table = read_data(recipe.data, int(recipe.train.loader_threads))
+        if table.medium != recipe.medium:
+            raise RecipeError(
+                f"data {recipe.data.path} holds {table.medium}s, but the recipe's task is {recipe.task}; "
+                f"give a recipe for {table.medium}s"
+            )
+        if not recipe.data.answer_test:
+            table = table.with_frame(table.frame[table.frame["split"] != "test"])
+        refuse_one_class(recipe.methods, table.multi_label)
+        chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
+        table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
+        for split in ("train", "val"):
+            if not len(table.part(split)):
+                why = (
+                    f"; left out, the first: {table.skipped[0].id}: {table.skipped[0].reason}" if table.skipped else ""
+                )
+                raise DataError(f"data {recipe.data.path}: no {split} samples are left{why}")
+        self.failures.total = len(table) + len(table.skipped)
+        for entry in table.skipped:
+            self.failed(entry.id, entry.reason)
+        return table
+
+    def plan(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> tuple[Plan, Fabric]:
+        fabric = resolve.make_fabric(recipe)
+        net = net.on(fabric.device)
+        train = table.part("train")
+
+        def features(backbone: Any = None, training: bool = False) -> Features:
+            self.observer.stage(f"features of {len(train):,} samples")
+            backbone = backbone or plan.net.backbone
+            if training:
+                features_ND, index = self.ask_as_in_training(plan, fabric, train, backbone)
+            else:
+                features_ND, index = self.ask(plan, fabric, train, backbone)
+            groups = train.frame["group"].to_numpy()[index]
+            return Features(features_ND, train.targets[torch.from_numpy(index)], index, groups)
+
+        def texts() -> list[str]:
+            self.observer.stage(f"learning from {len(train):,} texts")
+            return list(train.frame.get("text", ()))
+
+        context = Context(recipe.task, table.classes, train.counts_K, features, table.multi_label, texts)
+        plan = Plan(recipe, net, context, strict=strict)
+        self.tell(plan)
+        return plan, fabric
+
+    def tell(self, plan: Plan) -> None:
+        """Which methods found nothing to change, what else became of the recipe, and what there is to tell of the network."""
+        for line in (*plan.notes, *plan.weak, *plan.net.notes):
+            if line not in self.notes:
+                self.note(line)
+
+    def ask(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+    ) -> tuple[Tensor, np.ndarray]:
+        """(what the predictor makes of every sample, the numbers of those that could be read)."""
+        training = plan.net.training
+        plan.net.eval()
+        ids, reasons = table.frame["id"], {}
+
+        def failed(index: int, reason: str) -> None:
+            reasons[ids.iloc[index]] = reason
+            self.failed(ids.iloc[index], reason)
+
+        found = answer(
+            plan.net, predictor, answering_loader(table, plan.recipe, plan.net), plan.recipe.answer_size, fabric.autocast,
+            failed, batch_size,
+        )  # fmt: skip
+        plan.net.train(training)
+        if reasons and not len(found[1]):
+            parts, (first, *_) = "/".join(sorted(set(table.frame["split"]))), reasons.items()
+            raise DataError(
+                f"not one of the {len(table)} {parts} samples can be read; the first: {first[0]}: {first[1]}"
+            )
+        return found
+
+    def ask_as_in_training(self, plan: Plan, fabric: Fabric, table: Table, backbone: Any) -> tuple[Tensor, np.ndarray]:
+        """The same in shuffled batches of the training's size, where BatchNorm goes by the batch: of one class each, as the rows
+        lie, a batch would have other statistics than any batch of the training."""
+        order_N = plan.rng.shuffled("features", 0, len(table))
+
+        def features(x: Tensor) -> Tensor:
+            with plan.net.batch_statistics():
+                return backbone(x)
+
+        shuffled = table.with_frame(table.frame.iloc[order_N])
+        found_ND, index = self.ask(plan, fabric, shuffled, features, int(plan.recipe.train.batch_size))
+        rows_N = order_N[index]
+        sorted_N = np.argsort(rows_N)
+        return found_ND[torch.from_numpy(sorted_N)], rows_N[sorted_N]
+
+    def go_on(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, saved: dict[str, Any]) -> None:
+        plan.start()
+        state = restored(plan, saved)
+        self.before = state.total_seconds
+        self.failures.reasons.update(state.failed)
+        recipe, pace = plan.recipe, None
+        if state.pace is not None:
+            _, per_epoch = batch_shape(len(table.part("train")), recipe.train.batch_size)
+            most = resolve.most_steps(recipe, per_epoch)
+            pace = Pace.from_state(plan, recipe.size, per_epoch, most, state.pace)
+        self.note(f"resumed at step {state.step} of {state.total_steps}")
+        self._train(table, plan, fabric, log, state, pace, resumed=True)
+
+    def train(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: State, pace: Pace | None) -> None:
+        plan.start()
+        self._train(table, plan, fabric, log, state, pace, resumed=False)
+
+    def _train(
+        self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: State, pace: Pace | None, *, resumed: bool
+    ) -> None:
+        recipe = plan.recipe
+        source = self.source(table.part("train"), plan, fabric, state.total_steps)
+        writer = CheckpointWriter(self.folder.checkpoints, recipe.train.keep_checkpoints)
+        training = Training(
+            fabric=fabric,
+            net=plan.net,
+            plan=plan,
+            source=source,
+            state=state,
+            size=recipe.size,
+            validate=self.validator(table.part("val"), plan, fabric, source),
+            writer=writer,
+            log=log,
+            observer=self.observer,
+            failures=self.failures,
+            spent=self.spent,
+            pace=pace,
+            resumed=resumed,
+            interrupted=self.interrupts,
+            # Random weights guess; on many samples that costs minutes to see.
+            validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
+        )
+        for line in self.notes[self.noted :]:
+            log.write("note", text=line)
+        try:
+            with self.interrupts.noticed():
+                fit(training)
+        finally:
+            writer.close()
+            log.close()
+        if state.step < state.total_steps and not plan.stop:
+            raise Interrupted(self.interrupts.exit_code())
+        self.finish(table, plan, fabric, training)
+
+    def source(self, train: Table, plan: Plan, fabric: Fabric, steps: int) -> Source:
+        if is_kept(plan, plan.net):
+            features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
+            return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
+        _, per_epoch = batch_shape(len(train), plan.recipe.train.batch_size)
+        room, line = choose_room(train, plan, -(-steps // per_epoch))
+        if line:
+            self.note(line)
+        return PaintedSource(
+            train,
+            training_loader(train, plan.recipe, plan.net, room, plan.painted_size),
+            plan,
+            fabric.device,
+            self.failed,
+        )
+
+    def validator(self, val: Table, plan: Plan, fabric: Fabric, source: Source) -> Validate:
+        kept = self.ask(plan, fabric, val, plan.net.backbone) if isinstance(source, FeatureSource) else None
+
+        def validate(weights: dict[str, Tensor]) -> dict[str, float]:
+            with using_weights(plan.net, weights):
+                if kept is None:
+                    logits, index = self.ask(plan, fabric, val, plan.net)
+                else:
+                    with torch.inference_mode(), fabric.autocast():
+                        logits, index = plan.net.head(kept[0].to(fabric.device)).float().cpu(), kept[1]
+            probs_NK = probabilities(logits.double().numpy(), val.multi_label)
+            metrics = classification_metrics(probs_NK, val.truth[index], val.classes)
+            chosen = _TOLD_OF_LABEL_SETS if val.multi_label else _TOLD
+            return {"score": metrics["accuracy"], **{key: metrics[key] for key in chosen}}
+
+        return validate
+
+    def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
+        """From the last step to the finished run. A run that is killed in here does all of it again."""
+        self.observer.stage("measuring")
+        recipe, state = plan.recipe, training.state
+        answer_seconds, answered = 0.0, 0
+
+        def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+            nonlocal answer_seconds, answered
+            began = self.clock()
+            found = self.ask(plan, fabric, part, predictor)
+            answer_seconds += self.clock() - began
+            answered += len(found[1])
+            return found
+
+        def inputs() -> Iterator[Tensor]:
+            progress = training.progress(state.total_steps)
+            settings = Settings(plan.settings(progress, training.size).size)
+            return (batch.x for batch in training.source.batches(progress, settings, 0))
+
+        last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
+        plan.conclude(Ending(inputs, training.validate, fabric.autocast))
+        predictor, val_answers, members = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
+        metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
+        train = table.part("train")
+        finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
+        shown = "test" if "test" in metrics else "val"
+        if last is not None:
+            metrics["answering"] = finish.compare_answering(
+                plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
+            )
+
+        def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
+            loader = answering_loader(part, recipe, plan.net)
+            return explain(members, loader, recipe.answer_size, class_N, most_points=finish.FEW_POINTS)
+
+        if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
+            self.note(f"mistakes are shown without explanations: {reason}")
+        metrics["cost"] = cost_of(training, answer_seconds / max(answered, 1))
+        metrics["best_validation"] = {"step": state.best_step, "accuracy": state.best_score}
+        metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
+        metrics["notes"] = self.notes
+        if table.multi_label:
+            metrics["multi_label"] = True
+        metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
+        metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
+        write_json(self.folder.metrics, metrics)
+        if self.report is not None:
+            self.report(self.folder)
+        write_whole(self.folder.done, "")
+        remove(self.folder.start, "*")
