@@ -7,7 +7,14 @@ One JSON command a line on stdin, one JSON answer a line on stdout. A command is
     half         with the tensors of the n-th checkpoint half written
     unnamed      with the n-th checkpoint written and not yet renamed
     renamed      right after the n-th checkpoint was renamed
+    replanned    right after the first checkpoint since the length of the training was changed for the n-th time
     finish       while the final model is written
+    metrics      before the metrics are written
+    report       with the report half written
+    reported     with the report written, and nothing after it
+
+"pace": {"seconds": s, "after": t, "times": f} lets time pass by the work that is done alone: s seconds for a training step of eight
+samples, after t seconds f times as many. "limit": n makes the system refuse to write files of more than n bytes.
 """
 
 from __future__ import annotations
@@ -15,8 +22,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
+import time
 import traceback
 import warnings
 
@@ -29,7 +38,8 @@ from whet.core import rng
 from whet.core.errors import WhetError
 from whet.core.recipe import Recipe
 from whet.methods.average import ema
-from whet.train import checkpoint, finish, job, log, source
+from whet.models import net
+from whet.train import checkpoint, finish, job, log, session, source
 
 
 def die() -> None:
@@ -64,18 +74,24 @@ def arm(where: str, n: int) -> None:
                 die()
 
         checkpoint.save_file = saving
-    elif where in ("unnamed", "renamed"):
-        rename = os.rename
+    elif where in ("unnamed", "renamed", "replanned"):
+        rename, write = os.rename, log.RunLog.write
+
+        def writing(self, event, **values):
+            seen["ready"] = seen.get("ready") or (event == "replanned" and due())
+            return write(self, event, **values)
 
         def renaming(old, new):
-            last = due()
+            last = os.path.basename(new).startswith("step-") and (seen.get("ready") if where == "replanned" else due())
             if last and where == "unnamed":
                 die()
             rename(old, new)
             if last:
                 die()
 
-        checkpoint.os.rename = renaming
+        os.rename = renaming
+        if where == "replanned":
+            log.RunLog.write = writing
     elif where == "finish":
         save_net = finish.save_net
 
@@ -84,6 +100,26 @@ def arm(where: str, n: int) -> None:
             die()
 
         finish.save_net = saving_net
+    elif where == "metrics":
+        session.write_json = lambda path, value: die()
+
+
+class Machine:
+    """A clock that goes by the work that is done: see `pace` above."""
+
+    def __init__(self, seconds, after, times):
+        self.now, self._seconds, self._after, self._times = 0.0, seconds, after, times
+        forward = net.Net.forward
+
+        def working(network, x):
+            samples = len(x) / (1 if network.training else 3)
+            self.now += self._seconds * samples / 8 * (self._times if self.now > self._after else 1.0)
+            return forward(network, x)
+
+        net.Net.forward = working
+
+    def __call__(self):
+        return self.now
 
 
 def break_it(mutant: str) -> None:
@@ -96,6 +132,15 @@ def break_it(mutant: str) -> None:
     elif mutant == "epoch starts over":  # a resumed run that begins its epoch's batches again
         batches = source.PaintedSource.batches
         source.PaintedSource.batches = lambda self, epoch, size, first: batches(self, epoch, size, 0)
+    elif mutant == "front measured too late":  # what the spectrograms' front measured is not part of the starting model
+        load = job.load_net
+
+        def forgetful(folder):
+            found = load(folder)
+            found.front.mean, found.front.std = found.front.mean * 0.0, found.front.std * 0.0 + 1.0
+            return found
+
+        job.load_net = forgetful
 
 
 def run(command: dict) -> int:
@@ -103,11 +148,25 @@ def run(command: dict) -> int:
         arm(*command["kill"])
     if "mutant" in command:
         break_it(command["mutant"])
+    if "limit" in command:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (command["limit"], resource.RLIM_INFINITY))
+    clock = Machine(**command["pace"]) if "pace" in command else time.monotonic
+
+    at, _ = command.get("kill", ("", 0))
+
+    def report(folder):  # a real one takes longer than the training
+        if at == "report":
+            folder.report.write_text("<htm")
+            die()
+        folder.report.write_text("<html></html>")
+        if at == "reported":
+            die()
+
     try:
         if command["do"] == "train":
-            job.train_run(Recipe.from_dict(command["recipe"]), command["out"])
+            job.train_run(Recipe.from_dict(command["recipe"]), command["out"], report=report, clock=clock)
         else:
-            job.resume_run(command["out"])
+            job.resume_run(command["out"], report=report, clock=clock)
     except WhetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
