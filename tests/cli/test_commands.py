@@ -180,7 +180,6 @@ def test_changes_from_the_command_line(pictures, tmp_path):
         (("train", "{data}", "--with", "mixupp"), "Did you mean 'mixup'"),
         (("train", "{data}", "--recipe", "image/wast"), "Did you mean 'image/waste'"),
         (("train", "{data}", "--budget", "soon"), "20ep"),
-        (("train", "{data}", "--resume", "run"), "as it was begun; leave out: data"),
         (("report", "{data}"), "not a run folder"),
         (("compare", "{data}"), "not a run folder"),
     ],

@@ -102,18 +102,18 @@ def planned(out):
 def test_a_replanned_length_survives_a_kill(zygote, tmp_path):
     """Killed right after the checkpoint that holds it; the resumed training keeps its pace, and goes to that end."""
     out = tmp_path / "run"
-    pace = {"seconds": 0.1, "after": 20.0, "times": 4.0}
-    given = {"budget": "40s", "checkpoint_every": "1000ep", "validate_every": "1000ep"}
+    pace = {"seconds": 3.0, "after": 200.0, "times": 3.0}
+    given = {"budget": "400s", "checkpoint_every": "1000ep", "validate_every": "1000ep"}
     assert zygote.train(out, pace=pace, kill=("replanned", 1), **given) == -9
     (first, *_), steps = planned(out)
     saved = [json.loads((path / "state.json").read_text()) for path in sorted((out / "checkpoints").glob("step-*"))][-1]
     counters = dict(next(item for key, item in saved["state"]["dict"] if key == "state")["dict"])
     assert saved["step"] == first["step"] == steps[-1]
     assert counters["total_steps"] == first["total_steps"]
-    assert zygote.resume(out, pace={"seconds": 0.4, "after": 0.0, "times": 1.0}) == 0
+    assert zygote.resume(out, pace={"seconds": 9.0, "after": 0.0, "times": 1.0}) == 0
     again, steps = planned(out)
     assert again[0] == first
     assert steps == list(range(1, again[-1]["total_steps"] + 1))
     cost = json.loads((out / "metrics.json").read_text())["cost"]
     assert cost["steps"] == steps[-1]
-    assert cost["train_seconds"] < cost["total_seconds"] == pytest.approx(40, rel=0.15)
+    assert cost["train_seconds"] < cost["total_seconds"] == pytest.approx(400, rel=0.1)

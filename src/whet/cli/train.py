@@ -107,11 +107,11 @@ def command(
 
 
 def _refuse_beside_resume(ctx: typer.Context) -> None:
-    """A run goes on as it was begun: whatever would change it is refused, not ignored."""
+    """A run goes on as it was begun: whatever would change it is refused, not ignored. DATA is where its data lie now."""
     given = [
         param.opts[0] if param.opts[0].startswith("-") else str(param.name)
         for param in ctx.command.params
-        if param.name not in ("resume", "accept_changed_data", "as_json")
+        if param.name not in ("data", "resume", "accept_changed_data", "as_json")
         and (source := ctx.get_parameter_source(str(param.name))) is not None
         and source.name == "COMMANDLINE"
     ]

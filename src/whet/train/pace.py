@@ -15,7 +15,7 @@ _TOLERANCE = (
     0.15,
     0.03,
 )  # of the budget, by which the forecast may miss that, at the start and at the end: early misses even out
-_HORIZON = 0.05  # of the budget: the machine's pace is the one of about the last twentieth
+_HORIZON = 0.1  # of the budget: the pace of the machine is that of about the last tenth
 _LOOKS = 0.01  # of the budget between two forecasts
 _FIRST_LOOK = 0.1  # of the budget: before that a training pays for what is done only once
 
