@@ -41,7 +41,7 @@ def command(
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
     if out is not None:
-        claim_file(out, inputs=[run, *inputs], force=force)
+        claim_file(out, inputs=inputs, force=force)
     answers = load(run).predict(inputs, file_column=file_column, text_column=text_column)
     records = [
         {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
