@@ -44,6 +44,13 @@ def test_light_imports(statement):
     )
 
 
+def test_help_loads_what_it_shows_and_no_more():
+    """`whet --help` answers in a fraction of a second: neither NumPy nor rich is read for it."""
+    check = "import whet.cli, sys; print([m for m in ('numpy', 'rich', 'yaml', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_functions_can_be_called_when_modules_of_their_names_are_imported(tmp_path):
     """whet.train is also a package, whet.improve also a module."""
     code = """

@@ -212,7 +212,11 @@ def test_nothing_else_encodes_what_leaves_the_process():
         "models/hub_text.py", "models/tokens.py",
     }  # fmt: skip
     source = Path(package.__file__).parent
-    found = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if re.search(r"(?<!strict_)json\.dump", path.read_text())}
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"(?<!strict_)json\.dump", path.read_text())
+    }
     assert found <= inner
 
 
@@ -242,7 +246,9 @@ def test_help_keeps_its_brackets_and_puts_data_options_apart():
     assert "needs whet[ray]" in " ".join(told.split())
     for command in ("train", "study", "tune"):
         told = whet(command, "--help").stdout
-        assert told.index("\nOptions:") < told.index("--budget") < told.index("\nTraining settings:") < told.index("--lr")
+        assert (
+            told.index("\nOptions:") < told.index("--budget") < told.index("\nTraining settings:") < told.index("--lr")
+        )
 
 
 # --- results and talk -------------------------------------------------------------------------------------------------
@@ -257,7 +263,7 @@ def test_results_are_on_stdout_whole(odd, tmp_path):
 
 
 def test_predictions_of_many_files_are_all_there(odd):
-    done = whet("predict", odd / "run1", *(odd / "data" / k_folder(k) for k in range(3)), odd / "data")
+    done = whet("predict", odd / "run1", *(odd / "data" / k_folder(k) for k in range(3)))
     assert len(done.stdout.splitlines()) == 1 + 48
 
 
@@ -274,7 +280,17 @@ def test_resume_refuses_whatever_it_would_ignore(tmp_path):
 
 def test_training_settings_by_their_usual_names(pictures, tmp_path):
     words = ("--epochs", "1", "--batch-size", "8", "--lr", "0.003", "--image-size", "32", "--device", "cpu")
-    done = whet("train", pictures, "--architecture", "lenet", "--out", tmp_path / "run", *words, "--set", "train.torch_threads=1")
+    done = whet(
+        "train",
+        pictures,
+        "--architecture",
+        "lenet",
+        "--out",
+        tmp_path / "run",
+        *words,
+        "--set",
+        "train.torch_threads=1",
+    )
     assert done.returncode == 0, done.stderr
     recipe = package.load(tmp_path / "run").recipe
     train = recipe.train

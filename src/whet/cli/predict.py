@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
-from whet.core.labels import labels_cell, labels_said
 
 NAME = "predict"
 _ON_SCREEN = 50  # answers
@@ -79,6 +78,7 @@ def exit_code(records: list[dict[str, Any]]) -> int:
 
 def _said(row: dict[str, Any]) -> str:
     """The class; or every label with its probability, the surest first."""
+    from whet.core.labels import labels_said
 
     if isinstance(row["predicted"], str):
         return row["predicted"]
@@ -88,6 +88,7 @@ def _said(row: dict[str, Any]) -> str:
 
 def _cell(value: Any) -> Any:
     """As a cell of a table."""
+    from whet.core.labels import labels_cell
 
     if isinstance(value, list):
         return labels_cell(value)
