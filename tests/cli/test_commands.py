@@ -225,16 +225,16 @@ def test_the_options_are_these():
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
         "train": sorted(
-            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed", "--set",
-             "--strict", "--tensorboard", "--weights", "--with", "--without"]
+            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed",
+             "--set", "--strict", "--tensorboard", "--weights", "--with", "--without"]
         ),
         "study": sorted(
-            [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--ray",
-             "--recipe", "--seeds", "--smaller", "--weights"]
+            [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
+             "--ray", "--recipe", "--seeds", "--smaller", "--weights"]
         ),
         "tune": sorted(
-            [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",
-             "--trials", "--weights"]
+            [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
+             "--search", "--trials", "--weights"]
         ),
         "improve": sorted(
             [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
@@ -242,7 +242,7 @@ def test_the_options_are_these():
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),
-        "predict": ["--file-column", "--force", "--json", "--out", "--text-column"],
+        "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]

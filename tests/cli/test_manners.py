@@ -1,5 +1,6 @@
 """What every command keeps to: nothing of a person's is lost, JSON is JSON, text is shown as it is, results are on stdout."""
 
+import csv
 import json
 import os
 import re
@@ -30,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def odd(tmp_path_factory):
     """A run, and a second one, whose classes and files are named as markup and as a formula."""
     root = tmp_path_factory.mktemp("odd [bold]")
-    for k, name in enumerate(NAMES):
+    for k in range(len(NAMES)):
         (root / "data" / k_folder(k)).mkdir(parents=True)
         for path in sorted(write_pictures(root / "made", {str(k): 16}).rglob("*.*")):
             shutil.copy(path, root / "data" / k_folder(k) / f"[i]{path.stem}{path.suffix}")
@@ -262,6 +263,21 @@ def test_results_are_on_stdout_whole(odd, tmp_path):
     assert len(lines) == 1 and lines[0].rstrip().endswith(".") and "…" not in lines[0]
 
 
+def test_answers_in_a_file_are_exact_or_made_for_a_spreadsheet(odd, tmp_path):
+    """A class named =1+1 stays one in data files, our own too."""
+    for words, name in (((), "=1+1"), (("--spreadsheet",), "'=1+1")):
+        out = tmp_path / f"{len(words)}.csv"
+        assert whet("predict", odd / "run1", odd / "data" / k_folder(0), "--out", out, *words).returncode == 0
+        with out.open(newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        assert "p:=1+1" in rows[0] and {row["predicted"] for row in rows} <= {"[/x]", "[red]", name}
+    for file in ("predictions.csv", "splits.csv"):
+        with (odd / "run1" / file).open(newline="") as handle:
+            assert {row["label"] for row in csv.DictReader(handle)} == set(NAMES)
+    assert set(package.load(odd / "run1").predictions["label"]) == set(NAMES)
+    assert "NAME.csv" in whet("predict", odd / "run1", odd / "data", "--spreadsheet").stderr
+
+
 def test_predictions_of_many_files_are_all_there(odd):
     done = whet("predict", odd / "run1", *(odd / "data" / k_folder(k) for k in range(3)))
     assert len(done.stdout.splitlines()) == 1 + 48
@@ -269,8 +285,8 @@ def test_predictions_of_many_files_are_all_there(odd):
 
 # --- options ---------------------------------------------------------------------------------------------------------
 def test_resume_refuses_whatever_it_would_ignore(tmp_path):
-    for words in (("--seed", "3"), ("--set", "train.seed=3"), ("--with", "mixup"), ("--without", "ema"), ("--out", "x"), ("--lr", "1"),
-                  ("--split-file", "a"), ("--strict",), ("--weights", "none"), ("--epochs", "3")):  # fmt: skip
+    for words in (("--seed", "3"), ("--set", "train.seed=3"), ("--with", "mixup"), ("--without", "ema"), ("--out", "x"), 
+                  ("--lr", "1"), ("--split-file", "a"), ("--strict",), ("--weights", "none"), ("--epochs", "3")):  # fmt: skip
         done = whet("train", "--resume", tmp_path / "run", *words)
         assert done.returncode == 1
         assert f"--resume goes on with a run as it was begun; leave out: {words[0]}" in done.stderr

@@ -24,6 +24,10 @@ def command(
     ],
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
     force: Force = False,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option("--spreadsheet", help="For a spreadsheet: a ' before each cell that it would run as a formula."),
+    ] = False,
     file_column: InputFileColumn = None,
     text_column: InputTextColumn = None,
     as_json: Json = False,
@@ -39,6 +43,8 @@ def command(
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
+    if spreadsheet and (out is None or out.suffix.lower() != ".csv"):
+        raise RecipeError("--spreadsheet is for --out NAME.csv")
     if out is not None:
         claim_file(out, inputs=inputs, force=force)
     answers = load(run).predict(inputs, file_column=file_column, text_column=text_column)
@@ -48,7 +54,8 @@ def command(
     if out is not None and out.suffix.lower() == ".json":
         write_json(out, records)
     elif out is not None:
-        write_csv(out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records])
+        cells = [[_cell(value) for value in row.values()] for row in records]
+        write_csv(out, list(answers.columns), cells, exact=not spreadsheet)
     if as_json:
         print_json(records)
         raise typer.Exit(exit_code(records))
