@@ -18,9 +18,9 @@ from torch import Tensor
 
 from whet.core.batch import Context, Ending, Features, Progress, Settings
 from whet.core.duration import Duration
-from whet.core.errors import RecipeError, RunError
+from whet.core.errors import BusyError, RecipeError, RunError
 from whet.core.method import Joins, RangeTest
-from whet.core.output import remove
+from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
@@ -77,7 +77,10 @@ def train_run(
     folder.require_new(recipe.data.path)
     with _working(folder, observer, started) as job:
         prepared = job.prepare(recipe, strict=strict)  # nothing is written until the settings make sense
-        with RunFolder.create(folder.path, recipe.data.path).lock():
+        claim(folder.path, "run", data=[recipe.data.path])
+        with folder.lock():
+            if folder.begun or folder.finished:
+                raise BusyError(f"{folder.path}: another process began a run there meanwhile")
             _begin(job, recipe, prepared, tensorboard=tensorboard, strict=strict)
     return folder
 
