@@ -44,6 +44,13 @@ def test_light_imports(statement):
     )
 
 
+def test_help_loads_what_it_shows_and_no_more():
+    """`whet --help` answers in a fraction of a second: neither NumPy nor rich is read for it."""
+    check = "import whet.cli, sys; print([m for m in ('numpy', 'rich', 'yaml', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_functions_can_be_called_when_modules_of_their_names_are_imported(tmp_path):
     """whet.train is also a package, whet.improve also a module."""
     code = """
@@ -217,16 +224,16 @@ def test_the_options_are_these():
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
         "train": sorted(
-            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed", "--set",
-             "--strict", "--tensorboard", "--weights", "--with", "--without"]
+            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed",
+             "--set", "--strict", "--tensorboard", "--weights", "--with", "--without"]
         ),
         "study": sorted(
-            [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out", "--ray",
-             "--recipe", "--seeds", "--smaller", "--weights"]
+            [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
+             "--ray", "--recipe", "--seeds", "--smaller", "--weights"]
         ),
         "tune": sorted(
-            [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe", "--search",
-             "--trials", "--weights"]
+            [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
+             "--search", "--trials", "--weights"]
         ),
         "improve": sorted(
             [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
@@ -234,7 +241,7 @@ def test_the_options_are_these():
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),
-        "predict": ["--file-column", "--force", "--json", "--out", "--text-column"],
+        "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "compare": sorted(
             [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]

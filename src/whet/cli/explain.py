@@ -42,7 +42,7 @@ def command(
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise RecipeError(f"--out {out}: the name must end in .html")
-    claim_file(out, inputs=[run, *(inputs or ())], force=force)
+    claim_file(out, inputs=inputs or (), force=force)
     found = load(run).explain(
         inputs or None, class_name=class_name, most=most, file_column=file_column, text_column=text_column
     )

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
-from whet.core.labels import labels_cell, labels_said
 
 NAME = "predict"
 _ON_SCREEN = 50  # answers
@@ -25,6 +24,10 @@ def command(
     ],
     out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
     force: Force = False,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option("--spreadsheet", help="For a spreadsheet: a ' before each cell that it would run as a formula."),
+    ] = False,
     file_column: InputFileColumn = None,
     text_column: InputTextColumn = None,
     as_json: Json = False,
@@ -40,8 +43,10 @@ def command(
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
+    if spreadsheet and (out is None or out.suffix.lower() != ".csv"):
+        raise RecipeError("--spreadsheet is for --out NAME.csv")
     if out is not None:
-        claim_file(out, inputs=[run, *inputs], force=force)
+        claim_file(out, inputs=inputs, force=force)
     answers = load(run).predict(inputs, file_column=file_column, text_column=text_column)
     records = [
         {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
@@ -49,7 +54,8 @@ def command(
     if out is not None and out.suffix.lower() == ".json":
         write_json(out, records)
     elif out is not None:
-        write_csv(out, list(answers.columns), [[_cell(value) for value in row.values()] for row in records])
+        cells = [[_cell(value) for value in row.values()] for row in records]
+        write_csv(out, list(answers.columns), cells, exact=not spreadsheet)
     if as_json:
         print_json(records)
         raise typer.Exit(exit_code(records))
@@ -79,6 +85,7 @@ def exit_code(records: list[dict[str, Any]]) -> int:
 
 def _said(row: dict[str, Any]) -> str:
     """The class; or every label with its probability, the surest first."""
+    from whet.core.labels import labels_said
 
     if isinstance(row["predicted"], str):
         return row["predicted"]
@@ -88,6 +95,7 @@ def _said(row: dict[str, Any]) -> str:
 
 def _cell(value: Any) -> Any:
     """As a cell of a table."""
+    from whet.core.labels import labels_cell
 
     if isinstance(value, list):
         return labels_cell(value)

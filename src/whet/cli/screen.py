@@ -139,7 +139,8 @@ class Screen(Observer):
             return
         self._bar = Progress(
             TextColumn("  training"), BarColumn(bar_width=28), MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn(), TextColumn("left"),
+            TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(), TextColumn("·"),
+            TimeRemainingColumn(), TextColumn("left"),
             console=self._console, transient=True,
         )  # fmt: skip
         self._bar.start()

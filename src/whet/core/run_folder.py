@@ -123,12 +123,8 @@ class RunFolder:
 
         if not self.predictions.is_file():
             raise RunError(f"{self.path} has no predictions: the run has not finished")
-        frame = pd.read_csv(
-            self.predictions, dtype=dict.fromkeys(("id", "label", "predicted"), str), keep_default_na=False
-        )
-        for column in ("id", "label", "predicted"):
-            frame[column] = [raw_cell(cell) for cell in frame[column]]
-        return frame.rename(columns=raw_cell)
+        words = dict.fromkeys(("id", "label", "predicted"), str)
+        return pd.read_csv(self.predictions, dtype=words, keep_default_na=False)
 
     def log_records(self) -> list[dict[str, Any]]:
         if not self.log.is_file():
@@ -163,12 +159,13 @@ def write_json(path: Path, value: Any) -> None:
     strict_json.write(path, value)
 
 
-def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    """A CSV whose cells cannot be taken for formulas by a spreadsheet."""
+def write_csv(path: Path, header: list[str], rows: list[list[Any]], *, exact: bool = False) -> None:
+    """A CSV whose cells cannot be taken for formulas by a spreadsheet; exact: whose cells are the values as they are, for data."""
+    cell = (lambda value: value) if exact else plain_cell
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow([plain_cell(cell) for cell in header])
-    writer.writerows([plain_cell(cell) for cell in row] for row in rows)
+    writer.writerow([cell(name) for name in header])
+    writer.writerows([cell(value) for value in row] for row in rows)
     write_whole(path, text.getvalue())
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from whet.core.errors import RunError
 from whet.core.recipe import DataSpec
-from whet.core.run_folder import RunFolder, plain_cell, raw_cell, write_csv, write_json
+from whet.core.run_folder import RunFolder, write_csv, write_json
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
 from whet.data.table import SPLITS, Table, split_name
 
@@ -34,7 +34,7 @@ def write_data(folder: RunFolder, table: Table) -> None:
         ],
     }
     write_json(folder.data, record)
-    write_csv(folder.splits, _COLUMNS, _rows(table))
+    write_csv(folder.splits, _COLUMNS, _rows(table), exact=True)
 
 
 def absolute(spec: DataSpec) -> DataSpec:
@@ -86,9 +86,7 @@ def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *
         return []
     with folder.splits.open(encoding="utf-8", newline="") as handle:
         before = {row["id"]: row for row in csv.DictReader(handle)}
-    now = {
-        str(row[0]): dict(zip(_COLUMNS, row)) for row in [[plain_cell(cell) for cell in row] for row in _rows(table)]
-    }
+    now = {str(row[0]): dict(zip(_COLUMNS, row)) for row in _rows(table)}
     differences = [f"{name}: no longer there" for name in sorted(before.keys() - now.keys())]
     differences += [f"{name}: new" for name in sorted(now.keys() - before.keys())]
     for name in sorted(before.keys() & now.keys()):
@@ -121,8 +119,7 @@ def recorded_samples(folder: RunFolder) -> pd.DataFrame:
     """id, label (as a table's cell), split and digest of every sample that the run was made with."""
     if not folder.splits.is_file():
         raise RunError(f"{folder.splits} is missing: the run has no record of its samples")
-    frame = pd.read_csv(folder.splits, dtype=str, keep_default_na=False)
-    return frame.assign(id=frame["id"].map(raw_cell), label=frame["label"].map(raw_cell))
+    return pd.read_csv(folder.splits, dtype=str, keep_default_na=False)
 
 
 def as_recorded(folder: RunFolder, table: Table) -> Table:

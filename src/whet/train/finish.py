@@ -115,7 +115,7 @@ def measure_parts(
                  *(f"{p:.6g}" for p in probs_K)]
             )  # fmt: skip
     header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in table.classes)]
-    write_csv(folder.predictions, header, rows)
+    write_csv(folder.predictions, header, rows, exact=True)
     return metrics
 
 

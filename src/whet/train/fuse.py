@@ -107,7 +107,7 @@ def _write_mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     rows = [
         [f"{row[key]:.6g}" if key in numbers else row[key] for key in found.columns] for row in found.to_dict("records")
     ]
-    write_csv(folder.predictions, list(found.columns), rows)
+    write_csv(folder.predictions, list(found.columns), rows, exact=True)
 
 
 def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:

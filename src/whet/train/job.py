@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from whet.core.errors import RunError
+from whet.core.errors import BusyError, RunError
 from whet.core.method import Joins
-from whet.core.output import remove
+from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
 from whet.data.read import data_path
@@ -48,7 +48,10 @@ def train_run(
     folder.require_new(recipe.data.path)
     with _working(Session(folder, observer or Observer(), clock, started, report)) as session:
         prepared = session.prepare(recipe, strict=strict)  # nothing is written until the settings make sense
-        with RunFolder.create(folder.path, recipe.data.path).lock():
+        claim(folder.path, "run", data=[recipe.data.path])
+        with folder.lock():
+            if folder.begun or folder.finished:
+                raise BusyError(f"{folder.path}: another process began a run there meanwhile")
             _begin(session, recipe, prepared, tensorboard=tensorboard, strict=strict)
     return folder
 
