@@ -1,6 +1,6 @@
 """Writes docs/models.md: every kind of network of transformers, tiny and with random weights, through a whole run. Minutes long.
 
-    python -m docs.write_models        # from the root of the repository
+python -m docs.write_models        # from the root of the repository
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
         data = {medium: write_data(medium, root / medium) for medium in ("picture", "text", "sound")}
         for number, (kind, made) in enumerate(KINDS.items()):
             outcomes[kind] = outcome(made, data[made.medium], root / str(number))
-            print(kind, outcomes[kind], flush=True)  # noqa: T201
+            print(kind, outcomes[kind], flush=True)
     (ROOT / "docs" / "models.md").write_text(_TEXT + table(outcomes), encoding="utf-8")
 
 

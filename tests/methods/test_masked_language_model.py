@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from torch.nn.utils import parametrize
 from tests.models.test_token_vectors import text_net
+from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
 from whet.core.errors import DataError, NoEffectError
@@ -95,7 +95,9 @@ def test_a_bag_of_words_has_nothing_to_guess_with():
 def test_mixout_goes_back_to_the_adapted_weights():
     net = net_for(TEXTS)
     with Rng(0).torch_scope("both"):
-        context = Context("text-classification", ("a", "b"), torch.tensor([1, 1]).numpy(), lambda: None, texts=lambda: TEXTS)
+        context = Context(
+            "text-classification", ("a", "b"), torch.tensor([1, 1]).numpy(), lambda: None, texts=lambda: TEXTS
+        )
         net = Mixout().change(net, context)
         MaskedLanguageModel(epochs=1).initialise(net, context)
         chains = [m.parametrizations.weight for m in net.modules() if parametrize.is_parametrized(m, "weight")]

@@ -49,7 +49,8 @@ class Kind:
             extractor(config).save_pretrained(folder)
 
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] red apple pie sour cheap shiny green engine fast loud blue sky rain".split()
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS += ["red", "apple", "pie", "sour", "cheap", "shiny", "green", "engine", "fast", "loud", "blue", "sky", "rain"]
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -74,6 +75,8 @@ _LAYERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, 
 _VIT = {**_LAYERS, "image_size": SIZE, "patch_size": 16}
 _STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1]}
 _SWIN = {"image_size": SIZE, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+_LEVIT = {"image_size": SIZE, "hidden_sizes": [16, 16, 16], "num_attention_heads": [2, 2, 2], "depths": [1, 1, 1],
+          "key_dim": [4, 4, 4], "attention_ratio": [1, 1, 1], "mlp_ratio": [1, 1, 1]}  # fmt: skip
 _BERT = {**_LAYERS, "vocab_size": len(WORDS), "max_position_embeddings": 40, "pad_token_id": 0}
 _T5 = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": len(WORDS), "pad_token_id": 0,
        "decoder_start_token_id": 0}  # fmt: skip
@@ -113,7 +116,7 @@ KINDS: dict[str, Kind] = {
     "dinov3_vit": _picture(T.DINOv3ViTConfig, **_VIT),
     "donut-swin": _picture(T.DonutSwinConfig, **_SWIN),
     "efficientnet": _picture(
-        T.EfficientNetConfig, image_size=SIZE, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=320, dropout_rate=0.1
+        T.EfficientNetConfig, image_size=SIZE, width_coefficient=0.25, depth_coefficient=0.5, hidden_dim=320, dropout_rate=0.1
     ),
     "focalnet": _picture(
         T.FocalNetConfig, image_size=SIZE, embed_dim=8, hidden_sizes=[8, 16], depths=[1, 1], focal_levels=[1, 1],
@@ -127,14 +130,8 @@ KINDS: dict[str, Kind] = {
     "hiera": _picture(T.HieraConfig, image_size=[SIZE, SIZE], embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2],
                       mask_ratio=0.0),
     "ijepa": _picture(T.IJepaConfig, **_VIT),
-    "levit": _picture(
-        T.LevitConfig, T.LevitForImageClassification, image_size=SIZE, hidden_sizes=[16, 16, 16], num_attention_heads=[2, 2, 2], depths=[1, 1, 1],
-        key_dim=[4, 4, 4], attention_ratio=[1, 1, 1], mlp_ratio=[1, 1, 1],
-    ),
-    "levit (distilled)": _picture(
-        T.LevitConfig, T.LevitForImageClassificationWithTeacher, image_size=SIZE, hidden_sizes=[16, 16, 16],
-        num_attention_heads=[2, 2, 2], depths=[1, 1, 1], key_dim=[4, 4, 4], attention_ratio=[1, 1, 1], mlp_ratio=[1, 1, 1],
-    ),
+    "levit": _picture(T.LevitConfig, T.LevitForImageClassification, **_LEVIT),
+    "levit (distilled)": _picture(T.LevitConfig, T.LevitForImageClassificationWithTeacher, **_LEVIT),
     "metaclip_2": _picture(T.MetaClip2Config, vision_config=_VIT, text_config={**_BERT}),
     "mobilenet_v1": _picture(T.MobileNetV1Config, image_size=SIZE, depth_multiplier=0.25),
     "mobilenet_v2": _picture(T.MobileNetV2Config, image_size=SIZE, depth_multiplier=0.35),
@@ -176,7 +173,10 @@ KINDS: dict[str, Kind] = {
     "electra": _text(T.ElectraConfig, **_BERT, embedding_size=8),
     "ernie": _text(T.ErnieConfig, **_BERT),
     "fnet": _text(T.FNetConfig, **_BERT),
-    "funnel": _text(T.FunnelConfig, T.FunnelModel, vocab_size=len(WORDS), block_sizes=[1, 1], block_repeats=[1, 1], num_decoder_layers=1, d_model=16, n_head=2, d_head=8, d_inner=16),
+    "funnel": _text(
+        T.FunnelConfig, T.FunnelModel, vocab_size=len(WORDS), block_sizes=[1, 1], block_repeats=[1, 1], num_decoder_layers=1,
+        d_model=16, n_head=2, d_head=8, d_inner=16,
+    ),
     "gpt2": _text(T.GPT2Config, n_embd=16, n_layer=2, n_head=2, vocab_size=len(WORDS), n_positions=40),
     "longformer": _text(T.LongformerConfig, **_BERT, attention_window=4),
     "mobilebert": _text(T.MobileBertConfig, **{**_BERT, "embedding_size": 16, "intra_bottleneck_size": 16}),
@@ -248,8 +248,8 @@ def inputs(net: Any, medium: str) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a whole run. trains: a weight of the backbone moved. apart: how far the probabilities in predictions.csv lie from
-    those of the model in the folder, loaded anew. explains: how its predictions are explained, or empty."""
+    """What came of a whole run. trains: a weight of the backbone moved. apart: how far the probabilities in predictions.csv lie
+    from those of the model in the folder, loaded anew. explains: how its predictions are explained, or empty."""
 
     trains: bool
     apart: float

@@ -46,7 +46,9 @@ def test_half_of_the_blocks_are_frozen_and_the_rest_is_trained(published):
     frozen = {name for name, parameter in parameters.items() if not parameter.requires_grad}
     assert frozen == {name for names in blocks[:count] for name in names}
     assert 0 < sum(parameters[name].numel() for name in frozen) < sum(p.numel() for p in net.backbone.parameters())
-    assert share == pytest.approx(sum(parameters[n].numel() for n in frozen) / sum(p.numel() for p in net.backbone.parameters()))
+    assert share == pytest.approx(
+        sum(parameters[n].numel() for n in frozen) / sum(p.numel() for p in net.backbone.parameters())
+    )
     net.train()
     for module in net.modules():  # what trains is in training mode, what rests is frozen whole
         own = [parameter.requires_grad for parameter in module.parameters()]
@@ -56,7 +58,9 @@ def test_half_of_the_blocks_are_frozen_and_the_rest_is_trained(published):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.sample) if name in SAMPLE else name for name in KINDS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.sample) if name in SAMPLE else name for name in KINDS]
+)
 def test_a_whole_run(name, tmp_path):
     kind = KINDS[name]
     found = outcome(kind, write_data(kind.medium, tmp_path / "data"), tmp_path)
@@ -65,5 +69,9 @@ def test_a_whole_run(name, tmp_path):
 
 
 def test_the_table_lists_every_kind():
-    rows = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith(("| image", "| text", "| audio"))]
+    rows = [
+        line
+        for line in TABLE.read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| image", "| text", "| audio"))
+    ]
     assert [row.split("`")[1] for row in rows] == list(KINDS)

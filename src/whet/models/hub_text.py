@@ -83,7 +83,9 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
             f"{', '.join(_WITH_DECODERS)}"
         )
     if config.model_type in _OTHER:
-        raise WeightsError(f"'{name}' is a {config.model_type}, which is not supported; accepted: encoders such as BERT")
+        raise WeightsError(
+            f"'{name}' is a {config.model_type}, which is not supported; accepted: encoders such as BERT"
+        )
     model, found = load_encoder(_auto(config), spec, config, _POOLER, offline=offline)
     tokens = Tokens.of_hub(name)
     if len(tokens) > config.vocab_size:
@@ -154,8 +156,8 @@ def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
             "mean",
             f"features of a text: {_SAID['mean']}; {_POOLING_FILE} asks for {', '.join(asked)}, which is not known",
         )
-    pooling: Pooling = "first" if hasattr(model, "pooler") else "mean"
-    return pooling, f"features of a text: {_SAID[pooling]}, as {model.config.model_type} is usually read"
+    usual: Pooling = "first" if hasattr(model, "pooler") else "mean"
+    return usual, f"features of a text: {_SAID[usual]}, as {model.config.model_type} is usually read"
 
 
 _SAID: dict[Pooling, str] = {

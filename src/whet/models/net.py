@@ -17,6 +17,7 @@ from whet.core.batch import Inside
 from whet.core.method import Method
 from whet.models.blocks import layer_of, split_blocks
 from whet.models.front import Front, PictureFront
+from whet.models.mend import spare_lone_values
 from whet.models.token_vectors import TokenVectors, token_vectors
 
 
@@ -71,6 +72,7 @@ class Net(nn.Module):
     def adopt(self, backbone: nn.Module) -> None:
         """Take a backbone as its architecture brings it, before any method changes it."""
         self.backbone = backbone
+        spare_lone_values(backbone)
         self._architecture_names = frozenset(backbone.state_dict())
         self._architecture_parametrizations = {
             (name, weight): len(chain)
@@ -159,7 +161,9 @@ class Net(nn.Module):
         names = [name for block in self.blocks()[:count] for name in block]
         self.scale_lr(names, 0.0)
         self.resting += self.layers(names)
-        return sum(self.get_parameter(name).numel() for name in names) / sum(p.numel() for p in self.backbone.parameters())
+        return sum(self.get_parameter(name).numel() for name in names) / sum(
+            p.numel() for p in self.backbone.parameters()
+        )
 
     def freeze_backbone(self, but: Container[str] = ()) -> None:
         """Keep every parameter of the backbone but these as it is, and the statistics of its BatchNorm layers."""

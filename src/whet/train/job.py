@@ -35,6 +35,7 @@ from whet.train.budget import steps_that_fit
 from whet.train.checkpoint import CheckpointWriter, checkpoints, newest_good
 from whet.train.data_record import check_unchanged, write_data
 from whet.train.environment import environment
+from whet.train.features import training_features
 from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit
 from whet.train.plan import Plan, refuse_one_class, select_rows
@@ -241,13 +242,8 @@ class _Job:
 
         def features(backbone: Any = None, training: bool = False) -> Features:
             self.observer.stage(f"features of {len(train):,} samples")
-            backbone = backbone or plan.net.backbone
-            if training:
-                features_ND, index = self.ask_as_in_training(plan, fabric, train, backbone)
-            else:
-                features_ND, index = self.ask(plan, fabric, train, backbone)
-            groups = train.frame["group"].to_numpy()[index]
-            return Features(features_ND, train.targets[torch.from_numpy(index)], index, groups)
+            asked = partial(self.ask, plan, fabric)
+            return training_features(plan, train, asked, backbone or plan.net.backbone, training=training)
 
         def texts() -> list[str]:
             self.observer.stage(f"learning from {len(train):,} texts")
@@ -277,23 +273,6 @@ class _Job:
         )  # fmt: skip
         plan.net.train(training)
         return found
-
-    def ask_as_in_training(
-        self, plan: Plan, fabric: Fabric, table: Table, backbone: Any
-    ) -> tuple[Tensor, np.ndarray]:
-        """The same in shuffled batches of the training's size, where BatchNorm goes by the batch: of one class each, as the rows
-        lie, a batch would have other statistics than any batch of the training."""
-        order_N = plan.rng.shuffled("features", 0, len(table))
-
-        def features(x: Tensor) -> Tensor:
-            with plan.net.batch_statistics():
-                return backbone(x)
-
-        shuffled = table.with_frame(table.frame.iloc[order_N])
-        found_ND, index = self.ask(plan, fabric, shuffled, features, int(plan.recipe.train.batch_size))
-        rows_N = order_N[index]
-        sorted_N = np.argsort(rows_N)
-        return found_ND[torch.from_numpy(sorted_N)], rows_N[sorted_N]
 
     def train(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: dict[str, Any] | None) -> None:
         recipe = plan.recipe

@@ -20,7 +20,6 @@ from whet.models.ensemble import Member, as_one, shown_as
 from whet.models.net import Net
 from whet.train.plan import wrap_predictor
 
-
 _APART = 0.02  # of the largest logit: in bfloat16 a weight that is rounded otherwise moves the answer
 
 

@@ -85,8 +85,6 @@ class ConfidentLearning(
         return weight_N / weight_N.mean()
 
 
-def out_of_fold(
-    features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None
-) -> np.ndarray:
+def out_of_fold(features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None) -> np.ndarray:
     """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on."""
     return out_of_fold_probs(features_ND, targets, folds_of(features_ND, targets, folds, group_N))
