@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.models.test_token_vectors import text_net
 from torch import nn
 
 from whet.core.errors import NoEffectError
@@ -8,6 +9,7 @@ from whet.core.rng import Rng
 from whet.methods import SGD, Adapter
 from whet.models.build import build_net, load_net, save_net
 from whet.models.net import Net, NetSpec
+from whet.models.zoo_text import TEXT_ZOO
 from whet.testing import _bench, _train
 
 
@@ -92,3 +94,16 @@ def test_a_backbone_without_blocks_is_told(context):
     plain = Net(NetSpec("zoo", "x", ("a", "b"), (0.5,) * 3, (0.5,) * 3), nn.Flatten(), nn.Linear(12, 2))
     with pytest.raises(NoEffectError):
         Adapter().change(plain, context())
+
+
+@pytest.mark.parametrize("architecture", sorted(TEXT_ZOO))
+def test_texts_of_any_length_pass_and_channels_are_what_is_adapted(architecture, context):
+    """Convolutions over tokens give (B, C, L): as many channels for a text of any length."""
+    made = stirred(changed(text_net(architecture), context))
+    with torch.no_grad():
+        for length in (3, 16, 64):
+            ids_BL = torch.arange(2 * length).view(2, length) % 5 + 3
+            assert made.backbone(ids_BL).isfinite().all()
+    for name, module in made.named_modules():
+        if isinstance(module, nn.Conv1d) and "adapter" in dict(module.named_children()):
+            assert module.adapter.axis == 1 and module.adapter.down.in_features == module.out_channels, name

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from whet.core.errors import RecipeError
-from whet.core.recipe import ModelSpec
+from whet.core.recipe import ModelSpec, parse_method
 from whet.core.rng import Rng
-from whet.methods import FromRun
+from whet.methods import FromRun, Mixout, SpectralNorm
 from whet.models.build import build_net, load_net
+from whet.testing import _bench
 
 CLASSES = ("glass", "metal", "wood")
 
@@ -61,3 +62,35 @@ def test_a_training_goes_on_from_what_another_learnt(finished_run, tmp_path):
     validations = [r for r in first.folder.log_records() if r["event"] == "validation"]
     other = [r for r in whet.load(finished_run).folder.log_records() if r["event"] == "validation"]
     assert validations[0]["accuracy"] > other[0]["accuracy"] or other[0]["accuracy"] == 1.0
+
+
+STRUCTURAL = ["lora", "adapter", "mixout", "spectral_norm", "weight_noise", "squeeze_excite", "weight_standardization"]
+
+
+@pytest.mark.parametrize("name", STRUCTURAL)
+def test_it_finds_the_weights_where_other_methods_have_put_them(name, teacher_run):
+    """Parametrised weights have other names, adapters and gates are new."""
+    run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
+    theirs = load_net(Path(run) / "model").backbone.state_dict()
+    bench = _bench((FromRun(run=run), parse_method(name)), architecture="resnet9_slim")
+    ours = bench.plan.net.architecture_state()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs if "running" not in key and "tracked" not in key)
+
+
+def test_mixout_goes_back_to_the_other_run_s_weights(teacher_run):
+    run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
+    net = _bench((FromRun(run=run), Mixout()), architecture="resnet9_slim").plan.net
+    chains = [m.parametrizations.weight for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert chains and all(torch.equal(chain[0].start, chain.original) for chain in chains)
+
+
+def test_spectral_norm_bounds_the_other_run_s_weights_from_the_first_step(teacher_run):
+    run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
+    net = _bench((FromRun(run=run), SpectralNorm()), architecture="resnet9_slim").plan.net.eval()
+    largest = [
+        torch.linalg.svdvals(m.weight.detach().flatten(1))[0].item()
+        for m in net.backbone.modules()
+        if isinstance(m, torch.nn.Conv2d)
+    ]
+    assert largest == pytest.approx([1.0] * len(largest), abs=0.1)

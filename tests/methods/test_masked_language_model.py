@@ -3,12 +3,13 @@ import math
 import pytest
 import torch
 from tests.models.test_token_vectors import text_net
+from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
 from whet.core.errors import DataError, NoEffectError
 from whet.core.rng import Rng
 from whet.core.tokens import SpecialIds
-from whet.methods import MaskedLanguageModel
+from whet.methods import MaskedLanguageModel, Mixout
 from whet.methods.semi.masked_language_model import hidden
 from whet.models.front import TextFront
 from whet.models.net import Net, NetSpec, new_head
@@ -89,3 +90,18 @@ def test_texts_of_a_file_a_folder_or_a_table(tmp_path):
 def test_a_bag_of_words_has_nothing_to_guess_with():
     with pytest.raises(NoEffectError, match="text_transformer"):
         MaskedLanguageModel().initialise(text_net("fast_text"), None)
+
+
+def test_mixout_goes_back_to_the_adapted_weights():
+    net = net_for(TEXTS)
+    with Rng(0).torch_scope("both"):
+        context = Context(
+            "text-classification", ("a", "b"), torch.tensor([1, 1]).numpy(), lambda: None, texts=lambda: TEXTS
+        )
+        net = Mixout().change(net, context)
+        MaskedLanguageModel(epochs=1).initialise(net, context)
+        chains = [m.parametrizations.weight for m in net.modules() if parametrize.is_parametrized(m, "weight")]
+        assert chains and not any(torch.equal(chain[0].start, chain.original) for chain in chains)
+        Mixout().initialise(net, context)
+    assert all(torch.equal(chain[0].start, chain.original) for chain in chains)
+    assert MaskedLanguageModel.order < Mixout.order

@@ -13,8 +13,11 @@ import transformers
 from tests.conftest import write_pictures
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from whet.core.recipe import Recipe, parse_methods
+from whet.core.recipe import ModelSpec, Recipe, parse_methods
 from whet.core.rng import Rng
+from whet.data.read import read_samples
+from whet.explain import CannotExplain, PictureHeat, WordHeat
+from whet.models import build_net, load_net
 from whet.run import load, train
 
 SIZE = 64
@@ -46,26 +49,8 @@ class Kind:
             extractor(config).save_pretrained(folder)
 
 
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "red",
-    "apple",
-    "pie",
-    "sour",
-    "cheap",
-    "shiny",
-    "green",
-    "engine",
-    "fast",
-    "loud",
-    "blue",
-    "sky",
-    "rain",
-]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS += ["red", "apple", "pie", "sour", "cheap", "shiny", "green", "engine", "fast", "loud", "blue", "sky", "rain"]
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -90,6 +75,8 @@ _LAYERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, 
 _VIT = {**_LAYERS, "image_size": SIZE, "patch_size": 16}
 _STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1]}
 _SWIN = {"image_size": SIZE, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+_LEVIT = {"image_size": SIZE, "hidden_sizes": [16, 16, 16], "num_attention_heads": [2, 2, 2], "depths": [1, 1, 1],
+          "key_dim": [4, 4, 4], "attention_ratio": [1, 1, 1], "mlp_ratio": [1, 1, 1]}  # fmt: skip
 _BERT = {**_LAYERS, "vocab_size": len(WORDS), "max_position_embeddings": 40, "pad_token_id": 0}
 _T5 = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": len(WORDS), "pad_token_id": 0,
        "decoder_start_token_id": 0}  # fmt: skip
@@ -103,8 +90,8 @@ def _picture(config: Any, model: Any = None, **settings: Any) -> Kind:
     return Kind("picture", config, {"num_labels": _PUBLISHED, **settings}, model)
 
 
-def _text(config: Any, **settings: Any) -> Kind:
-    return Kind("text", config, settings)
+def _text(config: Any, model: Any = None, **settings: Any) -> Kind:
+    return Kind("text", config, settings, model)
 
 
 def _sound(config: Any, **settings: Any) -> Kind:
@@ -119,7 +106,7 @@ KINDS: dict[str, Kind] = {
     "clip_vision_model": _picture(T.CLIPVisionConfig, **_VIT),
     "convnext": _picture(T.ConvNextConfig, **_STAGES, num_stages=2),
     "convnextv2": _picture(T.ConvNextV2Config, **_STAGES, num_stages=2),
-    "cvt": _picture(T.CvtConfig, embed_dim=[8, 16, 16], num_heads=[1, 2, 2], depth=[1, 1, 1], cls_token=[False, False, True]),
+    "cvt": _picture(T.CvtConfig, embed_dim=[8, 16, 16], num_heads=[1, 2, 2], depth=[1, 2, 3], cls_token=[False, False, True]),
     "data2vec-vision": _picture(T.Data2VecVisionConfig, **_VIT),
     "deit": _picture(T.DeiTConfig, T.DeiTForImageClassification, **_VIT),
     "deit (distilled)": _picture(T.DeiTConfig, T.DeiTForImageClassificationWithTeacher, **_VIT),
@@ -129,7 +116,7 @@ KINDS: dict[str, Kind] = {
     "dinov3_vit": _picture(T.DINOv3ViTConfig, **_VIT),
     "donut-swin": _picture(T.DonutSwinConfig, **_SWIN),
     "efficientnet": _picture(
-        T.EfficientNetConfig, image_size=SIZE, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=320, dropout_rate=0.1
+        T.EfficientNetConfig, image_size=SIZE, width_coefficient=0.25, depth_coefficient=0.5, hidden_dim=320, dropout_rate=0.1
     ),
     "focalnet": _picture(
         T.FocalNetConfig, image_size=SIZE, embed_dim=8, hidden_sizes=[8, 16], depths=[1, 1], focal_levels=[1, 1],
@@ -143,14 +130,8 @@ KINDS: dict[str, Kind] = {
     "hiera": _picture(T.HieraConfig, image_size=[SIZE, SIZE], embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2],
                       mask_ratio=0.0),
     "ijepa": _picture(T.IJepaConfig, **_VIT),
-    "levit": _picture(
-        T.LevitConfig, T.LevitForImageClassification, image_size=SIZE, hidden_sizes=[16, 16, 16], num_attention_heads=[2, 2, 2], depths=[1, 1, 1],
-        key_dim=[4, 4, 4], attention_ratio=[1, 1, 1], mlp_ratio=[1, 1, 1],
-    ),
-    "levit (distilled)": _picture(
-        T.LevitConfig, T.LevitForImageClassificationWithTeacher, image_size=SIZE, hidden_sizes=[16, 16, 16],
-        num_attention_heads=[2, 2, 2], depths=[1, 1, 1], key_dim=[4, 4, 4], attention_ratio=[1, 1, 1], mlp_ratio=[1, 1, 1],
-    ),
+    "levit": _picture(T.LevitConfig, T.LevitForImageClassification, **_LEVIT),
+    "levit (distilled)": _picture(T.LevitConfig, T.LevitForImageClassificationWithTeacher, **_LEVIT),
     "metaclip_2": _picture(T.MetaClip2Config, vision_config=_VIT, text_config={**_BERT}),
     "mobilenet_v1": _picture(T.MobileNetV1Config, image_size=SIZE, depth_multiplier=0.25),
     "mobilenet_v2": _picture(T.MobileNetV2Config, image_size=SIZE, depth_multiplier=0.35),
@@ -192,9 +173,11 @@ KINDS: dict[str, Kind] = {
     "electra": _text(T.ElectraConfig, **_BERT, embedding_size=8),
     "ernie": _text(T.ErnieConfig, **_BERT),
     "fnet": _text(T.FNetConfig, **_BERT),
-    "funnel": _text(T.FunnelConfig, vocab_size=len(WORDS), block_sizes=[1, 1], d_model=16, n_head=2, d_head=8, d_inner=16),
+    "funnel": _text(
+        T.FunnelConfig, T.FunnelModel, vocab_size=len(WORDS), block_sizes=[1, 1], block_repeats=[1, 1], num_decoder_layers=1,
+        d_model=16, n_head=2, d_head=8, d_inner=16,
+    ),
     "gpt2": _text(T.GPT2Config, n_embd=16, n_layer=2, n_head=2, vocab_size=len(WORDS), n_positions=40),
-    "ibert": _text(T.IBertConfig, **_BERT),
     "longformer": _text(T.LongformerConfig, **_BERT, attention_window=4),
     "mobilebert": _text(T.MobileBertConfig, **{**_BERT, "embedding_size": 16, "intra_bottleneck_size": 16}),
     "modernbert": _text(T.ModernBertConfig, **_BERT, cls_token_id=2, sep_token_id=3),
@@ -244,39 +227,69 @@ def write_data(medium: str, folder: Path) -> Path:
 
 
 _TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
+CLASSES = ("one", "other")
 
 
-def finished(kind: Kind, data: Path, folder: Path, *methods: Any) -> Any:
-    """The finished run of one pass over the data from published weights."""
+def built(folder: Path, medium: str) -> Any:
+    """The network of a folder of published weights, as a training begins with it."""
+    with Rng(0).torch_scope("init"):
+        return build_net(ModelSpec(architecture=str(folder), weights=str(folder)), CLASSES, medium)[0]
+
+
+def inputs(net: Any, medium: str) -> torch.Tensor:
+    """Three samples as the network takes them."""
+    draws = Rng(0).batch("inputs", 0, np.arange(3))
+    if medium == "picture":
+        return net.prepare(draws.uniform(0, 255, (SIZE, SIZE, 3)).astype(np.uint8))
+    if medium == "text":
+        return net.prepare(["red apple pie", "green engine loud blue sky rain", "cheap"], 16)
+    return net.prepare(draws.normal((8000,)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a whole run. trains: a weight of the backbone moved. apart: how far the probabilities in predictions.csv lie
+    from those of the model in the folder, loaded anew. explains: how its predictions are explained, or empty."""
+
+    trains: bool
+    apart: float
+    explains: str
+
+
+def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
+    """One pass over the data from published weights, and what can be done with the finished run."""
     kind.save(folder / "published")
     size = {"image_size": SIZE} if kind.medium == "picture" else {"max_tokens": 16} if kind.medium == "text" else {}
-    recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}, *methods])).setting(
+    recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}])).setting(
         batch_size=8, precision="fp32", budget="1ep", **size
     )
-    return train(data, recipe=recipe, weights=str(folder / "published"), out=folder / "run")
-
-
-def apart(run: Any, data: Path) -> float:
-    """How far the probabilities in predictions.csv lie from those of the model in the folder, loaded anew."""
-    from whet.data.read import read_samples
-
+    run = train(data, recipe=recipe, weights=str(folder / "published"), out=folder / "run")
     said = run.predictions.set_index("id")
-    frame = read_samples(run.recipe.data).frame.set_index("id")
-    inputs = frame.loc[said.index]
-    given = inputs["text"] if "text" in inputs else inputs["path"]
-    again = load(run.path).predict([str(one) for one in given])
-    columns = [f"p:{name}" for name in run.classes]
-    return float(np.abs(again[columns].to_numpy() - said[columns].to_numpy()).max())
-
-
-def moved(run: Any, published: Path) -> bool:
-    """Whether training changed a weight of the backbone."""
-    from whet.core.recipe import ModelSpec
-    from whet.models import build_net, load_net
-
-    with Rng(0).torch_scope("init"):
-        before, _ = build_net(
-            ModelSpec(architecture=str(published), weights=str(published)), run.classes, run.recipe.medium
-        )
+    frame = read_samples(run.recipe.data).frame.set_index("id").loc[said.index]
+    samples = [str(sample) for sample in frame["text" if kind.medium == "text" else "path"]]
+    again, columns = load(run.path).predict(samples), [f"p:{name}" for name in run.classes]
+    apart = float(np.abs(again[columns].to_numpy() - said[columns].to_numpy()).max())
     state = load_net(run.folder.model).backbone.state_dict()
-    return any(not torch.equal(state[name], tensor) for name, tensor in before.backbone.named_parameters())
+    before = built(folder / "published", kind.medium).backbone
+    trains = any(not torch.equal(state[name], tensor) for name, tensor in before.named_parameters())
+    return Outcome(trains, apart, _explained(run, samples[0]))
+
+
+def _explained(run: Any, sample: str) -> str:
+    try:
+        explanation = run.explain(sample)[0].explanation
+    except CannotExplain:
+        return ""
+    if isinstance(explanation, WordHeat):
+        return "words"
+    return "by covering" if isinstance(explanation, PictureHeat) and explanation.by_covering else "heat"
+
+
+def table(outcomes: dict[str, Outcome]) -> str:
+    """The same as the rows of a table in Markdown."""
+    rows = ["| medium | kind | trains | reloads exactly | explains |", "|---|---|---|---|---|"]
+    for name, found in outcomes.items():
+        medium = {"picture": "image", "text": "text", "sound": "audio"}[KINDS[name].medium]
+        exact = "yes" if found.apart < 1e-5 else "no"
+        rows.append(f"| {medium} | `{name}` | {'yes' if found.trains else 'no'} | {exact} | {found.explains or 'no'} |")
+    return "\n".join(rows) + "\n"

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.models.kinds import KINDS, built
 from torch import nn
 
 from whet.models.net import Net, NetSpec
@@ -72,3 +73,20 @@ def test_a_computed_weight_belongs_to_the_block_of_its_layer():
     net.apply_freezing()
     assert not any(parameter.requires_grad for parameter in net.backbone.stem.parameters())
     assert all(parameter.requires_grad for parameter in net.backbone.layer.parameters())
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet"])
+def test_a_batch_of_one_trains(name, tmp_path):
+    """Where it comes down to one value a channel, BatchNorm goes by the statistics it keeps."""
+    KINDS[name].save(tmp_path)
+    net = built(tmp_path, "picture").train()
+    x = net.prepare(np.full((1, 32, 32, 3), 99, dtype=np.uint8))
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    net(x).sum().backward()
+    assert all(norm.training for norm in norms)
+    assert sum(int(norm.num_batches_tracked) == 0 for norm in norms) < len(
+        norms
+    )  # maps of several places have a variance
+    norm = nn.BatchNorm2d(4)
+    lone = Net(NetSpec("zoo", "x", ("a", "b"), (0.5,) * 3, (0.5,) * 3), nn.Sequential(norm), nn.Linear(4, 2)).train()
+    assert torch.equal(lone.backbone(torch.ones(1, 4, 1, 1)), norm.eval()(torch.ones(1, 4, 1, 1)))

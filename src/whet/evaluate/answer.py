@@ -38,8 +38,8 @@ def answer(
         if not found[-1].isfinite().all():
             row = int((~found[-1].isfinite()).flatten(1).any(dim=1).nonzero()[0])
             raise NonFiniteError(
-                f"{net.spec.architecture} gives NaN or an infinite number for sample {int(index_B[row])}; its weights are not fit to "
-                "predict with"
+                f"{net.spec.architecture} gives NaN or an infinite number for sample {int(index_B[row])}; its weights are not fit "
+                "to predict with"
             )
         indices.append(index_B)
     if not found:

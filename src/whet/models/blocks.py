@@ -27,7 +27,7 @@ def split_blocks(backbone: nn.Module, prefix: str = "backbone") -> tuple[dict[st
     last = list(units).index(numbered[-1]) if numbered else len(units)
     modules = dict(backbone.named_modules(prefix=prefix))
     blocks: dict[str, list[str]] = {}
-    early, tail = list(loose), []
+    early, tail = list(loose), list[str]()
     for place, (name, parameters) in enumerate(units.items()):
         layers = [modules[layer] for layer in dict.fromkeys(map(layer_of, parameters))]
         before = next(reversed(blocks), None)

@@ -53,7 +53,7 @@ class HubBackbone(nn.Module):
 
 
 def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
-    """Pictures as SigLIP 2 takes them: patches (B, N, side * side * 3), row by row, and how many lie below and beside each other."""
+    """Pictures as SigLIP 2 takes them: patches (B, N, side * side * 3), row by row; how many lie below and beside each other."""
     B, C, H, W = x_BCHW.shape
     rows, columns = H // side, W // side
     cut = x_BCHW[:, :, : rows * side, : columns * side].reshape(B, C, rows, side, columns, side)

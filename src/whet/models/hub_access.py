@@ -79,8 +79,10 @@ def ask(call: Any, name: str) -> Any:
 
 
 def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, str]:
-    """The encoder of a configuration (`auto`: the class of transformers that makes it) with its weights, or random ones where `none` was asked for, and a note of which. Weights
-    that lack tensors are refused, but for those with `spare` in their names, which take no part in its answers."""
+    """The encoder of a configuration with its weights, or random ones where `none` was asked for, and a note of which. auto: the
+    class of transformers that makes it. Weights that lack tensors are refused, but for those with `spare` in their names, which
+    take no part in its answers."""
+    config.architectures = config.architectures or []  # transformers wants a list where a kind has two networks
     if spec.weights == "none":
         name = spec.architecture
         model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)

@@ -18,6 +18,7 @@ from whet.models.tokens import Tokens
 
 Pooling = Literal["first", "mean", "max"]
 _WITH_DECODERS = ("mt5", "t5", "umt5")  # whose encoder stands alone
+_OTHER = frozenset({"ibert"})  # whose vectors carry a scale beside them
 _POOLER = "pooler."  # BERT's layer behind [CLS], which takes no part
 _POOLING_FILE = "1_Pooling/config.json"  # where sentence-transformers keeps it
 _POOLING_KEYS: dict[str, Pooling] = {
@@ -81,6 +82,10 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
             f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT, and the encoder of "
             f"{', '.join(_WITH_DECODERS)}"
         )
+    if config.model_type in _OTHER:
+        raise WeightsError(
+            f"'{name}' is a {config.model_type}, which is not supported; accepted: encoders such as BERT"
+        )
     model, found = load_encoder(_auto(config), spec, config, _POOLER, offline=offline)
     tokens = Tokens.of_hub(name)
     if len(tokens) > config.vocab_size:
@@ -126,9 +131,9 @@ def _loaded(model: nn.Module, folder: Path) -> tuple[TextEncoder, Tokens]:
 
 
 def _wrap(model: Any, pooling: Pooling, tokens: Tokens) -> TextEncoder:
-    if hasattr(model, "pooler"):
-        # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either.
-        model.pooler = None
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either. Some kinds call it always.
+        model.pooler = nn.Identity()
     return TextEncoder(model, pooling, tokens.pad_id)
 
 
@@ -151,8 +156,8 @@ def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
             "mean",
             f"features of a text: {_SAID['mean']}; {_POOLING_FILE} asks for {', '.join(asked)}, which is not known",
         )
-    pooling = "first" if hasattr(model, "pooler") else "mean"
-    return pooling, f"features of a text: {_SAID[pooling]}, as {model.config.model_type} is usually read"
+    usual: Pooling = "first" if hasattr(model, "pooler") else "mean"
+    return usual, f"features of a text: {_SAID[usual]}, as {model.config.model_type} is usually read"
 
 
 _SAID: dict[Pooling, str] = {

@@ -7,7 +7,7 @@ plain fine-tune then stays near chance.
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 MOMENTUM = 0.1  # torch's own default; TensorFlow's 0.0003 could not follow a fine-tune of some hundred steps
 
@@ -32,3 +32,24 @@ def mend(model: nn.Module) -> list[str]:
         if getattr(model, "config", None) is not None and hasattr(model.config, "classifier_dropout_prob"):
             model.config.classifier_dropout_prob = 0.0
     return notes
+
+
+def spare_lone_values(backbone: nn.Module) -> None:
+    """Let BatchNorm layers go by the statistics they keep where a batch gives them one value a channel (a batch of one, on a map of
+    one place): one value has no variance, and torch refuses it."""
+    for norm in backbone.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            norm.register_forward_pre_hook(_before)
+            norm.register_forward_hook(_after)
+
+
+def _before(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+    x = inputs[0]
+    norm.lone = norm.training and x.numel() == x.shape[1]  # type: ignore[assignment]
+    if norm.lone:
+        norm.eval()
+
+
+def _after(norm: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+    if norm.lone:
+        norm.train()

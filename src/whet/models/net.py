@@ -17,6 +17,7 @@ from whet.core.batch import Inside
 from whet.core.method import Method
 from whet.models.blocks import layer_of, split_blocks
 from whet.models.front import Front, PictureFront
+from whet.models.mend import spare_lone_values
 from whet.models.token_vectors import TokenVectors, token_vectors
 
 
@@ -71,6 +72,7 @@ class Net(nn.Module):
     def adopt(self, backbone: nn.Module) -> None:
         """Take a backbone as its architecture brings it, before any method changes it."""
         self.backbone = backbone
+        spare_lone_values(backbone)
         self._architecture_names = frozenset(backbone.state_dict())
         self._architecture_parametrizations = {
             (name, weight): len(chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 from torch import nn
@@ -9,8 +10,8 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Branch:
-    """block: x -> x + branch(x). end: the layer whose output is added; a block that adds twice (attention, then a
-    perceptron) runs it twice."""
+    """block: x -> x + branch(x), or the norm of it, once or several times. end: the layer whose output is added; one that ends both
+    branches of a block (attention, then a perceptron) runs twice."""
 
     block: nn.Module
     end: nn.Module
@@ -18,18 +19,50 @@ class Branch:
 
 def residual_branches(backbone: nn.Module) -> list[Branch]:
     """The residual branches of our zoo and of the families of transformers that can be told by their parts, in depth order."""
-    found = ((block, _end(block)) for block in backbone.modules())
-    return [Branch(block, end) for block, end in found if end is not None]
+    return [Branch(block, end) for block in backbone.modules() for end in _ends(block)]
 
 
-def _end(block: nn.Module) -> nn.Module | None:
+# By the parts of a block, where its branches end.
+_FAMILIES: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = tuple(
+    (frozenset(parts.split()), tuple(ends.split()))
+    for parts, ends in (
+        ("shortcut layer", "layer"),  # ResNet, RegNet
+        ("layernorm_before layernorm_after dropout", "dropout"),  # ViT, DeiT, AST: both branches
+        ("layer_norm1 self_attn layer_norm2 mlp", "self_attn.out_proj mlp"),  # CLIP, SigLIP
+        ("ln_1 attn ln_2 mlp", "attn.resid_dropout mlp"),  # GPT-2
+        ("attn_norm attn mlp_norm mlp", "attn.out_drop mlp"),  # ModernBERT
+        ("sa_layer_norm attention ffn output_layer_norm", "attention.out_lin ffn"),  # DistilBERT
+        ("attention ffn ffn_output full_layer_layer_norm", "attention.output_dropout ffn_output"),  # ALBERT
+        ("dense dropout LayerNorm", "dropout"),  # BERT and its kin, each of its two outputs by itself
+        ("attn dropout LayerNorm", "dropout"),  # MPNet's attention
+        ("SelfAttention layer_norm dropout", "dropout"),  # T5
+        ("DenseReluDense layer_norm dropout", "dropout"),
+        ("ffn1 self_attn_dropout conv_module ffn2", "ffn1 self_attn_dropout conv_module ffn2"),  # Conformer
+        (
+            "attention dropout layer_norm feed_forward final_layer_norm",
+            "dropout feed_forward",
+        ),  # wav2vec 2.0 and its kin
+    )
+)
+
+
+def _ends(block: nn.Module) -> list[nn.Module]:
     children = dict(block.named_children())
     if "drop_path" in children:  # our zoo; ConvNeXt, Swin, BEiT, DINOv2, SegFormer, PoolFormer
-        return children["drop_path"]
+        # CvT's takes the sum, with the input in it.
+        return (
+            []
+            if {"intermediate", "output", "layernorm_before"} <= children.keys() and _adds(block.output)
+            else [children["drop_path"]]
+        )
     if getattr(block, "use_residual", False) and "reduce_1x1" in children:  # MobileNetV2, MobileViT
-        return children["reduce_1x1"]
-    if {"shortcut", "layer"} <= children.keys():  # ResNet, RegNet
-        return children["layer"]
-    if {"layernorm_before", "layernorm_after", "dropout"} <= children.keys():  # ViT, DeiT
-        return children["dropout"]
-    return None
+        return [children["reduce_1x1"]]
+    if "project_bn" in children and "dropout" in children:  # EfficientNet
+        return [children["dropout"]] if block.apply_dropout else []
+    found = next((ends for parts, ends in _FAMILIES if parts <= children.keys()), ())
+    return [block.get_submodule(end) for end in found]
+
+
+def _adds(output: object) -> bool:
+    """Whether a block's last part is given the block's input too."""
+    return isinstance(output, nn.Module) and len(inspect.signature(output.forward).parameters) > 1

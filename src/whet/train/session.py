@@ -31,6 +31,7 @@ from whet.train import finish, resolve
 from whet.train.budget import Clock
 from whet.train.checkpoint import CheckpointWriter
 from whet.train.cost import cost_of
+from whet.train.features import training_features
 from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit, restored
 from whet.train.pace import Pace
@@ -156,13 +157,8 @@ class Session:
 
         def features(backbone: Any = None, training: bool = False) -> Features:
             self.observer.stage(f"features of {len(train):,} samples")
-            backbone = backbone or plan.net.backbone
-            if training:
-                features_ND, index = self.ask_as_in_training(plan, fabric, train, backbone)
-            else:
-                features_ND, index = self.ask(plan, fabric, train, backbone)
-            groups = train.frame["group"].to_numpy()[index]
-            return Features(features_ND, train.targets[torch.from_numpy(index)], index, groups)
+            asked = partial(self.ask, plan, fabric)
+            return training_features(plan, train, asked, backbone or plan.net.backbone, training=training)
 
         def texts() -> list[str]:
             self.observer.stage(f"learning from {len(train):,} texts")
@@ -202,21 +198,6 @@ class Session:
                 f"not one of the {len(table)} {parts} samples can be read; the first: {first[0]}: {first[1]}"
             )
         return found
-
-    def ask_as_in_training(self, plan: Plan, fabric: Fabric, table: Table, backbone: Any) -> tuple[Tensor, np.ndarray]:
-        """The same in shuffled batches of the training's size, where BatchNorm goes by the batch: of one class each, as the rows
-        lie, a batch would have other statistics than any batch of the training."""
-        order_N = plan.rng.shuffled("features", 0, len(table))
-
-        def features(x: Tensor) -> Tensor:
-            with plan.net.batch_statistics():
-                return backbone(x)
-
-        shuffled = table.with_frame(table.frame.iloc[order_N])
-        found_ND, index = self.ask(plan, fabric, shuffled, features, int(plan.recipe.train.batch_size))
-        rows_N = order_N[index]
-        sorted_N = np.argsort(rows_N)
-        return found_ND[torch.from_numpy(sorted_N)], rows_N[sorted_N]
 
     def go_on(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, saved: dict[str, Any]) -> None:
         plan.start()

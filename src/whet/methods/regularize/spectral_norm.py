@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 from pydantic import Field
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, parametrize
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
 from whet.core.method import Method, Search, Stage
 from whet.models.net import Net
+
+_FIRST_ITERATIONS = 15  # as many as torch takes for a fresh weight
 
 
 class SpectralNorm(Method, stage=Stage.MODEL, family="regularize",
@@ -39,3 +42,15 @@ class SpectralNorm(Method, stage=Stage.MODEL, family="regularize",
         for layer in layers:
             parametrizations.spectral_norm(layer, n_power_iterations=self.iterations)
         return net
+
+    @torch.no_grad()
+    def initialise(self, net: Net, context: Context) -> None:
+        """Methods before this one may have put other weights there, of which nothing is estimated yet."""
+        for layer in net.backbone.modules():
+            if parametrize.is_parametrized(layer, "weight"):
+                chain: Any = layer.parametrizations["weight"]  # type: ignore[index]
+                for estimate in (part for part in chain if type(part).__name__ == "_SpectralNorm"):
+                    training = estimate.training
+                    for _ in range(_FIRST_ITERATIONS):
+                        estimate.train()(chain.original)
+                    estimate.train(training)

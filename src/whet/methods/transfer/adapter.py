@@ -13,7 +13,7 @@ from whet.core.method import Method, Search, Stage
 from whet.models.attach import attach_after
 from whet.models.net import Net
 
-_PROBE_SIZE = 64
+_PROBE_SIZE = {"picture": 64, "text": 64, "sound": 1000}  # pixels of a side, tokens, milliseconds
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
@@ -30,7 +30,8 @@ class Adapter(
     Source: Houlsby et al. 2019, arXiv:1902.00751; on the channels of convolutions: Rebuffi et al. 2017, arXiv:1705.08045.
     Deviates: one adapter a block, not two a transformer layer; it starts as the identity, and is at most half as wide as its block.
     BatchNorm keeps its statistics.
-    Shapes: x -> x + up(gelu(down(x))) over the channels of a block's output (B, C, H, W) or (B, ..., C).
+    Shapes: x -> x + up(gelu(down(x))) over the channels of a block's output: (B, C, H, W), (B, C, L) of convolutions over tokens,
+    else (B, ..., C).
     """
 
     identity = None
@@ -48,8 +49,9 @@ class Adapter(
         widths = _widths(net)
         if not widths:
             raise NoEffectError("no block of the backbone gives channels to adapt")
-        for name, width in widths.items():
-            attach_after(net.get_submodule(name), "adapter", Bottleneck(width, min(self.size, max(1, width // 2))))
+        for name, (width, axis) in widths.items():
+            part = Bottleneck(width, min(self.size, max(1, width // 2)), axis)
+            attach_after(net.get_submodule(name), "adapter", part)
         trained = {
             f"{name}.{part}"
             for name, module in net.backbone.named_modules(prefix="backbone")
@@ -62,10 +64,11 @@ class Adapter(
 
 
 class Bottleneck(nn.Module):
-    """x + up(gelu(down(x))) over the channels: the second axis of maps, the last of all else. At first it gives x itself."""
+    """x + up(gelu(down(x))) over the channels, which lie on this axis of x. At first it gives x itself."""
 
-    def __init__(self, width: int, size: int) -> None:
+    def __init__(self, width: int, size: int, axis: int) -> None:
         super().__init__()
+        self.axis = axis
         self.down, self.up = nn.Linear(width, size), nn.Linear(size, width)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
@@ -73,26 +76,41 @@ class Bottleneck(nn.Module):
     def forward(self, output: Any) -> Any:
         if isinstance(output, tuple):
             return (self(output[0]), *output[1:])
-        if output.ndim == 4:
-            return output + self.up(F.gelu(self.down(output.movedim(1, -1)))).movedim(-1, 1)
-        return output + self.up(F.gelu(self.down(output)))
+        change = self.up(F.gelu(self.down(output.movedim(self.axis, -1))))
+        return output + change.movedim(-1, self.axis)
 
 
 @torch.no_grad()
-def _widths(net: Net) -> dict[str, int]:
-    """The channels that each block of the backbone gives, by the block's name, found by showing it an empty picture."""
-    found: dict[str, int] = {}
+def _widths(net: Net) -> dict[str, tuple[int, int]]:
+    """The channels that each block of the backbone gives and the axis they lie on, by the block's name, found by showing it empty
+    samples of two sizes: channels are as many for both. Where more than one axis stays (of pictures that are always brought to one
+    size), they are the second of maps and the last of all else."""
+    size = net.spec.native_size or _PROBE_SIZE[net.spec.medium]
+    shapes = _shapes(net, size)
+    shorter = shapes if net.spec.medium == "picture" else _shapes(net, size // 2)
+    found = {}
+    for name, shape in shapes.items():
+        other = shorter[name]
+        axes = [axis for axis in range(1, len(shape)) if shape[axis] == other[axis]] or [len(shape) - 1]
+        usual = 1 if len(shape) == 4 else len(shape) - 1
+        axis = usual if usual in axes else axes[0]
+        found[name] = (shape[axis], axis)
+    return found
+
+
+def _shapes(net: Net, size: int) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Any:
         def noted(block: nn.Module, inputs: Any, output: Any) -> None:
             x = output[0] if isinstance(output, tuple) else output
             if isinstance(x, Tensor) and x.ndim > 1:
-                found[name] = x.shape[1] if x.ndim == 4 else x.shape[-1]
+                found[name] = tuple(x.shape)
 
         return noted
 
     handles = [net.get_submodule(name).register_forward_hook(note(name)) for name in net.block_names]
-    training, size = net.training, net.spec.native_size or _PROBE_SIZE
+    training = net.training
     try:
         net.eval()
         net.backbone(net.front.blank(1, size))

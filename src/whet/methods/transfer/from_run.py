@@ -26,7 +26,8 @@ class FromRun(
     Do not use when: the test pictures of this training were training pictures of that run: the result would flatter itself.
     Source: Yosinski et al. 2014, arXiv:1411.1792; Pan & Yang 2010.
     Deviates: rows of the last layer come along for the classes that both know; other classes start new.
-    Shapes: every weight of the backbone, which must be of the same architecture.
+    Shapes: every weight of the backbone, which must be of the same architecture. What other methods of this recipe put into it
+    (an adapter, gates) starts as they have it.
     """
 
     identity = {"run": ""}
@@ -40,7 +41,7 @@ class FromRun(
             raise NoEffectError("no run is named; set run to the folder of a finished run")
         where = f"{self.name}.run = '{self.run}'"
         theirs = load_net(finished_run(where, self.run).model)
-        state, wanted = theirs.backbone.state_dict(), net.backbone.state_dict()
+        state, wanted = theirs.backbone.state_dict(), net.architecture_state()
         lacking = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
         if lacking:
             raise RecipeError(
@@ -52,7 +53,8 @@ class FromRun(
                 f"{where}: its inputs are prepared otherwise ({theirs.front}), here as {net.front}; give --weights as that "
                 "run was given"
             )
-        net.backbone.load_state_dict({name: state[name] for name in wanted})
+        for name, tensor in wanted.items():
+            tensor.copy_(state[name])
         _copy_rows(theirs, net)
 
 

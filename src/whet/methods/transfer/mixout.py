@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -41,6 +42,15 @@ class Mixout(
             # `unsafe` leaves out a trial run, which would draw.
             parametrize.register_parametrization(layer, "weight", Mixed(layer.weight, self.prob), unsafe=True)
         return net
+
+    @torch.no_grad()
+    def initialise(self, net: Net, context: Context) -> None:
+        """Methods before this one (from_run, masked_language_model) may have put other weights there: they are the start."""
+        for layer in net.backbone.modules():
+            if parametrize.is_parametrized(layer, "weight"):
+                chain: Any = layer.parametrizations["weight"]  # type: ignore[index]
+                for mixed in (part for part in chain if isinstance(part, Mixed)):
+                    mixed.start.copy_(chain.original)
 
 
 class Mixed(nn.Module):
