@@ -67,7 +67,7 @@ TEXTS, CHINESE, SOUNDS = ("sst2", "trec"), ("hotels_zh", "waste_zh"), ("fsdd", "
 BY_TASK: dict[str, dict[str, tuple[str, ...]]] = {
     "image-classification": FAMILIES,
     "text-classification": {"augment": TEXTS},
-    "audio-classification": {"augment": SOUNDS},
+    "audio-classification": {"augment": SOUNDS, "mix": SOUNDS},
 }
 
 _COLOURS = ("channel_shuffle", "grayscale", "hue", "pca_lighting", "saturation", "white_balance")
@@ -108,6 +108,8 @@ SPECIAL: dict[str, Placement] = {
     # They change no decision, or hardly any: what they are for is honest confidence.
     "temperature_scaling": Placement(SCRATCH, metric="log_loss"),
     "vector_scaling": Placement(SCRATCH, metric="log_loss"),
+    # Made for sounds.
+    "between_class": Placement(SOUNDS),
     # Runs that must be there before.
     **dict.fromkeys(_TAUGHT, Placement(SCRATCH, {"teacher": TEACHER})),
     "stacking": Placement(SCRATCH, {"runs": [TEACHER]}),

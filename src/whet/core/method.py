@@ -177,6 +177,17 @@ class WrapsLoss(Protocol):
 
 
 @runtime_checkable
+class Follows(Protocol):
+    def predecessor(self, recipe: Recipe) -> Recipe | None:
+        """The recipe of the run to train first, within the same run folder, given this run's recipe; None where none is needed."""
+        ...
+
+    def following(self, run: str) -> Method:
+        """The same method, knowing the folder of the finished run that came first."""
+        ...
+
+
+@runtime_checkable
 class SeesCloser(Protocol):
     def seen_size(self) -> int | None:
         """The side in pixels at which this method wants to see every training picture, if the network is shown a smaller one."""
@@ -306,7 +317,7 @@ PROTOCOLS: dict[Stage, tuple[type, ...]] = {
     Stage.OPTIMIZER: (Optimizes,),
     Stage.SCHEDULE: (Scales, Sets, Rehearses),
     Stage.BATCH: (Mixes,),
-    Stage.LOSS: (WrapsLoss,),
+    Stage.LOSS: (WrapsLoss, Follows),
     Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides, TakesOver),
     Stage.STEP: (Watches,),
     Stage.PREDICT: (ChoosesWeights, Settles, Gathers, Joins, Fits, WrapsPredictor),

@@ -19,7 +19,7 @@ from torch import Tensor
 from whet.core.batch import Context, Ending, Features, Progress, Settings
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
-from whet.core.method import Joins, RangeTest
+from whet.core.method import Follows, Joins, RangeTest
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -114,7 +114,8 @@ def _begin(job: _Job, asked: Recipe, prepared: _Prepared, *, tensorboard: bool, 
     if folder.log.is_file():  # of a run that was never resolved
         remove(folder.log)
     job.companions(asked)
-    recipe = resolve.resolve_threads(prepared.recipe)  # anew: those runs have threads of their own
+    # Threads anew: those runs have threads of their own.
+    recipe = resolve.resolve_threads(job.after_predecessors(asked, prepared.recipe))
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     if line := resolve.truncation_note(recipe, net, table):
@@ -141,8 +142,9 @@ def _go_on(job: _Job, *, accept_changed_data: bool) -> None:
     folder = job.folder
     job.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
     job.noted = len(job.notes)
-    job.companions(Recipe.load(folder.asked))
-    recipe = resolve.resolve_threads(Recipe.load(folder.recipe))
+    asked = Recipe.load(folder.asked)
+    job.companions(asked)
+    recipe = resolve.resolve_threads(job.after_predecessors(asked, Recipe.load(folder.recipe)))
     table = job.read(recipe)
     for line in check_unchanged(folder, table, accept=accept_changed_data):
         job.note(f"resumed on changed data: {line}")
@@ -211,6 +213,15 @@ class _Job:
                     else carry_out(run, self.folder.companions / str(number), self.observer)
                     for number, run in enumerate(wanted, start=1)
                 ]
+
+    def after_predecessors(self, asked: Recipe, recipe: Recipe) -> Recipe:
+        """The recipe whose methods know the runs that come before it; these are trained where they are not finished yet."""
+        for method in asked.methods:
+            if isinstance(method, Follows) and (before := method.predecessor(asked)) is not None:
+                run = carry_out(before, self.folder.companions / method.name, self.observer)
+                following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
+                recipe = recipe.with_methods(following)
+        return recipe
 
     def rehearse(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
         """What some methods can only find out by some steps of training, before it."""
