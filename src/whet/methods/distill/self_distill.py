@@ -18,6 +18,7 @@ from whet.models.net import Net
 class SelfDistill(
     Method,
     stage=Stage.LOSS,
+    also={Stage.STEP},
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
