@@ -19,6 +19,12 @@ HEADINGS = ("Use when", "Do not use when", "Source", "Deviates", "Shapes")
 REQUIRED = ("Use when", "Do not use when", "Source")
 
 
+_BOTH_ACT = (
+    "each acts on what the one before it made, so a sample may be mixed twice, of up to four; timm draws one of mixup and cutmix for "
+    "each batch instead. Lower `prob` of both, or take one."
+)
+
+
 @dataclass(frozen=True)
 class Parameter:
     name: str
@@ -47,6 +53,8 @@ class Card:
         lines = [f"# {self.name}", "", self.summary, ""]
         lines.append(f"*{self.family}* · acts at {' and '.join(self.stages)} · for {', '.join(self.tasks)}")
         lines += ["", *(f"**{heading}:** {text}\n" for heading, text in self.sections.items())]
+        if self.family == "mix":
+            lines.append(f"**Together with others of its family:** {_BOTH_ACT}\n")
         if self.conflicts:
             lines.append(f"**Not together with:** {', '.join(self.conflicts)}\n")
         if self.parameters:
