@@ -78,6 +78,17 @@ _WHOLE_BATCH = ("gauss_newton", "lbfgs", "newton_cg")
 MODELS_NEEDED = ("back_translation", "contextual_substitution")
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 
+BIT_EQUAL = "every prediction is the same to the last bit"
+# Why, where a method leaves every prediction as it is.
+UNABLE = {
+    "case_noise": "the network's vocabulary knows no capitals",
+    "clip_value": "no gradient came near the bound",
+    "gaussian_blur": "a blur of 0.3 pixels at most leaves values of 8 bits as they are",
+    "ghost_batchnorm": "batches are no larger than one ghost batch",
+    "max_norm": "no unit's weights came near the bound",
+    "polarity": "spectrograms have no sign",
+}
+
 SPECIAL: dict[str, Placement] = {
     # Colours mean nothing to grey digits, and a mirrored digit is none.
     **dict.fromkeys((*_COLOURS, *_MIRRORS, "auto_augment", "color_jitter"), Placement(PHOTOS)),
