@@ -281,7 +281,7 @@ def check_pickles(cls: type[Method]) -> None:
 
 
 def check_exports(cls: type[Method]) -> None:
-    """A model it changed, and a predictor that it wraps, still export to ONNX (where the exporter is installed) and to torch.export."""
+    """A model it changed, and a predictor that it wraps, export to torch.export and, where its exporter is installed, to ONNX."""
     if not issubclass(cls, Changes | WrapsPredictor) or not _trainable(cls):
         return
     bench = _bench((_made(cls),))

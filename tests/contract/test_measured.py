@@ -42,8 +42,8 @@ def test_a_row_says_what_was_measured_where_and_how_surely():
         in text
     )
     assert (
-        "| CIFAR-10; lr 0.003 of 0.001, 0.003 |  | 40.0 % | -0.1 (-1.0 … +0.8) | 6 | × 1.00, an answer × 2.0 | no evidence; not even "
-        "100 seeds would tell |" in text
+        "| CIFAR-10; lr 0.003 of 0.001, 0.003 |  | 40.0 % | -0.1 (-1.0 … +0.8) | 6 | × 1.00, an answer × 2.0 | no evidence; "
+        "not even 100 seeds would tell |" in text
     )
     assert "| TrashNet |  |  |  |  |  | cannot act here: the backbone has no biases |" in text
     assert support([HELPS, NOT_SURE, REFUSED]) == "helps on 1, no evidence on 1, cannot act on 1"

@@ -10,7 +10,7 @@ from whet.core.segment import segmented
     [
         ("The U.S. economy grew.", ["The", "U.S.", "economy", "grew", "."]),
         ("in the U.S, e.g. at 8 a.m.", ["in", "the", "U.S", ",", "e.g.", "at", "8", "a.m."]),
-        ("see https://example.com/a?b=c&d=e, or www.who.int.", ["see", "https://example.com/a?b=c&d=e", ",", "or", "www.who.int", "."]),
+        ("https://example.com/a?b=c&d=e, or www.who.int.", ["https://example.com/a?b=c&d=e", ",", "or", "www.who.int", "."]),
         ("write to j.doe+x@mail.example.org!", ["write", "to", "j.doe+x@mail.example.org", "!"]),
         ("见https://example.com/网页。", ["见", "https://example.com/", "网", "页", "。"]),
         ("end.Start of 3.14 a.bc", ["end", ".", "Start", "of", "3.14", "a", ".", "bc"]),

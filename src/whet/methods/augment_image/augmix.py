@@ -65,8 +65,8 @@ class AugMix(Method, name="augmix", stage=Stage.SAMPLE, family="augment", tasks=
 
 
 def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
-    """The strength of an operation at a level of 0 … 1, as in the authors' augmentations.py: slopes to 0.3, shifts to a third of the
-    side, turns to 30 degrees, 4 bits less a whole number up to 4, thresholds from 256 down, and factors of 0.1 … 1.9 whatever
+    """The strength of an operation at a level of 0 … 1, as in the authors' augmentations.py: slopes to 0.3, shifts to a third of
+    the side, turns to 30 degrees, 4 bits less a whole number up to 4, thresholds from 256 down, and factors of 0.1 … 1.9 whatever
     the sign: at a low level they darken, fade, and blur."""
     signed_B = level_B * sign_B
     if name in ("shear_x", "shear_y"):
