@@ -67,7 +67,7 @@ TEXTS, CHINESE, SOUNDS = ("sst2", "trec"), ("hotels_zh", "waste_zh"), ("fsdd", "
 BY_TASK: dict[str, dict[str, tuple[str, ...]]] = {
     "image-classification": FAMILIES,
     "text-classification": {"augment": TEXTS},
-    "audio-classification": {"augment": SOUNDS},
+    "audio-classification": {"augment": SOUNDS, "mix": SOUNDS},
 }
 
 _COLOURS = ("channel_shuffle", "grayscale", "hue", "pca_lighting", "saturation", "white_balance")
@@ -77,6 +77,17 @@ _CONSTANT_RATE = ("batch_ramp", "early_stopping", "lawa", "plateau", "soup", "sw
 _WHOLE_BATCH = ("gauss_newton", "lbfgs", "newton_cg")
 MODELS_NEEDED = ("back_translation", "contextual_substitution")
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
+
+BIT_EQUAL = "every prediction is the same to the last bit"
+# Why, where a method leaves every prediction as it is.
+UNABLE = {
+    "case_noise": "the network's vocabulary knows no capitals",
+    "clip_value": "no gradient came near the bound",
+    "gaussian_blur": "a blur of 0.3 pixels at most leaves values of 8 bits as they are",
+    "ghost_batchnorm": "batches are no larger than one ghost batch",
+    "max_norm": "no unit's weights came near the bound",
+    "polarity": "spectrograms have no sign",
+}
 
 SPECIAL: dict[str, Placement] = {
     # Colours mean nothing to grey digits, and a mirrored digit is none.
@@ -108,6 +119,8 @@ SPECIAL: dict[str, Placement] = {
     # They change no decision, or hardly any: what they are for is honest confidence.
     "temperature_scaling": Placement(SCRATCH, metric="log_loss"),
     "vector_scaling": Placement(SCRATCH, metric="log_loss"),
+    # Made for sounds.
+    "between_class": Placement(SOUNDS),
     # Runs that must be there before.
     **dict.fromkeys(_TAUGHT, Placement(SCRATCH, {"teacher": TEACHER})),
     "stacking": Placement(SCRATCH, {"runs": [TEACHER]}),

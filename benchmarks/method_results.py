@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 import record
-from method_placements import helpers_of
+from method_placements import BIT_EQUAL, UNABLE, helpers_of
 from method_runs import Run
-from method_settings import Setting
+from method_settings import SETTINGS, Setting
 from whet.core.measured import Measured, support
 from whet.core.registry import registry
 from whet.evaluate.compare import METRICS, Difference, crossed_interval
@@ -46,11 +46,12 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
     a, b = ([run for seed in seeds if (run := runs.get(key, seed))] for key in (without, with_it))
     label_N = cell.setting.test_labels
     found = difference(cell.metric, a, b, label_N)
-    same = all((x.answers, x.losses) == (y.answers, y.losses) for x, y in zip(a, b))
+    if all((x.answers, x.losses) == (y.answers, y.losses) for x, y in zip(a, b)):
+        return {**row, "verdict": "cannot act", "reason": UNABLE.get(cell.method.name, BIT_EQUAL)}
     paces = runs.of(comparison.plain(cell.setting.name, 0).key)
     return {
         **row,
-        "verdict": "changes nothing" if same else found.verdict,
+        "verdict": found.verdict,
         "metric": cell.metric,
         "plain": statistics.fmean(value(cell.metric, run, label_N) for run in a),
         "effect": found.mean,
@@ -151,13 +152,22 @@ def _described(setting: Setting) -> dict[str, Any]:
     }
 
 
+def conditions(name: str, about: dict[str, Any]) -> str:
+    """'250 images, 20 epochs, resnet9_slim': what a setting's recipes learn from, for how long, and with which network."""
+    samples = {"image": "images", "text": "texts", "audio": "clips"}[SETTINGS[name].task.split("-")[0]]
+    budget = str(about["budget"]).replace("ep", " epochs")
+    return f"{about['pictures']['train']:,} {samples}, {budget}, {about['network']}"
+
+
 def measured_rows(results: dict[str, Any]) -> dict[str, list[Measured]]:
     """The rows of the cards."""
     titles = {name: about["title"] for name, about in results["settings"].items()}
+    told = {name: conditions(name, about) for name, about in results["settings"].items()}
     return {
         name: [
             Measured(
                 data=titles.get(row["setting"], "any data"),
+                conditions=told.get(row["setting"], ""),
                 **{key: value for key, value in row.items() if key not in ("setting", "p")},
             )
             for row in rows

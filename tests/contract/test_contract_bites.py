@@ -134,3 +134,15 @@ def test_results_that_depend_on_the_order_in_the_recipe(monkeypatch):
 
     monkeypatch.setattr(plan, "ordered", lambda methods: list(methods))
     fails(DoubleFirst, "commutes")
+
+
+def test_a_predictor_that_is_not_what_was_exported():
+    calls = iter(range(1, 1000))
+
+    class Drifting(Method, stage=Stage.PREDICT, family="ensemble", tasks=IMAGE):
+        __doc__ = DOC
+
+        def wrap_predictor(self, predictor, fitted, multi_label=False):
+            return lambda x: predictor(x) * next(calls)
+
+    fails(Drifting, "exports")

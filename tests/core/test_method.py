@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field
 
 from whet.core.errors import RecipeError
-from whet.core.method import PROTOCOLS, Method, Search, Stage
+from whet.core.method import PROTOCOLS, Method, Runtime, Search, Stage
 from whet.core.registry import Registry, registry
 from whet.methods import EMA, AdamW, MixUp
 
@@ -58,6 +58,32 @@ def test_a_method_of_one_s_own():
 
 def test_two_stages_where_a_technique_needs_two():
     assert EMA.stages() == [Stage.STEP, Stage.PREDICT]
+
+
+@pytest.mark.parametrize(
+    ("helper", "stage"), [("parts", "GRADIENT"), ("weights", "PREDICT"), ("factor", "SCHEDULE"), ("change", "MODEL")]
+)
+def test_a_helper_is_never_taken_for_the_function_of_a_stage(helper, stage):
+    """It acts there once it is declared, and not before: a name alone decides nothing."""
+    body = {"apply": lambda self, batch, rng: batch, "__module__": __name__}
+    options = {"stage": Stage.BATCH, "family": "mix", "tasks": {"image-classification"}}
+    with pytest.raises(TypeError, match=rf"{helper} would make it act at stage \w+; declare .*also={{Stage.{stage}}}"):
+        type(Method)("Odd", (Method,), {**body, helper: lambda self, a, b=None, c=None: a}, **options)
+    with pytest.raises(TypeError, match="rename it if it is only a helper"):
+        type(Method)("Odd", (Method,), {**body, helper: lambda self: 1}, **options, also={Stage[stage]})
+    with pytest.raises(TypeError, match="implements none of its functions"):
+        type(Method)("Odd", (Method,), body, **options, also={Stage[stage]})
+
+
+def test_so_it_is_with_what_a_method_keeps_during_training():
+    with pytest.raises(TypeError, match=r"factor would make it act at stage schedule; declare .*acts={Stage.SCHEDULE}"):
+        type(Runtime)("_Odd", (Runtime,), {"factor": lambda self, progress: 1.0})
+
+    class Declared(Runtime, acts={Stage.SCHEDULE}):
+        def factor(self, progress):
+            return 1.0
+
+    assert Declared().factor(None) == 1.0
 
 
 def test_every_stage_has_a_protocol():

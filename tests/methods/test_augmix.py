@@ -28,7 +28,39 @@ def test_chains_are_one_to_depth_long(draw):
     """At depth one each chain is one operation: five of thirteen move the picture."""
     view = draw(AugMix(width=1, depth=1, severity=10), B=6000)
     moved = (view.blends[0].view.warp_B33 != np.eye(3)).any(axis=(1, 2)).mean()
-    assert moved == pytest.approx(5 / 13 * 0.9, abs=0.03)  # a tenth at level nothing
+    assert moved == pytest.approx(5 / 13, abs=0.03)
+
+
+def test_no_operation_does_nothing():
+    """The neutral strength of none is drawn, at whatever severity."""
+    from whet.methods.augment_image.augmix import NAMES, strength
+    from whet.methods.augment_image.policy import OPERATIONS
+
+    level_B = np.linspace(0.1, 10, 400) / 10
+    for name in NAMES:
+        for sign in (-1.0, 1.0):
+            found_B = strength(name, level_B, np.full(400, sign))
+            same = found_B == OPERATIONS[name].neutral
+            assert not same.any(), name
+
+
+def test_strengths_are_those_of_the_authors_code():
+    """int_parameter(level, maxval) = int(level * maxval / 10) and float_parameter without the int, at levels of 0.1 … severity."""
+    from whet.methods.augment_image.augmix import strength
+
+    for level in (0.1, 1.0, 2.4, 2.6, 3.0, 9.9):
+        one, plus = np.array([level / 10]), np.ones(1)
+        found = {
+            name: strength(name, one, plus)[0]
+            for name in ("posterize", "solarize", "rotate", "shear_x", "brightness", "sharpen")
+        }
+        assert found["posterize"] == 4 - int(level * 4 / 10)
+        assert found["solarize"] == pytest.approx(256 - level * 256 / 10, abs=1)
+        assert int(found["rotate"] + 1e-9) == int(level * 30 / 10)
+        assert found["shear_x"] == pytest.approx(level * 0.3 / 10)
+        assert found["brightness"] == pytest.approx(level * 1.8 / 10 + 0.1)
+        assert found["sharpen"] == pytest.approx(level * 1.8 / 10 + 0.1 - 1)
+    assert set(strength("posterize", np.linspace(0.01, 0.3, 50), np.ones(50))) == {3.0, 4.0}  # severity 3
 
 
 def test_with_copies_the_first_is_clean_and_the_others_differ():

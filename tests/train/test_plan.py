@@ -106,7 +106,7 @@ def test_validation_is_answered_once_though_several_methods_are_fitted_or_wrap()
     assert without.plan.fit_predictor(net, answers) == ({}, None)
 
 
-class _Acting(Runtime):
+class _Acting(Runtime, acts={Stage.SCHEDULE, Stage.GRADIENT}):
     """A runtime that acts at SCHEDULE and at GRADIENT."""
 
     def factor(self, progress):

@@ -12,11 +12,17 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 
 from whet.core.errors import RecipeError
-from whet.core.measured import Measured, markdown, measured
+from whet.core.measured import Measured, markdown, measured, support, table_row
 from whet.core.method import Method, Search
 
 HEADINGS = ("Use when", "Do not use when", "Source", "Deviates", "Shapes")
 REQUIRED = ("Use when", "Do not use when", "Source")
+
+
+_BOTH_ACT = (
+    "each acts on what the one before it made, so a sample may be mixed twice; timm draws one of mixup and cutmix for each batch "
+    "instead. Lower `prob`, or take one."
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ class Card:
     def to_markdown(self) -> str:
         lines = [f"# {self.name}", "", self.summary, ""]
         lines.append(f"*{self.family}* · acts at {' and '.join(self.stages)} · for {', '.join(self.tasks)}")
-        lines += ["", *(f"**{heading}:** {text}\n" for heading, text in self.sections.items())]
+        lines += ["", f"**Measured by us:** {support(self.measured)}", ""]
+        lines += [*(f"**{heading}:** {text}\n" for heading, text in self.sections.items())]
+        if self.family == "mix":
+            lines.append(f"**Together with others of its family:** {_BOTH_ACT}\n")
         if self.conflicts:
             lines.append(f"**Not together with:** {', '.join(self.conflicts)}\n")
         if self.parameters:
@@ -55,11 +64,8 @@ class Card:
                 "|---|---|---|---|---|---|",
             ]
             for p in self.parameters:
-                lines.append(
-                    f"| `{p.name}` | {p.type} | `{p.default}` | {p.bounds} | {p.search} | {p.description} |".replace(
-                        "||", "|"
-                    )
-                )
+                cells = (f"`{p.name}`", p.type, f"`{p.default}`", p.bounds, p.search, p.description)
+                lines.append(table_row(cells))
             lines.append("")
         lines += [
             "```yaml",
@@ -141,7 +147,7 @@ def _type_name(annotation: Any) -> str:
     text = re.sub(r"\btyping\.|\bNoneType\b", lambda m: "none" if m[0] == "NoneType" else "", str(annotation))
     text = text.replace("whet.core.duration.Duration", "duration")
     literal = re.fullmatch(r"Literal\[(.*)\]", text)
-    return literal[1].replace("'", "").replace(", ", " / ") if literal else text
+    return literal[1].replace("'", "").replace(", ", " / ") if literal else text.replace(" | ", " or ")
 
 
 def _search_text(search: Search | None) -> str:

@@ -9,7 +9,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEADER = ("data", "plain", "effect (95 % interval)", "seeds", "training time", "verdict")
+HEADER = ("data", "learned from", "plain", "effect (95 % interval)", "seeds", "training time", "verdict")
+_MOST_SEEDS = 100
 _METRICS = {"accuracy": "", "macro_f1": "macro-F1 ", "log_loss": "log-loss "}
 
 
@@ -17,7 +18,8 @@ _METRICS = {"accuracy": "", "macro_f1": "macro-F1 ", "log_loss": "log-loss "}
 class Measured:
     """One method in one setting, against the plain recipe there with the same seeds.
 
-    verdict: helps, hurts, no evidence, changes nothing, cannot act (then `reason` says why). plain, effect, low, high: of the
+    conditions: how many samples were learned from, for how long, by which network. verdict: helps, hurts, no evidence,
+    cannot act (then `reason` says why). plain, effect, low, high: of the
     metric, which is accuracy, macro_f1 or log_loss. time, answer_time: of training and of an answer, as multiples of the plain
     recipe's. certain: the effect stands though so many comparisons were made (Holm's correction over all of them, 5 %).
     """
@@ -26,6 +28,7 @@ class Measured:
     verdict: str
     reason: str = ""
     how: str = ""
+    conditions: str = ""
     metric: str = "accuracy"
     plain: float = 0.0
     effect: float = 0.0
@@ -40,18 +43,33 @@ class Measured:
         """As people read it, under HEADER."""
         data = f"{self.data}; {self.how}" if self.how else self.data
         if self.verdict == "cannot act":
-            return data, "", "", "", "", f"cannot act here: {self.reason}"
+            return data, self.conditions, "", "", "", "", f"cannot act here: {self.reason}"
         plain = _METRICS[self.metric] + (
             f"{self.plain:.3f}" if self.metric == "log_loss" else f"{100 * self.plain:.1f} %"
         )
         time = f"× {self.time:.2f}" + (f", an answer × {self.answer_time:.1f}" if self.answer_time >= 1.3 else "")
         verdict = f"**{self.verdict}**" if self.certain else self.verdict
-        return data, plain, self.effect_text(), str(self.seeds), time, verdict
+        if self.verdict == "no evidence":
+            verdict += self.still_to_tell()
+        return data, self.conditions, plain, self.effect_text(), str(self.seeds), time, verdict
+
+    def still_to_tell(self) -> str:
+        """'; at least 9 seeds would tell': for how many an effect as large as this one is found in four cases of five at 5 %. At
+        least, as the part of the interval that comes from the test samples does not shrink with seeds."""
+        from scipy.special import stdtrit
+
+        known = self.seeds - 1
+        if known < 1 or self.effect == 0:
+            return ""
+        error = (self.high - self.low) / 2 / stdtrit(known, 0.975)
+        for seeds in range(self.seeds + 1, _MOST_SEEDS + 1):
+            bound = stdtrit(seeds - 1, 0.975) + stdtrit(seeds - 1, 0.8)
+            if abs(self.effect) >= bound * error * (self.seeds / seeds) ** 0.5:
+                return f"; at least {seeds} seeds would tell"
+        return f"; not even {_MOST_SEEDS} seeds would tell"
 
     def effect_text(self) -> str:
         """'+1.4 (+0.3 … +2.5)', in points; log-loss in its own unit."""
-        if self.verdict == "changes nothing":
-            return "0"
         scale, digits = (1, 3) if self.metric == "log_loss" else (100, 1)
         mean, low, high = (f"{scale * value:+.{digits}f}" for value in (self.effect, self.low, self.high))
         return f"{mean} ({low} … {high})"
@@ -61,7 +79,7 @@ def support(rows: Sequence[Measured]) -> str:
     """What the rows come to, in a few words: 'helps on 1, no evidence on 1'."""
     if not rows:
         return "not measured"
-    order = ("helps", "hurts", "no evidence", "changes nothing", "cannot act")
+    order = ("helps", "hurts", "no evidence", "cannot act")
     counts = [(verdict, sum(row.verdict == verdict for row in rows)) for verdict in order]
     return ", ".join(f"{verdict} on {count}" for verdict, count in counts if count)
 
@@ -74,12 +92,17 @@ def markdown(rows: Sequence[Measured]) -> str:
             "Against a plain recipe on small data, with the same seeds; accuracy where nothing else is named. An effect in bold"
         ]
         lines[-1] += " stands though many methods were tried."
-        lines += ["", f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
-        lines += [f"| {' | '.join(row.cells())} |" for row in rows]
+        lines += ["", table_row(HEADER), "|" + "---|" * len(HEADER)]
+        lines += [table_row(row.cells()) for row in rows]
         lines.append("")
     if not any(row.verdict == "helps" for row in rows):
         lines += ["No measurement of ours supports this method yet.", ""]
     return "\n".join(lines)
+
+
+def table_row(cells: Sequence[str]) -> str:
+    """A row of a table in Markdown; a pipe within a cell would begin another cell."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def measured(name: str) -> tuple[Measured, ...]:

@@ -10,6 +10,7 @@ average of the weights: STEP to keep it, PREDICT to use it) implements both in i
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -177,6 +178,17 @@ class WrapsLoss(Protocol):
 
 
 @runtime_checkable
+class Follows(Protocol):
+    def predecessor(self, recipe: Recipe) -> Recipe | None:
+        """The recipe of the run to train first, within the same run folder, given this run's recipe; None where none is needed."""
+        ...
+
+    def following(self, run: str) -> Method:
+        """The same method, knowing the folder of the finished run that came first."""
+        ...
+
+
+@runtime_checkable
 class SeesCloser(Protocol):
     def seen_size(self) -> int | None:
         """The side in pixels at which this method wants to see every training picture, if the network is shown a smaller one."""
@@ -221,10 +233,16 @@ class Runtime:
 
     Where what it keeps decides at another stage, the runtime itself implements that stage's protocol: `Arranges` (easy samples
     first), `Scales` (a learning rate that falls when validation stalls), `WrapsLoss` (a penalty towards the starting weights),
-    `WrapsStep` (noise that fades) or `WrapsUpdate`. It then comes after the methods of that stage.
+    `WrapsStep` (noise that fades) or `WrapsUpdate`. It says so in its class line and comes after the methods of that stage:
+
+        class _Falling(Runtime, acts={Stage.SCHEDULE}):
     """
 
     stop: bool = False
+
+    def __init_subclass__(cls, acts: Iterable[Stage] = ()) -> None:
+        super().__init_subclass__()
+        _check_declared(cls, frozenset(acts), (Arranges, Scales, WrapsLoss, WrapsStep, WrapsUpdate), "acts")
 
     def after_step(self, progress: Progress) -> None:
         """After every optimizer step."""
@@ -306,12 +324,41 @@ PROTOCOLS: dict[Stage, tuple[type, ...]] = {
     Stage.OPTIMIZER: (Optimizes,),
     Stage.SCHEDULE: (Scales, Sets, Rehearses),
     Stage.BATCH: (Mixes,),
-    Stage.LOSS: (WrapsLoss,),
+    Stage.LOSS: (WrapsLoss, Follows),
     Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides, TakesOver),
     Stage.STEP: (Watches,),
     Stage.PREDICT: (ChoosesWeights, Settles, Gathers, Joins, Fits, WrapsPredictor),
     Stage.AFTER: (Compresses,),
 }
+
+
+def _check_declared(cls: type, declared: frozenset[Stage], known: Iterable[type], word: str) -> None:
+    """TypeError where a class bears a stage's function and does not declare that stage, so that no helper is taken for one; or
+    where such a function takes other arguments than its stage gives."""
+    for stage, protocols in PROTOCOLS.items():
+        for protocol in (one for one in protocols if one in known):
+            functions = [name for name in vars(protocol) if not name.startswith("_")]
+            if not all(hasattr(cls, name) for name in functions):
+                continue
+            if stage not in declared:
+                raise TypeError(
+                    f"{cls.__name__}: {' and '.join(functions)} would make it act at stage {stage}; declare this in the class line "
+                    f"({word}={{Stage.{stage.name}}}), or rename what is only a helper"
+                )
+            for name in functions:
+                wanted, found = (_arguments(getattr(owner, name)) for owner in (protocol, cls))
+                if found is None or len(found) < len(wanted or ()):
+                    raise TypeError(
+                        f"{cls.__name__}.{name} is the function of stage {stage}, which is given ({', '.join(wanted or ())}); "
+                        "rename it if it is only a helper"
+                    )
+
+
+def _arguments(function: Any) -> list[str] | None:
+    """The names of what it can be given besides self; None where it is no function."""
+    if not callable(function):
+        return None
+    return [name for name in inspect.signature(function).parameters if name != "self"]
 
 
 @dataclass(frozen=True)
@@ -328,6 +375,7 @@ class Method(Strict):
     """Base of every technique. Subclass once, say where it acts, and implement that stage's protocol:
 
         class MixUp(Method, stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+        class EMA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average", tasks={"image-classification"}):
 
     The class is the YAML schema, the search space, the card and the row in the report. Its docstring is the card: a first
     line that says what it does, then `Use when:`, `Do not use when:`, `Source:` and, where they apply, `Deviates:`, `Shapes:`.
@@ -359,12 +407,14 @@ class Method(Strict):
         family: str | None = None,
         tasks: Iterable[str] | None = None,
         name: str | None = None,
+        also: Iterable[Stage | str] = (),
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         if stage is None or family is None or tasks is None:
             raise TypeError(f"{cls.__name__}: a method names its stage, family and tasks in the class line")
         cls.stage, cls.family, cls.tasks = Stage(stage), family, frozenset(tasks)
+        declared = frozenset([cls.stage, *map(Stage, also)])
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
         if family not in FAMILIES:
             raise TypeError(f"{cls.__name__}: family '{family}' is none of {sorted(FAMILIES)}")
@@ -373,6 +423,9 @@ class Method(Strict):
         if cls.stage not in cls.stages():
             accepted = " or ".join(protocol.__name__ for protocol in PROTOCOLS[cls.stage])
             raise TypeError(f"{cls.__name__}: a method of stage {cls.stage} implements {accepted}")
+        _check_declared(cls, declared, [one for protocols in PROTOCOLS.values() for one in protocols], "also")
+        if idle := sorted(declared - set(cls.stages())):
+            raise TypeError(f"{cls.__name__}: it declares stage {idle[0]} and implements none of its functions")
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:

@@ -29,6 +29,9 @@ _PUNCTUATION = (
 )
 _TOKEN = re.compile(
     rf"((?P<han>[{_HAN}]+)"
+    rf"|(?:https?://|www\.)[^\s{_HAN}]*[{_LATIN}0-9/]"  # an address of the web, without the mark that follows it
+    rf"|[{_LATIN}0-9][{_LATIN}0-9._%+\-]*@[{_LATIN}0-9\-]+(?:\.[{_LATIN}0-9\-]+)+"  # one of mail
+    rf"|[{_LATIN}](?:\.[{_LATIN}])+(?:\.|(?![{_LATIN}0-9]))(?![{_LATIN}0-9])"  # U.S., e.g.
     r"|[0-9]+(?:[.,:][0-9]+)+"  # 3.14, 1,000, 12:30
     rf"|[{_LATIN}0-9]+(?:['’\-][{_LATIN}0-9]+)*"  # don't, well-known, mp3
     rf"|(?P<mark>[{_PUNCTUATION}])(?P=mark)*"  # one mark, or a run of the same: ...

@@ -115,12 +115,14 @@ from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
 from whet.methods.distill.relational_distill import RelationalDistill
+from whet.methods.distill.self_distill import SelfDistill
 from whet.methods.ensemble.deep_ensemble import DeepEnsemble
 from whet.methods.ensemble.hyper_ensemble import HyperEnsemble
 from whet.methods.ensemble.stacking import Stacking
 from whet.methods.ensemble.temperature_scaling import TemperatureScaling
 from whet.methods.ensemble.tta import TTA
 from whet.methods.ensemble.vector_scaling import VectorScaling
+from whet.methods.mix.between_class import BetweenClass
 from whet.methods.mix.copy_paste import CopyPaste
 from whet.methods.mix.cutmix import CutMix
 from whet.methods.mix.fmix import FMix
@@ -128,6 +130,7 @@ from whet.methods.mix.manifold_mixup import ManifoldMixup
 from whet.methods.mix.mixup import MixUp
 from whet.methods.mix.mosaic import Mosaic
 from whet.methods.mix.resizemix import ResizeMix
+from whet.methods.mix.spec_mix import SpecMix
 from whet.methods.optimize.accumulate import Accumulate
 from whet.methods.optimize.adafactor import Adafactor
 from whet.methods.optimize.adagrad import Adagrad
@@ -248,6 +251,7 @@ __all__ = [
     "BalancedSoftmax",
     "BandPass",
     "BatchRamp",
+    "BetweenClass",
     "BitFit",
     "BlurPool",
     "BootstrapLoss",
@@ -377,6 +381,7 @@ __all__ = [
     "ScaleDepth",
     "ScaleWidth",
     "ScheduleFree",
+    "SelfDistill",
     "SentenceShuffle",
     "Shampoo",
     "Sharpen",
@@ -389,6 +394,7 @@ __all__ = [
     "Soup",
     "SpanCutoff",
     "SpecAugment",
+    "SpecMix",
     "SpectralNorm",
     "Speed",
     "SqueezeExcite",

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from whet.models.mel import LogMel, MelSettings
+from whet.core.spectrogram import SpectrogramScale
+from whet.models.mel import LogMel, MelSettings, band_edges
 from whet.models.tokens import Tokens
 
 
@@ -145,6 +146,15 @@ class SoundFront(Front):
         """Take mean and deviation from these spectrograms."""
         self.mean.fill_(mel_BCLM.mean())
         self.std.fill_(mel_BCLM.std())
+
+    def scale(self) -> SpectrogramScale:
+        """What the cells of its spectrograms stand for, as they are normalised by now."""
+        s = self.log_mel.settings
+        edge = band_edges(s)
+        width_M = (edge[2:] - edge[:-2]) / 2 if s.norm == "slaney" else np.ones(s.mels)
+        return SpectrogramScale(
+            float(self.mean), float(self.std), s.power, s.floor, s.floored == "add", edge[1:-1], width_M, s.rate
+        )
 
     def blank(self, batch: int, size: int) -> Tensor:
         settings = self.log_mel.settings

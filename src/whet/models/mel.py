@@ -139,9 +139,7 @@ def mel_bands(settings: MelSettings) -> np.ndarray:
     if not 0 <= s.low < s.high <= s.rate / 2:
         raise ValueError(f"low {s.low} and high {s.high} must lie in 0 … {s.rate / 2}, half the rate")
     hertz_F = np.linspace(0, s.rate / 2, s.n_fft // 2 + 1)
-    low_mel, high_mel = to_mel(np.array([s.low, s.high]), s.scale).tolist()
-    edge_mel = np.linspace(low_mel, high_mel, s.mels + 2)
-    edge_hertz = to_hertz(edge_mel, s.scale)
+    edge_mel, edge_hertz = _edges_mel(s), band_edges(s)
     place_F, edge = (hertz_F, edge_hertz) if s.slopes == "hertz" else (to_mel(hertz_F, s.scale), edge_mel)
     rising_FM = (place_F[:, None] - edge[:-2]) / (edge[1:-1] - edge[:-2])
     falling_FM = (edge[2:] - place_F[:, None]) / (edge[2:] - edge[1:-1])
@@ -149,6 +147,16 @@ def mel_bands(settings: MelSettings) -> np.ndarray:
     if s.norm == "slaney":
         bands_FM *= 2 / (edge_hertz[2:] - edge_hertz[:-2])
     return bands_FM
+
+
+def band_edges(settings: MelSettings) -> np.ndarray:
+    """Where the bands begin, have their middle and end, Hz, float64 (mels + 2,): band m spans edges m … m + 2."""
+    return to_hertz(_edges_mel(settings), settings.scale)
+
+
+def _edges_mel(settings: MelSettings) -> np.ndarray:
+    low_mel, high_mel = to_mel(np.array([settings.low, settings.high]), settings.scale).tolist()
+    return np.linspace(low_mel, high_mel, settings.mels + 2)
 
 
 _LINEAR = 200 / 3  # hertz a mel below 1 kHz on Slaney's scale

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from whet.core.errors import BusyError, RunError
-from whet.core.method import Joins
+from whet.core.method import Follows, Joins
 from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
@@ -109,15 +109,25 @@ def _join(session: Session, asked: Recipe) -> None:
             ]
 
 
+def _after_predecessors(session: Session, asked: Recipe, recipe: Recipe) -> Recipe:
+    """The recipe whose methods know the runs that come before it; these are trained where they are not finished yet."""
+    for method in asked.methods:
+        if isinstance(method, Follows) and (before := method.predecessor(asked)) is not None:
+            run = carry_out(before, session.folder.companions / method.name, session.observer)
+            following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
+            recipe = recipe.with_methods(following)
+    return recipe
+
+
 def _begin(session: Session, asked: Recipe, prepared: Prepared, *, tensorboard: bool, strict: bool) -> None:
     folder, table, net, size = session.folder, prepared.table, prepared.net, prepared.size
     write_whole(folder.asked, asked.to_yaml())
     if folder.log.is_file():  # of a run that was never resolved
         remove(folder.log)
     _join(session, asked)
-    recipe = resolve.resolve_device(
-        resolve.resolve_threads(prepared.recipe)
-    )  # anew: those runs have threads of their own
+    # Threads anew: those runs have threads of their own.
+    recipe = resolve.resolve_threads(_after_predecessors(session, asked, prepared.recipe))
+    recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     if line := resolve.truncation_note(recipe, net, table):
         session.note(line)
@@ -144,10 +154,11 @@ def _go_on(session: Session, data: str | Path | None, *, accept_changed_data: bo
     folder = session.folder
     session.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
     session.noted = len(session.notes)
-    asked, recipe = Recipe.load(folder.asked), resolve.resolve_threads(Recipe.load(folder.recipe))
+    asked, recipe = Recipe.load(folder.asked), Recipe.load(folder.recipe)
     if data is not None:
         asked, recipe = (each.replace(data=moved(each.data, data)) for each in (asked, recipe))
     _join(session, asked)
+    recipe = resolve.resolve_threads(_after_predecessors(session, asked, recipe))
     table, net = session.read(recipe), load_net(folder.start)
     for line in check_unchanged(folder, table, net.spec.classes, accept=accept_changed_data):
         session.note(f"resumed on changed data: {line}")

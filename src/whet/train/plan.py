@@ -46,10 +46,11 @@ from whet.core.method import (
 )
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.spectrogram import KnowsSpectrogram
 from whet.core.targets import Targets
 from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import side_by_side
-from whet.models.front import Front, TextFront
+from whet.models.front import Front, SoundFront, TextFront
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
 
@@ -333,7 +334,9 @@ def select_rows(
 
 
 def informed(method: Method, front: Front | None) -> Method:
-    """The method, told of the network's tokens where it works on these."""
+    """The method, told of the network's tokens or spectrograms where it works on these."""
+    if isinstance(method, KnowsSpectrogram) and isinstance(front, SoundFront):
+        return method.hearing(front)
     if isinstance(method, KnowsTokens) and isinstance(front, TextFront):
         return method.knowing(front.tokens.special)
     return method

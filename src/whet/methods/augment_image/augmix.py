@@ -9,7 +9,7 @@ from pydantic import Field
 from whet.core.method import Method, Search, Stage
 from whet.core.rng import BatchRng
 from whet.core.view import Blend, ImageView
-from whet.methods.augment_image.policy import applied, strength
+from whet.methods.augment_image.policy import applied
 
 NAMES = (
     "shear_x", "shear_y", "translate_x", "translate_y", "rotate", "posterize", "solarize", "autocontrast", "equalize",
@@ -25,6 +25,7 @@ class AugMix(Method, name="augmix", stage=Stage.SAMPLE, family="augment", tasks=
     Do not use when: time is short: every picture is painted several times.
     Source: Hendrycks et al. 2020, arXiv:1912.02781.
     Deviates: a chain's operations are painted in whet's fixed order and in one resampling; turns and slants mirror the border.
+    Strengths are those of the authors' code, not rounded down to whole degrees, pixels and levels, which lets some do nothing.
     Shapes: draws `width` blends into view.blends, weights (B,). With jsd_consistency the first copy of a sample stays clean.
     """
 
@@ -34,7 +35,7 @@ class AugMix(Method, name="augmix", stage=Stage.SAMPLE, family="augment", tasks=
     width: Annotated[int, Field(ge=0, le=5, description="changed versions averaged"), Search(1, 4)] = 3
     depth: Annotated[int, Field(ge=1, le=5, description="most operations in a chain; at least one"), Search(1, 4)] = 3
     severity: Annotated[
-        int, Field(ge=1, le=10, description="levels are drawn from the lowest this many of ten"), Search(1, 10)
+        int, Field(ge=1, le=10, description="levels are uniform between 0.1 and this, of ten"), Search(1, 10)
     ] = 3
     alpha: Annotated[
         float,
@@ -56,8 +57,30 @@ class AugMix(Method, name="augmix", stage=Stage.SAMPLE, family="augment", tasks=
             changed, length_B = start, 1 + rng.integers(self.depth)
             for place in range(self.depth):
                 chosen_B = np.where(place < length_B, 1 + rng.integers(len(names) - 1), 0)
-                level_B, sign_B = rng.integers(self.severity) / 9, rng.sign()
-                strengths = [strength(name, level_B, sign_B, shift=1 / 3) for name in names]
+                level_B, sign_B = rng.uniform(0.1, self.severity) / 10, rng.sign()
+                strengths = [strength(name, level_B, sign_B) for name in names]
                 changed = applied(changed, names, chosen_B, np.choose(chosen_B, strengths))
             view = view.blended(Blend(changed, weight_BW[:, chain]))
         return view
+
+
+def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
+    """The strength of an operation at a level of 0 … 1, as in the authors' augmentations.py: slopes to 0.3, shifts to a third of
+    the side, turns to 30 degrees, 4 bits less a whole number up to 4, thresholds from 256 down, and factors of 0.1 … 1.9 whatever
+    the sign: at a low level they darken, fade, and blur."""
+    signed_B = level_B * sign_B
+    if name in ("shear_x", "shear_y"):
+        return 0.3 * signed_B
+    if name in ("translate_x", "translate_y"):
+        return signed_B / 3
+    if name == "rotate":
+        return 30 * signed_B
+    if name in ("brightness", "contrast", "saturation"):
+        return 0.1 + 1.8 * level_B
+    if name == "sharpen":
+        return 1.8 * level_B - 0.9  # the factor less one
+    if name == "posterize":
+        return 4 - np.floor(4 * level_B)
+    if name == "solarize":
+        return 255 * (1 - level_B)
+    return np.ones_like(level_B)

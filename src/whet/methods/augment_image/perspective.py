@@ -17,7 +17,8 @@ class Perspective(
 
     Use when: flat things are photographed at changing angles: labels, documents, a conveyor belt.
     Do not use when: the camera stands still.
-    Source: Simonyan & Zisserman 2014 take crops; corner jitter after Buslaev et al. 2020, arXiv:1809.06839 (Albumentations).
+    Source: DeTone, Malisiewicz, Rabinovich 2016, arXiv:1606.03798, who move the four corners of a patch alike to learn
+    homographies.
     Deviates: what comes in from beyond the border is the mirrored picture, not black.
     Shapes: draws into view.warp (B, 3, 3), its last row included.
     """

@@ -63,9 +63,9 @@ def applied(view: ImageView, names: tuple[str, ...], chosen_B: np.ndarray, stren
     return view
 
 
-def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray, *, shift: float = 150 / 331) -> np.ndarray:
+def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
     """The strength of an operation at a level of 0 … 1, on the scale that AutoAugment set and RandAugment kept: slopes to 0.3,
-    shifts to `shift` of the side, turns to 30 degrees, factors to 1 +- 0.9, bits from 8 to 4, thresholds from 255 to 0.
+    shifts to 150 / 331 of the side, turns to 30 degrees, factors to 1 +- 0.9, bits from 8 to 4, thresholds from 255 to 0.
 
     Source: Cubuk et al. 2019, arXiv:1805.09501.
     """
@@ -73,7 +73,7 @@ def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray, *, shift: float
     if name in ("shear_x", "shear_y"):
         return 0.3 * signed_B
     if name in ("translate_x", "translate_y"):
-        return shift * signed_B
+        return 150 / 331 * signed_B
     if name == "rotate":
         return 30 * signed_B
     if name in ("brightness", "contrast", "saturation"):

@@ -10,7 +10,7 @@ from whet.core.batch import Context, Progress
 from whet.core.method import Method, Runtime, Search, Stage
 
 
-class EMA(Method, stage=Stage.STEP, family="average",
+class EMA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """Predict with a moving average of the weights instead of the last ones.
 

@@ -12,7 +12,7 @@ from whet.methods.average.mean import is_due, mean_of, renew_statistics, stored
 from whet.models.net import Net
 
 
-class LAWA(Method, stage=Stage.STEP, family="average",
+class LAWA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """Predict with the mean of the last few epochs' weights (latest weight averaging).
 

@@ -12,7 +12,7 @@ from whet.methods.average.mean import stored
 from whet.models.net import Net
 
 
-class Snapshot(Method, stage=Stage.STEP, family="average",
+class Snapshot(Method, stage=Stage.STEP, also={Stage.SCHEDULE, Stage.PREDICT}, family="average",
                tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """Lower the learning rate along half a cosine several times over, and answer with the mean of the models at the low points.
 

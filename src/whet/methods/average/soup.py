@@ -12,7 +12,7 @@ from whet.methods.average.mean import mean_of, stored
 from whet.models.net import Net
 
 
-class Soup(Method, stage=Stage.STEP, family="average",
+class Soup(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """Predict with a mean of weights of this training, each let in only if the validation accuracy does not fall (greedy soup).
 

@@ -13,7 +13,7 @@ from whet.methods.average.mean import is_due, renew_statistics
 from whet.models.net import Net
 
 
-class SWA(Method, stage=Stage.STEP, family="average",
+class SWA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """Predict with the plain mean of the weights at the ends of the last epochs (stochastic weight averaging).
 

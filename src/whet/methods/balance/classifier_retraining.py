@@ -15,6 +15,7 @@ from whet.models.net import Net
 class ClassifierRetraining(
     Method,
     stage=Stage.AFTER,
+    also={Stage.MODEL},
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -46,7 +46,7 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
         return self.noise * min(1.0, progress.fraction / self.full_at)
 
 
-class _Pair(Runtime):
+class _Pair(Runtime, acts={Stage.LOSS, Stage.GRADIENT}):
     """The twin, its optimizer, and who learns from what."""
 
     def __init__(self, net: Net, method: CoTeaching, context: Context) -> None:

@@ -20,6 +20,7 @@ _WEIGHT = "sample_weight_N"
 class ConfidentLearning(
     Method,
     stage=Stage.LOSS,
+    also={Stage.MODEL},
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

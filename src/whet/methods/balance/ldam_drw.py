@@ -24,8 +24,8 @@ class LdamDrw(
     """Ask for a margin that is the wider the rarer the class, and weight rare classes up towards the end of training.
 
     Use when: classes are very uneven and the rare ones matter as much.
-    Do not use when: training is a few epochs: there is no time for its two phases. It does not stand with label_smoothing: what that
-    gives a rare class would be raised as its samples are.
+    Do not use when: training is a few epochs: there is no time for its two phases. It does not stand with label_smoothing: what
+    that gives a rare class would be raised as its samples are.
     Source: Cao et al. 2019, arXiv:1906.07413 (label-distribution-aware margins with deferred re-weighting).
     Deviates: the margin is taken off plain logits, so it is given in their unit; the paper scales cosines by 30 and takes off at
     most 0.5 of that. The weights have mean 1 over the training samples. Stands in the place of cross-entropy.

@@ -21,8 +21,8 @@ class SymmetricCrossEntropy(
     """Add cross-entropy with question and answer exchanged, which wrong labels cannot drive up without end.
 
     Use when: a good share of the labels is wrong, and which is unknown.
-    Do not use when: labels are clean. It does not stand with label_smoothing, which it would undo: its optimum for a smoothed target
-    is nearly certainty.
+    Do not use when: labels are clean. It does not stand with label_smoothing, which it would undo: its optimum for a smoothed
+    target is nearly certainty.
     Source: Wang et al. 2019, arXiv:1908.06112; the logarithm of zero is that of 1e-4, as in the authors' code.
     Deviates: a soft target costs the mean of what its classes would cost, which keeps the loss linear in the targets.
     Shapes: alpha * loss (B,) + beta * -log(1e-4) * (1 - sum of target * p) (B,); label by label where several may be true.

@@ -17,6 +17,7 @@ class DecoupledDistill(
     Taught,
     Method,
     stage=Stage.LOSS,
+    also={Stage.STEP},
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

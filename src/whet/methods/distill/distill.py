@@ -16,6 +16,7 @@ class Distill(
     Taught,
     Method,
     stage=Stage.LOSS,
+    also={Stage.STEP},
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

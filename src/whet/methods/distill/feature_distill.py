@@ -17,6 +17,7 @@ class FeatureDistill(
     Taught,
     Method,
     stage=Stage.LOSS,
+    also={Stage.MODEL, Stage.STEP},
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -18,6 +18,7 @@ class RelationalDistill(
     Taught,
     Method,
     stage=Stage.LOSS,
+    also={Stage.STEP},
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

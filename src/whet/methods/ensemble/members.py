@@ -1,4 +1,4 @@
-"""The recipes of networks that are trained to answer beside a run's own."""
+"""The recipes of networks that are trained to predict beside a run's own, or before it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from whet.core.method import Fits
 from whet.core.recipe import Recipe
 
 
-def alone(recipe: Recipe, asking: str, number: int, members: int) -> Recipe:
+def alone(recipe: Recipe, asking: str, number: int, members: int, shares: int = 1) -> Recipe:
     """The recipe of member `number` of so many, the run's own being 0: without the method that asks for it, and without what is
     fitted to answers, which is fitted once, to those of all together; with a seed of its own and its share of a budget in
-    minutes."""
+    minutes, or so many shares."""
     found = recipe.without(*(m.name for m in recipe.methods if m.name == asking or isinstance(m, Fits)))
     if recipe.train.budget.is_time:
-        found = found.setting(budget=Duration(recipe.train.budget.seconds / members, "s"))
+        found = found.setting(budget=Duration(recipe.train.budget.seconds * shares / members, "s"))
     return found.setting(seed=recipe.train.seed + number)

@@ -38,7 +38,7 @@ class AdaptiveClip(Method, stage=Stage.STEP, family="optimize",
         return _Clipping(self, net)
 
 
-class _Clipping(Runtime):
+class _Clipping(Runtime, acts={Stage.GRADIENT}):
     def __init__(self, method: AdaptiveClip, net: Net) -> None:
         self._method = method
         self._left_out = set(net.linear.parameters())

@@ -30,7 +30,7 @@ class GradientNoise(Method, stage=Stage.STEP, family="optimize",
         return _Fading(self)
 
 
-class _Fading(Runtime):
+class _Fading(Runtime, acts={Stage.GRADIENT}):
     def __init__(self, method: GradientNoise) -> None:
         self._method = method
         self._step = 0

@@ -32,4 +32,4 @@ def trained_weight(layer: nn.Module) -> Tensor:
     Reading `layer.weight` of such a layer would compute it anew, and draw or iterate where the computation does."""
     if parametrize.is_parametrized(layer, "weight"):
         return layer.parametrizations["weight"].original  # type: ignore[index,union-attr,return-value]
-    return layer.weight  # type: ignore[return-value]
+    return layer.weight

@@ -10,7 +10,7 @@ from whet.core.batch import Context, Progress
 from whet.core.method import Method, Runtime, Search, Stage
 
 
-class Lookahead(Method, stage=Stage.STEP, family="optimize",
+class Lookahead(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="optimize",
                 tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """Let the optimizer run some steps ahead, then go only part of the way there.
 

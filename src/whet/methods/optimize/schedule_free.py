@@ -14,7 +14,7 @@ from whet.methods.schedule.courses import COURSES
 from whet.models.net import Net
 
 
-class ScheduleFree(Method, stage=Stage.OPTIMIZER, family="optimize",
+class ScheduleFree(Method, stage=Stage.OPTIMIZER, also={Stage.SCHEDULE, Stage.STEP, Stage.PREDICT}, family="optimize",
                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """AdamW that averages its weights as it goes, in place of momentum and of any falling learning rate.
 

@@ -10,7 +10,7 @@ from whet.core.batch import Context, Progress
 from whet.core.method import Method, Runtime, Search, Stage
 
 
-class EarlyStopping(Method, stage=Stage.STEP, family="regularize",
+class EarlyStopping(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="regularize",
                     tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
     """End training when validation no longer improves, and go back to the best weights.
 

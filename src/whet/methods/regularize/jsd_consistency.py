@@ -21,7 +21,7 @@ class JsdConsistency(Method, stage=Stage.LOSS, family="regularize", tasks={"imag
 
     identity = {"weight": 0.0}
     order = 60
-    conflicts = frozenset({"mixup", "cutmix", "fmix", "resizemix", "manifold_mixup", "mosaic"})
+    conflicts = frozenset({"between_class", "cutmix", "fmix", "manifold_mixup", "mixup", "mosaic", "resizemix"})
 
     weight: Annotated[
         float, Field(ge=0, description="factor on the divergence; the paper takes 12"), Search(1.0, 24.0, log=True)

@@ -19,6 +19,7 @@ _FOLDS = 5
 class Curriculum(
     Method,
     stage=Stage.STEP,
+    also={Stage.MODEL},
     family="schedule",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
@@ -64,7 +65,7 @@ class Curriculum(
         return _Pacing(net, self)
 
 
-class _Pacing(Runtime):
+class _Pacing(Runtime, acts={Stage.DATA}):
     """Chooses the samples of an epoch."""
 
     def __init__(self, net: Net, method: Curriculum) -> None:

@@ -16,8 +16,10 @@ class OneCycle(Method, stage=Stage.SCHEDULE, family="schedule",
 
     Use when: training is short and the peak rate can be large.
     Do not use when: another schedule already warms up or lowers the rate.
-    Source: Smith & Topin 2018, arXiv:1708.07120.
-    Deviates: momentum is left alone.
+    Source: torch.optim.lr_scheduler.OneCycleLR with its defaults, fast.ai's form (Howard & Gugger 2020, arXiv:2002.04688) of the
+    cycle of Smith & Topin 2018, arXiv:1708.07120.
+    Deviates: the paper rises and falls along straight lines of equal length and has a third, lower phase; fast.ai lowers momentum
+    while the rate rises, and here it is left alone.
     """
 
     identity = None

@@ -39,7 +39,7 @@ class Plateau(Method, stage=Stage.STEP, family="schedule",
         return _Falling(self)
 
 
-class _Falling(Runtime):
+class _Falling(Runtime, acts={Stage.SCHEDULE}):
     def __init__(self, method: Plateau) -> None:
         self._method = method
         self._sign = -1.0 if method.metric == "log_loss" else 1.0

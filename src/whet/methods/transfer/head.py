@@ -16,6 +16,7 @@ from whet.models.net import Net, new_head
 class Head(
     Method,
     stage=Stage.MODEL,
+    also={Stage.LOSS},
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -37,7 +37,7 @@ class L2SP(Method, stage=Stage.STEP, family="transfer", name="l2_sp",
         return _Start(net, self.alpha, self.beta)
 
 
-class _Start(Runtime):
+class _Start(Runtime, acts={Stage.LOSS}):
     """Keeps the weights of the start, and adds the penalty that needs them to the loss."""
 
     def __init__(self, net: Net, alpha: float, beta: float) -> None:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from whet.core.batch import Batch
+from whet.core.method import Method, Search, Stage
+from whet.core.rng import BatchRng
+from whet.methods.augment_audio.spectrogram import check_spectrogram
+from whet.methods.mix.paste import partners, paste
+
+
+class SpecMix(Method, stage=Stage.BATCH, family="mix", tasks={"audio-classification"}):
+    """Paste some frequency bands and stretches of time of one spectrogram into another; the targets share by area.
+
+    Use when: audio clips are few and the class shows in more than one band and more than one moment.
+    Do not use when: a short event in an otherwise silent clip is the class: the bands may carry none of it.
+    Source: Kim, Han, Ko 2021, arXiv:2108.03020.
+    Deviates: bands are drawn for each sample, not for each batch, and at the input alone; the target shares by the cells that
+    were really pasted, where bands overlap too.
+    Shapes: batch.x float (B, 1, frames, mels), targets (B, K) soft.
+    """
+
+    identity = {"prob": 0.0}
+    order = 13
+
+    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
+    bands: Annotated[
+        int, Field(ge=1, le=8, description="frequency bands, and stretches of time: 1 … this many each"), Search(1, 4)
+    ] = 3
+    width: Annotated[
+        float, Field(gt=0, le=1, description="each as a share of the mel bands, or of the frames"), Search(0.05, 0.4)
+    ] = 0.1
+
+    def apply(self, batch: Batch, rng: BatchRng) -> Batch:
+        if self.prob == 0:
+            return batch
+        check_spectrogram(batch.x, self.name)
+        frames, mels = batch.x.shape[2:]
+        mixed_B, partner_B = rng.bernoulli(self.prob), rng.permutation()
+        time_BL, mel_BM = self._stretches(rng, frames), self._stretches(rng, mels)
+        region_BLM = (time_BL[:, :, None] | mel_BM[:, None, :]) & mixed_B[:, None, None]
+        partner = torch.from_numpy(partner_B).to(batch.x.device)
+        return paste(batch, partner, partners(batch, partner), torch.from_numpy(region_BLM).to(batch.x.device))
+
+    def _stretches(self, rng: BatchRng, size: int) -> np.ndarray:
+        """bool (B, size): 1 … `bands` stretches of the given width."""
+        width = min(size, max(1, round(self.width * size)))
+        count_B = 1 + rng.integers(self.bands)
+        first_BN = np.floor(rng.uniform(shape=(self.bands,)) * (size - width + 1))
+        place = np.arange(size)
+        within_BNS = (place >= first_BN[..., None]) & (place < first_BN[..., None] + width)
+        return (within_BNS & (np.arange(self.bands) < count_B[:, None])[..., None]).any(axis=1)
