@@ -117,7 +117,7 @@ def _begin(job: _Job, asked: Recipe, prepared: _Prepared, *, tensorboard: bool, 
     recipe = resolve.resolve_threads(prepared.recipe)  # anew: those runs have threads of their own
     save_net(net, folder.model, {})  # resuming then needs neither the hub nor the folder the weights came from
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
-    if line := resolve.truncation_note(recipe, net, table):
+    if line := resolve.unseen_note(recipe, net, table):
         job.note(line)
     plan, fabric = job.plan(recipe, table, net, strict=strict)
     plan.initialise()
