@@ -34,7 +34,7 @@ from whet.data.audit import (
 )
 from whet.data.audit.first_model import linear_probs
 from whet.data.read import read_data
-from whet.data.split import deal_folds
+from whet.data.split import deal_complete_folds
 from whet.data.table import SPLITS
 
 FOLDS = 5
@@ -106,6 +106,7 @@ def check(
         row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
         if len(row_R):
             findings += check_labels(survey, row_R, probs_RK, how)
+        findings += _not_answered(survey, row_R)
         begin("trying shortcuts", 0)
         probes = probe_shortcuts(
             survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
@@ -124,18 +125,41 @@ def _first_model(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
     copies of one thing in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful
-    labels."""
-    rows, classes, medium = survey.row_R, len(survey.table.classes), MEDIA[survey.table.medium]
-    counts_K = np.bincount(survey.label_N[rows], minlength=classes)
-    if (counts_K < 2 * FOLDS).any():  # too few of a class to be answered by the others
-        return np.empty(0, dtype=np.int64), np.empty((0, classes)), ""
+    labels. Classes of too few samples to be answered by the others, or all of one thing, are left out."""
+    classes, medium = len(survey.table.classes), MEDIA[survey.table.medium]
+    rows, fold_R = _answerable(survey, survey.row_R)
+    if not len(rows):
+        return rows, np.empty((0, classes)), ""
     if weights is None:
-        fold_R = deal_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
         return rows, medium.first_model(survey, rows, fold_R), f"linear, on {medium.features}"
-    features_RD, rows = _frozen_features(survey, rows, spec, weights, threads)
-    label_R = survey.label_N[rows]
-    fold_R = deal_folds(label_R, survey.unit_N[rows], FOLDS)
-    return rows, linear_probs(features_RD, label_R, classes, fold_R), f"linear, on features of {Path(weights).name}"
+    features_RD, painted = _frozen_features(survey, rows, spec, weights, threads)
+    rows, fold_R = _answerable(survey, painted)
+    features_RD = features_RD[np.isin(painted, rows)]
+    return (
+        rows,
+        linear_probs(features_RD, survey.label_N[rows], classes, fold_R),
+        f"linear, on features of {Path(weights).name}",
+    )
+
+
+def _answerable(survey: Survey, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the rows that a first model can answer, and their folds."""
+    counts_K = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
+    rows = rows[counts_K[survey.label_N[rows]] >= 2 * FOLDS]
+    answered, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
+    return rows[answered], fold_R
+
+
+def _not_answered(survey: Survey, row_R: np.ndarray) -> list[Finding]:
+    """The classes that were not searched for wrong labels."""
+    there = np.bincount(survey.label_N[survey.row_R], minlength=len(survey.table.classes))
+    answered = np.bincount(survey.label_N[row_R], minlength=len(survey.table.classes))
+    names = [f"{survey.table.classes[k]} ({there[k]})" for k in np.flatnonzero((there > 0) & (answered == 0))]
+    if not names:
+        return []
+    listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    text = f"not searched for wrong labels, too few different samples to be answered by a model of the others: {listed}"
+    return [Finding("not searched", "fact", text)]
 
 
 def _frozen_features(

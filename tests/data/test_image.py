@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from whet.data.image import FORMATS, Picture, UnreadableImage, decode
+from whet.data.image import FORMATS, Picture, UnreadableImage, decode, read_header, uncertain_pixels
 
 
 def encoded(image, form="PNG", **options):
@@ -52,11 +52,43 @@ def test_sixteen_bits_are_scaled_not_cut():
     assert np.abs(pixels[:, :, 0].astype(int) - np.arange(256).reshape(16, 16)).max() <= 1
 
 
-def test_float_pictures():
-    unit = Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8))
-    assert decode(encoded(unit, "TIFF")).max() == 255
-    byte = Image.fromarray(np.linspace(0, 200, 64, dtype=np.float32).reshape(8, 8))
-    assert decode(encoded(byte, "TIFF")).max() == 200
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (np.float32, [0, 0.25, 0.5, 1], [0, 64, 128, 255]),
+        (np.float32, [0, 0.25, 0.5, 0.6], [0, 64, 128, 153]),
+        (np.float32, [-3, 0.5, 1, 3000], [0, 128, 255, 255]),
+        (np.float32, [np.nan, 0.5, np.inf, -np.inf], [0, 128, 0, 0]),
+        (np.int32, [0, 257 * 64, 257 * 128, 65535], [0, 64, 128, 255]),
+        (np.int32, [-5, 257, 70_000, 2_000_000], [0, 1, 255, 255]),
+    ],
+)
+def test_one_scale_for_all_files_of_a_kind(kind, values, expected):
+    """Whatever else a file holds, one value becomes one grey."""
+    data = encoded(Image.fromarray(np.array([values], dtype=kind)), "TIFF")
+    assert decode(data)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.array([[0, 0.5, 1, 1.0001]], np.float32), (0, 0)),
+        (np.array([[-3, 0.5, np.nan, 3000]], np.float32), (2, 1)),
+        (np.array([[-500, 1, 70_000, 65535]], np.int32), (2, 0)),
+        (np.array([[0, 65535]], np.uint16), (0, 0)),
+        (np.array([[0, 255]], np.uint8), (0, 0)),
+    ],
+)
+def test_pixels_that_cannot_be_shown_are_counted(image, expected):
+    assert uncertain_pixels(encoded(Image.fromarray(image), "TIFF")) == expected
+
+
+def test_frames_and_pages_are_counted(photo):
+    first, second = Image.fromarray(photo), Image.fromarray(photo[::-1].copy())
+    for form in ("GIF", "TIFF", "WEBP", "PNG"):
+        assert read_header(encoded(first, form, save_all=True, append_images=[second, first])).frames == 3
+        assert read_header(encoded(first, form)).frames == 1
+    assert read_header(encoded(first, "JPEG")).frames == 1
 
 
 def test_what_is_transparent_lies_on_white():

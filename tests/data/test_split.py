@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
 from whet.data import read_data, split_rows
-from whet.data.split import apply_split_files, components, deal_folds
+from whet.data.split import apply_split_files, components, deal_complete_folds, deal_folds
 from whet.data.table import Table, make_frame
 
 
@@ -199,6 +199,26 @@ def test_folds_keep_units_together_and_classes_even(samples, folds):
         units = {unit: fold for unit, fold in first.items() if unit % 3 == k}
         dealt = np.bincount(list(units.values()), minlength=folds) if units else np.zeros(folds)
         assert dealt.max() - dealt.min() <= 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=60), st.integers(2, 6))
+def test_every_complement_holds_every_class_that_is_answered(samples, folds):
+    label_N, unit_N = np.array(samples).T  # a unit may have several classes
+    row_M, fold_M = deal_complete_folds(label_N, unit_N, folds)
+    classes = set(label_N[row_M].tolist())
+    assert len(classes) != 1
+    for fold in np.unique(fold_M):
+        assert set(label_N[row_M[fold_M != fold]].tolist()) == classes
+    assert set(np.unique(fold_M).tolist()) == set(range(len(np.unique(fold_M))))
+
+
+def test_a_class_that_is_all_one_thing_is_left_out():
+    label_N = np.repeat([0, 1, 2], 10)
+    unit_N = np.where(label_N == 2, 99, np.arange(30))
+    row_M, _ = deal_complete_folds(label_N, unit_N, 5)
+    assert row_M.tolist() == list(range(20))
+    assert len(deal_complete_folds(label_N, np.zeros(30, int), 5)[0]) == 0
 
 
 def test_components_are_what_links_join():

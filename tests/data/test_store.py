@@ -99,7 +99,7 @@ def test_what_was_unused_for_longest_makes_room(tmp_path):
     assert [needy.get(f"{number:02d}") is not None for number in range(10)] == [True, *[False] * 4, *[True] * 5]
 
 
-@pytest.mark.parametrize("damage", ["turned", "cut", "emptied", "header"])
+@pytest.mark.parametrize("damage", ["turned", "cut", "emptied", "header", "size"])
 def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path, damage):
     cache = tmp_path / "cache"
     good = painted(loader(paths, DiskRoom(cache, MEGABYTES, MEGABYTES)))
@@ -109,6 +109,8 @@ def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path,
             data[-100] ^= 1
         elif damage == "header":
             data[3] ^= 1
+        elif damage == "size":  # of the whole picture: it is drawn at another scale
+            data[8] ^= 16
         path.write_bytes(b"" if damage == "emptied" else bytes(data[:-7] if damage == "cut" else data))
     again = DiskRoom(cache, MEGABYTES, MEGABYTES)
     assert (painted(loader(paths, again)) == good).all()

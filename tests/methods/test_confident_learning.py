@@ -35,7 +35,7 @@ def test_planted_noise_is_found(seed, flip_to_next):
     """20 % wrong labels, spread evenly or all to the next class. Measured on these four: 0.89 to 0.93 of them are found, and of
     those found 0.90 to 0.99 are wrong."""
     x_ND, true_N, filed_N = planted(seed=seed, flip_to_next=flip_to_next)
-    found_N = noisy(out_of_fold(x_ND, targets(filed_N), 5), filed_N, 0.5)
+    found_N = noisy(out_of_fold(x_ND, targets(filed_N), 5)[1], filed_N, 0.5)
     wrong_N = true_N != filed_N
     assert found_N[wrong_N].mean() > 0.85
     assert wrong_N[found_N].mean() > 0.85
@@ -43,12 +43,12 @@ def test_planted_noise_is_found(seed, flip_to_next):
 
 def test_clean_labels_are_left_alone():
     x_ND, true_N, _ = planted(apart=6.0)
-    assert noisy(out_of_fold(x_ND, targets(true_N), 5), true_N, 0.5).mean() < 0.01
+    assert noisy(out_of_fold(x_ND, targets(true_N), 5)[1], true_N, 0.5).mean() < 0.01
 
 
 def test_no_more_of_a_class_than_allowed():
     x_ND, _, filed_N = planted(share=0.3)
-    found_N = noisy(out_of_fold(x_ND, targets(filed_N), 5), filed_N, 0.1)
+    found_N = noisy(out_of_fold(x_ND, targets(filed_N), 5)[1], filed_N, 0.1)
     for k in range(K):
         assert 0 < found_N[filed_N == k].sum() <= 0.1 * (filed_N == k).sum()
 
@@ -71,7 +71,7 @@ def test_what_it_judges_was_not_fitted_on():
     """Pure noise in many dimensions: a fit could learn every label by heart; out of fold it is no better than chance."""
     rng = Rng(3).batch("noise", 0, np.arange(200))
     x_ND, label_N = torch.from_numpy(rng.normal((300,))).float(), rng.integers(2)
-    probs = out_of_fold(x_ND, Targets.from_labels(torch.from_numpy(label_N), 2), 5)
+    _, probs = out_of_fold(x_ND, Targets.from_labels(torch.from_numpy(label_N), 2), 5)
     assert (probs.argmax(axis=1) == label_N).mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -79,7 +79,7 @@ def test_copies_are_judged_together():
     """Each sample stands twice, as after oversample: its copy must not give its label away."""
     rng = Rng(3).batch("noise", 0, np.arange(100))
     x_ND, label_N = torch.from_numpy(rng.normal((300,))).float().repeat(2, 1), np.tile(rng.integers(2), 2)
-    probs = out_of_fold(x_ND, Targets.from_labels(torch.from_numpy(label_N), 2), 5)
+    _, probs = out_of_fold(x_ND, Targets.from_labels(torch.from_numpy(label_N), 2), 5)
     assert (probs.argmax(axis=1) == label_N).mean() == pytest.approx(0.5, abs=0.15)
 
 
@@ -136,3 +136,12 @@ def test_a_sample_that_cannot_be_read_shifts_no_other_s_weight(net, context):
         weights.append(model.sample_weight_N)
     assert (weights[1][:7] == 1).all() and 0 < (weights[0] == 0).sum() < N
     assert ((weights[0][7:] == 0) == (weights[1][7:] == 0)).float().mean() > 0.97
+
+
+def test_a_class_that_is_all_one_look_is_not_judged():
+    """A model of the other folds never saw it, and would call every sample of it wrong."""
+    x_ND = Rng(5).batch("looks", 0, np.arange(60)).normal((4,)).astype(np.float32)
+    x_ND[40:] = 3.0
+    label_N = np.repeat([0, 1, 2], 20)
+    judged_M, probs_MK = out_of_fold(torch.from_numpy(x_ND), Targets.from_labels(torch.from_numpy(label_N), 3), 5)
+    assert judged_M.tolist() == list(range(40)) and probs_MK.shape == (40, 3)

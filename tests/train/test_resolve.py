@@ -10,7 +10,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.data.read import read_data
 from whet.models.build import build_net
 from whet.models.net import Net
-from whet.train.resolve import resolve_size, resolve_threads, truncation_note
+from whet.train.resolve import resolve_size, resolve_threads, unseen_note
 
 
 @pytest.mark.parametrize(
@@ -78,16 +78,16 @@ def test_what_a_network_is_not_shown_is_told(tmp_path):
     net, _ = build_net(
         ModelSpec(architecture="fast_text", weights="none"), table.classes, "text", list(table.frame["text"])
     )
-    assert truncation_note(texts, net, table) == (
+    assert unseen_note(texts, net, table) == (
         "2 of 8 texts are longer than 4 tokens (train.max_tokens) and are cut: 29 % of all tokens lie beyond"
     )
-    assert truncation_note(texts.setting(max_tokens=8), net, table) == ""
+    assert unseen_note(texts.setting(max_tokens=8), net, table) == ""
     for i in range(6):
         path = tmp_path / "sounds" / "ab"[i % 2] / f"{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.full(1000 * (15 if i < 3 else 5), 0.01 * (i + 1)), 1000)
     sounds = read_data(DataSpec(path=str(tmp_path / "sounds"), val_fraction=0.3, test_fraction=0.3))
     recipe = Recipe(task="audio-classification").setting(clip_seconds=10.0)
-    assert truncation_note(recipe, net, sounds) == (
+    assert unseen_note(recipe, net, sounds) == (
         "3 of 6 sounds are longer than 10 s (train.clip_seconds) and are cut: 25 % of all seconds lie beyond"
     )

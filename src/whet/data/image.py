@@ -1,8 +1,10 @@
 """One picture file -> RGB pixels, the same everywhere: training, prediction, report.
 
-Rules: EXIF orientation is applied once. 16-bit is scaled to 8, not cut. Palette and grey become RGB. What is transparent is
-laid on white. CMYK is converted. Of an animation the first frame counts. Formats outside the list and pictures above the
-pixel limit are refused before a pixel is decoded.
+Rules: EXIF orientation is applied once. 16-bit is scaled to 8, not cut; so are whole numbers of 32 bits, as if of 16: 0 … 65535.
+Of floating-point numbers 0 is black and 1 white. What lies outside of that is cut off and what is no number is black, whatever
+else the file holds: a scale of each file's own would show one thing in two ways. `uncertain_pixels` counts both. Palette and grey
+become RGB. What is transparent is laid on white. CMYK is converted. Of several frames or pages the first counts. Formats outside
+the list and pictures above the pixel limit are refused before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ MAX_PIXELS = 178_956_970  # Pillow's own bound; a header that asks for more is t
 # Pillow warns of odd metadata and of pictures half as large as it refuses; the verdict of a file is given by decoding it.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+_TOP = {"F": 1.0, "I": 65535.0}  # what is white, by Pillow's name of the pixels
+_OF_FRAMES = {"GIF", "TIFF", "WEBP", "PNG"}
 _KEEP_BYTES = 12_000_000  # a larger picture is decoded twice rather than held while its batch is drawn
 
 _UNTURN = {  # EXIF orientation -> exchange rows and columns, then flip rows, then flip columns
@@ -90,19 +94,21 @@ def decode(data: bytes) -> np.ndarray:
 @dataclass(frozen=True)
 class Header:
     """What a picture file says of itself. mode: Pillow's name of its pixels ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF's,
-    1 for upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" where EXIF is silent."""
+    1 for upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" where EXIF is silent. frames: how many it holds,
+    or pages."""
 
     format: str
     mode: str
     orientation: int = 1
     camera: str = ""
     taken: str = ""
+    frames: int = 1
 
 
 def read_header(data: bytes) -> Header:
     """No pixel is decoded. Raises UnreadableImage."""
     with _open(data) as image:
-        plain = Header(image.format or "", image.mode)
+        plain = Header(image.format or "", image.mode, frames=_frames(image))
         if image.format == "JPEG" and not _has_exif(data):
             return plain
         try:
@@ -114,7 +120,33 @@ def read_header(data: bytes) -> Header:
             return plain
     camera = model if model.startswith(maker) else f"{maker} {model}".strip()
     turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
-    return Header(plain.format, plain.mode, turn, camera, str(taken).strip("\0 "))
+    return Header(plain.format, plain.mode, turn, camera, str(taken).strip("\0 "), plain.frames)
+
+
+def _frames(image: Image.Image) -> int:
+    """Of a format that people keep several in; the second picture in a photo of a phone is no frame."""
+    if image.format not in _OF_FRAMES:
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except _DAMAGE:
+        return 1
+
+
+def uncertain_pixels(data: bytes) -> tuple[int, int]:
+    """(pixels outside the range that is read as black to white, pixels that are no numbers), both 0 but of the modes with more than
+    16 bits. Raises UnreadableImage."""
+    with _open(data) as image:
+        if image.mode not in _TOP:
+            return 0, 0
+        try:
+            image.load()
+            values, top = np.asarray(image, dtype=np.float64), _TOP[image.mode]
+        except _DAMAGE as error:
+            raise UnreadableImage(_reason(error, data)) from None
+    finite = np.isfinite(values)
+    outside = finite & ((values < -top / 510) | (values > top + top / 510))  # what rounding would not bring back
+    return int(outside.sum()), int((~finite).sum())
 
 
 def _jpeg_header(data: bytes) -> tuple[int, int] | None:
@@ -183,8 +215,8 @@ def _decode_pillow(data: bytes) -> np.ndarray:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        top = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 255.0 if image.mode == "F" else 65535.0
+        top = _TOP.get(image.mode, _TOP["I"])
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
         return Image.fromarray((values.clip(0, top) * (255.0 / top)).round().astype(np.uint8)).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:
         layer = image.convert("RGBA")

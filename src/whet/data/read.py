@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
+from whet.data.digests import file_digests
 from whet.data.folder import PICTURES, SOUNDS, TEXTS, all_below, read_folder
 from whet.data.sound_folder import read_sounds
 from whet.data.split import apply_split_files, split_rows
-from whet.data.store import digest_of
+from whet.data.store import part_digest
 from whet.data.table import TABLE_SUFFIXES, Skipped, Table, part_name, read_table
 from whet.data.text_table import TEXT_NAMES, TEXT_TABLE_SUFFIXES, first_cells, read_texts
 
@@ -95,18 +95,11 @@ def hash_contents(table: Table, threads: int) -> Table:
     """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Parts of one
     file have hashes of their own."""
 
-    def digest(path: str, part: str) -> tuple[str, str]:
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            return "", error.strerror or type(error).__name__
-        return (digest_of(data + part.encode()), "") if data else ("", "empty file")
-
     parts = [""] * len(table)
     if "start" in table.frame:
         parts = [part_name(start, end) for start, end in zip(table.frame["start"], table.frame["end"])]
-    with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(digest, table.frame["path"], parts, chunksize=64))
+    found = file_digests(table.frame["path"].tolist(), threads)
+    results = [(part_digest(digest, part) if digest else "", reason) for (digest, reason), part in zip(found, parts)]
     frame = table.frame.assign(digest=[hexes for hexes, _ in results])
     skipped = tuple(Skipped(id_, reason) for id_, (_, reason) in zip(frame["id"], results) if reason)
     if len(skipped) == len(frame):

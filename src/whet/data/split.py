@@ -136,6 +136,24 @@ def deal_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> np.ndarra
     return fold_U[unit_N.reshape(-1)]
 
 
+def deal_complete_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the rows (M,) that can be answered out of fold, their folds (M,)): those of the classes that every fold's complement holds.
+    A class that is all one unit lies in one fold, and a model fitted on the others never sees it. No row where fewer than two
+    classes are left."""
+    row_M = np.arange(len(label_N))
+    while True:
+        label_M = label_N[row_M]
+        fold_M = deal_folds(label_M, unit_N[row_M], folds)
+        _, class_M = np.unique(label_M, return_inverse=True)
+        where = np.unique(np.stack([class_M, fold_M], axis=1), axis=0)[:, 0]
+        folds_K = np.bincount(where)
+        if len(folds_K) < 2:
+            return row_M[:0], fold_M[:0]
+        if (folds_K > 1).all():
+            return row_M, fold_M
+        row_M = row_M[folds_K[class_M] > 1]
+
+
 def apply_split_files(table: Table, patterns: tuple[str, ...]) -> Table:
     """Splits from lists. Each pattern is FILE, PART=FILE, or a pattern with * or {a,b,c}.
 

@@ -26,8 +26,11 @@ from whet.data.sound import decode
 from whet.data.table import part_name
 from whet.render.shrink import shrink
 
-_HEADER = struct.Struct("<8s5I")  # magic, size of the whole, rows and columns of what is kept, CRC-32 of it
-_PIXELS, _WAVE, _SUFFIX = b"whetpix1", b"whetwav1", ".whet-pixels"  # a wave is a row a sample, without columns
+_HEADER = struct.Struct(
+    "<8s5I"
+)  # magic, size of the whole, rows and columns of what is kept, CRC-32 of all that and of it
+_REVISION = 2  # raise it when pixels or waves come out another way
+_PIXELS, _WAVE, _SUFFIX = b"whetpix2", b"whetwav2", ".whet-pixels"  # a wave is a row a sample, without columns
 _SHARP, _FINE = 2.0, 1.5  # in sides as they are shown
 
 
@@ -40,6 +43,11 @@ def working_factor(size: tuple[int, int], shown: int) -> int:
 def digest_of(data: bytes) -> str:
     """The name that contents go by: BLAKE2 of 16 bytes, in hex."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def part_digest(digest: str, part: str) -> str:
+    """The name of a part of the contents of this name; of the whole, its own."""
+    return digest_of(f"{digest} {part}".encode()) if part else digest
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ class DiskRoom:
                 raise ValueError
             array = whole[_HEADER.size :]
             array = array.reshape(rows, columns, 3) if magic == _PIXELS else array.view(np.float32).reshape(rows)
-            if key not in self._proven and zlib.crc32(array.data) != crc:
+            if key not in self._proven and _checksum(magic, size, (rows, columns), array) != crc:
                 raise ValueError
             if key not in self._proven:
                 os.utime(path)  # used: it is the last to make room
@@ -132,7 +140,7 @@ class DiskRoom:
         path = self._path(key)
         beside = path.with_name(f".{os.getpid()}.{threading.get_ident()}{_SUFFIX}")
         magic, shape = (_PIXELS, kept.array.shape[:2]) if kept.array.ndim == 3 else (_WAVE, (len(kept.array), 0))
-        header = _HEADER.pack(magic, *kept.size, *shape, zlib.crc32(kept.array.data))
+        header = _HEADER.pack(magic, *kept.size, *shape, _checksum(magic, kept.size, shape, kept.array))
         try:
             path.parent.mkdir(exist_ok=True)
             with beside.open("wb") as file:
@@ -169,14 +177,21 @@ class DiskRoom:
         return used + used_by_wanted
 
 
+def _checksum(magic: bytes, size: Sequence[int], shape: Sequence[int], array: np.ndarray) -> int:
+    """Over the header without it, and what is kept."""
+    return zlib.crc32(array.data, zlib.crc32(_HEADER.pack(magic, *size, *shape, 0)))
+
+
 def keys_of(digests: Sequence[str], shown: int) -> list[str]:
-    """The keys of pictures with these contents; another decoder may give other pixels, so its version is a part of them."""
-    return [f"{digest}-{shown}-{_versions('simplejpeg', 'Pillow')}" for digest in digests]
+    """The keys of pictures with these contents; what decodes and shrinks them may give other pixels in another version, which is a
+    part of them."""
+    versions = _versions("simplejpeg", "Pillow", "opencv-python-headless")
+    return [f"{digest}-{shown}-{versions}" for digest in digests]
 
 
 def _versions(*packages: str) -> str:
     """The versions of these decoders as a part of a key."""
-    return digest_of("-".join(importlib.metadata.version(name) for name in packages).encode())[:8]
+    return digest_of("-".join([str(_REVISION), *map(importlib.metadata.version, packages)]).encode())[:8]
 
 
 class PictureStore:
@@ -259,7 +274,7 @@ class SoundStore:
         data = path.read_bytes()
         wave = decode(data, self.rate, start, end)
         wave.flags.writeable = False
-        if digest_of(data + part.encode()) == self._digests[index]:
+        if part_digest(digest_of(data), part) == self._digests[index]:
             self._full = not self._room.put(key, Kept((len(wave), self.rate), wave))
         return wave
 

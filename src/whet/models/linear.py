@@ -63,15 +63,19 @@ def fit_best_linear(
     return l2
 
 
-def folds_of(features_ND: Tensor, targets: Targets, folds: int = 5, group_N: np.ndarray | None = None) -> np.ndarray:
-    """A fold (0 … folds - 1) for each sample: the samples of a class take turns. Samples that look the same, and samples of one
-    group (a name, empty for none), go into one fold."""
+def units_of(features_ND: Tensor, group_N: np.ndarray | None = None) -> np.ndarray:
+    """A number for each thing: samples that look the same, and samples of one group (a name, empty for none), bear the same."""
     rounded_ND = np.round((features_ND / features_ND.std().clamp(min=1e-12)).cpu().numpy(), 4)
     unit_N = np.unique(rounded_ND, axis=0, return_inverse=True)[1].reshape(-1)
-    if group_N is not None:
-        names, of_N = np.unique(group_N, return_inverse=True)
-        unit_N = np.where(names[of_N] == "", unit_N, unit_N.max() + 1 + of_N)
-    return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), unit_N, folds)
+    if group_N is None:
+        return unit_N
+    names, of_N = np.unique(group_N, return_inverse=True)
+    return np.where(names[of_N] == "", unit_N, unit_N.max() + 1 + of_N)
+
+
+def folds_of(features_ND: Tensor, targets: Targets, folds: int = 5, group_N: np.ndarray | None = None) -> np.ndarray:
+    """A fold (0 … folds - 1) for each sample: the samples of a class take turns. What `units_of` joins goes into one fold."""
+    return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), units_of(features_ND, group_N), folds)
 
 
 def out_of_fold_probs(features_ND: Tensor, targets: Targets, fold_N: np.ndarray) -> np.ndarray:

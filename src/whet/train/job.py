@@ -129,7 +129,7 @@ def _begin(session: Session, asked: Recipe, prepared: Prepared, *, tensorboard: 
     recipe = resolve.resolve_threads(_after_predecessors(session, asked, prepared.recipe))
     recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
-    if line := resolve.truncation_note(recipe, net, table):
+    if line := resolve.unseen_note(recipe, net, table):
         session.note(line)
     # Resuming needs neither the hub nor the folder the weights came from. What methods do to the weights before the first step is
     # in the first checkpoint, and what they find out in the recipe.

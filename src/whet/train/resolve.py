@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usabl
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.data.extent import MOST_TOKENS, Truncation, clip_seconds
+from whet.data.image import UnreadableImage, uncertain_pixels
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
 from whet.data.media import USUAL_RATE, loader_of
@@ -81,9 +83,9 @@ def usual_seconds(recipe: Recipe, table: Table) -> float:
     return clip_seconds([seconds for _, seconds in _some_sounds(recipe, table)])
 
 
-def truncation_note(recipe: Recipe, net: Net, table: Table) -> str:
+def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
     """How many texts or sounds the network is not shown whole, and how much of them, of all parts (of very many samples, of some);
-    "" where all are."""
+    how many pictures hold values that are cut off; "" for none."""
     if recipe.medium == "text":
         assert isinstance(net.front, TextFront)
         texts, rows = table.frame["text"], Rng(recipe.data.split_seed).shuffled("lengths", 0, len(table))[:_COUNTED]
@@ -93,8 +95,23 @@ def truncation_note(recipe: Recipe, net: Net, table: Table) -> str:
         found = Truncation.of([seconds for _, seconds in _some_sounds(recipe, table, _COUNTED)], recipe.size / 1000)
         limit, held = f"{recipe.size / 1000:g} s (train.clip_seconds)", "seconds"
     else:
-        return ""
+        return _out_of_range(recipe, table)
     return found.text(f"{recipe.medium}s", limit, held) if found.cut else ""
+
+
+def _out_of_range(recipe: Recipe, table: Table) -> str:
+    """How many of some pictures hold values that the rules of `data.image` cut off, "" for none."""
+    bad, looked_at = 0, 0
+    for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]:
+        with contextlib.suppress(OSError, UnreadableImage):
+            outside, not_finite = uncertain_pixels(Path(table.frame["path"].iloc[row]).read_bytes())
+            bad, looked_at = bad + bool(outside or not_finite), looked_at + 1
+    if not bad:
+        return ""
+    return (
+        f"{bad} of {looked_at} pictures looked at hold values that are cut off or are no numbers: floating-point pictures are read "
+        "as 0 to 1, those of 32 bits as 0 to 65,535; whet check names them"
+    )
 
 
 def _some_sounds(recipe: Recipe, table: Table, most: int = _COUNTED_SOUNDS) -> list[tuple[SoundInfo, float]]:

@@ -11,7 +11,7 @@ from whet.data.audit.survey import PictureSurvey
 GREY = 2.0  # mean distance between the channels, of 255
 FEW = 0.1
 _ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled to 8", "I;16B": "16 bit: scaled to 8",
-        "I": "32 bit: scaled to 8", "F": "floating point: scaled to 8 bit", "RGBA": "partly transparent: laid on white",
+        "I": "32 bit: read as 0 to 65,535", "F": "floating point: read as 0 to 1", "RGBA": "partly transparent: laid on white",
         "LA": "partly transparent: laid on white", "PA": "partly transparent: laid on white"}  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from whet.data.audit.print_cache import PrintCache, looked_up, text_field
-from whet.data.image import Picture, UnreadableImage, read_header
+from whet.data.image import Picture, UnreadableImage, read_header, uncertain_pixels
+from whet.data.record_cache import RecordCache, looked_up, text_field
 from whet.data.store import cache_folder, digest_of
 from whet.data.table import Table
 
@@ -34,12 +34,15 @@ FINGERPRINT = np.dtype(
         ("format", "S8"),
         ("mode", "S8"),
         ("orientation", "u1"),
+        ("frames", "<u4"),
+        ("outside", "<f4"),  # share of the pixels beyond the range that is read as black to white
+        ("not_finite", "<f4"),  # share of the pixels that are no numbers
         ("camera", "S48"),
         ("taken", "S19"),
         ("reason", "S160"),  # why it cannot be read; the rest is zero then
     ]
 )
-_REVISION = 1  # raise it when a field is computed another way
+_REVISION = 2  # raise it when a field is computed another way
 
 
 def fingerprint(data: bytes) -> np.ndarray:
@@ -49,14 +52,15 @@ def fingerprint(data: bytes) -> np.ndarray:
     try:
         header, picture = read_header(data), Picture(data)
         shrink = next((factor for factor in (8, 4, 2) if min(picture.size) // factor >= LOOKED_AT), 1)
-        pixels = picture.pixels(shrink)
+        pixels, uncertain = picture.pixels(shrink), uncertain_pixels(data)
     except UnreadableImage as error:
         found["reason"] = text_field(FINGERPRINT, "reason", str(error))
         return found
     found["height"], found["width"] = picture.size
     found["thumb"] = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     found["sharpness"] = _sharpness(pixels)
-    found["orientation"] = header.orientation
+    found["orientation"], found["frames"] = header.orientation, header.frames
+    found["outside"], found["not_finite"] = (count / np.prod(picture.size) for count in uncertain)
     for name in ("format", "mode", "camera", "taken"):
         found[name] = text_field(FINGERPRINT, name, getattr(header, name))
     return found
@@ -84,7 +88,7 @@ def fingerprints(table: Table, threads: int, advance: Callable[[int], None] = la
             return gone, False
         return fingerprint(data), digest_of(data) == digests[row]
 
-    kept = PrintCache(cache_folder("fingerprints") / f"{_version()}.sqlite", FINGERPRINT)
+    kept = RecordCache(cache_folder("fingerprints") / f"{_version()}.sqlite", FINGERPRINT)
     return looked_up(digests, look, kept, threads, advance)
 
 

@@ -32,6 +32,7 @@ from whet.data.audit.texts.mojibake import check_mojibake
 from whet.data.audit.texts.scripts import check_scripts
 from whet.data.audit.texts.survey import survey_texts
 from whet.data.audit.unreadable import check_unreadable
+from whet.data.audit.unseen import check_unseen
 from whet.data.table import Table
 
 Advance = Callable[[int], None]
@@ -55,7 +56,16 @@ MEDIA = {
     "picture": Medium(
         survey_images,
         "opening every picture",
-        (check_unreadable, check_near_duplicates, check_groups, check_blank, check_sizes, check_colours, check_origin),
+        (
+            check_unreadable,
+            check_near_duplicates,
+            check_groups,
+            check_blank,
+            check_sizes,
+            check_colours,
+            check_origin,
+            check_unseen,
+        ),
         PICTURE_CLUES,
         picture_probs,
         "features made by hand",

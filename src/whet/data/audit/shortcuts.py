@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from whet.data.audit.finding import Finding
 from whet.data.audit.media import MEDIA
 from whet.data.audit.survey import Survey
-from whet.data.split import deal_folds
+from whet.data.split import deal_complete_folds
 
 FOLDS, NEIGHBOURS = 5, 10
 LEAST_CLASS = 10  # samples of a class, to be probed
@@ -48,17 +48,19 @@ class Probe:
 
 def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list[Probe]:
     """Every probe, answered out of fold (5 folds by class, the copies of one thing in one fold) by the ten nearest neighbours,
-    or for words by the usual class of each. Samples of the test part are left out, classes with fewer than ten samples too.
+    or for words by the usual class of each. Samples of the test part are left out, and classes with fewer than ten samples, or
+    all of whose samples are copies of one thing.
     whole_accuracy: what a first model of whole samples gets, to compare with.
 
     Source: the idea of Geirhos et al. 2020, arXiv:2004.07780 (shortcut learning)."""
     rows = survey.row_R[survey.split_N[survey.row_R] != "test"]
     counts = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
     rows = rows[counts[survey.label_N[rows]] >= LEAST_CLASS]
-    label_R = survey.label_N[rows]
-    if len(np.unique(label_R)) < 2:
+    answered, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
+    if not len(answered):
         return []
-    fold_R = deal_folds(label_R, survey.unit_N[rows], FOLDS)
+    rows = rows[answered]
+    label_R = survey.label_N[rows]
     largest = int(np.bincount(label_R).argmax())
     base = float((label_R == largest).mean())
     found = []

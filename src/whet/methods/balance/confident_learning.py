@@ -11,7 +11,8 @@ from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
 from whet.core.targets import Targets
 from whet.data.audit.label_errors import confident_joint, noisy
-from whet.models.linear import folds_of, out_of_fold_probs
+from whet.data.split import deal_complete_folds
+from whet.models.linear import out_of_fold_probs, units_of
 from whet.models.net import Net
 
 _WEIGHT = "sample_weight_N"
@@ -61,9 +62,14 @@ class ConfidentLearning(
             return
         features_ND, targets, index_N, group_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
-        probs_NK = out_of_fold(features_ND, targets, self.folds, group_N)
-        found_N = noisy(probs_NK, label_N, self.max_fraction)
-        found = torch.from_numpy(self._weights(probs_NK, label_N, found_N))
+        judged_M, probs_MK = out_of_fold(features_ND, targets, self.folds, group_N)
+        if not len(judged_M):
+            return
+        found_N = np.ones(len(label_N))
+        found_N[judged_M] = self._weights(
+            probs_MK, label_N[judged_M], noisy(probs_MK, label_N[judged_M], self.max_fraction)
+        )
+        found = torch.from_numpy(found_N / found_N.mean())
         weight_N = net.get_buffer(_WEIGHT)
         weight_N[torch.from_numpy(index_N)] = found.to(weight_N)
 
@@ -83,9 +89,17 @@ class ConfidentLearning(
             joint_KK = confident_joint(probs_NK, label_N)
             true_K, kept_K = joint_KK.sum(axis=0), np.diag(joint_KK)
             weight_N *= np.divide(true_K, kept_K, out=np.ones_like(true_K), where=kept_K > 0)[label_N]
-        return weight_N / weight_N.mean()
+        return weight_N
 
 
-def out_of_fold(features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None) -> np.ndarray:
-    """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on."""
-    return out_of_fold_probs(features_ND, targets, folds_of(features_ND, targets, folds, group_N))
+def out_of_fold(
+    features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(the numbers of the samples judged (M,), the probabilities (M, K) that a linear classifier not fitted on them gives them).
+    A class whose samples all look the same, or are of one group, is not judged: no model of the other folds would know it."""
+    label_N = targets.probs_BK.argmax(dim=1).cpu().numpy()
+    judged_M, fold_M = deal_complete_folds(label_N, units_of(features_ND, group_N), folds)
+    if not len(judged_M):
+        return judged_M, np.empty((0, targets.num_classes))
+    rows = torch.from_numpy(judged_M)
+    return judged_M, out_of_fold_probs(features_ND[rows], targets[rows], fold_M)

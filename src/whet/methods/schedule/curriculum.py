@@ -56,8 +56,10 @@ class Curriculum(
             return
         features_ND, targets, index_N, group_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
-        probs_NK = out_of_fold(features_ND, targets, _FOLDS, group_N)
-        found = torch.from_numpy(ranks(probs_NK[np.arange(len(label_N)), label_N], label_N))
+        judged_M, probs_MK = out_of_fold(features_ND, targets, _FOLDS, group_N)
+        sure_N = np.ones(len(label_N))  # a class that is all one look is not judged, and easy
+        sure_N[judged_M] = probs_MK[np.arange(len(judged_M)), label_N[judged_M]]
+        found = torch.from_numpy(ranks(sure_N, label_N))
         rank_N = net.get_buffer(_RANK)
         rank_N[torch.from_numpy(index_N)] = found.to(rank_N)
 

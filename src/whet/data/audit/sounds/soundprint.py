@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from whet.data.audit.print_cache import PrintCache, looked_up, text_field
+from whet.data.record_cache import RecordCache, looked_up, text_field
 from whet.data.sound import UnreadableSound, decode, resample, sound_info
-from whet.data.store import cache_folder, digest_of
+from whet.data.store import cache_folder, digest_of, part_digest
 from whet.data.table import Table, part_name
 
 RATE, HOP = 16_000, 0.02  # Hz, seconds: of the spectrogram
@@ -127,9 +127,9 @@ def soundprints(table: Table, threads: int, advance: Callable[[int], None] = lam
             return gone, False
         start, end = (None if np.isnan(side[row]) else float(side[row]) for side in (start_N, end_N))
         part = part_name(start_N[row], end_N[row])
-        return soundprint(data, start, end), digest_of(data + part.encode()) == digests[row]
+        return soundprint(data, start, end), part_digest(digest_of(data), part) == digests[row]
 
-    kept = PrintCache(cache_folder("soundprints") / f"{_version()}.sqlite", SOUNDPRINT)
+    kept = RecordCache(cache_folder("soundprints") / f"{_version()}.sqlite", SOUNDPRINT)
     return looked_up(digests, look, kept, threads, advance)
 
 

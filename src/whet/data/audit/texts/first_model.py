@@ -20,7 +20,7 @@ _LOOSENESS, _STEPS = (
 def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """The probabilities (R, K) that a linear classifier gives to texts it was not fitted on: words and their pairs, and runs
     of one to four characters, hashed and weighted by TF-IDF. Each fold (0, 1, …) is answered by one fitted on the others,
-    which must hold every class."""
+    which must hold every class of these texts; the others have probability 0."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
     from sklearn.linear_model import LogisticRegression
@@ -31,8 +31,9 @@ def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.n
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
     counts = make_union(words, characters).fit_transform(texts)
-    counts = counts[:, np.flatnonzero(counts.getnnz(axis=0) > 1)]  # what one text alone has tells nothing of another
-    probs_RK = np.empty((len(rows), len(survey.table.classes)))
+    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)  # what one text alone has tells nothing of another
+    counts = counts[:, shared] if len(shared) else counts
+    probs_RK = np.zeros((len(rows), len(survey.table.classes)))
     for fold in range(int(fold_R.max()) + 1):
         out_R = fold_R == fold
         weighing = TfidfTransformer(sublinear_tf=True).fit(counts[~out_R])
@@ -40,5 +41,5 @@ def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.n
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(weighing.transform(counts[~out_R]), label_R[~out_R])
-        probs_RK[out_R] = model.predict_proba(weighing.transform(counts[out_R]))
+        probs_RK[np.ix_(out_R, model.classes_)] = model.predict_proba(weighing.transform(counts[out_R]))
     return probs_RK

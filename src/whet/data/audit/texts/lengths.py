@@ -9,20 +9,21 @@ from whet.data.audit.sizes import outliers
 from whet.data.audit.texts.survey import TextSurvey
 from whet.data.extent import MOST_TOKENS, Truncation, words_in
 
-_MUCH = 0.01  # of all words
+_MUCH = 0.01  # of all words, or of all rows
 LEAST = 3.0  # doublings: an eighth or eight times the usual length
 
 
 def check_lengths(survey: TextSurvey) -> list[Finding]:
-    """Rows and files without a text or a label, which are left out. Outliers of the number of characters, by `outliers` on
-    the base-2 logarithm: never nearer to the median than a factor of 8. Texts of more words than training shows a network, unless
-    it is told to show more."""
+    """Rows and files without a text or a label, which are left out: a problem where they are more than 1 %. Outliers of the number
+    of characters, by `outliers` on the base-2 logarithm: never nearer to the median than a factor of 8. Texts of more words than
+    training shows a network, unless it is told to show more."""
     found = []
     if survey.table.skipped:
         entries = [((entry.id,), entry.reason) for entry in survey.table.skipped]
         total = len(survey.table) + len(entries)
         text = f"{len(entries)} of {total:,} rows or files hold no text or no label and are left out"
-        found.append(noted("left out", "warning", text, entries))
+        many = len(entries) > max(1, _MUCH * total)  # a training stops there
+        found.append(noted("left out", "problem" if many else "warning", text, entries))
     length_N = survey.extent_N
     usual = float(np.median(length_N))
     odd_N = outliers(np.log2(np.maximum(length_N, 1)), LEAST)

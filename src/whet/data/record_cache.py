@@ -1,4 +1,4 @@
-"""What one look at a file told, kept in whet's cache folder by its content, so that a second check opens none of the same files."""
+"""What one look at a file told, kept in whet's cache folder, so that a second look at the same file is not needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BATCH = 256
 def looked_up(
     digests: Sequence[str],
     look: Callable[[int], tuple[np.ndarray, bool]],
-    kept: PrintCache,
+    kept: RecordCache,
     threads: int,
     advance: Callable[[int], None],
 ) -> np.ndarray:
@@ -50,8 +50,8 @@ def text_field(dtype: np.dtype, field: str, value: str) -> bytes:
     return value.encode()[: dtype[field].itemsize].decode(errors="ignore").encode()
 
 
-class PrintCache:
-    """Records of one type by content, in one file. Where that cannot be used, every file is opened."""
+class RecordCache:
+    """Records of one type by a key, in one file of sqlite. Where that cannot be used, every file is opened."""
 
     def __init__(self, path: Path, dtype: np.dtype) -> None:
         self._path, self.dtype = path, dtype
@@ -61,25 +61,22 @@ class PrintCache:
             self._base = sqlite3.connect(path, timeout=10, isolation_level="IMMEDIATE")
             # After a power cut sqlite finds a damaged file, and files are opened again.
             self._base.execute("PRAGMA synchronous = OFF")
-            self._base.execute(
-                "CREATE TABLE IF NOT EXISTS prints (digest TEXT PRIMARY KEY, print BLOB NOT NULL) WITHOUT ROWID"
-            )
+            self._base.execute("CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, record BLOB NOT NULL)")
         except (sqlite3.Error, OSError):
             self._base = None
 
-    def read(self, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    def read(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         if self._base is None:
             return
-        wanted = sorted(set(digests))
+        wanted = sorted(set(keys))
         try:
             for start in range(0, len(wanted), _BATCH):
                 part = wanted[start : start + _BATCH]
                 marks = ",".join("?" * len(part))
-                for digest, print_ in self._base.execute(
-                    f"SELECT digest, print FROM prints WHERE digest IN ({marks})", part
-                ):
-                    if len(print_) == self.dtype.itemsize:
-                        yield digest, print_
+                found = self._base.execute(f"SELECT key, record FROM records WHERE key IN ({marks})", part)
+                for key, record in found:
+                    if len(record) == self.dtype.itemsize:
+                        yield key, record
         except sqlite3.Error:
             self._base = None
 
@@ -87,9 +84,13 @@ class PrintCache:
         if self._base is None or not fresh:
             return
         try:
-            if self._path.stat().st_size < _MAX_BYTES:
-                with self._base:
-                    self._base.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", fresh)
+            with self._base:
+                if self._path.stat().st_size >= _MAX_BYTES:  # what was put in first goes, and its place is used again
+                    self._base.execute(
+                        "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?)",
+                        (len(fresh),),
+                    )
+                self._base.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", fresh)
         except (sqlite3.Error, OSError):  # a full disk, a folder that is gone: the check goes on without
             self._base = None
 
