@@ -50,6 +50,7 @@ class Explained:
             heat = self.explanation
             pieces = [[piece.text, piece.evidence] for piece in heat.pieces]
             plain |= {"pieces": pieces, "blank": heat.blank, "total": heat.total, "gap": heat.gap}
+            plain["lacking"] = heat.lacking
         if isinstance(self.explanation, PictureHeat):
             plain["by_covering"] = self.explanation.by_covering
         return plain

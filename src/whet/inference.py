@@ -9,7 +9,7 @@ import pandas as pd
 from lightning_fabric import Fabric
 
 from whet.core.errors import RunError
-from whet.core.process import hush_fabric, keep_freed_memory
+from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
 from whet.evaluate.answer import answer
 from whet.evaluate.metrics import answer_of, probabilities
@@ -28,6 +28,7 @@ class InferenceModel:
         if not folder.finished:
             raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
         keep_freed_memory()
+        one_thread_after_fork()
         hush_fabric()
         device = Fabric(accelerator="auto", devices=1).device
         self._saved = SavedModel(folder.model, device)

@@ -186,6 +186,9 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.folder.path)!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}  # its network is loaded anew where it is needed
+
     @property
     def path(self) -> Path:
         return self.folder.path

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.models.kinds import KINDS, built, inputs
 from torch import nn
 
 from whet.core.rng import Rng
@@ -184,3 +185,23 @@ def test_the_overlay_is_red_where_heat_is_and_grey_elsewhere():
     assert drawn[0, 0, 0] - drawn[0, 0, 2] > 80
     assert np.ptp(drawn[1:, :], axis=2).max() == 0  # against it as well
     assert np.array_equal(overlay(picture, 0 * heat)[0, 0], drawn[1, 1])
+
+
+def test_the_heat_of_focalnet_lies_where_its_channels_do_not(tmp_path):
+    """Its maps have the channels last: (w_k - mean over classes) . tokens / places, from the network's own last norm."""
+    kind = KINDS["focalnet"]
+    kind.save(tmp_path)
+    network = built(tmp_path, "picture").eval()
+    nn.init.normal_(network.linear.weight)
+    x = inputs(network, "picture")[:1]
+    tokens = []
+    handle = network.backbone.model.focalnet.layernorm.register_forward_hook(
+        lambda norm, given, out: tokens.append(out)
+    )
+    found = places(Member.of(network), x, 1)
+    handle.remove()
+    weight_C = network.linear.weight[1] - network.linear.weight.mean(dim=0)
+    by_hand = (tokens[0][0] @ weight_C / tokens[0].shape[1]).view(8, 8)  # 64 pixels in patches of 4, halved once
+    assert torch.allclose(found[0], by_hand, atol=1e-6)
+    bias = network.linear.bias[1] - network.linear.bias.mean()
+    assert found.sum().item() == pytest.approx((evidence(Member.of(network), x, 1) - bias).item(), abs=1e-5)

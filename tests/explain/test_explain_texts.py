@@ -9,7 +9,7 @@ from torch import nn
 
 from whet.core.rng import Rng
 from whet.explain.evidence import evidence
-from whet.explain.texts import explain_text, integrated_gradients
+from whet.explain.texts import Piece, WordHeat, explain_text, integrated_gradients
 from whet.models.ensemble import Member
 from whet.models.front import TextFront
 from whet.models.hub_text import TextEncoder, load
@@ -17,6 +17,7 @@ from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import MASK, PAD, UNKNOWN, Tokens
 from whet.models.zoo_text import TEXT_ZOO
 from whet.models.zoo_text.fast_text import FastText, _ngrams
+from whet.report.build import _environment
 
 FILLERS = (
     "the",
@@ -220,3 +221,17 @@ def test_the_real_encoder_too():
     heat = explain_text([Member.of(net)], text, 64, 0)
     assert [piece.text for piece in heat.pieces if piece.evidence] == ["An", "unbelievably", "good", "film", "."]
     assert heat.gap <= max(0.01 * abs(heat.total - heat.blank), 1e-3)
+
+
+def test_words_whose_shares_do_not_add_up_are_told():
+    """Above 1 % of what they should add up to, and never for a gap that is nothing."""
+    piece = (Piece("word", 0.5),)
+    assert WordHeat(piece, 0.0, 1.0, 0.009).lacking == 0
+    assert WordHeat(piece, 0.0, 0.001, 0.0009).lacking == 0
+    assert WordHeat(piece, 1.0, -1.0, 0.5).lacking == 0.25
+    page = (
+        _environment()
+        .from_string('{% from "words.html" import incomplete %}{{ incomplete(0.25) }}|{{ incomplete(0) }}')
+        .render()
+    )
+    assert "by 25 %" in page.split("|")[0] and not page.split("|")[1].strip()

@@ -18,7 +18,8 @@ from whet.core.rng import Rng
 from whet.data.read import read_samples
 from whet.explain import CannotExplain, PictureHeat, WordHeat
 from whet.models import build_net, load_net
-from whet.run import load, train
+from whet.run import Run, ask, load
+from whet.train.job import train_run
 
 SIZE = 64
 _PUBLISHED = 7  # classes of the published classifier
@@ -263,7 +264,8 @@ def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
     recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}])).setting(
         batch_size=8, precision="fp32", budget="1ep", **size
     )
-    run = train(data, recipe=recipe, weights=str(folder / "published"), out=folder / "run")
+    recipe = ask(data, recipe, weights=str(folder / "published"))
+    run = Run(train_run(recipe, folder / "run"))
     said = run.predictions.set_index("id")
     frame = read_samples(run.recipe.data).frame.set_index("id").loc[said.index]
     samples = [str(sample) for sample in frame["text" if kind.medium == "text" else "path"]]

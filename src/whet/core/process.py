@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import sys
@@ -62,6 +63,22 @@ class QuietC:
             return ctypes.c_void_p.in_dll(libc, "stderr") if self._nowhere else None
         except (OSError, AttributeError, ValueError):
             return None
+
+
+@functools.cache
+def one_thread_after_fork() -> None:
+    """Let a process that is forked from this one use one thread of torch and OpenCV: the pools of the parent have no threads there,
+    and whoever waits for them waits for ever."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_one_thread)
+
+
+def _one_thread() -> None:
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def hush_fabric() -> None:

@@ -3,8 +3,9 @@
 Of convolutional networks by HiResCAM (Draelos & Carin 2020, arXiv:2011.08891) after Grad-CAM (Selvaraju et al. 2017,
 arXiv:1610.02391): the last map of features (C, h, w), times the gradient of the class's evidence with respect to it, summed over
 the features. Grad-CAM averages the gradient over the places first and so gives heat to places that the answer does not depend on
-wherever what follows is not the mean over places (a maximum, fully connected layers); where it is the mean, both are the same, and
-the heat adds up to the evidence less the biases.
+wherever what follows is not the mean over places (a maximum, fully connected layers); where it is the mean, both are the same.
+Where the mean and the linear layer alone follow, the heat adds up to the evidence less the biases; with a norm between them
+(ConvNeXt) it does not.
 
 Attention carries what a place shows to all others, so the tokens of a transformer's last layers tell nothing about places (a square
 that alone decides had no more of the heat than chance gives it). Such networks, and those without a map, are asked what they
@@ -14,7 +15,8 @@ lose when a part is covered (Zeiler & Fergus 2014, arXiv:1311.2901).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -44,19 +46,25 @@ def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor | None:
             said = evidence(member, x, k).sum()
         if not maps:
             return None
-        (gradient,) = torch.autograd.grad(said, maps[-1])
-    return (gradient * maps[-1].detach()).sum(dim=1).float().cpu()
+        last, laid_out = maps[-1]
+        (gradient,) = torch.autograd.grad(said, last)
+    return laid_out(gradient * last.detach()).sum(dim=1).float().cpu()
+
+
+Layout = Callable[[Tensor], Tensor]
+"""What a module gives -> the same as a map (parts, C, h, w)."""
 
 
 @contextlib.contextmanager
-def _maps(net: Net, parts: int) -> Iterator[list[Tensor]]:
+def _maps(net: Net, parts: int) -> Iterator[list[tuple[Tensor, Layout]]]:
     """Within the block the list fills with whatever modules of the backbone give that lies over places, in order."""
-    kept: list[Tensor] = []
+    kept: list[tuple[Tensor, Layout]] = []
 
     def keep(module: nn.Module, inputs: tuple, output: object) -> None:
         found = output[0] if isinstance(output, tuple) and output else output
-        if isinstance(found, Tensor) and found.dim() == 4 and len(found) == parts and min(found.shape[2:]) >= _LEAST:
-            kept.append(found)
+        laid_out = _layout(module, found) if isinstance(found, Tensor) and len(found) == parts else None
+        if isinstance(found, Tensor) and laid_out is not None and min(laid_out(found).shape[2:]) >= _LEAST:
+            kept.append((found, laid_out))
 
     chosen = [module for module in net.backbone.modules() if not isinstance(module, _SPREADS)]
     handles = [module.register_forward_hook(keep) for module in chosen]
@@ -65,6 +73,28 @@ def _maps(net: Net, parts: int) -> Iterator[list[Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _layout(module: nn.Module, found: Tensor) -> Layout | None:
+    """How what a module gives lies over places; None where it does not. Layers that work on the last axis have the channels there
+    (FocalNet's, the inside of ConvNeXt's blocks), and so have maps that are square over their first two axes alone. A norm may be
+    given the places of a square map one after another."""
+    if found.dim() == 4:
+        height, width, last = found.shape[1:]
+        channels_last = isinstance(module, nn.Linear | nn.LayerNorm) or height == width != last
+        return _channels_first if channels_last else _as_it_is
+    side = math.isqrt(found.shape[1]) if found.dim() == 3 else 0
+    if isinstance(module, nn.LayerNorm) and side and side * side == found.shape[1]:
+        return lambda x: _channels_first(x.unflatten(1, (side, side)))
+    return None
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    return x.movedim(-1, 1)
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
 
 
 def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:

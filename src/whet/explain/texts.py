@@ -55,6 +55,15 @@ class WordHeat:
         """Whether nothing in it speaks for the class."""
         return not any(piece.evidence is not None and piece.evidence > 0 for piece in self.pieces)
 
+    @property
+    def lacking(self) -> float:
+        """The gap as a share of what the pieces should add up to, where it is above 1 %; else 0."""
+        return (
+            0.0
+            if _is_complete(self.gap, self.blank, self.total)
+            else self.gap / max(abs(self.total - self.blank), 1e-12)
+        )
+
 
 @dataclass(frozen=True)
 class Attribution:
@@ -97,12 +106,16 @@ def integrated_gradients(member: Member, ids_1T: Tensor, k: int, most_points: in
             place, weight = np.polynomial.legendre.leggauss(points)
             _, slope_ST = _along(member, tables, ids_1T, read_1T, k, (place + 1) / 2)
             found = Attribution((weight / 2) @ slope_ST, float(ends[0]), float(ends[1]))
-            if found.gap <= max(_COMPLETE * abs(found.total - found.blank), _NEGLIGIBLE) or 2 * points > most_points:
+            if _is_complete(found.gap, found.blank, found.total) or 2 * points > most_points:
                 break
             points *= 2
     if not np.isfinite(found.share_T).all():
         raise CannotExplain(f"{net.spec.architecture}: its gradients with respect to the words are not finite")
     return found
+
+
+def _is_complete(gap: float, blank: float, total: float) -> bool:
+    return gap <= max(_COMPLETE * abs(total - blank), _NEGLIGIBLE)
 
 
 def _tables(net: Net) -> list[nn.Module]:

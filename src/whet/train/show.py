@@ -41,7 +41,7 @@ def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) 
 
 def write_explanation(explanation: Explanation, folder: Path, stem: str, letters: int = _LETTERS) -> dict[str, Any]:
     """What a page shows of an explanation: {"heat": the name of a picture in `folder`}, or {"pieces": [[a piece of the text, what
-    it adds to the evidence for the class or null], …]} of so many letters at most."""
+    it adds to the evidence for the class or null], …], "lacking": see `WordHeat`} of so many letters at most."""
     if isinstance(explanation, PictureHeat | SoundHeat):
         return {"heat": _write_picture(explanation.drawn(), folder, f"{stem}-heat")}
     pieces: list[list[Any]] = []
@@ -51,7 +51,7 @@ def write_explanation(explanation: Explanation, folder: Path, stem: str, letters
             break
         letters -= len(piece.text)
         pieces.append([piece.text, None if piece.evidence is None else float(f"{piece.evidence:.4g}")])
-    return {"pieces": pieces}
+    return {"pieces": pieces, "lacking": explanation.lacking}
 
 
 def write_sheet(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str, Any]]:
