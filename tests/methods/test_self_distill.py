@@ -81,3 +81,15 @@ def test_a_run_trains_its_teacher_first_and_keeps_one_network(born_again):
         methods=[SGD(lr=0.05)],
     )  # fmt: skip
     assert abs(alone.predictions.filter(like="p:").to_numpy() - probs).max() > 1e-4
+
+
+def test_a_run_that_was_moved_before_its_end_goes_on_with_its_own_teacher(born_again, tmp_path):
+    import shutil
+
+    from whet.train.job import resume_run
+
+    _, run = born_again
+    moved = RunFolder(shutil.copytree(run.path, tmp_path / "moved"))
+    moved.done.unlink()
+    resume_run(moved.path)
+    assert moved.read_predictions().equals(run.predictions)
