@@ -2,12 +2,14 @@ import pytest
 import torch
 
 from whet.core.batch import Context
-from whet.core.recipe import Recipe
+from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import RunFolder
 from whet.methods import SGD, SelfDistill, TemperatureScaling
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
 from whet.testing import CLASSES, _bench
+from whet.train.job import resume_run, train_run
+from whet.train.log import Observer
 from whet.train.plan import cross_entropy
 
 
@@ -81,3 +83,29 @@ def test_a_run_trains_its_teacher_first_and_keeps_one_network(born_again):
         methods=[SGD(lr=0.05)],
     )  # fmt: skip
     assert abs(alone.predictions.filter(like="p:").to_numpy() - probs).max() > 1e-4
+
+
+class _Stops(Observer):
+    """Ends the second of two trainings in its fourth step."""
+
+    def __init__(self, teacher):
+        self._teacher = teacher
+
+    def step(self, record):
+        if self._teacher.finished and record["step"] == 4:
+            raise InterruptedError
+
+
+def test_a_run_that_stopped_and_was_moved_goes_on_with_its_own_teacher(born_again, tmp_path):
+    data, _ = born_again
+    recipe = Recipe(
+        data=DataSpec(path=str(data)),
+        model=ModelSpec(architecture="resnet9_slim", weights="none"),
+        methods=(SGD(lr=0.05), SelfDistill(weight=1.0)),
+    ).setting(budget="2ep", batch_size=8, image_size=24, checkpoint_every="1st", seed=2)
+    whole = train_run(recipe, tmp_path / "whole")
+    teacher = RunFolder(tmp_path / "stopped" / "companions" / "self_distill")
+    with pytest.raises(InterruptedError):
+        train_run(recipe, tmp_path / "stopped", observer=_Stops(teacher))
+    moved = (tmp_path / "stopped").rename(tmp_path / "moved")
+    assert resume_run(moved).read_predictions().equals(whole.read_predictions())

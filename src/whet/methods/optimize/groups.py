@@ -31,5 +31,5 @@ def trained_weight(layer: nn.Module) -> Tensor:
     """The parameter behind a layer's weight: the weight itself, or the one that it is computed from (torch.nn.utils.parametrize).
     Reading `layer.weight` of such a layer would compute it anew, and draw or iterate where the computation does."""
     if parametrize.is_parametrized(layer, "weight"):
-        return layer.parametrizations["weight"].original  # type: ignore[index,union-attr,return-value]
-    return layer.weight
+        return layer.parametrizations["weight"].original  # type: ignore[index,union-attr]
+    return layer.weight  # type: ignore[return-value]
