@@ -40,6 +40,7 @@ from whet.data.table import SPLITS
 FOLDS = 5
 _STORY = "check.json"
 _OF_ONE_CLASS = "shortcuts and doubtful labels are looked for only where every sample has exactly one class"
+_MOST_PROBABILITIES = 20_000_000  # of a first model: samples times classes, 8 bytes each and several copies of them
 _SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples of a group
 
 
@@ -146,6 +147,8 @@ def _answerable(survey: Survey, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Those of the rows that a first model can answer, and their folds."""
     counts_K = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
     rows = rows[counts_K[survey.label_N[rows]] >= 2 * FOLDS]
+    if len(rows) * len(counts_K) > _MOST_PROBABILITIES:
+        return rows[:0], rows[:0]
     answered, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
     return rows[answered], fold_R
 
@@ -158,7 +161,10 @@ def _not_answered(survey: Survey, row_R: np.ndarray) -> list[Finding]:
     if not names:
         return []
     listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    text = f"not searched for wrong labels, too few different samples to be answered by a model of the others: {listed}"
+    why = "too few different samples to be answered by a model of the others"
+    if len(survey.row_R) * len(there) > _MOST_PROBABILITIES:
+        why = f"more than {_MOST_PROBABILITIES:,} probabilities, samples times classes"
+    text = f"not searched for wrong labels, {why}: {listed}"
     return [Finding("not searched", "fact", text)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,13 +24,12 @@ def looked_up(
     """The records of all rows, (N,): those known by their digest from `kept`, which is closed in the end, the others from
     look(row) -> (record, whether it is what the digest says). `advance` is told how many more are done."""
     found_N = np.zeros(len(digests), kept.dtype)
-    known = dict(kept.read(digests))
-    todo = []
+    unknown: dict[str, list[int]] = defaultdict(list)
     for row, digest in enumerate(digests):
-        if digest in known:
-            found_N[row] = np.frombuffer(known[digest], kept.dtype)[0]
-        else:
-            todo.append(row)
+        unknown[digest].append(row)
+    for digest, known in kept.read(digests):
+        found_N[unknown.pop(digest)] = np.frombuffer(known, kept.dtype)[0]
+    todo = sorted(row for rows in unknown.values() for row in rows)
     advance(len(digests) - len(todo))
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
         for start in range(0, len(todo), _BATCH):

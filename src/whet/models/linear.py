@@ -78,15 +78,22 @@ def folds_of(features_ND: Tensor, targets: Targets, folds: int = 5, group_N: np.
     return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), units_of(features_ND, group_N), folds)
 
 
-def out_of_fold_probs(features_ND: Tensor, targets: Targets, fold_N: np.ndarray) -> np.ndarray:
+def out_of_fold_probs(
+    features_ND: Tensor, targets: Targets, fold_N: np.ndarray, learn_N: np.ndarray | None = None
+) -> np.ndarray:
     """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on: each fold (0, 1, …) is answered
-    by one fitted on the others, its penalty chosen by the log-loss of these answers."""
-    logits_NK = _best_out_of_fold(features_ND, targets, fold_N)[1].double().cpu()
+    by one fitted on the others, its penalty chosen by the log-loss of these answers. learn_N: which samples are fitted on (bool),
+    where not all are."""
+    logits_NK = _best_out_of_fold(features_ND, targets, fold_N, learn_N=learn_N)[1].double().cpu()
     return (logits_NK.sigmoid() if targets.multi_label else logits_NK.softmax(dim=1)).numpy()
 
 
 def _best_out_of_fold(
-    features_ND: Tensor, targets: Targets, fold_N: np.ndarray, weight_N: Tensor | None = None
+    features_ND: Tensor,
+    targets: Targets,
+    fold_N: np.ndarray,
+    weight_N: Tensor | None = None,
+    learn_N: np.ndarray | None = None,
 ) -> tuple[float, Tensor]:
     """The penalty of the least out-of-fold loss, and the logits (N, K) that it gives. A class that only one fold holds cannot be
     learnt from the others; its samples do not count."""
@@ -101,8 +108,9 @@ def _best_out_of_fold(
     for l2 in _PENALTIES:
         logits_NK = torch.empty_like(probs_NK)
         for out_N in outside:
-            weights = None if weight_N is None else weight_N.to(features_ND)[~out_N]
-            fit_linear(layer, features_ND[~out_N], targets[~out_N.cpu()], l2, _ITERATIONS, weights)
+            in_N = ~out_N if learn_N is None else ~out_N & torch.from_numpy(learn_N).to(out_N.device)
+            weights = None if weight_N is None else weight_N.to(features_ND)[in_N]
+            fit_linear(layer, features_ND[in_N], targets[in_N.cpu()], l2, _ITERATIONS, weights)
             with torch.no_grad():
                 logits_NK[out_N] = layer(features_ND[out_N])
         loss = float((counts_N * _loss_N(logits_NK, probs_NK, targets.multi_label)).sum())

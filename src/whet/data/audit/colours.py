@@ -21,7 +21,7 @@ def check_colours(survey: PictureSurvey) -> list[Finding]:
     rows, prints = survey.row_R, survey.prints_N[survey.row_R]
     if not len(rows):
         return []
-    thumb = prints["thumb"].astype(np.float32)
+    thumb = prints["thumb"]  # never as floating-point numbers all at once: that is some GB of many pictures
     grey = (thumb.max(axis=3) - thumb.min(axis=3)).mean(axis=(1, 2)) <= GREY
     found = []
     for few, word in ((grey, "grey among coloured ones"), (~grey, "coloured among grey ones")):

@@ -6,21 +6,36 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.rng import Rng
 from whet.data.audit.handmade import handmade_features
 from whet.data.audit.sounds.survey import SoundSurvey
 from whet.data.audit.survey import PictureSurvey
 
+_LEARNT_FROM = 6000  # samples: more make a linear model of some hundred features little better, and cost minutes
+
 
 def linear_probs(features_RD: Any, label_R: np.ndarray, classes: int, fold_R: np.ndarray) -> np.ndarray:
-    """The probabilities (R, K) of each sample, each fold (0, 1, …) answered by a model fitted on the others. features_RD: a float32
-    tensor or array."""
+    """The probabilities (R, K) of each sample, each fold (0, 1, …) answered by a model fitted on the others; of very many samples
+    on the same share of every class. features_RD: a float32 tensor or array."""
     import torch
 
     from whet.core.targets import Targets
     from whet.models.linear import out_of_fold_probs
 
     targets = Targets.from_labels(torch.from_numpy(label_R), classes)
-    return out_of_fold_probs(torch.as_tensor(features_RD), targets, fold_R)
+    return out_of_fold_probs(torch.as_tensor(features_RD), targets, fold_R, _learning(label_R, fold_R))
+
+
+def _learning(label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+    """About _LEARNT_FROM samples, bool (R,): the same share of every class in every fold, and at least one."""
+    cell_R = np.unique(np.stack([label_R, fold_R]), axis=1, return_inverse=True)[1].reshape(-1)
+    order = Rng(0).shuffled("first model", 0, len(label_R))
+    order = order[np.argsort(cell_R[order], kind="stable")]
+    counts_C = np.bincount(cell_R)
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts_C) - counts_C, counts_C)
+    learn_R = np.zeros(len(label_R), dtype=bool)
+    learn_R[order] = place < np.ceil(counts_C * min(1.0, _LEARNT_FROM / len(label_R)))[cell_R[order]]
+    return learn_R
 
 
 def picture_probs(survey: PictureSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:

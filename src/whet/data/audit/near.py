@@ -199,13 +199,23 @@ def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:
     return _correlation(*tints) >= COLOURS
 
 
+def _known_by(thumb_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the numbers of the pictures that have anything to be known by, their hashes), some at a time."""
+    usable, found = [np.empty(0, dtype=np.int64)], [np.empty((0, LOW, LOW), dtype=np.float32)]
+    for start in range(0, len(thumb_NHW3), _BLOCK):
+        grey_BHW = grey(thumb_NHW3[start : start + _BLOCK])
+        rows_B = np.flatnonzero(grey_BHW.std(axis=(1, 2)) >= _FLAT)
+        if len(rows_B):
+            usable.append(rows_B + start)
+            found.append(hashes(grey_BHW[rows_B]))
+    return np.concatenate(usable), np.concatenate(found)
+
+
 def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> PicturePairs:
     """Every pair that is one photo twice. Pictures without anything to be known by (constant ones) are left out."""
-    grey_NHW = grey(thumb_NHW3)
-    usable = np.flatnonzero(grey_NHW.std(axis=(1, 2)) >= _FLAT) if len(grey_NHW) else np.empty(0, dtype=np.int64)
+    usable, hash_NLL = _known_by(thumb_NHW3)
     if len(usable) < 2:
         return PicturePairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0, dtype=bool))
-    hash_NLL = hashes(grey_NHW[usable])
     rows, scores, mirrors = [], [], []
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
         for mirrored in (False, True):

@@ -14,10 +14,12 @@ _CORNER, _CELL = THUMB // 8, 3  # four corners of an eighth of each side are 6 %
 
 
 def _corners(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
-    thumb_RHW3 = survey.prints_N["thumb"][rows].astype(np.float32)
+    thumb_NHW3 = survey.prints_N["thumb"]
     ends = (slice(None, _CORNER), slice(-_CORNER, None))
     cells = [
-        thumb_RHW3[:, y, x].reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3)
+        thumb_NHW3[rows, y, x]
+        .astype(np.float32)
+        .reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3)
         for y in ends
         for x in ends
     ]
@@ -25,7 +27,7 @@ def _corners(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 def _mean_colour(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
-    return survey.prints_N["thumb"][rows].astype(np.float32).mean(axis=(1, 2))
+    return survey.prints_N["thumb"][rows].mean(axis=(1, 2), dtype=np.float32)
 
 
 def _size(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
