@@ -48,9 +48,9 @@ def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
     monkeypatch, pictures, tmp_path, many, at_start
 ):
     import whet
-    from whet.train import job
+    from whet.train import session
 
-    monkeypatch.setattr(job, "_MANY", many)
+    monkeypatch.setattr(session, "_MANY", many)
     run = whet.train(
         pictures, architecture="resnet9_slim", weights="none", budget="1ep", methods=["sgd"], out=tmp_path / "run"
     )
