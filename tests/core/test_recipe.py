@@ -161,3 +161,11 @@ def test_a_method_takes_the_place_of_those_it_conflicts_with_and_of_no_other():
     assert names("linear") == {"linear_probe", "sgd", "linear"}
     assert names("layerwise_lr") == {"sgd", "cosine", "layerwise_lr"}
     assert names("lbfgs", "finetune") == {"finetune", "cosine", "lbfgs"}
+
+
+@pytest.mark.parametrize(("key", "use"), [("epochs", "3ep"), ("steps", "3st"), ("seconds", "3s"), ("minutes", "3m")])
+def test_a_length_is_a_budget_and_never_ignored(key, use):
+    with pytest.raises(RecipeError, match=rf"train.{key} = 3: .*use budget: {use}"):
+        Recipe.from_yaml(f"train: {{{key}: 3}}")
+    with pytest.raises(RecipeError, match=rf"use budget: {use}"):
+        Recipe().setting(**{key: 3})

@@ -2,7 +2,6 @@ import csv
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import given
@@ -65,10 +64,8 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", script, str(folder.path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline().strip() == "held"
-    start = time.monotonic()
     with pytest.raises(RunError, match=f"process {holder.pid} on"), folder.lock():
         pass
-    assert time.monotonic() - start < 2
     os.kill(holder.pid, 9)
     holder.wait()
     holder.stdout.close()

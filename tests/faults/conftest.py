@@ -47,7 +47,12 @@ class Zygote:
         )
 
     def recipe(
-        self, medium: str, loader_threads: int = 2, methods: list[Any] | None = None, **train: Any
+        self,
+        medium: str,
+        loader_threads: int = 2,
+        methods: list[Any] | None = None,
+        data: dict[str, Any] | None = None,
+        **train: Any,
     ) -> dict[str, Any]:
         settings = {
             "budget": "3ep", "batch_size": 8, "precision": "fp32", "seed": 5, "torch_threads": 1,
@@ -56,15 +61,15 @@ class Zygote:
         }  # fmt: skip
         return {
             "task": f"{medium}-classification",
-            "data": {"path": str(self.data[medium])},
+            "data": data or {"path": str(self.data[medium])},
             "model": {"architecture": _NETWORK[medium]},
             "train": settings,
             "methods": [*_OF_MEDIUM[medium], *_ALL] if methods is None else methods,
         }
 
     def train(self, out: Path, medium: str = "image", **command: Any) -> int:
-        """kill, mutant, pace, limit: see zygote.py; everything else: see `recipe`."""
-        told = {key: command.pop(key) for key in ("kill", "mutant", "pace", "limit") if key in command}
+        """kill, mutant, pace, limit, errors: see zygote.py; everything else: see `recipe`."""
+        told = {key: command.pop(key) for key in ("kill", "mutant", "pace", "limit", "errors") if key in command}
         return self._do(do="train", out=str(out), recipe=self.recipe(medium, **command), **told)
 
     def resume(self, out: Path, **told: Any) -> int:

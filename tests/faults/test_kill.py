@@ -117,3 +117,15 @@ def test_a_replanned_length_survives_a_kill(zygote, tmp_path):
     cost = json.loads((out / "metrics.json").read_text())["cost"]
     assert cost["steps"] == steps[-1]
     assert cost["train_seconds"] < cost["total_seconds"] == pytest.approx(400, rel=0.1)
+
+
+def test_the_seconds_of_every_process_add_up(zygote, tmp_path):
+    """The machine's clock begins anew with the second process; what was done twice is counted once."""
+    pace = {"seconds": 1.0, "after": 1e9, "times": 1.0}
+    assert zygote.train(tmp_path / "whole", pace=pace) == 0
+    assert zygote.train(tmp_path / "run", pace=pace, kill=("step", 11)) == -9
+    assert zygote.resume(tmp_path / "run", pace=pace) == 0
+    one, other = (json.loads((tmp_path / name / "metrics.json").read_text())["cost"] for name in ("whole", "run"))
+    assert one["train_seconds"] > 10
+    for key in ("train_seconds", "total_seconds", "samples_per_second"):
+        assert other[key] == pytest.approx(one[key]), key

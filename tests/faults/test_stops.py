@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,8 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import FAST, train_small, whet
+import torch
+from tests.conftest import FAST, train_small, whet, write_pictures
+from tests.faults.conftest import story
 
+from whet.core.recipe import Recipe
 from whet.train.checkpoint import checkpoints, read_checkpoint
 
 
@@ -26,32 +30,20 @@ def start(data: Path, out: Path, budget: str = "500ep") -> subprocess.Popen[str]
 
 
 def wait_for_steps(out: Path, process: subprocess.Popen[str], steps: int = 3) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while not any(int(path.name[5:]) >= steps for path in checkpoints(out / "checkpoints")):
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        if (
-            (out / "checkpoints").is_dir()
-            and len(list((out / "checkpoints").glob("step-*")))
-            and checkpoints(out / "checkpoints")
-        ):
-            newest = int(checkpoints(out / "checkpoints")[0].name[5:])
-            if newest >= steps:
-                return
         time.sleep(0.1)
-    raise AssertionError("training did not get going")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_ends_and_the_run_goes_on(pictures, tmp_path, number, code):
-    """Promise T7."""
+    """Promise T7; how long it takes is measured by benchmarks/promises.py."""
     out = tmp_path / "run"
     process = start(pictures, out)
     wait_for_steps(out, process)
-    sent = time.monotonic()
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate()
     assert process.returncode == code, said
-    assert time.monotonic() - sent < 10
     assert "Traceback" not in said
     state = read_checkpoint(checkpoints(out / "checkpoints")[0])["state"]
     steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -61,7 +53,7 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on(pictures, tmp_path, number,
     )
     wait_for_steps(out, resumed, state["step"] + 5)
     resumed.send_signal(signal.SIGTERM)
-    resumed.communicate(timeout=30)
+    resumed.communicate()
     assert resumed.returncode == 143
 
 
@@ -71,10 +63,8 @@ def test_a_second_signal_ends_at_once(pictures, tmp_path):
     wait_for_steps(out, process)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    sent = time.monotonic()
-    process.communicate(timeout=30)
+    process.communicate()
     assert process.returncode == 143
-    assert time.monotonic() - sent < 10
 
 
 def test_a_learning_rate_out_of_this_world(pictures, tmp_path):
@@ -84,32 +74,29 @@ def test_a_learning_rate_out_of_this_world(pictures, tmp_path):
     assert done.returncode == 1
     assert "The step was not taken" in done.stderr or "not finite; nothing was saved" in done.stderr
     assert "Traceback" not in done.stderr
-    import torch
-
     for path in checkpoints(tmp_path / "run" / "checkpoints"):
         state = read_checkpoint(path)
         assert all(torch.isfinite(t).all() for t in state["net"].values() if t.is_floating_point())
 
 
 @pytest.fixture
-def stopped(pictures, tmp_path):
-    """A run ended by a signal in its middle."""
-    out = tmp_path / "run"
-    process = start(pictures, out)
-    wait_for_steps(out, process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    return out
+def stopped(zygote, tmp_path):
+    """(a run that was killed in its middle, its data: a copy that a test may change)."""
+    data = tmp_path / "data" / "pictures"
+    shutil.copytree(zygote.data["image"], data)
+    assert zygote.train(tmp_path / "run", kill=("step", 9), data={"path": str(data)}) == -9
+    return tmp_path / "run", data
 
 
-def test_changed_data_are_refused_with_the_differences(pictures, stopped):
+def test_changed_data_are_refused_with_the_differences(stopped):
     """Promise T10: edited, deleted, added and relabelled files."""
-    glass = pictures / "glass"
+    run, data = stopped
+    glass = data / "glass"
     (glass / "000.png").write_bytes((glass / "002.png").read_bytes())
     (glass / "004.png").unlink()
     shutil.copy(glass / "006.png", glass / "new.png")
-    shutil.move(glass / "008.png", pictures / "metal" / "moved.png")
-    done = whet("train", "--resume", stopped)
+    shutil.move(glass / "008.png", data / "metal" / "moved.png")
+    done = whet("train", "--resume", run)
     assert done.returncode == 1
     for words in (
         "glass/000.png: its content changed",
@@ -119,6 +106,101 @@ def test_changed_data_are_refused_with_the_differences(pictures, stopped):
     ):
         assert words in done.stderr, done.stderr
     assert "--accept-changed-data" in done.stderr
+
+
+def test_changed_classes_are_never_accepted(stopped):
+    """The weights belong to the names that they were trained for."""
+    run, data = stopped
+    (data / "glass").rename(data / "zinc")  # the order of the classes changes, too
+    done = whet("train", "--resume", run, "--accept-changed-data")
+    assert done.returncode == 1
+    assert "gone: glass; new: zinc" in done.stderr, done.stderr
+    (data / "zinc").rename(data / "glass")
+    assert whet("train", "--resume", run, "--accept-changed-data").returncode == 0
+
+
+def test_data_that_moved_are_found_from_anywhere(zygote, whole, stopped, tmp_path, monkeypatch):
+    run, data = stopped
+    (tmp_path / "elsewhere").mkdir()
+    data.rename(tmp_path / "elsewhere" / "photos")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "does not exist" in whet("train", "--resume", run).stderr
+    done = whet("train", "photos", "--resume", run)
+    assert done.returncode == 0, done.stderr
+    assert {**story(run), "report": ""} == {**whole("image"), "report": ""}
+    for name in ("asked.yaml", "recipe.yaml"):
+        assert Recipe.load(run / name).data.path == str(tmp_path / "elsewhere" / "photos")
+
+
+def test_other_data_at_another_place_are_refused(stopped, tmp_path):
+    run, data = stopped
+    shutil.copytree(data, tmp_path / "others")
+    (tmp_path / "others" / "glass" / "004.png").unlink()
+    done = whet("train", tmp_path / "others", "--resume", run)
+    assert done.returncode == 1
+    assert "glass/004.png: no longer there" in done.stderr
+
+
+def test_a_run_goes_on_from_another_working_directory(zygote, tmp_path, monkeypatch):
+    shutil.copytree(zygote.data["image"], zygote.data["image"].parent / "here", dirs_exist_ok=True)
+    assert zygote.train(tmp_path / "run", kill=("step", 4), data={"path": "here"}) == -9  # relative to the zygote's own
+    monkeypatch.chdir(tmp_path)
+    assert whet("train", "--resume", "run").returncode == 0
+
+
+def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on(zygote, whole, tmp_path):
+    """Promise T5: a system that refuses larger files stops the checkpoints, the starting model, or the log."""
+    size = sum(path.stat().st_size for path in (tmp_path / "run").glob("*"))
+    assert size == 0
+    out = tmp_path / "run"
+    assert zygote.train(out, kill=("step", 5)) == -9
+    code = zygote.resume(out, limit=1_000_000, errors=str(tmp_path / "said"))
+    said = (tmp_path / "said").read_text()
+    assert code == 1
+    assert re.search(r"^error: .*step-000000\d\d \([\d,]+ bytes\) cannot be written: .*", said), said
+    assert len(said.splitlines()) == 1
+    assert zygote.resume(out) == 0
+    assert story(out) == whole("image")
+
+
+@pytest.mark.parametrize("limit", [200_000, 2_000])
+def test_a_disk_that_is_full_at_the_start(zygote, tmp_path, limit):
+    code = zygote.train(tmp_path / "run", limit=limit, errors=str(tmp_path / "said"))
+    said = (tmp_path / "said").read_text()
+    assert code == 1
+    assert re.search(r"^error: .*\([\d,]+ bytes\) cannot be written: .*", said), said
+    assert len(said.splitlines()) == 1
+
+
+def test_memory_that_runs_out_is_one_line(pictures, tmp_path, monkeypatch):
+    """Promise T9: as torch tells it on the CPU."""
+    from whet.train import session
+
+    def greedy(training):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    monkeypatch.setattr(session, "fit", greedy)
+    done = train_small(pictures, tmp_path / "run")
+    assert done.returncode == 1
+    assert "memory ran out" in done.stderr and "train.batch_size" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_part_of_which_nothing_can_be_read_is_named(tmp_path, part):
+    """One bad file never stops a run by itself; here it is all of a part."""
+    data = tmp_path / "data"
+    for name, count in {"train": 12, "val": 2, "test": 2}.items():
+        write_pictures(data / name, {"glass": count, "metal": count})
+    first, *others = sorted((data / part).rglob("*.[jp][pn]g"))
+    first.write_bytes(b"no picture")
+    for file in others:
+        file.unlink()
+    done = train_small(data, tmp_path / "run", budget="1ep")
+    assert done.returncode == 1
+    assert re.search(rf"not one of the 1 {part} samples can be read; the first: {part}/glass/0", done.stderr), (
+        done.stderr
+    )
 
 
 def test_a_second_process_is_refused_with_the_first_one_s_number(pictures, tmp_path):
@@ -157,20 +239,17 @@ def test_too_many_bad_files_stop_the_run(pictures, tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").exists(), reason="needs a place nobody can write")
 def test_an_unwritable_place_fails_before_any_work(pictures):
     """Promise T6."""
-    start_time = time.monotonic()
     done = whet("train", pictures, "--architecture", "resnet9_slim", "--out", "/proc/self/run")
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
-    assert time.monotonic() - start_time < 15  # most of it is Python's imports
+    assert "step" not in done.stderr and "measuring" not in done.stderr
 
 
 def test_missing_weights_fail_soon_and_say_what_to_put_where(pictures, tmp_path):
     """Promise T14: no random weights in their place."""
-    begun = time.monotonic()
     done = whet("train", pictures, "--weights", tmp_path / "nothing", "--out", tmp_path / "run")
     assert done.returncode == 1
     assert "config.json and model.safetensors" in done.stderr
-    assert time.monotonic() - begun < 20
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
@@ -187,11 +266,9 @@ def test_without_a_network_a_hub_name_fails_clearly(pictures, tmp_path):
         "--out",
         str(tmp_path / "run"),
     ]
-    begun = time.monotonic()
-    done = subprocess.run(["unshare", "-rn", *words], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(["unshare", "-rn", *words], capture_output=True, text=True, check=False)
     if "Operation not permitted" in done.stderr:
         pytest.skip("no right to make a network namespace here")
     assert done.returncode == 1
     assert "hub name 'nobody/nothing'" in done.stderr
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - begun < 20  # of which the imports take half

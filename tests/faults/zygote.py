@@ -14,7 +14,8 @@ One JSON command a line on stdin, one JSON answer a line on stdout. A command is
     reported     with the report written, and nothing after it
 
 "pace": {"seconds": s, "after": t, "times": f} lets time pass by the work that is done alone: s seconds for a training step of eight
-samples, after t seconds f times as many. "limit": n makes the system refuse to write files of more than n bytes.
+samples, after t seconds f times as many. "limit": n makes the system refuse to write files of more than n bytes. "errors": a file
+for what goes to stderr.
 """
 
 from __future__ import annotations
@@ -144,6 +145,8 @@ def break_it(mutant: str) -> None:
 
 
 def run(command: dict) -> int:
+    if "errors" in command:
+        os.dup2(os.open(command["errors"], os.O_WRONLY | os.O_CREAT), 2)
     if "kill" in command:
         arm(*command["kill"])
     if "mutant" in command:

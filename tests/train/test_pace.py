@@ -53,7 +53,7 @@ PACES = {
 @pytest.mark.parametrize("per_epoch", [100, 5000])
 @pytest.mark.parametrize("times", PACES.values(), ids=PACES)
 def test_a_run_ends_within_a_tenth_of_its_budget(times, per_epoch):
-    """A whole run: 20 s before the first step, a validation of 4 s, 30 s after the last step; also where an epoch takes half of it."""
+    """20 s before the first step, a validation of 4 s, 30 s after the last step; also where an epoch takes half of it."""
     made = pace_of(validation=4.0, ending=30.0, per_epoch=per_epoch)
     end, totals = lived(made, times, validation=4.0, ending=30.0, per_epoch=per_epoch)
     assert 0.9 * BUDGET <= end <= 1.1 * BUDGET, totals

@@ -10,7 +10,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.data.read import read_data
 from whet.models.build import build_net
 from whet.models.net import Net
-from whet.train.resolve import resolve_size, resolve_threads, unseen_note
+from whet.train.resolve import make_fabric, resolve_size, resolve_threads, unseen_note
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,19 @@ def test_what_a_network_is_not_shown_is_told(tmp_path):
     assert unseen_note(recipe, net, sounds) == (
         "3 of 6 sounds are longer than 10 s (train.clip_seconds) and are cut: 25 % of all seconds lie beyond"
     )
+
+
+def test_a_run_s_own_recipe_leaves_nothing_open_and_is_a_recipe(finished_run):
+    """But for where decoded samples are kept, which changes no result and is decided at every start."""
+    text = (finished_run / "recipe.yaml").read_text()
+    assert [line.strip() for line in text.splitlines() if line.endswith(" auto")] == ["store: auto"]
+    recipe = Recipe.load(finished_run / "recipe.yaml")
+    assert recipe.train.device in ("cpu", "cuda", "mps")
+    assert str(recipe.train.budget) == "4ep"
+
+
+def test_a_device_that_is_not_there_is_named():
+    if torch.cuda.is_available():
+        pytest.skip("there is one here")
+    with pytest.raises(RecipeError, match=r"train.device = cuda: this machine has none; accepted here: auto, cpu"):
+        make_fabric(Recipe().setting(device="cuda"))
