@@ -214,7 +214,7 @@ def test_the_options_are_these():
         for name, command in group.commands.items()
     }
     data = [
-        "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns", "--label-separator",
+        "--class-folder", "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns", "--label-separator",
         "--split-column", "--split-file", "--text-column", "--weight-column",
     ]  # fmt: skip
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]

@@ -32,16 +32,16 @@ def test_columns_by_usual_names_by_given_names_and_missing(pictures):
     frame.to_csv(pictures / "t.csv", index=False)
     with pytest.raises(DataError, match=r"no label column found among Image_Path, Kind; name it with --label-column"):
         read_table(pictures / "t.csv")
-    assert len(read_table(pictures / "t.csv", label_column="Kind")) == 60
+    assert len(read_table(pictures / "t.csv", DataSpec(label_column="Kind"))) == 60
     with pytest.raises(DataError, match="Did you mean 'Kind'"):
-        read_table(pictures / "t.csv", label_column="kinds")
+        read_table(pictures / "t.csv", DataSpec(label_column="kinds"))
 
 
 def test_split_group_and_weight_columns(pictures):
     frame = pd.DataFrame(rows(pictures), columns=["file", "label"])
     frame["split"] = ["train", "Validation", "test"] * 20
     frame["group"] = [f"g{i // 2}" for i in range(60)]
-    frame["weight"] = [0.5] * 60
+    frame["sample_weight"] = [0.5] * 60
     frame.to_csv(pictures / "t.csv", index=False)
     table = read_data(DataSpec(path=str(pictures / "t.csv")))
     assert table.frame["split"].value_counts().to_dict() == {"train": 20, "val": 20, "test": 20}
@@ -52,10 +52,10 @@ def test_split_group_and_weight_columns(pictures):
     ("text", "message"),
     [
         ("file,label\n", "no rows"),
-        ("file,label\na.png,\n", r"1 rows have no 'label', the first is row 2"),
+        ("file,label\na.png,\n", r"no file with a label is left of 1 rows; the first left out: a.png: no label"),
         ("file,label,split\na.png,x,tarin\n", r"row 2: split 'tarin' is unknown"),
-        ("file,label,weight\na.png,x,-1\n", r"row 2: weight '-1'"),
-        ("file,label,weight\na.png,x,much\n", r"row 2: weight 'much'"),
+        ("file,label,sample_weight\na.png,x,-1\n", r"row 2: sample_weight '-1'"),
+        ("file,label,sample_weight\na.png,x,much\n", r"row 2: sample_weight 'much'"),
         ("file,label\na.png,x\na.png,y\n", r"listed more than once, for example a.png"),
         ('file,label\n"a.png,x\n', "not readable as a table"),
     ],
@@ -66,10 +66,10 @@ def test_bad_tables_name_the_row(tmp_path, text, message):
         read_table(tmp_path / "t.csv")
 
 
-def test_a_table_that_is_not_utf_8(tmp_path):
-    (tmp_path / "t.csv").write_bytes("file,label\na.png,café\n".encode("latin-1"))
-    with pytest.raises(DataError, match="not UTF-8"):
-        read_table(tmp_path / "t.csv")
+def test_a_table_in_another_encoding_is_read_as_a_table_of_texts_is(tmp_path):
+    (tmp_path / "t.csv").write_bytes("file,label\na.png,café\nb.png,thé\n".encode("latin-1"))
+    table = read_table(tmp_path / "t.csv")
+    assert table.classes == ("café", "thé") and "encoding: cp1252" in table.notes
 
 
 def test_missing_files_are_skipped_and_named(pictures):

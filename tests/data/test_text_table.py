@@ -8,10 +8,11 @@ import pytest
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
+from whet.data.cells import read_cells
 from whet.data.split import split_rows
 from whet.data.store import digest_of
 from whet.data.text import MAX_CHARACTERS
-from whet.data.text_table import read_cells, read_texts
+from whet.data.text_table import read_texts
 
 TEXTS = [
     (f"this film is {word} number {k}", label) for k in range(8) for word, label in (("good", "pos"), ("bad", "neg"))
@@ -58,16 +59,16 @@ def test_columns_by_usual_names_by_given_names_and_missing(tmp_path):
     path = write(tmp_path / "t.csv", columns=("Review", "Kind"))
     with pytest.raises(DataError, match=r"no label column found among Review, Kind; name it with --label-column"):
         read_texts(path)
-    assert len(read_texts(path, label_column="Kind")) == 16
+    assert len(read_texts(path, DataSpec(label_column="Kind"))) == 16
     with pytest.raises(DataError, match="Did you mean 'Kind'"):
-        read_texts(path, label_column="kinds")
+        read_texts(path, DataSpec(label_column="kinds"))
     with pytest.raises(DataError, match="cannot hold both"):
-        read_texts(path, text_column="Kind", label_column="Kind")
+        read_texts(path, DataSpec(text_column="Kind", label_column="Kind"))
 
 
 def test_split_group_and_weight_columns(tmp_path):
     rows = [(*row, ("train", "dev", "Test", "train")[k % 4], f"g{k // 4}", 0.5) for k, row in enumerate(TEXTS)]
-    table = read_texts(write(tmp_path / "t.csv", rows, ("text", "label", "split", "group", "weight")))
+    table = read_texts(write(tmp_path / "t.csv", rows, ("text", "label", "split", "group", "sample_weight")))
     assert table.frame["split"].value_counts().to_dict() == {"train": 8, "val": 4, "test": 4}
     assert table.frame["group"].nunique() == 4
     assert set(table.frame["weight"]) == {0.5}
@@ -99,16 +100,12 @@ def test_long_texts_and_nul_characters_are_told(tmp_path):
     assert any("NUL characters were taken out of t.csv:4" in note for note in table.notes)
 
 
-def test_cells_guarded_against_spreadsheets_are_as_they_were(tmp_path):
-    from whet.core.run_folder import write_csv
-
-    rows = [["=1+1", "-"], ["'quoted", "b"], ["-1 star", "-"]]
-    write_csv(tmp_path / "t.csv", ["text", "label"], rows)
-    table = read_texts(tmp_path / "t.csv")
-    assert table.frame["text"].tolist() == ["=1+1", "'quoted", "-1 star"]
-    assert table.classes == ("-", "b")
-    (tmp_path / "t.jsonl").write_text('{"text": "\'=1", "label": "a"}\n{"text": "b", "label": "b"}')
-    assert read_texts(tmp_path / "t.jsonl").frame["text"].iloc[0] == "'=1"  # nothing guards these
+def test_cells_are_what_they_stand_for(tmp_path):
+    """No quote is taken off: a person's tables were not written by whet, and those that whet writes are exact."""
+    rows = [("'-1", "-1"), ("@user", "@b"), ("'=1+1", "-1"), ("=1+1", "@b")]
+    for suffix in (".csv", ".tsv", ".jsonl"):
+        table = read_texts(write(tmp_path / f"t{suffix}", rows))
+        assert [(text, table.classes[k]) for text, k in zip(table.frame["text"], table.label_N)] == rows
 
 
 @pytest.mark.parametrize(
@@ -133,7 +130,7 @@ def test_the_encoding_is_told(tmp_path, encoding, said):
         ('text,label\n"a\nb",x\nc,y,z\n', r"t.csv:4: 3 cells in this row, 2 in the first"),
         ("text,label,text\na,x,b\n", "two columns are called 'text'"),
         ("text,label,split\na,x,tarin\n", r"row 2: split 'tarin' is unknown"),
-        ("text,label,weight\na,x,-1\n", r"row 2: weight '-1'"),
+        ("text,label,sample_weight\na,x,-1\n", r"row 2: sample_weight '-1'"),
         ('text,label\na,x\n"b,y\n', r"t.csv:3: not readable as a table: .*quote"),
         ("text,label\n,x\nb,\n", r"no text with a label is left of 2 rows; the first left out: t.csv:2: no text"),
     ],
@@ -272,8 +269,8 @@ def test_odd_tables_of_other_projects(shared, tmp_path):
             verdict = "read"
             empty = 1 if "widths=[0" in row["detail"] else 0
             if row["expected"] == "readable" and path.suffix == ".csv":  # the reference reads tabs as text
-                assert cells.shape[1] in widths
-                assert len(cells) + 1 <= int(re.search(r"rows=(\d+)", row["detail"])[1]) + empty
+                assert cells.frame.shape[1] in widths or any("stand between" in note for note in cells.notes)
+                assert len(cells.frame) + 1 <= int(re.search(r"rows=(\d+)", row["detail"])[1]) + empty
         if row["expected"] == "either":
             seen["either"] += 1
         elif row["expected"] == "unreadable":
@@ -293,7 +290,7 @@ def test_cells_are_those_of_the_truth_beside_odd_tables(shared):
     for truth in sorted(folder.glob("json__*.json")):
         table = folder / f"csvs__{truth.stem.removeprefix('json__')}.csv"
         if table.exists():
-            frame = read_cells(table)
+            frame = read_cells(table).frame
             assert frame.to_dict("records") == json.loads(truth.read_text(encoding="utf-8")), table.name
             seen += 1
     assert seen >= 5

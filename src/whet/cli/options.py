@@ -93,6 +93,7 @@ _READING: dict[str, Any] = {
         ),
     ],
     "files_root": _named("The folder that a table's files are named from; else the table's own."),
+    "class_folder": _named("Where class folders hold folders: outer or inner, which of them name the classes."),
     "file_column": _named("The table's column of file names, where it has no usual name."),
     "text_column": _named("The table's column of texts, where it has no usual name."),
     "label_column": _named("The table's column of classes, where it has no usual name."),

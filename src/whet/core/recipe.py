@@ -39,6 +39,12 @@ class DataSpec(Strict):
     files_root: Annotated[
         str | None, Field(description="the folder that a table's files are named from; else the table's own")
     ] = None
+    class_folder: Annotated[
+        Literal["outer", "inner"] | None,
+        Field(
+            description="where class folders hold folders: which of them name the classes; the outer ones are then groups"
+        ),
+    ] = None
     file_column: str | None = None
     text_column: str | None = None
     label_column: str | None = None
@@ -151,7 +157,15 @@ class TrainSpec(Strict):
         return "train"
 
 
-_RARE_COLUMNS = ("files_root", "label_columns", "label_separator", "split_column", "group_column", "weight_column")
+_RARELY_GIVEN = (
+    "files_root",
+    "class_folder",
+    "label_columns",
+    "label_separator",
+    "split_column",
+    "group_column",
+    "weight_column",
+)
 _OF_SOME_MEDIA = {
     ("data", "files_root"): {"picture", "sound"},
     ("data", "file_column"): {"picture", "sound"},
@@ -309,7 +323,7 @@ class Recipe(Strict):
         plain |= {key: getattr(self, key).model_dump(mode="json") for key in self._parts}
         for part, key in self._foreign():
             del plain[part][key]
-        for key in _RARE_COLUMNS:
+        for key in _RARELY_GIVEN:
             if plain["data"].get(key, "") is None:  # most data need none of them, and a recipe is to stay short
                 del plain["data"][key]
         plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]

@@ -1,95 +1,239 @@
-"""A folder of class folders, or of train/ val/ test/ folders that hold class folders."""
+"""A folder of class folders, or of train/ val/ test/ folders that hold class folders.
+
+The rules (which files there are: see `below.py`):
+- A folder that holds nothing but one other is opened: a zip is often packed one level too deep.
+- `train` beside a folder for val or test, or `train` with class folders in it, makes this a folder of parts: every part holds
+  class folders. What else lies beside them is refused, as it would be a class of its own; a folder called unlabeled (or unsup) is
+  left out.
+- Else each folder is a class, and all below it belongs to it.
+- Where no class folder holds samples itself and the folders in them bear the same names again and again (site/class, or class/day),
+  `class_folder` has to say which name the classes: "outer" or "inner". With "inner" the outer ones are groups.
+- A sample outside every class folder has no class, and a file of a kind that whet does not read cannot be shown: both are left out
+  and named one by one, and more than 1 % of them stops a training. Files of other kinds (notes, annotations) are counted.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
-from whet.data.table import Table, make_frame, split_name
+from whet.data.below import Passed, all_below, folders_in
+from whet.data.table import Skipped, Table, make_frame, split_name
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files that count as samples of a medium, by how their names end."""
+    """The files that count as samples of a medium, by how their names end. foreign: those that are samples of a kind that is not
+    read."""
 
     medium: str
     suffixes: frozenset[str]
+    foreign: frozenset[str]
 
     @property
     def name(self) -> str:
         """What they are called."""
         return f"{self.medium}s"
 
+    def reason(self, path: Path) -> str:
+        """Why a foreign file is left out."""
+        return f"{path.suffix.lower()} is not read; accepted: {' '.join(sorted(self.suffixes))}"
 
-PICTURES = Files("picture", frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}))
-TEXTS = Files("text", frozenset({".txt"}))
-SOUNDS = Files("sound", frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}))
+
+PICTURES = Files(
+    "picture",
+    frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}),
+    frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".jfif", ".svg", ".psd", ".dng", ".cr2", ".nef", ".arw", ".raw", ".ppm",
+               ".pgm", ".tga", ".dcm"}),
+)  # fmt: skip
+TEXTS = Files(
+    "text", frozenset({".txt"}), frozenset({".pdf", ".doc", ".docx", ".odt", ".rtf", ".html", ".htm", ".eml"})
+)
+SOUNDS = Files(
+    "sound",
+    frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}),
+    frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".caf", ".au"}),
+)
+_UNLABELLED = frozenset({"unlabeled", "unlabelled", "unsup", "unsupervised"})
+_SHOWN = 5
 
 
-def read_folder(root: Path, files: Files = PICTURES) -> Table:
-    """Every picture, text or sound below `root`, its class the name of its class folder; what is hidden is passed over."""
-    children = _folders(root)
-    splits = {child: split_name(child.name) for child in children}
-    if children and all(splits.values()) and "train" in splits.values():
-        class_folders = [(folder, split) for child, split in splits.items() for folder in _folders(child)]
-    else:
-        class_folders = [(child, "") for child in children]
+@dataclass
+class _Found:
+    """The samples below a root: the names between root and file, the file's own last, and where it lies."""
 
-    classes = tuple(sorted({folder.name for folder, _ in class_folders}))
-    number = {name: k for k, name in enumerate(classes)}
-    rows: list[dict[str, Any]] = []
-    others = Counter[str]()
-    for folder, split in class_folders:
-        for path in all_below(folder):
-            if path.suffix.lower() not in files.suffixes:
-                others[path.suffix.lower() or "no suffix"] += 1
-                continue
-            # A name that is not UTF-8 keeps its path but gets a printable id.
-            name = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
-            rows.append(
-                {"id": name.replace(os.sep, "/"), "path": str(path), "label": number[folder.name], "split": split}
-            )
+    root: Path
+    samples: list[tuple[tuple[str, ...], Path]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders directly below the root that hold samples."""
+        return sorted({names[0] for names, _ in self.samples if len(names) > 1})
+
+    def skip(self, names: tuple[str, ...], reason: str) -> None:
+        self.skipped.append(Skipped(_id(names), reason))
+
+
+def read_folder(root: Path, files: Files = PICTURES, class_folder: str | None = None) -> Table:
+    """Every picture, text or sound below `root`, its class the name of its class folder; by the rules above."""
+    passed, others = Passed(), Counter[str]()
+    found = _Found(root)
+    for path in all_below(root, passed):
+        names = path.relative_to(root).parts
+        if path.suffix.lower() in files.suffixes | files.foreign:
+            found.samples.append((names, path))
+        elif len(names) > 1:
+            others[path.suffix.lower() or "no suffix"] += 1
+    _open_single(found)
+    parts = _has_parts(found)
+    empty = _without_samples(found, passed, parts=parts)
+    rows = _rows_of_parts(found, files) if parts else _rows_of_classes(found, files, class_folder)
+    rows = [row for row in rows if _is_read(row, found, files)]
     if not rows:
+        first = f"; the first left out: {found.skipped[0].id}: {found.skipped[0].reason}" if found.skipped else ""
         raise DataError(
-            f"{root}: no {files.name} in class folders found. Accepted: a folder with one folder a class "
+            f"{root}: no {files.name} in class folders found{first}. Accepted: a folder with one folder a class "
             f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(files.suffixes))}; "
             f"or a table with {'text' if files is TEXTS else 'file'} and label columns"
         )
-    notes = []
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
-        notes.append(
+        found.notes.append(
             f"{sum(others.values())} files in the class folders are not {files.name} by their names and were passed over: {listed}"
         )
-    used = {row["label"] for row in rows}
-    for name in classes:
-        if number[name] not in used:
-            notes.append(f"class folder '{name}' holds no {files.name} and was left out")
-    kept = tuple(name for name in classes if number[name] in used)
-    renumber = {number[name]: k for k, name in enumerate(kept)}
+    found.notes += [f"folder '{name}' holds no {files.name} and was left out" for name in empty]
+    found.notes += passed.notes(root)
+    if found.skipped:
+        found.notes.append(
+            f"{len(found.skipped)} files were left out, the first: {found.skipped[0].id}: {found.skipped[0].reason}"
+        )
+    classes = tuple(sorted({row["label"] for row in rows}))
+    number = {name: k for k, name in enumerate(classes)}
     for row in rows:
-        row["label"] = renumber[row["label"]]
-    return Table(
-        make_frame(sorted(rows, key=lambda row: row["id"])), kept, root, notes=tuple(notes), medium=files.medium
-    )
+        row["label"] = number[row["label"]]
+    frame = make_frame(sorted(rows, key=lambda row: row["id"]))
+    return Table(frame, classes, found.root, tuple(found.skipped), tuple(found.notes), files.medium)
+
+
+def has_classes(root: Path, files: Files) -> bool:
+    """Whether two folders or more directly below `root` hold such files."""
+    return len({names[0] for path in files_below(root, files) if len(names := path.relative_to(root).parts) > 1}) > 1
 
 
 def files_below(folder: Path, files: Files) -> list[Path]:
-    """The files below a folder whose names are those of such samples, hidden ones passed over."""
+    """The files below a folder whose names are those of such samples, by the rules of `below.py`."""
     return [path for path in all_below(folder) if path.suffix.lower() in files.suffixes]
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+def _id(names: tuple[str, ...]) -> str:
+    """A name that is not UTF-8 gets a printable id."""
+    return os.fsencode("/".join(names)).decode("utf-8", "backslashreplace")
 
 
-def all_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder in the order of their names, hidden ones passed over."""
-    for parent, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if not name.startswith((".", "__")))
-        yield from (Path(parent) / name for name in sorted(files) if not name.startswith("."))
+def _open_single(found: _Found) -> None:
+    """Go down as long as there is one folder alone, which holds its samples in further folders."""
+    while (
+        found.samples
+        and all(len(names) > 2 and names[0] == found.samples[0][0][0] for names, _ in found.samples)
+        and split_name(found.folders[0]) is None
+    ):
+        inner = found.root / found.folders[0]
+        found.notes.append(f"{found.root.name} holds one folder alone: {inner.name} is read in its place")
+        found.root, found.samples = inner, [(names[1:], path) for names, path in found.samples]
+
+
+def _has_parts(found: _Found) -> bool:
+    parts = {name: split_name(name) for name in found.folders}
+    if "train" not in parts.values():
+        return False
+    return len(set(parts.values()) - {None}) > 1 or any(
+        parts[names[0]] == "train" and len(names) > 2 for names, _ in found.samples if len(names) > 1
+    )
+
+
+def _rows_of_parts(found: _Found, files: Files) -> list[dict[str, Any]]:
+    counts = Counter(names[0] for names, _ in found.samples if len(names) > 1)
+    beside = [name for name in found.folders if split_name(name) is None and name.lower() not in _UNLABELLED]
+    if beside:
+        listed = ", ".join(f"{name}/ ({counts[name]} {files.name})" for name in beside)
+        raise DataError(
+            f"{found.root}: {listed} beside {', '.join(f'{name}/' for name in found.folders if split_name(name))}: neither train, "
+            "val nor test. Move it elsewhere, or write a table with the columns file, label and split"
+        )
+    parts_of: dict[str, set[str | None]] = {}  # of each class folder
+    for names, _ in found.samples:
+        if len(names) > 2:
+            parts_of.setdefault(names[1], set()).add(split_name(names[0]))
+    rows, unlabelled = [], Counter[str]()
+    for names, path in found.samples:
+        part = split_name(names[0]) if len(names) > 1 else None
+        if len(names) > 1 and part is None:
+            unlabelled[f"{names[0]}/"] += 1
+        elif part is not None and len(names) > 2 and names[1].lower() in _UNLABELLED and len(parts_of[names[1]]) == 1:
+            unlabelled[f"{names[0]}/{names[1]}/"] += 1
+        elif len(names) < 3:
+            found.skip(names, "lies beside the class folders and so has no class")
+        else:
+            rows.append({"id": _id(names), "path": str(path), "label": names[1], "split": part})
+    found.notes += [
+        f"{count} {files.name} in {name} have no label and were left out" for name, count in unlabelled.items()
+    ]
+    return rows
+
+
+def _rows_of_classes(found: _Found, files: Files, class_folder: str | None) -> list[dict[str, Any]]:
+    inside = [names for names, _ in found.samples if len(names) > 1]
+    if class_folder is None and inside and all(len(names) > 2 for names in inside):
+        _refuse_nested(found.root, {(names[0], names[1]) for names in inside})
+    rows = []
+    for names, path in found.samples:
+        if len(names) < 2:
+            found.skip(names, "lies beside the class folders and so has no class")
+            continue
+        inner = class_folder == "inner" and len(names) > 2
+        label, group = (names[-2], "/".join(names[:-2])) if inner else (names[0], "")
+        rows.append({"id": _id(names), "path": str(path), "label": label, "group": group})
+    return rows
+
+
+def _refuse_nested(root: Path, pairs: set[tuple[str, str]]) -> None:
+    """Where the same names stand in half of the folders (two at least), nothing says which of the two are the classes."""
+    outer = sorted({name for name, _ in pairs})
+    least = max(2, len(outer) / 2)
+    often = sorted(name for name, count in Counter(name for _, name in pairs).items() if count >= least)
+    if len(often) > 1:
+        raise DataError(
+            f"{root}: the folders {_listed(outer)} hold folders of the same names, {_listed(often)}: which are the classes? "
+            "--class-folder outer: the former; --class-folder inner: the latter, and the former are groups"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+
+
+def _is_read(row: dict[str, Any], found: _Found, files: Files) -> bool:
+    path = Path(row["path"])
+    if path.suffix.lower() in files.suffixes:
+        return True
+    found.skipped.append(Skipped(row["id"], files.reason(path)))
+    return False
+
+
+def _without_samples(found: _Found, passed: Passed, *, parts: bool) -> list[str]:
+    """Folders in which nothing was found, nor anything that is told otherwise."""
+    filled = {found.root.joinpath(*names[:depth]) for names, _ in found.samples for depth in range(1, len(names))}
+    told = {path for paths in (passed.written, passed.closed, passed.looping) for path in paths}
+    outer = folders_in(found.root)
+    inner = [folder for part in outer if parts and split_name(part.name) for folder in folders_in(part)]
+    return [
+        folder.relative_to(found.root).as_posix()
+        for folder in (*outer, *inner)
+        if folder not in filled and not any(path == folder or folder in path.parents for path in told)
+    ]

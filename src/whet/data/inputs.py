@@ -23,11 +23,13 @@ import pandas as pd
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
-from whet.data.folder import PICTURES, SOUNDS, TEXTS, Files, all_below
+from whet.data.below import all_below
+from whet.data.cells import TABLE_SUFFIXES
+from whet.data.folder import PICTURES, SOUNDS, TEXTS, Files
 from whet.data.loader import why
-from whet.data.table import TABLE_SUFFIXES, part_name, read_unlabelled_files
+from whet.data.table import part_name, read_unlabelled_files
 from whet.data.text import clean_text
-from whet.data.text_table import TEXT_TABLE_SUFFIXES, read_unlabelled_texts
+from whet.data.text_table import read_unlabelled_texts
 
 _LONGEST_PATH = 4096
 _PATH_STARTS = ("/", "./", "../", "~/")
@@ -116,7 +118,7 @@ class _Reader:
     def _table(self, table: Path) -> list[dict[str, Any]]:
         if self.is_text:
             return [self._text(text) for text in read_unlabelled_texts(table, self.spec.text_column)]
-        frame = read_unlabelled_files(table, self.spec.file_column, parts=self.files is SOUNDS)
+        frame = read_unlabelled_files(table, self.spec, parts=self.files is SOUNDS)
         rows: list[dict[str, Any]] = []
         for line, row in zip(frame.index, frame.to_dict("records")):
             if row["path"]:
@@ -139,7 +141,7 @@ class _Reader:
 _MEDIA = {
     "picture": (PICTURES, frozenset(TABLE_SUFFIXES)),
     "sound": (SOUNDS, frozenset(TABLE_SUFFIXES)),
-    "text": (TEXTS, frozenset(TEXT_TABLE_SUFFIXES)),
+    "text": (TEXTS, frozenset(TABLE_SUFFIXES)),
 }
 
 

@@ -22,24 +22,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whet.core.errors import DataError, unknown
+from whet.core.errors import DataError
 from whet.core.labels import names_of
-from whet.core.run_folder import raw_cell
+from whet.core.recipe import DataSpec
+from whet.data.cells import missing, word
+from whet.data.columns import Columns
 
 Names = tuple[str, ...]
 """What a sample is, in the order of the alphabet; empty where it is nothing."""
 
 _TRUE, _FALSE = {"1", "1.0", "true"}, {"0", "0.0", "false"}
-
-
-@dataclass(frozen=True)
-class LabelColumns:
-    """Where a table's labels stand: in one column (found by its usual names where none is named), its cells cut at a separator
-    where there is one, or in several columns of 0 and 1."""
-
-    column: str | None = None
-    several: tuple[str, ...] | None = None
-    separator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,22 +43,36 @@ class Said:
     notes: tuple[str, ...] = ()
 
 
-def several_labels(raw: pd.DataFrame, column: str | None, asked: LabelColumns, path: Path) -> Said | None:
-    """The labels of every row, or None where the column holds one class a row. raw: the table's cells, its index their lines.
-    column: the label column that was found, None where several are asked for."""
-    if asked.several is not None:
-        return _of_columns(raw, asked.several, path)
+def find_labels(columns: Columns, spec: DataSpec) -> tuple[list[str | Names | None], Said | None]:
+    """(the label of every row, None where its cell says nothing; what was said of several labels, None where the column holds one
+    class a row)."""
+    raw, path = columns.frame, columns.path
+    if spec.label_columns is not None:
+        columns.several(spec.label_columns)
+        said = _of_columns(raw, spec.label_columns, path)
+    else:
+        column = columns.require("label")
+        found = _of_lists(raw, column, spec.label_separator, path)
+        if found is None:
+            words = [word(cell, path, line, column).strip() for line, cell in zip(raw.index, raw[column])]
+            return [label or None for label in words], None
+        said = found
+    return list(said.names_N), said
+
+
+def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path) -> Said | None:
+    """The labels of every row, or None where the column holds one class a row."""
     cells = raw[column]
-    if asked.separator is not None:
-        split = [_split(cell, asked.separator, f"{path}, row {line}: '{column}'") for line, cell in cells.items()]
+    if separator is not None:
+        split = [_split(cell, separator, f"{path}, row {line}: '{column}'") for line, cell in cells.items()]
         return _tidied(split, cells.index)
-    lists = [None if _missing(cell) else _as_list(cell) for cell in cells]
-    given = [one is not None for one, cell in zip(lists, cells) if not _missing(cell)]
+    lists = [None if missing(cell) else _as_list(cell) for cell in cells]
+    given = [one is not None for one, cell in zip(lists, cells) if not missing(cell)]
     if not any(given):
         return None
     for (line, cell), found in zip(cells.items(), lists):
         where = f"{path}, row {line}: '{column}' holds"
-        if found is None and not _missing(cell):
+        if found is None and not missing(cell):
             raise DataError(
                 f"{where} '{cell}', and other rows hold lists; accepted: a list of names in every row, or one name in every row"
             )
@@ -77,19 +83,14 @@ def several_labels(raw: pd.DataFrame, column: str | None, asked: LabelColumns, p
 
 
 def _of_columns(raw: pd.DataFrame, columns: Sequence[str], path: Path) -> Said:
-    there = [str(name) for name in raw.columns]
-    for name in columns:
-        if name not in there:
-            raise DataError(unknown("column", name, there, str(path)))
     true_NK = np.zeros((len(raw), len(columns)), dtype=bool)
     for k, name in enumerate(columns):
-        words = ["" if _missing(cell) else str(cell).strip().lower() for cell in raw[name]]
-        for row, word in enumerate(words):
-            if word not in _TRUE | _FALSE:
-                cell = raw[name].iloc[row]
-                said = "is empty" if not word else f"holds '{cell}'"
+        values = ["" if missing(cell) else str(cell).strip().lower() for cell in raw[name]]
+        for row, value in enumerate(values):
+            if value not in _TRUE | _FALSE:
+                said = f"holds '{raw[name].iloc[row]}'" if value else "is empty"
                 raise DataError(f"{path}, row {raw.index[row]}: '{name}' {said}; accepted: 0 or 1")
-            true_NK[row, k] = word in _TRUE
+            true_NK[row, k] = value in _TRUE
     rows: list[Names | None] = [tuple(sorted(names_of(true_K, columns))) for true_K in true_NK]
     return Said(rows, tuple(columns))
 
@@ -120,13 +121,13 @@ def _rows(lines: list[int]) -> str:
 
 
 def _split(cell: Any, separator: str, where: str) -> list[str]:
-    if _missing(cell):
+    if missing(cell):
         return []
     if not isinstance(cell, str):
         if isinstance(cell, list | tuple | np.ndarray | dict):
             raise DataError(f"{where} holds a {type(cell).__name__}; accepted with label_separator: text")
         cell = str(cell)
-    return raw_cell(cell.strip()).split(separator)
+    return cell.strip().split(separator)
 
 
 def _as_list(cell: Any) -> list[Any] | None:
@@ -143,12 +144,6 @@ def _as_list(cell: Any) -> list[Any] | None:
             continue
         return found if isinstance(found, list) else None
     return None
-
-
-def _missing(cell: Any) -> bool:
-    if isinstance(cell, list | tuple | np.ndarray | dict):
-        return False
-    return bool(pd.isna(cell)) or (isinstance(cell, str) and not cell.strip())
 
 
 def numbered(names_N: Sequence[str | Names], known: Iterable[str] = ()) -> tuple[Names, list[int], np.ndarray | None]:

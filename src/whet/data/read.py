@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSpec
+from whet.data.below import all_below
+from whet.data.cells import TABLE_SUFFIXES, first_rows
+from whet.data.class_names import class_warnings
+from whet.data.columns import usual_column
 from whet.data.digests import file_digests
-from whet.data.folder import PICTURES, SOUNDS, TEXTS, all_below, read_folder
+from whet.data.folder import PICTURES, SOUNDS, TEXTS, has_classes, read_folder
 from whet.data.sound_folder import read_sounds
-from whet.data.split import apply_split_files, split_rows
+from whet.data.split import split_rows
+from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
-from whet.data.table import TABLE_SUFFIXES, Skipped, Table, part_name, read_table
-from whet.data.text_table import TEXT_NAMES, TEXT_TABLE_SUFFIXES, first_cells, read_texts
+from whet.data.table import Skipped, Table, part_name, read_table
+from whet.data.text_table import read_texts
 
-_FILES = (PICTURES, TEXTS, SOUNDS)
+_FILES = {files.medium: files for files in (PICTURES, TEXTS, SOUNDS)}
 _LOOKED_AT = 500  # files of a folder, to tell what it holds
 
 
@@ -36,7 +41,7 @@ def read_data(spec: DataSpec, threads: int = 4) -> Table:
 def data_path(spec: DataSpec) -> Path:
     """Where the data lie; an error if nothing does."""
     if spec.path is None:
-        raise DataError("no data given: name a folder or a .csv, .tsv or .parquet table")
+        raise DataError(f"no data given: name a folder or a table, {', '.join(TABLE_SUFFIXES)}")
     path = Path(spec.path).expanduser()
     if not path.exists():
         raise DataError(f"data {path} does not exist")
@@ -44,51 +49,94 @@ def data_path(spec: DataSpec) -> Path:
 
 
 def medium_of(spec: DataSpec) -> str:
-    """What lies there, by the names of its files and columns: picture, text or sound."""
+    """What lies there, picture, text or sound: of a folder by the names of its files, of a table by its columns (see
+    `_medium_of_table`). A folder of tables is one of texts where its first table is and it holds no class folders."""
     path = data_path(spec)
     if spec.text_column is not None:
         return "text"
-    if path.is_dir():
-        tables = [file for file in sorted(path.iterdir()) if file.suffix.lower() in TEXT_TABLE_SUFFIXES]
-        if tables and not any(file.is_dir() and not file.name.startswith((".", "__")) for file in path.iterdir()):
-            return _medium_of_table(tables[0], spec)
-        counts = Counter(file.suffix.lower() for file in islice(all_below(path), _LOOKED_AT))
-        by_medium = {files.medium: sum(counts[suffix] for suffix in files.suffixes) for files in _FILES}
-        return max(by_medium, key=lambda medium: by_medium[medium])
-    return _medium_of_table(path, spec) if path.suffix.lower() in TEXT_TABLE_SUFFIXES else "picture"
+    if not path.is_dir():
+        return _medium_of_table(path, spec) if path.suffix.lower() in TABLE_SUFFIXES else "picture"
+    counts = Counter(file.suffix.lower() for file in islice(all_below(path), _LOOKED_AT))
+    by_medium = {
+        files.medium: sum(counts[suffix] for suffix in files.suffixes | files.foreign) for files in _FILES.values()
+    }
+    medium = max(by_medium, key=lambda medium: by_medium[medium])
+    tables = _tables_in(path)
+    if tables and (not by_medium[medium] or not has_classes(path, _FILES[medium])):
+        return _medium_of_table(tables[0], spec)
+    return medium
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    return [
+        file
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in TABLE_SUFFIXES and not file.name.startswith(".")
+    ]
 
 
 def _medium_of_table(path: Path, spec: DataSpec) -> str:
-    """By what its first row names, else by its columns."""
-    columns, first = first_cells(path)
-    cells = dict(zip(columns, first))
-    named = [cells[spec.file_column]] if spec.file_column in cells else first
-    for files in _FILES:
-        if any(Path(cell).suffix.lower() in files.suffixes for cell in named if "\n" not in cell):
+    """By the column of files that was named or bears a usual name and holds names of files of a medium; else a column of texts;
+    else any column that holds such names; else JSON lines are texts."""
+    columns, rows = first_rows(path)
+    cells = {name: [row[k] for row in rows if k < len(row)] for k, name in enumerate(columns)}
+    file_column = spec.file_column or usual_column(columns, "file")
+    if (medium := _medium_of_names(cells.get(file_column or "", []))) is not None:
+        return medium
+    if usual_column(columns, "text") is not None:
+        return "text"
+    found = next((medium for column in cells.values() if (medium := _medium_of_names(column)) is not None), None)
+    return found or ("text" if path.suffix.lower() in (".jsonl", ".ndjson") else "picture")
+
+
+def _medium_of_names(cells: list[str]) -> str | None:
+    """The medium of which most of these are names of files, None where they are no such names."""
+    suffixes = [PurePosixPath(cell.strip()).suffix.lower() for cell in cells if cell.strip() and "\n" not in cell]
+    for files in _FILES.values():
+        if 2 * sum(suffix in files.suffixes | files.foreign for suffix in suffixes) > len(suffixes):
             return files.medium
-    has_texts = any(name.strip().lower() in TEXT_NAMES for name in columns)
-    return "text" if has_texts or path.suffix.lower() in (".jsonl", ".ndjson") else "picture"
+    return None
 
 
 def read_samples(spec: DataSpec, threads: int = 4) -> Table:
     """The samples with the splits they came with. Files that cannot be opened are skipped and named; whether the rest can be
     decoded shows `whet check`, or the first time each is painted."""
     path, medium = data_path(spec), medium_of(spec)
-    labels = (spec.label_column, spec.label_columns, spec.label_separator)
     if medium == "text":
-        table = read_texts(path, spec.text_column, *labels, threads=threads)
-    elif not path.is_dir() and path.suffix.lower() not in TABLE_SUFFIXES:
-        raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
-    elif medium == "sound":
-        table = hash_contents(read_sounds(path, spec.file_column, *labels), threads)
+        table = read_texts(path, spec, threads=threads)
     else:
-        table = read_folder(path) if path.is_dir() else read_table(path, spec.file_column, *labels)
-        table = hash_contents(table, threads)
+        table = hash_contents(_read_files(path, spec, medium), threads)
     if spec.several_labels and not table.multi_label:
         raise DataError(
             f"data {path}: class folders say one class a sample; data.label_columns and data.label_separator are for tables"
         )
+    if not table.multi_label:
+        table = table.warned(*class_warnings(table.classes, table.counts_K.tolist()))
     return apply_split_files(table, spec.split_files) if spec.split_files else table
+
+
+def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
+    """Pictures or sounds. A folder that holds one table and no class folders is read by that table."""
+    files = _FILES[medium]
+    tables = _tables_in(path) if path.is_dir() else [path]
+    by_table = len(tables) == 1 and (not path.is_dir() or not has_classes(path, files))
+    if not path.is_dir() and path.suffix.lower() not in TABLE_SUFFIXES:
+        raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
+    read = read_sounds if medium == "sound" else _read_pictures
+    if not by_table:
+        table = read(path, spec)
+        beside = [f"{', '.join(file.name for file in tables)} beside the class folders: not read"] if tables else []
+        return replace(table, notes=(*table.notes, *beside))
+    table = read(tables[0], spec)
+    return (
+        table
+        if path == tables[0]
+        else replace(table, notes=(f"{path.name} is read by its table {tables[0].name}", *table.notes))
+    )
+
+
+def _read_pictures(path: Path, spec: DataSpec) -> Table:
+    return read_folder(path, PICTURES, spec.class_folder) if path.is_dir() else read_table(path, spec)
 
 
 def hash_contents(table: Table, threads: int) -> Table:
@@ -104,7 +152,8 @@ def hash_contents(table: Table, threads: int) -> Table:
     skipped = tuple(Skipped(id_, reason) for id_, (_, reason) in zip(frame["id"], results) if reason)
     if len(skipped) == len(frame):
         raise DataError(
-            f"none of the {len(frame)} files can be read; the first: {frame['path'].iloc[0]}: {skipped[0].reason}"
+            f"none of the {len(frame)} files can be read; the first: {frame['path'].iloc[0]}: {skipped[0].reason} "
+            "(the folder that a table's files are named from is given with --files-root)"
         )
     kept = table.with_frame(frame[frame["digest"] != ""])
     return replace(kept, skipped=table.skipped + skipped)

@@ -1,10 +1,6 @@
-"""Train, validation and test parts: from given lists, from given names, or stratified; duplicates and groups stay together."""
+"""Train, validation and test parts: as they were given, or stratified; duplicates and groups stay together."""
 
 from __future__ import annotations
-
-import glob
-import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +8,11 @@ import pandas as pd
 from whet.core.errors import DataError, unknown
 from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
-from whet.data.stratify import deal_by_label
-from whet.data.table import SPLITS, TABLE_SUFFIXES, Table, split_name
+from whet.data.stratify import deal_by_class, deal_by_label
+from whet.data.table import SPLITS, Table
+
+_MIXED = 0.1  # of the samples
+_SHOWN = 5  # classes that a warning names
 
 
 def split_rows(table: Table, spec: DataSpec) -> Table:
@@ -30,22 +29,45 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
         unused = int((frame["split"] == "").sum())
         if unused:
             frame = frame[frame["split"] != ""]
-            notes.append(f"{unused} files are in no split list and were left out")
-    fractions = {name: f for name, f in (("test", spec.test_fraction), ("val", spec.val_fraction)) if name not in given}
+            notes.append(f"{unused} samples are in no split list and were left out")
+    fractions = {
+        name: f for name, f in (("val", spec.val_fraction), ("test", spec.test_fraction)) if f and name not in given
+    }
     pool = (frame["split"] == "train") if given else pd.Series(True, index=frame.index)
     if fractions:
         frame = frame.copy()
-        true_NK = table.with_frame(frame[pool]).true_NK if table.multi_label else None
-        frame.loc[pool, "split"] = _stratify(frame[pool], fractions, spec.split_seed, true_NK)
+        split_M = _stratify(table.with_frame(frame[pool]), fractions, spec.split_seed)
+        frame.loc[pool, "split"] = split_M
+        how = f"stratified by {'every label' if table.multi_label else 'class'} (split seed {spec.split_seed})"
         for name, fraction in fractions.items():
-            source = "train" if given else "the samples"
-            if fraction:
-                by = "every label" if table.multi_label else "class"
-                how = f"stratified by {by} (split seed {spec.split_seed})"
-                notes.append(f"no {name} part was given: {fraction:.0%} of {source} set aside, {how}")
+            made = f"{_made(split_M, name, fraction)} set aside{' from train' if given else ''}"
+            notes.append(f"no {name} part was given: {made}, {how}")
     table = table.with_frame(frame, *notes)
-    _require_every_class(table)
-    return table
+    _require_train_and_val(table)
+    return table.warned(*_lacking(table))
+
+
+def _made(split_M: np.ndarray, name: str, fraction: float) -> str:
+    """What was set aside in truth: units are whole, and every class keeps something to learn from."""
+    count, total = int((split_M == name).sum()), len(split_M)
+    asked = "" if round(100 * count / total) == round(100 * fraction) else f", {fraction:.0%} asked for"
+    return f"{count:,} of {total:,} samples ({count / total:.0%}{asked})"
+
+
+def _lacking(table: Table) -> list[str]:
+    """Which classes a part has no sample of."""
+    found = []
+    for name, word in (("val", "validation"), ("test", "test")):
+        counts_K = table.part(name).counts_K
+        lacking = [table.classes[k] for k in np.flatnonzero(counts_K == 0)]
+        if lacking and counts_K.any():
+            listed = ", ".join(lacking[:_SHOWN]) + (
+                f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+            )
+            found.append(
+                f"{len(lacking)} of {len(table.classes)} classes have no {word} sample: {listed}; they are not measured"
+            )
+    return found
 
 
 def _with_fold(table: Table, fold: str) -> Table:
@@ -58,49 +80,55 @@ def _with_fold(table: Table, fold: str) -> Table:
     return table.with_frame(table.frame.assign(split=np.where(folds == fold, "test", "train")))
 
 
-def _require_every_class(table: Table) -> None:
+def _require_train_and_val(table: Table) -> None:
     for name in ("train", "val"):
-        part = table.part(name)
-        if not len(part):
+        if not len(table.part(name)):
             raise DataError(
-                f"{len(table)} samples leave none for {name}; give more samples or change data.{name}_fraction"
+                f"{len(table)} samples leave none for {name}: copies and groups stay together, and each class keeps one of them to "
+                f"learn from; give more samples or groups, or change data.{name}_fraction"
             )
     missing = [table.classes[k] for k in np.flatnonzero(table.part("train").counts_K == 0)]
     if missing:
         raise DataError(f"no training sample of class {', '.join(missing)}")
 
 
-def _stratify(
-    frame: pd.DataFrame, fractions: dict[str, float], seed: int, true_NK: np.ndarray | None = None
-) -> np.ndarray:
-    """Splits for the rows. Rows that share content or a group form one unit and go to one side. The order of units is a
-    hash of their content, so that a new file does not reshuffle the old ones. true_NK: which classes each row has, where that may
-    be several; a new file may then move some of the old ones, as every unit goes where its labels are lacking."""
-    unit_N = _units(frame)
-    label_N = frame["label"].to_numpy()
+def _stratify(table: Table, fractions: dict[str, float], seed: int) -> np.ndarray:
+    """Splits for the rows. Rows that share content or a group form one unit and go to one side. Units of one class are dealt by
+    class, in the order of a hash of their content, so that a new file does not reshuffle the old ones. Where a sample may have
+    several labels, or a tenth of the samples lie in units of several classes (a speaker who says all words), every unit goes where
+    its labels are lacking, and a new file may then move some of the old ones."""
+    frame, true_NK = table.frame, table.true_NK
+    unit_N = np.unique(_units(frame), return_inverse=True)[1].reshape(-1)
     key_N = Rng(seed).keyed("split", frame["digest"].tolist())
-    if true_NK is not None:
-        side_N = deal_by_label(true_NK, unit_N, key_N, [1 - sum(fractions.values()), *fractions.values()])
-        return np.array(["train", *fractions], dtype=object)[side_N]
-    units = (
-        pd.DataFrame({"unit": unit_N, "label": label_N, "key": key_N})
-        .groupby("unit")
-        .agg(label=("label", "first"), key=("key", "min"), size=("key", "size"))
-    )
-    side = {}
-    for _, group in units.sort_values("key").groupby("label"):
-        total, placed = int(group["size"].sum()), dict.fromkeys(fractions, 0)
-        left_for_train = len(group)
-        for unit, size in zip(group.index, group["size"]):
-            side[unit] = "train"
-            for name, fraction in fractions.items():
-                # Fill each part up to its share, but always leave a unit of every class to learn from.
-                if placed[name] + size <= round(total * fraction) and left_for_train > 1:
-                    placed[name] += size
-                    left_for_train -= 1
-                    side[unit] = name
-                    break
-    return np.array([side[unit] for unit in unit_N], dtype=object)
+    shares = [1 - sum(fractions.values()), *fractions.values()]
+    count_UK = np.zeros((unit_N.max() + 1, len(table.classes)), dtype=np.int64)
+    np.add.at(count_UK, unit_N, true_NK.astype(np.int64))
+    size_U = np.bincount(unit_N)
+    mixed_U = count_UK.max(axis=1) < size_U
+    if table.multi_label or size_U[mixed_U].sum() > _MIXED * len(frame):
+        part_U = np.empty(len(size_U), dtype=np.int64)
+        part_U[unit_N] = deal_by_label(true_NK, unit_N, key_N, shares)
+    else:
+        key_U = np.full(len(size_U), key_N.max())
+        np.minimum.at(key_U, unit_N, key_N)
+        order_U = np.argsort(key_U, kind="stable")
+        part_U = np.empty(len(size_U), dtype=np.int64)
+        part_U[order_U] = deal_by_class(count_UK.argmax(axis=1)[order_U], size_U[order_U], shares)
+    _fill_empty(part_U, count_UK, size_U, len(shares))
+    return np.array(["train", *fractions], dtype=object)[part_U[unit_N]]
+
+
+def _fill_empty(part_U: np.ndarray, count_UK: np.ndarray, size_U: np.ndarray, parts: int) -> None:
+    """A part that got nothing, as there are few large units, gets the smallest that training can spare."""
+    for part in range(1, parts):
+        if (part_U == part).any():
+            continue
+        units_K = (count_UK[part_U == 0] > 0).sum(axis=0)
+        spare = [
+            u for u in np.flatnonzero(part_U == 0) if (units_K[count_UK[u] > 0] > 1).all() and (part_U == 0).sum() > 1
+        ]
+        if spare:
+            part_U[min(spare, key=lambda u: size_U[u])] = part
 
 
 def _units(frame: pd.DataFrame) -> np.ndarray:
@@ -152,122 +180,3 @@ def deal_complete_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> 
         if (folds_K > 1).all():
             return row_M, fold_M
         row_M = row_M[folds_K[class_M] > 1]
-
-
-def apply_split_files(table: Table, patterns: tuple[str, ...]) -> Table:
-    """Splits from lists. Each pattern is FILE, PART=FILE, or a pattern with * or {a,b,c}.
-
-    A list names a part by `PART=` or by its own name's ending (…train.txt, …val.txt, …test.txt) and holds one file a line,
-    a class number after it or not. A table (.csv, .tsv) with file and split columns names every part itself.
-    """
-    find = _Finder(table)
-    splits: dict[int, tuple[str, str]] = {}  # row -> (part, where it was said)
-    class_of: dict[str, tuple[int, str]] = {}  # the list's own class word -> (our class, where)
-    for part, path in _expand(patterns):
-        for row, name, word, where in _entries(path, part, find):
-            if row is None:  # a file of the list that was skipped because it cannot be read
-                continue
-            said = splits.setdefault(row, (name, where))
-            if said[0] != name:
-                raise DataError(
-                    f"{where}: {table.frame['id'].iloc[row]} is in {name}, but {said[1]} puts it in {said[0]}"
-                )
-            if word:
-                label = int(table.frame["label"].iloc[row])
-                known = class_of.setdefault(word, (label, where))
-                if known[0] != label:
-                    here, there = table.said_of(label), table.said_of(known[0])
-                    raise DataError(f"{where}: class {word} stands for '{here}' here, but for '{there}' at {known[1]}")
-    frame = table.frame.copy()
-    frame["split"] = [splits[row][0] if row in splits else "" for row in range(len(frame))]
-    return table.with_frame(frame)
-
-
-def _expand(patterns: tuple[str, ...]) -> list[tuple[str | None, Path]]:
-    found: list[tuple[str | None, Path]] = []
-    for pattern in patterns:
-        head, equals, tail = pattern.partition("=")
-        part = split_name(head) if equals else None
-        if equals and part is None and not Path(pattern).exists():
-            raise DataError(
-                f"split file '{pattern}': '{head}' is not a part; accepted: train=FILE, val=FILE, test=FILE"
-            )
-        for word in _braces(tail if part else pattern):
-            paths = sorted(glob.glob(str(Path(word).expanduser())))
-            if not paths:
-                raise DataError(f"split file {word} does not exist")
-            found += [(part, Path(path)) for path in paths]
-    return found
-
-
-def _braces(pattern: str) -> list[str]:
-    match = re.search(r"\{([^{}]*,[^{}]*)\}", pattern)
-    if match is None:
-        return [pattern]
-    return [
-        word
-        for option in match[1].split(",")
-        for word in _braces(pattern[: match.start()] + option + pattern[match.end() :])
-    ]
-
-
-def _entries(path: Path, part: str | None, find: _Finder):
-    """(row, part, class word or '', 'file:line') for every entry of one list."""
-    if path.suffix.lower() in TABLE_SUFFIXES and part is None:
-        frame = pd.read_csv(path, sep=TABLE_SUFFIXES[path.suffix.lower()] or ",", dtype=str, encoding="utf-8-sig")
-        lowered = {str(column).strip().lower(): column for column in frame.columns}
-        if "split" not in lowered or not {"file", "id", "path"} & set(lowered):
-            raise DataError(
-                f"split file {path}: needs the columns file (or id, path) and split; has {', '.join(map(str, frame.columns))}"
-            )
-        file_column = next(lowered[name] for name in ("file", "id", "path") if name in lowered)
-        for number, (name, word) in enumerate(zip(frame[file_column], frame[lowered["split"]].fillna("")), start=2):
-            split = split_name(word)
-            if split is None:
-                raise DataError(f"{path}:{number}: split '{word}' is unknown; accepted: train, val, test")
-            yield find.row(str(name), f"{path}:{number}"), split, "", f"{path}:{number}"
-        return
-    if part is None:
-        ending = re.search(r"(?:^|[^a-z])([a-z]+)$", path.stem.lower())
-        part = split_name(ending[1]) if ending else None
-    if part is None:
-        raise DataError(f"split file {path}: which part is it? write train={path}, val={path} or test={path}")
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        line = line.strip()
-        if line and not line.startswith("#"):
-            name, word = find.split_class(line)
-            yield find.row(name, f"{path}:{number}"), part, word, f"{path}:{number}"
-
-
-class _Finder:
-    """Rows by the names a list may use: the id, or the bare file name where only one sample bears it."""
-
-    def __init__(self, table: Table) -> None:
-        ids = table.frame["id"].tolist()
-        self._rows = {name: row for row, name in enumerate(ids)}
-        bare: dict[str, list[int]] = {}
-        for row, name in enumerate(ids):
-            bare.setdefault(name.rsplit("/", 1)[-1], []).append(row)
-        self._bare = bare
-        skipped = {entry.id for entry in table.skipped}
-        self._skipped = skipped | {id_.rsplit("/", 1)[-1] for id_ in skipped} - set(bare)
-
-    def split_class(self, line: str) -> tuple[str, str]:
-        """'a b.jpg 3' -> ('a b.jpg', '3'); a line that is a file name as a whole has no class word."""
-        if line in self._rows or line in self._bare:
-            return line, ""
-        name, _, word = line.rpartition(" ") if " " in line else line.rpartition("\t")
-        return (name.strip(), word) if name else (line, "")
-
-    def row(self, name: str, where: str) -> int | None:
-        name = name.removeprefix("./").replace("\\", "/")
-        if name in self._skipped:
-            return None
-        if name in self._rows:
-            return self._rows[name]
-        rows = self._bare.get(name, [])
-        if len(rows) == 1:
-            return rows[0]
-        if rows:
-            raise DataError(f"{where}: {len(rows)} samples are called '{name}'; write the path below the data folder")
-        raise DataError(f"{where}: '{name}' is not among the samples")

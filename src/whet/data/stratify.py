@@ -1,8 +1,10 @@
-"""Parts with the same share of every label, where a sample may have several."""
+"""Parts with the same share of every class: by class where each unit is of one, by label where units are of several."""
 
 from __future__ import annotations
 
 import numpy as np
+
+_EPSILON = 1e-9  # samples; shares are not exact in binary
 
 
 def deal_by_label(true_NK: np.ndarray, unit_N: np.ndarray, key_N: np.ndarray, shares: list[float]) -> np.ndarray:
@@ -48,3 +50,36 @@ def deal_by_label(true_NK: np.ndarray, unit_N: np.ndarray, key_N: np.ndarray, sh
     for unit in order_U[part_U[order_U] < 0]:
         put(int(unit), int(lacks_P.argmax()))
     return part_U[unit_N]
+
+
+def deal_by_class(label_U: np.ndarray, size_U: np.ndarray, shares: list[float]) -> np.ndarray:
+    """The part (0 … parts - 1) of every unit, int (U,). Units are of one class each and are dealt in the order given.
+
+    Of each class every part beyond the first gets whole units up to its share of the class, and one more where that brings the part
+    nearer to its share of all classes so far; a part that has none of the class gets one where that is nearer to its share of the
+    class. A class of two units or more gives at least one to such a part, to that which lacks most, and keeps one for part 0.
+
+    label_U: class numbers. size_U: samples of each unit. shares: of all samples, one a part, their sum 1.
+    """
+    part_U = np.zeros(len(label_U), dtype=np.int64)
+    lacks_P = np.zeros(len(shares))  # of all classes so far, in samples
+    for k in np.unique(label_U):
+        units = np.flatnonzero(label_U == k)
+        share_P = np.array(shares) * size_U[units].sum()
+        got_P, given, free = np.zeros(len(shares)), 0, len(units) - 1
+        for part in range(1, len(shares)):
+            while given < free and got_P[part] + size_U[units[given]] <= share_P[part] + _EPSILON:
+                part_U[units[given]] = part
+                got_P[part] += size_U[units[given]]
+                given += 1
+        for part in sorted(range(1, len(shares)), key=lambda part: -(lacks_P + share_P - got_P)[part]):
+            if given == free:
+                break
+            size = size_U[units[given]]
+            lacks = share_P[part] - got_P[part] + (lacks_P[part] if got_P[part] else 0)
+            if lacks >= size / 2 - _EPSILON or not got_P.any():
+                part_U[units[given]] = part
+                got_P[part] += size
+                given += 1
+        lacks_P += share_P - got_P
+    return part_U

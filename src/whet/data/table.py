@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from whet.core.errors import DataError, unknown
+from whet.core.errors import DataError
 from whet.core.labels import labels_cell, labels_said, names_of
-from whet.core.run_folder import raw_cell
-from whet.data.labels import LabelColumns, Said, numbered, several_labels
+from whet.core.recipe import DataSpec
+from whet.data.cells import missing, read_cells, word
+from whet.data.class_names import whole_numbers
+from whet.data.columns import AS_IT_IS, Columns
+from whet.data.labels import find_labels, numbered
 
 if TYPE_CHECKING:
     from whet.core.targets import Targets
 
 SPLITS = ("train", "val", "test")
+MAX_LEFT_OUT = 0.01  # of the samples; more (and more than one) is a problem, and stops a training
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
-TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t", ".parquet": None}
-_FILE_NAMES = ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "audio", "sound",
-               "recording", "audio_path", "name")  # fmt: skip
-LABEL_NAMES = ("label", "class", "target", "category", "y", "label_name", "class_name")
+_LOOKED_FOR = 100  # files of a table, to tell which folder they are named from
 _SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
                 "test": "test", "testing": "test"}  # fmt: skip
 
@@ -48,7 +49,8 @@ class Table:
     """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
     number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash). Of texts, too:
     text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own). fold, where
-    given. medium: picture, text or sound.
+    given. medium: picture, text or sound. notes: what was decided and left out while reading. warnings: those of the notes that
+    speak of something which looks wrong.
 
     columns: the table's columns of files, texts and labels that were read, by their keys in DataSpec.
 
@@ -62,6 +64,7 @@ class Table:
     notes: tuple[str, ...] = field(default=())
     medium: str = "picture"
     set_SK: np.ndarray | None = None
+    warnings: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -73,6 +76,9 @@ class Table:
 
     def with_frame(self, frame: pd.DataFrame, *notes: str) -> Table:
         return replace(self, frame=frame.reset_index(drop=True), notes=self.notes + notes)
+
+    def warned(self, *warnings: str) -> Table:
+        return replace(self, notes=self.notes + warnings, warnings=self.warnings + warnings)
 
     @property
     def label_N(self) -> np.ndarray:
@@ -138,176 +144,172 @@ def make_frame(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def read_table(
-    path: Path,
-    file_column: str | None = None,
-    label_column: str | None = None,
-    label_columns: tuple[str, ...] | None = None,
-    label_separator: str | None = None,
-    *,
-    parts: bool = False,
-) -> Table:
-    """A CSV, TSV or Parquet file with one row a sample. Files are named relative to the table's own folder. Where a sample may have
-    several labels: see `labels.py`.
+def read_table(path: Path, spec: DataSpec = AS_IT_IS, *, parts: bool = False) -> Table:
+    """A table (see `cells.py`) with one row a sample: a file, its label, and where present split, group and sample weight (see
+    `columns.py`). A row without a file or a label is left out and named. Where a sample may have several labels: see `labels.py`.
 
-    Columns: file and label (found by their usual names, or named), and where present split, group and weight. With `parts` (of
-    sounds), where present also start and end, so that a file may stand in several rows, and fold. Parts of one file are a group
-    unless the table has groups of its own: what is heard in one part tells of the next.
+    Files are named from `spec.files_root`; else from the table's own folder, or where none is found there from the one of its
+    subfolders that holds most of them. A name with backslashes that is no file is taken for a Windows path.
+
+    With `parts` (of sounds), where present also start and end, so that a file may stand in several rows. Parts of one file are a
+    group unless the table has groups of its own: what is heard in one part tells of the next.
     """
-    raw = _read_frame(path, empty_alone=label_separator is not None)
-    if raw.empty:
+    cells = read_cells(path)
+    if cells.frame.empty:
         raise DataError(f"{path}: no rows")
-    raw.index = pd.RangeIndex(2, 2 + len(raw))  # lines of the file, the header is the first
-    file_column = find_column(raw, file_column, _FILE_NAMES, "file", path)
-    _require_filled(raw, file_column, path)
-    asked = LabelColumns(label_column, label_columns, label_separator)
-    label_column, said = find_labels(raw, asked, path)
-    if said is None:
-        assert label_column is not None
-        _require_filled(raw, label_column, path)
-        labels = raw[label_column].astype(str).str.strip().map(raw_cell)  # cleaned.csv guards its cells
-        classes, numbers, set_SK = numbered(labels.tolist())
-    else:
-        silent = [line for line, names in zip(raw.index, said.names_N) if names is None]
-        if silent:
-            raise DataError(
-                f"{path}: {len(silent)} rows have no '{label_column}', the first is row {silent[0]}; a sample without a label "
-                "is written []"
-            )
-        classes, numbers, set_SK = numbered([names for names in said.names_N if names is not None], said.known)
-    frame = pd.DataFrame({"id": [Path(str(name)).as_posix() for name in raw[file_column]]})
-    frame["path"] = [str(path.parent / name) for name in raw[file_column].astype(str)]
+    columns = Columns(cells.frame, spec, path)
+    file_column = columns.require("file")
+    labels, said = find_labels(columns, spec)
+    files = [
+        word(cell, path, line, file_column).strip() for line, cell in zip(cells.frame.index, cells.frame[file_column])
+    ]
+    skipped = []
+    for line, file, label in zip(cells.frame.index, files, labels):
+        if not file or label is None:
+            skipped.append(Skipped(file or f"{path.name}:{line}", "no label" if file else "no file name"))
+    kept = [bool(file) and label is not None for file, label in zip(files, labels)]
+    if not any(kept):
+        raise DataError(
+            f"{path}: no file with a label is left of {len(kept)} rows; the first left out: {skipped[0].id}: {skipped[0].reason}"
+        )
+    raw, files = cells.frame[kept], [file for file, keep in zip(files, kept) if keep]
+    names, whole = whole_numbers([label for label, keep in zip(labels, kept) if keep])
+    root, notes = _files_root(path, spec, files)
+    paths, turned = _paths(root, files)
+    classes, numbers, set_SK = numbered(names, () if said is None else said.known)
+    frame = pd.DataFrame({"id": [Path(name).as_posix() for name in turned]})
+    frame["path"] = pd.Series(paths, dtype=object)
     frame["label"] = numbers
-    frame["split"] = given_splits(raw, path)
-    frame["group"] = raw["group"].fillna("").astype(str).tolist() if "group" in raw else ""
-    frame["weight"] = given_weights(raw, path)
+    frame["split"] = given_splits(columns, raw)
+    frame["group"] = given_groups(columns, raw)
+    frame["weight"] = given_weights(columns, raw)
     frame["digest"] = ""
-    frame = with_folds(frame, raw)
+    frame = with_folds(frame, columns, raw)
     if parts:
-        frame = _with_parts(frame, raw, path)
+        frame = _with_parts(frame, columns, raw)
     twice = frame["id"][frame["id"].duplicated()]
     if len(twice):
         raise DataError(f"{path}: {len(twice)} files are listed more than once, for example {twice.iloc[0]}")
-    notes = () if said is None else said.notes
+    backslashes = sum(file != name for file, name in zip(files, turned))
+    if backslashes:
+        notes += (f"{path.name}: {backslashes} names with backslashes are read as paths",)
+    told = [*cells.told(), *columns.notes(), *notes, *([whole] if whole else []), *(() if said is None else said.notes)]
     medium = "sound" if parts else "picture"
-    columns = {"file_column": file_column, **({"label_column": label_column} if label_column is not None else {})}
-    return Table(frame, classes, path.parent, notes=notes, medium=medium, set_SK=set_SK, columns=columns)
+    table = Table(frame, classes, root, tuple(skipped), tuple(told), medium, set_SK, (), columns.read)
+    return table.warned(*cells.warnings)
 
 
-def read_unlabelled_files(path: Path, file_column: str | None = None, *, parts: bool = False) -> pd.DataFrame:
+def read_unlabelled_files(path: Path, spec: DataSpec, *, parts: bool = False) -> pd.DataFrame:
     """The files of a table, labelled or not, as `read_table` reads them: path ("" where the row names none), and with `parts` start
-    and end in seconds."""
-    raw = _read_frame(path)
-    raw.index = pd.RangeIndex(2, 2 + len(raw))
-    names = raw[find_column(raw, file_column, _FILE_NAMES, "file", path)].fillna("").astype(str)
-    paths = [str(path.parent / name) if name.strip() else "" for name in names]
-    frame = pd.DataFrame({"path": pd.Series(paths, index=raw.index, dtype=object)})
-    return frame.assign(**{side: _seconds(raw, side, path) for side in ("start", "end")}) if parts else frame
+    and end in seconds. They are named from the table's own folder first, wherever those lie that a run was trained on."""
+    cells = read_cells(path).frame
+    columns = Columns(cells, spec, path)
+    column = columns.require("file")
+    files = [word(cell, path, line, column).strip() for line, cell in zip(cells.index, cells[column])]
+    named = [file for file in files if file]
+    root, _ = _files_root(path, spec.replace(files_root=None), named)
+    if spec.files_root is not None and not any(
+        (root / file.replace("\\", "/")).is_file() for file in named[:_LOOKED_FOR]
+    ):
+        root, _ = _files_root(path, spec, named)
+    paths = [found if file else "" for found, file in zip(_paths(root, files)[0], files)]
+    frame = pd.DataFrame({"path": pd.Series(paths, index=cells.index, dtype=object)})
+    return frame.assign(**{side: _seconds(columns, cells, side) for side in ("start", "end")}) if parts else frame
 
 
-def find_labels(raw: pd.DataFrame, asked: LabelColumns, path: Path) -> tuple[str | None, Said | None]:
-    """(the label column, None where there are several; the labels of every row, None where the column holds one class a row)."""
-    if asked.several is not None:
-        return None, several_labels(raw, None, asked, path)
-    column = find_column(raw, asked.column, LABEL_NAMES, "label", path)
-    return column, several_labels(raw, column, asked, path)
+def _files_root(path: Path, spec: DataSpec, files: list[str]) -> tuple[Path, tuple[str, ...]]:
+    if spec.files_root is not None:
+        root = Path(spec.files_root).expanduser()
+        if not root.is_dir():
+            raise DataError(f"data.files_root = {spec.files_root}: no such folder")
+        return root, ()
+    first = [file.replace("\\", "/") for file in files[:_LOOKED_FOR]]
+    folders = sorted(folder for folder in path.parent.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    found = {folder: sum((folder / file).is_file() for file in first) for folder in (path.parent, *folders)}
+    root = path.parent if found[path.parent] else max(found, key=lambda folder: found[folder])
+    return root, () if root == path.parent else (f"{path.name}: its files are found in {root.name}/",)
 
 
-def _require_filled(raw: pd.DataFrame, column: str, path: Path) -> None:
-    empty = raw.index[raw[column].isna() | (raw[column].astype(str).str.strip() == "")]
-    if len(empty):
-        raise DataError(f"{path}: {len(empty)} rows have no '{column}', the first is row {empty[0]}")
+def _paths(root: Path, files: list[str]) -> tuple[list[str], list[str]]:
+    """(where each file lies, its name), a name with backslashes that is no file read as a Windows path."""
+    names = [file.replace("\\", "/") if "\\" in file and not (root / file).exists() else file for file in files]
+    return [str(root / name) for name in names], names
 
 
-def _read_frame(path: Path, *, empty_alone: bool = False) -> pd.DataFrame:
-    """empty_alone: whether only an empty cell is missing, where one means something, and not what pandas takes for one too: NA."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        separator = TABLE_SUFFIXES[path.suffix.lower()]
-        return pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", keep_default_na=not empty_alone)
-    except ImportError:
-        raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save the table as UTF-8"
-        ) from None
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not readable as a table: {error}") from None
-
-
-def find_column(frame: pd.DataFrame, wanted: str | None, usual: tuple[str, ...], role: str, path: Path) -> str:
-    """The column that was named, else the first of the usual names that is there, in whatever case."""
-    columns = [str(column) for column in frame.columns]
-    if wanted is not None:
-        if wanted not in columns:
-            raise DataError(unknown("column", wanted, columns, str(path)))
-        return wanted
-    lowered = {column.strip().lower(): column for column in columns}
-    for name in usual:
-        if name in lowered:
-            return lowered[name]
-    raise DataError(
-        f"{path}: no {role} column found among {', '.join(columns)}; name it with --{role}-column, "
-        f"or call it {', '.join(usual[:4])}"
-    )
-
-
-def with_folds(frame: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
+def with_folds(frame: pd.DataFrame, columns: Columns, raw: pd.DataFrame) -> pd.DataFrame:
     """The frame with the column fold, where the table has one."""
-    return frame.assign(fold=raw["fold"].fillna("").astype(str).tolist()) if "fold" in raw else frame
+    column = columns.find("fold")
+    return frame if column is None else frame.assign(fold=_texts(raw[column]))
 
 
-def given_splits(raw: pd.DataFrame, path: Path) -> list[str]:
+def given_groups(columns: Columns, raw: pd.DataFrame) -> list[str]:
+    """The group of every row, "" for none."""
+    column = columns.find("group")
+    return [""] * len(raw) if column is None else _texts(raw[column])
+
+
+def given_splits(columns: Columns, raw: pd.DataFrame) -> list[str]:
     """train, val, test or '' for every row, whose index is its line in the file."""
-    if "split" not in raw:
+    column = columns.find("split")
+    if column is None:
         return [""] * len(raw)
     names = []
-    for line, word in raw["split"].fillna("").astype(str).items():
-        name = split_name(word) if word.strip() else ""
+    for line, said in zip(raw.index, _texts(raw[column])):
+        name = split_name(said) if said else ""
         if name is None:
-            raise DataError(f"{path}, row {line}: split '{word}' is unknown; accepted: train, val, test or empty")
+            raise DataError(
+                f"{columns.path}, row {line}: {column} '{said}' is unknown; accepted: train, val, test or empty (another column is "
+                "named with --split-column)"
+            )
         names.append(name)
     return names
 
 
-def given_weights(raw: pd.DataFrame, path: Path) -> np.ndarray:
+def given_weights(columns: Columns, raw: pd.DataFrame) -> np.ndarray:
     """A number not below 0 for every row, whose index is its line in the file; 1 without a column for it."""
-    if "weight" not in raw:
+    column = columns.find("weight")
+    if column is None:
         return np.ones(len(raw))
-    weights = pd.to_numeric(raw["weight"], errors="coerce").to_numpy(float)
+    weights = pd.to_numeric(raw[column], errors="coerce").to_numpy(float)
     bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(bad):
-        line, weight = raw.index[bad[0]], raw["weight"].iloc[bad[0]]
-        raise DataError(f"{path}, row {line}: weight '{weight}' must be a number not below 0")
+        line, weight = raw.index[bad[0]], raw[column].iloc[bad[0]]
+        raise DataError(f"{columns.path}, row {line}: {column} '{weight}' must be a number not below 0")
     return weights
 
 
-def _with_parts(frame: pd.DataFrame, raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The frame with start and end in seconds, which become a part of the id, and fold where there is one."""
-    seconds = {side: _seconds(raw, side, path) for side in ("start", "end")}
-    start, end = seconds["start"], seconds["end"]
+def _texts(cells: pd.Series) -> list[str]:
+    return ["" if missing(cell) else str(cell).strip() for cell in cells]
+
+
+def _with_parts(frame: pd.DataFrame, columns: Columns, raw: pd.DataFrame) -> pd.DataFrame:
+    """The frame with start and end in seconds, which become a part of the id."""
+    start, end = (_seconds(columns, raw, side) for side in ("start", "end"))
     bad = np.flatnonzero(end <= np.nan_to_num(start))
     if len(bad):
+        row = bad[0]
         raise DataError(
-            f"{path}, row {bad[0] + 2}: end {end[bad[0]]:g} must lie after the start, {np.nan_to_num(start[bad[0]]):g}"
+            f"{columns.path}, row {raw.index[row]}: end {end[row]:g} must lie after the start, {np.nan_to_num(start[row]):g}"
         )
     files = frame["id"]
-    if "group" not in raw:
+    if "group" not in columns.used:
         frame = frame.assign(group=np.where(files.duplicated(keep=False), files, ""))
     names = [name + part_name(a, b) for name, a, b in zip(files, start, end)]
     return frame.assign(id=names, start=start, end=end)
 
 
-def _seconds(raw: pd.DataFrame, side: str, path: Path) -> np.ndarray:
-    """The column of this name as seconds, NaN where it is empty or missing."""
-    if side not in raw:
+def _seconds(columns: Columns, raw: pd.DataFrame, side: str) -> np.ndarray:
+    """The column of this role as seconds, NaN where it is empty or missing."""
+    column = columns.find(side)
+    if column is None:
         return np.full(len(raw), np.nan)
-    given = raw[side].fillna("").astype(str).str.strip()
+    given = pd.Series(_texts(raw[column]))
     seconds = pd.to_numeric(given, errors="coerce").to_numpy(float)
     bad = np.flatnonzero((given != "").to_numpy() & ~((seconds >= 0) & np.isfinite(seconds)))
     if len(bad):
-        raise DataError(f"{path}, row {bad[0] + 2}: {side} '{given.iloc[bad[0]]}' must be seconds, not below 0")
+        raise DataError(
+            f"{columns.path}, row {raw.index[bad[0]]}: {side} '{given.iloc[bad[0]]}' must be seconds, not below 0"
+        )
     return seconds
 
 

@@ -20,12 +20,11 @@ from whet.data.loader import Loader, chunks
 from whet.data.media import loader_of, sound_store
 from whet.data.sound_loader import SoundLoader
 from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
-from whet.data.table import Table
+from whet.data.table import MAX_LEFT_OUT, Table
 from whet.models.front import SoundFront
 from whet.models.net import Net
 from whet.train.plan import Plan
 
-MAX_FAILED = 0.01
 _TRIED = 64
 _WINDOW = 32
 _PAGE_CACHE_SHARE = (
@@ -35,7 +34,7 @@ _PAGE_CACHE_SHARE = (
 
 @dataclass
 class Failures:
-    """Samples that could not be painted, by id, with the reason. More than 1 % of all (and more than one) stops the run."""
+    """Samples that cannot be used, by id, with the reason. More than 1 % of all (and more than one) stops the run."""
 
     total: int
     reasons: dict[str, str] = field(default_factory=dict)
@@ -45,10 +44,10 @@ class Failures:
         if id_ in self.reasons:
             return False
         self.reasons[id_] = reason
-        if len(self.reasons) > max(1, MAX_FAILED * self.total):
+        if len(self.reasons) > max(1, MAX_LEFT_OUT * self.total):
             listed = "".join(f"\n  {name}: {why}" for name, why in list(self.reasons.items())[:10])
             raise DataError(
-                f"{len(self.reasons)} of {self.total} files cannot be read, more than {MAX_FAILED:.0%}:{listed}"
+                f"{len(self.reasons)} of {self.total} samples cannot be used, more than {MAX_LEFT_OUT:.0%}:{listed}"
             )
         return True
 

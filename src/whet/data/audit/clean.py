@@ -20,6 +20,7 @@ import pandas as pd
 from whet.core.run_folder import write_csv
 from whet.data.audit.survey import Survey
 
+_AS_READ = {"weight": "sample_weight"}  # the name by which `columns.py` finds it
 _STAYS = {"test": 0, "val": 1, "train": 2, "": 3}
 
 
@@ -99,7 +100,8 @@ def _is_text(path: str) -> bool:
 
 def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path, Path]:
     """Write cleaned.csv (file or text, label, split, and the medium's own columns where they are used), which whet reads back, and
-    dropped.csv (file, label, split, reason); their paths. Files are named as they lie from `folder`."""
+    dropped.csv (file, label, split, reason); their paths. Files are named as they lie from `folder`. Both are data: their cells are
+    exactly what they stand for, and nothing is put before what a spreadsheet would take for a formula."""
     table, frame = survey.table, survey.table.frame
     extra = [name for name, unused in survey.columns.items() if name in frame and _is_used(frame[name], unused)]
     rows = []
@@ -109,9 +111,10 @@ def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path,
         cells = ["" if pd.isna(sample[name]) else sample[name] for name in extra]
         rows.append([written, table.cell_of(survey.label_N[row]), survey.split_N[row], *cells])
     named = "text" if table.medium == "text" else "file"
-    write_csv(folder / "cleaned.csv", [named, "label", "split", *extra], rows)
+    header = [named, "label", "split", *(_AS_READ.get(name, name) for name in extra)]
+    write_csv(folder / "cleaned.csv", header, rows, exact=True)
     gone = [[entry.id, entry.label, entry.split, entry.reason] for entry in cleaned.dropped]
-    write_csv(folder / "dropped.csv", ["file", "label", "split", "reason"], gone)
+    write_csv(folder / "dropped.csv", ["file", "label", "split", "reason"], gone, exact=True)
     return folder / "cleaned.csv", folder / "dropped.csv"
 
 

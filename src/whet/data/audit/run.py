@@ -32,7 +32,8 @@ def look(table: Table, threads: int, advance: Callable[[int], None] = lambda cou
 
 def audit_survey(survey: Survey) -> list[Finding]:
     """The same of samples that were looked at already."""
-    found = [Finding("note", "fact", text) for text in survey.table.notes]
+    warned = survey.table.warnings
+    found = [Finding("note", "warning" if text in warned else "fact", text) for text in survey.table.notes]
     for check in _OF_ANY_DATA:
         found += check(survey.table)
     for check_medium in MEDIA[survey.table.medium].checks:

@@ -13,4 +13,4 @@ def check_unreadable(survey: Survey) -> list[Finding]:
     if not bad:
         return []
     total = len(survey.table) + len(survey.table.skipped)
-    return [noted("unreadable", "problem", f"{len(bad)} of {total:,} files cannot be read and will be left out", bad)]
+    return [noted("unreadable", "problem", f"{len(bad)} of {total:,} samples cannot be used and will be left out", bad)]

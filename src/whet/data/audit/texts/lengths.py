@@ -8,6 +8,7 @@ from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.sizes import outliers
 from whet.data.audit.texts.survey import TextSurvey
 from whet.data.extent import MOST_TOKENS, Truncation, words_in
+from whet.data.table import MAX_LEFT_OUT
 
 _MUCH = 0.01  # of all words, or of all rows
 LEAST = 3.0  # doublings: an eighth or eight times the usual length
@@ -21,8 +22,8 @@ def check_lengths(survey: TextSurvey) -> list[Finding]:
     if survey.table.skipped:
         entries = [((entry.id,), entry.reason) for entry in survey.table.skipped]
         total = len(survey.table) + len(entries)
-        text = f"{len(entries)} of {total:,} rows or files hold no text or no label and are left out"
-        many = len(entries) > max(1, _MUCH * total)  # a training stops there
+        text = f"{len(entries)} of {total:,} rows or files cannot be used (no text, no label, or not readable) and are left out"
+        many = len(entries) > max(1, MAX_LEFT_OUT * total)  # a training stops there
         found.append(noted("left out", "problem" if many else "warning", text, entries))
     length_N = survey.extent_N
     usual = float(np.median(length_N))

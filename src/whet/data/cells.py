@@ -1,0 +1,270 @@
+"""The cells of a table as they stand in its file: the one reader of CSV, TSV, JSON lines and Parquet, for every medium.
+
+The rules (the encoding of a file is found by the rules in `text.py`):
+- The first line names the columns; every other line must have as many cells, or the table is refused with that line. Empty lines
+  are passed over. A cell is its text, `NA`, `None` and `null` too; only an empty cell says nothing.
+- CSV: cells between commas; where the first line has none, between semicolons or tabs. A cell that holds one, a quote or a line
+  end stands in double quotes (RFC 4180).
+- TSV: cells between tabs, each line a row, where every line has the right number of them; the quotes around a cell are taken off.
+  Where some cells begin with a quote and do not end with one, quotes are plain characters, unless the whole file reads well as
+  RFC 4180 says, with line ends and tabs in cells. A file whose lines differ in their tabs is read by RFC 4180 alone.
+- JSON lines: one object a line, its keys are the columns. Parquet as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import DataError
+from whet.data.text import decode
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_HEAD_BYTES = 1 << 20
+_LINE_END = re.compile("\r\n|\r|\n")
+
+csv.field_size_limit(2**31 - 1)  # a longer cell than the module's 131,072 characters is cut by our own rule
+
+
+@dataclass(frozen=True)
+class Cells:
+    """frame: text, of JSON lines and Parquet whatever stands there and None where nothing does; its index is the line that a row
+    begins in, the first is 1 (of Parquet: its row). encoding: "" of Parquet. notes: what was decided. warnings: what looks
+    wrong."""
+
+    frame: pd.DataFrame
+    encoding: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def told(self) -> tuple[str, ...]:
+        """The notes; the encoding first, where it is not the usual one."""
+        return self.notes if self.encoding in ("", "UTF-8") else (f"encoding: {self.encoding}", *self.notes)
+
+
+def read_cells(path: Path) -> Cells:
+    """All cells of a table. Raises DataError naming the line."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            frame = pd.read_parquet(path, dtype_backend="numpy_nullable").astype(object)
+            frame.index = pd.RangeIndex(1, 1 + len(frame))
+            return Cells(frame)
+        text, encoding = decode(path.read_bytes())
+    except ImportError:
+        raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
+    except (OSError, ValueError) as error:  # also what is no text, and no Parquet
+        raise DataError(f"{path}: not readable as a table: {error}") from None
+    if suffix in (".jsonl", ".ndjson"):
+        return Cells(_frame(*_json_rows(_json_lines(text), path)), encoding)
+    delimiter = _delimiter(text, suffix)
+    between = {";": "semicolons", "\t": "tabs"}.get(delimiter) if suffix == ".csv" else None
+    notes = (f"{path.name}: the cells stand between {between}",) if between else ()
+    if delimiter == "\t":
+        return _tab_cells(text, path, encoding, notes)
+    return _quoted_cells(text, delimiter, path, encoding, notes)
+
+
+def first_rows(path: Path, count: int = 20) -> tuple[list[str], list[list[str]]]:
+    """(the names of a table's columns, the cells of its first rows as text) without reading the rest; nothing of what cannot be
+    read."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            import pyarrow.parquet
+
+            file = pyarrow.parquet.ParquetFile(path)
+            records = next(file.iter_batches(batch_size=count)).to_pylist() if file.metadata.num_rows else []
+            columns = [str(name) for name in file.schema_arrow.names]
+            return columns, [["" if row[name] is None else str(row[name]) for name in columns] for row in records]
+        text, _ = decode(_head(path))
+        if suffix in (".jsonl", ".ndjson"):
+            columns, _, rows = _json_rows(islice(_json_lines(text), count), path)
+            return columns, [["" if cell is None else str(cell) for cell in row] for row in rows]
+    except (ImportError, OSError, ValueError):  # ValueError: also our own DataError
+        return [], []
+    found: list[list[str]] = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, suffix))
+    try:
+        found = list(islice((cells for cells in reader if cells), count + 1))
+    except csv.Error:
+        return [], []
+    return (found[0], found[1:]) if found else ([], [])
+
+
+def _head(path: Path) -> bytes:
+    """The first whole lines of a file."""
+    with path.open("rb") as handle:
+        data = handle.read(_HEAD_BYTES)
+    if len(data) < _HEAD_BYTES:
+        return data
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: its line ends are two bytes
+        return data
+    return data[: data.rfind(b"\n") + 1] or data
+
+
+def _delimiter(text: str, suffix: str) -> str:
+    """Of a .csv the first of comma, semicolon and tab that its first line holds outside quotes."""
+    if suffix == ".tsv":
+        return "\t"
+    for delimiter in (",", ";", "\t"):
+        try:
+            first = next(
+                (cells for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if cells), []
+            )
+        except csv.Error:
+            return ","
+        if sum(bool(cell.strip()) for cell in first) > 1:
+            return delimiter
+    return ","
+
+
+_Rows = tuple[list[str], list[int], list[list[Any]]]  # columns, the line of each row, its cells
+
+
+def _frame(columns: list[str], lines: list[int], rows: list[list[Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(index=pd.Index(lines, dtype=np.int64))
+    cells = list(zip(*rows)) if rows else [()] * len(columns)
+    series = {k: pd.Series(column, dtype=object, index=frame.index) for k, column in enumerate(cells)}
+    frame = pd.DataFrame(series, index=frame.index)
+    frame.columns = pd.Index(columns, dtype=object)
+    return frame
+
+
+def _require_columns_once(columns: list[str], where: str) -> None:
+    twice = [name for name, count in Counter(columns).items() if count > 1 and name]
+    if twice:
+        raise DataError(f"{where}: two columns are called '{twice[0]}'")
+
+
+def _tab_cells(text: str, path: Path, encoding: str, notes: tuple[str, ...]) -> Cells:
+    """Cells between tabs, by the rule above."""
+    numbered = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line]
+    rows = [line.split("\t") for _, line in numbered]
+    quoted = [cell for row in rows for cell in row if cell.startswith('"')]
+    even = len({len(row) for row in rows}) < 2
+    plain = not all(_is_quoted(cell) for cell in quoted)
+    if not even or plain:
+        try:
+            found = _quoted_cells(text, "\t", path, encoding, notes)
+        except DataError:
+            if not even:
+                raise
+        else:
+            if not even or not found.warnings:
+                return found
+    if plain:
+        notes += (
+            f"{path.name}: quotes are taken as plain characters, as some cells begin with one and do not end with one",
+        )
+    else:
+        rows = [[cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in row] for row in rows]
+    columns = rows[0] if rows else []
+    _require_columns_once(columns, f"{path}:{numbered[0][0] if numbered else 1}")
+    return Cells(_frame(columns, [number for number, _ in numbered[1:]], rows[1:]), encoding, notes)
+
+
+def _is_quoted(cell: str) -> bool:
+    return len(cell) > 1 and cell.endswith('"') and '"' not in cell[1:-1].replace('""', "")
+
+
+def _quoted_cells(text: str, delimiter: str, path: Path, encoding: str, notes: tuple[str, ...] = ()) -> Cells:
+    """Cells in double quotes where they hold a delimiter, a quote or a line end (RFC 4180)."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    columns: list[str] = []
+    lines, rows = [], []
+    line = 1
+    try:
+        for cells in reader:
+            begins, line = line, reader.line_num + 1
+            if not cells:
+                continue
+            if not columns:
+                columns = cells
+                _require_columns_once(columns, f"{path}:{begins}")
+                continue
+            if len(cells) != len(columns):
+                raise DataError(f"{path}:{begins}: {len(cells)} cells in this row, {len(columns)} in the first")
+            lines.append(begins)
+            rows.append(cells)
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: not readable as a table: {error} (a quote that is not closed?)") from None
+    return Cells(_frame(columns, lines, rows), encoding, notes, _swallowed(columns, lines, rows, delimiter, path))
+
+
+def _swallowed(
+    columns: list[str], lines: list[int], rows: list[list[str]], delimiter: str, path: Path
+) -> tuple[str, ...]:
+    """A warning where a quoted cell holds the end of one row and the beginning of another: its lines have as many delimiters as
+    rows of the table would have there, and one of the values between them is a value of that column elsewhere."""
+    width = len(columns)
+    suspects: list[tuple[int, int, str]] = []  # line, column, value
+    for line, row in zip(lines, rows):
+        for j, cell in enumerate(row):
+            if "\n" not in cell or delimiter not in cell:
+                continue
+            first, *middle, last = _LINE_END.split(cell)
+            counts = [part.count(delimiter) for part in (first, *middle, last)]
+            if counts == [width - 1 - j, *[width - 1] * len(middle), j]:
+                suspects += [(line, j + 1 + k, value) for k, value in enumerate(first.split(delimiter)[1:])]
+                suspects += [(line, k, value) for k, value in enumerate(last.split(delimiter)[:-1])]
+    asked = {column for _, column, _ in suspects}
+    known = {j: {row[j].strip() for row in rows} - {""} for j in asked}
+    bad = sorted({line for line, column, value in suspects if value.strip() in known[column]})
+    if not bad:
+        return ()
+    return (
+        f"{path.name}: {len(bad)} rows hold what looks like further rows in one cell, the first in line {bad[0]}: is a quote not "
+        "closed? Quotes within a quoted cell are written twice",
+    )
+
+
+def _json_rows(numbered: Iterator[tuple[int, str]], path: Path) -> _Rows:
+    """One JSON object a line; its keys are the columns. Empty lines are passed over."""
+    columns: dict[str, None] = {}
+    lines, objects = [], []
+    for line, said in numbered:
+        try:
+            row = json.loads(said)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{line}: not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{line}: a {type(row).__name__}; accepted: one JSON object a line")
+        columns |= dict.fromkeys(row)
+        lines.append(line)
+        objects.append(row)
+    return list(columns), lines, [[row.get(name) for name in columns] for row in objects]
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, str]]:
+    # Not splitlines(): a JSON text may hold U+2028 and its like as they are.
+    for line, said in enumerate(_LINE_END.split(text), start=1):
+        if said.strip():
+            yield line, said
+
+
+def missing(cell: Any) -> bool:
+    """Whether a cell says nothing: None, NaN, or white space alone."""
+    if isinstance(cell, str):
+        return not cell.strip()
+    return not isinstance(cell, list | tuple | np.ndarray | dict) and bool(pd.isna(cell))
+
+
+def word(cell: Any, path: Path, line: int, column: str) -> str:
+    """A cell as text, "" where there is none. DataError for a list or an object."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, list | tuple | dict | np.ndarray):
+        raise DataError(f"{path}:{line}: '{column}' holds a {type(cell).__name__}; accepted: one text or number")
+    return "" if pd.isna(cell) else str(cell)

@@ -1,0 +1,99 @@
+"""Which column of a table plays which role: the one finder, for every medium.
+
+A column is named (`--label-column`, …) exactly as the table writes it, or it is found by its usual names, in any case and with
+white space around it. Groups are found as `group`, splits as `split`, folds as `fold`. Sample weights are found as `sample_weight`
+alone: a `weight` may as well be grams, so it has to be named. What a table holds besides is not used, and a note names it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from whet.core.errors import DataError, unknown
+from whet.core.recipe import DataSpec
+
+USUAL = {
+    "file": ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "audio", "sound",
+             "recording", "audio_path", "name"),
+    "text": ("text", "sentence", "content", "review", "comment", "question", "message", "title", "document", "utterance", "query",
+             "tweet", "body"),
+    "label": ("label", "class", "target", "category", "y", "label_name", "class_name"),
+    "split": ("split",),
+    "group": ("group",),
+    "weight": ("sample_weight",),
+    "fold": ("fold",),
+    "start": ("start",),
+    "end": ("end",),
+}  # fmt: skip
+AS_IT_IS = DataSpec()
+"""Data of which nothing is said: every column by its usual name."""
+_MISTAKABLE = ("weight", "weights")
+
+
+class Columns:
+    """The columns of one table by their roles. used: the role and the column of each that was asked for and is there."""
+
+    def __init__(self, frame: pd.DataFrame, spec: DataSpec, path: Path) -> None:
+        self.frame, self.path = frame, path
+        self._spec = spec
+        self._names = [str(name) for name in frame.columns]
+        self.used: dict[str, str] = {}
+
+    def find(self, role: str) -> str | None:
+        """The column that was named for this role, or that bears a usual name; None where there is none."""
+        wanted = getattr(self._spec, f"{role}_column", None)
+        if wanted is not None:
+            self._require_there(wanted)
+        found = wanted or usual_column(self._names, role)
+        if found is not None:
+            self.used[role] = found
+        return found
+
+    def require(self, role: str) -> str:
+        """The same; DataError where there is none."""
+        found = self.find(role)
+        if found is None:
+            listed = ", ".join(USUAL[role][:4])
+            raise DataError(
+                f"{self.path}: no {role} column found among {', '.join(self._names)}; name it with --{role}-column, "
+                f"or call it {listed}"
+            )
+        return found
+
+    def several(self, names: tuple[str, ...]) -> None:
+        """Columns of 0 and 1, one a class."""
+        for name in names:
+            self._require_there(name)
+            self.used[f"class {name}"] = name
+
+    def _require_there(self, name: str) -> None:
+        if name not in self._names:
+            raise DataError(unknown("column", name, self._names, str(self.path)))
+
+    @property
+    def read(self) -> dict[str, str]:
+        """The columns of files, texts and labels, by their keys in DataSpec."""
+        return {f"{role}_column": self.used[role] for role in ("file", "text", "label") if role in self.used}
+
+    def notes(self) -> tuple[str, ...]:
+        """What each column is taken for, and which are not used."""
+        used = ", ".join(role if role == name else f"{role} ('{name}')" for role, name in self.used.items())
+        others = [name for name in self._names if name and name not in self.used.values()]
+        text = f"{self.path.name}: columns {used}"
+        if others:
+            text += f"; not used: {', '.join(others)}"
+        weighing = [name for name in others if name.strip().lower() in _MISTAKABLE]
+        if weighing:
+            text += f" (sample weights only with --weight-column {weighing[0]})"
+        return (text,)
+
+
+def usual_column(names: list[str], role: str) -> str | None:
+    """The first of the role's usual names that is there; spelt in lower case before others."""
+    lowered: dict[str, str] = {}
+    for name in names:
+        lowered.setdefault(name.strip().lower(), name)
+    lowered |= {name: name for name in names if name == name.strip().lower()}
+    return next((lowered[usual] for usual in USUAL[role] if usual in lowered), None)
