@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BUDGET = "10ep"
-_VERDICT = {"helps": "better", "hurts": "worse", "no evidence": "no clear difference"}
+_VERDICT = {"helps": "better", "hurts": "worse"}  # of architectures; other verdicts are as of methods
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,8 @@ def _against(best: Group | None, group: Group) -> dict[str, Any] | None:
     """The difference in accuracy from the best one; None for that one itself, and where they have no seed in common."""
     if best is None or group is best or not set(best.seeds) & set(group.seeds):
         return None
-    difference = paired(best, group).difference
-    return {**asdict(difference), "verdict": _VERDICT[difference.verdict]}
+    difference = paired(best, group)
+    return {**asdict(difference), "verdict": _VERDICT.get(difference.verdict, difference.verdict)}
 
 
 def _metrics(group: Group) -> list[dict[str, Any]]:
