@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,7 @@ _LEAST_DIFFERING = (
 )
 # Shares of the residual's part that an interval and a verdict take as known; set by benchmarks/study_truth.py.
 _INTERVAL_FLOOR, _VERDICT_FLOOR = 0.9, 0.25
-_LOWEST = -60.0  # logarithm of the smallest p-value that is told
+_LEAST_P = 1e-25  # the smallest that is told
 _GRID = 200  # of each of the two distributions in `paired_binary`
 
 
@@ -46,8 +47,8 @@ class Variance:
         the share of the floor that is taken as known, and b the rest. Source: the combination is that of Howe 1974, and of Ting et
         al. 1990."""
         known = floor_share * self.floor
-        t_seeds, t_samples = (-stdtrit(freedom, level / 2) for freedom in (self.seed_freedom, self.sample_freedom))
-        return float(np.sqrt(t_seeds**2 * (self.seeds - known) + t_samples**2 * (self.samples + known)))
+        t_seeds, t_samples = stdtrit(self.seed_freedom, level / 2), stdtrit(self.sample_freedom, level / 2)
+        return float((t_seeds**2 * (self.seeds - known) + t_samples**2 * (self.samples + known)) ** 0.5)
 
     def p_value(self, distance: float) -> float:
         """The level at which half of the interval is as long as `distance` (>= 0), with less of the floor taken as known than an
@@ -58,12 +59,19 @@ class Variance:
         if self.seeds == 0:
             return float(2 * stdtr(self.sample_freedom, -distance / total**0.5))
 
-        def too_long(logarithm: float) -> float:
-            return self.half_width(float(np.exp(logarithm)), _VERDICT_FLOOR) - distance
+        few, many = sorted((self.seed_freedom, self.sample_freedom))
+        low, high = (float(2 * stdtr(freedom, -distance / total**0.5)) for freedom in (many, few))
+        return self._p_between(max(low, _LEAST_P), max(high, _LEAST_P), distance)
 
-        if too_long(_LOWEST) <= 0:
-            return float(np.exp(_LOWEST))
-        return float(np.exp(brentq(too_long, _LOWEST, 0.0, xtol=1e-6))) if distance > 0 else 1.0
+    def _p_between(self, low: float, high: float, distance: float) -> float:
+        """It lies between those of both degrees of freedom alone; searched by its logarithm."""
+
+        def too_long(logarithm: float) -> float:
+            return self.half_width(math.exp(logarithm), _VERDICT_FLOOR) - distance
+
+        if high <= low or too_long(math.log(low)) <= 0:
+            return low
+        return math.exp(brentq(too_long, math.log(low), min(0.0, math.log(high) + 1e-9), xtol=1e-6))
 
     def with_seeds(self, now: int, then: int) -> Variance:
         """What it would be with so many seeds."""
@@ -222,18 +230,14 @@ def accuracy_interval(right_SN: np.ndarray) -> tuple[float, float]:
     """
     S, N = right_SN.shape
     value_SN = right_SN.astype(float)
-    share = float(value_SN.mean())
+    share, freedom = float(value_SN.mean()), np.inf
     if S >= LEAST_SEEDS and N >= _LEAST_SAMPLES:
         vs, vi, vr = mean_squares(value_SN)
         seeds, samples = max(vs, vr), max(vi - vr, 0.0)
-        variance = seeds + samples
-        spread = seeds**2 / (S - 1) + samples**2 / (N - 1)
-        freedom = variance**2 / spread if spread > 0 else N - 1
+        variance, spread = seeds + samples, seeds**2 / (S - 1) + samples**2 / (N - 1)
+        freedom = variance**2 / spread if spread > 0 else N - 1  # Satterthwaite's
     else:
-        variance, freedom = (
-            (float(value_SN.mean(axis=0).var(ddof=1)) / N if N >= _LEAST_SAMPLES else 0.0),
-            max(N - 1, 1),
-        )
+        variance = float(value_SN.mean(axis=0).var(ddof=1)) / N if S > 1 and N >= _LEAST_SAMPLES else 0.0
     worth = min(N, share * (1 - share) / variance) if variance > 0 else N
     return wilson_interval(share * worth, worth, -float(stdtrit(freedom, LEVEL / 2)))
 

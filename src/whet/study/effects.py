@@ -38,7 +38,7 @@ def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarr
     block tells the columns apart.
     """
     rows = [np.flatnonzero(block_R == seed) for seed in np.unique(block_R)]
-    blocks = [block for block in rows if _tells_apart(coded_RP[block])]
+    blocks = [block for block in rows if _weights(coded_RP[block]) is not None]
     columns = _columns(value_RN, coded_RP, blocks)
     judged = [column for column in columns if column.seeds >= LEAST_SEEDS]
     spread = [column.between for column in judged] + _between_residuals(value_RN, coded_RP, blocks)
@@ -55,18 +55,27 @@ def _design(coded_RP: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.column_stack([np.ones(len(coded_RP)), coded_RP[:, varied]]), varied
 
 
-def _tells_apart(coded_RP: np.ndarray) -> bool:
-    design, varied = _design(coded_RP)
-    return len(varied) > 0 and np.linalg.matrix_rank(design) == design.shape[1]
+def _weights(coded_RP: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(which columns vary, the weights of the runs (P, R) that give the effect of each); None where they are not told apart."""
+    return _weights_of(coded_RP.tobytes(), coded_RP.shape, coded_RP.dtype.str)
+
+
+@functools.lru_cache(maxsize=64)
+def _weights_of(coded: bytes, shape: tuple[int, int], kind: str) -> tuple[np.ndarray, np.ndarray] | None:
+    design, varied = _design(np.frombuffer(coded, dtype=kind).reshape(shape))
+    if len(varied) == 0 or np.linalg.matrix_rank(design) < design.shape[1]:
+        return None
+    return varied, 2 * np.linalg.pinv(design)[1:]
 
 
 def _columns(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray]) -> list[_Column]:
     effects: list[list[np.ndarray]] = [[] for _ in range(coded_RP.shape[1])]
     lengths: list[list[float]] = [[] for _ in range(coded_RP.shape[1])]
     for rows in blocks:
-        design, varied = _design(coded_RP[rows])
-        for p, weight_R in zip(varied, 2 * np.linalg.pinv(design)[1:], strict=True):
-            effects[p].append(weight_R @ value_RN[rows])
+        weights = _weights(coded_RP[rows])
+        assert weights is not None
+        for p, effect_N, weight_R in zip(weights[0], weights[1] @ value_RN[rows], weights[1], strict=True):
+            effects[p].append(effect_N)
             lengths[p].append(float((weight_R**2).sum()))
     if not all(effects):
         raise ValueError(
@@ -94,19 +103,20 @@ class _Column:
     def mean_N(self) -> np.ndarray:
         return self._share_B @ self.effect_BN
 
+    @functools.cached_property
+    def _away_B(self) -> np.ndarray:
+        return self.effect_BN.mean(axis=1) - self.mean_N.mean()
+
     @property
     def between(self) -> float:
         """Mean square between seeds, as the variance of one run."""
-        away_B = self.effect_BN.mean(axis=1) - self.mean_N.mean()
-        return float((away_B**2 / self.length_B).sum()) / (self.seeds - 1)
+        return float((self._away_B**2 / self.length_B).sum()) / (self.seeds - 1)
 
     @property
     def rest(self) -> float:
         """Mean square of the residual, as the variance of one run."""
-        away_B = self.effect_BN.mean(axis=1) - self.mean_N.mean()
-        rest_BN = (self.effect_BN - self.mean_N) - away_B[:, None]
-        N = self.effect_BN.shape[1]
-        return float((rest_BN**2 / self.length_B[:, None]).sum()) / ((self.seeds - 1) * (N - 1)) / N
+        rest_BN, N = (self.effect_BN - self.mean_N) - self._away_B[:, None], self.effect_BN.shape[1]
+        return float(((rest_BN**2).sum(axis=1) / self.length_B).sum()) / ((self.seeds - 1) * (N - 1)) / N
 
     def crossed(self, between: float, freedom: float) -> Difference:
         N, length = self.effect_BN.shape[1], 1 / float((1 / self.length_B).sum())
