@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from scipy import stats
-
 from tests.evaluate.test_compare import study
+
 from whet.core.errors import RunError
 from whet.evaluate.difference import (
     Variance,
