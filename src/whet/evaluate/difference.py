@@ -21,7 +21,7 @@ HELPS, HURTS, TOO_SMALL, UNDECIDED, NOT_JUDGED = (
     "helps", "hurts", "no difference worth having", "undecided", "not judged",
 )  # fmt: skip
 
-_LEAST_SAMPLES = 2
+LEAST_SAMPLES = 2
 _LEAST_DIFFERING = (
     2  # samples: where fewer differ, as many are taken to, so that few samples never show that nothing differs
 )
@@ -152,8 +152,8 @@ def crossed_interval(difference_SN: np.ndarray) -> Difference:
     """
     S, N = difference_SN.shape
     mean = float(difference_SN.mean())
-    if N < _LEAST_SAMPLES:
-        raise RunError(f"{N} sample: a difference can be judged from {_LEAST_SAMPLES} samples on")
+    if N < LEAST_SAMPLES:
+        raise RunError(f"{N} sample: a difference can be judged from {LEAST_SAMPLES} samples on")
     if S < LEAST_SEEDS:
         found = Variance(0.0, 1.0, float(difference_SN.mean(axis=0).var(ddof=1)) / N, N - 1)
         return interval(mean, found, S, N, f"samples alone, {S} {'seed' if S == 1 else 'seeds'}")
@@ -231,13 +231,13 @@ def accuracy_interval(right_SN: np.ndarray) -> tuple[float, float]:
     S, N = right_SN.shape
     value_SN = right_SN.astype(float)
     share, freedom = float(value_SN.mean()), np.inf
-    if S >= LEAST_SEEDS and N >= _LEAST_SAMPLES:
+    if S >= LEAST_SEEDS and N >= LEAST_SAMPLES:
         vs, vi, vr = mean_squares(value_SN)
         seeds, samples = max(vs, vr), max(vi - vr, 0.0)
         variance, spread = seeds + samples, seeds**2 / (S - 1) + samples**2 / (N - 1)
         freedom = variance**2 / spread if spread > 0 else N - 1  # Satterthwaite's
     else:
-        variance = float(value_SN.mean(axis=0).var(ddof=1)) / N if S > 1 and N >= _LEAST_SAMPLES else 0.0
+        variance = float(value_SN.mean(axis=0).var(ddof=1)) / N if S > 1 and N >= LEAST_SAMPLES else 0.0
     worth = min(N, share * (1 - share) / variance) if variance > 0 else N
     return wilson_interval(share * worth, worth, -float(stdtrit(freedom, LEVEL / 2)))
 

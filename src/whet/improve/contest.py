@@ -15,8 +15,7 @@ from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import Group, compare_runs
-from whet.evaluate.difference import Difference
+from whet.evaluate.compare import Difference, Group, compare_runs
 from whet.report import build_report
 from whet.study.executor import Executor, Task
 from whet.train.fuse import fuse, gained
@@ -60,7 +59,7 @@ class Contest:
         """(every recipe's answers, each one's difference to the plain one, McNemar's test of the offered one where there is one
         seed), on the test samples."""
         reference, comparisons, _ = compare_runs([run for runs in self.runs.values() for run in runs])
-        named = dict(zip((name for name in self.runs if name != PLAIN), comparisons, strict=True))
+        named = dict(zip((name for name in self.runs if name != PLAIN), comparisons))
         groups = {PLAIN: reference} | {name: found.group for name, found in named.items()}
         return groups, {name: found.difference for name, found in named.items()}, named[self.answer].mcnemar
 

@@ -14,7 +14,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import next_name, write_json
 from whet.data.audit import audit
 from whet.data.read import read_data
-from whet.evaluate.difference import Difference
+from whet.evaluate.compare import Difference
 from whet.improve.contest import PLAIN, hold
 from whet.improve.questions import factors, share_of_size, worth_tuning
 from whet.improve.schedule import Schedule, make_schedule

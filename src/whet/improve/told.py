@@ -12,8 +12,7 @@ from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.data.audit import Finding
-from whet.evaluate.compare import Group
-from whet.evaluate.difference import Difference
+from whet.evaluate.compare import Difference, Group
 from whet.improve.contest import PLAIN, Contest, Ensemble
 from whet.study.study import Study
 
@@ -122,7 +121,7 @@ def _per_class(plain: list[dict[str, Any]], answer: list[dict[str, Any]]) -> lis
         rows = [m.get("test", m["val"])["per_class"] for m in metrics]
         return {
             cells[0]["name"]: float(np.mean([cell["recall"] for cell in cells]))
-            for cells in zip(*rows, strict=True)
+            for cells in zip(*rows)
             if cells[0]["recall"] is not None
         }
 

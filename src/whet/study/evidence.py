@@ -13,6 +13,7 @@ from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS, Metric
 from whet.evaluate.difference import (
+    LEAST_SAMPLES,
     LEAST_SEEDS,
     LEVEL,
     NOT_JUDGED,
@@ -170,6 +171,8 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
     if not runs:
         raise RunError(f"the study cannot be judged: none of its runs was finished{f' ({reason})' if reason else ''}")
     runs, left_out = on_common_samples(runs)
+    if len(runs[0].said.samples) < LEAST_SAMPLES:
+        raise RunError(f"the study cannot be judged by one validation sample; at least {LEAST_SAMPLES} are needed")
     coded_RF = np.array([run.levels for run in runs])
     block_R = np.array([run.seed for run in runs])
     known = [f for f in range(len(factors)) if len(np.unique(coded_RF[:, f])) == 2]
