@@ -19,7 +19,8 @@ from method_runs import Run
 from method_settings import SETTINGS, Setting
 from whet.core.measured import Measured, support
 from whet.core.registry import registry
-from whet.evaluate.compare import METRICS, Difference, crossed_interval
+from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import HELPS, HURTS, Difference, crossed_interval
 
 if TYPE_CHECKING:
     from methods import Cell, Comparison
@@ -51,7 +52,7 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
     paces = runs.of(comparison.plain(cell.setting.name, 0).key)
     return {
         **row,
-        "verdict": found.verdict,
+        "verdict": _told(found),
         "metric": cell.metric,
         "plain": statistics.fmean(value(cell.metric, run, label_N) for run in a),
         "effect": found.mean,
@@ -62,6 +63,11 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
         "time": _ratio(a, b, paces, "seconds"),
         "answer_time": _ratio(a, b, paces, "picture_seconds"),
     }
+
+
+def _told(found: Difference) -> str:
+    """As the cards have it."""
+    return found.verdict if found.verdict in (HELPS, HURTS) else "no evidence"
 
 
 def difference(metric: str, a: list[Run], b: list[Run], label_N: np.ndarray) -> Difference:

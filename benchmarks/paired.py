@@ -24,7 +24,8 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
 from whet.data.read import read_data
 from whet.data.table import Table
-from whet.evaluate.compare import METRICS, Difference
+from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import HELPS, HURTS, Difference
 from whet.train.job import train_run
 from whet.train.precision import has_bf16
 
@@ -145,7 +146,7 @@ def mean_of(metric: str, runs: list[dict[str, Any]]) -> str:
 def text_of(metric: str, difference: Difference) -> str:
     """'+2.1 (+0.3 … +3.9)', in bold where the interval leaves out zero."""
     mean, low, high = (METRICS[metric].text(v, "+") for v in (difference.mean, difference.low, difference.high))
-    return f"**{mean}** ({low} … {high})" if difference.verdict != "no evidence" else f"{mean} ({low} … {high})"
+    return f"**{mean}** ({low} … {high})" if difference.verdict in (HELPS, HURTS) else f"{mean} ({low} … {high})"
 
 
 def plain_dict(difference: Difference) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How many trainings does it take to know the effects of twelve methods this well? A screen, in which every run says something of
 every method, against one method at a time, both on the digits, with the same seeds.
 
-The screen is run with two seeds (48 runs); one at a time with more and more seeds, until its intervals are as narrow on the
+The screen is run with three seeds (72 runs); one at a time with more and more seeds, until its intervals are as narrow on the
 average. Both judge the same validation pictures.
 
     python benchmarks/study_efficiency.py [--seeds 12] [--jobs 2] [--fresh]
@@ -19,7 +19,7 @@ import numpy as np
 
 import record
 from study_digits import digits_recipe
-from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import LEAST_SEEDS
 from whet.study.bench import Bench
 from whet.study.clock import Clock
 from whet.study.design import design_matrix
@@ -44,9 +44,7 @@ def runs_of(design: str, seeds: int, jobs: int) -> list[Observed]:
     made = bench.make([recipe_at(base, factors, levels).setting(seed=seed) for seed, levels in rows])
     if bench.failures:
         raise SystemExit(f"runs failed: {bench.failures}")
-    return [
-        observe(run, levels, seed, METRICS["accuracy"]) for run, (seed, levels) in zip(made, rows) if run is not None
-    ]
+    return [observe(run, levels, seed) for run, (seed, levels) in zip(made, rows, strict=True) if run is not None]
 
 
 def widths(evidence: Evidence) -> np.ndarray:
@@ -65,14 +63,14 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     factors = parse_factors(METHODS)
     results: dict[str, Any] = {"methods": METHODS, "screen": {}, "one_at_a_time": {}}
-    for design, seeds, name in (("screen", 2, "screen"), ("add", arguments.seeds, "one_at_a_time")):
+    for design, seeds, name in (("screen", 3, "screen"), ("add", arguments.seeds, "one_at_a_time")):
         runs = runs_of(design, seeds, arguments.jobs)
-        for count in range(1 if design == "screen" else 2, seeds + 1):
+        for count in range(LEAST_SEEDS, seeds + 1):
             part = [run for run in runs if run.seed < count]
             width = float(widths(judge(design, factors, part, "accuracy")).mean())
             results[name][count] = {"runs": len(part), "mean_width": width}
             print(f"{name:14s} {count:2d} seeds {len(part):4d} runs: intervals of {100 * width:.1f} points", flush=True)
-    aim = results["screen"][2]
+    aim = results["screen"][3]
     enough = [row["runs"] for row in results["one_at_a_time"].values() if row["mean_width"] <= aim["mean_width"]]
     results["runs_for_the_screens_width"] = min(enough, default=None)
     results["share_of_runs"] = aim["runs"] / min(enough) if enough else None

@@ -24,7 +24,8 @@ import record
 from whet import recipes
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS, Difference
+from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import Difference
 from whet.train.fuse import fuse
 from whet.train.job import carry_out
 

@@ -18,7 +18,7 @@ from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import RunFolder, next_name, write_json
 from whet.data.read import medium_of, read_data
-from whet.evaluate.compare import Group, group_runs, paired
+from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of
 from whet.report import build_architectures, build_report
 from whet.train.apart import run_apart
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BUDGET = "10ep"
-_VERDICT = {"helps": "better", "hurts": "worse", "no evidence": "no clear difference"}
+_VERDICT = {"helps": "better", "hurts": "worse"}  # of architectures; other verdicts are as of methods
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,10 @@ def compare_architectures(
     best = min(known, key=lambda name: _mean(_metrics(groups[name]), "val", "log_loss"), default=None)
     chosen = groups[best] if best is not None else None
     best_run = _best_run(chosen).path if chosen is not None else None
-    rows = [_row(name, groups.get(name), failed[name], chosen) for name in asked]
+    others = {name: group for name, group in groups.items() if chosen is not None and _share_seeds(chosen, group)}
+    compared = compare_groups(chosen, list(others.values())) if chosen is not None else []
+    against = dict(zip(others, compared, strict=True))
+    rows = [_row(name, groups.get(name), failed[name], against.get(name)) for name in asked]
     story = {
         "name": path.resolve().name,
         "budget": str(next(iter(asked.values())).train.budget),
@@ -190,7 +193,7 @@ def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
     return folder
 
 
-def _row(name: str, group: Group | None, failed: dict[str, str], best: Group | None) -> dict[str, Any]:
+def _row(name: str, group: Group | None, failed: dict[str, str], against: Comparison | None) -> dict[str, Any]:
     """What is told of an architecture. Costs are means over its runs, memory is their largest."""
     row: dict[str, Any] = {"name": name, "failed": failed, "runs": []}
     if group is None:
@@ -212,16 +215,20 @@ def _row(name: str, group: Group | None, failed: dict[str, str], best: Group | N
         "epochs": _mean(metrics, "cost", "epochs"),
         "shown": recipe.shown,
         "pretrained": recipe.model.weights != "none",
-        "difference": _against(best, group),
+        "difference": _against(against),
     }
 
 
-def _against(best: Group | None, group: Group) -> dict[str, Any] | None:
-    """The difference in accuracy from the best one; None for that one itself, and where they have no seed in common."""
-    if best is None or group is best or not set(best.seeds) & set(group.seeds):
+def _share_seeds(best: Group, group: Group) -> bool:
+    return group is not best and bool(set(best.seeds) & set(group.seeds))
+
+
+def _against(found: Comparison | None) -> dict[str, Any] | None:
+    """The difference in accuracy from the best one, corrected for how many there are; None for that one itself, and where they have no
+    seed in common."""
+    if found is None:
         return None
-    difference = paired(best, group).difference
-    return {**asdict(difference), "verdict": _VERDICT[difference.verdict]}
+    return {**asdict(found.difference), "verdict": _VERDICT.get(found.verdict, found.verdict)}
 
 
 def _metrics(group: Group) -> list[dict[str, Any]]:

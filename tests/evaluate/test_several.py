@@ -7,7 +7,8 @@ from sklearn import metrics as sk
 from whet.core.errors import RunError
 from whet.core.rng import Rng
 from whet.evaluate.calibration import reliability
-from whet.evaluate.compare import METRICS, crossed_interval, pseudo_values
+from whet.evaluate.compare import METRICS, pseudo_values
+from whet.evaluate.difference import crossed_interval
 from whet.evaluate.metrics import answer_of, classification_metrics, decided, probabilities
 
 CLASSES = tuple("abcde")

@@ -14,14 +14,15 @@ from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.method import Method, Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
-from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import Difference
+from whet.core.run_folder import RunFolder, write_json
+from whet.evaluate.difference import Difference
 from whet.study import confirmation
+from whet.study import study as study_module
 from whet.study.bench import Bench
 from whet.study.clock import Clock, TooLittleTime
 from whet.study.confirmation import MOST_SEEDS, Confirmation
 from whet.study.evidence import Effect, Evidence
-from whet.study.executor import InProcess
+from whet.study.executor import InProcess, Task, refuse_other
 from whet.study.factor import LevelFactor, MethodFactor, parse_factors
 from whet.study.plan import make_plan
 from whet.study.screening import Screening
@@ -54,16 +55,16 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 
     out = tmp_path / "study"
     factors = ["sgd.lr=0.000001:0.02", "horizontal_flip"]
-    found = whet.study(base, factors, design="factorial", budget="6ep", seeds=2, out=out, observer=Watch())
+    found = whet.study(base, factors, design="factorial", budget="6ep", seeds=3, out=out, observer=Watch())
     rows = found.effects.set_index("factor")
     rate = rows.loc["sgd.lr 0.000001 → 0.02"]
     assert rate["verdict"] == "helps"
     assert rate["effect"] > 0.4
-    assert rows.loc["horizontal_flip", "verdict"] == "no evidence"
+    assert rows.loc["horizontal_flip", "verdict"] == "undecided"
     assert found.recommended == base  # it has that rate already
     assert found.confirmed is None
-    assert len(list((out / "runs").iterdir())) == 8
-    assert sum(text.startswith("run ") for text in told) == 8
+    assert len(list((out / "runs").iterdir())) == 12
+    assert sum(text.startswith("run ") for text in told) == 12
     story = json.loads((out / "study.json").read_text())
     assert [pair["factors"] for pair in story["interactions"]] == [[f.name for f in parse_factors(factors)]]
     assert "<svg" in found.report.read_text()
@@ -72,11 +73,11 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
     for run in map(RunFolder, (out / "runs").iterdir()):
         assert set(run.read_predictions()["split"]) == {"val"}
     before = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")}
-    again = whet.study(base, factors, design="factorial", budget="6ep", seeds=2, out=out)
+    again = whet.study(base, factors, design="factorial", budget="6ep", seeds=3, out=out)
     assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")} == before
     assert again.effects.equals(found.effects)
     with pytest.raises(RunError, match=r"holds a study of something else(.|\n)*-design: factorial(.|\n)*\+design: add"):
-        whet.study(base, factors, design="add", budget="6ep", seeds=2, out=out)
+        whet.study(base, factors, design="add", budget="6ep", seeds=3, out=out)
 
 
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
@@ -180,7 +181,7 @@ def test_without_factors_every_method_but_the_optimizer_is_one(base):
 
 # --- the race ---------------------------------------------------------------------------------------------------------
 def said(name, mean, p):
-    found = Difference(mean, mean - 0.01, mean + 0.01, p, 2, 100, "")
+    found = Difference(mean, mean - 0.01, mean + 0.01, p, 3, 100, "")
     return Effect(name, "accuracy", found, p, {}, {}, None)
 
 
@@ -196,17 +197,17 @@ def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, le
     bench = Bench(tmp_path, InProcess(Observer()), Clock(tmp_path / "clock.json", None, 0.0), Observer())
     screening = Screening(plan, bench, base.train.budget)
     evidence = Evidence([said("cutout", 0.1, 1e-6), said("mixup", -0.1, 0.01), said("horizontal_flip", -0.1, 1e-6)], [])
-    assert not screening._race(evidence, seed=1)
+    assert not screening._race(evidence)
     assert {plan.factors[f].name for f in range(3) if f not in screening.fixed} == left
     assert set(screening.fixed.values()) == {-1}
     assert all(row[2] == -1 for row in screening._rows())
     certain = Evidence([replace(effect, p_holm=1e-6) for effect in evidence.effects], [])
-    assert screening._race(certain, seed=2)
+    assert screening._race(certain)
 
 
 # --- what comes of it -------------------------------------------------------------------------------------------------
-def interval(mean, low, high):
-    return Difference(mean, low, high, 0.04, 1, 100, "")
+def found_with(mean, low, high):
+    return Difference(mean, low, high, 0.04 if low > 0 or high < 0 else 0.4, 3, 100, "")
 
 
 def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_only_where_it_helps(base):
@@ -214,14 +215,14 @@ def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_on
     plan = make_plan(
         base, ["horizontal_flip", "mixup"], design="screen", budget="1h", seeds=None, metric="accuracy", jobs=1
     )
-    likely_bad = replace(said("horizontal_flip", -0.02, 0.3), difference=interval(-0.02, -0.03, -0.01))
-    unknown = replace(said("mixup", 0.01, 1.0), difference=interval(0.01, -0.01, 0.03))
+    likely_bad = replace(said("horizontal_flip", -0.02, 0.3), difference=found_with(-0.02, -0.03, -0.01))
+    unknown = replace(said("mixup", 0.01, 1.0), difference=found_with(0.01, -0.01, 0.03))
     evidence = Evidence([likely_bad, unknown], [])
-    assert likely_bad.verdict == "no evidence"
+    assert likely_bad.verdict == "undecided"
     assert proposed(plan, evidence) == Change([1, -1], sure=True)  # as it was
     tried = proposed(plan, evidence, likely=True)
     assert tried == Change([-1, -1], sure=False)
-    good, none, bad = interval(0.02, 0.01, 0.03), interval(0.02, -0.01, 0.05), interval(-0.02, -0.03, -0.01)
+    good, none, bad = found_with(0.02, 0.01, 0.03), found_with(0.02, -0.01, 0.05), found_with(-0.02, -0.03, -0.01)
     assert [tried.adopted(found) for found in (good, none, bad, None)] == [True, False, False, False]
     # A verdict needs less: it stands unless full length contradicts it, and then nothing that is only likely is tried beside it.
     proven = Evidence([likely_bad, replace(said("mixup", 0.02, 1e-6))], [])
@@ -251,7 +252,12 @@ def test_more_fresh_seeds_are_taken_while_their_time_is_left(base, tmp_path, mon
     found = confirmation.confirm(plan, bench, [-1], base.train.budget, [])
     assert made == list(range(seeds))
     assert len(found.before) == len(found.after) == seeds
-    assert json.loads((tmp_path / "confirmation.json").read_text())["seeds"] == seeds
+    # Called again, with no time left, it does the same.
+    monkeypatch.setattr(bench.clock, "left", lambda share=1.0: 0.0)
+    made.clear()
+    bench = replace(bench)
+    again = confirmation.confirm(plan, bench, [-1], base.train.budget, [])
+    assert (made, len(again.before)) == (list(range(seeds)), seeds)
 
 
 # --- time ---------------------------------------------------------------------------------------------------------------
@@ -260,8 +266,10 @@ def test_a_budget_in_minutes_is_kept_and_too_little_is_refused_with_what_it_take
     story = json.loads((tmp_path / "study" / "study.json").read_text())
     assert story["seconds"] < 48  # a busy machine takes longer than it said
     assert story["each"].endswith("ep")
-    assert found.effects["seeds"].min() >= 1
-    with pytest.raises(TooLittleTime, match=r"takes 64 runs, with one epoch each about \d+ minutes in all"):
+    assert found.effects["seeds"].min() >= 3
+    with pytest.raises(
+        TooLittleTime, match=r"takes 64 runs with each of 3 seeds, with one epoch each about \d+ minutes in all"
+    ):
         names = ["cutout", "mixup", "ema", "label_smoothing", "rotate", "warmup"]
         whet.study(base, names, design="factorial", budget="8s", out=tmp_path / "short")
 
@@ -282,3 +290,133 @@ def test_a_study_without_time_is_left_out_of_improve(base, data, tmp_path):
     assert found.study is None
     assert any(text.startswith("no study of groups: ") for text in told)
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"plain-s0", "strong-s0"}
+
+
+# --- called again -----------------------------------------------------------------------------------------------------
+class Fake:
+    """An executor that writes finished runs: of 40 validation samples most are right, more with horizontal_flip. Ends with
+    KeyboardInterrupt after `most` runs, as a study that is killed."""
+
+    jobs = 1
+
+    def __init__(self, seconds=100.0, most=None, leave_out=()):
+        self.seconds, self.most, self.leave_out, self.made = seconds, most, leave_out, []
+
+    def run(self, tasks):
+        for task in map(refuse_other, tasks):
+            run = RunFolder(task.path)
+            if not run.finished:
+                if self.most is not None and len(self.made) == self.most:
+                    raise KeyboardInterrupt
+                self.made.append(run.name)
+                self._write(task, run, len(self.made) in self.leave_out)
+            yield task
+
+    def _write(self, task, run, short):
+        run.path.mkdir(parents=True)
+        run.asked.write_text(task.recipe.to_yaml())
+        write_json(run.data, {"fingerprint": task.data})
+        good = 34 if "horizontal_flip" in task.recipe else 30
+        luck = task.recipe.train.seed % 3
+        lines = ["id,split,label,predicted,confidence,p:a,p:b"]
+        lines += [f"{n:03d},val,a,{'a' if n < good + luck else 'b'},0.8,0.8,0.2" for n in range(short, 40)]
+        run.predictions.write_text("\n".join(lines) + "\n")
+        cost = {"total_seconds": self.seconds, "train_seconds": 0.9 * self.seconds, "epochs": 2, "steps": 4,
+                "peak_memory_mib": 1.0, "seconds_per_sample": 0.1}  # fmt: skip
+        write_json(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}})
+        run.done.write_text("")
+
+
+def timed(base, folder, fake, passed, monkeypatch):
+    """The evidence of a study of an hour after so many seconds of earlier work."""
+    plan = make_plan(
+        base, ["horizontal_flip", "cutout"], design="add", budget="1h", seeds=None, metric="accuracy", jobs=1
+    )
+    clock = Clock(folder / "clock.json", plan.seconds, 0.0)
+    monkeypatch.setattr(clock, "spent", lambda: passed + fake.seconds * len(fake.made))
+    bench = Bench(folder, fake, clock, Observer(), "the data")
+    return Screening(plan, bench, base.train.budget).carry_out()
+
+
+def table(evidence):
+    return [effect.row() for effect in evidence.effects]
+
+
+def test_a_timed_study_called_again_tells_the_same(base, tmp_path, monkeypatch):
+    """The time is used up by the first call; the second makes no run and loses none."""
+    first = timed(base, tmp_path, fake := Fake(), 0.0, monkeypatch)
+    assert len(fake.made) == 21  # an eighth seed of three runs would be beyond 65 % of the hour
+    again = timed(base, tmp_path, fake := Fake(), 3600.0, monkeypatch)
+    assert fake.made == []
+    assert table(again) == table(first)
+
+
+def test_a_timed_study_that_was_killed_goes_on_to_the_same_table(base, tmp_path, monkeypatch):
+    whole = timed(base, tmp_path / "whole", Fake(), 0.0, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        timed(base, tmp_path / "killed", Fake(most=10), 0.0, monkeypatch)
+    again = timed(base, tmp_path / "killed", fake := Fake(), 1000.0, monkeypatch)
+    assert len(fake.made) == 21 - 10
+    assert table(again) == table(whole)
+
+
+def test_a_sample_that_one_run_did_not_read_is_left_out_of_all(base, tmp_path, monkeypatch):
+    told = timed(base, tmp_path, Fake(leave_out={5}), 0.0, monkeypatch)
+    assert (told.samples, told.left_out) == (39, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda one: replace(one, recipe=one.recipe.without("horizontal_flip")), "recipe"),
+        (lambda one: replace(one, recipe=one.recipe.setting(seed=7)), "seed"),
+        (lambda one: replace(one, data="other data"), "data"),
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_of_something_else_is_neither_reused_nor_gone_on_with(base, tmp_path, change, what, finished):
+    task = Task(base, tmp_path / "run", data="the data")
+    list(Fake().run([task]))
+    if not finished:
+        RunFolder(task.path).done.unlink()
+    assert list(InProcess(Observer()).run([task] if finished else [])) == ([task] if finished else [])
+    with pytest.raises(RunError, match=f"holds a run of another {what}; choose another --out"):
+        list(InProcess(Observer()).run([change(task)]))
+
+
+def test_a_study_whose_factors_never_ran_says_so(base, tmp_path):
+    """All runs with the only factor fail: nothing is left to vary, and the table says what happened."""
+    plan = make_plan(base, ["cutout"], design="screen", budget="2st", seeds=3, metric="accuracy", jobs=1)
+
+    class Failing(Fake):
+        def run(self, tasks):
+            for task in tasks:
+                if "cutout" in task.recipe:
+                    task.path.mkdir(parents=True, exist_ok=True)
+                    write_json(task.failure, {"reason": "on purpose"})
+                    yield task
+                else:
+                    yield from super().run([task])
+
+    bench = Bench(tmp_path, Failing(), Clock(tmp_path / "clock.json", None, 0.0), Observer())
+    (effect,) = Screening(plan, bench, base.train.budget).carry_out().effects
+    assert effect.sentence() == "cutout could not run: on purpose."
+
+
+def test_the_test_samples_choose_nothing(base, tmp_path, monkeypatch):
+    """The same validation answers, a test part that says the opposite: the recommended recipe is the same."""
+    help_, hurt = found_with(0.02, 0.01, 0.03), found_with(-0.02, -0.03, -0.01)
+
+    class Told(Confirmation):
+        def on(self, part):
+            return {"val": help_, "test": hurt}[part]
+
+        def to_dict(self):
+            return {}
+
+    monkeypatch.setattr(study_module, "confirm", lambda *given: Told("accuracy", [], [], "test"))
+    monkeypatch.setattr(study_module, "proposed", lambda *given, **options: Change([1], sure=False))
+    monkeypatch.setattr(study_module, "build_study", lambda path: path / "report.html")
+    found = whet.study(base, ["cutout"], design="add", budget="2st", seeds=1, out=tmp_path / "study")
+    assert "cutout" in found.recommended
+    assert found.confirmed == hurt

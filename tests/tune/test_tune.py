@@ -17,7 +17,7 @@ from whet.core.errors import RecipeError, RunError
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import crossed_interval
+from whet.evaluate.difference import crossed_interval
 from whet.report import build_tuning
 from whet.tune.space import place
 from whet.tune.tune import tune

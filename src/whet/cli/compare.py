@@ -55,9 +55,9 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare recipes, or architectures, on the same test samples: difference, 95 % interval, verdict.
+    """Compare recipes, or architectures, on the same samples: difference, 95 % interval, verdict.
 
-    Runs of one recipe with several seeds count together."""
+    Runs of one recipe with several seeds count together; fewer than three seeds are not judged."""
     from whet.core.recipe import DataSpec
 
     if architectures is not None:
@@ -134,13 +134,16 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
         print_json(
             {
                 "samples": samples,
+                "part": reference.part,
+                "left_out": reference.left_out,
                 "metric": metric,
                 "reference": {"name": reference.name, "seeds": reference.seeds, metric: reference.value_S.tolist()},
                 "comparisons": [
                     {
                         "name": c.group.name, "seeds": c.group.seeds, metric: c.group.value_S.tolist(),
                         "difference": c.difference.mean, "low": c.difference.low, "high": c.difference.high,
-                        "p": c.difference.p, "method": c.difference.method, "verdict": c.difference.verdict,
+                        "p": c.difference.p, "p_holm": c.p_holm, "chance_to_help": c.difference.chance_to_help,
+                        "method": c.difference.method, "verdict": c.verdict,
                         "mcnemar": c.mcnemar,
                     }
                     for c in found
@@ -155,7 +158,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
         compared.title,
         "difference",
         "95 % interval",
-        "p",
+        "p" if len(found) == 1 else "p (Holm)",
         "verdict",
         "training",
         right=(1, 2, 3, 4, 5, 7),
@@ -174,12 +177,12 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
         d = c.difference
         rows.add_row(
             c.group.name, str(len(c.group.seeds)), _values(c.group, compared), compared.text(d.mean, "+"),
-            f"{compared.text(d.low, '+')} to {compared.text(d.high, '+')}", f"{d.p:.2g}", d.verdict,
+            f"{compared.text(d.low, '+')} to {compared.text(d.high, '+')}", f"{c.p_holm:.2g}", c.verdict,
             f"{c.group.seconds:.0f} s",
         )  # fmt: skip
     print_table(screen, rows)
     screen.print(
-        f"\npaired on the same {samples} test samples; {found[0].difference.method}; differences in "
+        f"\npaired on the same {reference.samples_text}; {found[0].difference.method}; differences in "
         f"{'points of ' if compared.is_share else ''}{compared.title}"
         f"{', the smaller the better' if compared.smaller_is_better else ''}",
         style="dim",
@@ -189,7 +192,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
             gained, lost, p = c.mcnemar
             screen.print(
                 f"{c.group.name}: {gained} samples became right and {lost} wrong (McNemar's exact test, p = {p:.2g}); "
-                "one seed says nothing of other seeds",
+                "of these two models; one seed is not judged, as another may turn it around",
                 style="dim",
             )
 

@@ -88,7 +88,7 @@ def command(
     screen = results()
     if found.study is not None:
         show_effects(screen, found.study.effects, "accuracy")
-    colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[d.verdict]
+    colour = {"helps": "green", "hurts": "red"}.get(d.verdict, "yellow")
     screen.print(
         Text.assemble(
             f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} "

@@ -101,18 +101,31 @@ _COLOURS = {"helps": "green", "hurts": "red"}
 def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
     """A study's table: what each technique does, with its interval and price."""
     from whet.evaluate.compare import METRICS
+    from whet.evaluate.difference import NOT_JUDGED
 
     chosen = METRICS[metric]
-    rows = table("technique", chosen.title, "95 % interval", "p (Holm)", "time", "verdict", right=(1, 2, 3, 4))
+    rows = table(
+        "technique", chosen.title, "95 % interval", "p (Holm)", "helps", "time", "verdict", right=(1, 2, 3, 4, 5)
+    )
     for row in effects.to_dict("records"):
         verdict = Text(row["verdict"], _COLOURS.get(row["verdict"], "dim"))
         if not row["seeds"]:
-            rows.add_row(row["factor"], "", "", "", "", verdict)
+            rows.add_row(row["factor"], "", "", "", "", "", verdict)
             continue
         interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
         effect, time_ = chosen.text(row["effect"], "+"), f"{100 * (row['time'] - 1):+.0f} %"
-        rows.add_row(row["factor"], effect, interval, f"{row['p_holm']:.2g}", time_, verdict)
+        judged = row["verdict"] != NOT_JUDGED
+        p, chance = (f"{row['p_holm']:.2g}", f"{100 * row['chance_to_help']:.0f} %") if judged else ("", "")
+        rows.add_row(row["factor"], effect, interval, p, chance, time_, verdict + Text(_what_decides(row)))
     print_table(to, rows)
+
+
+def _what_decides(row: dict[str, Any]) -> str:
+    """Of an undecided effect, how many seeds or samples would decide."""
+    if not row["seeds_to_decide"] or row["seeds_to_decide"] != row["seeds_to_decide"]:  # NaN in a table of numbers
+        return ""
+    samples = f"{row['samples_to_decide']:.0f} more samples, " if row["samples_to_decide"] else ""
+    return f"; {samples}{row['seeds_to_decide']:.0f} seeds would decide"
 
 
 class Screen(Observer):

@@ -47,7 +47,9 @@ def command(
         ),
     ] = "screen",
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="How often the design is run; by default what fits.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How often the design is run; by default three times or more.")
+    ] = None,
     metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
     smaller: Annotated[
         str | None,
@@ -106,10 +108,11 @@ def command(
     screen, chosen = results(), METRICS[metric]
     show_effects(screen, found.effects, metric)
     if (d := found.confirmed) is not None:
+        part = "test" if found.part == "test" else "validation"
         seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
             Text.assemble(
-                f"\nthe proposed change against the recipe as it was, {seeds_said}, {d.samples} samples: ",
+                f"\nthe proposed change against the recipe as it was, {seeds_said}, {d.samples} {part} samples: ",
                 (chosen.text(d.mean, "+"), "bold"),
                 f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
             )

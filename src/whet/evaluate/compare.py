@@ -8,12 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, t
 
 from whet.core.errors import RunError, unknown
 from whet.core.run_folder import RunFolder
-from whet.evaluate.metrics import calibration_error, log_loss_N, macro_f1, right_N, wilson_interval, worst_recall
-from whet.evaluate.said import Said, said_by
+from whet.evaluate.difference import (
+    MARGIN,
+    Difference,
+    accuracy_interval,
+    crossed_interval,
+    holm,
+    mcnemar,
+    paired_binary,
+)
+from whet.evaluate.metrics import calibration_error, log_loss_N, macro_f1, right_N, worst_recall
+from whet.evaluate.said import Said, joined, said_by
 from whet.evaluate.several import hamming_accuracy_N, mean_average_precision, micro_f1
 
 GROUPS = 20  # of test samples, left out in turn
@@ -23,44 +31,12 @@ Measure = Callable[[np.ndarray, np.ndarray], float]
 have several classes, which are said and which are true, bool (N, K), in the place of numbers."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A mean paired difference with its 95 % interval (both in the metric's own unit) and how it was found."""
-
-    mean: float
-    low: float
-    high: float
-    p: float
-    seeds: int
-    samples: int
-    method: str
-    smaller_is_better: bool = False
-
-    @property
-    def verdict(self) -> str:
-        if self.low > 0 or self.high < 0:
-            return "helps" if (self.low > 0) != self.smaller_is_better else "hurts"
-        return "no evidence"
-
-
-def crossed_interval(difference_SN: np.ndarray, level: float = 0.95) -> Difference:
-    """Mean of paired differences over seeds x samples, both taken as random and crossed.
-
-    With the mean squares vs (between seeds / S), vi (between samples / N) and vr (residual / SN) the variance of the mean is
-    max(vs - vr, 0) + max(vi - vr, 0) + vr; degrees of freedom by Satterthwaite; t interval. One seed: a t interval over the
-    samples alone, which says nothing of other seeds.
-    """
-    S, N = difference_SN.shape
-    method = "crossed seeds x samples" if S > 1 else "paired t over samples, one seed"
-    return _interval(float(difference_SN.mean()), *_crossed_variance(difference_SN), S, N, level, method)
-
-
 def pseudo_values(metric: Measure, answers: np.ndarray, truth: np.ndarray, groups: int = GROUPS) -> np.ndarray:
     """(G,) values whose mean is the metric of one run, for a metric that is no mean over samples.
 
     The samples are dealt out into groups, class by class, so that all are alike; leaving out one group at a time gives the
     pseudo-values G m - (G - 1) m_without, here moved so that their mean is m itself. Those of a mean are the groups' own means,
-    and those of other metrics are treated like them: runs x groups, crossed, as in `crossed_interval`.
+    and those of other metrics are treated like them: runs x groups, crossed, as in `difference.crossed_interval`.
     Answers and truth: as the metric takes them. Where a sample may have several classes, those of one label set are one class here.
     Measured on simulated answers (431 samples of five uneven classes; 3, 5, 10 seeds) 95 % intervals of macro-F1 cover 95–98 %,
     those of the worst class, which has kinks, 97–100 %.
@@ -76,56 +52,6 @@ def pseudo_values(metric: Measure, answers: np.ndarray, truth: np.ndarray, group
     return whole + (groups - 1) * (without_G.mean() - without_G)
 
 
-def _crossed_variance(value_SN: np.ndarray) -> tuple[float, float]:
-    """(variance of the mean, its degrees of freedom) of values whose rows and columns are both random; see `crossed_interval`."""
-    S, N = value_SN.shape
-    if S == 1:
-        return float(value_SN.var(ddof=1)) / N if N > 1 else 0.0, max(N - 1, 1)
-    mean = float(value_SN.mean())
-    seed_S, sample_N = value_SN.mean(axis=1), value_SN.mean(axis=0)
-    residual = value_SN - seed_S[:, None] - sample_N[None, :] + mean
-    vs = float(((seed_S - mean) ** 2).sum()) / (S - 1) / S
-    vi = float(((sample_N - mean) ** 2).sum()) / (N - 1) / N
-    vr = float((residual**2).sum()) / ((S - 1) * (N - 1)) / (S * N)
-    return crossed_variance((vs, S - 1), (vi, N - 1), (vr, (S - 1) * (N - 1)))
-
-
-Part = tuple[float, float]
-"""A mean square, as the variance it adds to a mean, and its degrees of freedom."""
-
-
-def crossed_variance(runs: Part, samples: Part, rest: Part) -> tuple[float, float]:
-    """(variance, degrees of freedom) of a mean over two crossed random factors: max(vs - vr, 0) + max(vi - vr, 0) + vr, with
-    Satterthwaite's degrees of freedom over the mean squares that enter."""
-    (vs, df_s), (vi, df_i), (vr, df_r) = runs, samples, rest
-    variance = max(vs - vr, 0) + max(vi - vr, 0) + vr
-    weight_s, weight_i = float(vs > vr), float(vi > vr)
-    parts = [(weight_s * vs, df_s), (weight_i * vi, df_i), ((1 - weight_s - weight_i) * vr, df_r)]
-    spread = sum(value**2 / df for value, df in parts)
-    return variance, variance**2 / spread if spread > 0 else df_r
-
-
-def interval_of(
-    mean: float, runs: Part, samples: Part, rest: Part, *, seeds: int, count: int, method: str, level: float = 0.95
-) -> Difference:
-    """The interval of a mean over two crossed random factors, from its mean squares."""
-    return _interval(mean, *crossed_variance(runs, samples, rest), seeds, count, level, method)
-
-
-def _interval(mean: float, variance: float, freedom: float, S: int, N: int, level: float, method: str) -> Difference:
-    error = variance**0.5
-    half = float(t.ppf(0.5 + level / 2, freedom)) * error
-    p = float(2 * t.sf(abs(mean) / error, freedom)) if error > 0 else float(mean == 0)
-    return Difference(mean, mean - half, mean + half, p, S, N, method)
-
-
-def mcnemar(right_a_N: np.ndarray, right_b_N: np.ndarray) -> tuple[int, int, float]:
-    """(only b right, only a right, exact two-sided p) for two models on the same samples. Source: McNemar 1947, exact binomial."""
-    gained = int((~right_a_N & right_b_N).sum())
-    lost = int((right_a_N & ~right_b_N).sum())
-    return gained, lost, float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
-
-
 @dataclass(frozen=True)
 class Metric:
     """Something to compare recipes by. `measure` takes one run's answers as `Measure` says and gives the metric, or, where that is
@@ -138,6 +64,7 @@ class Metric:
     smaller_is_better: bool = False
     is_share: bool = True  # shown in per cent
     of_label_sets: bool = False
+    is_right: bool = False  # of each sample, whether it is right
 
     def text(self, value: float, sign: str = "") -> str:
         """A value as people read it; sign: "+" for a difference."""
@@ -166,14 +93,22 @@ class Metric:
 
     def difference(self, answers_a_SN: np.ndarray, answers_b_SN: np.ndarray, truth: np.ndarray) -> Difference:
         """The metric of b minus that of a, seed by seed, on the same samples."""
-        pairs = zip(answers_a_SN, answers_b_SN)
-        found = crossed_interval(np.stack([self.parts(b, truth) - self.parts(a, truth) for a, b in pairs]))
-        return self.told(found, len(truth))
+        parts_a_SN, parts_b_SN = (
+            np.stack([self.parts(one, truth) for one in answers]) for answers in (answers_a_SN, answers_b_SN)
+        )
+        return self.between(parts_a_SN, parts_b_SN, len(truth))
+
+    def between(self, parts_a_SN: np.ndarray, parts_b_SN: np.ndarray, samples: int) -> Difference:
+        """Of b minus a, from the `parts` of their runs, seed by seed."""
+        if self.is_right and len(parts_a_SN) == 1:
+            return self.told(paired_binary(parts_a_SN[0] > 0, parts_b_SN[0] > 0), samples)
+        return self.told(crossed_interval(parts_b_SN - parts_a_SN), samples)
 
     def told(self, found: Difference, samples: int) -> Difference:
         """An interval that was found from `parts`, with what it is about."""
         method = found.method if self.is_mean else f"{found.method}; jackknife over {found.samples} groups of samples"
-        return replace(found, samples=samples, method=method, smaller_is_better=self.smaller_is_better)
+        margin = MARGIN if self.is_share else 0.0
+        return replace(found, samples=samples, method=method, smaller_is_better=self.smaller_is_better, margin=margin)
 
 
 def _right(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -181,7 +116,7 @@ def _right(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 METRICS = {
-    "accuracy": Metric("accuracy", _right, is_mean=True),
+    "accuracy": Metric("accuracy", _right, is_mean=True, is_right=True),
     "macro_f1": Metric("macro-F1", macro_f1),
     "worst_class": Metric("worst class", worst_recall),
     "log_loss": Metric(
@@ -198,9 +133,9 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe with different seeds, on the same test samples. Classes are numbers; `answers_SN` is what the metric is
-    a function of: class numbers (S, N) or probabilities (S, N, K). Where a sample may have several classes, `truth` and
-    `predicted_SN` are bool, (N, K) and (S, N, K)."""
+    """Runs of one recipe with different seeds, on the same samples. Classes are numbers; `answers_SN` is what the metric is a
+    function of: class numbers (S, N) or probabilities (S, N, K). Where a sample may have several classes, `truth` and
+    `predicted_SN` are bool, (N, K) and (S, N, K). part: test or val; left_out: samples of it that not every run answered."""
 
     name: str
     runs: tuple[RunFolder, ...]
@@ -210,6 +145,8 @@ class Group:
     answers_SN: np.ndarray
     value_S: np.ndarray  # the metric of every run
     seconds: float  # mean training time
+    part: str = "test"
+    left_out: int = 0
 
     @property
     def right_SN(self) -> np.ndarray:
@@ -222,111 +159,119 @@ class Group:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """95 %: of one seed Wilson's, which says nothing of other seeds; of several over seeds x samples."""
-        S, N = self.right_SN.shape
-        if S == 1:
-            return wilson_interval(float(self.right_SN.sum()), N)
-        found = crossed_interval(self.right_SN.astype(float))
-        return max(0.0, found.low), min(1.0, found.high)
+        """95 %, over seeds x samples; of fewer than three seeds over samples alone, which says nothing of other seeds."""
+        return accuracy_interval(self.right_SN)
+
+    @property
+    def samples_text(self) -> str:
+        """'431 test samples', and how many were left out."""
+        text = f"{len(self.truth)} {'test' if self.part == 'test' else 'validation'} samples"
+        return text + (f" (without {self.left_out} that not every run answered)" if self.left_out else "")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One group against the reference: the difference over the seeds both have, and for accuracy with one seed McNemar's test."""
+    """One group against the reference: the difference over the seeds both have, its p-values corrected for how many groups were
+    compared (Holm), and for accuracy with one seed McNemar's test."""
 
     group: Group
     difference: Difference
     mcnemar: tuple[int, int, float] | None
+    p_holm: float
+    p_too_small_holm: float
+
+    @property
+    def verdict(self) -> str:
+        return self.difference.verdict_at(self.p_holm, self.p_too_small_holm)
 
 
 def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Group, list[Comparison], int]:
-    """(the reference, every other recipe against it, test samples): the first run's recipe is the reference. Runs are grouped
-    by what was asked of them apart from the seed; all must have answered the same test samples with the same classes.
-    metric: a name in METRICS."""
+    """(the reference, every other recipe against it, samples): the first run's recipe is the reference. Runs are grouped by what
+    was asked of them apart from the seed, and joined by the ids of their samples. metric: a name in METRICS."""
     if metric not in METRICS:
         raise RunError(unknown("metric", metric, METRICS))
     groups = group_runs(folders, metric)
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
     reference, others = groups[0], groups[1:]
-    return reference, [paired(reference, group, metric) for group in others], len(reference.truth)
+    return reference, compare_groups(reference, others, metric), len(reference.truth)
 
 
-def paired(reference: Group, group: Group, metric: str = "accuracy") -> Comparison:
+def compare_groups(reference: Group, others: list[Group], metric: str = "accuracy") -> list[Comparison]:
+    """Each against the reference, corrected for how many they are."""
+    found = [paired(reference, group, metric) for group in others]
+    adjusted = holm([d.p for d in found]), holm([d.p_too_small for d in found])
+    return [
+        Comparison(group, d, _mcnemar(reference, group, d, metric), p, p_too_small)
+        for group, d, p, p_too_small in zip(others, found, *adjusted, strict=True)
+    ]
+
+
+def paired(reference: Group, group: Group, metric: str = "accuracy") -> Difference:
     """One group against the reference, over the seeds both have; one run each may differ in its seed."""
+    rows_a, rows_b = _pairs(reference, group)
+    return METRICS[metric].difference(reference.answers_SN[rows_a], group.answers_SN[rows_b], reference.truth)
+
+
+def _pairs(reference: Group, group: Group) -> tuple[list[int], list[int]]:
+    """Which runs of both go together."""
     common = sorted(set(reference.seeds) & set(group.seeds))
     if common:
-        rows_a = [reference.seeds.index(seed) for seed in common]
-        rows_b = [group.seeds.index(seed) for seed in common]
-    elif len(reference.seeds) == len(group.seeds) == 1:
-        rows_a = rows_b = [0]
-    else:
-        raise RunError(
-            f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
-        )
-    answers = reference.answers_SN[rows_a], group.answers_SN[rows_b]
-    difference = METRICS[metric].difference(*answers, reference.truth)
-    right_a, right_b = reference.right_SN[rows_a], group.right_SN[rows_b]
-    exact = mcnemar(right_a[0], right_b[0]) if metric == "accuracy" and len(rows_a) == 1 else None
-    return Comparison(group, difference, exact)
+        return [reference.seeds.index(seed) for seed in common], [group.seeds.index(seed) for seed in common]
+    if len(reference.seeds) == len(group.seeds) == 1:
+        return [0], [0]
+    raise RunError(
+        f"'{reference.name}' has the seeds {reference.seeds}, '{group.name}' {group.seeds}: none in common to pair"
+    )
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """What one run answered to the test samples, in the order of their ids."""
-
-    seed: int
-    folder: RunFolder
-    predicted: np.ndarray
-    answers: np.ndarray
-    seconds: float
+def _mcnemar(reference: Group, group: Group, found: Difference, metric: str) -> tuple[int, int, float] | None:
+    if metric != "accuracy" or found.seeds != 1:
+        return None
+    (a, *_), (b, *_) = _pairs(reference, group)
+    return mcnemar(reference.right_SN[a], group.right_SN[b])
 
 
 def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group]:
-    """Runs by what was asked of them apart from the seed, in the order in which each recipe first comes. All must have answered
-    the same test samples (validation samples, where there is no test part) with the same classes."""
+    """Runs by what was asked of them apart from the seed, in the order in which each recipe first comes, on the samples that all
+    have answered: test samples, or validation samples where not every run has a test part. RunError where no sample is common to
+    all, a sample has another label in another run, or classes differ and matter."""
     chosen = METRICS[metric]
-    runs: dict[str, list[_Answers]] = {}
-    first: tuple[RunFolder, Said] | None = None
+    metrics = [folder.read_json(folder.metrics) for folder in folders]
+    part = "test" if all("test" in one for one in metrics) else "val"
+    said: list[Said] = []
     for folder in folders:
-        metrics = folder.read_json(folder.metrics)
-        said = said_by(folder, "test" if "test" in metrics else "val", first[1].number if first else None)
-        if first is None:
-            first = folder, said
-        elif said.samples != first[1].samples:
-            extra = sorted(set(said.samples) ^ set(first[1].samples))[:3]
+        said.append(said_by(folder, part, said[0].number if said else None))
+        if (chosen.of_probabilities or said[0].multi_label) and said[-1].classes != said[0].classes:
             raise RunError(
-                f"{folder.path} and {first[0].path} answered different test samples ({len(said.samples)} and "
-                f"{len(first[1].samples)}), for example {', '.join(f'{id_} ({label})' for id_, label in extra)}; only the same "
-                "samples can be paired"
+                f"{folder.path} answered with the classes {', '.join(said[-1].classes)}, {folders[0].path} with "
+                f"{', '.join(said[0].classes)}: their {chosen.title} cannot be paired"
             )
-        elif (chosen.of_probabilities or said.multi_label) and said.classes != first[1].classes:
-            raise RunError(
-                f"{folder.path} answered with the classes {', '.join(said.classes)}, {first[0].path} with "
-                f"{', '.join(first[1].classes)}: their {chosen.title} cannot be paired"
-            )
-        truth = said.truth
-        runs.setdefault(metrics["asked_hash"], []).append(
-            _Answers(metrics["seed"], folder, said.predicted, chosen.answers_of(said), metrics["cost"]["train_seconds"])
-        )
+    said, left_out = joined(said, [str(folder.path) for folder in folders])
+    rows: dict[str, list[int]] = {}
+    for row, one in enumerate(metrics):
+        rows.setdefault(one["asked_hash"], []).append(row)
     groups = []
-    for found in runs.values():
-        found.sort(key=lambda run: run.seed)
-        seeds = [run.seed for run in found]
+    for found in rows.values():
+        found.sort(key=lambda row: metrics[row]["seed"])
+        seeds = [metrics[row]["seed"] for row in found]
         twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
         if twice is not None:
-            same = [str(run.folder.path) for run in found if run.seed == twice]
+            same = [str(folders[row].path) for row in found if metrics[row]["seed"] == twice]
             raise RunError(f"{' and '.join(same)} are the same recipe with the same seed {twice}: nothing to compare")
+        answers = [chosen.answers_of(said[row]) for row in found]
         groups.append(
             Group(
-                name=_common_name([run.folder.name for run in found]),
-                runs=tuple(run.folder for run in found),
+                name=_common_name([folders[row].name for row in found]),
+                runs=tuple(folders[row] for row in found),
                 seeds=tuple(seeds),
-                truth=truth,
-                predicted_SN=np.stack([run.predicted for run in found]),
-                answers_SN=np.stack([run.answers for run in found]),
-                value_S=np.array([chosen.value(run.answers, truth) for run in found]),
-                seconds=float(np.mean([run.seconds for run in found])),
+                truth=said[0].truth,
+                predicted_SN=np.stack([said[row].predicted for row in found]),
+                answers_SN=np.stack(answers),
+                value_S=np.array([chosen.value(one, said[0].truth) for one in answers]),
+                seconds=float(np.mean([metrics[row]["cost"]["train_seconds"] for row in found])),
+                part=part,
+                left_out=left_out,
             )
         )
     return groups

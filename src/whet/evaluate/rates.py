@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
+
+Z_95 = float(ndtri(0.975))
 
 
-def wilson_interval(successes: float, trials: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; (0, 1) where nothing was tried. Source: Wilson 1927."""
+def wilson_interval(successes: float, trials: float, z: float = Z_95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, by default of 95 %; (0, 1) where nothing was tried. z: the quantile of its level.
+    Source: Wilson 1927."""
     if trials == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + level / 2))
     p = successes / trials
     centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * float(np.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from whet.core.errors import RunError
 from whet.core.labels import matrix_of
 from whet.core.run_folder import RunFolder
 
@@ -21,6 +23,13 @@ class Said:
     predicted: np.ndarray
     probs_NK: np.ndarray
     number: dict[str, int]
+
+    def only(self, keep_N: np.ndarray) -> Said:
+        """Of the samples that are kept, bool (N,)."""
+        samples = [sample for sample, keep in zip(self.samples, keep_N, strict=True) if keep]
+        return replace(
+            self, samples=samples, truth=self.truth[keep_N], predicted=self.predicted[keep_N], probs_NK=self.probs_NK[keep_N]
+        )  # fmt: skip
 
     @property
     def multi_label(self) -> bool:
@@ -52,5 +61,21 @@ def said_by(
             np.array([number.setdefault(name, len(number)) for name in frame[key]], dtype=np.int64)
             for key in ("label", "predicted")
         )
-    samples = list(zip(frame["id"], frame["label"]))
+    samples = list(zip(frame["id"], frame["label"], strict=True))
     return Said(samples, classes, truth, predicted, frame[[f"p:{name}" for name in classes]].to_numpy(float), number)
+
+
+def joined(said: Sequence[Said], names: Sequence[str]) -> tuple[list[Said], int]:
+    """(what each said of the samples that all have, in the same order; how many samples not all have). names: of the runs, for the
+    message. RunError where no sample is common to all, or one has different labels."""
+    common = set.intersection(*({id_ for id_, _ in one.samples} for one in said))
+    every = set.union(*({id_ for id_, _ in one.samples} for one in said))
+    if not common:
+        raise RunError(f"{' and '.join(names)} answered no sample in common: only the same samples can be paired")
+    found = [one.only(np.array([id_ in common for id_, _ in one.samples])) for one in said]
+    for one, name in zip(found, names, strict=True):
+        other = [(a, b) for a, b in zip(found[0].samples, one.samples, strict=True) if a != b][:3]
+        if other:
+            listed = ", ".join(f"{a[0]} ({a[1]} and {b[1]})" for a, b in other)
+            raise RunError(f"{names[0]} and {name} have different labels of the same samples, for example {listed}")
+    return found, len(every) - len(common)

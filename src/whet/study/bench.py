@@ -10,6 +10,7 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.study.clock import Clock
 from whet.study.executor import Executor, Task
+from whet.study.journal import Journal
 from whet.train.log import Observer
 
 
@@ -22,17 +23,26 @@ class Steps(Observer):
 
 @dataclass
 class Bench:
-    """failures: of what a run failed, by its name."""
+    """failures: of what a run failed, by its name. data: the fingerprint of the data that all runs are of; a run of other data is
+    not taken for one of them."""
 
     path: Path
     executor: Executor
     clock: Clock
     watch: Observer
+    data: str | None = None
     failures: dict[str, str] = field(default_factory=dict)
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.path / "journal.json")
 
     def make(self, recipes: Iterable[Recipe]) -> list[RunFolder | None]:
         """The finished run of each recipe, or None where it failed; equal ones are made once."""
-        tasks = [Task(recipe, self.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
+        tasks = [
+            Task(recipe, self.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}", data=self.data)
+            for recipe in recipes
+        ]
         unique = list({task.path: task for task in tasks}.values())
         for done, task in enumerate(self.executor.run(unique), 1):
             self.watch.note(f"run {done} of {len(unique)}: {self._said(task)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,15 +10,15 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import METRICS, Difference, crossed_interval
+from whet.core.run_folder import RunFolder
+from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import LEAST_SEEDS, Difference
 from whet.study.bench import Bench
-from whet.study.evidence import Observed, observe, seconds_of
+from whet.study.evidence import Observed, observe, on_common_samples, seconds_of
 from whet.study.factor import recipe_at
 from whet.study.plan import Plan
 
-LEAST_SEEDS, MOST_SEEDS, _FRESH = 3, 10, 1000
-_FILE = "confirmation.json"
+MOST_SEEDS, _FRESH = 10, 1000
 _FILLED = 0.97  # of the time; the rest is for the report
 
 
@@ -48,9 +47,9 @@ class Confirmation:
     def on(self, part: str) -> Difference:
         """On the samples of one part."""
         chosen = METRICS[self.metric]
-        sides = [[observe(run, (), 0, chosen, part) for run in runs] for runs in (self.before, self.after)]
-        found = crossed_interval(np.stack([after.parts_N - before.parts_N for before, after in zip(*sides)]))
-        return chosen.told(found, sides[0][0].samples)
+        seen, _ = on_common_samples([observe(run, (), 0, part) for run in (*self.before, *self.after)])
+        before_SN, after_SN = np.split(np.stack([run.parts_N(chosen) for run in seen]), 2)
+        return chosen.between(before_SN, after_SN, len(seen[0].said.samples))
 
     def to_dict(self) -> dict[str, Any]:
         """With the validation curves of both, for the report."""
@@ -74,7 +73,8 @@ def confirm(
     recommended = recipe_at(plan.asked, plan.factors, levels)
     if recommended == plan.asked:
         return None
-    length, count = _decided(plan, bench, levels, screened, runs)
+    decided = bench.journal.decided("confirmation", lambda: _written(*_length(plan, bench, levels, screened, runs)))
+    length, count = Duration.parse(decided["each"]), decided["seeds"]
     if count == 0:
         bench.watch.note("no time is left to confirm what the study recommends")
         return None
@@ -83,8 +83,7 @@ def confirm(
     )
     found = compare_afresh(before, after, length, count, bench, plan.metric)
     # What a run takes at full size was a guess; now it is known, and the time that is left may be enough for more.
-    while found is not None and plan.seconds is not None and count < MOST_SEEDS and _another_fits(found, bench):
-        _write_down(bench, length, count + 1)
+    while found is not None and plan.seconds is not None and count < MOST_SEEDS and _another_fits(found, bench, plan):
         more = compare_afresh(before, after, length, 1, bench, plan.metric, after_seeds=count)
         found, count = found if more is None else found.beside(more), count + 1
     return found
@@ -99,7 +98,7 @@ def compare_afresh(
     bench.watch.stage(f"confirming with {another} fresh {'seed' if seeds == 1 else 'seeds'}, {length} each")
     numbers = range(_FRESH + after_seeds, _FRESH + after_seeds + seeds)
     made = bench.make([recipe.setting(budget=length, seed=seed) for seed in numbers for recipe in (before, after)])
-    pairs = [(a, b) for a, b in zip(made[::2], made[1::2]) if a is not None and b is not None]
+    pairs = [(a, b) for a, b in zip(made[::2], made[1::2], strict=True) if a is not None and b is not None]
     if not pairs:
         return None
     first, second = ([pair[side] for pair in pairs] for side in (0, 1))
@@ -109,24 +108,16 @@ def compare_afresh(
     return found
 
 
-def _another_fits(found: Confirmation, bench: Bench) -> bool:
-    return found.seconds / len(found.before) / min(bench.executor.jobs, 2) < bench.clock.left(_FILLED)
+def _another_fits(found: Confirmation, bench: Bench, plan: Plan) -> bool:
+    seeds = len(found.before)
+    takes = found.seconds / seeds / min(bench.executor.jobs, 2)
+    return bench.journal.decided(
+        f"of {plan.seconds:g} s, confirmation goes on after {seeds} seeds", lambda: takes < bench.clock.left(_FILLED)
+    )
 
 
-def _decided(
-    plan: Plan, bench: Bench, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
-) -> tuple[Duration, int]:
-    """`_length`, decided once: a study that goes on makes the same runs."""
-    file = bench.path / _FILE
-    if not file.is_file():
-        length, count = _length(plan, bench, levels, screened, runs)
-        _write_down(bench, length, count)
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    return Duration.parse(kept["each"]), kept["seeds"]
-
-
-def _write_down(bench: Bench, length: Duration, seeds: int) -> None:
-    write_json(bench.path / _FILE, {"each": str(length), "seeds": seeds})
+def _written(length: Duration, seeds: int) -> dict[str, Any]:
+    return {"each": str(length), "seeds": seeds}
 
 
 def _length(
@@ -142,15 +133,16 @@ def _length(
 def length_that_fits(
     bench: Bench, beside: float, pace: float, full: int | None, shortest: Duration
 ) -> tuple[Duration, int]:
-    """(length of each run, number of seeds) in the time that is left, where a run of both recipes takes `beside` seconds and `pace`
-    for every epoch. full: the epochs that the recipe asks for; shortest: the least that is worth a run."""
+    """(length of each run, number of seeds, none where too few fit for a verdict) in the time that is left, where a run of both
+    recipes takes `beside` seconds and `pace` for every epoch. full: the epochs that the recipe asks for; shortest: the least that
+    is worth a run."""
     left = bench.clock.left(_FILLED) * min(bench.executor.jobs, 2 * LEAST_SEEDS)
     epochs = int((left / LEAST_SEEDS - beside) / pace)
     if full is not None and epochs >= full:
         return Duration(full, "ep"), min(MOST_SEEDS, int(left / (beside + full * pace)))
     if epochs >= shortest.value:
         return Duration(epochs, "ep"), LEAST_SEEDS
-    return shortest, max(0, int(left / (beside + shortest.value * pace)))
+    return shortest, 0  # fewer seeds give no verdict
 
 
 def _curve(run: RunFolder) -> list[tuple[float, float]]:

@@ -1,105 +1,184 @@
 """What a study's runs say of each factor: its effect with an interval, from answers sample by sample.
 
-Seeds (runs) and test samples are two crossed random factors: an interval over seeds alone or over samples alone is too narrow.
+Seeds (runs) and samples are two crossed random factors: an interval over seeds alone or over samples alone is too narrow.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import fdtr, polygamma, psi
 
-from whet.evaluate.compare import Difference, crossed_interval, interval_of
+from whet.evaluate.difference import (
+    LEAST_SEEDS,
+    LEVEL,
+    Difference,
+    Variance,
+    crossed_interval,
+    crossed_variance,
+    interval,
+)
 
-_LEAST_FREEDOM = 4  # degrees of freedom that seeds must leave to tell chance by
+_MOST_PRIOR = 2.0  # degrees of freedom that other factors lend; set by benchmarks/study_truth.py
+_LIKE_OTHERS = 0.5  # a factor whose variance is above this quantile of what the others lead to expect keeps its own
+_POWER = 0.84  # normal quantile of 80 %: how often an effect of the size it seems to have would then be told
+_MOST_SEEDS, _USUAL_SEEDS, _MOST_TIMES = 100, 10, 1000
 
 
 def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarray) -> list[Difference]:
     """The change from low to high of every column of the design, by least squares within each seed's block of runs.
 
-    value_RN: the metric of each run on each sample; block_R: its seed. Every seed gives an effect of its own, sample by sample;
-    their mean has the interval of `crossed_interval`, but that how much effects differ from seed to seed is told from all columns
-    together: each alone would have seeds - 1 degrees of freedom, together they have that many times as many. So neither
-    interactions of factors nor a seed's own taste for a factor are taken for certainty. With too few seeds for that, chance is
-    what a fit of all runs leaves, interactions included. ValueError where no run is left to tell chance by.
+    value_RN: the metric of each run on each sample; block_R: its seed. Every seed gives an effect of its own, sample by sample, and
+    their mean has the interval of `crossed_interval`, but for how much the effect differs from seed to seed: that is known by S - 1
+    degrees of freedom alone, and `moderated` by what the other columns say. Blocks that do not tell their columns apart, as where
+    runs failed, are left out. A column with fewer than three seeds has an interval over the samples alone. ValueError where no
+    block tells the columns apart.
     """
-    blocks = [np.flatnonzero(block_R == seed) for seed in np.unique(block_R)]
-    found = _effects_by_block(value_RN, coded_RP, blocks) if len(blocks) > 1 else None
-    if found is not None and sum(len(effects) - 1 for effects, _ in found) >= _LEAST_FREEDOM:
-        return _pooled(found, len(blocks))
-    return _of_one_fit(value_RN, coded_RP, block_R)
+    rows = [np.flatnonzero(block_R == seed) for seed in np.unique(block_R)]
+    blocks = [block for block in rows if _weights(coded_RP[block]) is not None]
+    columns = _columns(value_RN, coded_RP, blocks)
+    judged = [column for column in columns if column.seeds >= LEAST_SEEDS]
+    spread = [column.between for column in judged] + _between_residuals(value_RN, coded_RP, blocks)
+    freedom = [column.seeds - 1 for column in judged] + [len(blocks) - 1] * (len(spread) - len(judged))
+    lent = iter(moderated(spread, freedom))
+    return [
+        column.crossed(*next(lent)) if column.seeds >= LEAST_SEEDS else column.of_these_runs() for column in columns
+    ]
 
 
-_ByBlock = list[tuple[np.ndarray, np.ndarray]]
-"""By column: its effects (blocks, samples), and how much of a run's chance each takes in (blocks,)."""
+def _design(coded_RP: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(a mean and the columns that vary, which these are)."""
+    varied = np.flatnonzero(np.ptp(coded_RP, axis=0))
+    return np.column_stack([np.ones(len(coded_RP)), coded_RP[:, varied]]), varied
 
 
-def _effects_by_block(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray]) -> _ByBlock | None:
-    """Over the blocks in which a column varies; None where a block does not tell all of its columns apart."""
+def _weights(coded_RP: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(which columns vary, the weights of the runs (P, R) that give the effect of each); None where they are not told apart."""
+    return _weights_of(coded_RP.tobytes(), coded_RP.shape, coded_RP.dtype.str)
+
+
+@functools.lru_cache(maxsize=64)
+def _weights_of(coded: bytes, shape: tuple[int, int], kind: str) -> tuple[np.ndarray, np.ndarray] | None:
+    design, varied = _design(np.frombuffer(coded, dtype=kind).reshape(shape))
+    if len(varied) == 0 or np.linalg.matrix_rank(design) < design.shape[1]:
+        return None
+    return varied, 2 * np.linalg.pinv(design)[1:]
+
+
+def _columns(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray]) -> list[_Column]:
     effects: list[list[np.ndarray]] = [[] for _ in range(coded_RP.shape[1])]
     lengths: list[list[float]] = [[] for _ in range(coded_RP.shape[1])]
     for rows in blocks:
-        varied = np.flatnonzero(np.ptp(coded_RP[rows], axis=0))
-        design = np.column_stack([np.ones(len(rows)), coded_RP[np.ix_(rows, varied)]])
-        if np.linalg.matrix_rank(design) < design.shape[1]:
-            return None
-        for p, weight_R in zip(varied, 2 * np.linalg.pinv(design)[1:]):
-            effects[p].append(weight_R @ value_RN[rows])
+        weights = _weights(coded_RP[rows])
+        assert weights is not None
+        for p, effect_N, weight_R in zip(weights[0], weights[1] @ value_RN[rows], weights[1], strict=True):
+            effects[p].append(effect_N)
             lengths[p].append(float((weight_R**2).sum()))
     if not all(effects):
-        return None
-    return [(np.stack(found), np.array(length)) for found, length in zip(effects, lengths)]
-
-
-def _pooled(found: _ByBlock, seeds: int) -> list[Difference]:
-    """vs and vr of `crossed_interval`, of one run's chance, from all columns together; vi from each column's own effects."""
-    N = found[0][0].shape[1]
-    freedom = sum(len(effect_BN) - 1 for effect_BN, _ in found)
-    between, rest, means = 0.0, 0.0, []
-    for effect_BN, length_B in found:
-        share_B = (1 / length_B) / (1 / length_B).sum()
-        mean_N, mean_B = share_B @ effect_BN, effect_BN.mean(axis=1)
-        away_B = mean_B - mean_N.mean()
-        between += float((away_B**2 / length_B).sum())
-        rest += float((((effect_BN - mean_N) - away_B[:, None]) ** 2 / length_B[:, None]).sum())
-        means.append((mean_N, 1 / float((1 / length_B).sum())))
-    return [
-        interval_of(
-            float(mean_N.mean()), (between / freedom * length, freedom), (float(mean_N.var(ddof=1)) / N, N - 1),
-            (rest / (freedom * (N - 1)) * length / N, freedom * (N - 1)),
-            seeds=seeds, count=N, method="least squares, crossed seeds x samples",
-        )
-        for mean_N, length in means
-    ]  # fmt: skip
-
-
-def _of_one_fit(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarray) -> list[Difference]:
-    """Of all runs at once, with a mean for every seed: vs = MS(run residuals) c'c, vi = var over samples of the effect / N,
-    vr = MS(rest) c'c / N, c being the contrast's weights."""
-    R, N = value_RN.shape
-    block_RB = (block_R[:, None] == np.unique(block_R)[None, :]).astype(float)
-    design = np.column_stack([block_RB, coded_RP])
-    freedom = R - int(np.linalg.matrix_rank(design))
-    if freedom < 1:
         raise ValueError(
-            f"{R} runs leave nothing to tell chance by in a fit of {design.shape[1]} numbers: more seeds are needed"
+            f"{len(value_RN)} runs do not tell {coded_RP.shape[1]} effects apart: more runs, or more seeds, are needed"
         )
-    solve = np.linalg.pinv(design)
-    residual_RN = value_RN - design @ (solve @ value_RN)
-    run_R = residual_RN.mean(axis=1)
-    between_runs = float((run_R**2).sum()) / freedom
-    within_runs = float(((residual_RN - run_R[:, None]) ** 2).sum()) / (freedom * (N - 1))
-    found = []
-    for weight_R in 2 * solve[block_RB.shape[1] :]:
-        effect_N, length = weight_R @ value_RN, float((weight_R**2).sum())
-        vs, vi, vr = between_runs * length, float(effect_N.var(ddof=1)) / N, within_runs * length / N
-        found.append(
-            interval_of(
-                float(effect_N.mean()), (vs, freedom), (vi, N - 1), (vr, freedom * (N - 1)),
-                seeds=block_RB.shape[1], count=N, method="least squares, crossed runs x samples",
-            )
-        )  # fmt: skip
-    return found
+    return [_Column(np.stack(found), np.array(length)) for found, length in zip(effects, lengths, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column's effects by seed, sample by sample, (B, N); length_B: how many times the variance of one run each has."""
+
+    effect_BN: np.ndarray
+    length_B: np.ndarray
+
+    @property
+    def seeds(self) -> int:
+        return len(self.effect_BN)
+
+    @property
+    def _share_B(self) -> np.ndarray:
+        return (1 / self.length_B) / (1 / self.length_B).sum()
+
+    @functools.cached_property
+    def mean_N(self) -> np.ndarray:
+        return self._share_B @ self.effect_BN
+
+    @functools.cached_property
+    def _away_B(self) -> np.ndarray:
+        return self.effect_BN.mean(axis=1) - self.mean_N.mean()
+
+    @property
+    def between(self) -> float:
+        """Mean square between seeds, as the variance of one run."""
+        return float((self._away_B**2 / self.length_B).sum()) / (self.seeds - 1)
+
+    @property
+    def rest(self) -> float:
+        """Mean square of the residual, as the variance of one run."""
+        rest_BN, N = (self.effect_BN - self.mean_N) - self._away_B[:, None], self.effect_BN.shape[1]
+        return float(((rest_BN**2).sum(axis=1) / self.length_B).sum()) / ((self.seeds - 1) * (N - 1)) / N
+
+    def crossed(self, between: float, freedom: float) -> Difference:
+        N, length = self.effect_BN.shape[1], 1 / float((1 / self.length_B).sum())
+        samples = float(self.mean_N.var(ddof=1)) / N
+        variance = crossed_variance(between * length, freedom, samples, self.rest * length, N)
+        return interval(
+            float(self.mean_N.mean()), variance, self.seeds, N, "least squares, crossed seeds x samples, moderated"
+        )
+
+    def of_these_runs(self) -> Difference:
+        N = self.effect_BN.shape[1]
+        variance = Variance(0.0, 1.0, float(self.mean_N.var(ddof=1)) / N, N - 1)
+        return interval(float(self.mean_N.mean()), variance, self.seeds, N, "least squares, samples alone")
+
+
+def _between_residuals(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray]) -> list[float]:
+    """The mean squares between seeds of what the columns leave over, where all blocks have the same rows: contrasts of runs like
+    those of the columns, with no factor behind them, that tell how much runs differ by chance."""
+    first = coded_RP[blocks[0]] if blocks else coded_RP
+    if len(blocks) < LEAST_SEEDS or any(not np.array_equal(coded_RP[rows], first) for rows in blocks):
+        return []
+    design, _ = _design(first)
+    left_QR = np.linalg.svd(design.T)[2][design.shape[1] :]
+    by_seed_BQ = np.stack([left_QR @ value_RN[rows].mean(axis=1) for rows in blocks])
+    return by_seed_BQ.var(axis=0, ddof=1).tolist()
+
+
+def moderated(variances: Sequence[float], freedoms: Sequence[int]) -> list[tuple[float, float]]:
+    """(variance, degrees of freedom) of each, with what the others lead to expect of it: (d0 s0² + d s²) / (d0 + d) and d0 + d,
+    where d0 and s0² are fitted to all as in an empirical Bayes model, d0 at most 2.
+
+    A variance above the median of what is expected is not lowered: the others say nothing of a factor whose effect differs from
+    seed to seed as theirs do not. Source: Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
+    expression", section 6.2; Phipson et al. 2016 for variances unlike the others.
+    """
+    s2_G, d_G = np.array(variances, dtype=float), np.array(freedoms, dtype=float)
+    if len(s2_G) < 2 or s2_G.max() <= 0:
+        return list(zip(s2_G.tolist(), d_G.tolist(), strict=True))
+    log_G = np.log(np.maximum(s2_G, 1e-5 * s2_G.mean())) - psi(d_G / 2) + np.log(d_G / 2)
+    over = float(log_G.var(ddof=1) - polygamma(1, d_G / 2).mean())
+    if over > 0:
+        d0 = 2 * _trigamma_inverse(over)
+        expected = float(np.exp(log_G.mean() + psi(d0 / 2) - np.log(d0 / 2)))
+    else:
+        d0, expected = np.inf, float(s2_G.mean())
+    d0 = min(d0, _MOST_PRIOR)
+    own_G = fdtr(d_G, d0, s2_G / expected) > _LIKE_OTHERS
+    lent_G = (d0 * expected + d_G * s2_G) / (d0 + d_G)
+    value_G = np.where(own_G, np.maximum(s2_G, lent_G), lent_G)
+    return list(zip(value_G.tolist(), np.where(own_G, d_G, d0 + d_G).tolist(), strict=True))
+
+
+def _trigamma_inverse(value: float) -> float:
+    """Newton's iteration of Smyth 2004, appendix."""
+    y = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, y))
+        step = trigamma * (1 - trigamma / value) / float(polygamma(2, y))
+        y += step
+        if -step / y < 1e-8:
+            break
+    return y
 
 
 def paired_effect(value_RN: np.ndarray, level_R: np.ndarray, alone_R: np.ndarray, block_R: np.ndarray) -> Difference:
@@ -125,20 +204,37 @@ def interactions(coded_RP: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarra
     return pairs, np.stack([coded_RP[:, a] * coded_RP[:, b] for a, b in pairs], axis=1) if pairs else coded_RP[:, :0]
 
 
-def holm(p_F: Sequence[float]) -> list[float]:
-    """p-values that hold for all together. Source: Holm 1979."""
-    order = np.argsort(p_F, kind="stable")
-    raised = np.maximum.accumulate([(len(p_F) - place) * p_F[index] for place, index in enumerate(order)])
-    adjusted = np.empty(len(p_F))
-    adjusted[order] = np.minimum(raised, 1.0)
-    return adjusted.tolist()
+@dataclass(frozen=True)
+class ToDecide:
+    """seeds: about how many in all; more_samples: how many validation samples besides those there are."""
+
+    seeds: int
+    more_samples: int = 0
+
+    def text(self) -> str:
+        samples = f"{self.more_samples} more validation samples and " if self.more_samples else ""
+        return f"about {samples}{self.seeds} seeds would decide"
 
 
-def seeds_to_tell(found: Difference) -> int | None:
-    """About how many seeds in all would tell this effect from none, if it is as large as it seems and seeds are what is short; None
-    where it is told already, or beyond a thousand."""
-    half = (found.high - found.low) / 2
-    if abs(found.mean) > half or found.mean == 0:
+def to_decide(found: Difference, questions: int) -> ToDecide | None:
+    """What would tell this effect from none in four cases of five, if it is as large as it seems: more seeds, or, where no number
+    of seeds does, more samples. None where it cannot be said: fewer than three seeds, no effect, or more than a thousand times the
+    samples. questions: how many are asked at once."""
+    if not found.judged or found.variance is None or found.mean == 0:
         return None
-    needed = int(np.ceil(found.seeds * (half / abs(found.mean)) ** 2))
-    return needed if needed <= 1000 else None
+
+    def tells(variance: Variance) -> bool:
+        power = _POWER * (variance.seeds + variance.samples) ** 0.5
+        return variance.p_value(max(0.0, abs(found.mean) - power)) < LEVEL / questions
+
+    for seeds in range(found.seeds, _MOST_SEEDS + 1):
+        if tells(found.variance.with_seeds(found.seeds, seeds)):
+            return ToDecide(seeds)
+    usual = max(found.seeds, _USUAL_SEEDS)
+    variance, low, high = found.variance.with_seeds(found.seeds, usual), found.samples, _MOST_TIMES * found.samples
+    if not tells(variance.with_samples(found.samples, high)):
+        return None
+    while high - low > max(1, low // 20):
+        middle = (low + high) // 2
+        low, high = (low, middle) if tells(variance.with_samples(found.samples, middle)) else (middle, high)
+    return ToDecide(usual, high - found.samples)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,38 +11,49 @@ from scipy.stats import t
 
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS, Difference, Metric
-from whet.evaluate.said import said_by
+from whet.evaluate.compare import METRICS, Metric
+from whet.evaluate.difference import (
+    LEAST_SAMPLES,
+    LEAST_SEEDS,
+    LEVEL,
+    NOT_JUDGED,
+    UNDECIDED,
+    Difference,
+    benjamini_hochberg,
+    holm,
+)
+from whet.evaluate.said import Said, joined, said_by
 from whet.study.design import ONE_AT_A_TIME
-from whet.study.effects import fitted_effects, holm, interactions, paired_effect, seeds_to_tell
+from whet.study.effects import ToDecide, fitted_effects, interactions, paired_effect, to_decide
 from whet.study.factor import Factor
 
-LEVEL = 0.05
 NEVER_RAN = "could not run"
 _BY_CLASS = 10  # validation samples of a class, to say anything of it
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One finished run of a study. parts_N: values whose mean is the metric, one a validation sample (or a group of them);
-    found: by class, was each sample that has it recognised. samples: how many."""
+    """One finished run of a study, and what it answered to the samples of a part."""
 
     run: RunFolder
     levels: tuple[int, ...]
     seed: int
-    parts_N: np.ndarray
-    found: dict[str, np.ndarray]
-    samples: int
+    said: Said
     costs: dict[str, float]
 
+    def parts_N(self, metric: Metric) -> np.ndarray:
+        """Values whose mean is the metric, one a sample or a group of samples."""
+        return metric.parts(metric.answers_of(self.said), self.said.truth).astype(float)
 
-def observe(run: RunFolder, levels: Sequence[int], seed: int, metric: Metric, split: str = "val") -> Observed:
-    """What this run answered to the samples of a part, in the order of their ids."""
-    said = said_by(run, split)
-    return Observed(
-        run, tuple(levels), seed, metric.parts(metric.answers_of(said), said.truth).astype(float), said.found_by_class,
-        len(said.samples), run.read_json(run.metrics)["cost"],
-    )  # fmt: skip
+
+def observe(run: RunFolder, levels: Sequence[int], seed: int, split: str = "val") -> Observed:
+    return Observed(run, tuple(levels), seed, said_by(run, split), run.read_json(run.metrics)["cost"])
+
+
+def on_common_samples(runs: Sequence[Observed]) -> tuple[list[Observed], int]:
+    """The runs, each with the samples that all of them answered, and how many others there are; see `said.joined`."""
+    said, left_out = joined([run.said for run in runs], [str(run.run.path) for run in runs])
+    return [replace(run, said=one) for run, one in zip(runs, said, strict=True)], left_out
 
 
 @dataclass(frozen=True)
@@ -60,8 +71,9 @@ class Price:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a factor does, from low (off) to high (on). costs: of training time, memory and the time of an answer.
-    failed: why nothing can be said of it, where all its runs failed."""
+    """What a factor does, from low (off) to high (on). p_holm, p_too_small: corrected for how many factors there are. costs: of
+    training time, memory and the time of an answer. per_class: of the recall of each class; hurts_classes: those of which it is
+    told, corrected for all factors and classes. failed: why nothing can be said of it, where all its runs failed."""
 
     name: str
     metric: str
@@ -69,14 +81,16 @@ class Effect:
     p_holm: float
     costs: dict[str, Price]
     per_class: dict[str, Difference]
-    seeds_to_tell: int | None
+    to_decide: ToDecide | None
     failed: str = ""
+    p_too_small: float = 1.0
+    hurts_classes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
         if self.difference is None:
             return NEVER_RAN
-        return self.difference.verdict if self.p_holm < LEVEL else "no evidence"
+        return self.difference.verdict_at(self.p_holm, self.p_too_small)
 
     def sentence(self) -> str:
         """For people who know no statistics."""
@@ -86,13 +100,23 @@ class Effect:
         unit = " points" if metric.is_share else ""
         of = "" if self.metric == "accuracy" else f" of {metric.title}"
         reach = f"{metric.text(d.mean, '+')}{unit}{of} ({metric.text(d.low, '+')} to {metric.text(d.high, '+')})"
-        bad = [name for name, one in self.per_class.items() if one.high < 0]
-        those = "class" if len(bad) == 1 else "classes"
-        harm = f"; it hurts {those} {', '.join(bad)}" if bad and self.verdict != "hurts" else ""
-        if self.verdict == "no evidence":
-            more = f", about {self.seeds_to_tell} seeds would tell" if self.seeds_to_tell else ""
-            return f"{self.name}: no evidence, {reach}{more}; {self._price()}{harm}."
-        return f"{self.name} {self.verdict}: {reach}; {self._price()}{harm}."
+        tail = f"{self._price()}{self._harm()}."
+        if self.verdict == NOT_JUDGED:
+            seeds = "one seed" if d.seeds == 1 else f"{d.seeds} seeds"
+            return (
+                f"{self.name}: {seeds}, {NOT_JUDGED}; {reach} in these runs; give at least {LEAST_SEEDS} seeds; {tail}"
+            )
+        if self.verdict == UNDECIDED:
+            chance = f"it helps with a probability of {100 * (d.chance_to_help or 0):.0f} %"
+            more = f", {self.to_decide.text()}" if self.to_decide else ""
+            return f"{self.name}: {UNDECIDED}, {reach}; {chance}{more}; {tail}"
+        verb = f" {self.verdict}:" if self.verdict in ("helps", "hurts") else f": {self.verdict},"
+        return f"{self.name}{verb} {reach}; {tail}"
+
+    def _harm(self) -> str:
+        if not self.hurts_classes:
+            return ""
+        return f"; it hurts {'class' if len(self.hurts_classes) == 1 else 'classes'} {', '.join(self.hurts_classes)}"
 
     def _price(self) -> str:
         found = self.costs["train_seconds"]
@@ -113,20 +137,25 @@ class Effect:
             "p": d.p if d else None,
             "p_holm": self.p_holm if d else None,
             "verdict": self.verdict,
+            "chance_to_help": d.chance_to_help if d else None,
             "time": self._ratio("train_seconds"),
             "memory": self._ratio("peak_memory_mib"),
             "answer_time": self._ratio("seconds_per_sample"),
             "seeds": d.seeds if d else 0,
-            "seeds_to_tell": self.seeds_to_tell,
+            "seeds_to_decide": self.to_decide.seeds if self.to_decide else None,
+            "samples_to_decide": self.to_decide.more_samples if self.to_decide else None,
         }
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the runs say so far. together: of a full factorial, what every two factors do beyond what each does alone."""
+    """What the runs say so far, on so many samples; left_out: others, which not every run answered. together: of a full factorial,
+    what every two factors do beyond what each does alone."""
 
     effects: list[Effect]
     together: list[dict[str, Any]]
+    samples: int = 0
+    left_out: int = 0
 
     def best_first(self) -> Iterator[Effect]:
         def gain(effect: Effect) -> float:
@@ -137,10 +166,13 @@ class Evidence:
 
 
 def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, reason: str = "") -> Evidence:
-    """Every factor's effect. reason: of what runs failed, for factors with a level that never
-    ran. RunError where the runs leave nothing to tell chance by."""
+    """Every factor's effect. reason: of what runs failed, for factors with a level that never ran. RunError where the runs do not
+    tell the factors apart, or where they answered no sample in common."""
     if not runs:
-        raise RunError("the study cannot be judged: none of its runs was finished")
+        raise RunError(f"the study cannot be judged: none of its runs was finished{f' ({reason})' if reason else ''}")
+    runs, left_out = on_common_samples(runs)
+    if len(runs[0].said.samples) < LEAST_SAMPLES:
+        raise RunError(f"the study cannot be judged by one validation sample; at least {LEAST_SAMPLES} are needed")
     coded_RF = np.array([run.levels for run in runs])
     block_R = np.array([run.seed for run in runs])
     known = [f for f in range(len(factors)) if len(np.unique(coded_RF[:, f])) == 2]
@@ -149,6 +181,8 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
     alone = ONE_AT_A_TIME.get(design)
 
     def estimate(value_RN: np.ndarray) -> list[Difference]:
+        if not known:
+            return []
         if alone is not None:
             differs_RF = coded_RF != alone
             return [
@@ -158,17 +192,14 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
         columns = np.column_stack([coded_RF[:, known], products]) if with_pairs else coded_RF[:, known]
         return fitted_effects(value_RN, columns, block_R)
 
-    chosen = METRICS[metric]
+    chosen, samples = METRICS[metric], len(runs[0].said.samples)
     try:
-        found = [chosen.told(d, runs[0].samples) for d in estimate(np.stack([run.parts_N for run in runs]))]
+        found = [chosen.told(d, samples) for d in estimate(np.stack([run.parts_N(chosen) for run in runs]))]
     except ValueError as error:
         raise RunError(f"the study cannot be judged: {error}") from None
-    by_class = {
-        name: estimate(np.stack([run.found[name] for run in runs]).astype(float))
-        for name in sorted(runs[0].found)
-        if len(runs[0].found[name]) >= _BY_CLASS
-    }
-    adjusted = holm([d.p for d in found])
+    adjusted, too_small = holm([d.p for d in found]), holm([d.p_too_small for d in found])
+    by_class = _by_class(runs, estimate)
+    hurt = _hurt_classes(by_class, len(known))
     costs = price(coded_RF[:, known], runs)
     effects = []
     for f, factor in enumerate(factors):
@@ -176,13 +207,40 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
             effects.append(Effect(factor.name, metric, None, 1.0, {}, {}, None, reason))
             continue
         k = known.index(f)
-        classes = {name: d[k] for name, d in by_class.items()}
-        effects.append(Effect(factor.name, metric, found[k], adjusted[k], costs[k], classes, seeds_to_tell(found[k])))
+        undecided = found[k].verdict_at(adjusted[k], too_small[k]) == UNDECIDED
+        effects.append(
+            Effect(
+                factor.name, metric, found[k], adjusted[k], costs[k], {name: d[k] for name, d in by_class.items()},
+                to_decide(found[k], len(found)) if undecided else None, "", too_small[k], hurt[k],
+            )
+        )  # fmt: skip
     together = [
         {"factors": [factors[known[a]].name, factors[known[b]].name], **asdict(d), "p_holm": p}
-        for (a, b), d, p in zip(pairs if with_pairs else [], found[len(known) :], adjusted[len(known) :])
+        for (a, b), d, p in zip(pairs if with_pairs else [], found[len(known) :], adjusted[len(known) :], strict=True)
     ]
-    return Evidence(effects, together)
+    return Evidence(effects, together, samples, left_out)
+
+
+def _by_class(
+    runs: Sequence[Observed], estimate: Callable[[np.ndarray], list[Difference]]
+) -> dict[str, list[Difference]]:
+    """By class, every factor's effect on how many of its samples are recognised."""
+    found = [run.said.found_by_class for run in runs]
+    return {
+        name: estimate(np.stack([one[name] for one in found]).astype(float))
+        for name in sorted(found[0])
+        if len(found[0][name]) >= _BY_CLASS
+    }
+
+
+def _hurt_classes(by_class: dict[str, list[Difference]], factors: int) -> list[tuple[str, ...]]:
+    """Of each factor, the classes that it hurts, told of at most 5 % wrongly over all factors and classes."""
+    adjusted = iter(benjamini_hochberg([d.p for found in by_class.values() for d in found[:factors]]))
+    told = {name: [(d, next(adjusted)) for d in found[:factors]] for name, found in by_class.items()}
+    return [
+        tuple(name for name, found in told.items() if found[k][0].judged and found[k][0].mean < 0 and found[k][1] < LEVEL)
+        for k in range(factors)
+    ]  # fmt: skip
 
 
 _PRICES = ("train_seconds", "peak_memory_mib", "seconds_per_sample")
@@ -200,7 +258,7 @@ def price(coded_RF: np.ndarray, runs: Sequence[Observed]) -> list[dict[str, Pric
     spread_F = np.diag(np.linalg.pinv(design.T @ design))[1:]
     half_FC = 2 * np.sqrt(spread_F[:, None] * variance_C[None, :]) * (t.ppf(0.975, freedom) if freedom else np.inf)
     ratio = np.exp(np.stack([2 * solved[1:], 2 * solved[1:] - half_FC, 2 * solved[1:] + half_FC], axis=-1))
-    return [dict(zip(_PRICES, (Price(*map(float, one)) for one in row))) for row in ratio]
+    return [dict(zip(_PRICES, (Price(*map(float, one)) for one in row), strict=True)) for row in ratio]
 
 
 def seconds_of(levels: Sequence[int], runs: Sequence[Observed]) -> tuple[float, float]:

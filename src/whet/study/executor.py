@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Protocol
 
-from whet.core.errors import BusyError, WhetError
+from whet.core.errors import BusyError, RunError, WhetError
 from whet.core.output import claim, remove
 from whet.core.process import torch_cores
 from whet.core.recipe import Recipe
@@ -40,10 +40,12 @@ class Ended(WhetError):
 
 @dataclass(frozen=True)
 class Task:
-    """A run to make, and its folder. What is finished there already is not made again; what is begun goes on."""
+    """A run to make, and its folder. What is finished there already is not made again; what is begun goes on. data: the fingerprint
+    of its data, where it is known."""
 
     recipe: Recipe
     path: Path
+    data: str | None = field(default=None, kw_only=True)
 
     @property
     def failure(self) -> Path:
@@ -59,13 +61,40 @@ class Task:
         return watch
 
 
+def refuse_other(task: Task) -> Task:
+    """The task; RunError where its folder holds a run of another recipe, seed or data: that is neither reused nor gone on with."""
+    folder = RunFolder(task.path)
+    if not folder.asked.is_file():
+        return task
+    asked = Recipe.load(folder.asked)
+    differ = [
+        name
+        for name, other in (
+            ("recipe", asked.hash != task.recipe.hash),
+            ("seed", asked.train.seed != task.recipe.train.seed),
+            (
+                "data",
+                task.data is not None
+                and folder.data.is_file()
+                and folder.read_json(folder.data)["fingerprint"] != task.data,
+            ),
+        )
+        if other
+    ]
+    if differ:
+        raise RunError(
+            f"{task.path} holds a run of another {' and '.join(differ)}; choose another --out, or move it away"
+        )
+    return task
+
+
 class Executor(Protocol):
     jobs: int
     """How many runs it makes at a time."""
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Every task once it is over, in any order: its run is finished or ended, or a `failure.json` lies in its folder. A task is
-        asked for when there is room to make it, so that it may depend on those that are over."""
+        asked for when there is room to make it, so that it may depend on those that are over. RunError as from `refuse_other`."""
         ...
 
 
@@ -138,7 +167,7 @@ class InProcess:
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Task]:
         busy: deque[Task] = deque()  # another process is at them: their turn comes again
-        for task in tasks:
+        for task in map(refuse_other, tasks):
             if carry(task, self._observer):
                 yield task
             else:
@@ -206,7 +235,7 @@ class Workers:
     _workers: list[_Worker] = field(default_factory=list, repr=False)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        fresh, busy_elsewhere, deaths = iter(tasks), deque[Task](), Counter[Path]()
+        fresh, busy_elsewhere, deaths = map(refuse_other, tasks), deque[Task](), Counter[Path]()
         try:
             while True:
                 while sum(worker.task is not None for worker in self._workers) < self.jobs:

@@ -115,7 +115,7 @@ def _clash(a: Method, b: Method) -> bool:
 def recipe_at(recipe: Recipe, factors: Sequence[Factor], levels: Sequence[int]) -> Recipe:
     """The recipe with every factor at its level, -1 or +1; methods first, then settings, which may be those of methods."""
     for kind in (MethodFactor, LevelFactor):
-        for factor, level in zip(factors, levels):
+        for factor, level in zip(factors, levels, strict=True):
             if isinstance(factor, kind):
                 recipe = factor.at(recipe, level > 0)
     return recipe

@@ -79,9 +79,10 @@ def make_plan(
     return Plan(asked, base, chosen, design, metric, limit, seeds, jobs, smaller)
 
 
-def agree(folder: Path, plan: Plan) -> Plan:
+def agree(folder: Path, plan: Plan, data: str) -> Plan:
     """Write down what the study in this folder is of; or go on with what it began with. The threads stay as they were, whatever
-    machine goes on. RunError where the folder holds a study of something else, with what differs."""
+    machine goes on. data: the fingerprint of the data. RunError where the folder holds a study of something else, with what
+    differs."""
     file = folder / "study.yaml"
     asked = {
         "design": plan.design,
@@ -89,6 +90,7 @@ def agree(folder: Path, plan: Plan) -> Plan:
         **({"smaller": plan.smaller} if plan.smaller < 1 else {}),
         "factors": [factor.name for factor in plan.factors],
         "torch_threads": plan.base.train.torch_threads,
+        "data": data,
         "recipe": plan.asked.to_dict(),
     }
     kept = agreed(file, asked, "study", as_before=("torch_threads",))

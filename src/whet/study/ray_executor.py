@@ -24,7 +24,17 @@ from typing import Any
 from whet.core.errors import RunError
 from whet.core.output import put, work_folder
 from whet.core.run_folder import RunFolder
-from whet.study.executor import ATTEMPTS, SILENCE_SECONDS, Task, brought_down, carry, fail, hung_for, silent_since
+from whet.study.executor import (
+    ATTEMPTS,
+    SILENCE_SECONDS,
+    Task,
+    brought_down,
+    carry,
+    fail,
+    hung_for,
+    refuse_other,
+    silent_since,
+)
 from whet.train.log import Observer
 
 _LOOK_SECONDS = 1.0
@@ -59,7 +69,7 @@ class RayCluster:
         self.jobs = min(jobs or room, room)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        fresh, again = iter(tasks), deque[Task]()
+        fresh, again = map(refuse_other, tasks), deque[Task]()
         sent: dict[Any, _Sent] = {}
         try:
             while True:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.errors import RunError
-from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import HURTS, LEAST_SEEDS
 from whet.study.bench import Bench, Steps
 from whet.study.clock import TooLittleTime
 from whet.study.design import ONE_AT_A_TIME, design_matrix
@@ -19,20 +18,25 @@ from whet.study.plan import Plan
 from whet.train.job import carry_out
 
 SCREEN_SHARE, FILLED = 0.65, 0.97  # of the time, where a confirmation follows and where none does
-_FEW_EPOCHS = 4  # longer runs before a second seed: what one or two epochs tell holds for one or two epochs
+# (seeds, least epochs of each run): short runs of more seeds tell more than long ones of fewer, but what one or two epochs tell holds
+# for one or two epochs.
+_DIVISIONS = ((5, 4), (LEAST_SEEDS, 1))
 _PROBE_SHARE = 0.05  # of the time: a first run longer than this is not followed by a second
-_SEEDS = {"screen": 2, "factorial": 2, "ablate": 3, "add": 3}  # where neither time nor seeds are given
 # Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.
 _EARLY_LEVEL = 0.001  # Source: Haybittle 1971; Peto et al. 1976
 
 
 def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:
-    """The length of every run of the design: so that two seeds of it fit this share of the time, or one where the runs
-    would be too short, as two short ones tell."""
-    limit = plan.seconds
-    if limit is None:
+    """The length of every run of the design: so that as many seeds of it as give a verdict, or as were asked for, fit this share of
+    the time. Decided once."""
+    if plan.seconds is None:
         return plan.budget if plan.budget is not None else plan.asked.train.budget
-    runs = len(design_matrix(plan.design, len(plan.factors)))
+    return Duration.parse(bench.journal.decided("length of each run", lambda: str(_length(plan, bench, share))))
+
+
+def _length(plan: Plan, bench: Bench, share: float) -> Duration:
+    limit, runs = plan.seconds, len(design_matrix(plan.design, len(plan.factors)))
+    assert limit is not None
     bench.watch.stage("a first run or two, to see how long they may be")
     costs: list[dict[str, float]] = []
     for epochs in (1, 2):  # the first one also pays for what a process does only once
@@ -44,14 +48,14 @@ def decide_length(plan: Plan, bench: Bench, share: float) -> Duration:
     bench.clock.note("first runs, to see how long they may be", len(costs), spent)
     beside = costs[-1]["total_seconds"] - costs[-1]["train_seconds"]
     pace = costs[-1]["train_seconds"] / costs[-1]["epochs"]
-    for seeds, least in ((2, _FEW_EPOCHS), (1, 1)):
+    for seeds, least in ((plan.seeds, 1),) if plan.seeds else _DIVISIONS:
         epochs = int(((share * limit - spent) * plan.jobs / (seeds * runs) - beside) / pace)
         if epochs >= least:
             return Duration(min(epochs, plan.epochs or epochs), "ep")
-    needed = (runs * (beside + pace) / plan.jobs + spent) / share
+    needed = (seeds * runs * (beside + pace) / plan.jobs + spent) / share
     raise TooLittleTime(
-        f"{limit / 60:.3g} minutes: the {plan.design} of {len(plan.factors)} factors takes {runs} runs, with one epoch each about "
-        f"{needed / 60:.0f} minutes in all; give more time or fewer factors"
+        f"{limit / 60:.3g} minutes: the {plan.design} of {len(plan.factors)} factors takes {runs} runs with each of {seeds} seeds, "
+        f"with one epoch each about {needed / 60:.0f} minutes in all; give more time or fewer factors"
     )
 
 
@@ -67,25 +71,35 @@ class Screening:
     fixed: dict[int, int] = field(default_factory=dict)
 
     def carry_out(self) -> Evidence:
-        """What all the runs say; RunError where they leave nothing to tell chance by."""
-        wanted = self.plan.seeds or (None if self.plan.seconds else _SEEDS[self.plan.design])
+        """What all the runs say; RunError where they do not tell the factors apart."""
+        wanted = self.plan.seeds or (None if self.plan.seconds else LEAST_SEEDS)
         for seed in itertools.count():
             rows = self._rows()
             self.bench.watch.stage(f"seed {seed}: {len(rows)} runs of the {self.plan.design}, {self.length} each")
-            seconds = self._block(seed, rows)
-            another = seconds / len(rows) * len(self._rows())
-            last = seed + 1 == wanted or (wanted is None and self.bench.clock.left(self.share) < another)
-            try:
-                evidence = self._judged()
-            except RunError:  # too few runs so far
-                if last:
-                    raise
-                continue
-            if last or self._race(evidence, seed):
+            seconds = self._block(seed, rows) / len(rows)
+            if len(self.fixed) == len(self.plan.factors) or self._is_last(seed, wanted, seconds * len(self._rows())):
                 break
-        if self.plan.design in ONE_AT_A_TIME and seed == 0:
-            self.bench.watch.note("one seed: the intervals say nothing of other seeds")
+            if seed + 1 >= LEAST_SEEDS and self._race(self._judged()):
+                break
+        evidence = self._judged()
+        if seed + 1 < LEAST_SEEDS:
+            seeds = "one seed" if seed == 0 else f"{seed + 1} seeds"
+            self.bench.watch.note(f"{seeds}, not judged: the intervals say nothing of other seeds")
+        if evidence.left_out:
+            self.bench.watch.note(
+                f"judged on {evidence.samples} samples: {evidence.left_out} more were not answered by every run"
+            )
         return evidence
+
+    def _is_last(self, seed: int, wanted: int | None, another: float) -> bool:
+        """Whether no other seed is to follow: as many were asked for, or another one does not fit the time, which is decided
+        once."""
+        if wanted is not None:
+            return seed + 1 >= wanted
+        limit = f"{self.share * (self.plan.seconds or 0):g} s"
+        return self.bench.journal.decided(
+            f"of {limit}, seed {seed} is the last", lambda: self.bench.clock.left(self.share) < another
+        )
 
     def _rows(self) -> list[list[int]]:
         """The design's levels with the factors that are still varied."""
@@ -102,7 +116,7 @@ class Screening:
         """Train the rows with this seed; the seconds that takes."""
         base, plan = self.plan.base.setting(budget=self.length, seed=seed), self.plan
         found = self.bench.make([recipe_at(base, plan.factors, levels) for levels in rows])
-        new = [observe(run, row, seed, METRICS[plan.metric]) for run, row in zip(found, rows) if run is not None]
+        new = [observe(run, row, seed) for run, row in zip(found, rows, strict=True) if run is not None]
         self.runs += new
         for f in range(len(plan.factors)):
             ran = {run.levels[f] for run in self.runs}
@@ -116,15 +130,13 @@ class Screening:
         reason = next(iter(self.bench.failures.values()), "")
         return judge(self.plan.design, self.plan.factors, self.runs, self.plan.metric, reason)
 
-    def _race(self, evidence: Evidence, seed: int) -> bool:
+    def _race(self, evidence: Evidence) -> bool:
         """Factors whose verdict is all but certain leave the race: of a screen those that hurt, of one at a time any. Whether
         nothing is left to find out."""
         alone = ONE_AT_A_TIME.get(self.plan.design)
-        if seed == 0 and alone is not None:
-            return False
         certain = [effect.difference is None or effect.p_holm < _EARLY_LEVEL for effect in evidence.effects]
         for f, effect in enumerate(evidence.effects):
-            if certain[f] and f not in self.fixed and (alone is not None or effect.verdict == "hurts"):
+            if certain[f] and f not in self.fixed and (alone is not None or effect.verdict == HURTS):
                 self.fixed[f] = alone if alone is not None else -1
                 self.bench.watch.note(f"{effect.name} {effect.verdict}, all but certainly: it is varied no more")
         return all(certain) or len(self.fixed) == len(self.plan.factors)

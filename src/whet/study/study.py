@@ -16,7 +16,8 @@ from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name, write_csv, write_json, write_whole
 from whet.data.read import read_data
-from whet.evaluate.compare import METRICS, Difference
+from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import HELPS, HURTS, Difference
 from whet.report import build_study
 from whet.study.bench import Bench, Steps
 from whet.study.clock import Clock
@@ -40,6 +41,7 @@ class Study:
     recommended: Recipe
     confirmed: Difference | None
     report: Path
+    part: str = "test"  # that `confirmed` is of
 
 
 def study(
@@ -58,18 +60,18 @@ def study(
     observer: Observer | None = None,
 ) -> Study:
     """Measure what each factor does to a recipe's answers to the validation samples; then train what that recommends against the
-    recipe as it was, at full length with fresh seeds, and read the test samples once.
+    recipe as it was, at full length with fresh seeds. The validation samples choose; the test samples are read once, and told.
 
     factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8", "model.architecture=lenet:vgg16");
     without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
-    they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default as often as
-    fits the time. metric: a name in `whet.evaluate.compare.METRICS`. smaller: the share of their size, 0 … 1, at which the
-    design's runs are shown pictures, which makes more of them fit; the confirmation shows them as the recipe says. jobs: runs
-    at a time; more than one are made by processes of their own, with the machine's cores divided among them. ray: the address
-    of a cluster that makes the runs instead ("auto", HOST:PORT, or "local"; see `whet.study.ray_executor`). confirming: whether
-    what is recommended is trained at full length too; without it all of the time is for the design, and no test sample is read.
-    A study that was stopped goes on when it is called again with the same `out`; a finished run is never repeated, and one that
-    fails is told and stops no other.
+    they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default three
+    times, as fewer give no verdict, and more often where the time is enough. metric: a name in `whet.evaluate.compare.METRICS`.
+    smaller: the share of their size, 0 … 1, at which the design's runs are shown pictures, which makes more of them fit; the
+    confirmation shows them as the recipe says. jobs: runs at a time; more than one are made by processes of their own, with the
+    machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto", HOST:PORT, or "local";
+    see `whet.study.ray_executor`). confirming: whether what is recommended is trained at full length too; without it all of the
+    time is for the design, and no test sample is read. A study that was stopped goes on when it is called again with the same
+    `out`; a finished run is never repeated, and one that fails is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
     plan = make_plan(
@@ -84,10 +86,10 @@ def study(
         Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(base.data.path)).resolve().stem}-study")
     )
     claim(path, "study", data=[base.data.path])
-    plan = agree(path, plan)
+    plan = agree(path, plan, table.fingerprint())
     executor = executor_for(jobs, Steps(watch), ray, plan.base.train.torch_threads)
     plan = replace(plan, jobs=executor.jobs)
-    bench = Bench(path, executor, Clock(path / "clock.json", plan.seconds, started), watch)
+    bench = Bench(path, executor, Clock(path / "clock.json", plan.seconds, started), watch, table.fingerprint())
     with Interrupts().caught():
         share = SCREEN_SHARE if confirming else FILLED
         screening = Screening(plan, bench, decide_length(plan, bench, share), share)
@@ -95,15 +97,16 @@ def study(
         change = proposed(plan, evidence, likely=confirming and plan.seconds is not None)
         confirmation = confirm(plan, bench, change.levels, screening.length, screening.runs) if confirming else None
         confirmed = confirmation.difference if confirmation is not None else None
-        adopted = change.adopted(confirmed)
+        adopted = change.adopted(confirmation.on("val") if confirmation is not None else None)
         if confirmed is not None and not adopted:
             watch.note("what seemed to help in short runs is not confirmed at full length: the recipe stays as it was")
         recommended = recipe_at(base, plan.factors, change.levels) if adopted else base
         write_whole(path / "recommended.yaml", recommended.to_yaml())
-        _write(screening, evidence, change, confirmation)
+        _write(screening, evidence, change, confirmation, adopted)
     watch.end()
     frame = pd.DataFrame([effect.row() for effect in evidence.best_first()])
-    return Study(path, frame, recommended, confirmed, build_study(path))
+    part = confirmation.part if confirmation is not None else "test"
+    return Study(path, frame, recommended, confirmed, build_study(path), part)
 
 
 @dataclass(frozen=True)
@@ -115,19 +118,19 @@ class Change:
 
     def adopted(self, confirmed: Difference | None) -> bool:
         """Whether the recommended recipe has it: what is sure unless it hurts at full length, what is likely only if it
-        helps there."""
+        helps there. confirmed: on the validation samples; the test samples are read to tell, and choose nothing."""
         if self.sure:
-            return confirmed is None or confirmed.verdict != "hurts"
-        return confirmed is not None and confirmed.verdict == "helps"
+            return confirmed is None or confirmed.verdict != HURTS
+        return confirmed is not None and confirmed.verdict == HELPS
 
 
 def proposed(plan: Plan, evidence: Evidence, *, likely: bool = False) -> Change:
     """Every factor high where it helps, low where it hurts, else as the recipe has it. likely: where that changes nothing, go by
     each factor's own interval, uncorrected for having asked several questions: there is time left to try it at full length."""
-    wanted = {"helps": 1, "hurts": -1}
+    wanted = {HELPS: 1, HURTS: -1}
 
     def levels(verdicts: Iterable[str]) -> list[int]:
-        return [wanted.get(verdict, level) for verdict, level in zip(verdicts, plan.as_it_was)]
+        return [wanted.get(verdict, level) for verdict, level in zip(verdicts, plan.as_it_was, strict=True)]
 
     sure = levels(effect.verdict for effect in evidence.effects)
     if not likely or sure != list(plan.as_it_was):
@@ -136,7 +139,9 @@ def proposed(plan: Plan, evidence: Evidence, *, likely: bool = False) -> Change:
     return Change(alone, sure=alone == sure)
 
 
-def _write(screening: Screening, evidence: Evidence, change: Change, confirmation: Confirmation | None) -> None:
+def _write(
+    screening: Screening, evidence: Evidence, change: Change, confirmation: Confirmation | None, adopted: bool
+) -> None:
     plan, bench, runs = screening.plan, screening.bench, screening.runs
     header = ["run", "seed", *(factor.name for factor in plan.factors)]
     write_csv(bench.path / "design.csv", header, [[run.run.name, run.seed, *run.levels] for run in runs])
@@ -149,7 +154,8 @@ def _write(screening: Screening, evidence: Evidence, change: Change, confirmatio
         "metric": plan.metric,
         "runs": len(runs),
         "seeds": len({run.seed for run in runs}),
-        "samples": runs[0].samples,
+        "samples": evidence.samples,
+        "left_out": evidence.left_out,
         "each": str(screening.length),
         "smaller": plan.smaller,
         "limit": plan.seconds,
@@ -164,10 +170,12 @@ def _write(screening: Screening, evidence: Evidence, change: Change, confirmatio
         },
         "interactions": evidence.together,
         "changed": [
-            factor.name for factor, before, after in zip(plan.factors, plan.as_it_was, change.levels) if before != after
+            factor.name
+            for factor, before, after in zip(plan.factors, plan.as_it_was, change.levels, strict=True)
+            if before != after
         ],
         "sure": change.sure,
-        "adopted": change.adopted(confirmation.difference if confirmation is not None else None),
+        "adopted": adopted,
         "confirmed": confirmation.to_dict() if confirmation is not None else None,
     }
     write_json(bench.path / "study.json", story)
@@ -177,5 +185,6 @@ def _told(effect: Effect) -> dict[str, Any]:
     return effect.row() | {
         "sentence": effect.sentence(),
         "per_class": {name: asdict(d) for name, d in effect.per_class.items()},
+        "hurts_classes": effect.hurts_classes,
         "prices": {name: price.text() for name, price in effect.costs.items()},
     }

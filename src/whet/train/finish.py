@@ -20,7 +20,7 @@ from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
 from whet.data.table import Table
 from whet.evaluate.answer import using_weights
-from whet.evaluate.compare import crossed_interval
+from whet.evaluate.difference import paired_binary
 from whet.evaluate.metrics import answer_of, classification_metrics, decided, probabilities, right_N
 from whet.explain import CannotExplain, Explanation
 from whet.models.build import add_companion, member_folder, save_net
@@ -135,13 +135,13 @@ def compare_answering(
     ids = part.frame["id"].to_numpy()[index]
     probs_NK = probabilities(logits.double().numpy(), part.multi_label)
     plain_right = right_N(decided(probs_NK, part.multi_label), part.truth[index])
-    both = np.array([[float(right_by_id[id_]) - float(right) for id_, right in zip(ids, plain_right)]])
+    right = np.array([bool(right_by_id[id_]) for id_ in ids])
     plain = classification_metrics(probs_NK, part.truth[index], plan.context.classes)
     chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     return {
         "split": split,
         "plain": {key: plain[key] for key in chosen} | {"seconds_per_sample": seconds},
-        "difference": asdict(crossed_interval(both)),
+        "difference": asdict(paired_binary(plain_right, right)),
     }
 
 

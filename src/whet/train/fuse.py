@@ -16,7 +16,7 @@ from whet.core.output import put, work_folder
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
 from whet.data.table import Table
-from whet.evaluate.compare import Difference, crossed_interval
+from whet.evaluate.difference import Difference, paired_binary
 from whet.evaluate.metrics import answer_of, classification_metrics, right_N
 from whet.evaluate.said import said_by
 from whet.explain import Explanation, explain
@@ -74,7 +74,7 @@ def gained(fused: RunFolder, single: RunFolder) -> Difference:
     """Its accuracy minus that of one of its runs, on the test samples, or the validation samples where there are none."""
     part = "test" if "test" in fused.read_json(fused.metrics) else "val"
     ours, alone = (said_by(run, part) for run in (fused, single))
-    return crossed_interval((1.0 * right_N(ours.predicted, ours.truth) - right_N(alone.predicted, alone.truth))[None])
+    return paired_binary(right_N(alone.predicted, alone.truth), right_N(ours.predicted, ours.truth))
 
 
 def show_mistakes(run: RunFolder, table: Table) -> None:

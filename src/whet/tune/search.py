@@ -14,9 +14,10 @@ from whet.core.errors import RecipeError, RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import LEAST_SEEDS
 from whet.study.bench import Bench
 from whet.study.clock import TooLittleTime
-from whet.study.confirmation import LEAST_SEEDS, MOST_SEEDS
+from whet.study.confirmation import MOST_SEEDS
 from whet.study.evidence import observe
 from whet.study.executor import Task
 from whet.tune.pruning import TrialTask, clear_up
@@ -62,7 +63,7 @@ def decide_length(base: Recipe, bench: Bench, wanted: int, share: float) -> tupl
     each = share * limit / (wanted / jobs + 1)
     if share < FILLED:
         each = min(each, 0.95 * (1 - share) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS))
-    probe = Task(base.setting(budget=Duration(max(1, round(each)), "s")), bench.path / "probe")
+    probe = Task(base.setting(budget=Duration(max(1, round(each)), "s")), bench.path / f"probe-{round(each)}s")
     if not probe.over:
         bench.watch.stage("one run, to see how long they may be")
     list(bench.executor.run([probe]))
@@ -201,10 +202,10 @@ class Searching:
         run = RunFolder(task.path)
         values = {s.key: _value(task.recipe, s.key) for s in self.space}
         if run.finished:
-            seen = observe(run, (), task.recipe.train.seed, METRICS[self.metric])
+            seen = observe(run, (), task.recipe.train.seed)
             metrics = run.read_json(run.metrics)
             trial = Trial(
-                task.number, values, "finished", run, float(seen.parts_N.mean()), metrics["val"]["log_loss"],
+                task.number, values, "finished", run, float(seen.parts_N(METRICS[self.metric]).mean()), metrics["val"]["log_loss"],
                 metrics["cost"]["total_seconds"],
             )  # fmt: skip
         elif task.pruned.is_file():

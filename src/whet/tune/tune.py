@@ -18,13 +18,14 @@ from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name, write_csv, write_json, write_whole
 from whet.data.read import read_data
-from whet.evaluate.compare import METRICS, Difference
+from whet.evaluate.compare import METRICS
+from whet.evaluate.difference import LEAST_SEEDS, Difference
 from whet.report import build_tuning
 from whet.report.text import seconds as told
 from whet.study.agreement import agreed
 from whet.study.bench import Bench, Steps
 from whet.study.clock import Clock
-from whet.study.confirmation import LEAST_SEEDS, Confirmation, compare_afresh, length_that_fits
+from whet.study.confirmation import Confirmation, compare_afresh, length_that_fits
 from whet.study.evidence import observe
 from whet.study.executor import executor_for, settled_threads
 from whet.train.log import Observer
@@ -92,7 +93,7 @@ def tune(
         asked = base.setting(torch_threads=threads)
         executor = executor_for(jobs, Steps(watch), ray, threads)
         clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
-        bench = Bench(path, executor, clock, watch)
+        bench = Bench(path, executor, clock, watch, table.fingerprint())
         with Interrupts().caught():
             searching = _plan(asked, space, metric, limit, trials, bench, SHARE if confirming else FILLED)
             watch.stage(_planned(searching))
@@ -229,7 +230,7 @@ def _write(searching: Searching, best: Trial, confirmation: Confirmation | None,
     spread = None
     if confirmation is not None and len(confirmation.before) > 1:
         chosen = METRICS[searching.metric]
-        spread = float(np.std([observe(run, (), 0, chosen).parts_N.mean() for run in confirmation.before], ddof=1))
+        spread = float(np.std([observe(run, (), 0).parts_N(chosen).mean() for run in confirmation.before], ddof=1))
     story = {
         "name": bench.path.resolve().name,
         "metric": searching.metric,

@@ -47,7 +47,7 @@ def _forest(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int
     axes, (unit, factor) = figure.subplots(), scale
     place = np.arange(len(effects))[::-1]
     axes.axvline(0, color=INK, linewidth=0.8)
-    for y, effect in zip(place, effects):
+    for y, effect in zip(place, effects, strict=True):
         colour = _COLOURS.get(effect["verdict"], MUTED)
         ends = [factor * effect["low"], factor * effect["high"]]
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
@@ -62,7 +62,7 @@ def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]
     axes.axhline(0, color=INK, linewidth=0.8)
     points = [(100 * (effect["time"] - 1), factor * effect["effect"]) for effect in effects]
     colours = [_COLOURS.get(effect["verdict"], MUTED) for effect in effects]
-    for (x, y), colour in zip(points, colours):
+    for (x, y), colour in zip(points, colours, strict=True):
         axes.plot(x, y, marker="o", color=colour)
     axes.set(xlabel="% more training time", ylabel=unit)
     axes.margins(0.25)
@@ -74,7 +74,7 @@ def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]
 def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]]) -> None:
     """Every seed thin, their mean thick."""
     axes = figure.subplots()
-    for (name, runs), colour in zip(curves.items(), (MUTED, ACCENT)):
+    for (name, runs), colour in zip(curves.items(), (MUTED, ACCENT), strict=True):
         for run in runs:
             axes.plot(
                 *zip(*[(epoch, 100 * accuracy) for epoch, accuracy in run]), color=colour, linewidth=0.7, alpha=0.6

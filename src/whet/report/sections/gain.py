@@ -7,9 +7,11 @@ from typing import Any
 from whet.core.run_folder import RunFolder
 
 _SENTENCE = {
-    "helps": "The {} recipe is better than the plain one: the whole interval lies above zero.",
-    "hurts": "The {} recipe is worse than the plain one here: the whole interval lies below zero.",
-    "no evidence": "The data do not show a difference: the interval holds zero. More seeds or more test samples would narrow it.",
+    "helps": "The {} recipe is better than the plain one.",
+    "hurts": "The {} recipe is worse than the plain one here.",
+    "no difference worth having": "The {} recipe and the plain one differ by less than one percentage point either way.",
+    "undecided": "These runs cannot tell the {} recipe from the plain one. More seeds or test samples would narrow the interval.",
+    "not judged": "With fewer than three seeds the {} recipe is not judged: another seed may turn the difference around.",
 }
 
 

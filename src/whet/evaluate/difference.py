@@ -1,0 +1,261 @@
+"""A difference between two recipes, with its interval and its verdict: over seeds and samples, both taken as random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import stdtr, stdtrit
+from scipy.stats import beta, binomtest
+
+from whet.core.errors import RunError
+from whet.evaluate.rates import wilson_interval
+
+LEVEL = 0.05
+LEAST_SEEDS = 3  # fewer do not show how much runs differ by their seed
+MARGIN = 0.01  # one percentage point: a smaller difference of a share is not worth having
+HELPS, HURTS, TOO_SMALL, UNDECIDED, NOT_JUDGED = (
+    "helps", "hurts", "no difference worth having", "undecided", "not judged",
+)  # fmt: skip
+
+LEAST_SAMPLES = 2
+_LEAST_DIFFERING = (
+    2  # samples: where fewer differ, as many are taken to, so that few samples never show that nothing differs
+)
+# Shares of the residual's part that an interval and a verdict take as known; set by benchmarks/study_truth.py.
+_INTERVAL_FLOOR, _VERDICT_FLOOR = 0.9, 0.25
+_LEAST_P = 1e-25  # the smallest that is told
+_GRID = 200  # of each of the two distributions in `paired_binary`
+
+
+@dataclass(frozen=True)
+class Variance:
+    """Of a mean over two crossed random factors: what seeds add and what samples add, each with its degrees of freedom. floor: how
+    much of `seeds` the residual between seeds and samples makes, which is known far better than how much seeds differ."""
+
+    seeds: float
+    seed_freedom: float
+    samples: float
+    sample_freedom: float
+    floor: float = 0.0
+
+    def half_width(self, level: float, floor_share: float) -> float:
+        """Of the interval at this level (0.05 for 95 %): the root of t_seeds² a + t_samples² b, where a is what seeds add without
+        the share of the floor that is taken as known, and b the rest. Source: the combination is that of Howe 1974, and of Ting et
+        al. 1990."""
+        known = floor_share * self.floor
+        t_seeds, t_samples = stdtrit(self.seed_freedom, level / 2), stdtrit(self.sample_freedom, level / 2)
+        return float((t_seeds**2 * (self.seeds - known) + t_samples**2 * (self.samples + known)) ** 0.5)
+
+    def p_value(self, distance: float) -> float:
+        """The level at which half of the interval is as long as `distance` (>= 0), with less of the floor taken as known than an
+        interval takes: few seeds must not be sure of much."""
+        total = self.seeds + self.samples
+        if total == 0:
+            return float(distance <= 0)
+        if self.seeds == 0:
+            return float(2 * stdtr(self.sample_freedom, -distance / total**0.5))
+
+        few, many = sorted((self.seed_freedom, self.sample_freedom))
+        low, high = (float(2 * stdtr(freedom, -distance / total**0.5)) for freedom in (many, few))
+        return self._p_between(max(low, _LEAST_P), max(high, _LEAST_P), distance)
+
+    def _p_between(self, low: float, high: float, distance: float) -> float:
+        """It lies between those of both degrees of freedom alone; searched by its logarithm."""
+
+        def too_long(logarithm: float) -> float:
+            return self.half_width(math.exp(logarithm), _VERDICT_FLOOR) - distance
+
+        if high <= low or too_long(math.log(low)) <= 0:
+            return low
+        return math.exp(brentq(too_long, math.log(low), min(0.0, math.log(high) + 1e-9), xtol=1e-6))
+
+    def with_seeds(self, now: int, then: int) -> Variance:
+        """What it would be with so many seeds."""
+        ratio, freedom = now / then, self.seed_freedom + then - now
+        return replace(self, seeds=self.seeds * ratio, floor=self.floor * ratio, seed_freedom=freedom)
+
+    def with_samples(self, now: int, then: int) -> Variance:
+        ratio = now / then
+        luck = self.seeds - self.floor
+        return replace(
+            self, seeds=luck + self.floor * ratio, floor=self.floor * ratio, samples=self.samples * ratio,
+            sample_freedom=self.sample_freedom + then - now,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean paired difference with its 95 % interval (both in the metric's own unit) and how it was found. margin: the smallest
+    difference that is worth having, 0 where none is stated."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    samples: int
+    method: str
+    smaller_is_better: bool = False
+    margin: float = 0.0
+    variance: Variance | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether there are seeds enough for a verdict."""
+        return self.seeds >= LEAST_SEEDS
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether the mean lies on the better side of zero."""
+        return self.mean < 0 if self.smaller_is_better else self.mean > 0
+
+    @property
+    def verdict(self) -> str:
+        """Of this difference alone; `verdict_at` where several questions were asked."""
+        return self.verdict_at(self.p, self.p_too_small)
+
+    def verdict_at(self, p: float, p_too_small: float) -> str:
+        """By p-values that were corrected for several questions."""
+        if not self.judged:
+            return NOT_JUDGED
+        if p < LEVEL and self.mean != 0:
+            return HELPS if self.is_gain else HURTS
+        return TOO_SMALL if p_too_small < LEVEL else UNDECIDED
+
+    @property
+    def p_too_small(self) -> float:
+        """Below 0.05 where the interval at that level lies within ± margin: two one-sided tests. Source: Schuirmann 1987."""
+        if self.margin == 0 or self.variance is None or abs(self.mean) >= self.margin:
+            return 1.0
+        least = (_LEAST_DIFFERING / self.samples) ** 2
+        variance = replace(self.variance, samples=max(self.variance.samples, least))
+        return variance.p_value(self.margin - abs(self.mean))
+
+    @property
+    def chance_to_help(self) -> float | None:
+        """The probability that it helps, where all effects are equally likely beforehand; None where it is not judged."""
+        if not self.judged:
+            return None
+        return 1 - self.p / 2 if self.is_gain else self.p / 2
+
+
+def crossed_interval(difference_SN: np.ndarray) -> Difference:
+    """Mean of paired differences over seeds x samples, both taken as random and crossed.
+
+    With the mean squares vs (between seeds / S), vi (between samples / N) and vr (residual / SN) the variance of the mean is
+    max(vs, vr) + max(vi - vr, 0); see `Variance` for what is made of it. Fewer than three seeds: an interval over the samples
+    alone, of these runs and of no others, and no verdict. RunError where there are fewer than two samples.
+    """
+    S, N = difference_SN.shape
+    mean = float(difference_SN.mean())
+    if N < LEAST_SAMPLES:
+        raise RunError(f"{N} sample: a difference can be judged from {LEAST_SAMPLES} samples on")
+    if S < LEAST_SEEDS:
+        found = Variance(0.0, 1.0, float(difference_SN.mean(axis=0).var(ddof=1)) / N, N - 1)
+        return interval(mean, found, S, N, f"samples alone, {S} {'seed' if S == 1 else 'seeds'}")
+    vs, vi, vr = mean_squares(difference_SN)
+    return interval(mean, crossed_variance(vs, S - 1, vi, vr, N), S, N, "crossed seeds x samples")
+
+
+def mean_squares(value_SN: np.ndarray) -> tuple[float, float, float]:
+    """(between seeds / S, between samples / N, residual / SN): the variance that each would give the mean alone."""
+    S, N = value_SN.shape
+    seed_S, sample_N, mean = value_SN.mean(axis=1), value_SN.mean(axis=0), value_SN.mean()
+    rest_SN = value_SN - seed_S[:, None] - sample_N[None, :] + mean
+    return (
+        float(((seed_S - mean) ** 2).sum()) / (S - 1) / S,
+        float(((sample_N - mean) ** 2).sum()) / (N - 1) / N,
+        float((rest_SN**2).sum()) / ((S - 1) * (N - 1)) / (S * N),
+    )
+
+
+def crossed_variance(seeds: float, seed_freedom: float, samples: float, rest: float, N: int) -> Variance:
+    """max(vs, vr) + max(vi - vr, 0), from the mean squares."""
+    return Variance(max(seeds, rest), seed_freedom, max(samples - rest, 0.0), N - 1, rest)
+
+
+def interval(mean: float, variance: Variance, seeds: int, samples: int, method: str) -> Difference:
+    half, p = variance.half_width(LEVEL, _INTERVAL_FLOOR), variance.p_value(abs(mean))
+    return Difference(mean, mean - half, mean + half, p, seeds, samples, method, variance=variance)
+
+
+def mcnemar(right_a_N: np.ndarray, right_b_N: np.ndarray) -> tuple[int, int, float]:
+    """(only b right, only a right, exact two-sided p) for two models on the same samples. Source: McNemar 1947, exact binomial."""
+    gained = int((~right_a_N & right_b_N).sum())
+    lost = int((right_a_N & ~right_b_N).sum())
+    return gained, lost, float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+
+
+def paired_binary(right_a_N: np.ndarray, right_b_N: np.ndarray) -> Difference:
+    """One run b against another, a, by whether each answered the same samples rightly, bool (N,): the p-value is McNemar's exact
+    one, and the interval leaves out zero where that is below 0.05. It is of these two runs and says nothing of other seeds.
+
+    The share of samples on which they differ and the share of these that are gained each have Clopper and Pearson's distributions,
+    whose product gives the ends. Source: Fay & Lumbard 2021, "Confidence intervals for difference in proportions for matched pairs
+    compatible with exact McNemar's or sign tests", Statistics in Medicine 40.
+    """
+    gained, lost, p = mcnemar(right_a_N, right_b_N)
+    samples = len(right_a_N)
+    differ, unit_G = gained + lost, (np.arange(_GRID) + 0.5) / _GRID
+
+    def ends(count: int, total: int) -> tuple[np.ndarray, np.ndarray]:
+        low = beta.ppf(unit_G, count, total - count + 1) if count else np.zeros(_GRID)
+        high = beta.ppf(unit_G, count + 1, total - count) if count < total else np.ones(_GRID)
+        return low, high
+
+    (few_G, many_G), (least_G, most_G) = ends(differ, samples), ends(gained, differ)
+
+    def product(share_G: np.ndarray, of_share: float) -> float:
+        side_G = 2 * share_G - 1
+        outer = many_G if of_share < 0.5 else few_G
+        inner = few_G if of_share < 0.5 else many_G
+        found = np.where(side_G[:, None] < 0, side_G[:, None] * outer[None, :], side_G[:, None] * inner[None, :])
+        return float(np.quantile(found, of_share))
+
+    low, high = product(least_G, LEVEL / 2), product(most_G, 1 - LEVEL / 2)
+    mean = (gained - lost) / samples
+    return Difference(mean, min(low, mean), max(high, mean), p, 1, samples, "exact, one seed")
+
+
+def accuracy_interval(right_SN: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the accuracy of a recipe from whether its runs with several seeds, bool (S, N), answered samples rightly.
+
+    Wilson's interval of as many independent samples as the variance over seeds x samples is worth, at most N, with the quantile of
+    the t distribution in the place of the normal one; so all right does not mean certainly right. Fewer than three seeds: of these
+    runs alone. Source: Wilson 1927; effective sizes after Korn & Graubard 1998.
+    """
+    S, N = right_SN.shape
+    value_SN = right_SN.astype(float)
+    share, freedom = float(value_SN.mean()), np.inf
+    if S >= LEAST_SEEDS and N >= LEAST_SAMPLES:
+        vs, vi, vr = mean_squares(value_SN)
+        seeds, samples = max(vs, vr), max(vi - vr, 0.0)
+        variance, spread = seeds + samples, seeds**2 / (S - 1) + samples**2 / (N - 1)
+        freedom = variance**2 / spread if spread > 0 else N - 1  # Satterthwaite's
+    else:
+        variance = float(value_SN.mean(axis=0).var(ddof=1)) / N if S > 1 and N >= LEAST_SAMPLES else 0.0
+    worth = min(N, share * (1 - share) / variance) if variance > 0 else N
+    return wilson_interval(share * worth, worth, -float(stdtrit(freedom, LEVEL / 2)))
+
+
+# --- several questions at once ----------------------------------------------------------------------------------------
+def holm(p_F: Sequence[float]) -> list[float]:
+    """p-values that hold for all together. Source: Holm 1979."""
+    order = np.argsort(p_F, kind="stable")
+    raised = np.maximum.accumulate([(len(p_F) - place) * p_F[index] for place, index in enumerate(order)])
+    adjusted = np.empty(len(p_F))
+    adjusted[order] = np.minimum(raised, 1.0)
+    return adjusted.tolist()
+
+
+def benjamini_hochberg(p_F: Sequence[float]) -> list[float]:
+    """p-values such that of what is below 5 % at most 5 % is wrong on the average. Source: Benjamini & Hochberg 1995."""
+    order = np.argsort(p_F, kind="stable")[::-1]
+    lowered = np.minimum.accumulate([p_F[index] * len(p_F) / (len(p_F) - place) for place, index in enumerate(order)])
+    adjusted = np.empty(len(p_F))
+    adjusted[order] = np.minimum(lowered, 1.0)
+    return adjusted.tolist()

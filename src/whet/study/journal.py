@@ -1,0 +1,28 @@
+"""What a study has decided while it ran, written down, so that a study that is called again decides the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from whet.core.run_folder import write_json
+
+T = TypeVar("T")
+
+
+class Journal:
+    """A JSON file: by the name of each decision, what was decided."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def decided(self, what: str, decide: Callable[[], T]) -> T:
+        """What an earlier call decided, or what this one does, which is then kept. It must be what JSON can hold."""
+        if what not in self._kept:
+            self._kept[what] = decide()
+            write_json(self._file, self._kept)
+        found: T = self._kept[what]
+        return found
