@@ -163,7 +163,15 @@ def test_settings_that_contradict_each_other_are_refused(spec, message):
 
 def test_recipes_write_only_what_is_asked_of_the_data():
     """What is not asked of how data are read is not written."""
-    for key in ("label_sep", "label_columns", "files_root", "class_folder", "group_column", "split_column", "weight_column"):
+    for key in (
+        "label_sep",
+        "label_columns",
+        "files_root",
+        "class_folder",
+        "group_column",
+        "split_column",
+        "weight_column",
+    ):
         assert key not in Recipe().to_yaml()
     asked = Recipe(data=DataSpec(label_columns=("a", "b")))
     assert asked.hash != Recipe().hash and Recipe.from_yaml(asked.to_yaml()) == asked
