@@ -198,9 +198,9 @@ def _read_rows(path: Path, part: str, spec: DataSpec, told: _Told) -> pd.DataFra
     if text_column == columns.used.get("label"):
         raise DataError(f"{path}: column '{text_column}' cannot hold both the text and the label")
     told.columns.append(columns.read)
-    kept, texts, given = [], [], []
+    kept, texts, given, name = [], [], [], path.name
     for line, words, label in zip(cells.frame.index, cells.frame[text_column], labels):
-        id_ = f"{path.name}:{line}"
+        id_ = f"{name}:{line}"
         text = clean_text(word(words, path, line, text_column))
         kept.append(label is not None and not text.blank)
         if not kept[-1]:
@@ -210,7 +210,7 @@ def _read_rows(path: Path, part: str, spec: DataSpec, told: _Told) -> pd.DataFra
         given.append(label)
         texts.append(text.text)
     raw = cells.frame[np.array(kept)]
-    frame = pd.DataFrame({"id": [f"{path.name}:{line}" for line in raw.index]})
+    frame = pd.DataFrame({"id": [f"{name}:{line}" for line in raw.index]})
     frame["path"] = pd.Series([str(path)] * len(raw), dtype=object)
     frame["label"], frame["text"] = pd.Series(given, dtype=object), pd.Series(texts, dtype=object)
     frame["split"] = [part] * len(raw) if part else given_splits(columns, raw)
