@@ -81,7 +81,7 @@ def test_rows_without_a_label_are_left_out_and_named_and_na_is_a_class(tmp_path,
     rows = [(f"0{first}", "NA"), (f"1{first}", "None"), (f"2{first}", ""), (f"3{first}", "null"), ("", "NA")]
     table = read(write(tmp_path / "t.csv", ["text" if medium == "text" else "file", "label"], rows), DataSpec())
     assert table.classes == ("NA", "None", "null") and len(table) == 3
-    assert [entry.reason for entry in table.skipped][0] == "no label" and len(table.skipped) == 2
+    assert table.skipped[0].reason == "no label" and len(table.skipped) == 2
 
 
 def test_texts_are_parsed_once(tmp_path, monkeypatch):
