@@ -46,7 +46,8 @@ def base(data):
 
 
 def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
-    """A rate at which nothing is learnt against one at which all is; and a mirror, which does nothing to noise."""
+    """A rate at which nothing is learnt against one at which all is; and a mirror, which does nothing to noise. What an untrained
+    network has right differs much from seed to seed: three seeds would leave it undecided."""
     told = []
 
     class Watch(Observer):
@@ -55,7 +56,7 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 
     out = tmp_path / "study"
     factors = ["sgd.lr=0.000001:0.02", "horizontal_flip"]
-    found = whet.study(base, factors, design="factorial", budget="6ep", seeds=3, out=out, observer=Watch())
+    found = whet.study(base, factors, design="factorial", budget="4ep", seeds=5, out=out, observer=Watch())
     rows = found.effects.set_index("factor")
     rate = rows.loc["sgd.lr 0.000001 → 0.02"]
     assert rate["verdict"] == "helps"
@@ -63,8 +64,8 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
     assert rows.loc["horizontal_flip", "verdict"] == "undecided"
     assert found.recommended == base  # it has that rate already
     assert found.confirmed is None
-    assert len(list((out / "runs").iterdir())) == 12
-    assert sum(text.startswith("run ") for text in told) == 12
+    assert len(list((out / "runs").iterdir())) == 20
+    assert sum(text.startswith("run ") for text in told) == 20
     story = json.loads((out / "study.json").read_text())
     assert [pair["factors"] for pair in story["interactions"]] == [[f.name for f in parse_factors(factors)]]
     assert "<svg" in found.report.read_text()
@@ -73,11 +74,11 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
     for run in map(RunFolder, (out / "runs").iterdir()):
         assert set(run.read_predictions()["split"]) == {"val"}
     before = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")}
-    again = whet.study(base, factors, design="factorial", budget="6ep", seeds=3, out=out)
+    again = whet.study(base, factors, design="factorial", budget="4ep", seeds=5, out=out)
     assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")} == before
     assert again.effects.equals(found.effects)
     with pytest.raises(RunError, match=r"holds a study of something else(.|\n)*-design: factorial(.|\n)*\+design: add"):
-        whet.study(base, factors, design="add", budget="6ep", seeds=3, out=out)
+        whet.study(base, factors, design="add", budget="4ep", seeds=5, out=out)
 
 
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):

@@ -69,7 +69,7 @@ def test_it_needs_the_runs_no_more_and_is_a_run_like_any_other(runs, tmp_path):
 def test_cut_short_it_leaves_nothing_and_is_made_anew(runs, tmp_path, monkeypatch):
     _, made = runs
 
-    def killed(*values):
+    def killed(*values, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
