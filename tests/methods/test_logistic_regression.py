@@ -35,3 +35,21 @@ def test_duplicates_stay_together_when_the_penalty_is_chosen():
         context = Context("image-classification", ("a", "b"), np.array([1, 1]), lambda found=found: found)
         LogisticRegression().initialise(net, context)
         assert (net.linear.weight.abs().max() < 0.3) == is_held
+
+
+def test_tf_idf_becomes_a_run_like_any_other(tmp_path):
+    """Its sparse features pass through the whole of a training; the saved model predicts and explains."""
+    import whet
+
+    words = {"glass": "bottle jar window", "paper": "box letter newspaper"}
+    rows = [
+        f"{label},an old {word} {number}"
+        for label, said in words.items()
+        for word in said.split()
+        for number in range(12)
+    ]
+    (tmp_path / "texts.csv").write_text("\n".join(["label,text", *rows]))
+    run = whet.train(tmp_path / "texts.csv", recipe="text/tf_idf", out=tmp_path / "run")
+    assert run.metrics["test"]["accuracy"] == 1.0
+    again = whet.load(run.path).predict(["a broken jar", "the old newspaper"])
+    assert again["predicted"].tolist() == ["glass", "paper"]
