@@ -15,6 +15,7 @@ from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 _TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
 _FOLDERS = {"picture": "image", "text": "text", "sound": "audio"}
 _STRONG_FINETUNE = {"picture": "waste"}
+_TF_IDF = "tf_idf"
 _BAG = "fast_text"  # the one network for texts that the recipe from scratch is made for
 
 
@@ -41,20 +42,38 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
     """The recipe for this data and model: fine-tuning where there are pretrained weights, from scratch where there are none; of
     texts one for the bag of words and one for any other network."""
     from whet.data.read import medium_of
-    from whet.models.build import resolve, zoo_of
+    from whet.models.build import zoo_of
 
     medium = medium_of(data)
+    if model.architecture == _TF_IDF:
+        return load(f"text/{_TF_IDF}")
     if medium == "text" and not plain and model.architecture in set(zoo_of(medium)) - {_BAG}:
         return load(_comparing(medium))
-    open_choice = medium == "picture" and model.weights == model.architecture == "auto"
-    kind = (
-        "from_scratch"
-        if resolve(model, _usual_size(data) if open_choice else 0, medium).weights == "none"
-        else "finetune"
-    )
+    kind = "finetune" if _pretrained(data, model, medium) else "from_scratch"
     if plain:
         return load(f"{_FOLDERS[medium]}/plain_{kind}")
     return load(f"{_FOLDERS[medium]}/{_STRONG_FINETUNE.get(medium, kind) if kind == 'finetune' else kind}")
+
+
+def obvious(data: DataSpec, model: ModelSpec) -> dict[str, Recipe]:
+    """By name, what takes one pass and any training has to beat: logistic regression on the frozen features of the pretrained
+    weights, where there are some, and for texts on TF-IDF."""
+    from whet.data.read import medium_of
+
+    medium, found = medium_of(data), {}
+    if _pretrained(data, model, medium):
+        found["frozen"] = load(f"{_FOLDERS[medium]}/frozen").replace(data=data, model=model)
+    if medium == "text":
+        found[_TF_IDF] = load(f"text/{_TF_IDF}").replace(data=data)
+    return found
+
+
+def _pretrained(data: DataSpec, model: ModelSpec, medium: str) -> bool:
+    """Whether this model starts from pretrained weights."""
+    from whet.models.build import resolve
+
+    open_choice = medium == "picture" and model.weights == model.architecture == "auto"
+    return resolve(model, _usual_size(data) if open_choice else 0, medium).weights != "none"
 
 
 def task_for(data: DataSpec) -> str:

@@ -26,7 +26,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from whet.core.batch import Batch, Context, Ending, Features, Instances, Progress, Settings
+from whet.core.batch import Batch, Context, Ending, Features, Instances, Measured, Progress, Settings
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import (
@@ -62,6 +62,7 @@ from whet.render.image_cpu import CpuPainter
 from whet.render.sound import SoundPainter
 from whet.render.text import paint_texts
 from whet.train.checkpoint import digest, flatten, unflatten
+from whet.train.crossfit import FOLDS, HALVES, Parts, fit_predictor
 from whet.train.loop import stepped
 from whet.train.plan import Plan, ordered, select_rows, wrap_predictor
 
@@ -530,11 +531,11 @@ class _Bench:
         return self.plan.augmentation.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
 
     def ending(self) -> Ending:
-        def validate(weights: dict[str, Tensor]) -> dict[str, float]:
+        def validate(weights: dict[str, Tensor]) -> Measured:
             batch = self.batch(0)
             with using_weights(self.plan.net, weights), torch.no_grad():
-                right = self.plan.net(batch.x).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)
-            return {"accuracy": float(right.float().mean())}
+                right = (self.plan.net(batch.x).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)).float()
+            return Measured({"accuracy": float(right.mean())}, lambda half: {"accuracy": float(right[half::2].mean())})
 
         return Ending(lambda: (self.batch(step).x for step in range(12, 15)), validate)
 
@@ -562,7 +563,7 @@ class _Predicting(nn.Module):
         x = bench.batch(0).x
         targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
         with torch.no_grad():
-            fitted, _ = bench.plan.fit_predictor(self.net, lambda predictor: (predictor(x), targets))
+            fitted = _fitted(bench, self.net, x, targets)
         self._predict = wrap_predictor(ordered(bench.recipe.methods), self.net, fitted)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -624,7 +625,8 @@ def _train(bench: _Bench, steps: int, start: int = 0) -> str:
         for runtime in plan.runtimes.values():
             runtime.after_step(progress)
         if (step + 1) % per_epoch == 0:
-            metrics = {"accuracy": 0.5, "macro_f1": 0.5, "log_loss": 1.0 / (step + 1)}
+            found = {"accuracy": 0.5, "macro_f1": 0.5, "log_loss": 1.0 / (step + 1)}
+            metrics = Measured(found, lambda half, found=found: found)  # type: ignore[misc]
             for runtime in plan.runtimes.values():
                 runtime.after_validation(metrics, plan.weights(final=False), progress)
     state = bench.state()
@@ -647,8 +649,14 @@ def _answered(methods: tuple[Method, ...], task: str) -> str:
     x = net.front(bench._paint(np.arange(_BATCH), None))
     with torch.no_grad():
         targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
-        fitted, _ = bench.plan.fit_predictor(net, lambda predictor: (predictor(x), targets))
+        fitted = _fitted(bench, net, x, targets)
         return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted)(x))
+
+
+def _fitted(bench: _Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, Any]:
+    """What PREDICT methods find on these answers."""
+    parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
+    return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, multi_label=False).numbers
 
 
 def _view(cls: type[Method]) -> Any:

@@ -8,15 +8,17 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import nn
 
 from whet.core.rng import Rng
+from whet.core.targets import Targets
 from whet.explain.evidence import evidence
 from whet.explain.texts import Piece, WordHeat, explain_text, integrated_gradients
 from whet.models.ensemble import Member
 from whet.models.front import TextFront
 from whet.models.hub_text import TextEncoder, load
+from whet.models.linear import fit_linear
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import MASK, PAD, UNKNOWN, Tokens
 from whet.models.zoo_text import TEXT_ZOO
-from whet.models.zoo_text.fast_text import FastText, _ngrams
+from whet.models.zoo_text.fast_text import FastText, ngrams
 from whet.report.build import _environment
 
 FILLERS = (
@@ -106,7 +108,7 @@ def test_pairs_of_words_share_what_they_add():
             NetSpec("zoo", "fast_text", ("x", "y"), medium="text"), pairs, nn.Linear(8, 2), TextFront(TOKENS)
         ).eval()
     text = ids(["red box lid"])
-    ((number_BM, _),) = _ngrams(text, TOKENS.pad_id, 2)
+    ((number_BM, _),) = ngrams(text, TOKENS.pad_id, 2, 1 << 15)
     weight_D = net.head.weight[0] - net.head.weight.mean(dim=0)
     first, red_box, box_lid, last = (pairs.ngrams.weight[number_BM[0, :4]] @ weight_D / 7**0.5).tolist()
     both = integrated_gradients(Member.of(net), text, 0)
@@ -124,6 +126,12 @@ def learnt(request, text_net, taught):
     texts, labels = written(
         2048 if request.param == "fast_text" else 128
     )  # pairs of words are learnt by heart from few
+    if request.param == "tf_idf":  # nothing of it is trained but the layer behind it, by regression
+        net = text_net("tf_idf", TOKENS)
+        with torch.no_grad():
+            features = net.backbone.sparse(ids(texts))
+        fit_linear(net.linear, features, Targets.from_labels(labels, 2), 1e-3)
+        return net
     lr, steps = (2e-2, 300) if request.param == "fast_text" else (3e-3, 50)
     return taught(text_net(request.param, TOKENS), ids(texts), labels, steps=steps, lr=lr)
 

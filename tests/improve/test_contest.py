@@ -1,5 +1,6 @@
-"""How the time that is left is spent on runs."""
+"""How the time that is left is spent on runs, and how the winner is chosen."""
 
+import csv
 import json
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
-from whet.improve.contest import hold
+from whet.improve.contest import Contest, hold
 from whet.train.log import Observer
 
 SECONDS = 100.0  # a run, as it says itself
@@ -19,13 +20,13 @@ class Executor:
 
     jobs = 1
 
-    def __init__(self, failing=""):
-        self.made, self.failing = [], failing
+    def __init__(self, failing="", seconds=SECONDS):
+        self.made, self.failing, self.seconds = [], failing, seconds
 
     def run(self, tasks):
         for task in tasks:
             task.path.mkdir(parents=True, exist_ok=True)
-            metrics = {"val": {"accuracy": 0.5, "log_loss": 0.7}, "cost": {"total_seconds": SECONDS}}
+            metrics = {"val": {"accuracy": 0.5, "log_loss": 0.7}, "cost": {"total_seconds": self.seconds}}
             (task.path / "metrics.json").write_text(json.dumps(metrics))
             (task.path / "report.html").write_text("")
             if task.path.name == self.failing:
@@ -34,11 +35,11 @@ class Executor:
             yield task
 
 
-def held(path, executor, *, limit="1000s", spent=0.0, seeds=1, most=5):
-    recipes = {"plain": Recipe(), "strong": Recipe()}
+def held(path, executor, *, limit="1000s", spent=0.0, seeds=1, most=5, names=("plain", "strong"), once=()):
     path.mkdir(exist_ok=True)
     started = time.monotonic() - spent
-    return hold(path, recipes, Duration.parse(limit), seeds, most, started, executor, Observer())
+    recipes = {name: Recipe() for name in names}
+    return hold(path, recipes, Duration.parse(limit), seeds, most, started, executor, Observer(), once=once)
 
 
 def test_time_that_runs_leave_goes_to_more_seeds(tmp_path):
@@ -56,11 +57,71 @@ def test_no_more_seeds_than_asked_for_or_than_fit(tmp_path):
     assert len(held(tmp_path / "epochs", Executor(), limit="3ep").runs["plain"]) == 1
 
 
-def test_a_job_that_goes_on_keeps_its_seeds(tmp_path):
-    held(tmp_path, Executor(), most=3)
-    assert len(held(tmp_path, Executor(), spent=990.0).runs["plain"]) == 3
+def test_fewer_seeds_than_planned_where_the_machine_became_slow(tmp_path):
+    """The clock is read before each seed: runs that take four times what they should leave no time for the third."""
+    slow = Executor(seconds=660.0)  # of 1000 in all, planned for six runs
+    assert len(held(tmp_path, slow, seeds=3).runs["plain"]) == 1
+
+
+def test_what_takes_one_pass_comes_first_with_one_seed_and_its_own_length(tmp_path):
+    executor = Executor()
+    contest = held(tmp_path, executor, seeds=2, most=2, names=("plain", "strong", "frozen"), once={"frozen"})
+    assert [name for name, _ in executor.made] == ["frozen-s0", "plain-s0", "strong-s0", "plain-s1", "strong-s1"]
+    assert executor.made[0][1] == "20ep" and executor.made[1][1].endswith("s")  # the default of a recipe
+    assert len(contest.runs["frozen"]) == 1 and len(contest.runs["strong"]) == 2
+
+
+def test_a_job_that_goes_on_keeps_its_seeds_and_their_length(tmp_path):
+    first = Executor()
+    held(tmp_path, first, most=3)
+    again = Executor()
+    assert len(held(tmp_path, again, spent=990.0).runs["plain"]) == 3  # with more seeds allowed, and no time left
+    assert again.made == first.made
+    late = Executor()
+    assert len(held(tmp_path, late).runs["plain"]) == 3 and late.made == first.made  # with all of the time
+
+
+def test_the_time_of_an_earlier_call_counts(tmp_path):
+    """A job that was stopped after its first runs does not begin with all of its time again."""
+
+    class Stopped(Executor):
+        def run(self, tasks):
+            for task in super().run(tasks):
+                if task.path.name == "strong-s0":
+                    raise KeyboardInterrupt
+                yield task
+
+    with pytest.raises(KeyboardInterrupt):
+        held(tmp_path, Stopped(), spent=900.0, seeds=3)
+    assert json.loads((tmp_path / "division.json").read_text())["spent"] >= 900
+    assert len(held(tmp_path, Executor(), seeds=3).runs["plain"]) == 1
 
 
 def test_a_failed_run_is_told(tmp_path):
     with pytest.raises(RunError, match="strong-s0 failed: on purpose"):
         held(tmp_path, Executor(failing="strong-s0"))
+
+
+def answered(path, probabilities, truth):
+    """A run whose validation samples were given these probabilities of class b."""
+    path.mkdir(parents=True)
+    with (path / "predictions.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "split", "label", "predicted", "confidence", "p:a", "p:b"])
+        for number, (p, label) in enumerate(zip(probabilities, truth, strict=True)):
+            rows.writerow([number, "val", label, "b" if p > 0.5 else "a", max(p, 1 - p), 1 - p, p])
+    loss = sum((1 - p if label == "b" else p) for p, label in zip(probabilities, truth, strict=True))
+    (path / "metrics.json").write_text(json.dumps({"val": {"log_loss": loss}}))
+    from whet.core.run_folder import RunFolder
+
+    return RunFolder(path)
+
+
+def test_one_metric_chooses_and_log_loss_between_equals(tmp_path):
+    truth = "aaaaaabb"
+    often = answered(tmp_path / "often", [0.1] * 6 + [0.4, 0.4], truth)  # 75 % right, never b: macro-F1 43 %
+    fair = answered(tmp_path / "fair", [0.6] * 3 + [0.1] * 3 + [0.9] * 2, truth)  # 62 %: macro-F1 62 %
+    shy = answered(tmp_path / "shy", [0.45] * 8, truth)  # as right as `often`, and less sure
+    runs = {"plain": [shy], "often": [often], "fair": [fair]}
+    assert Contest(runs, "accuracy").winner == "often" and Contest(runs, "macro_f1").winner == "fair"
+    assert Contest(runs, "accuracy").best.path == often.path

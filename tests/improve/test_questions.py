@@ -7,6 +7,7 @@ from whet.core.duration import Duration
 from whet.core.recipe import parse_method
 from whet.improve.questions import factors
 from whet.improve.schedule import make_schedule
+from whet.improve.story import _with_obvious
 
 MINUTE = 60
 
@@ -35,8 +36,8 @@ def test_texts_and_sounds_are_grouped_by_family(name):
     [
         ("10m", False, False, False, 1),
         ("20m", True, False, False, 1),
-        ("40m", True, False, False, 2),
-        ("1h", True, True, True, 2),
+        ("40m", True, False, False, 3),
+        ("1h", True, True, True, 3),
         ("3h", True, True, True, 3),
         ("6ep", False, False, True, 3),
     ],
@@ -48,9 +49,30 @@ def test_what_a_time_is_enough_for(limit, studying, tuning, alone, seeds):
 
 def test_the_plan_names_every_part_and_adds_up():
     found = make_schedule(Duration.parse("1h"), None, None, None, can_tune=True)
-    lines = list(found.told(14))
+    lines = list(found.told(14, ["plain", "strong"]))
     assert [line.split(", ")[-1].split(" min")[0] for line in lines] == ["21", "9", "30"]
     assert "14 techniques" in lines[0]
     usual = Duration.parse("20ep")
     assert found.of_study(usual).seconds == 21 * MINUTE and found.of_tuning(usual).seconds == 9 * MINUTE
     assert not make_schedule(Duration.parse("1h"), None, None, None, can_tune=False).tuning
+
+
+def test_one_seed_is_said_to_judge_nothing():
+    lines = list(make_schedule(Duration.parse("6m"), None, None, None, can_tune=True).told(9, ["plain", "strong"]))
+    assert "one seed each" in lines[0] and "not judged" in lines[1]
+    several = make_schedule(Duration.parse("6m"), 3, None, None, can_tune=True).told(9, ["plain", "strong"])
+    assert "not judged" not in " ".join(several)
+
+
+def test_what_takes_one_pass_stands_for_the_plain_recipe_where_time_is_short():
+    asked = {"plain": recipes.load("image/plain_finetune"), "strong": recipes.load("image/waste")}
+    obvious = {"frozen": recipes.load("image/frozen")}
+    for limit, keep, names, once in (
+        ("6m", False, ["plain", "strong"], {"plain"}),
+        ("6m", True, ["plain", "strong", "frozen"], {"frozen"}),
+        ("1h", False, ["plain", "strong", "frozen"], {"frozen"}),
+    ):
+        schedule = make_schedule(Duration.parse(limit), None, None, None, can_tune=True)
+        found, at_once = _with_obvious(asked, obvious, schedule, keep_plain=keep)
+        assert (list(found), at_once) == (names, once)
+        assert found[next(iter(once))] == obvious["frozen"]

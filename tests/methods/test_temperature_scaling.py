@@ -38,3 +38,30 @@ def test_it_calibrates_and_changes_no_decision():
 
 def test_no_validation_sample_leaves_it_at_one():
     assert best_temperature(torch.empty(0, 3), Targets(torch.empty(0, 3))) == 1.0
+
+
+@pytest.mark.parametrize(("samples", "least"), [(8, 0.5), (30, 0.35)])
+def test_few_samples_that_are_all_right_do_not_make_it_certain(samples, least):
+    """The maximum likelihood is 0, certainty; a prior on log T holds it near 1 while samples are few."""
+    logits = 2.5 * torch.eye(3).repeat(samples, 1)[:samples]
+    found = best_temperature(logits, Targets.from_labels(torch.arange(samples) % 3, 3))
+    assert least < found < 1
+
+
+def test_it_is_the_most_likely_under_the_prior():
+    logits, targets = answers(2.0, N=50)
+    found = best_temperature(logits, targets)
+
+    def posterior(log_t):
+        loss = -(targets.probs_BK * (logits / np.exp(log_t)).log_softmax(dim=1)).sum()
+        return float(loss) + log_t**2 / (2 * 0.5**2)
+
+    grid = np.linspace(-2, 2, 4001)
+    assert np.log(found) == pytest.approx(grid[np.argmin([posterior(t) for t in grid])], abs=2e-3)
+
+
+def test_calibrated_answers_mostly_keep_their_temperature():
+    logits, targets = answers(1.0, N=1200)
+    rows = [slice(start, start + 60) for start in range(0, 1200, 60)]
+    found = [TemperatureScaling().fit(logits[part], targets[part])["temperature"] for part in rows]
+    assert found.count(1.0) >= len(found) / 2

@@ -49,18 +49,19 @@ def test_calibrated_answers_are_left_nearly_as_they_are():
 
 
 def test_of_two_classes_it_is_scikit_learn_s_logistic_regression():
-    """The log-odds are s1 z1 - s0 z0 + shift: a logistic regression on the two logits, without a penalty."""
-    logits, targets = answers(np.array([0.7, 1.6]), np.array([0.5, -0.5]), N=3000)
+    """The log-odds are s1 z1 - s0 z0 + shift: a logistic regression on the two logits, without a penalty (many samples outweigh
+    the prior)."""
+    logits, targets = answers(np.array([0.7, 1.6]), np.array([0.5, -0.5]), N=40_000)
     labels = targets.probs_BK.argmax(dim=1).numpy()
     scale, shift = best_scaling(logits, targets)
     reference = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(logits.numpy(), labels)
-    assert [-scale[0], scale[1]] == pytest.approx(reference.coef_[0], rel=1e-3)
-    assert shift[1] - shift[0] == pytest.approx(reference.intercept_[0], rel=1e-3)
+    assert [-scale[0], scale[1]] == pytest.approx(reference.coef_[0], rel=5e-3)
+    assert shift[1] - shift[0] == pytest.approx(reference.intercept_[0], rel=5e-3)
 
 
 def test_no_validation_sample_leaves_it_as_it_is():
     fitted = VectorScaling().fit(torch.empty(0, 3), Targets(torch.empty(0, 3)))
-    assert fitted == {"scale": [1.0, 1.0, 1.0], "shift": [0.0, 0.0, 0.0]}
+    assert fitted == {}
 
 
 def test_separable_answers_stay_finite():
@@ -69,3 +70,9 @@ def test_separable_answers_stay_finite():
     assert np.isfinite(scale).all()
     assert scale.max() <= 20
     assert np.abs(shift).max() <= 20
+
+
+def test_what_helps_no_held_out_sample_is_not_kept():
+    logits, targets = answers(np.ones(4), np.zeros(4), N=60)
+    kept = [VectorScaling().fit(logits[i::3], targets[slice(i, None, 3)]) for i in range(3)]
+    assert kept.count({}) >= 2

@@ -45,7 +45,8 @@ def test_a_text_mixed_with_itself_or_with_all_the_weight_stays(name):
         assert torch.equal(net.backbone(ids_BL), plain)  # nothing is left behind
 
 
-@pytest.mark.parametrize("name", TEXT_ZOO)
+# What tf_idf makes of a word depends on the rest of its text.
+@pytest.mark.parametrize("name", sorted(set(TEXT_ZOO) - {"tf_idf"}))
 def test_mixing_is_symmetric_so_the_mask_is_that_of_both(name):
     """0.3 of a short text with 0.7 of a long one is 0.7 of the long one with 0.3 of the short one."""
     net = text_net(name)

@@ -84,7 +84,7 @@ def test_blocks_are_named_in_the_order_they_run(name):
     assert list(dict.fromkeys(ran)) == net.block_names
 
 
-@pytest.mark.parametrize("name", TEXT_ZOO)
+@pytest.mark.parametrize("name", sorted(set(TEXT_ZOO) - {"tf_idf"}))  # of which nothing is trained
 def test_it_learns_which_of_two_words_a_text_holds(name):
     rng = Rng(1).batch("words", 0, np.arange(192))
     noise, place, first = rng.uniform(shape=(8,)), rng.integers(8), rng.bernoulli(0.5)
@@ -169,11 +169,11 @@ def test_words_of_one_stem_learn_from_each_other():
 
 
 def test_hashed_ngrams_fill_the_buckets_evenly():
-    from whet.models.zoo_text.fast_text import _BUCKETS, _ngrams
+    from whet.models.zoo_text.fast_text import _BUCKETS, ngrams
 
     first, second = torch.meshgrid(torch.arange(1, 257), torch.arange(1, 257), indexing="ij")
     pairs = torch.stack([first.flatten(), second.flatten()], dim=1)
-    ((buckets, real),) = list(_ngrams(pairs, 0, 2))
+    ((buckets, real),) = list(ngrams(pairs, 0, 2, _BUCKETS))
     assert real.all()
     counts = torch.bincount(buckets[:, 1], minlength=_BUCKETS).double()  # the outer two hold an end of the text
     chi2 = ((counts - counts.mean()) ** 2 / counts.mean()).sum() / (_BUCKETS - 1)

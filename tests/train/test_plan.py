@@ -8,9 +8,9 @@ from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
 from whet.core.method import Runtime, Stage
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
-from whet.methods import EMA, SGD, TTA, ClipNorm, Cosine, TemperatureScaling
+from whet.methods import EMA, SGD, ClipNorm, Cosine
 from whet.testing import _bench
-from whet.train.plan import cross_entropy, ordered, select_rows, wrap_predictor
+from whet.train.plan import cross_entropy, ordered, select_rows
 
 
 def test_methods_come_in_the_order_of_the_journey():
@@ -83,27 +83,6 @@ def test_weak_methods_are_told_or_refused():
     for epoch in range(3):
         bench.plan.order(Progress(3 * epoch, 9, 3), even)
     assert len(bench.plan.weak) == 1
-
-
-def test_validation_is_answered_once_though_several_methods_are_fitted_or_wrap():
-    """What is fitted on answers changes answers alone: the last predictor's answers follow from the first ones."""
-    bench = _bench((TTA(), TemperatureScaling(), SGD()))
-    net, x = bench.plan.net.eval(), bench.batch(0).x
-    targets = bench.batch(0).targets
-    asked = []
-
-    def answers(predictor):
-        asked.append(predictor)
-        return predictor(x), targets
-
-    with torch.no_grad():
-        fitted, logits = bench.plan.fit_predictor(net, answers)
-        final = wrap_predictor(bench.recipe.methods, net, fitted)(x)
-    assert len(asked) == 1
-    assert torch.equal(logits, final)
-    assert not torch.equal(logits, net(x))
-    without = _bench((TTA(), SGD()))
-    assert without.plan.fit_predictor(net, answers) == ({}, None)
 
 
 class _Acting(Runtime, acts={Stage.SCHEDULE, Stage.GRADIENT}):

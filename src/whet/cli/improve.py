@@ -28,10 +28,12 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Runs of each recipe; by default 3, or 1 under half an hour, 2 under two, and up to 5 where runs end before the "
-            "time.",
+            help="Runs of each recipe; by default 3, up to 5 where runs end before the time, or 1 under half an hour.",
         ),
     ] = None,
+    metric: Annotated[
+        str, typer.Option(help="What all is chosen and compared by: accuracy, macro_f1, worst_class, …")
+    ] = "accuracy",
     weights: Weights = None,
     architecture: Architecture = None,
     plain: Annotated[str | None, typer.Option(help="The recipe to start from; by default the plain one.")] = None,
@@ -62,7 +64,7 @@ def command(
     from whet.improve import improve
 
     found = improve(
-        DataSpec(path=data, **reading), budget=budget, seeds=seeds, weights=weights, architecture=architecture,
+        DataSpec(path=data, **reading), budget=budget, seeds=seeds, metric=metric, weights=weights, architecture=architecture,
         plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json),
     )  # fmt: skip
@@ -79,7 +81,7 @@ def command(
         }
         print_json(
             {
-                "path": str(found.path), "accuracies": found.accuracies, "answer": found.answer,
+                "path": str(found.path), "accuracies": found.accuracies, "answer": found.answer, "metric": found.metric,
                 "effects": found.study.effects.to_dict("records") if found.study else None, "difference": values,
                 "best_run": str(found.best_run), "report": str(found.report),
             }
@@ -87,14 +89,14 @@ def command(
         return
     screen = results()
     if found.study is not None:
-        show_effects(screen, found.study.effects, "accuracy")
+        show_effects(screen, found.study.effects, metric)
     colour = {"helps": "green", "hurts": "red"}.get(d.verdict, "yellow")
     screen.print(
         Text.assemble(
             f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} "
             f"{100 * found.accuracies[found.answer]:.1f} %: ",
             (f"{100 * d.mean:+.1f} points", f"bold {colour}"),
-            f" (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
+            f" of {metric.replace('_', ' ')} (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
             f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}",
         )
     )

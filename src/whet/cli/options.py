@@ -28,7 +28,7 @@ ZOO = (
     "lenet", "alexnet", "vgg16", "resnet9", "resnet9_slim", "resnet18", "mobilenet_v2", "efficientnet_b0", "convmixer",
     "convnext_atto", "vit_tiny",
 )  # fmt: skip
-TEXT_ZOO = ("fast_text", "text_cnn", "text_transformer")
+TEXT_ZOO = ("fast_text", "text_cnn", "text_transformer", "tf_idf")
 Architecture = Annotated[
     str | None,
     typer.Option(help=f"{', '.join(ZOO)}; for texts {', '.join(TEXT_ZOO)}; a local folder, or a hub name."),

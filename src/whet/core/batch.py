@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,6 +120,15 @@ class Progress:
         return duration.steps(self.steps_per_epoch, self.total_steps)
 
 
+class Measured(dict[str, float]):
+    """Metrics of a validation, by name; `half(0)` and `half(1)` give the same of each half of the samples, for a choice that the
+    other half is to judge."""
+
+    def __init__(self, metrics: Mapping[str, float], half: Callable[[int], Mapping[str, float]]) -> None:
+        super().__init__(metrics)
+        self.half = half
+
+
 @dataclass(frozen=True)
 class Ending:
     """What a method may use once training is over.
@@ -130,7 +139,7 @@ class Ending:
     """
 
     inputs: Callable[[], Iterator[Tensor]]
-    validate: Callable[[dict[str, Tensor]], dict[str, float]]
+    validate: Callable[[dict[str, Tensor]], Measured]
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
@@ -180,8 +189,9 @@ Predictor = Callable[["Tensor"], "Tensor"]
 
 
 class Features(NamedTuple):
-    """What the bare backbone makes of the training samples. x_ND: float (N, D). index_N: int64, their rows in the training table,
-    which lacks those that cannot be read. group_N: the groups they belong to, names, empty for none."""
+    """What the bare backbone makes of the training samples. x_ND: float (N, D), sparse where most of them are zero. index_N: int64,
+    their rows in the training table, which lacks those that cannot be read. group_N: the groups they belong to, names, empty for
+    none."""
 
     x_ND: Tensor
     targets: Targets

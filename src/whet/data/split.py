@@ -180,3 +180,13 @@ def deal_complete_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> 
         if (folds_K > 1).all():
             return row_M, fold_M
         row_M = row_M[folds_K[class_M] > 1]
+
+
+def deal_units(table: Table, folds: int) -> np.ndarray:
+    """A fold (0 … folds - 1) for each sample of a part: stratified, by every label where a sample may have several; duplicates and
+    groups stay together."""
+    unit_N = _units(table.frame)
+    if not table.multi_label:
+        return deal_folds(table.label_N, unit_N, folds)
+    key_N = Rng(0).keyed("folds", table.frame["id"].tolist())
+    return deal_by_label(table.true_NK, unit_N, key_N, [1 / folds] * folds)

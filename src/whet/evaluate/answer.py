@@ -35,8 +35,9 @@ def answer(
     for x, index_B in prepared(net, loader, size, failed, batch_size):
         with torch.inference_mode(), autocast():
             found.append(predictor(x).float().cpu())
-        if not found[-1].isfinite().all():
-            row = int((~found[-1].isfinite()).flatten(1).any(dim=1).nonzero()[0])
+        given = found[-1].coalesce().values() if found[-1].is_sparse else found[-1]
+        if not given.isfinite().all():
+            row = int((~found[-1].to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0])
             raise NonFiniteError(
                 f"{net.spec.architecture} gives NaN or an infinite number for sample {int(index_B[row])}; its weights are not fit "
                 "to predict with"

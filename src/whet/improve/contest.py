@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import Difference, Group, compare_runs
+from whet.evaluate.compare import METRICS, Difference, Group, compare_runs
+from whet.evaluate.said import said_by
 from whet.report import build_report
 from whet.study.executor import Executor, Task
 from whet.train.fuse import fuse, gained
@@ -24,42 +25,46 @@ from whet.train.log import Observer
 PLAIN = "plain"
 _DIVISION = "division.json"
 _REPORT_SECONDS = 5.0
-_RESERVE = 1.2  # further runs are begun where so many times their usual time is left
+_RESERVE = 1.2  # further seeds are begun where so many times the usual time of their runs is left
+_PATIENCE = 0.8  # seeds that were planned are begun where at least this share of it is left
 
 
 @dataclass(frozen=True)
 class Contest:
-    """runs: by the recipe's name, in the order of the seeds."""
+    """runs: by the recipe's name, in the order of the seeds. metric: a name in METRICS, by which all is chosen and compared; where
+    two are equal by it, log-loss decides."""
 
     runs: dict[str, list[RunFolder]]
+    metric: str = "accuracy"
 
     def metrics(self, run: RunFolder) -> dict[str, Any]:
         found: dict[str, Any] = run.read_json(run.metrics)
         return found
 
-    def log_loss(self, name: str) -> float:
-        """Mean over seeds on the validation samples, which all choosing is done by: accuracy on a few of them is too coarse."""
-        return float(np.mean([self.metrics(run)["val"]["log_loss"] for run in self.runs[name]]))
+    def merit(self, name: str) -> tuple[float, float]:
+        """Mean over seeds on the validation samples, which all choosing is done by; the larger, the better."""
+        value, minus_log_loss = np.mean([merit(run, self.metric) for run in self.runs[name]], axis=0)
+        return float(value), float(minus_log_loss)
 
     @property
     def answer(self) -> str:
         """The best of the recipes other than the plain one: what is offered."""
-        return min((name for name in self.runs if name != PLAIN), key=self.log_loss)
+        return max((name for name in self.runs if name != PLAIN), key=self.merit)
 
     @property
     def winner(self) -> str:
         """The best of all recipes, from which the model is taken."""
-        return min(self.runs, key=self.log_loss)
+        return max(self.runs, key=self.merit)
 
     @property
     def best(self) -> RunFolder:
-        return min(self.runs[self.winner], key=lambda run: self.metrics(run)["val"]["log_loss"])
+        return max(self.runs[self.winner], key=lambda run: merit(run, self.metric))
 
     def compared(self) -> tuple[dict[str, Group], dict[str, Difference], tuple[int, int, float] | None]:
         """(every recipe's answers, each one's difference to the plain one, McNemar's test of the offered one where there is one
         seed), on the test samples."""
-        reference, comparisons, _ = compare_runs([run for runs in self.runs.values() for run in runs])
-        named = dict(zip((name for name in self.runs if name != PLAIN), comparisons))
+        reference, comparisons, _ = compare_runs([run for runs in self.runs.values() for run in runs], self.metric)
+        named = dict(zip((name for name in self.runs if name != PLAIN), comparisons, strict=True))
         groups = {PLAIN: reference} | {name: found.group for name, found in named.items()}
         return groups, {name: found.difference for name, found in named.items()}, named[self.answer].mcnemar
 
@@ -70,22 +75,29 @@ class Contest:
             return None
         best = self.best
         fused = fuse([best, *(run for run in runs if run.path != best.path)], path)
-        return Ensemble(fused, best, gained(fused, best))
+        return Ensemble(fused, best, gained(fused, best), self.metric)
+
+
+def merit(run: RunFolder, metric: str) -> tuple[float, float]:
+    """(the metric, the log-loss below zero) of its cross-fitted answers to the validation samples."""
+    said, chosen = said_by(run, "val"), METRICS[metric]
+    value = chosen.value(chosen.answers_of(said), said.truth)
+    return -value if chosen.smaller_is_better else value, -float(run.read_json(run.metrics)["val"]["log_loss"])
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """difference: of its accuracy and that of the best single run, on the same samples."""
+    """difference: of its accuracy and that of the best single run, on the same samples. metric: by which it has to be better."""
 
     run: RunFolder
     single: RunFolder
     difference: Difference
+    metric: str = "accuracy"
 
     @property
     def pays(self) -> bool:
         """Whether it is better on the validation samples than the run that is best on these."""
-        fused, single = (run.read_json(run.metrics)["val"]["log_loss"] for run in (self.run, self.single))
-        return bool(fused < single)
+        return merit(self.run, self.metric) > merit(self.single, self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         fused, single = (run.read_json(run.metrics) for run in (self.run, self.single))
@@ -103,32 +115,46 @@ class Ensemble:
 
 def hold(
     path: Path, recipes: Mapping[str, Recipe], limit: Duration | None, seeds: int, most_seeds: int, started: float,
-    executor: Executor, observer: Observer,
+    executor: Executor, observer: Observer, *, metric: str = "accuracy", once: Collection[str] = (),
 ) -> Contest:  # fmt: skip
-    """Train every recipe with every seed in what is left of the time, and with further ones, up to `most_seeds`, where the runs end
-    before it does; what is finished already is not made again. RunError where a run fails."""
-    each, count = _division(path, limit, seeds, len(recipes), started, executor.jobs)
+    """Train the recipes in what is left of the time. Those named in `once` first, with one seed and as long as they ask for: what
+    takes one pass does not depend on the seed. Then every other one seed by seed, all as long; the clock is read before each seed,
+    so that one less is trained where runs took longer than planned, and further ones, up to `most_seeds`, where they ended early.
+    What is finished already is not made again, and a job that was over stays as it was. RunError where a run fails."""
     runs: dict[str, list[RunFolder]] = {name: [] for name in recipes}
-    while True:
-        new = range(len(runs[PLAIN]), count)
-        length = f", {each} each" if each is not None else ""
-        which = (
-            f"{len(new)} {'seed' if len(new) == 1 else 'seeds'}" if new.start == 0 else "one more seed: there is time"
-        )
-        observer.stage(f"training {', '.join(recipes)}, {which}{length}")
+    clock = _Clock(path / _DIVISION, limit, started)
+
+    def make(names: Sequence[str], numbers: range, each: Duration | None) -> None:
         tasks = []
-        for seed in new:
-            for name, recipe in recipes.items():
-                asked = recipe.setting(seed=seed) if each is None else recipe.setting(seed=seed, budget=each)
-                tasks.append(Task(asked, path / f"{name}-s{seed}"))
+        for seed in numbers:
+            for name in names:
+                budget = {} if each is None else {"budget": each}
+                tasks.append(Task(recipes[name].setting(seed=seed, **budget), path / f"{name}-s{seed}"))
                 runs[name].append(RunFolder(tasks[-1].path))
         for number, task in enumerate(executor.run(tasks), start=1):
             _told(task, f"run {number} of {len(tasks)}", observer)
-        last = sum(found[-1].read_json(found[-1].metrics)["cost"]["total_seconds"] for found in runs.values())
-        if count >= most_seeds or _left(limit, started) < _RESERVE * last / executor.jobs:
-            return Contest(runs)
-        count += 1
-        _keep(path, each, count)
+            clock.save()
+
+    at_once, others = [name for name in recipes if name in once], [name for name in recipes if name not in once]
+    if at_once:
+        observer.stage(f"training {', '.join(at_once)}: one pass")
+        make(at_once, range(1), None)
+    clock.divide(seeds, len(others), executor.jobs)
+    together = seeds if executor.jobs > 1 else 1
+    while others and clock.another(seeds, most_seeds):
+        new = range(clock.begun, max(clock.begun + 1, together))
+        length = f", {clock.each} each" if clock.each is not None else ""
+        which = "one more seed: there is time" if new.start >= seeds else f"seed {new.start + 1} of {seeds}"
+        observer.stage(f"training {', '.join(others)}, {which}{length}")
+        make(others, new, clock.each)
+        last = [runs[name][-1] for name in others]
+        clock.round_over(
+            new.stop, sum(run.read_json(run.metrics)["cost"]["total_seconds"] for run in last) / executor.jobs
+        )
+    clock.over()
+    if others and clock.begun < seeds:
+        observer.note(f"{clock.begun} instead of {seeds} seeds, to keep to the budget at this pace")
+    return Contest(runs, metric)
 
 
 def _told(task: Task, place: str, observer: Observer) -> None:
@@ -142,27 +168,62 @@ def _told(task: Task, place: str, observer: Observer) -> None:
     observer.note(f"{place}, {run.name}: {100 * accuracy:.1f} % of the validation samples right")
 
 
-def _left(limit: Duration | None, started: float) -> float:
-    """Seconds for further runs: none where the budget is no time."""
-    if limit is None or not limit.is_time:
-        return 0.0
-    return limit.seconds - (time.monotonic() - started) - _REPORT_SECONDS
+class _Clock:
+    """How the time is divided among runs. It is decided once and written down, as is how many seeds were trained, so that a job
+    that is called again does the same; the time of earlier calls counts."""
 
+    def __init__(self, file: Path, limit: Duration | None, started: float) -> None:
+        self._file, self._limit, self._started = file, limit, started
+        self._kept: dict[str, Any] = {"each": None, "seeds": 0, "over": False, "spent": 0.0, "divided": False}
+        if file.is_file():
+            self._kept |= json.loads(file.read_text(encoding="utf-8"))
+        self._before, self._round, self.begun = float(self._kept["spent"]), 0.0, 0
 
-def _division(
-    path: Path, limit: Duration | None, seeds: int, recipes: int, started: float, jobs: int
-) -> tuple[Duration | None, int]:
-    """(the budget of each run, how many seeds): decided once and kept, so that a job that goes on later decides the same."""
-    kept = path / _DIVISION
-    if not kept.is_file():
-        each = limit
-        if limit is not None and limit.is_time:
-            turns = -(-recipes * seeds // jobs)  # runs one after another
-            each = Duration(max(1, int(_left(limit, started) / turns)), "s")
-        _keep(path, each, seeds)
-    plain = json.loads(kept.read_text(encoding="utf-8"))
-    return Duration.parse(plain["each"]) if plain["each"] else None, plain["seeds"]
+    @property
+    def each(self) -> Duration | None:
+        """The budget of each run; None for as long as its recipe asks."""
+        return Duration.parse(self._kept["each"]) if self._kept["each"] else None
 
+    @property
+    def _left(self) -> float:
+        """Seconds for further runs: none where the budget is no time."""
+        if self._limit is None or not self._limit.is_time:
+            return 0.0
+        return self._limit.seconds - self._spent - _REPORT_SECONDS
 
-def _keep(path: Path, each: Duration | None, seeds: int) -> None:
-    write_json(path / _DIVISION, {"each": str(each) if each is not None else None, "seeds": seeds})
+    @property
+    def _spent(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def divide(self, seeds: int, recipes: int, jobs: int) -> None:
+        if not self._kept["divided"]:
+            each = self._limit
+            if each is not None and each.is_time:
+                turns = max(1, -(-recipes * seeds // jobs))  # runs one after another
+                each = Duration(max(1, int(self._left / turns)), "s")
+            self._kept |= {"each": str(each) if each is not None else None, "divided": True}
+            self.save()
+
+    def another(self, planned: int, most: int) -> bool:
+        """Whether a further seed is trained."""
+        if self.begun < self._kept["seeds"] or self.begun == 0:
+            return True
+        if self._kept["over"]:
+            return False
+        timed = self._limit is not None and self._limit.is_time
+        if self.begun < planned:
+            return not timed or self._left >= _PATIENCE * self._round
+        return timed and self.begun < most and self._left >= _RESERVE * self._round
+
+    def round_over(self, begun: int, seconds: float) -> None:
+        """So many seeds are trained; the runs of the last one took so long."""
+        self.begun, self._round = begun, seconds
+        self._kept["seeds"] = max(self._kept["seeds"], begun)
+        self.save()
+
+    def over(self) -> None:
+        self._kept["over"] = True
+        self.save()
+
+    def save(self) -> None:
+        write_json(self._file, self._kept | {"spent": self._kept["spent"] if self._kept["over"] else self._spent})

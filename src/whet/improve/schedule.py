@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from whet.core.duration import Duration
@@ -11,15 +11,15 @@ from whet.core.duration import Duration
 _STUDY_FROM, _STUDY_SHARE = 15 * 60, 0.35
 _TUNE_FROM, _TUNE_SHARE = 60 * 60, 0.15
 _ALONE_FROM = 60 * 60  # techniques one by one; in less time similar ones together
-_SEEDS_FROM = ((2 * 60 * 60, 3), (30 * 60, 2), (0, 1))
+_SEVERAL_FROM, _SEVERAL = 30 * 60, 3  # seeds; in less time runs would be too short to be of use
 _MOST_SEEDS = 5  # where runs end before the time does
-_USUAL_SEEDS = 3  # where the budget is no time
 
 
 @dataclass(frozen=True)
 class Schedule:
     """studying, tuning: whether there is a study, and a search for values. alone: whether techniques are studied one by one.
-    seeds: runs of each recipe that is compared; most_seeds: so many where the time is enough."""
+    seeds: runs of each recipe that is compared; most_seeds: so many where the time is enough. baseline: whether there is time for a
+    plain recipe that is trained; else what takes one pass stands in its place."""
 
     limit: Duration | None
     studying: bool
@@ -27,6 +27,7 @@ class Schedule:
     alone: bool
     seeds: int
     most_seeds: int
+    baseline: bool
 
     @property
     def _seconds(self) -> float | None:
@@ -44,8 +45,9 @@ class Schedule:
             return self.limit if self.limit is not None else usual
         return Duration(round(share * self._seconds), "s")
 
-    def told(self, questions: int) -> Iterator[str]:
-        """A line for every part of the work, with its time where that is known. questions: how many a study asks."""
+    def told(self, questions: int, recipes: Sequence[str]) -> Iterator[str]:
+        """A line for every part of the work, with its time where that is known. questions: how many a study asks. recipes: those
+        that are compared."""
         minutes = (self._seconds or 0.0) / 60
         rest = 1.0
         if self.studying and questions:
@@ -55,11 +57,13 @@ class Schedule:
         if self.tuning:
             rest -= _TUNE_SHARE
             yield f"plan: search better values of what matters{_about(_TUNE_SHARE * minutes)}"
-        seeds = f"{self.seeds} {'seed' if self.seeds == 1 else 'seeds'} each"
+        seeds = "one seed each" if self.seeds == 1 else f"{self.seeds} seeds each"
         yield (
-            f"plan: train the plain recipe, the strong one, and what came of it, {seeds}{_about(rest * minutes)}; then compare on "
-            "the test samples and report"
+            f"plan: train {', '.join(recipes)}{', and what came of it' if self.studying or self.tuning else ''}, {seeds}"
+            f"{_about(rest * minutes)}; then compare on the test samples and report"
         )
+        if self.seeds == 1:
+            yield "plan: one seed says nothing of other seeds, so the difference is not judged (--seeds 3 does, with shorter runs)"
 
 
 def _about(minutes: float) -> str:
@@ -72,12 +76,13 @@ def make_schedule(
     """What was asked; where nothing was, what the time is enough for. can_tune: whether what searches is installed."""
     seconds = limit.seconds if limit is not None and limit.is_time else None
     fits_study, fits_tuning = (seconds is not None and seconds >= least for least in (_STUDY_FROM, _TUNE_FROM))
-    usual = _USUAL_SEEDS if seconds is None else next(count for least, count in _SEEDS_FROM if seconds >= least)
+    long = seconds is None or seconds >= _SEVERAL_FROM
     return Schedule(
         limit,
         studying=fits_study if studying is None else studying,
         tuning=(fits_tuning and can_tune) if tuning is None else tuning,
         alone=seconds is None or seconds >= _ALONE_FROM,
-        seeds=seeds or usual,
-        most_seeds=seeds or _MOST_SEEDS,
+        seeds=seeds or (_SEVERAL if long else 1),
+        most_seeds=seeds or (_MOST_SEEDS if long else 1),
+        baseline=long,
     )

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from whet import recipes
 from whet.core.duration import Duration
+from whet.core.errors import RunError, unknown
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import next_name, write_json
 from whet.data.audit import audit
 from whet.data.read import read_data
-from whet.evaluate.compare import Difference
-from whet.improve.contest import PLAIN, hold
+from whet.evaluate.compare import METRICS, Difference
+from whet.improve.contest import PLAIN, Contest, hold
 from whet.improve.questions import factors, share_of_size, worth_tuning
 from whet.improve.schedule import Schedule, make_schedule
 from whet.improve.told import told
@@ -27,13 +28,14 @@ from whet.train.fuse import show_mistakes
 from whet.train.log import Observer
 
 _STRONG, _IMPROVED = "strong", "improved"
+_FEW_EPOCHS = 3
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """What came of it. `answer`: the recipe that is offered, "strong" or "improved", chosen on validation samples; `difference`:
-    its accuracy minus that of the plain one on the same test samples; `study`: what each of the strong recipe's techniques does
-    here, or None where there was no time to find out; `best_run`: the model to use, which may be several runs as one."""
+    """What came of it. `answer`: the best recipe beside the plain one, chosen on validation samples; `difference`: its
+    `metric` minus that of the plain one on the same test samples; `study`: what each of the strong recipe's techniques does here,
+    or None where there was no time to find out; `best_run`: the model to use, which may be several runs as one."""
 
     path: Path
     study: Study | None
@@ -42,6 +44,7 @@ class Improvement:
     accuracies: dict[str, float]
     best_run: Path
     report: Path
+    metric: str = "accuracy"
 
 
 def improve(
@@ -49,6 +52,7 @@ def improve(
     *,
     budget: str | Duration | None = None,
     seeds: int | None = None,
+    metric: str = "accuracy",
     weights: str | None = None,
     architecture: str | None = None,
     plain: Recipe | str | Path | None = None,
@@ -61,16 +65,20 @@ def improve(
     observer: Observer | None = None,
 ) -> Improvement:
     """Check the data; study which of the strong recipe's techniques help here; search better values of what matters; train the
-    plain recipe, the strong one and what came of it with the same seeds; compare them on the test samples, which are read once;
-    put the winner's runs together where that is better; report.
+    plain recipe, the strong one and what came of it with the same seeds, and what takes one pass (logistic regression on the frozen
+    features of the pretrained weights; for texts on TF-IDF); compare them on the test samples, which are read once; put the
+    winner's runs together where that is better; report.
 
     budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
     budget is a time of a quarter of an hour or more (under an hour similar techniques are studied together). tuning: whether values
-    are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three, or by the
-    time: one under half an hour, two under two, and up to five where the runs end before it. jobs, ray: as for `whet.study`. A job
-    that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
+    are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three, up
+    to five where the runs end before the time, and one under half an hour, which says nothing of other seeds. Under half an hour
+    what takes one pass stands in the place of a plain recipe that is trained, unless one is given. metric: what everything is
+    studied, chosen and compared by: a name in `whet.evaluate.compare.METRICS` that is a share. jobs, ray: as for `whet.study`. A
+    job that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
     """
     started, observer = time.monotonic(), observer or Observer()
+    _require_share(metric)
     spec = DataSpec.of(data)
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
@@ -88,21 +96,30 @@ def improve(
 
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
-    for line in schedule.told(len(factors(asked[_STRONG], alone=schedule.alone))):
+    asked, once = _with_obvious(asked, recipes.obvious(spec, model), schedule, keep_plain=plain is not None)
+    for line in schedule.told(len(factors(asked[_STRONG], alone=schedule.alone)), list(asked)):
         observer.note(line)
+    if PLAIN in once:
+        observer.note(
+            f"plan: plain is {_one_pass(asked[PLAIN])}: there is no time to train a recipe beside the strong one"
+        )
 
     # What of the strong recipe earns its place on this data, and with which values?
-    studied = _study(path, asked[_STRONG], schedule, jobs, ray, observer) if schedule.studying else None
+    studied = _study(path, asked[_STRONG], schedule, jobs, ray, observer, metric) if schedule.studying else None
     improved = asked[_STRONG].replace(methods=studied.recommended.methods) if studied else asked[_STRONG]
     if schedule.tuning:
-        improved = _tuned(path / "tuning", improved, studied, schedule, jobs, ray, observer)
+        improved = _tuned(path / "tuning", improved, studied, schedule, jobs, ray, observer, metric)
     if improved.hash != asked[_STRONG].hash:
         asked[_IMPROVED] = improved
 
     # The same seeds, the same budget; paired on the same test samples; all that is chosen is chosen on validation samples.
     executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
     settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
-    contest = hold(path, settled, limit, schedule.seeds, schedule.most_seeds, started, executor, observer)
+    contest = hold(
+        path, settled, limit, schedule.seeds, schedule.most_seeds, started, executor, observer, metric=metric, once=once
+    )
+    if line := _too_short(contest, once):
+        observer.note(line)
     observer.stage("comparing")
     ensemble = contest.ensemble(path / "ensemble")
     if ensemble is not None and not ensemble.run.report.is_file():
@@ -118,7 +135,43 @@ def improve(
     observer.end()
     _, differences, _ = contest.compared()
     accuracies = {name: group["accuracy"] for name, group in story["groups"].items()}
-    return Improvement(path, studied, contest.answer, differences[contest.answer], accuracies, best.path, report)
+    return Improvement(
+        path, studied, contest.answer, differences[contest.answer], accuracies, best.path, report, metric
+    )
+
+
+def _require_share(metric: str) -> None:
+    shares = [name for name, one in METRICS.items() if one.is_share and not one.smaller_is_better]
+    if metric not in shares:
+        raise RunError(unknown("metric", metric, shares))
+
+
+def _with_obvious(
+    asked: dict[str, Recipe], obvious: dict[str, Recipe], schedule: Schedule, *, keep_plain: bool
+) -> tuple[dict[str, Recipe], set[str]]:
+    """The recipes to compare, the plain one first, with what takes one pass among them, and the names of what takes one pass. Where
+    there is no time to train a plain recipe beside the strong one, the first of these is the plain one."""
+    obvious = {name: recipe for name, recipe in obvious.items() if recipe.hash not in {r.hash for r in asked.values()}}
+    if obvious and not schedule.baseline and not keep_plain:
+        (_, first), *others = obvious.items()
+        return {**asked, PLAIN: first, **dict(others)}, {PLAIN, *(name for name, _ in others)}
+    return {**asked, **obvious}, set(obvious)
+
+
+def _too_short(contest: Contest, once: set[str]) -> str:
+    """A sentence where the budget was too short for training, and what takes one pass is the better model."""
+    if contest.winner not in once:
+        return ""
+    strong = contest.runs[_STRONG][0]
+    epochs, recipe = contest.metrics(strong)["cost"]["epochs"], Recipe.load(contest.runs[contest.winner][0].asked)
+    if epochs >= _FEW_EPOCHS:
+        return ""
+    return f"the budget fits {epochs:.1f} epochs of the strong recipe; {_one_pass(recipe)} is better, and is the model"
+
+
+def _one_pass(recipe: Recipe) -> str:
+    what = "TF-IDF" if recipe.model.architecture == "tf_idf" else "the frozen features"
+    return f"logistic regression on {what}"
 
 
 def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, *, plain: bool) -> Recipe:
@@ -132,7 +185,7 @@ def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec,
 
 
 def _study(
-    path: Path, strong: Recipe, schedule: Schedule, jobs: int, ray: str | None, observer: Observer
+    path: Path, strong: Recipe, schedule: Schedule, jobs: int, ray: str | None, observer: Observer, metric: str
 ) -> Study | None:
     """A screen of the strong recipe's techniques, its verdicts left to the comparison that follows; similar techniques together
     where there is no time for each. None where there is no time for that either."""
@@ -147,6 +200,7 @@ def _study(
                 strong,
                 asked,
                 budget=budget,
+                metric=metric,
                 smaller=share,
                 jobs=jobs,
                 ray=ray,
@@ -167,6 +221,7 @@ def _tuned(
     jobs: int,
     ray: str | None,
     observer: Observer,
+    metric: str,
 ) -> Recipe:
     """The recipe with the best values of a search, which are no more than a proposal: the comparison is to tell."""
     from whet.tune.tune import tune
@@ -176,7 +231,9 @@ def _tuned(
         return recipe
     base, budget = recipe.smaller(share_of_size(recipe, alone=True)), schedule.of_tuning(recipe.train.budget)
     try:
-        found = tune(base, names, budget=budget, jobs=jobs, ray=ray, confirming=False, out=path, observer=observer)
+        found = tune(
+            base, names, budget=budget, metric=metric, jobs=jobs, ray=ray, confirming=False, out=path, observer=observer
+        )
     except TooLittleTime as error:
         observer.note(f"no search: {error}")
         return recipe

@@ -12,7 +12,7 @@ from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.data.audit import Finding
-from whet.evaluate.compare import Difference, Group
+from whet.evaluate.compare import METRICS, Difference, Group
 from whet.improve.contest import PLAIN, Contest, Ensemble
 from whet.study.study import Study
 
@@ -32,6 +32,7 @@ def told(
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
         "answer": answer,
+        "metric": METRICS[contest.metric].title,
         "difference": _plain(differences[answer]),
         "mcnemar": mcnemar,
         "groups": {name: _group(group, differences.get(name)) for name, group in groups.items()},
@@ -51,6 +52,7 @@ def _group(group: Group, difference: Difference | None) -> dict[str, Any]:
     accuracy_S = group.accuracy_S
     return {
         "accuracy": float(accuracy_S.mean()),
+        "value": float(np.mean(group.value_S)),
         "std": float(accuracy_S.std(ddof=1)) if len(accuracy_S) > 1 else None,
         "seconds": group.seconds,
         "difference": _plain(difference) if difference is not None else None,
@@ -79,10 +81,10 @@ def _short(value: Any) -> str:
 
 
 def _plan(findings: list[Finding], contest: Contest, studied: bool, tuned: bool) -> list[dict[str, Any]]:
-    graves, seeds = sum(finding.severity == "problem" for finding in findings), len(contest.runs[PLAIN])
-    compared = (
-        "the plain recipe and the strong one" if len(contest.runs) == 2 else "the plain, strong and improved recipes"
-    )
+    graves = sum(finding.severity == "problem" for finding in findings)
+    seeds = max(map(len, contest.runs.values()))
+    *first, last = contest.runs
+    compared = f"the recipes {', '.join(first)} and {last}"
     return [
         {"done": done, "text": text}
         for done, text in (

@@ -208,6 +208,7 @@ from whet.methods.transfer.l2_sp import L2SP
 from whet.methods.transfer.layerwise_lr import LayerwiseLr
 from whet.methods.transfer.linear_probe import LinearProbe
 from whet.methods.transfer.linear_probe_then_finetune import LinearProbeThenFinetune
+from whet.methods.transfer.logistic_regression import LogisticRegression
 from whet.methods.transfer.lora import LoRA
 from whet.methods.transfer.mixout import Mixout
 
@@ -333,6 +334,7 @@ __all__ = [
     "LinearProbeThenFinetune",
     "Lion",
     "LoRA",
+    "LogisticRegression",
     "LogitAdjustment",
     "Lookahead",
     "ManifoldMixup",

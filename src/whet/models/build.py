@@ -28,7 +28,7 @@ from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
 from whet.models.zoo_sound import SOUND_ZOO, load_yamnet
-from whet.models.zoo_text import TEXT_ZOO
+from whet.models.zoo_text import TEXT_ZOO, LearnsFromTexts
 
 SMALL_PICTURE = 64
 DEFAULT_HUB_NAME = "google/mobilenet_v2_1.0_224"
@@ -41,6 +41,7 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
 _CHANGED_FILE = "whet.safetensors"
 _MEMBERS, _COMPANIONS = "members", "companions"
+_TEXTS_AT_ONCE, _MOST_TOKENS = 256, 512
 
 
 def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> ModelSpec:
@@ -135,9 +136,14 @@ def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[
             f"weights '{spec.weights}': {spec.architecture} learns its words from your texts and starts from random weights; "
             "accepted: none, or an encoder's folder or hub name as the architecture"
         )
+    texts = list(texts)
     tokens = Tokens.train(texts)
     notes = [f"{len(tokens):,} tokens learnt from the training texts"]
-    return _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text"), TextFront(tokens)), notes
+    net = _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text"), TextFront(tokens))
+    if isinstance(net.backbone, LearnsFromTexts):
+        chunks = (texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE))
+        net.backbone.learn(tokens.encode(chunk, _MOST_TOKENS) for chunk in chunks)
+    return net, notes
 
 
 def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int) -> tuple[Net, list[str]]:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
+
 import numpy as np
+import scipy.sparse
 import torch
-import torch.nn.functional as F
+from scipy.optimize import minimize
+from scipy.special import expit
 from torch import Tensor, nn
 
 from whet.core.targets import Targets
 from whet.data.split import deal_folds
 
-_PENALTIES = (1.0, 1e-1, 1e-2, 1e-3)  # tried in turn until a smaller one no longer helps
+# Tried in turn until a smaller one no longer helps. Of sparse features, which are not standardised, the squares sum to about one.
+_PENALTIES, _SPARSE_PENALTIES = 10.0 ** np.arange(0, -4.5, -0.5), 10.0 ** np.arange(-3, -7, -1)
 _ITERATIONS = 30  # near the optimum is near enough to judge by
+_WORTH = 0.998  # of the log-loss: a smaller penalty that lowers it by less is not worth its larger weights
+
+
+@runtime_checkable
+class SparseFeatures(Protocol):
+    """A backbone most of whose many features are zero."""
+
+    def sparse(self, x: Tensor) -> Tensor:
+        """Its features (B, D) as a sparse COO tensor: those of all training samples would not fit into memory otherwise."""
+        ...
+
+
+def feature_rows(features_ND: Tensor, rows_M: Tensor) -> Tensor:
+    """Some rows of features, dense (M, D)."""
+    chosen = features_ND.index_select(0, rows_M)
+    return chosen.to_dense() if chosen.is_sparse else chosen
 
 
 def fit_linear(
@@ -19,38 +42,17 @@ def fit_linear(
     features_ND: Tensor,
     targets: Targets,
     l2: float,
-    iterations: int = 200,
+    iterations: int = 1000,
     weight_N: Tensor | None = None,
 ) -> None:
     """Set the layer to the minimum of mean cross-entropy + l2 / 2 * |weight|^2, by L-BFGS in float64. weight_N: how much each
     sample counts in the mean.
 
-    Features are standardised for the solver only: the penalty applies to the weights of standardised features, so that it
-    means the same whatever the scale of the features.
+    Dense features are standardised for the solver only: the penalty applies to the weights of standardised features, so that it
+    means the same whatever the scale of the features. Sparse ones stay as they are.
     """
-    x = features_ND.detach().double()
-    mean, std = x.mean(dim=0), x.std(dim=0).clamp(min=1e-6)
-    x = (x - mean) / std
-    wanted = targets.probs_BK.to(x.device).double()
-    share_N = torch.ones(len(x), dtype=x.dtype, device=x.device) if weight_N is None else weight_N.to(x)
-    share_N = share_N / share_N.sum()
-    weight = torch.zeros((wanted.shape[1], x.shape[1]), dtype=torch.float64, device=x.device, requires_grad=True)
-    bias = torch.zeros(wanted.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
-    solver = torch.optim.LBFGS(
-        [weight, bias], max_iter=iterations, tolerance_grad=1e-7, tolerance_change=1e-12, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        loss_N = _loss_N(F.linear(x, weight, bias), wanted, targets.multi_label)
-        loss = (share_N * loss_N).sum() + l2 / 2 * (weight**2).sum()
-        loss.backward()
-        return loss
-
-    solver.step(closure)
-    with torch.no_grad():
-        layer.weight.copy_((weight / std).to(layer.weight))
-        layer.bias.copy_((bias - (weight / std) @ mean).to(layer.bias))
+    problem = _Problem.of(features_ND, targets, weight_N)
+    problem.put(problem.solved(l2, iterations), layer)
 
 
 def fit_best_linear(
@@ -65,8 +67,7 @@ def fit_best_linear(
 
 def units_of(features_ND: Tensor, group_N: np.ndarray | None = None) -> np.ndarray:
     """A number for each thing: samples that look the same, and samples of one group (a name, empty for none), bear the same."""
-    rounded_ND = np.round((features_ND / features_ND.std().clamp(min=1e-12)).cpu().numpy(), 4)
-    unit_N = np.unique(rounded_ND, axis=0, return_inverse=True)[1].reshape(-1)
+    unit_N = _alike(features_ND.detach().cpu())
     if group_N is None:
         return unit_N
     names, of_N = np.unique(group_N, return_inverse=True)
@@ -78,14 +79,23 @@ def folds_of(features_ND: Tensor, targets: Targets, folds: int = 5, group_N: np.
     return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), units_of(features_ND, group_N), folds)
 
 
+def _alike(features_ND: Tensor) -> np.ndarray:
+    """A number for each sample; those whose features are the same bear the same."""
+    if features_ND.is_sparse:
+        rows = _Problem.array(features_ND).astype(np.float32)
+        texts = [rows.indices[a:b].tobytes() + rows.data[a:b].tobytes() for a, b in pairwise(rows.indptr)]
+        return np.unique(np.array(texts, dtype=object), return_inverse=True)[1].reshape(-1)
+    rounded_ND = np.round((features_ND / features_ND.std().clamp(min=1e-12)).numpy(), 4)
+    return np.unique(rounded_ND, axis=0, return_inverse=True)[1].reshape(-1)
+
+
 def out_of_fold_probs(
     features_ND: Tensor, targets: Targets, fold_N: np.ndarray, learn_N: np.ndarray | None = None
 ) -> np.ndarray:
     """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on: each fold (0, 1, …) is answered
     by one fitted on the others, its penalty chosen by the log-loss of these answers. learn_N: which samples are fitted on (bool),
     where not all are."""
-    logits_NK = _best_out_of_fold(features_ND, targets, fold_N, learn_N=learn_N)[1].double().cpu()
-    return (logits_NK.sigmoid() if targets.multi_label else logits_NK.softmax(dim=1)).numpy()
+    return _best_out_of_fold(features_ND, targets, fold_N, learn_N=learn_N)[1]
 
 
 def _best_out_of_fold(
@@ -94,33 +104,126 @@ def _best_out_of_fold(
     fold_N: np.ndarray,
     weight_N: Tensor | None = None,
     learn_N: np.ndarray | None = None,
-) -> tuple[float, Tensor]:
-    """The penalty of the least out-of-fold loss, and the logits (N, K) that it gives. A class that only one fold holds cannot be
-    learnt from the others; its samples do not count."""
-    probs_NK, folds = targets.probs_BK.to(features_ND), torch.from_numpy(fold_N).to(features_ND.device)
-    counts_N = torch.ones(len(folds)).to(features_ND) if weight_N is None else weight_N.to(features_ND)
-    outside = [folds == fold for fold in range(int(fold_N.max()) + 1)]
-    for out_N in outside:
-        unseen_K = probs_NK[~out_N].sum(dim=0) == 0
-        counts_N = torch.where(out_N & (probs_NK[:, unseen_K].sum(dim=1) > 0), 0.0, counts_N)
-    layer = torch.nn.utils.skip_init(nn.Linear, features_ND.shape[1], targets.num_classes, device=features_ND.device)
-    best_NK, best_l2, least = torch.empty_like(probs_NK), _PENALTIES[0], np.inf
-    for l2 in _PENALTIES:
-        logits_NK = torch.empty_like(probs_NK)
-        for out_N in outside:
-            in_N = ~out_N if learn_N is None else ~out_N & torch.from_numpy(learn_N).to(out_N.device)
-            weights = None if weight_N is None else weight_N.to(features_ND)[in_N]
-            fit_linear(layer, features_ND[in_N], targets[in_N.cpu()], l2, _ITERATIONS, weights)
-            with torch.no_grad():
-                logits_NK[out_N] = layer(features_ND[out_N])
-        loss = float((counts_N * _loss_N(logits_NK, probs_NK, targets.multi_label)).sum())
-        if loss >= least:
+) -> tuple[float, np.ndarray]:
+    """The penalty of the least out-of-fold loss, and the probabilities (N, K) that it gives. A class that only one fold holds
+    cannot be learned from the others; its samples do not count."""
+    penalties = _SPARSE_PENALTIES if features_ND.is_sparse else _PENALTIES
+    whole = _Problem.of(features_ND, targets, weight_N, standardised=False)
+    counts_N, parts, outside = whole.share_N.copy(), [], [np.flatnonzero(fold_N == fold) for fold in np.unique(fold_N)]
+    for out in outside:
+        rest = np.setdiff1d(np.arange(len(fold_N)), out)
+        unseen_K = whole.wanted_NK[rest].sum(axis=0) == 0
+        counts_N[out[whole.wanted_NK[out][:, unseen_K].sum(axis=1) > 0]] = 0.0
+        parts.append(_Problem.of_rows(whole, rest if learn_N is None else rest[learn_N[rest]]))
+    best_l2, best_NK, least = float(penalties[0]), np.full(targets.probs_BK.shape, 1 / targets.num_classes), np.inf
+    starts: list[np.ndarray | None] = [None] * len(outside)
+    for l2 in penalties:
+        logits_NK = np.empty(targets.probs_BK.shape)
+        for number, (out, part) in enumerate(zip(outside, parts)):
+            starts[number] = values = part.solved(l2, _ITERATIONS, starts[number])
+            logits_NK[out] = part.logits(values, whole.x[out])
+        loss = float(counts_N @ whole.loss_N(logits_NK))
+        if loss > _WORTH * least:
             break
-        best_NK, best_l2, least = logits_NK, l2, loss
+        best_l2, best_NK, least = float(l2), whole.probs(logits_NK), loss
     return best_l2, best_NK
 
 
-def _loss_N(logits_NK: Tensor, probs_NK: Tensor, multi_label: bool) -> Tensor:
-    if multi_label:
-        return F.binary_cross_entropy_with_logits(logits_NK, probs_NK, reduction="none").sum(dim=1)
-    return -(probs_NK * logits_NK.log_softmax(dim=1)).sum(dim=1)
+@dataclass(frozen=True)
+class _Problem:
+    """x: the features, an array or a CSR matrix (N, D); what is solved for are the weights of (x - mean) / std."""
+
+    x: Any
+    wanted_NK: np.ndarray
+    share_N: np.ndarray
+    mean_D: np.ndarray | float
+    std_D: np.ndarray | float
+    multi_label: bool
+
+    @classmethod
+    def of(
+        cls, features_ND: Tensor, targets: Targets, weight_N: Tensor | None, *, standardised: bool = True
+    ) -> _Problem:
+        x = cls.array(features_ND.detach().cpu())
+        weights = np.ones(x.shape[0]) if weight_N is None else weight_N.detach().cpu().double().numpy()
+        made = cls(x, targets.probs_BK.cpu().double().numpy(), weights / weights.sum(), 0.0, 1.0, targets.multi_label)
+        return made._standardised() if standardised else made
+
+    @staticmethod
+    def array(features_ND: Tensor) -> Any:
+        """float64, a CSR matrix where they are sparse."""
+        if not features_ND.is_sparse:
+            return features_ND.double().numpy()
+        coo = features_ND.coalesce()
+        return scipy.sparse.csr_matrix((coo.values().double().numpy(), coo.indices().numpy()), shape=tuple(coo.shape))
+
+    @classmethod
+    def of_rows(cls, whole: _Problem, rows: np.ndarray) -> _Problem:
+        share_N = whole.share_N[rows]
+        made = cls(
+            whole.x[rows], whole.wanted_NK[rows], share_N / share_N.sum(), whole.mean_D, whole.std_D, whole.multi_label
+        )
+        return made._standardised()
+
+    def _standardised(self) -> _Problem:
+        if scipy.sparse.issparse(self.x):
+            return self
+        mean_D, std_D = self.x.mean(axis=0), np.maximum(self.x.std(axis=0, ddof=1 if len(self.x) > 1 else 0), 1e-6)
+        return _Problem(self.x, self.wanted_NK, self.share_N, mean_D, std_D, self.multi_label)
+
+    def solved(self, l2: float, iterations: int, start: np.ndarray | None = None) -> np.ndarray:
+        """The weights of the standardised features and, last, the bias: (D + 1, K)."""
+        K, sparse = self.wanted_NK.shape[1], scipy.sparse.issparse(self.x)
+        # A feature that no sample has keeps the weight 0.
+        used = np.ones(self.x.shape[1] + 1, dtype=bool)
+        if sparse:
+            used[:-1] = np.diff(self.x.tocsc().indptr) > 0
+        x = self.x[:, used[:-1]] if sparse else (self.x - self.mean_D) / self.std_D
+        x_T, D = (x.T.tocsr() if sparse else x.T), x.shape[1]
+
+        def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            values = flat.reshape(D + 1, K)
+            logits_NK = x @ values[:D] + values[D]
+            error_NK = self.share_N[:, None] * self._error(logits_NK)
+            loss = float(self.share_N @ self.loss_N(logits_NK)) + l2 / 2 * float((values[:D] ** 2).sum())
+            gradient = np.concatenate([x_T @ error_NK + l2 * values[:D], error_NK.sum(axis=0)[None]])
+            return loss, gradient.ravel()
+
+        values = np.zeros((self.x.shape[1] + 1, K)) if start is None else start.copy()
+        options = {"maxiter": iterations, "ftol": 1e-11, "gtol": 1e-7}
+        found = minimize(loss_and_gradient, values[used].ravel(), jac=True, method="L-BFGS-B", options=options)
+        values[used] = found.x.reshape(D + 1, K)
+        return values
+
+    def logits(self, values: np.ndarray, x: Any) -> np.ndarray:
+        """Of other features, as they come."""
+        weight_DK, bias_K = self._plain(values)
+        return x @ weight_DK + bias_K
+
+    def put(self, values: np.ndarray, layer: nn.Linear) -> None:
+        weight_DK, bias_K = self._plain(values)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight_DK.T.copy()))
+            layer.bias.copy_(torch.from_numpy(bias_K))
+
+    def _plain(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weight_DK = values[:-1] / np.reshape(self.std_D, (-1, 1))
+        return weight_DK, values[-1] - np.broadcast_to(self.mean_D, weight_DK.shape[:1]) @ weight_DK
+
+    def probs(self, logits_NK: np.ndarray) -> np.ndarray:
+        if self.multi_label:
+            return expit(logits_NK)
+        powers_NK = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+        return powers_NK / powers_NK.sum(axis=1, keepdims=True)
+
+    def loss_N(self, logits_NK: np.ndarray) -> np.ndarray:
+        if self.multi_label:
+            return (np.logaddexp(0, logits_NK) - self.wanted_NK * logits_NK).sum(axis=1)
+        largest_N1 = logits_NK.max(axis=1, keepdims=True)
+        log_sum_N = np.log(np.exp(logits_NK - largest_N1).sum(axis=1)) + largest_N1[:, 0]
+        return self.wanted_NK.sum(axis=1) * log_sum_N - (self.wanted_NK * logits_NK).sum(axis=1)
+
+    def _error(self, logits_NK: np.ndarray) -> np.ndarray:
+        """The slope of the loss."""
+        whole = 1.0 if self.multi_label else self.wanted_NK.sum(axis=1, keepdims=True)
+        return whole * self.probs(logits_NK) - self.wanted_NK

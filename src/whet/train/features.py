@@ -1,8 +1,9 @@
-"""What the bare backbone makes of the training samples."""
+"""What the bare backbone makes of samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,11 @@ from torch import Tensor
 
 from whet.core.batch import Features
 from whet.data.table import Table
+from whet.models.linear import SparseFeatures, feature_rows
+from whet.models.net import Net
 from whet.train.plan import Plan
+
+_AT_ONCE = 256
 
 Ask = Callable[[Table, Any, int | None], tuple[Tensor, np.ndarray]]
 """(samples, predictor, batch size) -> (answers, numbers of the samples that could be read)."""
@@ -38,3 +43,34 @@ def _as_in_training(plan: Plan, train: Table, ask: Ask, backbone: Any) -> tuple[
     rows_N = order_N[index]
     sorted_N = np.argsort(rows_N)
     return features_ND[torch.from_numpy(sorted_N)], rows_N[sorted_N]
+
+
+class FrozenFeatures:
+    """Those of a frozen backbone, which are found once for the samples of a part."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[list[str], tuple[Tensor, np.ndarray]]] = {}
+
+    def of(
+        self, part: Table, backbone: Any, ask: Callable[[Table, Any], tuple[Tensor, np.ndarray]]
+    ) -> tuple[Tensor, np.ndarray]:
+        """(features, sparse where most of them are zero, the numbers of the samples that could be read)."""
+        name, ids = "/".join(sorted(set(part.frame["split"]))), part.frame["id"].tolist()
+        if name not in self._found or self._found[name][0] != ids:
+            bare = backbone.sparse if isinstance(backbone, SparseFeatures) else backbone
+            found = ask(part, bare)
+            if len(ids) < len(self._found.get(name, ([],))[0]):  # some samples of a part, which are tried
+                return found
+            self._found[name] = ids, found
+        return self._found[name][1]
+
+
+def head_of(net: Net, features_ND: Tensor, autocast: Callable[[], AbstractContextManager[Any]]) -> Tensor:
+    """What the head makes of features at prediction, float (N, K)."""
+    training, found = net.head.training, []
+    net.head.eval()
+    with torch.inference_mode(), autocast():
+        for rows in torch.arange(len(features_ND)).split(_AT_ONCE):
+            found.append(net.head(feature_rows(features_ND, rows).to(net.device)).float().cpu())
+    net.head.train(training)
+    return torch.cat(found)

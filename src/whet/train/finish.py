@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +27,7 @@ from whet.explain import CannotExplain, Explanation
 from whet.models.build import add_companion, member_folder, save_net
 from whet.models.ensemble import Member, as_one
 from whet.models.net import Net
+from whet.train.crossfit import Parts, fit_predictor
 from whet.train.plan import Plan, wrap_predictor
 from whet.train.saved import check_saved, load_companions, members_of
 from whet.train.sheet import draw_sheet
@@ -46,17 +48,17 @@ Explain = Callable[[Table, np.ndarray], Iterator[tuple[int, Explanation]]]
 
 
 def finish_model(
-    plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]]
-) -> tuple[Any, Answers | None, list[Member]]:
-    """Of a plan that is concluded: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, what it answers
-    to the validation samples where that came out on the way, and the networks that have a part in its answer. joined: finished
-    runs that answer beside this one, by the method that wants it so; their models are copied, so that this run needs no other."""
-    recipe, nets = plan.recipe, [plan.net, *(_holding(plan.net, weights) for weights in plan.gathered())]
-    nets = [net.baked() for net in nets]
-    for method in plan.methods:
-        if isinstance(method, Compresses):
-            nets = [method.compress(net, plan.context) for net in nets]
-    targets = val.targets
+    plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]],
+    by_half: Sequence[dict[str, Tensor]] = (),
+) -> tuple[Any, Answers | None, list[Member]]:  # fmt: skip
+    """Of a plan that is concluded: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, the cross-fitted
+    answers to the validation samples where something was fitted to them or chosen by them, and the networks that have a part in
+    the answer. joined: finished runs that answer beside this one, by the method that wants it so; their models are copied, so
+    that this run needs no other. by_half: what `Plan.conclude` gave."""
+    recipe, targets = plan.recipe, val.targets
+    # A half that chose as all samples did has the same network.
+    halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
+    nets = _compressed(plan, None)
     index_M = np.empty(0, dtype=np.int64)
 
     def answers(predictor: Any) -> tuple[Tensor, Targets]:
@@ -69,7 +71,11 @@ def finish_model(
         for number, run in enumerate(runs, start=1):
             add_companion(folder.model, name, number, run.model)
     companions = load_companions(folder.model, nets[0], plan.net.device)
-    fitted, logits = plan.fit_predictor(predictor, answers, companions)
+    found = fit_predictor(
+        plan.methods, [predictor, *(half or predictor for half in halves)], answers,
+        lambda: Parts.of(val).rows(index_M), companions, plan.context.multi_label,
+    )  # fmt: skip
+    fitted, logits = found.numbers, found.logits_NK
     extra = {
         "task": recipe.task,
         "size": recipe.answer_size,
@@ -85,6 +91,21 @@ def finish_model(
     some = val.with_frame(val.frame.iloc[:TRIED])
     check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
     return final, None if logits is None else (logits, index_M), members_of(nets, companions)
+
+
+def _compressed(plan: Plan, weights: dict[str, Tensor] | None) -> list[Net]:
+    """The networks that answer, as AFTER methods leave them; weights: in the place of the final ones, on a copy."""
+    with using_weights(plan.net, weights) if weights is not None else contextlib.nullcontext():
+        first = plan.net if weights is None else copy.deepcopy(plan.net)
+        nets = [net.baked() for net in (first, *(_holding(plan.net, more) for more in plan.gathered()))]
+        for method in plan.methods:
+            if isinstance(method, Compresses):
+                nets = [method.compress(net, plan.context) for net in nets]
+    return nets
+
+
+def _is_held(net: Net, weights: dict[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, weights[name].to(tensor.device)) for name, tensor in net.state_dict().items())
 
 
 def _holding(net: Net, weights: dict[str, Tensor]) -> Net:

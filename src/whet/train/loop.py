@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric, is_wrapped
 from torch import Tensor
 
-from whet.core.batch import Batch, Outcome, Progress, Step
+from whet.core.batch import Batch, Measured, Outcome, Progress, Step
 from whet.core.errors import NonFiniteError
 from whet.models.net import Net
 from whet.train.checkpoint import CheckpointWriter
@@ -20,7 +20,7 @@ from whet.train.pace import Pace
 from whet.train.plan import Plan
 from whet.train.source import Failures, Source
 
-Validate = Callable[[dict[str, Tensor]], dict[str, float]]
+Validate = Callable[[dict[str, Tensor]], Measured]
 """Answer the validation samples with these weights and measure; `score` is the number to raise."""
 
 

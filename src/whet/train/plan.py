@@ -16,14 +16,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from whet.core.batch import Batch, Closure, Context, Ending, Loss, Outcome, Predictor, Progress, Settings, Step
+from whet.core.batch import (
+    Batch,
+    Closure,
+    Context,
+    Ending,
+    Loss,
+    Measured,
+    Outcome,
+    Predictor,
+    Progress,
+    Settings,
+    Step,
+)
 from whet.core.errors import NoEffectError, NonFiniteError, RecipeError, one_class_only
 from whet.core.method import (
     Arranges,
     Changes,
     ChoosesWeights,
     Divides,
-    Fits,
     Gathers,
     Initialises,
     Method,
@@ -47,12 +58,12 @@ from whet.core.method import (
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.spectrogram import KnowsSpectrogram
-from whet.core.targets import Targets
 from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import side_by_side
 from whet.models.front import Front, SoundFront, TextFront
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
+from whet.train.crossfit import HALVES, Crossed, chosen_by_validation
 
 
 def ordered(methods: tuple[Method, ...]) -> list[Method]:
@@ -175,7 +186,10 @@ class Plan:
         for method in self.methods:
             if isinstance(method, Watches):
                 with self.rng.torch_scope(f"start {method.name}", device=self.net.device):
-                    started.append((method, method.start(self.net, context)))
+                    runtime = method.start(self.net, context)
+                    if chosen_by_validation(method, runtime):
+                        runtime = Crossed(runtime, [method.start(self.net, context) for _ in range(HALVES)])
+                    started.append((method, runtime))
         self.runtimes = {method.name: runtime for method, runtime in started}
         self._arranges += [(method, runtime) for method, runtime in started if isinstance(runtime, Arranges)]
         self._scales += [runtime for runtime in self.runtimes.values() if isinstance(runtime, Scales)]
@@ -253,13 +267,18 @@ class Plan:
         return any(runtime.stop for runtime in self.runtimes.values())
 
     # --- PREDICT ----------------------------------------------------------------------------------------------------
-    def weights(self, *, final: bool) -> dict[str, Tensor]:
-        """The weights prediction uses: those of training, unless a method chooses others."""
+    def weights(self, *, final: bool, half: int | None = None) -> dict[str, Tensor]:
+        """The weights prediction uses: those of training, unless a method chooses others. half: as that half of the validation
+        samples chooses, where these choose."""
         weights = dict(self.net.state_dict())
         for method in self.methods:
             if isinstance(method, ChoosesWeights):
-                weights = method.weights(weights, self.runtimes.get(method.name), final)
+                weights = method.weights(weights, self._runtime(method, half), final)
         return weights
+
+    def _runtime(self, method: Method, half: int | None = None) -> Runtime | None:
+        runtime = self.runtimes.get(method.name)
+        return runtime.of(half) if isinstance(runtime, Crossed) else runtime
 
     @property
     def settles(self) -> bool:
@@ -271,47 +290,39 @@ class Plan:
         """Whether prediction is more than asking the last weights."""
         return any(Stage.PREDICT in method.stages() for method in self.methods)
 
-    def conclude(self, ending: Ending) -> None:
-        """Training is over: the network gets the weights that prediction uses, and is set right."""
-        self.net.load_state_dict(self.weights(final=True))
+    def conclude(self, ending: Ending) -> list[dict[str, Tensor]]:
+        """Training is over: the network gets the weights that prediction uses, and is set right. Where these are chosen by
+        validation, the weights that each half of its samples would have chosen are given back; else none."""
+        last = _copied(self.net)
+        chosen = any(isinstance(runtime, Crossed) for runtime in self.runtimes.values())
+
+        def validate(weights: dict[str, Tensor]) -> Measured:
+            nonlocal chosen
+            chosen = True
+            return ending.validate(weights)
+
+        self._settle(replace(ending, validate=validate), None)
+        if not chosen:
+            return []
+        final, halves = _copied(self.net), []
+        for half in range(HALVES):
+            self.net.load_state_dict(last)
+            self._settle(replace(ending, validate=partial(_of_half, ending.validate, half)), half)
+            halves.append(_copied(self.net))
+        self.net.load_state_dict(final)
+        return halves
+
+    def _settle(self, ending: Ending, half: int | None) -> None:
+        self.net.load_state_dict(self.weights(final=True, half=half))
         self.net.eval()
         for method in self.methods:
             if isinstance(method, Settles):
-                method.settle(self.net, self.runtimes.get(method.name), ending)
+                method.settle(self.net, self._runtime(method, half), ending)
 
     def gathered(self) -> list[dict[str, Tensor]]:
         """Further weights of the network, whose answers count as much as those of the final ones."""
-        found = [m.gather(self.runtimes.get(m.name)) for m in self.methods if isinstance(m, Gathers)]
+        found = [m.gather(self._runtime(m)) for m in self.methods if isinstance(m, Gathers)]
         return [weights for several in found for weights in several]
-
-    def fit_predictor(
-        self,
-        predictor: Predictor,
-        answers: Callable[[Predictor], tuple[Tensor, Targets]],
-        companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
-    ) -> tuple[dict[str, Any], Tensor | None]:
-        """Fit PREDICT methods in turn on validation answers: what each found, by its name, and what the last predictor answers
-        where that is known. A method that is fitted on answers changes answers alone, so they need not be asked for again.
-        companions: the models that a method lets answer beside this one, by its name."""
-        fitted: dict[str, Any] = {}
-        multi_label = self.context.multi_label
-        known: tuple[Tensor, Targets] | None = None
-        for method in self.methods:
-            if others := companions.get(method.name):
-                predictor, known = side_by_side([predictor, *others], multi_label), None
-            if isinstance(method, Fits):
-                known = known or answers(predictor)
-                fitted[method.name] = method.fit(*known)
-            if isinstance(method, WrapsPredictor):
-                found = fitted.get(method.name, {})
-                predictor = method.wrap_predictor(predictor, found, multi_label)
-                if known is not None:
-                    known = (
-                        (method.wrap_predictor(_as_given, found, multi_label)(known[0]), known[1])
-                        if isinstance(method, Fits)
-                        else None
-                    )
-        return fitted, known[0] if known is not None else None
 
 
 def select_rows(
@@ -369,8 +380,13 @@ def refuse_one_class(methods: tuple[Method, ...], multi_label: bool) -> None:
             raise one_class_only(method.name)
 
 
-def _as_given(logits_BK: Tensor) -> Tensor:
-    return logits_BK
+def _copied(net: Net) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+
+
+def _of_half(validate: Callable[[dict[str, Tensor]], Measured], half: int, weights: dict[str, Tensor]) -> Measured:
+    found = validate(weights).half(half)
+    return Measured(found, lambda _: found)
 
 
 def _finite(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:

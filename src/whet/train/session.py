@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from whet.core.batch import Context, Ending, Features, Progress, Settings
+from whet.core.batch import Context, Ending, Features, Measured, Progress, Settings
 from whet.core.errors import DataError, RecipeError
 from whet.core.method import RangeTest
 from whet.core.output import remove
@@ -31,7 +30,8 @@ from whet.train import finish, resolve
 from whet.train.budget import Clock
 from whet.train.checkpoint import CheckpointWriter
 from whet.train.cost import cost_of
-from whet.train.features import training_features
+from whet.train.crossfit import halves_of
+from whet.train.features import FrozenFeatures, head_of, training_features
 from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit, restored
 from whet.train.pace import Pace
@@ -83,6 +83,7 @@ class Session:
     noted: int = 0  # how many of them stand in the log already
     failures: Failures = field(default_factory=lambda: Failures(1))
     joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that answer beside this one, by method
+    frozen: FrozenFeatures = field(default_factory=FrozenFeatures)
 
     def __post_init__(self) -> None:
         self._from = self.clock() if self.started is None else self.started
@@ -178,7 +179,17 @@ class Session:
     def ask(
         self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
     ) -> tuple[Tensor, np.ndarray]:
-        """(what the predictor makes of every sample, the numbers of those that could be read)."""
+        """(what the predictor makes of every sample, the numbers of those that could be read). A frozen backbone runs once over the
+        samples of a part."""
+        net = plan.net
+        if net.backbone_frozen and (predictor is net or predictor is net.backbone):
+            features_ND, index = self.frozen.of(table, net.backbone, partial(self._ask, plan, fabric))
+            return (head_of(net, features_ND, fabric.autocast) if predictor is net else features_ND), index
+        return self._ask(plan, fabric, table, predictor, batch_size)
+
+    def _ask(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+    ) -> tuple[Tensor, np.ndarray]:
         training = plan.net.training
         plan.net.eval()
         ids, reasons = table.frame["id"], {}
@@ -229,7 +240,7 @@ class Session:
             source=source,
             state=state,
             size=recipe.size,
-            validate=self.validator(table.part("val"), plan, fabric, source),
+            validate=self.validator(table.part("val"), plan, fabric),
             writer=writer,
             log=log,
             observer=self.observer,
@@ -269,20 +280,26 @@ class Session:
             self.failed,
         )
 
-    def validator(self, val: Table, plan: Plan, fabric: Fabric, source: Source) -> Validate:
-        kept = self.ask(plan, fabric, val, plan.net.backbone) if isinstance(source, FeatureSource) else None
+    def validator(self, val: Table, plan: Plan, fabric: Fabric) -> Validate:
+        half_N = halves_of(val)
 
-        def validate(weights: dict[str, Tensor]) -> dict[str, float]:
+        def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
-                if kept is None:
-                    logits, index = self.ask(plan, fabric, val, plan.net)
-                else:
-                    with torch.inference_mode(), fabric.autocast():
-                        logits, index = plan.net.head(kept[0].to(fabric.device)).float().cpu(), kept[1]
+                logits, index = self.ask(plan, fabric, val, plan.net)
             probs_NK = probabilities(logits.double().numpy(), val.multi_label)
-            metrics = classification_metrics(probs_NK, val.truth[index], val.classes)
-            chosen = _TOLD_OF_LABEL_SETS if val.multi_label else _TOLD
-            return {"score": metrics["accuracy"], **{key: metrics[key] for key in chosen}}
+
+            def measured(rows_M: np.ndarray) -> dict[str, float]:
+                metrics = classification_metrics(probs_NK[rows_M], val.truth[index[rows_M]], val.classes)
+                chosen = _TOLD_OF_LABEL_SETS if val.multi_label else _TOLD
+                return {"score": metrics["accuracy"], **{key: metrics[key] for key in chosen}}
+
+            whole = measured(np.arange(len(index)))
+
+            def of_half(half: int) -> dict[str, float]:
+                rows_M = np.flatnonzero(half_N[index] == half)
+                return measured(rows_M) if len(rows_M) else whole  # all samples are duplicates of one
+
+            return Measured(whole, of_half)
 
         return validate
 
@@ -306,8 +323,10 @@ class Session:
             return (batch.x for batch in training.source.batches(progress, settings, 0))
 
         last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
-        plan.conclude(Ending(inputs, training.validate, fabric.autocast))
-        predictor, val_answers, members = finish.finish_model(plan, table.part("val"), ask, self.folder, self.joined)
+        by_half = plan.conclude(Ending(inputs, training.validate, fabric.autocast))
+        predictor, val_answers, members = finish.finish_model(
+            plan, table.part("val"), ask, self.folder, self.joined, by_half
+        )
         metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)

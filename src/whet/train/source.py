@@ -22,6 +22,7 @@ from whet.data.sound_loader import SoundLoader
 from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import MAX_LEFT_OUT, Table
 from whet.models.front import SoundFront
+from whet.models.linear import feature_rows
 from whet.models.net import Net
 from whet.train.plan import Plan
 
@@ -190,7 +191,9 @@ class FeatureSource:
         order = self._plan.order(progress, self._label_N)
         for index_B in _cut(order, self._batch_size, settings.batches, first):
             rows = torch.from_numpy(index_B).to(self._features_ND.device)
-            yield Batch(self._features_ND[rows], self._target[rows], index_B, self._weight_N[rows], progress.epoch)
+            yield Batch(
+                feature_rows(self._features_ND, rows), self._target[rows], index_B, self._weight_N[rows], progress.epoch
+            )
 
 
 def showings(order_M: np.ndarray, rows: int) -> np.ndarray:

@@ -17,7 +17,7 @@ class Soup(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
     """Predict with a mean of weights of this training, each let in only if the validation accuracy does not fall (greedy soup).
 
     Use when: the learning rate stays large to the end, and there are some hundred validation samples.
-    Do not use when: validation samples are few: the choice then follows chance, and their accuracy is flattered by it.
+    Do not use when: validation samples are few: the choice then follows chance.
     Source: Wortsman et al. 2022, arXiv:2203.05482.
     Deviates: the ingredients are the best validated weights of one training instead of the last ones of many. BatchNorm
     statistics are averaged with the weights; as each mean is measured as it would be used, one that they spoil is not taken.

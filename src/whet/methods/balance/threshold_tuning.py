@@ -10,6 +10,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method, Stage
 from whet.core.targets import Targets
+from whet.methods.ensemble.held_out import turns
 
 _FOLDS = 5
 _SHARES = np.linspace(0, 1, 11)
@@ -25,7 +26,7 @@ class ThresholdTuning(
     """Add a number to each class's logit, found on validation data, that lifts the mean F1 over the classes.
 
     Use when: classes are uneven and macro-F1 is what counts; it needs no second training.
-    Do not use when: plain accuracy counts, or the score on validation data is to be trusted afterwards: it is fitted to them.
+    Do not use when: plain accuracy counts.
     Source: Narasimhan et al. 2014, "On the statistical consistency of plug-in classifiers for non-decomposable performance
     measures"; Lipton et al. 2014, arXiv:1402.1892 (thresholds for F1).
     Deviates: the numbers are found class by class in turn, in each of five folds, and their mean is used to the share that does
@@ -41,7 +42,7 @@ class ThresholdTuning(
         true_NK = targets.probs_BK.numpy() > 0.5
         if not targets.multi_label:
             true_NK = np.arange(targets.num_classes) == targets.probs_BK.numpy().argmax(axis=1)[:, None]
-        offsets_K = best_offsets(logits_NK.double().numpy(), true_NK, targets.multi_label)
+        offsets_K = best_offsets(logits_NK.double().numpy(), true_NK, targets.multi_label, turns(targets, _FOLDS))
         return {"offsets": offsets_K.tolist()}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
@@ -56,10 +57,9 @@ class ThresholdTuning(
         return with_offsets
 
 
-def best_offsets(logits_NK: np.ndarray, true_NK: np.ndarray, multi_label: bool) -> np.ndarray:
-    """Offsets (K,) that lift macro-F1 on these samples and, in cross-validation, on others."""
+def best_offsets(logits_NK: np.ndarray, true_NK: np.ndarray, multi_label: bool, fold_N: np.ndarray) -> np.ndarray:
+    """Offsets (K,) that lift macro-F1 on these samples and, in cross-validation over these folds, on others."""
     N, K = logits_NK.shape
-    fold_N = _folds(true_NK)
     found_FK = np.zeros((_FOLDS, K))
     said_SNK = np.zeros((len(_SHARES), N, K), dtype=bool)
     for fold in range(_FOLDS):
@@ -76,16 +76,6 @@ def macro_f1(said_NK: np.ndarray, true_NK: np.ndarray) -> float:
     right_K, true_K = (said_NK & true_NK).sum(axis=0), true_NK.sum(axis=0)
     seen_K = true_K > 0
     return float((2 * right_K / np.maximum(true_K + said_NK.sum(axis=0), 1))[seen_K].mean()) if seen_K.any() else 1.0
-
-
-def _folds(true_NK: np.ndarray) -> np.ndarray:
-    """A fold for each sample; the samples of a class take turns."""
-    first_N = true_NK.argmax(axis=1)
-    fold_N = np.empty(len(true_NK), dtype=np.int64)
-    for k in np.unique(first_N):
-        members = np.flatnonzero(first_N == k)
-        fold_N[members] = np.arange(len(members)) % _FOLDS
-    return fold_N
 
 
 def _decide(logits_NK: np.ndarray, multi_label: bool) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method, Stage
 from whet.core.targets import Targets
+from whet.methods.ensemble.held_out import PRIOR_STD, gains
 from whet.methods.ensemble.log_loss import log_loss
 
 
@@ -18,8 +19,10 @@ class TemperatureScaling(Method, stage=Stage.PREDICT, family="ensemble",
     """Divide the logits by one number, fitted on validation data, so that confidences mean what they say.
 
     Use when: confidences are shown or thresholds set; it changes no decision.
-    Do not use when: validation samples are a few dozen.
+    Do not use when: validation samples are a few dozen: it then stays near 1.
     Source: Guo et al. 2017, arXiv:1706.04599.
+    Deviates: the maximum a posteriori under a normal prior on log T (mean 0, standard deviation 0.5) instead of the maximum
+    likelihood, which is 0 where the few validation samples are all right; T is 1 unless it lowers the log-loss of held-out folds.
     Shapes: logits (B, K) -> logits / T (B, K).
     """
 
@@ -29,21 +32,27 @@ class TemperatureScaling(Method, stage=Stage.PREDICT, family="ensemble",
     conflicts = frozenset({"vector_scaling"})
 
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
-        return {"temperature": best_temperature(logits_NK, targets)}
+        kept = len(logits_NK) and gains(_scaled, logits_NK, targets)
+        return {"temperature": best_temperature(logits_NK, targets) if kept else 1.0}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
         temperature = float(fitted.get("temperature", 1.0))
         return lambda x_BCHW: predictor(x_BCHW) / temperature
 
 
+def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:
+    return others_MK / best_temperature(logits_NK, targets)
+
+
 def best_temperature(logits_NK: Tensor, targets: Targets) -> float:
-    """The temperature between 0.05 and 20 with the least log-loss on these samples; 1 where there are none."""
+    """The temperature between 0.05 and 20 that is most likely given these samples; 1 where there are none."""
     if not len(logits_NK):
         return 1.0
     logits, wanted = logits_NK.double(), Targets(targets.probs_BK.double(), targets.multi_label)
 
     def loss(log_temperature: float) -> float:
-        return float(log_loss(logits / np.exp(log_temperature), wanted))
+        prior = (log_temperature / PRIOR_STD) ** 2 / 2
+        return float(log_loss(logits / np.exp(log_temperature), wanted)) + prior / len(logits)
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

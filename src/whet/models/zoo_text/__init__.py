@@ -6,14 +6,16 @@ changes an answer. `width` multiplies its features, `depth` its layers of one si
 residual branch ends in a layer `drop_path`.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import nn
 
 from whet.models.zoo_text.fast_text import fast_text
 from whet.models.zoo_text.text_cnn import text_cnn
 from whet.models.zoo_text.text_transformer import text_transformer
+from whet.models.zoo_text.tf_idf import tf_idf
 
 
 class TextBuilder(Protocol):
@@ -22,10 +24,20 @@ class TextBuilder(Protocol):
     ) -> tuple[nn.Module, int]: ...
 
 
+@runtime_checkable
+class LearnsFromTexts(Protocol):
+    """A backbone that is told the training texts before its weights are used."""
+
+    def learn(self, texts: Iterable[np.ndarray]) -> None:
+        """texts: the token ids of all of them, int64 (B, L), padded."""
+        ...
+
+
 TEXT_ZOO: dict[str, TextBuilder] = {
     "fast_text": fast_text,
     "text_cnn": text_cnn,
     "text_transformer": text_transformer,
+    "tf_idf": tf_idf,
 }
 
-__all__ = ["TEXT_ZOO"]
+__all__ = ["TEXT_ZOO", "LearnsFromTexts"]

@@ -48,7 +48,7 @@ class FastText(nn.Module):
     def forward(self, ids_BL: Tensor) -> Tensor:
         real = [ids_BL != self.pad_id]
         x = [self.tokens(ids_BL) + self.letters(ids_BL)]
-        for hash_BM, real_BM in _ngrams(ids_BL, self.pad_id, self.longest):
+        for hash_BM, real_BM in ngrams(ids_BL, self.pad_id, self.longest, _BUCKETS):
             x.append(self.ngrams(hash_BM))
             real.append(real_BM)
         x_BMD, real_BM = self.vectors(torch.cat(x, dim=1), torch.cat(real, dim=1))
@@ -94,9 +94,10 @@ def _bucket(run: str) -> int:
     return zlib.crc32(run.encode()) % _BUCKETS
 
 
-def _ngrams(ids_BL: Tensor, pad_id: int, longest: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The bucket of every run of n = 2 … `longest` tokens, from that which ends with the first token to that which begins with the
-    last, (B, L + n - 1), and which of them are in the bag: one token of a run may be an end of the text, written as padding is."""
+def ngrams(ids_BL: Tensor, pad_id: int, longest: int, buckets: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The bucket (0 … buckets - 1) of every run of n = 2 … `longest` tokens, from that which ends with the first token to that
+    which begins with the last, (B, L + n - 1), and which of them are in the bag: one token of a run may be an end of the text,
+    written as padding is."""
     for n in range(2, longest + 1):
         ids_BM = F.pad(ids_BL, (n - 1, n - 1), value=pad_id)
         ids_NBM = ids_BM.unfold(1, n, 1).permute(2, 0, 1)
@@ -104,7 +105,7 @@ def _ngrams(ids_BL: Tensor, pad_id: int, longest: int) -> Iterator[tuple[Tensor,
         for next_BM in ids_NBM[1:]:
             hash_BM = hash_BM * _PRIME + next_BM
         mixed_BM = (hash_BM ^ (hash_BM >> 29)) * _MIX
-        yield (mixed_BM ^ (mixed_BM >> 17)) % _BUCKETS, (ids_NBM == pad_id).sum(0) <= 1
+        yield (mixed_BM ^ (mixed_BM >> 17)) % buckets, (ids_NBM == pad_id).sum(0) <= 1
 
 
 def fast_text(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:

@@ -24,6 +24,7 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
         "sentence": _SENTENCE[difference["verdict"]].format(improvement["answer"]),
         "groups": improvement["groups"],
         "answer": improvement["answer"],
+        "metric": improvement["metric"],
         "changes": improvement["changes"],
         "ensemble": improvement["ensemble"],
         "best_run": improvement["best_run"],

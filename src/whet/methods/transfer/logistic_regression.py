@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from whet.core.batch import Context
+from whet.core.errors import NoEffectError
+from whet.core.method import Method, Search, Stage
+from whet.models.linear import fit_best_linear, fit_linear, folds_of
+from whet.models.net import Net
+
+
+class LogisticRegression(
+    Method,
+    stage=Stage.OPTIMIZER,
+    also={Stage.MODEL},
+    family="transfer",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
+    """Keep the backbone as it is and fit the last layer to its features to the optimum, its penalty chosen by cross-validation.
+
+    Use when: you want the result that any training has to beat, in the time of one pass over the samples; very few samples, or a
+    budget of less than a few epochs.
+    Do not use when: the samples differ much from those of the pre-training and time allows fine-tuning.
+    Source: Cox 1958, "The regression analysis of binary sequences"; on frozen features: Donahue et al. 2014, arXiv:1310.1531.
+    Deviates: the penalty applies to standardised features (of TF-IDF as they are). It is chosen by the log-loss over five folds of
+    the training samples.
+    Shapes: features (N, D), once, as samples are shown at prediction -> weights (K, D) and biases (K,), by L-BFGS; steps of
+    training then move nothing.
+    """
+
+    identity = None
+    exceptions = {
+        "identity": "a training needs an optimizer",
+        "commutes": "only one optimizer can stand in a recipe",
+    }
+    conflicts = frozenset(
+        ("linear_probe", "finetune", "linear_probe_then_finetune", "layerwise_lr", "freeze", "gradual_unfreeze")
+        + ("lora", "adapter", "bitfit", "mixout", "head", "discriminative_lr", "l2_sp")
+    )
+
+    l2: Annotated[
+        float | None,
+        Field(
+            gt=0, description="half the squared norm of the weights times this is added to the mean loss; none: chosen"
+        ),
+        Search(1e-4, 1.0, log=True),
+    ] = None
+
+    def change(self, net: Net, context: Context) -> Net:
+        if not any(True for _ in net.backbone.parameters()):
+            raise NoEffectError("the backbone has no weights to freeze")
+        net.freeze(net.backbone)
+        return net
+
+    def initialise(self, net: Net, context: Context) -> None:
+        features_ND, targets, _, group_N = context.features()
+        if self.l2 is None:
+            fit_best_linear(net.linear, features_ND, targets, folds_of(features_ND, targets, group_N=group_N))
+        else:
+            fit_linear(net.linear, features_ND, targets, self.l2)
+
+    def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
+        return _AtOptimum([{**group, "lr": group["lr_scale"]} for group in groups])
+
+
+class _AtOptimum(torch.optim.Optimizer):
+    """Evaluates the loss and moves nothing."""
+
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        super().__init__(groups, {})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
+        with torch.enable_grad():
+            return closure()
