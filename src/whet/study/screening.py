@@ -18,8 +18,8 @@ from whet.study.plan import Plan
 from whet.train.job import carry_out
 
 SCREEN_SHARE, FILLED = 0.65, 0.97  # of the time, where a confirmation follows and where none does
-# (seeds, least epochs of each run): short runs of more seeds tell more than long ones of fewer, but what one or two epochs tell holds
-# for one or two epochs.
+# (seeds, least epochs of each run): short runs of more seeds tell more than long ones of fewer, but one or two epochs tell
+# of one or two epochs only.
 _DIVISIONS = ((5, 4), (LEAST_SEEDS, 1))
 _PROBE_SHARE = 0.05  # of the time: a first run longer than this is not followed by a second
 # Looks before the last one must be all but certain, so that looking often does not find by chance what is not there.

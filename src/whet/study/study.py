@@ -89,7 +89,7 @@ def study(
     plan = agree(path, plan, table.fingerprint())
     executor = executor_for(jobs, Steps(watch), ray, plan.base.train.torch_threads)
     plan = replace(plan, jobs=executor.jobs)
-    bench = Bench(path, executor, Clock(path / "clock.json", plan.seconds, started), watch, table.fingerprint())
+    bench = Bench(path, executor, Clock(path / "clock.json", plan.seconds, started), watch)
     with Interrupts().caught():
         share = SCREEN_SHARE if confirming else FILLED
         screening = Screening(plan, bench, decide_length(plan, bench, share), share)

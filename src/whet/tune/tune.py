@@ -93,7 +93,7 @@ def tune(
         asked = base.setting(torch_threads=threads)
         executor = executor_for(jobs, Steps(watch), ray, threads)
         clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
-        bench = Bench(path, executor, clock, watch, table.fingerprint())
+        bench = Bench(path, executor, clock, watch)
         with Interrupts().caught():
             searching = _plan(asked, space, metric, limit, trials, bench, SHARE if confirming else FILLED)
             watch.stage(_planned(searching))
