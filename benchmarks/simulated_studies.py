@@ -26,7 +26,7 @@ from whet.evaluate.difference import (
     holm,
 )
 from whet.study.design import ONE_AT_A_TIME, design_matrix
-from whet.study.effects import fitted_effects, interactions, paired_effect
+from whet.study.effects import fitted_effects, interactions
 
 EASE, SPREAD, ANSWER, TASTE, SEED = 1.0, 1.0, 0.5, 0.3, 0.1
 NOISE = {"small": 0.02, "large": 0.12}  # of a run; an accuracy of 80 % moves by 28 points for 1
@@ -129,13 +129,7 @@ def whet_differences(value_SRN: np.ndarray, setting: Setting) -> list[Difference
     S, R, N = value_SRN.shape
     value_RN, block = value_SRN.reshape(S * R, N).astype(float), np.repeat(np.arange(S), R)
     levels = np.tile(setting.coded, (S, 1))
-    if setting.design in ONE_AT_A_TIME:
-        differs = levels != ONE_AT_A_TIME[setting.design]
-        return [
-            paired_effect(value_RN, levels[:, p], differs.sum(axis=1) == differs[:, p], block)
-            for p in range(levels.shape[1])
-        ]
-    columns = levels if setting.design == "screen" else np.column_stack([levels, interactions(levels)[1]])
+    columns = levels if setting.design != "factorial" else np.column_stack([levels, interactions(levels)[1]])
     return fitted_effects(value_RN, columns, block)[: levels.shape[1]]
 
 
@@ -144,11 +138,14 @@ class Outcome:
     """covered_P: of each factor, the share of 95 % intervals that hold the true effect (of fewer than three seeds that of these
     very runs); width: their mean. wrong: the share of studies with a verdict that is not true: of a factor without an effect that
     it helps or hurts, of one with an effect that it does the other, or that it is not worth having though it is. right: the share
-    of factors with an effect whose verdict says which. judged: the share of factors that have a verdict or are undecided."""
+    of factors with an effect whose verdict says which. judged: the share of factors that have a verdict or are undecided.
+    covered_error, wrong_error: standard errors of the mean coverage and of wrong."""
 
     covered_P: np.ndarray
+    covered_error: float
     width: float
     wrong: float
+    wrong_error: float
     right: float
     judged: float
 
@@ -169,8 +166,10 @@ def simulated(setting: Setting, studies: int) -> Outcome:
         judged += [d.judged for d in found]
     return Outcome(
         np.mean(held, axis=0),
+        float(stats.sem(np.mean(held, axis=1))),
         float(np.mean(widths)),
         float(np.mean(wrong)),
+        float(stats.sem(np.array(wrong, dtype=float))),
         float(np.mean(right or [0.0])),
         float(np.mean(judged)),
     )

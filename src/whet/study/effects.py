@@ -17,13 +17,12 @@ from whet.evaluate.difference import (
     LEVEL,
     Difference,
     Variance,
-    crossed_interval,
     crossed_variance,
     interval,
 )
 
-_MOST_PRIOR = 2.0  # degrees of freedom that other factors lend; set by benchmarks/study_truth.py
-_LIKE_OTHERS = 0.5  # a factor whose variance is above this quantile of what the others lead to expect keeps its own
+_MOST_PRIOR = 1.0  # degrees of freedom that other factors lend; set by benchmarks/study_truth.py
+_LIKE_OTHERS = 0.45  # a factor whose variance is above this quantile of what the others lead to expect keeps its own
 _POWER = 0.84  # normal quantile of 80 %: how often an effect of the size it seems to have would then be told
 _MOST_SEEDS, _USUAL_SEEDS, _MOST_TIMES = 100, 10, 1000
 
@@ -74,7 +73,10 @@ def _columns(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray
     for rows in blocks:
         weights = _weights(coded_RP[rows])
         assert weights is not None
-        for p, effect_N, weight_R in zip(weights[0], weights[1] @ value_RN[rows], weights[1], strict=True):
+        effect_PN = np.round(
+            weights[1] @ value_RN[rows], 12
+        )  # runs that answered alike differ by nothing, not by rounding
+        for p, effect_N, weight_R in zip(weights[0], effect_PN, weights[1], strict=True):
             effects[p].append(effect_N)
             lengths[p].append(float((weight_R**2).sum()))
     if not all(effects):
@@ -146,10 +148,10 @@ def _between_residuals(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[
 
 def moderated(variances: Sequence[float], freedoms: Sequence[int]) -> list[tuple[float, float]]:
     """(variance, degrees of freedom) of each, with what the others lead to expect of it: (d0 s0² + d s²) / (d0 + d) and d0 + d,
-    where d0 and s0² are fitted to all as in an empirical Bayes model, d0 at most 2.
+    where d0 and s0² are fitted to all as in an empirical Bayes model, d0 at most 1.
 
-    A variance above the median of what is expected is not lowered: the others say nothing of a factor whose effect differs from
-    seed to seed as theirs do not. Source: Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
+    A variance above the 0.45 quantile of what is expected is not lowered: the others say nothing of a factor whose effect differs
+    from seed to seed as theirs do not. Source: Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
     expression", section 6.2; Phipson et al. 2016 for variances unlike the others.
     """
     s2_G, d_G = np.array(variances, dtype=float), np.array(freedoms, dtype=float)
@@ -181,23 +183,6 @@ def _trigamma_inverse(value: float) -> float:
     return y
 
 
-def paired_effect(value_RN: np.ndarray, level_R: np.ndarray, alone_R: np.ndarray, block_R: np.ndarray) -> Difference:
-    """Of a design of one factor at a time: the runs at its other level against the design's first recipe, seed by seed.
-
-    level_R: the factor's level in each run, -1 or +1; alone_R: whether the run is the design's first recipe or differs from it in
-    this factor alone. ValueError where no seed has both.
-    """
-    differences = []
-    for block in np.unique(block_R):
-        here = alone_R & (block_R == block)
-        low, high = np.flatnonzero(here & (level_R < 0)), np.flatnonzero(here & (level_R > 0))
-        if len(low) and len(high):
-            differences.append(value_RN[high[0]] - value_RN[low[0]])
-    if not differences:
-        raise ValueError("no seed has finished runs with and without it")
-    return crossed_interval(np.stack(differences))
-
-
 def interactions(coded_RP: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
     """(pairs of factors, their columns (R, Q)): products of the factors' own columns."""
     pairs = [(a, b) for a in range(coded_RP.shape[1]) for b in range(a + 1, coded_RP.shape[1])]
@@ -224,7 +209,7 @@ def to_decide(found: Difference, questions: int) -> ToDecide | None:
         return None
 
     def tells(variance: Variance) -> bool:
-        power = _POWER * (variance.seeds + variance.samples) ** 0.5
+        power = _POWER * variance.total**0.5
         return variance.p_value(max(0.0, abs(found.mean) - power)) < LEVEL / questions
 
     for seeds in range(found.seeds, _MOST_SEEDS + 1):

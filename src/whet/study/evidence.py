@@ -23,8 +23,7 @@ from whet.evaluate.difference import (
     holm,
 )
 from whet.evaluate.said import Said, joined, said_by
-from whet.study.design import ONE_AT_A_TIME
-from whet.study.effects import ToDecide, fitted_effects, interactions, paired_effect, to_decide
+from whet.study.effects import ToDecide, fitted_effects, interactions, to_decide
 from whet.study.factor import Factor
 
 NEVER_RAN = "could not run"
@@ -178,17 +177,10 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
     known = [f for f in range(len(factors)) if len(np.unique(coded_RF[:, f])) == 2]
     pairs, products = interactions(coded_RF[:, known])
     with_pairs = design == "factorial" and bool(pairs)
-    alone = ONE_AT_A_TIME.get(design)
 
     def estimate(value_RN: np.ndarray) -> list[Difference]:
         if not known:
             return []
-        if alone is not None:
-            differs_RF = coded_RF != alone
-            return [
-                paired_effect(value_RN, coded_RF[:, f], differs_RF.sum(axis=1) == differs_RF[:, f], block_R)
-                for f in known
-            ]
         columns = np.column_stack([coded_RF[:, known], products]) if with_pairs else coded_RF[:, known]
         return fitted_effects(value_RN, columns, block_R)
 
