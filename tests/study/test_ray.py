@@ -110,10 +110,12 @@ def test_a_packed_run_arrives_whole(tmp_path):
     for name in ("DONE", "model/config.json", "checkpoints/state.json"):
         (tmp_path / "run" / name).write_text(name)
     (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "half").write_text("of an earlier call")
+    (tmp_path / "there" / "DONE").write_text("of an earlier call")
+    (tmp_path / "there" / "notes").write_text("of a person")  # stays
     unpack(pack(tmp_path / "run"), tmp_path / "there")
     found = {p.relative_to(tmp_path / "there").as_posix() for p in (tmp_path / "there").rglob("*") if p.is_file()}
-    assert found == {"DONE", "model/config.json"}
+    assert found == {"DONE", "model/config.json", "notes"}
+    assert (tmp_path / "there" / "DONE").read_text() == "DONE"
     assert (tmp_path / "there" / "model" / "config.json").read_text() == "model/config.json"
 
 

@@ -104,7 +104,7 @@ def test_settings_of_one_owner_are_placed_together(recipe):
         ("sgd.lr=0:0.1:log", "above 0 on a logarithmic scale"),
         ("sgd.lr=0.1:0.2:linear", "KEY=LOW:HIGH:log"),
         ("sgd.lr=0.1", "at least two values"),
-        ("sgd.lr=-1:0.1", "greater than"),
+        ("sgd.lr=-1:0.1", "above 0"),
         ("train.batch_size=8.5:32", "are whole numbers"),
         ("train.batch_size=0,8", "batch_size"),
         ("train.seed=0:9", "is no setting to search"),
