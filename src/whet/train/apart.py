@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, TextIO
 
 from whet.core.errors import RunError, WhetError
+from whet.core.process import process_began
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.train.job import resume_run, train_run
@@ -116,7 +116,7 @@ class _Teller(Observer):
 
 
 def _main(path: str) -> int:
-    started = time.monotonic() - time.process_time()  # the imports belong to the budget
+    started = process_began()  # the imports belong to the budget
     teller = _Teller(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # whatever a library prints is no line of ours
     try:
