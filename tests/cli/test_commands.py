@@ -237,7 +237,7 @@ def test_the_options_are_these():
              "--search", "--trials", "--weights"]
         ),
         "improve": sorted(
-            [*data, "--architecture", "--budget", "--jobs", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
+            [*data, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
              "--weights"]
         ),
         "ensemble": ["--json", "--out"],

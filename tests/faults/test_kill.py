@@ -108,7 +108,7 @@ def test_a_replanned_length_survives_a_kill(zygote, tmp_path):
     (first, *_), steps = planned(out)
     saved = [json.loads((path / "state.json").read_text()) for path in sorted((out / "checkpoints").glob("step-*"))][-1]
     counters = dict(next(item for key, item in saved["state"]["dict"] if key == "state")["dict"])
-    assert saved["step"] == first["step"] == steps[-1]
+    assert saved["step"] == first["step"] <= steps[-1]  # it is written beside the training, which goes on meanwhile
     assert counters["total_steps"] == first["total_steps"]
     assert zygote.resume(out, pace={"seconds": 9.0, "after": 0.0, "times": 1.0}) == 0
     again, steps = planned(out)

@@ -232,7 +232,7 @@ def test_too_many_bad_files_stop_the_run(pictures, tmp_path):
         (pictures / "glass" / f"bad{i}.png").write_bytes(b"no picture %d" % i)
     done = train_small(pictures, tmp_path / "run", budget="1ep")
     assert done.returncode == 1
-    assert "cannot be read, more than 1%" in done.stderr
+    assert "cannot be used, more than 1%" in done.stderr
     assert "glass/bad" in done.stderr
 
 

@@ -65,7 +65,7 @@ def test_a_teacher_of_larger_pictures_sees_the_student_s_views_as_large(teacher_
     with Rng(0).torch_scope("student"):
         net = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), CLASSES)[0]
     recipe = Recipe(data=DataSpec(path=str(pictures))).setting(
-        image_size=16, eval_size=16, batch_size=4, epochs=1, seed=3, loader_threads=2
+        image_size=16, eval_size=16, batch_size=4, budget="1ep", seed=3, loader_threads=2
     )
     recipe = recipe.with_methods(SGD(), HorizontalFlip(), RandomCrop(), Distill(teacher=str(run), teacher_size=32))
     table = read_data(recipe.data)

@@ -236,7 +236,8 @@ NO_EFFECT = {
 @pytest.mark.parametrize("name", ZOO)
 def test_methods_that_change_networks_work_on_it(name, changes):
     context = Context("image-classification", CLASSES, np.array([4, 4]), lambda: None)
-    plan = Plan(Recipe(methods=(methods.SGD(), *changes)), narrow(name), context)
+    # A fifth of the channels: with six, torch 2.13's convolutions (oneDNN, AMD EPYC) corrupt the heap in the backward pass.
+    plan = Plan(Recipe(methods=(methods.SGD(), *changes)), narrow(name, width=0.2), context)
     without = {line.split()[0] for line in plan.weak}
     assert without == {method.name for method in changes if name in NO_EFFECT.get(method.name, ())}
     assert np.isfinite(trained(plan.net, 2)).all()
@@ -319,7 +320,7 @@ def test_the_same_seed_the_same_weights():
 
 def test_a_writer_that_is_killed_leaves_the_model_that_was_there(tmp_path, monkeypatch):
     """Half a file never stands under a model's name, and the next save clears it away."""
-    from whet.models import build as module
+    from whet.models import hub_access
 
     first, second = build("resnet9_slim").eval(), build("resnet9_slim").eval()
     torch.nn.init.ones_(second.head.weight)
@@ -330,7 +331,7 @@ def test_a_writer_that_is_killed_leaves_the_model_that_was_there(tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "save_file", killed)
+        patch.setattr(hub_access, "save_file", killed)
         with pytest.raises(KeyboardInterrupt):
             save_net(second, tmp_path / "model", {"a": 2})
     assert torch.equal(load_net(tmp_path / "model").head.weight, first.head.weight)

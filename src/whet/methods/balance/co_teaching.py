@@ -28,7 +28,20 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
     identity = {"noise": 0.0}
     one_class = True
     # The twin has one gradient a step: what takes several, or looks at the curvature, would have none for it.
-    conflicts = frozenset({"accumulate", "asam", "awp", "gauss_newton", "kfac", "lbfgs", "newton_cg", "sam", "sophia"})
+    conflicts = frozenset(
+        {
+            "accumulate",
+            "asam",
+            "awp",
+            "gauss_newton",
+            "kfac",
+            "lbfgs",
+            "logistic_regression",
+            "newton_cg",
+            "sam",
+            "sophia",
+        }
+    )
 
     noise: Annotated[
         float, Field(ge=0, lt=1, description="share of labels thought wrong: so many of a batch are left out in the end"),
