@@ -111,6 +111,45 @@ def test_state_that_is_not_saved():
     fails(Forgetful, "resumes")
 
 
+def test_state_that_is_not_saved_of_sounds_alone():
+    """A method is tried on every medium that it is for."""
+
+    class Deaf(Method, stage=Stage.STEP, family="average", tasks=IMAGE | {"audio-classification"}):
+        __doc__ = DOC
+
+        def start(self, net, context):
+            class Counting(Runtime):
+                def __init__(self):
+                    self.count = 0
+
+                def after_step(self, progress):
+                    self.count += context.task == "audio-classification"
+                    with torch.no_grad():
+                        net.head.bias.add_(0.001 * self.count)
+
+            return Counting()
+
+    fails(Deaf, "resumes")
+
+
+def test_what_was_found_before_the_first_step_and_is_not_saved():
+    class Forgetful(Method, stage=Stage.STEP, also={Stage.MODEL}, family="transfer", tasks=IMAGE):
+        __doc__ = DOC
+
+        def initialise(self, net, context):
+            net.found = 0.1
+
+        def start(self, net, context):
+            class Adding(Runtime):
+                def after_step(self, progress):
+                    with torch.no_grad():
+                        net.head.bias.add_(getattr(net, "found", 0.0))
+
+            return Adding()
+
+    fails(Forgetful, "resumes")
+
+
 def test_a_network_that_is_spoilt_at_the_end():
     class Spoilt(Method, stage=Stage.PREDICT, family="average", tasks=IMAGE):
         __doc__ = DOC

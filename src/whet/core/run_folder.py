@@ -175,8 +175,3 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def plain_cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula gets a quote before it; and so does what looks like such text."""
     return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA) else value
-
-
-def raw_cell(cell: str) -> str:
-    """The text that `plain_cell` was given."""
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell

@@ -101,8 +101,9 @@ def _stratify(table: Table, fractions: dict[str, float], seed: int) -> np.ndarra
     unit_N = np.unique(_units(frame), return_inverse=True)[1].reshape(-1)
     key_N = Rng(seed).keyed("split", frame["digest"].tolist())
     shares = [1 - sum(fractions.values()), *fractions.values()]
-    count_UK = np.zeros((unit_N.max() + 1, len(table.classes)), dtype=np.int64)
-    np.add.at(count_UK, unit_N, true_NK.astype(np.int64))
+    count_UK = np.zeros((unit_N.max() + 1, len(table.classes)), dtype=np.int32)
+    row_L, class_L = np.nonzero(true_NK)  # the labels alone: of thousands of classes nearly all cells are empty
+    np.add.at(count_UK, (unit_N[row_L], class_L), 1)
     size_U = np.bincount(unit_N)
     mixed_U = count_UK.max(axis=1) < size_U
     if table.multi_label or size_U[mixed_U].sum() > _MIXED * len(frame):

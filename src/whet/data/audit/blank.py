@@ -17,11 +17,10 @@ def check_blank(survey: PictureSurvey) -> list[Finding]:
     """Blank: the standard deviation of the grey picture at 48 x 48 is below 3 of 255. Blurred: its sharpness (the spread of the
     Laplacian) lies below a quarter of the median, and farther from it than the robust bound of `outliers`; only photos of
     64 pixels a side or more are judged."""
-    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    rows = survey.row_R
     if not len(rows):
         return []
-    small = grey(prints["thumb"])
-    spread, mean = small.std(axis=(1, 2)), small.mean(axis=(1, 2))
+    spread, mean = survey.of_thumbs(rows, _spread_and_mean).T
     blank = spread < NOTHING
     found = []
     if blank.any():
@@ -34,14 +33,20 @@ def check_blank(survey: PictureSurvey) -> list[Finding]:
                 entries,
             )
         )
-    judged = np.flatnonzero(~blank & (np.minimum(prints["height"], prints["width"]) >= 64))
-    sharp = np.log2(np.maximum(prints["sharpness"][judged], 0.01))
+    judged = np.flatnonzero(~blank & (np.minimum(survey.of_readable("height"), survey.of_readable("width")) >= 64))
+    sharpness = survey.of_readable("sharpness")
+    sharp = np.log2(np.maximum(sharpness[judged], 0.01))
     low = judged[outliers(sharp, LEAST_BLUR) & (sharp < np.median(sharp))] if len(judged) else judged
     if len(low):
-        usual = float(np.median(prints["sharpness"][judged]))
-        entries = [((survey.id_N[rows[k]],), f"sharpness {prints['sharpness'][k]:.1f}, usual {usual:.0f}") for k in low]
+        usual = float(np.median(sharpness[judged]))
+        entries = [((survey.id_N[rows[k]],), f"sharpness {sharpness[k]:.1f}, usual {usual:.0f}") for k in low]
         found.append(noted("blurred", "fact", f"{counted(len(low), 'picture')} far less sharp than the rest", entries))
     return found
+
+
+def _spread_and_mean(thumb_BHW3: np.ndarray) -> np.ndarray:
+    grey_BHW = grey(thumb_BHW3)
+    return np.stack([grey_BHW.std(axis=(1, 2)), grey_BHW.mean(axis=(1, 2))], axis=1)
 
 
 def _shade(mean: float) -> str:

@@ -18,18 +18,24 @@ _ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled 
 def check_colours(survey: PictureSurvey) -> list[Finding]:
     """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the
     others, a fact where under a tenth are. Modes that are converted on reading are named."""
-    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    rows = survey.row_R
     if not len(rows):
         return []
-    thumb = prints["thumb"]  # never as floating-point numbers all at once: that is some GB of many pictures
-    grey = (thumb.max(axis=3) - thumb.min(axis=3)).mean(axis=(1, 2)) <= GREY
+    grey = survey.of_thumbs(rows, _channels_apart) <= GREY
     found = []
     for few, word in ((grey, "grey among coloured ones"), (~grey, "coloured among grey ones")):
         if 0 < few.sum() <= FEW * len(rows):
             entries = [((survey.id_N[rows[k]],), "") for k in np.flatnonzero(few)]
             found.append(noted("mixed colours", "fact", f"{counted(len(entries), 'picture')} {word}", entries))
-    modes = [mode.decode() for mode in prints["mode"].tolist()]
+    modes = [mode.decode() for mode in survey.of_readable("mode").tolist()]
     odd = [((survey.id_N[row],), f"{mode}, {_ODD[mode]}") for row, mode in zip(rows, modes) if mode in _ODD]
     if odd:
         found.append(noted("odd colour mode", "fact", f"{counted(len(odd), 'picture')} stored in an unusual way", odd))
     return found + told_apart(survey, ["grey" if one else "coloured" for one in grey], "colour", "")
+
+
+def _channels_apart(thumb_BHW3: np.ndarray) -> np.ndarray:
+    """How far apart the channels are on average, of 255."""
+    red, green, blue = np.moveaxis(thumb_BHW3, 3, 0)
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return (most - least).mean(axis=(1, 2))

@@ -40,7 +40,7 @@ def _learning(label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
 
 def picture_probs(survey: PictureSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """The same on features made by hand."""
-    features_RD = handmade_features(survey.prints_N["thumb"][rows])
+    features_RD = survey.of_thumbs(rows, handmade_features)
     return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)
 
 

@@ -123,7 +123,7 @@ def more_alike(survey: PictureSurvey, groups: list[list[int]]) -> tuple[float, f
     that is no evidence."""
     if len(groups) < FEWEST:
         return None
-    hash_ND = hashes(grey(survey.prints_N["thumb"])).reshape(len(survey.id_N), -1)
+    hash_ND = survey.of_thumbs(np.arange(len(survey.id_N)), lambda thumb: hashes(grey(thumb)).reshape(len(thumb), -1))
     inside, outside = [], []
     for number, rows in enumerate(groups):
         one = rows[0]

@@ -23,6 +23,7 @@ SURE, HOPELESS, ALIKE, COLOURS = 0.95, 0.4, 0.86, 0.7  # correlations, see `like
 DETAIL, _FAINT = 2.0, 2.0  # pixels of a thumbnail: what is finer is detail; its strength that counts as little, of 255
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK, _BATCH = 2048, 512
+_PRODUCTS = 1 << 23  # held at a time: 32 MB, and twice that for their order
 _SIDES = (THUMB, 46, 43)  # of a crop laid on the whole
 _REACH = 2  # pixels that two whole pictures may be shifted by
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
@@ -63,11 +64,12 @@ def proposals(hash_NLL: np.ndarray, *, mirrored: bool) -> np.ndarray:
     turned = hash_NLL * np.where(np.arange(LOW) % 2, -1, 1).astype(np.float32) if mirrored else hash_NLL
     other_ND = turned.reshape(len(hash_NLL), -1)
     found = []
-    for start in range(0, len(one_ND), _BLOCK):
-        product_BN = one_ND[start : start + _BLOCK] @ other_ND.T
+    block = max(1, min(_BLOCK, _PRODUCTS // max(1, len(one_ND))))
+    for start in range(0, len(one_ND), block):
+        product_BN = one_ND[start : start + block] @ other_ND.T
         product_BN[np.arange(len(product_BN)), start + np.arange(len(product_BN))] = -1
         if product_BN.shape[1] > PER_PICTURE:
-            near_BK = np.argpartition(-product_BN, PER_PICTURE, axis=1)[:, :PER_PICTURE]
+            near_BK = np.argpartition(product_BN, -PER_PICTURE, axis=1)[:, -PER_PICTURE:]
         else:
             near_BK = np.tile(np.arange(product_BN.shape[1]), (len(product_BN), 1))
         good_BK = np.take_along_axis(product_BN, near_BK, axis=1) >= PROPOSED

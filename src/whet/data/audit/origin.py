@@ -12,16 +12,18 @@ from whet.data.audit.survey import PictureSurvey
 def check_origin(survey: PictureSurvey) -> list[Finding]:
     """Orientation flags (applied on reading here; other tools may forget them), and a camera or file format that belongs to one
     class."""
-    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    orientation_R = survey.of_readable("orientation")
     turned = [
-        ((survey.id_N[row],), f"EXIF orientation {turn}") for row, turn in zip(rows, prints["orientation"]) if turn != 1
+        ((survey.id_N[row],), f"EXIF orientation {turn}")
+        for row, turn in zip(survey.row_R, orientation_R, strict=True)
+        if turn != 1
     ]
     found = []
     if turned:
         text = f"{counted(len(turned), 'picture')} stored turned, with a flag that whet follows and not every tool does"
         found.append(noted("orientation flag", "fact", text, turned))
-    cameras = [camera.decode() for camera in prints["camera"].tolist()]
-    formats = [name.decode() for name in prints["format"].tolist()]
+    cameras = [camera.decode() for camera in survey.of_readable("camera").tolist()]
+    formats = [name.decode() for name in survey.of_readable("format").tolist()]
     kinds = Counter(formats)
     if len(kinds) > 1:
         text = "several file formats: " + ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())

@@ -27,12 +27,12 @@ def _corners(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 def _mean_colour(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
-    return survey.prints_N["thumb"][rows].mean(axis=(1, 2), dtype=np.float32)
+    return survey.of_thumbs(rows, lambda thumb: thumb.mean(axis=(1, 2), dtype=np.float32))
 
 
 def _size(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
-    prints = survey.prints_N[rows]
-    return np.log2(np.stack([prints["width"], prints["height"]], axis=1).astype(float))
+    sides = [survey.prints_N[field][rows] for field in ("width", "height")]
+    return np.log2(np.stack(sides, axis=1).astype(float))
 
 
 def _file_size(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
@@ -40,16 +40,9 @@ def _file_size(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 def _header(survey: PictureSurvey, rows: np.ndarray) -> np.ndarray:
-    prints = survey.prints_N[rows]
     suffixes = [PurePosixPath(survey.id_N[row]).suffix.lower() for row in rows]
-    words = zip(
-        suffixes,
-        prints["format"].tolist(),
-        prints["mode"].tolist(),
-        prints["camera"].tolist(),
-        prints["orientation"].tolist(),
-    )
-    return np.array([" ".join(map(str, word)) for word in words])
+    fields = (survey.prints_N[field][rows].tolist() for field in ("format", "mode", "camera", "orientation"))
+    return np.array([" ".join(map(str, word)) for word in zip(suffixes, *fields, strict=True)])
 
 
 CLUES = (

@@ -17,10 +17,10 @@ def check_sizes(survey: PictureSurvey) -> list[Finding]:
     """Outliers of the side (square root of width times height) and of the shape (width to height), by `outliers` on their base-2
     logarithms: never nearer to the median than a factor of 4 or 2. Tiny: under 16 pixels on the shorter side where most have
     more. Huge: over 50 million pixels, slow to train on."""
-    rows, prints = survey.row_R, survey.prints_N[survey.row_R]
+    rows = survey.row_R
     if not len(rows):
         return []
-    height, width = prints["height"].astype(float), prints["width"].astype(float)
+    height, width = survey.of_readable("height").astype(float), survey.of_readable("width").astype(float)
     side, shape, least = np.log2(height * width) / 2, np.log2(width / height), np.minimum(height, width)
     odd_size = outliers(side, LEAST_SIZE) | ((least < FEW_PIXELS) & (np.median(least) >= FEW_PIXELS))
     odd_shape = outliers(np.abs(shape), LEAST_ASPECT)

@@ -17,6 +17,7 @@ from whet.data.audit.pairs import Pairs
 from whet.data.split import components
 from whet.data.table import Table
 
+_BLOCK = 512  # thumbnails
 LEAST_SIDE = 30  # pixels: two pictures smaller than this may be alike as a whole and yet be two
 
 
@@ -99,6 +100,16 @@ class PictureSurvey(Survey):
     @functools.cached_property
     def reason_N(self) -> list[str]:
         return [reason.decode() for reason in self.prints_N["reason"].tolist()]
+
+    def of_readable(self, field: str) -> np.ndarray:
+        """One field of the fingerprints that are there, (R,): never whole records, which hold the thumbnails."""
+        return self.prints_N[field][self.row_R]
+
+    def of_thumbs(self, rows: np.ndarray, look: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """What `look` makes of the thumbnails, (B, 48, 48, 3), of these rows (at least one), some at a time: as floating-point
+        numbers all of them would be some GB."""
+        blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
+        return np.concatenate([look(self.prints_N["thumb"][block]) for block in blocks])
 
     @functools.cached_property
     def near(self) -> Pairs:

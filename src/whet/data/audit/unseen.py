@@ -14,8 +14,8 @@ def check_unseen(survey: PictureSurvey) -> list[Finding]:
     """Pictures of several frames or pages, of which the first is read. Of floating-point and 32-bit pictures, pixels outside the
     range that is read (a problem where they are more than 1 % of a picture), and pixels that are no numbers. The rules are those of
     `data.image`."""
-    rows, prints, found = survey.row_R, survey.prints_N[survey.row_R], []
-    frames = prints["frames"].astype(np.int64)
+    rows, found = survey.row_R, []
+    frames = survey.of_readable("frames").astype(np.int64)
     several = np.flatnonzero(frames > 1)
     if len(several):
         entries = [((survey.id_N[rows[k]],), f"{frames[k]:,} frames") for k in several]
@@ -29,10 +29,11 @@ def check_unseen(survey: PictureSurvey) -> list[Finding]:
          "65,535; scale them, and save them with 8 or 16 bits"),
         ("not finite", "not_finite", "hold pixels that are no numbers (NaN or infinite) and are read as black"),
     ):  # fmt: skip
-        bad = np.flatnonzero(prints[field] > 0)
+        share = survey.of_readable(field)
+        bad = np.flatnonzero(share > 0)
         if len(bad):
-            much = kind == "out of range" and bool((prints[field][bad] > _MUCH).any())
-            entries = [((survey.id_N[rows[k]],), f"{100 * prints[field][k]:.2g} % of its pixels") for k in bad]
+            much = kind == "out of range" and bool((share[bad] > _MUCH).any())
+            entries = [((survey.id_N[rows[k]],), f"{100 * share[k]:.2g} % of its pixels") for k in bad]
             text = f"{len(bad):,} of {len(rows):,} pictures {what}"
             found.append(noted(kind, "problem" if much else "warning", text, entries))
     return found
