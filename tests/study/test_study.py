@@ -17,6 +17,7 @@ from whet.core.registry import registry
 from whet.core.run_folder import RunFolder, write_json
 from whet.evaluate.difference import Difference
 from whet.study import confirmation
+from whet.study import screening as screening_module
 from whet.study import study as study_module
 from whet.study.bench import Bench
 from whet.study.clock import Clock, TooLittleTime
@@ -25,7 +26,7 @@ from whet.study.evidence import Effect, Evidence
 from whet.study.executor import InProcess, Task, refuse_other
 from whet.study.factor import LevelFactor, MethodFactor, parse_factors
 from whet.study.plan import make_plan
-from whet.study.screening import Screening
+from whet.study.screening import Screening, decide_length
 from whet.study.study import Change, proposed
 from whet.train.log import Observer
 
@@ -262,19 +263,6 @@ def test_more_fresh_seeds_are_taken_while_their_time_is_left(base, tmp_path, mon
 
 
 # --- time ---------------------------------------------------------------------------------------------------------------
-def test_a_budget_in_minutes_is_kept_and_too_little_is_refused_with_what_it_takes(base, tmp_path):
-    found = whet.study(base, ["horizontal_flip", "label_smoothing"], budget="40s", out=tmp_path / "study")
-    story = json.loads((tmp_path / "study" / "study.json").read_text())
-    assert story["seconds"] < 48  # a busy machine takes longer than it said
-    assert story["each"].endswith("ep")
-    assert found.effects["seeds"].min() >= 3
-    with pytest.raises(
-        TooLittleTime, match=r"takes 64 runs with each of 3 seeds, with one epoch each about \d+ minutes in all"
-    ):
-        names = ["cutout", "mixup", "ema", "label_smoothing", "rotate", "warmup"]
-        whet.study(base, names, design="factorial", budget="8s", out=tmp_path / "short")
-
-
 def test_a_study_without_time_is_left_out_of_improve(base, data, tmp_path):
     told = []
 
@@ -337,6 +325,56 @@ def timed(base, folder, fake, passed, monkeypatch):
     monkeypatch.setattr(clock, "spent", lambda: passed + fake.seconds * len(fake.made))
     bench = Bench(folder, fake, clock, Observer(), "the data")
     return Screening(plan, bench, base.train.budget).carry_out()
+
+
+class Paced(Fake):
+    """A machine on which a run takes two seconds, and four for each epoch."""
+
+    spent = 0.0
+
+    def _write(self, task, run, short):
+        self.seconds = self._take(task.recipe)
+        super()._write(task, run, short)
+
+    def probe(self, recipe, path, observer):
+        run = RunFolder(path)
+        run.path.mkdir(parents=True)
+        total = self._take(recipe)
+        write_json(
+            run.metrics, {"cost": {"total_seconds": total, "train_seconds": total - 2, "epochs": (total - 2) / 4}}
+        )
+        return run
+
+    def _take(self, recipe):
+        self.spent += 2 + 4 * recipe.train.budget.value
+        return 2 + 4 * recipe.train.budget.value
+
+
+def paced(base, folder, budget, machine, monkeypatch, share=0.97):
+    """The evidence of a study by that machine's clock."""
+    plan = make_plan(
+        base, ["horizontal_flip", "cutout"], design="add", budget=budget, seeds=None, metric="accuracy", jobs=1
+    )
+    clock = Clock(folder / "clock.json", plan.seconds, 0.0)
+    monkeypatch.setattr(clock, "spent", lambda: machine.spent)
+    monkeypatch.setattr(screening_module, "carry_out", machine.probe)
+    bench = Bench(folder, machine, clock, Observer(), "the data")
+    return Screening(plan, bench, decide_length(plan, bench, share), share).carry_out()
+
+
+def test_a_budget_in_minutes_is_kept(base, tmp_path, monkeypatch):
+    evidence = paced(base, tmp_path, "10m", machine := Paced(), monkeypatch)
+    assert min(effect.row()["seeds"] for effect in evidence.effects) >= 5
+    assert 0.85 * 600 <= machine.spent <= 0.97 * 600
+
+
+def test_too_little_time_is_refused_with_what_it_takes(base, tmp_path, monkeypatch):
+    """Nine runs of six seconds and the first run, which is to be 97 % of the time."""
+    with pytest.raises(
+        TooLittleTime, match=r"takes 3 runs with each of 3 seeds, with one epoch each about 1 minutes in all"
+    ):
+        paced(base, tmp_path, "30s", machine := Paced(), monkeypatch)
+    assert machine.made == []
 
 
 def table(evidence):
