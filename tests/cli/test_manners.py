@@ -339,6 +339,6 @@ def test_ctrl_c_is_one_line(pictures, tmp_path, number, code):
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=600)
     assert process.returncode == code, told
     assert told == ("stopped\n" if code == 130 else "")

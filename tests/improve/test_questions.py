@@ -76,3 +76,8 @@ def test_what_takes_one_pass_stands_for_the_plain_recipe_where_time_is_short():
         found, at_once = _with_obvious(asked, obvious, schedule, keep_plain=keep)
         assert (list(found), at_once) == (names, once)
         assert found[next(iter(once))] == obvious["frozen"]
+
+
+@pytest.mark.parametrize(("budget", "checks"), [("3m", False), ("5m", True), ("20ep", True)])
+def test_the_data_are_checked_first_where_that_leaves_time_to_train(budget, checks):
+    assert make_schedule(Duration.parse(budget), None, None, None, can_tune=False).checking is checks

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from whet.core.duration import Duration
 
+# In less time a look at every sample takes too much of it.
+_CHECK_FROM = 5 * 60
 # In less time the study's runs, or those that follow, are too short to say anything.
 _STUDY_FROM, _STUDY_SHARE = 15 * 60, 0.35
 _TUNE_FROM, _TUNE_SHARE = 60 * 60, 0.15
@@ -17,11 +19,12 @@ _MOST_SEEDS = 5  # where runs end before the time does
 
 @dataclass(frozen=True)
 class Schedule:
-    """studying, tuning: whether there is a study, and a search for values. alone: whether techniques are studied one by one.
-    seeds: runs of each recipe that is compared; most_seeds: so many where the time is enough. baseline: whether there is time for a
-    plain recipe that is trained; else what takes one pass stands in its place."""
+    """checking: whether the data are checked first. studying, tuning: whether there is a study, and a search for values. alone:
+    whether techniques are studied one by one. seeds: runs of each recipe that is compared; most_seeds: so many where the time is
+    enough. baseline: whether there is time for a plain recipe that is trained; else what takes one pass stands in its place."""
 
     limit: Duration | None
+    checking: bool
     studying: bool
     tuning: bool
     alone: bool
@@ -79,6 +82,7 @@ def make_schedule(
     long = seconds is None or seconds >= _SEVERAL_FROM
     return Schedule(
         limit,
+        checking=seconds is None or seconds >= _CHECK_FROM,
         studying=fits_study if studying is None else studying,
         tuning=(fits_tuning and can_tune) if tuning is None else tuning,
         alone=seconds is None or seconds >= _ALONE_FROM,

@@ -13,8 +13,9 @@ from whet.core.errors import RunError, unknown
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import next_name, write_json
-from whet.data.audit import audit
+from whet.data.audit import Finding, audit
 from whet.data.read import read_data
+from whet.data.table import Table
 from whet.evaluate.compare import METRICS, Difference
 from whet.improve.contest import PLAIN, Contest, hold
 from whet.improve.questions import factors, share_of_size, worth_tuning
@@ -64,10 +65,10 @@ def improve(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Improvement:
-    """Check the data; study which of the strong recipe's techniques help here; search better values of what matters; train the
-    plain recipe, the strong one and what came of it with the same seeds, and what takes one pass (logistic regression on the frozen
-    features of the pretrained weights; for texts on TF-IDF); compare them on the test samples, which are read once; put the
-    winner's runs together where that is better; report.
+    """Check the data (from five minutes on); study which of the strong recipe's techniques help here; search better values of what
+    matters; train the plain recipe, the strong one and what came of it with the same seeds, and what takes one pass (logistic
+    regression on the frozen features of the pretrained weights; for texts on TF-IDF); compare them on the test samples, which are
+    read once; put the winner's runs together where that is better; report.
 
     budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
     budget is a time of a quarter of an hour or more (under an hour similar techniques are studied together). tuning: whether values
@@ -84,18 +85,14 @@ def improve(
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
 
     # Is the data fit to judge from?
-    observer.stage(f"checking {spec.path}")
+    observer.stage(f"reading {spec.path}")
     table = read_data(spec)
     asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
     limit = Duration.parse_budget(budget) if budget is not None else None
     claim(path, "improve", data=[str(spec.path)])
-    findings = audit(table, threads=4)
-    for finding in findings:
-        if finding.severity != "fact":
-            observer.note(finding.text)
-
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
+    findings = _checked(table, schedule, observer)
     asked, once = _with_obvious(asked, recipes.obvious(spec, model), schedule, keep_plain=plain is not None)
     for line in schedule.told(len(factors(asked[_STRONG], alone=schedule.alone)), list(asked)):
         observer.note(line)
@@ -172,6 +169,19 @@ def _too_short(contest: Contest, once: set[str]) -> str:
 def _one_pass(recipe: Recipe) -> str:
     what = "TF-IDF" if recipe.model.architecture == "tf_idf" else "the frozen features"
     return f"logistic regression on {what}"
+
+
+def _checked(table: Table, schedule: Schedule, observer: Observer) -> list[Finding] | None:
+    """What is wrong with the data; None where there is no time to look."""
+    if not schedule.checking:
+        observer.note("the data are not checked in so little time; whet check does it")
+        return None
+    observer.stage("checking the data")
+    findings = audit(table, threads=4)
+    for finding in findings:
+        if finding.severity != "fact":
+            observer.note(finding.text)
+    return findings
 
 
 def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, *, plain: bool) -> Recipe:

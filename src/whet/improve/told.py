@@ -18,7 +18,7 @@ from whet.study.study import Study
 
 
 def told(
-    path: Path, contest: Contest, ensemble: Ensemble | None, best: RunFolder, findings: list[Finding],
+    path: Path, contest: Contest, ensemble: Ensemble | None, best: RunFolder, findings: list[Finding] | None,
     studied: Study | None,
 ) -> dict[str, Any]:  # fmt: skip
     groups, differences, mcnemar = contest.compared()
@@ -27,7 +27,7 @@ def told(
     tuning = path / "tuning" / "tuning.json"
     return {
         "name": path.resolve().name,
-        "findings": [finding.to_dict() for finding in findings],
+        "findings": [finding.to_dict() for finding in findings or ()],
         "plan": _plan(findings, contest, studied is not None, tuning.is_file()),
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
@@ -80,15 +80,16 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _plan(findings: list[Finding], contest: Contest, studied: bool, tuned: bool) -> list[dict[str, Any]]:
-    graves = sum(finding.severity == "problem" for finding in findings)
+def _plan(findings: list[Finding] | None, contest: Contest, studied: bool, tuned: bool) -> list[dict[str, Any]]:
+    graves = sum(finding.severity == "problem" for finding in findings or ())
+    found = f": {graves} {'problem' if graves == 1 else 'problems'} found" if findings is not None else ""
     seeds = max(map(len, contest.runs.values()))
     *first, last = contest.runs
     compared = f"the recipes {', '.join(first)} and {last}"
     return [
         {"done": done, "text": text}
         for done, text in (
-            (True, f"Check the data: {graves} {'problem' if graves == 1 else 'problems'} found."),
+            (findings is not None, f"Check the data{found}."),
             (studied, "Study which of the strong recipe's techniques earn their place here, and drop those that hurt."),
             (tuned, "Search better values of the optimizer and of what helps most."),
             (
