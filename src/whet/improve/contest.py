@@ -31,8 +31,8 @@ _PATIENCE = 0.8  # seeds that were planned are begun where at least this share o
 
 @dataclass(frozen=True)
 class Contest:
-    """runs: by the recipe's name, in the order of the seeds. metric: a name in METRICS, by which all is chosen and compared; where
-    two are equal by it, log-loss decides."""
+    """runs: by the recipe's name, in the order of the seeds. metric: a name in METRICS, by which all is compared. What is chosen is
+    chosen by `merit`."""
 
     runs: dict[str, list[RunFolder]]
     metric: str = "accuracy"
@@ -43,8 +43,8 @@ class Contest:
 
     def merit(self, name: str) -> tuple[float, float]:
         """Mean over seeds on the validation samples, which all choosing is done by; the larger, the better."""
-        value, minus_log_loss = np.mean([merit(run, self.metric) for run in self.runs[name]], axis=0)
-        return float(value), float(minus_log_loss)
+        first, second = np.mean([merit(run, self.metric) for run in self.runs[name]], axis=0)
+        return float(first), float(second)
 
     @property
     def answer(self) -> str:
@@ -79,10 +79,14 @@ class Contest:
 
 
 def merit(run: RunFolder, metric: str) -> tuple[float, float]:
-    """(the metric, the log-loss below zero) of its cross-fitted answers to the validation samples."""
+    """What a choice goes by, on the run's cross-fitted predictions of the validation samples, the larger the better: of accuracy its
+    proper score, log-loss, which tells apart what so few samples leave equal or turn round; then accuracy. Of any other metric that
+    metric, then log-loss."""
     said, chosen = said_by(run, "val"), METRICS[metric]
     value = chosen.value(chosen.answers_of(said), said.truth)
-    return -value if chosen.smaller_is_better else value, -float(run.read_json(run.metrics)["val"]["log_loss"])
+    value = -value if chosen.smaller_is_better else value
+    minus_log_loss = -float(run.read_json(run.metrics)["val"]["log_loss"])
+    return (minus_log_loss, value) if metric == "accuracy" else (value, minus_log_loss)
 
 
 @dataclass(frozen=True)
