@@ -79,7 +79,7 @@ class Contest:
 
 
 def merit(run: RunFolder, metric: str) -> tuple[float, float]:
-    """What a choice goes by, on the run's cross-fitted predictions of the validation samples, the larger the better: of accuracy its
+    """What a choice goes by, of the run's cross-fitted predictions of the validation samples, larger is better: of accuracy its
     proper score, log-loss, which tells apart what so few samples leave equal or turn round; then accuracy. Of any other metric that
     metric, then log-loss."""
     said, chosen = said_by(run, "val"), METRICS[metric]
