@@ -27,7 +27,7 @@ import paired
 import record
 from whet import recipes
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
-from whet.evaluate.compare import METRICS
+from whet.tasks import SINGLE_LABEL
 
 TEST = DataSpec(path=str(paired.CIFAR))
 VALIDATION = DataSpec(path=str(paired.CIFAR / "train"), test_fraction=0.0)  # the same pictures are set aside
@@ -122,7 +122,7 @@ def table(groups: dict[str, dict[int, dict[str, Any]]], where: str) -> str:
         seconds, epochs = (np.mean([run[key] for run in found]) for key in ("seconds", "epochs"))
         rows.append(
             [label.removeprefix(where), str(len(found)), f"{epochs:.1f}", f"{seconds:.0f}", paired.mean_of("accuracy", found),
-             METRICS["log_loss"].text(_mean(runs, "log_loss")), against]
+             SINGLE_LABEL.metrics["log_loss"].text(_mean(runs, "log_loss")), against]
         )  # fmt: skip
     header = ["recipe", "seeds", "epochs", "seconds", "accuracy, %", "log-loss", "gain over plain, points"]
     return f"{where.removesuffix(': ')}\n\n{record.markdown(header, rows)}"

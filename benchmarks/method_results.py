@@ -17,10 +17,12 @@ import record
 from method_placements import BIT_EQUAL, UNABLE, helpers_of
 from method_runs import Run
 from method_settings import SETTINGS, Setting
+from whet.core.evidence import Evidence
 from whet.core.measured import Measured, support
 from whet.core.registry import registry
-from whet.evaluate.compare import METRICS
+from whet.evaluate import compare
 from whet.evaluate.difference import HELPS, HURTS, Difference, crossed_interval
+from whet.tasks import SINGLE_LABEL
 
 if TYPE_CHECKING:
     from methods import Cell, Comparison
@@ -74,12 +76,23 @@ def difference(metric: str, a: list[Run], b: list[Run], label_N: np.ndarray) -> 
     """The metric of b minus that of a, with its interval over seeds and test samples."""
     if metric == "log_loss":
         return replace(crossed_interval(np.stack([y.loss_N - x.loss_N for x, y in zip(a, b)])), smaller_is_better=True)
-    a_SN, b_SN = (np.stack([run.predicted_N for run in side]) for side in (a, b))
-    return METRICS[metric].difference(a_SN, b_SN, label_N)
+    evidence_a, evidence_b = ([certain(run.predicted_N, label_N) for run in side] for side in (a, b))
+    return compare.difference(SINGLE_LABEL.metric(metric), evidence_a, evidence_b)
 
 
 def value(metric: str, run: Run, label_N: np.ndarray) -> float:
-    return float(run.loss_N.mean()) if metric == "log_loss" else METRICS[metric].value(run.predicted_N, label_N)
+    return (
+        float(run.loss_N.mean())
+        if metric == "log_loss"
+        else SINGLE_LABEL.metric(metric).value(certain(run.predicted_N, label_N))
+    )
+
+
+def certain(predicted_N: np.ndarray, label_N: np.ndarray) -> Evidence:
+    """Evidence of which only the decisions are known."""
+    K = int(max(predicted_N.max(), label_N.max())) + 1
+    ids = np.arange(len(label_N)).astype(np.str_)
+    return Evidence(SINGLE_LABEL, tuple(map(str, range(K))), ids, label_N, np.eye(K)[predicted_N])
 
 
 def _ratio(a: list[Run], b: list[Run], paces: list[Run], what: str) -> float:

@@ -38,12 +38,12 @@ from whet.core.method import Method, Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.data.image_loader import ImageLoader
 from whet.data.read import read_data
 from whet.evaluate.answer import answer
 from whet.models.build import build_net
 from whet.models.net import Net, NetSpec, new_head
+from whet.tasks import SINGLE_LABEL
 from whet.train import resolve
 from whet.train.loop import stepped
 from whet.train.plan import Plan
@@ -140,7 +140,7 @@ def descend(given: Problem, method: Method, most_steps: int, most_seconds: float
         )
     fabric = resolve.make_fabric(recipe)
     counts_K = np.bincount(given.label_N, minlength=K)
-    plan = Plan(recipe, net, Context(recipe.task, classes, counts_K, lambda: None))  # type: ignore[arg-type, return-value]
+    plan = Plan(recipe, net, Context(SINGLE_LABEL, classes, counts_K, lambda: None))  # type: ignore[arg-type, return-value]
     gradients, loss = 0, plan.loss
 
     def counted(outcome: Outcome) -> Tensor:
@@ -152,7 +152,7 @@ def descend(given: Problem, method: Method, most_steps: int, most_seconds: float
     plan.start()
     model, optimizer = fabric.setup(plan.net.head, plan.optimizer)
     take_step = plan.stepper(optimizer)
-    targets = Targets.from_labels(torch.from_numpy(given.label_N), K)
+    targets = SINGLE_LABEL.targets(torch.from_numpy(given.label_N), K)
     batch = Batch(given.x_ND, targets, np.arange(N), torch.ones(N))
     step, next_look, seconds, gap = 0, 1, 0.0, given.gap(plan.weights(final=False))
     course = [(step, seconds, gap)]

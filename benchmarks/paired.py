@@ -19,13 +19,15 @@ import pandas as pd
 import torch
 
 import record
+from method_results import certain
 from whet import recipes
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
 from whet.data.read import read_data
 from whet.data.table import Table
-from whet.evaluate.compare import METRICS
+from whet.evaluate import compare
 from whet.evaluate.difference import HELPS, HURTS, Difference
+from whet.tasks import SINGLE_LABEL
 from whet.train.job import train_run
 from whet.train.precision import has_bf16
 
@@ -97,7 +99,7 @@ def answers_of(kept: record.Kept, name: str, recipe: Recipe) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             found = _read(train_run(recipe, Path(folder) / "run", started=start))
         kept.keep(piece, {"mark": mark, **found, "seconds": time.monotonic() - start})
-        values = "  ".join(f"{key} {METRICS[key].text(value)}" for key, value in found["metrics"].items())
+        values = "  ".join(f"{key} {SINGLE_LABEL.metrics[key].text(value)}" for key, value in found["metrics"].items())
         print(f"{piece:42s} {kept[piece]['seconds']:5.0f} s  {found['epochs']:5.1f} epochs  {values}", flush=True)
     return kept[piece]
 
@@ -132,20 +134,24 @@ def gain(
     if any(run["label"] != plain[0]["label"] for run in [*plain, *other]):
         raise SystemExit("the runs were judged on different samples: try --fresh")
     chosen_N = np.full(len(label_N), True) if classes is None else np.isin(label_N, classes)
-    a_SN, b_SN = (np.array([run["predicted"] for run in runs])[:, chosen_N] for runs in (plain, other))
-    return METRICS[metric].difference(a_SN, b_SN, label_N[chosen_N])
+    a, b = (
+        [certain(np.array(run["predicted"])[chosen_N], label_N[chosen_N]) for run in runs] for runs in (plain, other)
+    )
+    return compare.difference(SINGLE_LABEL.metric(metric), a, b)
 
 
 def mean_of(metric: str, runs: list[dict[str, Any]]) -> str:
     """Over the seeds, with their standard deviation."""
     values = np.array([run["metrics"][metric] for run in runs])
-    spread = f" ± {METRICS[metric].text(values.std(ddof=1))}" if len(values) > 1 else ""
-    return METRICS[metric].text(values.mean()) + spread
+    spread = f" ± {SINGLE_LABEL.metrics[metric].text(values.std(ddof=1))}" if len(values) > 1 else ""
+    return SINGLE_LABEL.metrics[metric].text(values.mean()) + spread
 
 
 def text_of(metric: str, difference: Difference) -> str:
     """'+2.1 (+0.3 … +3.9)', in bold where the interval leaves out zero."""
-    mean, low, high = (METRICS[metric].text(v, "+") for v in (difference.mean, difference.low, difference.high))
+    mean, low, high = (
+        SINGLE_LABEL.metrics[metric].text(v, "+") for v in (difference.mean, difference.low, difference.high)
+    )
     return f"**{mean}** ({low} … {high})" if difference.verdict in (HELPS, HURTS) else f"{mean} ({low} … {high})"
 
 

@@ -52,8 +52,8 @@ def whet() -> float:
 
     from whet.core.batch import Batch, Context, Progress
     from whet.core.recipe import ModelSpec, Recipe
-    from whet.core.targets import Targets
     from whet.models import build_net
+    from whet.tasks import SINGLE_LABEL
     from whet.train import resolve
     from whet.train.loop import closure_for
     from whet.train.plan import Plan
@@ -66,11 +66,11 @@ def whet() -> float:
     net, _ = build_net(ModelSpec(architecture=str(WEIGHTS), weights=str(WEIGHTS)), classes)
     recipe = resolve.resolve_precision(recipe, net)
     fabric = resolve.make_fabric(recipe)
-    plan = Plan(recipe, net.on(fabric.device), Context(recipe.task, classes, np.ones(CLASSES), lambda: None))  # type: ignore[arg-type]
+    plan = Plan(recipe, net.on(fabric.device), Context(SINGLE_LABEL, classes, np.ones(CLASSES), lambda: None))  # type: ignore[arg-type]
     model, optimizer = fabric.setup(plan.net, plan.optimizer)
     take = plan.stepper(optimizer)
     x = torch.randn(BATCH, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    targets = Targets.from_labels(torch.arange(BATCH) % CLASSES, CLASSES)
+    targets = SINGLE_LABEL.targets(torch.arange(BATCH) % CLASSES, CLASSES)
     batch = Batch(x, targets, np.arange(BATCH), torch.ones(BATCH))
     plan.net.train()
     return _rate(lambda: take(closure_for(plan, fabric, model, optimizer, batch, Progress(0, 1, 1))))

@@ -24,8 +24,8 @@ import record
 from whet import recipes
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS
 from whet.evaluate.difference import Difference
+from whet.tasks import SINGLE_LABEL
 from whet.train.fuse import fuse
 from whet.train.job import carry_out
 
@@ -133,7 +133,7 @@ def main() -> None:
     table = []
     for name, row in rows.items():
         spread = f" ± {100 * row['accuracy_std']:.1f}" if row["accuracy_std"] is not None else ""
-        accuracy = METRICS["accuracy"].text(row["accuracy_mean"]) + spread
+        accuracy = SINGLE_LABEL.metrics["accuracy"].text(row["accuracy_mean"]) + spread
         table.append([name, accuracy, f"{row['seconds']['median']:.0f}", f"{row['answer_milliseconds']:.1f}"])
     print(record.markdown(header, table))
     question = (

@@ -18,7 +18,7 @@ from PIL import Image
 from whet.cli import main
 from whet.core.batch import Batch, Context, Outcome
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.tasks import SINGLE_LABEL
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -141,7 +141,7 @@ def outcome():
 
     def made(logits, labels, model=None):
         logits = torch.as_tensor(logits, dtype=torch.float64)
-        targets = Targets.from_labels(torch.as_tensor(labels), logits.shape[1])
+        targets = SINGLE_LABEL.targets(torch.as_tensor(labels), logits.shape[1])
         given = Batch(torch.zeros(len(logits), 1), targets, np.arange(len(logits)), torch.ones(len(logits)))
         return Outcome(logits, given, model)
 
@@ -154,7 +154,7 @@ def context():
 
     def made(counts=(10, 10), features=None):
         classes = tuple(f"c{k}" for k in range(len(counts)))
-        return Context("image-classification", classes, np.array(counts), features or (lambda: None))
+        return Context(SINGLE_LABEL, classes, np.array(counts), features or (lambda: None))
 
     return made
 

@@ -100,7 +100,7 @@ def check(
     begin("looking for near-duplicates", 0)
     findings = audit_survey(survey)
     probes: list[Probe] = []
-    if table.multi_label:
+    if table.set_SK is not None:
         findings.append(Finding("not searched", "fact", _OF_ONE_CLASS))
     else:
         begin("asking a first model", 0)

@@ -12,7 +12,6 @@ from whet.core.errors import RunError
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
 from whet.evaluate.answer import answer
-from whet.evaluate.metrics import answer_of, probabilities
 from whet.explain import Explanation, explain
 from whet.train.precision import has_bf16
 from whet.train.saved import SavedModel
@@ -32,7 +31,7 @@ class InferenceModel:
         hush_fabric()
         device = Fabric(accelerator="auto", devices=1).device
         self._saved = SavedModel(folder.model, device)
-        self.classes, self.multi_label = self._saved.classes, self._saved.multi_label
+        self.classes, self.task = self._saved.classes, self._saved.task
         bf16 = self._saved.precision == "bf16" and has_bf16(device)
         self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
 
@@ -48,7 +47,7 @@ class InferenceModel:
         if len(row_M):
             loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
             logits, index_M = answer(saved.net, saved.predictor, loader, saved.size, self._fabric.autocast, failed)
-            probs_NK[row_M[index_M]] = probabilities(logits.double().numpy(), self.multi_label)
+            probs_NK[row_M[index_M]] = self.task.probabilities(logits.double().numpy())
         return probs_NK, errors
 
     def explanations(
@@ -64,7 +63,7 @@ class InferenceModel:
 
     def said(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
         """(the class, or the list of labels where there may be several; the probability of that)."""
-        return answer_of(probs_K, self.classes, self.multi_label)
+        return self.task.prediction(probs_K, self.classes)
 
 
 def _tried(frame: pd.DataFrame) -> np.ndarray:

@@ -284,7 +284,7 @@ class Run:
         from whet.data.read import read_samples
         from whet.train.data_record import as_recorded
 
-        return as_recorded(self.folder, read_samples(self.recipe.data))
+        return as_recorded(self.folder, read_samples(self.recipe.data).for_problem(self.recipe.task))
 
     def _mistakes(self, most: int) -> pd.DataFrame:
         """Rows as of `_given`, with the label as the run has it (`said`), of the samples that it was wrong on with the most
@@ -313,7 +313,7 @@ class Run:
         these are no estimate for new data. `left_out` lists what could not be read."""
         import numpy as np
 
-        from whet.evaluate.metrics import classification_metrics
+        from whet.core.evidence import Evidence
         from whet.train.data_record import known_samples
 
         own = {name: self.metrics[name] for name in ("test", "val") if name in self.metrics}
@@ -335,7 +335,8 @@ class Run:
         read = np.array([not error for error in errors])
         if not read.any():
             raise DataError(f"{where}: none of {len(table)} samples can be read; the first: {errors[0]}")
-        metrics = classification_metrics(probs_NK[read], self._truth(table, where)[read], self.classes)
+        ids, truth = table.frame["id"].to_numpy()[read], self._truth(table, where)[read]
+        metrics = table.task.measure(Evidence(table.task, self.classes, ids, truth, probs_NK[read]))
         known = known_samples(self.folder, table.with_frame(table.frame[read]))
         metrics |= {"part": part or "all", "trained_on": known["train"], "validated_on": known["val"]}
         metrics["left_out"] = [
@@ -362,11 +363,11 @@ class Run:
             raise DataError(f"{error} (the run was trained on this column; another must be named)") from None
         if table.medium != self.recipe.medium:
             raise self._of_another_medium(spec, table.medium)
-        if table.multi_label != self._model.multi_label:
-            here, there = ("several labels", "one class") if table.multi_label else ("one class", "several labels")
+        table = table.for_problem(self.recipe.task)
+        if table.task != self._model.task:
             raise DataError(
-                f"data {spec.path} has {here} a sample; this run was trained on {there} a sample"
-                + ("" if table.multi_label else ": give lists of labels, --label-separator or --label-columns")
+                f"data {spec.path} has {table.task.title}; this run was trained on {self._model.task.title}"
+                + (": give lists of labels, --label-separator or --label-columns" if table.set_SK is None else "")
             )
         return table
 
@@ -383,7 +384,7 @@ class Run:
                 f"{where} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(self.classes)}"
             )
         column_K = np.array([self.classes.index(name) for name in table.classes], dtype=np.int64)
-        if not table.multi_label:
+        if table.set_SK is None:
             return column_K[table.label_N]
         truth_NK = np.zeros((len(table), len(self.classes)), dtype=bool)
         truth_NK[:, column_K] = table.truth

@@ -30,8 +30,7 @@ from whet.core.batch import Batch, Context, Ending, Features, Instances, Measure
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import (
-    MEDIA,
-    TASKS,
+    SEGMENTATION,
     Arranges,
     Changes,
     Compresses,
@@ -49,6 +48,7 @@ from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.sound_view import SoundView
 from whet.core.targets import Targets
+from whet.core.task import problems
 from whet.core.text_view import TextView
 from whet.core.view import ImageView
 from whet.evaluate.answer import using_weights
@@ -61,6 +61,7 @@ from whet.models.tokens import Tokens
 from whet.render.image_cpu import CpuPainter
 from whet.render.sound import SoundPainter
 from whet.render.text import paint_texts
+from whet.tasks import SINGLE_LABEL
 from whet.train.checkpoint import digest, flatten, unflatten
 from whet.train.crossfit import FOLDS, HALVES, Parts, fit_predictor
 from whet.train.loop import stepped
@@ -134,7 +135,7 @@ def check_card(cls: type[Method]) -> None:
 
 def check_stage(cls: type[Method]) -> None:
     """It acts where it says, on tasks that exist."""
-    assert cls.stage in cls.stages() and cls.tasks <= TASKS
+    assert cls.stage in cls.stages() and cls.tasks <= SEGMENTATION | problems().keys()
 
 
 def check_identity(cls: type[Method]) -> None:
@@ -506,7 +507,9 @@ class _Bench:
         with Rng(3).torch_scope("init"):
             net = self.samples.net() if architecture == "bench" else _zoo_net(architecture)
         counts = np.bincount(self.labels, minlength=len(CLASSES))
-        self.plan = Plan(self.recipe, net, Context(task, CLASSES, counts, self._features, texts=_texts), strict=strict)
+        self.plan = Plan(
+            self.recipe, net, Context(SINGLE_LABEL, CLASSES, counts, self._features, texts=_texts), strict=strict
+        )
         if not resumed:
             self.plan.initialise()
         self.plan.start()
@@ -518,7 +521,7 @@ class _Bench:
         with torch.no_grad(), net.batch_statistics() if training else contextlib.nullcontext():
             features = (backbone or net.backbone)(net.front(self._paint(np.arange(len(self.labels)), None)))
         net.train(mode)
-        targets = Targets.from_labels(torch.from_numpy(self.labels), len(CLASSES))
+        targets = SINGLE_LABEL.targets(self.labels, len(CLASSES))
         return Features(features, targets, np.arange(len(self.labels)))
 
     def _paint(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> Tensor:
@@ -535,7 +538,7 @@ class _Bench:
         index_B = self.plan.order(begin, self.labels)[place * _BATCH : (place + 1) * _BATCH]
         index_B = np.tile(index_B, self.plan.augmentation.copies)
         x = self.plan.net.front(self._paint(index_B, epoch, self.plan.augmentation.copies))
-        targets = Targets.from_labels(torch.from_numpy(self.labels[index_B]), len(CLASSES))
+        targets = SINGLE_LABEL.targets(self.labels[index_B], len(CLASSES))
         return self.plan.augmentation.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
 
     def ending(self) -> Ending:
@@ -569,10 +572,10 @@ class _Predicting(nn.Module):
         super().__init__()
         self.net = bench.plan.net
         x = bench.batch(0).x
-        targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
+        targets = SINGLE_LABEL.targets(bench.labels[:_BATCH], len(CLASSES))
         with torch.no_grad():
             fitted = _fitted(bench, self.net, x, targets)
-        self._predict = wrap_predictor(ordered(bench.recipe.methods), self.net, fitted)
+        self._predict = wrap_predictor(ordered(bench.recipe.methods), self.net, fitted, SINGLE_LABEL)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._predict(x)
@@ -657,20 +660,20 @@ def _answered(methods: tuple[Method, ...], task: str) -> str:
             net = method.compress(net, bench.plan.context)
     x = net.front(bench._paint(np.arange(_BATCH), None))
     with torch.no_grad():
-        targets = Targets.from_labels(torch.from_numpy(bench.labels[:_BATCH]), len(CLASSES))
+        targets = SINGLE_LABEL.targets(bench.labels[:_BATCH], len(CLASSES))
         fitted = _fitted(bench, net, x, targets)
-        return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted)(x))
+        return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted, SINGLE_LABEL)(x))
 
 
 def _fitted(bench: _Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, Any]:
     """What PREDICT methods find on these answers."""
     parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
-    return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, multi_label=False).numbers
+    return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, SINGLE_LABEL).numbers
 
 
 def _view(cls: type[Method]) -> Any:
     """Of the first samples of its medium."""
-    medium = MEDIA[sorted(cls.tasks, key=_known_first)[0].split("-")[0]]
+    medium = problems().get(sorted(cls.tasks, key=_known_first)[0], "picture")
     return _SAMPLES[medium](np.arange(_PICTURES), _LABELS).view(np.arange(_BATCH))
 
 
@@ -689,7 +692,7 @@ def _batch() -> Batch:
     outline = torch.zeros((1, _SIZE, _SIZE), dtype=torch.bool)
     outline[0, 2:9, 4:12] = True
     return Batch(
-        _pixels().clone(), Targets.from_labels(labels, len(CLASSES)), np.arange(_BATCH), torch.ones(_BATCH),
+        _pixels().clone(), SINGLE_LABEL.targets(labels, len(CLASSES)), np.arange(_BATCH), torch.ones(_BATCH),
         mask_BHW=outline.long().repeat(_BATCH, 1, 1),
         instances=tuple(Instances(outline.clone(), torch.tensor([1])) for _ in range(_BATCH)),
     )  # fmt: skip

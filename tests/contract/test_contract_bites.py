@@ -123,7 +123,7 @@ def test_state_that_is_not_saved_of_sounds_alone():
                     self.count = 0
 
                 def after_step(self, progress):
-                    self.count += context.task == "audio-classification"
+                    self.count += net.spec.medium == "sound"
                     with torch.no_grad():
                         net.head.bias.add_(0.001 * self.count)
 
@@ -181,7 +181,7 @@ def test_a_predictor_that_is_not_what_was_exported():
     class Drifting(Method, stage=Stage.PREDICT, family="ensemble", tasks=IMAGE):
         __doc__ = DOC
 
-        def wrap_predictor(self, predictor, fitted, multi_label=False):
+        def wrap_predictor(self, predictor, fitted, task):
             return lambda x: predictor(x) * next(calls)
 
     fails(Drifting, "exports")

@@ -11,6 +11,7 @@ from whet.core.method import Mixes
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.targets import Targets
+from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 
 MIXING = sorted((cls for cls in registry() if cls.family == "mix"), key=lambda cls: cls.name)
 OF_CLASSES = [cls for cls in MIXING if any(task.endswith("-classification") for task in cls.tasks)]
@@ -25,12 +26,12 @@ def mixed(cls, batch, seed):
     return cls(**STRONG[cls.name]).apply(batch, Rng(seed).batch(cls.name, 0, batch.index_B))
 
 
-def plain(B, seed=0, multi_label=False):
+def plain(B, seed=0, task=SINGLE_LABEL):
     """Pictures that are constant at 1 in the channel of their class (channels stand for classes), and masks that say the same."""
     label = torch.from_numpy(Rng(seed).batch("labels", 0, np.arange(B)).integers(4))
-    targets = Targets.from_labels(label, 4)
-    if multi_label:
-        targets = Targets(targets.probs_BK, multi_label=True)
+    targets = SINGLE_LABEL.targets(label, 4)
+    if task == MULTI_LABEL:
+        targets = Targets(targets.probs_BK, MULTI_LABEL)
     x = targets.probs_BK[:, :, None, None].expand(B, 4, SIDE, SIDE).contiguous()
     mask = label[:, None, None].expand(B, SIDE, SIDE).contiguous()
     return Batch(x, targets, np.arange(B), torch.ones(B), mask_BHW=mask)
@@ -41,12 +42,12 @@ def test_all_of_them_are_seen():
     assert all(issubclass(cls, Mixes) for cls in MIXING)
 
 
-@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("task", [SINGLE_LABEL, MULTI_LABEL])
 @pytest.mark.parametrize("cls", BY_SHARE, ids=lambda cls: cls.name)
 @given(st.integers(0, 10**6))
 @settings(max_examples=40, deadline=None)
-def test_label_mass_is_pixel_share(cls, multi_label, seed):
-    batch = plain(6, seed, multi_label)
+def test_label_mass_is_pixel_share(cls, task, seed):
+    batch = plain(6, seed, task)
     out = mixed(cls, batch, seed)
     x = out.x
     for inside in out.inside:  # what is mixed inside the network is mixed by the same rule
@@ -54,7 +55,7 @@ def test_label_mass_is_pixel_share(cls, multi_label, seed):
         x = inside.change(x)
     assert torch.allclose(x.mean(dim=(2, 3)), out.targets.probs_BK.float(), atol=1e-5)
     assert torch.allclose(out.targets.probs_BK.sum(dim=1), torch.ones(6).to(out.targets.probs_BK), atol=1e-5)
-    assert out.targets.multi_label == multi_label
+    assert out.targets.task == task
 
 
 @pytest.mark.parametrize("cls", OF_CLASSES, ids=lambda cls: cls.name)
@@ -64,7 +65,7 @@ def test_smoothing_before_or_after_is_the_same(cls, seed, amount):
     batch = plain(6, seed)
 
     def smooth(targets):
-        return Targets(targets.probs_BK * (1 - amount) + amount / 4)
+        return targets.having(targets.probs_BK * (1 - amount) + amount / 4)
 
     after = smooth(mixed(cls, batch, seed).targets).probs_BK
     before = mixed(cls, batch.replace(targets=smooth(batch.targets)), seed).targets.probs_BK

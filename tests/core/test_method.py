@@ -5,7 +5,8 @@ from pydantic import Field
 
 from whet.core.errors import RecipeError
 from whet.core.method import PROTOCOLS, Method, Runtime, Search, Stage
-from whet.core.registry import Registry, registry
+from whet.core.plugins import Registry
+from whet.core.registry import registry
 from whet.methods import EMA, AdamW, MixUp
 
 
@@ -41,7 +42,7 @@ def test_a_method_of_one_s_own():
     assert HalfRate.name == "half_rate"
     assert HalfRate.stages() == [Stage.SCHEDULE]
     assert HalfRate.search_space() == {"share": Search(0.1, 0.9)}
-    own = Registry()
+    own = Registry("method")
     own.add(HalfRate)
     own.add(HalfRate)
     assert own.get("half_rate") is HalfRate

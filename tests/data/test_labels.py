@@ -10,6 +10,7 @@ from whet.core.errors import DataError, RecipeError
 from whet.core.recipe import DataSpec, Recipe
 from whet.data import read_data
 from whet.data.read import read_samples
+from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 
 ROWS = [
     ("a b c", ["red"]),
@@ -44,11 +45,11 @@ def written(folder, form):
 @pytest.mark.parametrize("form", ["json", "python", "jsonl", "parquet", "separator", "columns"])
 def test_every_form_says_the_same(tmp_path, form):
     table = read_samples(written(tmp_path, form))
-    assert table.multi_label
+    assert table.task == MULTI_LABEL
     assert table.classes == CLASSES
     assert (table.truth == TRUE).all() and table.truth.dtype == bool
     assert table.counts_K.tolist() == [2, 2, 2]
-    assert table.targets.multi_label and (table.targets.probs_BK.numpy() == TRUE).all()
+    assert table.targets.task == MULTI_LABEL and (table.targets.probs_BK.numpy() == TRUE).all()
     assert [table.cell_of(label) for label in table.label_N] == [
         '["red"]', '["blue", "red"]', "[]", '["green"]', '["blue", "green"]',
     ]  # fmt: skip
@@ -93,11 +94,11 @@ def test_equal_label_sets_bear_one_number_however_they_are_written(tmp_path):
 def test_one_class_a_sample_is_read_as_ever(tmp_path):
     (tmp_path / "t.csv").write_text("text,label\none,red|blue\ntwo,[x]\nthree,\nfour,red|blue\n")
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv")))  # no separator is guessed, and [x] is no list
-    assert not table.multi_label and table.set_SK is None
+    assert table.task == SINGLE_LABEL and table.set_SK is None
     assert table.classes == ("[x]", "red|blue")
     assert [entry.reason for entry in table.skipped] == ["no label"]
     assert (table.true_NK == np.array([[0, 1], [1, 0], [0, 1]])).all()
-    assert not table.targets.multi_label
+    assert table.targets.task == SINGLE_LABEL
 
 
 def test_empty_and_doubled_names_are_told(tmp_path):

@@ -117,7 +117,7 @@ def test_what_is_planted_is_found(seen, read):
         result = run.metrics["test"]
         assert result["macro_f1"] > 0.95 and result["hamming_accuracy"] > 0.95 and result["accuracy"] > 0.85
         assert result["mean_average_precision"] > 0.97
-        assert run.metrics["multi_label"] and "confusion" not in result
+        assert run.metrics["task"] == "multi-label" and "confusion" not in result
 
 
 def test_predictions_hold_label_sets_that_are_read_back(seen):
@@ -165,7 +165,7 @@ def test_the_report_tells_what_was_missed_and_said_wrongly(seen, read):
     for run in (seen, read):
         page = run.folder.report.read_text(encoding="utf-8")
         assert "every label right" in page and "micro-F1" in page and "Hamming accuracy" in page
-        assert "average precision" in page and "said wrongly" in page
+        assert "average precision" in page and "predicted wrongly" in page
         assert "What is taken for what" not in page
     wrong = seen.folder.read_json(seen.folder.mistakes / "mistakes.json")
     for entry in wrong["shown"]:
@@ -182,7 +182,7 @@ def weak(sentences, tmp_path_factory):
 @pytest.mark.parametrize("metric", ["accuracy", "hamming_accuracy", "macro_f1", "log_loss", "mean_average_precision"])
 def test_runs_are_compared_on_the_same_samples(weak, read, sentences, tmp_path_factory, metric):
     reference, (found,), samples = compare_runs([weak[0], read.folder], metric)
-    assert samples == read.metrics["test"]["samples"] == len(reference.truth)
+    assert samples == read.metrics["test"]["samples"] == len(reference.evidence[0])
     assert found.difference.is_gain and found.difference.verdict == "not judged"  # of one seed
     value = read.metrics["test"][metric]
     assert found.group.value_S[0] == pytest.approx(value, abs=1e-4)
@@ -248,4 +248,4 @@ def test_the_check_tells_of_labels_that_differ_and_come_together(tmp_path):
     assert "most often together: a and b (21)" in by_kind["label sets"].text
     assert "exactly one class" in by_kind["not searched"].text
     again = read_samples(DataSpec(path=str(tmp_path / "check" / "cleaned.csv")))
-    assert again.multi_label and again.classes == ("a", "b", "c") and len(again) == 40
+    assert again.task.name == "multi-label" and again.classes == ("a", "b", "c") and len(again) == 40

@@ -1,16 +1,22 @@
 import functools
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
+from tests.evidence import decided, evidence
 
 from whet.core.errors import RunError
+from whet.core.evidence import pseudo_values
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import METRICS, Group, compare_runs, pseudo_values
+from whet.evaluate.compare import Group, about, compare_runs, difference
 from whet.evaluate.difference import crossed_interval
-from whet.evaluate.metrics import macro_f1, wilson_interval, worst_recall
+from whet.evaluate.evidence import read_evidence, write_evidence
+from whet.evaluate.rates import wilson_interval
+from whet.tasks import SINGLE_LABEL
+from whet.tasks.single_label import macro_f1, worst_recall
 
 
 def study(S, N, effect, seed_noise, study_number):
@@ -25,18 +31,28 @@ def study(S, N, effect, seed_noise, study_number):
     return right[1].astype(float) - right[0].astype(float)
 
 
+METRICS = SINGLE_LABEL.metrics
+
+
 def jackknife_interval(metric, a_SN, b_SN, label_N, groups):
     """The interval of metric(b) - metric(a) by the pseudo-values of both."""
-    pairs = zip(a_SN, b_SN)
+    pairs = zip(seeds_of(a_SN, label_N), seeds_of(b_SN, label_N), strict=True)
     return crossed_interval(
-        np.stack(
-            [pseudo_values(metric, b, label_N, groups) - pseudo_values(metric, a, label_N, groups) for a, b in pairs]
-        )
+        np.stack([pseudo_values(metric, b, groups) - pseudo_values(metric, a, groups) for a, b in pairs])
     )
 
 
+def seeds_of(predicted_SN, label_N):
+    K = max(2, int(max(np.max(predicted_SN), np.max(label_N))) + 1)
+    return [decided(predicted_N, label_N, K) for predicted_N in predicted_SN]
+
+
+def found_by(metric, a_SN, b_SN, label_N):
+    return difference(METRICS[metric], seeds_of(a_SN, label_N), seeds_of(b_SN, label_N))
+
+
 # --- from run folders -----------------------------------------------------------------------------------------------
-def edited(run, to, *, seed=None, asked=None, predicted=None, label=None, drop=0, test=True):
+def edited(run, to, *, seed=None, asked=None, predicted=None, relabelled=False, drop=0, test=True):
     """A copy of a finished run that claims to be another."""
     shutil.copytree(run, to)
     folder = RunFolder(to)
@@ -46,13 +62,22 @@ def edited(run, to, *, seed=None, asked=None, predicted=None, label=None, drop=0
     if not test:
         del metrics["test"]
     write_json(folder.metrics, metrics)
-    frame = folder.read_predictions()
-    if predicted:
-        frame.loc[frame.index[frame["split"] == "test"][:3], "predicted"] = predicted
-    if label:
-        frame.loc[frame["split"] == "test", "label"] = label
-    dropped = frame.index[frame["split"] == "test"][:drop]
-    frame.drop(dropped).to_csv(folder.predictions, index=False)
+    parts = {part: read_evidence(folder, part) for part in ("val", "test")}
+    one = parts["test"]
+    probs_NK, truth, classes = one.probs_NK.copy(), one.truth.copy(), one.classes
+    if predicted:  # a class that only this run knows
+        classes = (*classes, predicted)
+        probs_NK = np.column_stack([probs_NK, np.zeros(len(one))])
+        probs_NK[:3] = np.eye(len(classes))[-1]
+        parts["val"] = SINGLE_LABEL.with_classes(parts["val"], classes)
+    if relabelled:
+        truth = (truth + 1) % len(one.classes)
+    parts["test"] = replace(one, classes=classes, probs_NK=probs_NK, truth=truth).rows(
+        np.arange(min(drop, len(one) - 1), len(one))
+    )
+    if drop >= len(one):
+        parts["test"] = replace(parts["test"], ids=np.array(["another"]))
+    write_evidence(folder, parts)
     return folder
 
 
@@ -79,8 +104,8 @@ def test_one_seed_each_gets_mcnemar(finished_run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"asked": "x", "drop": 1000}, "answered no sample in common"),
-        ({"asked": "x", "label": "other"}, "have different labels of the same samples"),
+        ({"asked": "x", "drop": 1000}, "predicted no sample in common"),
+        ({"asked": "x", "relabelled": True}, "have different labels of the same samples"),
         ({}, "same recipe with the same seed"),
         ({"seed": 5}, "give runs of at least two recipes"),
     ],
@@ -96,7 +121,7 @@ def test_runs_are_joined_by_the_ids_of_their_samples(finished_run, tmp_path):
     whole, part = edited(finished_run, tmp_path / "a"), edited(finished_run, tmp_path / "b", asked="b", drop=2)
     reference, (comparison,), samples = compare_runs([whole, part])
     assert (comparison.difference.mean, reference.left_out) == (0.0, 2)
-    assert reference.samples_text == f"{samples} test samples (without 2 that not every run answered)"
+    assert reference.samples_text == f"{samples} test samples (without 2 that not every run predicted)"
     assert samples == (whole.read_predictions()["split"] == "test").sum() - 2
 
 
@@ -116,8 +141,8 @@ def test_several_recipes_are_corrected_for_by_holm(finished_run, tmp_path):
 
 def group(right_SN):
     seeds, label_N = tuple(range(len(right_SN))), np.zeros(right_SN.shape[1], dtype=int)
-    predicted_SN = np.where(right_SN, 0, 1)
-    return Group("a", (), seeds, label_N, predicted_SN, predicted_SN, right_SN.mean(axis=1), seconds=1.0)
+    runs = tuple(seeds_of(np.where(right_SN, 0, 1), label_N))
+    return Group("a", (), seeds, runs, right_SN.mean(axis=1), seconds=1.0)
 
 
 def test_the_accuracy_of_one_seed_has_wilson_s_interval():
@@ -169,7 +194,8 @@ def answered(S, N, effect, seed_noise, number):
 def true_difference(effect, seed_noise):
     """In macro-F1, over all samples and seeds, by brute force."""
     a_SN, b_SN, label_N = answered(300, 8620, effect, seed_noise, 10**6)
-    return np.mean([macro_f1(b_N, label_N) - macro_f1(a_N, label_N) for a_N, b_N in zip(a_SN, b_SN)])
+    pairs = zip(seeds_of(a_SN, label_N), seeds_of(b_SN, label_N), strict=True)
+    return np.mean([macro_f1(b) - macro_f1(a) for a, b in pairs])
 
 
 @pytest.mark.slow
@@ -180,10 +206,7 @@ def test_the_jackknife_covers_what_is_true(S, seed_noise, effect):
     """Of 300 simulated comparisons with 431 samples of five uneven classes, 95 % intervals of the difference in macro-F1 hold the
     true one about 95 times in 100."""
     truth = true_difference(effect, seed_noise)
-    found = [
-        METRICS["macro_f1"].difference(*answered(S, 431, effect, seed_noise, 1000 * S + number))
-        for number in range(300)
-    ]
+    found = [found_by("macro_f1", *answered(S, 431, effect, seed_noise, 1000 * S + number)) for number in range(300)]
     assert 0.90 <= np.mean([d.low <= truth <= d.high for d in found]) <= 0.99
 
 
@@ -196,7 +219,7 @@ def test_a_mean_left_out_sample_by_sample_has_its_plain_interval(S):
     plain = crossed_interval((b_SN == label_N).astype(float) - (a_SN == label_N))
     assert (ours.mean, ours.low, ours.high, ours.p) == pytest.approx((plain.mean, plain.low, plain.high, plain.p))
     if S > 1:
-        assert accuracy.difference(a_SN, b_SN, label_N) == accuracy.told(plain, 60)
+        assert found_by("accuracy", a_SN, b_SN, label_N) == about(accuracy, plain, 60)
 
 
 def test_a_mean_left_out_group_by_group_has_the_interval_of_the_groups():
@@ -220,15 +243,16 @@ def test_worst_class_by_hand():
 
 def test_a_smaller_loss_helps():
     _, _, label_N = answered(1, 200, 0.0, 0.0, 9)
-    worse = np.full((3, 200, 5), 0.2)
-    better = 0.5 * worse + 0.5 * np.eye(5)[label_N]
-    found = METRICS["log_loss"].difference(worse, better, label_N)
+    guessed = np.full((200, 5), 0.2)
+    worse = 3 * [evidence(guessed, label_N)]
+    better = 3 * [evidence(0.5 * guessed + 0.5 * np.eye(5)[label_N], label_N)]
+    found = difference(METRICS["log_loss"], worse, better)
     assert found.mean == pytest.approx(np.log(0.2) - np.log(0.6))
     assert found.verdict == "helps"
-    assert METRICS["log_loss"].difference(better, worse, label_N).verdict == "hurts"
+    assert difference(METRICS["log_loss"], better, worse).verdict == "hurts"
 
 
-@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if not metric.of_label_sets])
+@pytest.mark.parametrize("metric", METRICS)
 def test_metrics_of_runs_are_those_they_wrote(finished_run, tmp_path, metric):
     runs = [edited(finished_run, tmp_path / "a"), edited(finished_run, tmp_path / "b", asked="b")]
     reference, (comparison,), _ = compare_runs(runs, metric)

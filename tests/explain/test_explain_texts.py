@@ -8,7 +8,6 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import nn
 
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.explain.evidence import evidence
 from whet.explain.texts import Piece, WordHeat, explain_text, integrated_gradients
 from whet.models.ensemble import Member
@@ -20,6 +19,7 @@ from whet.models.tokens import MASK, PAD, UNKNOWN, Tokens
 from whet.models.zoo_text import TEXT_ZOO
 from whet.models.zoo_text.fast_text import FastText, ngrams
 from whet.report.build import _environment
+from whet.tasks import SINGLE_LABEL
 
 FILLERS = (
     "the",
@@ -130,7 +130,7 @@ def learnt(request, text_net, taught):
         net = text_net("tf_idf", TOKENS)
         with torch.no_grad():
             features = net.backbone.sparse(ids(texts))
-        fit_linear(net.linear, features, Targets.from_labels(labels, 2), 1e-3)
+        fit_linear(net.linear, features, SINGLE_LABEL.targets(labels, 2), 1e-3)
         return net
     lr, steps = (2e-2, 300) if request.param == "fast_text" else (3e-3, 50)
     return taught(text_net(request.param, TOKENS), ids(texts), labels, steps=steps, lr=lr)

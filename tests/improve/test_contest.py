@@ -1,14 +1,16 @@
 """How the time that is left is spent on runs, and how the winner is chosen."""
 
-import csv
 import json
 import time
 
+import numpy as np
 import pytest
+from tests.evidence import evidence
 
 from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
+from whet.evaluate.evidence import write_evidence
 from whet.improve.contest import Contest, hold
 from whet.train.log import Observer
 
@@ -105,16 +107,14 @@ def test_a_failed_run_is_told(tmp_path):
 def answered(path, probabilities, truth):
     """A run whose validation samples were given these probabilities of class b."""
     path.mkdir(parents=True)
-    with (path / "predictions.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["id", "split", "label", "predicted", "confidence", "p:a", "p:b"])
-        for number, (p, label) in enumerate(zip(probabilities, truth, strict=True)):
-            rows.writerow([number, "val", label, "b" if p > 0.5 else "a", max(p, 1 - p), 1 - p, p])
-    loss = sum((1 - p if label == "b" else p) for p, label in zip(probabilities, truth, strict=True))
-    (path / "metrics.json").write_text(json.dumps({"val": {"log_loss": loss}}))
     from whet.core.run_folder import RunFolder
 
-    return RunFolder(path)
+    run, p = RunFolder(path), np.array(probabilities)
+    seen = evidence(np.column_stack([1 - p, p]), ["ab".index(label) for label in truth])
+    write_evidence(run, {"val": seen})
+    loss = sum((1 - p if label == "b" else p) for p, label in zip(probabilities, truth, strict=True))
+    (path / "metrics.json").write_text(json.dumps({"val": {"log_loss": loss}}))
+    return run
 
 
 def test_accuracy_is_chosen_by_its_proper_score_and_other_metrics_by_themselves(tmp_path):

@@ -9,11 +9,11 @@ import torch
 from whet.core.batch import Batch, Progress
 from whet.core.rng import Rng
 from whet.core.sound_view import SoundView
-from whet.core.targets import Targets
 from whet.core.view import ImageView
 from whet.models.net import Net, NetSpec
 from whet.render import CpuPainter, shrink, shrink_factors
 from whet.render.sound import SoundPainter
+from whet.tasks import SINGLE_LABEL
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def batch():
 
     def made(B=8, K=4, size=(12, 16)):
         pixels = Rng(3).batch("x", 0, np.arange(B)).normal((3, *size))
-        targets = Targets.from_labels(torch.arange(B) % K, K)
+        targets = SINGLE_LABEL.targets(torch.arange(B) % K, K)
         return Batch(torch.from_numpy(pixels).float(), targets, np.arange(B), torch.ones(B))
 
     return made
@@ -233,7 +233,7 @@ def line():
 
     def fitted(loss, counts):
         x = np.concatenate([norm.ppf((np.arange(n) + 0.5) / n) + mean for n, mean in zip(counts, (-1.0, 1.0))])
-        targets = Targets.from_labels(torch.from_numpy(np.repeat([0, 1], counts)), 2)
+        targets = SINGLE_LABEL.targets(torch.from_numpy(np.repeat([0, 1], counts)), 2)
         x_N1, N = torch.from_numpy(x)[:, None], len(x)
         given = Batch(x_N1, targets, np.arange(N), torch.ones(N))
         weight = torch.zeros((2, 2), dtype=torch.float64, requires_grad=True)

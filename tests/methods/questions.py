@@ -6,7 +6,7 @@ from torch import nn
 
 from whet.core.batch import Batch, Outcome
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.tasks import SINGLE_LABEL
 
 
 class Watched(nn.Module):
@@ -23,7 +23,7 @@ class Watched(nn.Module):
 
 def question(model, x, labels=None):
     labels = torch.arange(len(x)) % 3 if labels is None else labels
-    batch = Batch(x, Targets.from_labels(labels, 3), np.arange(len(x)), torch.ones(len(x)))
+    batch = Batch(x, SINGLE_LABEL.targets(labels, 3), np.arange(len(x)), torch.ones(len(x)))
     return Outcome(model(x), batch, model)
 
 

@@ -6,7 +6,8 @@ import torch
 from whet.core.errors import NoEffectError
 from whet.core.targets import Targets
 from whet.methods import Asymmetric, Focal
-from whet.train.plan import cross_entropy
+from whet.tasks import MULTI_LABEL
+from whet.train.plan import task_loss
 
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 MANY = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torch.float64)
@@ -14,8 +15,8 @@ MANY = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torc
 
 @pytest.fixture
 def loss_of(outcome, context):
-    given = outcome(LOGITS, [0, 0, 0, 0]).with_targets(Targets(MANY, multi_label=True))
-    return lambda method: method.wrap_loss(cross_entropy, None, replace(context(), multi_label=True))(given)
+    given = outcome(LOGITS, [0, 0, 0, 0]).with_targets(Targets(MANY, MULTI_LABEL))
+    return lambda method: method.wrap_loss(task_loss, None, replace(context(), task=MULTI_LABEL))(given)
 
 
 @pytest.mark.parametrize(("positive", "negative", "margin"), [(0, 4, 0.05), (1, 4, 0.05), (2, 0.5, 0.2), (0, 3, 0)])
@@ -32,13 +33,13 @@ def test_without_margin_and_with_one_focus_it_is_focal(loss_of):
 
 def test_with_nothing_set_it_is_binary_cross_entropy(outcome, context):
     nothing = Asymmetric(positive=0, negative=0, margin=0)
-    assert nothing.wrap_loss(cross_entropy, None, replace(context(), multi_label=True)) is cross_entropy
+    assert nothing.wrap_loss(task_loss, None, replace(context(), task=MULTI_LABEL)) is task_loss
 
 
 def test_what_is_ruled_out_costs_nothing_and_pulls_nowhere(outcome, context):
     logits = torch.full((1, 2), -4.0, requires_grad=True)  # probability 0.018
-    given = outcome([[0.0, 0.0]], [0]).with_logits(logits).with_targets(Targets(torch.zeros(1, 2), multi_label=True))
-    loss = Asymmetric(margin=0.05).wrap_loss(cross_entropy, None, replace(context(), multi_label=True))(given)
+    given = outcome([[0.0, 0.0]], [0]).with_logits(logits).with_targets(Targets(torch.zeros(1, 2), MULTI_LABEL))
+    loss = Asymmetric(margin=0.05).wrap_loss(task_loss, None, replace(context(), task=MULTI_LABEL))(given)
     loss.sum().backward()
     assert float(loss.detach()) == 0
     assert (logits.grad == 0).all()
@@ -46,4 +47,4 @@ def test_what_is_ruled_out_costs_nothing_and_pulls_nowhere(outcome, context):
 
 def test_samples_with_one_class_are_told(context):
     with pytest.raises(NoEffectError, match="exactly one class"):
-        Asymmetric().wrap_loss(cross_entropy, None, context())
+        Asymmetric().wrap_loss(task_loss, None, context())

@@ -4,11 +4,11 @@ import torch
 
 from whet.core.batch import Batch
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import BetweenClass
 from whet.methods.mix.between_class import a_weighting, other_class, wave_amplitude, weights
 from whet.models.front import SoundFront, WaveFront
 from whet.models.mel import YAMNET_MEL, MelSettings
+from whet.tasks import SINGLE_LABEL
 
 RATE = 16_000
 
@@ -19,7 +19,7 @@ def noise(B, samples=RATE, seed=0):
 
 def batch_of(x, labels):
     labels = torch.as_tensor(labels)
-    return Batch(x, Targets.from_labels(labels, int(labels.max()) + 1), np.arange(len(x)), torch.ones(len(x)))
+    return Batch(x, SINGLE_LABEL.targets(labels, int(labels.max()) + 1), np.arange(len(x)), torch.ones(len(x)))
 
 
 def mixed(given, front=None, seed=0):

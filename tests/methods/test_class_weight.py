@@ -6,7 +6,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from whet.core.errors import NoEffectError
 from whet.methods import ClassWeight
 from whet.methods.balance.class_weight import class_weights
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 COUNTS = np.array([50, 30, 20])
 
@@ -39,7 +39,7 @@ def test_the_loss_is_torch_s_weighted_cross_entropy(outcome, context):
         torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double(),
         torch.tensor([0, 1, 2, 0, 2, 1]),
     )
-    loss = ClassWeight(scheme="inverse").wrap_loss(cross_entropy, None, context(COUNTS))(outcome(logits, labels))
+    loss = ClassWeight(scheme="inverse").wrap_loss(task_loss, None, context(COUNTS))(outcome(logits, labels))
     weights = torch.tensor(class_weights(COUNTS, "inverse", 0)).double()
     reference = torch.nn.functional.cross_entropy(logits, labels, weight=weights, reduction="none")
     assert torch.allclose(loss.double(), reference, rtol=1e-5)
@@ -47,4 +47,4 @@ def test_the_loss_is_torch_s_weighted_cross_entropy(outcome, context):
 
 def test_even_classes_are_told(context):
     with pytest.raises(NoEffectError):
-        ClassWeight().wrap_loss(cross_entropy, None, context((5, 5)))
+        ClassWeight().wrap_loss(task_loss, None, context((5, 5)))

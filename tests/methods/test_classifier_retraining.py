@@ -7,9 +7,9 @@ from torch import nn
 from whet.core.batch import Features
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import ClassifierRetraining, Head
 from whet.models.linear import fit_best_linear, folds_of
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench
 
 N, D, K = 400, 6, 3
@@ -27,13 +27,13 @@ def features(seed=1):
 def retrained(net, context):
     x, y = features()
     model = net(D, K)
-    given = Features(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(N))
+    given = Features(torch.from_numpy(x).float(), SINGLE_LABEL.targets(torch.from_numpy(y), K), np.arange(N))
     return ClassifierRetraining().compress(model, context((1, 1, 1), lambda *_, **__: given)), x, y
 
 
 def penalty(x_ND, y):
     """The one that answers best out of fold, all classes counting alike."""
-    targets = Targets.from_labels(torch.from_numpy(y), K)
+    targets = SINGLE_LABEL.targets(torch.from_numpy(y), K)
     weight_N = (targets.probs_BK / targets.probs_BK.sum(dim=0)).sum(dim=1)
     layer = nn.Linear(x_ND.shape[1], K)
     return fit_best_linear(layer, x_ND, targets, folds_of(x_ND, targets), weight_N)
@@ -66,7 +66,7 @@ def test_the_backbone_stays_and_so_does_what_the_head_does_first(net, context):
     first = nn.Linear(D, 5)
     model.head = nn.Sequential(nn.Dropout(0.5), first, nn.ReLU(), nn.Linear(5, K)).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    given = Features(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(N))
+    given = Features(torch.from_numpy(x).float(), SINGLE_LABEL.targets(torch.from_numpy(y), K), np.arange(N))
     ClassifierRetraining().compress(model, context((1, 1, 1), lambda *_, **__: given))
     after = model.state_dict()
     assert {name for name in before if not torch.equal(after[name], before[name])} == {"head.3.weight", "head.3.bias"}
@@ -86,7 +86,7 @@ def test_a_cosine_head_is_refused_before_training():
 def test_every_network_of_an_ensemble_is_fitted_to_its_own_features(net, context):
     asked = []
     x, y = features()
-    given = Features(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(N))
+    given = Features(torch.from_numpy(x).float(), SINGLE_LABEL.targets(torch.from_numpy(y), K), np.arange(N))
     for model in (net(D, K), net(D, K)):
         ClassifierRetraining().compress(model, context((1, 1, 1), lambda backbone: asked.append(backbone) or given))
         assert asked[-1] is model.backbone

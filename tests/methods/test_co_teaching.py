@@ -7,9 +7,10 @@ from whet.core.method import Stage
 from whet.core.registry import registry
 from whet.methods import SGD, CoTeaching
 from whet.methods.balance.co_teaching import easiest
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench, _train
 from whet.train.loop import stepped
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 OPTIMIZERS = [cls for cls in registry() if cls.stage is Stage.OPTIMIZER and cls.name not in CoTeaching.conflicts]
 
@@ -32,8 +33,8 @@ def test_each_learns_from_what_the_other_finds_easy(outcome):
     seen = []
 
     def spied(given):
-        seen.append((given.model, cross_entropy(given).detach()))
-        return cross_entropy(given)
+        seen.append((given.model, task_loss(given).detach()))
+        return task_loss(given)
 
     plan.loss = pair.wrap_loss(spied, plan.net, plan.context)
     weights = []
@@ -68,7 +69,6 @@ def test_wrong_labels_are_left_out_more_often_than_right_ones():
     from whet.core.batch import Batch, Context
     from whet.core.recipe import Recipe
     from whet.core.rng import Rng
-    from whet.core.targets import Targets
     from whet.models.net import Net, NetSpec, new_head
     from whet.train.plan import Plan
 
@@ -80,12 +80,12 @@ def test_wrong_labels_are_left_out_more_often_than_right_ones():
         spec = NetSpec("zoo", "bench", ("a", "b", "c"), (0.5,) * 3, (0.25,) * 3)
         net = Net(spec, torch.nn.Identity(), new_head(3, 3))
     recipe = Recipe(methods=(SGD(lr=0.1), CoTeaching(noise=0.3, full_at=0.2)))
-    plan = Plan(recipe, net, Context("image-classification", ("a", "b", "c"), np.bincount(label), lambda: None))
+    plan = Plan(recipe, net, Context(SINGLE_LABEL, ("a", "b", "c"), np.bincount(label), lambda: None))
     plan.start()
     step, fabric = plan.stepper(plan.optimizer), Fabric(accelerator="cpu", devices=1)
     loss, kept = plan.loss, []
     plan.loss = lambda outcome: kept.append(loss(outcome)) or kept[-1]
-    batch = Batch(x, Targets.from_labels(torch.from_numpy(label), 3), np.arange(120), torch.ones(120))
+    batch = Batch(x, SINGLE_LABEL.targets(torch.from_numpy(label), 3), np.arange(120), torch.ones(120))
     for number in range(60):
         stepped(step, plan, fabric, plan.net.head, plan.optimizer, batch, Progress(number, 60, 1))
     left_out = (kept[-1].detach() == 0).numpy()

@@ -5,27 +5,28 @@ from torch.distributions import Bernoulli, Categorical
 
 from whet.core.targets import Targets
 from whet.methods import ConfidencePenalty
-from whet.train.plan import cross_entropy
+from whet.tasks import MULTI_LABEL
+from whet.train.plan import task_loss
 
 LOGITS = torch.tensor([[0.1, 2.0, -1.0], [40.0, -40.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
 
 
 def test_it_takes_the_entropy_off_the_loss(outcome, context):
     given = outcome(LOGITS, [1, 2, 0])
-    loss = ConfidencePenalty(strength=0.3).wrap_loss(cross_entropy, None, context())(given)
-    assert torch.allclose(cross_entropy(given) - loss, 0.3 * Categorical(logits=LOGITS).entropy())
+    loss = ConfidencePenalty(strength=0.3).wrap_loss(task_loss, None, context())(given)
+    assert torch.allclose(task_loss(given) - loss, 0.3 * Categorical(logits=LOGITS).entropy())
 
 
 def test_with_several_labels_it_is_the_sum_of_theirs(outcome, context):
     given = outcome(LOGITS, [1, 2, 0])
-    given = given.with_targets(Targets(given.batch.targets.probs_BK, multi_label=True))
-    loss = ConfidencePenalty(strength=0.3).wrap_loss(cross_entropy, None, context())(given)
-    assert torch.allclose(cross_entropy(given) - loss, 0.3 * Bernoulli(logits=LOGITS).entropy().sum(dim=1))
+    given = given.with_targets(Targets(given.batch.targets.probs_BK, MULTI_LABEL))
+    loss = ConfidencePenalty(strength=0.3).wrap_loss(task_loss, None, context())(given)
+    assert torch.allclose(task_loss(given) - loss, 0.3 * Bernoulli(logits=LOGITS).entropy().sum(dim=1))
 
 
 def test_the_best_answer_is_no_longer_certain(outcome, context):
     """Minimising log-loss alone drives the logits on for ever; with the penalty they stop where the gradient is zero."""
-    penalised = ConfidencePenalty(strength=0.5).wrap_loss(cross_entropy, None, context())
+    penalised = ConfidencePenalty(strength=0.5).wrap_loss(task_loss, None, context())
     given, logits = outcome(torch.zeros(1, 3), [0]), torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     solver = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
 

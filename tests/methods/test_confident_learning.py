@@ -4,12 +4,12 @@ import torch
 
 from whet.core.batch import Features
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.data.audit.label_errors import confident_joint, noisy
 from whet.methods import ConfidentLearning
 from whet.methods.balance.confident_learning import out_of_fold
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 N, D, K = 600, 8, 4
 
@@ -26,7 +26,7 @@ def planted(share=0.2, apart=4.0, seed=0, flip_to_next=False):
 
 
 def targets(label_N):
-    return Targets.from_labels(torch.from_numpy(label_N), K)
+    return SINGLE_LABEL.targets(torch.from_numpy(label_N), K)
 
 
 @pytest.mark.parametrize("flip_to_next", [False, True])
@@ -71,7 +71,7 @@ def test_what_it_judges_was_not_fitted_on():
     """Pure noise in many dimensions: a fit could learn every label by heart; out of fold it is no better than chance."""
     rng = Rng(3).batch("noise", 0, np.arange(200))
     x_ND, label_N = torch.from_numpy(rng.normal((300,))).float(), rng.integers(2)
-    _, probs = out_of_fold(x_ND, Targets.from_labels(torch.from_numpy(label_N), 2), 5)
+    _, probs = out_of_fold(x_ND, SINGLE_LABEL.targets(torch.from_numpy(label_N), 2), 5)
     assert (probs.argmax(axis=1) == label_N).mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -79,7 +79,7 @@ def test_copies_are_judged_together():
     """Each sample stands twice, as after oversample: its copy must not give its label away."""
     rng = Rng(3).batch("noise", 0, np.arange(100))
     x_ND, label_N = torch.from_numpy(rng.normal((300,))).float().repeat(2, 1), np.tile(rng.integers(2), 2)
-    _, probs = out_of_fold(x_ND, Targets.from_labels(torch.from_numpy(label_N), 2), 5)
+    _, probs = out_of_fold(x_ND, SINGLE_LABEL.targets(torch.from_numpy(label_N), 2), 5)
     assert (probs.argmax(axis=1) == label_N).mean() == pytest.approx(0.5, abs=0.15)
 
 
@@ -89,13 +89,13 @@ def prepared(net, context, **settings):
     method = ConfidentLearning(**settings)
     model = method.change(model, given)
     method.initialise(model, given)
-    return method.wrap_loss(cross_entropy, model, given), model, true_N != filed_N, filed_N
+    return method.wrap_loss(task_loss, model, given), model, true_N != filed_N, filed_N
 
 
 def test_a_sample_found_counts_nothing_and_the_mean_weight_is_one(net, context, outcome):
     loss, _, wrong_N, filed_N = prepared(net, context)
     given = outcome(np.zeros((N, K)), filed_N)
-    value = loss(given) / cross_entropy(given)
+    value = loss(given) / task_loss(given)
     assert float(value.mean()) == pytest.approx(1, abs=1e-6)
     assert (value[torch.from_numpy(wrong_N)] == 0).double().mean() > 0.9
     kept = value[value > 0]
@@ -143,5 +143,5 @@ def test_a_class_that_is_all_one_look_is_not_judged():
     x_ND = Rng(5).batch("looks", 0, np.arange(60)).normal((4,)).astype(np.float32)
     x_ND[40:] = 3.0
     label_N = np.repeat([0, 1, 2], 20)
-    judged_M, probs_MK = out_of_fold(torch.from_numpy(x_ND), Targets.from_labels(torch.from_numpy(label_N), 3), 5)
+    judged_M, probs_MK = out_of_fold(torch.from_numpy(x_ND), SINGLE_LABEL.targets(torch.from_numpy(label_N), 3), 5)
     assert judged_M.tolist() == list(range(40)) and probs_MK.shape == (40, 3)

@@ -3,6 +3,7 @@ import numpy as np
 from whet.core.batch import Progress
 from whet.methods import SGD, Curriculum
 from whet.methods.schedule.curriculum import ranks
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _LABELS, _bench
 
 
@@ -35,14 +36,13 @@ def test_what_a_linear_classifier_gets_wrong_comes_last():
 
     from whet.core.batch import Context, Features
     from whet.core.rng import Rng
-    from whet.core.targets import Targets
     from whet.testing import _Pictures
 
     label = np.repeat([0, 1, 2], 20)
     features = np.eye(3)[label] * 4 + Rng(0).batch("f", 0, np.arange(60)).normal((3,)) * 0.5
     wrong = label.copy()
     wrong[[0, 25]] = [1, 2]
-    targets = Targets.from_labels(torch.from_numpy(wrong), 3)
+    targets = SINGLE_LABEL.targets(torch.from_numpy(wrong), 3)
     context = Context(
         "image-classification",
         ("a", "b", "c"),

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 
 from whet.core.batch import Batch
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import CutMix
+from whet.tasks import SINGLE_LABEL
 
 
 def constant_pictures(B=8, size=(16, 24)):
     """Each picture is constant at its own number, and its own class: every pixel says whose it is."""
     x = torch.arange(B).float()[:, None, None, None].expand(B, 3, *size).contiguous()
-    return Batch(x, Targets.from_labels(torch.arange(B), B), np.arange(B), torch.ones(B))
+    return Batch(x, SINGLE_LABEL.targets(torch.arange(B), B), np.arange(B), torch.ones(B))
 
 
 @given(st.integers(0, 500), st.floats(0.2, 3.0))

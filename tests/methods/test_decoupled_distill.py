@@ -8,8 +8,9 @@ from whet.methods import DecoupledDistill, Distill
 from whet.methods.distill import decoupled_distill
 from whet.methods.distill.decoupled_distill import decoupled
 from whet.methods.distill.distill import kl
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 STUDENT = torch.linspace(-3, 3, 20, dtype=torch.float64).sin().mul(4).view(4, 5)
 TAUGHT = torch.linspace(1, 9, 20, dtype=torch.float64).cos().mul(4).view(4, 5)
@@ -56,8 +57,8 @@ def losses(monkeypatch, outcome, context, given, taught, **settings):
     monkeypatch.setattr(decoupled_distill, "Teacher", _Fixed(taught))
     monkeypatch.setattr(distill, "Teacher", _Fixed(taught))
     five = context((1, 1, 1, 1, 1))
-    ours = DecoupledDistill(teacher="x", **settings).wrap_loss(cross_entropy, None, five)(given)
-    return ours, Distill(teacher="x", weight=1.0, temperature=3.0).wrap_loss(cross_entropy, None, five)(given)
+    ours = DecoupledDistill(teacher="x", **settings).wrap_loss(task_loss, None, five)(given)
+    return ours, Distill(teacher="x", weight=1.0, temperature=3.0).wrap_loss(task_loss, None, five)(given)
 
 
 def test_it_is_distill_where_its_weights_are_set_so(monkeypatch, outcome, context):
@@ -66,14 +67,17 @@ def test_it_is_distill_where_its_weights_are_set_so(monkeypatch, outcome, contex
     q = float((TAUGHT[0] / 3.0).softmax(dim=0)[0])
     given = outcome(STUDENT, LABELS)
     ours, plain = losses(monkeypatch, outcome, context, given, taught, temperature=3.0, target=1.0, others=1 - q)
-    assert torch.allclose(ours - cross_entropy(given), plain, rtol=1e-9)
+    assert torch.allclose(ours - task_loss(given), plain, rtol=1e-9)
 
 
 def test_a_mixed_picture_costs_what_its_classes_cost_by_their_shares(monkeypatch, outcome, context):
     first, second = outcome(STUDENT, LABELS), outcome(STUDENT, LABELS.roll(1))
     share = torch.tensor([0.5, 0.7, 0.9, 1.0])
     mixed = first.with_targets(
-        Targets(share[:, None] * first.batch.targets.probs_BK + (1 - share[:, None]) * second.batch.targets.probs_BK)
+        Targets(
+            share[:, None] * first.batch.targets.probs_BK + (1 - share[:, None]) * second.batch.targets.probs_BK,
+            SINGLE_LABEL,
+        )
     )
     one, two, both = (losses(monkeypatch, outcome, context, o, TAUGHT)[0] for o in (first, second, mixed))
     assert torch.allclose(both, share * one + (1 - share) * two, rtol=1e-6)
@@ -104,4 +108,4 @@ def test_it_trains_and_resumes_with_a_real_teacher(teacher_run):
 
 def test_no_teacher_is_told(context):
     with pytest.raises(NoEffectError, match="no teacher is named"):
-        DecoupledDistill().wrap_loss(cross_entropy, None, context())
+        DecoupledDistill().wrap_loss(task_loss, None, context())

@@ -14,8 +14,9 @@ from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
 from whet.models.build import add_companion, build_net, load_net, read_extra, write_extra
 from whet.models.ensemble import resized, shown_as
+from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 from whet.testing import CLASSES, _bench, _train
-from whet.train.plan import Plan, cross_entropy
+from whet.train.plan import Plan, task_loss
 from whet.train.source import PaintedSource, training_loader
 
 STUDENT = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
@@ -43,7 +44,7 @@ def test_labels_one_by_one_where_several_may_be_true():
     s, t = STUDENT / 2, TAUGHT / 2
     p = t.sigmoid()
     apart = p * (p / s.sigmoid()).log() + (1 - p) * ((1 - p) / (1 - s.sigmoid())).log()
-    assert torch.allclose(divergence(STUDENT, TAUGHT, 2.0, multi_label=True), 4 * apart.sum(dim=1), rtol=1e-9)
+    assert torch.allclose(divergence(STUDENT, TAUGHT, 2.0, MULTI_LABEL), 4 * apart.sum(dim=1), rtol=1e-9)
 
 
 def test_the_teacher_is_shown_the_student_s_pictures_and_answers_in_the_student_s_order(teacher_run):
@@ -69,7 +70,7 @@ def test_a_teacher_of_larger_pictures_sees_the_student_s_views_as_large(teacher_
     )
     recipe = recipe.with_methods(SGD(), HorizontalFlip(), RandomCrop(), Distill(teacher=str(run), teacher_size=32))
     table = read_data(recipe.data)
-    plan = Plan(recipe, net, Context(recipe.task, CLASSES, table.counts_K, lambda: None))
+    plan = Plan(recipe, net, Context(SINGLE_LABEL, CLASSES, table.counts_K, lambda: None))
     assert plan.painted_size == 32
     loader = training_loader(table, recipe, net, size=plan.painted_size)
     source = PaintedSource(table, loader, plan, torch.device("cpu"), print)
@@ -120,8 +121,8 @@ def test_labels_and_teacher_share_the_loss(teacher_run):
     logits = plan.net(batch.x)
     given = Outcome(logits, batch, plan.net)
     taught = Teacher("distill", run, plan.net).for_classes(CLASSES).logits(batch)
-    loss = Distill(teacher=run, temperature=3.0, weight=0.25).wrap_loss(cross_entropy, plan.net, plan.context)(given)
-    assert torch.allclose(loss, 0.75 * cross_entropy(given) + 0.25 * divergence(logits, taught, 3.0), rtol=1e-5)
+    loss = Distill(teacher=run, temperature=3.0, weight=0.25).wrap_loss(task_loss, plan.net, plan.context)(given)
+    assert torch.allclose(loss, 0.75 * task_loss(given) + 0.25 * divergence(logits, taught, 3.0), rtol=1e-5)
 
 
 def test_a_student_comes_to_answer_as_its_teacher_does(teacher_run):
@@ -198,7 +199,7 @@ def test_what_is_mixed_inside_the_student_is_mixed_inside_the_teacher(teacher_ru
 
 def test_no_teacher_is_told(context):
     with pytest.raises(NoEffectError, match="no teacher is named"):
-        Distill().wrap_loss(cross_entropy, None, context())
+        Distill().wrap_loss(task_loss, None, context())
 
 
 def test_a_classifier_of_transformers_with_the_same_classes_teaches_too(mobilenet, tmp_path):

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from whet.methods import L1, L2, ElasticNet
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_value_and_gradient_are_those_of_the_formula(net, outcome, context):
     """strength (ratio |w| + (1 - ratio) / 2 w^2), as scikit-learn writes it."""
     model, given = net().double(), outcome([[1.0, 2.0, 0.5]], [0])
-    penalised = ElasticNet(strength=0.02, ratio=0.3).wrap_loss(cross_entropy, model, context())
-    added = penalised(given) - cross_entropy(given)
+    penalised = ElasticNet(strength=0.02, ratio=0.3).wrap_loss(task_loss, model, context())
+    added = penalised(given) - task_loss(given)
     weights = [p for p in model.parameters() if p.ndim > 1]
     expected = 0.02 * sum(0.3 * p.abs().sum() + 0.35 * p.square().sum() for p in weights)
     assert added.item() == pytest.approx(expected.item(), rel=1e-12)
@@ -22,5 +22,5 @@ def test_value_and_gradient_are_those_of_the_formula(net, outcome, context):
 @pytest.mark.parametrize(("ratio", "alone"), [(1.0, L1(strength=0.1)), (0.0, L2(strength=0.1))])
 def test_at_the_ends_it_is_l1_or_l2(net, outcome, context, ratio, alone):
     model, given = net(), outcome([[1.0, 2.0, 0.5], [0.0, 0.1, 0.2]], [0, 2])
-    ours = ElasticNet(strength=0.1, ratio=ratio).wrap_loss(cross_entropy, model, context())(given)
-    assert torch.allclose(ours, alone.wrap_loss(cross_entropy, model, context())(given), rtol=1e-6)
+    ours = ElasticNet(strength=0.1, ratio=ratio).wrap_loss(task_loss, model, context())(given)
+    assert torch.allclose(ours, alone.wrap_loss(task_loss, model, context())(given), rtol=1e-6)

@@ -10,7 +10,7 @@ from whet.methods.distill.feature_distill import hint_error
 from whet.methods.distill.teacher import Teacher
 from whet.models.build import load_net, save_net
 from whet.testing import CLASSES, _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_the_error_does_not_know_the_teacher_s_scale():
@@ -33,7 +33,7 @@ def test_the_loss_is_that_of_the_mapped_features(teacher_run):
         logits = plan.net(batch.x)
     given = Outcome(logits, batch, plan.net, features[0])
     taught = Teacher("feature_distill", run, plan.net).features(batch)
-    expected = cross_entropy(given) + 0.5 * hint_error(plan.net.hint(plan.net.backbone(batch.x)), taught)
+    expected = task_loss(given) + 0.5 * hint_error(plan.net.hint(plan.net.backbone(batch.x)), taught)
     assert torch.allclose(plan.loss(given), expected, atol=1e-6)
 
 

@@ -11,32 +11,32 @@ from whet.methods import FGM, LinearProbe
 from whet.models.token_vectors import TokenVectors
 from whet.testing import _bench
 from whet.train.loop import closure_for
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_every_sample_moves_by_epsilon_along_its_gradient(net):
     model, x = Watched(sharp(net())), pictures()
     given = question(model, x)
     model.asked.clear()
-    FGM(epsilon=0.05).wrap_loss(cross_entropy, None, None)(given)
+    FGM(epsilon=0.05).wrap_loss(task_loss, None, None)(given)
     assert len(model.asked) == 2
     assert torch.equal(model.asked[0], x)
     shift = model.asked[1] - x
     assert shift.flatten(1).square().mean(dim=1).sqrt().tolist() == pytest.approx([0.05] * len(x), rel=1e-4)
     leaf = x.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(cross_entropy(question(model.model, leaf)).sum(), leaf)
+    (gradient,) = torch.autograd.grad(task_loss(question(model.model, leaf)).sum(), leaf)
     assert torch.cosine_similarity(shift.flatten(1), gradient.flatten(1)).min() > 0.9999
 
 
 def test_the_move_raises_the_loss_more_than_random_ones(net):
     model, x = sharp(net()), pictures()
     given = question(model, x)
-    hardened = FGM(epsilon=0.1, weight=1.0).wrap_loss(cross_entropy, None, None)(given)
-    raised = hardened - 2 * cross_entropy(given)
+    hardened = FGM(epsilon=0.1, weight=1.0).wrap_loss(task_loss, None, None)(given)
+    raised = hardened - 2 * task_loss(given)
     for seed in range(5):
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
         noise = 0.1 * noise / noise.flatten(1).square().mean(dim=1).sqrt()[:, None, None, None]
-        by_chance = cross_entropy(question(model, x + noise)) - cross_entropy(given)
+        by_chance = task_loss(question(model, x + noise)) - task_loss(given)
         assert (raised > by_chance).all()
     assert (raised > 0).all()
 
@@ -79,11 +79,11 @@ def test_of_a_text_its_token_vectors_move_by_a_share_of_their_length_however_it_
     for padding in (0, 7):
         model.sums.clear()
         given = question(model, F.pad(tokens, (0, padding)))
-        hardened = FGM(epsilon=0.2).wrap_loss(cross_entropy, None, None)(given)
+        hardened = FGM(epsilon=0.2).wrap_loss(task_loss, None, None)(given)
         # Words that are summed all move alike, each by its share of the sum's move.
         length = (model.sums[-1] - model.sums[0]).norm(dim=1) / 5**0.5
         assert length.tolist() == pytest.approx((0.2 * own.flatten(1).norm(dim=1)).tolist(), rel=1e-3)
-        assert (hardened > 2 * cross_entropy(given)).all()
+        assert (hardened > 2 * task_loss(given)).all()
         assert not model.vectors._forward_hooks
         found.append(hardened.detach())
     assert torch.allclose(*found, rtol=1e-4)
@@ -98,5 +98,5 @@ def test_kept_features_move_in_the_place_of_pictures_in_any_precision(precision)
     with Rng(0).torch_scope("x"):
         batch = bench.batch(0).replace(x=torch.empty(8, 4).normal_())
     with torch.no_grad():
-        clean = cross_entropy(Outcome(model(batch.x), batch, model)).mean()
+        clean = task_loss(Outcome(model(batch.x), batch, model)).mean()
     assert closure_for(bench.plan, fabric, model, optimizer, batch, Progress(0, 1, 1))() > 2 * clean

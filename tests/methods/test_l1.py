@@ -2,13 +2,13 @@ import torch
 
 from whet.methods import L1
 from whet.testing import _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_the_penalty_is_the_sum_of_absolute_weights(net, outcome, context):
     model = net()
     given = outcome([[1.0, 2.0, 0.5]], [0])
-    added = L1(strength=0.01).wrap_loss(cross_entropy, model, context())(given) - cross_entropy(given)
+    added = L1(strength=0.01).wrap_loss(task_loss, model, context())(given) - task_loss(given)
     expected = 0.01 * sum(p.abs().sum() for p in model.parameters() if p.ndim > 1)
     assert torch.allclose(added, expected.double())
 

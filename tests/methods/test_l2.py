@@ -1,13 +1,13 @@
 import torch
 
 from whet.methods import L2, SGD, AdamW
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_the_penalty_is_half_the_squared_norm(net, outcome, context):
     model = net()
     given = outcome([[1.0, 2.0, 0.5]], [0])
-    added = L2(strength=0.3).wrap_loss(cross_entropy, model, context())(given) - cross_entropy(given)
+    added = L2(strength=0.3).wrap_loss(task_loss, model, context())(given) - task_loss(given)
     assert torch.allclose(added, 0.15 * sum((p**2).sum() for p in model.parameters() if p.ndim > 1).double())
 
 

@@ -2,7 +2,7 @@ import torch
 
 from whet.methods import L2SP, SGD
 from whet.testing import _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_the_penalty_is_the_paper_s(net, outcome, context):
@@ -14,7 +14,7 @@ def test_the_penalty_is_the_paper_s(net, outcome, context):
     with torch.no_grad():
         for place, parameter in enumerate(model.parameters()):
             parameter.add_(0.1 * (place + 1))
-    added = runtime.wrap_loss(cross_entropy, model, context())(given) - cross_entropy(given)
+    added = runtime.wrap_loss(task_loss, model, context())(given) - task_loss(given)
     away = sum((p - w0).square().sum() for p, w0 in zip(model.backbone.parameters(), start) if p.ndim > 1)
     assert torch.allclose(added, 0.15 * away + 0.01 * model.head.weight.square().sum(), rtol=1e-12)
 
@@ -22,8 +22,8 @@ def test_the_penalty_is_the_paper_s(net, outcome, context):
 def test_at_the_start_the_backbone_costs_nothing(net, outcome, context):
     model = net()
     given = outcome([[1.0, 2.0, 0.5]], [0])
-    loss = L2SP(alpha=100.0, beta=0.0).start(model, context()).wrap_loss(cross_entropy, model, context())
-    assert torch.equal(loss(given), cross_entropy(given))
+    loss = L2SP(alpha=100.0, beta=0.0).start(model, context()).wrap_loss(task_loss, model, context())
+    assert torch.equal(loss(given), task_loss(given))
 
 
 def test_it_holds_weights_near_their_start_where_l2_pulls_them_to_zero():

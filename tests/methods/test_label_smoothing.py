@@ -5,17 +5,17 @@ from hypothesis import strategies as st
 
 from whet.core.rng import Rng
 from whet.methods import LabelSmoothing, MixUp
-from whet.train.plan import cross_entropy
+from whet.tasks import SINGLE_LABEL
+from whet.train.plan import task_loss
 
 
 @given(st.floats(0, 0.9))
 def test_it_is_torch_s(epsilon):
     from whet.core.batch import Batch, Outcome
-    from whet.core.targets import Targets
 
     logits, labels = torch.tensor([[0.1, 2.0, -1.0], [1.0, 1.0, 0.0]], dtype=torch.float64), torch.tensor([1, 2])
-    given_batch = Batch(torch.zeros(2, 1), Targets.from_labels(labels, 3), np.arange(2), torch.ones(2))
-    loss = LabelSmoothing(epsilon=epsilon).wrap_loss(cross_entropy, None, None)(Outcome(logits, given_batch, None))
+    given_batch = Batch(torch.zeros(2, 1), SINGLE_LABEL.targets(labels, 3), np.arange(2), torch.ones(2))
+    loss = LabelSmoothing(epsilon=epsilon).wrap_loss(task_loss, None, None)(Outcome(logits, given_batch, None))
     reference = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=epsilon, reduction="none")
     assert torch.allclose(loss, reference, atol=1e-6)
 

@@ -5,6 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.methods import L2, LBFGS, LinearProbe
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench, _train
 from whet.train.plan import Plan
 
@@ -31,7 +32,6 @@ def test_with_lbfgs_it_reaches_scikit_learn_s_optimum(net, context):
     from lightning_fabric import Fabric
 
     from whet.core.batch import Batch, Progress
-    from whet.core.targets import Targets
     from whet.train.loop import closure_for
 
     N, D, K, l2 = 120, 6, 3, 0.01
@@ -41,7 +41,9 @@ def test_with_lbfgs_it_reaches_scikit_learn_s_optimum(net, context):
     recipe = Recipe(methods=(LinearProbe(), LBFGS(iterations=100), L2(strength=l2)))
     plan = Plan(recipe, net(D, K), context((40, 40, 40)))
     step, fabric = plan.stepper(plan.optimizer), Fabric(accelerator="cpu", devices=1)
-    batch = Batch(torch.from_numpy(x).float(), Targets.from_labels(torch.from_numpy(y), K), np.arange(N), torch.ones(N))
+    batch = Batch(
+        torch.from_numpy(x).float(), SINGLE_LABEL.targets(torch.from_numpy(y), K), np.arange(N), torch.ones(N)
+    )
     for number in range(5):
         progress = Progress(number, 5, 1)
         plan.set_lr(progress)

@@ -5,9 +5,9 @@ from sklearn.linear_model import LogisticRegression
 
 from whet.core.batch import Features
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import LinearProbeThenFinetune
 from whet.models.linear import fit_best_linear, fit_linear, folds_of
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench
 
 N, D, K = 200, 6, 3
@@ -21,7 +21,7 @@ def features(noise=0.5, D=D):
 
 def given(noise=0.5, D=D):
     x, y = features(noise, D)
-    targets = Targets.from_labels(torch.from_numpy(y), K)
+    targets = SINGLE_LABEL.targets(torch.from_numpy(y), K)
     return Features(torch.from_numpy(x).float(), targets, np.arange(N), np.full(N, "")), x, y
 
 
@@ -79,7 +79,7 @@ def test_a_class_within_one_fold_does_not_decide_the_penalty():
     found, _, y = given(noise=20.0, D=150)
     label_N = y.copy()
     label_N[:6] = K
-    targets = Targets.from_labels(torch.from_numpy(label_N), K + 1)
+    targets = SINGLE_LABEL.targets(torch.from_numpy(label_N), K + 1)
     fold_N = folds_of(found.x_ND, targets, group_N=np.array(["form"] * 6 + [""] * (N - 6)))
     layer = torch.nn.Linear(150, K + 1)
     assert fit_best_linear(layer, found.x_ND, targets, fold_N) == fit_best_linear(

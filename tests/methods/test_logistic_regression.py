@@ -2,9 +2,9 @@ import numpy as np
 import torch
 
 from whet.core.batch import Context, Features
-from whet.core.targets import Targets
 from whet.methods import LogisticRegression
 from whet.models.linear import fit_linear
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench, _train
 
 
@@ -29,10 +29,10 @@ def test_duplicates_stay_together_when_the_penalty_is_chosen():
     names = np.array([f"g{number}" for number in np.tile(np.arange(60), 5)])
     nothing = np.full(300, "")
     for x, group_N, is_held in ((np.tile(once, (5, 1)), nothing, True), (near, names, True), (near, nothing, False)):
-        found = Features(torch.from_numpy(x).float(), Targets.from_labels(label, 2), np.arange(300), group_N)
+        found = Features(torch.from_numpy(x).float(), SINGLE_LABEL.targets(label, 2), np.arange(300), group_N)
         net = _bench(()).plan.net
         net.head = torch.nn.Linear(50, 2)
-        context = Context("image-classification", ("a", "b"), np.array([1, 1]), lambda found=found: found)
+        context = Context(SINGLE_LABEL, ("a", "b"), np.array([1, 1]), lambda found=found: found)
         LogisticRegression().initialise(net, context)
         assert (net.linear.weight.abs().max() < 0.3) == is_held
 

@@ -3,8 +3,8 @@ import torch
 
 from whet.core.batch import Batch
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import ManifoldMixup
+from whet.tasks import SINGLE_LABEL
 
 
 def test_a_linear_network_cannot_tell_where_it_was_mixed(net, batch):
@@ -36,7 +36,7 @@ def test_outside_the_step_nothing_is_left_in_the_network(net):
     made = net().eval()
     x = torch.linspace(-1, 1, 2 * 3 * 64).view(2, 3, 8, 8)
     before = made(x)
-    batch = Batch(x, Targets.from_labels(torch.tensor([0, 1]), 3), np.arange(2), torch.ones(2))
+    batch = Batch(x, SINGLE_LABEL.targets(torch.tensor([0, 1]), 3), np.arange(2), torch.ones(2))
     mixed = ManifoldMixup().apply(batch, Rng(1).batch("manifold_mixup", 0, batch.index_B))
     with made.changed_inside(mixed.inside):
         made(x)

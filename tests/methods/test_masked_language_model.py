@@ -15,6 +15,7 @@ from whet.models.front import TextFront
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
 from whet.models.zoo_text import TEXT_ZOO
+from whet.tasks import SINGLE_LABEL
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 # Each word stands always between the same neighbours: alone it may be any of the eight, with its neighbours it is known.
@@ -77,7 +78,7 @@ def test_texts_of_a_file_a_folder_or_a_table(tmp_path):
     (tmp_path / "folder").mkdir()
     for name in ("a", "b"):
         (tmp_path / "folder" / f"{name}.txt").write_text("one two three")
-    nothing = Context("text-classification", ("a", "b"), torch.tensor([1, 1]).numpy(), lambda: None)
+    nothing = Context(SINGLE_LABEL, ("a", "b"), torch.tensor([1, 1]).numpy(), lambda: None)
     for place in ("lines.txt", "table.csv", "folder"):
         net = text_net("text_transformer")
         before = net.backbone.tokens.weight.clone()

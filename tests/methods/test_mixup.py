@@ -6,6 +6,7 @@ from scipy import stats
 
 from whet.core.rng import Rng
 from whet.methods import MixUp
+from whet.tasks import SINGLE_LABEL
 
 
 def rng(B=8, seed=0):
@@ -31,12 +32,11 @@ def test_the_paper_s_formula(batch):
 def test_label_mass_equals_pixel_share(seed, alpha):
     """With pictures that are constant at their class number, the mixed picture's value is the mixed target's mean class."""
     from whet.core.batch import Batch
-    from whet.core.targets import Targets
 
     labels = torch.tensor([0, 1, 2, 3])
     x = labels.float()[:, None, None, None].expand(4, 3, 4, 4).contiguous()
     mixed = MixUp(alpha=alpha).apply(
-        Batch(x, Targets.from_labels(labels, 4), np.arange(4), torch.ones(4)), rng(4, seed)
+        Batch(x, SINGLE_LABEL.targets(labels, 4), np.arange(4), torch.ones(4)), rng(4, seed)
     )
     assert torch.allclose(mixed.x.mean(dim=(1, 2, 3)), mixed.targets.probs_BK @ torch.arange(4.0), atol=1e-5)
 

@@ -3,8 +3,8 @@ import torch
 
 from whet.core.batch import Instances
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import Mosaic
+from whet.tasks import SINGLE_LABEL
 
 
 def plain(batch, B=8):
@@ -16,7 +16,7 @@ def plain(batch, B=8):
         x=value.expand(-1, 3, 20, 24).clone(),
         mask_BHW=torch.arange(B).view(-1, 1, 1).expand(-1, 20, 24).clone(),
         instances=tuple(Instances(whole.clone(), torch.tensor([k])) for k in range(B)),
-        targets=Targets.from_labels(torch.arange(B), B),
+        targets=SINGLE_LABEL.targets(torch.arange(B), B),
     )
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from whet.methods import SGD, Orthogonal
 from whet.methods.regularize.orthogonal import distance
 from whet.testing import _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_value_and_gradient_are_those_of_the_formula():
@@ -28,7 +28,7 @@ def test_orthogonal_weights_cost_nothing(shape):
 def test_every_matrix_counts_and_grouped_convolutions_do_not(net, outcome, context):
     model, given = net().double(), outcome([[1.0, 2.0, 0.5]], [0])
     model.backbone.append(nn.Conv2d(6, 6, 3, groups=6))
-    added = Orthogonal(strength=0.01).wrap_loss(cross_entropy, model, context())(given) - cross_entropy(given)
+    added = Orthogonal(strength=0.01).wrap_loss(task_loss, model, context())(given) - task_loss(given)
     layers = (model.backbone[0], model.backbone[3], model.head)
     assert added.item() == pytest.approx(0.01 * sum(distance(layer.weight).item() for layer in layers), rel=1e-9)
 

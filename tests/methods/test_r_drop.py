@@ -9,7 +9,7 @@ from torch.distributions import Categorical, kl_divergence
 from whet.core.errors import NoEffectError
 from whet.methods import Dropout, RDrop, StochasticDepth
 from whet.testing import _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 FIRST = torch.tensor([[0.1, 2.0, -1.0], [1.0, -1.0, 0.0]], dtype=torch.float64)
 SECOND = torch.tensor([[0.4, 1.0, -2.0], [1.0, 1.0, 0.5]], dtype=torch.float64)
@@ -29,22 +29,22 @@ def dropping(net):
 
 def test_the_paper_s_formula(net, outcome, context):
     given = outcome(FIRST, [1, 2], Second())
-    loss = RDrop(alpha=0.7).wrap_loss(cross_entropy, dropping(net()), context())(given)
+    loss = RDrop(alpha=0.7).wrap_loss(task_loss, dropping(net()), context())(given)
     p, q = Categorical(logits=FIRST), Categorical(logits=SECOND)
-    nll = cross_entropy(given) + cross_entropy(outcome(SECOND, [1, 2]))  # equation 4 of the paper, halved
+    nll = task_loss(given) + task_loss(outcome(SECOND, [1, 2]))  # equation 4 of the paper, halved
     both = (kl_divergence(p, q) + kl_divergence(q, p)) / 2
     assert torch.allclose(loss, nll / 2 + 0.7 * both, atol=1e-6)
 
 
 def test_equal_answers_cost_nothing(net, outcome, context):
     given = replace(outcome(SECOND, [1, 2], Second()), logits_BK=SECOND)
-    loss = RDrop(alpha=5.0).wrap_loss(cross_entropy, dropping(net()), context())(given)
-    assert torch.allclose(loss, cross_entropy(given), atol=1e-6)
+    loss = RDrop(alpha=5.0).wrap_loss(task_loss, dropping(net()), context())(given)
+    assert torch.allclose(loss, task_loss(given), atol=1e-6)
 
 
 def test_without_anything_dropped_it_says_so(net, context):
     with pytest.raises(NoEffectError, match="both answers are the same"):
-        RDrop().wrap_loss(cross_entropy, net(), context())
+        RDrop().wrap_loss(task_loss, net(), context())
     bench = _bench((RDrop(), StochasticDepth()), architecture="resnet9_slim")
     assert bench.plan.weak == []
 

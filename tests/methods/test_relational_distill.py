@@ -9,7 +9,7 @@ from whet.methods import LinearProbe, RelationalDistill
 from whet.methods.distill.relational_distill import relational
 from whet.methods.distill.teacher import Teacher
 from whet.testing import _bench, _train
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 B = 6
 
@@ -74,7 +74,7 @@ def test_weights_of_both_parts_reach_the_loss(teacher_run):
     given = Outcome(logits, batch, plan.net, seen[0])
     taught = Teacher("relational_distill", run, plan.net).features(batch)
     distance, angle = relational(plan.net.backbone(batch.x), taught)
-    assert torch.allclose(plan.loss(given), cross_entropy(given) + 2 * distance + 3 * angle, atol=1e-5)
+    assert torch.allclose(plan.loss(given), task_loss(given) + 2 * distance + 3 * angle, atol=1e-5)
 
 
 def test_it_trains_and_resumes_with_a_real_teacher(teacher_run):

@@ -7,10 +7,11 @@ from whet.core.run_folder import RunFolder
 from whet.methods import SGD, SelfDistill, TemperatureScaling
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
+from whet.tasks import SINGLE_LABEL
 from whet.testing import CLASSES, _bench
 from whet.train.job import resume_run, train_run
 from whet.train.log import Observer
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def test_what_is_trained_first_is_the_same_recipe_with_another_seed_and_its_share_of_the_time():
@@ -39,11 +40,11 @@ def test_the_loss_is_that_of_the_labels_and_of_the_generation_before(teacher_run
     method = SelfDistill(weight=0.3, temperature=2.0).following(run)
     bench = _bench(())
     plan, batch = bench.plan, bench.batch(0)
-    context = Context("image-classification", CLASSES, plan.context.class_counts_K, lambda: None)
-    loss = method.wrap_loss(cross_entropy, plan.net, context)
+    context = Context(SINGLE_LABEL, CLASSES, plan.context.class_counts_K, lambda: None)
+    loss = method.wrap_loss(task_loss, plan.net, context)
     given = bench_outcome(plan.net, batch)
     taught = Teacher("self_distill", run, plan.net).for_classes(CLASSES).logits(batch)
-    expected = 0.7 * cross_entropy(given) + 0.3 * divergence(given.logits_BK, taught, 2.0)
+    expected = 0.7 * task_loss(given) + 0.3 * divergence(given.logits_BK, taught, 2.0)
     assert torch.allclose(loss(given), expected, atol=1e-6)
 
 

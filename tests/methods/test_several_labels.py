@@ -15,7 +15,8 @@ from whet.methods.balance.class_weight import class_weights, sample_weights
 from whet.methods.optimize.logits import sampled_label_gradient
 from whet.models.ensemble import as_one
 from whet.models.net import NetSpec
-from whet.train.plan import cross_entropy, refuse_one_class
+from whet.tasks import MULTI_LABEL, SINGLE_LABEL
+from whet.train.plan import refuse_foreign, task_loss
 
 N, K = 4000, 3
 
@@ -26,7 +27,7 @@ def honest():
     draws = Rng(7).batch("answers", 0, np.arange(N))
     logits = 1.5 * draws.normal((K,)) - 0.5
     true_NK = draws.uniform(shape=(K,)) < 1 / (1 + np.exp(-logits))
-    return torch.from_numpy(logits), Targets.from_label_sets(torch.from_numpy(true_NK))
+    return torch.from_numpy(logits), MULTI_LABEL.targets(torch.from_numpy(true_NK))
 
 
 def test_the_temperature_is_that_of_each_label_by_itself(honest):
@@ -50,12 +51,12 @@ def brightness(x):
 def test_views_are_the_mean_of_each_label_s_probability():
     x = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.5
     expected = (brightness(x).sigmoid() + brightness(x.flip(-1)).sigmoid()) / 2
-    assert torch.allclose(TTA().wrap_predictor(brightness, {}, True)(x).sigmoid(), expected, atol=1e-6)
+    assert torch.allclose(TTA().wrap_predictor(brightness, {}, MULTI_LABEL)(x).sigmoid(), expected, atol=1e-6)
 
 
 def test_so_are_ensembles_and_certain_answers_keep_their_signs():
     logits = torch.tensor([[[2.0, -1.0], [0.0, -3.0]], [[200.0, -200.0], [300.0, -100.0]]])
-    answer = DeepEnsemble(members=2).wrap_predictor(lambda x: logits, {}, True)(None)
+    answer = DeepEnsemble(members=2).wrap_predictor(lambda x: logits, {}, MULTI_LABEL)(None)
     assert torch.allclose(answer[0].sigmoid(), logits[0].sigmoid().mean(dim=0), atol=1e-6)
     assert torch.isfinite(answer).all() and answer[1, 0] > 100 and answer[1, 1] < -90
 
@@ -63,7 +64,7 @@ def test_so_are_ensembles_and_certain_answers_keep_their_signs():
 def test_networks_that_answer_as_one(net):
     nets = [net(), net()]
     for k, one in enumerate(nets):
-        one.spec = NetSpec(**{**one.spec.to_dict(), "multi_label": True})
+        one.spec = NetSpec(**{**one.spec.to_dict(), "task": "multi-label"})
         torch.nn.init.normal_(one.head.weight, std=1 + k)
         one.eval()
     x = torch.randn(4, 3, 10, 10, generator=torch.Generator().manual_seed(1))
@@ -79,7 +80,7 @@ def test_stacking_gives_the_better_model_more_weight(honest, how):
     fitted = method.fit(torch.stack([logits, guess], dim=1), targets)
     first, second = fitted.get("weights") or fitted["scales"]
     assert first > 0.9 and abs(second) < 0.1
-    answer = method.wrap_predictor(lambda x: x, fitted, True)(torch.stack([logits, guess], dim=1))
+    answer = method.wrap_predictor(lambda x: x, fitted, MULTI_LABEL)(torch.stack([logits, guess], dim=1))
     assert float((answer.sigmoid() - logits.sigmoid()).abs().mean()) < 0.05
 
 
@@ -87,7 +88,7 @@ def test_drawn_labels_give_each_label_s_own_fisher_information():
     """On average the squared gradient is p (1 - p) / N^2, and the gradient itself nothing."""
     logits = torch.tensor([[0.0, 2.0, -3.0]], dtype=torch.float64).expand(20_000, 3)
     with Rng(2).torch_scope("draw"):
-        drawn = len(logits) * sampled_label_gradient(logits, logits, multi_label=True)
+        drawn = len(logits) * sampled_label_gradient(logits, logits, MULTI_LABEL)
     p = logits[0].sigmoid()
     assert torch.allclose(drawn.square().mean(dim=0), p * (1 - p), rtol=0.06)
     assert drawn.mean(dim=0).abs().max() < 0.02
@@ -97,22 +98,22 @@ def test_drawn_labels_give_each_label_s_own_fisher_information():
 def test_a_sample_has_the_mean_weight_of_its_labels():
     weights_K = torch.tensor([0.5, 2.0, 4.0])
     rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0.5, 0], [1, 1, 1]])
-    found = sample_weights(Targets(rows, multi_label=True), weights_K)
+    found = sample_weights(Targets(rows, MULTI_LABEL), weights_K)
     assert found.tolist() == pytest.approx([0.5, 1.25, 1.0, 1.5, 6.5 / 3])
     counts = np.array([50, 30, 20])
-    context = Context("image-classification", ("a", "b", "c"), counts, lambda: None, multi_label=True)
-    batch = Batch(torch.zeros(3, 1), Targets(rows[:3], True), np.arange(3), torch.ones(3))
+    context = Context(MULTI_LABEL, ("a", "b", "c"), counts, lambda: None)
+    batch = Batch(torch.zeros(3, 1), Targets(rows[:3], MULTI_LABEL), np.arange(3), torch.ones(3))
     outcome = Outcome(torch.linspace(-1, 1, 9).view(3, 3), batch, None)
-    ratio = ClassWeight().wrap_loss(cross_entropy, None, context)(outcome) / cross_entropy(outcome)
+    ratio = ClassWeight().wrap_loss(task_loss, None, context)(outcome) / task_loss(outcome)
     w = class_weights(counts, "inverse", 0.9)
     assert ratio.tolist() == pytest.approx([w[0], (w[0] + w[1]) / 2, 1.0], rel=1e-6)
 
 
 def test_consistency_is_label_by_label():
     logits = torch.linspace(-2, 2, 3 * 4 * 5, dtype=torch.float64).sin().mul(3).view(3, 4, 5)
-    targets = Targets((torch.arange(60).view(12, 5) % 2).double(), multi_label=True)
+    targets = Targets((torch.arange(60).view(12, 5) % 2).double(), MULTI_LABEL)
     outcome = Outcome(logits.reshape(12, 5), Batch(torch.zeros(12, 1), targets, np.arange(12), torch.ones(12)), None)
-    found = JsdConsistency(weight=2.0).wrap_loss(cross_entropy, None, None)(outcome)[:4]
+    found = JsdConsistency(weight=2.0).wrap_loss(task_loss, None, None)(outcome)[:4]
     yes = logits.sigmoid().numpy()
     p = np.stack([yes, 1 - yes])
     divergence = (p * np.log(p / p.mean(axis=1, keepdims=True))).sum(axis=(0, 3)).mean(axis=0)
@@ -122,6 +123,8 @@ def test_consistency_is_label_by_label():
 
 def test_methods_that_are_told_nothing_of_the_data_are_refused_before_any_work():
     method = parse_method("balanced_sampler")
-    refuse_one_class((method,), False)
-    with pytest.raises(RecipeError, match="method 'balanced_sampler' is for samples with exactly one class"):
-        refuse_one_class((method,), True)
+    refuse_foreign((method,), "image-classification", SINGLE_LABEL)
+    with pytest.raises(
+        RecipeError, match="method 'balanced_sampler' means nothing where samples have any number of labels"
+    ):
+        refuse_foreign((method,), "image-classification", MULTI_LABEL)

@@ -5,12 +5,12 @@ import torch
 from whet.core.batch import Batch
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import SpecMix
+from whet.tasks import SINGLE_LABEL
 
 
 def clips(spectrograms, B=64, frames=40, mels=30):
-    return Batch(spectrograms(B, frames, mels), Targets.from_labels(torch.arange(B), B), np.arange(B), torch.ones(B))
+    return Batch(spectrograms(B, frames, mels), SINGLE_LABEL.targets(torch.arange(B), B), np.arange(B), torch.ones(B))
 
 
 def mixed(given, **settings):
@@ -49,6 +49,6 @@ def test_a_share_of_the_samples_is_mixed(spectrograms):
 
 
 def test_waves_are_refused():
-    given = Batch(torch.zeros(4, 100), Targets.from_labels(torch.arange(4), 4), np.arange(4), torch.ones(4))
+    given = Batch(torch.zeros(4, 100), SINGLE_LABEL.targets(torch.arange(4), 4), np.arange(4), torch.ones(4))
     with pytest.raises(RecipeError, match="hears waves"):
         mixed(given)

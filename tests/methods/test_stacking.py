@@ -7,10 +7,10 @@ from scipy.optimize import minimize
 
 from whet.core.errors import RecipeError, RunError
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import SGD, Stacking
 from whet.methods.ensemble.fusion import best_weights
 from whet.methods.ensemble.stacking import best_linear
+from whet.tasks import SINGLE_LABEL
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def answers():
     truth = rng.integers(K)
     strengths = np.array([2.0, 0.7, 0.0])
     logits = np.eye(K)[truth][:, None] * strengths[:, None] + rng.normal((3, K))
-    return torch.from_numpy(logits).log_softmax(dim=2), Targets.from_labels(torch.from_numpy(truth), K)
+    return torch.from_numpy(logits).log_softmax(dim=2), SINGLE_LABEL.targets(torch.from_numpy(truth), K)
 
 
 def test_the_weights_are_scipy_s(answers):

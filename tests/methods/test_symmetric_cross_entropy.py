@@ -3,14 +3,15 @@ import torch.nn.functional as F
 
 from whet.core.targets import Targets
 from whet.methods import SymmetricCrossEntropy
-from whet.train.plan import cross_entropy
+from whet.tasks import MULTI_LABEL
+from whet.train.plan import task_loss
 
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 LABELS = [0, 2, 1, 1]
 
 
 def loss_of(given, context, alpha, beta):
-    return SymmetricCrossEntropy(alpha=alpha, beta=beta).wrap_loss(cross_entropy, None, context())(given)
+    return SymmetricCrossEntropy(alpha=alpha, beta=beta).wrap_loss(task_loss, None, context())(given)
 
 
 def test_it_is_both_cross_entropies_with_the_target_cut_off_at_1e_4(outcome, context):
@@ -22,7 +23,7 @@ def test_it_is_both_cross_entropies_with_the_target_cut_off_at_1e_4(outcome, con
 
 def test_one_and_nothing_is_cross_entropy(outcome, context):
     nothing = SymmetricCrossEntropy(alpha=1, beta=0)
-    assert nothing.wrap_loss(cross_entropy, None, context()) is cross_entropy
+    assert nothing.wrap_loss(task_loss, None, context()) is task_loss
 
 
 def test_of_the_exchanged_one_all_labels_together_cost_the_same_whatever_the_answer(outcome, context):
@@ -34,7 +35,7 @@ def test_of_the_exchanged_one_all_labels_together_cost_the_same_whatever_the_ans
 def test_labels_one_by_one_where_several_may_be_true(outcome, context):
     """Each label is a question with two answers, p and 1 - p."""
     t = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.float64)
-    given = outcome(LOGITS, LABELS).with_targets(Targets(t, multi_label=True))
+    given = outcome(LOGITS, LABELS).with_targets(Targets(t, MULTI_LABEL))
     p = LOGITS.sigmoid()
     reverse = -(p * t.clamp(1e-4, 1).log() + (1 - p) * (1 - t).clamp(1e-4, 1).log()).sum(dim=1)
-    assert torch.allclose(loss_of(given, context, 0.1, 1), 0.1 * cross_entropy(given) + reverse, rtol=1e-12)
+    assert torch.allclose(loss_of(given, context, 0.1, 1), 0.1 * task_loss(given) + reverse, rtol=1e-12)

@@ -6,6 +6,7 @@ from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.methods import TemperatureScaling
 from whet.methods.ensemble.temperature_scaling import best_temperature
+from whet.tasks import SINGLE_LABEL
 
 
 def answers(temperature, N=6000, K=4):
@@ -14,7 +15,7 @@ def answers(temperature, N=6000, K=4):
     logits = 1.5 * rng.normal((K,))
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = (rng.uniform()[:, None] > probs.cumsum(axis=1)).sum(axis=1)
-    return torch.from_numpy(logits * temperature), Targets.from_labels(torch.from_numpy(labels), K)
+    return torch.from_numpy(logits * temperature), SINGLE_LABEL.targets(torch.from_numpy(labels), K)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -24,7 +25,7 @@ def test_a_known_temperature_is_found(temperature):
 
 def test_it_calibrates_and_changes_no_decision():
     from whet.evaluate.calibration import calibration_error
-    from whet.evaluate.metrics import softmax
+    from whet.tasks.single_label import softmax
 
     logits, targets = answers(3.0)
     method = TemperatureScaling()
@@ -37,14 +38,14 @@ def test_it_calibrates_and_changes_no_decision():
 
 
 def test_no_validation_sample_leaves_it_at_one():
-    assert best_temperature(torch.empty(0, 3), Targets(torch.empty(0, 3))) == 1.0
+    assert best_temperature(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL)) == 1.0
 
 
 @pytest.mark.parametrize(("samples", "least"), [(8, 0.5), (30, 0.35)])
 def test_few_samples_that_are_all_right_do_not_make_it_certain(samples, least):
     """The maximum likelihood is 0, certainty; a prior on log T holds it near 1 while samples are few."""
     logits = 2.5 * torch.eye(3).repeat(samples, 1)[:samples]
-    found = best_temperature(logits, Targets.from_labels(torch.arange(samples) % 3, 3))
+    found = best_temperature(logits, SINGLE_LABEL.targets(torch.arange(samples) % 3, 3))
     assert least < found < 1
 
 

@@ -7,6 +7,7 @@ from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.methods import ThresholdTuning
 from whet.methods.balance.threshold_tuning import _best_step, best_offsets, macro_f1
+from whet.tasks import SINGLE_LABEL
 
 SHARES = np.array([0.85, 0.1, 0.05])
 
@@ -26,7 +27,7 @@ def gain(fitted_on, seed, leaning=True):
     """(macro-F1 on fresh samples less that without offsets, the offsets)."""
     method = ThresholdTuning()
     logits, label = samples(fitted_on, seed, leaning)
-    fitted = method.fit(torch.from_numpy(logits), Targets.from_labels(torch.from_numpy(label), 3))
+    fitted = method.fit(torch.from_numpy(logits), SINGLE_LABEL.targets(torch.from_numpy(label), 3))
     new, true = samples(4000, seed + 1000, leaning)
     tuned = method.wrap_predictor(lambda x: x, fitted)(torch.from_numpy(new)).argmax(dim=1).numpy()
     before = f1_score(true, new.argmax(axis=1), average="macro")
@@ -69,7 +70,7 @@ def test_one_class_s_step_is_the_best_of_all(seed=5):
         said = (logits + np.array([0, step, 0])).argmax(axis=1)
         return f1_score(label, said, average="macro")
 
-    found = score(_best_step(logits, true, 1, multi_label=False))
+    found = score(_best_step(logits, true, 1, exclusive=True))
     assert found >= max(score(step) for step in np.linspace(-12, 12, 401))
 
 
@@ -85,14 +86,14 @@ def test_each_label_has_its_own_threshold_where_several_may_be_true():
     honest = 2.0 * rng.normal((2,))
     true = rng.uniform(shape=(2,)) < 1 / (1 + np.exp(-honest))
     shy = honest - np.array([3.0, 0.0])
-    offsets = best_offsets(shy, true, multi_label=True, fold_N=np.arange(3000) % 5)
+    offsets = best_offsets(shy, true, exclusive=False, fold_N=np.arange(3000) % 5)
     before, after = macro_f1(shy > 0, true), macro_f1(shy + offsets > 0, true)
     assert after > before + 0.1
     assert offsets[0] == pytest.approx(3.0, abs=1.0)
 
 
 def test_no_validation_sample_leaves_every_answer():
-    fitted = ThresholdTuning().fit(torch.empty(0, 3), Targets(torch.empty(0, 3)))
+    fitted = ThresholdTuning().fit(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL))
     logits = torch.tensor([[1.0, 2.0, 3.0]])
     assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, fitted)(logits), logits)
     assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, {})(logits), logits)

@@ -5,14 +5,14 @@ from torch.distributions import Categorical, kl_divergence
 
 from whet.core.rng import Rng
 from whet.methods import VAT
-from whet.train.plan import cross_entropy
+from whet.train.plan import task_loss
 
 
 def added(model, x, seed=0, labels=None, **settings):
     """What the method adds to the loss."""
     given = question(model, x, labels)
     with Rng(seed).torch_scope("model", 0):
-        return (VAT(**settings).wrap_loss(cross_entropy, None, None)(given) - cross_entropy(given)).detach()
+        return (VAT(**settings).wrap_loss(task_loss, None, None)(given) - task_loss(given)).detach()
 
 
 def test_the_move_has_the_stated_size_and_the_penalty_is_the_divergence_there(net):
@@ -52,10 +52,10 @@ def test_the_gradient_flows_into_the_moved_answer_only(net):
     given = question(model, x)
     given.logits_BK.retain_grad()
     with Rng(0).torch_scope("model", 0):
-        total = (VAT(weight=3.0).wrap_loss(cross_entropy, None, None)(given)).sum()
+        total = (VAT(weight=3.0).wrap_loss(task_loss, None, None)(given)).sum()
     total.backward()
     with_it = given.logits_BK.grad.clone()
     again = question(model, x)
     again.logits_BK.retain_grad()
-    cross_entropy(again).sum().backward()
+    task_loss(again).sum().backward()
     assert torch.allclose(with_it, again.logits_BK.grad)

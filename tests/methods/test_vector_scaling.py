@@ -7,6 +7,7 @@ from whet.core.rng import Rng
 from whet.core.targets import Targets
 from whet.methods import TemperatureScaling, VectorScaling
 from whet.methods.ensemble.vector_scaling import best_scaling
+from whet.tasks import SINGLE_LABEL
 
 SCALE, SHIFT = np.array([0.5, 1.0, 2.0, 1.5]), np.array([0.8, -0.4, 0.0, -0.4])
 
@@ -17,7 +18,7 @@ def answers(scale, shift, N=8000):
     true = 1.5 * rng.normal((len(scale),))
     probs = np.exp(true) / np.exp(true).sum(axis=1, keepdims=True)
     labels = (rng.uniform()[:, None] > probs.cumsum(axis=1)).sum(axis=1)
-    return torch.from_numpy((true - shift) / scale), Targets.from_labels(torch.from_numpy(labels), len(scale))
+    return torch.from_numpy((true - shift) / scale), SINGLE_LABEL.targets(torch.from_numpy(labels), len(scale))
 
 
 def log_loss(method, logits, targets):
@@ -60,13 +61,13 @@ def test_of_two_classes_it_is_scikit_learn_s_logistic_regression():
 
 
 def test_no_validation_sample_leaves_it_as_it_is():
-    fitted = VectorScaling().fit(torch.empty(0, 3), Targets(torch.empty(0, 3)))
+    fitted = VectorScaling().fit(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL))
     assert fitted == {}
 
 
 def test_separable_answers_stay_finite():
     logits = 5 * torch.eye(3).repeat(4, 1)
-    scale, shift = best_scaling(logits, Targets.from_labels(torch.arange(3).repeat(4), 3))
+    scale, shift = best_scaling(logits, SINGLE_LABEL.targets(torch.arange(3).repeat(4), 3))
     assert np.isfinite(scale).all()
     assert scale.max() <= 20
     assert np.abs(shift).max() <= 20

@@ -6,8 +6,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from whet.core.targets import Targets
 from whet.models.linear import feature_rows, fit_best_linear, fit_linear, folds_of, out_of_fold_probs
+from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 
 N, D, K, L2 = 300, 20, 3, 1e-2
 
@@ -17,7 +17,7 @@ def data():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(N, D)) * np.arange(1, D + 1)
     y = (x[:, 0] + x[:, 1] + rng.normal(size=N) > 0).astype(int) + (x[:, 3] > 2)
-    return x, y, Targets.from_labels(torch.tensor(y), K)
+    return x, y, SINGLE_LABEL.targets(torch.tensor(y), K)
 
 
 def probs(layer, x):
@@ -48,7 +48,7 @@ def test_several_labels_are_several_regressions(data):
     x, y, _ = data
     both = torch.tensor(np.stack([y == 0, x[:, 2] > 0], axis=1))
     layer = nn.Linear(D, 2)
-    fit_linear(layer, torch.tensor(x), Targets.from_label_sets(both), L2)
+    fit_linear(layer, torch.tensor(x), MULTI_LABEL.targets(both), L2)
     z = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
     for k in range(2):
         reference = LogisticRegression(C=1 / (L2 * N), tol=1e-10, max_iter=10_000).fit(z, both[:, k].numpy())
@@ -73,7 +73,7 @@ def test_noise_wants_a_large_penalty_and_signal_a_small_one():
     x, y = rng.normal(size=(400, 40)), rng.integers(2, size=400)
     clear = x + 3 * np.eye(40)[y] - 3 * np.eye(40)[1 - y]
     fold_N = np.arange(400) % 5
-    targets = Targets.from_labels(torch.tensor(y), 2)
+    targets = SINGLE_LABEL.targets(torch.tensor(y), 2)
     layer = nn.Linear(40, 2)
     noise, signal = (fit_best_linear(layer, torch.tensor(one), targets, fold_N) for one in (x, clear))
     assert noise == 1.0 and signal < 0.1
@@ -85,6 +85,6 @@ def test_sparse_samples_that_are_alike_share_a_fold():
     x = np.zeros((40, 6))
     x[np.arange(40), np.arange(40) % 5] = 1.0 + np.arange(40) // 2 % 10
     x[1::2] = x[::2]
-    targets = Targets.from_labels(torch.arange(40) // 20, 2)
+    targets = SINGLE_LABEL.targets(torch.arange(40) // 20, 2)
     fold_N = folds_of(torch.tensor(x).to_sparse(), targets, 2)
     assert (fold_N[::2] == fold_N[1::2]).all() and set(fold_N) == {0, 1}

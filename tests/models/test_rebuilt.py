@@ -24,6 +24,7 @@ from whet.models import build_net, load_net
 from whet.models.attach import attach_after, attach_before
 from whet.models.build import read_extra, save_net
 from whet.run import resume, train
+from whet.tasks import SINGLE_LABEL
 from whet.train import session
 from whet.train.plan import Plan
 
@@ -93,7 +94,7 @@ def tiny_resnet(folder):
 def planned(architecture, *methods):
     with Rng(0).torch_scope("init"):
         net, _ = build_net(ModelSpec(architecture=architecture, weights="none"), CLASSES)
-    context = Context("image-classification", CLASSES, np.array([5, 5, 5]), lambda: None)
+    context = Context(SINGLE_LABEL, CLASSES, np.array([5, 5, 5]), lambda: None)
     return Plan(Recipe(methods=(SGD(), *methods)), net, context)
 
 

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from whet.core.batch import Batch, Inside
 from whet.core.rng import Rng
-from whet.core.targets import Targets
 from whet.methods import ManifoldMixup, MixUp
 from whet.methods.mix.mean import mean_with_partners
 from whet.models.front import TextFront
@@ -15,6 +14,7 @@ from whet.models.net import Net, NetSpec, new_head
 from whet.models.token_vectors import token_vectors
 from whet.models.tokens import Tokens
 from whet.models.zoo_text import TEXT_ZOO
+from whet.tasks import SINGLE_LABEL
 
 TEXTS = ["one two three four five six", "seven eight", "nine", "two two seven nine"]
 
@@ -78,7 +78,7 @@ def test_at_full_depth_the_features_are_mixed():
 @pytest.mark.parametrize("method", [MixUp(alpha=1.0), ManifoldMixup(alpha=1.0)], ids=lambda method: method.name)
 def test_the_methods_leave_the_tokens_and_mix_targets_as_the_network_mixes(method):
     net = text_net()
-    batch = Batch(net.prepare(TEXTS, 64), Targets.from_labels(torch.arange(4), 4), np.arange(4), torch.ones(4))
+    batch = Batch(net.prepare(TEXTS, 64), SINGLE_LABEL.targets(torch.arange(4), 4), np.arange(4), torch.ones(4))
     mixed = method.apply(batch, Rng(1).batch(method.name, 0, batch.index_B))
     (inside,) = mixed.inside
     assert torch.equal(mixed.x, batch.x)

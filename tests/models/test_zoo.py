@@ -16,6 +16,7 @@ from whet.models.residual import residual_branches
 from whet.models.zoo import ZOO
 from whet.models.zoo.vgg import VGG16
 from whet.models.zoo.vit import _positions
+from whet.tasks import SINGLE_LABEL
 from whet.train.plan import Plan
 
 CLASSES = ("a", "b")
@@ -235,7 +236,7 @@ NO_EFFECT = {
 @pytest.mark.parametrize("changes", [CHANGES, (methods.Adapter(size=4),)], ids=["architecture", "adapter"])
 @pytest.mark.parametrize("name", ZOO)
 def test_methods_that_change_networks_work_on_it(name, changes):
-    context = Context("image-classification", CLASSES, np.array([4, 4]), lambda: None)
+    context = Context(SINGLE_LABEL, CLASSES, np.array([4, 4]), lambda: None)
     # A fifth of the channels: with six, torch 2.13's convolutions (oneDNN, AMD EPYC) corrupt the heap in the backward pass.
     plan = Plan(Recipe(methods=(methods.SGD(), *changes)), narrow(name, width=0.2), context)
     without = {line.split()[0] for line in plan.weak}

@@ -10,11 +10,11 @@ import torch
 from whet.core.batch import Ending, Measured, Progress
 from whet.core.method import ChoosesWeights, Fits, Gathers, Runtime, Settles
 from whet.core.registry import registry
-from whet.core.targets import Targets
 from whet.data.split import deal_units
 from whet.data.table import Table, make_frame
 from whet.methods import SGD, TTA, EarlyStopping, Soup, TemperatureScaling, ThresholdTuning
 from whet.methods.ensemble.log_loss import log_loss
+from whet.tasks import SINGLE_LABEL
 from whet.testing import _bench
 from whet.train.crossfit import FOLDS, Crossed, Parts, chosen_by_validation, fit_predictor
 from whet.train.plan import wrap_predictor
@@ -29,7 +29,7 @@ def dealt(N):
 def test_what_is_kept_is_fitted_to_all_and_each_sample_is_scored_by_a_fit_without_it():
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(40, K, generator=generator)
-    targets = Targets.from_labels(torch.randint(K, (40,), generator=generator), K)
+    targets = SINGLE_LABEL.targets(torch.randint(K, (40,), generator=generator), K)
     method = TemperatureScaling()
     found = fitted([method], logits, targets)
     assert found.numbers == {"temperature_scaling": method.fit(logits, targets)}
@@ -47,7 +47,7 @@ def test_the_score_of_a_sample_does_not_depend_on_its_own_label():
     label = torch.randint(K, (30,), generator=generator)
 
     def scored(label):
-        return fitted([ThresholdTuning(), TemperatureScaling()], logits, Targets.from_labels(label, K))
+        return fitted([ThresholdTuning(), TemperatureScaling()], logits, SINGLE_LABEL.targets(label, K))
 
     other = label.clone()
     other[::FOLDS] = (label[::FOLDS] + 1) % K  # the labels of fold 0
@@ -122,7 +122,7 @@ def test_each_half_chooses_what_the_other_is_scored_by(method):
     assert bench.plan.net.head.bias.eq(2).all()
     assert [weights["head.bias"][0].item() for weights in by_half] == [1, 2]
     logits = torch.zeros(10, K)
-    targets = Targets.from_labels(torch.zeros(10, dtype=torch.long), K)
+    targets = SINGLE_LABEL.targets(torch.zeros(10, dtype=torch.long), K)
     predictors = [lambda x, of=of: x + of for of in (2, 1, 2)]  # as the whole and each half chose
     found = fit_predictor([method], predictors, lambda p: (p(logits), targets), lambda: dealt(10), {}, False)
     assert found.logits_NK[0::2].eq(2).all() and found.logits_NK[1::2].eq(1).all()
@@ -153,7 +153,7 @@ def calibrated(N, seed, models=None):
     logits = 1.5 * torch.randn(N, K, generator=generator)
     label = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
     given = logits if models is None else logits.log_softmax(dim=1)[:, None].repeat(1, models, 1)
-    return given, Targets.from_labels(label, K)
+    return given, SINGLE_LABEL.targets(label, K)
 
 
 FITTED = [cls for cls in registry() if issubclass(cls, Fits)]

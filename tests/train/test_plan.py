@@ -9,8 +9,9 @@ from whet.core.method import Runtime, Stage
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.methods import EMA, SGD, ClipNorm, Cosine
+from whet.tasks import MULTI_LABEL
 from whet.testing import _bench
-from whet.train.plan import cross_entropy, ordered, select_rows
+from whet.train.plan import ordered, select_rows, task_loss
 
 
 def test_methods_come_in_the_order_of_the_journey():
@@ -68,11 +69,11 @@ def test_multi_label_loss_is_binary_cross_entropy(outcome):
     from whet.core.targets import Targets
 
     given = outcome([[0.5, -1.0], [2.0, 0.1]], [0, 1])
-    many = given.with_targets(Targets(torch.tensor([[1.0, 1.0], [0.0, 0.5]], dtype=torch.float64), multi_label=True))
+    many = given.with_targets(Targets(torch.tensor([[1.0, 1.0], [0.0, 0.5]], dtype=torch.float64), MULTI_LABEL))
     reference = torch.nn.functional.binary_cross_entropy_with_logits(
         given.logits_BK, many.batch.targets.probs_BK, reduction="none"
     ).sum(dim=1)
-    assert torch.allclose(cross_entropy(many), reference)
+    assert torch.allclose(task_loss(many), reference)
 
 
 def test_weak_methods_are_told_or_refused():
@@ -151,7 +152,7 @@ def test_a_loss_is_given_the_features_and_where_training_stands():
     from whet.train.loop import closure_for
 
     bench, seen = _bench(()), []
-    bench.plan.loss = lambda outcome: seen.append(outcome) or cross_entropy(outcome)
+    bench.plan.loss = lambda outcome: seen.append(outcome) or task_loss(outcome)
     batch, progress = bench.batch(0), Progress(2, 12, 3)
     bench.plan.net.eval()
     bench.step(closure_for(bench.plan, bench.fabric, bench.plan.net, bench.plan.optimizer, batch, progress))

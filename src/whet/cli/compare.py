@@ -127,7 +127,8 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
 def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
     from whet.cli.screen import print_json, print_table, results, table
     from whet.core.run_folder import RunFolder
-    from whet.evaluate.compare import METRICS, compare_runs
+    from whet.core.task import metric_named
+    from whet.evaluate.compare import compare_runs
 
     reference, found, samples = compare_runs([RunFolder.open(run) for run in runs], metric)
     if as_json:
@@ -151,7 +152,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
             }
         )  # fmt: skip
         return
-    screen, compared = results(), METRICS[metric]
+    screen, compared = results(), metric_named(metric)
     rows = table(
         "recipe",
         "seeds",

@@ -21,7 +21,7 @@ def command(
     from rich.text import Text
 
     from whet import run
-    from whet.cli.screen import observer, place, print_json, print_table, results, right_said, table, then
+    from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.core.run_folder import RunFolder
     from whet.train.fuse import gained
 
@@ -35,7 +35,7 @@ def command(
         print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})
         return
     screen = results()
-    rows = table("", right_said(made.metrics), "log-loss", "ms an answer", right=(1, 2, 3))
+    rows = table("", made.folder.task.right, "log-loss", "ms an answer", right=(1, 2, 3))
     for name, one in (*((single.path.name, single) for single in singles), ("together", made)):
         found = one.metrics[part]
         rows.add_row(

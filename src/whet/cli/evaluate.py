@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from whet.cli.options import (
     Reading,
     reads_data,
 )
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 NAME = "evaluate"
 
@@ -36,7 +39,7 @@ def command(
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
     from rich.text import Text
 
-    from whet.cli.screen import print_json, print_table, results, right_said, table, talk, then
+    from whet.cli.screen import print_json, print_table, results, talk, then
     from whet.core.recipe import DataSpec
     from whet.run import load
 
@@ -47,32 +50,12 @@ def command(
     if as_json:
         print_json(metrics)
         return
-    low, high = metrics["accuracy_interval"]
-    screen = results()
-    several = "hamming_accuracy" in metrics
-    screen.print(
-        Text.assemble(
-            (f"{100 * metrics['accuracy']:.1f} %", "bold"),
-            f" {right_said(loaded.metrics)} on {metrics['samples']} samples of {name} "
-            f"(95 % interval {100 * low:.1f} to {100 * high:.1f}) · macro-F1 {100 * metrics['macro_f1']:.1f} % · "
-            f"calibration error {100 * metrics['calibration_error']:.1f} %" + ("" if several else "\n"),
-        )
-    )
-    if several:
-        screen.print(
-            f"{100 * metrics['hamming_accuracy']:.1f} % of all decisions right (Hamming accuracy) · micro-F1 "
-            f"{100 * metrics['micro_f1']:.1f} % · mean average precision {100 * metrics['mean_average_precision']:.1f} %\n"
-        )
-    beside = ("average precision",) if several else ()
-    rows = table("class", "samples", "recall", "interval", "precision", "F1", *beside, right=(1, 2, 3, 4, 5, 6))
-    for row in metrics["per_class"]:
-        if row["samples"]:
-            band = f"{100 * row['recall_interval'][0]:.0f}–{100 * row['recall_interval'][1]:.0f}"
-            rows.add_row(
-                row["name"], str(row["samples"]), f"{100 * row['recall']:.1f}", band, f"{100 * row['precision']:.1f}",
-                f"{100 * row['f1']:.1f}", *([f"{100 * row['average_precision']:.1f}"] if several else []),
-            )  # fmt: skip
-    print_table(screen, rows)
+    task, screen = loaded.folder.task, results()
+    figure, what = task.summary(metrics, f"{metrics['samples']} samples of {name}")
+    screen.print(Text.assemble((figure, "bold"), f" {what}"))
+    screen.print(" · ".join(f"{title} {value}" for title, value, _ in task.tiles(metrics)) + "\n")
+    if "per_class" in metrics:
+        print_table(screen, _by_class(metrics["per_class"]))
     for count, what in ((metrics["trained_on"], "was trained on"), (metrics["validated_on"], "was validated on")):
         if count:
             told = f"{count} of {metrics['samples']} samples have the content of one that this run {what}"
@@ -80,3 +63,19 @@ def command(
     for entry in metrics.get("left_out", [])[:10]:
         talk().print(f"left out: {entry['id']}: {entry['reason']}", style="yellow")
     then("report", run)
+
+
+def _by_class(per_class: list[dict[str, Any]]) -> Table:
+    from whet.cli.screen import table
+
+    by_label = "average_precision" in per_class[0]
+    beside = ("average precision",) if by_label else ()
+    rows = table("class", "samples", "recall", "interval", "precision", "F1", *beside, right=(1, 2, 3, 4, 5, 6))
+    for row in per_class:
+        if row["samples"]:
+            band = f"{100 * row['recall_interval'][0]:.0f}–{100 * row['recall_interval'][1]:.0f}"
+            rows.add_row(
+                row["name"], str(row["samples"]), f"{100 * row['recall']:.1f}", band, f"{100 * row['precision']:.1f}",
+                f"{100 * row['f1']:.1f}", *([f"{100 * row['average_precision']:.1f}"] if by_label else []),
+            )  # fmt: skip
+    return rows

@@ -90,20 +90,15 @@ def one_line(to: Console, text: str) -> str:
     return line if not to.is_terminal or len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
 
 
-def right_said(metrics: dict[str, Any]) -> str:
-    """What the accuracy of a run is the share of."""
-    return "with every label right" if metrics.get("multi_label") else "right"
-
-
 _COLOURS = {"helps": "green", "hurts": "red"}
 
 
 def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
     """A study's table: what each technique does, with its interval and price."""
-    from whet.evaluate.compare import METRICS
+    from whet.core.task import metric_named
     from whet.evaluate.difference import NOT_JUDGED
 
-    chosen = METRICS[metric]
+    chosen = metric_named(metric)
     rows = table(
         "technique", chosen.title, "95 % interval", "p (Holm)", "helps", "time", "verdict", right=(1, 2, 3, 4, 5)
     )

@@ -78,7 +78,7 @@ def command(
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.recipe import DataSpec
-    from whet.evaluate.compare import METRICS
+    from whet.core.task import metric_named
     from whet.study.study import study
 
     base = run.ask(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
@@ -105,7 +105,7 @@ def command(
             }
         )  # fmt: skip
         return
-    screen, chosen = results(), METRICS[metric]
+    screen, chosen = results(), metric_named(metric)
     show_effects(screen, found.effects, metric)
     if (d := found.confirmed) is not None:
         part = "test" if found.part == "test" else "validation"

@@ -61,7 +61,7 @@ def command(
     from rich.text import Text
 
     from whet import recipes, run
-    from whet.cli.screen import observer, place, print_json, results, right_said, then
+    from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.process import process_began
     from whet.core.recipe import DataSpec
     from whet.report import build_report
@@ -92,14 +92,12 @@ def command(
         return
     part = "test" if "test" in metrics else "val"
     result, screen = metrics[part], results()
-    low, high = result["accuracy_interval"]
     shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} samples"
+    task = finished.folder.task
+    figure, what = task.summary(result, shown)
+    beside = "".join(f", {title} {value}" for title, value, _ in task.tiles(result)[:1])
     screen.print(
-        Text.assemble(
-            (f"{100 * result['accuracy']:.1f} %", "bold green"),
-            f" {right_said(metrics)} on {shown} (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
-            f"macro-F1 {100 * result['macro_f1']:.1f} %, {metrics['cost']['total_seconds']:.0f} s in all",
-        )
+        Text.assemble((figure, "bold green"), f" {what}{beside}, {metrics['cost']['total_seconds']:.0f} s in all")
     )
     place(screen, "run", finished.path)
     place(screen, "report", finished.folder.report)

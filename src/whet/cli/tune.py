@@ -66,7 +66,7 @@ def command(
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.core.recipe import DataSpec
-    from whet.evaluate.compare import METRICS
+    from whet.core.task import metric_named
     from whet.tune.tune import tune
 
     base = run.ask(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
@@ -85,7 +85,7 @@ def command(
             }
         )  # fmt: skip
         return
-    screen, chosen = results(), METRICS[metric]
+    screen, chosen = results(), metric_named(metric)
     settings = list(found.trials.columns[5:])
     done = found.trials[found.trials["state"] == "finished"].sort_values("score", ascending=chosen.smaller_is_better)
     rows = table("trial", chosen.title, "time", *settings, right=tuple(range(3 + len(settings))))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.errors import one_class_only
 from whet.core.targets import Targets
+from whet.core.task import ClassTask
 
 if TYPE_CHECKING:
     import torch
@@ -207,20 +207,14 @@ class Context:
     (the network's own, or another that takes the same inputs) once over the training samples as they are shown at prediction
     time; it is costly, so call it once. training: as it answers while it trains, BatchNorm going by the statistics of each batch
     in place of those it keeps.
-    multi_label: whether a sample may have several classes; its targets are then independent probabilities. texts: those of the
+    texts: those of the
     training, where samples are texts. optimizer: another optimizer as the recipe asks for, for a network of the same structure (a
     copy, say); known once the STEP methods start.
     """
 
-    task: str
+    task: ClassTask
     classes: tuple[str, ...]
     class_counts_K: np.ndarray
     features: Callable[..., Features]
-    multi_label: bool = False
     texts: Callable[[], Sequence[str]] = tuple
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None
-
-    def require_one_class(self, name: str) -> None:
-        """Refuse a method that means nothing where a sample may have several classes."""
-        if self.multi_label:
-            raise one_class_only(name)

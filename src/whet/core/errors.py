@@ -44,11 +44,6 @@ class NoEffectError(WhetError):
     """A method found nothing to change in this model or data. An error in a study, a warning in a script."""
 
 
-def one_class_only(method: str) -> RecipeError:
-    """The one wording for a method that means nothing where a sample may have several classes."""
-    return RecipeError(f"method '{method}' is for samples with exactly one class; these may have several")
-
-
 def nearest(word: str, options: Iterable[str]) -> str:
     """`" Did you mean 'mixup'?"` when an option is close to `word`, else an empty string."""
     match = difflib.get_close_matches(word.lower(), list(options), n=1, cutoff=0.5)

@@ -23,6 +23,7 @@ from whet.core.batch import Batch, Context, Ending, Loss, Predictor, Progress, S
 from whet.core.rng import BatchRng
 from whet.core.strict import Strict
 from whet.core.targets import Targets
+from whet.core.task import Task, problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,17 +53,8 @@ FAMILIES = frozenset(
     ("augment", "mix", "transfer", "architecture", "regularize", "distill", "optimize", "schedule", "average")
     + ("balance", "semi", "ensemble", "compress")
 )
-TASKS = frozenset(
-    [
-        "image-classification",
-        "text-classification",
-        "audio-classification",
-        "semantic-segmentation",
-        "instance-segmentation",
-    ]
-)
-MEDIA = {"image": "picture", "semantic": "picture", "instance": "picture", "text": "text", "audio": "sound"}
-"""What a sample is, by the first word of its task."""
+SEGMENTATION = frozenset(["semantic-segmentation", "instance-segmentation"])
+"""Problems that methods declare already and no task solves yet."""
 
 
 # DATA ---------------------------------------------------------------------------------------------------------------
@@ -303,9 +295,8 @@ class Fits(Protocol):
 
 @runtime_checkable
 class WrapsPredictor(Protocol):
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
-        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty. multi_label: whether a sample may have several
-        classes: each logit is then that of its class by itself."""
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
+        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty. task: knows how outputs are combined."""
         ...
 
 
@@ -394,8 +385,7 @@ class Method(Strict):
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Names of methods that cannot stand in one recipe with this one."""
     one_class: ClassVar[bool] = False
-    """Whether it means nothing where a sample may have several classes, said here where its functions are told no `Context` or are
-    called late: at DATA, STEP and AFTER. The others refuse by `Context.require_one_class`."""
+    """Whether it means nothing where a sample may have several classes."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Settings to try it with (`whet.testing`), where the defaults wait for something of a person's."""
     exceptions: ClassVar[Mapping[str, str]] = {}
@@ -418,8 +408,9 @@ class Method(Strict):
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
         if family not in FAMILIES:
             raise TypeError(f"{cls.__name__}: family '{family}' is none of {sorted(FAMILIES)}")
-        if not cls.tasks or not cls.tasks <= TASKS:
-            raise TypeError(f"{cls.__name__}: tasks {sorted(cls.tasks)} must be some of {sorted(TASKS)}")
+        known = SEGMENTATION | problems().keys()
+        if not cls.tasks or not cls.tasks <= known:
+            raise TypeError(f"{cls.__name__}: tasks {sorted(cls.tasks)} must be some of {sorted(known)}")
         if cls.stage not in cls.stages():
             accepted = " or ".join(protocol.__name__ for protocol in PROTOCOLS[cls.stage])
             raise TypeError(f"{cls.__name__}: a method of stage {cls.stage} implements {accepted}")

@@ -107,12 +107,13 @@ def claim_file(
     return path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that its name never shows half of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that its name never shows half of it. Text is written as it is, UTF-8: line ends are the writer's."""
+    whole = content if isinstance(content, bytes) else content.encode()
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing(path, len(text.encode())):
-        with beside.open("w", encoding="utf-8", newline="") as handle:  # as it is: line ends are the writer's
-            handle.write(text)
+    with writing(path, len(whole)):
+        with beside.open("wb") as handle:
+            handle.write(whole)
         os.replace(beside, path)
 
 

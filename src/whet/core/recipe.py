@@ -13,9 +13,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
-from whet.core.method import MEDIA, TASKS, Method, Stage
+from whet.core.method import Method, Stage
 from whet.core.registry import registry
 from whet.core.strict import Strict
+from whet.core.task import allowed, problems
 
 Auto = Literal["auto"]
 _MAX_BYTES = 1_000_000
@@ -196,8 +197,8 @@ class Recipe(Strict):
         return "recipe"
 
     def model_post_init(self, context: Any) -> None:
-        if self.task not in TASKS:
-            raise RecipeError(unknown("task", self.task, TASKS, "recipe.task"))
+        if self.task not in problems():
+            raise RecipeError(unknown("task", self.task, problems(), "recipe.task"))
         for part, key in self._foreign():
             if getattr(getattr(self, part), key) != self._parts[part].model_fields[key].default:
                 raise RecipeError(f"{part}.{key} means nothing for {self.task}")
@@ -205,7 +206,7 @@ class Recipe(Strict):
         for method in self.methods:
             if names.count(method.name) > 1:
                 raise RecipeError(f"method '{method.name}' stands twice in one recipe; keep one")
-            if self.task not in method.tasks:
+            if not allowed(self.task, method):
                 raise RecipeError(
                     f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {self.task}"
                 )
@@ -220,7 +221,7 @@ class Recipe(Strict):
     @property
     def medium(self) -> str:
         """What a sample is: picture, text or sound."""
-        return MEDIA[self.task.split("-")[0]]
+        return problems()[self.task]
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
 """The run folder: the only interface between training, report, study and export.
 
 runs/<name>/  asked.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
-              log.jsonl  checkpoints/  model/  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
+              log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from whet.core import strict_json
 from whet.core.errors import BusyError, RecipeError, RunError
 from whet.core.output import claim, require_claimable, write_whole
+from whet.core.task import Task, task_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ class RunFolder:
         self.start = self.checkpoints / "start"  # the network before the first step, until the run is finished
         self.model = self.path / "model"
         self.companions = self.path / "companions"
-        self.predictions = self.path / "predictions.csv"
+        self.evidence = self.path / "evidence.npz"
+        self.predictions = self.path / "predictions.csv"  # the same, for people
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
         self.mistakes = self.path / "mistakes"
@@ -57,9 +59,9 @@ class RunFolder:
         return self.done.is_file()
 
     @property
-    def multi_label(self) -> bool:
-        """Whether the samples of this finished run may have several classes."""
-        return bool(self.read_json(self.metrics).get("multi_label", False))
+    def task(self) -> Task:
+        """What this finished run was asked of its samples."""
+        return task_named(self.read_json(self.metrics)["task"])
 
     @property
     def begun(self) -> bool:

@@ -106,11 +106,11 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
         table = read_texts(path, spec, threads=threads)
     else:
         table = hash_contents(_read_files(path, spec, medium), threads)
-    if spec.several_labels and not table.multi_label:
+    if spec.several_labels and table.set_SK is None:
         raise DataError(
             f"data {path}: class folders say one class a sample; data.label_columns and data.label_separator are for tables"
         )
-    if not table.multi_label:
+    if table.set_SK is None:
         table = table.warned(*class_warnings(table.classes, table.counts_K.tolist()))
     return apply_split_files(table, spec.split_files) if spec.split_files else table
 

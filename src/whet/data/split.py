@@ -38,7 +38,7 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
         frame = frame.copy()
         split_M = _stratify(table.with_frame(frame[pool]), fractions, spec.split_seed)
         frame.loc[pool, "split"] = split_M
-        how = f"stratified by {'every label' if table.multi_label else 'class'} (split seed {spec.split_seed})"
+        how = f"stratified by {'class' if table.set_SK is None else 'every label'} (split seed {spec.split_seed})"
         for name, fraction in fractions.items():
             made = f"{_made(split_M, name, fraction)} set aside{' from train' if given else ''}"
             notes.append(f"no {name} part was given: {made}, {how}")
@@ -106,7 +106,7 @@ def _stratify(table: Table, fractions: dict[str, float], seed: int) -> np.ndarra
     np.add.at(count_UK, (unit_N[row_L], class_L), 1)
     size_U = np.bincount(unit_N)
     mixed_U = count_UK.max(axis=1) < size_U
-    if table.multi_label or size_U[mixed_U].sum() > _MIXED * len(frame):
+    if table.set_SK is not None or size_U[mixed_U].sum() > _MIXED * len(frame):
         part_U = np.empty(len(size_U), dtype=np.int64)
         part_U[unit_N] = deal_by_label(true_NK, unit_N, key_N, shares)
     else:
@@ -187,7 +187,7 @@ def deal_units(table: Table, folds: int) -> np.ndarray:
     """A fold (0 … folds - 1) for each sample of a part: stratified, by every label where a sample may have several; duplicates and
     groups stay together."""
     unit_N = _units(table.frame)
-    if not table.multi_label:
+    if table.set_SK is None:
         return deal_folds(table.label_N, unit_N, folds)
     key_N = Rng(0).keyed("folds", table.frame["id"].tolist())
     return deal_by_label(table.true_NK, unit_N, key_N, [1 / folds] * folds)

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
-from whet.core.labels import labels_cell, labels_said, names_of
+from whet.core.evidence import Evidence
 from whet.core.recipe import DataSpec
+from whet.core.task import Task, task_for
 from whet.data.cells import missing, read_cells, word
 from whet.data.class_names import whole_numbers
 from whet.data.columns import AS_IT_IS, Columns
 from whet.data.labels import find_labels, numbered
+from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 
 if TYPE_CHECKING:
     from whet.core.targets import Targets
@@ -55,7 +57,8 @@ class Table:
     columns: the table's columns of files, texts and labels that were read, by their keys in DataSpec.
 
     Where a sample may have several classes, label is the number of its label set (those of equal labels bear the same), and
-    set_SK says which classes each set has, bool (S, K); None where every sample has exactly one class."""
+    set_SK says which classes each set has, bool (S, K); None where every sample has exactly one class. asked: what a recipe asks
+    of the samples, once that is known."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -66,6 +69,7 @@ class Table:
     set_SK: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
+    asked: Task | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -86,9 +90,18 @@ class Table:
         return self.frame["label"].to_numpy(np.int64)
 
     @property
-    def multi_label(self) -> bool:
-        """Whether a sample may have several classes, or none."""
-        return self.set_SK is not None
+    def task(self) -> Task:
+        """What is asked of the samples: as told (`for_problem`), else classification by the form of the labels."""
+        return self.asked or (SINGLE_LABEL if self.set_SK is None else MULTI_LABEL)
+
+    def for_problem(self, problem: str) -> Table:
+        """The same samples, of which a recipe's task is asked. DataError where their labels do not fit it."""
+        label_sets = self.set_SK is not None
+        task = task_for(problem, label_sets=label_sets)
+        if task is None:
+            have = MULTI_LABEL.title if label_sets else SINGLE_LABEL.title
+            raise DataError(f"the samples have {have}: nothing that {problem} can be learned from")
+        return replace(self, asked=task)
 
     @property
     def truth(self) -> np.ndarray:
@@ -102,12 +115,12 @@ class Table:
 
     @property
     def targets(self) -> Targets:
-        import torch
+        return self.task.targets(self.truth, len(self.classes))
 
-        from whet.core.targets import Targets
-
-        truth = torch.tensor(self.truth)
-        return Targets.from_label_sets(truth) if self.multi_label else Targets.from_labels(truth, len(self.classes))
+    def evidence(self, index_M: np.ndarray, outputs_MK: np.ndarray) -> Evidence:
+        """What a network's outputs for some of the samples, by their row numbers, are evidence of."""
+        ids, probs_MK = self.frame["id"].to_numpy()[index_M], self.task.probabilities(outputs_MK)
+        return Evidence(self.task, self.classes, ids, self.truth[index_M], probs_MK)
 
     @property
     def counts_K(self) -> np.ndarray:
@@ -118,16 +131,16 @@ class Table:
 
     def cell_of(self, label: int) -> str:
         """A label as a cell of a table holds it: the class's name, or the label set as a JSON list."""
-        return self.classes[label] if self.set_SK is None else labels_cell(names_of(self.set_SK[label], self.classes))
+        return self.task.cell(label if self.set_SK is None else self.set_SK[label], self.classes)
 
     def said_of(self, label: int) -> str:
         """A label as people read it: the class's name, or the names of the label set."""
-        return self.classes[label] if self.set_SK is None else labels_said(names_of(self.set_SK[label], self.classes))
+        return self.task.text(label if self.set_SK is None else self.set_SK[label], self.classes)
 
     def fingerprint(self) -> str:
         """SHA-256 over every sample's id, content, class and split: the same samples, wherever they lie."""
         frame = self.frame
-        if self.multi_label:
+        if self.set_SK is not None:
             frame = frame.assign(label=[self.cell_of(label) for label in self.label_N])
         rows = frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
         return hashlib.sha256(json.dumps([list(self.classes), rows]).encode()).hexdigest()

@@ -24,7 +24,7 @@ def evidence(member: Member, x: Tensor, k: int) -> Tensor:
     With two classes the evidence for one is that against the other.
     """
     logits_BK = member(x)
-    if member.net.spec.multi_label:
+    if not member.net.task.exclusive:
         return logits_BK[:, k]
     return logits_BK[:, k] - logits_BK.mean(dim=1)
 

@@ -15,8 +15,8 @@ from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_json
-from whet.evaluate.compare import METRICS, Difference, Group, compare_runs
-from whet.evaluate.said import said_by
+from whet.evaluate.compare import Difference, Group, compare_runs
+from whet.evaluate.evidence import read_evidence
 from whet.report import build_report
 from whet.study.executor import Executor, Task
 from whet.train.fuse import fuse, gained
@@ -31,7 +31,7 @@ _PATIENCE = 0.8  # seeds that were planned are begun where at least this share o
 
 @dataclass(frozen=True)
 class Contest:
-    """runs: by the recipe's name, in the order of the seeds. metric: a name in METRICS, by which all is compared. What is chosen is
+    """runs: by the recipe's name, in the order of the seeds. metric: by which all is compared. What is chosen is
     chosen by `merit`."""
 
     runs: dict[str, list[RunFolder]]
@@ -82,8 +82,9 @@ def merit(run: RunFolder, metric: str) -> tuple[float, float]:
     """What a choice goes by, of the run's cross-fitted predictions of the validation samples, larger is better: of accuracy its
     proper score, log-loss, which tells apart what so few samples leave equal or turn round; then accuracy. Of any other metric that
     metric, then log-loss."""
-    said, chosen = said_by(run, "val"), METRICS[metric]
-    value = chosen.value(chosen.answers_of(said), said.truth)
+    evidence = read_evidence(run, "val")
+    chosen = evidence.task.metric(metric)
+    value = chosen.value(evidence)
     value = -value if chosen.smaller_is_better else value
     minus_log_loss = -float(run.read_json(run.metrics)["val"]["log_loss"])
     return (minus_log_loss, value) if metric == "accuracy" else (value, minus_log_loss)

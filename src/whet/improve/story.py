@@ -13,10 +13,11 @@ from whet.core.errors import RunError, unknown
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.run_folder import next_name, write_json
+from whet.core.task import metrics_of_all_tasks
 from whet.data.audit import Finding, audit
 from whet.data.read import read_data
 from whet.data.table import Table
-from whet.evaluate.compare import METRICS, Difference
+from whet.evaluate.compare import Difference
 from whet.improve.contest import PLAIN, Contest, hold
 from whet.improve.questions import factors, share_of_size, worth_tuning
 from whet.improve.schedule import Schedule, make_schedule
@@ -75,7 +76,7 @@ def improve(
     are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three, up
     to five where the runs end before the time, and one under half an hour, which says nothing of other seeds. Under half an hour
     what takes one pass stands in the place of a plain recipe that is trained, unless one is given. metric: what everything is
-    studied, chosen and compared by: a name in `whet.evaluate.compare.METRICS` that is a share. jobs, ray: as for `whet.study`. A
+    studied, chosen and compared by: a metric of the samples' task that is a share. jobs, ray: as for `whet.study`. A
     job that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
     """
     started, observer = time.monotonic(), observer or Observer()
@@ -138,7 +139,7 @@ def improve(
 
 
 def _require_share(metric: str) -> None:
-    shares = [name for name, one in METRICS.items() if one.is_share and not one.smaller_is_better]
+    shares = [name for name, one in metrics_of_all_tasks().items() if one.is_share and not one.smaller_is_better]
     if metric not in shares:
         raise RunError(unknown("metric", metric, shares))
 

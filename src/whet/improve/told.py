@@ -11,8 +11,9 @@ import numpy as np
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.core.task import metric_named
 from whet.data.audit import Finding
-from whet.evaluate.compare import METRICS, Difference, Group
+from whet.evaluate.compare import Difference, Group
 from whet.improve.contest import PLAIN, Contest, Ensemble
 from whet.study.study import Study
 
@@ -32,7 +33,7 @@ def told(
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
         "answer": answer,
-        "metric": METRICS[contest.metric].title,
+        "metric": metric_named(contest.metric).title,
         "difference": _plain(differences[answer]),
         "mcnemar": mcnemar,
         "groups": {name: _group(group, differences.get(name)) for name, group in groups.items()},

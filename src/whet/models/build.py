@@ -73,24 +73,25 @@ def zoo_of(medium: str) -> Mapping[str, object]:
 
 
 def build_net(
-    spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = (), rate: int = 16_000
-) -> tuple[Net, list[str]]:
+    spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = (), rate: int = 16_000,
+    task: str = "single-label",
+) -> tuple[Net, list[str]]:  # fmt: skip
     """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the training,
-    from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. Draws from torch's global
+    from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. task: by its name, as NetSpec has it. Draws from torch's global
     generator: call it inside `Rng.torch_scope`."""
     if medium == "text":
-        return _build_for_texts(spec, classes, texts)
+        return _build_for_texts(spec, classes, texts, task)
     if medium == "sound":
-        return _build_for_sounds(spec, classes, rate)
+        return _build_for_sounds(spec, classes, rate, task)
     if spec.architecture in ZOO:
-        return _build_zoo(spec, classes)
+        return _build_zoo(spec, classes, task)
     if spec.weights not in ("none", spec.architecture) and not (Path(spec.weights) / "config.json").is_file():
         raise WeightsError(
             f"weights '{spec.weights}' for architecture '{spec.architecture}': accepted are a folder with config.json and "
             "model.safetensors, the architecture's own name, or none"
         )
     check_architecture(spec.architecture)
-    return hub.build(spec, classes)
+    return hub.build(spec, classes, task)
 
 
 def check_architecture(name: str, medium: str = "picture") -> None:
@@ -104,11 +105,13 @@ def check_architecture(name: str, medium: str = "picture") -> None:
     check_folder(name)
 
 
-def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
+def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Net, list[str]]:
     backbone, features = ZOO[spec.architecture]()
     if spec.weights == "none":
-        net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD)
-        return Net(net_spec, backbone, new_head(features, len(classes))), ["random weights, as asked (weights: none)"]
+        net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task)
+        return Net(net_spec, backbone, new_head(features, net_spec.outputs)), [
+            "random weights, as asked (weights: none)"
+        ]
     state = _read_weights(Path(spec.weights).expanduser())
     wanted = backbone.state_dict()
     missing = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
@@ -118,17 +121,19 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str
             f"or of another shape, the first is '{missing[0]}'"
         )
     backbone.load_state_dict({name: state[name] for name in wanted})
-    net_spec = NetSpec("zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True)
-    return Net(net_spec, backbone, new_head(features, len(classes))), [f"weights from {spec.weights}"]
+    net_spec = NetSpec("zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True, task=task)
+    return Net(net_spec, backbone, new_head(features, net_spec.outputs)), [f"weights from {spec.weights}"]
 
 
-def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[str]) -> tuple[Net, list[str]]:
+def _build_for_texts(
+    spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[str], task: str
+) -> tuple[Net, list[str]]:
     if spec.architecture not in TEXT_ZOO:
         check_architecture(spec.architecture, "text")
         encoder, tokens, notes = hub_text.build(spec)
         made = NetSpec(
             "transformers", encoder.model_type, classes, native_size=encoder.most_tokens, pretrained=spec.weights != "none",
-            medium="text",
+            medium="text", task=task,
         )  # fmt: skip
         return _encoder_net(made, encoder, TextFront(tokens)), notes
     if spec.weights != "none":
@@ -139,26 +144,34 @@ def _build_for_texts(spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[
     texts = list(texts)
     tokens = Tokens.train(texts)
     notes = [f"{len(tokens):,} tokens learnt from the training texts"]
-    net = _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text"), TextFront(tokens))
+    net = _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text", task=task), TextFront(tokens))
     if isinstance(net.backbone, LearnsFromTexts):
         chunks = (texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE))
         net.backbone.learn(tokens.encode(chunk, _MOST_TOKENS) for chunk in chunks)
     return net, notes
 
 
-def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int) -> tuple[Net, list[str]]:
+def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int, task: str) -> tuple[Net, list[str]]:
     if spec.architecture not in SOUND_ZOO:
         check_architecture(spec.architecture, "sound")
         encoder, front, notes = hub_sound.build(spec)
         made = NetSpec(
-            "transformers", encoder.model_type, classes, pretrained=spec.weights != "none", medium="sound",
+            "transformers", encoder.model_type, classes, pretrained=spec.weights != "none", medium="sound", task=task,
         )  # fmt: skip
         return _encoder_net(made, encoder, front), notes
     chosen = SOUND_ZOO[spec.architecture]
     mel = chosen.mel if chosen.fixed_rate else chosen.mel.at_rate(min(rate, chosen.mel.rate))
     pretrained = spec.weights != "none"
     made = NetSpec(
-        "zoo", spec.architecture, classes, (0.0,), (1.0,), pretrained=pretrained, medium="sound", mel=asdict(mel)
+        "zoo",
+        spec.architecture,
+        classes,
+        (0.0,),
+        (1.0,),
+        pretrained=pretrained,
+        medium="sound",
+        mel=asdict(mel),
+        task=task,
     )
     net = _zoo_net(made, _sound_front(made))
     if not pretrained:
@@ -191,11 +204,11 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
     else:
         made = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
     backbone, features = made
-    return Net(spec, backbone, new_head(features, len(spec.classes)), front)
+    return Net(spec, backbone, new_head(features, spec.outputs), front)
 
 
 def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_sound.SoundEncoder, front: Front) -> Net:
-    return Net(spec, encoder, new_head(encoder.features, len(spec.classes)), front)
+    return Net(spec, encoder, new_head(encoder.features, spec.outputs), front)
 
 
 def _loaded_encoder(spec: NetSpec, folder: Path, *, bare: bool) -> Net:
@@ -269,7 +282,7 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
         hub.save_config(net, folder)
     else:
         net.front.save(folder)
-        config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": len(net.spec.classes)}
+        config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": net.spec.outputs}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     if rebuilt:
         # What methods keep beside the network for training alone stays out.
@@ -312,7 +325,7 @@ def load_net(folder: Path) -> Net:
     else:
         net = _zoo_net(bare, _loaded_front(bare, folder))
     if spec.changes:
-        net = _rebuilt(net, spec.changes, extra.get("task", ""))
+        net = _rebuilt(net, spec.changes)
     path = folder / (_CHANGED_FILE if spec.changes else "model.safetensors")
     try:
         net.load_state_dict(load_file(path))
@@ -327,14 +340,14 @@ def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:
     return _sound_front(spec) if spec.medium == "sound" else None
 
 
-def _rebuilt(net: Net, changes: tuple[dict, ...], task: str) -> Net:
+def _rebuilt(net: Net, changes: tuple[dict, ...]) -> Net:
     """The bare network as these methods rebuilt it."""
 
     def features() -> Features:
         raise RunError("a network that is loaded has no training data")
 
     classes = net.spec.classes
-    context = Context(task, classes, np.zeros(len(classes), dtype=np.int64), features, net.spec.multi_label)
+    context = Context(net.task, classes, np.zeros(len(classes), dtype=np.int64), features)
     for method in (parse_method(entry) for entry in changes):
         if not isinstance(method, Changes):
             raise RunError(f"the model was saved with the method '{method.name}', which changes no model here")

@@ -21,28 +21,10 @@ class Ensemble(nn.Module):
     def __init__(self, nets: Sequence[Net]) -> None:
         super().__init__()
         self.nets = nn.ModuleList(nets)
-        self.multi_label = nets[0].spec.multi_label
+        self.task = nets[0].task
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        logits = [net(x_BCHW).float() for net in self.nets]
-        return mean_answer(logits, self.multi_label)
-
-
-def mean_answer(logits: Sequence[Tensor], multi_label: bool) -> Tensor:
-    """The mean of the probabilities of several answers (B, K), as logits (B, K)."""
-    if multi_label:
-        return log_odds_mean(torch.stack(list(logits), dim=1))
-    return torch.stack([one.softmax(dim=1) for one in logits]).mean(dim=0).clamp(min=1e-12).log()
-
-
-def log_odds_mean(logits_BMK: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-    """The mean of the probabilities of each class by itself, as its logit (B, K); all answers weigh alike where no weights are
-    given. With the logarithms of both yes and no, so that nothing is lost where an answer is certain."""
-    M = logits_BMK.shape[1]
-    w_M = torch.full((M,), 1 / M) if weights is None else torch.as_tensor(weights)
-    log_w_M1 = w_M.to(logits_BMK).clamp(min=1e-30).log()[:, None]
-    yes_BK = torch.logsumexp(F.logsigmoid(logits_BMK) + log_w_M1, dim=1)
-    return yes_BK - torch.logsumexp(F.logsigmoid(-logits_BMK) + log_w_M1, dim=1)
+        return self.task.combine(torch.stack([net(x_BCHW).float() for net in self.nets], dim=1))
 
 
 @dataclass(frozen=True)
@@ -73,13 +55,11 @@ def as_one(nets: Sequence[Net]) -> nn.Module:
     return Ensemble(nets) if len(nets) > 1 else nets[0]
 
 
-def side_by_side(predictors: Sequence[Predictor], multi_label: bool = False) -> Predictor:
-    """What asks all of these, (B, M, K): the logarithms of their probabilities; or, where several classes may be true, the logit of
-    each class by itself."""
+def side_by_side(predictors: Sequence[Predictor]) -> Predictor:
+    """What asks all of these, (B, M, K)."""
 
     def asked(x_BCHW: Tensor) -> Tensor:
-        answers = [predictor(x_BCHW).float() for predictor in predictors]
-        return torch.stack(answers if multi_label else [one.log_softmax(dim=1) for one in answers], dim=1)
+        return torch.stack([predictor(x_BCHW).float() for predictor in predictors], dim=1)
 
     return asked
 

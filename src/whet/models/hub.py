@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.recipe import ModelSpec
+from whet.core.task import task_named
 from whet.models.depthwise import speed_up_depthwise
 from whet.models.hub_access import HEAD_FILE, ask, flat, hub_answers, is_local, library, reload, save_tensors
 from whet.models.mend import mend
@@ -65,12 +66,12 @@ def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
+def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label") -> tuple[Net, list[str]]:
     """The architecture with its weights (or random ones, where `none` was asked for) and a new head."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
     offline = is_local(name) or not hub_answers()
-    options = {"num_labels": len(classes), "local_files_only": offline}
+    options = {"num_labels": task_named(task).outputs(len(classes)), "local_files_only": offline}
     config = ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
     config.architectures = config.architectures or []  # transformers wants a list where a kind has two classifiers
     auto = _auto(config, name)
@@ -97,7 +98,10 @@ def build(spec: ModelSpec, classes: tuple[str, ...]) -> tuple[Net, list[str]]:
         notes.append(note)
     notes += mend(model)
     pretrained = spec.weights != "none"
-    net = _wrap(model, NetSpec("transformers", config.model_type, classes, mean, std, _native_size(config), pretrained))
+    net = _wrap(
+        model,
+        NetSpec("transformers", config.model_type, classes, mean, std, _native_size(config), pretrained, task=task),
+    )
     return net, notes
 
 
@@ -187,7 +191,7 @@ def save_config(net: Net, folder: Path) -> None:
     model = cast(Any, net.backbone.model)
     model.config.id2label = dict(enumerate(net.spec.classes))
     model.config.label2id = {label: k for k, label in enumerate(net.spec.classes)}
-    if net.spec.multi_label:
+    if not net.task.exclusive:
         model.config.problem_type = "multi_label_classification"
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
@@ -204,7 +208,7 @@ def _wrap(model: Any, spec: NetSpec) -> Net:
         model.set_submodule(name, nn.Identity())
     pad_inside(model)
     speed_up_depthwise(model)
-    return Net(spec, HubBackbone(model, classifiers), new_head(features, len(spec.classes)))
+    return Net(spec, HubBackbone(model, classifiers), new_head(features, spec.outputs))
 
 
 def _classifiers(model: Any) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse
 import torch
 from scipy.optimize import minimize
-from scipy.special import expit
 from torch import Tensor, nn
 
 from whet.core.targets import Targets
+from whet.core.task import ClassTask
 from whet.data.split import deal_folds
 
 # Tried in turn until a smaller one no longer helps. Of sparse features, which are not standardised, the squares sum to about one.
@@ -138,7 +138,7 @@ class _Problem:
     share_N: np.ndarray
     mean_D: np.ndarray | float
     std_D: np.ndarray | float
-    multi_label: bool
+    task: ClassTask
 
     @classmethod
     def of(
@@ -146,7 +146,7 @@ class _Problem:
     ) -> _Problem:
         x = cls.array(features_ND.detach().cpu())
         weights = np.ones(x.shape[0]) if weight_N is None else weight_N.detach().cpu().double().numpy()
-        made = cls(x, targets.probs_BK.cpu().double().numpy(), weights / weights.sum(), 0.0, 1.0, targets.multi_label)
+        made = cls(x, targets.probs_BK.cpu().double().numpy(), weights / weights.sum(), 0.0, 1.0, targets.task)
         return made._standardised() if standardised else made
 
     @staticmethod
@@ -160,16 +160,14 @@ class _Problem:
     @classmethod
     def of_rows(cls, whole: _Problem, rows: np.ndarray) -> _Problem:
         share_N = whole.share_N[rows]
-        made = cls(
-            whole.x[rows], whole.wanted_NK[rows], share_N / share_N.sum(), whole.mean_D, whole.std_D, whole.multi_label
-        )
+        made = cls(whole.x[rows], whole.wanted_NK[rows], share_N / share_N.sum(), whole.mean_D, whole.std_D, whole.task)
         return made._standardised()
 
     def _standardised(self) -> _Problem:
         if scipy.sparse.issparse(self.x):
             return self
         mean_D, std_D = self.x.mean(axis=0), np.maximum(self.x.std(axis=0, ddof=1 if len(self.x) > 1 else 0), 1e-6)
-        return _Problem(self.x, self.wanted_NK, self.share_N, mean_D, std_D, self.multi_label)
+        return _Problem(self.x, self.wanted_NK, self.share_N, mean_D, std_D, self.task)
 
     def solved(self, l2: float, iterations: int, start: np.ndarray | None = None) -> np.ndarray:
         """The weights of the standardised features and, last, the bias: (D + 1, K)."""
@@ -211,13 +209,10 @@ class _Problem:
         return weight_DK, values[-1] - np.broadcast_to(self.mean_D, weight_DK.shape[:1]) @ weight_DK
 
     def probs(self, logits_NK: np.ndarray) -> np.ndarray:
-        if self.multi_label:
-            return expit(logits_NK)
-        powers_NK = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
-        return powers_NK / powers_NK.sum(axis=1, keepdims=True)
+        return self.task.probabilities(logits_NK)
 
     def loss_N(self, logits_NK: np.ndarray) -> np.ndarray:
-        if self.multi_label:
+        if not self.task.exclusive:
             return (np.logaddexp(0, logits_NK) - self.wanted_NK * logits_NK).sum(axis=1)
         largest_N1 = logits_NK.max(axis=1, keepdims=True)
         log_sum_N = np.log(np.exp(logits_NK - largest_N1).sum(axis=1)) + largest_N1[:, 0]
@@ -225,5 +220,5 @@ class _Problem:
 
     def _error(self, logits_NK: np.ndarray) -> np.ndarray:
         """The slope of the loss."""
-        whole = 1.0 if self.multi_label else self.wanted_NK.sum(axis=1, keepdims=True)
+        whole = self.wanted_NK.sum(axis=1, keepdims=True) if self.task.exclusive else 1.0
         return whole * self.probs(logits_NK) - self.wanted_NK

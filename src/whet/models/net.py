@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import Inside
 from whet.core.method import Method
+from whet.core.task import ClassTask, task_named
 from whet.models.blocks import layer_of, split_blocks
 from whet.models.front import Front, PictureFront
 from whet.models.mend import spare_lone_values
@@ -36,10 +37,13 @@ class NetSpec:
     mel: dict[str, Any] | None = None  # of sounds: how their spectrograms are made (models.mel.MelSettings)
     width: float = 1.0  # of a network of the zoo: its channels, as a multiple
     depth: int = 1  # of a network of the zoo: its layers of one size, as a multiple
-    multi_label: bool = (
-        False  # whether a sample may have several classes: each logit is then that of its class by itself
-    )
+    task: str = "single-label"  # what is asked of a sample, by its name; see `core.task`
     changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in the order they did
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the head gives."""
+        return task_named(self.task).outputs(len(self.classes))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -87,6 +91,11 @@ class Net(nn.Module):
     def prepare(self, content: Any, size: int = 0) -> Tensor:
         """Painted samples of one batch -> what the backbone takes, on the network's device; see `Front.receive`."""
         return self.front(self.front.receive(content, size))
+
+    @property
+    def task(self) -> ClassTask:
+        """What is asked of a sample."""
+        return cast(ClassTask, task_named(self.spec.task))
 
     @property
     def device(self) -> torch.device:

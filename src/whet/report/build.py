@@ -33,13 +33,15 @@ from whet.report.sections import (
     tuning,
 )
 
-_RUN = (headline, answering, curves, classes, confusion, calibration, mistakes, samples, data, recipe, environment)
-_IMPROVEMENT = (gain, earned, runs, classes, confusion, mistakes, samples, data, recipe, environment)
+_OF_TASKS = {"classes": classes, "confusion": confusion, "calibration": calibration}
+_END = (mistakes, samples, data, recipe, environment)
 
 
 def build_report(folder: RunFolder) -> Path:
     """Write report.html of a finished run; its path."""
-    page = _page(f"{folder.name} · whet report", _sections(_RUN, folder))
+    page = _page(
+        f"{folder.name} · whet report", _sections((headline, answering, curves, *_of_task(folder), *_END), folder)
+    )
     write_whole(folder.report, page)
     return folder.report
 
@@ -49,7 +51,9 @@ def build_improvement(path: Path) -> Path:
     story = RunFolder(path)
     improvement = story.read_json(path / "improvement.json")
     best = RunFolder.open(path / improvement["best_run"])
-    page = _page(f"{story.name} · whet improve", _sections(_IMPROVEMENT, best, improvement))
+    page = _page(
+        f"{story.name} · whet improve", _sections((gain, earned, runs, *_of_task(best), *_END), best, improvement)
+    )
     write_whole(path / "report.html", page)
     return path / "report.html"
 
@@ -116,6 +120,11 @@ def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str
         if context is not None:
             rendered.append(_rendered(module, context))
     return rendered
+
+
+def _of_task(folder: RunFolder) -> list[Any]:
+    """The sections that a run's task brings."""
+    return [_OF_TASKS[name] for name in folder.task.sections]
 
 
 def _rendered(module: Any, context: dict[str, Any]) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from whet.core.duration import Duration
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS
+from whet.core.task import metric_named
+from whet.evaluate.compare import between
 from whet.evaluate.difference import LEAST_SEEDS, Difference
 from whet.study.bench import Bench
 from whet.study.evidence import Observed, observe, on_common_samples, seconds_of
@@ -46,10 +47,10 @@ class Confirmation:
 
     def on(self, part: str) -> Difference:
         """On the samples of one part."""
-        chosen = METRICS[self.metric]
+        chosen = metric_named(self.metric)
         seen, _ = on_common_samples([observe(run, (), 0, part) for run in (*self.before, *self.after)])
-        before_SN, after_SN = np.split(np.stack([run.parts_N(chosen) for run in seen]), 2)
-        return chosen.between(before_SN, after_SN, len(seen[0].said.samples))
+        before_SN, after_SN = np.split(np.stack([run.parts_N(self.metric) for run in seen]), 2)
+        return between(chosen, before_SN, after_SN, len(seen[0].evidence))
 
     def to_dict(self) -> dict[str, Any]:
         """With the validation curves of both, for the report."""

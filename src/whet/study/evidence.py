@@ -10,8 +10,10 @@ import numpy as np
 from scipy.stats import t
 
 from whet.core.errors import RunError
+from whet.core.evidence import Evidence
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS, Metric
+from whet.core.task import metric_named
+from whet.evaluate.compare import about
 from whet.evaluate.difference import (
     LEAST_SAMPLES,
     LEAST_SEEDS,
@@ -22,7 +24,7 @@ from whet.evaluate.difference import (
     benjamini_hochberg,
     holm,
 )
-from whet.evaluate.said import Said, joined, said_by
+from whet.evaluate.evidence import joined, read_evidence
 from whet.study.effects import ToDecide, fitted_effects, interactions, to_decide
 from whet.study.factor import Factor
 
@@ -37,22 +39,22 @@ class Observed:
     run: RunFolder
     levels: tuple[int, ...]
     seed: int
-    said: Said
+    evidence: Evidence
     costs: dict[str, float]
 
-    def parts_N(self, metric: Metric) -> np.ndarray:
+    def parts_N(self, metric: str) -> np.ndarray:
         """Values whose mean is the metric, one a sample or a group of samples."""
-        return metric.parts(metric.answers_of(self.said), self.said.truth).astype(float)
+        return self.evidence.task.metric(metric).parts(self.evidence)
 
 
 def observe(run: RunFolder, levels: Sequence[int], seed: int, split: str = "val") -> Observed:
-    return Observed(run, tuple(levels), seed, said_by(run, split), run.read_json(run.metrics)["cost"])
+    return Observed(run, tuple(levels), seed, read_evidence(run, split), run.read_json(run.metrics)["cost"])
 
 
 def on_common_samples(runs: Sequence[Observed]) -> tuple[list[Observed], int]:
-    """The runs, each with the samples that all of them answered, and how many others there are; see `said.joined`."""
-    said, left_out = joined([run.said for run in runs], [str(run.run.path) for run in runs])
-    return [replace(run, said=one) for run, one in zip(runs, said, strict=True)], left_out
+    """The runs, each with the samples that all of them answered, and how many others there are; see `evaluate.evidence.joined`."""
+    found = joined([run.evidence for run in runs], [str(run.run.path) for run in runs])
+    return [replace(run, evidence=one) for run, one in zip(runs, found.evidence, strict=True)], found.left_out
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Effect:
 
     def sentence(self) -> str:
         """For people who know no statistics."""
-        d, metric = self.difference, METRICS[self.metric]
+        d, metric = self.difference, metric_named(self.metric)
         if d is None:
             return f"{self.name} {NEVER_RAN}: {self.failed}."
         unit = " points" if metric.is_share else ""
@@ -147,7 +149,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Findings:
     """What the runs say so far, on so many samples; left_out: others, which not every run answered. together: of a full factorial,
     what every two factors do beyond what each does alone."""
 
@@ -164,13 +166,13 @@ class Evidence:
         return iter(sorted(self.effects, key=gain, reverse=True))
 
 
-def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, reason: str = "") -> Evidence:
+def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, reason: str = "") -> Findings:
     """Every factor's effect. reason: of what runs failed, for factors with a level that never ran. RunError where the runs do not
     tell the factors apart, or where they answered no sample in common."""
     if not runs:
         raise RunError(f"the study cannot be judged: none of its runs was finished{f' ({reason})' if reason else ''}")
     runs, left_out = on_common_samples(runs)
-    if len(runs[0].said.samples) < LEAST_SAMPLES:
+    if len(runs[0].evidence) < LEAST_SAMPLES:
         raise RunError(f"the study cannot be judged by one validation sample; at least {LEAST_SAMPLES} are needed")
     coded_RF = np.array([run.levels for run in runs])
     block_R = np.array([run.seed for run in runs])
@@ -184,9 +186,9 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
         columns = np.column_stack([coded_RF[:, known], products]) if with_pairs else coded_RF[:, known]
         return fitted_effects(value_RN, columns, block_R)
 
-    chosen, samples = METRICS[metric], len(runs[0].said.samples)
+    chosen, samples = metric_named(metric), len(runs[0].evidence)
     try:
-        found = [chosen.told(d, samples) for d in estimate(np.stack([run.parts_N(chosen) for run in runs]))]
+        found = [about(chosen, d, samples) for d in estimate(np.stack([run.parts_N(metric) for run in runs]))]
     except ValueError as error:
         raise RunError(f"the study cannot be judged: {error}") from None
     adjusted, too_small = holm([d.p for d in found]), holm([d.p_too_small for d in found])
@@ -210,14 +212,14 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
         {"factors": [factors[known[a]].name, factors[known[b]].name], **asdict(d), "p_holm": p}
         for (a, b), d, p in zip(pairs if with_pairs else [], found[len(known) :], adjusted[len(known) :], strict=True)
     ]
-    return Evidence(effects, together, samples, left_out)
+    return Findings(effects, together, samples, left_out)
 
 
 def _by_class(
     runs: Sequence[Observed], estimate: Callable[[np.ndarray], list[Difference]]
 ) -> dict[str, list[Difference]]:
     """By class, every factor's effect on how many of its samples are recognised."""
-    found = [run.said.found_by_class for run in runs]
+    found = [run.evidence.task.found_by_class(run.evidence) for run in runs]
     return {
         name: estimate(np.stack([one[name] for one in found]).astype(float))
         for name in sorted(found[0])

@@ -10,7 +10,7 @@ from typing import Any
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
 from whet.core.recipe import Recipe
-from whet.evaluate.compare import METRICS
+from whet.core.task import metric_named
 from whet.study.agreement import agreed
 from whet.study.design import DESIGNS, ONE_AT_A_TIME, design_matrix
 from whet.study.executor import settled_threads
@@ -56,8 +56,7 @@ def make_plan(
     """Refuses what cannot be studied: factors that cannot stand together, designs that cannot hold so many."""
     if design not in DESIGNS:
         raise RecipeError(unknown("design", design, DESIGNS))
-    if metric not in METRICS:
-        raise RecipeError(unknown("metric", metric, METRICS))
+    metric_named(metric)
     chosen = tuple(parse_factors(factors) or own_methods(asked))
     check_factors(asked, chosen, design in ONE_AT_A_TIME)
     try:

@@ -12,7 +12,7 @@ from whet.evaluate.difference import HURTS, LEAST_SEEDS
 from whet.study.bench import Bench, Steps
 from whet.study.clock import TooLittleTime
 from whet.study.design import ONE_AT_A_TIME, design_matrix
-from whet.study.evidence import Evidence, Observed, judge, observe
+from whet.study.evidence import Findings, Observed, judge, observe
 from whet.study.factor import recipe_at
 from whet.study.plan import Plan
 from whet.train.job import carry_out
@@ -70,7 +70,7 @@ class Screening:
     runs: list[Observed] = field(default_factory=list)
     fixed: dict[int, int] = field(default_factory=dict)
 
-    def carry_out(self) -> Evidence:
+    def carry_out(self) -> Findings:
         """What all the runs say; RunError where they do not tell the factors apart."""
         wanted = self.plan.seeds or (None if self.plan.seconds else LEAST_SEEDS)
         for seed in itertools.count():
@@ -126,11 +126,11 @@ class Screening:
         self.bench.clock.note(f"{plan.design}, seed {seed}", len(rows), seconds)
         return seconds
 
-    def _judged(self) -> Evidence:
+    def _judged(self) -> Findings:
         reason = next(iter(self.bench.failures.values()), "")
         return judge(self.plan.design, self.plan.factors, self.runs, self.plan.metric, reason)
 
-    def _race(self, evidence: Evidence) -> bool:
+    def _race(self, evidence: Findings) -> bool:
         """Factors whose verdict is all but certain leave the race: of a screen those that hurt, of one at a time any. Whether
         nothing is left to find out."""
         alone = ONE_AT_A_TIME.get(self.plan.design)

@@ -16,13 +16,12 @@ from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name, write_csv, write_json, write_whole
 from whet.data.read import read_data
-from whet.evaluate.compare import METRICS
 from whet.evaluate.difference import HELPS, HURTS, Difference
 from whet.report import build_study
 from whet.study.bench import Bench, Steps
 from whet.study.clock import Clock
 from whet.study.confirmation import Confirmation, confirm
-from whet.study.evidence import Effect, Evidence
+from whet.study.evidence import Effect, Findings
 from whet.study.executor import executor_for
 from whet.study.factor import MethodFactor, recipe_at
 from whet.study.plan import Plan, agree, make_plan
@@ -65,7 +64,7 @@ def study(
     factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8", "model.architecture=lenet:vgg16");
     without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
     they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default three
-    times, as fewer give no verdict, and more often where the time is enough. metric: a name in `whet.evaluate.compare.METRICS`.
+    times, as fewer give no verdict, and more often where the time is enough. metric: a name in `Task.metrics` of the samples' task.
     smaller: the share of their size, 0 … 1, at which the design's runs are shown pictures, which makes more of them fit; the
     confirmation shows them as the recipe says. jobs: runs at a time; more than one are made by processes of their own, with the
     machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto", HOST:PORT, or "local";
@@ -79,7 +78,7 @@ def study(
     )
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
-    METRICS[metric].require(table.multi_label)
+    table.task.metric(metric)
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to study by")
     path = (
@@ -124,7 +123,7 @@ class Change:
         return confirmed is not None and confirmed.verdict == HELPS
 
 
-def proposed(plan: Plan, evidence: Evidence, *, likely: bool = False) -> Change:
+def proposed(plan: Plan, evidence: Findings, *, likely: bool = False) -> Change:
     """Every factor high where it helps, low where it hurts, else as the recipe has it. likely: where that changes nothing, go by
     each factor's own interval, uncorrected for having asked several questions: there is time left to try it at full length."""
     wanted = {HELPS: 1, HURTS: -1}
@@ -140,7 +139,7 @@ def proposed(plan: Plan, evidence: Evidence, *, likely: bool = False) -> Change:
 
 
 def _write(
-    screening: Screening, evidence: Evidence, change: Change, confirmation: Confirmation | None, adopted: bool
+    screening: Screening, evidence: Findings, change: Change, confirmation: Confirmation | None, adopted: bool
 ) -> None:
     plan, bench, runs = screening.plan, screening.bench, screening.runs
     header = ["run", "seed", *(factor.name for factor in plan.factors)]

@@ -62,7 +62,7 @@ def measure(
     painting = (clock() - start) / loader.threads
     x = plan.net.prepare(painted.content, recipe.answer_size)
     with torch.inference_mode(), fabric.autocast():
-        predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}, multi_label=plan.context.multi_label))
+        predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}, plan.context.task))
         answers = [
             _mean_seconds(repeat(partial(predictor, x)), clock, warm=_ANSWERS_WARM, timed=_ANSWERS_TIMED) + painting
             for predictor in predictors

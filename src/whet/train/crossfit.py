@@ -18,6 +18,7 @@ from torch import Tensor
 from whet.core.batch import Measured, Predictor, Progress
 from whet.core.method import ChoosesWeights, Fits, Gathers, Method, Runtime, Settles, WrapsPredictor
 from whet.core.targets import Targets
+from whet.core.task import Task
 from whet.data.split import deal_units
 from whet.data.table import Table
 from whet.models.ensemble import side_by_side
@@ -105,14 +106,14 @@ def fit_predictor(
     answers: Callable[[Predictor], Known],
     parts: Callable[[], Parts],
     companions: Mapping[str, Sequence[Predictor]],
-    multi_label: bool,
+    task: Task,
 ) -> FittedPredictor:
     """Fit PREDICT methods in turn on validation answers. predictors: the network; and, where its weights were chosen by validation,
     those that each half would have chosen. parts: of the samples that were answered, once there are answers. companions: the
     models that a method lets answer beside this one, by its name."""
     made: dict[int, _Chain] = {}  # a half that chose as all samples did is not asked anew
     for predictor in predictors:
-        made.setdefault(id(predictor), _Chain(methods, predictor, answers, companions, multi_label))
+        made.setdefault(id(predictor), _Chain(methods, predictor, answers, companions, task))
     whole, *by_half = [made[id(predictor)] for predictor in predictors]
     numbers, known = whole.fit(None)
     if known is None and not by_half:
@@ -144,10 +145,10 @@ class _Chain:
         predictor: Predictor,
         answers: Callable[[Predictor], Known],
         companions: Mapping[str, Sequence[Predictor]],
-        multi_label: bool,
+        task: Task,
     ) -> None:
         self._methods, self._predictor, self._answers = methods, predictor, answers
-        self._companions, self._multi_label = companions, multi_label
+        self._companions, self._task = companions, task
         self._kept: dict[int, Known] = {}  # by the place in the chain
 
     def ask(self) -> Known:
@@ -173,7 +174,7 @@ class _Chain:
         predictor, known = self._predictor, None
         for place, method in enumerate(self._methods):
             if others := self._companions.get(method.name):
-                predictor, known = side_by_side([predictor, *others], self._multi_label), None
+                predictor, known = side_by_side([predictor, *others]), None
             if isinstance(method, Fits):
                 if known is None:
                     known = self._answered(place, predictor, shared=not fitted)
@@ -181,9 +182,9 @@ class _Chain:
                 fitted[method.name] = method.fit(logits, targets) if len(logits) else {}
             if isinstance(method, WrapsPredictor):
                 found = fitted.get(method.name, {})
-                predictor = method.wrap_predictor(predictor, found, self._multi_label)
+                predictor = method.wrap_predictor(predictor, found, self._task)
                 if known is not None:
-                    changed = method.wrap_predictor(_as_given, found, self._multi_label)
+                    changed = method.wrap_predictor(_as_given, found, self._task)
                     known = (changed(known[0]), known[1]) if isinstance(method, Fits) else None
         return fitted, predictor, known
 

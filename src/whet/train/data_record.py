@@ -26,7 +26,7 @@ def write_data(folder: RunFolder, table: Table) -> None:
         "classes": list(table.classes),
         "fingerprint": table.fingerprint(),
         "counts": {split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in SPLITS},
-        **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.multi_label else {}),
+        **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.set_SK is not None else {}),
         "skipped": [vars(entry) for entry in table.skipped],
         "notes": list(table.notes),
         "findings": [

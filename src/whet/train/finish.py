@@ -13,16 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whet.core.labels import cell_labels, cell_said, labels_cell
 from whet.core.method import Compresses, Stage
-from whet.core.run_folder import RunFolder, write_csv, write_json
+from whet.core.run_folder import RunFolder, write_json
 from whet.core.targets import Targets
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
 from whet.data.table import Table
 from whet.evaluate.answer import using_weights
-from whet.evaluate.difference import paired_binary
-from whet.evaluate.metrics import answer_of, classification_metrics, decided, probabilities, right_N
+from whet.evaluate.compare import difference
+from whet.evaluate.evidence import read_evidence, write_evidence
 from whet.explain import CannotExplain, Explanation
 from whet.models.build import add_companion, member_folder, save_net
 from whet.models.ensemble import Member, as_one
@@ -73,7 +72,7 @@ def finish_model(
     companions = load_companions(folder.model, nets[0], plan.net.device)
     found = fit_predictor(
         plan.methods, [predictor, *(half or predictor for half in halves)], answers,
-        lambda: Parts.of(val).rows(index_M), companions, plan.context.multi_label,
+        lambda: Parts.of(val).rows(index_M), companions, plan.context.task,
     )  # fmt: skip
     fitted, logits = found.numbers, found.logits_NK
     extra = {
@@ -87,7 +86,7 @@ def finish_model(
     for number, net in enumerate(nets[1:], start=1):
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
-    final = wrap_predictor(plan.methods, predictor, fitted, companions, plan.context.multi_label)
+    final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, companions)
     some = val.with_frame(val.frame.iloc[:TRIED])
     check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
     return final, None if logits is None else (logits, index_M), members_of(nets, companions)
@@ -118,26 +117,16 @@ def _holding(net: Net, weights: dict[str, Tensor]) -> Net:
 def measure_parts(
     table: Table, predictor: Any, ask: Ask, folder: RunFolder, val_answers: Answers | None = None
 ) -> dict[str, Any]:
-    """Answer validation (where not done yet) and test samples once; write predictions.csv; metrics by part. The confidence is the
-    probability of the whole answer: of several labels the product of those of its decisions."""
-    metrics, rows = {}, []
+    """Predict validation (where not done yet) and test samples once; write the evidence; metrics by part."""
+    parts = {}
     for split in ("val", "test"):
         part = table.part(split)
         if not len(part):
             continue
         logits, index = val_answers if split == "val" and val_answers is not None else ask(part, predictor)
-        probs = probabilities(logits.double().numpy(), table.multi_label)
-        metrics[split] = classification_metrics(probs, part.truth[index], table.classes)
-        for probs_K, i in zip(probs, index):
-            predicted, confidence = answer_of(probs_K, table.classes, table.multi_label)
-            rows.append(
-                [part.frame["id"].iloc[i], split, part.cell_of(part.label_N[i]),
-                 predicted if isinstance(predicted, str) else labels_cell(predicted), f"{confidence:.6g}",
-                 *(f"{p:.6g}" for p in probs_K)]
-            )  # fmt: skip
-    header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in table.classes)]
-    write_csv(folder.predictions, header, rows, exact=True)
-    return metrics
+        parts[split] = part.evidence(index, logits.double().numpy())
+    write_evidence(folder, parts)
+    return {split: table.task.measure(evidence) for split, evidence in parts.items()}
 
 
 def compare_answering(
@@ -149,20 +138,13 @@ def compare_answering(
     with using_weights(plan.net, weights):
         logits, index = ask(part, plan.net)
     seconds = (time.monotonic() - began) / max(len(index), 1)
-    said = folder.read_predictions()
-    right_by_id = dict(
-        zip(said["id"][said["split"] == split], (said["label"] == said["predicted"])[said["split"] == split])
-    )
-    ids = part.frame["id"].to_numpy()[index]
-    probs_NK = probabilities(logits.double().numpy(), part.multi_label)
-    plain_right = right_N(decided(probs_NK, part.multi_label), part.truth[index])
-    right = np.array([bool(right_by_id[id_]) for id_ in ids])
-    plain = classification_metrics(probs_NK, part.truth[index], plan.context.classes)
-    chosen = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+    plain, final = part.evidence(index, logits.double().numpy()).by_id(), read_evidence(folder, split)
+    metric = part.task.metric(part.task.headline)
     return {
         "split": split,
-        "plain": {key: plain[key] for key in chosen} | {"seconds_per_sample": seconds},
-        "difference": asdict(paired_binary(plain_right, right)),
+        "plain": {key: value for key, value in part.task.measure(plain).items() if key in part.task.followed}
+        | {"seconds_per_sample": seconds},
+        "difference": asdict(difference(metric, [plain], [final])),
     }
 
 
@@ -176,51 +158,32 @@ def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -
 
 def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
     """mistakes/: the samples of this part that were wrong with the most confidence (of several labels, with the most confidence in
-    one that was missed or said wrongly), and why the model said what it said, where its kind can be explained; else the reason."""
-    said = folder.read_predictions()
-    wrong = said[(said["split"] == split) & (said["label"] != said["predicted"])]
-    if part.multi_label:
-        faults = [_faults(row, part.classes) for row in wrong.to_dict("records")]
-        wrong = wrong.assign(
-            faults=faults, confidence=[max(fault["confidence"] for fault in found) for found in faults]
-        )
-    wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
-    first = wrong[wrong["id"].isin(part.frame["id"])].head(MISTAKES)  # of samples that are still there
-    chosen = part.with_frame(part.frame.set_index("id", drop=False).loc[first["id"]])
+    one that was missed or predicted wrongly), and why the model predicted what it did, where its kind can be explained; else the
+    reason."""
+    evidence = read_evidence(folder, split)
+    task, classes = evidence.task, evidence.classes
+    wrong = task.mistakes(evidence)
+    there = set(part.frame["id"])
+    first = [mistake for mistake in wrong if evidence.ids[mistake.row] in there][:MISTAKES]
+    chosen = part.with_frame(part.frame.set_index("id", drop=False).loc[[evidence.ids[one.row] for one in first]])
     folder.mistakes.mkdir(exist_ok=True)
-    asked = [faults[0]["name"] for faults in first["faults"]] if part.multi_label else first["predicted"]
     why, reason = {}, ""
     try:
-        for index, explanation in explain(
-            chosen, np.array([part.classes.index(name) for name in asked], dtype=np.int64)
-        ):
+        for index, explanation in explain(chosen, np.array([one.class_number for one in first], dtype=np.int64)):
             why[index] = write_explanation(explanation, folder.mistakes, str(index))
     except CannotExplain as error:
         reason = str(error)
     except RuntimeError as error:  # torch's word for memory it does not get; a run does not fail for its pictures' sake
         reason = str(error).partition("\n")[0]
     shown: list[dict[str, Any]] = []
-    for index, row in enumerate(first.itertuples()):
+    for index, one in enumerate(first):
         sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
-        if sample is not None:  # else it is gone since it was answered; the others still tell their story
-            told = {"id": row.id, "label": row.label, "predicted": row.predicted, "confidence": float(row.confidence)}
-            if part.multi_label:
-                told |= {"label": cell_said(row.label), "predicted": cell_said(row.predicted), "faults": row.faults}
+        if sample is not None:  # else it is gone since it was predicted; the others still tell their story
+            label, predicted = evidence.truth[one.row], evidence.predicted[one.row]
+            told: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}
+            told |= {"label": task.text(label, classes), "predicted": task.text(predicted, classes)}
+            if one.faults:
+                told["faults"] = list(one.faults)
             shown.append(told | sample | why.get(index, {}))
     write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
     return reason
-
-
-def _faults(row: dict[str, Any], classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The labels that were missed or said wrongly, the surest first, and how sure the model was of that."""
-    true, said = set(cell_labels(row["label"])), set(cell_labels(row["predicted"]))
-    found = [
-        {
-            "name": name,
-            "missed": name in true,
-            "confidence": float(1 - row[f"p:{name}"] if name in true else row[f"p:{name}"]),
-        }
-        for name in classes
-        if (name in true) != (name in said)
-    ]
-    return sorted(found, key=lambda fault: -fault["confidence"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import numpy as np
 import torch
 
 from whet.core.errors import RunError
-from whet.core.labels import labels_cell
+from whet.core.evidence import Evidence
 from whet.core.output import put, work_folder
 from whet.core.recipe import Recipe, parse_method
-from whet.core.run_folder import RunFolder, write_csv, write_json, write_whole
+from whet.core.run_folder import RunFolder, write_json, write_whole
 from whet.data.table import Table
-from whet.evaluate.difference import Difference, paired_binary
-from whet.evaluate.metrics import answer_of, classification_metrics, right_N
-from whet.evaluate.said import said_by
+from whet.evaluate.compare import difference
+from whet.evaluate.difference import Difference
+from whet.evaluate.evidence import read_evidence, write_evidence
 from whet.explain import Explanation, explain
 from whet.models.build import add_companion, read_extra, write_extra
 from whet.train.finish import FEW_POINTS, write_mistakes
@@ -73,8 +74,8 @@ def _write_fused(runs: Sequence[RunFolder], folder: RunFolder) -> None:
 def gained(fused: RunFolder, single: RunFolder) -> Difference:
     """Its accuracy minus that of one of its runs, on the test samples, or the validation samples where there are none."""
     part = "test" if "test" in fused.read_json(fused.metrics) else "val"
-    ours, alone = (said_by(run, part) for run in (fused, single))
-    return paired_binary(right_N(alone.predicted, alone.truth), right_N(ours.predicted, ours.truth))
+    ours, alone = (read_evidence(run, part) for run in (fused, single))
+    return difference(ours.task.metric(ours.task.headline), [alone], [ours])
 
 
 def show_mistakes(run: RunFolder, table: Table) -> None:
@@ -89,41 +90,36 @@ def show_mistakes(run: RunFolder, table: Table) -> None:
 
 
 def _write_mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> None:
-    frames = [run.read_predictions().sort_values(["split", "id"], ignore_index=True) for run in runs]
-    first = frames[0]
-    for run, frame in zip(runs, frames):
-        if list(frame.columns) != list(first.columns) or not frame[["id", "label"]].equals(first[["id", "label"]]):
-            raise RunError(
-                f"{run.path} and {runs[0].path} answered different samples; one model cannot be made of both"
-            )
-    columns = [column for column in first.columns if column.startswith("p:")]
-    probs_NK = np.mean([frame[columns].to_numpy(float) for frame in frames], axis=0)
-    classes = tuple(column.removeprefix("p:") for column in columns)
-    answers = [answer_of(probs_K, classes, runs[0].multi_label) for probs_K in probs_NK]
-    predicted = [names if isinstance(names, str) else labels_cell(names) for names, _ in answers]
-    found = first.assign(predicted=predicted, confidence=[confidence for _, confidence in answers])
-    found[columns] = probs_NK
-    numbers = ("confidence", *columns)
-    rows = [
-        [f"{row[key]:.6g}" if key in numbers else row[key] for key in found.columns] for row in found.to_dict("records")
-    ]
-    write_csv(folder.predictions, list(found.columns), rows, exact=True)
+    parts: dict[str, Evidence] = {}
+    for split in _parts(runs[0]):
+        found = [read_evidence(run, split) for run in runs]
+        for run, evidence in zip(runs, found, strict=True):
+            same = evidence.classes == found[0].classes and np.array_equal(evidence.ids, found[0].ids)
+            if not same or not np.array_equal(evidence.truth, found[0].truth):
+                raise RunError(
+                    f"{run.path} and {runs[0].path} predicted different samples; one model cannot be made of both"
+                )
+        parts[split] = replace(found[0], probs_NK=np.mean([evidence.probs_NK for evidence in found], axis=0))
+    write_evidence(folder, parts)
+
+
+def _parts(run: RunFolder) -> list[str]:
+    return [split for split in ("val", "test") if split in run.read_json(run.metrics)]
 
 
 def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
     """As of a trained run; times and sizes are those of all runs together."""
     each = [run.read_json(run.metrics) for run in runs]
     metrics: dict[str, Any] = {}
-    for split in ("val", "test"):
-        if split in each[0]:
-            said = said_by(folder, split, multi_label=runs[0].multi_label)
-            metrics[split] = classification_metrics(said.probs_NK, said.truth, said.classes)
+    for split in _parts(runs[0]):
+        evidence = read_evidence(folder, split)
+        metrics[split] = evidence.task.measure(evidence)
     costs = [found["cost"] for found in each]
     total = {key: sum(cost[key] for cost in costs) for key in _ADDED}
     metrics["cost"] = {key: total.get(key, float(np.mean([cost[key] for cost in costs]))) for key in costs[0]}
     metrics["cost"]["peak_memory_mib"] = max(cost["peak_memory_mib"] for cost in costs)
     names, hash_ = ", ".join(run.name for run in runs), Recipe.load(folder.asked).hash
-    kept = ("best_validation", "left_out", "seed", "multi_label")
+    kept = ("best_validation", "left_out", "seed", "task")
     return {
         **{key: each[0][key] for key in kept if key in each[0]},
         **metrics,

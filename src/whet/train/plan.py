@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.core.batch import (
@@ -29,7 +28,7 @@ from whet.core.batch import (
     Settings,
     Step,
 )
-from whet.core.errors import NoEffectError, NonFiniteError, RecipeError, one_class_only
+from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
 from whet.core.method import (
     Arranges,
     Changes,
@@ -58,6 +57,7 @@ from whet.core.method import (
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.spectrogram import KnowsSpectrogram
+from whet.core.task import Task
 from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import side_by_side
 from whet.models.front import Front, SoundFront, TextFront
@@ -72,12 +72,10 @@ def ordered(methods: tuple[Method, ...]) -> list[Method]:
     return sorted(methods, key=lambda method: (stages.index(method.stage), method.order, method.name))
 
 
-def cross_entropy(outcome: Outcome) -> Tensor:
-    """The loss that LOSS methods wrap: soft cross-entropy, or the binary one label by label where several may be true. (B,)"""
+def task_loss(outcome: Outcome) -> Tensor:
+    """The loss that LOSS methods wrap: the task's own, (B,)."""
     targets = outcome.batch.targets
-    if targets.multi_label:
-        return F.binary_cross_entropy_with_logits(outcome.logits_BK, targets.probs_BK, reduction="none").sum(dim=1)
-    return -(targets.probs_BK * F.log_softmax(outcome.logits_BK, dim=1)).sum(dim=1)
+    return targets.task.loss(outcome.logits_BK, targets)
 
 
 class Plan:
@@ -110,7 +108,7 @@ class Plan:
         self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
         self._sets = [m for m in self.methods if isinstance(m, Sets)]
         self._divides = [m for m in self.methods if isinstance(m, Divides)]
-        self.loss: Loss = cross_entropy
+        self.loss: Loss = task_loss
         for method in self.methods:
             if isinstance(method, WrapsLoss):
                 self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
@@ -361,23 +359,23 @@ def wrap_predictor(
     methods: Sequence[Method],
     predictor: Predictor,
     fitted: dict[str, Any],
+    task: Task,
     companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
-    multi_label: bool = False,
 ) -> Predictor:
     """The predictor as these PREDICT methods want it, one after the other."""
     for method in methods:
         if others := companions.get(method.name):
-            predictor = side_by_side([predictor, *others], multi_label)
+            predictor = side_by_side([predictor, *others])
         if isinstance(method, WrapsPredictor):
-            predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), multi_label)
+            predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), task)
     return predictor
 
 
-def refuse_one_class(methods: tuple[Method, ...], multi_label: bool) -> None:
-    """RecipeError for a method that says of itself that it means nothing where a sample may have several classes."""
+def refuse_foreign(methods: tuple[Method, ...], problem: str, task: Task) -> None:
+    """RecipeError for a method that means nothing for this task."""
     for method in methods:
-        if method.one_class and multi_label:
-            raise one_class_only(method.name)
+        if not task.allows(problem, method):
+            raise RecipeError(f"method '{method.name}' means nothing where samples have {task.title}")
 
 
 def _copied(net: Net) -> dict[str, Tensor]:

@@ -31,16 +31,11 @@ class SavedModel:
         nets = [net.on(device) for net in load_nets(folder)]
         self.net = nets[0]
         self.classes = self.net.spec.classes
-        self.task, self.size, self.fit, self.precision = (
-            extra["task"],
-            int(extra["size"]),
-            extra["fit"],
-            extra["precision"],
-        )
+        self.task = self.net.task
+        self.size, self.fit, self.precision = int(extra["size"]), extra["fit"], extra["precision"]
         methods = tuple(parse_method(entry) for entry in extra["predict"])
         companions = load_companions(folder, self.net, device)
-        self.multi_label = self.net.spec.multi_label
-        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], companions, self.multi_label)
+        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], self.task, companions)
         self.members = members_of(nets, companions)
 
     def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
@@ -56,11 +51,9 @@ class SavedModel:
                 f"{where}: that model has other classes and cannot answer beside this one; it lacks "
                 f"{', '.join(lacking) or 'none'} and knows {', '.join(besides) or 'none'} besides"
             )
-        if self.multi_label != ours.spec.multi_label:
-            kinds = {True: "any number of classes", False: "one class"}
+        if self.task != ours.task:
             raise RecipeError(
-                f"{where}: that model says {kinds[self.multi_label]} of a sample, this one {kinds[ours.spec.multi_label]}; they "
-                "cannot answer beside each other"
+                f"{where}: that model predicts {self.task.title}, this one {ours.task.title}; they cannot answer beside each other"
             )
         columns = tuple(self.classes.index(name) for name in ours.spec.classes)
         return Companion(self, shown_as(self.net, self.size, ours), columns)

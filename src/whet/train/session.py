@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,10 @@ from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_json, write_whole
+from whet.core.task import ClassTask
 from whet.data.read import read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
-from whet.evaluate.metrics import classification_metrics, probabilities
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
 from whet.models.net import Net
@@ -35,7 +35,7 @@ from whet.train.features import FrozenFeatures, head_of, training_features
 from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit, restored
 from whet.train.pace import Pace
-from whet.train.plan import Plan, refuse_one_class, select_rows
+from whet.train.plan import Plan, refuse_foreign, select_rows
 from whet.train.rehearsal import Rehearsal
 from whet.train.signals import Interrupted, Interrupts
 from whet.train.source import (
@@ -50,8 +50,6 @@ from whet.train.source import (
     training_loader,
 )
 
-_TOLD = ("accuracy", "macro_f1", "log_loss", "calibration_error")  # of every validation
-_TOLD_OF_LABEL_SETS = (*_TOLD, "hamming_accuracy", "micro_f1", "mean_average_precision")
 _MANY = 2000  # validation samples
 
 Report = Callable[[RunFolder], object]
@@ -121,8 +119,7 @@ class Session:
         recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
         with Rng(recipe.train.seed).torch_scope("init"):
             texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
-            net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate)
-        net.spec = replace(net.spec, multi_label=table.multi_label)
+            net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)
         for line in (*table.notes, *notes):
             self.note(line)
         return Prepared(recipe, table, net, size)
@@ -137,7 +134,8 @@ class Session:
             )
         if not recipe.data.answer_test:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
-        refuse_one_class(recipe.methods, table.multi_label)
+        table = table.for_problem(recipe.task)
+        refuse_foreign(recipe.methods, recipe.task, table.task)
         chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
         table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
         for split in ("train", "val"):
@@ -165,7 +163,7 @@ class Session:
             self.observer.stage(f"learning from {len(train):,} texts")
             return list(train.frame.get("text", ()))
 
-        context = Context(recipe.task, table.classes, train.counts_K, features, table.multi_label, texts)
+        context = Context(cast(ClassTask, table.task), table.classes, train.counts_K, features, texts)
         plan = Plan(recipe, net, context, strict=strict)
         self.tell(plan)
         return plan, fabric
@@ -286,12 +284,11 @@ class Session:
         def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
                 logits, index = self.ask(plan, fabric, val, plan.net)
-            probs_NK = probabilities(logits.double().numpy(), val.multi_label)
+            evidence, followed = val.evidence(index, logits.double().numpy()), val.task.followed
 
             def measured(rows_M: np.ndarray) -> dict[str, float]:
-                metrics = classification_metrics(probs_NK[rows_M], val.truth[index[rows_M]], val.classes)
-                chosen = _TOLD_OF_LABEL_SETS if val.multi_label else _TOLD
-                return {"score": metrics["accuracy"], **{key: metrics[key] for key in chosen}}
+                metrics = val.task.measure(evidence.rows(rows_M))
+                return {"score": metrics[followed[0]], **{key: metrics[key] for key in followed}}
 
             whole = measured(np.arange(len(index)))
 
@@ -346,8 +343,7 @@ class Session:
         metrics["best_validation"] = {"step": state.best_step, "accuracy": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics["notes"] = self.notes
-        if table.multi_label:
-            metrics["multi_label"] = True
+        metrics["task"] = table.task.name
         metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
         metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
         write_json(self.folder.metrics, metrics)

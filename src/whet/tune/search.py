@@ -13,7 +13,7 @@ from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.evaluate.compare import METRICS
+from whet.core.task import metric_named
 from whet.evaluate.difference import LEAST_SEEDS
 from whet.study.bench import Bench
 from whet.study.clock import TooLittleTime
@@ -122,7 +122,7 @@ class Searching:
         if not finished:
             reason = next(iter(self.bench.failures.values()), "all were given up")
             raise RunError(f"no trial of {self.bench.path} was finished; the first failed of: {reason}")
-        sign = 1 if METRICS[self.metric].smaller_is_better else -1
+        sign = 1 if metric_named(self.metric).smaller_is_better else -1
         return min(finished, key=lambda trial: (sign * (trial.score or 0.0), trial.loss, trial.number))
 
     # --- which trials -------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ class Searching:
             seen = observe(run, (), task.recipe.train.seed)
             metrics = run.read_json(run.metrics)
             trial = Trial(
-                task.number, values, "finished", run, float(seen.parts_N(METRICS[self.metric]).mean()), metrics["val"]["log_loss"],
+                task.number, values, "finished", run, float(seen.parts_N(self.metric).mean()), metrics["val"]["log_loss"],
                 metrics["cost"]["total_seconds"],
             )  # fmt: skip
         elif task.pruned.is_file():
@@ -222,7 +222,7 @@ class Searching:
         if trial.state == "given up":
             percent = trial.run.read_json(trial.run.path / "pruned.json")["percent"]
             return f"trial {trial.number} given up after {percent} % of training"
-        chosen, best = METRICS[self.metric], self.best()
+        chosen, best = metric_named(self.metric), self.best()
         assert trial.score is not None and best.score is not None
         return (
             f"trial {trial.number}: {chosen.title} {chosen.text(trial.score)}, {trial.seconds:.0f} s; "

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from whet.core.duration import Duration
-from whet.core.errors import RecipeError, unknown
+from whet.core.errors import RecipeError
 from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name, write_csv, write_json, write_whole
+from whet.core.task import metric_named
 from whet.data.read import read_data
-from whet.evaluate.compare import METRICS
 from whet.evaluate.difference import LEAST_SEEDS, Difference
 from whet.report import build_tuning
 from whet.report.text import seconds as told
@@ -67,20 +67,19 @@ def tune(
     recipe as it was, with fresh seeds, and read the test samples once.
 
     methods, searches: what is searched, see `whet.tune.space.make_space`. budget: a time for everything ("1h"), three quarters of
-    it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a name
-    in `whet.evaluate.compare.METRICS`. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ
-    by their values and not by their luck; the first is the recipe as it is. confirming: whether the best is trained with fresh
+    it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a
+    name of the samples' task. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ by
+    their values and not by their luck; the first is the recipe as it is. confirming: whether the best is trained with fresh
     seeds too; without it all of the time is for the search, no test sample is read, and nothing is recommended. A tuning that
     was stopped goes on when it is called again with the same `out`: a trial that is over is never repeated, and one that fails
     is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
-    if metric not in METRICS:
-        raise RecipeError(unknown("metric", metric, METRICS))
+    metric_named(metric)
     limit = Duration.parse_budget(budget) if budget is not None else None
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
-    METRICS[metric].require(table.multi_label)
+    table.task.metric(metric)
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to tune by")
     space = make_space(base, methods, searches, len(table.part("train")))
@@ -148,7 +147,7 @@ def _plan(
         base, seconds = decide_length(base, bench, trials or USUAL_TRIALS, share)
     else:
         base, seconds = base.setting(budget=limit or asked.train.budget), 0.0
-    smaller, budget = METRICS[metric].smaller_is_better, asked.train.budget
+    smaller, budget = metric_named(metric).smaller_is_better, asked.train.budget
     memory = Trials(bench.path / "trials.journal", space, smaller_is_better=smaller, seed=base.train.seed)
     return Searching(
         base, space, metric, memory, bench,
@@ -229,8 +228,9 @@ def _write(searching: Searching, best: Trial, confirmation: Confirmation | None,
     write_csv(bench.path / "trials.csv", list(rows[0]), [list(row.values()) for row in rows])
     spread = None
     if confirmation is not None and len(confirmation.before) > 1:
-        chosen = METRICS[searching.metric]
-        spread = float(np.std([observe(run, (), 0).parts_N(chosen).mean() for run in confirmation.before], ddof=1))
+        spread = float(
+            np.std([observe(run, (), 0).parts_N(searching.metric).mean() for run in confirmation.before], ddof=1)
+        )
     story = {
         "name": bench.path.resolve().name,
         "metric": searching.metric,

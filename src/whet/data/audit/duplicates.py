@@ -21,7 +21,7 @@ def check_duplicates(table: Table) -> list[Finding]:
             leaks.append((names, ", ".join(split or "no part" for split in rows["split"])))
     found = []
     if conflicts:
-        ways = "with more than one set of labels" if table.multi_label else "filed under more than one class"
+        ways = "filed under more than one class" if table.set_SK is None else "with more than one set of labels"
         text = f"{counted(len(conflicts), table.medium)} {ways}: at least one of the labels is wrong"
         found.append(noted("label conflict", "problem", text, conflicts))
     if leaks:

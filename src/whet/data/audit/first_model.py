@@ -10,6 +10,7 @@ from whet.core.rng import Rng
 from whet.data.audit.handmade import handmade_features
 from whet.data.audit.sounds.survey import SoundSurvey
 from whet.data.audit.survey import PictureSurvey
+from whet.tasks import SINGLE_LABEL
 
 _LEARNT_FROM = 6000  # samples: more make a linear model of some hundred features little better, and cost minutes
 
@@ -19,10 +20,9 @@ def linear_probs(features_RD: Any, label_R: np.ndarray, classes: int, fold_R: np
     on the same share of every class. features_RD: a float32 tensor or array."""
     import torch
 
-    from whet.core.targets import Targets
     from whet.models.linear import out_of_fold_probs
 
-    targets = Targets.from_labels(torch.from_numpy(label_R), classes)
+    targets = SINGLE_LABEL.targets(label_R, classes)
     return out_of_fold_probs(torch.as_tensor(features_RD), targets, fold_R, _learning(label_R, fold_R))
 
 

@@ -13,7 +13,7 @@ _SHOWN, _LEAST = 5, 10  # pairs; samples of a label, to say anything of it
 def check_label_sets(table: Table) -> list[Finding]:
     """How many labels samples have and which pairs are frequent, a fact; labels that are always together, or never apart from
     another, a warning: nothing in the data tells the one from the other."""
-    if not table.multi_label:
+    if table.set_SK is None:
         return []
     true_NK, names = table.true_NK, table.classes
     together_KK = true_NK.T.astype(np.int64) @ true_NK.astype(np.int64)

@@ -26,7 +26,7 @@ def check_near_duplicates(survey: Survey) -> list[Finding]:
             leaks.append((names, f"{', '.join(survey.split_N[row] or 'no part' for row in rows)}; {alike}"))
     found = []
     if conflicts:
-        ways = "with two sets of labels" if table.multi_label else "under two classes"
+        ways = "under two classes" if table.set_SK is None else "with two sets of labels"
         text = f"{counted(len(conflicts), 'pair')} nearly one {medium} {ways}: at least one label is wrong"
         found.append(in_order("near-duplicate conflict", "problem", text, conflicts))
     if leaks:

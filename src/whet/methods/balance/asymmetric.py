@@ -51,7 +51,7 @@ class Asymmetric(
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if self.positive == self.negative == self.margin == 0:
             return loss
-        if not context.multi_label:
+        if context.task.exclusive:
             raise NoEffectError("every sample has exactly one class")
         return self._asymmetric
 

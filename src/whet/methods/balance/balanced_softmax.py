@@ -23,11 +23,11 @@ class BalancedSoftmax(
     Shapes: logits (B, K) + log n (K,) inside the loss; prediction uses the logits as they are. Keeps linearity in the targets.
     """
 
+    one_class = True
     identity = None
     exceptions = {"identity": "it has no strength; logit_adjustment has, and is this at tau = 1"}
     order = 8
     conflicts = frozenset({"balanced_sampler", "class_weight", "label_smoothing", "ldam_drw", "logit_adjustment"})
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
-        context.require_one_class(self.name)
         return shifted(loss, log_prior(context.class_counts_K))

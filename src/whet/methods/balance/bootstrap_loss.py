@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
-from whet.core.targets import Targets
 
 
 class BootstrapLoss(
@@ -47,14 +45,10 @@ class BootstrapLoss(
         def bootstrapped(outcome: Outcome) -> Tensor:
             targets = outcome.batch.targets
             believed_BK = self.beta * targets.probs_BK + (1 - self.beta) * self._answer(outcome)
-            return loss(outcome.with_targets(Targets(believed_BK, targets.multi_label)))
+            return loss(outcome.with_targets(targets.having(believed_BK)))
 
         return bootstrapped
 
     def _answer(self, outcome: Outcome) -> Tensor:
-        z_BK = outcome.logits_BK
-        if outcome.batch.targets.multi_label:
-            return z_BK.sigmoid() if self.answer == "soft" else (z_BK > 0).to(z_BK)
-        if self.answer == "soft":
-            return z_BK.softmax(dim=1)
-        return F.one_hot(z_BK.argmax(dim=1), z_BK.shape[1]).to(z_BK)
+        task = outcome.batch.targets.task
+        return task.probs(outcome.logits_BK) if self.answer == "soft" else task.decided(outcome.logits_BK)

@@ -56,7 +56,7 @@ class ClassWeight(
 def sample_weights(targets: Targets, weights_K: torch.Tensor) -> torch.Tensor:
     """The mean weight of a sample's classes, by their shares in it, (B,). What is short of one whole class weighs 1."""
     weight_B = targets.probs_BK @ weights_K
-    if not targets.multi_label:
+    if targets.task.exclusive:
         return weight_B
     whole_B = targets.probs_BK.sum(dim=1)
     return (weight_B + (1 - whole_B).clamp(min=0)) / whole_B.clamp(min=1)

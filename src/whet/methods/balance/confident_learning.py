@@ -36,6 +36,7 @@ class ConfidentLearning(
     samples is 1. A mixed sample has the weight of its leading part.
     """
 
+    one_class = True
     identity = {"max_fraction": 0.0}
     order = 65
 
@@ -50,7 +51,6 @@ class ConfidentLearning(
     ] = 0.5
 
     def change(self, net: Net, context: Context) -> Net:
-        context.require_one_class(self.name)
         if self.max_fraction > 0:
             # A buffer, so that a resumed training goes on with the weights that were found.
             samples, device = int(context.class_counts_K.sum()), net.linear.weight.device

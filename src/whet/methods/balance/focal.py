@@ -3,13 +3,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
-from whet.methods.balance.one_against_rest import log_not
 
 
 class Focal(
@@ -44,10 +42,5 @@ class Focal(
 
     def _focal(self, outcome: Outcome) -> Tensor:
         z_BK, targets = outcome.logits_BK, outcome.batch.targets
-        if not targets.multi_label:
-            focus_BK = torch.exp(self.gamma * log_not(z_BK))
-            return -(targets.probs_BK * focus_BK * F.log_softmax(z_BK, dim=1)).sum(dim=1)
-        log_yes_BK, log_no_BK = F.logsigmoid(z_BK), F.logsigmoid(-z_BK)
-        yes_BK = torch.exp(self.gamma * log_no_BK) * log_yes_BK
-        no_BK = torch.exp(self.gamma * log_yes_BK) * log_no_BK
-        return -(targets.probs_BK * yes_BK + (1 - targets.probs_BK) * no_BK).sum(dim=1)
+        focus = torch.exp(self.gamma * targets.task.log_others(z_BK))
+        return -(targets.task.outcomes(targets) * focus * targets.task.log_probs(z_BK)).flatten(1).sum(dim=1)

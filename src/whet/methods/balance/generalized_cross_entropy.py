@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -41,10 +40,7 @@ class GeneralizedCrossEntropy(
 
     def _bounded(self, outcome: Outcome) -> Tensor:
         z_BK, targets = outcome.logits_BK, outcome.batch.targets
-        if not targets.multi_label:
-            return (targets.probs_BK * self._cost(F.log_softmax(z_BK, dim=1))).sum(dim=1)
-        yes_BK, no_BK = self._cost(F.logsigmoid(z_BK)), self._cost(F.logsigmoid(-z_BK))
-        return (targets.probs_BK * yes_BK + (1 - targets.probs_BK) * no_BK).sum(dim=1)
+        return (targets.task.outcomes(targets) * self._cost(targets.task.log_probs(z_BK))).flatten(1).sum(dim=1)
 
     def _cost(self, log_p: Tensor) -> Tensor:
         return -torch.expm1(self.q * log_p) / self.q

@@ -12,7 +12,6 @@ from whet.core.duration import Duration
 from whet.core.errors import NoEffectError
 from whet.core.method import Method, Search, Stage
 from whet.methods.balance.class_weight import class_weights
-from whet.methods.balance.one_against_rest import log_not
 
 
 class LdamDrw(
@@ -33,6 +32,7 @@ class LdamDrw(
     its margin (B,), linear in the targets; the margin of a class of n samples is proportional to n^(-1/4).
     """
 
+    one_class = True
     identity = {"max_margin": 0.0, "defer": "1dur"}
     order = 0
     conflicts = frozenset(
@@ -51,7 +51,6 @@ class LdamDrw(
     ] = 0.9999
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
-        context.require_one_class(self.name)
         if self.max_margin == 0 and self.defer == Duration(1, "dur"):
             return loss
         counts_K = context.class_counts_K
@@ -65,7 +64,7 @@ class LdamDrw(
             z_BK = outcome.logits_BK
             margin, weight = margin_K.to(z_BK), weight_K.to(z_BK)
             log_p_BK = F.log_softmax(z_BK, dim=1)
-            loss_BK = margin - log_p_BK + torch.logaddexp(log_not(z_BK), log_p_BK - margin)
+            loss_BK = margin - log_p_BK + torch.logaddexp(context.task.log_others(z_BK), log_p_BK - margin)
             if outcome.progress.step >= outcome.progress.steps(self.defer):
                 loss_BK = loss_BK * weight
             return (outcome.batch.targets.probs_BK * loss_BK).sum(dim=1)

@@ -26,6 +26,7 @@ class LogitAdjustment(
     targets.
     """
 
+    one_class = True
     identity = {"tau": 0.0}
     order = 8
     # What smoothing gives a rare class can be more than its share, and is then raised as the share is: it would win everywhere.
@@ -36,5 +37,4 @@ class LogitAdjustment(
     )
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
-        context.require_one_class(self.name)
         return shifted(loss, self.tau * log_prior(context.class_counts_K)) if self.tau > 0 else loss

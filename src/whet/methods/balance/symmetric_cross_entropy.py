@@ -51,9 +51,6 @@ class SymmetricCrossEntropy(
 
 def _reverse(outcome: Outcome) -> Tensor:
     """-sum p log target, (B,)."""
-    t_BK = outcome.batch.targets.probs_BK
-    if outcome.batch.targets.multi_label:
-        p_BK = outcome.logits_BK.sigmoid()
-        return -_LOG_ZERO * (t_BK * (1 - p_BK) + (1 - t_BK) * p_BK).sum(dim=1)
-    p_BK = outcome.logits_BK.softmax(dim=1)
-    return -_LOG_ZERO * (t_BK * (1 - p_BK)).sum(dim=1)
+    targets = outcome.batch.targets
+    p = targets.task.log_probs(outcome.logits_BK).exp()
+    return -_LOG_ZERO * (targets.task.outcomes(targets) * (1 - p)).flatten(1).sum(dim=1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method, Stage
 from whet.core.targets import Targets
+from whet.core.task import Task
 from whet.methods.ensemble.held_out import turns
 
 _FOLDS = 5
@@ -40,12 +41,12 @@ class ThresholdTuning(
 
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
         true_NK = targets.probs_BK.numpy() > 0.5
-        if not targets.multi_label:
+        if targets.task.exclusive:
             true_NK = np.arange(targets.num_classes) == targets.probs_BK.numpy().argmax(axis=1)[:, None]
-        offsets_K = best_offsets(logits_NK.double().numpy(), true_NK, targets.multi_label, turns(targets, _FOLDS))
+        offsets_K = best_offsets(logits_NK.double().numpy(), true_NK, targets.task.exclusive, turns(targets, _FOLDS))
         return {"offsets": offsets_K.tolist()}
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         if not fitted:
             return predictor
         offsets_K = torch.tensor(fitted["offsets"], dtype=torch.float64)
@@ -57,16 +58,16 @@ class ThresholdTuning(
         return with_offsets
 
 
-def best_offsets(logits_NK: np.ndarray, true_NK: np.ndarray, multi_label: bool, fold_N: np.ndarray) -> np.ndarray:
+def best_offsets(logits_NK: np.ndarray, true_NK: np.ndarray, exclusive: bool, fold_N: np.ndarray) -> np.ndarray:
     """Offsets (K,) that lift macro-F1 on these samples and, in cross-validation over these folds, on others."""
     N, K = logits_NK.shape
     found_FK = np.zeros((_FOLDS, K))
     said_SNK = np.zeros((len(_SHARES), N, K), dtype=bool)
     for fold in range(_FOLDS):
         out = fold_N == fold
-        found_FK[fold] = _climb(logits_NK[~out], true_NK[~out], multi_label)
+        found_FK[fold] = _climb(logits_NK[~out], true_NK[~out], exclusive)
         for share, said_NK in zip(_SHARES, said_SNK):
-            said_NK[out] = _decide(logits_NK[out] + share * found_FK[fold], multi_label)
+            said_NK[out] = _decide(logits_NK[out] + share * found_FK[fold], exclusive)
     score_S = np.array([macro_f1(said_NK, true_NK) for said_NK in said_SNK])
     return _SHARES[score_S.argmax()] * found_FK.mean(axis=0)  # of equal shares the smallest
 
@@ -78,32 +79,32 @@ def macro_f1(said_NK: np.ndarray, true_NK: np.ndarray) -> float:
     return float((2 * right_K / np.maximum(true_K + said_NK.sum(axis=0), 1))[seen_K].mean()) if seen_K.any() else 1.0
 
 
-def _decide(logits_NK: np.ndarray, multi_label: bool) -> np.ndarray:
+def _decide(logits_NK: np.ndarray, exclusive: bool) -> np.ndarray:
     """Which classes are said to be there, bool (N, K)."""
-    if multi_label:
-        return logits_NK > 0
-    return np.arange(logits_NK.shape[1]) == logits_NK.argmax(axis=1)[:, None]
+    if exclusive:
+        return np.arange(logits_NK.shape[1]) == logits_NK.argmax(axis=1)[:, None]
+    return logits_NK > 0
 
 
-def _climb(logits_NK: np.ndarray, true_NK: np.ndarray, multi_label: bool) -> np.ndarray:
+def _climb(logits_NK: np.ndarray, true_NK: np.ndarray, exclusive: bool) -> np.ndarray:
     """Class by class, the offset with the highest macro-F1 given the others', until none gets better."""
     offsets_K = np.zeros(logits_NK.shape[1])
-    for _ in range(1 if multi_label else _SWEEPS):
+    for _ in range(_SWEEPS if exclusive else 1):
         before_K = offsets_K.copy()
         for k in range(len(offsets_K)):
-            offsets_K[k] += _best_step(logits_NK + offsets_K, true_NK, k, multi_label)
+            offsets_K[k] += _best_step(logits_NK + offsets_K, true_NK, k, exclusive)
         if (offsets_K == before_K).all():
             break
-    return offsets_K if multi_label else offsets_K - offsets_K.mean()
+    return offsets_K - offsets_K.mean() if exclusive else offsets_K
 
 
-def _best_step(logits_NK: np.ndarray, true_NK: np.ndarray, k: int, multi_label: bool) -> float:
+def _best_step(logits_NK: np.ndarray, true_NK: np.ndarray, k: int, exclusive: bool) -> float:
     """What to add to the logit of class k; of equally good numbers the one nearest zero."""
     # A sample is said to be k once more than its gap is added; until then it is its rival's, or nobody's.
     K = logits_NK.shape[1]
-    others_NK = np.where(np.arange(K) == k, 0.0 if multi_label else -np.inf, logits_NK)
-    rival_N = np.full(len(logits_NK), k) if multi_label else others_NK.argmax(axis=1)
-    gap_N = (0.0 if multi_label else others_NK.max(axis=1)) - logits_NK[:, k]
+    others_NK = np.where(np.arange(K) == k, -np.inf if exclusive else 0.0, logits_NK)
+    rival_N = others_NK.argmax(axis=1) if exclusive else np.full(len(logits_NK), k)
+    gap_N = (others_NK.max(axis=1) if exclusive else 0.0) - logits_NK[:, k]
     step_M = _between(gap_N)
     flips_N = np.searchsorted(step_M, gap_N, side="right")  # the first number that is enough
     hit_N = true_NK[np.arange(len(rival_N)), rival_N]

@@ -32,6 +32,7 @@ class DecoupledDistill(
     Shapes: loss (B,) + T^2 (target * KL(right class or not) + others * KL(among the others)) (B,), at temperature T.
     """
 
+    one_class = True
     identity = {"teacher": ""}
     order = 70
     conflicts = frozenset({"distill"})
@@ -49,7 +50,6 @@ class DecoupledDistill(
     ] = 8.0
 
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
-        context.require_one_class(self.name)
         teacher = Teacher(self.name, self.teacher, net, self.teacher_size).for_classes(context.classes)
 
         def distilled(outcome: Outcome) -> Tensor:

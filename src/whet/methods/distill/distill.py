@@ -8,6 +8,7 @@ from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
+from whet.core.task import ClassTask
 from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
@@ -48,21 +49,17 @@ class Distill(
 
         def distilled(outcome: Outcome) -> Tensor:
             taught_BK = teacher.logits(outcome.batch)
-            multi_label = outcome.batch.targets.multi_label
-            apart_B = divergence(outcome.logits_BK, taught_BK, self.temperature, multi_label)
+            task = outcome.batch.targets.task
+            apart_B = divergence(outcome.logits_BK, taught_BK, self.temperature, task)
             return (1 - self.weight) * loss(outcome) + self.weight * apart_B
 
         return distilled
 
 
-def divergence(student_BK: Tensor, teacher_BK: Tensor, temperature: float, multi_label: bool = False) -> Tensor:
-    """T^2 KL(teacher || student) of the answers at temperature T, (B,), so that its gradient keeps its size."""
-    s_BK, t_BK = student_BK / temperature, teacher_BK / temperature
-    if multi_label:
-        yes_BK = t_BK.sigmoid() * (F.logsigmoid(t_BK) - F.logsigmoid(s_BK))
-        no_BK = (-t_BK).sigmoid() * (F.logsigmoid(-t_BK) - F.logsigmoid(-s_BK))
-        return temperature**2 * (yes_BK + no_BK).sum(dim=1)
-    return temperature**2 * kl(s_BK, t_BK)
+def divergence(student_BK: Tensor, teacher_BK: Tensor, temperature: float, task: ClassTask) -> Tensor:
+    """T^2 KL(teacher || student) of the predictions at temperature T, (B,), so that its gradient keeps its size."""
+    log_s, log_t = task.log_probs(student_BK / temperature), task.log_probs(teacher_BK / temperature)
+    return temperature**2 * (log_t.exp() * (log_t - log_s)).flatten(1).sum(dim=1)
 
 
 def kl(student_BK: Tensor, teacher_BK: Tensor) -> Tensor:

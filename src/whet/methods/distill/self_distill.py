@@ -74,8 +74,8 @@ class SelfDistill(
         teacher = Teacher(self.name, self._teacher, net).for_classes(context.classes)
 
         def distilled(outcome: Outcome) -> Tensor:
-            multi_label = outcome.batch.targets.multi_label
-            apart_B = divergence(outcome.logits_BK, teacher.logits(outcome.batch), self.temperature, multi_label)
+            task = outcome.batch.targets.task
+            apart_B = divergence(outcome.logits_BK, teacher.logits(outcome.batch), self.temperature, task)
             return (1 - self.weight) * loss(outcome) + self.weight * apart_B
 
         return distilled

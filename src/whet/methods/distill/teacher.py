@@ -21,7 +21,7 @@ from whet.core.run_folder import RunFolder, finished_run
 from whet.data.store import cache_folder
 from whet.methods.distill.kept_answers import KeptAnswers
 from whet.models.build import companion_folders, load_nets, read_extra
-from whet.models.ensemble import mean_answer, shown_as
+from whet.models.ensemble import shown_as
 from whet.models.hub import load_classifier
 from whet.models.net import Net
 
@@ -86,7 +86,7 @@ class Teacher:
         self._temperatures = [temperature for _, temperature in found.members]
         self.net = self._nets[0]
         self._bf16 = found.bf16
-        self._multi_label = student.spec.multi_label
+        self._task = student.task
         self._columns = list(range(len(self.net.spec.classes)))
         size = size or _trained_size(run)
         seen_as = (
@@ -105,10 +105,9 @@ class Teacher:
                 f"{self._where}: it was trained on other classes; it lacks {', '.join(lacking) or 'none'} and knows "
                 f"{', '.join(besides) or 'none'} besides"
             )
-        if self.net.spec.multi_label != self._multi_label:
-            theirs = "may say several classes" if self.net.spec.multi_label else "says one class"
+        if self.net.task != self._task:
             raise RecipeError(
-                f"{self._where}: it {theirs} of a sample, and these may have {'several' if self._multi_label else 'one'}"
+                f"{self._where}: it predicts {self.net.task.title}, and these samples have {self._task.title}"
             )
         self._columns = [known.index(name) for name in classes]
         return self
@@ -131,7 +130,7 @@ class Teacher:
                 / t
                 for net, shown, t in zip(self._nets, self._shown_as, self._temperatures)
             ]
-        return answers[0] if len(answers) == 1 else mean_answer(answers, self._multi_label)
+        return answers[0] if len(answers) == 1 else self._task.combine(torch.stack(answers, dim=1))
 
     @contextlib.contextmanager
     def _asking(self, batch: Batch, nets: list[Net]) -> Iterator[None]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
 from whet.core.recipe import Recipe
+from whet.core.task import Task
 from whet.methods.ensemble.fusion import fused
 from whet.methods.ensemble.members import alone
 
@@ -24,7 +25,7 @@ class DeepEnsemble(
     Do not use when: predictions must be fast: distill the ensemble into one network instead.
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     Deviates: without adversarial training.
-    Shapes: (B, M, K) log-probabilities -> log of the mean probabilities (B, K); logits, label by label, where several may be true.
+    Shapes: (B, M, K) logits -> log of the mean probabilities (B, K); logits, label by label, where several may be true.
     A budget in minutes is shared by the members; one in epochs or steps is each member's own.
     """
 
@@ -38,5 +39,5 @@ class DeepEnsemble(
     def companions(self, recipe: Recipe) -> list[str | Recipe]:
         return [alone(recipe, self.name, number, self.members) for number in range(1, self.members)]
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
-        return fused(predictor, multi_label=multi_label) if self.members > 1 else predictor
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
+        return fused(predictor, task) if self.members > 1 else predictor

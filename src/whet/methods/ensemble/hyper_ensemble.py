@@ -11,6 +11,7 @@ from whet.core.errors import RecipeError
 from whet.core.method import Method, Stage
 from whet.core.recipe import Recipe
 from whet.core.targets import Targets
+from whet.core.task import Task
 from whet.methods.ensemble.fusion import fit_weights, weighted
 from whet.methods.ensemble.members import alone
 
@@ -72,8 +73,8 @@ class HyperEnsemble(
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
         return fit_weights(logits_NK, targets)
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
-        return weighted(predictor, fitted, multi_label) if self.factors else predictor
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
+        return weighted(predictor, fitted, task) if self.factors else predictor
 
 
 def _numbers(method: Method) -> list[str]:

@@ -11,6 +11,7 @@ from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
 from whet.core.recipe import Recipe
 from whet.core.targets import Targets
+from whet.core.task import Task
 from whet.methods.ensemble.fusion import RIDGE, fit_weights, minimise, temperatures, weighted
 from whet.methods.ensemble.log_loss import log_loss
 
@@ -25,9 +26,9 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
     Deviates: the other runs see this run's painted picture, resampled to their own size. The validation samples must not have been
     training samples of theirs: use the same split. Each model's confidence is first set right by a temperature of its own: one that
     learnt with mixup or softened targets is less sure than it could be, and would count for little beside a calibrated one.
-    Shapes: (B, M, K) log-probabilities, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of
+    Shapes: (B, M, K) logits, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of
     sum_m w_m p_m, w on the simplex; linear: sum_m a_m log p_m + b_k. (B, K)
-    Where several classes may be true: logits in the place of log-probabilities, and p that of each class by itself.
+    Where several classes may be true, p is that of each class by itself, and linear works on the logits.
     """
 
     identity = {"runs": ()}
@@ -46,16 +47,16 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
         if logits_NK.dim() == 2 or not len(logits_NK):
             return {}
         if self.how == "linear":
-            return best_linear(logits_NK.double(), targets.probs_BK.double(), targets.multi_label)
+            return best_linear(logits_NK.double(), targets.having(targets.probs_BK.double()))
         if self.how == "mean":
             return {"temperatures": temperatures(logits_NK, targets)}
         return fit_weights(logits_NK, targets)
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         if not self.runs:
             return predictor
         if "scales" not in fitted:
-            return weighted(predictor, fitted, multi_label)
+            return weighted(predictor, fitted, task)
 
         def answer(x_BCHW: Tensor) -> Tensor:
             log_BMK = predictor(x_BCHW)
@@ -65,16 +66,16 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
         return answer
 
 
-def best_linear(log_NMK: Tensor, probs_NK: Tensor, multi_label: bool = False) -> dict[str, Any]:
+def best_linear(outputs_NMK: Tensor, targets: Targets) -> dict[str, Any]:
     """A scale for each model and a bias for each class with the least log-loss, held near the mean of the logarithms."""
-    M, K = log_NMK.shape[1:]
-    scale_M = torch.full((M,), 1 / M, dtype=log_NMK.dtype, requires_grad=True)
-    bias_K = torch.zeros(K, dtype=log_NMK.dtype, requires_grad=True)
+    M, K = outputs_NMK.shape[1:]
+    scale_M = torch.full((M,), 1 / M, dtype=outputs_NMK.dtype, requires_grad=True)
+    bias_K = torch.zeros(K, dtype=outputs_NMK.dtype, requires_grad=True)
 
     def loss() -> Tensor:
-        logits_NK = torch.einsum("nmk,m->nk", log_NMK, scale_M) + bias_K
+        logits_NK = torch.einsum("nmk,m->nk", outputs_NMK, scale_M) + bias_K
         apart = (scale_M - 1 / M).square().sum() + bias_K.square().sum()
-        return log_loss(logits_NK, Targets(probs_NK, multi_label)) + RIDGE * apart
+        return log_loss(logits_NK, targets) + RIDGE * apart
 
     minimise([scale_M, bias_K], loss)
     return {"scales": scale_M.tolist(), "bias": bias_K.tolist()}

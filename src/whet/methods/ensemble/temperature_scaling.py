@@ -10,6 +10,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method, Stage
 from whet.core.targets import Targets
+from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, gains
 from whet.methods.ensemble.log_loss import log_loss
 
@@ -35,7 +36,7 @@ class TemperatureScaling(Method, stage=Stage.PREDICT, family="ensemble",
         kept = len(logits_NK) and gains(_scaled, logits_NK, targets)
         return {"temperature": best_temperature(logits_NK, targets) if kept else 1.0}
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         temperature = float(fitted.get("temperature", 1.0))
         return lambda x_BCHW: predictor(x_BCHW) / temperature
 
@@ -48,7 +49,7 @@ def best_temperature(logits_NK: Tensor, targets: Targets) -> float:
     """The temperature between 0.05 and 20 that is most likely given these samples; 1 where there are none."""
     if not len(logits_NK):
         return 1.0
-    logits, wanted = logits_NK.double(), Targets(targets.probs_BK.double(), targets.multi_label)
+    logits, wanted = logits_NK.double(), targets.having(targets.probs_BK.double())
 
     def loss(log_temperature: float) -> float:
         prior = (log_temperature / PRIOR_STD) ** 2 / 2

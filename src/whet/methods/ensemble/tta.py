@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
-from whet.models.ensemble import mean_answer
+from whet.core.task import Task
 
 
 class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classification"}):
@@ -36,7 +37,7 @@ class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classifi
         Search(choices=((), (1.15,))),
     ] = ()
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         if not self.flip and not self.vertical_flip and not self.zooms:
             return predictor
 
@@ -46,7 +47,7 @@ class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classifi
                 views += [view.flip(-1) for view in views]
             if self.vertical_flip:
                 views += [view.flip(-2) for view in views]
-            return mean_answer([predictor(view).float() for view in views], multi_label)
+            return task.combine(torch.stack([predictor(view).float() for view in views], dim=1))
 
         return mean_of_views
 

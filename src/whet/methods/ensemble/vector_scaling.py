@@ -11,6 +11,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method, Stage
 from whet.core.targets import Targets
+from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, gains
 from whet.methods.ensemble.log_loss import log_loss
 
@@ -38,7 +39,7 @@ class VectorScaling(Method, stage=Stage.PREDICT, family="ensemble",
         scale_K, shift_K = best_scaling(logits_NK, targets)
         return {"scale": scale_K.tolist(), "shift": shift_K.tolist()}
 
-    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], multi_label: bool = False) -> Predictor:
+    def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         if not fitted:
             return predictor
         scale_K, shift_K = (torch.tensor(fitted[key]) for key in ("scale", "shift"))
@@ -61,7 +62,7 @@ def best_scaling(logits_NK: Tensor, targets: Targets) -> tuple[np.ndarray, np.nd
     start = np.concatenate([np.ones(K), np.zeros(K)])
     if not len(logits_NK):
         return start[:K], start[K:]
-    logits, wanted = logits_NK.double(), Targets(targets.probs_BK.double(), targets.multi_label)
+    logits, wanted = logits_NK.double(), targets.having(targets.probs_BK.double())
 
     @torch.enable_grad()
     def loss_and_gradient(values: np.ndarray) -> tuple[float, np.ndarray]:

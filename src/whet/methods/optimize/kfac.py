@@ -91,8 +91,8 @@ class _KFAC(torch.optim.Optimizer):
         found: dict[Layer, list[Tensor]] = {}
         handles = [layer.register_forward_hook(_measuring(found)) for layer in self._layers]
         try:
-            several = self._net.spec.multi_label
-            steered(closure, self._net.head, partial(sampled_label_gradient, multi_label=several))
+            task = self._net.task
+            steered(closure, self._net.head, partial(sampled_label_gradient, task=task))
         finally:
             for handle in handles:
                 handle.remove()

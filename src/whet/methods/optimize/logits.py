@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.core.batch import Closure
+from whet.core.task import ClassTask
 
 Steer = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, K) and the gradient of the loss there (B, K) -> the gradient that flows back instead."""
@@ -34,13 +34,8 @@ def steered(closure: Closure, head: nn.Module, steer: Steer) -> Tensor:
         handle.remove()
 
 
-def sampled_label_gradient(logits_BK: Tensor, gradient_BK: Tensor, multi_label: bool = False) -> Tensor:
-    """What would come from the mean cross-entropy, were each label drawn from the answer itself: one a sample, or each class by
-    itself where several may be true. The expected square of such a gradient is the Fisher information."""
-    if multi_label:
-        yes_BK = logits_BK.to(torch.promote_types(logits_BK.dtype, torch.float32)).sigmoid()
-        return ((yes_BK - torch.bernoulli(yes_BK)) / len(yes_BK)).to(gradient_BK.dtype)
-    probs_BK = logits_BK.softmax(dim=1, dtype=torch.promote_types(logits_BK.dtype, torch.float32))
-    label_B = torch.multinomial(probs_BK, 1).squeeze(1)
-    sampled_BK = (probs_BK - F.one_hot(label_B, probs_BK.shape[1])) / len(probs_BK)
-    return sampled_BK.to(gradient_BK.dtype)
+def sampled_label_gradient(logits_BK: Tensor, gradient_BK: Tensor, task: ClassTask) -> Tensor:
+    """What would come from the mean cross-entropy, were each label drawn from the prediction itself. The expected square of such a
+    gradient is the Fisher information."""
+    probs_BK = task.probs(logits_BK.to(torch.promote_types(logits_BK.dtype, torch.float32)))
+    return ((probs_BK - task.sample(probs_BK)) / len(probs_BK)).to(gradient_BK.dtype)

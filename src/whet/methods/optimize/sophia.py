@@ -71,7 +71,7 @@ class _Sophia(Descent):
 
         def steer(logits_BK: Tensor, gradient_BK: Tensor) -> Tensor:
             sizes.append(len(logits_BK))
-            return len(logits_BK) * sampled_label_gradient(logits_BK, gradient_BK, self._net.spec.multi_label)
+            return len(logits_BK) * sampled_label_gradient(logits_BK, gradient_BK, self._net.task)
 
         with torch.enable_grad():
             steered(closure, self._net.head, steer)

@@ -30,7 +30,7 @@ class ConfidencePenalty(Method, stage=Stage.LOSS, family="regularize",
             return loss
 
         def penalised(outcome: Outcome) -> torch.Tensor:
-            doubt_B = entropy(outcome.logits_BK, outcome.batch.targets.multi_label)
+            doubt_B = entropy(outcome.logits_BK, outcome.batch.targets.task)
             return loss(outcome) - self.strength * doubt_B
 
         return penalised

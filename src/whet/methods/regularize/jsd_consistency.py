@@ -7,7 +7,6 @@ from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method, Search, Stage
-from whet.methods.regularize.divergence import log_probs
 
 
 class JsdConsistency(Method, stage=Stage.LOSS, family="regularize", tasks={"image-classification"}):
@@ -38,7 +37,7 @@ class JsdConsistency(Method, stage=Stage.LOSS, family="regularize", tasks={"imag
         def consistent(outcome: Outcome) -> torch.Tensor:
             samples = len(outcome.logits_BK) // 3
             clean_B = loss(outcome.rows(samples))
-            probs = log_probs(outcome.logits_BK, outcome.batch.targets.multi_label).exp()
+            probs = outcome.batch.targets.task.log_probs(outcome.logits_BK).exp()
             probs_CBP = probs.reshape(3, samples, -1)  # of the classes; or of yes and no, label by label
             mean_BP = probs_CBP.mean(dim=0).clamp(min=1e-7)
             divergence_B = torch.special.xlogy(probs_CBP, probs_CBP / mean_BP).sum(dim=2).mean(dim=0)

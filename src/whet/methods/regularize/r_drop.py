@@ -42,9 +42,9 @@ class RDrop(Method, stage=Stage.LOSS, family="regularize",
 
         def consistent(outcome: Outcome) -> torch.Tensor:
             first_BK, second_BK = outcome.logits_BK, outcome.ask(outcome.batch.x)
-            multi_label = outcome.batch.targets.multi_label
-            there_B = kl_divergence(first_BK, second_BK, multi_label)
-            back_B = kl_divergence(second_BK, first_BK, multi_label)
+            task = outcome.batch.targets.task
+            there_B = kl_divergence(first_BK, second_BK, task)
+            back_B = kl_divergence(second_BK, first_BK, task)
             both_B = (loss(outcome) + loss(replace(outcome, logits_BK=second_BK))) / 2
             return both_B + self.alpha * (there_B + back_B) / 2
 

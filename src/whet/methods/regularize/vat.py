@@ -46,10 +46,10 @@ class VAT(Method, stage=Stage.LOSS, family="regularize",
             return loss
 
         def smooth(outcome: Outcome) -> torch.Tensor:
-            clean_BK, multi_label = outcome.logits_BK.detach(), outcome.batch.targets.multi_label
+            clean_BK, task = outcome.logits_BK.detach(), outcome.batch.targets.task
 
             def divergence(moved: Outcome) -> torch.Tensor:
-                return kl_divergence(clean_BK, moved.logits_BK, multi_label)
+                return kl_divergence(clean_BK, moved.logits_BK, task)
 
             _, gradient = value_and_gradient(outcome, divergence, _anywhere)
             for _ in range(self.iterations - 1):

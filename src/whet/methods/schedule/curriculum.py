@@ -34,6 +34,7 @@ class Curriculum(
     Shapes: an epoch is as long as ever; the easiest share of each class takes turns to fill it.
     """
 
+    one_class = True
     identity = {"first_share": 1.0}
 
     first_share: Annotated[
@@ -44,7 +45,6 @@ class Curriculum(
     ] = 0.5
 
     def change(self, net: Net, context: Context) -> Net:
-        context.require_one_class(self.name)
         if self.first_share < 1:
             # A buffer, so that a resumed training goes on with the same ranks.
             samples, device = int(context.class_counts_K.sum()), net.linear.weight.device

@@ -53,7 +53,7 @@ class Head(
     samples: Annotated[int, Field(ge=1, description="draws of multi_sample_dropout"), Search(2, 16)] = 8
 
     def change(self, net: Net, context: Context) -> Net:
-        classes = len(net.spec.classes)
+        classes = net.spec.outputs
         if self.form == "linear":
             return net
         if self.form == "mlp":

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from whet.core.run_folder import RunFolder
+from whet.core.task import ClassTask
 from whet.evaluate.calibration import reliability
-from whet.evaluate.metrics import wilson_interval
-from whet.evaluate.said import said_by
-from whet.evaluate.several import decisions
+from whet.evaluate.evidence import read_evidence
+from whet.evaluate.rates import wilson_interval
 from whet.report.figures import ACCENT, GRID, MUTED, draw
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
     metrics = folder.read_json(folder.metrics)
     part = "test" if "test" in metrics else "val"
-    said = said_by(folder, part)
-    answers = decisions(said.probs_NK, said.truth) if said.multi_label else (said.probs_NK, said.truth)
-    bins = reliability(*answers, bins=10)
+    evidence = read_evidence(folder, part)
+    task = cast(ClassTask, evidence.task)
+    bins = reliability(*task.decisions(evidence), bins=10)
 
     def paint(figure: Figure) -> None:
         curve, counts = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
@@ -33,7 +33,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         )
         curve.set(ylabel="right", xlim=(0, 1), ylim=(0, 1.03))
         counts.bar(x, [b["count"] for b in bins], width=0.07, color=GRID, edgecolor=MUTED, linewidth=0.6)
-        counts.set(xlabel="confidence", ylabel="decisions" if said.multi_label else "samples")
+        counts.set(xlabel="confidence", ylabel=task.decided_upon)
         for axis in (curve.yaxis, counts.xaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
@@ -42,7 +42,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "figure": draw(4.6, 4.2, paint, "Calibration"),
         "error": error,
         "temperature": _temperature(folder),
-        "multi_label": said.multi_label,
+        "decided_upon": task.decided_upon,
     }
 
 

@@ -14,5 +14,5 @@ def context(folder: RunFolder) -> dict[str, Any]:
     return {
         "rows": rows,
         "part": {"test": "test", "val": "validation"}[part],
-        "multi_label": metrics.get("multi_label", False),
+        "by_label": "missed" in rows[0],
     }

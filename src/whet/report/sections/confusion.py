@@ -11,8 +11,6 @@ _MAX_CLASSES = 30
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
     metrics = folder.read_json(folder.metrics)
-    if metrics.get("multi_label", False):  # what is true beside what is said is no confusion
-        return None
     result = metrics["test" if "test" in metrics else "val"]
     names = [row["name"] for row in result["per_class"]]
     table = result["confusion"]

@@ -24,18 +24,18 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     loss = np.array([r["loss"] for r in steps])
     per_epoch = max(1, steps[-1]["step"] // (steps[-1]["epoch"] + 1))
     unit = Recipe.load(folder.recipe).shown.split(maxsplit=1)[1]
-    # A step's loss is the sum over a sample's labels, the log-loss their mean.
-    labels = len(folder.read_json(folder.data)["classes"]) if folder.multi_label else 1
+    task, num_classes = folder.task, len(folder.read_json(folder.data)["classes"])
+    loss_of = [task.validation_loss(check, num_classes) for check in checks]
     x, seen = step / per_epoch, np.array([r["step"] for r in checks]) / per_epoch
 
     def paint(figure: Figure) -> None:
         left, middle, right = figure.subplots(1, 3)
         left.plot(x, loss, color=MUTED, alpha=0.25, linewidth=0.8)
         left.plot(x, _smooth(loss), color=ACCENT, label="training")
-        if checks:
+        if None not in loss_of and checks:
             left.plot(
                 seen,
-                [labels * r["log_loss"] for r in checks],
+                loss_of,
                 color=SECOND,
                 marker="o",
                 markersize=3,
@@ -43,14 +43,14 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
             )
         left.set(title="Loss", xlabel="epoch", ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
         left.legend()
-        several = folder.multi_label
-        said = "every label right" if several else None
-        middle.plot(seen, [r["accuracy"] for r in checks], color=SECOND, marker="o", markersize=3, label=said)
-        if several:
-            middle.plot(seen, [r["macro_f1"] for r in checks], color=ACCENT, marker="o", markersize=3, label="macro-F1")
+        shares = [key for key in task.followed if task.metric(key).is_share and not task.metric(key).smaller_is_better]
+        for key, colour in zip(shares, (SECOND, ACCENT), strict=False):
+            label = task.metric(key).title
+            middle.plot(seen, [r[key] for r in checks], color=colour, marker="o", markersize=3, label=label)
+        if shares:
             middle.legend()
-        middle.set(title="Validation" if several else "Validation accuracy", xlabel="epoch")
-        middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        middle.set(title="Validation", xlabel="epoch")
         right.plot(x, [r["lr"] for r in steps], color=WARN)
         right.set(title="Learning rate and size", xlabel="epoch")
         right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))

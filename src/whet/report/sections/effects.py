@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from whet.evaluate.compare import METRICS
+from whet.core.task import metric_named
 from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, draw, name_points
 
 _PRICE = (5.2, 3.4)  # inches
@@ -18,8 +18,8 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
     told = [effect for effect in study["effects"] if effect["seeds"]]
     classes = sorted({name for effect in told for name in effect["per_class"]})
     reach = max([0.01, *(abs(one["mean"]) for effect in told for one in effect["per_class"].values())])
-    unit, factor = ("points of ", 100) if METRICS[study["metric"]].is_share else ("", 1)
-    scale = (f"{unit}{METRICS[study['metric']].title}", factor)
+    unit, factor = ("points of ", 100) if metric_named(study["metric"]).is_share else ("", 1)
+    scale = (f"{unit}{metric_named(study['metric']).title}", factor)
     confirmed = study["confirmed"]
     return {
         "study": study,
@@ -27,9 +27,9 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         "told": told,
         "classes": classes,
         "reach": reach,
-        "text": METRICS[study["metric"]].text,
-        "title": METRICS[study["metric"]].title,
-        "unit": " points" if METRICS[study["metric"]].is_share else "",
+        "text": metric_named(study["metric"]).text,
+        "title": metric_named(study["metric"]).title,
+        "unit": " points" if metric_named(study["metric"]).is_share else "",
         "forest": draw(
             8.4, 0.9 + 0.36 * len(told), lambda figure: _forest(figure, told, scale), "Effects with intervals"
         ),

@@ -15,12 +15,19 @@ def context(folder: RunFolder) -> dict[str, Any]:
     recipe = Recipe.load(folder.recipe)
     data = folder.read_json(folder.data)
     part = "test" if "test" in metrics else "val"
+    task, result = folder.task, metrics[part]
+    metric = task.metric(task.headline)
     return {
         "name": folder.name,
         "part": {"test": "test", "val": "validation"}[part],
         "judged_by_val": part == "val",
-        "result": metrics[part],
-        "multi_label": metrics.get("multi_label", False),
+        "result": result,
+        "figure": metric.text(result[task.headline]),
+        "unit": " %" if metric.is_share else "",
+        "what": task.right if metric.is_right else metric.title,
+        "share": result[task.headline] if metric.is_share else None,
+        "interval": result.get(f"{task.headline}_interval"),
+        "tiles": task.tiles(result),
         "cost": metrics["cost"],
         "classes": data["classes"],
         "train_samples": samples_of(data)["train"],

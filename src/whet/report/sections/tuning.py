@@ -10,14 +10,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from whet.evaluate.compare import METRICS, Metric
+from whet.core.task import metric_named
+from whet.evaluate.compare import Metric
 from whet.report.figures import ACCENT, GRID, INK, MUTED, SECOND, WARN, draw
 
 _ACROSS, _MOST_SLICES = 3, 12
 
 
 def context(story: dict[str, Any]) -> dict[str, Any]:
-    chosen = METRICS[story["metric"]]
+    chosen = metric_named(story["metric"])
     trials = story["trials"]
     finished = [trial for trial in trials if trial["state"] == "finished"]
     best = next(trial for trial in trials if trial["trial"] == story["best"])

@@ -3,18 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+from tests.evidence import decided, evidence
 
 from whet.core.rng import Rng
 from whet.evaluate.calibration import calibration_error, reliability
-from whet.evaluate.metrics import (
-    classification_metrics,
-    confusion,
-    log_loss_N,
-    macro_f1,
-    softmax,
-    wilson_interval,
-    worst_recall,
-)
+from whet.evaluate.rates import wilson_interval
+from whet.tasks import SINGLE_LABEL
+from whet.tasks.single_label import confusion, log_loss_N, macro_f1, softmax, worst_recall
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -30,7 +25,7 @@ def answers(N=300, seed=0, empty=None):
 
 def test_they_are_scikit_learn_s():
     probs, labels = answers()
-    found, said = classification_metrics(probs, labels, CLASSES), probs.argmax(axis=1)
+    found, said = SINGLE_LABEL.measure(evidence(probs, labels)), probs.argmax(axis=1)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, said))
     assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, said))
     assert found["macro_f1"] == pytest.approx(sk.f1_score(labels, said, average="macro"))
@@ -46,18 +41,19 @@ def test_they_are_scikit_learn_s():
 def test_metrics_of_class_numbers_are_scikit_learn_s():
     probs, labels = answers()
     said = probs.argmax(axis=1)
-    assert macro_f1(said, labels) == pytest.approx(sk.f1_score(labels, said, average="macro"))
-    assert worst_recall(said, labels) == pytest.approx(sk.recall_score(labels, said, average=None).min())
-    assert log_loss_N(probs, labels).mean() == pytest.approx(sk.log_loss(labels, probs))
+    seen = evidence(probs, labels)
+    assert macro_f1(seen) == pytest.approx(sk.f1_score(labels, said, average="macro"))
+    assert worst_recall(seen) == pytest.approx(sk.recall_score(labels, said, average=None).min())
+    assert log_loss_N(seen).mean() == pytest.approx(sk.log_loss(labels, probs))
     few = labels < 2  # the others are never true, but said
-    assert macro_f1(said[few], labels[few]) == pytest.approx(
+    assert macro_f1(seen.rows(few)) == pytest.approx(
         sk.f1_score(labels[few], said[few], average="macro", labels=[0, 1])
     )
 
 
 def test_a_class_without_a_sample_counts_in_no_mean():
     probs, labels = answers(empty=2)
-    found = classification_metrics(probs, labels, CLASSES)
+    found = SINGLE_LABEL.measure(evidence(probs, labels))
     assert found["per_class"][2]["recall"] is None
     seen = [0, 1, 3]
     assert found["macro_f1"] == pytest.approx(
@@ -106,3 +102,19 @@ def test_calibration_of_known_gaps():
 
 def test_certainty_falls_into_the_last_bin():
     assert reliability(np.array([[1.0, 0.0]]), np.array([0]))[0]["confidence"] == 1.0
+
+
+def test_a_prediction_is_the_likeliest_class():
+    assert SINGLE_LABEL.prediction(np.array([0.1, 0.9]), ("a", "b")) == ("b", 0.9)
+
+
+def test_other_classes_are_put_in_their_order_and_unknown_ones_never_predicted():
+    seen = evidence([[0.9, 0.1], [0.2, 0.8]], [0, 1], ("b", "a"))
+    found = SINGLE_LABEL.with_classes(seen, ("a", "b", "c"))
+    assert found.truth.tolist() == [1, 0] and found.predicted.tolist() == [1, 0]
+    assert found.probs_NK.tolist() == [[0.1, 0.9, 0.0], [0.8, 0.2, 0.0]]
+
+
+def test_mistakes_come_surest_first():
+    found = SINGLE_LABEL.mistakes(decided([0, 1, 1], [0, 0, 1], 2))
+    assert [(one.row, one.class_number, one.confidence) for one in found] == [(1, 1, 1.0)]

@@ -1,0 +1,96 @@
+"""Evidence in run folders: written once, read by everything that compares, and joined by the ids of samples."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whet.core.errors import RunError
+from whet.core.evidence import Evidence
+from whet.core.labels import labels_cell
+from whet.core.output import write_whole
+from whet.core.run_folder import RunFolder, write_csv
+from whet.core.task import task_named
+
+
+def write_evidence(folder: RunFolder, parts: Mapping[str, Evidence]) -> None:
+    """evidence.npz, and predictions.csv with the same for people: id, split, label, predicted, confidence, and p:<class> for every
+    class. Where a sample may have several labels, label and predicted are lists of names (see `core.labels`). parts: by split."""
+    first = next(iter(parts.values()))
+    arrays: dict[str, Any] = {"task": first.task.name, "classes": np.array(first.classes, dtype=np.str_)}
+    rows: list[list[Any]] = []
+    for split, evidence in parts.items():
+        arrays |= {f"{split}/ids": np.array(evidence.ids, dtype=np.str_), f"{split}/truth": evidence.truth}
+        arrays[f"{split}/probs"] = evidence.probs_NK
+        rows += _rows(split, evidence)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    write_whole(folder.evidence, packed.getvalue())
+    header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in first.classes)]
+    write_csv(folder.predictions, header, rows, exact=True)
+
+
+def _rows(split: str, evidence: Evidence) -> list[list[Any]]:
+    task, classes, rows = evidence.task, evidence.classes, []
+    for id_, target, probs_K in zip(evidence.ids, evidence.truth, evidence.probs_NK, strict=True):
+        predicted, confidence = task.prediction(probs_K, classes)
+        named = predicted if isinstance(predicted, str) else labels_cell(predicted)
+        shares = [f"{p:.6g}" for p in probs_K]
+        rows.append([id_, split, task.cell(target, classes), named, f"{confidence:.6g}", *shares])
+    return rows
+
+
+def read_evidence(folder: RunFolder, part: str) -> Evidence:
+    """Of the samples of one part, in the order of their ids. RunError where the run has not finished."""
+    if not folder.evidence.is_file():
+        raise RunError(f"{folder.path} has no evidence.npz: the run has not finished")
+    with np.load(folder.evidence, allow_pickle=False) as arrays:
+        task, classes = task_named(str(arrays["task"])), tuple(arrays["classes"].tolist())
+        found = [arrays[f"{part}/{key}"] for key in ("ids", "truth", "probs")]
+    return Evidence(task, classes, *found).by_id()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The evidence of several runs on the samples that all of them have, in one order and with one numbering of the classes.
+    left_out: samples that not all have. classes_differ: whether the runs know different classes."""
+
+    evidence: list[Evidence]
+    left_out: int
+    classes_differ: bool
+
+
+def joined(evidence: Sequence[Evidence], names: Sequence[str]) -> Joined:
+    """names: of the runs, for messages. RunError where the runs solve different tasks, no sample is common to all, or one has
+    different labels."""
+    first = evidence[0]
+    other = next((name for one, name in zip(evidence, names, strict=True) if one.task != first.task), None)
+    if other is not None:
+        raise RunError(f"{names[0]} and {other} predict different things of a sample and cannot be compared")
+    common = set.intersection(*(set(one.ids.tolist()) for one in evidence))
+    every = set.union(*(set(one.ids.tolist()) for one in evidence))
+    if not common:
+        raise RunError(f"{' and '.join(names)} predicted no sample in common: only the same samples can be paired")
+    differ = any(set(one.classes) != set(first.classes) for one in evidence)
+    classes = (*first.classes, *sorted({name for one in evidence for name in one.classes} - set(first.classes)))
+    chosen = [np.isin(one.ids, list(common)) for one in evidence]
+    found = [one.task.with_classes(one.rows(keep), classes) for one, keep in zip(evidence, chosen, strict=True)]
+    for one, name in zip(found, names, strict=True):
+        _refuse_other_labels(found[0], one, names[0], name)
+    return Joined(found, len(every) - len(common), differ)
+
+
+def _refuse_other_labels(first: Evidence, other: Evidence, first_name: str, name: str) -> None:
+    same_N = np.asarray(first.truth == other.truth)
+    rows = np.flatnonzero(~(same_N if same_N.ndim == 1 else same_N.all(axis=tuple(range(1, same_N.ndim)))))
+    if len(rows):
+        task, classes = first.task, first.classes
+        listed = ", ".join(
+            f"{first.ids[row]} ({task.cell(first.truth[row], classes)} and {task.cell(other.truth[row], classes)})"
+            for row in rows[:3]
+        )
+        raise RunError(f"{first_name} and {name} have different labels of the same samples, for example {listed}")

@@ -1,0 +1,293 @@
+"""Classification where a sample may have any number of classes, each true or not by itself.
+
+As in scikit-learn: accuracy is that of whole label sets (every label right and none besides); hamming_accuracy the share of all
+decisions, one a sample and class, that are right; F1 of a class is that of predicting it; the mean average precision judges the
+order of the probabilities, without a threshold; log-loss is the mean binary cross-entropy of a decision; the calibration error is
+over all decisions. A class is predicted where its probability is above one half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from whet.core.evidence import Evidence, Metric
+from whet.core.labels import labels_cell, labels_said, names_of
+from whet.core.task import MEDIA, ClassTask, Mistake, percent
+from whet.evaluate.rates import rates, wilson_interval
+from whet.tasks.single_label import (
+    LEAST,
+    calibration_gap,
+    log_weights,
+    surest_first,
+    tiles_of_classes,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from whet.core.targets import Targets
+
+
+def right_N(evidence: Evidence) -> np.ndarray:
+    """Whether each sample has every label right and none besides, bool (N,)."""
+    return (evidence.predicted == evidence.truth).all(axis=1)
+
+
+def hamming_accuracy_N(evidence: Evidence) -> np.ndarray:
+    """The share of each sample's decisions that are right, (N,)."""
+    return (evidence.predicted == evidence.truth).mean(axis=1)
+
+
+def label_rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1 of each class (K,); see `rates.rates`."""
+    predicted_NK, true_NK = evidence.predicted, evidence.truth
+    return rates((predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0))
+
+
+def macro_f1(evidence: Evidence) -> float:
+    """The mean F1 over the classes that have a true sample."""
+    _, recall, f1 = label_rates(evidence)
+    return float(f1[~np.isnan(recall)].mean())
+
+
+def worst_recall(evidence: Evidence) -> float:
+    """The recall of the class that is found worst, among those that have a true sample."""
+    return float(np.nanmin(label_rates(evidence)[1]))
+
+
+def micro_f1(evidence: Evidence) -> float:
+    """F1 over all decisions together; 1 where nothing is true and nothing predicted."""
+    predicted_NK, true_NK = evidence.predicted, evidence.truth
+    both = int(true_NK.sum() + predicted_NK.sum())
+    return 2 * float((predicted_NK & true_NK).sum()) / both if both else 1.0
+
+
+def average_precision_K(evidence: Evidence) -> np.ndarray:
+    """The area below each class's precision over its recall, as steps, (K,); of a class without a true sample NaN."""
+    from sklearn.metrics import average_precision_score
+
+    true_NK = evidence.truth
+    found_K = np.full(true_NK.shape[1], np.nan)
+    for k in np.flatnonzero(true_NK.any(axis=0)):
+        found_K[k] = average_precision_score(true_NK[:, k], evidence.probs_NK[:, k])
+    return found_K
+
+
+def mean_average_precision(evidence: Evidence) -> float:
+    """Over the classes that have a true sample; 0 where none has."""
+    found_K = average_precision_K(evidence)
+    return float(np.nanmean(found_K)) if (~np.isnan(found_K)).any() else 0.0
+
+
+def log_loss_N(evidence: Evidence) -> np.ndarray:
+    """The mean binary cross-entropy of each sample's decisions, (N,)."""
+    given_NK = np.where(evidence.truth, evidence.probs_NK, 1 - evidence.probs_NK)
+    return -np.log(np.clip(given_NK, LEAST, 1)).mean(axis=1)
+
+
+class MultiLabel(ClassTask):
+    name = "multi-label"
+    title = "any number of labels a sample"
+    right = "with every label right"
+    decided_upon = "decisions"
+    problems = {f"{word}-classification": medium for word, medium in MEDIA.items()}
+    exclusive = False
+    metrics = {
+        "accuracy": Metric("accuracy", right_N, is_mean=True, is_right=True),
+        "macro_f1": Metric("macro-F1", macro_f1),
+        "worst_class": Metric("worst class", worst_recall),
+        "log_loss": Metric("log-loss", log_loss_N, is_mean=True, smaller_is_better=True, is_share=False),
+        "calibration_error": Metric("calibration error", calibration_gap, smaller_is_better=True),
+        "hamming_accuracy": Metric("Hamming accuracy", hamming_accuracy_N, is_mean=True),
+        "micro_f1": Metric("micro-F1", micro_f1),
+        "mean_average_precision": Metric("mean average precision", mean_average_precision),
+    }
+    followed = (
+        "accuracy", "macro_f1", "log_loss", "calibration_error", "hamming_accuracy", "micro_f1", "mean_average_precision",
+    )  # fmt: skip
+    sections = ("classes", "calibration")  # what is true beside what is predicted is no confusion
+
+    def reads(self, label_sets: bool) -> bool:
+        return label_sets
+
+    def allows(self, problem: str, method: Any) -> bool:
+        return super().allows(problem, method) and not method.one_class
+
+    def targets(self, truth: Any, num_classes: int) -> Targets:
+        """truth: bool (N, K)."""
+        import torch
+
+        from whet.core.targets import Targets
+
+        return Targets(torch.as_tensor(np.array(truth)).to(torch.float32), self)
+
+    def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
+        """The sum of the binary cross-entropies."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        return binary_cross_entropy_with_logits(outputs_BK, targets.probs_BK, reduction="none").sum(dim=1)
+
+    def combine(self, outputs_BMK: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
+        """The logit of the mean of each class's probabilities. With the logarithms of both yes and no, so that nothing is lost
+        where a prediction is certain."""
+        import torch
+        from torch.nn.functional import logsigmoid
+
+        log_M1 = log_weights(outputs_BMK, weights)
+        yes_BK = torch.logsumexp(logsigmoid(outputs_BMK) + log_M1, dim=1)
+        return yes_BK - torch.logsumexp(logsigmoid(-outputs_BMK) + log_M1, dim=1)
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        import torch
+
+        return torch.stack([logits, torch.zeros_like(logits)], dim=-1).log_softmax(dim=-1)
+
+    def log_others(self, logits: Tensor) -> Tensor:
+        return self.log_probs(logits).flip(-1)
+
+    def outcomes(self, targets: Targets) -> Tensor:
+        import torch
+
+        return torch.stack([targets.probs_BK, 1 - targets.probs_BK], dim=-1)
+
+    def probs(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+    def decided(self, logits: Tensor) -> Tensor:
+        return (logits > 0).to(logits)
+
+    def sample(self, probs_BK: Tensor) -> Tensor:
+        import torch
+
+        return torch.bernoulli(probs_BK)
+
+    def ignorance(self, num_classes: int) -> float:
+        return 0.5
+
+    def probabilities(self, outputs_NK: np.ndarray) -> np.ndarray:
+        from scipy.special import expit
+
+        return expit(outputs_NK.astype(np.float64, copy=False))
+
+    def decide(self, probs_NK: np.ndarray) -> np.ndarray:
+        """Which classes are likelier than not, bool (N, K)."""
+        return probs_NK > 0.5
+
+    def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+        """Every decision of a sample and class as one of two classes, no and yes."""
+        yes = evidence.probs_NK.ravel()
+        return np.stack([1 - yes, yes], axis=1), evidence.truth.ravel().astype(np.int64)
+
+    def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
+        """The loss is the sum over a sample's labels, the log-loss their mean."""
+        return num_classes * record["log_loss"]
+
+    def strata(self, truth: np.ndarray) -> np.ndarray:
+        """Samples with the same labels."""
+        return np.unique(truth, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+        if set(evidence.classes) != set(classes):
+            return super().with_classes(evidence, classes)
+        column_K = [evidence.classes.index(name) for name in classes]
+        return Evidence(self, classes, evidence.ids, evidence.truth[:, column_K], evidence.probs_NK[:, column_K])
+
+    def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
+        seen = np.flatnonzero(evidence.truth.any(axis=0))
+        return {evidence.classes[k]: evidence.predicted[evidence.truth[:, k], k] for k in seen}
+
+    def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
+        """(the names of the classes likelier than not, the probability of that label set, its decisions taken as independent)."""
+        return names_of(self.decide(probs_K), classes), float(np.maximum(probs_K, 1 - probs_K).prod())
+
+    def cell(self, target: Any, classes: tuple[str, ...]) -> str:
+        """The names of the labels, as `core.labels.labels_cell` writes them."""
+        return labels_cell(names_of(target, classes))
+
+    def text(self, target: Any, classes: tuple[str, ...]) -> str:
+        return labels_said(names_of(target, classes))
+
+    def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        labels = result["labels_a_sample"]
+        return [
+            ("macro-F1", percent(result["macro_f1"]), "every class counts alike"),
+            ("micro-F1", percent(result["micro_f1"]), "every label counts alike"),
+            ("Hamming accuracy", percent(result["hamming_accuracy"]), "of all decisions right"),
+            (
+                "mean average precision",
+                percent(result["mean_average_precision"]),
+                f"{labels['true']:.2f} labels a sample, {labels['said']:.2f} predicted",
+            ),
+            *tiles_of_classes(result),
+        ]
+
+    def mistakes(self, evidence: Evidence) -> list[Mistake]:
+        """The confidence is that of the surest label that was missed or predicted wrongly."""
+        found = []
+        for row in np.flatnonzero(~right_N(evidence)).tolist():
+            faults = _faults(evidence, row)
+            found.append(
+                Mistake(row, faults[0]["confidence"], evidence.classes.index(faults[0]["name"]), tuple(faults))
+            )
+        return surest_first(found, evidence)
+
+    def measure(self, evidence: Evidence) -> dict[str, Any]:
+        """What `SingleLabel.measure` gives, of label sets: the same names mean what this file says. Means over classes leave out
+        those without a true sample."""
+        true_NK, predicted_NK, classes = evidence.truth, evidence.predicted, evidence.classes
+        N, K = true_NK.shape
+        precision, recall, f1 = label_rates(evidence)
+        right, true, said = (predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0)
+        average_precision = average_precision_K(evidence)
+        seen, whole = true > 0, int(right_N(evidence).sum())
+        worst = int(np.nanargmin(recall)) if seen.any() else 0
+        return {
+            "samples": N,
+            "accuracy": whole / N,
+            "accuracy_interval": list(wilson_interval(whole, N)),
+            "hamming_accuracy": float(hamming_accuracy_N(evidence).mean()),
+            "balanced_accuracy": _mean(recall),
+            "macro_f1": _mean(f1[seen]),
+            "micro_f1": micro_f1(evidence),
+            "mean_average_precision": mean_average_precision(evidence),
+            "worst_class": {"name": classes[worst], "recall": float(np.nan_to_num(recall[worst]))},
+            "log_loss": float(log_loss_N(evidence).mean()),
+            "calibration_error": calibration_gap(evidence),
+            "labels_a_sample": {"true": float(true_NK.sum() / N), "said": float(predicted_NK.sum() / N)},
+            "per_class": [
+                {
+                    "name": classes[k],
+                    "samples": int(true[k]),
+                    "precision": float(precision[k]),
+                    "recall": float(recall[k]) if seen[k] else None,
+                    "recall_interval": list(wilson_interval(right[k], true[k])),
+                    "f1": float(f1[k]),
+                    "average_precision": float(average_precision[k]) if seen[k] else None,
+                    "missed": int(true[k] - right[k]),
+                    "said_wrongly": int(said[k] - right[k]),
+                }
+                for k in range(K)
+            ],
+        }
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _faults(evidence: Evidence, row: int) -> list[dict[str, Any]]:
+    """The labels that were missed or predicted wrongly, the surest first, and how sure the model was of that."""
+    true_K, prob_K = evidence.truth[row], evidence.probs_NK[row]
+    found = [
+        {
+            "name": evidence.classes[k],
+            "missed": bool(true_K[k]),
+            "confidence": float(1 - prob_K[k] if true_K[k] else prob_K[k]),
+        }
+        for k in np.flatnonzero(true_K != evidence.predicted[row])
+    ]
+    return sorted(found, key=lambda fault: -fault["confidence"])

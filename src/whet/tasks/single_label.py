@@ -1,0 +1,248 @@
+"""Classification where every sample has exactly one class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from whet.core.evidence import Evidence, Metric
+from whet.core.task import MEDIA, ClassTask, Mistake, percent
+from whet.evaluate.calibration import calibration_error
+from whet.evaluate.rates import rates, wilson_interval
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from whet.core.targets import Targets
+
+LEAST = 1e-12  # a probability, before its logarithm is taken
+
+
+def softmax(logits_NK: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def confusion(predicted_N: np.ndarray, label_N: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts (K, K): rows are the true class, columns the predicted one."""
+    return np.bincount(label_N * num_classes + predicted_N, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def class_rates(table_KK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1 of each class (K,) from a confusion table; the recall of a class without a true sample is NaN."""
+    return rates(np.diag(table_KK), table_KK.sum(axis=1), table_KK.sum(axis=0))
+
+
+def right_N(evidence: Evidence) -> np.ndarray:
+    """Whether each sample's class was predicted, bool (N,)."""
+    return evidence.predicted == evidence.truth
+
+
+def macro_f1(evidence: Evidence) -> float:
+    """The mean F1 over the classes that have a true sample."""
+    _, recall, f1 = _rates(evidence)
+    return float(f1[~np.isnan(recall)].mean())
+
+
+def worst_recall(evidence: Evidence) -> float:
+    """The recall of the class that is recognised worst, among those that have a true sample."""
+    return float(np.nanmin(_rates(evidence)[1]))
+
+
+def log_loss_N(evidence: Evidence) -> np.ndarray:
+    """Minus the logarithm of the probability of each sample's true class, (N,)."""
+    return -np.log(np.clip(evidence.probs_NK[np.arange(len(evidence)), evidence.truth], LEAST, 1))
+
+
+def calibration_gap(evidence: Evidence) -> float:
+    """The mean gap between confidence and truth, over the decisions of the evidence's own task."""
+    return calibration_error(*cast(ClassTask, evidence.task).decisions(evidence))
+
+
+def _rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return class_rates(confusion(evidence.predicted, evidence.truth, len(evidence.classes)))
+
+
+def tiles_of_classes(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    worst = result["worst_class"]
+    return [
+        ("worst class", percent(worst["recall"]), f"of {worst['name']} found"),
+        ("calibration error", percent(result["calibration_error"]), "confidence against truth"),
+    ]
+
+
+def surest_first(found: list[Mistake], evidence: Evidence) -> list[Mistake]:
+    return sorted(found, key=lambda mistake: (-mistake.confidence, str(evidence.ids[mistake.row])))
+
+
+class SingleLabel(ClassTask):
+    name = "single-label"
+    title = "one class a sample"
+    problems = {f"{word}-classification": medium for word, medium in MEDIA.items()}
+    exclusive = True
+    metrics = {
+        "accuracy": Metric("accuracy", right_N, is_mean=True, is_right=True),
+        "macro_f1": Metric("macro-F1", macro_f1),
+        "worst_class": Metric("worst class", worst_recall),
+        "log_loss": Metric("log-loss", log_loss_N, is_mean=True, smaller_is_better=True, is_share=False),
+        "calibration_error": Metric("calibration error", calibration_gap, smaller_is_better=True),
+    }
+    followed = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+    sections = ("classes", "confusion", "calibration")
+
+    def reads(self, label_sets: bool) -> bool:
+        return not label_sets
+
+    def targets(self, truth: Any, num_classes: int) -> Targets:
+        """truth: int64 (N,) of 0 … K - 1."""
+        import torch
+
+        from whet.core.targets import Targets
+
+        label_N = torch.as_tensor(np.array(truth))
+        if label_N.numel() and (int(label_N.min()) < 0 or int(label_N.max()) >= num_classes):
+            raise ValueError(
+                f"labels must lie in 0 … {num_classes - 1}, got {int(label_N.min())} … {int(label_N.max())}"
+            )
+        return Targets(torch.nn.functional.one_hot(label_N, num_classes).to(torch.float32), self)
+
+    def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
+        """Soft cross-entropy."""
+        return -(targets.probs_BK * outputs_BK.log_softmax(dim=1)).sum(dim=1)
+
+    def combine(self, outputs_BMK: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
+        """The logarithm of the mean of the probabilities."""
+        import torch
+
+        log_BMK = outputs_BMK.log_softmax(dim=2)
+        return torch.logsumexp(log_BMK + log_weights(log_BMK, weights), dim=1)
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        return logits.log_softmax(dim=-1)
+
+    def log_others(self, logits: Tensor) -> Tensor:
+        """The likeliest class is measured by the sum of the others; any other one is at most a half, so that nothing is lost in
+        1 - p."""
+        import torch
+
+        best = logits.argmax(dim=-1, keepdim=True)
+        others = logits.scatter(-1, best, -torch.inf).logsumexp(dim=-1, keepdim=True)
+        best_not = others - logits.logsumexp(dim=-1, keepdim=True)
+        return torch.log1p(-logits.softmax(dim=-1).clamp(max=0.5)).scatter(-1, best, best_not)
+
+    def outcomes(self, targets: Targets) -> Tensor:
+        return targets.probs_BK
+
+    def probs(self, logits: Tensor) -> Tensor:
+        return logits.softmax(dim=-1)
+
+    def decided(self, logits: Tensor) -> Tensor:
+        import torch
+
+        return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(logits)
+
+    def sample(self, probs_BK: Tensor) -> Tensor:
+        import torch
+
+        label_B = torch.multinomial(probs_BK, 1).squeeze(1)
+        return torch.nn.functional.one_hot(label_B, probs_BK.shape[1])
+
+    def ignorance(self, num_classes: int) -> float:
+        return 1.0 / num_classes
+
+    def probabilities(self, outputs_NK: np.ndarray) -> np.ndarray:
+        return softmax(outputs_NK.astype(np.float64, copy=False))
+
+    def decide(self, probs_NK: np.ndarray) -> np.ndarray:
+        """The likeliest class, int64 (N,)."""
+        return probs_NK.argmax(axis=1)
+
+    def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+        """One a sample."""
+        return evidence.probs_NK, evidence.truth
+
+    def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
+        return record["log_loss"]
+
+    def strata(self, truth: np.ndarray) -> np.ndarray:
+        return truth
+
+    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+        """A class that it does not know has the probability 0."""
+        if evidence.classes == classes:
+            return evidence
+        place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
+        probs_NK = np.zeros((len(evidence), len(classes)))
+        probs_NK[:, place_K] = evidence.probs_NK
+        return Evidence(self, classes, evidence.ids, place_K[evidence.truth], probs_NK)
+
+    def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
+        found_N = right_N(evidence)
+        return {evidence.classes[k]: found_N[evidence.truth == k] for k in np.unique(evidence.truth).tolist()}
+
+    def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
+        """(the likeliest class, its probability)."""
+        k = int(probs_K.argmax())
+        return classes[k], float(probs_K[k])
+
+    def cell(self, target: Any, classes: tuple[str, ...]) -> str:
+        """The name of the class."""
+        return classes[int(target)]
+
+    def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        return [
+            ("macro-F1", percent(result["macro_f1"]), "every class counts alike"),
+            *tiles_of_classes(result),
+        ]
+
+    def mistakes(self, evidence: Evidence) -> list[Mistake]:
+        found = [
+            Mistake(int(row), float(evidence.probs_NK[row].max()), int(evidence.predicted[row]))
+            for row in np.flatnonzero(~right_N(evidence))
+        ]
+        return surest_first(found, evidence)
+
+    def measure(self, evidence: Evidence) -> dict[str, Any]:
+        """Accuracy (with Wilson interval), balanced accuracy, macro-F1, worst class, log-loss, calibration error, and per class.
+        Classes without a true sample count in no mean over classes."""
+        N, K, classes = len(evidence), len(evidence.classes), evidence.classes
+        table = confusion(evidence.predicted, evidence.truth, K)
+        precision, recall, f1 = class_rates(table)
+        right, true = np.diag(table), table.sum(axis=1)
+        seen = true > 0
+        worst = int(np.nanargmin(recall))
+        low, high = wilson_interval(right.sum(), N)
+        return {
+            "samples": N,
+            "accuracy": float(right.sum() / N),
+            "accuracy_interval": [low, high],
+            "balanced_accuracy": float(np.nanmean(recall)),
+            "macro_f1": float(f1[seen].mean()),
+            "worst_class": {"name": classes[worst], "recall": float(recall[worst])},
+            "log_loss": float(log_loss_N(evidence).mean()),
+            "calibration_error": calibration_gap(evidence),
+            "per_class": [
+                {
+                    "name": classes[k],
+                    "samples": int(true[k]),
+                    "precision": float(precision[k]),
+                    "recall": float(recall[k]) if seen[k] else None,
+                    "recall_interval": list(wilson_interval(right[k], true[k])),
+                    "f1": float(f1[k]),
+                }
+                for k in range(K)
+            ],
+            "confusion": table.tolist(),
+        }
+
+
+def log_weights(like_BMK: Tensor, weights: Sequence[float] | torch.Tensor | None) -> Tensor:
+    """The logarithms of weights (M,), or of 1/M where there are none, (M, 1)."""
+    M = like_BMK.shape[1]
+    w_M = like_BMK.new_full((M,), 1 / M) if weights is None else like_BMK.new_tensor(weights) if isinstance(
+        weights, Sequence
+    ) else weights.to(like_BMK)  # fmt: skip
+    return w_M.clamp(min=1e-30).log()[:, None]
