@@ -130,7 +130,7 @@ class Screen(Observer):
         self._console = to
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._accuracy = ""
+        self._validation = ""
         self._said = 0.0
 
     def stage(self, text: str) -> None:
@@ -155,7 +155,7 @@ class Screen(Observer):
         self._task = self._bar.add_task("", total=total, completed=done, text="")
 
     def step(self, record: dict[str, Any]) -> None:
-        text = f"loss {record['loss']:.3f}{self._accuracy}"
+        text = f"loss {record['loss']:.3f}{self._validation}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=record["step"], text=text)
         elif time.monotonic() - self._said > _PLAIN_EVERY:
@@ -163,7 +163,7 @@ class Screen(Observer):
             self._console.print(f"  step {record['step']} of {self._total}, {text}")
 
     def validated(self, record: dict[str, Any]) -> None:
-        self._accuracy = f" · validation {100 * record['accuracy']:.1f} %"
+        self._validation = _headline(record)
 
     def end(self) -> None:
         self._stop()
@@ -172,6 +172,17 @@ class Screen(Observer):
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
+
+
+def _headline(record: dict[str, Any]) -> str:
+    """The first metric of a validation, as people read it."""
+    from whet.core.task import metrics_of_all_tasks
+
+    known = metrics_of_all_tasks()
+    name = next((key for key in record if key in known), None)
+    if name is None:
+        return ""
+    return f" · validation {known[name].title} {known[name].shown(record[name])}"
 
 
 def observer(quiet: bool) -> Observer:

@@ -59,6 +59,10 @@ class Metric:
         """A value as people read it; sign: "+" for a difference."""
         return f"{100 * value:{sign}.1f}" if self.is_share else f"{value:{sign}.3f}"
 
+    def shown(self, value: float) -> str:
+        """The same with its unit."""
+        return f"{self.text(value)}{' %' if self.is_share else ''}"
+
     def value(self, evidence: Evidence) -> float:
         """The metric of one run."""
         return float(np.mean(self.measure(evidence)))

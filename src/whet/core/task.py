@@ -40,8 +40,7 @@ class Task(ABC):
 
     name: as run folders say it. problems: what recipes call it, with the medium of its samples. title: "one class a sample", for
     messages. right: what a right prediction is. metrics: what runs can be compared by. headline: the metric that is reported
-    first. followed: what every validation tells of `measure`; the first is the score that the best validation goes by.
-    sections: those of its own in a run's report.
+    first. followed: what every validation tells of `measure`, the headline first. sections: those of its own in a run's report.
     """
 
     kind: ClassVar[str] = "task"
@@ -98,6 +97,11 @@ class Task(ABC):
     def measure(self, evidence: Evidence) -> dict[str, Any]:
         """Everything that metrics.json says of a part of the samples."""
 
+    def score(self, measured: Mapping[str, Any]) -> float:
+        """Of what `measure` found: the number to raise, by which the best validation is known."""
+        value = float(measured[self.headline])
+        return -value if self.metrics[self.headline].smaller_is_better else value
+
     @abstractmethod
     def strata(self, truth: np.ndarray) -> np.ndarray:
         """Samples with equal numbers (N,) are alike where samples are dealt out into groups."""
@@ -105,6 +109,8 @@ class Task(ABC):
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
         """The same evidence with its classes in this order, and those added that it does not know. RunError where that cannot
         be."""
+        if evidence.classes == classes:
+            return evidence
         raise RunError(
             f"evidence with the classes {', '.join(evidence.classes)} cannot be read with {', '.join(classes)}"
         )
@@ -136,13 +142,17 @@ class Task(ABC):
         """The same as people read it."""
         return self.cell(target, classes)
 
-    def summary(self, result: Mapping[str, Any], samples: str) -> tuple[str, str]:
-        """The figure of `measure` that is reported first, and what it is, on one line. samples: "431 test samples"."""
+    def figure(self, result: Mapping[str, Any]) -> tuple[str, str]:
+        """What `measure` found that is reported first, and what it is: ("93.2 %", "right")."""
         metric = self.metrics[self.headline]
-        what = f"{self.right}" if metric.is_right else metric.title
-        interval = result.get(f"{self.headline}_interval")
+        return metric.shown(result[self.headline]), self.right if metric.is_right else metric.title
+
+    def summary(self, result: Mapping[str, Any], samples: str) -> tuple[str, str]:
+        """The same with its interval, on one line. samples: "431 test samples"."""
+        figure, what = self.figure(result)
+        metric, interval = self.metrics[self.headline], result.get(f"{self.headline}_interval")
         band = "" if interval is None else f" (95 % interval {metric.text(interval[0])} to {metric.text(interval[1])})"
-        return f"{metric.text(result[self.headline])}{' %' if metric.is_share else ''}", f"{what} on {samples}{band}"
+        return figure, f"{what} on {samples}{band}"
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Further figures of `measure` for a report: (title, figure, remark)."""

@@ -56,4 +56,5 @@ class Bench:
             self.failures[run.name] = run.read_json(task.failure)["reason"]
             return f"failed: {self.failures[run.name]}"
         metrics = run.read_json(run.metrics)
-        return f"{100 * metrics['val']['accuracy']:.1f} % right, {metrics['cost']['total_seconds']:.0f} s"
+        figure, what = run.task.figure(metrics["val"])
+        return f"{figure} {what}, {metrics['cost']['total_seconds']:.0f} s"

@@ -59,6 +59,7 @@ class Confirmation:
             "part": self.part,
             "each": str(Recipe.load(self.before[0].asked).train.budget),
             "validation": on_validation,
+            "curve_of": self.before[0].task.headline,
             "curves": {
                 name: [_curve(run) for run in runs]
                 for name, runs in (("as it was", self.before), ("changed", self.after))
@@ -147,8 +148,8 @@ def length_that_fits(
 
 
 def _curve(run: RunFolder) -> list[tuple[float, float]]:
-    """(epoch, validation accuracy) over a run."""
+    """(epoch, the headline's value on the validation samples) over a run."""
     cost = run.read_json(run.metrics)["cost"]
     per_epoch = cost["steps"] / cost["epochs"]
     records = [record for record in run.log_records() if record["event"] == "validation"]
-    return [(record["step"] / per_epoch, record["accuracy"]) for record in records]
+    return [(record["step"] / per_epoch, record[run.task.headline]) for record in records]

@@ -78,7 +78,7 @@ def study(
     )
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
-    table.task.metric(metric)
+    table.for_problem(base.task).task.metric(metric)
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to study by")
     path = (

@@ -288,7 +288,7 @@ class Session:
 
             def measured(rows_M: np.ndarray) -> dict[str, float]:
                 metrics = val.task.measure(evidence.rows(rows_M))
-                return {"score": metrics[followed[0]], **{key: metrics[key] for key in followed}}
+                return {"score": val.task.score(metrics), **{key: metrics[key] for key in followed}}
 
             whole = measured(np.arange(len(index)))
 
@@ -340,7 +340,7 @@ class Session:
         if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
             self.note(f"mistakes are shown without explanations: {reason}")
         metrics["cost"] = cost_of(training, answer_seconds / max(answered, 1))
-        metrics["best_validation"] = {"step": state.best_step, "accuracy": state.best_score}
+        metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics["notes"] = self.notes
         metrics["task"] = table.task.name

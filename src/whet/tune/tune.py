@@ -75,11 +75,10 @@ def tune(
     is told and stops no other.
     """
     started, watch = time.monotonic(), observer or Observer()
-    metric_named(metric)
     limit = Duration.parse_budget(budget) if budget is not None else None
     watch.stage(f"reading {base.data.path}")
     table = read_data(base.data)
-    table.task.metric(metric)
+    table.for_problem(base.task).task.metric(metric)
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples to tune by")
     space = make_space(base, methods, searches, len(table.part("train")))

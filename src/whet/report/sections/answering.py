@@ -15,11 +15,18 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     if found is None or found["split"] not in metrics:
         return None
     acting = [m.name for m in Recipe.load(folder.recipe).methods if "predict" in {s.value for s in m.stages()}]
+    task, result = folder.task, metrics[found["split"]]
+    difference, headline = found["difference"], task.metric(task.headline)
+    shown = {key: task.metric(key) for key in task.followed}
     return {
         "methods": acting,
-        "plain": found["plain"],
-        "result": metrics[found["split"]],
-        "difference": found["difference"],
+        "titles": [metric.title for metric in shown.values()],
+        "plain": [metric.shown(found["plain"][key]) for key, metric in shown.items()],
+        "result": [metric.shown(result[key]) for key, metric in shown.items()],
+        "plain_seconds": found["plain"]["seconds_per_sample"],
+        "gain": f"{headline.text(difference['mean'], '+')}{' points' if headline.is_share else ''} of {headline.title}",
+        "low": headline.text(difference["low"], "+"),
+        "high": headline.text(difference["high"], "+"),
         "seconds": metrics["cost"]["seconds_per_sample"],
         "weights": _weights(folder),
     }

@@ -36,7 +36,10 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         "price": draw(*_PRICE, lambda figure: _price(figure, told, scale), "Gain against cost"),
         "heat": _heat(study, scale),
         "curves": draw(
-            5.2, 3.2, lambda figure: _curves(figure, confirmed["curves"]), "Validation accuracy over training"
+            5.2,
+            3.2,
+            lambda figure: _curves(figure, confirmed["curves"], confirmed["curve_of"]),
+            "Validation over training",
         )
         if confirmed
         else None,
@@ -71,18 +74,17 @@ def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]
     name_points(axes, [effect["factor"] for effect in effects], points, colours, _PRICE)
 
 
-def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]]) -> None:
+def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]], metric: str) -> None:
     """Every seed thin, their mean thick."""
-    axes = figure.subplots()
+    axes, chosen = figure.subplots(), metric_named(metric)
+    factor = 100 if chosen.is_share else 1
     for (name, runs), colour in zip(curves.items(), (MUTED, ACCENT), strict=True):
         for run in runs:
-            axes.plot(
-                *zip(*[(epoch, 100 * accuracy) for epoch, accuracy in run]), color=colour, linewidth=0.7, alpha=0.6
-            )
+            axes.plot(*zip(*[(epoch, factor * value) for epoch, value in run]), color=colour, linewidth=0.7, alpha=0.6)
         shortest = min(len(run) for run in runs)
         points = np.mean([run[-shortest:] for run in runs], axis=0)
-        axes.plot(points[:, 0], 100 * points[:, 1], color=colour, linewidth=2.2, label=name)
-    axes.set(xlabel="epoch", ylabel="% right, validation")
+        axes.plot(points[:, 0], factor * points[:, 1], color=colour, linewidth=2.2, label=name)
+    axes.set(xlabel="epoch", ylabel=f"{chosen.title}{', %' if chosen.is_share else ''}, validation")
     axes.legend()
 
 
