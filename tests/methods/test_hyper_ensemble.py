@@ -45,7 +45,7 @@ def test_a_network_that_knows_nothing_counts_for_nothing():
     logs_NMK = torch.stack([noise, good], dim=1).log_softmax(dim=2)
     fitted = HyperEnsemble(factors=(2.0,)).fit(logs_NMK, Targets(torch.eye(3)[label], SINGLE_LABEL))
     assert fitted["weights"][1] > 0.95
-    answer = HyperEnsemble(factors=(2.0,)).wrap_predictor(lambda x: logs_NMK, fitted)(None)
+    answer = HyperEnsemble(factors=(2.0,)).wrap_predictor(lambda x: logs_NMK, fitted, SINGLE_LABEL)(None)
     assert (answer.argmax(1) == label).float().mean() > (good.argmax(1) == label).float().mean() - 0.02
 
 

@@ -54,7 +54,7 @@ def test_what_was_fitted_is_what_answers(answers, how):
     log_NMK, targets = answers
     method = Stacking(runs=("a", "b"), how=how)
     fitted = method.fit(log_NMK, targets)
-    answer = method.wrap_predictor(lambda x: x, fitted)(log_NMK)
+    answer = method.wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(log_NMK)
     assert answer.shape == (300, 4)
     assert float((answer.argmax(dim=1) == targets.probs_BK.argmax(dim=1)).double().mean()) > 0.6
 
@@ -68,7 +68,7 @@ def test_a_model_that_is_too_unsure_counts_as_if_it_were_not(answers, how):
 
     def answer(log_NMK):
         log_NMK = log_NMK.log_softmax(dim=2)
-        return method.wrap_predictor(lambda x: x, method.fit(log_NMK, targets))(log_NMK)
+        return method.wrap_predictor(lambda x: x, method.fit(log_NMK, targets), SINGLE_LABEL)(log_NMK)
 
     # But for the prior that holds a temperature near 1.
     assert torch.allclose(answer(unsure_NMK), answer(log_NMK), atol=0.15)

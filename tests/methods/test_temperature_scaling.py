@@ -29,7 +29,7 @@ def test_it_calibrates_and_changes_no_decision():
 
     logits, targets = answers(3.0)
     method = TemperatureScaling()
-    scaled = method.wrap_predictor(lambda x: logits, method.fit(logits, targets))(None)
+    scaled = method.wrap_predictor(lambda x: logits, method.fit(logits, targets), SINGLE_LABEL)(None)
     labels = targets.probs_BK.argmax(dim=1).numpy()
     assert torch.equal(scaled.argmax(dim=1), logits.argmax(dim=1))
     assert calibration_error(softmax(scaled.numpy()), labels) < 0.25 * calibration_error(

@@ -29,7 +29,7 @@ def gain(fitted_on, seed, leaning=True):
     logits, label = samples(fitted_on, seed, leaning)
     fitted = method.fit(torch.from_numpy(logits), SINGLE_LABEL.targets(torch.from_numpy(label), 3))
     new, true = samples(4000, seed + 1000, leaning)
-    tuned = method.wrap_predictor(lambda x: x, fitted)(torch.from_numpy(new)).argmax(dim=1).numpy()
+    tuned = method.wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(torch.from_numpy(new)).argmax(dim=1).numpy()
     before = f1_score(true, new.argmax(axis=1), average="macro")
     return f1_score(true, tuned, average="macro") - before, fitted["offsets"]
 
@@ -95,5 +95,5 @@ def test_each_label_has_its_own_threshold_where_several_may_be_true():
 def test_no_validation_sample_leaves_every_answer():
     fitted = ThresholdTuning().fit(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL))
     logits = torch.tensor([[1.0, 2.0, 3.0]])
-    assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, fitted)(logits), logits)
-    assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, {})(logits), logits)
+    assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(logits), logits)
+    assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, {}, SINGLE_LABEL)(logits), logits)

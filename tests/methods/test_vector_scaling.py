@@ -22,7 +22,7 @@ def answers(scale, shift, N=8000):
 
 
 def log_loss(method, logits, targets):
-    scaled = method.wrap_predictor(lambda x: logits, method.fit(logits, targets))(None)
+    scaled = method.wrap_predictor(lambda x: logits, method.fit(logits, targets), SINGLE_LABEL)(None)
     return float(-(targets.probs_BK * scaled.log_softmax(dim=1)).sum(dim=1).mean())
 
 

@@ -37,7 +37,7 @@ def test_what_is_kept_is_fitted_to_all_and_each_sample_is_scored_by_a_fit_withou
     for fold in range(FOLDS):
         out = torch.from_numpy(fold_N == fold)
         alone = method.fit(logits[~out], targets[~out])
-        assert torch.equal(found.logits_NK[out], method.wrap_predictor(lambda x: x, alone)(logits[out]))
+        assert torch.equal(found.logits_NK[out], method.wrap_predictor(lambda x: x, alone, SINGLE_LABEL)(logits[out]))
 
 
 def test_the_score_of_a_sample_does_not_depend_on_its_own_label():
@@ -67,7 +67,7 @@ def test_validation_is_answered_once_however_often_it_is_fitted():
     with torch.no_grad():
         found = fit_predictor(bench.plan.methods, [net], answers, lambda: dealt(len(x)), {}, False)
         assert len(asked) == 1
-        assert wrap_predictor(bench.plan.methods, net, found.numbers)(x).shape == found.logits_NK.shape
+        assert wrap_predictor(bench.plan.methods, net, found.numbers, SINGLE_LABEL)(x).shape == found.logits_NK.shape
         without = _bench((TTA(), SGD()))
         nothing = fit_predictor(without.plan.methods, [net], answers, lambda: dealt(len(x)), {}, False)
     assert (nothing.numbers, nothing.logits_NK) == ({}, None) and len(asked) == 1
@@ -179,7 +179,11 @@ def test_where_nothing_helps_no_method_helps(cls):
         helped.append(float(gain_N.mean() / (gain_N.std() / 150**0.5 + 1e-12)) > 1.976)
         new, wanted = calibrated(4000, 1000 + seed, models)
         cross.append(float(log_loss(found.logits_NK, targets)))
-        test.append(float(log_loss(method.wrap_predictor(lambda x: x, found.numbers.get(cls.name, {}))(new), wanted)))
+        test.append(
+            float(
+                log_loss(method.wrap_predictor(lambda x: x, found.numbers.get(cls.name, {}), SINGLE_LABEL)(new), wanted)
+            )
+        )
         base.append(float(log_loss(plain, targets)) - float(log_loss(new if models is None else new[:, 0], wanted)))
     assert sum(helped) <= 2  # of 10: more than 2 at 5 % each has a chance of 1 %
     optimism = np.array(test) - np.array(cross) + np.array(base)  # the samples' own luck taken out

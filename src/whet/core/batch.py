@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -184,8 +184,8 @@ Closure = Callable[[], "Tensor"]
 Step = Callable[[Closure], "Tensor"]
 """Takes one optimizer step with the help of a closure and returns the loss."""
 
-Predictor = Callable[["Tensor"], "Tensor"]
-"""Normalised inputs (`Batch.x`) -> logits (B, K)."""
+Predictor: TypeAlias = "nn.Module"
+"""A module: normalised inputs (`Batch.x`) -> logits (B, K), or (B, M, K) of several models beside each other."""
 
 
 class Features(NamedTuple):

@@ -76,9 +76,9 @@ def build_net(
     spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = (), rate: int = 16_000,
     task: str = "single-label",
 ) -> tuple[Net, list[str]]:  # fmt: skip
-    """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the training,
-    from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. task: by its name, as NetSpec has it. Draws from torch's global
-    generator: call it inside `Rng.torch_scope`."""
+    """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the
+    training, from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. task: by its name, as
+    NetSpec has it. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
     if medium == "text":
         return _build_for_texts(spec, classes, texts, task)
     if medium == "sound":

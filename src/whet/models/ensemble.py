@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from whet.core.batch import Predictor
 from whet.core.errors import RecipeError
 from whet.models.front import PictureFront
 from whet.models.net import Net
@@ -55,31 +54,43 @@ def as_one(nets: Sequence[Net]) -> nn.Module:
     return Ensemble(nets) if len(nets) > 1 else nets[0]
 
 
-def side_by_side(predictors: Sequence[Predictor]) -> Predictor:
-    """What asks all of these, (B, M, K)."""
+class SideBySide(nn.Module):
+    """What several models predict, one beside the other: inputs of the first -> outputs (B, M, K)."""
 
-    def asked(x_BCHW: Tensor) -> Tensor:
-        return torch.stack([predictor(x_BCHW).float() for predictor in predictors], dim=1)
+    def __init__(self, predictors: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.predictors = nn.ModuleList(predictors)
 
-    return asked
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([predictor(x).float() for predictor in self.predictors], dim=1)
 
 
-def shown_as(theirs: Net, their_size: int | None, ours: Net) -> Callable[[Tensor], Tensor]:
-    """From inputs as one network takes them (`ours`, at any size) to how another takes them. Pictures: its own mean and deviation,
-    and its own size where one is given, by an anti-aliased resampling of the painted picture. Of other samples the fronts must
-    be alike, or it is a RecipeError."""
+class Shown(nn.Module):
+    """From images as one network takes them to how another takes them: normalised otherwise, and at a size of its own where one is
+    given, by an anti-aliased resampling."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, theirs: PictureFront, their_size: int | None, ours: PictureFront) -> None:
+        super().__init__()
+        self.register_buffer("scale", ours.std / theirs.std, persistent=False)
+        self.register_buffer("shift", (ours.mean - theirs.mean) / theirs.std, persistent=False)
+        self.size = their_size
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        x = x_BCHW * self.scale + self.shift
+        return x if self.size is None else resized(x, self.size)
+
+
+def shown_as(theirs: Net, their_size: int | None, ours: Net) -> nn.Module:
+    """From inputs as one network takes them (`ours`, at any size) to how another takes them: see `Shown`. Of other samples than
+    images the fronts must be alike, or it is a RecipeError."""
     if theirs.front.like(ours.front) and not isinstance(ours.front, PictureFront):
-        return lambda x: x
+        return nn.Identity()
     if not isinstance(theirs.front, PictureFront) or not isinstance(ours.front, PictureFront):
         raise RecipeError(f"a model with {theirs.front} cannot be shown what is prepared by {ours.front}")
-    scale = ours.front.std / theirs.front.std
-    shift = (ours.front.mean - theirs.front.mean) / theirs.front.std
-
-    def shown(x_BCHW: Tensor) -> Tensor:
-        x = x_BCHW * scale + shift
-        return x if their_size is None else resized(x, their_size)
-
-    return shown
+    return Shown(theirs.front, their_size, ours.front)
 
 
 def resized(x_BCHW: Tensor, size: int) -> Tensor:

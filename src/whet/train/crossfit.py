@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from whet.core.batch import Measured, Predictor, Progress
 from whet.core.method import ChoosesWeights, Fits, Gathers, Method, Runtime, Settles, WrapsPredictor
@@ -21,7 +21,7 @@ from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.data.split import deal_units
 from whet.data.table import Table
-from whet.models.ensemble import side_by_side
+from whet.models.ensemble import SideBySide
 
 FOLDS, HALVES = 5, 2
 
@@ -174,7 +174,7 @@ class _Chain:
         predictor, known = self._predictor, None
         for place, method in enumerate(self._methods):
             if others := self._companions.get(method.name):
-                predictor, known = side_by_side([predictor, *others]), None
+                predictor, known = SideBySide([predictor, *others]), None
             if isinstance(method, Fits):
                 if known is None:
                     known = self._answered(place, predictor, shared=not fitted)
@@ -184,7 +184,7 @@ class _Chain:
                 found = fitted.get(method.name, {})
                 predictor = method.wrap_predictor(predictor, found, self._task)
                 if known is not None:
-                    changed = method.wrap_predictor(_as_given, found, self._task)
+                    changed = method.wrap_predictor(nn.Identity(), found, self._task)
                     known = (changed(known[0]), known[1]) if isinstance(method, Fits) else None
         return fitted, predictor, known
 
@@ -194,7 +194,3 @@ class _Chain:
         if place not in self._kept:
             self._kept[place] = self._answers(predictor)
         return self._kept[place]
-
-
-def _as_given(logits_BK: Tensor) -> Tensor:
-    return logits_BK

@@ -59,7 +59,7 @@ from whet.core.rng import Rng
 from whet.core.spectrogram import KnowsSpectrogram
 from whet.core.task import Task
 from whet.core.tokens import KnowsTokens
-from whet.models.ensemble import side_by_side
+from whet.models.ensemble import SideBySide
 from whet.models.front import Front, SoundFront, TextFront
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
@@ -365,7 +365,7 @@ def wrap_predictor(
     """The predictor as these PREDICT methods want it, one after the other."""
     for method in methods:
         if others := companions.get(method.name):
-            predictor = side_by_side([predictor, *others])
+            predictor = SideBySide([predictor, *others])
         if isinstance(method, WrapsPredictor):
             predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), task)
     return predictor

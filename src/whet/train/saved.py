@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from whet.core.batch import Predictor
 from whet.core.errors import RecipeError, RunError
@@ -59,16 +58,16 @@ class SavedModel:
         return Companion(self, shown_as(self.net, self.size, ours), columns)
 
 
-@dataclass(frozen=True)
-class Companion:
-    """A saved model beside another network: its answer, the classes in that one's order, to inputs as that one takes them."""
+class Companion(nn.Module):
+    """A saved model beside another network: what it predicts, the classes in that one's order, of inputs as that one takes them."""
 
-    saved: SavedModel
-    shown: Callable[[Tensor], Tensor]
-    columns: tuple[int, ...]
+    def __init__(self, saved: SavedModel, shown: nn.Module, columns: tuple[int, ...]) -> None:
+        super().__init__()
+        self.saved, self.shown, self.columns = saved, shown, columns
+        self.predictor = saved.predictor
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.saved.predictor(self.shown(x))[:, list(self.columns)]
+    def forward(self, x: Tensor) -> Tensor:
+        return self.predictor(self.shown(x))[:, list(self.columns)]
 
     @property
     def members(self) -> list[Member]:

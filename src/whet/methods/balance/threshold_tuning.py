@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
@@ -12,6 +11,7 @@ from whet.core.method import Method, Stage
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import turns
+from whet.methods.ensemble.linear import ScaledLogits
 
 _FOLDS = 5
 _SHARES = np.linspace(0, 1, 11)
@@ -49,13 +49,7 @@ class ThresholdTuning(
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         if not fitted:
             return predictor
-        offsets_K = torch.tensor(fitted["offsets"], dtype=torch.float64)
-
-        def with_offsets(x_BCHW: Tensor) -> Tensor:
-            logits_BK = predictor(x_BCHW)
-            return logits_BK + offsets_K.to(logits_BK)
-
-        return with_offsets
+        return ScaledLogits(predictor, shift=fitted["offsets"])
 
 
 def best_offsets(logits_NK: np.ndarray, true_NK: np.ndarray, exclusive: bool, fold_N: np.ndarray) -> np.ndarray:

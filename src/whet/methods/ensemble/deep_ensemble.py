@@ -9,7 +9,7 @@ from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
 from whet.core.recipe import Recipe
 from whet.core.task import Task
-from whet.methods.ensemble.fusion import fused
+from whet.methods.ensemble.fusion import Combined
 from whet.methods.ensemble.members import alone
 
 
@@ -40,4 +40,4 @@ class DeepEnsemble(
         return [alone(recipe, self.name, number, self.members) for number in range(1, self.members)]
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
-        return fused(predictor, task) if self.members > 1 else predictor
+        return Combined(predictor, task) if self.members > 1 else predictor

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from whet.core.batch import Predictor
 from whet.core.targets import Targets
@@ -18,15 +18,20 @@ RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plai
 _ITERATIONS = 200
 
 
-def fused(predictor: Predictor, task: Task, weights: Sequence[float] | None = None) -> Predictor:
-    """What gives the outputs of several models (B, M, K) -> what gives one output for the mean of their probabilities (B, K). An
-    output (B, K) stays as it is."""
+class Combined(nn.Module):
+    """What gives the outputs of several models (B, M, K) -> what gives one output for the mean of their probabilities (B, K), each
+    model's confidence first set right by its temperature, where these are given. An output (B, K) stays as it is."""
 
-    def combined(x_BCHW: Tensor) -> Tensor:
-        outputs = predictor(x_BCHW)
-        return outputs if outputs.dim() == 2 else task.combine(outputs, weights)
+    def __init__(
+        self, predictor: Predictor, task: Task, weights: Sequence[float] | None = None,
+        temperatures: Sequence[float] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.predictor, self.task, self.weights, self.temperatures = predictor, task, weights, temperatures
 
-    return combined
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = calibrated(self.predictor(x), self.temperatures)
+        return outputs if outputs.dim() == 2 else self.task.combine(outputs, self.weights)
 
 
 def temperatures(logits_NMK: Tensor, targets: Targets) -> list[float]:
@@ -43,13 +48,9 @@ def fit_weights(logits_NMK: Tensor, targets: Targets) -> dict[str, Any]:
     return {"temperatures": found, "weights": weights}
 
 
-def weighted(predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
-    """`fused`, every model's confidence first set right by its temperature."""
-
-    def side_by_side(x_BCHW: Tensor) -> Tensor:
-        return calibrated(predictor(x_BCHW), fitted.get("temperatures"))
-
-    return fused(side_by_side, task, fitted.get("weights"))
+def weighted(predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Combined:
+    """With what `fit_weights` found."""
+    return Combined(predictor, task, fitted.get("weights"), fitted.get("temperatures"))
 
 
 def calibrated(outputs_BMK: Tensor, temperatures_M: Sequence[float] | None) -> Tensor:

@@ -13,6 +13,7 @@ from whet.core.recipe import Recipe
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import RIDGE, fit_weights, minimise, temperatures, weighted
+from whet.methods.ensemble.linear import LinearCombination
 from whet.methods.ensemble.log_loss import log_loss
 
 
@@ -58,12 +59,7 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
         if "scales" not in fitted:
             return weighted(predictor, fitted, task)
 
-        def answer(x_BCHW: Tensor) -> Tensor:
-            log_BMK = predictor(x_BCHW)
-            scale_M, bias_K = log_BMK.new_tensor(fitted["scales"]), log_BMK.new_tensor(fitted["bias"])
-            return torch.einsum("bmk,m->bk", log_BMK, scale_M) + bias_K
-
-        return answer
+        return LinearCombination(predictor, fitted["scales"], fitted["bias"])
 
 
 def best_linear(outputs_NMK: Tensor, targets: Targets) -> dict[str, Any]:

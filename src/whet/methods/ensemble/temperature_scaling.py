@@ -12,6 +12,7 @@ from whet.core.method import Method, Stage
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, gains
+from whet.methods.ensemble.linear import Tempered
 from whet.methods.ensemble.log_loss import log_loss
 
 
@@ -38,7 +39,7 @@ class TemperatureScaling(Method, stage=Stage.PREDICT, family="ensemble",
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         temperature = float(fitted.get("temperature", 1.0))
-        return lambda x_BCHW: predictor(x_BCHW) / temperature
+        return Tempered(predictor, temperature)
 
 
 def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from whet.core.batch import Predictor
 from whet.core.method import Method, Search, Stage
@@ -41,15 +41,32 @@ class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classifi
         if not self.flip and not self.vertical_flip and not self.zooms:
             return predictor
 
-        def mean_of_views(x_BCHW: Tensor) -> Tensor:
-            views = [x_BCHW, *(_middle(x_BCHW, zoom) for zoom in self.zooms)]
-            if self.flip:
-                views += [view.flip(-1) for view in views]
-            if self.vertical_flip:
-                views += [view.flip(-2) for view in views]
-            return task.combine(torch.stack([predictor(view).float() for view in views], dim=1))
+        return Views(predictor, task, self.flip, self.vertical_flip, self.zooms)
 
-        return mean_of_views
+
+class Views(nn.Module):
+    """One output for several views of each picture; what a flip did to an output is undone by the task."""
+
+    def __init__(
+        self, predictor: Predictor, task: Task, flip: bool, vertical_flip: bool, zooms: tuple[float, ...]
+    ) -> None:
+        super().__init__()
+        self.predictor, self.task, self.zooms = predictor, task, zooms
+        flips: list[tuple[int, ...]] = [()]
+        if flip:
+            flips += [(-1,)]
+        if vertical_flip:
+            flips += [(*axes, -2) for axes in flips]
+        self.flips = flips
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        seen = [x_BCHW, *(_middle(x_BCHW, zoom) for zoom in self.zooms)]
+        outputs = [
+            self.task.undo(self.predictor(view.flip(axes) if axes else view).float(), axes)
+            for axes in self.flips
+            for view in seen
+        ]
+        return self.task.combine(torch.stack(outputs, dim=1))
 
 
 def _middle(x_BCHW: Tensor, zoom: float) -> Tensor:

@@ -13,6 +13,7 @@ from whet.core.method import Method, Stage
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, gains
+from whet.methods.ensemble.linear import ScaledLogits
 from whet.methods.ensemble.log_loss import log_loss
 
 
@@ -42,13 +43,7 @@ class VectorScaling(Method, stage=Stage.PREDICT, family="ensemble",
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         if not fitted:
             return predictor
-        scale_K, shift_K = (torch.tensor(fitted[key]) for key in ("scale", "shift"))
-
-        def scaled(x_BCHW: Tensor) -> Tensor:
-            logits_BK = predictor(x_BCHW)
-            return logits_BK * scale_K.to(logits_BK) + shift_K.to(logits_BK)
-
-        return scaled
+        return ScaledLogits(predictor, fitted["scale"], fitted["shift"])
 
 
 def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:
