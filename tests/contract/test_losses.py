@@ -89,7 +89,7 @@ def test_where_several_classes_may_be_true_each_label_costs_on_its_own(cls, net)
     loss = loss_of(cls, net(), MULTI_LABEL)
     logits = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
     many = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torch.float64)
-    apart = sum(loss(asked(logits[:, k : k + 1], many[:, k : k + 1], True)) for k in range(3))
+    apart = sum(loss(asked(logits[:, k : k + 1], many[:, k : k + 1], MULTI_LABEL)) for k in range(3))
     assert torch.allclose(loss(asked(logits, many, MULTI_LABEL)), apart, rtol=1e-9)
 
 

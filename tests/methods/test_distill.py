@@ -27,17 +27,21 @@ TAUGHT = torch.linspace(1, 9, 12, dtype=torch.float64).cos().mul(4).view(4, 3)
 def test_the_divergence_is_torch_s(temperature):
     s, t = STUDENT / temperature, TAUGHT / temperature
     reference = F.kl_div(s.log_softmax(dim=1), t.softmax(dim=1), reduction="none").sum(dim=1)
-    assert torch.allclose(divergence(STUDENT, TAUGHT, temperature), temperature**2 * reference, rtol=1e-10)
+    assert torch.allclose(
+        divergence(STUDENT, TAUGHT, temperature, SINGLE_LABEL), temperature**2 * reference, rtol=1e-10
+    )
 
 
 def test_the_same_answers_up_to_a_constant_cost_nothing():
-    assert torch.allclose(divergence(TAUGHT + 3, TAUGHT, 2.0), torch.zeros(4, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(
+        divergence(TAUGHT + 3, TAUGHT, 2.0, SINGLE_LABEL), torch.zeros(4, dtype=torch.float64), atol=1e-12
+    )
 
 
 def test_at_a_high_temperature_it_matches_logits():
     """Section 2.1 of the paper: half the mean squared difference of the centred logits."""
     s, t = (z - z.mean(dim=1, keepdim=True) for z in (STUDENT, TAUGHT))
-    assert torch.allclose(divergence(STUDENT, TAUGHT, 1e4), ((s - t) ** 2).mean(dim=1) / 2, rtol=1e-3)
+    assert torch.allclose(divergence(STUDENT, TAUGHT, 1e4, SINGLE_LABEL), ((s - t) ** 2).mean(dim=1) / 2, rtol=1e-3)
 
 
 def test_labels_one_by_one_where_several_may_be_true():
@@ -122,7 +126,9 @@ def test_labels_and_teacher_share_the_loss(teacher_run):
     given = Outcome(logits, batch, plan.net)
     taught = Teacher("distill", run, plan.net).for_classes(CLASSES).logits(batch)
     loss = Distill(teacher=run, temperature=3.0, weight=0.25).wrap_loss(task_loss, plan.net, plan.context)(given)
-    assert torch.allclose(loss, 0.75 * task_loss(given) + 0.25 * divergence(logits, taught, 3.0), rtol=1e-5)
+    assert torch.allclose(
+        loss, 0.75 * task_loss(given) + 0.25 * divergence(logits, taught, 3.0, SINGLE_LABEL), rtol=1e-5
+    )
 
 
 def test_a_student_comes_to_answer_as_its_teacher_does(teacher_run):
@@ -134,7 +140,7 @@ def test_a_student_comes_to_answer_as_its_teacher_does(teacher_run):
     def apart():
         bench.plan.net.eval()
         with torch.no_grad():
-            return float(divergence(bench.plan.net(batch.x), teacher.logits(batch), 4.0).mean())
+            return float(divergence(bench.plan.net(batch.x), teacher.logits(batch), 4.0, SINGLE_LABEL).mean())
 
     before = apart()
     _train(bench, 12)

@@ -27,7 +27,7 @@ def honest():
     draws = Rng(7).batch("answers", 0, np.arange(N))
     logits = 1.5 * draws.normal((K,)) - 0.5
     true_NK = draws.uniform(shape=(K,)) < 1 / (1 + np.exp(-logits))
-    return torch.from_numpy(logits), MULTI_LABEL.targets(torch.from_numpy(true_NK))
+    return torch.from_numpy(logits), MULTI_LABEL.targets(true_NK, K)
 
 
 def test_the_temperature_is_that_of_each_label_by_itself(honest):

@@ -31,7 +31,7 @@ def test_the_weights_are_scipy_s(answers):
         lambda w: -np.log(p_NM @ w).mean(), np.full(3, 1 / 3), bounds=[(0, 1)] * 3,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
     )  # fmt: skip
-    weights = best_weights(log_NMK, targets.probs_BK.double())
+    weights = best_weights(log_NMK, targets.having(targets.probs_BK.double()))
     assert sum(weights) == pytest.approx(1)
     assert np.allclose(weights, found.x, atol=0.05)  # the ridge holds it a little nearer the mean
     assert weights[0] > weights[1] > weights[2]
@@ -39,7 +39,7 @@ def test_the_weights_are_scipy_s(answers):
 
 def test_a_linear_layer_is_no_worse_than_the_mean_and_the_one_that_guesses_counts_little(answers):
     log_NMK, targets = answers
-    found = best_linear(log_NMK, targets.probs_BK.double())
+    found = best_linear(log_NMK, targets.having(targets.probs_BK.double()))
     assert abs(found["scales"][2]) < 0.15 < found["scales"][1] < found["scales"][0]
 
     def loss(scales, bias):

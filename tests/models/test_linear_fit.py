@@ -48,7 +48,7 @@ def test_several_labels_are_several_regressions(data):
     x, y, _ = data
     both = torch.tensor(np.stack([y == 0, x[:, 2] > 0], axis=1))
     layer = nn.Linear(D, 2)
-    fit_linear(layer, torch.tensor(x), MULTI_LABEL.targets(both), L2)
+    fit_linear(layer, torch.tensor(x), MULTI_LABEL.targets(both, 2), L2)
     z = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
     for k in range(2):
         reference = LogisticRegression(C=1 / (L2 * N), tol=1e-10, max_iter=10_000).fit(z, both[:, k].numpy())

@@ -65,11 +65,11 @@ def test_validation_is_answered_once_however_often_it_is_fitted():
         return predictor(x), bench.batch(0).targets
 
     with torch.no_grad():
-        found = fit_predictor(bench.plan.methods, [net], answers, lambda: dealt(len(x)), {}, False)
+        found = fit_predictor(bench.plan.methods, [net], answers, lambda: dealt(len(x)), {}, SINGLE_LABEL)
         assert len(asked) == 1
         assert wrap_predictor(bench.plan.methods, net, found.numbers, SINGLE_LABEL)(x).shape == found.logits_NK.shape
         without = _bench((TTA(), SGD()))
-        nothing = fit_predictor(without.plan.methods, [net], answers, lambda: dealt(len(x)), {}, False)
+        nothing = fit_predictor(without.plan.methods, [net], answers, lambda: dealt(len(x)), {}, SINGLE_LABEL)
     assert (nothing.numbers, nothing.logits_NK) == ({}, None) and len(asked) == 1
 
 
@@ -192,7 +192,7 @@ def test_where_nothing_helps_no_method_helps(cls):
 
 def fitted(methods, logits, targets):
     parts = dealt(len(logits))
-    return fit_predictor(methods, [lambda x: x], lambda p: (p(logits), targets), lambda: parts, {}, False)
+    return fit_predictor(methods, [lambda x: x], lambda p: (p(logits), targets), lambda: parts, {}, SINGLE_LABEL)
 
 
 def per_sample(logits_NK, targets):

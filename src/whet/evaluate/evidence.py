@@ -48,7 +48,7 @@ def read_evidence(folder: RunFolder, part: str) -> Evidence:
     """Of the samples of one part, in the order of their ids. RunError where the run has not finished."""
     if not folder.evidence.is_file():
         raise RunError(f"{folder.path} has no evidence.npz: the run has not finished")
-    with np.load(folder.evidence, allow_pickle=False) as arrays:
+    with np.load(folder.evidence) as arrays:
         task, classes = task_named(str(arrays["task"])), tuple(arrays["classes"].tolist())
         found = [arrays[f"{part}/{key}"] for key in ("ids", "truth", "probs")]
     return Evidence(task, classes, *found).by_id()

@@ -117,12 +117,12 @@ class MultiLabel(ClassTask):
         return super().allows(problem, method) and not method.one_class
 
     def targets(self, truth: Any, num_classes: int) -> Targets:
-        """truth: bool (N, K)."""
+        """truth: bool (N, K), an array or a tensor."""
         import torch
 
         from whet.core.targets import Targets
 
-        return Targets(torch.as_tensor(np.array(truth)).to(torch.float32), self)
+        return Targets((torch.tensor(truth) if isinstance(truth, np.ndarray) else truth).to(torch.float32), self)
 
     def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
         """The sum of the binary cross-entropies."""

@@ -97,12 +97,12 @@ class SingleLabel(ClassTask):
         return not label_sets
 
     def targets(self, truth: Any, num_classes: int) -> Targets:
-        """truth: int64 (N,) of 0 … K - 1."""
+        """truth: int64 (N,) of 0 … K - 1, an array or a tensor."""
         import torch
 
         from whet.core.targets import Targets
 
-        label_N = torch.as_tensor(np.array(truth))
+        label_N = torch.tensor(truth) if isinstance(truth, np.ndarray) else truth
         if label_N.numel() and (int(label_N.min()) < 0 or int(label_N.max()) >= num_classes):
             raise ValueError(
                 f"labels must lie in 0 … {num_classes - 1}, got {int(label_N.min())} … {int(label_N.max())}"
