@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from whet.core.errors import RecipeError, RunError
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.data.read import read_samples
+from whet.evaluate.evidence import read_evidence, write_evidence
 from whet.explain import CannotExplain
 from whet.report import build_report
 from whet.train.finish import write_mistakes
@@ -144,11 +146,11 @@ def wrong_run(finished_run, tmp_path):
     shutil.copytree(finished_run, tmp_path / "run")
     run = package.load(tmp_path / "run")
     table = read_samples(run.recipe.data)
-    said = run.predictions
-    said["predicted"] = said["label"].map({"glass": "metal", "metal": "paper", "paper": "glass"})
-    said.to_csv(run.folder.predictions, index=False)
-    ids = set(said["id"][said["split"] == "test"])
-    return run.folder, table.with_frame(table.frame[table.frame["id"].isin(ids)])
+    seen = read_evidence(run.folder, "test")
+    next_class = [seen.classes.index(name) for name in ("metal", "paper", "glass")]
+    wrong_NK = 0.05 + 0.85 * np.eye(3)[[next_class[k] for k in seen.truth]]
+    write_evidence(run.folder, {"test": replace(seen, probs_NK=wrong_NK)})
+    return run.folder, table.with_frame(table.frame[table.frame["id"].isin(seen.ids)])
 
 
 def test_mistakes_are_kept_with_what_speaks_for_the_wrong_answer(wrong_run):

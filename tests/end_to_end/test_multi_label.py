@@ -157,7 +157,9 @@ def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, senten
         whole["log_loss"]
     )
     assert seen.evaluate(squares, part="all")["samples"] == 150
-    with pytest.raises(DataError, match="has one class a sample; this run was trained on several labels a sample"):
+    with pytest.raises(
+        DataError, match="have exactly one class each; this run was trained on samples with any number of labels each"
+    ):
         seen.evaluate(pictures)
 
 
@@ -209,7 +211,7 @@ def test_a_study_goes_by_decisions(sentences, tmp_path):
 
 def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class(pictures, tmp_path):
     base = on_squares(pictures, methods=("horizontal_flip",))
-    with pytest.raises(RunError, match="micro-F1 is of samples that may have several"):
+    with pytest.raises(RunError, match="'micro_f1'.*the samples have exactly one class each"):
         study(base, ["horizontal_flip"], metric="micro_f1", out=tmp_path / "study")
 
 
@@ -220,7 +222,9 @@ def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_
 )  # fmt: skip
 def test_methods_for_one_class_are_refused_by_name(sentences, tmp_path, method):
     recipe = on_sentences(sentences, budget="1st", methods=(method,))
-    with pytest.raises(RecipeError, match=f"method '{method}' is for samples with exactly one class"):
+    with pytest.raises(
+        RecipeError, match=f"method '{method}' means nothing where samples have any number of labels each"
+    ):
         train_run(recipe, tmp_path / "run")
 
 

@@ -33,7 +33,7 @@ class Ordinal(Task):
     """Classes in an order: K - 1 logits, each of the sample's grade lying above one of the steps. Source: Frank & Hall 2001."""
 
     name = "ordinal"
-    title = "one grade a sample"
+    title = "one grade each"
     problems = {"image-ordinal-regression": "picture"}
     metrics = {
         "mean_absolute_error": Metric(
@@ -156,13 +156,13 @@ def test_runs_of_it_are_compared(run, graded, tmp_path):
     reference, (found,), samples = compare_runs([run, other], "mean_absolute_error")
     own = other.read_json(other.metrics)["test"]["mean_absolute_error"]
     assert found.difference.mean == pytest.approx(own - reference.value_S[0]) and samples == 40
-    with pytest.raises(whet.WhetError, match="one grade a sample"):
+    with pytest.raises(whet.WhetError, match="one grade each"):
         compare_runs([run, other], "accuracy")
 
 
 def test_it_is_studied(graded, tmp_path):
     base = recipe(graded, budget="1ep")
-    found = study(
+    study(
         base, ["horizontal_flip"], design="add", seeds=3, budget="1ep",
         metric="mean_absolute_error", out=tmp_path / "study", confirming=False,
     )  # fmt: skip

@@ -91,7 +91,7 @@ def test_the_metrics_to_compare_by_are_those_of_a_run(answers, found, name):
 
 
 def test_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class():
-    with pytest.raises(RunError, match=r"'hamming_accuracy'.*accuracy, .*the samples have one class a sample"):
+    with pytest.raises(RunError, match=r"'hamming_accuracy'.*accuracy, .*the samples have exactly one class each"):
         SINGLE_LABEL.metric("hamming_accuracy")
 
 

@@ -90,7 +90,7 @@ def log_loss_N(evidence: Evidence) -> np.ndarray:
 
 class MultiLabel(ClassTask):
     name = "multi-label"
-    title = "any number of labels a sample"
+    title = "any number of labels each"
     right = "with every label right"
     decided_upon = "decisions"
     problems = {f"{word}-classification": medium for word, medium in MEDIA.items()}

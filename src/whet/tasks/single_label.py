@@ -80,7 +80,7 @@ def surest_first(found: list[Mistake], evidence: Evidence) -> list[Mistake]:
 
 class SingleLabel(ClassTask):
     name = "single-label"
-    title = "one class a sample"
+    title = "exactly one class each"
     problems = {f"{word}-classification": medium for word, medium in MEDIA.items()}
     exclusive = True
     metrics = {

@@ -52,7 +52,7 @@ class SavedModel:
             )
         if self.task != ours.task:
             raise RecipeError(
-                f"{where}: that model predicts {self.task.title}, this one {ours.task.title}; they cannot answer beside each other"
+                f"{where}: that model is for samples with {self.task.title}, this one for {ours.task.title}; they cannot predict together"
             )
         columns = tuple(self.classes.index(name) for name in ours.spec.classes)
         return Companion(self, shown_as(self.net, self.size, ours), columns)

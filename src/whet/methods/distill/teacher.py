@@ -107,7 +107,7 @@ class Teacher:
             )
         if self.net.task != self._task:
             raise RecipeError(
-                f"{self._where}: it predicts {self.net.task.title}, and these samples have {self._task.title}"
+                f"{self._where}: it is for samples with {self.net.task.title}, and these have {self._task.title}"
             )
         self._columns = [known.index(name) for name in classes]
         return self
