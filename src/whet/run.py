@@ -366,7 +366,8 @@ class Run:
         table = table.for_problem(self.recipe.task)
         if table.task != self._model.task:
             raise DataError(
-                f"the samples of data {spec.path} have {table.task.title}; this run was trained on samples with {self._model.task.title}"
+                f"the samples of data {spec.path} have {table.task.title}; this run was trained on samples with "
+                f"{self._model.task.title}"
                 + (": give lists of labels, --label-separator or --label-columns" if table.set_SK is None else "")
             )
         return table

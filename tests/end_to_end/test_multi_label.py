@@ -211,7 +211,7 @@ def test_a_study_goes_by_decisions(sentences, tmp_path):
 
 def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class(pictures, tmp_path):
     base = on_squares(pictures, methods=("horizontal_flip",))
-    with pytest.raises(RunError, match="'micro_f1'.*the samples have exactly one class each"):
+    with pytest.raises(RunError, match=r"'micro_f1'.*the samples have exactly one class each"):
         study(base, ["horizontal_flip"], metric="micro_f1", out=tmp_path / "study")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from tests.evidence import decided, evidence
+from tests.made_evidence import decided, evidence
 
 from whet.core.errors import RunError
 from whet.core.evidence import pseudo_values

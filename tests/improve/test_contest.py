@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from tests.evidence import evidence
+from tests.made_evidence import evidence
 
 from whet.core.duration import Duration
 from whet.core.errors import RunError

@@ -38,9 +38,10 @@ class Mistake:
 class Task(ABC):
     """What is asked of a sample. It has no state; all instances are alike.
 
-    name: as run folders say it. problems: what recipes call it, with the medium of its samples. title: what samples have, "exactly one class each",
-    for messages. right: what a right prediction is. metrics: what runs can be compared by. headline: the metric that is reported
-    first. followed: what every validation tells of `measure`, the headline first. sections: those of its own in a run's report.
+    name: as run folders say it. problems: what recipes call it, with the medium of its samples. title: what samples have, "exactly
+    one class each", for messages. right: what a right prediction is. metrics: what runs can be compared by. headline: the metric
+    that is reported first. followed: what every validation tells of `measure`, the headline first. sections: those of its own in a
+    run's report.
     """
 
     kind: ClassVar[str] = "task"

@@ -52,7 +52,8 @@ class SavedModel:
             )
         if self.task != ours.task:
             raise RecipeError(
-                f"{where}: that model is for samples with {self.task.title}, this one for {ours.task.title}; they cannot predict together"
+                f"{where}: that model is for samples with {self.task.title}, this one for {ours.task.title}; they cannot "
+                "predict together"
             )
         columns = tuple(self.classes.index(name) for name in ours.spec.classes)
         return Companion(self, shown_as(self.net, self.size, ours), columns)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn import metrics as sk
-from tests.evidence import evidence
+from tests.made_evidence import evidence
 
 from whet.core.errors import RunError
 from whet.core.evidence import pseudo_values

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
-from tests.evidence import decided, evidence
+from tests.made_evidence import decided, evidence
 
 from whet.core.rng import Rng
 from whet.evaluate.calibration import calibration_error, reliability
