@@ -201,8 +201,8 @@ def make_fabric(recipe: Recipe) -> Fabric:
 def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
     if recipe.train.precision != "auto":
         return recipe
-    with Rng(recipe.train.seed).torch_scope("probe"):
-        device = make_fabric(recipe).device
+    device = make_fabric(recipe).device
+    with Rng(recipe.train.seed).torch_scope("probe", device=device):
         size = min(recipe.size, _PROBE_SIZE) if recipe.medium == "picture" else recipe.size
         chosen = choose_precision(net, device, size)
     return recipe.setting(precision=chosen)
