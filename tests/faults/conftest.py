@@ -57,7 +57,7 @@ class Zygote:
         settings = {
             "budget": "3ep", "batch_size": 8, "precision": "fp32", "seed": 5, "torch_threads": 1,
             "loader_threads": loader_threads, "checkpoint_every": "2st", "validate_every": "4st",
-            **({"image_size": 32} if medium == "image" else {}), **train,
+            **({"image_size": 16} if medium == "image" else {}), **train,
         }  # fmt: skip
         return {
             "task": f"{medium}-classification",
