@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import whet, write_pictures
 
-PLAIN = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [sgd, cosine]\n"
-STRONG = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
+PLAIN = "train: {budget: 2ep, batch_size: 8, image_size: 16}\nmethods: [sgd, cosine]\n"
+STRONG = "train: {budget: 2ep, batch_size: 8, image_size: 16}\nmethods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Who makes the runs does not matter to what comes out, and nothing that happens to a process loses more than its last steps."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -31,6 +32,14 @@ def reference(tmp_path_factory):
 
 
 @pytest.fixture
+def forked(monkeypatch):
+    """Workers are forked from a process that has imported all they need; slow tests start them as people do."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.study.runs", "whet.methods", "whet.train.job", "sklearn"])
+    monkeypatch.setattr(executor.multiprocessing, "get_context", lambda kind: context)
+
+
+@pytest.fixture
 def room(tmp_path):
     runs.pictures(tmp_path)
     return tmp_path
@@ -48,7 +57,7 @@ def reason(task):
 
 @pytest.mark.slow
 @pytest.mark.sample
-def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference):
+def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference, forked):
     """One run's process is killed half-way, one run fails, and the others answer as ever. A task is asked for when there is room,
     so that it may depend on those that are over."""
     tasks = [
@@ -88,7 +97,7 @@ def test_a_finished_run_is_not_made_again_and_a_failed_one_is_tried_again(room, 
 
 @pytest.mark.slow
 @pytest.mark.sample
-def test_a_hung_run_is_ended_and_one_that_brings_down_its_process_given_up(room, reference, monkeypatch):
+def test_a_hung_run_is_ended_and_one_that_brings_down_its_process_given_up(room, reference, forked, monkeypatch):
     monkeypatch.setattr(executor, "_GENTLE_SECONDS", 1.0)
     monkeypatch.setattr(executor, "ATTEMPTS", 2)
     tasks = [runs.task(room, 5, runs.Hanging), runs.task(room, 6, runs.Deadly), runs.task(room, 0)]

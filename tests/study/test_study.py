@@ -33,7 +33,9 @@ from whet.train.log import Observer
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp("data") / "pictures", {"glass": 60, "metal": 50, "paper": 40})
+    return write_pictures(
+        tmp_path_factory.mktemp("data") / "pictures", {"glass": 60, "metal": 50, "paper": 40}, size=(16, 20)
+    )
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def base(data):
         model=ModelSpec(architecture="resnet9_slim", weights="none"),
         methods=tuple(parse_method(name) for name in ({"sgd": {"lr": 0.02}}, "horizontal_flip")),
     )
-    return recipes.change(asked, settings=(*FAST, "train.budget=6ep"))
+    return recipes.change(asked, settings=(*FAST, "train.image_size=16", "train.batch_size=16", "train.budget=4ep"))
 
 
 def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
@@ -85,7 +87,7 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
     worse = recipes.change(base, add=("cosine",), settings=("sgd.lr=0.000001",))
     factors, out = ["sgd.lr=0.000001:0.02"], tmp_path / "study"
-    found = whet.study(worse, factors, design="add", budget="6ep", seeds=3, metric="log_loss", out=out)
+    found = whet.study(worse, factors, design="add", budget="4ep", seeds=3, metric="log_loss", out=out)
     assert found.recommended.method("sgd").lr == 0.02
     assert found.recommended.train.budget == worse.train.budget
     assert found.recommended.data.answer_test
