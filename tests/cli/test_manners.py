@@ -324,7 +324,8 @@ def test_training_settings_by_their_usual_names(pictures, tmp_path):
 
 # --- stops ------------------------------------------------------------------------------------------------------------
 AT_WORK = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a script
 from whet.cli import main
 from whet.data.audit import fingerprint as looking
 
