@@ -52,3 +52,9 @@ def test_what_takes_its_place_where_few_epochs_fit(epochs, has, lacks):
     assert Finetune().shortened(recipe, epochs) is None  # not unless it is asked for
     scratch = recipe.replace(model=ModelSpec(weights="none"))
     assert scratch.method("finetune").shortened(scratch, epochs) is None  # random features are not worth keeping
+
+
+def test_a_run_that_tells_what_the_recipe_costs_never_turns():
+    recipe = Recipe(model=ModelSpec(weights="w"), methods=(Finetune(few_epochs="turn", batch_norm="keep"), AdamW()))
+    steady = recipe.method("finetune").steady()
+    assert steady == Finetune(batch_norm="keep") and steady.shortened(recipe, 0.5) is None

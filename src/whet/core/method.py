@@ -195,6 +195,10 @@ class Shortens(Protocol):
         note; None where these are enough. Asked once, before the first step, of a recipe whose `auto` is resolved."""
         ...
 
+    def steady(self) -> Method:
+        """The same method, which never does so: for a run that is to tell what this recipe costs."""
+        ...
+
 
 @runtime_checkable
 class SeesCloser(Protocol):

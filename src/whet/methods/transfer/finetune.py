@@ -47,6 +47,9 @@ class Finetune(
         ),
     ] = "keep"
 
+    def steady(self) -> Finetune:
+        return self.replace(few_epochs="keep")
+
     def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, str] | None:
         if self.few_epochs == "keep" or epochs >= _FEW_EPOCHS or recipe.model.weights == "none":
             return None
