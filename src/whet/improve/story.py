@@ -161,9 +161,16 @@ def _too_short(contest: Contest, once: set[str]) -> str:
         return ""
     strong = contest.runs[_STRONG][0]
     epochs, recipe = contest.metrics(strong)["cost"]["epochs"], Recipe.load(contest.runs[contest.winner][0].asked)
-    if epochs >= _FEW_EPOCHS:
+    turned = _named(Recipe.load(strong.recipe)) != _named(
+        Recipe.load(strong.asked)
+    )  # its own note says what became of it
+    if epochs >= _FEW_EPOCHS or turned:
         return ""
     return f"the budget fits {epochs:.1f} epochs of the strong recipe; {_one_pass(recipe)} is better, and is the model"
+
+
+def _named(recipe: Recipe) -> set[str]:
+    return {method.name for method in recipe.methods}
 
 
 def _one_pass(recipe: Recipe) -> str:

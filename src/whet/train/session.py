@@ -68,6 +68,17 @@ class Prepared:
     size: int
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What a training begins with: everything is resolved. range_tests: what methods found out by some steps before it."""
+
+    plan: Plan
+    fabric: Fabric
+    range_tests: list[RangeTest]
+    state: State
+    pace: Pace | None
+
+
 @dataclass
 class Session:
     """What every part of the work needs to say or to ask. before: the seconds of earlier processes at the same run."""
@@ -169,6 +180,16 @@ class Session:
         plan = Plan(recipe, net, context, strict=strict)
         self.tell(plan)
         return plan, fabric
+
+    def ready(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> Ready:
+        """The network as methods change it, with its starting weights, and the budget as steps."""
+        plan, fabric = self.plan(recipe, table, net, strict=strict)
+        plan.initialise()
+        range_tests = self.rehearse(recipe, table, plan, fabric)
+        self.tell(plan)
+        self.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
+        plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
+        return Ready(plan, fabric, range_tests, state, pace)
 
     def tell(self, plan: Plan) -> None:
         """Which methods found nothing to change, what else became of the recipe, and what there is to tell of the network."""

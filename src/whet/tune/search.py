@@ -11,6 +11,7 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
+from whet.core.method import Shortens
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS
@@ -63,7 +64,8 @@ def decide_length(base: Recipe, bench: Bench, wanted: int, share: float) -> tupl
     each = share * limit / (wanted / jobs + 1)
     if share < FILLED:
         each = min(each, 0.95 * (1 - share) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS))
-    probe = Task(base.setting(budget=Duration(max(1, round(each)), "s")), bench.path / f"probe-{round(each)}s")
+    steady = base.with_methods(*(method.steady() for method in base.methods if isinstance(method, Shortens)))
+    probe = Task(steady.setting(budget=Duration(max(1, round(each)), "s")), bench.path / f"probe-{round(each)}s")
     if not probe.over:
         bench.watch.stage("one run, to see how long they may be")
     list(bench.executor.run([probe]))
