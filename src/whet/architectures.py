@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whet import recipes
+from whet.core import strict_json
 from whet.core.errors import RecipeError, RunError
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
-from whet.core.run_folder import RunFolder, next_name, write_json
+from whet.core.run_folder import RunFolder, next_name
 from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of
@@ -132,7 +133,7 @@ def compare_architectures(
         "best_run": best_run.name if best_run else None,
         "architectures": rows,
     }
-    write_json(path / "architectures.json", story)
+    strict_json.write(path / "architectures.json", story)
     report = build_architectures(path)
     observer.end()
     return ArchitectureComparison(path, rows, best, best_run, report)
@@ -224,8 +225,8 @@ def _share_seeds(best: Group, group: Group) -> bool:
 
 
 def _against(found: Comparison | None) -> dict[str, Any] | None:
-    """The difference in accuracy from the best one, corrected for how many there are; None for that one itself, and where they have no
-    seed in common."""
+    """The difference in accuracy from the best one, corrected for how many there are; None for that one itself, and where they
+    have no seed in common."""
     if found is None:
         return None
     return {**asdict(found.difference), "verdict": _VERDICT.get(found.verdict, found.verdict)}

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS, Difference, Group, compare_runs
 from whet.evaluate.said import said_by
 from whet.report import build_report
@@ -230,4 +231,6 @@ class _Clock:
         self.save()
 
     def save(self) -> None:
-        write_json(self._file, self._kept | {"spent": self._kept["spent"] if self._kept["over"] else self._spent})
+        strict_json.write(
+            self._file, self._kept | {"spent": self._kept["spent"] if self._kept["over"] else self._spent}
+        )

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
 from whet.core.output import claim
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, next_name, write_csv, write_json, write_whole
+from whet.core.run_folder import RunFolder, next_name, write_csv, write_whole
 from whet.data.read import read_data
 from whet.evaluate.compare import METRICS
 from whet.evaluate.difference import LEAST_SEEDS, Difference
@@ -187,7 +188,7 @@ def _confirm(asked: Recipe, searching: Searching, best: Trial, chosen: Path) -> 
     after = place(asked, _given(searching.space, best))
     if not chosen.is_file():
         each, seeds = _length(searching, best)
-        write_json(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
+        strict_json.write(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
     kept = json.loads(chosen.read_text(encoding="utf-8"))
     if best.number == 0 or after == asked:
         bench.watch.note("nothing was better than the recipe as it is")
@@ -254,5 +255,5 @@ def _write(searching: Searching, best: Trial, confirmation: Confirmation | None,
         "confirming": searching.confirming,
         "confirmed": confirmation.to_dict() if confirmation is not None else None,
     }
-    write_json(bench.path / "tuning.json", story)
+    strict_json.write(bench.path / "tuning.json", story)
     return pd.DataFrame(rows)
