@@ -114,7 +114,17 @@ def improve(
     executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
     settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
     contest = hold(
-        path, settled, limit, schedule.seeds, schedule.most_seeds, started, executor, observer, metric=metric, once=once
+        path,
+        settled,
+        limit,
+        schedule.seeds,
+        schedule.most_seeds,
+        started,
+        executor,
+        observer,
+        metric=metric,
+        once=once,
+        data=table.fingerprint(),
     )
     if line := _too_short(contest, once):
         observer.note(line)

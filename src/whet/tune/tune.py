@@ -90,11 +90,12 @@ def tune(
     claim(path, "tune", data=[base.data.path])
     with RunFolder(path).lock():
         timed = limit is not None and limit.is_time
-        threads = _agree(path, base, space, metric, limit, settled_threads(base, jobs, ray))
+        data = table.fingerprint()
+        threads = _agree(path, base, data, space, metric, limit, settled_threads(base, jobs, ray))
         asked = base.setting(torch_threads=threads)
         executor = executor_for(jobs, Steps(watch), ray, threads)
         clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
-        bench = Bench(path, executor, clock, watch)
+        bench = Bench(path, executor, clock, watch, data)
         with Interrupts().caught():
             searching = _plan(asked, space, metric, limit, trials, bench, SHARE if confirming else FILLED)
             watch.stage(_planned(searching))
@@ -119,14 +120,21 @@ def tune(
 
 
 def _agree(
-    path: Path, base: Recipe, space: tuple[Setting, ...], metric: str, limit: Duration | None, threads: int | str
+    path: Path,
+    base: Recipe,
+    data: str,
+    space: tuple[Setting, ...],
+    metric: str,
+    limit: Duration | None,
+    threads: int | str,
 ) -> int | str:
-    """What the tuning in this folder is of, written down once; the threads it has."""
+    """What the tuning in this folder is of, written down once; the threads it has. data: the fingerprint of the data."""
     asked = {
         "metric": metric,
         "each": "as the time allows" if limit is not None and limit.is_time else str(limit or base.train.budget),
         "space": {setting.key: setting.text() for setting in space},
         "torch_threads": threads,
+        "data": data,
         "recipe": base.to_dict(),
     }  # fmt: skip
     kept = agreed(path / "tune.yaml", asked, "tuning", as_before=("torch_threads",))
