@@ -89,7 +89,7 @@ def test_called_again_finished_runs_are_kept_and_others_go_on(compared):
     shutil.copytree(stopped.model, stopped.start)
     for path in (stopped.done, stopped.metrics):
         path.unlink()
-    with pytest.raises(RunError, match=r"resnet9_slim-s0 holds a run that was asked for other data or settings"):
+    with pytest.raises(RunError, match=r"resnet9_slim-s0 holds a run of another recipe"):
         compare_architectures(architectures=["resnet9_slim"], **{**asked, "budget": "2ep"})
     again = compare_architectures(architectures=["resnet9_slim", "convmixer"], **asked)
     assert kept == {path: path.stat().st_mtime_ns for path in kept}

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.rng import Rng
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import METRICS, Group, compare_runs, pseudo_values
 from whet.evaluate.difference import crossed_interval
 from whet.evaluate.metrics import macro_f1, wilson_interval, worst_recall
@@ -45,7 +46,7 @@ def edited(run, to, *, seed=None, asked=None, predicted=None, label=None, drop=0
     metrics["asked_hash"] = asked or metrics["asked_hash"]
     if not test:
         del metrics["test"]
-    write_json(folder.metrics, metrics)
+    strict_json.write(folder.metrics, metrics)
     frame = folder.read_predictions()
     if predicted:
         frame.loc[frame.index[frame["split"] == "test"][:3], "predicted"] = predicted

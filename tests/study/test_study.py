@@ -10,11 +10,12 @@ from tests.conftest import FAST, write_pictures
 
 import whet
 from whet import recipes
+from whet.core import strict_json
 from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.method import Method, Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.evaluate.difference import Difference
 from whet.study import confirmation
 from whet.study import screening as screening_module
@@ -306,7 +307,7 @@ class Fake:
     def _write(self, task, run, short):
         run.path.mkdir(parents=True)
         run.asked.write_text(task.recipe.to_yaml())
-        write_json(run.data, {"fingerprint": task.data})
+        strict_json.write(run.data, {"fingerprint": task.data})
         good = 34 if "horizontal_flip" in task.recipe else 30
         luck = task.recipe.train.seed % 3
         lines = ["id,split,label,predicted,confidence,p:a,p:b"]
@@ -314,7 +315,7 @@ class Fake:
         run.predictions.write_text("\n".join(lines) + "\n")
         cost = {"total_seconds": self.seconds, "train_seconds": 0.9 * self.seconds, "epochs": 2, "steps": 4,
                 "peak_memory_mib": 1.0, "seconds_per_sample": 0.1}  # fmt: skip
-        write_json(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}})
+        strict_json.write(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}})
         run.done.write_text("")
 
 
@@ -342,7 +343,7 @@ class Paced(Fake):
         run = RunFolder(path)
         run.path.mkdir(parents=True)
         total = self._take(recipe)
-        write_json(
+        strict_json.write(
             run.metrics, {"cost": {"total_seconds": total, "train_seconds": total - 2, "epochs": (total - 2) / 4}}
         )
         return run
@@ -434,7 +435,7 @@ def test_a_study_whose_factors_never_ran_says_so(base, tmp_path):
             for task in tasks:
                 if "cutout" in task.recipe:
                     task.path.mkdir(parents=True, exist_ok=True)
-                    write_json(task.failure, {"reason": "on purpose"})
+                    strict_json.write(task.failure, {"reason": "on purpose"})
                     yield task
                 else:
                     yield from super().run([task])

@@ -130,6 +130,16 @@ def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
         tuned(found.path.parent, budget="3ep")
 
 
+def test_trials_of_data_that_changed_since_are_not_taken_for_trials_of_these(tmp_path):
+    runs.pictures(tmp_path)
+    asked = {"searches": SEARCHES[:1], "trials": 1, "budget": "1ep"}
+    tuned(tmp_path, **asked)
+    first, second, *_ = sorted((tmp_path / "pictures" / "glass").iterdir())
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(RunError, match=r"holds a tuning of something else(.|\n)*-data: (.|\n)*\+data: "):
+        tuned(tmp_path, **asked)
+
+
 def test_a_second_process_is_refused(found):
     with RunFolder(found.path).lock(), pytest.raises(RunError, match="is in use by process"):
         tuned(found.path.parent)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whet import recipes
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError, unknown
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
-from whet.core.run_folder import next_name, write_json
+from whet.core.run_folder import next_name
 from whet.data.audit import Finding, audit
 from whet.data.read import read_data
 from whet.data.table import Table
@@ -113,7 +114,17 @@ def improve(
     executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
     settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
     contest = hold(
-        path, settled, limit, schedule.seeds, schedule.most_seeds, started, executor, observer, metric=metric, once=once
+        path,
+        settled,
+        limit,
+        schedule.seeds,
+        schedule.most_seeds,
+        started,
+        executor,
+        observer,
+        metric=metric,
+        once=once,
+        data=table.fingerprint(),
     )
     if line := _too_short(contest, once):
         observer.note(line)
@@ -124,7 +135,7 @@ def improve(
         build_report(ensemble.run)
     best = ensemble.run if ensemble is not None and ensemble.pays else contest.best
     story = told(path, contest, ensemble, best, findings, studied)
-    write_json(
+    strict_json.write(
         path / "improvement.json",
         story | {"budget": str(limit) if limit else None, "seconds": time.monotonic() - started},
     )

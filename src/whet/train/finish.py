@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whet.core import strict_json
 from whet.core.labels import cell_labels, cell_said, labels_cell
 from whet.core.method import Compresses, Stage
-from whet.core.run_folder import RunFolder, write_csv, write_json
+from whet.core.run_folder import RunFolder, write_csv
 from whet.core.targets import Targets
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
@@ -171,7 +172,7 @@ def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -
     rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, SHEET_ROWS, SHEET_VARIANTS, plan.net.front)
     folder.samples.mkdir(exist_ok=True)
     told = write_sheet(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
-    write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
+    strict_json.write(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
 
 
 def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
@@ -207,7 +208,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
             if part.multi_label:
                 told |= {"label": cell_said(row.label), "predicted": cell_said(row.predicted), "faults": row.faults}
             shown.append(told | sample | why.get(index, {}))
-    write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
+    strict_json.write(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
     return reason
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 
+from whet.core import strict_json
 from whet.core.errors import BusyError, RunError
 from whet.core.method import Follows, Joins
 from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
+from whet.core.run_folder import RunFolder, finished_run, next_name, write_whole
 from whet.data.read import data_path
 from whet.models.build import load_net, save_net
 from whet.train import resolve
@@ -140,7 +141,7 @@ def _begin(session: Session, asked: Recipe, prepared: Prepared, *, tensorboard: 
         session.note(line)
         ready = session.ready(recipe, table, load_net(folder.start), strict=strict)
     write_data(folder, table)
-    write_json(folder.environment, environment(ready.fabric.device))
+    strict_json.write(folder.environment, environment(ready.fabric.device))
     write_whole(folder.recipe, ready.plan.recipe.to_yaml())
     with RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log:
         for test in ready.range_tests:

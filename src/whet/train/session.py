@@ -12,13 +12,14 @@ import pandas as pd
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from whet.core import strict_json
 from whet.core.batch import Context, Ending, Features, Measured, Progress, Settings
 from whet.core.errors import DataError, RecipeError
 from whet.core.method import RangeTest
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
-from whet.core.run_folder import RunFolder, write_json, write_whole
+from whet.core.run_folder import RunFolder, write_whole
 from whet.data.read import read_data
 from whet.data.table import Table
 from whet.evaluate.answer import answer, using_weights
@@ -371,7 +372,7 @@ class Session:
             metrics["multi_label"] = True
         metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
         metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
-        write_json(self.folder.metrics, metrics)
+        strict_json.write(self.folder.metrics, metrics)
         if self.report is not None:
             self.report(self.folder)
         write_whole(self.folder.done, "")

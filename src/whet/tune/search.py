@@ -65,7 +65,11 @@ def decide_length(base: Recipe, bench: Bench, wanted: int, share: float) -> tupl
     if share < FILLED:
         each = min(each, 0.95 * (1 - share) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS))
     steady = base.with_methods(*(method.steady() for method in base.methods if isinstance(method, Shortens)))
-    probe = Task(steady.setting(budget=Duration(max(1, round(each)), "s")), bench.path / f"probe-{round(each)}s")
+    probe = Task(
+        steady.setting(budget=Duration(max(1, round(each)), "s")),
+        bench.path / f"probe-{round(each)}s",
+        data=bench.data,
+    )
     if not probe.over:
         bench.watch.stage("one run, to see how long they may be")
     list(bench.executor.run([probe]))
@@ -184,7 +188,8 @@ class Searching:
     def _task(self, proposal: Proposal) -> TrialTask:
         recipe = place(self.base, proposal.values)
         path = self.bench.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}"
-        return TrialTask(recipe, path, proposal.number, proposal.id, self.trials.file.resolve(), self.metric)
+        storage = self.trials.file.resolve()
+        return TrialTask(recipe, path, proposal.number, proposal.id, storage, self.metric, data=self.bench.data)
 
     # --- what came of them --------------------------------------------------------------------------------------------
     def _record(self, task: TrialTask) -> None:
