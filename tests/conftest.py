@@ -13,12 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from whet.cli import main
 from whet.core.batch import Batch, Context, Outcome
 from whet.core.rng import Rng
 from whet.tasks import SINGLE_LABEL
+
+# How long an example takes says how busy the machine is, and no more.
+settings.register_profile("whet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("whet")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whet import recipes
+from whet.core import strict_json
 from whet.core.errors import RecipeError, RunError
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
-from whet.core.run_folder import RunFolder, next_name, write_json
+from whet.core.run_folder import RunFolder, next_name
 from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of
 from whet.report import build_architectures, build_report
+from whet.study.executor import Task, refuse_other
 from whet.train.apart import run_apart
 from whet.train.log import Observer
 from whet.train.signals import Interrupts
@@ -83,7 +85,7 @@ def compare_architectures(
         for name, architecture in _named(architectures, medium).items()
     }
     observer.stage(f"reading {spec.path}")
-    read_data(spec)
+    fingerprint = read_data(spec).fingerprint()
     path = (
         Path(out)
         if out is not None
@@ -98,7 +100,7 @@ def compare_architectures(
         for name, recipe in asked.items()
     ]
     for _, run, wanted in todo:
-        _refuse_another(run, wanted)
+        refuse_other(Task(wanted, run, data=fingerprint))
     finished: dict[str, list[RunFolder]] = {name: [] for name in asked}
     failed: dict[str, dict[str, str]] = {name: {} for name in asked}
     with Interrupts().caught():
@@ -132,7 +134,7 @@ def compare_architectures(
         "best_run": best_run.name if best_run else None,
         "architectures": rows,
     }
-    write_json(path / "architectures.json", story)
+    strict_json.write(path / "architectures.json", story)
     report = build_architectures(path)
     observer.end()
     return ArchitectureComparison(path, rows, best, best_run, report)
@@ -168,17 +170,6 @@ def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec,
         base = recipes.for_comparison(spec, model).setting(budget=_BUDGET)
     base = base.replace(data=spec, model=model)
     return base.setting(budget=budget) if budget is not None else base
-
-
-def _refuse_another(path: Path, wanted: Recipe) -> None:
-    """A folder that holds another run than the one wanted is not taken for it."""
-    folder = RunFolder(path)
-    if not folder.asked.is_file():
-        return
-    held = Recipe.load(folder.asked)
-    same_data = Path(str(held.data.path)).resolve() == Path(str(wanted.data.path)).resolve()
-    if held.hash != wanted.hash or not same_data:
-        raise RunError(f"{path} holds a run that was asked for other data or settings; choose another --out")
 
 
 def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
@@ -224,8 +215,8 @@ def _share_seeds(best: Group, group: Group) -> bool:
 
 
 def _against(found: Comparison | None) -> dict[str, Any] | None:
-    """The difference in accuracy from the best one, corrected for how many there are; None for that one itself, and where they have no
-    seed in common."""
+    """The difference in accuracy from the best one, corrected for how many there are; None for that one itself, and where they
+    have no seed in common."""
     if found is None:
         return None
     return {**asdict(found.difference), "verdict": _VERDICT.get(found.verdict, found.verdict)}

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from whet.core import strict_json
 from whet.core.errors import OutputError
 from whet.core.output import claim, remove, require_claimable
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.rng import Rng
-from whet.core.run_folder import write_json
 from whet.data.audit import (
     MEDIA,
     Cleaned,
@@ -214,7 +214,7 @@ def write_check(found: Check, data: str | Path, folder: Path) -> Path:
         most = _SHOWN_OF_LABELS if finding.kind == "suspected labels" else _SHOWN
         plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, samples, written) for id_ in group[:_TOGETHER]]
                           for group in finding.groups[:most]]  # fmt: skip
-    write_json(folder / _STORY, story)
+    strict_json.write(folder / _STORY, story)
     return build_check(folder)
 
 

@@ -513,7 +513,7 @@ class _Bench:
         if not resumed:
             self.plan.initialise()
         self.plan.start()
-        self.fabric = Fabric(accelerator="cpu", devices=1)
+        self.fabric = _fabric()
         self.step = self.plan.stepper(self.plan.optimizer)
 
     def _features(self, backbone: Any = None, training: bool = False) -> Features:
@@ -579,6 +579,12 @@ class _Predicting(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._predict(x)
+
+
+@functools.cache
+def _fabric() -> Fabric:
+    """It keeps nothing of what it trained, and each new one looks through all installed packages."""
+    return Fabric(accelerator="cpu", devices=1)
 
 
 def _zoo_net(architecture: str) -> Net:

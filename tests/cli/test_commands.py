@@ -215,8 +215,8 @@ def test_the_options_are_these():
         for name, command in group.commands.items()
     }
     data = [
-        "--class-folder", "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns", "--label-separator",
-        "--split-column", "--split-file", "--text-column", "--weight-column",
+        "--class-folder", "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns",
+        "--label-separator", "--split-column", "--split-file", "--text-column", "--weight-column",
     ]  # fmt: skip
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
     assert found == {
@@ -237,8 +237,8 @@ def test_the_options_are_these():
              "--search", "--trials", "--weights"]
         ),
         "improve": sorted(
-            [*data, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds", "--strong", "--study", "--tune",
-             "--weights"]
+            [*data, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds", "--strong",
+             "--study", "--tune", "--weights"]
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),

@@ -45,7 +45,7 @@ def test_all_of_them_are_seen():
 @pytest.mark.parametrize("task", [SINGLE_LABEL, MULTI_LABEL])
 @pytest.mark.parametrize("cls", BY_SHARE, ids=lambda cls: cls.name)
 @given(st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_label_mass_is_pixel_share(cls, task, seed):
     batch = plain(6, seed, task)
     out = mixed(cls, batch, seed)
@@ -60,7 +60,7 @@ def test_label_mass_is_pixel_share(cls, task, seed):
 
 @pytest.mark.parametrize("cls", OF_CLASSES, ids=lambda cls: cls.name)
 @given(st.integers(0, 10**6), st.floats(0, 0.5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_smoothing_before_or_after_is_the_same(cls, seed, amount):
     batch = plain(6, seed)
 
@@ -76,7 +76,7 @@ def test_smoothing_before_or_after_is_the_same(cls, seed, amount):
     "cls", [cls for cls in MIXING if "semantic-segmentation" in cls.tasks], ids=lambda cls: cls.name
 )
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_masks_move_with_the_pixels(cls, seed):
     """A pixel of class k is painted k: after any mixing of whole pixels the mask still says what the picture shows."""
     batch = plain(5, seed)

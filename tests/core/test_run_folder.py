@@ -57,16 +57,19 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
     """A second process is refused with the first one's number; after kill -9 the folder is free at once (promise T12)."""
     folder = RunFolder.create(tmp_path / "run")
     script = (
-        "import sys, time; from whet.core.run_folder import RunFolder\n"
-        "with RunFolder(sys.argv[1]).lock():\n    print('held', flush=True); time.sleep(60)"
+        "import sys; from whet.core.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).lock():\n    print('held', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", script, str(folder.path)], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None and holder.stdout is not None
     assert holder.stdout.readline().strip() == "held"
     with pytest.raises(RunError, match=f"process {holder.pid} on"), folder.lock():
         pass
     os.kill(holder.pid, 9)
     holder.wait()
+    holder.stdin.close()
     holder.stdout.close()
     with folder.lock():
         pass

@@ -33,7 +33,7 @@ def test_joined_words_are_the_very_same_string(chinese):
         assert all(gap == "" or gap.isspace() for gap in words.gaps)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(codec=None), max_size=60))
 def test_any_string_comes_back(text):
     assert str(segmented(text, "characters")) == text
@@ -108,7 +108,7 @@ def test_gaps_follow_the_script():
     assert str(segmented("好。").followed_by(segmented("坏。"))) == "好。坏。"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text("ab ,我。\n", max_size=20), st.data())
 def test_taking_out_and_putting_in_keep_the_other_tokens(text, data):
     words = segmented(text, "characters")

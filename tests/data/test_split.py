@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.errors import DataError
@@ -25,7 +25,6 @@ def table(counts, digests=None, groups=None, splits=None, root="/data"):
     return Table(frame, tuple(f"c{k}" for k in range(len(counts))), Path(root))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(8, 60), min_size=2, max_size=5), st.floats(0.1, 0.3), st.floats(0.1, 0.3), st.integers(0, 5)
 )
@@ -38,7 +37,6 @@ def test_every_class_is_split_by_its_shares(counts, val, test, seed):
         assert part.get("train", 0) >= 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_copies_and_groups_stay_on_one_side(seed):
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -189,7 +187,6 @@ def test_the_authors_split_of_trashnet(shared):
     assert found.classes == ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=5, max_size=80), st.integers(2, 6))
 def test_folds_keep_units_together_and_classes_even(samples, folds):
     unit_N = np.array([unit for _, unit in samples])
@@ -204,7 +201,6 @@ def test_folds_keep_units_together_and_classes_even(samples, folds):
         assert dealt.max() - dealt.min() <= 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=60), st.integers(2, 6))
 def test_every_complement_holds_every_class_that_is_answered(samples, folds):
     label_N, unit_N = np.array(samples).T  # a unit may have several classes

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import whet, write_pictures
 
-PLAIN = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [sgd, cosine]\n"
-STRONG = "train: {budget: 2ep, batch_size: 8, image_size: 32}\nmethods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
+TRAIN = "train: {budget: 2ep, batch_size: 8, image_size: 16, precision: fp32}\n"
+PLAIN = TRAIN + "methods: [sgd, cosine]\n"
+STRONG = TRAIN + "methods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +69,10 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     import whet
     from whet.core.recipe import Recipe
 
-    data = write_pictures(tmp_path / "pictures", {"glass": 40, "metal": 40, "paper": 40})
+    data = write_pictures(tmp_path / "pictures", {"glass": 40, "metal": 40, "paper": 40}, size=(16, 20))
+    strong = STRONG.replace(", ema, tta", ", {l2: {strength: 10.0}}").replace("batch_size: 8", "batch_size: 16")
     (tmp_path / "plain.yaml").write_text(PLAIN)
-    (tmp_path / "strong.yaml").write_text(STRONG.replace(", ema, tta", ", {l2: {strength: 10.0}}"))
+    (tmp_path / "strong.yaml").write_text(strong)
     found = whet.improve(
         data, architecture="resnet9_slim", plain=tmp_path / "plain.yaml", strong=tmp_path / "strong.yaml", budget="6ep",
         seeds=1, studying=True, out=tmp_path / "out",

@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 from tests.made_evidence import decided, evidence
 
+from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.evidence import pseudo_values
 from whet.core.rng import Rng
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import Group, about, compare_runs, difference
 from whet.evaluate.difference import crossed_interval
 from whet.evaluate.evidence import read_evidence, write_evidence
@@ -61,7 +62,7 @@ def edited(run, to, *, seed=None, asked=None, predicted=None, relabelled=False, 
     metrics["asked_hash"] = asked or metrics["asked_hash"]
     if not test:
         del metrics["test"]
-    write_json(folder.metrics, metrics)
+    strict_json.write(folder.metrics, metrics)
     parts = {part: read_evidence(folder, part) for part in ("val", "test")}
     one = parts["test"]
     probs_NK, truth, classes = one.probs_NK.copy(), one.truth.copy(), one.classes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,7 @@ class Zygote:
         settings = {
             "budget": "3ep", "batch_size": 8, "precision": "fp32", "seed": 5, "torch_threads": 1,
             "loader_threads": loader_threads, "checkpoint_every": "2st", "validate_every": "4st",
-            **({"image_size": 32} if medium == "image" else {}), **train,
+            **({"image_size": 16} if medium == "image" else {}), **train,
         }  # fmt: skip
         return {
             "task": f"{medium}-classification",
@@ -75,12 +77,19 @@ class Zygote:
     def resume(self, out: Path, **told: Any) -> int:
         return self._do(do="resume", out=str(out), **told)
 
+    def whet(self, *words: str | Path, errors: Path) -> Command:
+        """The command line in a process of its own that need not import anything; its stderr goes to a file."""
+        return Command(self, self.tell(do="whet", words=list(map(str, words)), errors=str(errors))["pid"], errors)
+
     def _do(self, **command: Any) -> int:
+        return self.tell(**command)["code"]
+
+    def tell(self, **command: Any) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["code"]
+        return json.loads(self.process.stdout.readline())
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -88,6 +97,25 @@ class Zygote:
         self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
+
+
+@dataclass
+class Command:
+    """A command line at work, as far as these tests need a `subprocess.Popen`."""
+
+    zygote: Zygote
+    pid: int
+    errors: Path
+
+    def poll(self) -> int | None:
+        return self.zygote.tell(do="code", pid=self.pid, wait=False)["code"]
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def ended(self) -> tuple[int, str]:
+        """(its exit code, what it said on stderr), once it is over."""
+        return self.zygote.tell(do="code", pid=self.pid, wait=True)["code"], self.errors.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -15,56 +15,50 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import FAST, train_small, whet, write_pictures
-from tests.faults.conftest import story
+from tests.faults.conftest import Command, Zygote, story
 
 from whet.core.recipe import Recipe
 from whet.train.checkpoint import checkpoints, read_checkpoint
 
 
-def start(data: Path, out: Path, budget: str = "500ep") -> subprocess.Popen[str]:
+def start(zygote: Zygote, data: Path, out: Path, budget: str = "2000ep") -> Command:
     settings = [word for setting in FAST for word in ("--set", setting)]
-    words = ["train", str(data), "--out", str(out), "--architecture", "resnet9_slim", "--budget", budget, *settings]
-    return subprocess.Popen(
-        [sys.executable, "-m", "whet", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    words = ["train", data, "--out", out, "--architecture", "resnet9_slim", "--budget", budget, *settings]
+    return zygote.whet(*words, errors=out.with_name("said"))
 
 
-def wait_for_steps(out: Path, process: subprocess.Popen[str], steps: int = 3) -> None:
+def wait_for_steps(out: Path, process: Command, steps: int = 3) -> None:
     while not any(int(path.name[5:]) >= steps for path in checkpoints(out / "checkpoints")):
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert process.poll() is None, process.errors.read_text()
         time.sleep(0.1)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_ends_and_the_run_goes_on(pictures, tmp_path, number, code):
+def test_a_signal_saves_and_ends_and_the_run_goes_on(zygote, pictures, tmp_path, number, code):
     """Promise T7; how long it takes is measured by benchmarks/promises.py."""
     out = tmp_path / "run"
-    process = start(pictures, out)
+    process = start(zygote, pictures, out)
     wait_for_steps(out, process)
     process.send_signal(number)
-    _, said = process.communicate()
-    assert process.returncode == code, said
+    ended, said = process.ended()
+    assert ended == code, said
     assert "Traceback" not in said
     state = read_checkpoint(checkpoints(out / "checkpoints")[0])["state"]
     steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert state["step"] == max(record["step"] for record in steps if record["event"] == "step")
-    resumed = subprocess.Popen(
-        [sys.executable, "-m", "whet", "train", "--resume", str(out)], stderr=subprocess.PIPE, text=True
-    )
+    resumed = zygote.whet("train", "--resume", out, errors=tmp_path / "said again")
     wait_for_steps(out, resumed, state["step"] + 5)
     resumed.send_signal(signal.SIGTERM)
-    resumed.communicate()
-    assert resumed.returncode == 143
+    assert resumed.ended()[0] == 143
 
 
-def test_a_second_signal_ends_at_once(pictures, tmp_path):
+def test_a_second_signal_ends_at_once(zygote, pictures, tmp_path):
     out = tmp_path / "run"
-    process = start(pictures, out)
+    process = start(zygote, pictures, out)
     wait_for_steps(out, process)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    process.communicate()
-    assert process.returncode == 143
+    assert process.ended()[0] == 143
 
 
 def test_a_learning_rate_out_of_this_world(pictures, tmp_path):
@@ -203,14 +197,14 @@ def test_a_part_of_which_nothing_can_be_read_is_named(tmp_path, part):
     )
 
 
-def test_a_second_process_is_refused_with_the_first_one_s_number(pictures, tmp_path):
+def test_a_second_process_is_refused_with_the_first_one_s_number(zygote, pictures, tmp_path):
     """Promise T12, by the command line."""
     out = tmp_path / "run"
-    process = start(pictures, out)
+    process = start(zygote, pictures, out)
     wait_for_steps(out, process)
     second = whet("train", "--resume", out)
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.ended()
     assert second.returncode == 1
     assert f"process {process.pid}" in second.stderr
 

@@ -16,6 +16,9 @@ One JSON command a line on stdin, one JSON answer a line on stdout. A command is
 "pace": {"seconds": s, "after": t, "times": f} lets time pass by the work that is done alone: s seconds for a training step of eight
 samples, after t seconds f times as many. "limit": n makes the system refuse to write files of more than n bytes. "errors": a file
 for what goes to stderr.
+
+{"do": "whet", "words": [...], "errors": FILE} begins a command line and answers with its process id at once;
+{"do": "code", "pid": n, "wait": true or false} tells its exit code, null while it is at work.
 """
 
 from __future__ import annotations
@@ -35,12 +38,13 @@ import sklearn  # noqa: F401
 import torch
 import transformers  # noqa: F401
 
-from whet.core import rng
+from whet import cli
+from whet.core import rng, strict_json
 from whet.core.errors import WhetError
 from whet.core.recipe import Recipe
 from whet.methods.average import ema
 from whet.models import net
-from whet.train import checkpoint, finish, job, log, session, source
+from whet.train import checkpoint, finish, job, log, source
 
 
 def die() -> None:
@@ -102,7 +106,8 @@ def arm(where: str, n: int) -> None:
 
         finish.save_net = saving_net
     elif where == "metrics":
-        session.write_json = lambda path, value: die()
+        write_json = strict_json.write
+        strict_json.write = lambda path, value: die() if path.name == "metrics.json" else write_json(path, value)
 
 
 class Machine:
@@ -179,20 +184,45 @@ def run(command: dict) -> int:
     return 0
 
 
+def command_line(words: list[str], errors: str) -> int:
+    """Begin a command line in a fork; its process id."""
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+        sys.argv, code = ["whet", *words], 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        sys.stderr.flush()
+        os._exit(code)
+    return child
+
+
+def exit_code(pid: int, wait: bool) -> int | None:
+    ended, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def carry(command: dict) -> dict:
+    if command["do"] == "whet":
+        return {"pid": command_line(command["words"], command["errors"])}
+    if command["do"] == "code":
+        return {"code": exit_code(command["pid"], command["wait"])}
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = run(command)
+        sys.stderr.flush()
+        os._exit(code)
+    return {"code": exit_code(child, wait=True)}
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     for line in sys.stdin:
-        command = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, 1)
-            code = run(command)
-            sys.stderr.flush()
-            os._exit(code)
-        _, status = os.waitpid(child, 0)
-        answer = {"code": os.waitstatus_to_exitcode(status)}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps(carry(json.loads(line))) + "\n")
         sys.stdout.flush()
 
 

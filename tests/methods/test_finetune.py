@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from whet.core.errors import NoEffectError
-from whet.methods import Finetune
+from whet.core.recipe import ModelSpec, Recipe
+from whet.methods import EMA, AdamW, Finetune, Freeze
 from whet.testing import _bench, _train
 
 
@@ -30,3 +31,30 @@ def test_nothing_to_keep_is_told(net, context):
     plain = Net(NetSpec("zoo", "x", ("a", "b"), (0.5,) * 3, (0.5,) * 3), nn.Flatten(), nn.Linear(12, 2))
     with pytest.raises(NoEffectError):
         Finetune(batch_norm="keep").change(plain, context())
+
+
+@pytest.mark.parametrize(
+    ("epochs", "has", "lacks"),
+    [(3.0, "", ""), (2.9, "freeze", "logistic_regression"), (0.9, "logistic_regression", "finetune")],
+)
+def test_what_takes_its_place_where_few_epochs_fit(epochs, has, lacks):
+    """From three epochs on nothing; below, fewer weights to train; below one pass, what takes one pass."""
+    recipe = Recipe(
+        model=ModelSpec(weights="w"), methods=(Finetune(few_epochs="turn"), Freeze(share=0.4), AdamW(), EMA())
+    )
+    found = recipe.method("finetune").shortened(recipe, epochs)
+    if not has:
+        assert found is None
+        return
+    other, line = found
+    assert has in other and lacks not in other and line
+    assert "freeze" not in other or other.method("freeze").share == 0.7
+    assert Finetune().shortened(recipe, epochs) is None  # not unless it is asked for
+    scratch = recipe.replace(model=ModelSpec(weights="none"))
+    assert scratch.method("finetune").shortened(scratch, epochs) is None  # random features are not worth keeping
+
+
+def test_a_run_that_tells_what_the_recipe_costs_never_turns():
+    recipe = Recipe(model=ModelSpec(weights="w"), methods=(Finetune(few_epochs="turn", batch_norm="keep"), AdamW()))
+    steady = recipe.method("finetune").steady()
+    assert steady == Finetune(batch_norm="keep") and steady.shortened(recipe, 0.5) is None

@@ -4,8 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from whet.core import strict_json
 from whet.core.errors import RunError
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.report import build_report
 from whet.report.text import percent, points, seconds
 
@@ -118,7 +119,7 @@ def test_many_classes_and_a_run_without_test_part(finished_run, tmp_path):
     metrics["val"]["per_class"] = rows + [{**rows[0], "name": n, "recall": None, "samples": 0} for n in names[3:]]
     size = len(names)
     metrics["val"]["confusion"] = [[0] * size for _ in range(size)]
-    write_json(folder.metrics, metrics)
+    strict_json.write(folder.metrics, metrics)
     frame = folder.read_predictions()
     frame = frame[frame["split"] == "val"].assign(**{f"p:{n}": 0.0 for n in names[3:]})
     frame.to_csv(folder.predictions, index=False)

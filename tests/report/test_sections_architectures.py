@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from tests.report.test_report import Page
 
-from whet.core.run_folder import write_json
+from whet.core import strict_json
 from whet.report import build_architectures
 from whet.report.sections.architectures import _HEIGHT, _WIDTH, _paint, _thrifty
 from whet.report.text import amount, duration, memory, seconds
@@ -42,7 +42,7 @@ def story(rows, **changes):
 def built(finished_run, tmp_path):
     def build(told):
         shutil.copytree(finished_run, tmp_path / "best", dirs_exist_ok=True)
-        write_json(tmp_path / "architectures.json", told)
+        strict_json.write(tmp_path / "architectures.json", told)
         text = build_architectures(tmp_path).read_text()
         page = Page(text)
         assert not page.faults and not page.open

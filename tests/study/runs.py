@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,27 @@ def task(root: Path, seed: int = 0, kind: type[Task] = Task, **asked: Any) -> Ta
     return kind(recipe(root / "pictures", seed, **asked), root / "runs" / f"s{seed}")
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    """However long it takes; only what never comes true is given up."""
+    given_up = time.monotonic() + 600
+    while not true():
+        assert time.monotonic() < given_up
+        time.sleep(0.02)
+
+
+def logged(folder: Path) -> int:
+    """The lines in the logs of all its runs: how far their work has come."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*/log.jsonl"))
+
+
+def kill_when_logged(driver: subprocess.Popen[Any], folder: Path, lines: int) -> None:
+    """kill -9 once so many lines more stand in the logs of the runs in the folder, if it does not end before."""
+    before = logged(folder)
+    wait_until(lambda: driver.poll() is not None or logged(folder) >= before + lines)
+    driver.kill()
+    driver.wait()
+
+
 def answers(one: Task) -> str:
     return (one.path / "predictions.csv").read_text()
 
@@ -65,9 +88,8 @@ class _Dies(_Counts):
         sign = self.task.path.with_suffix(".killed")
         if record["step"] == 5 and not sign.exists():
             sign.touch()
-            until = time.monotonic() + 60  # the ones after step 0 are written by a thread of their own
-            while not any((self.task.path / "checkpoints").glob("step-*[1-9]")) and time.monotonic() < until:
-                time.sleep(0.05)
+            # The ones after step 0 are written by a thread of their own.
+            wait_until(lambda: any((self.task.path / "checkpoints").glob("step-*[1-9]")))
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -81,10 +103,14 @@ class Killed(Task):
 class _Hangs(_Pass):
     def step(self, record: dict[str, Any]) -> None:
         if record["step"] == 3:
-            time.sleep(3600)
+            self.task.path.with_suffix(".hangs").touch()
+            while True:
+                time.sleep(3600)
 
 
 class Hanging(Task):
+    """Stays at step 3 for ever, and says that it is there."""
+
     def observer(self, watch: Observer) -> Observer:
         return _Hangs(self)
 

@@ -1,10 +1,10 @@
 """Who makes the runs does not matter to what comes out, and nothing that happens to a process loses more than its last steps."""
 
 import json
-import signal
+import multiprocessing
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tests.study import runs
 
 from whet.core.rng import Rng
 from whet.study import executor
-from whet.study.executor import InProcess, Workers, carry, silent_since
+from whet.study.executor import InProcess, Workers, silent_since
 from whet.train.log import Observer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +29,14 @@ def reference(tmp_path_factory):
     found = [runs.answers(task) for task in tasks]
     assert len(set(found)) == 4
     return found
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Workers are forked from a process that has imported all they need; slow tests start them as people do."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.study.runs", "whet.methods", "whet.train.job", "sklearn"])
+    monkeypatch.setattr(executor.multiprocessing, "get_context", lambda kind: context)
 
 
 @pytest.fixture
@@ -49,7 +57,7 @@ def reason(task):
 
 @pytest.mark.slow
 @pytest.mark.sample
-def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference):
+def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference, forked):
     """One run's process is killed half-way, one run fails, and the others answer as ever. A task is asked for when there is room,
     so that it may depend on those that are over."""
     tasks = [
@@ -89,28 +97,37 @@ def test_a_finished_run_is_not_made_again_and_a_failed_one_is_tried_again(room, 
 
 @pytest.mark.slow
 @pytest.mark.sample
-def test_a_hung_run_is_ended_and_one_that_brings_down_its_process_given_up(room, reference, monkeypatch):
+def test_a_hung_run_is_ended_and_one_that_brings_down_its_process_given_up(room, reference, forked, monkeypatch):
     monkeypatch.setattr(executor, "_GENTLE_SECONDS", 1.0)
     monkeypatch.setattr(executor, "ATTEMPTS", 2)
     tasks = [runs.task(room, 5, runs.Hanging), runs.task(room, 6, runs.Deadly), runs.task(room, 0)]
-    over = list(Workers(2, silence=20.0).run(tasks))
+    workers, over = Workers(2), []
+    for task in workers.run(tasks):
+        over.append(task)
+        if len(over) == 2:  # the others are over: from now on any silence is too long
+            runs.wait_until(tasks[0].path.with_suffix(".hangs").exists)
+            workers.silence = 0.0
     assert {task.path.name for task in over} == {"s5", "s6", "s0"}
     assert "wrote nothing for" in reason(tasks[0])
     assert "was killed 2 times" in reason(tasks[1])
     assert runs.answers(tasks[2]) == reference[0]
 
 
-def test_silence_counts_from_when_a_run_was_gone_on_with(room):
+def test_silence_counts_from_when_a_run_was_gone_on_with(tmp_path):
     """A run that was begun long ago and is gone on with now has not been silent since."""
-    task = runs.task(room, 0)
-    assert carry(task, Observer())
-    now = time.time()
-    assert silent_since(task.path, now + 100) == now + 100
-    assert now - 60 < silent_since(task.path, 0.0) <= now
-    (task.path / "companions" / "1").mkdir(parents=True)
-    assert silent_since(task.path, 0.0) <= now
-    (task.path / "companions" / "1" / "log.jsonl").write_text("")
-    assert silent_since(task.path, 0.0) > now - 1  # what a run makes beside itself counts
+    assert silent_since(tmp_path, 500.0) == 500.0  # nothing is written yet
+
+    def wrote(name, when):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (when, when))
+
+    wrote("asked.yaml", 1000.0)
+    wrote("log.jsonl", 2000.0)
+    assert silent_since(tmp_path, 0.0) == 2000.0
+    assert silent_since(tmp_path, 2100.0) == 2100.0
+    wrote("companions/1/log.jsonl", 3000.0)  # what a run makes beside itself counts
+    assert silent_since(tmp_path, 2100.0) == 3000.0
 
 
 DRIVER = """
@@ -144,14 +161,11 @@ def test_ten_drivers_on_one_folder_make_each_run_once(room, reference):
 
 @pytest.mark.slow
 def test_a_driver_killed_ten_times_loses_no_finished_run_and_changes_no_answer(room, reference):
-    """At times drawn once and for all; each driver's workers save and end by themselves."""
-    moments = Rng(11).batch("moments", 0, np.arange(10)).uniform(2.0, 9.0)
+    """After so many lines of log more as were drawn once and for all; each driver's workers save and end by themselves."""
     finished = {}
-    for moment in moments:
-        one = driver(room, 2, 4)
-        time.sleep(moment)
-        one.send_signal(signal.SIGKILL)
-        one.communicate()
+    for lines in 1 + Rng(11).batch("moments", 0, np.arange(10)).integers(8):
+        with driver(room, 2, 4) as one:
+            runs.kill_when_logged(one, room / "runs", lines)
         assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
         finished = {path: path.stat().st_mtime_ns for path in (room / "runs").glob("*/DONE")}
     last = driver(room, 2, 4)

@@ -75,7 +75,12 @@ def test_on_two_nodes_with_a_worker_killed_half_way(cluster, tmp_path, monkeypat
 def test_a_hung_run_is_ended_and_the_others_go_on(cluster, tmp_path):
     runs.pictures(tmp_path)
     hanging, other = runs.task(tmp_path, 5, runs.Hanging), runs.task(tmp_path, 0)
-    over = list(RayCluster(cluster.address, 1, silence=25.0).run([hanging, other]))
+    executor, over = RayCluster(cluster.address, 1), []
+    for task in executor.run([hanging, other]):
+        over.append(task)
+        if len(over) == 1:  # the other is over: from now on any silence is too long
+            runs.wait_until(hanging.path.with_suffix(".hangs").exists)
+            executor._silence = 0.0
     assert {task.path.name for task in over} == {"s0", "s5"}
     assert "wrote nothing for" in hanging.failure.read_text()
     assert not other.failure.exists()

@@ -10,11 +10,12 @@ from tests.conftest import FAST, write_pictures
 
 import whet
 from whet import recipes
+from whet.core import strict_json
 from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.method import Method, Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.evaluate.difference import Difference
 from whet.study import confirmation
 from whet.study import screening as screening_module
@@ -33,7 +34,9 @@ from whet.train.log import Observer
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp("data") / "pictures", {"glass": 60, "metal": 50, "paper": 40})
+    return write_pictures(
+        tmp_path_factory.mktemp("data") / "pictures", {"glass": 60, "metal": 50, "paper": 40}, size=(16, 20)
+    )
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def base(data):
         model=ModelSpec(architecture="resnet9_slim", weights="none"),
         methods=tuple(parse_method(name) for name in ({"sgd": {"lr": 0.02}}, "horizontal_flip")),
     )
-    return recipes.change(asked, settings=(*FAST, "train.budget=6ep"))
+    return recipes.change(asked, settings=(*FAST, "train.image_size=16", "train.batch_size=16", "train.budget=4ep"))
 
 
 def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
@@ -85,7 +88,7 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
     worse = recipes.change(base, add=("cosine",), settings=("sgd.lr=0.000001",))
     factors, out = ["sgd.lr=0.000001:0.02"], tmp_path / "study"
-    found = whet.study(worse, factors, design="add", budget="6ep", seeds=3, metric="log_loss", out=out)
+    found = whet.study(worse, factors, design="add", budget="4ep", seeds=3, metric="log_loss", out=out)
     assert found.recommended.method("sgd").lr == 0.02
     assert found.recommended.train.budget == worse.train.budget
     assert found.recommended.data.answer_test
@@ -304,7 +307,7 @@ class Fake:
     def _write(self, task, run, short):
         run.path.mkdir(parents=True)
         run.asked.write_text(task.recipe.to_yaml())
-        write_json(run.data, {"fingerprint": task.data})
+        strict_json.write(run.data, {"fingerprint": task.data})
         good = 34 if "horizontal_flip" in task.recipe else 30
         luck = task.recipe.train.seed % 3
         lines = ["id,split,label,predicted,confidence,p:a,p:b"]
@@ -312,7 +315,7 @@ class Fake:
         run.predictions.write_text("\n".join(lines) + "\n")
         cost = {"total_seconds": self.seconds, "train_seconds": 0.9 * self.seconds, "epochs": 2, "steps": 4,
                 "peak_memory_mib": 1.0, "seconds_per_sample": 0.1}  # fmt: skip
-        write_json(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}})
+        strict_json.write(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}})
         run.done.write_text("")
 
 
@@ -340,7 +343,7 @@ class Paced(Fake):
         run = RunFolder(path)
         run.path.mkdir(parents=True)
         total = self._take(recipe)
-        write_json(
+        strict_json.write(
             run.metrics, {"cost": {"total_seconds": total, "train_seconds": total - 2, "epochs": (total - 2) / 4}}
         )
         return run
@@ -432,7 +435,7 @@ def test_a_study_whose_factors_never_ran_says_so(base, tmp_path):
             for task in tasks:
                 if "cutout" in task.recipe:
                     task.path.mkdir(parents=True, exist_ok=True)
-                    write_json(task.failure, {"reason": "on purpose"})
+                    strict_json.write(task.failure, {"reason": "on purpose"})
                     yield task
                 else:
                     yield from super().run([task])

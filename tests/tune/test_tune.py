@@ -1,10 +1,8 @@
 """A tuning as a person makes it: trials that fail, one that is stopped, the confirmation, and the page."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +130,16 @@ def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
         tuned(found.path.parent, budget="3ep")
 
 
+def test_trials_of_data_that_changed_since_are_not_taken_for_trials_of_these(tmp_path):
+    runs.pictures(tmp_path)
+    asked = {"searches": SEARCHES[:1], "trials": 1, "budget": "1ep"}
+    tuned(tmp_path, **asked)
+    first, second, *_ = sorted((tmp_path / "pictures" / "glass").iterdir())
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(RunError, match=r"holds a tuning of something else(.|\n)*-data: (.|\n)*\+data: "):
+        tuned(tmp_path, **asked)
+
+
 def test_a_second_process_is_refused(found):
     with RunFolder(found.path).lock(), pytest.raises(RunError, match="is in use by process"):
         tuned(found.path.parent)
@@ -170,13 +178,13 @@ test_tune.tuned(Path(sys.argv[1]))
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(found, tmp_path):
-    """At times drawn once and for all. The journal, the runs and what is confirmed all outlive the driver."""
+    """After so many lines of log more as were drawn once and for all. The journal, the runs and what is confirmed outlive the
+    driver."""
     runs.pictures(tmp_path)
     words = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    for moment in Rng(3).batch("moments", 0, np.arange(10)).uniform(3.0, 9.0):
+    for lines in 1 + Rng(3).batch("moments", 0, np.arange(10)).integers(20):
         with subprocess.Popen(words, cwd=ROOT) as driver:
-            time.sleep(moment)
-            driver.send_signal(signal.SIGKILL)
+            runs.kill_when_logged(driver, tmp_path / "tune" / "runs", lines)
     again = tuned(tmp_path)
     pd.testing.assert_frame_equal(told(again.trials), told(found.trials))
     assert again.recommended.methods == found.recommended.methods

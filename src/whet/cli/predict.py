@@ -36,9 +36,10 @@ def command(
     from rich.text import Text
 
     from whet.cli.screen import one_line, place, print_json, print_table, results, table, talk
+    from whet.core import strict_json
     from whet.core.errors import RecipeError
     from whet.core.output import claim_file
-    from whet.core.run_folder import write_csv, write_json
+    from whet.core.run_folder import write_csv
     from whet.run import load
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
@@ -52,7 +53,7 @@ def command(
         {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
     ]
     if out is not None and out.suffix.lower() == ".json":
-        write_json(out, records)
+        strict_json.write(out, records)
     elif out is not None:
         cells = [[_cell(value) for value in row.values()] for row in records]
         write_csv(out, list(answers.columns), cells, exact=not spreadsheet)

@@ -181,6 +181,18 @@ class Follows(Protocol):
 
 
 @runtime_checkable
+class Shortens(Protocol):
+    def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, str] | None:
+        """The recipe to train in this one's place where a budget in minutes fits so few epochs, and what it does instead, for a
+        note; None where these are enough. Asked once, before the first step, of a recipe whose `auto` is resolved."""
+        ...
+
+    def steady(self) -> Method:
+        """The same method, which never does so: for a run that is to tell what this recipe costs."""
+        ...
+
+
+@runtime_checkable
 class SeesCloser(Protocol):
     def seen_size(self) -> int | None:
         """The side in pixels at which this method wants to see every training picture, if the network is shown a smaller one."""
@@ -311,7 +323,7 @@ class Compresses(Protocol):
 PROTOCOLS: dict[Stage, tuple[type, ...]] = {
     Stage.DATA: (Selects, Arranges),
     Stage.SAMPLE: (Draws, Repaints),
-    Stage.MODEL: (Changes, Initialises),
+    Stage.MODEL: (Changes, Initialises, Shortens),
     Stage.OPTIMIZER: (Optimizes,),
     Stage.SCHEDULE: (Scales, Sets, Rehearses),
     Stage.BATCH: (Mixes,),

@@ -214,10 +214,14 @@ class Rng:
 
 @contextlib.contextmanager
 def seeded_torch(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Within the block torch's global generator is seeded with one of our draws; outside it is as it was."""
+    """Within the block torch's global generator, and that of the device if it is a graphics card, is seeded with one of our draws;
+    outside they are as they were."""
     import torch
 
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed looks for every other kind of device too: 0.4 ms
+        for one in devices:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
         yield

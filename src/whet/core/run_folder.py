@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whet.core import strict_json
 from whet.core.errors import BusyError, RecipeError, RunError
 from whet.core.output import claim, require_claimable, write_whole
 from whet.core.task import Task, task_named
@@ -155,10 +154,6 @@ def next_name(parent: Path, stem: str) -> Path:
     while (parent / f"{stem}-{number}").exists():
         number += 1
     return parent / f"{stem}-{number}"
-
-
-def write_json(path: Path, value: Any) -> None:
-    strict_json.write(path, value)
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[Any]], *, exact: bool = False) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import Difference, Group, compare_runs
 from whet.evaluate.evidence import read_evidence
 from whet.report import build_report
@@ -121,11 +122,13 @@ class Ensemble:
 def hold(
     path: Path, recipes: Mapping[str, Recipe], limit: Duration | None, seeds: int, most_seeds: int, started: float,
     executor: Executor, observer: Observer, *, metric: str = "accuracy", once: Collection[str] = (),
+    data: str | None = None,
 ) -> Contest:  # fmt: skip
     """Train the recipes in what is left of the time. Those named in `once` first, with one seed and as long as they ask for: what
     takes one pass does not depend on the seed. Then every other one seed by seed, all as long; the clock is read before each seed,
     so that one less is trained where runs took longer than planned, and further ones, up to `most_seeds`, where they ended early.
-    What is finished already is not made again, and a job that was over stays as it was. RunError where a run fails."""
+    What is finished already is not made again, and a job that was over stays as it was. data: the fingerprint of the data.
+    RunError where a run fails, or a folder holds a run of another recipe or of other data."""
     runs: dict[str, list[RunFolder]] = {name: [] for name in recipes}
     clock = _Clock(path / _DIVISION, limit, started)
 
@@ -134,7 +137,7 @@ def hold(
         for seed in numbers:
             for name in names:
                 budget = {} if each is None else {"budget": each}
-                tasks.append(Task(recipes[name].setting(seed=seed, **budget), path / f"{name}-s{seed}"))
+                tasks.append(Task(recipes[name].setting(seed=seed, **budget), path / f"{name}-s{seed}", data=data))
                 runs[name].append(RunFolder(tasks[-1].path))
         for number, task in enumerate(executor.run(tasks), start=1):
             _told(task, f"run {number} of {len(tasks)}", observer)
@@ -231,4 +234,6 @@ class _Clock:
         self.save()
 
     def save(self) -> None:
-        write_json(self._file, self._kept | {"spent": self._kept["spent"] if self._kept["over"] else self._spent})
+        strict_json.write(
+            self._file, self._kept | {"spent": self._kept["spent"] if self._kept["over"] else self._spent}
+        )

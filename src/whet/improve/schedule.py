@@ -66,7 +66,10 @@ class Schedule:
             f"{_about(rest * minutes)}; then compare on the test samples and report"
         )
         if self.seeds == 1:
-            yield "plan: one seed says nothing of other seeds, so the difference is not judged (--seeds 3 does, with shorter runs)"
+            yield (
+                f"plan: one seed says nothing of other seeds, so the difference is not judged; a budget of {_SEVERAL_FROM // 60}m "
+                f"or more trains {_SEVERAL} (--seeds {_SEVERAL} does with any, with shorter runs)"
+            )
 
 
 def _about(minutes: float) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whet import recipes
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError, unknown
 from whet.core.output import claim
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
-from whet.core.run_folder import next_name, write_json
+from whet.core.run_folder import next_name
 from whet.core.task import metrics_of_all_tasks
 from whet.data.audit import Finding, audit
 from whet.data.read import read_data
@@ -114,7 +115,17 @@ def improve(
     executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
     settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
     contest = hold(
-        path, settled, limit, schedule.seeds, schedule.most_seeds, started, executor, observer, metric=metric, once=once
+        path,
+        settled,
+        limit,
+        schedule.seeds,
+        schedule.most_seeds,
+        started,
+        executor,
+        observer,
+        metric=metric,
+        once=once,
+        data=table.fingerprint(),
     )
     if line := _too_short(contest, once):
         observer.note(line)
@@ -125,7 +136,7 @@ def improve(
         build_report(ensemble.run)
     best = ensemble.run if ensemble is not None and ensemble.pays else contest.best
     story = told(path, contest, ensemble, best, findings, studied)
-    write_json(
+    strict_json.write(
         path / "improvement.json",
         story | {"budget": str(limit) if limit else None, "seconds": time.monotonic() - started},
     )
@@ -162,9 +173,16 @@ def _too_short(contest: Contest, once: set[str]) -> str:
         return ""
     strong = contest.runs[_STRONG][0]
     epochs, recipe = contest.metrics(strong)["cost"]["epochs"], Recipe.load(contest.runs[contest.winner][0].asked)
-    if epochs >= _FEW_EPOCHS:
+    turned = _named(Recipe.load(strong.recipe)) != _named(
+        Recipe.load(strong.asked)
+    )  # its own note says what became of it
+    if epochs >= _FEW_EPOCHS or turned:
         return ""
     return f"the budget fits {epochs:.1f} epochs of the strong recipe; {_one_pass(recipe)} is better, and is the model"
+
+
+def _named(recipe: Recipe) -> set[str]:
+    return {method.name for method in recipe.methods}
 
 
 def _one_pass(recipe: Recipe) -> str:

@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from whet.core import strict_json
 from whet.core.errors import RecipeError
-from whet.core.run_folder import write_json
 
 
 class TooLittleTime(RecipeError):
@@ -48,4 +48,4 @@ class Clock:
         self.save()
 
     def save(self) -> None:
-        write_json(self._file, {"seconds": self.spent(), "parts": [asdict(part) for part in self.parts]})
+        strict_json.write(self._file, {"seconds": self.spent(), "parts": [asdict(part) for part in self.parts]})

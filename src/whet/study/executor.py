@@ -19,11 +19,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Protocol
 
+from whet.core import strict_json
 from whet.core.errors import BusyError, RunError, WhetError
 from whet.core.output import claim, remove
 from whet.core.process import torch_cores
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.train.job import carry_out
 from whet.train.log import Observer
 
@@ -118,7 +119,7 @@ def carry(task: Task, observer: Observer) -> bool:
 
 def fail(task: Task, reason: str, trace: str = "") -> None:
     claim(task.path, "run")
-    write_json(task.failure, {"reason": reason, "traceback": trace})
+    strict_json.write(task.failure, {"reason": reason, "traceback": trace})
 
 
 def hung_for(silence: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from whet.core.run_folder import write_json
+from whet.core import strict_json
 
 T = TypeVar("T")
 
@@ -23,6 +23,6 @@ class Journal:
         """What an earlier call decided, or what this one does, which is then kept. It must be what JSON can hold."""
         if what not in self._kept:
             self._kept[what] = decide()
-            write_json(self._file, self._kept)
+            strict_json.write(self._file, self._kept)
         found: T = self._kept[what]
         return found

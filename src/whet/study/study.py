@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError
 from whet.core.output import claim
 from whet.core.recipe import Recipe
-from whet.core.run_folder import next_name, write_csv, write_json, write_whole
+from whet.core.run_folder import next_name, write_csv, write_whole
 from whet.data.read import read_data
 from whet.evaluate.difference import HELPS, HURTS, Difference
 from whet.report import build_study
@@ -177,7 +178,7 @@ def _write(
         "adopted": adopted,
         "confirmed": confirmation.to_dict() if confirmation is not None else None,
     }
-    write_json(bench.path / "study.json", story)
+    strict_json.write(bench.path / "study.json", story)
 
 
 def _told(effect: Effect) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.recipe import DataSpec
-from whet.core.run_folder import RunFolder, write_csv, write_json
+from whet.core.run_folder import RunFolder, write_csv
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
 from whet.data.table import SPLITS, Table, split_name
 
@@ -33,7 +34,7 @@ def write_data(folder: RunFolder, table: Table) -> None:
             finding.to_dict() for finding in (*check_duplicates(table), *check_balance(table), *check_label_sets(table))
         ],
     }
-    write_json(folder.data, record)
+    strict_json.write(folder.data, record)
     write_csv(folder.splits, _COLUMNS, _rows(table), exact=True)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whet.core import strict_json
 from whet.core.method import Compresses, Stage
-from whet.core.run_folder import RunFolder, write_json
+from whet.core.run_folder import RunFolder
 from whet.core.targets import Targets
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
@@ -153,7 +154,7 @@ def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -
     rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, SHEET_ROWS, SHEET_VARIANTS, plan.net.front)
     folder.samples.mkdir(exist_ok=True)
     told = write_sheet(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
-    write_json(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
+    strict_json.write(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
 
 
 def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
@@ -185,5 +186,5 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
             if one.faults:
                 told["faults"] = list(one.faults)
             shown.append(told | sample | why.get(index, {}))
-    write_json(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
+    strict_json.write(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
     return reason

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.evidence import Evidence
 from whet.core.output import put, work_folder
 from whet.core.recipe import Recipe, parse_method
-from whet.core.run_folder import RunFolder, write_json, write_whole
+from whet.core.run_folder import RunFolder, write_whole
 from whet.data.table import Table
 from whet.evaluate.compare import difference
 from whet.evaluate.difference import Difference
@@ -67,7 +68,7 @@ def _write_fused(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     for file in (first.asked, first.recipe):
         write_whole(folder.path / file.name, Recipe.load(file).with_methods(stacking).to_yaml())
     _write_mean_answers(runs, folder)
-    write_json(folder.metrics, _metrics(runs, folder))
+    strict_json.write(folder.metrics, _metrics(runs, folder))
     write_whole(folder.done, "")
 
 

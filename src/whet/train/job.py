@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 
+from whet.core import strict_json
 from whet.core.errors import BusyError, RunError
 from whet.core.method import Follows, Joins
 from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, finished_run, next_name, write_json, write_whole
+from whet.core.run_folder import RunFolder, finished_run, next_name, write_whole
 from whet.data.read import data_path
 from whet.models.build import load_net, save_net
 from whet.train import resolve
@@ -134,20 +135,18 @@ def _begin(session: Session, asked: Recipe, prepared: Prepared, *, tensorboard: 
     # Resuming needs neither the hub nor the folder the weights came from. What methods do to the weights before the first step is
     # in the first checkpoint, and what they find out in the recipe.
     save_net(net, folder.start, {})
-    plan, fabric = session.plan(recipe, table, net, strict=strict)
-    plan.initialise()
-    range_tests = session.rehearse(recipe, table, plan, fabric)
-    session.tell(plan)
-    session.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
-    recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, session.spent, session.clock)
-    plan.recipe = recipe
+    ready = session.ready(recipe, table, net, strict=strict)
+    if other := resolve.shortened(recipe, table, ready.state):
+        recipe, line = other
+        session.note(line)
+        ready = session.ready(recipe, table, load_net(folder.start), strict=strict)
     write_data(folder, table)
-    write_json(folder.environment, environment(fabric.device))
-    write_whole(folder.recipe, recipe.to_yaml())
+    strict_json.write(folder.environment, environment(ready.fabric.device))
+    write_whole(folder.recipe, ready.plan.recipe.to_yaml())
     with RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log:
-        for test in range_tests:
+        for test in ready.range_tests:
             log.write("range_test", method=test.schedule.name, lr=test.lr_T, loss=test.loss_T, chosen=test.chosen)
-        session.train(table, plan, fabric, log, state, pace)
+        session.train(table, ready.plan, ready.fabric, log, ready.state, ready.pace)
 
 
 def _go_on(session: Session, data: str | Path | None, *, accept_changed_data: bool) -> None:

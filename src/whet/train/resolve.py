@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
 from whet.core.errors import DataError, RecipeError
+from whet.core.method import Shortens
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -201,8 +202,8 @@ def make_fabric(recipe: Recipe) -> Fabric:
 def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
     if recipe.train.precision != "auto":
         return recipe
-    with Rng(recipe.train.seed).torch_scope("probe"):
-        device = make_fabric(recipe).device
+    device = make_fabric(recipe).device
+    with Rng(recipe.train.seed).torch_scope("probe", device=device):
         size = min(recipe.size, _PROBE_SIZE) if recipe.medium == "picture" else recipe.size
         chosen = choose_precision(net, device, size)
     return recipe.setting(precision=chosen)
@@ -217,6 +218,18 @@ def resolve_device(recipe: Recipe) -> Recipe:
 def most_steps(recipe: Recipe, per_epoch: int) -> int:
     """How many a budget in minutes is filled with at most."""
     return (recipe.train.max_epochs or MAX_EPOCHS) * per_epoch
+
+
+def shortened(recipe: Recipe, table: Table, state: State) -> tuple[Recipe, str] | None:
+    """What a method of the recipe makes of it where a budget in minutes fits too few epochs, and a note that says so."""
+    if not recipe.train.budget.is_time:
+        return None
+    _, per_epoch = batch_shape(len(table.part("train")), recipe.train.batch_size)
+    epochs = state.total_steps / per_epoch
+    for method in recipe.methods:
+        if isinstance(method, Shortens) and (found := method.shortened(recipe, epochs)) is not None:
+            return found[0], f"the budget fits {epochs:.1f} epochs: {found[1]}"
+    return None
 
 
 def resolve_budget(

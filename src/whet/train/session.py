@@ -12,13 +12,14 @@ import pandas as pd
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from whet.core import strict_json
 from whet.core.batch import Context, Ending, Features, Measured, Progress, Settings
 from whet.core.errors import DataError, RecipeError
 from whet.core.method import RangeTest
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
-from whet.core.run_folder import RunFolder, write_json, write_whole
+from whet.core.run_folder import RunFolder, write_whole
 from whet.core.task import ClassTask
 from whet.data.read import read_data
 from whet.data.table import Table
@@ -64,6 +65,17 @@ class Prepared:
     table: Table
     net: Net
     size: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a training begins with: everything is resolved. range_tests: what methods found out by some steps before it."""
+
+    plan: Plan
+    fabric: Fabric
+    range_tests: list[RangeTest]
+    state: State
+    pace: Pace | None
 
 
 @dataclass
@@ -167,6 +179,16 @@ class Session:
         plan = Plan(recipe, net, context, strict=strict)
         self.tell(plan)
         return plan, fabric
+
+    def ready(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> Ready:
+        """The network as methods change it, with its starting weights, and the budget as steps."""
+        plan, fabric = self.plan(recipe, table, net, strict=strict)
+        plan.initialise()
+        range_tests = self.rehearse(recipe, table, plan, fabric)
+        self.tell(plan)
+        self.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
+        plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
+        return Ready(plan, fabric, range_tests, state, pace)
 
     def tell(self, plan: Plan) -> None:
         """Which methods found nothing to change, what else became of the recipe, and what there is to tell of the network."""
@@ -346,7 +368,7 @@ class Session:
         metrics["task"] = table.task.name
         metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
         metrics["asked_hash"] = Recipe.load(self.folder.asked).hash
-        write_json(self.folder.metrics, metrics)
+        strict_json.write(self.folder.metrics, metrics)
         if self.report is not None:
             self.report(self.folder)
         write_whole(self.folder.done, "")

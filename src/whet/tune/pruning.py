@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whet.core.run_folder import RunFolder, write_json
+from whet.core import strict_json
+from whet.core.run_folder import RunFolder
 from whet.study.executor import Ended, Task
 from whet.train.checkpoint import checkpoints, remove_checkpoint
 from whet.train.log import Observer
@@ -58,7 +59,7 @@ class Pruning(Observer):
         if percent not in self._known:  # a run that goes on from a checkpoint tells some twice
             self._trial.report(record[_TOLD.get(self._task.metric, self._task.metric)], percent)
         if record["step"] < self._total and self._trial.should_prune():
-            write_json(self._task.pruned, {"percent": percent})
+            strict_json.write(self._task.pruned, {"percent": percent})
             raise Ended(f"given up after {percent} % of training: worse than most others by then")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
+from whet.core.method import Shortens
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.task import metric_named
@@ -63,7 +64,12 @@ def decide_length(base: Recipe, bench: Bench, wanted: int, share: float) -> tupl
     each = share * limit / (wanted / jobs + 1)
     if share < FILLED:
         each = min(each, 0.95 * (1 - share) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS))
-    probe = Task(base.setting(budget=Duration(max(1, round(each)), "s")), bench.path / f"probe-{round(each)}s")
+    steady = base.with_methods(*(method.steady() for method in base.methods if isinstance(method, Shortens)))
+    probe = Task(
+        steady.setting(budget=Duration(max(1, round(each)), "s")),
+        bench.path / f"probe-{round(each)}s",
+        data=bench.data,
+    )
     if not probe.over:
         bench.watch.stage("one run, to see how long they may be")
     list(bench.executor.run([probe]))
@@ -182,7 +188,8 @@ class Searching:
     def _task(self, proposal: Proposal) -> TrialTask:
         recipe = place(self.base, proposal.values)
         path = self.bench.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}"
-        return TrialTask(recipe, path, proposal.number, proposal.id, self.trials.file.resolve(), self.metric)
+        storage = self.trials.file.resolve()
+        return TrialTask(recipe, path, proposal.number, proposal.id, storage, self.metric, data=self.bench.data)
 
     # --- what came of them --------------------------------------------------------------------------------------------
     def _record(self, task: TrialTask) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError
 from whet.core.output import claim
 from whet.core.recipe import Recipe
-from whet.core.run_folder import RunFolder, next_name, write_csv, write_json, write_whole
+from whet.core.run_folder import RunFolder, next_name, write_csv, write_whole
 from whet.core.task import metric_named
 from whet.data.read import read_data
 from whet.evaluate.difference import LEAST_SEEDS, Difference
@@ -87,11 +88,12 @@ def tune(
     claim(path, "tune", data=[base.data.path])
     with RunFolder(path).lock():
         timed = limit is not None and limit.is_time
-        threads = _agree(path, base, space, metric, limit, settled_threads(base, jobs, ray))
+        data = table.fingerprint()
+        threads = _agree(path, base, data, space, metric, limit, settled_threads(base, jobs, ray))
         asked = base.setting(torch_threads=threads)
         executor = executor_for(jobs, Steps(watch), ray, threads)
         clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
-        bench = Bench(path, executor, clock, watch)
+        bench = Bench(path, executor, clock, watch, data)
         with Interrupts().caught():
             searching = _plan(asked, space, metric, limit, trials, bench, SHARE if confirming else FILLED)
             watch.stage(_planned(searching))
@@ -116,14 +118,21 @@ def tune(
 
 
 def _agree(
-    path: Path, base: Recipe, space: tuple[Setting, ...], metric: str, limit: Duration | None, threads: int | str
+    path: Path,
+    base: Recipe,
+    data: str,
+    space: tuple[Setting, ...],
+    metric: str,
+    limit: Duration | None,
+    threads: int | str,
 ) -> int | str:
-    """What the tuning in this folder is of, written down once; the threads it has."""
+    """What the tuning in this folder is of, written down once; the threads it has. data: the fingerprint of the data."""
     asked = {
         "metric": metric,
         "each": "as the time allows" if limit is not None and limit.is_time else str(limit or base.train.budget),
         "space": {setting.key: setting.text() for setting in space},
         "torch_threads": threads,
+        "data": data,
         "recipe": base.to_dict(),
     }  # fmt: skip
     kept = agreed(path / "tune.yaml", asked, "tuning", as_before=("torch_threads",))
@@ -185,7 +194,7 @@ def _confirm(asked: Recipe, searching: Searching, best: Trial, chosen: Path) -> 
     after = place(asked, _given(searching.space, best))
     if not chosen.is_file():
         each, seeds = _length(searching, best)
-        write_json(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
+        strict_json.write(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
     kept = json.loads(chosen.read_text(encoding="utf-8"))
     if best.number == 0 or after == asked:
         bench.watch.note("nothing was better than the recipe as it is")
@@ -253,5 +262,5 @@ def _write(searching: Searching, best: Trial, confirmation: Confirmation | None,
         "confirming": searching.confirming,
         "confirmed": confirmation.to_dict() if confirmation is not None else None,
     }
-    write_json(bench.path / "tuning.json", story)
+    strict_json.write(bench.path / "tuning.json", story)
     return pd.DataFrame(rows)

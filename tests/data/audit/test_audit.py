@@ -59,6 +59,7 @@ def test_no_file_is_touched(pictures):
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in pictures.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_trashnet(shared):
     """What is known of it: three pictures under two classes each, one of them across the authors' split."""
     root = shared / "data" / "trashnet"

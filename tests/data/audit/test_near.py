@@ -73,7 +73,7 @@ def test_other_colours_contradict():
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_hash_of_a_mirrored_picture_has_the_other_sign_in_odd_columns(number):
     picture = grey(thumb(scene(number))[None])
     mirrored = hashes(picture[:, :, ::-1].copy())

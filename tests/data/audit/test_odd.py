@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests.data.audit.conftest import save, scene
@@ -38,7 +38,6 @@ def test_odd_sizes_and_shapes(photos, survey):
     assert found["odd shape"].lines() == ["a/wide.jpg  (210 x 60)"]
 
 
-@settings(deadline=None)
 @given(st.floats(-20, 20), st.integers(5, 60))
 def test_outliers_do_not_depend_on_where_values_lie(shift, count):
     values = np.concatenate([np.linspace(0, 0.5, count), [3.0]])

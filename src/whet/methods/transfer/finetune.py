@@ -5,9 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from whet.core.batch import Context
+from whet.core.duration import Duration
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Fits, Method, Search, Stage
+from whet.core.recipe import Recipe
+from whet.methods.transfer.freeze import Freeze
+from whet.methods.transfer.logistic_regression import LogisticRegression
 from whet.models.net import Net
+
+_FEW_EPOCHS, _ONE_PASS = 3, 1
+_FROZEN_SHARE = 0.7
 
 
 class Finetune(
@@ -31,6 +38,33 @@ class Finetune(
         Field(description="new statistics from the new pictures, or those of the pre-training (for small batches)"),
         Search(choices=("update", "keep")),
     ] = "update"
+
+    few_epochs: Annotated[
+        Literal["keep", "turn"],
+        Field(
+            description="where a budget in minutes fits fewer than three epochs: turn freezes more of the network, so that more "
+            "epochs fit, and below one epoch fits logistic regression to the frozen features"
+        ),
+    ] = "keep"
+
+    def steady(self) -> Finetune:
+        return self.replace(few_epochs="keep")
+
+    def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, str] | None:
+        if self.few_epochs == "keep" or epochs >= _FEW_EPOCHS or recipe.model.weights == "none":
+            return None
+        if epochs < _ONE_PASS:
+            fitted = tuple(method for method in recipe.methods if isinstance(method, Fits))
+            other = recipe.replace(methods=(LogisticRegression(), *fitted)).setting(budget=Duration(1, "ep"))
+            return other, "logistic regression on the frozen features takes the place of fine-tuning"
+        share = recipe.method("freeze").settings_dict()["share"] if "freeze" in recipe else 0.0
+        if share >= _FROZEN_SHARE:
+            return None
+        other = recipe.with_methods(Freeze(share=_FROZEN_SHARE))
+        return (
+            other,
+            f"freeze.share = {_FROZEN_SHARE:g} instead of {share:g}: fewer weights are trained, for more epochs",
+        )
 
     def change(self, net: Net, context: Context) -> Net:
         if self.batch_norm == "keep" and not net.keep_statistics():
