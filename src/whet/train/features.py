@@ -51,12 +51,21 @@ class FrozenFeatures:
     def __init__(self) -> None:
         self._found: dict[str, tuple[list[str], tuple[Tensor, np.ndarray]]] = {}
 
+    def know(self, part: Table) -> bool:
+        """Whether those of these samples are found already."""
+        name, ids = self._key(part)
+        return name in self._found and self._found[name][0] == ids
+
+    @staticmethod
+    def _key(part: Table) -> tuple[str, list[str]]:
+        return "/".join(sorted(set(part.frame["split"]))), part.frame["id"].tolist()
+
     def of(
         self, part: Table, backbone: Any, ask: Callable[[Table, Any], tuple[Tensor, np.ndarray]]
     ) -> tuple[Tensor, np.ndarray]:
         """(features, sparse where most of them are zero, the numbers of the samples that could be read)."""
-        name, ids = "/".join(sorted(set(part.frame["split"]))), part.frame["id"].tolist()
-        if name not in self._found or self._found[name][0] != ids:
+        name, ids = self._key(part)
+        if not self.know(part):
             bare = backbone.sparse if isinstance(backbone, SparseFeatures) else backbone
             found = ask(part, bare)
             if len(ids) < len(self._found.get(name, ([],))[0]):  # some samples of a part, which are tried

@@ -27,6 +27,7 @@ from whet.evaluate.answer import answer, using_weights
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
 from whet.models.net import Net
+from whet.models.on_outputs import behind
 from whet.train import finish, resolve
 from whet.train.budget import Clock
 from whet.train.checkpoint import CheckpointWriter
@@ -201,10 +202,10 @@ class Session:
     ) -> tuple[Tensor, np.ndarray]:
         """(what the predictor makes of every sample, the numbers of those that could be read). A frozen backbone runs once over the
         samples of a part."""
-        net = plan.net
-        if net.backbone_frozen and (predictor is net or predictor is net.backbone):
+        net, (inner, changed) = plan.net, behind(predictor)
+        if net.backbone_frozen and (inner is net or predictor is net.backbone):
             features_ND, index = self.frozen.of(table, net.backbone, partial(self._ask, plan, fabric))
-            return (head_of(net, features_ND, fabric.autocast) if predictor is net else features_ND), index
+            return (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
         return self._ask(plan, fabric, table, predictor, batch_size)
 
     def _ask(
@@ -330,10 +331,11 @@ class Session:
 
         def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
             nonlocal answer_seconds, answered
-            began = self.clock()
+            began, known = self.clock(), self.frozen.know(part)
             found = self.ask(plan, fabric, part, predictor)
-            answer_seconds += self.clock() - began
-            answered += len(found[1])
+            if not known:  # else most of the work was done before
+                answer_seconds += self.clock() - began
+                answered += len(found[1])
             return found
 
         def inputs() -> Iterator[Tensor]:

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.log_loss import log_loss
 from whet.methods.ensemble.temperature_scaling import best_temperature
+from whet.models.on_outputs import OnOutputs
 
 RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plain mean
 _ITERATIONS = 200
 
 
-class Combined(nn.Module):
+class Combined(OnOutputs):
     """What gives the outputs of several models (B, M, K) -> what gives one output for the mean of their probabilities (B, K), each
     model's confidence first set right by its temperature, where these are given. An output (B, K) stays as it is."""
 
@@ -26,11 +27,11 @@ class Combined(nn.Module):
         self, predictor: Predictor, task: Task, weights: Sequence[float] | None = None,
         temperatures: Sequence[float] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.predictor, self.task, self.weights, self.temperatures = predictor, task, weights, temperatures
+        super().__init__(predictor)
+        self.task, self.weights, self.temperatures = task, weights, temperatures
 
-    def forward(self, x: Tensor) -> Tensor:
-        outputs = calibrated(self.predictor(x), self.temperatures)
+    def change(self, outputs: Tensor) -> Tensor:
+        outputs = calibrated(outputs, self.temperatures)
         return outputs if outputs.dim() == 2 else self.task.combine(outputs, self.weights)
 
 

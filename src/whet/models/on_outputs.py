@@ -1,0 +1,37 @@
+"""Modules behind a predictor that change its outputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class OnOutputs(nn.Module):
+    """What a predictor gives, changed. `change` is never given inputs, so that outputs which are known already need not be
+    predicted again."""
+
+    def __init__(self, predictor: nn.Module) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.change(self.predictor(x))
+
+    def change(self, outputs: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def behind(predictor: nn.Module) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+    """(what looks at inputs, what becomes of its outputs)."""
+    layers: list[OnOutputs] = []
+    while isinstance(predictor, OnOutputs):
+        layers.append(predictor)
+        predictor = predictor.predictor
+
+    def changed(outputs: Tensor) -> Tensor:
+        for layer in reversed(layers):
+            outputs = layer.change(outputs)
+        return outputs
+
+    return predictor, changed
