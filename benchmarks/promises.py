@@ -53,7 +53,7 @@ def write_data(folder: Path) -> None:
     digits = load_digits()
     for number, (image, label) in enumerate(zip(digits.images, digits.target)):
         (folder / str(label)).mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / str(label) / f"{number}.png"), image * 15)
+        cv2.imwrite(str(folder / str(label) / f"{number}.png"), (image * 15).astype("uint8"))
 
 
 def measured(place: Path, repeat: int) -> dict[str, float]:
@@ -66,16 +66,17 @@ def measured(place: Path, repeat: int) -> dict[str, float]:
         out = place / f"run-{repeat}-{len(found)}"
         process = begun(data, out)
         if what == "SIGTERM to the end, saved":
-            found["a busy folder is refused"] = end_of("train", "--resume", out)[0]
-        for number in numbers:
+            found["a busy folder is refused"] = refused("train", "--resume", out)
+        for place_in_turn, number in enumerate(numbers):
+            time.sleep(0.2 * place_in_turn)  # two at once would be one
             process.send_signal(number)
             sent = time.monotonic()
         process.wait()
         found[what] = time.monotonic() - sent
     words = ("train", data, "--architecture", "resnet9_slim", "--out", "/proc/self/run")
-    found["a folder that cannot be written is refused"] = end_of(*words)[0]
+    found["a folder that cannot be written is refused"] = refused(*words)
     words = ("train", data, "--weights", place / "nothing", "--out", place / "refused")
-    found["missing weights are refused"] = end_of(*words)[0]
+    found["missing weights are refused"] = refused(*words)
     return found
 
 
@@ -88,6 +89,13 @@ def begun(data: Path, out: Path) -> subprocess.Popen[bytes]:
         assert process.poll() is None
         time.sleep(0.05)
     return process
+
+
+def refused(*words: object) -> float:
+    """Seconds until a command refuses."""
+    seconds, code = end_of(*words)
+    assert code == 1, (words, code)
+    return seconds
 
 
 def end_of(*words: object) -> tuple[float, int]:

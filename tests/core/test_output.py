@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from whet.core.errors import OutputError
-from whet.core.output import MARKER, claim, claim_file, kind_of, put, remove, work_folder, write_whole
+from whet.core.output import (
+    MARKER,
+    claim,
+    claim_file,
+    kind_of,
+    put,
+    remove,
+    require_claimable,
+    work_folder,
+    write_whole,
+)
 
 SRC = Path(__file__).parents[2] / "src" / "whet"
 
@@ -181,3 +191,11 @@ def test_only_these_modules_delete_or_write():
                 writes.add(path.relative_to(SRC).as_posix())
     assert deletes <= _MAY_DELETE
     assert writes <= _MAY_WRITE
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_any_work(tmp_path):
+    """Whoever asks, root too: permissions do not tell of a file system without room."""
+    with pytest.raises(OutputError, match=r"/proc/self/run cannot be written: .*choose another --out"):
+        require_claimable("/proc/self/run", "run")
+    require_claimable(tmp_path / "new" / "run", "run")
+    assert list(tmp_path.iterdir()) == []

@@ -43,6 +43,10 @@ def command(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
+    from whet.core.output import require_claimable
+
+    if out is not None:  # refused before torch is loaded and the data are read
+        require_claimable(out, "check", data=[data])
     from whet.check import check
     from whet.cli.screen import place, print_json, print_table, results, table, talk, then
     from whet.core.recipe import DataSpec

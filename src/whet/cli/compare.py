@@ -18,7 +18,8 @@ from whet.cli.options import (
 from whet.core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from whet.evaluate.compare import Group, Metric
+    from whet.core.evidence import Metric
+    from whet.evaluate.compare import Group
 
 NAME = "compare"
 

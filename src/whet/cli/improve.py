@@ -59,6 +59,10 @@ def command(
     was gained, with an interval: the main job."""
     from rich.text import Text
 
+    from whet.core.output import require_claimable
+
+    if out is not None:  # refused before torch is loaded and the data are read
+        require_claimable(out, "improve", data=[data])
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.recipe import DataSpec
     from whet.improve import improve

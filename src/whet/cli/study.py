@@ -75,6 +75,10 @@ def command(
     """Measure which techniques help on your data, by how much, how surely, and at what price."""
     from rich.text import Text
 
+    from whet.core.output import require_claimable
+
+    if out is not None:  # refused before torch is loaded and the data are read
+        require_claimable(out, "study", data=[data])
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.recipe import DataSpec

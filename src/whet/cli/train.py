@@ -58,6 +58,13 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a model on your data and measure it on held-out samples."""
+    from whet.core.output import require_claimable
+    from whet.core.run_folder import RunFolder
+
+    if resume is not None:  # what cannot be done is refused before torch is loaded
+        RunFolder.open(resume).require_free()
+    elif out is not None:
+        require_claimable(out, "run", data=[data])
     from rich.text import Text
 
     from whet import recipes, run

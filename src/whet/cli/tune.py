@@ -63,6 +63,10 @@ def command(
     """Search the values of a recipe's hyper-parameters, and confirm the best with fresh seeds."""
     from rich.text import Text
 
+    from whet.core.output import require_claimable
+
+    if out is not None:  # refused before torch is loaded and the data are read
+        require_claimable(out, "tune", data=[data])
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.core.recipe import DataSpec

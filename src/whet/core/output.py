@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ def require_claimable(path: str | Path, kind: str, *, data: Iterable[str | Path 
         if given is not None:
             _refuse_data(path, Path(given).expanduser())
     if not path.exists():
+        _require_room(path)
         return
     if not path.is_dir():
         raise OutputError(f"{path} is a file; choose another --out, a new or empty folder")
@@ -59,6 +61,16 @@ def require_claimable(path: str | Path, kind: str, *, data: Iterable[str | Path 
         )
     if held not in (None, kind):
         raise OutputError(f"{path} holds another kind of result ({held}, not {kind}); choose another --out")
+
+
+def _require_room(path: Path) -> None:
+    """OutputError where a new folder cannot be made there. Found out by making one beside it, which goes again: permissions do not
+    tell, on a file system that is read only or full."""
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=".whet-", dir=parent)).rmdir()
+    except OSError as error:
+        raise OutputError(f"folder {path} cannot be written: {error.strerror}; choose another --out") from None
 
 
 def claim(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()) -> OutputFolder:

@@ -110,6 +110,11 @@ class RunFolder:
         finally:
             handle.close()
 
+    def require_free(self) -> None:
+        """BusyError where another process is at work in this folder."""
+        with self.lock():
+            pass
+
     def read_json(self, path: Path) -> Any:
         if not path.is_file():
             raise RunError(
