@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 import record
-from whet.core.method import Draws, Repaints
 from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws, TransformsBatch
 from whet.models.mel import LogMel, MelSettings
 from whet.render.sound import SoundPainter
 from whet.train.plan import ordered
@@ -50,7 +50,7 @@ class Whet:
     def __init__(self, names: tuple[str, ...]) -> None:
         methods = ordered(parse_methods([{name: METHODS[name][0]} for name in names]))
         self._draws = [method for method in methods if isinstance(method, Draws)]
-        self._repaints = [method for method in methods if isinstance(method, Repaints)]
+        self._batch_transforms = [method for method in methods if isinstance(method, TransformsBatch)]
         self._rng, self._epoch = Rng(0), 0
 
     def __call__(self, waves_BT: np.ndarray, mels_BCLM: torch.Tensor) -> Any:
@@ -64,8 +64,8 @@ class Whet:
             painter = SoundPainter(view)
             for i, wave in enumerate(waves_BT):
                 painter.paint(i, wave, out_BT[i])
-        for method in self._repaints:
-            mels_BCLM = method.repaint(mels_BCLM, self._rng.batch(method.name, self._epoch, index_B))
+        for method in self._batch_transforms:
+            mels_BCLM = method.transform_batch(mels_BCLM, self._rng.batch(method.name, self._epoch, index_B))
         return out_BT, mels_BCLM
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from method_settings import WIDTH, WRONG
 from method_texts_and_sounds import NOISES, UNLABELLED
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method, parse_methods
+from whet.core.stages import Stage
 
 SCRATCH = ("digits", "cifar10")
 PHOTOS = ("cifar10", "trashnet")

@@ -34,10 +34,11 @@ from torch import Tensor, nn
 import record
 from whet.core.batch import Batch, Context, Outcome, Progress
 from whet.core.errors import NonFiniteError, RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.stages import Stage
 from whet.data.image_loader import ImageLoader
 from whet.data.read import read_data
 from whet.evaluate.answer import answer

@@ -31,10 +31,11 @@ from pydantic import Field
 import record
 import simulated_studies
 from study_digits import digits_recipe
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
+from whet.core.stages import Mixes, Selects
 from whet.evaluate.difference import HELPS, HURTS, LEAST_SEEDS, UNDECIDED, crossed_interval
 from whet.study.executor import Task, Workers
 from whet.study.study import study
@@ -45,14 +46,14 @@ _CLASSIFY = {"image-classification"}
 
 
 # --- planted methods ------------------------------------------------------------------------------------------------
-class DoesNothing(Method, stage=Stage.BATCH, family="mix", tasks=_CLASSIFY):
+class DoesNothing(Method, Mixes, family="mix", tasks=_CLASSIFY):
     """Changes the last bits of every picture, so that trainings end differently, and no better or worse."""
 
     def apply(self, batch: Any, rng: Any) -> Any:
         return batch.replace(x=batch.x * (1 + 1e-6))
 
 
-class WrongLabels(Method, stage=Stage.DATA, family="balance", tasks=_CLASSIFY):
+class WrongLabels(Method, Selects, family="balance", tasks=_CLASSIFY):
     """Shuffles the labels of some training pictures among them."""
 
     share: Annotated[float, Field(ge=0, le=1)] = 0.3
@@ -65,7 +66,7 @@ class WrongLabels(Method, stage=Stage.DATA, family="balance", tasks=_CLASSIFY):
         return rows.assign(label=label_N)
 
 
-class Part(Method, stage=Stage.DATA, family="balance", tasks=_CLASSIFY):
+class Part(Method, Selects, family="balance", tasks=_CLASSIFY):
     """Trains on the first so many of each class."""
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5

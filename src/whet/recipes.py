@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, unknown
-from whet.core.method import Stage
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
+from whet.core.stages import Stage
 
 _TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
 _FOLDERS = {"picture": "image", "text": "text", "sound": "audio"}

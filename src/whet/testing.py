@@ -26,27 +26,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from whet.core.batch import Batch, Context, Ending, Features, Instances, Measured, Progress, Settings
+from whet.core.batch import Batch, Context, Features, FinalizeContext, Instances, Measured, Progress, Settings
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
-from whet.core.method import (
-    SEGMENTATION,
-    Arranges,
-    Changes,
-    Compresses,
-    Draws,
-    Method,
-    Mixes,
-    Scales,
-    Selects,
-    Sets,
-    Stage,
-    WrapsPredictor,
-)
+from whet.core.method import SEGMENTATION, Method
 from whet.core.recipe import ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.sound_view import SoundView
+from whet.core.stages import Arranges, Changes, Compresses, Draws, Mixes, Scales, Selects, Sets, Stage, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import problems
 from whet.core.text_view import TextView
@@ -263,16 +251,16 @@ def check_resumes(cls: type[Method]) -> None:
         assert _train(second, 2, start=2) == whole, f"{task}: a resumed training differs from an uninterrupted one"
 
 
-def check_concludes(cls: type[Method]) -> None:
+def check_finalizes(cls: type[Method]) -> None:
     """Once training is over, every network that is to answer holds finite weights, and answers the same when it is made plain."""
     if not _trainable(cls):
         return
     bench = _bench((_made(cls),))
     _train(bench, 12)
-    bench.plan.conclude(bench.ending())
+    bench.plan.finalize(bench.finalize_context())
     net, x = bench.plan.net, bench.batch(0).x
     assert not net.training, "the network is not in evaluation mode"
-    for weights in (dict(net.state_dict()), *bench.plan.gathered()):
+    for weights in (dict(net.state_dict()), *bench.plan.ensemble_members()):
         assert all(torch.isfinite(tensor).all() for tensor in weights.values()), "weights are not finite"
         with using_weights(net, weights), torch.no_grad():
             assert torch.allclose(net.baked()(x), net(x), atol=1e-5), "the plain network answers differently"
@@ -353,7 +341,7 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
     "shapes": check_shapes,
     "trains": check_trains,
     "resumes": check_resumes,
-    "concludes": check_concludes,
+    "finalizes": check_finalizes,
     "pickles": check_pickles,
     "exports": check_exports,
     "saves": check_saves,
@@ -529,7 +517,7 @@ class _Bench:
         if epoch is not None:
             view = self.plan.augmentation.draw(epoch, copies)(view, index_B)
         received = self.plan.net.front.receive(self.samples.paint(view, index_B), _SIZE)
-        return received if epoch is None else self.plan.augmentation.repaint(received, epoch, index_B, copies)
+        return received if epoch is None else self.plan.augmentation.transform_batch(received, epoch, index_B, copies)
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, len(self.labels) // _BATCH)
@@ -541,14 +529,14 @@ class _Bench:
         targets = SINGLE_LABEL.targets(self.labels[index_B], len(CLASSES))
         return self.plan.augmentation.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
 
-    def ending(self) -> Ending:
+    def finalize_context(self) -> FinalizeContext:
         def validate(weights: dict[str, Tensor]) -> Measured:
             batch = self.batch(0)
             with using_weights(self.plan.net, weights), torch.no_grad():
                 right = (self.plan.net(batch.x).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)).float()
             return Measured({"accuracy": float(right.mean())}, lambda half: {"accuracy": float(right[half::2].mean())})
 
-        return Ending(lambda: (self.batch(step).x for step in range(12, 15)), validate)
+        return FinalizeContext(lambda: (self.batch(step).x for step in range(12, 15)), validate)
 
     def state(self) -> dict[str, Any]:
         runtimes = {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()}

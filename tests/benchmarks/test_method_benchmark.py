@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from whet.core.measured import Measured
-from whet.core.method import Stage
 from whet.core.registry import registry
+from whet.core.stages import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -43,10 +43,10 @@ def test_every_method_is_placed_and_its_recipes_can_be_made(cls):
 
 
 def test_a_method_without_a_rule_is_an_error():
-    class Unheard(registry().get("mixup"), stage=Stage.BATCH, family="semi", tasks={"image-classification"}):
+    class Unheard(registry().get("mixup"), family="semi", tasks={"image-classification"}):
         pass
 
-    class Idle(registry().get("mixup"), stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+    class Idle(registry().get("mixup"), family="mix", tasks={"image-classification"}):
         alpha: float = 0.0
 
     with pytest.raises(method_placements.NoRule, match="no rule for the family 'semi'"):

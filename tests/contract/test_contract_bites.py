@@ -7,8 +7,10 @@ import pytest
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Runtime, Stage
+from whet.core.method import Method
 from whet.core.registry import registry
+from whet.core.runtime import Runtime
+from whet.core.stages import Draws, Finalizes, Initialises, Mixes, Scales, Watches, WrapsLoss, WrapsPredictor
 from whet.testing import CHECKS
 
 DOC = """Do a thing.
@@ -30,7 +32,7 @@ def fails(cls, check):
 
 
 def test_a_card_without_a_source():
-    class NoSource(Method, stage=Stage.SCHEDULE, family="schedule", tasks=IMAGE):
+    class NoSource(Method, Scales, family="schedule", tasks=IMAGE):
         """Do a thing.
 
         Use when: testing.
@@ -45,7 +47,7 @@ def test_a_card_without_a_source():
 
 
 def test_an_identity_that_is_none():
-    class NotNeutral(Method, stage=Stage.BATCH, family="mix", tasks=IMAGE):
+    class NotNeutral(Method, Mixes, family="mix", tasks=IMAGE):
         __doc__ = DOC
         identity = {"strength": 0.0}
         strength: Annotated[float, Field(description="x")] = 1.0
@@ -57,7 +59,7 @@ def test_an_identity_that_is_none():
 
 
 def test_inputs_that_are_changed():
-    class InPlace(Method, stage=Stage.BATCH, family="mix", tasks=IMAGE):
+    class InPlace(Method, Mixes, family="mix", tasks=IMAGE):
         __doc__ = DOC
 
         def apply(self, batch, rng):
@@ -68,7 +70,7 @@ def test_inputs_that_are_changed():
 
 
 def test_targets_that_are_no_probabilities():
-    class Greedy(Method, stage=Stage.BATCH, family="mix", tasks=IMAGE):
+    class Greedy(Method, Mixes, family="mix", tasks=IMAGE):
         __doc__ = DOC
 
         def apply(self, batch, rng):
@@ -82,7 +84,7 @@ def test_targets_that_are_no_probabilities():
 
 
 def test_draws_that_depend_on_the_batch():
-    class Global(Method, stage=Stage.SAMPLE, family="augment", tasks=IMAGE):
+    class Global(Method, Draws, family="augment", tasks=IMAGE):
         __doc__ = DOC
 
         def draw(self, view, rng):
@@ -93,7 +95,7 @@ def test_draws_that_depend_on_the_batch():
 
 
 def test_state_that_is_not_saved():
-    class Forgetful(Method, stage=Stage.STEP, family="average", tasks=IMAGE):
+    class Forgetful(Method, Watches, family="average", tasks=IMAGE):
         __doc__ = DOC
 
         def start(self, net, context):
@@ -114,7 +116,7 @@ def test_state_that_is_not_saved():
 def test_state_that_is_not_saved_of_sounds_alone():
     """A method is tried on every medium that it is for."""
 
-    class Deaf(Method, stage=Stage.STEP, family="average", tasks=IMAGE | {"audio-classification"}):
+    class Deaf(Method, Watches, family="average", tasks=IMAGE | {"audio-classification"}):
         __doc__ = DOC
 
         def start(self, net, context):
@@ -133,7 +135,7 @@ def test_state_that_is_not_saved_of_sounds_alone():
 
 
 def test_what_was_found_before_the_first_step_and_is_not_saved():
-    class Forgetful(Method, stage=Stage.STEP, also={Stage.MODEL}, family="transfer", tasks=IMAGE):
+    class Forgetful(Method, Watches, Initialises, family="transfer", tasks=IMAGE):
         __doc__ = DOC
 
         def initialise(self, net, context):
@@ -151,20 +153,20 @@ def test_what_was_found_before_the_first_step_and_is_not_saved():
 
 
 def test_a_network_that_is_spoilt_at_the_end():
-    class Spoilt(Method, stage=Stage.PREDICT, family="average", tasks=IMAGE):
+    class Spoilt(Method, Finalizes, family="average", tasks=IMAGE):
         __doc__ = DOC
 
-        def settle(self, net, runtime, ending):
+        def finalize(self, net, runtime, context):
             net.head.bias.data.fill_(float("nan"))
 
-    fails(Spoilt, "concludes")
+    fails(Spoilt, "finalizes")
 
 
 def test_results_that_depend_on_the_order_in_the_recipe(monkeypatch):
     """The plan sorts methods; without that, two losses in the other order would differ."""
     from whet.train import plan
 
-    class DoubleFirst(Method, stage=Stage.LOSS, family="regularize", tasks=IMAGE):
+    class DoubleFirst(Method, WrapsLoss, family="regularize", tasks=IMAGE):
         __doc__ = DOC
         order = 1
 
@@ -178,7 +180,7 @@ def test_results_that_depend_on_the_order_in_the_recipe(monkeypatch):
 def test_a_predictor_that_is_not_what_was_exported():
     calls = iter(range(1, 1000))
 
-    class Drifting(Method, stage=Stage.PREDICT, family="ensemble", tasks=IMAGE):
+    class Drifting(Method, WrapsPredictor, family="ensemble", tasks=IMAGE):
         __doc__ = DOC
 
         def wrap_predictor(self, predictor, fitted, task):

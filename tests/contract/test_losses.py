@@ -6,9 +6,9 @@ import torch
 
 from whet.core.batch import Batch, Context, Outcome, Progress
 from whet.core.errors import NoEffectError, RecipeError
-from whet.core.method import Changes, WrapsLoss
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
+from whet.core.stages import Changes, WrapsLoss
 from whet.core.targets import Targets
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 from whet.train.plan import refuse_foreign, task_loss

@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whet.core.batch import Batch, Inside, Instances
-from whet.core.method import Mixes
+from whet.core.batch import Batch, HiddenMix, Instances
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.stages import Mixes
 from whet.core.targets import Targets
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 
@@ -50,8 +50,8 @@ def test_label_mass_is_pixel_share(cls, task, seed):
     batch = plain(6, seed, task)
     out = mixed(cls, batch, seed)
     x = out.x
-    for inside in out.inside:  # what is mixed inside the network is mixed by the same rule
-        assert isinstance(inside, Inside)
+    for inside in out.hidden_mix:  # what is mixed inside the network is mixed by the same rule
+        assert isinstance(inside, HiddenMix)
         x = inside.change(x)
     assert torch.allclose(x.mean(dim=(2, 3)), out.targets.probs_BK.float(), atol=1e-5)
     assert torch.allclose(out.targets.probs_BK.sum(dim=1), torch.ones(6).to(out.targets.probs_BK), atol=1e-5)

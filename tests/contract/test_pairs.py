@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from whet.core.method import Stage
 from whet.core.registry import registry
+from whet.core.stages import Stage
 from whet.testing import _bench, _made, _tasks, _train
 from whet.train.checkpoint import digest
 from whet.train.plan import ordered

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whet.core.method import Draws
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks

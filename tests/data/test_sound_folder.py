@@ -8,7 +8,7 @@ from whet.data.folder import read_folder
 from whet.data.read import hash_contents
 from whet.data.sound import decode
 from whet.data.sound_folder import read_sounds
-from whet.data.store import DiskRoom, MemoryRoom, SoundStore
+from whet.data.store import DiskCache, MemoryCache, SoundStore
 
 MEGABYTES = 1 << 20
 
@@ -74,25 +74,25 @@ def test_kept_waves_are_the_same_and_are_decoded_once(sounds, tmp_path, where, m
     path = sounds / "table.csv"
     path.write_text("file,label,start,end\nhigh/0.wav,a,0.1,0.3\nhigh/0.wav,b,0.3,0.7\nlow/2.ogg,a,,\n")
     frame = hash_contents(read_sounds(path), 1).frame
-    room = MemoryRoom(MEGABYTES) if where == "memory" else DiskRoom(tmp_path / "cache", MEGABYTES, MEGABYTES)
+    cache = MemoryCache(MEGABYTES) if where == "memory" else DiskCache(tmp_path / "cache", MEGABYTES, MEGABYTES)
     columns = (frame["path"], frame["digest"], 16000, frame["start"].to_numpy(), frame["end"].to_numpy())
     expected = [decode(sounds / "high" / "0.wav", 16000, 0.1, 0.3), decode(sounds / "high" / "0.wav", 16000, 0.3, 0.7),
                 decode(sounds / "low" / "2.ogg", 16000)]  # fmt: skip
     without = SoundStore(*columns)
     assert all(np.array_equal(without.open(i), expected[i]) for i in range(3))
-    keeping = SoundStore(*columns, room)
+    keeping = SoundStore(*columns, cache)
     assert all(np.array_equal(keeping.open(i), expected[i]) for i in range(3))
     monkeypatch.setattr("whet.data.store.decode", lambda *_: pytest.fail("decoded again"))
     assert all(np.array_equal(keeping.open(i), expected[i]) and keeping.open(i).dtype == np.float32 for i in range(3))
     if where == "disk":  # another run finds them too
-        again = SoundStore(*columns, DiskRoom(tmp_path / "cache", MEGABYTES, 0))
+        again = SoundStore(*columns, DiskCache(tmp_path / "cache", MEGABYTES, 0))
         assert np.array_equal(again.open(1), expected[1])
 
 
 def test_a_file_that_changed_is_not_kept(sounds, tmp_path):
     frame = hash_contents(read_sounds(sounds), 1).frame
-    room = MemoryRoom(MEGABYTES)
-    store = SoundStore(frame["path"], frame["digest"], 8000, room=room)
+    cache = MemoryCache(MEGABYTES)
+    store = SoundStore(frame["path"], frame["digest"], 8000, cache=cache)
     soundfile.write(frame["path"].iloc[0], np.zeros(100), 8000, format="WAV")
     assert not store.open(0).any()
-    assert room.get(store._key(0)) is None
+    assert cache.get(store._key(0)) is None

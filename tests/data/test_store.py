@@ -12,7 +12,7 @@ from whet.data import store
 from whet.data.image import Picture
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
-from whet.data.store import DiskRoom, Kept, MemoryRoom, PictureStore, digest_of, kept_bytes, keys_of, working_factor
+from whet.data.store import DiskCache, Kept, MemoryCache, PictureStore, digest_of, kept_bytes, keys_of, working_factor
 
 MEGABYTES = 1 << 20
 
@@ -26,9 +26,9 @@ def contents(folder):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def loader(paths, room, shown=16):
+def loader(paths, cache, shown=16):
     digests = [digest_of(Path(path).read_bytes()) for path in paths]
-    return ImageLoader(paths, 2, store=PictureStore(paths, digests, shown, room))
+    return ImageLoader(paths, 2, store=PictureStore(paths, digests, shown, cache))
 
 
 def painted(loader, size=16):
@@ -54,8 +54,8 @@ def test_kept_pictures_are_the_same_pictures_and_are_decoded_once(paths, picture
     before = contents(pictures)
     without = painted(loader(paths, None))
     decoded.clear()
-    room = MemoryRoom(MEGABYTES) if where == "memory" else DiskRoom(tmp_path / "cache", MEGABYTES, MEGABYTES)
-    keeping = loader(paths, room)
+    cache = MemoryCache(MEGABYTES) if where == "memory" else DiskCache(tmp_path / "cache", MEGABYTES, MEGABYTES)
+    keeping = loader(paths, cache)
     assert (painted(keeping) == without).all()
     assert len(decoded) == len(paths)
     assert (painted(keeping) == without).all()
@@ -65,10 +65,10 @@ def test_kept_pictures_are_the_same_pictures_and_are_decoded_once(paths, picture
 
 def test_another_run_finds_what_lies_on_disk(paths, tmp_path, decoded):
     cache = tmp_path / "cache"
-    first = painted(loader(paths, DiskRoom(cache, MEGABYTES, MEGABYTES)))
+    first = painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
     decoded.clear()
     wanted = keys(loader(paths, None))
-    assert (painted(loader(paths, DiskRoom(cache, MEGABYTES, MEGABYTES, wanted))) == first).all()
+    assert (painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES, wanted))) == first).all()
     assert not decoded
     assert not [path for path in cache.rglob(".*") if path.is_file()]
 
@@ -76,10 +76,10 @@ def test_another_run_finds_what_lies_on_disk(paths, tmp_path, decoded):
 @pytest.mark.parametrize("where", ["memory", "disk"])
 def test_bounded(paths, tmp_path, where):
     one = 24 * 32 * 3 + 28
-    room = MemoryRoom(10 * one) if where == "memory" else DiskRoom(tmp_path / "cache", 10 * one, 10 * one)
-    full = loader(paths, room)
+    cache = MemoryCache(10 * one) if where == "memory" else DiskCache(tmp_path / "cache", 10 * one, 10 * one)
+    full = loader(paths, cache)
     assert (painted(full) == painted(loader(paths, None))).all()
-    kept = sum(room.get(key) is not None for key in keys(full))
+    kept = sum(cache.get(key) is not None for key in keys(full))
     assert 9 <= kept <= 10
     assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) <= 10 * one
 
@@ -90,19 +90,19 @@ def keys(loader):
 
 def test_what_was_unused_for_longest_makes_room(tmp_path):
     pixels = np.zeros((10, 10, 3), dtype=np.uint8)
-    room = DiskRoom(tmp_path, 4000, 4000)
+    cache = DiskCache(tmp_path, 4000, 4000)
     for number in range(10):
-        room.put(f"{number:02d}", Kept((10, 10), pixels))
+        cache.put(f"{number:02d}", Kept((10, 10), pixels))
         os.utime(tmp_path / f"{number:02d}" / f"{number:02d}.whet-pixels", (number, number))
-    assert DiskRoom(tmp_path, 4000, 0).get("00") is not None  # reading it makes it the newest
-    needy = DiskRoom(tmp_path, 4000, 2000)
+    assert DiskCache(tmp_path, 4000, 0).get("00") is not None  # reading it makes it the newest
+    needy = DiskCache(tmp_path, 4000, 2000)
     assert [needy.get(f"{number:02d}") is not None for number in range(10)] == [True, *[False] * 4, *[True] * 5]
 
 
 @pytest.mark.parametrize("damage", ["turned", "cut", "emptied", "header", "size"])
 def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path, damage):
     cache = tmp_path / "cache"
-    good = painted(loader(paths, DiskRoom(cache, MEGABYTES, MEGABYTES)))
+    good = painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
     for path in [p for p in cache.rglob("*") if p.is_file()][::3]:
         data = bytearray(path.read_bytes())
         if damage == "turned":
@@ -112,32 +112,32 @@ def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path,
         elif damage == "size":  # of the whole picture: it is drawn at another scale
             data[8] ^= 16
         path.write_bytes(b"" if damage == "emptied" else bytes(data[:-7] if damage == "cut" else data))
-    again = DiskRoom(cache, MEGABYTES, MEGABYTES)
+    again = DiskCache(cache, MEGABYTES, MEGABYTES)
     assert (painted(loader(paths, again)) == good).all()
     assert all(again.get(key) is not None for key in keys(loader(paths, again)))
 
 
 def test_files_that_are_not_its_own_are_left_alone(paths, pictures):
     before = contents(pictures)
-    DiskRoom(pictures, 0, 0)
+    DiskCache(pictures, 0, 0)
     assert contents(pictures) == before
 
 
 def test_a_disk_that_takes_nothing_stops_nothing(paths, tmp_path):
-    room = DiskRoom(tmp_path / "cache", MEGABYTES, MEGABYTES)
+    cache = DiskCache(tmp_path / "cache", MEGABYTES, MEGABYTES)
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("in the way")
-    assert (painted(loader(paths, room)) == painted(loader(paths, None))).all()
+    assert (painted(loader(paths, cache)) == painted(loader(paths, None))).all()
 
 
 def test_a_file_that_changed_is_not_kept_under_its_old_name(paths, pictures):
-    room = MemoryRoom(MEGABYTES)
-    changing = loader(paths, room)
+    cache = MemoryCache(MEGABYTES)
+    changing = loader(paths, cache)
     before = keys(changing)
     Image.new("RGB", (32, 24), (9, 9, 9)).save(paths[0])
     painted(changing)
-    assert room.get(before[0]) is None
-    assert room.get(before[1]) is not None
+    assert cache.get(before[0]) is None
+    assert cache.get(before[1]) is not None
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(8, 1024))

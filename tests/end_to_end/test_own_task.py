@@ -12,9 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import whet
 from whet.core.evidence import Metric
-from whet.core.method import Stage
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.stages import Stage
 from whet.core.targets import Targets
 from whet.core.task import Task, tasks
 from whet.evaluate.compare import compare_runs

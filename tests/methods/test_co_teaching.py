@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from whet.core.batch import Progress
-from whet.core.method import Stage
 from whet.core.registry import registry
+from whet.core.stages import Stage
 from whet.methods import SGD, CoTeaching
 from whet.methods.balance.co_teaching import easiest
 from whet.tasks import SINGLE_LABEL

@@ -14,15 +14,15 @@ def test_the_answer_is_the_mean_of_the_probabilities():
     assert torch.allclose(log_mean(logs, weights).exp(), (logs.exp() * torch.tensor(weights)[:, None]).sum(dim=1))
 
 
-def test_companions_are_the_same_recipe_with_other_seeds_and_share_the_time():
+def test_external_models_are_the_same_recipe_with_other_seeds_and_share_the_time():
     recipe = Recipe(methods=(SGD(), TemperatureScaling(), DeepEnsemble(members=3))).setting(seed=4, budget="9m")
-    found = DeepEnsemble(members=3).companions(recipe)
+    found = DeepEnsemble(members=3).external_models(recipe)
     assert [one.train.seed for one in found] == [5, 6]
     assert [one.train.budget.seconds for one in found] == [180, 180]
     assert all([m.name for m in one.methods] == ["sgd"] for one in found)
-    assert DeepEnsemble(members=1).companions(recipe) == []
+    assert DeepEnsemble(members=1).external_models(recipe) == []
     epochs = recipe.setting(budget="7ep")
-    assert str(DeepEnsemble(members=2).companions(epochs)[0].train.budget) == "7ep"
+    assert str(DeepEnsemble(members=2).external_models(epochs)[0].train.budget) == "7ep"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_run_trains_its_members_keeps_them_and_answers_with_all(ensemble):
     import whet
 
     data, run = ensemble
-    member = whet.load(run.path / "companions" / "1")
+    member = whet.load(run.path / "external_models" / "1")
     assert member.recipe.train.seed == 3
     shown = run.predictions[run.predictions["split"] == "test"]  # those of validation are scored by other temperatures
     probs = shown.filter(like="p:").to_numpy()
@@ -64,7 +64,7 @@ def test_the_run_needs_no_other_folder_once_it_is_finished(ensemble):
     before = run.predict(data)
     moved = run.path.parent / "moved"
     shutil.copytree(run.path, moved)
-    shutil.rmtree(moved / "companions")
+    shutil.rmtree(moved / "external_models")
     assert whet.load(moved).predict(data).equals(before)
 
 

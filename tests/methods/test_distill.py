@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whet.core.batch import Context, Inside, Outcome, Progress, Settings
+from whet.core.batch import Context, HiddenMix, Outcome, Progress, Settings
 from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.recipe import DataSpec, ModelSpec, Recipe
 from whet.core.rng import Rng
@@ -12,7 +12,7 @@ from whet.data.read import read_data
 from whet.methods import SGD, Distill, HorizontalFlip, RandomCrop
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
-from whet.models.build import add_companion, build_net, load_net, read_extra, write_extra
+from whet.models.build import add_external_model, build_net, load_net, read_extra, write_extra
 from whet.models.ensemble import resized, shown_as
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 from whet.testing import CLASSES, _bench, _train
@@ -79,18 +79,18 @@ def test_a_teacher_of_larger_pictures_sees_the_student_s_views_as_large(teacher_
     loader = training_loader(table, recipe, net, size=plan.painted_size)
     source = PaintedSource(table, loader, plan, torch.device("cpu"), print)
     batch = next(iter(source.batches(Progress(0, 10, 5), Settings(16), 0)))
-    assert batch.x.shape[2:] == (16, 16) and batch.closer.shape[2:] == (32, 32)
+    assert batch.x.shape[2:] == (16, 16) and batch.high_res.shape[2:] == (32, 32)
     alone = Plan(recipe.without("distill"), net, plan.context)
     (first, *_) = PaintedSource(table, loader, alone, torch.device("cpu"), print).batches(
         Progress(0, 10, 5), Settings(16), 0
     )
     assert torch.equal(batch.x, first.x), "the student sees what it would see alone"
-    again = F.interpolate(batch.closer, size=(16, 16), mode="bilinear", antialias=True)
+    again = F.interpolate(batch.high_res, size=(16, 16), mode="bilinear", antialias=True)
     assert torch.corrcoef(torch.stack([again.flatten(), batch.x.flatten()]))[0, 1] > 0.9
     teacher = load_net(run / "model")
     with torch.no_grad():
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.4, 0.5, 0.6), (0.2, 0.3, 0.25)))
-        expected = teacher((batch.closer * net.front.std + net.front.mean - mean) / std)
+        expected = teacher((batch.high_res * net.front.std + net.front.mean - mean) / std)
     found = Teacher("distill", str(run), net, 32).for_classes(CLASSES).logits(batch)
     assert torch.allclose(found, expected, atol=1e-4)
     assert not torch.allclose(
@@ -103,7 +103,7 @@ def test_a_teacher_of_several_networks_says_what_they_say_together(teacher_run):
     bench = _bench(())
     batch = bench.batch(0)
     alone = [Teacher("distill", str(run), bench.plan.net).logits(batch) for run in (first, second)]
-    add_companion(first / "model", "stacking", 1, second / "model")
+    add_external_model(first / "model", "stacking", 1, second / "model")
     together = Teacher("distill", str(first), bench.plan.net).logits(batch)
     assert torch.allclose(together.softmax(dim=1), sum(one.softmax(dim=1) for one in alone) / 2, atol=1e-5)
 
@@ -199,7 +199,7 @@ def test_kept_features_in_the_place_of_pictures_are_refused(teacher_run):
 def test_what_is_mixed_inside_the_student_is_mixed_inside_the_teacher(teacher_run):
     plan, batch = _bench(()).plan, _bench(()).batch(0)
     teacher = Teacher("distill", teacher_run(), plan.net)
-    turned = batch.replace(inside=(Inside(0.0, lambda hidden: hidden.flip(0)),))
+    turned = batch.replace(hidden_mix=(HiddenMix(0.0, lambda hidden: hidden.flip(0)),))
     assert torch.allclose(teacher.logits(turned), teacher.logits(batch).flip(0), atol=1e-4)
 
 

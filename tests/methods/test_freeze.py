@@ -30,7 +30,7 @@ def test_a_layer_s_name_is_a_share_in_other_words(net, context):
     for name in ("backbone.3", "3"):
         by_name = Freeze(layer=name).change(net(), context())
         assert by_name.lr_scale == by_share.lr_scale
-        assert [type(module) for module in by_name.resting] == [type(module) for module in by_share.resting]
+        assert [type(module) for module in by_name.eval_only] == [type(module) for module in by_share.eval_only]
 
 
 def test_a_layer_that_is_not_there_or_not_one_is_refused(net, context):

@@ -7,7 +7,7 @@ from whet.methods import FreqMask
 
 
 def hidden(method, x):
-    out = method.repaint(x, Rng(0).batch(method.name, 0, np.arange(len(x))))
+    out = method.transform_batch(x, Rng(0).batch(method.name, 0, np.arange(len(x))))
     return (out != x)[:, 0], out
 
 
@@ -31,4 +31,4 @@ def test_the_share_hidden_is_half_the_greatest_width_a_stripe(spectrograms):
 
 def test_without_stripes_nothing_changes(spectrograms):
     x = spectrograms()
-    assert FreqMask(masks=0).repaint(x, Rng(0).batch("m", 0, np.arange(64))) is x
+    assert FreqMask(masks=0).transform_batch(x, Rng(0).batch("m", 0, np.arange(64))) is x

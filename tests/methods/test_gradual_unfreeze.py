@@ -32,7 +32,7 @@ def test_a_block_freed_inside_an_epoch_learns_from_then_on():
 def test_what_another_method_froze_stays_frozen():
     bench = _bench((GradualUnfreeze(over="2st"), Freeze(share=0.5)))
     assert moved_in(bench, 4, 0) == HEAD | NORM | STATISTICS
-    assert bench.plan.net.backbone[0] in bench.plan.net.resting
+    assert bench.plan.net.backbone[0] in bench.plan.net.eval_only
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])

@@ -9,16 +9,16 @@ from whet.methods import L2, SGD, AdamW, HyperEnsemble, TemperatureScaling
 from whet.tasks import SINGLE_LABEL
 
 
-def test_companions_differ_in_one_setting_and_the_seed_and_share_the_time():
+def test_external_models_differ_in_one_setting_and_the_seed_and_share_the_time():
     ensemble = HyperEnsemble(setting="adamw.weight_decay", factors=(0.5, 3))
     recipe = Recipe(methods=(AdamW(lr=0.01, weight_decay=0.2), TemperatureScaling(), ensemble))
     recipe = recipe.setting(seed=4, budget="9m")
-    found = ensemble.companions(recipe)
+    found = ensemble.external_models(recipe)
     assert [one.method("adamw").weight_decay for one in found] == pytest.approx([0.1, 0.6])
     assert [one.method("adamw").lr for one in found] == [0.01, 0.01]
     assert [one.train.seed for one in found] == [5, 6] and [one.train.budget.seconds for one in found] == [180, 180]
     assert all([method.name for method in one.methods] == ["adamw"] for one in found)
-    rates = HyperEnsemble(factors=(0.1,)).companions(recipe)
+    rates = HyperEnsemble(factors=(0.1,)).external_models(recipe)
     assert [(one.method("adamw").lr, one.method("adamw").weight_decay) for one in rates] == [
         (pytest.approx(0.001), 0.2)
     ]
@@ -28,8 +28,8 @@ def test_companions_differ_in_one_setting_and_the_seed_and_share_the_time():
 def test_what_is_no_number_of_the_recipe_is_refused(setting):
     recipe = Recipe(methods=(SGD(lr=0.1), L2(strength=0)))
     with pytest.raises(RecipeError, match=r"is no number above zero; accepted: sgd\.lr, sgd\.momentum$"):
-        HyperEnsemble(setting=setting).companions(recipe)
-    assert HyperEnsemble(setting=setting, factors=()).companions(recipe) == []
+        HyperEnsemble(setting=setting).external_models(recipe)
+    assert HyperEnsemble(setting=setting, factors=()).external_models(recipe) == []
 
 
 def test_factors_are_above_zero():
@@ -61,7 +61,7 @@ def test_a_run_trains_its_members_and_answers_with_all(tmp_path):
         data, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "run",
         methods=[SGD(lr=0.05), L2(strength=1e-3), HyperEnsemble(setting="l2.strength", factors=(0.1, 10)), TemperatureScaling()],
     )  # fmt: skip
-    members = [whet.load(run.path / "companions" / number).recipe.method("l2").strength for number in "12"]
+    members = [whet.load(run.path / "external_models" / number).recipe.method("l2").strength for number in "12"]
     assert members == pytest.approx([1e-4, 1e-2])
     test = run.predictions.query("split == 'test'")  # validation samples are answered by fits that did not see them
     probs = test.filter(like="p:").to_numpy()

@@ -18,27 +18,27 @@ def images(photo):
 
 
 def test_the_augmentations_are_the_library_s(images):
-    flipped = Kornia(transforms=[{"RandomHorizontalFlip": {"p": 1.0}}]).repaint(images, rng())
+    flipped = Kornia(transforms=[{"RandomHorizontalFlip": {"p": 1.0}}]).transform_batch(images, rng())
     assert (flipped == images.flip(-1)).all()
-    inverted = Kornia(transforms=[{"RandomInvert": {"p": 1.0}}]).repaint(images, rng())
+    inverted = Kornia(transforms=[{"RandomInvert": {"p": 1.0}}]).transform_batch(images, rng())
     assert (inverted == 255 - images).all()
 
 
 def test_the_same_batch_repeats_itself_and_torch_s_own_draws_stay(images):
     method = Kornia(transforms=[{"RandomGaussianNoise": {"p": 1.0, "std": 0.1}}])
     torch.manual_seed(7)
-    first = method.repaint(images, rng())
+    first = method.transform_batch(images, rng())
     after = torch.rand(3)
-    assert (method.repaint(images, rng()) == first).all()
-    assert (method.repaint(images, rng(1)) != first).any()
+    assert (method.transform_batch(images, rng()) == first).all()
+    assert (method.transform_batch(images, rng(1)) != first).any()
     torch.manual_seed(7)
     assert (torch.rand(3) == after).all()
 
 
 def test_what_cannot_be_is_refused(images):
     with pytest.raises(RecipeError, match="Did you mean"):
-        Kornia(transforms=["RandomHorizontalFlips"]).repaint(images, rng())
+        Kornia(transforms=["RandomHorizontalFlips"]).transform_batch(images, rng())
     with pytest.raises(RecipeError, match="keep the size"):
-        Kornia(transforms=[{"RandomCrop": {"size": [8, 8], "p": 1.0}}]).repaint(images, rng())
+        Kornia(transforms=[{"RandomCrop": {"size": [8, 8], "p": 1.0}}]).transform_batch(images, rng())
     with pytest.raises(RecipeError, match="does not take"):
-        Kornia(transforms=[{"RandomInvert": {"depth": 3}}]).repaint(images, rng())
+        Kornia(transforms=[{"RandomInvert": {"depth": 3}}]).transform_batch(images, rng())

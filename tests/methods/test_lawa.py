@@ -1,6 +1,6 @@
 import torch
 
-from whet.core.batch import Ending
+from whet.core.batch import FinalizeContext
 from whet.methods import LAWA
 from whet.testing import _bench, _train
 
@@ -44,7 +44,7 @@ def test_the_end_of_a_training():
     _train(bench, 3, 9)
     second = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
     batches = [bench.batch(step).x for step in range(12, 15)]
-    bench.plan.conclude(Ending(lambda: iter(batches), lambda weights: {}))
+    bench.plan.finalize(FinalizeContext(lambda: iter(batches), lambda weights: {}))
     for name, parameter in bench.plan.net.named_parameters():
         assert torch.allclose(parameter, (first[name] + second[name]) / 2, atol=1e-7)
     assert int(bench.plan.net.backbone[1].num_batches_tracked) == 3  # its statistics are those of the three batches

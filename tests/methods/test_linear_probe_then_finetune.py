@@ -92,4 +92,4 @@ def test_every_weight_may_move_afterwards(net, context):
     model = net(D, K)
     LinearProbeThenFinetune().initialise(model, context((1, 1, 1), lambda *_, **__: given()[0]))
     assert not model.lr_scale
-    assert not model.resting
+    assert not model.eval_only

@@ -25,7 +25,7 @@ def quadratic(base, start=10.0, curvature=2.0):
 
 @pytest.mark.parametrize("base", [0.01, 1.0])
 def test_the_rate_lies_below_the_one_that_diverges_whatever_the_recipe_s_own_is(base):
-    found = LRFinder(lowest=1e-4 / base, highest=100 / base, share=0.3).rehearse(quadratic(base))
+    found = LRFinder(lowest=1e-4 / base, highest=100 / base, share=0.3).trial_steps(quadratic(base))
     assert 0.02 < found.chosen < 1.0
     assert found.schedule.factor(None) * base == pytest.approx(found.chosen)
     assert found.lr_T[0] == pytest.approx(1e-4)
@@ -33,13 +33,13 @@ def test_the_rate_lies_below_the_one_that_diverges_whatever_the_recipe_s_own_is(
 
 
 def test_a_known_rate_is_not_looked_for():
-    assert LRFinder(times=0.5).rehearse(None) is None
+    assert LRFinder(times=0.5).trial_steps(None) is None
     assert LRFinder(times=0.5).factor(None) == 0.5
 
 
 def test_a_loss_that_never_falls_says_so():
     with pytest.raises(NoEffectError, match="lowered the loss"):
-        LRFinder().rehearse(lambda factors: ((f, 1.0) for f in factors))
+        LRFinder().trial_steps(lambda factors: ((f, 1.0) for f in factors))
 
 
 def test_smoothing_is_free_of_bias():
@@ -49,7 +49,7 @@ def test_smoothing_is_free_of_bias():
 
 def test_the_plan_takes_up_what_was_found_and_its_recipe_says_so(progress):
     plan = _bench((SGD(lr=0.1), LRFinder())).plan
-    (found,) = plan.rehearse(quadratic(0.1))
+    (found,) = plan.trial_steps(quadratic(0.1))
     assert plan.recipe.method("lr_finder").times == pytest.approx(found.chosen / 0.1)
     assert plan.set_lr(progress(0)) == pytest.approx(found.chosen)
 

@@ -73,11 +73,11 @@ def test_a_run_trains_its_teacher_first_and_keeps_one_network(born_again):
     import whet
 
     data, run = born_again
-    teacher = RunFolder(run.path / "companions" / "self_distill")
+    teacher = RunFolder(run.path / "external_models" / "self_distill")
     assert teacher.finished
     assert Recipe.load(teacher.asked).train.seed == 3
     assert not any("no generation" in note for note in run.metrics["notes"])
-    assert not (run.path / "model" / "companions").exists()
+    assert not (run.path / "model" / "external_models").exists()
     probs = run.predictions.filter(like="p:").to_numpy()
     alone = whet.train(
         data, architecture="resnet9_slim", weights="none", budget="2ep", seed=2, out=run.path.parent / "alone",
@@ -105,7 +105,7 @@ def test_a_run_that_stopped_and_was_moved_goes_on_with_its_own_teacher(born_agai
         methods=(SGD(lr=0.05), SelfDistill(weight=1.0)),
     ).setting(budget="2ep", batch_size=8, image_size=24, checkpoint_every="1st", seed=2)
     whole = train_run(recipe, tmp_path / "whole")
-    teacher = RunFolder(tmp_path / "stopped" / "companions" / "self_distill")
+    teacher = RunFolder(tmp_path / "stopped" / "external_models" / "self_distill")
     with pytest.raises(InterruptedError):
         train_run(recipe, tmp_path / "stopped", observer=_Stops(teacher))
     moved = (tmp_path / "stopped").rename(tmp_path / "moved")

@@ -36,7 +36,7 @@ def taken(method, progress, total):
         with torch.no_grad():
             net.weight.fill_(step)
         runtime.after_step(progress(step, total))
-    return [weights["weight"].item() for weights in method.gather(runtime)]
+    return [weights["weight"].item() for weights in method.ensemble_members(runtime)]
 
 
 def test_the_weights_at_the_low_points_are_kept(progress):
@@ -62,6 +62,6 @@ def test_a_resumed_training_gathers_the_same():
     _train(first, 6)
     second.load(first.state())
     _train(second, 6, 6)
-    assert len(whole.plan.gathered()) == 2
-    for ours, theirs in zip(second.plan.gathered(), whole.plan.gathered()):
+    assert len(whole.plan.ensemble_members()) == 2
+    for ours, theirs in zip(second.plan.ensemble_members(), whole.plan.ensemble_members()):
         assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from whet.core.batch import Ending
+from whet.core.batch import FinalizeContext
 from whet.methods import Soup
 
 
@@ -17,7 +17,7 @@ def cooked(method, values, progress, validate=accuracy):
         weights = {"weight": torch.full((1, 1), float(value))}
         runtime.after_validation(validate(weights), weights, progress(number))
     net.load_state_dict(method.weights(dict(net.state_dict()), runtime, final=True))
-    method.settle(net, runtime, Ending(lambda: iter(()), validate))
+    method.finalize(net, runtime, FinalizeContext(lambda: iter(()), validate))
     return net.weight.item()
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.methods.test_token_mask import SPECIAL, ids, repainted
+from tests.methods.test_token_mask import SPECIAL, ids, transformed
 
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
@@ -11,9 +11,9 @@ from whet.methods import SpanCutoff
 def test_off_is_absence_and_a_method_that_was_not_told_says_so():
     x = ids([5, 3])
     rng = Rng(0).batch("span_cutoff", 0, np.arange(2))
-    assert torch.equal(SpanCutoff(prob=0).repaint(x, rng), x)
+    assert torch.equal(SpanCutoff(prob=0).transform_batch(x, rng), x)
     with pytest.raises(RecipeError, match="not told"):
-        SpanCutoff().repaint(x, rng)
+        SpanCutoff().transform_batch(x, rng)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_off_is_absence_and_a_method_that_was_not_told_says_so():
 )
 def test_one_run_of_the_right_length_becomes_padding(length, fraction, cut):
     x = ids([length] * 300, width=50)
-    out = repainted(SpanCutoff(prob=1, fraction=fraction), x)
+    out = transformed(SpanCutoff(prob=1, fraction=fraction), x)
     starts = []
     for row, before in zip(out, x):
         gone = (row != before).nonzero()[:, 0].tolist()
@@ -34,12 +34,12 @@ def test_one_run_of_the_right_length_becomes_padding(length, fraction, cut):
 
 def test_the_share_of_texts_cut():
     x = ids([20] * 3000)
-    out = repainted(SpanCutoff(prob=0.3), x)
+    out = transformed(SpanCutoff(prob=0.3), x)
     assert float((out != x).any(dim=1).float().mean()) == pytest.approx(0.3, abs=0.03)
 
 
 def test_a_sample_s_result_hangs_on_itself_alone():
-    whole = repainted(SpanCutoff(prob=1, fraction=0.4), ids([20, 8, 30]))
-    alone = repainted(SpanCutoff(prob=1, fraction=0.4), ids([8]), indices=[1])
+    whole = transformed(SpanCutoff(prob=1, fraction=0.4), ids([20, 8, 30]))
+    alone = transformed(SpanCutoff(prob=1, fraction=0.4), ids([8]), indices=[1])
     assert torch.equal(alone[0], whole[1, :10])
     assert SPECIAL.pad == 0

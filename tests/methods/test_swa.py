@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim.swa_utils import update_bn
 
-from whet.core.batch import Ending
+from whet.core.batch import FinalizeContext
 from whet.methods import SWA, Freeze
 from whet.methods.average.mean import renew_statistics
 from whet.testing import _bench, _train
@@ -84,7 +84,7 @@ def test_the_end_of_a_training():
     _train(bench, 12)
     runtime, batches = bench.plan.runtimes["swa"], [bench.batch(step).x for step in range(12, 15)]
     assert runtime.count == 3
-    bench.plan.conclude(Ending(lambda: iter(batches), lambda weights: {}))
+    bench.plan.finalize(FinalizeContext(lambda: iter(batches), lambda weights: {}))
     found = bench.plan.net.state_dict()
     assert all(torch.equal(found[name], runtime.mean[name]) for name, _ in bench.plan.net.named_parameters())
     maps = [torch.nn.functional.conv2d(x, found["backbone.0.weight"], stride=2) for x in batches]
@@ -98,5 +98,5 @@ def test_a_mean_of_one_or_none_is_the_last_weights(start_at):
     bench = _bench((SWA(start_at=start_at),))
     _train(bench, 12)
     last = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
-    bench.plan.conclude(Ending(lambda: iter(()), lambda weights: {}))
+    bench.plan.finalize(FinalizeContext(lambda: iter(()), lambda weights: {}))
     assert all(torch.equal(tensor, last[name]) for name, tensor in bench.plan.net.state_dict().items())

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from whet.core.errors import RecipeError
-from whet.core.method import Repaints
 from whet.core.rng import Rng
+from whet.core.stages import TransformsBatch
 from whet.core.tokens import KnowsTokens, SpecialIds
 from whet.methods import TokenMask
 
@@ -20,26 +20,26 @@ def ids(lengths, width=None):
     return rows
 
 
-def repainted(method, ids_BL, indices=None, special=SPECIAL):
+def transformed(method, ids_BL, indices=None, special=SPECIAL):
     rng = Rng(0).batch(method.name, 0, np.arange(len(ids_BL)) if indices is None else indices)
-    return method.knowing(special).repaint(ids_BL, rng)
+    return method.knowing(special).transform_batch(ids_BL, rng)
 
 
 def test_off_is_absence_and_a_method_that_was_not_told_says_so():
     x = ids([5, 3])
     rng = Rng(0).batch("token_mask", 0, np.arange(2))
-    assert torch.equal(TokenMask(fraction=0).repaint(x, rng), x)
+    assert torch.equal(TokenMask(fraction=0).transform_batch(x, rng), x)
     with pytest.raises(RecipeError, match="not told which are special"):
-        TokenMask().repaint(x, rng)
+        TokenMask().transform_batch(x, rng)
     told = TokenMask(fraction=0.5).knowing(SPECIAL)
-    assert isinstance(told, KnowsTokens) and isinstance(told, Repaints) and told.fraction == 0.5
+    assert isinstance(told, KnowsTokens) and isinstance(told, TransformsBatch) and told.fraction == 0.5
     assert told.settings_dict() == {"fraction": 0.5}
 
 
 def test_the_share_hidden_and_what_stays():
     x = ids([200] * 100 + [100] * 100)
     kept = x.clone()
-    out = repainted(TokenMask(fraction=0.15), x)
+    out = transformed(TokenMask(fraction=0.15), x)
     assert torch.equal(x, kept) and out.dtype == x.dtype
     text = SPECIAL.in_text(x)
     assert int(text.sum()) == 200 * 100 + 100 * 100
@@ -48,11 +48,11 @@ def test_the_share_hidden_and_what_stays():
 
 
 def test_a_sample_s_result_hangs_on_itself_alone():
-    whole = repainted(TokenMask(fraction=0.4), ids([20, 8, 30]))
-    alone = repainted(TokenMask(fraction=0.4), ids([8]), indices=[1])
+    whole = transformed(TokenMask(fraction=0.4), ids([20, 8, 30]))
+    alone = transformed(TokenMask(fraction=0.4), ids([8]), indices=[1])
     assert torch.equal(alone[0], whole[1, :10])
 
 
 def test_a_tokenizer_without_a_mask_token_hides_behind_unknown():
-    out = repainted(TokenMask(fraction=1), ids([4]), special=SpecialIds(0, 1, None, frozenset({3, 4})))
+    out = transformed(TokenMask(fraction=1), ids([4]), special=SpecialIds(0, 1, None, frozenset({3, 4})))
     assert out.tolist() == [[3, 1, 1, 1, 1, 4]]

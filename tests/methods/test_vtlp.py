@@ -8,7 +8,7 @@ from whet.methods import Vtlp
 def warped(x, **settings):
     method = Vtlp(**settings)
     rng = lambda: Rng(2).batch(method.name, 0, np.arange(len(x)))  # noqa: E731
-    return method.repaint(x, rng()), rng().uniform(2 - method.max_factor, method.max_factor)
+    return method.transform_batch(x, rng()), rng().uniform(2 - method.max_factor, method.max_factor)
 
 
 def test_a_line_moves_by_the_factor_below_the_knee():
@@ -39,4 +39,4 @@ def test_a_ramp_becomes_the_paper_s_curve():
 
 def test_a_factor_of_one_changes_nothing(spectrograms):
     x = spectrograms()
-    assert Vtlp(max_factor=1.0).repaint(x, Rng(0).batch("vtlp", 0, np.arange(64))) is x
+    assert Vtlp(max_factor=1.0).transform_batch(x, Rng(0).batch("vtlp", 0, np.arange(64))) is x

@@ -120,7 +120,7 @@ def test_spectrograms_alone_can_be_masked():
     wave_BT = torch.from_numpy(waves())
     for name in ("freq_mask", "time_mask", "spec_augment", "vtlp"):
         with pytest.raises(RecipeError, match=f"{name} changes spectrograms, but this network hears waves"):
-            parse_method(name).repaint(wave_BT, Rng(0).batch(name, 0, np.arange(3)))
+            parse_method(name).transform_batch(wave_BT, Rng(0).batch(name, 0, np.arange(3)))
 
 
 def test_fronts_of_waves_and_spectrograms_are_not_alike():

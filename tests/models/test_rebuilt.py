@@ -14,11 +14,12 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.output import claim
 from whet.core.recipe import ModelSpec, Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.stages import Changes
 from whet.methods import SGD
 from whet.models import build_net, load_net
 from whet.models.attach import attach_after, attach_before
@@ -36,7 +37,7 @@ class Doubled(nn.Module):
         return 2 * weight
 
 
-class ExtraLayer(Method, stage=Stage.MODEL, family="architecture", tasks={"image-classification"}):
+class ExtraLayer(Method, Changes, family="architecture", tasks={"image-classification"}):
     """Do a thing.
 
     Use when: testing.
@@ -56,7 +57,7 @@ class ExtraLayer(Method, stage=Stage.MODEL, family="architecture", tasks={"image
         return net
 
 
-class DoubledWeights(Method, stage=Stage.MODEL, family="architecture", tasks={"image-classification"}):
+class DoubledWeights(Method, Changes, family="architecture", tasks={"image-classification"}):
     """Do a thing.
 
     Use when: testing.

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whet.core.batch import Batch, Inside
+from whet.core.batch import Batch, HiddenMix
 from whet.core.rng import Rng
 from whet.methods import ManifoldMixup, MixUp
 from whet.methods.mix.mean import mean_with_partners
@@ -29,7 +29,7 @@ def text_net(name="fast_text"):
 
 def mixed_features(net, ids_BL, partner, weight, depth=0.0):
     change = mean_with_partners(torch.tensor(partner), torch.tensor(weight))
-    with torch.no_grad(), net.changed_inside([Inside(depth, change)]):
+    with torch.no_grad(), net.hidden_mix([HiddenMix(depth, change)]):
         return net.backbone(ids_BL)
 
 
@@ -80,7 +80,7 @@ def test_the_methods_leave_the_tokens_and_mix_targets_as_the_network_mixes(metho
     net = text_net()
     batch = Batch(net.prepare(TEXTS, 64), SINGLE_LABEL.targets(torch.arange(4), 4), np.arange(4), torch.ones(4))
     mixed = method.apply(batch, Rng(1).batch(method.name, 0, batch.index_B))
-    (inside,) = mixed.inside
+    (inside,) = mixed.hidden_mix
     assert torch.equal(mixed.x, batch.x)
     assert torch.allclose(inside.change(torch.eye(4)), mixed.targets.probs_BK, atol=1e-6)
     assert (mixed.targets.probs_BK.max(dim=1).values < 1).any()

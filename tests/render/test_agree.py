@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from whet.core.method import Draws, Stage
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.stages import Draws, Stage
 from whet.core.view import ImageView
 from whet.render import CpuPainter, shrink, shrink_factors
 from whet.render.image_torch import paint_batch, paint_masks

@@ -126,7 +126,7 @@ def test_silence_counts_from_when_a_run_was_gone_on_with(tmp_path):
     wrote("log.jsonl", 2000.0)
     assert silent_since(tmp_path, 0.0) == 2000.0
     assert silent_since(tmp_path, 2100.0) == 2100.0
-    wrote("companions/1/log.jsonl", 3000.0)  # what a run makes beside itself counts
+    wrote("external_models/1/log.jsonl", 3000.0)  # what a run makes beside itself counts
     assert silent_since(tmp_path, 2100.0) == 3000.0
 
 

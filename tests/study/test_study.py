@@ -12,10 +12,11 @@ import whet
 from whet import recipes
 from whet.core import strict_json
 from whet.core.errors import NoEffectError, RecipeError, RunError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.run_folder import RunFolder
+from whet.core.stages import Mixes
 from whet.evaluate.difference import Difference
 from whet.study import confirmation
 from whet.study import screening as screening_module
@@ -112,7 +113,7 @@ def test_the_design_is_shown_smaller_pictures_and_the_confirmation_the_recipe_s_
     assert "pictures at 50 % of their size" in found.report.read_text()
 
 
-class Breaks(Method, stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+class Breaks(Method, Mixes, family="mix", tasks={"image-classification"}):
     """Fails at its first batch."""
 
     def apply(self, batch, rng):

@@ -49,5 +49,5 @@ def test_what_sets_in_late_is_timed_and_what_is_done_once_an_epoch_is_not():
 
 
 def test_a_pass_over_the_data_at_the_end_is_counted():
-    assert _bench((SGD(), LAWA())).plan.settles
-    assert not _bench((SGD(),)).plan.settles
+    assert _bench((SGD(), LAWA())).plan.finalizes
+    assert not _bench((SGD(),)).plan.finalizes

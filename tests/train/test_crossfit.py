@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from whet.core.batch import Ending, Measured, Progress
-from whet.core.method import ChoosesWeights, Fits, Gathers, Runtime, Settles
+from whet.core.batch import FinalizeContext, Measured, Progress
 from whet.core.registry import registry
+from whet.core.runtime import Runtime
+from whet.core.stages import ChoosesWeights, Finalizes, Fits, KeepsEnsembleMembers
 from whet.data.split import deal_units
 from whet.data.table import Table, make_frame
 from whet.methods import SGD, TTA, EarlyStopping, Soup, TemperatureScaling, ThresholdTuning
@@ -93,7 +94,7 @@ def test_every_method_that_chooses_weights_by_validation_is_crossed():
     """By what its runtime listens to: a new method cannot forget it."""
     seen = set()
     for cls in registry():
-        if not issubclass(cls, ChoosesWeights | Settles | Gathers) or not hasattr(cls, "start"):
+        if not issubclass(cls, ChoosesWeights | Finalizes | KeepsEnsembleMembers) or not hasattr(cls, "start"):
             continue
         bench = _bench((cls(**cls.example),))
         runtime = bench.plan.runtimes[cls.name]
@@ -117,8 +118,10 @@ def validations(bench, scores):
 def test_each_half_chooses_what_the_other_is_scored_by(method):
     bench = _bench((method,))
     validations(bench, [(0.5, 0.9, 0.1), (0.6, 0.4, 0.8), (0.4, 0.5, 0.3)])
-    ending = Ending(lambda: iter(()), lambda weights: Measured({"accuracy": 0.0}, lambda half: {"accuracy": 0.0}))
-    by_half = bench.plan.conclude(ending)
+    context = FinalizeContext(
+        lambda: iter(()), lambda weights: Measured({"accuracy": 0.0}, lambda half: {"accuracy": 0.0})
+    )
+    by_half = bench.plan.finalize(context)
     assert bench.plan.net.head.bias.eq(2).all()
     assert [weights["head.bias"][0].item() for weights in by_half] == [1, 2]
     logits = torch.zeros(10, K)
@@ -136,14 +139,14 @@ def test_a_choice_at_the_end_alone_is_crossed_too():
     def validate(weights):  # the mean is better for the second half alone
         return Measured({"accuracy": 0.55}, lambda half: {"accuracy": (0.5, 0.7)[half]})
 
-    by_half = bench.plan.conclude(Ending(lambda: iter(()), validate))
+    by_half = bench.plan.finalize(FinalizeContext(lambda: iter(()), validate))
     assert bench.plan.net.head.bias.eq(1).all()
     assert [weights["head.bias"][0].item() for weights in by_half] == [1.0, 1.5]
 
 
 def test_weights_that_training_chooses_need_no_halves():
     bench = _bench((SGD(),))
-    assert bench.plan.conclude(bench.ending()) == []
+    assert bench.plan.finalize(bench.finalize_context()) == []
 
 
 # --- nothing helps --------------------------------------------------------------------------------------------------
@@ -199,5 +202,5 @@ def per_sample(logits_NK, targets):
     return -(targets.probs_BK * logits_NK.log_softmax(dim=1)).sum(dim=1)
 
 
-def test_fits_are_found_by_their_protocol_alone():
+def test_fits_are_found_by_their_role_alone():
     assert all("fit" in vars(cls) and not inspect.isabstract(cls) for cls in FITTED)

@@ -5,9 +5,10 @@ import torch
 
 from whet.core.batch import Progress
 from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
-from whet.core.method import Runtime, Stage
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
+from whet.core.runtime import Runtime
+from whet.core.stages import Scales, Stage, WrapsStep
 from whet.methods import EMA, SGD, ClipNorm, Cosine
 from whet.tasks import MULTI_LABEL
 from whet.testing import _bench
@@ -86,7 +87,7 @@ def test_weak_methods_are_told_or_refused():
     assert len(bench.plan.weak) == 1
 
 
-class _Acting(Runtime, acts={Stage.SCHEDULE, Stage.GRADIENT}):
+class _Acting(Runtime, Scales, WrapsStep):
     """A runtime that acts at SCHEDULE and at GRADIENT."""
 
     def factor(self, progress):

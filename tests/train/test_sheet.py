@@ -3,10 +3,10 @@ import pytest
 from tests.conftest import whet
 
 from whet.core.errors import DataError
-from whet.core.method import Draws, Mixes, Repaints
 from whet.core.recipe import DataSpec, Recipe, parse_methods
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.stages import Draws, Mixes, TransformsBatch
 from whet.core.view import ImageView
 from whet.data.read import read_data
 from whet.report.sheet import caption, contact_sheet
@@ -115,4 +115,4 @@ def test_the_command(pictures, tmp_path):
 
 def test_sample_and_batch_methods_are_all_known_to_the_augmentation():
     known = [cls for cls in registry() if {"sample", "batch"} & {stage.value for stage in cls.stages()}]
-    assert all(issubclass(cls, Draws | Repaints | Mixes) for cls in known)
+    assert all(issubclass(cls, Draws | TransformsBatch | Mixes) for cls in known)

@@ -3,9 +3,9 @@
 import pytest
 
 from whet.core.errors import RecipeError
-from whet.core.method import Search
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
+from whet.core.search import Search
 from whet.tune.space import as_it_was, make_space, parse_search, place
 
 PLAIN = {

@@ -27,7 +27,7 @@ class Instances:
 
 
 @dataclass(frozen=True)
-class Inside:
+class HiddenMix:
     """A change to what flows inside the network in this step: `change`, rows first, is applied to the output of a block of the
     backbone, `depth` being its place, 0 for the first block, 1 for the last. Of texts the first is the vectors of their tokens,
     zero where there is padding, and `change` is applied to what tells padding apart (1 for a token, 0) as well."""
@@ -43,7 +43,7 @@ class Batch:
     x: what the backbone takes. Pictures: float (B, C, H, W); texts: token ids, int64 (B, L), padded; sounds: log-mel
     spectrograms, float (B, 1, frames, mels); or features (B, D) where these are kept and stand in for samples. index_B: int64,
     the samples' numbers in the training table (the key of every draw). weight_B: float (B,), the samples' own weights. Where a
-    method asks for several copies of each sample, the rows are all samples, then all of them again, and so on. closer: the same
+    method asks for several copies of each sample, the rows are all samples, then all of them again, and so on. high_res: the same
     views with more pixels, where a method wants them.
     """
 
@@ -54,14 +54,14 @@ class Batch:
     epoch: int = 0
     mask_BHW: Tensor | None = None
     instances: tuple[Instances, ...] | None = None
-    inside: tuple[Inside, ...] = ()
-    closer: Tensor | None = None
+    hidden_mix: tuple[HiddenMix, ...] = ()
+    high_res: Tensor | None = None
 
     def replace(self, **changes: Any) -> Batch:
         return replace(self, **changes)
 
     @property
-    def features_kept(self) -> bool:
+    def cached_features(self) -> bool:
         """Whether features of a frozen backbone stand in for samples."""
         return self.x.dim() == 2 and self.x.is_floating_point()
 
@@ -75,7 +75,7 @@ class Batch:
             index_B=self.index_B[places],
             weight_B=self.weight_B[chosen],
             mask_BHW=None if self.mask_BHW is None else self.mask_BHW[chosen],
-            closer=None if self.closer is None else self.closer[chosen],
+            high_res=None if self.high_res is None else self.high_res[chosen],
             instances=None
             if self.instances is None
             else tuple(self.instances[i] for i in np.arange(len(self))[places]),
@@ -130,7 +130,7 @@ class Measured(dict[str, float]):
 
 
 @dataclass(frozen=True)
-class Ending:
+class FinalizeContext:
     """What a method may use once training is over.
 
     inputs: one epoch of training inputs (`Batch.x`), as the model saw them in training. validate: the metrics of the network's

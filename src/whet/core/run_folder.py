@@ -40,7 +40,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.start = self.checkpoints / "start"  # the network before the first step, until the run is finished
         self.model = self.path / "model"
-        self.companions = self.path / "companions"
+        self.external_models = self.path / "external_models"
         self.evidence = self.path / "evidence.npz"
         self.predictions = self.path / "predictions.csv"  # the same, for people
         self.metrics = self.path / "metrics.json"
@@ -65,7 +65,7 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether a run stands here that can be gone on with: until its settings are resolved, another may take the folder."""
-        return self.recipe.is_file() or self.companions.exists()
+        return self.recipe.is_file() or self.external_models.exists()
 
     def require_new(self, *data: str | Path | None) -> None:
         """RunError where `create` would refuse this folder; nothing is written."""

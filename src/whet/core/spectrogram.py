@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,14 +40,13 @@ class SpectrogramScale:
         return ((mel + self.floor if self.added else mel.clamp(min=self.floor)).log() - self.mean) / self.std
 
 
-@runtime_checkable
-class KnowsSpectrogram(Protocol):
+class KnowsSpectrogram(ABC):
     """A method that is told, before every batch, what the spectrograms stand for: whoever owns the network's front asks once for
     `hearing(scale)`, and uses what it gives in the method's place."""
 
+    @abstractmethod
     def hearing(self, front: HasScale) -> Self:
         """The same method, told whom to ask."""
-        ...
 
 
 class HasScale(Protocol):

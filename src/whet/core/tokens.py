@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,11 +28,10 @@ class SpecialIds:
         return ~torch.isin(ids_BL, outside)
 
 
-@runtime_checkable
-class KnowsTokens(Protocol):
-    """A SAMPLE method whose `repaint` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and
+class KnowsTokens(ABC):
+    """A SAMPLE method whose `transform_batch` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and
     uses what it gives in the method's place."""
 
+    @abstractmethod
     def knowing(self, special: SpecialIds) -> Self:
         """The same method, told which ids are special."""
-        ...

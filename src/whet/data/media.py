@@ -6,16 +6,16 @@ import pandas as pd
 
 from whet.data.image_loader import Fit, ImageLoader
 from whet.data.loader import Loader
-from whet.data.store import Room, SoundStore
+from whet.data.store import Cache, SoundStore
 
 USUAL_RATE = 16_000
 
 
-def sound_store(frame: pd.DataFrame, rate: int, room: Room | None = None) -> SoundStore:
+def sound_store(frame: pd.DataFrame, rate: int, cache: Cache | None = None) -> SoundStore:
     """The sounds of a table's frame: `path`, and where present `digest`, `start` and `end`."""
     digests = frame["digest"] if "digest" in frame else [""] * len(frame)
     start, end = (frame[side].to_numpy(float) if side in frame else None for side in ("start", "end"))
-    return SoundStore(frame["path"].tolist(), list(digests), rate, start, end, room)
+    return SoundStore(frame["path"].tolist(), list(digests), rate, start, end, cache)
 
 
 def loader_of(

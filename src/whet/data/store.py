@@ -68,7 +68,7 @@ class Kept:
         return copy
 
 
-class Room(Protocol):
+class Cache(Protocol):
     """Where decoded pictures or sounds are kept, by a key of digest and decoding."""
 
     def get(self, key: str) -> Kept | None: ...
@@ -78,7 +78,7 @@ class Room(Protocol):
         ...
 
 
-class MemoryRoom:
+class MemoryCache:
     """Up to `limit` bytes of this process."""
 
     def __init__(self, limit: int) -> None:
@@ -96,7 +96,7 @@ class MemoryRoom:
             return True
 
 
-class DiskRoom:
+class DiskCache:
     """Up to `limit` bytes of files below `folder`, one a picture, mapped into memory when read; kept for later runs, which may use
     it at the same time. What was not used for longest makes room. A damaged file is dropped and its picture decoded anew."""
 
@@ -198,23 +198,23 @@ class PictureStore:
     """The training pictures at their working size. `digests`: the contents of the files at `paths`. `shown`: the largest side of a
     training picture as the model sees it."""
 
-    def __init__(self, paths: Sequence[str], digests: Sequence[str], shown: int, room: Room | None = None) -> None:
+    def __init__(self, paths: Sequence[str], digests: Sequence[str], shown: int, cache: Cache | None = None) -> None:
         self._paths, self._digests, self._keys = list(paths), list(digests), keys_of(digests, shown)
         self.shown = shown
-        self._room, self._full = room, room is None
+        self._cache, self._full = cache, cache is None
 
     def open(self, index: int) -> Kept | WorkingPicture:
         """Picture number `index`, decoded already or to be decoded when asked for its pixels. Raises OSError, UnreadableImage."""
         key = self._keys[index]
-        if self._room is not None and (kept := self._room.get(key)) is not None:
+        if self._cache is not None and (kept := self._cache.get(key)) is not None:
             return kept
         data = Path(self._paths[index]).read_bytes()
         worth_keeping = not self._full and digest_of(data) == self._digests[index]
         return WorkingPicture(Picture(data), self, key if worth_keeping else None)
 
     def keep(self, key: str, kept: Kept) -> None:
-        if self._room is not None and not self._full:
-            self._full = not self._room.put(key, kept)
+        if self._cache is not None and not self._full:
+            self._full = not self._cache.put(key, kept)
 
 
 class WorkingPicture:
@@ -249,13 +249,13 @@ class SoundStore:
         rate: int,
         start_N: np.ndarray | None = None,
         end_N: np.ndarray | None = None,
-        room: Room | None = None,
+        cache: Cache | None = None,
     ) -> None:
         whole = np.full(len(paths), np.nan)
         self.rate = rate
         self._paths, self._digests = list(paths), list(digests)
         self._start_N, self._end_N = (whole if side is None else side for side in (start_N, end_N))
-        self._room, self._full = room, room is None
+        self._cache, self._full = cache, cache is None
         self._versions = _versions("soundfile", "soxr")
 
     def __len__(self) -> int:
@@ -265,17 +265,17 @@ class SoundStore:
         """Wave number `index`, float32 (T,), not to be written to. Raises OSError, UnreadableSound."""
         part = part_name(self._start_N[index], self._end_N[index])
         key = self._key(index)
-        if self._room is not None and (kept := self._room.get(key)) is not None:
+        if self._cache is not None and (kept := self._cache.get(key)) is not None:
             return kept.array
         start, end = (None if np.isnan(side[index]) else float(side[index]) for side in (self._start_N, self._end_N))
         path = Path(self._paths[index])
-        if self._room is None or self._full:
+        if self._cache is None or self._full:
             return decode(path, self.rate, start, end)
         data = path.read_bytes()
         wave = decode(data, self.rate, start, end)
         wave.flags.writeable = False
         if part_digest(digest_of(data), part) == self._digests[index]:
-            self._full = not self._room.put(key, Kept((len(wave), self.rate), wave))
+            self._full = not self._cache.put(key, Kept((len(wave), self.rate), wave))
         return wave
 
     def _key(self, index: int) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from whet.core.method import Draws, Method, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.stages import Draws, Stage
 from whet.core.view import ImageView
 from whet.study.factor import MethodFactor
 from whet.study.study import Study

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from whet.core.batch import Context, Features
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
-from whet.core.method import Changes
 from whet.core.output import put, remove, work_folder
 from whet.core.recipe import ModelSpec, parse_method
 from whet.core.run_folder import write_whole
+from whet.core.stages import Changes
 from whet.core.writing import writing
 from whet.models import hub, hub_sound, hub_text
 from whet.models.front import Front, SoundFront, TextFront
@@ -40,7 +40,7 @@ _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
 _CHANGED_FILE = "whet.safetensors"
-_MEMBERS, _COMPANIONS = "members", "companions"
+_MEMBERS, _EXTERNAL_MODELS = "members", "external_models"
 _TEXTS_AT_ONCE, _MOST_TOKENS = 256, 512
 
 
@@ -360,20 +360,20 @@ def member_folder(folder: Path, number: int) -> Path:
     return folder / _MEMBERS / str(number)
 
 
-def add_companion(folder: Path, method: str, number: int, model: Path) -> None:
+def add_external_model(folder: Path, method: str, number: int, model: Path) -> None:
     """Copy another model folder into this one: it answers beside it, as this method wants; they count from 1."""
-    place = folder / _COMPANIONS / method / str(number)
+    place = folder / _EXTERNAL_MODELS / method / str(number)
     place.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(place) as beside:
         shutil.copytree(model, beside, dirs_exist_ok=True)
         put(beside, place, last=_WHET_FILE)
 
 
-def companion_folders(folder: Path) -> dict[str, list[Path]]:
+def external_model_folders(folder: Path) -> dict[str, list[Path]]:
     """The model folders within this one that answer beside it, by the method that wants it so, in order."""
     return {
         place.name: sorted(place.glob("[0-9]*"), key=lambda path: int(path.name))
-        for place in sorted((folder / _COMPANIONS).glob("*"))
+        for place in sorted((folder / _EXTERNAL_MODELS).glob("*"))
     }
 
 

@@ -1,7 +1,7 @@
 """The front of a network: what turns painted samples into what its backbone takes. It belongs to the network and is saved with it.
 
 Painted samples come as the loader leaves them, on the host. `receive` brings them to the device as a tensor, which SAMPLE methods
-may repaint there; `forward` makes it what the backbone takes.
+may transform the batch there; `forward` makes it what the backbone takes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Front(nn.Module):
         raise NotImplementedError
 
     def seen(self, sample: Any, received: Tensor) -> Any:
-        """What people are shown of a painted sample that was repainted after it was received."""
+        """What people are shown of a painted sample that was transformed after it was received."""
         raise NotImplementedError
 
     def blank(self, batch: int, size: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from whet.core.batch import Inside
+from whet.core.batch import HiddenMix
 from whet.core.method import Method
 from whet.core.task import ClassTask, task_named
 from whet.models.blocks import layer_of, split_blocks
@@ -57,7 +57,7 @@ class NetSpec:
 class Net(nn.Module):
     """front: painted samples -> inputs (see `Batch.x`). backbone: inputs -> features (B, D). head: features -> logits (B, K).
 
-    `lr_scale` holds a factor on the learning rate by parameter name (1 where absent, 0 = frozen). Modules in `resting`
+    `lr_scale` holds a factor on the learning rate by parameter name (1 where absent, 0 = frozen). Modules in `eval_only`
     stay in evaluation mode while the rest trains (a frozen backbone, BatchNorm that keeps its statistics). `changed_by` names
     the methods that have changed this network already, `notes` holds what they have to tell about it.
     """
@@ -69,7 +69,7 @@ class Net(nn.Module):
         self.head = head
         self.front = front or PictureFront(spec.mean, spec.std)
         self.lr_scale: dict[str, float] = {}
-        self.resting: list[nn.Module] = []
+        self.eval_only: list[nn.Module] = []
         self.changed_by: set[str] = set()
         self.notes: list[str] = []
 
@@ -107,7 +107,7 @@ class Net(nn.Module):
 
     def train(self, mode: bool = True) -> Net:
         super().train(mode)
-        for module in self.resting:
+        for module in self.eval_only:
             module.eval()
         return self
 
@@ -163,13 +163,13 @@ class Net(nn.Module):
         """Keep a module of this network as it is: no gradient, no new statistics."""
         inside = {id(parameter) for parameter in module.parameters()}
         self.scale_lr([name for name, parameter in self.named_parameters() if id(parameter) in inside], 0.0)
-        self.resting.append(module)
+        self.eval_only.append(module)
 
     def freeze_blocks(self, count: int) -> float:
         """Keep the first blocks, those nearest the input, as they are; the share of the backbone's weights that this is."""
         names = [name for block in self.blocks()[:count] for name in block]
         self.scale_lr(names, 0.0)
-        self.resting += self.layers(names)
+        self.eval_only += self.layers(names)
         return sum(self.get_parameter(name).numel() for name in names) / sum(
             p.numel() for p in self.backbone.parameters()
         )
@@ -182,7 +182,7 @@ class Net(nn.Module):
     def keep_statistics(self) -> int:
         """Let the backbone's BatchNorm layers keep the statistics they came with; how many such layers there are."""
         norms = [module for module in self.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-        self.resting += norms
+        self.eval_only += norms
         return len(norms)
 
     @contextlib.contextmanager
@@ -211,7 +211,7 @@ class Net(nn.Module):
 
     @property
     def backbone_frozen(self) -> bool:
-        return self.backbone in self.resting and not any(p.requires_grad for p in self.backbone.parameters())
+        return self.backbone in self.eval_only and not any(p.requires_grad for p in self.backbone.parameters())
 
     def blocks(self) -> list[list[str]]:
         """Parameter names in depth order: one list a block of the backbone, the first nearest the input (`split_blocks`), then the
@@ -233,7 +233,7 @@ class Net(nn.Module):
         return [module for module in found if all(id(parameter) in inside for parameter in module.parameters())]
 
     @contextlib.contextmanager
-    def changed_inside(self, changes: Iterable[Inside]) -> Iterator[None]:
+    def hidden_mix(self, changes: Iterable[HiddenMix]) -> Iterator[None]:
         """Within the block the outputs of some of the backbone's blocks pass through these changes. A text is changed at one of two
         places, where texts can be laid upon each other: the vectors of its tokens, or its features."""
         vectors = token_vectors(self.backbone)

@@ -134,7 +134,7 @@ def silent_since(path: Path, began: float) -> float:
     """When this run, or one that it makes beside itself, last wrote anything; `began` is when it was begun or gone on with. On the
     clock of time.time."""
     run, times = RunFolder(path), [began]
-    for file in (run.asked, run.log, *run.companions.glob("*/log.jsonl")):
+    for file in (run.asked, run.log, *run.external_models.glob("*/log.jsonl")):
         with contextlib.suppress(FileNotFoundError):
             times.append(file.stat().st_mtime)
     return max(times)

@@ -8,8 +8,9 @@ from itertools import combinations, product
 
 from whet import recipes
 from whet.core.errors import NoEffectError, RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method
+from whet.core.stages import Stage
 
 
 @dataclass(frozen=True)

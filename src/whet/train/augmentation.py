@@ -1,4 +1,4 @@
-"""What a recipe does to samples on their way to the network: the methods that draw into the view, those that repaint the painted
+"""What a recipe does to samples on their way to the network: the methods that draw into the view, those that transform the rendered
 batch, and those that mix it."""
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from whet.core.batch import Batch
-from whet.core.method import Draws, Method, Mixes, Repaints
+from whet.core.method import Method
 from whet.core.rng import Rng
+from whet.core.stages import Draws, Mixes, TransformsBatch
 from whet.core.view import View
 
 Watch = Callable[[str, np.ndarray], None]
@@ -23,14 +24,14 @@ class Augmentation:
     def __init__(self, methods: Sequence[Method], rng: Rng) -> None:
         self._rng = rng
         self._draws = [method for method in methods if isinstance(method, Draws)]
-        self._repaints = [method for method in methods if isinstance(method, Repaints)]
+        self._batch_transforms = [method for method in methods if isinstance(method, TransformsBatch)]
         self._mixes = [method for method in methods if isinstance(method, Mixes)]
         self.copies = max((method.copies for method in methods), default=1)
 
     @property
     def nothing(self) -> bool:
         """Whether every epoch shows the same."""
-        return not self._draws and not self._repaints and not self._mixes and self.copies == 1
+        return not self._draws and not self._batch_transforms and not self._mixes and self.copies == 1
 
     def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> Callable[[View, np.ndarray], View]:
         """What the loader is to draw in this epoch, in batches that hold their samples so many times in turn."""
@@ -47,14 +48,14 @@ class Augmentation:
 
         return drawn
 
-    def repaint(
+    def transform_batch(
         self, received: Tensor, epoch: int, index_B: np.ndarray, copies: int = 1, watch: Watch | None = None
     ) -> Tensor:
         """What the network's front received, a row a sample, as the methods that know nothing else leave it."""
         copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
-        for method in self._repaints:
+        for method in self._batch_transforms:
             before = received
-            received = method.repaint(received, self._rng.batch(method.name, epoch, index_B, copy_B))
+            received = method.transform_batch(received, self._rng.batch(method.name, epoch, index_B, copy_B))
             if watch is not None:
                 watch(method.name, (received != before).flatten(1).any(dim=1).cpu().numpy())
         return received

@@ -18,7 +18,7 @@ from whet.core.recipe import Recipe
 from whet.data.table import Table
 from whet.models.net import Net
 from whet.train.plan import Plan, wrap_predictor
-from whet.train.rehearsal import Rehearsal
+from whet.train.trial_steps import TrialSteps
 
 Clock = Callable[[], float]
 """Seconds since any moment; `time.monotonic`, or a simulated one."""
@@ -48,13 +48,13 @@ def measure(
 ) -> Speed:
     """Time real steps of this recipe, pictures painted beside them as in training, on a copy of the network; the network itself
     stays as it is. A long budget is worth a longer look."""
-    rehearsal = Rehearsal(recipe, net, context, fabric, train)
-    plan, loader = rehearsal.plan, rehearsal.loader
+    trial = TrialSteps(recipe, net, context, fabric, train)
+    plan, loader = trial.plan, trial.loader
     step_seconds: dict[int, float] = {}
     sizes = sorted(set(sizes_over_training(plan, recipe.size, 40)))
     look = min(_TIMED_SHARE * recipe.train.budget.seconds, _TIMED_SECONDS) / len(sizes)
     for size in sizes:
-        step_seconds[size] = _mean_seconds((partial(_step, plan, step) for step in rehearsal.steps(size)), clock, look)
+        step_seconds[size] = _mean_seconds((partial(_step, plan, step) for step in trial.steps(size)), clock, look)
     plan.net.eval()
     shown = np.arange(min(len(train), _ANSWERED))
     start = clock()

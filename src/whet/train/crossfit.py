@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.batch import Measured, Predictor, Progress
-from whet.core.method import ChoosesWeights, Fits, Gathers, Method, Runtime, Settles, WrapsPredictor
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.stages import ChoosesWeights, Finalizes, Fits, KeepsEnsembleMembers, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.data.split import deal_units
@@ -32,7 +34,7 @@ Known = tuple[Tensor, Targets]
 def chosen_by_validation(method: Method, runtime: Runtime) -> bool:
     """Whether it gives the weights of prediction and hears of validations."""
     hears = type(runtime).after_validation is not Runtime.after_validation
-    return hears and isinstance(method, ChoosesWeights | Settles | Gathers)
+    return hears and isinstance(method, ChoosesWeights | Finalizes | KeepsEnsembleMembers)
 
 
 class Crossed(Runtime):
@@ -105,15 +107,15 @@ def fit_predictor(
     predictors: Sequence[Predictor],
     answers: Callable[[Predictor], Known],
     parts: Callable[[], Parts],
-    companions: Mapping[str, Sequence[Predictor]],
+    external_models: Mapping[str, Sequence[Predictor]],
     task: Task,
 ) -> FittedPredictor:
     """Fit PREDICT methods in turn on validation answers. predictors: the network; and, where its weights were chosen by validation,
-    those that each half would have chosen. parts: of the samples that were answered, once there are answers. companions: the
+    those that each half would have chosen. parts: of the samples that were answered, once there are answers. external_models: the
     models that a method lets answer beside this one, by its name."""
     made: dict[int, _Chain] = {}  # a half that chose as all samples did is not asked anew
     for predictor in predictors:
-        made.setdefault(id(predictor), _Chain(methods, predictor, answers, companions, task))
+        made.setdefault(id(predictor), _Chain(methods, predictor, answers, external_models, task))
     whole, *by_half = [made[id(predictor)] for predictor in predictors]
     numbers, known = whole.fit(None)
     if known is None and not by_half:
@@ -144,11 +146,11 @@ class _Chain:
         methods: Sequence[Method],
         predictor: Predictor,
         answers: Callable[[Predictor], Known],
-        companions: Mapping[str, Sequence[Predictor]],
+        external_models: Mapping[str, Sequence[Predictor]],
         task: Task,
     ) -> None:
         self._methods, self._predictor, self._answers = methods, predictor, answers
-        self._companions, self._task = companions, task
+        self._external_models, self._task = external_models, task
         self._kept: dict[int, Known] = {}  # by the place in the chain
 
     def ask(self) -> Known:
@@ -173,7 +175,7 @@ class _Chain:
         fitted: dict[str, Any] = {}
         predictor, known = self._predictor, None
         for place, method in enumerate(self._methods):
-            if others := self._companions.get(method.name):
+            if others := self._external_models.get(method.name):
                 predictor, known = SideBySide([predictor, *others]), None
             if isinstance(method, Fits):
                 if known is None:

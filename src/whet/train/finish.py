@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from whet.core import strict_json
-from whet.core.method import Compresses, Stage
 from whet.core.run_folder import RunFolder
+from whet.core.stages import Compresses, Stage
 from whet.core.targets import Targets
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
@@ -24,12 +24,12 @@ from whet.evaluate.answer import using_weights
 from whet.evaluate.compare import difference
 from whet.evaluate.evidence import read_evidence, write_evidence
 from whet.explain import CannotExplain, Explanation
-from whet.models.build import add_companion, member_folder, save_net
+from whet.models.build import add_external_model, member_folder, save_net
 from whet.models.ensemble import Member, as_one
 from whet.models.net import Net
 from whet.train.crossfit import Parts, fit_predictor
 from whet.train.plan import Plan, wrap_predictor
-from whet.train.saved import check_saved, load_companions, members_of
+from whet.train.saved import check_saved, load_external_models, members_of
 from whet.train.sheet import draw_sheet
 from whet.train.show import write_explanation, write_row, write_sheet
 
@@ -51,10 +51,10 @@ def finish_model(
     plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]],
     by_half: Sequence[dict[str, Tensor]] = (),
 ) -> tuple[Any, Answers | None, list[Member]]:  # fmt: skip
-    """Of a plan that is concluded: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, the cross-fitted
+    """Of a plan that is finalized: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, the cross-fitted
     answers to the validation samples where something was fitted to them or chosen by them, and the networks that have a part in
     the answer. joined: finished runs that answer beside this one, by the method that wants it so; their models are copied, so
-    that this run needs no other. by_half: what `Plan.conclude` gave."""
+    that this run needs no other. by_half: what `Plan.finalize` gave."""
     recipe, targets = plan.recipe, val.targets
     # A half that chose as all samples did has the same network.
     halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
@@ -69,11 +69,11 @@ def finish_model(
     predictor = as_one(nets)
     for name, runs in joined.items():
         for number, run in enumerate(runs, start=1):
-            add_companion(folder.model, name, number, run.model)
-    companions = load_companions(folder.model, nets[0], plan.net.device)
+            add_external_model(folder.model, name, number, run.model)
+    external_models = load_external_models(folder.model, nets[0], plan.net.device)
     found = fit_predictor(
         plan.methods, [predictor, *(half or predictor for half in halves)], answers,
-        lambda: Parts.of(val).rows(index_M), companions, plan.context.task,
+        lambda: Parts.of(val).rows(index_M), external_models, plan.context.task,
     )  # fmt: skip
     fitted, logits = found.numbers, found.logits_NK
     extra = {
@@ -87,17 +87,17 @@ def finish_model(
     for number, net in enumerate(nets[1:], start=1):
         save_net(net, member_folder(folder.model, number), {"task": recipe.task})
     save_net(nets[0], folder.model, extra)
-    final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, companions)
+    final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, external_models)
     some = val.with_frame(val.frame.iloc[:TRIED])
     check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
-    return final, None if logits is None else (logits, index_M), members_of(nets, companions)
+    return final, None if logits is None else (logits, index_M), members_of(nets, external_models)
 
 
 def _compressed(plan: Plan, weights: dict[str, Tensor] | None) -> list[Net]:
     """The networks that answer, as AFTER methods leave them; weights: in the place of the final ones, on a copy."""
     with using_weights(plan.net, weights) if weights is not None else contextlib.nullcontext():
         first = plan.net if weights is None else copy.deepcopy(plan.net)
-        nets = [net.baked() for net in (first, *(_holding(plan.net, more) for more in plan.gathered()))]
+        nets = [net.baked() for net in (first, *(_holding(plan.net, more) for more in plan.ensemble_members()))]
         for method in plan.methods:
             if isinstance(method, Compresses):
                 nets = [method.compress(net, plan.context) for net in nets]

@@ -22,7 +22,7 @@ from whet.evaluate.compare import difference
 from whet.evaluate.difference import Difference
 from whet.evaluate.evidence import read_evidence, write_evidence
 from whet.explain import Explanation, explain
-from whet.models.build import add_companion, read_extra, write_extra
+from whet.models.build import add_external_model, read_extra, write_extra
 from whet.train.finish import FEW_POINTS, write_mistakes
 from whet.train.saved import SavedModel
 
@@ -57,7 +57,7 @@ def _write_fused(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     shutil.copytree(first.model, folder.model)
     stacking = parse_method({_METHOD: {"runs": [str(run.path) for run in runs[1:]], "how": "mean"}})
     for number, run in enumerate(runs[1:], start=1):
-        add_companion(folder.model, _METHOD, number, run.model)
+        add_external_model(folder.model, _METHOD, number, run.model)
     extra = read_extra(folder.model)
     # Last: what calibrates the first run's answers was fitted for these alone.
     predict = [*extra["predict"], {_METHOD: stacking.settings_dict()}]

@@ -11,10 +11,10 @@ import torch
 
 from whet.core import strict_json
 from whet.core.errors import BusyError, RunError
-from whet.core.method import Follows, Joins
 from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_whole
+from whet.core.stages import Follows, UsesExternalModels
 from whet.data.read import data_path
 from whet.models.build import load_net, save_net
 from whet.train import resolve
@@ -101,12 +101,12 @@ def carry_out(recipe: Recipe, path: Path, observer: Observer | None = None) -> R
 def _join(session: Session, asked: Recipe) -> None:
     """The runs that are to answer beside this one: those that a method names, and those that it wants trained first."""
     for method in asked.methods:
-        if isinstance(method, Joins):
+        if isinstance(method, UsesExternalModels):
             session.joined[method.name] = [
                 finished_run(f"{method.name}: '{run}'", run)
                 if isinstance(run, str)
-                else carry_out(run, session.folder.companions / str(number), session.observer)
-                for number, run in enumerate(method.companions(asked), start=1)
+                else carry_out(run, session.folder.external_models / str(number), session.observer)
+                for number, run in enumerate(method.external_models(asked), start=1)
             ]
 
 
@@ -114,7 +114,7 @@ def _after_predecessors(session: Session, asked: Recipe, recipe: Recipe) -> Reci
     """The recipe whose methods know the runs that come before it; these are trained where they are not finished yet."""
     for method in asked.methods:
         if isinstance(method, Follows) and (before := method.predecessor(asked)) is not None:
-            run = carry_out(before, session.folder.companions / method.name, session.observer)
+            run = carry_out(before, session.folder.external_models / method.name, session.observer)
             following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
             recipe = recipe.with_methods(following)
     return recipe

@@ -195,7 +195,7 @@ def closure_for(
         losses = []
         with plan.rng.torch_scope("model", progress.step, fabric.device):
             for part, weight_P in zip(parts, weights):
-                with plan.net.changed_inside(part.inside), plan.net.keeping_features() as features:
+                with plan.net.hidden_mix(part.hidden_mix), plan.net.keeping_features() as features:
                     logits_BK = model(part.x)
                     features_BD = features[0].float()
                     loss_B = plan.loss(Outcome(logits_BK.float(), part, bare, features_BD, progress, fabric.autocast))

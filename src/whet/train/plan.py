@@ -19,7 +19,7 @@ from whet.core.batch import (
     Batch,
     Closure,
     Context,
-    Ending,
+    FinalizeContext,
     Loss,
     Measured,
     Outcome,
@@ -29,34 +29,32 @@ from whet.core.batch import (
     Step,
 )
 from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
-from whet.core.method import (
+from whet.core.method import Method
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.runtime import Runtime
+from whet.core.spectrogram import KnowsSpectrogram
+from whet.core.stages import (
     Arranges,
     Changes,
     ChoosesWeights,
     Divides,
-    Gathers,
+    Finalizes,
+    FindsBeforeTraining,
     Initialises,
-    Method,
+    KeepsEnsembleMembers,
     Optimizes,
     RangeTest,
-    Rehearses,
-    Runtime,
     Scales,
-    SeesCloser,
     Selects,
     Sets,
-    Settles,
     Stage,
-    TakesOver,
     Watches,
     WrapsLoss,
     WrapsPredictor,
     WrapsStep,
     WrapsUpdate,
 )
-from whet.core.recipe import Recipe
-from whet.core.rng import Rng
-from whet.core.spectrogram import KnowsSpectrogram
 from whet.core.task import Task
 from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import SideBySide
@@ -94,8 +92,7 @@ class Plan:
         self._strict = strict
         self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         for method in self.methods:
-            if isinstance(method, TakesOver):
-                self._take_over(method)
+            self._take_over(method)
 
         for method in self.methods:
             if isinstance(method, Changes) and method.name not in self.net.changed_by:
@@ -112,8 +109,8 @@ class Plan:
         for method in self.methods:
             if isinstance(method, WrapsLoss):
                 self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
-        closer = [method.seen_size() for method in self.methods if isinstance(method, SeesCloser)]
-        self.seen_size = max((size or 0 for size in closer), default=0) if net.spec.medium == "picture" else 0
+        high_res = [method.high_res_size or 0 for method in self.methods]
+        self.high_res_size = max(high_res, default=0) if net.spec.medium == "picture" else 0
         self.optimizer = self._optimizer(self.net)
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.runtimes: dict[str, Runtime] = {}
@@ -131,7 +128,7 @@ class Plan:
     @property
     def painted_size(self) -> int:
         """The size at which samples are painted: the recipe's, or a larger one that a method wants to see."""
-        return max(self.recipe.size, self.seen_size)
+        return max(self.recipe.size, self.high_res_size)
 
     # --- DATA -----------------------------------------------------------------------------------------------------------
     def order(self, progress: Progress, label_N: np.ndarray) -> np.ndarray:
@@ -150,18 +147,18 @@ class Plan:
                 with self.rng.torch_scope(f"initialise {method.name}", device=self.net.device):
                     self._try(method, partial(method.initialise, self.net, self.context), None)
 
-    def rehearse(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> Iterator[RangeTest]:
+    def trial_steps(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> Iterator[RangeTest]:
         """What methods find out before training. Each of them is replaced by the one that knows, in the recipe too."""
         for method in self.methods:
-            rehearse = partial(method.rehearse, trial) if isinstance(method, Rehearses) else None
-            found = self._try(method, rehearse, None) if rehearse else None
+            trial_steps = partial(method.trial_steps, trial) if isinstance(method, FindsBeforeTraining) else None
+            found = self._try(method, trial_steps, None) if trial_steps else None
             if found is not None:
                 self._put(found.schedule)
                 yield found
 
     def _take_over(self, method: Method) -> None:
         for other in self.methods:
-            rest = method.take_over(other)  # type: ignore[attr-defined]
+            rest = method.take_over(other)
             if rest is not None:
                 before, after = other.settings_dict(), rest.settings_dict()
                 changed = [
@@ -235,7 +232,7 @@ class Plan:
         copies = self.augmentation.copies
         samples = len(batch) // copies
         count = min(samples, max((method.parts(len(batch)) for method in self._divides), default=1))
-        if count <= 1 or batch.inside:  # samples that are mixed inside the network pass it together
+        if count <= 1 or batch.hidden_mix:  # samples that are mixed inside the network pass it together
             return [batch]
         if copies == 1:  # slices, which stay channels last
             edges = [samples * part // count for part in range(count + 1)]
@@ -279,16 +276,16 @@ class Plan:
         return runtime.of(half) if isinstance(runtime, Crossed) else runtime
 
     @property
-    def settles(self) -> bool:
+    def finalizes(self) -> bool:
         """Whether a pass over the data follows the training."""
-        return any(isinstance(method, Settles) for method in self.methods)
+        return any(isinstance(method, Finalizes) for method in self.methods)
 
     @property
     def answers_anew(self) -> bool:
         """Whether prediction is more than asking the last weights."""
         return any(Stage.PREDICT in method.stages() for method in self.methods)
 
-    def conclude(self, ending: Ending) -> list[dict[str, Tensor]]:
+    def finalize(self, context: FinalizeContext) -> list[dict[str, Tensor]]:
         """Training is over: the network gets the weights that prediction uses, and is set right. Where these are chosen by
         validation, the weights that each half of its samples would have chosen are given back; else none."""
         last = _copied(self.net)
@@ -297,29 +294,29 @@ class Plan:
         def validate(weights: dict[str, Tensor]) -> Measured:
             nonlocal chosen
             chosen = True
-            return ending.validate(weights)
+            return context.validate(weights)
 
-        self._settle(replace(ending, validate=validate), None)
+        self._finalize_part(replace(context, validate=validate), None)
         if not chosen:
             return []
         final, halves = _copied(self.net), []
         for half in range(HALVES):
             self.net.load_state_dict(last)
-            self._settle(replace(ending, validate=partial(_of_half, ending.validate, half)), half)
+            self._finalize_part(replace(context, validate=partial(_of_half, context.validate, half)), half)
             halves.append(_copied(self.net))
         self.net.load_state_dict(final)
         return halves
 
-    def _settle(self, ending: Ending, half: int | None) -> None:
+    def _finalize_part(self, context: FinalizeContext, half: int | None) -> None:
         self.net.load_state_dict(self.weights(final=True, half=half))
         self.net.eval()
         for method in self.methods:
-            if isinstance(method, Settles):
-                method.settle(self.net, self._runtime(method, half), ending)
+            if isinstance(method, Finalizes):
+                method.finalize(self.net, self._runtime(method, half), context)
 
-    def gathered(self) -> list[dict[str, Tensor]]:
+    def ensemble_members(self) -> list[dict[str, Tensor]]:
         """Further weights of the network, whose answers count as much as those of the final ones."""
-        found = [m.gather(self._runtime(m)) for m in self.methods if isinstance(m, Gathers)]
+        found = [m.ensemble_members(self._runtime(m)) for m in self.methods if isinstance(m, KeepsEnsembleMembers)]
         return [weights for several in found for weights in several]
 
 
@@ -360,11 +357,11 @@ def wrap_predictor(
     predictor: Predictor,
     fitted: dict[str, Any],
     task: Task,
-    companions: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
+    external_models: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
 ) -> Predictor:
     """The predictor as these PREDICT methods want it, one after the other."""
     for method in methods:
-        if others := companions.get(method.name):
+        if others := external_models.get(method.name):
             predictor = SideBySide([predictor, *others])
         if isinstance(method, WrapsPredictor):
             predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), task)

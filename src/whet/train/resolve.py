@@ -13,10 +13,10 @@ from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
 from whet.core.errors import DataError, RecipeError
-from whet.core.method import Shortens
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.stages import Shortens
 from whet.data.extent import MOST_TOKENS, Truncation, clip_seconds
 from whet.data.image import UnreadableImage, uncertain_pixels
 from whet.data.image_loader import ImageLoader
@@ -243,7 +243,7 @@ def resolve_budget(
     if recipe.train.budget.is_time:
         speed = budget.measure(recipe, plan.net, plan.context, fabric, train, clock)
         ending = speed.final_answer_seconds * (shown - len(train)) + _TAIL_SECONDS
-        ending += speed.answer_seconds * len(train) if plan.settles else 0.0
+        ending += speed.answer_seconds * len(train) if plan.finalizes else 0.0
         if plan.answers_anew:  # the plain answers, to compare with
             ending += speed.answer_seconds * len(table.part("test"))
         validation = speed.answer_seconds * len(table.part("val"))

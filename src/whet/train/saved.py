@@ -14,7 +14,7 @@ from whet.core.errors import RecipeError, RunError
 from whet.core.recipe import parse_method
 from whet.data.loader import Loader
 from whet.data.media import loader_of
-from whet.models.build import companion_folders, load_nets, read_extra
+from whet.models.build import external_model_folders, load_nets, read_extra
 from whet.models.ensemble import Member, as_one, shown_as
 from whet.models.net import Net
 from whet.train.plan import wrap_predictor
@@ -33,15 +33,15 @@ class SavedModel:
         self.task = self.net.task
         self.size, self.fit, self.precision = int(extra["size"]), extra["fit"], extra["precision"]
         methods = tuple(parse_method(entry) for entry in extra["predict"])
-        companions = load_companions(folder, self.net, device)
-        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], self.task, companions)
-        self.members = members_of(nets, companions)
+        external_models = load_external_models(folder, self.net, device)
+        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], self.task, external_models)
+        self.members = members_of(nets, external_models)
 
     def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
         """What shows these samples (`path` or `text`) as the networks are shown them."""
         return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=getattr(self.net.front, "rate", None))
 
-    def beside(self, ours: Net, where: str) -> Companion:
+    def beside(self, ours: Net, where: str) -> ExternalModel:
         """The same beside our network; `where` is the folder, for the message."""
         wanted, known = set(ours.spec.classes), set(self.classes)
         lacking, besides = sorted(wanted - known), sorted(known - wanted)
@@ -56,10 +56,10 @@ class SavedModel:
                 "predict together"
             )
         columns = tuple(self.classes.index(name) for name in ours.spec.classes)
-        return Companion(self, shown_as(self.net, self.size, ours), columns)
+        return ExternalModel(self, shown_as(self.net, self.size, ours), columns)
 
 
-class Companion(nn.Module):
+class ExternalModel(nn.Module):
     """A saved model beside another network: what it predicts, the classes in that one's order, of inputs as that one takes them."""
 
     def __init__(self, saved: SavedModel, shown: nn.Module, columns: tuple[int, ...]) -> None:
@@ -75,17 +75,17 @@ class Companion(nn.Module):
         return [member.beside(self.shown, self.columns) for member in self.saved.members]
 
 
-def load_companions(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[Companion]]:
+def load_external_models(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[ExternalModel]]:
     """The models that methods let answer beside the one in this folder, by the method's name."""
     return {
         name: [SavedModel(path, device).beside(ours, str(path)) for path in paths]
-        for name, paths in companion_folders(folder).items()
+        for name, paths in external_model_folders(folder).items()
     }
 
 
-def members_of(nets: Sequence[Net], companions: Mapping[str, Sequence[Companion]]) -> list[Member]:
+def members_of(nets: Sequence[Net], external_models: Mapping[str, Sequence[ExternalModel]]) -> list[Member]:
     """Every network that has a part in the answer."""
-    beside = [member for several in companions.values() for one in several for member in one.members]
+    beside = [member for several in external_models.values() for one in several for member in one.members]
     return [*map(Member.of, nets), *beside]
 
 

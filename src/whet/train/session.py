@@ -13,13 +13,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from whet.core import strict_json
-from whet.core.batch import Context, Ending, Features, Measured, Progress, Settings
+from whet.core.batch import Context, Features, FinalizeContext, Measured, Progress, Settings
 from whet.core.errors import DataError, RecipeError
-from whet.core.method import RangeTest
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_whole
+from whet.core.stages import RangeTest
 from whet.core.task import ClassTask
 from whet.data.read import read_data
 from whet.data.table import Table
@@ -38,7 +38,6 @@ from whet.train.log import Observer, RunLog
 from whet.train.loop import State, Training, Validate, fit, restored
 from whet.train.pace import Pace
 from whet.train.plan import Plan, refuse_foreign, select_rows
-from whet.train.rehearsal import Rehearsal
 from whet.train.signals import Interrupted, Interrupts
 from whet.train.source import (
     Failures,
@@ -47,10 +46,11 @@ from whet.train.source import (
     Source,
     answering_loader,
     batch_shape,
-    choose_room,
-    is_kept,
+    can_cache_features,
+    choose_cache,
     training_loader,
 )
+from whet.train.trial_steps import TrialSteps
 
 _MANY = 2000  # validation samples
 
@@ -111,15 +111,15 @@ class Session:
         if self.failures.add(id_, reason):
             self.note(f"left out, it cannot be read: {id_}: {reason}")
 
-    def rehearse(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
+    def trial_steps(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
         """What some methods can only find out by some steps of training, before it."""
 
         def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
             self.observer.stage("looking for a learning rate")
             first = plan.settings(Progress(0, 1, 1), recipe.size).size
-            return Rehearsal(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
+            return TrialSteps(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
 
-        found = list(plan.rehearse(trial))
+        found = list(plan.trial_steps(trial))
         for test in found:
             self.note(f"{test.schedule.name}: the learning rate is {test.chosen:.3g}")
         return found
@@ -185,7 +185,7 @@ class Session:
         """The network as methods change it, with its starting weights, and the budget as steps."""
         plan, fabric = self.plan(recipe, table, net, strict=strict)
         plan.initialise()
-        range_tests = self.rehearse(recipe, table, plan, fabric)
+        range_tests = self.trial_steps(recipe, table, plan, fabric)
         self.tell(plan)
         self.observer.stage("timing a few steps" if recipe.train.budget.is_time else "starting")
         plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
@@ -286,16 +286,16 @@ class Session:
         self.finish(table, plan, fabric, training)
 
     def source(self, train: Table, plan: Plan, fabric: Fabric, steps: int) -> Source:
-        if is_kept(plan, plan.net):
+        if can_cache_features(plan, plan.net):
             features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
             return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
         _, per_epoch = batch_shape(len(train), plan.recipe.train.batch_size)
-        room, line = choose_room(train, plan, -(-steps // per_epoch))
+        cache, line = choose_cache(train, plan, -(-steps // per_epoch))
         if line:
             self.note(line)
         return PaintedSource(
             train,
-            training_loader(train, plan.recipe, plan.net, room, plan.painted_size),
+            training_loader(train, plan.recipe, plan.net, cache, plan.painted_size),
             plan,
             fabric.device,
             self.failed,
@@ -344,7 +344,7 @@ class Session:
             return (batch.x for batch in training.source.batches(progress, settings, 0))
 
         last = {name: tensor.clone() for name, tensor in plan.net.state_dict().items()} if plan.answers_anew else None
-        by_half = plan.conclude(Ending(inputs, training.validate, fabric.autocast))
+        by_half = plan.finalize(FinalizeContext(inputs, training.validate, fabric.autocast))
         predictor, val_answers, members = finish.finish_model(
             plan, table.part("val"), ask, self.folder, self.joined, by_half
         )

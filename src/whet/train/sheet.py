@@ -115,9 +115,9 @@ def _variants(
         content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
     elif front is not None:
         received = front.receive(content, size)
-        repainted = augmentation.repaint(received, epoch, index_B, copies, watch)
-        changed_B = (repainted != received).flatten(1).any(dim=1).tolist()
-        content = [front.seen(*pair) if changed else pair[0] for *pair, changed in zip(content, repainted, changed_B)]
+        transformed = augmentation.transform_batch(received, epoch, index_B, copies, watch)
+        changed_B = (transformed != received).flatten(1).any(dim=1).tolist()
+        content = [front.seen(*pair) if changed else pair[0] for *pair, changed in zip(content, transformed, changed_B)]
     own = [((table.said_of(label), 1.0),) for label in table.label_N[index_B]]
     tiles = [
         Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes) if (probs_K != own_K).any() else label)
@@ -131,7 +131,7 @@ def _mixed(
 ) -> tuple[np.ndarray, Tensor]:
     """Painted pictures as the methods that know pixels alone, and those that mix, leave them; and the classes they are then."""
     pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)
-    pixels = augmentation.repaint(pixels, epoch, index_B, augmentation.copies, watch)
+    pixels = augmentation.transform_batch(pixels, epoch, index_B, augmentation.copies, watch)
     mixed = augmentation.mix(Batch(pixels.float(), targets, index_B, torch.ones(len(index_B)), epoch), watch)
     return mixed.x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy(), mixed.targets.probs_BK
 

@@ -19,7 +19,7 @@ from whet.data.image_loader import ImageLoader
 from whet.data.loader import Loader, chunks
 from whet.data.media import loader_of, sound_store
 from whet.data.sound_loader import SoundLoader
-from whet.data.store import DiskRoom, MemoryRoom, PictureStore, Room, cache_folder, free_disk, kept_bytes, keys_of
+from whet.data.store import Cache, DiskCache, MemoryCache, PictureStore, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import MAX_LEFT_OUT, Table
 from whet.models.front import SoundFront
 from whet.models.linear import feature_rows
@@ -66,16 +66,16 @@ class Source(Protocol):
 
 
 def training_loader(
-    table: Table, recipe: Recipe, net: Net | None = None, room: Room | None = None, size: int | None = None
+    table: Table, recipe: Recipe, net: Net | None = None, cache: Cache | None = None, size: int | None = None
 ) -> Loader:
     """Samples as training sees them: pictures decoded to their working size for views of `size` (the recipe's own), and whole
-    waves, kept in `room`."""
+    waves, kept in `cache`."""
     if net is not None and isinstance(net.front, SoundFront):
-        return SoundLoader(sound_store(table.frame, net.front.rate, room), int(recipe.train.loader_threads))
+        return SoundLoader(sound_store(table.frame, net.front.rate, cache), int(recipe.train.loader_threads))
     if table.medium != "picture":
         return answering_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
-    store = PictureStore(paths, digests, size or recipe.size, room)
+    store = PictureStore(paths, digests, size or recipe.size, cache)
     return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store)
 
 
@@ -85,7 +85,7 @@ def answering_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Lo
     return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
-def choose_room(table: Table, plan: Plan, epochs: int) -> tuple[Room | None, str | None]:
+def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, str | None]:
     """Where the decoded samples of this training are kept, and a line that says so where it lies outside the run. `auto`: in
     memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
     recipe, size = plan.recipe, plan.painted_size
@@ -103,16 +103,16 @@ def choose_room(table: Table, plan: Plan, epochs: int) -> tuple[Room | None, str
         keys = keys_of(table.frame["digest"], size)
     memory = available_memory()
     if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
-        return MemoryRoom(int(settings.store_share * memory)), None
+        return MemoryCache(int(settings.store_share * memory)), None
     folder = cache_folder("pictures")
     disk = int(settings.store_share * free_disk(folder))
     if settings.store == "auto" and (needed > disk or needed > _PAGE_CACHE_SHARE * memory):
         return None, None
     try:
-        room = DiskRoom(folder, disk, needed, keys)
+        cache = DiskCache(folder, disk, needed, keys)
     except OSError as error:
         return None, f"decoded pictures are not kept: {folder}: {error.strerror}"
-    return room, f"decoded pictures are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
+    return cache, f"decoded pictures are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
 
 
 class PaintedSource:
@@ -144,12 +144,12 @@ class PaintedSource:
         order = showings(order, len(self._table))
         orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
         shown = self._painted(orders, settings.size, epoch)
-        if self._plan.seen_size <= settings.size:
+        if self._plan.high_res_size <= settings.size:
             yield from shown
             return
         # The same views once more, not these made larger or smaller: a painted picture has a sharpness of its own.
-        for batch, closer in zip(shown, self._painted(orders, self._plan.seen_size, epoch)):
-            yield batch.replace(closer=closer.x)
+        for batch, high_res in zip(shown, self._painted(orders, self._plan.high_res_size, epoch)):
+            yield batch.replace(high_res=high_res.x)
 
     def _painted(self, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Batch]:
         """Painted and mixed; the draws are those of the samples and the epoch, whatever the size."""
@@ -166,7 +166,7 @@ class PaintedSource:
             rows = torch.from_numpy(row_B)
             received = front.receive(painted.content, size)
             batch = Batch(
-                x=front(augmentation.repaint(received, epoch, painted.index_B, copies)),
+                x=front(augmentation.transform_batch(received, epoch, painted.index_B, copies)),
                 targets=self._target[rows].to(self._device),
                 index_B=row_B,
                 weight_B=self._weight_N[rows].to(self._device),
@@ -230,6 +230,6 @@ def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
     return batch_size, samples // batch_size
 
 
-def is_kept(plan: Plan, net: Net) -> bool:
+def can_cache_features(plan: Plan, net: Net) -> bool:
     """Whether features can stand in for samples."""
     return plan.augmentation.nothing and net.backbone_frozen

@@ -11,9 +11,9 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
-from whet.core.method import Shortens
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.core.stages import Shortens
 from whet.core.task import metric_named
 from whet.evaluate.difference import LEAST_SEEDS
 from whet.study.bench import Bench

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, unknown
-from whet.core.method import Method, Search
+from whet.core.method import Method
 from whet.core.recipe import Recipe
+from whet.core.search import Search
 from whet.core.strict import Strict
 from whet.train.resolve import usual_batch_size
 

@@ -9,15 +9,18 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.attach import attach_after, attach_before
 from whet.models.net import Net
 
 _TAPS = {3: (1.0, 2.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0, 1.0)}
 
 
-class BlurPool(Method, stage=Stage.MODEL, family="architecture", name="blurpool",
-               tasks={"image-classification", "audio-classification"}):  # fmt: skip
+class BlurPool(
+    Method, Changes, family="architecture", name="blurpool", tasks={"image-classification", "audio-classification"}
+):
     """Blur feature maps a little before they are halved, so that the answer depends less on where a thing stands.
 
     Use when: answers flip as a thing moves by a pixel or two; training from scratch or a longer fine-tuning.

@@ -8,14 +8,21 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 _ALL = 65536
 
 
-class GhostBatchNorm(Method, stage=Stage.MODEL, family="architecture", name="ghost_batchnorm",
-                     tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class GhostBatchNorm(
+    Method,
+    Changes,
+    family="architecture",
+    name="ghost_batchnorm",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Let BatchNorm take its statistics over small parts of the batch, which keeps the noise that small batches have.
 
     Use when: batches are large (256 and more) and generalise worse than small ones.

@@ -5,12 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Context
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.build import rescale
 from whet.models.net import Net
 
 
-class ScaleWidth(Method, stage=Stage.MODEL, family="architecture", tasks={"image-classification"}):
+class ScaleWidth(Method, Changes, family="architecture", tasks={"image-classification"}):
     """Build a network of the zoo with more channels (or fewer).
 
     Use when: training from scratch and the network underfits; or below one, where it must be small or fast.

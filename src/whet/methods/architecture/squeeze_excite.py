@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.attach import attach_after
 from whet.models.net import Net
 from whet.models.residual import residual_branches
 
 
-class SqueezeExcite(
-    Method, stage=Stage.MODEL, family="architecture", tasks={"image-classification", "audio-classification"}
-):
+class SqueezeExcite(Method, Changes, family="architecture", tasks={"image-classification", "audio-classification"}):
     """Let a small network look at the whole map and weigh its channels.
 
     Use when: a convolutional network is trained from scratch and may cost a little more.

@@ -5,14 +5,16 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 _EPSILON = 1e-5
 
 
-class WeightStandardization(Method, stage=Stage.MODEL, family="architecture",
-                            tasks={"image-classification", "audio-classification"}):  # fmt: skip
+class WeightStandardization(
+    Method, Changes, family="architecture", tasks={"image-classification", "audio-classification"}
+):
     """Give every filter of a convolution mean zero and variance one, whatever its trained weights are.
 
     Use when: batches are so small that BatchNorm suffers, most of all with GroupNorm; training from scratch.

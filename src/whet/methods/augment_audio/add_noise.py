@@ -5,12 +5,14 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundNoise, SoundView
+from whet.core.stages import Draws
 
 
-class AddNoise(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class AddNoise(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Add noise of one colour to some sounds, at a random signal-to-noise ratio.
 
     Use when: recordings will be noisier than those at hand; a regulariser for small data.

@@ -5,13 +5,15 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundNoise, SoundView
+from whet.core.stages import Draws
 from whet.methods.augment_audio.folder import sounds_below
 
 
-class BackgroundMix(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class BackgroundMix(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Lay a stretch of a random sound from a folder of your own under some sounds, at a random signal-to-noise ratio.
 
     Use when: it is known what the place of use sounds like: record some minutes of it.

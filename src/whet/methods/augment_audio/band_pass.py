@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class BandPass(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Take the lows and the highs off some sounds, at random corners: a telephone, a wall, a cheap microphone.
 
     Use when: microphones and lines differ.

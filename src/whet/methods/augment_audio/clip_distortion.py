@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundCodec, SoundView
+from whet.core.stages import Draws
 
 
-class ClipDistortion(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class ClipDistortion(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Cut off the loudest samples of some sounds, as an overdriven microphone does.
 
     Use when: recordings may be overdriven.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class Equalizer(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Equalizer(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Raise and lower broad bands of each sound at random.
 
     Use when: microphones, loudspeakers and rooms colour the sounds differently.

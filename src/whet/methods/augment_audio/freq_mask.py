@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import TransformsBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class FreqMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class FreqMask(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
     """Hide some bands of each spectrogram.
 
     Use when: microphones lose bands, or the network leans on one of them.
@@ -31,7 +33,7 @@ class FreqMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-class
         Search(0.02, 0.3),
     ] = 0.15
 
-    def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 

@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class Gain(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Gain(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Make each sound louder or softer by a random number of decibels.
 
     Use when: distance and recording level change between sounds.

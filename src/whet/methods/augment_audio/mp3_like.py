@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundCodec, SoundView
+from whet.core.stages import Draws
 
 
-class Mp3Like(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Do to some sounds what strong compression does: cut the highs and round what is left, band by band.
 
     Use when: sounds in use come compressed and those at hand do not.

@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class PitchShift(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class PitchShift(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Raise or lower each sound by a random number of semitones without changing its tempo.
 
     Use when: voices, engines and birds of one class sound at different pitches.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class Polarity(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Polarity(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Turn the wave of some sounds upside down.
 
     Use when: the network hears waves, or sounds are mixed with each other or with noise; it cannot hurt.

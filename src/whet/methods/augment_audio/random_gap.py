@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import Gap, SoundView
+from whet.core.stages import Draws
 
 
-class RandomGap(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class RandomGap(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Silence a random stretch of some sounds.
 
     Use when: lines drop out, or the network leans on one short event where several tell the class.

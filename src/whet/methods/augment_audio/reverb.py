@@ -5,14 +5,16 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import Reverb as Room
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 from whet.methods.augment_audio.folder import sounds_below
 
 
-class Reverb(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Reverb(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Put some sounds into a random room: synthetic, or of a folder of impulse responses.
 
     Use when: sounds were recorded close by and will be heard from across a room.

@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import TransformsBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SpecAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class SpecAugment(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
     """Hide stretches of time and bands of each spectrogram: time_mask and freq_mask together, as in the paper.
 
     Use when: a strong default for sounds is wanted.
@@ -37,7 +39,7 @@ class SpecAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-cl
         Search(0.02, 0.3),
     ] = 0.15  # fmt: skip
 
-    def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class Speed(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Speed(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Play each sound slower or faster by a random factor; its pitch follows.
 
     Use when: speakers, machines and animals differ in size as well as in tempo; the cheapest way to change both.

@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import TransformsBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class TimeMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class TimeMask(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
     """Hide some stretches of time of each spectrogram.
 
     Use when: several moments tell the class, or one of them alone would do.
@@ -29,7 +31,7 @@ class TimeMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-class
         float, Field(ge=0, le=0.5, description="a stripe's width is uniform in 0 … this of the clip"), Search(0.02, 0.3)
     ] = 0.1
 
-    def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 

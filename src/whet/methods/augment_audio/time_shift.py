@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class TimeShift(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class TimeShift(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Let each sound begin earlier or later by a random part of the clip.
 
     Use when: what is heard may stand anywhere in the clip.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.sound_view import SoundView
+from whet.core.stages import Draws
 
 
-class TimeStretch(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class TimeStretch(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Make each sound slower or faster by a random factor without changing its pitch.
 
     Use when: speech and music come at different tempi, events at different lengths.

@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import TransformsBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Vtlp(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classification"}):
+class Vtlp(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
     """Stretch or squeeze the frequency axis of each spectrogram, as a longer or shorter vocal tract would.
 
     Use when: speakers or animals of other sizes will be heard than those at hand.
@@ -32,7 +34,7 @@ class Vtlp(Method, stage=Stage.SAMPLE, family="augment", tasks={"audio-classific
         Field(gt=0, lt=1, description="up to this share of the bands they move by the factor; the rest fills the axis"),
     ] = 0.7
 
-    def repaint(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
         from whet.methods.augment_audio.spectrogram import check_spectrogram

@@ -9,15 +9,16 @@ import numpy as np
 from pydantic import Field
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.stages import Draws
 from whet.core.view import Foreign, ImageView
 from whet.methods.augment_image.foreign import Spec, built, library
 
 _MADE = threading.local()
 
 
-class Albumentations(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}):
+class Albumentations(Method, Draws, family="augment", tasks={"image-classification"}):
     """Run a pipeline of Albumentations on every painted picture, as it is written there.
 
     Use when: one has such a pipeline already, or needs a transform that whet lacks (pip install whet[albumentations]).

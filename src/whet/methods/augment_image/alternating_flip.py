@@ -5,14 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.stages import Draws
 from whet.core.view import ImageView, scaling
 
 
-class AlternatingFlip(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class AlternatingFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show every picture mirrored left to right in every second epoch; which of the two comes first is drawn once a picture.
 
     Use when: training is short: in any two epochs in turn every picture is seen both ways, which random flips leave to chance.

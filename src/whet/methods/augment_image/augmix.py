@@ -6,8 +6,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Blend, ImageView
 from whet.methods.augment_image.policy import applied
 
@@ -18,7 +20,7 @@ NAMES = (
 _PLAIN = 9  # the first nine are the paper's; the others overlap with common corruptions
 
 
-class AugMix(Method, name="augmix", stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}):
+class AugMix(Method, Draws, name="augmix", family="augment", tasks={"image-classification"}):
     """Average each picture with several changed versions of itself, each changed by a short random chain of operations.
 
     Use when: pictures in use will be worse than those in training: blur, noise, weather, compression. Best with jsd_consistency.

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.methods.augment_image.policy import OPERATIONS, applied, strength
 
@@ -60,7 +62,7 @@ def table(policy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return number, chance, level
 
 
-class AutoAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}):
+class AutoAugment(Method, Draws, family="augment", tasks={"image-classification"}):
     """Change every picture by one of 25 pairs of operations that a search found on a large data set.
 
     Use when: the data resemble the one searched on: photos (imagenet), small photos (cifar10), house numbers (svhn).

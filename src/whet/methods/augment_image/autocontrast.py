@@ -5,17 +5,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Tone
 
 
 class AutoContrast(
-    Method,
-    name="autocontrast",
-    stage=Stage.SAMPLE,
-    family="augment",
-    tasks={"image-classification", "semantic-segmentation"},
+    Method, Draws, name="autocontrast", family="augment", tasks={"image-classification", "semantic-segmentation"}
 ):
     """Stretch each colour so that its darkest value is 0 and its brightest 255, for some pictures.
 

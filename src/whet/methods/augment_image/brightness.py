@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 
-class Brightness(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Brightness(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Make the picture darker or brighter by a random factor.
 
     Use when: light changes between pictures.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, scaling
 
 
-class CenterZoom(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class CenterZoom(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show the middle of the picture, enlarged by a random factor.
 
     Use when: objects sit in the middle and the camera's distance changes.

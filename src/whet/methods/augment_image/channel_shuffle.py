@@ -6,14 +6,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 
-class ChannelShuffle(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class ChannelShuffle(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Swap the colour channels of some pictures at random.
 
     Use when: colours are false or arbitrary, or should not matter at all.

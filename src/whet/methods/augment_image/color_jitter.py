@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.methods.augment_image.brightness import brightened
 from whet.methods.augment_image.contrast import contrasted
@@ -13,9 +15,7 @@ from whet.methods.augment_image.hue import hue_shifted
 from whet.methods.augment_image.saturation import saturated
 
 
-class ColorJitter(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class ColorJitter(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Change brightness, contrast, saturation and hue at once, each by a random amount: the four methods as one.
 
     Use when: one wants the usual preset in one line; it costs no more than any of the four.

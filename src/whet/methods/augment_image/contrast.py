@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import GREY, ImageView
 
 
-class Contrast(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Contrast(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Pull the picture towards its own mean grey, or push it away, by a random factor.
 
     Use when: light, haze or cameras change between pictures.

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Cover, ImageView
 
 
-class Cutout(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Cutout(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Paint a square of fixed size over some pictures, anywhere: it may reach beyond the border.
 
     Use when: training from scratch on small pictures.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Codec, ImageView
 
 
-class Downscale(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Downscale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Make some pictures smaller and then as large as before, which loses detail.
 
     Use when: pictures in use are smaller or taken from further away.

@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import FLOW_NODES, ImageView
 
 
-class Elastic(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Elastic(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Push the picture about like a sheet of rubber, smoothly and at random.
 
     Use when: handwriting, cells, soft or crumpled things.

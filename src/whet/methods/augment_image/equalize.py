@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Tone
 
 
-class Equalize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Equalize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Spread the values of each colour evenly over the whole range, for some pictures.
 
     Use when: light and exposure change widely; part of a policy.

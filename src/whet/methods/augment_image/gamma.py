@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Tone
 
 
-class Gamma(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Gamma(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Bend the brightness curve by a random exponent: shadows open or close, black and white stay.
 
     Use when: exposure and screens change between pictures.

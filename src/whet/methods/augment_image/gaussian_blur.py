@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Filter, ImageView
 
 
-class GaussianBlur(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class GaussianBlur(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Blur some pictures with a Gaussian of random width.
 
     Use when: focus changes between pictures; self-supervised pre-training.

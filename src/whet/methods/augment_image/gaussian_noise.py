@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Noise
 
 
-class GaussianNoise(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class GaussianNoise(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Add normal noise of random strength to every pixel.
 
     Use when: pictures come from poor sensors or dim light; a regulariser for small data.

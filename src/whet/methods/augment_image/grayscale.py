@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import GREY, ImageView
 
 
-class Grayscale(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Grayscale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show some pictures without colour.
 
     Use when: the model leans on colour more than it should; self-supervised pre-training.

@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import FLOW_NODES, ImageView
 
 
-class GridDistortion(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class GridDistortion(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Stretch and squeeze the columns and rows of a grid laid over the picture, each by a random factor.
 
     Use when: lenses and viewpoints change; things that bend.

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Cover, ImageView
 
 
-class HideAndSeek(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class HideAndSeek(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Divide some pictures into a grid and paint over a random part of its cells.
 
     Use when: the model should use the whole object, as for finding it from class labels alone.

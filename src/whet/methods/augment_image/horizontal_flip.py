@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, scaling
 
 
-class HorizontalFlip(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class HorizontalFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show some pictures mirrored left to right.
 
     Use when: left and right mean the same, as for most objects.

@@ -5,8 +5,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 # RGB -> YIQ (NTSC): one row of brightness and two of colour, the plane in which a hue is an angle.
@@ -14,7 +16,7 @@ _YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523,
 _RGB = np.linalg.inv(_YIQ)
 
 
-class Hue(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Hue(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Turn all colours along the colour circle by a random angle.
 
     Use when: white balance changes between pictures, or the class does not depend on colour.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Tone
 
 
-class Invert(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Invert(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show some pictures as negatives.
 
     Use when: dark on light and light on dark mean the same, as for print and handwriting; part of a policy.

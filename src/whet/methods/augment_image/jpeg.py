@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Codec, ImageView
 
 
-class Jpeg(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Jpeg(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Compress some pictures as JPEG at a random quality.
 
     Use when: pictures in use are compressed harder, or twice: messengers, web pages.

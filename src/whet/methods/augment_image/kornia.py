@@ -7,12 +7,13 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng, seeded_torch
+from whet.core.stages import TransformsBatch
 from whet.methods.augment_image.foreign import Spec, built, library
 
 
-class Kornia(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}):
+class Kornia(Method, TransformsBatch, family="augment", tasks={"image-classification"}):
     """Run augmentations of kornia on the painted batch, on the device.
 
     Use when: one has such a pipeline already, or needs an augmentation that whet lacks (pip install whet[kornia]).
@@ -28,7 +29,7 @@ class Kornia(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classif
 
     transforms: Annotated[tuple[Spec, ...], Field(description="a list of names or {name: {parameter: value}}")] = ()
 
-    def repaint(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
         if not self.transforms or not len(images_BCHW):

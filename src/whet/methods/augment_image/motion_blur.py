@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Filter, ImageView
 
 
-class MotionBlur(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class MotionBlur(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Smear some pictures along a straight line of random length and direction.
 
     Use when: the camera or the things move: belts, hands, vehicles.

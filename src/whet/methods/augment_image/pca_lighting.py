@@ -5,8 +5,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 # Principal axes of the colours of ImageNet's pictures (0…1) and their standard deviations, as the source's code gives them.
@@ -14,9 +16,7 @@ _AXES = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.58
 _SPREADS = np.array([0.2175, 0.0188, 0.0045])
 
 
-class PcaLighting(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class PcaLighting(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Add a random amount of the colours in which natural pictures vary most: the light changes, the things do not.
 
     Use when: photos under changing light.

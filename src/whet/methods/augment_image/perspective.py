@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 
-class Perspective(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class Perspective(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Move the four corners of the picture at random, as if it were seen from another place.
 
     Use when: flat things are photographed at changing angles: labels, documents, a conveyor belt.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Tone
 
 
-class Posterize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Posterize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Keep only the highest bits of every colour value, a random number of them.
 
     Use when: part of a policy; pictures come from low-quality cameras.

@@ -5,8 +5,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.methods.augment_image.policy import applied, strength
 
@@ -16,7 +18,7 @@ NAMES = (
 )  # fmt: skip
 
 
-class RandAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}):
+class RandAugment(Method, Draws, family="augment", tasks={"image-classification"}):
     """Change every picture by a few operations of fourteen, drawn at random, all at one strength.
 
     Use when: augmentation is to be tuned with two numbers.

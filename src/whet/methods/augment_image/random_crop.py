@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, translation
 
 
-class RandomCrop(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class RandomCrop(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Pad the picture with its mirrored border and cut the frame out at a random place, on whole pixels.
 
     Use when: pictures are small and of one size, as 32 px squares.

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Cover, ImageView
 
 
-class RandomErasing(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class RandomErasing(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Paint a random rectangle over some pictures.
 
     Use when: objects are partly hidden in use, or the model leans on one small part.

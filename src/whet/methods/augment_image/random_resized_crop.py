@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 
-class RandomResizedCrop(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class RandomResizedCrop(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show a random part of the picture, of random area and shape, at the full output size.
 
     Use when: objects appear at many sizes and places; nearly always when a picture classifier is trained.

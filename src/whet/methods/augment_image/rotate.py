@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, rotation
 
 
-class Rotate(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Rotate(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Turn the picture about its centre by a random angle.
 
     Use when: the camera or the object can be held at an angle.

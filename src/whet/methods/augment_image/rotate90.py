@@ -5,17 +5,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 
 
 class Rotate90(
-    Method,
-    stage=Stage.SAMPLE,
-    family="augment",
-    name="rotate90",
-    tasks={"image-classification", "semantic-segmentation"},
+    Method, Draws, family="augment", name="rotate90", tasks={"image-classification", "semantic-segmentation"}
 ):
     """Turn some pictures by one, two or three quarters.
 

@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Noise
 
 
-class SaltPepper(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class SaltPepper(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Turn a random share of the pixels black or white.
 
     Use when: sensors have dead pixels or lines are noisy; scanned paper.

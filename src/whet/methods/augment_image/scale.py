@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, scaling
 
 
-class Scale(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Scale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Enlarge or shrink the picture about its centre by a random factor.
 
     Use when: objects appear at many distances; a shrunk picture is surrounded by its mirror image.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import Filter, ImageView
 
 
-class Sharpen(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Sharpen(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Sharpen or soften the picture by a random strength.
 
     Use when: focus and cameras change between pictures.

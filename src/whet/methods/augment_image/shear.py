@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, shearing
 
 
-class Shear(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Shear(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Slant the picture sideways and upwards by random angles, about its centre.
 
     Use when: objects are seen from changing angles; handwriting.

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Noise
 
 
-class ShotNoise(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class ShotNoise(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Add the noise of counting few photons: bright pixels vary more than dark ones.
 
     Use when: pictures are taken in dim light.

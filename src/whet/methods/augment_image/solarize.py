@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, Tone
 
 
-class Solarize(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Solarize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Invert every colour value above a random threshold.
 
     Use when: part of a policy, or for pre-training that should not lean on colour.

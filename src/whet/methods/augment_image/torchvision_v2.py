@@ -7,14 +7,13 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng, seeded_torch
+from whet.core.stages import TransformsBatch
 from whet.methods.augment_image.foreign import Spec, built, library
 
 
-class TorchvisionV2(
-    Method, name="torchvision_v2", stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}
-):
+class TorchvisionV2(Method, TransformsBatch, name="torchvision_v2", family="augment", tasks={"image-classification"}):
     """Run transforms of torchvision.transforms.v2 on every painted picture, as they are written there.
 
     Use when: one has such a pipeline already, or needs a transform that whet lacks (pip install whet[torchvision]).
@@ -29,7 +28,7 @@ class TorchvisionV2(
 
     transforms: Annotated[tuple[Spec, ...], Field(description="a list of names or {name: {parameter: value}}")] = ()
 
-    def repaint(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
         if not self.transforms:

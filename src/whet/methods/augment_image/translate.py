@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, translation
 
 
-class Translate(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}):
+class Translate(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Move the picture sideways and up or down by a random share of its size.
 
     Use when: objects are not always centred and no crop moves them already.

@@ -5,8 +5,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.methods.augment_image.policy import applied
 
@@ -17,7 +19,7 @@ NAMES = (
 _LEVELS = 31
 
 
-class TrivialAugment(Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification"}):
+class TrivialAugment(Method, Draws, family="augment", tasks={"image-classification"}):
     """Change every picture by one operation of fourteen, drawn at random, at a strength drawn at random.
 
     Use when: there is no time to tune augmentation; a strong default for training from scratch and long fine-tunes.

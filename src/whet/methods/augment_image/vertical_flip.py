@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import ImageView, scaling
 
 
-class VerticalFlip(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class VerticalFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Show some pictures mirrored top to bottom.
 
     Use when: up and down mean the same, as for things seen from above: waste on a belt, microscopy, satellite pictures.

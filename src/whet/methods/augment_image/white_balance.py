@@ -5,14 +5,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.view import GREY, ImageView
 
 
-class WhiteBalance(
-    Method, stage=Stage.SAMPLE, family="augment", tasks={"image-classification", "semantic-segmentation"}
-):
+class WhiteBalance(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Make the light warmer or colder, and greener or pinker, by random amounts.
 
     Use when: cameras or lamps change between pictures.

@@ -4,15 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Words, is_chinese
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 
 _MARKS, _CHINESE_MARKS = ".;?:!,", "。；？：！，"
 
 
-class AEDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class AEDA(Method, Draws, family="augment", tasks={"text-classification"}):
     """Insert punctuation marks before some words; all words stay, in their order.
 
     Use when: texts are few and no word should be lost or changed; any language.

@@ -7,15 +7,17 @@ import numpy as np
 from pydantic import Field
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Chinese, segmented
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.language_model import WITHOUT_MODELS, speaker
 from whet.methods.augment_text.sentences import sentences
 
 
-class BackTranslation(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class BackTranslation(Method, Draws, family="augment", tasks={"text-classification"}):
     """Translate some texts into another language and back: the same said in other words.
 
     Use when: two translation models for the language are at hand and labelled texts are few; the meaning stays better than with

@@ -4,13 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised
 
 
-class CaseNoise(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class CaseNoise(Method, Draws, family="augment", tasks={"text-classification"}):
     """Write some words in another case: all small, all capitals, or with one capital in front.
 
     Use when: people shout or never press shift, and the network tells capitals from small letters.

@@ -4,14 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import is_chinese
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised
 
 
-class CharSwap(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class CharSwap(Method, Draws, family="augment", tasks={"text-classification"}):
     """Swap two neighbouring letters inside some words; the first and the last letter stay.
 
     Use when: texts in use are typed in haste; people read such words without noticing.

@@ -9,9 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import is_word, segmented
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.language_model import WITHOUT_MODELS, Speaker, speaker
 from whet.methods.augment_text.word_count import changes
@@ -20,7 +22,7 @@ Candidates = tuple[tuple[str, float], ...]
 """Words that may stand at a place, each with the share of the draws that ends with it: 0 < … <= 1, ascending."""
 
 
-class ContextualSubstitution(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class ContextualSubstitution(Method, Draws, family="augment", tasks={"text-classification"}):
     """Replace some words by what a masked language model expects in their place.
 
     Use when: there is such a model for the language and the domain, and few labelled texts.

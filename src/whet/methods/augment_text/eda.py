@@ -4,9 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Words
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.random_deletion import thinned
 from whet.methods.augment_text.random_insertion import inserted
@@ -16,7 +18,7 @@ from whet.methods.augment_text.synonyms import EXAMPLE, lexicon
 from whet.methods.augment_text.word_count import changes
 
 
-class EDA(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class EDA(Method, Draws, family="augment", tasks={"text-classification"}):
     """Change a text by one of four easy operations: replace words by synonyms, insert synonyms, swap words, or leave words out.
 
     Use when: labelled texts are few (hundreds to a few thousand); the usual preset in one line.

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised, with_character
 
 _loading = threading.Lock()
 
 
-class Homophone(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class Homophone(Method, Draws, family="augment", tasks={"text-classification"}):
     """Put in some Chinese words another common character of the same sound for one character.
 
     Use when: Chinese texts in use are typed by sound (pinyin), where most mistakes are of this kind; pip install whet[text].

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised, with_character
 
@@ -31,7 +33,7 @@ def _neighbours() -> dict[str, str]:
 NEIGHBOURS = _neighbours()
 
 
-class KeyboardTypo(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class KeyboardTypo(Method, Draws, family="augment", tasks={"text-classification"}):
     """Put in some words a neighbouring key of a QWERTY keyboard for one letter.
 
     Use when: texts in use are typed in haste: chats, reviews, search words.

@@ -12,7 +12,7 @@ from whet.core.errors import WeightsError
 
 Kind = Literal["AutoModelForMaskedLM", "AutoModelForSeq2SeqLM"]
 
-_TRIED = ("seeded", "draws_apart", "inputs_kept", "shapes", "trains", "resumes", "concludes", "commutes", "no_effect")
+_TRIED = ("seeded", "draws_apart", "inputs_kept", "shapes", "trains", "resumes", "finalizes", "commutes", "no_effect")
 WITHOUT_MODELS = dict.fromkeys(_TRIED, "waits for models that a person names; its own test makes small ones")
 
 

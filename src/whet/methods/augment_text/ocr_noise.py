@@ -5,8 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised
 
@@ -30,7 +32,7 @@ CONFUSIONS = _confusions()
 _ANY = re.compile(rf"(?=({'|'.join(sorted(CONFUSIONS, key=len, reverse=True))}))")
 
 
-class OcrNoise(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class OcrNoise(Method, Draws, family="augment", tasks={"text-classification"}):
     """Misread some words as text recognition does: 0 for O, l for 1, rn for m.
 
     Use when: texts in use come from scans or photographs.

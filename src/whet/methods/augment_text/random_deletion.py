@@ -4,13 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Words
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 
 
-class RandomDeletion(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class RandomDeletion(Method, Draws, family="augment", tasks={"text-classification"}):
     """Leave out words at random; one word always stays.
 
     Use when: texts are few, or texts in use are shorter than those in training.

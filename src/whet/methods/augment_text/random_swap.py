@@ -4,14 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Words
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_count import changes, per_change
 
 
-class RandomSwap(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class RandomSwap(Method, Draws, family="augment", tasks={"text-classification"}):
     """Swap pairs of words within a text.
 
     Use when: texts are few and it matters which words stand in them more than in what order.

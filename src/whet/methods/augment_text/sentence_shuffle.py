@@ -4,14 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Words
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.sentences import joined, sentences
 
 
-class SentenceShuffle(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class SentenceShuffle(Method, Draws, family="augment", tasks={"text-classification"}):
     """Put the sentences of a text in random order.
 
     Use when: texts are several sentences long and each says something of its own: reviews, reports.

@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised, with_character
 
@@ -35,7 +37,7 @@ _GROUPS = """
 """
 
 
-class SimilarCharacter(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class SimilarCharacter(Method, Draws, family="augment", tasks={"text-classification"}):
     """Put in some Chinese words a character that looks alike for one character.
 
     Use when: Chinese texts in use are written by hand, by shape (Wubi, Cangjie) or read by recognition.

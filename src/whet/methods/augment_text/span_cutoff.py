@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, PrivateAttr
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
-from whet.core.tokens import SpecialIds
+from whet.core.search import Search
+from whet.core.stages import TransformsBatch
+from whet.core.tokens import KnowsTokens, SpecialIds
 from whet.methods.augment_text.told import require
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SpanCutoff(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class SpanCutoff(Method, TransformsBatch, KnowsTokens, family="augment", tasks={"text-classification"}):
     """Cut a run of neighbouring tokens out of some texts, as if they were padding.
 
     Use when: texts are several sentences long, and the class shows in more than one place. Best with r_drop.
@@ -38,7 +40,7 @@ class SpanCutoff(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-clas
         told._special = special
         return told
 
-    def repaint(self, ids_BL: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, ids_BL: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
         if self.prob == 0:

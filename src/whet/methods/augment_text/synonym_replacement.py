@@ -4,15 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
 from whet.core.segment import Words
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.synonyms import EXAMPLE, Lexicon, lexicon, telling_words
 from whet.methods.augment_text.word_count import changes, per_change
 
 
-class SynonymReplacement(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class SynonymReplacement(Method, Draws, family="augment", tasks={"text-classification"}):
     """Replace some words by synonyms.
 
     Use when: texts are few; the words have synonyms in WordNet (English) or in a list of your own (any language).

@@ -6,12 +6,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Draws
 from whet.core.text_view import TextView
 
 
-class TextMerge(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class TextMerge(Method, Draws, family="augment", tasks={"text-classification"}):
     """Put another text of the same class, out of the same batch, behind some texts.
 
     Use when: classes are few samples each and texts short; a small class then shows many pairs.

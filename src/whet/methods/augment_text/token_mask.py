@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, PrivateAttr
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
-from whet.core.tokens import SpecialIds
+from whet.core.search import Search
+from whet.core.stages import TransformsBatch
+from whet.core.tokens import KnowsTokens, SpecialIds
 from whet.methods.augment_text.told import require
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class TokenMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-classification"}):
+class TokenMask(Method, TransformsBatch, KnowsTokens, family="augment", tasks={"text-classification"}):
     """Hide some tokens of every text behind the mask token.
 
     Use when: texts are few and the class shows in more than one word; it costs nothing, and works for any language.
@@ -36,7 +38,7 @@ class TokenMask(Method, stage=Stage.SAMPLE, family="augment", tasks={"text-class
         told._special = special
         return told
 
-    def repaint(self, ids_BL: Tensor, rng: BatchRng) -> Tensor:
+    def transform_batch(self, ids_BL: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
         if self.fraction == 0:

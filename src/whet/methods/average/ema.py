@@ -7,11 +7,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import ChoosesWeights, Watches
 
 
-class EMA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class EMA(
+    Method,
+    Watches,
+    ChoosesWeights,
+    family="average",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Predict with a moving average of the weights instead of the last ones.
 
     Use when: nearly always; it costs little and steadies the last steps.

@@ -5,15 +5,24 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.batch import Context, Ending, Progress
+from whet.core.batch import Context, FinalizeContext, Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import ChoosesWeights, Finalizes, Watches
 from whet.methods.average.mean import is_due, mean_of, renew_statistics, stored
 from whet.models.net import Net
 
 
-class LAWA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class LAWA(
+    Method,
+    Watches,
+    ChoosesWeights,
+    Finalizes,
+    family="average",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Predict with the mean of the last few epochs' weights (latest weight averaging).
 
     Use when: training ends before it has converged, as under a short budget; memory for some copies of the weights is there.
@@ -37,10 +46,10 @@ class LAWA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
     def weights(self, weights: dict[str, Tensor], runtime: _Latest, final: bool) -> dict[str, Tensor]:
         return mean_of(runtime.parts) if final and len(runtime.parts) > 1 else weights
 
-    def settle(self, net: Net, runtime: _Latest, ending: Ending) -> None:
+    def finalize(self, net: Net, runtime: _Latest, context: FinalizeContext) -> None:
         if len(runtime.parts) > 1:
-            with ending.precision():
-                renew_statistics(net, ending.inputs())
+            with context.precision():
+                renew_statistics(net, context.inputs())
 
 
 class _Latest(Runtime):

@@ -7,13 +7,22 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import KeepsEnsembleMembers, Scales, Watches
 from whet.methods.average.mean import stored
 from whet.models.net import Net
 
 
-class Snapshot(Method, stage=Stage.STEP, also={Stage.SCHEDULE, Stage.PREDICT}, family="average",
-               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Snapshot(
+    Method,
+    Watches,
+    Scales,
+    KeepsEnsembleMembers,
+    family="average",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Lower the learning rate along half a cosine several times over, and answer with the mean of the models at the low points.
 
     Use when: a better answer is worth as many times the time at prediction, and training is long enough for several descents.
@@ -38,7 +47,7 @@ class Snapshot(Method, stage=Stage.STEP, also={Stage.SCHEDULE, Stage.PREDICT}, f
     def start(self, net: Net, context: Context) -> _Snapshots:
         return _Snapshots(net, self)
 
-    def gather(self, runtime: _Snapshots) -> list[dict[str, Tensor]]:
+    def ensemble_members(self, runtime: _Snapshots) -> list[dict[str, Tensor]]:
         return runtime.taken
 
     def restarts(self, progress: Progress) -> bool:

@@ -6,14 +6,23 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.batch import Context, Ending, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.batch import Context, FinalizeContext, Progress
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import ChoosesWeights, Finalizes, Watches
 from whet.methods.average.mean import mean_of, stored
 from whet.models.net import Net
 
 
-class Soup(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Soup(
+    Method,
+    Watches,
+    ChoosesWeights,
+    Finalizes,
+    family="average",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Predict with a mean of weights of this training, each let in only if the validation accuracy does not fall (greedy soup).
 
     Use when: the learning rate stays large to the end, and there are some hundred validation samples.
@@ -36,13 +45,13 @@ class Soup(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
     def weights(self, weights: dict[str, Tensor], runtime: _Pantry, final: bool) -> dict[str, Tensor]:
         return runtime.found[0][1] if final and runtime.found else weights
 
-    def settle(self, net: Net, runtime: _Pantry, ending: Ending) -> None:
+    def finalize(self, net: Net, runtime: _Pantry, context: FinalizeContext) -> None:
         if not runtime.found:
             return
         (best, first), *others = runtime.found
         chosen = [first]
         for _, weights in others:
-            accuracy = ending.validate(mean_of([*chosen, weights]))["accuracy"]
+            accuracy = context.validate(mean_of([*chosen, weights]))["accuracy"]
             if accuracy >= best:
                 best, chosen = accuracy, [*chosen, weights]
         net.load_state_dict(mean_of(chosen))

@@ -6,15 +6,23 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.batch import Context, Ending, Progress
+from whet.core.batch import Context, FinalizeContext, Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Runtime, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.stages import ChoosesWeights, Finalizes, Watches
 from whet.methods.average.mean import is_due, renew_statistics
 from whet.models.net import Net
 
 
-class SWA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class SWA(
+    Method,
+    Watches,
+    ChoosesWeights,
+    Finalizes,
+    family="average",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Predict with the plain mean of the weights at the ends of the last epochs (stochastic weight averaging).
 
     Use when: the learning rate stays large to the end (constant or one that restarts), so that late weights differ.
@@ -41,10 +49,10 @@ class SWA(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="average",
     def weights(self, weights: dict[str, Tensor], runtime: _Mean, final: bool) -> dict[str, Tensor]:
         return runtime.mean if final and runtime.count > 1 else weights
 
-    def settle(self, net: Net, runtime: _Mean, ending: Ending) -> None:
+    def finalize(self, net: Net, runtime: _Mean, context: FinalizeContext) -> None:
         if runtime.count > 1:
-            with ending.precision():
-                renew_statistics(net, ending.inputs())
+            with context.precision():
+                renew_statistics(net, context.inputs())
 
 
 class _Mean(Runtime):

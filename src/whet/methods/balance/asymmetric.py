@@ -10,14 +10,13 @@ from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
 class Asymmetric(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Count the many labels that a sample does not bear less, and those already ruled out not at all.
 

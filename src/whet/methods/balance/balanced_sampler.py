@@ -7,15 +7,14 @@ from pydantic import Field
 
 from whet.core.batch import Progress
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Arranges
 
 
 class BalancedSampler(
-    Method,
-    stage=Stage.DATA,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Arranges, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Show rare classes more often and common ones less, at the same number of samples an epoch.
 

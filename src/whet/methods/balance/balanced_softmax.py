@@ -3,15 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from whet.core.batch import Context, Loss
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import WrapsLoss
 from whet.methods.balance.prior import log_prior, shifted
 
 
 class BalancedSoftmax(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Learn logits that hold for even classes: while training, each is raised by the logarithm of its class's size.
 

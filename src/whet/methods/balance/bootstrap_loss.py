@@ -6,14 +6,13 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
 class BootstrapLoss(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Believe the label for the greater part only, and the model's own answer for the rest.
 

@@ -8,15 +8,14 @@ from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.core.targets import Targets
 
 
 class ClassWeight(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Let the loss of rare classes count more.
 

@@ -7,15 +7,16 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Changes, Compresses
 from whet.models.linear import fit_best_linear, folds_of
 from whet.models.net import Net
 
 
 class ClassifierRetraining(
     Method,
-    stage=Stage.AFTER,
-    also={Stage.MODEL},
+    Compresses,
+    Changes,
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

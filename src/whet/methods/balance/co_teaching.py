@@ -9,12 +9,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Closure, Context, Loss, Outcome, Progress, Step
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Watches, WrapsLoss, WrapsUpdate
 from whet.models.net import Net
 
 
-class CoTeaching(Method, stage=Stage.STEP, family="balance",
-                 tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class CoTeaching(
+    Method, Watches, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Train two networks side by side; each learns from the samples that the other finds easy, as wrong labels are hard ones.
 
     Use when: many labels are wrong, a fifth and more, and nobody can look at them.
@@ -59,7 +63,7 @@ class CoTeaching(Method, stage=Stage.STEP, family="balance",
         return self.noise * min(1.0, progress.fraction / self.full_at)
 
 
-class _Pair(Runtime, acts={Stage.LOSS, Stage.GRADIENT}):
+class _Pair(Runtime, WrapsLoss, WrapsUpdate):
     """The twin, its optimizer, and who learns from what."""
 
     def __init__(self, net: Net, method: CoTeaching, context: Context) -> None:
@@ -106,9 +110,9 @@ class _Pair(Runtime, acts={Stage.LOSS, Stage.GRADIENT}):
     def _asked(self, twin: Net, outcome: Outcome) -> Outcome:
         """The twin's answer to the same question."""
         batch = outcome.batch
-        model: nn.Module = twin.head if batch.features_kept else twin
+        model: nn.Module = twin.head if batch.cached_features else twin
         twin.train(self._net.training)
-        with twin.changed_inside(batch.inside), twin.keeping_features() as features:
+        with twin.hidden_mix(batch.hidden_mix), twin.keeping_features() as features:
             asked = replace(outcome, model=model)
             return replace(asked, logits_BK=asked.ask(batch.x), features_BD=features[0].float())
 

@@ -8,7 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes, Initialises, WrapsLoss
 from whet.core.targets import Targets
 from whet.data.audit.label_errors import confident_joint, noisy
 from whet.data.split import deal_complete_folds
@@ -20,8 +22,9 @@ _WEIGHT = "sample_weight_N"
 
 class ConfidentLearning(
     Method,
-    stage=Stage.LOSS,
-    also={Stage.MODEL},
+    WrapsLoss,
+    Changes,
+    Initialises,
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -3,14 +3,12 @@ from __future__ import annotations
 import pandas as pd
 
 from whet.core.errors import DataError, NoEffectError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Selects
 
 
 class DropConflicts(
-    Method,
-    stage=Stage.DATA,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Selects, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Leave out training samples whose very same content is filed under more than one class.
 

@@ -7,14 +7,13 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
 class Focal(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Count easy samples less: cross-entropy times (1 - p)^gamma, where p is the probability given to the right class.
 

@@ -10,15 +10,14 @@ from pydantic import Field
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.duration import Duration
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.balance.class_weight import class_weights
 
 
 class LdamDrw(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Ask for a margin that is the wider the rarer the class, and weight rare classes up towards the end of training.
 

@@ -5,15 +5,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from whet.core.batch import Context, Loss
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.balance.prior import log_prior, shifted
 
 
 class LogitAdjustment(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Ask for a larger lead of rare classes over common ones: while training, logits are raised by tau times the log of the
     class's share.

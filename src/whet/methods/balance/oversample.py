@@ -7,15 +7,14 @@ import pandas as pd
 from pydantic import Field
 
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import Rng
+from whet.core.search import Search
+from whet.core.stages import Selects
 
 
 class Oversample(
-    Method,
-    stage=Stage.DATA,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Selects, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Repeat the samples of small classes until each has a stated share of the largest.
 

@@ -7,16 +7,15 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 _LOG_ZERO = math.log(1e-4)  # what the logarithm of a target of zero is taken for
 
 
 class SymmetricCrossEntropy(
-    Method,
-    stage=Stage.LOSS,
-    family="balance",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Add cross-entropy with question and answer exchanged, which wrong labels cannot drive up without end.
 

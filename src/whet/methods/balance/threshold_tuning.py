@@ -7,7 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from whet.core.batch import Predictor
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import turns
@@ -20,7 +21,8 @@ _CANDIDATES, _SWEEPS = 256, 4
 
 class ThresholdTuning(
     Method,
-    stage=Stage.PREDICT,
+    Fits,
+    WrapsPredictor,
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -8,7 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Watches, WrapsLoss
 from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
@@ -16,8 +18,8 @@ from whet.models.net import Net
 class DecoupledDistill(
     Taught,
     Method,
-    stage=Stage.LOSS,
-    also={Stage.STEP},
+    WrapsLoss,
+    Watches,
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

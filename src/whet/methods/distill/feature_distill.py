@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes, Watches, WrapsLoss
 from whet.methods.distill.teacher import Taught, Teacher, TeacherRun, TeacherSize
 from whet.models.net import Net
 
@@ -16,8 +18,9 @@ from whet.models.net import Net
 class FeatureDistill(
     Taught,
     Method,
-    stage=Stage.LOSS,
-    also={Stage.MODEL, Stage.STEP},
+    WrapsLoss,
+    Changes,
+    Watches,
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

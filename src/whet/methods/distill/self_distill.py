@@ -7,8 +7,10 @@ from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe
+from whet.core.search import Search
+from whet.core.stages import Follows, Watches, WrapsLoss
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import SameTeacher, Teacher
 from whet.methods.ensemble.members import alone
@@ -17,8 +19,9 @@ from whet.models.net import Net
 
 class SelfDistill(
     Method,
-    stage=Stage.LOSS,
-    also={Stage.STEP},
+    WrapsLoss,
+    Follows,
+    Watches,
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

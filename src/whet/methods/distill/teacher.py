@@ -15,12 +15,12 @@ from torch import Tensor
 
 from whet.core.batch import Batch, Context
 from whet.core.errors import NoEffectError, RecipeError, RunError
-from whet.core.method import Runtime
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run
+from whet.core.runtime import Runtime
 from whet.data.store import cache_folder
 from whet.methods.distill.kept_answers import KeptAnswers
-from whet.models.build import companion_folders, load_nets, read_extra
+from whet.models.build import external_model_folders, load_nets, read_extra
 from whet.models.ensemble import shown_as
 from whet.models.hub import load_classifier
 from whet.models.net import Net
@@ -54,7 +54,8 @@ class Taught:
     def start(self, net: Net, context: Context) -> SameTeacher:
         return SameTeacher(self.name, self.teacher)
 
-    def seen_size(self) -> int | None:
+    @property
+    def high_res_size(self) -> int | None:
         return (self.teacher_size or _trained_size(self.teacher)) if self.teacher else None
 
 
@@ -119,7 +120,7 @@ class Teacher:
 
     def logits(self, batch: Batch) -> Tensor:
         """Its answer to this batch, float32 (B, K)."""
-        if batch.inside or batch.features_kept:  # the view alone does not tell the answer
+        if batch.hidden_mix or batch.cached_features:  # the view alone does not tell the answer
             return self._asked(batch)[:, self._columns]
         return self._kept.answers(_closest(batch), lambda x_BCHW: self._asked(batch))[:, self._columns]
 
@@ -135,7 +136,7 @@ class Teacher:
     @contextlib.contextmanager
     def _asking(self, batch: Batch, nets: list[Net]) -> Iterator[None]:
         """Without gradients, with whatever is mixed inside the student mixed inside the teacher too."""
-        if batch.features_kept:
+        if batch.cached_features:
             raise RecipeError(
                 f"{self._name}: the teacher needs the samples, but this recipe keeps features of a frozen backbone in their place; "
                 "add a method that changes the samples (horizontal_flip), or train the backbone"
@@ -143,7 +144,7 @@ class Teacher:
         precision = torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self._bf16)
         with contextlib.ExitStack() as stack:
             for net in nets:
-                stack.enter_context(net.changed_inside(batch.inside))
+                stack.enter_context(net.hidden_mix(batch.hidden_mix))
             with torch.no_grad(), precision:
                 yield
 
@@ -167,7 +168,7 @@ class SameTeacher(Runtime):
 
 def _closest(batch: Batch) -> Tensor:
     """The batch with as many pixels as there are."""
-    return batch.x if batch.closer is None else batch.closer
+    return batch.x if batch.high_res is None else batch.high_res
 
 
 def _classifier(where: str, teacher: str) -> _Networks:
@@ -176,7 +177,7 @@ def _classifier(where: str, teacher: str) -> _Networks:
         net, folder = load_classifier(name)
         return _Networks(((net, 1.0),), folder)
     model = finished_run(where, teacher).model
-    folders = [model, *(folder for several in companion_folders(model).values() for folder in several)]
+    folders = [model, *(folder for several in external_model_folders(model).values() for folder in several)]
     return _Networks(tuple((net, _temperature(folder)) for folder in folders for net in load_nets(folder)), model)
 
 

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from whet.core.batch import Predictor
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe
+from whet.core.search import Search
+from whet.core.stages import UsesExternalModels, WrapsPredictor
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import Combined
 from whet.methods.ensemble.members import alone
@@ -15,7 +17,8 @@ from whet.methods.ensemble.members import alone
 
 class DeepEnsemble(
     Method,
-    stage=Stage.PREDICT,
+    UsesExternalModels,
+    WrapsPredictor,
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
@@ -36,7 +39,7 @@ class DeepEnsemble(
         int, Field(ge=1, le=20, description="networks that answer, this one among them"), Search(2, 5)
     ] = 3
 
-    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+    def external_models(self, recipe: Recipe) -> list[str | Recipe]:
         return [alone(recipe, self.name, number, self.members) for number in range(1, self.members)]
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:

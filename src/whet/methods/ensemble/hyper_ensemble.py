@@ -8,8 +8,9 @@ from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe
+from whet.core.stages import Fits, Stage, UsesExternalModels, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import fit_weights, weighted
@@ -18,7 +19,9 @@ from whet.methods.ensemble.members import alone
 
 class HyperEnsemble(
     Method,
-    stage=Stage.PREDICT,
+    UsesExternalModels,
+    Fits,
+    WrapsPredictor,
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
@@ -52,7 +55,7 @@ class HyperEnsemble(
             raise ValueError("factors are above zero")
         return factors
 
-    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+    def external_models(self, recipe: Recipe) -> list[str | Recipe]:
         if not self.factors:
             return []
         owner, _, key = self.setting.rpartition(".")

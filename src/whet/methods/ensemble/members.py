@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from whet.core.duration import Duration
-from whet.core.method import Fits
 from whet.core.recipe import Recipe
+from whet.core.stages import Fits
 
 
 def alone(recipe: Recipe, asking: str, number: int, members: int, shares: int = 1) -> Recipe:

@@ -8,8 +8,10 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Predictor
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe
+from whet.core.search import Search
+from whet.core.stages import Fits, UsesExternalModels, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import RIDGE, fit_weights, minimise, temperatures, weighted
@@ -17,8 +19,14 @@ from whet.methods.ensemble.linear import LinearCombination
 from whet.methods.ensemble.log_loss import log_loss
 
 
-class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
-               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Stacking(
+    Method,
+    UsesExternalModels,
+    Fits,
+    WrapsPredictor,
+    family="ensemble",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Let finished runs, of other architectures too, answer beside this one, and learn on validation data how much each counts.
 
     Use when: you have trained several good models that err differently, and the best answer is worth the time of all.
@@ -41,7 +49,7 @@ class Stacking(Method, stage=Stage.PREDICT, family="ensemble",
         Search(choices=("mean", "weighted", "linear")),
     ] = "weighted"
 
-    def companions(self, recipe: Recipe) -> list[str | Recipe]:
+    def external_models(self, recipe: Recipe) -> list[str | Recipe]:
         return list(self.runs)
 
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:

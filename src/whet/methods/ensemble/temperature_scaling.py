@@ -8,7 +8,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from whet.core.batch import Predictor
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, gains
@@ -16,8 +17,13 @@ from whet.methods.ensemble.linear import Tempered
 from whet.methods.ensemble.log_loss import log_loss
 
 
-class TemperatureScaling(Method, stage=Stage.PREDICT, family="ensemble",
-                         tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class TemperatureScaling(
+    Method,
+    Fits,
+    WrapsPredictor,
+    family="ensemble",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Divide the logits by one number, fitted on validation data, so that confidences mean what they say.
 
     Use when: confidences are shown or thresholds set; it changes no decision.

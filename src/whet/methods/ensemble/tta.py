@@ -9,11 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Predictor
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsPredictor
 from whet.core.task import Task
 
 
-class TTA(Method, stage=Stage.PREDICT, family="ensemble", tasks={"image-classification"}):
+class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classification"}):
     """Answer several views of each picture and take the mean of the probabilities (test-time augmentation).
 
     Use when: a better answer is worth a few times the time at prediction.

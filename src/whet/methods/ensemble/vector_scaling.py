@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from whet.core.batch import Predictor
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, gains
@@ -17,8 +18,13 @@ from whet.methods.ensemble.linear import ScaledLogits
 from whet.methods.ensemble.log_loss import log_loss
 
 
-class VectorScaling(Method, stage=Stage.PREDICT, family="ensemble",
-                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class VectorScaling(
+    Method,
+    Fits,
+    WrapsPredictor,
+    family="ensemble",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Scale and shift the logit of each class by numbers fitted on validation data, so that confidences mean what they say.
 
     Use when: some classes are overconfident and others are not, and each has dozens of validation samples.

@@ -8,15 +8,19 @@ from pydantic import Field, PrivateAttr
 from torch import Tensor
 
 from whet.core.batch import Batch
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
-from whet.core.spectrogram import HasScale
+from whet.core.search import Search
+from whet.core.spectrogram import HasScale, KnowsSpectrogram
+from whet.core.stages import Mixes
 
 _QUIETEST = 1e-8  # -80 dB
 _WINDOW = 2048  # samples, at 16 kHz
 
 
-class BetweenClass(Method, stage=Stage.BATCH, family="mix", tasks={"audio-classification", "image-classification"}):
+class BetweenClass(
+    Method, Mixes, KnowsSpectrogram, family="mix", tasks={"audio-classification", "image-classification"}
+):
     """Mix two samples of different classes so that each is perceived in the ratio of the targets, however loud either was.
 
     Use when: audio clips of very different loudness, few examples, long training from scratch.

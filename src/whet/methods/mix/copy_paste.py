@@ -7,12 +7,14 @@ from pydantic import Field
 
 from whet.core.batch import Batch
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 
 
-class CopyPaste(Method, stage=Stage.BATCH, family="mix", tasks={"semantic-segmentation", "instance-segmentation"}):
+class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "instance-segmentation"}):
     """Cut things out of one picture along their outline and paste them into another.
 
     Use when: segmenting with few examples; things appear anywhere.

@@ -7,12 +7,14 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Batch
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 
 
-class CutMix(Method, name="cutmix", stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classification"}):
     """Paste a rectangle of one picture into another; the targets share by area.
 
     Use when: the object is not tied to one spot, training is long enough.

@@ -7,14 +7,16 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Batch
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 
 _HIGHEST = 12  # at the paper's decay of 3, higher frequencies carry less than a thousandth of the lowest
 
 
-class FMix(Method, name="fmix", stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classification"}):
     """Paste a cloud-shaped part of one picture into another; the targets share by area.
 
     Use when: cutmix helps, and its straight edges are not what one wants to teach.

@@ -6,14 +6,17 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from whet.core.batch import Batch, Inside
-from whet.core.method import Method, Search, Stage
+from whet.core.batch import Batch, HiddenMix
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.mean import mean_with_partners
 
 
-class ManifoldMixup(Method, stage=Stage.BATCH, family="mix",
-                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ManifoldMixup(
+    Method, Mixes, family="mix", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Mix two samples inside the network, at the output of a block drawn anew for every batch, and their targets alike; of texts
     the vectors of their tokens, or their features.
 
@@ -44,5 +47,5 @@ class ManifoldMixup(Method, stage=Stage.BATCH, family="mix",
         weight = rng.beta(self.alpha, self.alpha)
         weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).float().to(batch.x.device)
         partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
-        inside = (*batch.inside, Inside(depth, mean_with_partners(partner_B, weight_B)))
-        return batch.replace(targets=batch.targets.mix(partner_B, weight_B), inside=inside)
+        inside = (*batch.hidden_mix, HiddenMix(depth, mean_with_partners(partner_B, weight_B)))
+        return batch.replace(targets=batch.targets.mix(partner_B, weight_B), hidden_mix=inside)

@@ -6,14 +6,21 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from whet.core.batch import Batch, Inside
-from whet.core.method import Method, Search, Stage
+from whet.core.batch import Batch, HiddenMix
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.mean import mean_with_partners
 
 
-class MixUp(Method, name="mixup", stage=Stage.BATCH, family="mix",
-            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class MixUp(
+    Method,
+    Mixes,
+    name="mixup",
+    family="mix",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Train on weighted means of two samples, inputs and targets alike; of texts, of the vectors of their tokens.
 
     Use when: few or noisily labelled examples, long training.
@@ -42,4 +49,4 @@ class MixUp(Method, name="mixup", stage=Stage.BATCH, family="mix",
         mixed, targets = mean_with_partners(partner_B, weight_B), batch.targets.mix(partner_B, weight_B)
         if batch.x.is_floating_point():
             return batch.replace(x=mixed(batch.x), targets=targets)
-        return batch.replace(inside=(*batch.inside, Inside(0.0, mixed)), targets=targets)
+        return batch.replace(hidden_mix=(*batch.hidden_mix, HiddenMix(0.0, mixed)), targets=targets)

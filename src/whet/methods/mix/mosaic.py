@@ -7,16 +7,17 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Batch
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 from whet.methods.mix.resizemix import squeezed
 
 
 class Mosaic(
-    Method, stage=Stage.BATCH, family="mix",
-    tasks={"image-classification", "semantic-segmentation", "instance-segmentation"},
-):  # fmt: skip
+    Method, Mixes, family="mix", tasks={"image-classification", "semantic-segmentation", "instance-segmentation"}
+):
     """Put four pictures together as one, around a random point; class targets share by area, masks move along.
 
     Use when: segmenting or detecting, or scenes hold many things at once.

@@ -9,12 +9,14 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Batch, Instances
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.mix.paste import Pasted, partners, paste
 
 
-class ResizeMix(Method, name="resizemix", stage=Stage.BATCH, family="mix", tasks={"image-classification"}):
+class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-classification"}):
     """Paste the whole of one picture, made small, into another; the targets share by area.
 
     Use when: objects should never be cut away, as cutmix may do.

@@ -7,13 +7,15 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Batch
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.search import Search
+from whet.core.stages import Mixes
 from whet.methods.augment_audio.spectrogram import check_spectrogram
 from whet.methods.mix.paste import partners, paste
 
 
-class SpecMix(Method, stage=Stage.BATCH, family="mix", tasks={"audio-classification"}):
+class SpecMix(Method, Mixes, family="mix", tasks={"audio-classification"}):
     """Paste some frequency bands and stretches of time of one spectrogram into another; the targets share by area.
 
     Use when: audio clips are few and the class shows in more than one band and more than one moment.

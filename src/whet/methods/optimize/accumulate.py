@@ -5,14 +5,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Divides
 
 
 class Accumulate(
-    Method,
-    stage=Stage.GRADIENT,
-    family="optimize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Divides, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Let a batch pass the network in parts whose gradients add up, so that it needs the memory of one part only.
 

@@ -5,12 +5,15 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class Adafactor(Method, stage=Stage.OPTIMIZER, family="optimize",
-                tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Adafactor(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Adam's scaling from the sums of rows and columns alone, with steps relative to each weight's size and no momentum.
 
     Use when: memory is short: the squared gradients of a matrix take the room of one row and one column.

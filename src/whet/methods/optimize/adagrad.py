@@ -5,12 +5,15 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class Adagrad(Method, stage=Stage.OPTIMIZER, family="optimize",
-              tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Adagrad(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Gradient descent in which each weight's rate falls with all the squared gradients it has seen.
 
     Use when: some features are rare and their weights should still move far; convex problems.

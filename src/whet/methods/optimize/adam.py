@@ -5,12 +5,15 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class Adam(Method, stage=Stage.OPTIMIZER, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Adam(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Momentum, with each step divided by the recent size of that weight's own gradient.
 
     Use when: no weight decay is wanted, or an older result is to be matched.

@@ -5,12 +5,19 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class AdamW(Method, stage=Stage.OPTIMIZER, family="optimize", name="adamw",
-            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class AdamW(
+    Method,
+    Optimizes,
+    family="optimize",
+    name="adamw",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Adam with weight decay apart from the gradient: steps scaled by each weight's own recent gradients.
 
     Use when: fine-tuning, transformers, or no time to find a learning rate.

@@ -7,13 +7,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Context, Step
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Watches, WrapsStep
 from whet.methods.optimize.changed import step_with_changed_gradients
 from whet.models.net import Net
 
 
-class AdaptiveClip(Method, stage=Stage.STEP, family="optimize",
-                   tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class AdaptiveClip(
+    Method, Watches, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Shorten the gradient of each unit to a share of the length of its weights.
 
     Use when: batches are large or networks have no norms, so that single units run away.
@@ -38,7 +42,7 @@ class AdaptiveClip(Method, stage=Stage.STEP, family="optimize",
         return _Clipping(self, net)
 
 
-class _Clipping(Runtime, acts={Stage.GRADIENT}):
+class _Clipping(Runtime, WrapsStep):
     def __init__(self, method: AdaptiveClip, net: Net) -> None:
         self._method = method
         self._left_out = set(net.linear.parameters())

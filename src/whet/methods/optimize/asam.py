@@ -7,12 +7,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Step
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsStep
 from whet.methods.optimize.sharpness import step_from_uphill
 
 
-class ASAM(Method, stage=Stage.GRADIENT, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ASAM(
+    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Step by the gradient at the worst point nearby, where near is measured in each weight's own size (adaptive SAM).
 
     Use when: as sam, where layers differ in scale; every step costs two.

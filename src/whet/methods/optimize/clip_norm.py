@@ -7,12 +7,15 @@ from pydantic import Field
 from torch import nn
 
 from whet.core.batch import Step
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsStep
 from whet.methods.optimize.changed import step_with_changed_gradients
 
 
-class ClipNorm(Method, stage=Stage.GRADIENT, family="optimize",
-               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ClipNorm(
+    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Shorten the gradient to a largest length, all weights together.
 
     Use when: single batches throw training off; transformers; recurrent networks.

@@ -7,12 +7,15 @@ from pydantic import Field
 from torch import nn
 
 from whet.core.batch import Step
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsStep
 from whet.methods.optimize.changed import step_with_changed_gradients
 
 
-class ClipValue(Method, stage=Stage.GRADIENT, family="optimize",
-                tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ClipValue(
+    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Cut every number of the gradient to between two bounds.
 
     Use when: single weights get very large gradients, and their direction may be lost.

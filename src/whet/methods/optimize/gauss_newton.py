@@ -7,7 +7,9 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Closure
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import at_one_rate
 from whet.methods.optimize.logits import steered
 from whet.methods.optimize.newton import Product, TruncatedNewton, two_point
@@ -15,8 +17,9 @@ from whet.methods.optimize.true_gradient import BENDS_GRADIENTS
 from whet.models.net import Net
 
 
-class GaussNewton(Method, stage=Stage.OPTIMIZER, family="optimize",
-                  tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class GaussNewton(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Newton steps with the part of the curvature that is never negative: that of the loss, the network taken as straight.
 
     Use when: as newton_cg, where the network has hidden layers and its own bends would mislead a Newton step.

@@ -3,12 +3,14 @@ from __future__ import annotations
 from torch import nn
 
 from whet.core.batch import Step
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import WrapsStep
 from whet.methods.optimize.changed import step_with_changed_gradients
 
 
-class GradientCentralization(Method, stage=Stage.GRADIENT, family="optimize",
-                             tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class GradientCentralization(
+    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Take from the gradient of each output its mean over the inputs.
 
     Use when: convolutional networks, from scratch or fine-tuned; it costs nothing.

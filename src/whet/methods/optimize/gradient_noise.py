@@ -7,12 +7,16 @@ from pydantic import Field
 from torch import nn
 
 from whet.core.batch import Context, Progress, Step
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Watches, WrapsStep
 from whet.methods.optimize.changed import step_with_changed_gradients
 
 
-class GradientNoise(Method, stage=Stage.STEP, family="optimize",
-                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class GradientNoise(
+    Method, Watches, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Add normal noise to the gradient, which fades as training goes on.
 
     Use when: very deep networks that are hard to start, or poor starting weights.
@@ -30,7 +34,7 @@ class GradientNoise(Method, stage=Stage.STEP, family="optimize",
         return _Fading(self)
 
 
-class _Fading(Runtime, acts={Stage.GRADIENT}):
+class _Fading(Runtime, WrapsStep):
     def __init__(self, method: GradientNoise) -> None:
         self._method = method
         self._step = 0

@@ -10,14 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Closure
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import trained_weight, with_rates
 from whet.methods.optimize.logits import sampled_label_gradient, steered
 from whet.models.net import Net
 
 
-class KFAC(Method, stage=Stage.OPTIMIZER, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class KFAC(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Natural gradient: each layer's Fisher information taken as a product of two small matrices, of its inputs and its gradients.
 
     Use when: features have very different scales, or training from scratch with large batches.

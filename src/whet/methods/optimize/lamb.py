@@ -6,13 +6,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.descent import Descent, adam_direction
 from whet.methods.optimize.groups import with_rates
 
 
-class LAMB(Method, stage=Stage.OPTIMIZER, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class LAMB(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Adam whose step in each layer is as long as a fixed share of that layer's weights.
 
     Use when: batches are very large (thousands) and the learning rate with them.

@@ -6,12 +6,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import at_one_rate
 
 
-class LBFGS(Method, stage=Stage.OPTIMIZER, family="optimize",
-            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class LBFGS(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Quasi-Newton steps from a short memory of gradients, with a strong Wolfe line search.
 
     Use when: the loss is smooth and the batch is (nearly) all the data: heads on kept features, small nets.

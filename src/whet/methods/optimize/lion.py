@@ -6,13 +6,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.descent import Descent
 from whet.methods.optimize.groups import with_rates
 
 
-class Lion(Method, stage=Stage.OPTIMIZER, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Lion(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Move every weight by the same amount, in the direction of its momentum's sign.
 
     Use when: batches are large (64 and more), transformers; it remembers one number a weight where Adam remembers two.

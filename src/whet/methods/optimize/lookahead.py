@@ -7,11 +7,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import ChoosesWeights, Watches
 
 
-class Lookahead(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="optimize",
-                tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Lookahead(
+    Method,
+    Watches,
+    ChoosesWeights,
+    family="optimize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Let the optimizer run some steps ahead, then go only part of the way there.
 
     Use when: the optimizer swings: large rates, small batches.

@@ -7,7 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.descent import Descent, adam_direction
 from whet.methods.optimize.groups import trained_weight, with_rates
 from whet.models.net import Net
@@ -15,8 +17,9 @@ from whet.models.net import Net
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # maps every singular value in (0, 1] to between 0.7 and 1.2 within five rounds
 
 
-class Muon(Method, stage=Stage.OPTIMIZER, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Muon(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Move the hidden matrices along their momentum made orthogonal, so that every direction in them moves equally far.
 
     Use when: training from scratch, networks with wide hidden layers.

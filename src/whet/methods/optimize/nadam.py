@@ -5,12 +5,19 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class NAdam(Method, stage=Stage.OPTIMIZER, family="optimize", name="nadam",
-            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class NAdam(
+    Method,
+    Optimizes,
+    family="optimize",
+    name="nadam",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Adam with Nesterov's momentum: the step already uses the gradient that the momentum will next meet.
 
     Use when: Adam works and a little faster start is wanted.

@@ -7,14 +7,17 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Closure
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import at_one_rate
 from whet.methods.optimize.newton import Product, TruncatedNewton, two_point
 from whet.methods.optimize.true_gradient import BENDS_GRADIENTS
 
 
-class NewtonCG(Method, stage=Stage.OPTIMIZER, family="optimize",
-               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class NewtonCG(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Newton steps: the loss's own curvature, met by conjugate gradients, with a line search.
 
     Use when: the batch is (nearly) all the data: heads on kept features, small nets; the optimum is wanted to many digits.

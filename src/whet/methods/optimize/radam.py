@@ -5,12 +5,19 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class RAdam(Method, stage=Stage.OPTIMIZER, family="optimize", name="radam",
-            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class RAdam(
+    Method,
+    Optimizes,
+    family="optimize",
+    name="radam",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Adam that takes plain momentum steps until it has seen enough gradients to scale by their size.
 
     Use when: Adam needs a warm-up and none is wanted.

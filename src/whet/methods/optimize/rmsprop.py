@@ -5,12 +5,19 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class RMSprop(Method, stage=Stage.OPTIMIZER, family="optimize", name="rmsprop",
-              tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class RMSprop(
+    Method,
+    Optimizes,
+    family="optimize",
+    name="rmsprop",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Gradient descent in which each step is divided by the recent size of that weight's gradient.
 
     Use when: recurrent networks, or an adaptive optimizer with a single memory is wanted.

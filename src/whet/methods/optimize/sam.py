@@ -7,12 +7,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Step
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsStep
 from whet.methods.optimize.sharpness import step_from_uphill
 
 
-class SAM(Method, stage=Stage.GRADIENT, family="optimize",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class SAM(
+    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Step by the gradient at the worst point nearby, which leads to flat minima (sharpness-aware minimisation).
 
     Use when: a network overfits, or labels are noisy; every step costs two.

@@ -8,14 +8,24 @@ from torch import Tensor
 
 from whet.core.batch import Context, Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import ChoosesWeights, Optimizes, Scales, Watches
 from whet.methods.optimize.groups import with_rates
 from whet.methods.schedule.courses import COURSES
 from whet.models.net import Net
 
 
-class ScheduleFree(Method, stage=Stage.OPTIMIZER, also={Stage.SCHEDULE, Stage.STEP, Stage.PREDICT}, family="optimize",
-                   tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ScheduleFree(
+    Method,
+    Optimizes,
+    Scales,
+    Watches,
+    ChoosesWeights,
+    family="optimize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """AdamW that averages its weights as it goes, in place of momentum and of any falling learning rate.
 
     Use when: the length of training is not known beforehand, or no schedule is wanted.

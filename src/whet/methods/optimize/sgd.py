@@ -5,12 +5,15 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.groups import with_rates
 
 
-class SGD(Method, stage=Stage.OPTIMIZER, family="optimize",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class SGD(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Gradient descent on batches, with momentum.
 
     Use when: convolutional networks from scratch, with a schedule; the reference to compare with.

@@ -6,14 +6,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.axes import along, eigen, gram, unfolded
 from whet.methods.optimize.descent import Descent
 from whet.methods.optimize.groups import with_rates
 
 
-class Shampoo(Method, stage=Stage.OPTIMIZER, family="optimize",
-              tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Shampoo(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Adagrad with a whole matrix for every axis of a weight tensor: rows and columns that move together are told apart.
 
     Use when: gradients are strongly correlated, batches are large, and there is time for the matrix roots.

@@ -6,14 +6,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.axes import along, eigen, gram
 from whet.methods.optimize.descent import Descent, adam_direction
 from whet.methods.optimize.groups import with_rates
 
 
-class SOAP(Method, stage=Stage.OPTIMIZER, family="optimize",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class SOAP(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Adam in the axes along which the gradients of each matrix really vary, found anew now and then.
 
     Use when: training from scratch with large batches; Adam is good and fewer steps are wanted.

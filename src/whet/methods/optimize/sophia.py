@@ -7,7 +7,9 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Closure
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Optimizes
 from whet.methods.optimize.descent import Descent
 from whet.methods.optimize.groups import with_rates
 from whet.methods.optimize.logits import sampled_label_gradient, steered
@@ -15,8 +17,9 @@ from whet.methods.optimize.true_gradient import BENDS_GRADIENTS
 from whet.models.net import Net
 
 
-class Sophia(Method, stage=Stage.OPTIMIZER, family="optimize",
-             tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Sophia(
+    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Divide the momentum by each weight's own curvature, looked at now and then, and cut what is too long.
 
     Use when: transformers from scratch; curvature differs much from weight to weight.

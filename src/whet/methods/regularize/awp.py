@@ -7,11 +7,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Closure, Step
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsStep
 
 
-class AWP(Method, stage=Stage.GRADIENT, family="regularize",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class AWP(
+    Method,
+    WrapsStep,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Take the gradient where the weights are moved, layer by layer, towards a larger loss; then step from where they were.
 
     Use when: a flat minimum is wanted: small data, noisy labels, adversarial examples.

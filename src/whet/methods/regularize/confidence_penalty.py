@@ -6,12 +6,18 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.regularize.divergence import entropy
 
 
-class ConfidencePenalty(Method, stage=Stage.LOSS, family="regularize",
-                        tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ConfidencePenalty(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Reward doubt: take a share of the answer's entropy off the loss.
 
     Use when: the model is overconfident.

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.attach import attach_after
 from whet.models.net import Net
 
 
-class DropBlock(Method, stage=Stage.MODEL, family="regularize", name="dropblock", tasks={"image-classification"}):
+class DropBlock(Method, Changes, family="regularize", name="dropblock", tasks={"image-classification"}):
     """Set whole squares of the feature maps to zero while training, and scale up the rest.
 
     Use when: a convolutional network overfits and plain dropout does little, as neighbours on a map tell the same.

@@ -6,15 +6,14 @@ from pydantic import Field
 from torch import nn
 
 from whet.core.batch import Context
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 
 class Dropout(
-    Method,
-    stage=Stage.MODEL,
-    family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Set random features before the last layer to zero while training, and scale up the rest.
 

@@ -7,11 +7,19 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import ChoosesWeights, Watches
 
 
-class EarlyStopping(Method, stage=Stage.STEP, also={Stage.PREDICT}, family="regularize",
-                    tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class EarlyStopping(
+    Method,
+    Watches,
+    ChoosesWeights,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """End training when validation no longer improves, and go back to the best weights.
 
     Use when: training is long, the learning rate constant, and overfitting a risk.

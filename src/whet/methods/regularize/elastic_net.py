@@ -6,11 +6,17 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
-class ElasticNet(Method, stage=Stage.LOSS, family="regularize",
-                 tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class ElasticNet(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Add absolute and squared weights to the loss in one penalty: few weights, and those shared among features that go together.
 
     Use when: few non-zero weights are wanted and features are correlated, where l1 alone keeps one of them by chance.

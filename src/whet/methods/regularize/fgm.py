@@ -6,12 +6,18 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.regularize.nudge import sized, value_and_gradient, value_where_moved
 
 
-class FGM(Method, stage=Stage.LOSS, family="regularize",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class FGM(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Train on every sample and on the same sample moved a little in the direction that raises its loss most.
 
     Use when: texts are few, the classic case; or small changes of a picture flip the answer.

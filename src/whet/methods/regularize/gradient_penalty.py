@@ -7,12 +7,18 @@ from pydantic import Field
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.regularize.nudge import value_and_gradient
 
 
-class GradientPenalty(Method, stage=Stage.LOSS, family="regularize",
-                      tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class GradientPenalty(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Add the squared gradient of each sample's loss by its input, so that the loss changes little when the input does.
 
     Use when: small changes of the input flip the answer, and answers should be explainable by their gradients.

@@ -6,10 +6,12 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
-class JsdConsistency(Method, stage=Stage.LOSS, family="regularize", tasks={"image-classification"}):
+class JsdConsistency(Method, WrapsLoss, family="regularize", tasks={"image-classification"}):
     """Ask for the same answer to a clean picture and to two changed versions of it.
 
     Use when: augmix (or another strong policy) is in the recipe and robustness matters more than time.

@@ -6,11 +6,17 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
-class L1(Method, stage=Stage.LOSS, family="regularize",
-         tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class L1(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Add the sum of the absolute weights to the loss, which drives small ones to zero.
 
     Use when: many features carry nothing, or few non-zero weights are wanted.

@@ -6,11 +6,17 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
-class L2(Method, stage=Stage.LOSS, family="regularize",
-         tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class L2(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Add half the sum of the squared weights to the loss.
 
     Use when: the optimizer is SGD or L-BFGS and weights grow without need.

@@ -6,11 +6,17 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
-class LabelSmoothing(Method, stage=Stage.LOSS, family="regularize",
-                     tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class LabelSmoothing(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Ask for a little less than certainty: part of each target is spread over all classes.
 
     Use when: the model is overconfident, or some labels are wrong.

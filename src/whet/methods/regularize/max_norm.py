@@ -7,11 +7,15 @@ from pydantic import Field
 from torch import nn
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Watches
 
 
-class MaxNorm(Method, stage=Stage.STEP, family="regularize",
-              tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class MaxNorm(
+    Method, Watches, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """After every step, shorten the incoming weights of each unit to a largest length.
 
     Use when: dropout and large learning rates let single units grow.

@@ -8,11 +8,17 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 
 
-class Orthogonal(Method, stage=Stage.LOSS, family="regularize",
-                 tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Orthogonal(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Ask that the filters of every layer stand at right angles and have length one.
 
     Use when: deep networks from scratch, without BatchNorm or with large learning rates.

@@ -9,12 +9,18 @@ from torch import nn
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.regularize.divergence import kl_divergence
 
 
-class RDrop(Method, stage=Stage.LOSS, family="regularize",
-            tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class RDrop(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Ask every question twice under different dropout, and ask for the same answer.
 
     Use when: the model has dropout and fine-tuning overfits; transformers most of all.

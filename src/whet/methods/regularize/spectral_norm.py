@@ -9,14 +9,21 @@ from torch.nn.utils import parametrizations, parametrize
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes, Initialises
 from whet.models.net import Net
 
 _FIRST_ITERATIONS = 15  # as many as torch takes for a fresh weight
 
 
-class SpectralNorm(Method, stage=Stage.MODEL, family="regularize",
-                   tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class SpectralNorm(
+    Method,
+    Changes,
+    Initialises,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Divide every weight of the backbone by its largest singular value, so that no layer can stretch its input.
 
     Use when: the answer must not jump at small changes of the input; networks without BatchNorm, from scratch.

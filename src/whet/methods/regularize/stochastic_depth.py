@@ -8,14 +8,17 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.attach import attach_after
 from whet.models.net import Net
 from whet.models.residual import residual_branches
 
 
-class StochasticDepth(Method, stage=Stage.MODEL, family="regularize",
-                      tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class StochasticDepth(
+    Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Leave out random residual branches while training, each sample its own, later ones more often.
 
     Use when: a deep residual network or a transformer overfits.

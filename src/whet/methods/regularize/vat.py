@@ -7,15 +7,21 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import WrapsLoss
 from whet.methods.regularize.divergence import kl_divergence
 from whet.methods.regularize.nudge import sized, value_and_gradient, value_where_moved
 
 _FIRST_MOVE = 0.01  # how far off the steepest direction is looked for: at the sample itself the divergence is flat
 
 
-class VAT(Method, stage=Stage.LOSS, family="regularize",
-          tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class VAT(
+    Method,
+    WrapsLoss,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Ask that the answer stays the same where the input moves in the direction that would change it most.
 
     Use when: labels are few: the move needs no label, only the model's own answer.

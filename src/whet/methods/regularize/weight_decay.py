@@ -7,11 +7,17 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Closure, Step
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Stage, WrapsUpdate
 
 
-class WeightDecay(Method, stage=Stage.GRADIENT, family="regularize",
-                  tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class WeightDecay(
+    Method,
+    WrapsUpdate,
+    family="regularize",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Shrink the weights a little at every step, apart from the gradient, whatever the optimizer.
 
     Use when: nearly always; with adaptive optimizers in the place of l2.

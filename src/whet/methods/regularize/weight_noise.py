@@ -9,12 +9,15 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 
-class WeightNoise(Method, stage=Stage.MODEL, family="regularize",
-                  tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class WeightNoise(
+    Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Add Gaussian noise to the weights of the backbone in every training pass; what is updated and kept is without it.
 
     Use when: the training score runs far ahead of the validation score, in recurrent and small networks most of all.

@@ -5,14 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Progress, Settings
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Sets
 
 
 class BatchRamp(
-    Method,
-    stage=Stage.SCHEDULE,
-    family="schedule",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Sets, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Let the batch grow in the course of training instead of letting the learning rate fall.
 

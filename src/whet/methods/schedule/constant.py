@@ -6,12 +6,15 @@ from pydantic import Field
 
 from whet.core.batch import Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class Constant(Method, stage=Stage.SCHEDULE, family="schedule",
-               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Constant(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Keep the learning rate as it is; or hold it at a share of itself for the first part of training.
 
     Use when: the rate is to stay, and early stopping, an average of the weights or plateau settles the end.

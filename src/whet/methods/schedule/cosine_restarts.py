@@ -6,12 +6,15 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Progress
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class CosineRestarts(Method, stage=Stage.SCHEDULE, family="schedule",
-                     tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class CosineRestarts(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Lower the learning rate along half a cosine several times, each time from the full rate and for longer.
 
     Use when: snapshots at the ends of the cycles are wanted, or a good model early and a better one late.

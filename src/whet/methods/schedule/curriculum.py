@@ -7,8 +7,11 @@ import torch
 from pydantic import Field
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
 from whet.core.rng import BatchRng
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Arranges, Changes, Initialises, Watches
 from whet.methods.balance.confident_learning import out_of_fold
 from whet.models.net import Net
 
@@ -18,8 +21,9 @@ _FOLDS = 5
 
 class Curriculum(
     Method,
-    stage=Stage.STEP,
-    also={Stage.MODEL},
+    Watches,
+    Changes,
+    Initialises,
     family="schedule",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
@@ -67,7 +71,7 @@ class Curriculum(
         return _Pacing(net, self)
 
 
-class _Pacing(Runtime, acts={Stage.DATA}):
+class _Pacing(Runtime, Arranges):
     """Chooses the samples of an epoch."""
 
     def __init__(self, net: Net, method: Curriculum) -> None:

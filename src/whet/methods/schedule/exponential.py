@@ -5,12 +5,15 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Progress
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class Exponential(Method, stage=Stage.SCHEDULE, family="schedule",
-                  tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Exponential(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Lower the learning rate by the same factor at every step.
 
     Use when: an older recipe is to be matched.

@@ -5,12 +5,15 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Progress
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class Linear(Method, stage=Stage.SCHEDULE, family="schedule",
-             tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Linear(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Lower the learning rate along a straight line to (nearly) nothing at the end.
 
     Use when: fine-tuning, most of all transformers after a warm-up; the length of training is known.

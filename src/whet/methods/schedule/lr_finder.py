@@ -10,7 +10,9 @@ from pydantic import Field
 
 from whet.core.batch import Progress
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, RangeTest, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import FindsBeforeTraining, RangeTest, Scales
 
 _MEMORY = 0.9  # of the smoothed loss: about the last ten steps
 _BLOWN = 4.0  # a loss so many times the least one will not come back
@@ -19,7 +21,8 @@ _FALLEN = 0.98  # a loss that never fell this low teaches nothing
 
 class LRFinder(
     Method,
-    stage=Stage.SCHEDULE,
+    Scales,
+    FindsBeforeTraining,
     family="schedule",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
@@ -47,7 +50,7 @@ class LRFinder(
     def factor(self, progress: Progress) -> float:
         return 1.0 if self.times is None else self.times
 
-    def rehearse(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> RangeTest | None:
+    def trial_steps(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> RangeTest | None:
         if self.times is not None:
             return None
         lrs: list[float] = []

@@ -6,12 +6,15 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Progress
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class OneCycle(Method, stage=Stage.SCHEDULE, family="schedule",
-               tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class OneCycle(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Raise the learning rate to its peak, then lower it far below where it began, both along half a cosine.
 
     Use when: training is short and the peak rate can be large.

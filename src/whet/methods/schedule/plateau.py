@@ -7,11 +7,15 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Progress
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Scales, Watches
 
 
-class Plateau(Method, stage=Stage.STEP, family="schedule",
-              tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Plateau(
+    Method, Watches, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Lower the learning rate whenever validation no longer improves.
 
     Use when: the length of training is not known beforehand; with early_stopping, whose patience should then be larger.
@@ -39,7 +43,7 @@ class Plateau(Method, stage=Stage.STEP, family="schedule",
         return _Falling(self)
 
 
-class _Falling(Runtime, acts={Stage.SCHEDULE}):
+class _Falling(Runtime, Scales):
     def __init__(self, method: Plateau) -> None:
         self._method = method
         self._sign = -1.0 if method.metric == "log_loss" else 1.0

@@ -5,12 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Progress, Settings
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Sets
 
 _STEP = 32  # most networks halve the picture five times
 
 
-class ProgressiveResize(Method, stage=Stage.SCHEDULE, family="schedule", tasks={"image-classification"}):
+class ProgressiveResize(Method, Sets, family="schedule", tasks={"image-classification"}):
     """Begin with small pictures, which train faster, and let them grow to full size.
 
     Use when: time is short and the network takes any size.

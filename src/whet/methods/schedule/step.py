@@ -6,12 +6,15 @@ from pydantic import Field
 
 from whet.core.batch import Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class Step(Method, stage=Stage.SCHEDULE, family="schedule",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Step(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Lower the learning rate by one factor at even intervals.
 
     Use when: an older recipe is to be matched.

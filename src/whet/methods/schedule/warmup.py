@@ -6,11 +6,13 @@ from pydantic import Field
 
 from whet.core.batch import Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Scales
 
 
-class Warmup(Method, stage=Stage.SCHEDULE, family="schedule",
-             tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class Warmup(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Raise the learning rate in even steps from nearly nothing, over the first part of training.
 
     Use when: the learning rate is large, weights are random, or the optimizer is adaptive.

@@ -6,12 +6,15 @@ from pydantic import Field
 
 from whet.core.batch import Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Scales
 from whet.methods.schedule.courses import other_courses
 
 
-class WarmupStableDecay(Method, stage=Stage.SCHEDULE, family="schedule",
-                        tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class WarmupStableDecay(
+    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+):
     """Raise the learning rate, hold it for most of the training, then lower it to nothing in the last part.
 
     Use when: a training may be prolonged from the end of its stable part, or several lengths are to share one.

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import DataError, NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Initialises
 from whet.core.tokens import SpecialIds
 from whet.data.folder import TEXTS, files_below
 from whet.data.text_table import read_unlabelled_texts
@@ -25,7 +27,7 @@ _SEEDED = torch.default_generator  # the caller opens a `torch_scope` of whet.co
 _WARM = 0.1  # share of the steps in which the learning rate rises; it then falls to zero
 
 
-class MaskedLanguageModel(Method, stage=Stage.MODEL, family="semi", tasks={"text-classification"}):
+class MaskedLanguageModel(Method, Initialises, family="semi", tasks={"text-classification"}):
     """Before the training proper, let the encoder guess hidden tokens of your texts, labelled or not.
 
     Use when: you have many more texts than labels, or they read unlike what the encoder was pretrained on (a trade's own words).

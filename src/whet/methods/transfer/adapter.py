@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.attach import attach_after
 from whet.models.net import Net
 
@@ -18,10 +20,7 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
 class Adapter(
-    Method,
-    stage=Stage.MODEL,
-    family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Keep the pretrained weights and train a small two-layer network behind each block, the norms and the head.
 

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 
-class BitFit(Method, stage=Stage.MODEL, family="transfer", name="bitfit",
-             tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class BitFit(
+    Method,
+    Changes,
+    family="transfer",
+    name="bitfit",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Train the biases of the pretrained network and its head, and nothing else.
 
     Use when: samples are few, or many models of one backbone are to differ by a thousandth of its weights.

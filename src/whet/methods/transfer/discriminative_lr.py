@@ -5,15 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from whet.core.batch import Context
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 
 class DiscriminativeLR(
-    Method,
-    stage=Stage.MODEL,
-    family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Train the pretrained backbone at a smaller learning rate than the new head.
 

@@ -7,8 +7,10 @@ from pydantic import Field
 from whet.core.batch import Context
 from whet.core.duration import Duration
 from whet.core.errors import NoEffectError
-from whet.core.method import Fits, Method, Search, Stage
+from whet.core.method import Method
 from whet.core.recipe import Recipe
+from whet.core.search import Search
+from whet.core.stages import Changes, Fits, Shortens
 from whet.methods.transfer.freeze import Freeze
 from whet.methods.transfer.logistic_regression import LogisticRegression
 from whet.models.net import Net
@@ -19,7 +21,8 @@ _FROZEN_SHARE = 0.7
 
 class Finetune(
     Method,
-    stage=Stage.MODEL,
+    Changes,
+    Shortens,
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -7,15 +7,16 @@ from pydantic import Field
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError, RecipeError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
 from whet.core.run_folder import finished_run
+from whet.core.stages import Initialises
 from whet.models.build import load_net
 from whet.models.net import Net
 
 
 class FromRun(
     Method,
-    stage=Stage.MODEL,
+    Initialises,
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

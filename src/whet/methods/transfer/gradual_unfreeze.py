@@ -6,15 +6,14 @@ from pydantic import Field
 
 from whet.core.batch import Context, Progress
 from whet.core.duration import Duration
-from whet.core.method import Method, Runtime, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.stages import Watches
 from whet.models.net import Net
 
 
 class GradualUnfreeze(
-    Method,
-    stage=Stage.STEP,
-    family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Watches, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Train the head alone at first, then one block more at a time, from the head down to the input.
 
@@ -43,7 +42,7 @@ class _Thaw(Runtime):
         self._over = over
         blocks = [[name for name in names if net.get_parameter(name).requires_grad] for names in net.blocks()[:-1]]
         self._blocks = [names for names in blocks if names]
-        self._resting = list(net.resting)
+        self._eval_only = list(net.eval_only)
         self._held = 0
         self._hold(len(self._blocks) if over.value else 0)
 
@@ -53,7 +52,9 @@ class _Thaw(Runtime):
         for place, names in enumerate(self._blocks):
             for name in names:
                 self._net.get_parameter(name).requires_grad_(place >= count)
-        self._net.resting = self._resting + self._net.layers(name for names in self._blocks[:count] for name in names)
+        self._net.eval_only = self._eval_only + self._net.layers(
+            name for names in self._blocks[:count] for name in names
+        )
         self._net.train(self._net.training)
 
     def after_step(self, progress: Progress) -> None:

@@ -9,14 +9,16 @@ from torch import Tensor, nn
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes, WrapsLoss
 from whet.models.net import Net, new_head
 
 
 class Head(
     Method,
-    stage=Stage.MODEL,
-    also={Stage.LOSS},
+    Changes,
+    WrapsLoss,
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

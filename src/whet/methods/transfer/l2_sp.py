@@ -7,12 +7,20 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Context, Loss, Outcome
-from whet.core.method import Method, Runtime, Search, Stage
+from whet.core.method import Method
+from whet.core.runtime import Runtime
+from whet.core.search import Search
+from whet.core.stages import Watches, WrapsLoss
 from whet.models.net import Net
 
 
-class L2SP(Method, stage=Stage.STEP, family="transfer", name="l2_sp",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class L2SP(
+    Method,
+    Watches,
+    family="transfer",
+    name="l2_sp",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Pull the weights back towards those that training started from, instead of towards zero.
 
     Use when: fine-tuning pretrained weights on few samples; take weight decay and l2 out.
@@ -37,7 +45,7 @@ class L2SP(Method, stage=Stage.STEP, family="transfer", name="l2_sp",
         return _Start(net, self.alpha, self.beta)
 
 
-class _Start(Runtime, acts={Stage.LOSS}):
+class _Start(Runtime, WrapsLoss):
     """Keeps the weights of the start, and adds the penalty that needs them to the loss."""
 
     def __init__(self, net: Net, alpha: float, beta: float) -> None:

@@ -6,15 +6,14 @@ from pydantic import Field
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 
 class LayerwiseLr(
-    Method,
-    stage=Stage.MODEL,
-    family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Smaller learning rates the nearer a layer lies to the input.
 

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Changes
 from whet.models.net import Net
 
 
 class LinearProbe(
-    Method,
-    stage=Stage.MODEL,
-    family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
     """Keep the pretrained backbone as it is and train the last linear layer only.
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from whet.core.batch import Context
-from whet.core.method import Method, Stage
+from whet.core.method import Method
+from whet.core.stages import Initialises
 from whet.models.linear import fit_best_linear, folds_of
 from whet.models.net import Net
 
 
 class LinearProbeThenFinetune(
     Method,
-    stage=Stage.MODEL,
+    Initialises,
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

@@ -9,15 +9,18 @@ from torch import Tensor
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes, Initialises, Optimizes
 from whet.models.linear import fit_best_linear, fit_linear, folds_of
 from whet.models.net import Net
 
 
 class LogisticRegression(
     Method,
-    stage=Stage.OPTIMIZER,
-    also={Stage.MODEL},
+    Optimizes,
+    Changes,
+    Initialises,
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

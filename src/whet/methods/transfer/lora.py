@@ -8,13 +8,20 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes
 from whet.methods.transfer.matrices import matrix_layers
 from whet.models.net import Net
 
 
-class LoRA(Method, stage=Stage.MODEL, family="transfer", name="lora",
-           tasks={"image-classification", "text-classification", "audio-classification"}):  # fmt: skip
+class LoRA(
+    Method,
+    Changes,
+    family="transfer",
+    name="lora",
+    tasks={"image-classification", "text-classification", "audio-classification"},
+):
     """Keep the pretrained weights and train a change of low rank to each, and the head.
 
     Use when: a large pretrained network, few samples, or little memory for the optimizer.

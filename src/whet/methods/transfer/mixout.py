@@ -9,14 +9,17 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from whet.core.batch import Context
-from whet.core.method import Method, Search, Stage
+from whet.core.method import Method
+from whet.core.search import Search
+from whet.core.stages import Changes, Initialises
 from whet.methods.transfer.matrices import matrix_layers
 from whet.models.net import Net
 
 
 class Mixout(
     Method,
-    stage=Stage.MODEL,
+    Changes,
+    Initialises,
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):

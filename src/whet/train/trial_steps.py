@@ -18,17 +18,17 @@ from whet.data.table import Table
 from whet.models.net import Net
 from whet.train.loop import stepped
 from whet.train.plan import Plan
-from whet.train.source import FeatureSource, PaintedSource, Source, is_kept, training_loader
+from whet.train.source import FeatureSource, PaintedSource, Source, can_cache_features, training_loader
 
 _LONG = 1_000_000  # steps: whatever sets in late never does
 
 
-class Rehearsal:
+class TrialSteps:
     """A training of this recipe that begins like the real one, pictures painted beside it, and leaves nothing behind."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table) -> None:
         self.plan = Plan(recipe, copy.deepcopy(net), context)
-        self.kept, self._fabric = is_kept(self.plan, self.plan.net), fabric
+        self.kept, self._fabric = can_cache_features(self.plan, self.plan.net), fabric
         model = self.plan.net.head if self.kept else self.plan.net
         self._model, self._optimizer = fabric.setup(model, self.plan.optimizer)
         self.plan.start()
