@@ -31,8 +31,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 import record
 from whet.check import check
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.data.read import read_data
 
 SHARE = 0.01

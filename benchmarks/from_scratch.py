@@ -26,7 +26,8 @@ import numpy as np
 import paired
 import record
 from whet import recipes
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec, ModelSpec
 from whet.tasks import SINGLE_LABEL
 
 TEST = DataSpec(path=str(paired.CIFAR))

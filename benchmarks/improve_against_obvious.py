@@ -29,8 +29,9 @@ import record
 import whet
 from whet import recipes
 from whet.core.duration import Duration
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.evaluate.compare import compare_runs
 from whet.train.job import train_run
 

@@ -26,8 +26,9 @@ import label_noise
 import long_tail
 import method_texts_and_sounds as others
 import record
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.data.table import Table
 

@@ -35,9 +35,10 @@ import record
 from whet.core.batch import Batch, Context, Outcome, Progress
 from whet.core.errors import NonFiniteError, RecipeError
 from whet.core.method import Method
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
+from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
 from whet.data.image_loader import ImageLoader
 from whet.data.read import read_data

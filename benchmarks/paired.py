@@ -21,8 +21,9 @@ import torch
 import record
 from method_results import certain
 from whet import recipes
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.data.table import Table
 from whet.evaluate import compare

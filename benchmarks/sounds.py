@@ -26,7 +26,8 @@ import pandas as pd
 
 import record
 from whet import recipes
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec, ModelSpec
 from whet.train.job import train_run
 
 ESC10, FSDD = record.SHARED / "esc10" / "meta.csv", record.SHARED / "fsdd" / "meta.csv"

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 import record
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
 
 
 def pictures() -> pd.DataFrame:

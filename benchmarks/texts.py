@@ -33,7 +33,8 @@ from sklearn.pipeline import make_pipeline, make_union
 
 import record
 from whet import recipes
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.train.job import train_run
 

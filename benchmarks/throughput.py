@@ -51,7 +51,8 @@ def whet() -> float:
     import torch
 
     from whet.core.batch import Batch, Context, Progress
-    from whet.core.recipe import ModelSpec, Recipe
+    from whet.core.recipe import Recipe
+    from whet.core.spec import ModelSpec
     from whet.models import build_net
     from whet.tasks import SINGLE_LABEL
     from whet.train import resolve

@@ -22,8 +22,9 @@ import numpy as np
 import paired
 import record
 from whet import recipes
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.evaluate.difference import Difference
 from whet.tasks import SINGLE_LABEL
 from whet.train.fuse import fuse

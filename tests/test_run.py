@@ -12,9 +12,9 @@ import whet as package
 from tests.conftest import whet, write_pictures
 from whet import recipes
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec
 from whet.train.data_record import data_fingerprint
 
 _WORDS = {"glass": ("jar", "bottle"), "metal": ("can", "foil")}

@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 # Name -> module. Nothing heavy is imported until one of these is used: `import whet` stays light.
 _HOME = {
-    "DataSpec": "whet.core.recipe",
+    "DataSpec": "whet.core.spec",
     "Method": "whet.core.method",
     "Recipe": "whet.core.recipe",
     "Run": "whet.run",
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from whet.check import check as check
     from whet.core.errors import WhetError as WhetError
     from whet.core.method import Method as Method
-    from whet.core.recipe import DataSpec as DataSpec
     from whet.core.recipe import Recipe as Recipe
     from whet.core.registry import register as register
+    from whet.core.spec import DataSpec as DataSpec
     from whet.improve import improve as improve
     from whet.run import Run as Run
     from whet.run import augment as augment

@@ -16,8 +16,9 @@ from whet import recipes
 from whet.core import strict_json
 from whet.core.errors import RecipeError, RunError
 from whet.core.output import claim
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of

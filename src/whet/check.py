@@ -15,8 +15,9 @@ import numpy as np
 from whet.core import strict_json
 from whet.core.errors import OutputError
 from whet.core.output import claim, remove, require_claimable
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.audit import (
     MEDIA,
     Cleaned,

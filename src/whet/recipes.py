@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, unknown
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
+from whet.core.recipe import Recipe, parse_method
+from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
 
 _TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from whet.core.errors import DataError, RecipeError, RunError, unknown
-from whet.core.recipe import DataSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder, next_name
+from whet.core.spec import DataSpec
 
 
 class Sheet(Protocol):

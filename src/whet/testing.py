@@ -30,10 +30,11 @@ from whet.core.batch import Batch, Context, Features, FinalizeContext, Instances
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import SEGMENTATION, Method
-from whet.core.recipe import ModelSpec, Recipe, parse_method
+from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.sound_view import SoundView
+from whet.core.spec import ModelSpec
 from whet.core.stages import Arranges, Changes, Compresses, Draws, Mixes, Scales, Selects, Sets, Stage, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import problems

@@ -52,7 +52,7 @@ def test_text_is_as_it_is_written():
 
 @pytest.mark.parametrize("text", ["0ep", "0st", "0.0m"])
 def test_a_budget_is_longer_than_nothing(text):
-    from whet.core.recipe import TrainSpec
+    from whet.core.spec import TrainSpec
 
     for key in ("budget", "validate_every", "checkpoint_every"):
         with pytest.raises(RecipeError, match="accepted: more than 0"):

@@ -7,7 +7,7 @@ from tests.data.test_text_table import TEXTS
 from tests.data.test_text_table import write as write_texts
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data, read_table
 from whet.data.sound_folder import read_sounds
 from whet.data.text_table import read_texts

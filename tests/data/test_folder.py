@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import write_pictures
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.inputs import read_inputs
 
 PLAIN = DataSpec()

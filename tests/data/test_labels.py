@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from whet.core.errors import DataError, RecipeError
-from whet.core.recipe import DataSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.read import read_samples
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL

@@ -8,7 +8,7 @@ import soundfile
 from PIL import Image
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.read import read_samples
 

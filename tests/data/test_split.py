@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data, split_rows
 from whet.data.split import components, deal_complete_folds, deal_folds
 from whet.data.split_files import apply_split_files

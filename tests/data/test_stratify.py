@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.data.labels import numbered
 from whet.data.split import split_rows
 from whet.data.stratify import deal_by_label

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data, read_table
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.cells import read_cells
 from whet.data.split import split_rows
 from whet.data.store import digest_of

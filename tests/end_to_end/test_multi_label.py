@@ -11,9 +11,10 @@ from PIL import Image
 import whet as package
 from whet.check import check
 from whet.core.errors import DataError, RecipeError, RunError
-from whet.core.recipe import DataSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec
 from whet.data.read import read_samples
 from whet.evaluate.compare import compare_runs
 from whet.methods import Sophia

@@ -11,8 +11,9 @@ from tests.conftest import whet
 import whet as package
 from whet import recipes
 from whet.core.errors import DataError, RecipeError
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
 from whet.train.job import train_run
 
 _THINGS = {

@@ -28,7 +28,7 @@ def stirred(net):
 
 
 def zoo(context):
-    from whet.core.recipe import ModelSpec
+    from whet.core.spec import ModelSpec
 
     with Rng(0).torch_scope("init"):
         return build_net(ModelSpec(architecture="resnet9_slim", weights="none"), ("a", "b"))[0].eval()

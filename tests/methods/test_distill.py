@@ -6,8 +6,9 @@ import torch.nn.functional as F
 
 from whet.core.batch import Context, HiddenMix, Outcome, Progress, Settings
 from whet.core.errors import NoEffectError, RecipeError, RunError
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.methods import SGD, Distill, HorizontalFlip, RandomCrop
 from whet.methods.distill.distill import divergence

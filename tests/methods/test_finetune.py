@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from whet.core.errors import NoEffectError
-from whet.core.recipe import ModelSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import ModelSpec
 from whet.methods import EMA, AdamW, Finetune, Freeze
 from whet.testing import _bench, _train
 

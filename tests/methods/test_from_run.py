@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from whet.core.errors import RecipeError
-from whet.core.recipe import ModelSpec, parse_method
+from whet.core.recipe import parse_method
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.methods import FromRun, Mixout, SpectralNorm
 from whet.models.build import build_net, load_net
 from whet.testing import _bench

@@ -3,8 +3,8 @@ import torch
 from tests.methods.questions import pictures, question, sharp
 from torch import nn
 
-from whet.core.recipe import ModelSpec
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.methods import SGD, GradientPenalty
 from whet.models import build_net
 from whet.testing import _bench, _train

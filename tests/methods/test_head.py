@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from whet.core.batch import Outcome
 from whet.core.errors import NoEffectError
-from whet.core.recipe import ModelSpec
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.methods import Head, LinearProbe
 from whet.methods.transfer.head import GeM
 from whet.models.build import build_net, load_net, save_net

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from whet.core.errors import NoEffectError
-from whet.core.recipe import ModelSpec
+from whet.core.spec import ModelSpec
 from whet.methods import ScaleDepth, ScaleWidth
 from whet.models import build_net, load_net
 from whet.models.build import save_net

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from whet.core.batch import Context
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.methods import SGD, SelfDistill, TemperatureScaling
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher

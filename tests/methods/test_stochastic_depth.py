@@ -42,7 +42,7 @@ def test_nothing_is_left_out_at_prediction():
 def test_transformers_have_branches_too(tmp_path, context):
     import transformers
 
-    from whet.core.recipe import ModelSpec
+    from whet.core.spec import ModelSpec
     from whet.models import build_net
 
     transformers.ViTConfig(

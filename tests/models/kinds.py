@@ -13,8 +13,9 @@ import transformers
 from tests.conftest import write_pictures
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from whet.core.recipe import ModelSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.data.read import read_samples
 from whet.explain import CannotExplain, PictureHeat, WordHeat
 from whet.models import build_net, load_net

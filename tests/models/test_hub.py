@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from whet.core.errors import RecipeError, WeightsError
-from whet.core.recipe import ModelSpec
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.data.image import decode
 from whet.models import build_net, load_net
 from whet.models.build import read_extra, save_net

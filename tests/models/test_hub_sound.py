@@ -7,8 +7,9 @@ import transformers
 from tests.conftest import whet
 
 from whet.core.errors import RecipeError, WeightsError
-from whet.core.recipe import ModelSpec, parse_method
+from whet.core.recipe import parse_method
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.models.build import build_net, load_net, save_net
 from whet.models.front import SoundFront, WaveFront
 from whet.models.mel import KALDI_MEL, LogMel

@@ -6,8 +6,8 @@ import torch
 import transformers
 
 from whet.core.errors import WeightsError
-from whet.core.recipe import ModelSpec
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.models import hub_text
 from whet.models.tokens import Tokens
 

@@ -16,9 +16,10 @@ from torch.nn.utils import parametrize
 from whet.core.batch import Context
 from whet.core.method import Method
 from whet.core.output import claim
-from whet.core.recipe import ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.core.stages import Changes
 from whet.methods import SGD
 from whet.models import build_net, load_net

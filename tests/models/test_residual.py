@@ -3,8 +3,8 @@ import torch
 from tests.models.kinds import KINDS, built, inputs
 from torch import nn
 
-from whet.core.recipe import ModelSpec
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.models import build_net
 from whet.models.attach import attach_after
 from whet.models.residual import residual_branches

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from whet.core.recipe import ModelSpec
+from whet.core.spec import ModelSpec
 from whet.models.build import build_net, load_net, save_net
 from whet.models.zoo_text.tf_idf import TfIdf
 

@@ -6,8 +6,9 @@ from torch import nn
 from whet import methods
 from whet.core.batch import Context
 from whet.core.errors import WeightsError
-from whet.core.recipe import ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
 from whet.models import build_net, load_net
 from whet.models.attach import attach_after
 from whet.models.build import resolve, save_net

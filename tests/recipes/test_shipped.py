@@ -6,8 +6,8 @@ from tests.conftest import write_pictures
 
 from whet import recipes
 from whet.core.errors import RecipeError
-from whet.core.recipe import DataSpec, ModelSpec
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.train.job import train_run
 
 NAMES = [name for name in recipes.names() if name.startswith("image/")]

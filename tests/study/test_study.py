@@ -13,9 +13,10 @@ from whet import recipes
 from whet.core import strict_json
 from whet.core.errors import NoEffectError, RecipeError, RunError
 from whet.core.method import Method
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_method
+from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Mixes
 from whet.evaluate.difference import Difference
 from whet.study import confirmation

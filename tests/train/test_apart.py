@@ -8,8 +8,9 @@ import pytest
 from tests.conftest import write_pictures
 
 from whet.core.errors import RunError
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.methods import SGD
 from whet.train.apart import _reason, run_apart
 from whet.train.checkpoint import checkpoints

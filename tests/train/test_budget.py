@@ -5,7 +5,8 @@ import pytest
 import torch
 from tests.conftest import write_pictures
 
-from whet.core.recipe import DataSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec
 from whet.data.read import read_data
 from whet.methods import LAWA, SGD, SWA, Cosine, Finetune, GradualUnfreeze, LinearProbe
 from whet.testing import _bench

@@ -6,8 +6,9 @@ from tests.conftest import FAST
 from whet import recipes
 from whet.core.errors import BusyError
 from whet.core.output import claim
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_whole
+from whet.core.spec import DataSpec, ModelSpec
 from whet.train.job import train_run
 from whet.train.log import Observer
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.conftest import write_pictures
 
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec, ModelSpec
 from whet.methods import SGD, VectorScaling
 from whet.run import Run
 from whet.train.job import train_run

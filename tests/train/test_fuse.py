@@ -9,8 +9,9 @@ from tests.conftest import whet, write_pictures
 
 import whet as package
 from whet.core.errors import RunError
-from whet.core.recipe import DataSpec, ModelSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.train.fuse import fuse
 from whet.train.job import train_run
 

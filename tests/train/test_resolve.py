@@ -6,7 +6,8 @@ import soundfile
 import torch
 
 from whet.core.errors import RecipeError
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
+from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.models.build import build_net
 from whet.models.net import Net

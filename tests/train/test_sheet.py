@@ -3,9 +3,10 @@ import pytest
 from tests.conftest import whet
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec, Recipe, parse_methods
+from whet.core.recipe import Recipe, parse_methods
 from whet.core.registry import registry
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.core.stages import Draws, Mixes, TransformsBatch
 from whet.core.view import ImageView
 from whet.data.read import read_data

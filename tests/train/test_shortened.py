@@ -4,8 +4,9 @@ import pytest
 import torch
 from tests.conftest import write_pictures
 
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
 from whet.methods import AdamW, Cosine, Finetune, Freeze, TemperatureScaling
 from whet.models.build import load_net
 from whet.models.net import Net

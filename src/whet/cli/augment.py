@@ -49,7 +49,7 @@ def command(
     from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.errors import DataError, RecipeError
     from whet.core.output import claim_file
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
 
     asked = run.ask(DataSpec(path=data, **reading), recipe, seed=seed)
     asked = recipes.change(

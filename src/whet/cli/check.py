@@ -49,7 +49,7 @@ def command(
         require_claimable(out, "check", data=[data])
     from whet.check import check
     from whet.cli.screen import place, print_json, print_table, results, table, talk, then
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
 
     watch = talk(quiet=as_json)
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(bar_width=28), TimeRemainingColumn())

@@ -59,7 +59,7 @@ def command(
     """Compare recipes, or architectures, on the same samples: difference, 95 % interval, verdict.
 
     Runs of one recipe with several seeds count together; fewer than three seeds are not judged."""
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
 
     if architectures is not None:
         if len(given) != 1:

@@ -40,7 +40,7 @@ def command(
     from rich.text import Text
 
     from whet.cli.screen import print_json, print_table, results, talk, then
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
     from whet.run import load
 
     loaded = load(run)

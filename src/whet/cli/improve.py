@@ -64,7 +64,7 @@ def command(
     if out is not None:  # refused before torch is loaded and the data are read
         require_claimable(out, "improve", data=[data])
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
     from whet.improve import improve
 
     found = improve(

@@ -81,7 +81,7 @@ def command(
         require_claimable(out, "study", data=[data])
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
     from whet.core.task import metric_named
     from whet.study.study import study
 

@@ -70,7 +70,7 @@ def command(
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.process import process_began
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
     from whet.report import build_report
     from whet.train.job import train_run
 

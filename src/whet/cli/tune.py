@@ -69,7 +69,7 @@ def command(
         require_claimable(out, "tune", data=[data])
     from whet import recipes, run
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
-    from whet.core.recipe import DataSpec
+    from whet.core.spec import DataSpec
     from whet.core.task import metric_named
     from whet.tune.tune import tune
 

@@ -6,158 +6,22 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
+from pydantic import SerializeAsAny
 
-from whet.core.duration import Duration
 from whet.core.errors import RecipeError, unknown
-from whet.core.method import Method, Stage
+from whet.core.media import MEDIA, SETTINGS_OF_SOME_MEDIA, Medium
+from whet.core.method import Method
 from whet.core.registry import registry
+from whet.core.spec import DataSpec, ModelSpec, TrainSpec
+from whet.core.stages import Stage
 from whet.core.strict import Strict
 from whet.core.task import allowed, problems
 
-Auto = Literal["auto"]
 _MAX_BYTES = 1_000_000
 _MAX_ALIASES = 100
-
-
-def _share(text: str) -> str:
-    if text.endswith("%") and text[:-1].isdecimal() and 25 <= int(text[:-1]) <= 400:
-        return text
-    raise ValueError("a share of the native size is written as 25% to 400%")
-
-
-Size = Annotated[int, Field(ge=8, le=4096)] | Auto | Annotated[str, AfterValidator(_share)]
-"""Pixels of a side, or a share ("115%") of the size the weights were trained with."""
-
-
-class DataSpec(Strict):
-    """Where the samples come from and how they are split. Fractions are of all samples (or of train, where only one is missing)."""
-
-    path: str | None = None
-    files_root: Annotated[
-        str | None, Field(description="the folder that a table's files are named from; else the table's own")
-    ] = None
-    class_folder: Annotated[
-        Literal["outer", "inner"] | None,
-        Field(
-            description="where class folders hold folders: which of them name the classes; the outer ones are then groups"
-        ),
-    ] = None
-    file_column: str | None = None
-    text_column: str | None = None
-    label_column: str | None = None
-    label_columns: Annotated[
-        tuple[str, ...] | None,
-        Field(min_length=2, description="columns of 0 and 1, one a class, where a sample may have several"),
-    ] = None
-    label_separator: Annotated[
-        str | None, Field(min_length=1, description="between the labels in a cell, where a sample may have several")
-    ] = None
-    split_column: str | None = None
-    group_column: Annotated[
-        str | None, Field(description="samples with the same cell, as of one speaker, are never in two parts")
-    ] = None
-    weight_column: Annotated[str | None, Field(description="how much a sample counts in training")] = None
-    split_files: tuple[str, ...] = ()
-    fold: Annotated[
-        str | None,
-        BeforeValidator(lambda fold: fold if fold is None else str(fold)),  # most are written as numbers
-        Field(description="the fold that is the test part, where a table has a column fold"),
-    ] = None
-    val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
-    test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
-    split_seed: Annotated[int, Field(ge=0)] = 0
-    answer_test: Annotated[
-        bool, Field(description="whether the test samples are answered; a study leaves them alone until its end")
-    ] = True
-
-    @classmethod
-    def label(cls) -> str:
-        return "data"
-
-    def model_post_init(self, context: Any) -> None:
-        if self.label_columns is None:
-            return
-        beside = [key for key in ("label_column", "label_separator") if getattr(self, key) is not None]
-        if beside:
-            raise RecipeError(f"data.label_columns stands in the place of data.{beside[0]}; give one of them")
-        twice = next((name for name in self.label_columns if self.label_columns.count(name) > 1), None)
-        if twice is not None:
-            raise RecipeError(f"data.label_columns names '{twice}' twice; give each column once")
-
-    @classmethod
-    def of(cls, data: str | Path | DataSpec) -> DataSpec:
-        """A folder or table as it is, or a spec that says how it is read."""
-        return data if isinstance(data, DataSpec) else cls(path=str(data))
-
-    def over(self, base: DataSpec) -> DataSpec:
-        """`base` with the values that differ from the defaults here."""
-        return base.replace(**{key: value for key, value in self if value != type(self).model_fields[key].default})
-
-    @property
-    def several_labels(self) -> bool:
-        """Whether this says that a sample may have several labels; a table of lists says so itself."""
-        return self.label_columns is not None or self.label_separator is not None
-
-
-class ModelSpec(Strict):
-    """architecture: a zoo name (resnet9, vgg16), a local folder, or a hub name. weights: a local folder, a hub name, or
-    `none` for random weights on purpose; `auto` takes those of the architecture."""
-
-    architecture: str = "auto"
-    weights: str = "auto"
-
-    @classmethod
-    def label(cls) -> str:
-        return "model"
-
-
-class TrainSpec(Strict):
-    """Training settings. Every `auto` but that of `store`, which each start decides anew, is resolved once and written into the
-    run's own recipe. How many steps a budget comes to belongs to the state of a training (`whet.train.loop.State`)."""
-
-    not_settings: ClassVar[dict[str, str]] = {
-        key: f"the length of a training is its budget; use budget: {{value}}{unit}"
-        for key, unit in (("epochs", "ep"), ("steps", "st"), ("seconds", "s"), ("minutes", "m"))
-    }
-
-    budget: Annotated[Duration, AfterValidator(Duration.parse_budget)] = Duration(20, "ep")
-    max_epochs: Annotated[
-        int | None,
-        Field(ge=1, description="a budget in minutes is filled with so many at most, where more would not help"),
-    ] = None
-    seed: Annotated[int, Field(ge=0)] = 0
-    batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
-    image_size: Size = "auto"
-    eval_size: Annotated[Size, Field(description="image size at prediction")] = "auto"
-    fit: Literal["squash", "crop"] = "squash"
-    max_tokens: Annotated[int, Field(ge=4, le=8192, description="a longer text is cut")] | Auto = "auto"
-    clip_seconds: Annotated[float, Field(gt=0, le=600, description="how much of a sound is heard at once")] | Auto = (
-        "auto"
-    )
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    torch_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
-    loader_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
-    store: Annotated[
-        Literal["auto", "memory", "disk", "off"],
-        Field(description="where decoded training pictures are kept; no setting changes a result"),
-    ] = "auto"
-    store_share: Annotated[
-        float, Field(gt=0, le=0.9, description="the most of free memory or disk to keep them in")
-    ] = 0.1
-    validate_every: Annotated[Duration, AfterValidator(Duration.parse_budget)] | Auto = "auto"
-    checkpoint_every: Annotated[Duration, AfterValidator(Duration.parse_budget)] | Auto = "auto"
-    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
-
-    @classmethod
-    def label(cls) -> str:
-        return "train"
-
-
 _RARELY_GIVEN = (
     "files_root",
     "class_folder",
@@ -167,18 +31,6 @@ _RARELY_GIVEN = (
     "group_column",
     "weight_column",
 )
-_OF_SOME_MEDIA = {
-    ("data", "files_root"): {"picture", "sound"},
-    ("data", "file_column"): {"picture", "sound"},
-    ("data", "text_column"): {"text"},
-    ("train", "image_size"): {"picture"},
-    ("train", "eval_size"): {"picture"},
-    ("train", "fit"): {"picture"},
-    ("train", "max_tokens"): {"text"},
-    ("train", "clip_seconds"): {"sound"},
-    ("train", "store"): {"picture", "sound"},
-    ("train", "store_share"): {"picture", "sound"},
-}
 
 
 class Recipe(Strict):
@@ -216,7 +68,7 @@ class Recipe(Strict):
 
     def _foreign(self) -> list[tuple[str, str]]:
         """Settings that mean nothing for this task."""
-        return [at for at, media in _OF_SOME_MEDIA.items() if self.medium not in media]
+        return sorted(SETTINGS_OF_SOME_MEDIA - self._medium.settings)
 
     @property
     def medium(self) -> str:
@@ -224,29 +76,23 @@ class Recipe(Strict):
         return problems()[self.task]
 
     @property
+    def _medium(self) -> Medium:
+        return MEDIA[self.medium]
+
+    @property
     def size(self) -> int:
         """How large samples are shown in training, once that is resolved: pixels of a side, tokens, or milliseconds."""
-        return self._size("image_size")
+        return self._medium.size(self.train)
 
     @property
     def answer_size(self) -> int:
         """The same at prediction."""
-        return self._size("eval_size")
+        return self._medium.eval_size(self.train)
 
     @property
     def shown(self) -> str:
         """`size` in words."""
-        units = {"picture": "px", "text": "tokens", "sound": "ms"}
-        return f"{self.size} {units[self.medium]}"
-
-    def _size(self, pixels: str) -> int:
-        match self.medium:
-            case "text":
-                return int(self.train.max_tokens)
-            case "sound":
-                return round(1000 * float(self.train.clip_seconds))
-            case _:
-                return int(getattr(self.train, pixels))
+        return f"{self.size} {self._medium.unit}"
 
     # --- asking and changing ----------------------------------------------------------------------------------------
     def __contains__(self, name: str) -> bool:
@@ -287,11 +133,7 @@ class Recipe(Strict):
     def smaller(self, share: float) -> Recipe:
         """The recipe with pictures at this share of their size, 0 … 1, but no less than 32 pixels or a quarter; texts and sounds
         stay."""
-        if self.medium != "picture" or share == 1:
-            return self
-        train = self.train
-        size = _scaled("100%" if train.image_size == "auto" else train.image_size, share)
-        return self.setting(image_size=size, eval_size=_scaled(train.eval_size, share))
+        return self if share == 1 else self.replace(train=self._medium.smaller(self.train, share))
 
     # --- identity ---------------------------------------------------------------------------------------------------
     @property
@@ -426,9 +268,3 @@ class _Dumper(yaml.SafeDumper):
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
         flat = all(not isinstance(item, dict | list) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=flat)
-
-
-def _scaled(size: int | str, share: float) -> int | str:
-    if isinstance(size, int):
-        return max(32, round(share * size / 8) * 8)
-    return size if size == "auto" else f"{max(25, round(share * int(size.removesuffix('%'))))}%"

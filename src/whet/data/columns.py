@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 
 USUAL = {
     "file": ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "audio", "sound",

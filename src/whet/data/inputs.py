@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.below import all_below
 from whet.data.cells import TABLE_SUFFIXES
 from whet.data.folder import PICTURES, SOUNDS, TEXTS, Files

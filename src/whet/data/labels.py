@@ -24,7 +24,7 @@ import pandas as pd
 
 from whet.core.errors import DataError
 from whet.core.labels import names_of
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.cells import missing, word
 from whet.data.columns import Columns
 

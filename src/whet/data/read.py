@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.below import all_below
 from whet.data.cells import TABLE_SUFFIXES, first_rows
 from whet.data.class_names import class_warnings

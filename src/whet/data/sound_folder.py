@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.columns import AS_IT_IS
 from whet.data.folder import SOUNDS, read_folder
 from whet.data.table import Table, read_table

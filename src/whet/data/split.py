@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.data.stratify import deal_by_class, deal_by_label
 from whet.data.table import SPLITS, Table
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from whet.core.errors import DataError
 from whet.core.evidence import Evidence
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.core.task import Task, task_for
 from whet.data.cells import missing, read_cells, word
 from whet.data.class_names import whole_numbers

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data.cells import TABLE_SUFFIXES, read_cells, word
 from whet.data.class_names import whole_numbers
 from whet.data.columns import AS_IT_IS, Columns, usual_column

@@ -12,8 +12,9 @@ from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError, unknown
 from whet.core.output import claim
-from whet.core.recipe import DataSpec, ModelSpec, Recipe
+from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name
+from whet.core.spec import DataSpec, ModelSpec
 from whet.core.task import metrics_of_all_tasks
 from whet.data.audit import Finding, audit
 from whet.data.read import read_data

@@ -16,8 +16,9 @@ from torch import Tensor
 from whet.core.batch import Context, Features
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
 from whet.core.output import put, remove, work_folder
-from whet.core.recipe import ModelSpec, parse_method
+from whet.core.recipe import parse_method
 from whet.core.run_folder import write_whole
+from whet.core.spec import ModelSpec
 from whet.core.stages import Changes
 from whet.core.writing import writing
 from whet.models import hub, hub_sound, hub_text

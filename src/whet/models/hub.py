@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
-from whet.core.recipe import ModelSpec
+from whet.core.spec import ModelSpec
 from whet.core.task import task_named
 from whet.models.depthwise import speed_up_depthwise
 from whet.models.hub_access import HEAD_FILE, ask, flat, hub_answers, is_local, library, reload, save_tensors

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from whet.core.errors import RunError, WeightsError
-from whet.core.recipe import ModelSpec
+from whet.core.spec import ModelSpec
 
 _SECONDS = 3.0
 HEAD_FILE = "head.safetensors"  # of an encoder that has no classifier of its own

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
-from whet.core.recipe import ModelSpec
+from whet.core.spec import ModelSpec
 from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
 from whet.models.mend import mend
 from whet.models.token_vectors import TokenVectors

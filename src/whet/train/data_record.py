@@ -13,8 +13,8 @@ import pandas as pd
 
 from whet.core import strict_json
 from whet.core.errors import RunError
-from whet.core.recipe import DataSpec
 from whet.core.run_folder import RunFolder, write_csv
+from whet.core.spec import DataSpec
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
 from whet.data.table import SPLITS, Table, split_name
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit import survey_images
 

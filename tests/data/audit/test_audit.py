@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from tests.conftest import write_pictures
 
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit import audit
 

@@ -4,7 +4,7 @@ import shutil
 import pytest
 from tests.data.audit.conftest import save, scene
 
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit import Cleaned, check_duplicates, check_near_duplicates, clean, survey_images, write_cleaned
 from whet.data.audit.texts.survey import survey_texts

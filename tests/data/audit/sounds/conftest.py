@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit.sounds.survey import survey_sounds
 

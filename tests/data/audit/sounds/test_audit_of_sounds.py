@@ -7,7 +7,7 @@ import pytest
 from tests.data.audit.sounds.conftest import RATE, melody, save
 
 from whet.check import check
-from whet.core.recipe import DataSpec
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit import audit, audit_survey, check_near_duplicates, clean, probe_shortcuts, write_cleaned
 from whet.data.audit.sounds import soundprint as module

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from whet.core.recipe import DataSpec
 from whet.core.rng import Rng
+from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit.texts.survey import survey_texts
 

@@ -1,0 +1,82 @@
+"""What a medium knows of a recipe: which settings mean something for its samples, and how large these are shown."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from whet.core.spec import TrainSpec
+
+_LEAST_PIXELS, _LEAST_PERCENT = 32, 25  # of the size of smaller images
+
+
+class Medium(ABC):
+    """What a sample is. unit: of its size. settings: (part, key) of a recipe that mean something for some media, this one among
+    them; all others mean something for every medium."""
+
+    unit: ClassVar[str]
+    settings: ClassVar[frozenset[tuple[str, str]]]
+
+    @abstractmethod
+    def size(self, train: TrainSpec) -> int:
+        """How large samples are shown in training, in its unit, once that is resolved."""
+
+    def eval_size(self, train: TrainSpec) -> int:
+        """The same at prediction."""
+        return self.size(train)
+
+    def smaller(self, train: TrainSpec, share: float) -> TrainSpec:
+        """The settings with samples at this share of their size, 0 … 1; as they are where the medium has no smaller samples."""
+        return train
+
+
+class _Images(Medium):
+    unit = "px"
+    settings = frozenset(
+        [("data", "files_root"), ("data", "file_column"), ("train", "store"), ("train", "store_share")]
+        + [("train", "image_size"), ("train", "eval_size"), ("train", "fit")]
+    )
+
+    def size(self, train: TrainSpec) -> int:
+        return int(train.image_size)
+
+    def eval_size(self, train: TrainSpec) -> int:
+        return int(train.eval_size)
+
+    def smaller(self, train: TrainSpec, share: float) -> TrainSpec:
+        """No less than 32 pixels, or a quarter of the native size."""
+        size = _scaled("100%" if train.image_size == "auto" else train.image_size, share)
+        return train.replace(image_size=size, eval_size=_scaled(train.eval_size, share))
+
+
+class _Texts(Medium):
+    unit = "tokens"
+    settings = frozenset([("data", "text_column"), ("train", "max_tokens")])
+
+    def size(self, train: TrainSpec) -> int:
+        return int(train.max_tokens)
+
+
+class _Audio(Medium):
+    unit = "ms"
+    settings = frozenset(
+        [("data", "files_root"), ("data", "file_column"), ("train", "store"), ("train", "store_share")]
+        + [("train", "clip_seconds")]
+    )
+
+    def size(self, train: TrainSpec) -> int:
+        return round(1000 * float(train.clip_seconds))
+
+
+MEDIA: dict[str, Medium] = {"picture": _Images(), "text": _Texts(), "sound": _Audio()}
+"""By the names that `Task.problems` gives."""
+
+
+SETTINGS_OF_SOME_MEDIA = frozenset[tuple[str, str]]().union(*(medium.settings for medium in MEDIA.values()))
+"""(part, key) of the settings that some medium has no use for."""
+
+
+def _scaled(size: int | str, share: float) -> int | str:
+    if isinstance(size, int):
+        return max(_LEAST_PIXELS, round(share * size / 8) * 8)
+    return size if size == "auto" else f"{max(_LEAST_PERCENT, round(share * int(size.removesuffix('%'))))}%"
