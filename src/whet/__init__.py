@@ -22,22 +22,28 @@ _HOME = {
     "Recipe": "whet.core.recipe",
     "Run": "whet.run",
     "WhetError": "whet.core.errors",
-    "augment": "whet.run",
+    "augment": "whet.api",
     "check": "whet.check",
-    "compare": "whet.run",
+    "compare": "whet.api",
     "compare_architectures": "whet.architectures",
-    "ensemble": "whet.run",
+    "ensemble": "whet.api",
     "improve": "whet.improve",
-    "load": "whet.run",
+    "load": "whet.api",
     "register": "whet.core.registry",
-    "resume": "whet.run",
+    "resume": "whet.api",
     "study": "whet.study.study",
-    "train": "whet.run",
+    "train": "whet.api",
     "tune": "whet.tune.tune",
 }
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
+    from whet.api import augment as augment
+    from whet.api import compare as compare
+    from whet.api import ensemble as ensemble
+    from whet.api import load as load
+    from whet.api import resume as resume
+    from whet.api import train as train
     from whet.architectures import compare_architectures as compare_architectures
     from whet.check import check as check
     from whet.core.errors import WhetError as WhetError
@@ -47,12 +53,6 @@ if TYPE_CHECKING:
     from whet.core.spec import DataSpec as DataSpec
     from whet.improve import improve as improve
     from whet.run import Run as Run
-    from whet.run import augment as augment
-    from whet.run import compare as compare
-    from whet.run import ensemble as ensemble
-    from whet.run import load as load
-    from whet.run import resume as resume
-    from whet.run import train as train
     from whet.study.study import study as study
     from whet.tune.tune import tune as tune
 

@@ -13,13 +13,14 @@ import transformers
 from tests.conftest import write_pictures
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from whet.api import build_recipe, load
 from whet.core.recipe import Recipe, parse_methods
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.data.read import read_samples
 from whet.explain import CannotExplain, PictureHeat, WordHeat
 from whet.models import build_net, load_net
-from whet.run import Run, ask, load
+from whet.run import Run
 from whet.train.job import train_run
 
 SIZE = 64
@@ -265,7 +266,7 @@ def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
     recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}])).setting(
         batch_size=8, precision="fp32", budget="1ep", **size
     )
-    recipe = ask(data, recipe, weights=str(folder / "published"))
+    recipe = build_recipe(data, recipe, weights=str(folder / "published"))
     run = Run(train_run(recipe, folder / "run"))
     said = run.predictions.set_index("id")
     frame = read_samples(run.recipe.data).frame.set_index("id").loc[said.index]

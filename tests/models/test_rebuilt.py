@@ -13,6 +13,7 @@ from tests.conftest import write_pictures
 from torch import nn
 from torch.nn.utils import parametrize
 
+from whet.api import resume, train
 from whet.core.batch import Context
 from whet.core.method import Method
 from whet.core.output import claim
@@ -25,7 +26,6 @@ from whet.methods import SGD
 from whet.models import build_net, load_net
 from whet.models.attach import attach_after, attach_before
 from whet.models.build import read_extra, save_net
-from whet.run import resume, train
 from whet.tasks import SINGLE_LABEL
 from whet.train import session
 from whet.train.plan import Plan

@@ -45,13 +45,13 @@ def command(
     as_json: Json = False,
 ) -> None:
     """See what a recipe does to your samples: each as it is and as a model will see it, with the methods that acted."""
-    from whet import recipes, run
+    from whet import api, recipes
     from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.errors import DataError, RecipeError
     from whet.core.output import claim_file
     from whet.core.spec import DataSpec
 
-    asked = run.ask(DataSpec(path=data, **reading), recipe, seed=seed)
+    asked = api.build_recipe(DataSpec(path=data, **reading), recipe, seed=seed)
     asked = recipes.change(
         asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=observer(as_json).note
     )
@@ -62,7 +62,7 @@ def command(
             f"--out {out}: the name must end in {'.png, .jpg or .webp' if '.png' in accepted else '.html'}"
         )
     claim_file(out, inputs=[recipe] if recipe else [], data=data, force=force)
-    sheet, listed = run.augment(asked, rows=rows, variants=variants, size=size)
+    sheet, listed = api.augment(asked, rows=rows, variants=variants, size=size)
     try:
         sheet.save(out)
     except OSError as error:

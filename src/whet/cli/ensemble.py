@@ -20,14 +20,14 @@ def command(
     """Put finished runs together as one model: the mean of their answers, without training."""
     from rich.text import Text
 
-    from whet import run
+    from whet import api
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.core.run_folder import RunFolder
     from whet.train.fuse import gained
 
-    made = run.ensemble(*runs, out=out, observer=observer(as_json))
+    made = api.ensemble(*runs, out=out, observer=observer(as_json))
     part = "test" if "test" in made.metrics else "val"
-    singles = [run.load(path) for path in runs]
+    singles = [api.load(path) for path in runs]
     best = min(singles, key=lambda one: float(one.metrics["val"]["log_loss"]))
     gain = gained(made.folder, RunFolder.open(best.path))
     if as_json:

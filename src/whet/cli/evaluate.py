@@ -39,9 +39,9 @@ def command(
     """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
     from rich.text import Text
 
+    from whet.api import load
     from whet.cli.screen import print_json, print_table, results, talk, then
     from whet.core.spec import DataSpec
-    from whet.run import load
 
     loaded = load(run)
     metrics = loaded.evaluate(None if data is None else DataSpec(path=data, **reading), part=part)

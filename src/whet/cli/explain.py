@@ -35,10 +35,10 @@ def command(
     """See why the model answers as it does: heat over pictures and spectrograms, words for and against."""
     from rich.text import Text
 
+    from whet.api import load
     from whet.cli.screen import one_line, place, print_json, print_table, results, table
     from whet.core.errors import DataError, RecipeError
     from whet.core.output import claim_file
-    from whet.run import load
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise RecipeError(f"--out {out}: the name must end in .html")

@@ -35,12 +35,12 @@ def command(
     """Say what your pictures, texts or sounds are."""
     from rich.text import Text
 
+    from whet.api import load
     from whet.cli.screen import one_line, place, print_json, print_table, results, table, talk
     from whet.core import strict_json
     from whet.core.errors import RecipeError
     from whet.core.output import claim_file
     from whet.core.run_folder import write_csv
-    from whet.run import load
 
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")

@@ -79,13 +79,13 @@ def command(
 
     if out is not None:  # refused before torch is loaded and the data are read
         require_claimable(out, "study", data=[data])
-    from whet import recipes, run
+    from whet import api, recipes
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.spec import DataSpec
     from whet.core.task import metric_named
     from whet.study.study import study
 
-    base = run.ask(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
+    base = api.build_recipe(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(

@@ -67,22 +67,23 @@ def command(
         require_claimable(out, "run", data=[data])
     from rich.text import Text
 
-    from whet import recipes, run
+    from whet import api, recipes
     from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.process import process_began
     from whet.core.spec import DataSpec
     from whet.report import build_report
+    from whet.run import Run
     from whet.train.job import train_run
 
     started = process_began()  # the imports belong to the budget
     watch = observer(as_json)
     if resume is not None:
         _refuse_beside_resume(ctx)
-        finished = run.resume(resume, data, observer=watch, accept_changed_data=accept_changed_data)
+        finished = api.resume(resume, data, observer=watch, accept_changed_data=accept_changed_data)
     else:
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
-        asked = run.ask(
+        asked = api.build_recipe(
             DataSpec(path=data, **reading), recipe, None, budget_of(budget, epochs), weights, architecture, seed
         )
         asked = recipes.change(
@@ -92,7 +93,7 @@ def command(
         folder = train_run(
             asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started, report=build_report
         )
-        finished = run.Run(folder)
+        finished = Run(folder)
     metrics = finished.metrics
     if as_json:
         print_json({"run": str(finished.path), "report": str(finished.folder.report), **metrics})
