@@ -44,7 +44,7 @@ def test_randomness_comes_from_one_place():
 def test_no_pickle_no_shell_no_remote_code():
     for path in SOURCES:
         text = path.read_text()
-        if path.name != "testing.py":
+        if path.parent.name != "testing":
             assert "pickle" not in text, path
         assert "shell=True" not in text, path
         assert "trust_remote_code" not in text, path

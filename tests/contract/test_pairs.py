@@ -6,7 +6,7 @@ import pytest
 
 from whet.core.registry import registry
 from whet.core.stages import Stage
-from whet.testing import _bench, _made, _tasks, _train
+from whet.testing.bench import made, make_bench, tasks_of, train_steps
 from whet.train.checkpoint import digest
 from whet.train.plan import ordered
 
@@ -17,16 +17,16 @@ PAIRS = [
     if a.name not in b.conflicts
     and b.name not in a.conflicts
     and a.stage is b.stage
-    and set(_tasks(a)) & set(_tasks(b))
+    and set(tasks_of(a)) & set(tasks_of(b))
 ]
 STAGES = sorted({a.stage for a, _ in PAIRS})
 
 
 def look_alike_in_either_order(stage, pairs):
-    look = _batch_of if stage is Stage.SAMPLE else lambda bench: _train(bench, 1)
+    look = _batch_of if stage is Stage.SAMPLE else lambda bench: train_steps(bench, 1)
     for a, b in pairs:
-        one, other = _made(a), _made(b)
-        assert look(_bench((other, one))) == look(_bench((one, other))), (a.name, b.name)
+        one, other = made(a), made(b)
+        assert look(make_bench((other, one))) == look(make_bench((one, other))), (a.name, b.name)
 
 
 def _batch_of(bench):
@@ -63,7 +63,7 @@ def test_all_pairs_of_one_stage(stage):
 def test_a_plan_puts_every_pair_into_one_order():
     assert len(PAIRS) > 1000
     for a, b in PAIRS:
-        one, other = _made(a), _made(b)
+        one, other = made(a), made(b)
         assert ordered((one, other)) == ordered((other, one)), (a.name, b.name)
 
 

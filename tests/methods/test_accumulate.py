@@ -2,12 +2,12 @@ import torch
 
 from whet.core.batch import Progress
 from whet.methods import SGD, Accumulate, AugMix, JsdConsistency
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.loop import closure_for
 
 
 def _gradients(methods):
-    bench = _bench(methods)
+    bench = make_bench(methods)
     plan = bench.plan
     plan.net.eval()  # BatchNorm would see the parts alone
     batch = bench.batch(0)
@@ -23,7 +23,7 @@ def test_the_gradient_of_the_parts_is_that_of_the_batch():
 
 
 def test_parts_have_nearly_one_size_and_hold_every_sample_once():
-    bench = _bench((SGD(), Accumulate(micro_batch=3)))
+    bench = make_bench((SGD(), Accumulate(micro_batch=3)))
     batch = bench.batch(0)
     parts = bench.plan.parts(batch)
     assert sorted(len(part) for part in parts) == [2, 3, 3]
@@ -32,7 +32,7 @@ def test_parts_have_nearly_one_size_and_hold_every_sample_once():
 
 
 def test_the_copies_of_a_sample_stay_together():
-    bench = _bench((SGD(), Accumulate(micro_batch=6), AugMix(), JsdConsistency()))
+    bench = make_bench((SGD(), Accumulate(micro_batch=6), AugMix(), JsdConsistency()))
     copies = bench.plan.augmentation.copies
     assert copies == 3
     for part in bench.plan.parts(bench.batch(0)):

@@ -10,7 +10,7 @@ from whet.methods import SGD, Adapter
 from whet.models.build import build_net, load_net, save_net
 from whet.models.net import Net, NetSpec
 from whet.models.zoo_text import TEXT_ZOO
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def changed(net, context, **settings):
@@ -75,9 +75,9 @@ def test_tokens_are_adapted_along_their_last_axis(context):
 
 
 def test_adapters_norms_and_the_head_move_and_nothing_else():
-    bench = _bench((Adapter(), SGD(lr=2.0)))
+    bench = make_bench((Adapter(), SGD(lr=2.0)))
     before = {name: value.clone() for name, value in bench.plan.net.state_dict().items()}
-    _train(bench, 4)
+    train_steps(bench, 4)
     kept = {name for name, value in bench.plan.net.state_dict().items() if torch.equal(value, before[name])}
     assert kept == {"backbone.0.weight", "backbone.1.running_mean", "backbone.1.running_var",
                     "backbone.1.num_batches_tracked"}  # fmt: skip

@@ -3,7 +3,7 @@ import torch
 
 from whet.core.batch import Progress
 from whet.methods import AWP, SGD
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.loop import closure_for
 
 
@@ -20,7 +20,7 @@ class Spy:
 
 
 def spied(gamma):
-    bench = _bench((SGD(),))
+    bench = make_bench((SGD(),))
     plan = bench.plan
     parameters = list(plan.net.parameters())
     spy = Spy(closure_for(plan, bench.fabric, plan.net, plan.optimizer, bench.batch(0), Progress(0, 1, 1)), parameters)

@@ -5,13 +5,13 @@ from torch import nn
 from whet.core.errors import NoEffectError
 from whet.methods import BitFit
 from whet.models.net import Net, NetSpec
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_biases_and_the_head_move_and_nothing_else():
-    bench = _bench((BitFit(),))
+    bench = make_bench((BitFit(),))
     before = {name: value.clone() for name, value in bench.plan.net.state_dict().items()}
-    _train(bench, 3)
+    train_steps(bench, 3)
     moved = {name for name, value in bench.plan.net.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"backbone.1.bias", "head.weight", "head.bias"}  # statistics of the norm are kept as well
 

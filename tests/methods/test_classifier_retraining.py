@@ -10,7 +10,7 @@ from whet.core.rng import Rng
 from whet.methods import ClassifierRetraining, Head
 from whet.models.linear import fit_best_linear, folds_of
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 N, D, K = 400, 6, 3
 SHARES = np.array([0.8, 0.15, 0.05])
@@ -80,7 +80,7 @@ def test_the_backbone_stays_and_so_does_what_the_head_does_first(net, context):
 
 def test_a_cosine_head_is_refused_before_training():
     with pytest.raises(RecipeError, match=r"ends in Cosine; accepted: head.form linear"):
-        _bench((Head(form="cosine"), ClassifierRetraining()))
+        make_bench((Head(form="cosine"), ClassifierRetraining()))
 
 
 def test_every_network_of_an_ensemble_is_fitted_to_its_own_features(net, context):

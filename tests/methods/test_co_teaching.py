@@ -8,7 +8,7 @@ from whet.core.stages import Stage
 from whet.methods import SGD, CoTeaching
 from whet.methods.balance.co_teaching import easiest
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.loop import stepped
 from whet.train.plan import task_loss
 
@@ -26,7 +26,7 @@ def test_the_share_left_out_grows_from_nothing_to_the_noise():
 
 
 def test_each_learns_from_what_the_other_finds_easy(outcome):
-    bench = _bench((SGD(), CoTeaching(noise=0.5, full_at=0.01)))
+    bench = make_bench((SGD(), CoTeaching(noise=0.5, full_at=0.01)))
     pair, plan = bench.plan.runtimes["co_teaching"], bench.plan
     batch, progress = bench.batch(0), Progress(6, 12, 3)
     twin_before = {name: p.clone() for name, p in pair._twin.named_parameters()}
@@ -51,13 +51,13 @@ def test_each_learns_from_what_the_other_finds_easy(outcome):
 
 
 def test_the_twin_goes_on_where_it_was(tmp_path):
-    whole = _bench((SGD(), CoTeaching()))
-    _train(whole, 4)
-    first = _bench((SGD(), CoTeaching()))
-    _train(first, 2)
-    second = _bench((SGD(), CoTeaching()))
+    whole = make_bench((SGD(), CoTeaching()))
+    train_steps(whole, 4)
+    first = make_bench((SGD(), CoTeaching()))
+    train_steps(first, 2)
+    second = make_bench((SGD(), CoTeaching()))
     second.load(first.state())
-    _train(second, 2, start=2)
+    train_steps(second, 2, start=2)
     ours, theirs = (bench.plan.runtimes["co_teaching"]._twin.state_dict() for bench in (whole, second))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -95,10 +95,10 @@ def test_wrong_labels_are_left_out_more_often_than_right_ones():
 
 @pytest.mark.parametrize("cls", OPTIMIZERS, ids=lambda cls: cls.name)
 def test_the_twin_is_trained_by_every_optimizer_that_it_may_stand_with(cls):
-    bench = _bench((cls(), CoTeaching()))
+    bench = make_bench((cls(), CoTeaching()))
     pair = bench.plan.runtimes["co_teaching"]
     before = {name: p.clone() for name, p in pair._twin.named_parameters()}
-    _train(bench, 3)
+    train_steps(bench, 3)
     assert type(pair._optimizer) is type(bench.plan.optimizer)
     ours = {id(p) for group in bench.plan.optimizer.param_groups for p in group["params"]}
     theirs = [p for group in pair._optimizer.param_groups for p in group["params"]]

@@ -8,7 +8,7 @@ from whet.data.audit.label_errors import confident_joint, noisy
 from whet.methods import ConfidentLearning
 from whet.methods.balance.confident_learning import out_of_fold
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.plan import task_loss
 
 N, D, K = 600, 8, 4
@@ -116,10 +116,10 @@ def test_reweighted_classes_count_as_much_as_they_truly_have(net, context):
 
 
 def test_a_resumed_training_keeps_the_weights_that_were_found():
-    bench = _bench((ConfidentLearning(),))
+    bench = make_bench((ConfidentLearning(),))
     with torch.no_grad():
         bench.plan.net.sample_weight_N.fill_(0.25)
-    again = _bench((ConfidentLearning(),))
+    again = make_bench((ConfidentLearning(),))
     again.load(bench.state())
     assert (again.plan.net.sample_weight_N == 0.25).all()
 

@@ -9,7 +9,7 @@ from whet.methods.distill import decoupled_distill
 from whet.methods.distill.decoupled_distill import decoupled
 from whet.methods.distill.distill import kl
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 STUDENT = torch.linspace(-3, 3, 20, dtype=torch.float64).sin().mul(4).view(4, 5)
@@ -99,11 +99,11 @@ def test_two_classes_leave_nothing_to_compare():
 
 def test_it_trains_and_resumes_with_a_real_teacher(teacher_run):
     method = DecoupledDistill(teacher=teacher_run())
-    whole = _train(_bench((method,)), 4)
-    first, second = _bench((method,)), _bench((method,))
-    _train(first, 2)
+    whole = train_steps(make_bench((method,)), 4)
+    first, second = make_bench((method,)), make_bench((method,))
+    train_steps(first, 2)
     second.load(first.state())
-    assert _train(second, 2, start=2) == whole
+    assert train_steps(second, 2, start=2) == whole
 
 
 def test_no_teacher_is_told(context):

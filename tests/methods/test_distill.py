@@ -16,7 +16,8 @@ from whet.methods.distill.teacher import Teacher
 from whet.models.build import add_external_model, build_net, load_net, read_extra, write_extra
 from whet.models.ensemble import resized, shown_as
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
-from whet.testing import CLASSES, _bench, _train
+from whet.testing.bench import make_bench, train_steps
+from whet.testing.samples import CLASSES
 from whet.train.plan import Plan, task_loss
 from whet.train.source import PaintedSource, training_loader
 
@@ -54,9 +55,9 @@ def test_labels_one_by_one_where_several_may_be_true():
 
 def test_the_teacher_is_shown_the_student_s_pictures_and_answers_in_the_student_s_order(teacher_run):
     run = teacher_run(classes=("paper", "glass", "metal"), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
-    student = _bench(()).plan.net
+    student = make_bench(()).plan.net
     pixels = torch.arange(2 * 16 * 16 * 3, dtype=torch.float32).view(2, 16, 16, 3).mul(7).remainder(256).to(torch.uint8)
-    batch = _bench(()).batch(0).replace(x=student.prepare(pixels.numpy()))
+    batch = make_bench(()).batch(0).replace(x=student.prepare(pixels.numpy()))
     teacher = load_net(Path(run) / "model")
     with torch.no_grad():
         expected = teacher(teacher.prepare(pixels.numpy()))[:, [1, 2, 0]]
@@ -101,7 +102,7 @@ def test_a_teacher_of_larger_pictures_sees_the_student_s_views_as_large(teacher_
 
 def test_a_teacher_of_several_networks_says_what_they_say_together(teacher_run):
     first, second = (Path(teacher_run(seed=seed, name=f"t{seed}")) for seed in (0, 1))
-    bench = _bench(())
+    bench = make_bench(())
     batch = bench.batch(0)
     alone = [Teacher("distill", str(run), bench.plan.net).logits(batch) for run in (first, second)]
     add_external_model(first / "model", "stacking", 1, second / "model")
@@ -111,7 +112,7 @@ def test_a_teacher_of_several_networks_says_what_they_say_together(teacher_run):
 
 def test_a_teacher_is_as_sure_as_its_run_found_out_that_it_should_be(teacher_run):
     run = Path(teacher_run())
-    bench = _bench(())
+    bench = make_bench(())
     batch = bench.batch(0)
     raw = Teacher("distill", str(run), bench.plan.net).logits(batch)
     write_extra(run / "model", read_extra(run / "model") | {"fitted": {"temperature_scaling": {"temperature": 0.4}}})
@@ -120,8 +121,8 @@ def test_a_teacher_is_as_sure_as_its_run_found_out_that_it_should_be(teacher_run
 
 def test_labels_and_teacher_share_the_loss(teacher_run):
     run = teacher_run()
-    plan = _bench(()).plan
-    batch = _bench(()).batch(0)
+    plan = make_bench(()).plan
+    batch = make_bench(()).batch(0)
     plan.net.eval()
     logits = plan.net(batch.x)
     given = Outcome(logits, batch, plan.net)
@@ -134,7 +135,7 @@ def test_labels_and_teacher_share_the_loss(teacher_run):
 
 def test_a_student_comes_to_answer_as_its_teacher_does(teacher_run):
     run = teacher_run()
-    bench = _bench((Distill(teacher=run, weight=1.0),))
+    bench = make_bench((Distill(teacher=run, weight=1.0),))
     batch = bench.batch(0)
     teacher = Teacher("distill", run, bench.plan.net).for_classes(CLASSES)
 
@@ -144,61 +145,61 @@ def test_a_student_comes_to_answer_as_its_teacher_does(teacher_run):
             return float(divergence(bench.plan.net(batch.x), teacher.logits(batch), 4.0, SINGLE_LABEL).mean())
 
     before = apart()
-    _train(bench, 12)
+    train_steps(bench, 12)
     assert apart() < 0.7 * before
 
 
 def test_the_same_seed_gives_the_same_and_a_resumed_training_ends_the_same(teacher_run):
     method = Distill(teacher=teacher_run())
-    whole = _train(_bench((method,)), 4)
-    assert _train(_bench((method,)), 4) == whole
-    first, second = _bench((method,)), _bench((method,))
-    _train(first, 2)
+    whole = train_steps(make_bench((method,)), 4)
+    assert train_steps(make_bench((method,)), 4) == whole
+    first, second = make_bench((method,)), make_bench((method,))
+    train_steps(first, 2)
     second.load(first.state())
-    assert _train(second, 2, start=2) == whole
-    assert _train(_bench(()), 4) != whole
+    assert train_steps(second, 2, start=2) == whole
+    assert train_steps(make_bench(()), 4) != whole
 
 
 def test_the_teacher_itself_never_changes_and_is_no_part_of_the_student(teacher_run):
     run = teacher_run()
     before = (Path(run) / "model" / "model.safetensors").read_bytes()
-    bench = _bench((Distill(teacher=run),))
-    assert set(bench.plan.net.state_dict()) == set(_bench(()).plan.net.state_dict())
-    _train(bench, 3)
+    bench = make_bench((Distill(teacher=run),))
+    assert set(bench.plan.net.state_dict()) == set(make_bench(()).plan.net.state_dict())
+    train_steps(bench, 3)
     assert (Path(run) / "model" / "model.safetensors").read_bytes() == before
 
 
 def test_another_teacher_under_the_same_name_is_refused_on_resume(teacher_run):
     method = Distill(teacher=teacher_run())
-    first = _bench((method,))
+    first = make_bench((method,))
     teacher_run(seed=1)
     with pytest.raises(RunError, match="not those that this training began with"):
-        _bench((method,)).load(first.state())
+        make_bench((method,)).load(first.state())
 
 
 def test_a_teacher_that_is_gone_or_never_finished_is_named(tmp_path, teacher_run):
     with pytest.raises(RecipeError, match=r"distill.teacher = '.*nowhere': no finished run lies there"):
-        _bench((Distill(teacher=str(tmp_path / "nowhere")),))
+        make_bench((Distill(teacher=str(tmp_path / "nowhere")),))
     run = teacher_run()
     (Path(run) / "DONE").unlink()
     with pytest.raises(RecipeError, match="no finished run"):
-        _bench((Distill(teacher=run),))
+        make_bench((Distill(teacher=run),))
 
 
 def test_other_classes_are_refused_by_name(teacher_run):
     with pytest.raises(RecipeError, match="it lacks metal and knows rubber, wood besides"):
-        _bench((Distill(teacher=teacher_run(classes=("glass", "paper", "wood", "rubber"))),))
+        make_bench((Distill(teacher=teacher_run(classes=("glass", "paper", "wood", "rubber"))),))
 
 
 def test_kept_features_in_the_place_of_pictures_are_refused(teacher_run):
-    plan, batch = _bench(()).plan, _bench(()).batch(0)
+    plan, batch = make_bench(()).plan, make_bench(()).batch(0)
     teacher = Teacher("distill", teacher_run(), plan.net)
     with pytest.raises(RecipeError, match="the teacher needs the samples"):
         teacher.logits(batch.replace(x=torch.zeros(8, 4)))
 
 
 def test_what_is_mixed_inside_the_student_is_mixed_inside_the_teacher(teacher_run):
-    plan, batch = _bench(()).plan, _bench(()).batch(0)
+    plan, batch = make_bench(()).plan, make_bench(()).batch(0)
     teacher = Teacher("distill", teacher_run(), plan.net)
     turned = batch.replace(hidden_mix=(HiddenMix(0.0, lambda hidden: hidden.flip(0)),))
     assert torch.allclose(teacher.logits(turned), teacher.logits(batch).flip(0), atol=1e-4)
@@ -216,7 +217,7 @@ def test_a_classifier_of_transformers_with_the_same_classes_teaches_too(mobilene
     model = AutoModelForImageClassification.from_pretrained(mobilenet, num_labels=3, ignore_mismatched_sizes=True)
     model.config.id2label = {0: "paper", 1: "glass", 2: "metal"}
     model.save_pretrained(tmp_path / "elsewhere")
-    plan, batch = _bench(()).plan, _bench(()).batch(0)
+    plan, batch = make_bench(()).plan, make_bench(()).batch(0)
     teacher = Teacher("distill", str(tmp_path / "elsewhere"), plan.net).for_classes(CLASSES)
     answer = teacher.logits(batch)
     assert answer.shape == (len(batch), 3)

@@ -7,7 +7,7 @@ from whet.core.errors import NoEffectError
 from whet.core.rng import Rng
 from whet.methods import DropBlock
 from whet.models.net import Net, NetSpec
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 
 def dropped(prob, block, size=(40, 40), B=32):
@@ -51,8 +51,8 @@ def test_a_map_smaller_than_the_block_is_dropped_whole():
 
 def test_it_acts_on_the_deeper_layers_and_never_at_prediction():
     plain, bench = (
-        _bench((), architecture="resnet9_slim"),
-        _bench((DropBlock(from_depth=0.5),), architecture="resnet9_slim"),
+        make_bench((), architecture="resnet9_slim"),
+        make_bench((DropBlock(from_depth=0.5),), architecture="resnet9_slim"),
     )
     norms = [m for m in bench.plan.net.modules() if isinstance(m, nn.BatchNorm2d)]
     assert [hasattr(norm, "dropblock") for norm in norms] == [False] * 4 + [True] * 4

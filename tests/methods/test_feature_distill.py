@@ -9,7 +9,8 @@ from whet.methods import FeatureDistill, LinearProbe
 from whet.methods.distill.feature_distill import hint_error
 from whet.methods.distill.teacher import Teacher
 from whet.models.build import load_net, save_net
-from whet.testing import CLASSES, _bench, _train
+from whet.testing.bench import make_bench, train_steps
+from whet.testing.samples import CLASSES
 from whet.train.plan import task_loss
 
 
@@ -26,7 +27,7 @@ def test_the_error_does_not_know_the_teacher_s_scale():
 
 def test_the_loss_is_that_of_the_mapped_features(teacher_run):
     run = teacher_run()
-    bench = _bench((FeatureDistill(teacher=run, weight=0.5),))
+    bench = make_bench((FeatureDistill(teacher=run, weight=0.5),))
     plan, batch = bench.plan, bench.batch(0)
     plan.net.eval()
     with plan.net.keeping_features() as features:
@@ -39,7 +40,7 @@ def test_the_loss_is_that_of_the_mapped_features(teacher_run):
 
 def test_the_features_come_nearer_while_it_trains(teacher_run):
     run = teacher_run()
-    bench = _bench((FeatureDistill(teacher=run, weight=10.0),))
+    bench = make_bench((FeatureDistill(teacher=run, weight=10.0),))
     net, batch = bench.plan.net, bench.batch(0)
     taught = Teacher("feature_distill", run, net).features(batch)
 
@@ -49,18 +50,18 @@ def test_the_features_come_nearer_while_it_trains(teacher_run):
             return float(hint_error(net.hint(net.backbone(batch.x)), taught).mean())
 
     before = apart()
-    _train(bench, 12)
+    train_steps(bench, 12)
     assert apart() < 0.8 * before
 
 
 def test_the_map_is_trained_resumed_and_not_kept(teacher_run, tmp_path):
     method = FeatureDistill(teacher=teacher_run())
-    whole = _train(_bench((method,)), 4)
-    first, second = _bench((method,)), _bench((method,))
-    _train(first, 2)
+    whole = train_steps(make_bench((method,)), 4)
+    first, second = make_bench((method,)), make_bench((method,))
+    train_steps(first, 2)
     second.load(first.state())
     assert not torch.equal(first.plan.net.hint.weight, torch.eye(*first.plan.net.hint.weight.shape))
-    assert _train(second, 2, start=2) == whole
+    assert train_steps(second, 2, start=2) == whole
     student = load_net(Path(teacher_run(classes=CLASSES, name="student")) / "model")
     changed = method.change(student, second.plan.context)
     save_net(changed, tmp_path / "saved", {})
@@ -68,11 +69,11 @@ def test_the_map_is_trained_resumed_and_not_kept(teacher_run, tmp_path):
 
 
 def test_a_teacher_of_other_classes_will_do(teacher_run):
-    _train(_bench((FeatureDistill(teacher=teacher_run(classes=("cat", "dog"))),), strict=True), 1)
+    train_steps(make_bench((FeatureDistill(teacher=teacher_run(classes=("cat", "dog"))),), strict=True), 1)
 
 
 def test_a_frozen_backbone_and_no_teacher_are_told(teacher_run):
     with pytest.raises(NoEffectError, match="features cannot change"):
-        _bench((FeatureDistill(teacher=teacher_run()), LinearProbe()), strict=True)
+        make_bench((FeatureDistill(teacher=teacher_run()), LinearProbe()), strict=True)
     with pytest.raises(NoEffectError, match="no teacher is named"):
-        _bench((FeatureDistill(),), strict=True)
+        make_bench((FeatureDistill(),), strict=True)

@@ -9,7 +9,7 @@ from whet.core.batch import Outcome, Progress
 from whet.core.rng import Rng
 from whet.methods import FGM, LinearProbe
 from whet.models.token_vectors import TokenVectors
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.loop import closure_for
 from whet.train.plan import task_loss
 
@@ -42,7 +42,7 @@ def test_the_move_raises_the_loss_more_than_random_ones(net):
 
 
 def test_statistics_of_batch_norm_see_the_clean_samples_only():
-    plain, bench = _bench(()), _bench((FGM(),))
+    plain, bench = make_bench(()), make_bench((FGM(),))
     for one in (plain, bench):
         one.plan.net.train()
         batch = one.batch(0)
@@ -91,7 +91,7 @@ def test_of_a_text_its_token_vectors_move_by_a_share_of_their_length_however_it_
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_kept_features_move_in_the_place_of_pictures_in_any_precision(precision):
-    bench = _bench((LinearProbe(), FGM(epsilon=0.5)))
+    bench = make_bench((LinearProbe(), FGM(epsilon=0.5)))
     sharp(bench.plan.net)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     model, optimizer = fabric.setup(bench.plan.net.head, bench.plan.optimizer)

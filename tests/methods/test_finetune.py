@@ -6,22 +6,22 @@ from whet.core.errors import NoEffectError
 from whet.core.recipe import Recipe
 from whet.core.spec import ModelSpec
 from whet.methods import EMA, AdamW, Finetune, Freeze
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_every_weight_moves():
-    bench = _bench((Finetune(),))
+    bench = make_bench((Finetune(),))
     before = {name: parameter.clone() for name, parameter in bench.plan.net.named_parameters()}
-    _train(bench, 2)
+    train_steps(bench, 2)
     assert all(not torch.equal(parameter, before[name]) for name, parameter in bench.plan.net.named_parameters())
 
 
 @pytest.mark.parametrize(("setting", "kept"), [("keep", True), ("update", False)])
 def test_statistics_are_kept_or_updated(setting, kept):
-    bench = _bench((Finetune(batch_norm=setting),))
+    bench = make_bench((Finetune(batch_norm=setting),))
     norm = next(m for m in bench.plan.net.modules() if isinstance(m, nn.BatchNorm2d))
     before, scale = norm.running_mean.clone(), norm.weight.clone()
-    _train(bench, 2)
+    train_steps(bench, 2)
     assert torch.equal(norm.running_mean, before) == kept
     assert not torch.equal(norm.weight, scale)  # its scale is trained either way
 

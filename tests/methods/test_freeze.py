@@ -3,13 +3,13 @@ import torch
 
 from whet.core.errors import NoEffectError, RecipeError
 from whet.methods import Freeze
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_frozen_blocks_stay_as_they_are_and_the_rest_moves():
-    bench = _bench((Freeze(share=0.5),))  # of the two blocks of the bench network: a convolution, its norm
+    bench = make_bench((Freeze(share=0.5),))  # of the two blocks of the bench network: a convolution, its norm
     before = {name: value.clone() for name, value in bench.plan.net.state_dict().items()}
-    _train(bench, 2)
+    train_steps(bench, 2)
     moved = {name for name, value in bench.plan.net.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == before.keys() - {"backbone.0.weight"}
 

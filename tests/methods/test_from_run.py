@@ -9,7 +9,7 @@ from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.methods import FromRun, Mixout, SpectralNorm
 from whet.models.build import build_net, load_net
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 CLASSES = ("glass", "metal", "wood")
 
@@ -73,7 +73,7 @@ def test_it_finds_the_weights_where_other_methods_have_put_them(name, teacher_ru
     """Parametrised weights have other names, adapters and gates are new."""
     run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
     theirs = load_net(Path(run) / "model").backbone.state_dict()
-    bench = _bench((FromRun(run=run), parse_method(name)), architecture="resnet9_slim")
+    bench = make_bench((FromRun(run=run), parse_method(name)), architecture="resnet9_slim")
     ours = bench.plan.net.architecture_state()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs if "running" not in key and "tracked" not in key)
@@ -81,14 +81,14 @@ def test_it_finds_the_weights_where_other_methods_have_put_them(name, teacher_ru
 
 def test_mixout_goes_back_to_the_other_run_s_weights(teacher_run):
     run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
-    net = _bench((FromRun(run=run), Mixout()), architecture="resnet9_slim").plan.net
+    net = make_bench((FromRun(run=run), Mixout()), architecture="resnet9_slim").plan.net
     chains = [m.parametrizations.weight for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
     assert chains and all(torch.equal(chain[0].start, chain.original) for chain in chains)
 
 
 def test_spectral_norm_bounds_the_other_run_s_weights_from_the_first_step(teacher_run):
     run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
-    net = _bench((FromRun(run=run), SpectralNorm()), architecture="resnet9_slim").plan.net.eval()
+    net = make_bench((FromRun(run=run), SpectralNorm()), architecture="resnet9_slim").plan.net.eval()
     largest = [
         torch.linalg.svdvals(m.weight.detach().flatten(1))[0].item()
         for m in net.backbone.modules()

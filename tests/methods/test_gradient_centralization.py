@@ -21,11 +21,11 @@ def test_each_output_s_gradient_has_mean_zero_and_biases_are_left_alone():
 def test_the_mean_of_each_output_s_weights_never_moves(net, context):
     """What gradient descent can then no longer change."""
     from whet.methods import SGD
-    from whet.testing import _bench, _train
+    from whet.testing.bench import make_bench, train_steps
 
-    bench = _bench((SGD(), GradientCentralization()))
+    bench = make_bench((SGD(), GradientCentralization()))
     before = bench.plan.net.backbone[0].weight.detach().clone()
-    _train(bench, 3)
+    train_steps(bench, 3)
     after = bench.plan.net.backbone[0].weight.detach()
     assert not torch.equal(before, after)
     assert torch.allclose(before.flatten(1).mean(dim=1), after.flatten(1).mean(dim=1), atol=1e-6)

@@ -7,7 +7,7 @@ from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.methods import SGD, GradientPenalty
 from whet.models import build_net
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 
@@ -28,8 +28,8 @@ def test_of_a_linear_model_it_is_known_in_closed_form():
 
 def test_training_with_it_flattens_the_loss():
     def steepness(*methods):
-        bench = _bench((SGD(lr=0.1), *methods))
-        _train(bench, 40)
+        bench = make_bench((SGD(lr=0.1), *methods))
+        train_steps(bench, 40)
         net, x = bench.plan.net.eval(), bench.batch(0).x.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(task_loss(question(net, x)).sum(), x)
         return gradient.square().sum().item()

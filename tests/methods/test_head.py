@@ -9,7 +9,7 @@ from whet.core.spec import ModelSpec
 from whet.methods import Head, LinearProbe
 from whet.methods.transfer.head import GeM
 from whet.models.build import build_net, load_net, save_net
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 X = torch.linspace(-3, 3, 5 * 6).sin().view(5, 6)
 
@@ -45,9 +45,9 @@ def test_gem_lies_between_the_mean_and_the_largest_value():
 
 
 def test_gem_takes_the_place_of_the_pooling_and_learns(net, context):
-    bench = _bench((Head(form="gem"),))
+    bench = make_bench((Head(form="gem"),))
     (pooling,) = [module for module in bench.plan.net.modules() if isinstance(module, GeM)]
-    _train(bench, 3)
+    train_steps(bench, 3)
     assert pooling.p.item() != 3.0
     model = net()
     model.backbone = torch.nn.Flatten()
@@ -65,7 +65,7 @@ def test_the_loss_of_several_dropped_features_is_their_mean(net, context):
 
     method = Head(form="multi_sample_dropout", drop=0.5, samples=4)
     with Rng(0).torch_scope("drop"):
-        given = Outcome(model.head(features), _bench(()).batch(0), model, features)
+        given = Outcome(model.head(features), make_bench(()).batch(0), model, features)
         mean = method.wrap_loss(loss, model, context())(given)
     assert len(asked) == 4
     assert torch.allclose(mean, torch.stack(asked)[:, :, 0].mean(dim=0))
@@ -75,9 +75,9 @@ def test_the_loss_of_several_dropped_features_is_their_mean(net, context):
 
 
 def test_it_learns_on_a_frozen_backbone(net, context):
-    bench = _bench((Head(form="mlp", hidden=16), LinearProbe()))
+    bench = make_bench((Head(form="mlp", hidden=16), LinearProbe()))
     before = [parameter.detach().clone() for parameter in bench.plan.net.head.parameters()]
-    _train(bench, 3)
+    train_steps(bench, 3)
     assert not any(torch.equal(p, old) for p, old in zip(bench.plan.net.head.parameters(), before))
 
 

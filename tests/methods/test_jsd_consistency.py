@@ -5,7 +5,7 @@ import torch
 from whet.core.batch import Batch, Outcome
 from whet.methods import JsdConsistency
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.plan import task_loss
 
 
@@ -34,7 +34,7 @@ def test_equal_answers_cost_nothing():
 
 
 def test_a_batch_holds_every_sample_three_times():
-    batch = _bench((JsdConsistency(),)).batch(0)
+    batch = make_bench((JsdConsistency(),)).batch(0)
     assert len(batch.x) == 3 * 8
     assert (batch.index_B[:8] == batch.index_B[8:16]).all()
-    assert len(_bench((JsdConsistency(weight=0.0),)).batch(0).x) == 8
+    assert len(make_bench((JsdConsistency(weight=0.0),)).batch(0).x) == 8

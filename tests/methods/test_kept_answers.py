@@ -5,7 +5,7 @@ import torch
 
 from whet.methods.distill.kept_answers import KeptAnswers
 from whet.methods.distill.teacher import Teacher
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 X = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
 
@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_written_neither(tmp_path):
 
 def test_a_second_student_of_the_same_views_finds_them_answered(teacher_run, monkeypatch, tmp_path):
     monkeypatch.setenv("WHET_CACHE", str(tmp_path / "cache"))
-    plan, batch = _bench(()).plan, _bench(()).batch(0)
+    plan, batch = make_bench(()).plan, make_bench(()).batch(0)
     run = teacher_run()
     first = Teacher("distill", run, plan.net)
     expected = first.logits(batch)
@@ -67,6 +67,6 @@ def test_a_second_student_of_the_same_views_finds_them_answered(teacher_run, mon
 
 def test_another_teacher_has_answers_of_its_own(teacher_run, monkeypatch, tmp_path):
     monkeypatch.setenv("WHET_CACHE", str(tmp_path / "cache"))
-    plan, batch = _bench(()).plan, _bench(()).batch(0)
+    plan, batch = make_bench(()).plan, make_bench(()).batch(0)
     found = [Teacher("distill", teacher_run(seed=seed, name=f"t{seed}"), plan.net).logits(batch) for seed in (0, 1)]
     assert not torch.allclose(*found)

@@ -7,7 +7,7 @@ from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.methods import KFAC, SGD
 from whet.methods.optimize.kfac import _measuring
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_the_update_on_a_linear_layer_step_by_step(regression):
@@ -101,7 +101,7 @@ def test_places_of_a_padded_strided_convolution_add_up():
 
 @pytest.mark.parametrize("name", ["spectral_norm", "weight_noise", "mixout"])
 def test_weights_that_are_computed_from_others_take_natural_steps_too(name):
-    bench = _bench((registry().get(name)(), KFAC()))
-    _train(bench, 1)
+    bench = make_bench((registry().get(name)(), KFAC()))
+    train_steps(bench, 1)
     weight = dict(bench.plan.net.named_parameters())["backbone.0.parametrizations.weight.original"]
     assert "inverses" in bench.plan.optimizer.state[weight]

@@ -1,7 +1,7 @@
 import torch
 
 from whet.methods import L1
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 
@@ -18,8 +18,8 @@ def test_it_drives_weights_to_zero_that_squares_only_shrink():
     from whet.methods import SGD
 
     def mean_size(methods):
-        bench = _bench((SGD(lr=0.02, momentum=0.0), *methods))
-        _train(bench, 12)
+        bench = make_bench((SGD(lr=0.02, momentum=0.0), *methods))
+        train_steps(bench, 12)
         return float(bench.plan.net.head.weight.detach().abs().mean())
 
     assert mean_size((L1(strength=0.5),)) < 0.5 * mean_size(())

@@ -1,7 +1,7 @@
 import torch
 
 from whet.methods import L2SP, SGD
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 
@@ -28,9 +28,9 @@ def test_at_the_start_the_backbone_costs_nothing(net, outcome, context):
 
 def test_it_holds_weights_near_their_start_where_l2_pulls_them_to_zero():
     def distance(methods):
-        bench = _bench((SGD(lr=0.1), *methods))
+        bench = make_bench((SGD(lr=0.1), *methods))
         start = bench.plan.net.backbone[0].weight.detach().clone()
-        _train(bench, 12)
+        train_steps(bench, 12)
         return float((bench.plan.net.backbone[0].weight.detach() - start).norm())
 
     assert distance((L2SP(alpha=3.0),)) < 0.3 * distance(())

@@ -2,7 +2,7 @@ import torch
 
 from whet.core.batch import FinalizeContext
 from whet.methods import LAWA
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def walk(method, progress, values, per_epoch):
@@ -38,10 +38,10 @@ def test_validations_see_the_last_weights(progress):
 
 
 def test_the_end_of_a_training():
-    bench = _bench((LAWA(latest=2),))
-    _train(bench, 9)
+    bench = make_bench((LAWA(latest=2),))
+    train_steps(bench, 9)
     first = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
-    _train(bench, 3, 9)
+    train_steps(bench, 3, 9)
     second = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
     batches = [bench.batch(step).x for step in range(12, 15)]
     bench.plan.finalize(FinalizeContext(lambda: iter(batches), lambda weights: {}))

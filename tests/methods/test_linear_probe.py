@@ -6,15 +6,15 @@ from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.methods import L2, LBFGS, LinearProbe
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import Plan
 
 
 def test_the_backbone_stays_bit_for_bit_statistics_included(net, context):
-    bench = _bench((LinearProbe(),))
+    bench = make_bench((LinearProbe(),))
     before = {name: tensor.clone() for name, tensor in bench.plan.net.backbone.state_dict().items()}
     head = bench.plan.net.head.weight.clone()
-    _train(bench, 4)
+    train_steps(bench, 4)
     assert all(torch.equal(tensor, before[name]) for name, tensor in bench.plan.net.backbone.state_dict().items())
     assert not torch.equal(bench.plan.net.head.weight, head)
 

@@ -8,7 +8,7 @@ from whet.core.rng import Rng
 from whet.methods import LinearProbeThenFinetune
 from whet.models.linear import fit_best_linear, fit_linear, folds_of
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 N, D, K = 200, 6, 3
 
@@ -57,12 +57,12 @@ def test_the_head_starts_at_scikit_learn_s_optimum(net, context):
 
 def test_training_starts_from_the_loss_that_was_fitted():
     """BatchNorm goes by the batch in training, and the statistics it came with may be far from that."""
-    bench = _bench((LinearProbeThenFinetune(),), architecture="resnet9_slim")
+    bench = make_bench((LinearProbeThenFinetune(),), architecture="resnet9_slim")
     before = {name: value.clone() for name, value in bench.plan.net.state_dict().items()}
     net, batch = bench.plan.net.train(), bench.batch(0)
     loss = F.cross_entropy(net(batch.x), batch.targets.probs_BK).item()
     assert loss < 0.8 * np.log(batch.targets.num_classes)
-    fresh = _bench((), architecture="resnet9_slim").plan.net.state_dict()
+    fresh = make_bench((), architecture="resnet9_slim").plan.net.state_dict()
     assert all(torch.equal(before[name], fresh[name]) for name in fresh if not name.startswith("head."))
 
 

@@ -5,18 +5,18 @@ from whet.core.batch import Context, Features
 from whet.methods import LogisticRegression
 from whet.models.linear import fit_linear
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_the_head_is_at_its_optimum_and_training_moves_nothing():
-    bench = _bench((LogisticRegression(l2=1e-2),))
+    bench = make_bench((LogisticRegression(l2=1e-2),))
     net = bench.plan.net
     found = bench.plan.context.features()
     best = torch.nn.Linear(net.width, 3)
     fit_linear(best, found.x_ND, found.targets, 1e-2)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     assert torch.allclose(net.linear.weight, best.weight) and net.backbone_frozen
-    _train(bench, 3)
+    train_steps(bench, 3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
@@ -30,7 +30,7 @@ def test_duplicates_stay_together_when_the_penalty_is_chosen():
     nothing = np.full(300, "")
     for x, group_N, is_held in ((np.tile(once, (5, 1)), nothing, True), (near, names, True), (near, nothing, False)):
         found = Features(torch.from_numpy(x).float(), SINGLE_LABEL.targets(label, 2), np.arange(300), group_N)
-        net = _bench(()).plan.net
+        net = make_bench(()).plan.net
         net.head = torch.nn.Linear(50, 2)
         context = Context(SINGLE_LABEL, ("a", "b"), np.array([1, 1]), lambda found=found: found)
         LogisticRegression().initialise(net, context)

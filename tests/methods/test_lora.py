@@ -5,7 +5,7 @@ from torch import nn
 from whet.core.rng import Rng
 from whet.methods import LoRA
 from whet.models.net import Net, NetSpec
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def inputs(*shape):
@@ -56,9 +56,9 @@ def test_a_convolution_is_changed_by_one_of_rank_channels_and_a_1x1(net, context
 
 
 def test_trained_weights_are_the_start_and_a_change_of_low_rank(net, context):
-    bench = _bench((LoRA(rank=2),))
+    bench = make_bench((LoRA(rank=2),))
     before = {name: value.clone() for name, value in bench.plan.net.state_dict().items()}
-    _train(bench, 4)
+    train_steps(bench, 4)
     after = bench.plan.net.state_dict()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     parts = {f"backbone.0.parametrizations.weight.0.{part}" for part in ("down", "up")}

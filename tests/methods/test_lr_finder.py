@@ -5,7 +5,7 @@ import torch
 from whet.core.errors import NoEffectError
 from whet.methods import SGD, LRFinder
 from whet.methods.schedule.lr_finder import smoothed
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 
 def quadratic(base, start=10.0, curvature=2.0):
@@ -48,7 +48,7 @@ def test_smoothing_is_free_of_bias():
 
 
 def test_the_plan_takes_up_what_was_found_and_its_recipe_says_so(progress):
-    plan = _bench((SGD(lr=0.1), LRFinder())).plan
+    plan = make_bench((SGD(lr=0.1), LRFinder())).plan
     (found,) = plan.trial_steps(quadratic(0.1))
     assert plan.recipe.method("lr_finder").times == pytest.approx(found.chosen / 0.1)
     assert plan.set_lr(progress(0)) == pytest.approx(found.chosen)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from whet.methods import EMA, SGD, MaxNorm
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_long_rows_are_shortened_and_keep_their_direction(net, context, progress):
@@ -30,8 +30,8 @@ def test_a_filter_of_a_convolution_is_one_unit(net, context, progress):
 
 
 def test_no_step_of_a_training_ends_outside_and_averages_see_it():
-    bench = _bench((MaxNorm(max_norm=0.05), SGD(lr=1.0), EMA(decay=0.9)))
+    bench = make_bench((MaxNorm(max_norm=0.05), SGD(lr=1.0), EMA(decay=0.9)))
     for step in range(6):
-        _train(bench, 1, start=step)
+        train_steps(bench, 1, start=step)
         for weights in (bench.plan.net.state_dict(), bench.plan.weights(final=False)):
             assert weights["head.weight"].norm(dim=1).max() <= 0.05 * (1 + 1e-5)

@@ -5,7 +5,7 @@ from torch import nn
 from whet.core.rng import Rng
 from whet.methods import Mixout
 from whet.methods.transfer.mixout import Mixed
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 P = 0.7
 
@@ -55,10 +55,10 @@ def test_prediction_sees_the_weights_themselves(net, context):
 
 def test_it_goes_back_to_the_start_and_not_to_zero():
     """All but all put back at every step: what the network answers in training stays what it answered at the start."""
-    bench = _bench((Mixout(prob=0.9999),))
+    bench = make_bench((Mixout(prob=0.9999),))
     layer = bench.plan.net.backbone[0]
     first = layer.parametrizations.weight.original.detach().clone()
-    _train(bench, 3)
+    train_steps(bench, 3)
     with Rng(3).torch_scope("model"):
         assert torch.equal(layer.train().weight, first)
     assert isinstance(layer, nn.Conv2d)

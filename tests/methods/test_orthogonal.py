@@ -5,7 +5,7 @@ from torch import nn
 
 from whet.methods import SGD, Orthogonal
 from whet.methods.regularize.orthogonal import distance
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 
@@ -35,8 +35,8 @@ def test_every_matrix_counts_and_grouped_convolutions_do_not(net, outcome, conte
 
 def test_training_with_it_ends_nearer_to_orthogonal():
     def apart(*methods):
-        bench = _bench((SGD(lr=0.02, momentum=0.0), *methods))
-        _train(bench, 30)
+        bench = make_bench((SGD(lr=0.02, momentum=0.0), *methods))
+        train_steps(bench, 30)
         return float(distance(bench.plan.net.backbone[0].weight.detach()))
 
     assert apart(Orthogonal(strength=1.0)) < 0.5 * apart()

@@ -44,13 +44,13 @@ def test_classes_that_are_large_enough_are_told():
 
 def test_a_repeated_sample_is_augmented_on_its_own_where_a_sampler_shows_the_same_twice():
     from whet.methods import BalancedSampler, Rotate
-    from whet.testing import _bench
+    from whet.testing.bench import make_bench
 
     def looks(method):
         """How many different pictures of the rare class an epoch shows, by the picture they were made of."""
-        bench = _bench((method, Rotate()), labels=np.array([0] * 20 + [1] * 4))
+        bench = make_bench((method, Rotate()), labels=np.array([0] * 20 + [1] * 4))
         order = bench.plan.order(Progress(0, 9, 3), bench.labels)
-        painted = bench._paint(order, 0)[bench.labels[order] == 1]
+        painted = bench.render(order, 0)[bench.labels[order] == 1]
         return len(painted), len(np.unique(painted.reshape(len(painted), -1), axis=0))
 
     assert looks(Oversample()) == (20, 20)

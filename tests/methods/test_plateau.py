@@ -3,7 +3,7 @@ import torch
 
 from whet.core.batch import Progress
 from whet.methods import SGD, Cosine, Plateau
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 LOSSES = [1.0, 0.9, 0.95, 0.92, 0.91, 0.85, 0.84999, 0.86, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3]
 
@@ -39,7 +39,7 @@ def test_a_resumed_training_goes_on_from_the_same_rate(progress):
 
 
 def test_it_multiplies_with_the_schedules():
-    bench = _bench((SGD(lr=1.0), Cosine(), Plateau(patience=0, gamma=0.5)))
+    bench = make_bench((SGD(lr=1.0), Cosine(), Plateau(patience=0, gamma=0.5)))
     for value in (1.0, 2.0):
         bench.plan.runtimes["plateau"].after_validation({"log_loss": value}, {}, Progress(5, 10, 5))
     assert bench.plan.set_lr(Progress(5, 10, 5)) == pytest.approx(0.5 * 0.5)

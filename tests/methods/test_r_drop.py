@@ -8,7 +8,7 @@ from torch.distributions import Categorical, kl_divergence
 
 from whet.core.errors import NoEffectError
 from whet.methods import Dropout, RDrop, StochasticDepth
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 FIRST = torch.tensor([[0.1, 2.0, -1.0], [1.0, -1.0, 0.0]], dtype=torch.float64)
@@ -45,7 +45,7 @@ def test_equal_answers_cost_nothing(net, outcome, context):
 def test_without_anything_dropped_it_says_so(net, context):
     with pytest.raises(NoEffectError, match="both answers are the same"):
         RDrop().wrap_loss(task_loss, net(), context())
-    bench = _bench((RDrop(), StochasticDepth()), architecture="resnet9_slim")
+    bench = make_bench((RDrop(), StochasticDepth()), architecture="resnet9_slim")
     assert bench.plan.weak == []
 
 
@@ -53,8 +53,8 @@ def test_answers_under_other_dropout_come_closer():
     """The divergence between two passes, after a training with it and without."""
 
     def apart(*methods):
-        bench = _bench((Dropout(prob=0.5), *methods))
-        _train(bench, 60)
+        bench = make_bench((Dropout(prob=0.5), *methods))
+        train_steps(bench, 60)
         net, x = bench.plan.net.train(), bench.batch(0).x
         with torch.no_grad(), bench.plan.rng.torch_scope("passes"):
             answers = [Categorical(logits=net(x)) for _ in range(40)]

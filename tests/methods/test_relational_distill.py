@@ -8,7 +8,7 @@ from whet.core.rng import Rng
 from whet.methods import LinearProbe, RelationalDistill
 from whet.methods.distill.relational_distill import relational
 from whet.methods.distill.teacher import Teacher
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 from whet.train.plan import task_loss
 
 B = 6
@@ -66,7 +66,7 @@ def test_samples_at_one_place_keep_finite_gradients():
 
 def test_weights_of_both_parts_reach_the_loss(teacher_run):
     run = teacher_run(classes=("cat", "dog"))  # other classes will do
-    bench = _bench((RelationalDistill(teacher=run, distance=2.0, angle=3.0),), strict=True)
+    bench = make_bench((RelationalDistill(teacher=run, distance=2.0, angle=3.0),), strict=True)
     plan, batch = bench.plan, bench.batch(0)
     plan.net.eval()
     with plan.net.keeping_features() as seen:
@@ -79,16 +79,16 @@ def test_weights_of_both_parts_reach_the_loss(teacher_run):
 
 def test_it_trains_and_resumes_with_a_real_teacher(teacher_run):
     method = RelationalDistill(teacher=teacher_run())
-    whole = _train(_bench((method,)), 4)
-    first, second = _bench((method,)), _bench((method,))
-    _train(first, 2)
+    whole = train_steps(make_bench((method,)), 4)
+    first, second = make_bench((method,)), make_bench((method,))
+    train_steps(first, 2)
     second.load(first.state())
-    assert _train(second, 2, start=2) == whole
-    assert _train(_bench(()), 4) != whole
+    assert train_steps(second, 2, start=2) == whole
+    assert train_steps(make_bench(()), 4) != whole
 
 
 def test_a_frozen_backbone_and_no_teacher_are_told(teacher_run):
     with pytest.raises(NoEffectError, match="features cannot change"):
-        _bench((RelationalDistill(teacher=teacher_run()), LinearProbe()), strict=True)
+        make_bench((RelationalDistill(teacher=teacher_run()), LinearProbe()), strict=True)
     with pytest.raises(NoEffectError, match="no teacher is named"):
-        _bench((RelationalDistill(),), strict=True)
+        make_bench((RelationalDistill(),), strict=True)

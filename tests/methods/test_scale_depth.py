@@ -5,12 +5,12 @@ from whet.core.errors import NoEffectError
 from whet.methods import ScaleDepth
 from whet.models.residual import residual_branches
 from whet.models.zoo.vgg import VGG16
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 
 @pytest.mark.parametrize(("factor", "branches", "convolutions"), [(1, 2, 8), (2, 4, 12), (3, 6, 16)])
 def test_each_stage_has_so_many_times_its_blocks(factor, branches, convolutions):
-    net = _bench((ScaleDepth(depth=factor),), architecture="resnet9_slim").plan.net
+    net = make_bench((ScaleDepth(depth=factor),), architecture="resnet9_slim").plan.net
     assert len(residual_branches(net.backbone)) == branches
     assert sum(isinstance(m, nn.Conv2d) for m in net.modules()) == convolutions
 

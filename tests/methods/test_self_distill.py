@@ -9,7 +9,8 @@ from whet.methods import SGD, SelfDistill, TemperatureScaling
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import Teacher
 from whet.tasks import SINGLE_LABEL
-from whet.testing import CLASSES, _bench
+from whet.testing.bench import make_bench
+from whet.testing.samples import CLASSES
 from whet.train.job import resume_run, train_run
 from whet.train.log import Observer
 from whet.train.plan import task_loss
@@ -39,7 +40,7 @@ def test_generations_follow_each_other_and_share_the_time_evenly():
 def test_the_loss_is_that_of_the_labels_and_of_the_generation_before(teacher_run):
     run = teacher_run(classes=CLASSES)
     method = SelfDistill(weight=0.3, temperature=2.0).following(run)
-    bench = _bench(())
+    bench = make_bench(())
     plan, batch = bench.plan, bench.batch(0)
     context = Context(SINGLE_LABEL, CLASSES, plan.context.class_counts_K, lambda: None)
     loss = method.wrap_loss(task_loss, plan.net, context)

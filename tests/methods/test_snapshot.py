@@ -5,7 +5,7 @@ import torch
 
 from whet.methods import Snapshot
 from whet.models.ensemble import as_one
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_the_factor_is_the_paper_s(progress):
@@ -57,11 +57,11 @@ def test_they_answer_with_the_mean_of_their_probabilities(net):
 
 def test_a_resumed_training_gathers_the_same():
     method = Snapshot(cycles=3)
-    whole, first, second = _bench((method,)), _bench((method,)), _bench((method,))
-    _train(whole, 12)
-    _train(first, 6)
+    whole, first, second = make_bench((method,)), make_bench((method,)), make_bench((method,))
+    train_steps(whole, 12)
+    train_steps(first, 6)
     second.load(first.state())
-    _train(second, 6, 6)
+    train_steps(second, 6, 6)
     assert len(whole.plan.ensemble_members()) == 2
     for ours, theirs in zip(second.plan.ensemble_members(), whole.plan.ensemble_members()):
         assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())

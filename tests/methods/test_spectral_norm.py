@@ -5,7 +5,7 @@ from torch import nn
 from whet.core.errors import NoEffectError
 from whet.methods import SpectralNorm
 from whet.models.net import Net, NetSpec
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def largest(weight):
@@ -13,14 +13,14 @@ def largest(weight):
 
 
 def test_the_largest_singular_value_is_one():
-    bench = _bench((SpectralNorm(),), architecture="resnet9_slim")
+    bench = make_bench((SpectralNorm(),), architecture="resnet9_slim")
     before = [
         largest(m.weight)
-        for m in _bench((), architecture="resnet9_slim").plan.net.modules()
+        for m in make_bench((), architecture="resnet9_slim").plan.net.modules()
         if isinstance(m, nn.Conv2d)
     ]
     assert max(abs(value - 1) for value in before) > 0.2
-    _train(bench, 4)
+    train_steps(bench, 4)
     x = bench.batch(0).x
     with torch.no_grad():
         for _ in range(60):  # the estimate follows the weights pass by pass

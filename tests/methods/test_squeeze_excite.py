@@ -5,7 +5,7 @@ from torch import nn
 from whet.core.errors import NoEffectError
 from whet.methods import SqueezeExcite
 from whet.models.net import Net, NetSpec
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 
 def test_maps_are_weighed_by_the_paper_s_gates(net, context):
@@ -21,7 +21,7 @@ def test_maps_are_weighed_by_the_paper_s_gates(net, context):
 
 
 def test_gates_stand_where_residual_branches_end_and_rename_nothing():
-    plain, net = (_bench(methods, architecture="resnet9_slim").plan.net for methods in ((), (SqueezeExcite(),)))
+    plain, net = (make_bench(methods, architecture="resnet9_slim").plan.net for methods in ((), (SqueezeExcite(),)))
     assert [name for name, m in net.named_modules() if name.endswith("squeeze_excite")] == [
         "backbone.2.drop_path.squeeze_excite",
         "backbone.5.drop_path.squeeze_excite",

@@ -5,11 +5,11 @@ from whet.core.errors import NoEffectError
 from whet.core.rng import Rng
 from whet.methods import StochasticDepth
 from whet.models.residual import residual_branches
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 
 
 def resnet(*methods):
-    return _bench(methods, architecture="resnet9_slim").plan.net
+    return make_bench(methods, architecture="resnet9_slim").plan.net
 
 
 def test_later_branches_are_left_out_more_often():

@@ -7,7 +7,7 @@ from torch.optim.swa_utils import update_bn
 from whet.core.batch import FinalizeContext
 from whet.methods import SWA, Freeze
 from whet.methods.average.mean import renew_statistics
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def walk(method, net, progress, steps, total, per_epoch):
@@ -80,8 +80,8 @@ def test_norms_at_rest_and_dropout_take_no_part(net, context):
 
 def test_the_end_of_a_training():
     """The mean's weights, and the statistics that those weights give on one epoch."""
-    bench = _bench((SWA(start_at="6st"),))
-    _train(bench, 12)
+    bench = make_bench((SWA(start_at="6st"),))
+    train_steps(bench, 12)
     runtime, batches = bench.plan.runtimes["swa"], [bench.batch(step).x for step in range(12, 15)]
     assert runtime.count == 3
     bench.plan.finalize(FinalizeContext(lambda: iter(batches), lambda weights: {}))
@@ -95,8 +95,8 @@ def test_the_end_of_a_training():
 
 @pytest.mark.parametrize("start_at", ["1dur", "13st"])
 def test_a_mean_of_one_or_none_is_the_last_weights(start_at):
-    bench = _bench((SWA(start_at=start_at),))
-    _train(bench, 12)
+    bench = make_bench((SWA(start_at=start_at),))
+    train_steps(bench, 12)
     last = {name: tensor.clone() for name, tensor in bench.plan.net.state_dict().items()}
     bench.plan.finalize(FinalizeContext(lambda: iter(()), lambda weights: {}))
     assert all(torch.equal(tensor, last[name]) for name, tensor in bench.plan.net.state_dict().items())

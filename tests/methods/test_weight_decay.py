@@ -4,7 +4,7 @@ import torch
 from whet.core.errors import NonFiniteError
 from whet.core.registry import registry
 from whet.methods import SGD, AdamW, WeightDecay
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def descended(make, strength, own=0.0, steps=8, rates=None):
@@ -49,7 +49,7 @@ def test_sgd_with_it_is_sgdw():
 
 def test_norms_and_biases_stay():
     """With a rate of nothing but decay: only matrices shrink, by (1 - lr strength) a step."""
-    bench = _bench((WeightDecay(strength=0.5), SGD(lr=0.1, momentum=0.0)))
+    bench = make_bench((WeightDecay(strength=0.5), SGD(lr=0.1, momentum=0.0)))
     before = {name: p.detach().clone() for name, p in bench.plan.net.named_parameters()}
 
     def closure():
@@ -65,7 +65,7 @@ def test_norms_and_biases_stay():
 
 
 def test_a_step_that_is_refused_shrinks_nothing():
-    bench = _bench((WeightDecay(strength=0.5),))
+    bench = make_bench((WeightDecay(strength=0.5),))
     before = [p.detach().clone() for p in bench.plan.net.parameters()]
     with pytest.raises(NonFiniteError):
         bench.step(lambda: torch.tensor(float("nan")))
@@ -78,15 +78,15 @@ OPTIMIZERS = [cls for cls in registry() if "weight_decay" in cls.model_fields an
 @pytest.mark.parametrize("cls", OPTIMIZERS, ids=lambda cls: cls.name)
 def test_weights_decay_once_beside_an_optimizer_that_decays_them_itself(cls):
     """It takes the optimizer's place in this, says so, and the recipe of the run tells what was done."""
-    both = _bench((WeightDecay(strength=0.02), cls(weight_decay=0.3)))
-    once = _bench((WeightDecay(strength=0.02), cls(weight_decay=0.0)))
-    assert _train(both, 3) == _train(once, 3)
+    both = make_bench((WeightDecay(strength=0.02), cls(weight_decay=0.3)))
+    once = make_bench((WeightDecay(strength=0.02), cls(weight_decay=0.0)))
+    assert train_steps(both, 3) == train_steps(once, 3)
     assert both.plan.notes == [f"weight_decay takes the place of {cls.name}'s own: weight_decay = 0.0 instead of 0.3"]
     assert both.plan.recipe.method(cls.name).weight_decay == 0
     assert once.plan.notes == []
 
 
 def test_without_strength_the_optimizer_keeps_its_own():
-    bench = _bench((WeightDecay(strength=0.0), AdamW(weight_decay=0.3)))
+    bench = make_bench((WeightDecay(strength=0.0), AdamW(weight_decay=0.3)))
     assert bench.plan.notes == []
-    assert _train(bench, 2) == _train(_bench((AdamW(weight_decay=0.3),)), 2)
+    assert train_steps(bench, 2) == train_steps(make_bench((AdamW(weight_decay=0.3),)), 2)

@@ -3,7 +3,7 @@ import torch
 
 from whet.core.rng import Rng
 from whet.methods import SGD, WeightNoise
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_the_noise_has_the_stated_share_of_the_weights_size(net, context):
@@ -41,8 +41,8 @@ def test_one_step_one_draw(net, context):
 
 def test_a_step_moves_the_weights_without_their_noise(net):
     """Plain gradient descent: w <- w - lr * gradient at the noisy weights; the noise itself leaves no trace."""
-    bench = _bench((SGD(lr=0.1, momentum=0.0), WeightNoise(strength=0.3)))
+    bench = make_bench((SGD(lr=0.1, momentum=0.0), WeightNoise(strength=0.3)))
     weight = bench.plan.net.backbone[0].parametrizations.weight.original
     before = weight.detach().clone()
-    _train(bench, 1)
+    train_steps(bench, 1)
     assert torch.allclose(weight.detach(), before - 0.1 * weight.grad, atol=1e-7)

@@ -5,21 +5,21 @@ from torch import nn
 from whet.core.errors import NoEffectError
 from whet.methods import WeightStandardization
 from whet.models.net import Net, NetSpec
-from whet.testing import _bench, _train
+from whet.testing.bench import make_bench, train_steps
 
 
 def test_filters_have_mean_zero_and_variance_one_all_through_training():
-    bench = _bench((WeightStandardization(),), architecture="resnet9_slim")
+    bench = make_bench((WeightStandardization(),), architecture="resnet9_slim")
     for steps in range(3):
         for layer in (m for m in bench.plan.net.modules() if isinstance(m, nn.Conv2d)):
             rows = layer.weight.detach().flatten(1)
             assert torch.allclose(rows.mean(dim=1), torch.zeros(len(rows)), atol=1e-5)
             assert torch.allclose(rows.var(dim=1, correction=0), torch.ones(len(rows)), atol=2e-3)
-        _train(bench, 1, start=steps)
+        train_steps(bench, 1, start=steps)
 
 
 def test_the_saved_model_holds_them_as_they_are():
-    net = _bench((WeightStandardization(),)).plan.net
+    net = make_bench((WeightStandardization(),)).plan.net
     layer, baked = net.backbone[0], net.eval().baked().backbone[0]
     assert type(baked) is nn.Conv2d
     assert torch.equal(baked.weight, layer.weight)

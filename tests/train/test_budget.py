@@ -9,7 +9,7 @@ from whet.core.recipe import Recipe
 from whet.core.spec import DataSpec
 from whet.data.read import read_data
 from whet.methods import LAWA, SGD, SWA, Cosine, Finetune, GradualUnfreeze, LinearProbe
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train import budget, resolve
 from whet.train.budget import measure
 
@@ -22,7 +22,7 @@ def test_measuring_leaves_the_network_as_it_is(tmp_path, methods, net):
     )
     table = read_data(recipe.data)
     made = net(classes=2)
-    plan = _bench(methods).plan
+    plan = make_bench(methods).plan
     before = {name: value.clone() for name, value in made.state_dict().items()}
     speed = measure(recipe, made, plan.context, resolve.make_fabric(recipe), table)
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
@@ -42,7 +42,7 @@ def test_waiting_for_pictures_counts():
 
 
 def test_what_sets_in_late_is_timed_and_what_is_done_once_an_epoch_is_not():
-    bench = _bench((GradualUnfreeze(over="0.9dur"), SWA()))
+    bench = make_bench((GradualUnfreeze(over="0.9dur"), SWA()))
     for runtime in bench.plan.runtimes.values():
         runtime.after_step(budget._LATE)
     assert all(parameter.requires_grad for parameter in bench.plan.net.parameters())
@@ -50,5 +50,5 @@ def test_what_sets_in_late_is_timed_and_what_is_done_once_an_epoch_is_not():
 
 
 def test_a_pass_over_the_data_at_the_end_is_counted():
-    assert _bench((SGD(), LAWA())).plan.finalizes
-    assert not _bench((SGD(),)).plan.finalizes
+    assert make_bench((SGD(), LAWA())).plan.finalizes
+    assert not make_bench((SGD(),)).plan.finalizes

@@ -16,7 +16,7 @@ from whet.data.table import Table, make_frame
 from whet.methods import SGD, TTA, EarlyStopping, Soup, TemperatureScaling, ThresholdTuning
 from whet.methods.ensemble.log_loss import log_loss
 from whet.tasks import SINGLE_LABEL
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.crossfit import FOLDS, Crossed, Parts, chosen_by_validation, fit_predictor
 from whet.train.plan import wrap_predictor
 
@@ -57,7 +57,7 @@ def test_the_score_of_a_sample_does_not_depend_on_its_own_label():
 
 
 def test_validation_is_answered_once_however_often_it_is_fitted():
-    bench = _bench((TTA(), TemperatureScaling(), SGD()))
+    bench = make_bench((TTA(), TemperatureScaling(), SGD()))
     net, x = bench.plan.net.eval(), bench.batch(0).x
     asked = []
 
@@ -69,7 +69,7 @@ def test_validation_is_answered_once_however_often_it_is_fitted():
         found = fit_predictor(bench.plan.methods, [net], answers, lambda: dealt(len(x)), {}, SINGLE_LABEL)
         assert len(asked) == 1
         assert wrap_predictor(bench.plan.methods, net, found.numbers, SINGLE_LABEL)(x).shape == found.logits_NK.shape
-        without = _bench((TTA(), SGD()))
+        without = make_bench((TTA(), SGD()))
         nothing = fit_predictor(without.plan.methods, [net], answers, lambda: dealt(len(x)), {}, SINGLE_LABEL)
     assert (nothing.numbers, nothing.logits_NK) == ({}, None) and len(asked) == 1
 
@@ -96,7 +96,7 @@ def test_every_method_that_chooses_weights_by_validation_is_crossed():
     for cls in registry():
         if not issubclass(cls, ChoosesWeights | Finalizes | KeepsEnsembleMembers) or not hasattr(cls, "start"):
             continue
-        bench = _bench((cls(**cls.example),))
+        bench = make_bench((cls(**cls.example),))
         runtime = bench.plan.runtimes[cls.name]
         inner = runtime.whole if isinstance(runtime, Crossed) else runtime
         listens = type(inner).after_validation is not Runtime.after_validation
@@ -116,7 +116,7 @@ def validations(bench, scores):
 
 @pytest.mark.parametrize("method", [EarlyStopping(), Soup(size=1)])
 def test_each_half_chooses_what_the_other_is_scored_by(method):
-    bench = _bench((method,))
+    bench = make_bench((method,))
     validations(bench, [(0.5, 0.9, 0.1), (0.6, 0.4, 0.8), (0.4, 0.5, 0.3)])
     context = FinalizeContext(
         lambda: iter(()), lambda weights: Measured({"accuracy": 0.0}, lambda half: {"accuracy": 0.0})
@@ -133,7 +133,7 @@ def test_each_half_chooses_what_the_other_is_scored_by(method):
 
 def test_a_choice_at_the_end_alone_is_crossed_too():
     """A method that asks for validations only once training is over has no runtime that hears of them."""
-    bench = _bench((Soup(size=2),))
+    bench = make_bench((Soup(size=2),))
     validations(bench, [(0.6, 0.6, 0.6), (0.5, 0.5, 0.5)])
 
     def validate(weights):  # the mean is better for the second half alone
@@ -145,7 +145,7 @@ def test_a_choice_at_the_end_alone_is_crossed_too():
 
 
 def test_weights_that_training_chooses_need_no_halves():
-    bench = _bench((SGD(),))
+    bench = make_bench((SGD(),))
     assert bench.plan.finalize(bench.finalize_context()) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from whet.core.batch import Progress
 from whet.methods import SGD, ProgressiveResize
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.pace import Costs, Pace, validate_every
 
 BUDGET = 1000.0
@@ -12,7 +12,7 @@ MOST = 10**6
 
 
 def plan_of(*methods):
-    return _bench((SGD(), *methods)).plan
+    return make_bench((SGD(), *methods)).plan
 
 
 def pace_of(*methods, seconds=BUDGET, step=0.1, validation=0.0, ending=0.0, per_epoch=100, most=MOST, size=64):

@@ -11,7 +11,7 @@ from whet.core.runtime import Runtime
 from whet.core.stages import Scales, Stage, WrapsStep
 from whet.methods import EMA, SGD, ClipNorm, Cosine
 from whet.tasks import MULTI_LABEL
-from whet.testing import _bench
+from whet.testing.bench import make_bench
 from whet.train.plan import ordered, select_rows, task_loss
 
 
@@ -49,7 +49,7 @@ def test_factors_multiply_and_groups_keep_their_own_base(net, context):
 @pytest.mark.parametrize("spoil", ["loss", "gradient"])
 def test_what_is_not_finite_stops_before_the_optimizer_moves(spoil):
     """Promise T8, with every wrapper in place."""
-    bench = _bench((registry().get("clip_norm")(), registry().get("sgd")()))
+    bench = make_bench((registry().get("clip_norm")(), registry().get("sgd")()))
     before = {name: p.clone() for name, p in bench.plan.net.named_parameters()}
 
     def closure():
@@ -79,9 +79,9 @@ def test_multi_label_loss_is_binary_cross_entropy(outcome):
 
 def test_weak_methods_are_told_or_refused():
     even = np.arange(24) % 3
-    bench = _bench((registry().get("class_weight")(),), labels=even)
+    bench = make_bench((registry().get("class_weight")(),), labels=even)
     assert bench.plan.weak == ["class_weight has no effect here: every class has the same number of training samples"]
-    bench = _bench((registry().get("balanced_sampler")(),), labels=even)
+    bench = make_bench((registry().get("balanced_sampler")(),), labels=even)
     for epoch in range(3):
         bench.plan.order(Progress(3 * epoch, 9, 3), even)
     assert len(bench.plan.weak) == 1
@@ -109,7 +109,7 @@ class _Acting(Runtime, Scales, WrapsStep):
 def test_a_runtime_may_act_at_schedule_and_gradient(monkeypatch):
     monkeypatch.setattr(EMA, "start", lambda self, net, context: _Acting())
     monkeypatch.setattr(EMA, "weights", lambda self, weights, runtime, final: weights)
-    bench = _bench((SGD(lr=1.0, momentum=0.0), ClipNorm(max_norm=0.01), Cosine(), EMA()))
+    bench = make_bench((SGD(lr=1.0, momentum=0.0), ClipNorm(max_norm=0.01), Cosine(), EMA()))
     assert bench.plan.set_lr(Progress(0, 10, 5)) == 0.5
     before = bench.plan.net.head.weight.detach().clone()
 
@@ -128,7 +128,7 @@ def test_a_runtime_may_act_at_schedule_and_gradient(monkeypatch):
 def test_torch_s_draws_within_a_step_are_keyed_by_the_step():
     from whet.train.loop import stepped
 
-    bench = _bench(())
+    bench = make_bench(())
     drawn = []
 
     def step(closure):
@@ -152,14 +152,14 @@ def test_torch_s_draws_within_a_step_are_keyed_by_the_step():
 def test_a_loss_is_given_the_features_and_where_training_stands():
     from whet.train.loop import closure_for
 
-    bench, seen = _bench(()), []
+    bench, seen = make_bench(()), []
     bench.plan.loss = lambda outcome: seen.append(outcome) or task_loss(outcome)
     batch, progress = bench.batch(0), Progress(2, 12, 3)
     bench.plan.net.eval()
     bench.step(closure_for(bench.plan, bench.fabric, bench.plan.net, bench.plan.optimizer, batch, progress))
     (outcome,) = seen
     assert outcome.progress == progress
-    before = _bench(()).plan.net.eval()  # the same weights, before that step
+    before = make_bench(()).plan.net.eval()  # the same weights, before that step
     assert torch.equal(outcome.features_BD, before.backbone(batch.x))
     assert torch.equal(outcome.rows(3).features_BD, outcome.features_BD[:3])
     assert not bench.plan.net.head._forward_pre_hooks

@@ -13,7 +13,8 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from whet.core.errors import RecipeError
 from whet.core.measured import Measured, markdown, measured, support, table_row
-from whet.core.method import Method, Search
+from whet.core.method import Method
+from whet.core.search import Search
 
 HEADINGS = ("Use when", "Do not use when", "Source", "Deviates", "Shapes")
 REQUIRED = ("Use when", "Do not use when", "Source")

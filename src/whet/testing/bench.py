@@ -1,0 +1,260 @@
+"""A bench to try methods on: made-up samples, a small network, the real plan and the real training step."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from whet.core.batch import Batch, Context, Features, FinalizeContext, Instances, Measured, Progress
+from whet.core.method import Method
+from whet.core.recipe import Recipe
+from whet.core.registry import registry
+from whet.core.rng import Rng
+from whet.core.spec import ModelSpec
+from whet.core.stages import Compresses, Stage
+from whet.core.targets import Targets
+from whet.core.task import problems
+from whet.evaluate.answer import using_weights
+from whet.models.build import build_net
+from whet.models.net import Net
+from whet.tasks import SINGLE_LABEL
+from whet.testing.samples import (
+    BATCH_SIZE,
+    CLASSES,
+    IMAGE_SIZE,
+    LABELS,
+    NUM_SAMPLES,
+    SAMPLES,
+    example_texts,
+)
+from whet.train.checkpoint import digest
+from whet.train.crossfit import FOLDS, HALVES, Parts, fit_predictor
+from whet.train.loop import stepped
+from whet.train.plan import Plan, ordered, select_rows, wrap_predictor
+
+
+class Bench:
+    """A plan on a tiny network and synthetic samples."""
+
+    def __init__(
+        self,
+        methods: tuple[Method, ...],
+        task: str,
+        labels: np.ndarray,
+        strict: bool,
+        architecture: str,
+        resumed: bool,
+    ) -> None:
+        if not any(method.stage is Stage.OPTIMIZER for method in methods):
+            methods = (*methods, registry().get("sgd")())
+        self.recipe = Recipe(task=task, methods=methods).setting(seed=3, batch_size=BATCH_SIZE)
+        rows, _ = select_rows(methods, training_rows(labels), strict=strict)
+        self.labels = rows["label"].to_numpy(copy=True)
+        self.samples = SAMPLES[self.recipe.medium](rows["id"].astype(int).to_numpy(), self.labels)
+        with Rng(3).torch_scope("init"):
+            net = self.samples.net() if architecture == "bench" else _zoo_net(architecture)
+        counts = np.bincount(self.labels, minlength=len(CLASSES))
+        self.plan = Plan(
+            self.recipe, net, Context(SINGLE_LABEL, CLASSES, counts, self._features, texts=example_texts), strict=strict
+        )
+        if not resumed:
+            self.plan.initialise()
+        self.plan.start()
+        self.fabric = _fabric()
+        self.step = self.plan.stepper(self.plan.optimizer)
+
+    def _features(self, backbone: Any = None, training: bool = False) -> Features:
+        mode, net = self.plan.net.training, self.plan.net.eval()
+        with torch.no_grad(), net.batch_statistics() if training else contextlib.nullcontext():
+            features = (backbone or net.backbone)(net.front(self.render(np.arange(len(self.labels)), None)))
+        net.train(mode)
+        targets = SINGLE_LABEL.targets(self.labels, len(CLASSES))
+        return Features(features, targets, np.arange(len(self.labels)))
+
+    def render(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> Tensor:
+        view = self.samples.view(index_B)
+        if epoch is not None:
+            view = self.plan.augmentation.draw(epoch, copies)(view, index_B)
+        received = self.plan.net.front.receive(self.samples.paint(view, index_B), IMAGE_SIZE)
+        return received if epoch is None else self.plan.augmentation.transform_batch(received, epoch, index_B, copies)
+
+    def batch(self, step: int) -> Batch:
+        epoch, place = divmod(step, len(self.labels) // BATCH_SIZE)
+        per_epoch = len(self.labels) // BATCH_SIZE
+        begin = Progress(epoch * per_epoch, 4 * per_epoch, per_epoch)
+        index_B = self.plan.order(begin, self.labels)[place * BATCH_SIZE : (place + 1) * BATCH_SIZE]
+        index_B = np.tile(index_B, self.plan.augmentation.copies)
+        x = self.plan.net.front(self.render(index_B, epoch, self.plan.augmentation.copies))
+        targets = SINGLE_LABEL.targets(self.labels[index_B], len(CLASSES))
+        return self.plan.augmentation.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
+
+    def finalize_context(self) -> FinalizeContext:
+        def validate(weights: dict[str, Tensor]) -> Measured:
+            batch = self.batch(0)
+            with using_weights(self.plan.net, weights), torch.no_grad():
+                right = (self.plan.net(batch.x).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)).float()
+            return Measured({"accuracy": float(right.mean())}, lambda half: {"accuracy": float(right[half::2].mean())})
+
+        return FinalizeContext(lambda: (self.batch(step).x for step in range(12, 15)), validate)
+
+    def state(self) -> dict[str, Any]:
+        runtimes = {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()}
+        return {
+            "net": dict(self.plan.net.state_dict()),
+            "optimizer": self.plan.optimizer.state_dict(),
+            "runtimes": runtimes,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.plan.net.load_state_dict(state["net"])
+        self.plan.optimizer.load_state_dict(state["optimizer"])
+        for name, runtime in self.plan.runtimes.items():
+            runtime.load_state_dict(state["runtimes"][name])
+
+
+class BenchPredictor(nn.Module):
+    """The bench's network with its PREDICT methods, fitted to the first batch: inputs -> what people are given."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.net = bench.plan.net
+        x = bench.batch(0).x
+        targets = SINGLE_LABEL.targets(bench.labels[:BATCH_SIZE], len(CLASSES))
+        with torch.no_grad():
+            fitted = _fitted(bench, self.net, x, targets)
+        self._predict = wrap_predictor(ordered(bench.recipe.methods), self.net, fitted, SINGLE_LABEL)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._predict(x)
+
+
+@functools.cache
+def _fabric() -> Fabric:
+    """It keeps nothing of what it trained, and each new one looks through all installed packages."""
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def _zoo_net(architecture: str) -> Net:
+    return build_net(ModelSpec(architecture=architecture, weights="none"), CLASSES)[0]
+
+
+def training_rows(labels: np.ndarray) -> pd.DataFrame:
+    """The training rows that a DATA method is given, as far as it may look at them."""
+    names = [str(number) for number in range(len(labels))]
+    return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
+
+
+_TASKS = (
+    "image-classification",
+    "text-classification",
+    "audio-classification",
+)  # those whet trains; the first that a method is for is its main one
+
+
+def tasks_of(cls: type[Method]) -> list[str]:
+    """The tasks it declares that whet can train."""
+    return [task for task in _TASKS if task in cls.tasks]
+
+
+def made(cls: type[Method]) -> Any:
+    return cls(**cls.example)
+
+
+def trainable(cls: type[Method]) -> bool:
+    return bool(tasks_of(cls))
+
+
+def make_bench(
+    methods: tuple[Method, ...],
+    task: str | None = None,
+    labels: np.ndarray = LABELS,
+    strict: bool = False,
+    architecture: str = "bench",
+    resumed: bool = False,
+) -> Bench:
+    if task is None:  # that which all of them are for
+        task = next(task for task in _TASKS if all(task in method.tasks for method in methods))
+    return Bench(methods, task, labels, strict, architecture, resumed)
+
+
+def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
+    """Train some steps, validate once an epoch; a digest of everything that training holds."""
+    plan = bench.plan
+    per_epoch = len(bench.labels) // BATCH_SIZE
+    for step in range(start, start + steps):
+        plan.net.train()
+        progress = Progress(step, 12, per_epoch)
+        plan.set_lr(progress)
+        stepped(bench.step, plan, bench.fabric, plan.net, plan.optimizer, bench.batch(step), progress)
+        progress = Progress(step + 1, 12, per_epoch)
+        for runtime in plan.runtimes.values():
+            runtime.after_step(progress)
+        if (step + 1) % per_epoch == 0:
+            found = {"accuracy": 0.5, "macro_f1": 0.5, "log_loss": 1.0 / (step + 1)}
+            metrics = Measured(found, lambda half, found=found: found)  # type: ignore[misc]
+            for runtime in plan.runtimes.values():
+                runtime.after_validation(metrics, plan.weights(final=False), progress)
+    state = bench.state()
+    for group in state["optimizer"]["param_groups"]:
+        group.pop("params")
+    return digest({key: state[key] for key in ("net", "optimizer")} | {"predict": plan.weights(final=False)})
+
+
+def rendered_digest(methods: tuple[Method, ...], task: str) -> str:
+    bench = make_bench(methods, task)
+    return digest({str(epoch): bench.render(np.arange(BATCH_SIZE), epoch) for epoch in range(2)})
+
+
+def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
+    bench = make_bench(methods, task)
+    net = bench.plan.net.eval()
+    for method in bench.plan.methods:
+        if isinstance(method, Compresses):
+            net = method.compress(net, bench.plan.context)
+    x = net.front(bench.render(np.arange(BATCH_SIZE), None))
+    with torch.no_grad():
+        targets = SINGLE_LABEL.targets(bench.labels[:BATCH_SIZE], len(CLASSES))
+        fitted = _fitted(bench, net, x, targets)
+        return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted, SINGLE_LABEL)(x))
+
+
+def _fitted(bench: Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, Any]:
+    """What PREDICT methods find on these answers."""
+    parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
+    return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, SINGLE_LABEL).numbers
+
+
+def example_view(cls: type[Method]) -> Any:
+    """Of the first samples of its medium."""
+    medium = problems().get(sorted(cls.tasks, key=_known_first)[0], "picture")
+    return SAMPLES[medium](np.arange(NUM_SAMPLES), LABELS).view(np.arange(BATCH_SIZE))
+
+
+def _known_first(task: str) -> bool:
+    return task not in _TASKS
+
+
+@functools.cache
+def _pixels() -> Tensor:
+    return torch.from_numpy(
+        Rng(6).batch("pixels", 0, np.arange(BATCH_SIZE)).normal((3, IMAGE_SIZE, IMAGE_SIZE)).astype(np.float32)
+    )
+
+
+def example_batch() -> Batch:
+    """With masks and things, for methods that need them."""
+    labels = torch.arange(BATCH_SIZE) % len(CLASSES)
+    outline = torch.zeros((1, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.bool)
+    outline[0, 2:9, 4:12] = True
+    return Batch(
+        _pixels().clone(), SINGLE_LABEL.targets(labels, len(CLASSES)), np.arange(BATCH_SIZE), torch.ones(BATCH_SIZE),
+        mask_BHW=outline.long().repeat(BATCH_SIZE, 1, 1),
+        instances=tuple(Instances(outline.clone(), torch.tensor([1])) for _ in range(BATCH_SIZE)),
+    )  # fmt: skip

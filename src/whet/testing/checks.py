@@ -1,0 +1,344 @@
+"""The checks of the contract, one function each."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import pickle
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from whet.core.batch import Progress, Settings
+from whet.core.card import card
+from whet.core.errors import NoEffectError, RecipeError
+from whet.core.method import SEGMENTATION, Method
+from whet.core.recipe import Recipe, parse_method
+from whet.core.registry import registry
+from whet.core.rng import Rng
+from whet.core.stages import Arranges, Changes, Draws, Mixes, Scales, Selects, Sets, WrapsPredictor
+from whet.core.task import problems
+from whet.core.view import ImageView
+from whet.evaluate.answer import using_weights
+from whet.models.build import load_net, save_net
+from whet.testing.bench import (
+    BenchPredictor,
+    example_batch,
+    example_view,
+    made,
+    make_bench,
+    predicted_digest,
+    rendered_digest,
+    tasks_of,
+    train_steps,
+    trainable,
+    training_rows,
+)
+from whet.testing.samples import (
+    BATCH_SIZE,
+    CLASSES,
+    IMAGE_SIZE,
+    LABELS,
+    NUM_SAMPLES,
+)
+from whet.train.checkpoint import flatten, unflatten
+from whet.train.plan import select_rows
+
+
+def check_defaults(cls: type[Method]) -> None:
+    """Builds with defaults, is frozen, and equal settings are equal methods."""
+    method = cls()
+    assert method == cls()
+    for key in cls.model_fields:
+        try:
+            setattr(method, key, getattr(method, key))
+        except (TypeError, ValueError):
+            continue
+        raise AssertionError(f"{key} can be set on a finished method: it must be frozen")
+
+
+def check_yaml(cls: type[Method]) -> None:
+    """A recipe with this method survives YAML."""
+    recipe = Recipe(task=sorted(cls.tasks)[0], methods=(cls(),))
+    again = Recipe.from_yaml(recipe.to_yaml())
+    assert again == recipe, f"{again} is not {recipe}"
+    assert again.hash == recipe.hash
+
+
+def check_unknown_key(cls: type[Method]) -> None:
+    """An unknown key is refused, and the message names the nearest one."""
+    for key in cls.model_fields or ("strength",):
+        wrong = key + "x"
+        try:
+            parse_method({cls.name: {wrong: 1}})
+        except RecipeError as error:
+            assert wrong in str(error) and cls.name in str(error), f"the message does not name the key: {error}"
+            assert not cls.model_fields or f"'{key}'" in str(error), f"the message does not name '{key}': {error}"
+        else:
+            raise AssertionError(f"the unknown key '{wrong}' was accepted")
+
+
+def check_card(cls: type[Method]) -> None:
+    """The docstring says what it does, when (not) to use it, and gives a source with a year; every setting is described."""
+    found = card(cls)
+    source = found.sections["Source"]
+    assert re.search(r"\b(17|18|19|20)\d\d\b", source), f"the source names no year: {source}"
+    missing = [p.name for p in found.parameters if not p.description]
+    assert not missing, f"no description of {missing}"
+
+
+def check_stage(cls: type[Method]) -> None:
+    """It acts where it says, on tasks that exist."""
+    assert cls.stage in cls.stages() and cls.tasks <= SEGMENTATION | problems().keys()
+
+
+def check_identity(cls: type[Method]) -> None:
+    """The identity setting is bit-equal to absence: drawing, mixing, training and predicting."""
+    assert cls.identity is not None, "no identity setting is declared"
+    neutral = cls(**{**cls.example, **cls.identity})
+    if not trainable(cls):
+        return
+    task = tasks_of(cls)[0]
+    without, with_it = make_bench((), task), make_bench((neutral,), task)
+    assert train_steps(with_it, 3) == train_steps(without, 3), (
+        "training with the identity setting differs from training without"
+    )
+    assert rendered_digest((neutral,), task) == rendered_digest((), task), "samples with the identity setting differ"
+    assert predicted_digest((neutral,), task) == predicted_digest((), task), "answers with the identity setting differ"
+
+
+def check_seeded(cls: type[Method]) -> None:
+    """The same seed gives the same training twice, the same samples and the same answers."""
+    if not trainable(cls):
+        return
+    task = tasks_of(cls)[0]
+    assert train_steps(make_bench((made(cls),)), 3) == train_steps(make_bench((made(cls),)), 3)
+    assert rendered_digest((made(cls),), task) == rendered_digest((made(cls),), task)
+    assert predicted_digest((made(cls),), task) == predicted_digest((made(cls),), task)
+
+
+def check_draws_apart(cls: type[Method]) -> None:
+    """Adding it leaves the draws of other methods unchanged: they are keyed by name."""
+    if not issubclass(cls, Draws | Mixes):
+        return
+    rng = Rng(7)
+    before = rng.batch("someone_else", 3, np.arange(BATCH_SIZE)).uniform(shape=(5,))
+    if issubclass(cls, Draws):
+        made(cls).draw(example_view(cls), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
+    if issubclass(cls, Mixes):
+        made(cls).apply(example_batch(), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
+    after = rng.batch("someone_else", 3, np.arange(BATCH_SIZE)).uniform(shape=(5,))
+    assert (before == after).all()
+    alone = rng.batch(cls.name, 3, np.arange(BATCH_SIZE)).uniform()
+    subset = rng.batch(cls.name, 3, np.arange(BATCH_SIZE)[3:5]).uniform()
+    assert (alone[3:5] == subset).all(), "a sample's draw depends on the batch it stands in"
+
+
+def check_inputs_kept(cls: type[Method]) -> None:
+    """What it is given is not changed."""
+    rng = Rng(1).batch(cls.name, 0, np.arange(BATCH_SIZE))
+    if issubclass(cls, Draws):
+        view = example_view(cls)
+        kept = copy.deepcopy(view)
+        made(cls).draw(view, rng)
+        assert not view.changed_since(kept).any(), "the given view was changed"
+    if issubclass(cls, Mixes):
+        batch = example_batch()
+        x, y, index = batch.x.clone(), batch.targets.probs_BK.clone(), batch.index_B.copy()
+        made(cls).apply(batch, rng)
+        assert torch.equal(batch.x, x) and torch.equal(batch.targets.probs_BK, y), "the given batch was changed"
+        assert (batch.index_B == index).all()
+    if issubclass(cls, Arranges):
+        order, label = np.arange(NUM_SAMPLES), LABELS.copy()
+        made(cls).arrange(order, label, Progress(0, 20, 5), Rng(1).batch(cls.name, 0, order))
+        assert (order == np.arange(NUM_SAMPLES)).all() and (label == LABELS).all(), "the given order was changed"
+    if issubclass(cls, Selects):
+        rows = training_rows(LABELS)
+        kept_rows = rows.copy()
+        select_rows((made(cls),), rows)
+        pd.testing.assert_frame_equal(rows, kept_rows)
+
+
+def check_shapes(cls: type[Method]) -> None:
+    """Shapes, dtypes and devices stay; targets stay probabilities."""
+    rng = Rng(2).batch(cls.name, 0, np.arange(BATCH_SIZE))
+    if issubclass(cls, Draws):
+        view = made(cls).draw(example_view(cls), rng)
+        assert len(view) == BATCH_SIZE and view.changed_since(example_view(cls)).shape == (BATCH_SIZE,)
+        if isinstance(view, ImageView):
+            assert view.warp_B33.shape == (BATCH_SIZE, 3, 3) and np.isfinite(view.warp_B33).all()
+            assert view.size == (IMAGE_SIZE, IMAGE_SIZE)
+            colour = view.colour_B37
+            assert colour is None or (colour.shape == (BATCH_SIZE, 3, 7) and np.isfinite(colour).all())
+    if issubclass(cls, Mixes):
+        given = example_batch()
+        batch = made(cls).apply(given, rng)
+        assert batch.x.shape == given.x.shape and batch.x.dtype == given.x.dtype
+        assert batch.x.device == given.x.device
+        assert batch.mask_BHW is not None and batch.mask_BHW.shape == (BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE)
+        assert batch.instances is not None and len(batch.instances) == BATCH_SIZE
+        assert all(one.mask_NHW.shape == (len(one.label_N), IMAGE_SIZE, IMAGE_SIZE) for one in batch.instances)
+        total = batch.targets.probs_BK.sum(dim=1)
+        assert torch.allclose(total, torch.ones_like(total)), "the targets do not sum to one"
+        assert (batch.targets.probs_BK >= 0).all()
+    if issubclass(cls, Arranges):
+        order = np.arange(NUM_SAMPLES)
+        arranged = made(cls).arrange(order, LABELS, Progress(0, 20, 5), Rng(1).batch(cls.name, 0, order))
+        assert arranged.shape == order.shape and set(arranged.tolist()) <= set(order.tolist())
+    if issubclass(cls, Scales):
+        factors = [made(cls).factor(Progress(step, 20, 5)) for step in range(21)]
+        assert all(np.isfinite(f) and f >= 0 for f in factors), f"factors {factors}"
+    if issubclass(cls, Sets):
+        found = [made(cls).settings(Progress(step, 20, 5), Settings(64)) for step in range(0, 21, 5)]
+        assert all(8 <= s.size <= 64 and s.batches >= 1 for s in found), f"settings {found}"
+
+
+def check_trains(cls: type[Method]) -> None:
+    """Two finite training steps for every task it declares that whet can train."""
+    if not trainable(cls):
+        return
+    for task in tasks_of(cls):
+        bench = make_bench((made(cls),), task)
+        train_steps(bench, 2)
+        state = bench.plan.net.state_dict()
+        assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()), task
+
+
+def check_resumes(cls: type[Method]) -> None:
+    """Two steps, saved and loaded anew, then two more: the same bits as four steps in one go, for every task it declares.
+
+    As in a resumed run, what was done to the weights before the first step is not done again."""
+    for task in tasks_of(cls):
+        whole = train_steps(make_bench((made(cls),), task), 4)
+        first = make_bench((made(cls),), task)
+        train_steps(first, 2)
+        tensors: dict[str, Tensor] = {}
+        plain = flatten(first.state(), tensors)
+        second = make_bench((made(cls),), task, resumed=True)
+        second.load(unflatten(plain, tensors))
+        assert train_steps(second, 2, start=2) == whole, f"{task}: a resumed training differs from an uninterrupted one"
+
+
+def check_finalizes(cls: type[Method]) -> None:
+    """Once training is over, every network that is to answer holds finite weights, and answers the same when it is made plain."""
+    if not trainable(cls):
+        return
+    bench = make_bench((made(cls),))
+    train_steps(bench, 12)
+    bench.plan.finalize(bench.finalize_context())
+    net, x = bench.plan.net, bench.batch(0).x
+    assert not net.training, "the network is not in evaluation mode"
+    for weights in (dict(net.state_dict()), *bench.plan.ensemble_members()):
+        assert all(torch.isfinite(tensor).all() for tensor in weights.values()), "weights are not finite"
+        with using_weights(net, weights), torch.no_grad():
+            assert torch.allclose(net.baked()(x), net(x), atol=1e-5), "the plain network answers differently"
+
+
+def check_pickles(cls: type[Method]) -> None:
+    """It can be sent to another process."""
+    assert pickle.loads(pickle.dumps(made(cls))) == made(cls)
+
+
+def check_exports(cls: type[Method]) -> None:
+    """A model it changed, and a predictor that it wraps, export to torch.export and, where its exporter is installed, to ONNX."""
+    if not issubclass(cls, Changes | WrapsPredictor) or not trainable(cls):
+        return
+    bench = make_bench((made(cls),))
+    net: nn.Module = bench.plan.net.eval()
+    inputs = torch.linspace(-1, 1, 2 * 3 * IMAGE_SIZE * IMAGE_SIZE).view(2, 3, IMAGE_SIZE, IMAGE_SIZE)
+    if issubclass(cls, WrapsPredictor):
+        net = BenchPredictor(bench)
+    exported = torch.export.export(net, (inputs,)).module()
+    assert torch.allclose(exported(inputs), net(inputs), atol=1e-5), "what was exported predicts otherwise"
+    if importlib.util.find_spec("onnxscript") is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert torch.onnx.export(net, (inputs,), dynamo=True, verbose=False) is not None
+
+
+def check_saves(cls: type[Method]) -> None:
+    """A model it changed answers the same after it was saved and loaded, as a finished run saves it."""
+    if not issubclass(cls, Changes) or not trainable(cls):
+        return
+    bench = make_bench((made(cls),), architecture="resnet9_slim")
+    train_steps(bench, 2)
+    net = bench.plan.net.eval().baked()
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        save_net(net, Path(folder), {"task": bench.recipe.task})
+        again, x_BCHW = load_net(Path(folder)), bench.batch(0).x
+        assert torch.allclose(again(x_BCHW), net(x_BCHW), atol=1e-6), "the model that was loaded answers otherwise"
+
+
+def check_commutes(cls: type[Method]) -> None:
+    """Its result does not depend on where a recipe lists it among the other methods."""
+    others = [other for other in registry() if other.stage == cls.stage and other is not cls]
+    others = [other for other in others if cls.name not in other.conflicts and other.name not in cls.conflicts]
+    if not trainable(cls):
+        return
+    task = tasks_of(cls)[0]
+    others = [other for other in others if task in other.tasks and "trains" not in other.exceptions]
+    acting = (other for other in others if not make_bench((made(other),), task).plan.weak)
+    other = next(acting, None)
+    if other is None:
+        return
+    assert train_steps(make_bench((made(cls), made(other))), 2) == train_steps(
+        make_bench((made(other), made(cls))), 2
+    ), f"the order with {other.name} matters"
+
+
+def check_no_effect(cls: type[Method]) -> None:
+    """Where it finds nothing to touch it raises NoEffectError or trains on; it never fails in another way."""
+    if not trainable(cls):
+        return
+    try:
+        make_bench((made(cls),), labels=np.arange(NUM_SAMPLES) % len(CLASSES), strict=True)
+    except NoEffectError as error:
+        assert len(str(error)) > 10, "NoEffectError must say why"
+
+
+CHECKS: dict[str, Callable[[type[Method]], None]] = {
+    "defaults": check_defaults,
+    "yaml": check_yaml,
+    "unknown_key": check_unknown_key,
+    "card": check_card,
+    "stage": check_stage,
+    "identity": check_identity,
+    "seeded": check_seeded,
+    "draws_apart": check_draws_apart,
+    "inputs_kept": check_inputs_kept,
+    "shapes": check_shapes,
+    "trains": check_trains,
+    "resumes": check_resumes,
+    "finalizes": check_finalizes,
+    "pickles": check_pickles,
+    "exports": check_exports,
+    "saves": check_saves,
+    "commutes": check_commutes,
+    "no_effect": check_no_effect,
+}
+
+
+def check_method(cls: type[Method]) -> list[str]:
+    """Run every check of the contract on a method class; the names of those that ran. Raises AssertionError."""
+    ran = []
+    for name, check in CHECKS.items():
+        if name in cls.exceptions:
+            assert len(cls.exceptions[name].split()) >= 3, (
+                f"{cls.name}: the exception '{name}' needs its reason in words"
+            )
+            continue
+        try:
+            check(cls)
+        except AssertionError as error:
+            raise AssertionError(f"{cls.name}, check '{name}': {error}") from error
+        ran.append(name)
+    unknown = set(cls.exceptions) - set(CHECKS)
+    assert not unknown, f"{cls.name}: exceptions name checks that do not exist: {sorted(unknown)}"
+    return ran

@@ -1,0 +1,147 @@
+"""Made-up samples of every medium, and the small networks that take them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whet.core.rng import Rng
+from whet.core.sound_view import SoundView
+from whet.core.text_view import TextView
+from whet.core.view import ImageView
+from whet.models.front import SoundFront, TextFront
+from whet.models.mel import MelSettings
+from whet.models.net import Net, NetSpec, new_head
+from whet.models.token_vectors import TokenVectors
+from whet.models.tokens import Tokens
+from whet.render.image_cpu import CpuPainter
+from whet.render.sound import SoundPainter
+from whet.render.text import paint_texts
+
+CLASSES = ("glass", "metal", "paper")
+NUM_SAMPLES, BATCH_SIZE, IMAGE_SIZE, AUDIO_RATE = 24, 8, 16, 8_000
+LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # uneven, so that balancing methods have something to do
+
+
+class Images:
+    """Noise, 24 x 20 pixels."""
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        drawn = Rng(5).batch("pictures", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3))
+        self._images = drawn.astype(np.uint8)[rows]
+
+    def view(self, index_B: np.ndarray) -> ImageView:
+        return ImageView.whole([(20, 24)] * len(index_B), (IMAGE_SIZE, IMAGE_SIZE))
+
+    def paint(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
+        painter, out = CpuPainter(view), np.empty((len(index_B), IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+        for i, index in enumerate(index_B):
+            painter.paint(i, self._images[index], out[i])
+        return out
+
+    @staticmethod
+    def net() -> Net:
+        backbone = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        return Net(NetSpec("zoo", "bench", CLASSES, (0.5,) * 3, (0.25,) * 3), backbone, new_head(4, len(CLASSES)))
+
+
+class Texts:
+    """Two sentences each, of three to six words."""
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        self._texts, self._labels = [example_texts()[row] for row in rows], labels
+
+    def view(self, index_B: np.ndarray) -> TextView:
+        return TextView.whole([self._texts[index] for index in index_B], self._labels[index_B])
+
+    def paint(self, view: TextView, index_B: np.ndarray) -> list[str]:
+        return paint_texts(view)
+
+    @staticmethod
+    def net() -> Net:
+        tokens = Tokens.train(example_texts())
+        spec = NetSpec("zoo", "bench", CLASSES, medium="text")
+        return Net(spec, _MeanOfWords(len(tokens), tokens.pad_id), new_head(4, len(CLASSES)), TextFront(tokens))
+
+
+class AudioClips:
+    """A tenth of a second of noise around a tone."""
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        noise = Rng(5).batch("sounds", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))
+        tone = np.sin(
+            2 * np.pi * np.arange(10, 10 + NUM_SAMPLES)[:, None] * 40 * np.arange(AUDIO_RATE // 10) / AUDIO_RATE
+        )
+        self._waves = (noise + 0.3 * tone).astype(np.float32)[rows]
+
+    def view(self, index_B: np.ndarray) -> SoundView:
+        return SoundView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
+
+    def paint(self, view: SoundView, index_B: np.ndarray) -> np.ndarray:
+        painter, out = SoundPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
+        for i, index in enumerate(index_B):
+            painter.paint(i, self._waves[index], out[i])
+        return out
+
+    @staticmethod
+    def net() -> Net:
+        backbone = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        mel = MelSettings(rate=AUDIO_RATE, n_fft=256, window=256, hop=80, mels=16, high=AUDIO_RATE / 2)
+        spec = NetSpec("zoo", "bench", CLASSES, (0.0,), (1.0,), medium="sound")
+        return Net(spec, backbone, new_head(4, len(CLASSES)), SoundFront(mel))
+
+
+class _MeanOfWords(nn.Module):
+    """Token ids (B, L) -> (B, 4)."""
+
+    def __init__(self, vocabulary: int, pad_id: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, 4, padding_idx=pad_id)
+        self.vectors = TokenVectors()
+        self.mix = nn.Linear(4, 4)
+        self._pad_id = pad_id
+
+    states_width = 4
+
+    @property
+    def table(self) -> nn.Embedding:
+        return self.embedding
+
+    def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
+        return self.vectors(self.embedding(ids_BL), ids_BL != self._pad_id)
+
+    def forward(self, ids_BL: Tensor) -> Tensor:
+        x_BLD, real_BL = self.states(ids_BL)
+        seen = real_BL.unsqueeze(2)
+        return torch.relu(self.mix((x_BLD * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)))
+
+
+@functools.cache
+def example_texts() -> list[str]:
+    words = ("old", "small", "red", "glass", "bottle", "paper", "box", "metal", "can", "lid", "heavy", "clean", "dirty")
+    drawn_N = Rng(5).batch("texts", 0, np.arange(NUM_SAMPLES)).uniform(shape=(14,))
+    found = []
+    for drawn in drawn_N:
+        said = [words[int(unit * len(words))] for unit in drawn[2:]]
+        first, second = (3 + int(4 * unit) for unit in drawn[:2])
+        found.append(f"The {' '.join(said[:first])}. A {' '.join(said[first : first + second])}!")
+    return found
+
+
+SAMPLES: dict[str, Any] = {"picture": Images, "text": Texts, "sound": AudioClips}
