@@ -76,7 +76,7 @@ def test_targets_that_are_no_probabilities():
         def apply(self, batch, rng):
             return batch.replace(
                 targets=batch.targets.mix(torch.arange(8), torch.full((8,), 1.5)).__class__(
-                    batch.targets.probs_BK * 1.5
+                    batch.targets.probs_BK * 1.5, batch.targets.task
                 )
             )
 
