@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from whet.core.errors import RecipeError, unknown
 from whet.core.spec import TrainSpec
 
 _LEAST_PIXELS, _LEAST_PERCENT = 32, 25  # of the size of smaller images
@@ -70,6 +71,13 @@ class _Audio(Medium):
 
 MEDIA: dict[str, Medium] = {"picture": _Images(), "text": _Texts(), "sound": _Audio()}
 """By the names that `Task.problems` gives."""
+
+
+def medium_named(name: str) -> Medium:
+    """RecipeError where there is no such medium."""
+    if name not in MEDIA:
+        raise RecipeError(unknown("medium", name, MEDIA, "Task.problems"))
+    return MEDIA[name]
 
 
 SETTINGS_OF_SOME_MEDIA = frozenset[tuple[str, str]]().union(*(medium.settings for medium in MEDIA.values()))

@@ -12,7 +12,7 @@ import yaml
 from pydantic import SerializeAsAny
 
 from whet.core.errors import RecipeError, unknown
-from whet.core.media import MEDIA, SETTINGS_OF_SOME_MEDIA, Medium
+from whet.core.media import SETTINGS_OF_SOME_MEDIA, Medium, medium_named
 from whet.core.method import Method
 from whet.core.registry import registry
 from whet.core.spec import DataSpec, ModelSpec, TrainSpec
@@ -77,7 +77,7 @@ class Recipe(Strict):
 
     @property
     def _medium(self) -> Medium:
-        return MEDIA[self.medium]
+        return medium_named(self.medium)
 
     @property
     def size(self) -> int:
