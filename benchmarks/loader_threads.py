@@ -1,0 +1,115 @@
+"""Seconds an epoch with another state of the code against this one: texts, audio and images, two loader threads, one torch thread.
+
+Every run is a process of its own, and the two states take turns. The first steps are left out (of audio the whole first epoch, in
+which the clips are decoded), and so is validation: what is timed is a number of steps, and told is what an epoch of them takes. One
+thread of torch, so that the other core is the loader's; the processor time of the whole process says what a busy machine hides.
+
+    python benchmarks/loader_threads.py --old CHECKOUT [--repeats 5] [--only text audio image]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import record
+
+NAMES = ("text", "audio", "image")
+STEPS = {"text": (20, 280), "audio": (10, 40), "image": (10, 60)}  # left out, timed
+TRAIN = {"batch_size": 32, "loader_threads": 2, "torch_threads": 1, "precision": "fp32", "device": "cpu"}
+
+
+def recipe_of(name: str) -> Any:
+    from whet import recipes
+    from whet.core.recipe import DataSpec, ModelSpec
+
+    shipped, architecture, spec = {
+        "text": ("text/plain_from_scratch", "fast_text", DataSpec(path=str(record.SHARED / "text" / "trec6"))),
+        "audio": (
+            "audio/from_scratch",
+            "audio_cnn",
+            DataSpec(path=str(record.SHARED / "esc10" / "meta.csv"), fold="1"),
+        ),
+        "image": (
+            "image/plain_from_scratch",
+            "resnet9_slim",
+            DataSpec(path=str(record.SHARED / "cifar10_subset")),
+        ),
+    }[name]
+    recipe = recipes.load(shipped).replace(data=spec, model=ModelSpec(architecture=architecture, weights="none"))
+    return recipe.setting(**TRAIN, budget=f"{sum(STEPS[name])}st", validate_every="1dur", checkpoint_every="1dur")
+
+
+def trained(name: str) -> dict[str, float]:
+    """One run in this process: seconds and processor seconds of an epoch, and the most memory it took, in megabytes."""
+    import resource
+
+    from whet.train.job import train_run
+    from whet.train.log import Observer
+
+    class Watch(Observer):
+        def __init__(self) -> None:
+            self.ends, self.epochs = [], []
+
+        def step(self, record: dict[str, Any]) -> None:
+            self.ends.append((time.perf_counter(), time.process_time()))
+            self.epochs.append(record["epoch"])
+
+    watch, (left_out, timed) = Watch(), STEPS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        train_run(recipe_of(name), Path(folder) / "run", observer=watch)
+    per_epoch = watch.epochs.count(0)
+    begin, end = watch.ends[left_out - 1], watch.ends[left_out + timed - 1]
+    seconds, processor = ((after - before) * per_epoch / timed for before, after in zip(begin, end))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "processor_seconds": processor, "megabytes": most}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--old", type=Path, help="the root of a checkout to compare with")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--one", choices=NAMES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(trained(options.one)))
+        return
+    if options.old is None:
+        parser.error("--old is missing")
+    results = record.earlier("loader_threads")
+    for name in options.only:
+        results[name] = compared(name, {"old": options.old.resolve(), "new": record.ROOT}, options.repeats)
+    question = (
+        "seconds an epoch, tokens and spectrograms made between the steps (old) or in the loader's threads (new); two loader "
+        "threads, one torch thread, batches of 32, in turn in processes of their own: TREC-6 by fast_text, ESC-10 by audio_cnn, "
+        "CIFAR-10's subset by resnet9_slim"
+    )
+    record.write("loader_threads", question, results, ("tokenizers",))
+
+
+def compared(name: str, states: dict[str, Path], repeats: int) -> dict[str, Any]:
+    found: dict[str, list[dict[str, float]]] = {state: [] for state in states}
+    command = [sys.executable, str(Path(__file__).resolve()), "--one", name]
+    for _ in range(repeats):
+        for state, root in states.items():
+            environment = {**os.environ, "PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+            found[state].append(json.loads(done.stdout.strip().splitlines()[-1]))
+            print(f"{name:6s} {state:4s} {found[state][-1]}", flush=True)
+    measures = {
+        state: {key: record.summary([run[key] for run in runs]) for key in runs[0]} for state, runs in found.items()
+    }
+    ratios = [new["seconds"] / old["seconds"] for old, new in zip(found["old"], found["new"])]
+    return {**measures, "new_over_old": record.summary(ratios)}
+
+
+if __name__ == "__main__":
+    main()
