@@ -1,7 +1,10 @@
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from whet.core.errors import DataError
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.stages import Draws
@@ -103,9 +106,49 @@ def test_odd_pictures_go_the_whole_road(tmp_path, name, image):
         assert np.abs(batch.content.astype(int) - 90).max() <= 2
 
 
-def test_stopping_early_leaves_no_thread_behind(paths):
-    import threading
+def test_what_is_received_is_received_in_the_loader_s_threads(paths):
+    """In place of the painted samples, in the order asked for, and nothing of it in the thread that reads the batches."""
+    threads = set()
 
+    def receive(content, size):
+        threads.add(threading.get_ident())
+        return content.shape, size
+
+    loader, order = ImageLoader(paths, 2), chunks(np.arange(10), 4)
+    batches = list(loader.batches(order, 32, receive=receive))
+    assert [batch.content for batch in batches] == [((4, 32, 32, 3), 32)] * 2 + [((2, 32, 32, 3), 32)]
+    assert [batch.index_B.tolist() for batch in batches] == [rows.tolist() for rows in order]
+    assert threads and threading.get_ident() not in threads
+
+
+def test_no_more_batches_are_received_ahead_than_there_is_room_for(paths):
+    received, all_there = [], threading.Semaphore(0)
+
+    def receive(content, size):
+        received.append(len(content))
+        all_there.release()
+
+    batches = ImageLoader(paths, 2).batches(chunks(np.arange(60), 4), 32, receive=receive)
+    next(batches)
+    for _ in range(2 + 2):
+        assert all_there.acquire(timeout=60)
+    batches.close()
+    assert len(received) == 2 + 2  # the one that was read among them
+
+
+def test_what_a_thread_raises_reaches_the_reader_in_place_of_its_batch(paths):
+    def receive(content, size):
+        if len(content) == 3:
+            raise DataError("sample 7: no")
+        return content
+
+    batches = ImageLoader(paths, 2).batches([np.arange(4), np.arange(3)], 32, receive=receive)
+    assert len(next(batches).content) == 4
+    with pytest.raises(DataError, match="sample 7: no"):
+        next(batches)
+
+
+def test_stopping_early_leaves_no_thread_behind(paths):
     batches = ImageLoader(paths, 3).batches(chunks(np.arange(60), 4), 32)
     next(batches)
     batches.close()

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,15 @@ def test_a_batch_is_its_waves_and_precision_stays():
     assert torch.allclose(both[1:], log_mel(waves[1:]), atol=1e-5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(log_mel(waves), both)
+
+
+def test_weights_that_autocast_keeps_for_a_training_are_not_cleared_by_another_thread(monkeypatch):
+    """They are one store for all threads, and leaving autocast clears it."""
+    cleared, waves = [], torch.from_numpy(sound())[None]
+    monkeypatch.setattr(torch, "clear_autocast_cache", lambda: cleared.append(True))
+    with ThreadPoolExecutor(1) as pool, torch.autocast("cpu", dtype=torch.bfloat16):
+        pool.submit(LogMel(MelSettings()), waves).result()
+        assert not cleared
 
 
 def test_a_tone_lights_its_own_band():

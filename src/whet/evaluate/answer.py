@@ -58,11 +58,11 @@ def prepared(
     """Batches as the network is shown them at prediction, with their sample numbers."""
     batch_size = batch_size or _BATCH.get(net.device.type, 16)
     order_N = np.arange(len(loader)) if loader.lengths is None else np.argsort(loader.lengths, kind="stable")
-    for painted in loader.batches(chunks(order_N, batch_size), size):
+    for painted in loader.batches(chunks(order_N, batch_size), size, receive=net.front.receive):
         for index, reason in painted.failed:
             failed(index, reason)
         if len(painted.index_B):
-            yield net.prepare(painted.content, size), painted.index_B
+            yield net.front(painted.content), painted.index_B
 
 
 @contextlib.contextmanager

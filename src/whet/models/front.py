@@ -1,7 +1,7 @@
 """The front of a network: what turns painted samples into what its backbone takes. It belongs to the network and is saved with it.
 
-Painted samples come as the loader leaves them, on the host. `receive` brings them to the device as a tensor, which SAMPLE methods
-may transform the batch there; `forward` makes it what the backbone takes.
+Painted samples come as the loader leaves them, on the host. `receive` brings them to the device as a tensor, in the loader's
+threads; SAMPLE methods may transform it there, and `forward` makes it what the backbone takes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Front(nn.Module):
 
     def receive(self, content: Any, size: int = 0) -> Tensor:
         """Painted samples of one batch -> a tensor on the front's device, a row a sample. size: the most tokens of a text; pictures
-        and sounds come in theirs."""
+        and sounds come in theirs. Called by several threads at once while the network trains: it reads what the front was built
+        with, and changes nothing."""
         raise NotImplementedError
 
     def seen(self, sample: Any, received: Tensor) -> Any:
@@ -56,7 +57,7 @@ class PictureFront(Front):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def receive(self, content: np.ndarray, size: int = 0) -> Tensor:
-        return torch.from_numpy(content).to(self.mean.device).permute(0, 3, 1, 2)
+        return to_device(torch.from_numpy(content), self.mean.device).permute(0, 3, 1, 2)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return normalise(images_BCHW.permute(0, 2, 3, 1), self.mean.view(3), self.std.view(3))
@@ -83,7 +84,7 @@ class TextFront(Front):
         self.register_buffer("place", torch.zeros(0), persistent=False)  # knows the device
 
     def receive(self, content: Sequence[str], size: int = 0) -> Tensor:
-        return torch.from_numpy(self.tokens.encode(content, size)).to(self.place.device)
+        return to_device(torch.from_numpy(self.tokens.encode(content, size)), self.place.device)
 
     def forward(self, ids_BL: Tensor) -> Tensor:
         return ids_BL
@@ -131,7 +132,7 @@ class SoundFront(Front):
         return self.log_mel.settings.rate
 
     def receive(self, content: np.ndarray, size: int = 0) -> Tensor:
-        return self.log_mel(torch.from_numpy(content).to(self.mean.device))
+        return self.log_mel(to_device(torch.from_numpy(content), self.mean.device))
 
     def forward(self, mel_BCLM: Tensor) -> Tensor:
         if self.frames is not None:
@@ -179,7 +180,7 @@ class WaveFront(SoundFront):
         self.level, self.least = level, least
 
     def receive(self, content: np.ndarray, size: int = 0) -> Tensor:
-        return torch.from_numpy(content).to(self.mean.device)
+        return to_device(torch.from_numpy(content), self.mean.device)
 
     def forward(self, wave_BT: Tensor) -> Tensor:
         if self.level:
@@ -195,6 +196,11 @@ class WaveFront(SoundFront):
 
     def extra_repr(self) -> str:
         return f"waves at {self.rate} Hz{', each brought to deviation 1' if self.level else ''}"
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on this device; a GPU copies it from pinned memory, without making the calling thread wait."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _told(three: Tensor) -> str:

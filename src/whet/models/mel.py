@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -95,13 +96,11 @@ class LogMel(nn.Module):
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("bands_FM", torch.from_numpy(mel_bands(settings)).float(), persistent=False)
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def forward(self, wave_BT: Tensor) -> Tensor:
-        mel_BLM = self.mel(wave_BT)
-        floor = self.settings.floor
-        mel_BLM = mel_BLM + floor if self.settings.floored == "add" else mel_BLM.clamp_min(floor)
-        return mel_BLM.log_()[:, None]
+        with _without_autocast(wave_BT.device.type):
+            mel_BLM, floor = self.mel(wave_BT), self.settings.floor
+            mel_BLM = mel_BLM + floor if self.settings.floored == "add" else mel_BLM.clamp_min(floor)
+            return mel_BLM.log_()[:, None]
 
     def mel(self, wave_BT: Tensor) -> Tensor:
         """The mel spectrogram itself, (B, frames, mels)."""
@@ -131,6 +130,12 @@ class LogMel(nn.Module):
         if s.power != 2:
             energy_BLF = energy_BLF.sqrt() if s.power == 1 else energy_BLF ** (s.power / 2)
         return energy_BLF @ self.bands_FM
+
+
+def _without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Within the block no autocast. Where there is none none is entered: leaving the outermost one clears the weights that autocast
+    keeps for all threads, those of a network that trains in another thread too."""
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def mel_bands(settings: MelSettings) -> np.ndarray:

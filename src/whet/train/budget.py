@@ -58,9 +58,9 @@ def measure(
     plan.net.eval()
     shown = np.arange(min(len(train), _ANSWERED))
     start = clock()
-    (painted,) = loader.batches([shown], recipe.answer_size)
+    (painted,) = loader.batches([shown], recipe.answer_size, receive=plan.net.front.receive)
     painting = (clock() - start) / loader.threads
-    x = plan.net.prepare(painted.content, recipe.answer_size)
+    x = plan.net.front(painted.content)
     with torch.inference_mode(), fabric.autocast():
         predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}, plan.context.task))
         answers = [

@@ -181,9 +181,8 @@ def _resolve_clip(recipe: Recipe, net: Net, table: Table) -> Recipe:
     recipe = recipe.setting(clip_seconds=usual_seconds(recipe, train))
     rows = np.sort(Rng(recipe.data.split_seed).shuffled("levels", 0, len(train))[:_COUNTED_SOUNDS])
     loader = loader_of(train.frame, "sound", int(recipe.train.loader_threads), rate=net.front.rate)
-    with torch.inference_mode():
-        heard = [net.front.receive(painted.content) for painted in loader.batches(chunks(rows, 16), recipe.size)]
-    standardised(net, torch.cat(heard).clone())
+    heard = loader.batches(chunks(rows, 16), recipe.size, receive=net.front.receive)
+    standardised(net, torch.cat([painted.content for painted in heard]))
     return recipe
 
 

@@ -21,7 +21,7 @@ from whet.data.media import loader_of, sound_store
 from whet.data.sound_loader import SoundLoader
 from whet.data.store import Cache, DiskCache, MemoryCache, PictureStore, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import MAX_LEFT_OUT, Table
-from whet.models.front import SoundFront
+from whet.models.front import SoundFront, to_device
 from whet.models.linear import feature_rows
 from whet.models.net import Net
 from whet.train.plan import Plan
@@ -155,7 +155,7 @@ class PaintedSource:
         """Painted and mixed; the draws are those of the samples and the epoch, whatever the size."""
         augmentation, front = self._plan.augmentation, self._plan.net.front
         copies = augmentation.copies
-        for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies)):
+        for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies), front.receive):
             for index, reason in painted.failed:
                 self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
             if not len(painted.index_B):
@@ -164,12 +164,12 @@ class PaintedSource:
                 )
             row_B = painted.index_B % len(self._table)
             rows = torch.from_numpy(row_B)
-            received = front.receive(painted.content, size)
+            targets = self._target[rows]
             batch = Batch(
-                x=front(augmentation.transform_batch(received, epoch, painted.index_B, copies)),
-                targets=self._target[rows].to(self._device),
+                x=front(augmentation.transform_batch(painted.content, epoch, painted.index_B, copies)),
+                targets=targets.having(to_device(targets.probs_BK, self._device)),
                 index_B=row_B,
-                weight_B=self._weight_N[rows].to(self._device),
+                weight_B=to_device(self._weight_N[rows], self._device),
                 epoch=epoch,
             )
             yield augmentation.mix(batch)
