@@ -2,8 +2,8 @@
 timed.
 
 One per cent each of: exact copies, near-copies (encoded anew, half the size, mirrored, brightened, slightly cropped), copies
-under another class, copies of test pictures in train (of both, half exact and half near), broken files (cut short, empty, text,
-a web page, noise). A fault counts as found where a finding of its kind names the planted file. A false alarm is a picture that
+under another class, copies of test images in train (of both, half exact and half near), broken files (cut short, empty, text,
+a web page, noise). A fault counts as found where a finding of its kind names the planted file. A false alarm is an image that
 has nothing to do with a planted fault and is named as copy, conflict, leak or unreadable. TrashNet has copies of its own: those
 that were looked at by eye and are one scene (REAL) are counted apart.
 
@@ -76,7 +76,7 @@ def broken(kind: str, data: bytes) -> bytes:
         return data[: len(data) * 2 // 3]
     if kind == "noise":
         return bytes(Rng(0).shuffled("noise", len(data), 251).astype(np.uint8)) * 20
-    return {"empty": b"", "text": b"not a picture\n" * 30, "web page": b"<!doctype html><title>404</title>" * 9}[kind]
+    return {"empty": b"", "text": b"not an image\n" * 30, "web page": b"<!doctype html><title>404</title>" * 9}[kind]
 
 
 def plant(name: str, folder: Path) -> tuple[Path, pd.DataFrame]:
@@ -92,7 +92,7 @@ def plant(name: str, folder: Path) -> tuple[Path, pd.DataFrame]:
         rows.append({"file": id_, "label": classes[label], "split": split})
     count = round(SHARE * len(frame))
     turn = Rng(0).shuffled("planted", 0, len(frame))
-    # Pictures that are copies as they come are no sources: what is planted has one partner each.
+    # Images that are copies as they come are no sources: what is planted has one partner each.
     used = {id_ for pair in REAL.get(name, ()) for id_ in pair} | set(
         frame["id"][frame["digest"].duplicated(keep=False)]
     )
@@ -134,7 +134,7 @@ def faults_found(name: str) -> dict[str, Any]:
     for finding in found.findings:
         named.setdefault(finding.kind, set()).update(finding.groups)
     # Sharing one finding with its own source is what makes a copy found.
-    results: dict[str, Any] = {"pictures": len(found.survey.table), "planted": len(faults), "found": {}, "missed": []}
+    results: dict[str, Any] = {"images": len(found.survey.table), "planted": len(faults), "found": {}, "missed": []}
     right: Counter[str] = Counter()
     every = Counter(faults["kind"])
     for fault in faults.itertuples():
@@ -152,7 +152,7 @@ def faults_found(name: str) -> dict[str, Any]:
     true = {id_ for pair in REAL.get(name, ()) for id_ in pair}
     frame = found.survey.table.frame
     true |= set(frame["id"][frame["digest"].duplicated(keep=False)])
-    results["alarms_of_pictures_not_planted"] = len(alarmed)
+    results["alarms_of_images_not_planted"] = len(alarmed)
     results["of_these_truly_alike"] = len(alarmed & true)
     results["false_alarms"] = sorted(alarmed - true)
     results["false_alarm_share"] = len(alarmed - true) / (len(frame) - len(touched))

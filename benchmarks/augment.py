@@ -1,12 +1,12 @@
-"""Augmenting pictures on one core: whet against Albumentations and kornia, method by method, policy by policy.
+"""Augmenting images on one core: whet against Albumentations and kornia, method by method, policy by policy.
 
 The contenders take turns, batch by batch, so that a machine whose speed drifts is the same for all. Four questions:
 
 path      JPEG bytes of TrashNet (512x384) to a normalised 224 px tensor under the light policy, beside bare decoding; and the same
-          from pictures that the store keeps decoded.
-policies  decoded pictures (512x384) to 224 px, uint8, under whole policies.
+          from images that the store keeps decoded.
+policies  decoded images (512x384) to 224 px, uint8, under whole policies.
 methods   224 px to 224 px, uint8, each method alone and always acting.
-curve     the first 1 … 12 methods of a list together, from decoded pictures.
+curve     the first 1 … 12 methods of a list together, from decoded images.
 
     python benchmarks/augment.py [--repeats 15] [--part path policies methods curve]
 """
@@ -33,14 +33,14 @@ import record
 from whet.core.process import keep_freed_memory
 from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
-from whet.data.image import Picture
-from whet.data.image_loader import paint_pictures
+from whet.data.image import ImageSample
+from whet.data.image_loader import paint_images
 from whet.data.store import Kept
 from whet.models.front import normalise
 from whet.train.augmentation import Augmentation
 from whet.train.plan import ordered
 
-SIZE, BATCH, PICTURES = 224, 32, 320
+SIZE, BATCH, IMAGE_FILES = 224, 32, 320
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 REFLECT = cv2.BORDER_REFLECT_101
 
@@ -197,15 +197,17 @@ CURVE: list[tuple[Any, Callable[[], Any]]] = [
 Run = Callable[[list[Any]], object]
 
 
-def whet(specs: Sequence[Any], size: int = SIZE, opened: Callable[[Any], Any] = Picture, tensor: bool = False) -> Run:
-    """Batches of what `opened` makes pictures of, to uint8 or to a normalised tensor."""
+def whet(
+    specs: Sequence[Any], size: int = SIZE, opened: Callable[[Any], Any] = ImageSample, tensor: bool = False
+) -> Run:
+    """Batches of what `opened` makes images of, to uint8 or to a normalised tensor."""
     augmentation = Augmentation(ordered(parse_methods(specs)), Rng(0))
     mean, std = torch.tensor(MEAN), torch.tensor(STD)
     epoch = iter(range(10**9))
 
     def run(batch: list[Any]) -> object:
-        pictures = [opened(one) for one in batch]
-        painted = paint_pictures(pictures, np.arange(len(batch)), size, "squash", augmentation.draw(next(epoch)))
+        images = [opened(one) for one in batch]
+        painted = paint_images(images, np.arange(len(batch)), size, "squash", augmentation.draw(next(epoch)))
         return normalise(torch.from_numpy(painted.content), mean, std) if tensor else painted.content
 
     return run
@@ -250,7 +252,7 @@ def decoding() -> Run:
 
 
 def compared(contenders: dict[str, Run], batches: dict[str, list[list[Any]]], repeats: int) -> dict[str, Any]:
-    """Pictures a second of each, and how many times faster whet was than the others, repeat by repeat. A contender is given the
+    """Images a second of each, and how many times faster whet was than the others, repeat by repeat. A contender is given the
     batches under its own name, or those under "all"."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     given = {name: batches.get(name, batches.get("all", [])) for name in contenders}
@@ -266,10 +268,10 @@ def compared(contenders: dict[str, Run], batches: dict[str, list[list[Any]]], re
                 taken[name] += time.perf_counter() - start
         for name, value in taken.items():
             seconds[name].append(value)
-    pictures = sum(len(batch) for batch in given["whet"])
+    images = sum(len(batch) for batch in given["whet"])
     found: dict[str, Any] = {
-        "pictures_per_second": {
-            name: record.summary([pictures / value for value in values]) for name, values in seconds.items()
+        "images_per_second": {
+            name: record.summary([images / value for value in values]) for name, values in seconds.items()
         }
     }
     for name in contenders:
@@ -279,7 +281,7 @@ def compared(contenders: dict[str, Run], batches: dict[str, list[list[Any]]], re
 
 
 def shown(title: str, found: dict[str, Any]) -> None:
-    rates = "  ".join(f"{name} {values['median']:6.0f}/s" for name, values in found["pictures_per_second"].items())
+    rates = "  ".join(f"{name} {values['median']:6.0f}/s" for name, values in found["images_per_second"].items())
     times = "  ".join(
         f"{name.removeprefix('whet_times_')} {values['median']:.2f}x ({values['min']:.2f} … {values['max']:.2f})"
         for name, values in found.items() if name.startswith("whet_times_")
@@ -299,12 +301,12 @@ def main() -> None:
     cv2.setNumThreads(0)
     keep_freed_memory()
     paths = sorted((record.SHARED / "trashnet").glob("*/*.jpg"))
-    files = [paths[i].read_bytes() for i in np.linspace(0, len(paths) - 1, PICTURES).astype(int)]
-    decoded = [Picture(data).pixels() for data in files]
+    files = [paths[i].read_bytes() for i in np.linspace(0, len(paths) - 1, IMAGE_FILES).astype(int)]
+    decoded = [ImageSample(data).pixels() for data in files]
     small = [cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for pixels in decoded]
 
-    def batched(pictures: list[Any], limit: int = PICTURES) -> list[list[Any]]:
-        return [pictures[i : i + BATCH] for i in range(0, limit, BATCH)]
+    def batched(images: list[Any], limit: int = IMAGE_FILES) -> list[list[Any]]:
+        return [images[i : i + BATCH] for i in range(0, limit, BATCH)]
 
     results = record.earlier("augment")
     if "path" in arguments.part:
@@ -358,7 +360,7 @@ def draw(curve: dict[str, Any]) -> None:
     figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     counts = [int(count) for count in curve]
     for name, colour in (("whet", "#1f7a5c"), ("albumentations", "#8a8f98")):
-        cost = [1000 / found["pictures_per_second"][name]["median"] for found in curve.values()]
+        cost = [1000 / found["images_per_second"][name]["median"] for found in curve.values()]
         axes.plot(counts, cost, color=colour, marker="o", linewidth=2, label=name)
         axes.annotate(
             f"{cost[-1]:.2f} ms", (counts[-1], cost[-1]), (6, -3), textcoords="offset points", color=colour, fontsize=9
@@ -366,7 +368,7 @@ def draw(curve: dict[str, Any]) -> None:
     names = [next(iter(spec)) if isinstance(spec, dict) else spec for spec, _ in CURVE]
     axes.set_xticks(counts, [name.replace("_", "\n") for name in names], fontsize=6)
     axes.set(
-        ylabel="ms a picture, one core",
+        ylabel="ms an image, one core",
         ylim=(0, None),
         xlim=(0.6, len(counts) + 1.1),
         xlabel="methods, one added after the other",

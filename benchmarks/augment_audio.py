@@ -1,4 +1,4 @@
-"""Augmenting sounds on one core: whet against audiomentations, method by method and as one policy, on clips of 5 s at 16 kHz.
+"""Augmenting audio clips on one core: whet against audiomentations, method by method and as one policy, on clips of 5 s at 16 kHz.
 
 The contenders take turns, batch by batch; counted are seconds of the processor, so that others on the machine do not matter. Every
 method always acts. Waves go in and waves come out; masks on spectrograms are painted on spectrograms made beforehand.
@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 import record
+from whet.core.audio_view import AudioView
 from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws, TransformsBatch
 from whet.models.mel import LogMel, MelSettings
-from whet.render.sound import SoundPainter
+from whet.render.audio import AudioPainter
 from whet.train.plan import ordered
 
 RATE, SECONDS, BATCH, CLIPS = 16000, 5, 16, 64
@@ -56,12 +56,12 @@ class Whet:
     def __call__(self, waves_BT: np.ndarray, mels_BCLM: torch.Tensor) -> Any:
         self._epoch += 1
         index_B, out_BT = np.arange(len(waves_BT)), np.empty((len(waves_BT), T), dtype=np.float32)
-        view = SoundView.whole(np.full(len(waves_BT), T), RATE, T)
+        view = AudioView.whole(np.full(len(waves_BT), T), RATE, T)
         names = [method.name for method in self._draws]
         for method, rng in zip(self._draws, self._rng.batches(names, self._epoch, index_B)):
             view = method.draw(view, rng)  # type: ignore[arg-type, assignment]
         if self._draws:
-            painter = SoundPainter(view)
+            painter = AudioPainter(view)
             for i, wave in enumerate(waves_BT):
                 painter.paint(i, wave, out_BT[i])
         for method in self._batch_transforms:

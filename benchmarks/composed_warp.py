@@ -1,7 +1,7 @@
-"""How sharp a picture stays: many small rotations composed into one warp, against one resampling after another.
+"""How sharp an image stays: many small rotations composed into one warp, against one resampling after another.
 
 scikit-learn's sample photograph is turned by 2.5 degrees 1 … 12 times, both ways, and compared with the ideal: the same turn by
-quintic splines on the picture itself. PSNR within the disc that never leaves the frame. Writes docs/images/composed_warp.png.
+quintic splines on the image itself. PSNR within the disc that never leaves the frame. Writes docs/images/composed_warp.png.
 
     python benchmarks/composed_warp.py
 """
@@ -67,7 +67,7 @@ def main() -> None:
     record.write("composed_warp", question, results, ("opencv-python-headless", "scipy"))
 
 
-def draw(results: dict[str, dict[str, float]], pictures: list[tuple[str, np.ndarray]]) -> None:
+def draw(results: dict[str, dict[str, float]], images: list[tuple[str, np.ndarray]]) -> None:
     figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.5), width_ratios=(1.5, 1, 1, 1), layout="constrained")
     counts = [int(count) for count in results]
     for key, colour, label in (
@@ -81,7 +81,7 @@ def draw(results: dict[str, dict[str, float]], pictures: list[tuple[str, np.ndar
     axes[0].spines[["top", "right"]].set_visible(False)
     axes[0].legend(frameon=False, fontsize=8)
     part = slice(SIDE // 2 - 40, SIDE // 2 + 40)
-    for axis, (title, pixels) in zip(axes[1:], pictures):
+    for axis, (title, pixels) in zip(axes[1:], images):
         axis.imshow(pixels[part, part], interpolation="nearest")
         axis.set_title(title, fontsize=9)
         axis.axis("off")

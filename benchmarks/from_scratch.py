@@ -1,12 +1,12 @@
-"""CIFAR-10's subset (5,000 training pictures, 1,000 test), ResNet-9 from random weights: the strong recipe against the
+"""CIFAR-10's subset (5,000 training images, 1,000 test), ResNet-9 from random weights: the strong recipe against the
 plain one in the same wall time.
 
 Both are given the same minutes, which whet turns into epochs by timing a few steps and which cover everything from
 reading the data to the test answers. Paired seeds, the recipes in turn; the difference in accuracy with its interval
-over seeds and test pictures, as `whet compare` gives it. 15 % of the training pictures are set aside for validation and
+over seeds and test images, as `whet compare` gives it. 15 % of the training images are set aside for validation and
 not learnt from.
 
-To try a recipe, judge it by --validation: the same training, judged on the validation pictures, the test pictures not
+To try a recipe, judge it by --validation: the same training, judged on the validation images, the test images not
 even read; what was tried at the same minutes is listed beside it. Recipes that differ from the shipped one are never
 recorded as results.
 
@@ -31,7 +31,7 @@ from whet.core.spec import DataSpec, ModelSpec
 from whet.tasks import SINGLE_LABEL
 
 TEST = DataSpec(path=str(paired.CIFAR))
-VALIDATION = DataSpec(path=str(paired.CIFAR / "train"), test_fraction=0.0)  # the same pictures are set aside
+VALIDATION = DataSpec(path=str(paired.CIFAR / "train"), test_fraction=0.0)  # the same images are set aside
 
 
 def strong_recipe(arguments: argparse.Namespace) -> tuple[str, Recipe]:
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="of each run, everything included")
     parser.add_argument("--architecture", default="resnet9")
     parser.add_argument("--only", choices=("plain", "strong"), help="one recipe: to look, not to record")
-    parser.add_argument("--validation", action="store_true", help="judge on validation pictures; nothing is recorded")
+    parser.add_argument("--validation", action="store_true", help="judge on validation images; nothing is recorded")
     parser.add_argument("--recipe", help="a recipe file in place of the shipped strong one")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the strong recipe")
     parser.add_argument("--with", nargs="+", default=[], metavar="METHOD", dest="add", help="add to the strong recipe")
@@ -86,7 +86,7 @@ def main() -> None:
     results |= {
         "minutes": arguments.minutes,
         "architecture": arguments.architecture,
-        "test_pictures": len(plain[0]["label"]),
+        "test_images": len(plain[0]["label"]),
     }
     results["gain"] = {
         metric: paired.plain_dict(paired.gain(metric, plain, other))

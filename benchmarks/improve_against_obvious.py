@@ -1,6 +1,7 @@
 """Does `whet improve` hand over a model no worse than the obvious ones, in the time it was given?
 
-On photos of waste (TrashNet, MobileNetV1 0.5 at 160 px), questions (TREC-6) and sounds (ESC-10, YAMNet), each with the same budget:
+On photos of waste (TrashNet, MobileNetV1 0.5 at 160 px), questions (TREC-6) and audio clips (ESC-10, YAMNet), each with the same
+budget:
 
 improve   `whet improve --budget B`: the model that it hands over
 train     `whet train --budget B` with the strong recipe, the same split

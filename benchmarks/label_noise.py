@@ -3,8 +3,8 @@ plain training.
 
 The wrong labels are drawn once, evenly from the other classes; those of 20 % are among those of 40 %. Validation and
 test labels stay right. Two settings, every run of one with the same number of steps: a head with a hidden layer on kept
-features of TrashNet, and the slim ResNet-9 from random weights on 35 % of the training pictures of CIFAR-10's subset.
-Paired seeds; the gain in accuracy with its 95 % interval over seeds and test pictures. mixup paints every picture anew,
+features of TrashNet, and the slim ResNet-9 from random weights on 35 % of the training images of CIFAR-10's subset.
+Paired seeds; the gain in accuracy with its 95 % interval over seeds and test images. mixup paints every image anew,
 which kept features do not allow: it is measured on CIFAR alone.
 
     python benchmarks/label_noise.py [--data trashnet cifar10_subset] [--percent 20 40] [--seeds 3]
@@ -33,7 +33,7 @@ PERCENT = (20, 40)
 SETTINGS = {"trashnet": paired.trashnet, "cifar10_subset": paired.cifar}
 STEPS = {"trashnet": 2000, "cifar10_subset": 600}
 BATCH = 32
-SHARE = {"trashnet": 1.0, "cifar10_subset": 0.35}  # of the training pictures: few enough to be seen a dozen times
+SHARE = {"trashnet": 1.0, "cifar10_subset": 0.35}  # of the training images: few enough to be seen a dozen times
 
 
 def with_noise(table: Table, share: float, percent: int) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def measured(name: str, percent: int, seeds: int, methods: list[str], kept: reco
             recipe = setting.placed(path, seed, *([] if method == "plain" else [method]))
             found.append(paired.answers_of(kept, f"{name} {percent} % {method}", recipe))
 
-    results: dict[str, Any] = {"test_pictures": len(runs["plain"][0]["label"]), "steps": STEPS[name], "methods": {}}
+    results: dict[str, Any] = {"test_images": len(runs["plain"][0]["label"]), "steps": STEPS[name], "methods": {}}
     rows = []
     for method, found in runs.items():
         one: dict[str, Any] = {"seconds": record.summary([run["seconds"] for run in found])}

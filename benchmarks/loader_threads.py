@@ -1,7 +1,8 @@
 """A training step with another state of the code against this one: texts, audio and images, two loader threads, one torch thread.
 
 Every run is a process of its own, and the two states take turns. The first steps are left out (of audio the whole first epoch, in
-which the clips are decoded), and so is everything after the steps that are timed. One thread of torch, so that the other core is the
+which the clips are decoded), and so is everything after the steps that are timed. One thread of torch, so that the other core is
+the
 loader's. On a busy machine the processor time of the training's own thread says more than the clock: it is what a step takes where
 a core is free for the loader.
 

@@ -1,11 +1,11 @@
 """Which methods help where the training classes are uneven, 50 to 1? Each of the balance family against the plain recipe.
 
-The rule: of K classes in the order of their names, class k keeps n 50^(-k / (K - 1)) of its training pictures, n being
-the most that leaves every class enough to keep to it; which ones is drawn once. Validation and test pictures stay as
+The rule: of K classes in the order of their names, class k keeps n 50^(-k / (K - 1)) of its training images, n being
+the most that leaves every class enough to keep to it; which ones is drawn once. Validation and test images stay as
 they are. Two settings, every run of one with the same number of steps: a head with a hidden layer on kept features of
 TrashNet, and the slim ResNet-9 from random weights on CIFAR-10's subset. Paired seeds; gains in macro-F1 and in the
 recall of the worst class, and in accuracy on the head, middle and tail classes (thirds of the classes by training
-pictures), each with its 95 % interval over seeds and test pictures.
+images), each with its 95 % interval over seeds and test images.
 
     python benchmarks/long_tail.py [--data trashnet cifar10_subset] [--seeds 3] [--only focal …] [--fresh]
 """
@@ -67,8 +67,8 @@ def measured(name: str, seeds: int, methods: list[str], kept: record.Kept) -> tu
             found.append(paired.answers_of(kept, f"{name} {method}", recipe))
 
     results: dict[str, Any] = {
-        "training_pictures": dict(zip(table.classes, count_K.tolist())),
-        "test_pictures": len(runs["plain"][0]["label"]),
+        "training_images": dict(zip(table.classes, count_K.tolist())),
+        "test_images": len(runs["plain"][0]["label"]),
         "classes": {third: [table.classes[k] for k in chosen] for third, chosen in thirds.items()},
         "steps": STEPS[name],
         "methods": {},
@@ -87,9 +87,9 @@ def measured(name: str, seeds: int, methods: list[str], kept: record.Kept) -> tu
             row += [paired.text_of("accuracy", by_third[third]) for third in thirds]
         results["methods"][method] = one
         rows.append(row + [""] * (8 - len(row)))
-    counts = ", ".join(f"{label} {count}" for label, count in results["training_pictures"].items())
+    counts = ", ".join(f"{label} {count}" for label, count in results["training_images"].items())
     header = ["method", "macro-F1", "worst class", "gain in macro-F1", "in the worst class", "head", "middle", "tail"]
-    text = f"{name}, {seeds} seeds, {STEPS[name]} steps of {BATCH}; training pictures: {counts}\n\n"
+    text = f"{name}, {seeds} seeds, {STEPS[name]} steps of {BATCH}; training images: {counts}\n\n"
     return results, text + record.markdown(header, rows)
 
 

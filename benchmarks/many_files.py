@@ -28,7 +28,7 @@ CLASSES, SIDE, STEPS = 10, 96, 200
 
 
 def write_files(folder: Path, count: int) -> None:
-    """Smooth random pictures, a hue of its own for each class."""
+    """Smooth random images, a hue of its own for each class."""
     done = folder / f".{count}"
     if done.exists():
         return

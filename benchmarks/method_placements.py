@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from method_settings import WIDTH, WRONG
-from method_texts_and_sounds import NOISES, UNLABELLED
+from method_texts_and_audio import NOISES, UNLABELLED
 from whet.core.errors import RecipeError
 from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method, parse_methods
@@ -63,12 +63,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "transfer": FINE_TUNED,
     "balance": UNEVEN,
 }
-TEXTS, CHINESE, SOUNDS = ("sst2", "trec"), ("hotels_zh", "waste_zh"), ("fsdd", "esc10")
-# A method of several tasks is measured with pictures.
+TEXTS, CHINESE, AUDIO_FILES = ("sst2", "trec"), ("hotels_zh", "waste_zh"), ("fsdd", "esc10")
+# A method of several tasks is measured with images.
 BY_TASK: dict[str, dict[str, tuple[str, ...]]] = {
     "image-classification": FAMILIES,
     "text-classification": {"augment": TEXTS},
-    "audio-classification": {"augment": SOUNDS, "mix": SOUNDS},
+    "audio-classification": {"augment": AUDIO_FILES, "mix": AUDIO_FILES},
 }
 
 _COLOURS = ("channel_shuffle", "grayscale", "hue", "pca_lighting", "saturation", "white_balance")
@@ -120,8 +120,8 @@ SPECIAL: dict[str, Placement] = {
     # They change no decision, or hardly any: what they are for is honest confidence.
     "temperature_scaling": Placement(SCRATCH, metric="log_loss"),
     "vector_scaling": Placement(SCRATCH, metric="log_loss"),
-    # Made for sounds.
-    "between_class": Placement(SOUNDS),
+    # Made for audio clips.
+    "between_class": Placement(AUDIO_FILES),
     # Runs that must be there before.
     **dict.fromkeys(_TAUGHT, Placement(SCRATCH, {"teacher": TEACHER})),
     "stacking": Placement(SCRATCH, {"runs": [TEACHER]}),
@@ -134,7 +134,7 @@ SPECIAL: dict[str, Placement] = {
     "masked_language_model": Placement(
         ("sst2_transformer", "trec_transformer"), {"texts": str(UNLABELLED)}, remark="12,372 texts of SST-2 and TREC-6"
     ),
-    "background_mix": Placement(SOUNDS, {"folder": str(NOISES)}, remark="waves of the sea"),
+    "background_mix": Placement(AUDIO_FILES, {"folder": str(NOISES)}, remark="waves of the sea"),
 }
 
 

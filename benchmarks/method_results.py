@@ -63,7 +63,7 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
         "p": found.p,
         "seeds": len(seeds),
         "time": _ratio(a, b, paces, "seconds"),
-        "answer_time": _ratio(a, b, paces, "picture_seconds"),
+        "answer_time": _ratio(a, b, paces, "image_seconds"),
     }
 
 
@@ -163,7 +163,7 @@ def _described(setting: Setting) -> dict[str, Any]:
     recipe = setting.plain()
     return {
         "title": setting.title,
-        "pictures": {split: int(counts[split]) for split in ("train", "val", "test")},
+        "images": {split: int(counts[split]) for split in ("train", "val", "test")},
         "network": "mobilenet_v1_0.25_128, pretrained" if recipe.model.weights != "none" else recipe.model.architecture,
         "plain": [{method.name: method.settings_dict()} for method in recipe.methods],
         **{key: str(recipe.train.model_dump(mode="json")[key]) for key in ("budget", "batch_size", "image_size")},
@@ -175,7 +175,7 @@ def conditions(name: str, about: dict[str, Any]) -> str:
     """'250 images, 20 epochs, resnet9_slim': what a setting's recipes learn from, for how long, and with which network."""
     samples = {"image": "images", "text": "texts", "audio": "clips"}[SETTINGS[name].task.split("-")[0]]
     budget = str(about["budget"]).replace("ep", " epochs")
-    return f"{about['pictures']['train']:,} {samples}, {budget}, {about['network']}"
+    return f"{about['images']['train']:,} {samples}, {budget}, {about['network']}"
 
 
 def measured_rows(results: dict[str, Any]) -> dict[str, list[Measured]]:
@@ -257,12 +257,12 @@ def section(results: dict[str, Any]) -> str:
 
 
 def _setting_line(about: dict[str, Any]) -> str:
-    pictures, size = about["pictures"], about["image_size"]
-    size = "all of it" if size == "auto" else f"{size} px"  # texts and sounds
+    images, size = about["images"], about["image_size"]
+    size = "all of it" if size == "auto" else f"{size} px"  # texts and audio
     methods = ", ".join(next(iter(entry)) for entry in about["plain"])
     lr = next((values["lr"] for entry in about["plain"] for values in entry.values() if "lr" in values), None)
     return (
-        f"| {about['title']} | {pictures['train']}, {pictures['val']}, {pictures['test']} | {about['network']}, "
+        f"| {about['title']} | {images['train']}, {images['val']}, {images['test']} | {about['network']}, "
         f"{size} | {methods} (lr {lr:g}), {about['budget']}, batches of {about['batch_size']} |"
     )
 

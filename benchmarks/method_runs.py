@@ -48,7 +48,7 @@ class Job:
 @dataclass(frozen=True)
 class Run:
     """What is kept of a run. answers: the class number of each test sample, a digit each, in the order of their ids; losses: what
-    each answer costs, float16 in base64. seconds: the whole run without its final answers; picture_seconds: an answer."""
+    each answer costs, float16 in base64. seconds: the whole run without its final answers; image_seconds: an answer."""
 
     key: str
     seed: int
@@ -60,7 +60,7 @@ class Run:
     validation_accuracy: float = 0.0
     validation_log_loss: float = 0.0
     seconds: float = 0.0
-    picture_seconds: float = 0.0
+    image_seconds: float = 0.0
 
     @property
     def predicted_N(self) -> np.ndarray:
@@ -149,7 +149,7 @@ def _kept(run: RunFolder) -> dict[str, object]:
         "validation_accuracy": metrics["val"]["accuracy"],
         "validation_log_loss": metrics["val"]["log_loss"],
         "seconds": cost["total_seconds"] - answered * cost["seconds_per_sample"],
-        "picture_seconds": cost["seconds_per_sample"],
+        "image_seconds": cost["seconds_per_sample"],
     }
 
 

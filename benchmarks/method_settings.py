@@ -1,9 +1,9 @@
 """Where methods are measured: small real data, and the plain recipe that each method is added to.
 
-Texts and sounds come from `method_texts_and_sounds.py`. Pictures have three sources: scikit-learn's digits (`examples/digits`),
-CIFAR-10's subset and TrashNet, made small once. Which pictures are trained on is drawn once, by name. A plain recipe is what most
+Texts and audio clips come from `method_texts_and_audio.py`. Images have three sources: scikit-learn's digits (`examples/digits`),
+CIFAR-10's subset and TrashNet, made small once. Which images are trained on is drawn once, by name. A plain recipe is what most
 people would do first, as the shipped ones are, but without any augmentation: SGD (AdamW where weights are pretrained, and for texts
-and sounds) along a cosine. For pictures its learning rate was chosen by hand on validation pictures, a steadier one before a
+and audio clips) along a cosine. For images its learning rate was chosen by hand on validation images, a steadier one before a
 slightly better one. Runs have one thread and float32: the same recipe and seed give the same bits.
 """
 
@@ -24,7 +24,7 @@ import pandas as pd
 
 import label_noise
 import long_tail
-import method_texts_and_sounds as others
+import method_texts_and_audio as others
 import record
 from whet.core.recipe import Recipe, parse_methods
 from whet.core.rng import Rng
@@ -35,22 +35,22 @@ from whet.data.table import Table
 FOLDER = record.FOLDER / "methods"  # what lasts from call to call
 CIFAR, TRASHNET = record.SHARED / "cifar10_subset", record.SHARED / "trashnet"
 WEIGHTS = record.SHARED / "weights" / "mobilenet_v1_0.25_128"
-WRONG, TWICE = 20, 20  # % of the training pictures that bear a wrong label, or are filed under a second one too
+WRONG, TWICE = 20, 20  # % of the training images that bear a wrong label, or are filed under a second one too
 WIDTH = 0.5  # of the slim ResNet-9: 8 channels first, 64 last
 
 ByClass = Mapping[str, list[Path]]
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of one source by class: to train on (in the order they are taken), to validate and to test with."""
+class ImageSamples:
+    """The images of one source by class: to train on (in the order they are taken), to validate and to test with."""
 
     train: ByClass
     val: ByClass
     test: ByClass
 
     def table(self, counts: Mapping[str, int], first: int = 0) -> pd.DataFrame:
-        """So many training pictures of each class, from place `first` on, and all others. Columns: file, label, split."""
+        """So many training images of each class, from place `first` on, and all others. Columns: file, label, split."""
         train = {label: files[first : first + counts[label]] for label, files in self.train.items()}
         parts = (("train", train), ("val", self.val), ("test", self.test))
         return pd.DataFrame(
@@ -63,40 +63,40 @@ class Pictures:
         )
 
 
-def even(pictures: Pictures, count: int) -> dict[str, int]:
-    return dict.fromkeys(pictures.train, count)
+def even(images: ImageSamples, count: int) -> dict[str, int]:
+    return dict.fromkeys(images.train, count)
 
 
-def uneven(pictures: Pictures, most: int) -> dict[str, int]:
-    """The long tail of `long_tail.py`: from `most` pictures of the first class to a fiftieth of that of the last."""
-    quota_K = long_tail.quotas(np.full(len(pictures.train), most), long_tail.IMBALANCE)
-    return dict(zip(sorted(pictures.train), quota_K.tolist()))
+def uneven(images: ImageSamples, most: int) -> dict[str, int]:
+    """The long tail of `long_tail.py`: from `most` images of the first class to a fiftieth of that of the last."""
+    quota_K = long_tail.quotas(np.full(len(images.train), most), long_tail.IMBALANCE)
+    return dict(zip(sorted(images.train), quota_K.tolist()))
 
 
 # --- the three sources ----------------------------------------------------------------------------------------------
 @functools.cache
-def digits() -> Pictures:
+def digits() -> ImageSamples:
     """The split of the example: 25 of each digit to train on, 20 to validate with, some 132 to test."""
     write: Callable[[Path], None] = runpy.run_path(str(record.ROOT / "examples" / "digits" / "write_digits.py"))[
         "write_digits"
     ]
     folder = _made("digits", write)
-    return Pictures(*(_files(folder / part) for part in ("train", "val", "test")))
+    return ImageSamples(*(_files(folder / part) for part in ("train", "val", "test")))
 
 
 @functools.cache
-def cifar10() -> Pictures:
-    """40 validation pictures of each class are set aside from the 500 to train on; 100 of each to test."""
+def cifar10() -> ImageSamples:
+    """40 validation images of each class are set aside from the 500 to train on; 100 of each to test."""
     files = _drawn(_files(CIFAR / "train"))
-    return Pictures(_part(files, 40, None), _part(files, 0, 40), _files(CIFAR / "test"))
+    return ImageSamples(_part(files, 40, None), _part(files, 0, 40), _files(CIFAR / "test"))
 
 
 @functools.cache
-def trashnet() -> Pictures:
+def trashnet() -> ImageSamples:
     """128 x 96 px instead of 512 x 384. Of each class 25 to validate with, then up to 150 to test, but 60 are left to train on."""
     files = _drawn(_files(_made("trashnet", _shrink_trashnet)))
     tested = {label: min(150, len(paths) - 25 - 60) for label, paths in files.items()}
-    return Pictures(
+    return ImageSamples(
         train={label: paths[25 + tested[label] :] for label, paths in files.items()},
         val=_part(files, 0, 25),
         test={label: paths[25 : 25 + tested[label]] for label, paths in files.items()},
@@ -147,8 +147,8 @@ def with_wrong_labels(rows: pd.DataFrame, percent: int = WRONG) -> pd.DataFrame:
     return rows.assign(label=[classes[k] for k in noisy["label"]])
 
 
-def with_pictures_filed_twice(rows: pd.DataFrame, copies: Path, percent: int = TWICE) -> pd.DataFrame:
-    """So many of the training pictures copied into `copies` and filed there under another class too, each as likely."""
+def with_images_filed_twice(rows: pd.DataFrame, copies: Path, percent: int = TWICE) -> pd.DataFrame:
+    """So many of the training images copied into `copies` and filed there under another class too, each as likely."""
     train, classes = rows[rows["split"] == "train"], sorted(rows["label"].unique())
     rng = Rng(0).batch("filed twice", 0, np.arange(len(train)))
     chosen = rng.permutation()[: round(percent / 100 * len(train))]
@@ -192,7 +192,7 @@ class Setting:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Of the table: which pictures, with which labels, in which part."""
+        """Of the table: which images, with which labels, in which part."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()[:8]
 
     @functools.cached_property
@@ -236,7 +236,7 @@ def _cifar_rows() -> pd.DataFrame:
 
 
 def _cifar_rough_rows() -> pd.DataFrame:
-    """200 other pictures of each class, of which one learns only whether it is an animal."""
+    """200 other images of each class, of which one learns only whether it is an animal."""
     animals = {"bird", "cat", "deer", "dog", "frog", "horse"}
     table = cifar10().table(even(cifar10(), 200), first=250)
     return table.assign(label=["animal" if label in animals else "vehicle" for label in table["label"]])
@@ -247,7 +247,7 @@ def _trashnet_rows() -> pd.DataFrame:
 
 
 def _trashnet_rough_rows() -> pd.DataFrame:
-    """Up to 100 other pictures of each class, of which one learns only whether it is of fibre."""
+    """Up to 100 other images of each class, of which one learns only whether it is of fibre."""
     table = trashnet().table(even(trashnet(), 100), first=120)
     return table.assign(label=["fibre" if label in ("cardboard", "paper") else "other" for label in table["label"]])
 
@@ -280,7 +280,7 @@ _IN_CONTEXT = _WORDS | {
     "methods": ({"adamw": {"lr": 5e-4, "weight_decay": 0.01}}, "cosine"),
     "train": {"budget": "8ep", "batch_size": 16},
 }
-_SOUNDS: dict[str, Any] = {
+_AUDIO: dict[str, Any] = {
     "task": "audio-classification",
     "model": ModelSpec(architecture="audio_cnn", weights="none"),
     "methods": ({"adamw": {"lr": 2e-3, "weight_decay": 0.01}}, "cosine"),
@@ -319,7 +319,7 @@ SETTINGS: dict[str, Setting] = {
                     ({"scale_width": {"width": 2 * WIDTH}}, "random_crop"),
                     {"budget": "20ep"},
                 ),
-                "related": Helper("2,000 other pictures, labelled animal or vehicle alone", rows=_cifar_rough_rows),
+                "related": Helper("2,000 other images, labelled animal or vehicle alone", rows=_cifar_rough_rows),
             },
         ),
         Setting(
@@ -327,7 +327,7 @@ SETTINGS: dict[str, Setting] = {
             "TrashNet, fine-tuned",
             _trashnet_rows,
             **_FINE_TUNED,
-            helpers={"related": Helper("other pictures, labelled fibre or other alone", rows=_trashnet_rough_rows)},
+            helpers={"related": Helper("other images, labelled fibre or other alone", rows=_trashnet_rough_rows)},
         ),
         Setting(
             "cifar10_finetuned", "CIFAR-10, fine-tuned", lambda: cifar10().table(even(cifar10(), 36)), **_FINE_TUNED
@@ -365,13 +365,13 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "digits_twice",
             "digits, 20 % filed twice",
-            lambda: with_pictures_filed_twice(_digits_rows(), FOLDER / "digits-twice"),
+            lambda: with_images_filed_twice(_digits_rows(), FOLDER / "digits-twice"),
             **_DIGITS,
         ),
         Setting(
             "cifar10_twice",
             "CIFAR-10, 20 % filed twice",
-            lambda: with_pictures_filed_twice(_cifar_rows(), FOLDER / "cifar10-twice"),
+            lambda: with_images_filed_twice(_cifar_rows(), FOLDER / "cifar10-twice"),
             **_CIFAR,
         ),
         Setting("sst2", "SST-2, a tenth", others.sst2, **_WORDS),
@@ -388,7 +388,7 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "trec_transformer", "TREC-6, transformer", lambda: others.with_unlabelled(others.trec()), **_IN_CONTEXT
         ),
-        Setting("fsdd", "spoken digits", others.digits_spoken, **_SOUNDS),
-        Setting("esc10", "ESC-10", others.environment, **(_SOUNDS | {"train": _SOUNDS["train"] | {"budget": "8ep"}})),
+        Setting("fsdd", "spoken digits", others.digits_spoken, **_AUDIO),
+        Setting("esc10", "ESC-10", others.environment, **(_AUDIO | {"train": _AUDIO["train"] | {"budget": "8ep"}})),
     )
 }

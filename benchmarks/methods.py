@@ -4,10 +4,10 @@ Each method is added to a plain recipe in at least two settings where it can act
 `method_placements.py`, the data and the plain recipes in `method_settings.py`. A method that a setting refuses is written down
 with the reason.
 
-Both sides have the same seeds, pictures and draws. The effect is the difference in accuracy on the test pictures (macro-F1
-where classes are uneven, log-loss where confidence is all that changes), with its 95 % interval over seeds and pictures; three
+Both sides have the same seeds, images and draws. The effect is the difference in accuracy on the test images (macro-F1
+where classes are uneven, log-loss where confidence is all that changes), with its 95 % interval over seeds and images; three
 seeds, and up to six where that interval holds zero and time is left. An optimizer stands against SGD; the learning rate of both
-is the best of three (the usual one, three and ten times it) on the validation pictures with seed 0. The cost is the time of
+is the best of three (the usual one, three and ten times it) on the validation images with seed 0. The cost is the time of
 a whole run without its final answers, in units of the plain run nearest in time, and that of an answer. Memory is not measured:
 one process trains many recipes.
 

@@ -64,7 +64,7 @@ def trashnet(steps: int, batch_size: int) -> Setting:
 
 
 def cifar(steps: int, batch_size: int) -> Setting:
-    """CIFAR-10's subset, 15 % of its training pictures set aside for validation: the slim ResNet-9 from random weights, by the
+    """CIFAR-10's subset, 15 % of its training images set aside for validation: the slim ResNet-9 from random weights, by the
     shipped plain recipe."""
     plain = recipes.load("image/plain_from_scratch").replace(
         model=ModelSpec(architecture="resnet9_slim", weights="none")
@@ -83,7 +83,7 @@ def short(recipe: Recipe, steps: int, batch_size: int) -> Recipe:
 
 
 def write_table(name: str, frame: pd.DataFrame, classes: Sequence[str]) -> Path:
-    """Rows of a table as a CSV file that names the pictures where they lie."""
+    """Rows of a table as a CSV file that names the images where they lie."""
     path = record.FOLDER / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     labels = [classes[label] for label in frame["label"]]

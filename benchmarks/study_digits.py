@@ -15,7 +15,7 @@ from whet.core.rng import Rng
 from whet.core.spec import DataSpec, ModelSpec
 
 
-def pictures() -> pd.DataFrame:
+def images() -> pd.DataFrame:
     """All digits of scikit-learn as files. Columns: file, label."""
     data = record.FOLDER / "methods" / "digits"
     if not data.is_dir():
@@ -27,7 +27,7 @@ def pictures() -> pd.DataFrame:
 
 def digits_recipe(number: int, train: int, budget: str, *methods: Any) -> Recipe:
     """Half a slim ResNet-9 on digits dealt out by `number`: so many of each to train on, 20 to validate with; one thread."""
-    rows = pictures()
+    rows = images()
     place = rows.assign(key=Rng(number).batch("deal", 0, np.arange(len(rows))).uniform()).groupby("label")["key"].rank()
     rows["split"] = np.where(place <= train, "train", np.where(place <= train + 20, "val", "test"))
     table = record.FOLDER / f"digits-{train}-{number}.csv"

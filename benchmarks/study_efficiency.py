@@ -2,7 +2,7 @@
 every method, against one method at a time, both on the digits, with the same seeds.
 
 The screen is run with three seeds (72 runs); one at a time with more and more seeds, until its intervals are as narrow on the
-average. Both judge the same validation pictures.
+average. Both judge the same validation images.
 
     python benchmarks/study_efficiency.py [--seeds 12] [--jobs 2] [--fresh]
 

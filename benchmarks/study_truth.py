@@ -7,7 +7,7 @@ classes: studies whose factors do nothing; at most 5 % may say that some class i
 validation: a method that is fitted on the validation samples and cannot help; it is scored in-sample and cross-fitted.
 identical: 200 studies of the same recipe on both sides, three seeds each, the seeds of one side not those of the other, from real
 trainings on the digits; at most 5 % may be called different.
-planted: 20 studies on digits split anew, of a method that does nothing, one that gives 30 % of the training pictures another
+planted: 20 studies on digits split anew, of a method that does nothing, one that gives 30 % of the training images another
 label, and twice the data; all three verdicts must be right in at least 19.
 
     python benchmarks/study_truth.py [--part simulated classes validation identical planted] [--fresh] [--jobs 2]
@@ -47,14 +47,14 @@ _CLASSIFY = {"image-classification"}
 
 # --- planted methods ------------------------------------------------------------------------------------------------
 class DoesNothing(Method, Mixes, family="mix", tasks=_CLASSIFY):
-    """Changes the last bits of every picture, so that trainings end differently, and no better or worse."""
+    """Changes the last bits of every image, so that trainings end differently, and no better or worse."""
 
     def apply(self, batch: Any, rng: Any) -> Any:
         return batch.replace(x=batch.x * (1 + 1e-6))
 
 
 class WrongLabels(Method, Selects, family="balance", tasks=_CLASSIFY):
-    """Shuffles the labels of some training pictures among them."""
+    """Shuffles the labels of some training images among them."""
 
     share: Annotated[float, Field(ge=0, le=1)] = 0.3
 

@@ -1,4 +1,4 @@
-"""Training pictures a second: whet's step against the plain loop (float32, NCHW, the same network, batch and optimizer).
+"""Training images a second: whet's step against the plain loop (float32, NCHW, the same network, batch and optimizer).
 
 Each contender runs in a process of its own (whet changes how the process keeps memory), and they take turns.
 
@@ -102,11 +102,11 @@ def main() -> None:
             rates[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
     ratios = [w / p for p, w in zip(rates["plain"], rates["whet"])]
     results = {
-        "pictures_per_second": {n: record.summary(v) for n, v in rates.items()},
+        "images_per_second": {n: record.summary(v) for n, v in rates.items()},
         "whet_times_plain": record.summary(ratios),
     }
-    for name, values in results["pictures_per_second"].items():
-        print(f"{name:8s} {values['median']:6.1f} pictures/s  ({values['min']:.1f} … {values['max']:.1f})")
+    for name, values in results["images_per_second"].items():
+        print(f"{name:8s} {values['median']:6.1f} images/s  ({values['min']:.1f} … {values['max']:.1f})")
     print(f"whet / plain {results['whet_times_plain']['median']:.2f}  ({min(ratios):.2f} … {max(ratios):.2f})")
     question = "training steps of mobilenet_v1_0.75_224, batch 32 at 224 px, AdamW, all cores, in turn in processes of their own"
     record.write("throughput", question, results, ("transformers", "lightning-fabric"))

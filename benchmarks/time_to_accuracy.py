@@ -109,7 +109,7 @@ def whet(seed: int, budget: str) -> dict:
         "accuracy": metrics["test"]["accuracy"],
         "validation": metrics["val"]["accuracy"],
         "epochs": cost["epochs"],
-        "pictures_per_second": cost["samples_per_second"],
+        "images_per_second": cost["samples_per_second"],
         "loader_wait_share": cost["loader_wait_share"],
         "peak_memory_mib": cost["peak_memory_mib"],
     }
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=("5m", "13m"), help="one budget, and no peer: to look, not to record")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier calls measured")
-    parser.add_argument("--draw", action="store_true", help="only draw the picture of the last results")
+    parser.add_argument("--draw", action="store_true", help="only draw the image of the last results")
     arguments = parser.parse_args()
     if arguments.draw:
         draw()

@@ -33,7 +33,7 @@ def main() -> None:
     outcomes = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        data = {medium: write_data(medium, root / medium) for medium in ("picture", "text", "sound")}
+        data = {medium: write_data(medium, root / medium) for medium in ("image", "text", "audio")}
         for number, (kind, made) in enumerate(KINDS.items()):
             outcomes[kind] = outcome(made, data[made.medium], root / str(number))
             print(kind, outcomes[kind], flush=True)

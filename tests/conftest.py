@@ -1,4 +1,4 @@
-"""What many tests need: small pictures on disk, the shared real data where it is there, and one finished run."""
+"""What many tests need: small images on disk, the shared real data where it is there, and one finished run."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def mobilenet(shared: Path) -> Path:
     return shared / "data" / "weights" / "mobilenet_v1_0.25_128"
 
 
-def write_pictures(root: Path, counts: dict[str, int], size: tuple[int, int] = (24, 32), seed: int = 0) -> Path:
+def write_images(root: Path, counts: dict[str, int], size: tuple[int, int] = (24, 32), seed: int = 0) -> Path:
     """A class folder each: noise around a colour of the class's own, so that there is something to learn."""
     for k, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True, exist_ok=True)
-        rng = Rng(seed).batch(f"pictures {name}", 0, np.arange(count))
+        rng = Rng(seed).batch(f"images {name}", 0, np.arange(count))
         noise = rng.uniform(0, 120, (*size, 3))
         colour = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [180, 180, 30]])[k % 4]
         for i in range(count):
@@ -73,14 +73,14 @@ def write_pictures(root: Path, counts: dict[str, int], size: tuple[int, int] = (
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """60 small pictures in three uneven class folders."""
-    return write_pictures(tmp_path / "pictures", {"glass": 30, "metal": 18, "paper": 12})
+def images(tmp_path: Path) -> Path:
+    """60 small images in three uneven class folders."""
+    return write_images(tmp_path / "images", {"glass": 30, "metal": 18, "paper": 12})
 
 
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
-    """A smooth colourful picture, RGB uint8 (96, 128, 3): real-looking content to warp and colour."""
+    """A smooth colourful image, RGB uint8 (96, 128, 3): real-looking content to warp and colour."""
     y, x = np.mgrid[0:96, 0:128]
     red = 127 + 90 * np.sin(x / 9.0) * np.cos(y / 13.0)
     green = 110 + 100 * np.sin((x + y) / 17.0)
@@ -131,9 +131,9 @@ def train_small(data: Path, out: Path, *words: str, budget: str = "2ep") -> Done
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on small pictures, trained once for all tests that only read it."""
+    """A run on small images, trained once for all tests that only read it."""
     root = tmp_path_factory.mktemp("finished")
-    data = write_pictures(root / "pictures", {"glass": 40, "metal": 30, "paper": 20})
+    data = write_images(root / "images", {"glass": 40, "metal": 30, "paper": 20})
     done = train_small(data, root / "run", "--seed", "1", "--json", budget="4ep")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"] == str(root / "run")

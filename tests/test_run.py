@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 import whet as package
-from tests.conftest import whet, write_pictures
+from tests.conftest import whet, write_images
 from whet import recipes
 from whet.core.errors import DataError
 from whet.core.rng import Rng
@@ -136,7 +136,7 @@ def test_the_fingerprint_tells_data_apart(run, finished_run, tmp_path):
 
 
 def test_images_of_a_table_and_what_is_no_image(finished_run, tmp_path):
-    data = write_pictures(tmp_path / "new", {"glass": 2}, seed=9)
+    data = write_images(tmp_path / "new", {"glass": 2}, seed=9)
     (data / "a.heic").write_bytes(b"x")
     with (tmp_path / "list.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([["file"], ["new/glass/000.png"], ["new/none.png"], [""]])

@@ -1,6 +1,6 @@
 """Write scikit-learn's handwritten digits as an image folder: 8 x 8 px in ten class folders below train/, val/ and test/.
 
-Few pictures to learn from (25 of each digit) and many to judge by (some 132 of each): that is where techniques matter.
+Few images to learn from (25 of each digit) and many to judge by (some 132 of each): that is where techniques matter.
 
 python examples/digits/write_digits.py FOLDER
 """

@@ -103,7 +103,7 @@ def augment(
     recipe: Recipe, *, rows: int = 6, variants: int = 5, size: int | None = None
 ) -> tuple[Sheet, list[dict[str, Any]]]:
     """What a recipe does to its data's training samples: a sheet of `rows` samples with `variants` of each, whose `save` writes it
-    (pictures as one picture, texts and sounds as a page), and the same in words, {id, label, variants: [{methods, target}]}.
+    (images as one image, texts and audio as a page), and the same in words, {id, label, variants: [{methods, target}]}.
     size: of what is shown (see `Recipe.size`); else the recipe's where it names a number, or one that suits these samples."""
     from whet.core.rng import Rng
     from whet.data.read import read_data
@@ -120,12 +120,12 @@ def augment(
     front, usual = front_to_look_through(table, recipe)
     size = size or usual
     augmentation = Augmentation([informed(method, front) for method in ordered(recipe.methods)], Rng(recipe.train.seed))
-    if table.medium == "picture":
+    if table.medium == "image":
         loader = training_loader(table, recipe.setting(image_size=size))
     else:
         loader = answering_loader(table, recipe)
     drawn = draw_sheet(augmentation, table, loader, size, rows, variants, front)
-    sheet: Sheet = contact_sheet(drawn) if table.medium == "picture" else SheetPage(drawn, recipe)
+    sheet: Sheet = contact_sheet(drawn) if table.medium == "image" else SheetPage(drawn, recipe)
     return sheet, listed(drawn)
 
 

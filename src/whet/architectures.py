@@ -80,7 +80,7 @@ def compare_architectures(
             f"weights '{weights}' for several architectures: accepted is none; pretrained weights stand among the architectures, "
             "as a hub name or a local folder"
         )
-    medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "picture"
+    medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "image"
     asked = {
         name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
         for name, architecture in _named(architectures, medium).items()
@@ -141,7 +141,7 @@ def compare_architectures(
     return ArchitectureComparison(path, rows, best, best_run, report)
 
 
-def _named(architectures: Sequence[str], medium: str = "picture") -> dict[str, str]:
+def _named(architectures: Sequence[str], medium: str = "image") -> dict[str, str]:
     """What each is called here: a local folder by its own name, as a report names no place of a machine. Refuses what is unknown
     or stands twice."""
     if not architectures:

@@ -223,7 +223,7 @@ def _remove_shown(folder: Path) -> None:
     """Delete the samples that an earlier check in this folder wrote for its page."""
     story = json.loads((folder / _STORY).read_text(encoding="utf-8"))
     shown = [sample for finding in story["findings"] for group in finding["shown"] for sample in group]
-    names = {sample[key] for sample in shown for key in ("image", "sound") if key in sample}
+    names = {sample[key] for sample in shown for key in ("image", "audio") if key in sample}
     remove(folder / f"{story['medium']}s", *map(glob.escape, sorted(names)))
 
 

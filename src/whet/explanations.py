@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.core.run_folder import RunFolder
-from whet.explain import Explanation, PictureHeat, SoundHeat, WordHeat
+from whet.explain import AudioHeat, Explanation, ImageHeat, WordHeat
 from whet.report import build_explanations
 from whet.train.show import write_explanation, write_sample
 
@@ -51,7 +51,7 @@ class Explained:
             pieces = [[piece.text, piece.evidence] for piece in heat.pieces]
             plain |= {"pieces": pieces, "blank": heat.blank, "total": heat.total, "gap": heat.gap}
             plain["lacking"] = heat.lacking
-        if isinstance(self.explanation, PictureHeat):
+        if isinstance(self.explanation, ImageHeat):
             plain["by_covering"] = self.explanation.by_covering
         return plain
 
@@ -84,8 +84,8 @@ def _written(sample: Explained, folder: Path, stem: str) -> dict[str, Any]:
     plain, explanation = sample.told(), sample.explanation
     if explanation is None:
         return plain
-    if isinstance(explanation, PictureHeat):
-        plain |= write_sample(explanation.picture, folder, stem)
-    elif isinstance(explanation, SoundHeat):
+    if isinstance(explanation, ImageHeat):
+        plain |= write_sample(explanation.image, folder, stem)
+    elif isinstance(explanation, AudioHeat):
         plain |= write_sample((explanation.wave, explanation.mel_LM), folder, stem, explanation.rate)
     return plain | write_explanation(explanation, folder, stem, _LETTERS)

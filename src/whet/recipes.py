@@ -13,9 +13,9 @@ from whet.core.recipe import Recipe, parse_method
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
 
-_TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
-_FOLDERS = {"picture": "image", "text": "text", "sound": "audio"}
-_STRONG_FINETUNE = {"picture": "waste"}
+_TASKS = {"image": "image-classification", "text": "text-classification", "audio": "audio-classification"}
+_FOLDERS = {"image": "image", "text": "text", "audio": "audio"}
+_STRONG_FINETUNE = {"image": "waste"}
 _TF_IDF = "tf_idf"
 _BAG = "fast_text"  # the one network for texts that the recipe from scratch is made for
 
@@ -73,12 +73,12 @@ def _pretrained(data: DataSpec, model: ModelSpec, medium: str) -> bool:
     """Whether this model starts from pretrained weights."""
     from whet.models.build import resolve
 
-    open_choice = medium == "picture" and model.weights == model.architecture == "auto"
+    open_choice = medium == "image" and model.weights == model.architecture == "auto"
     return resolve(model, _usual_size(data) if open_choice else 0, medium).weights != "none"
 
 
 def task_for(data: DataSpec) -> str:
-    """The task that fits what lies there: a class for every picture, text or sound."""
+    """The task that fits what lies there: a class for every image, text or audio clip."""
     from whet.data.read import medium_of
 
     return _TASKS[medium_of(data)]
@@ -90,7 +90,7 @@ def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
     from whet.models.build import resolve
 
     medium = medium_of(data)
-    if medium == "sound" or resolve(model, 0, medium).weights != "none":
+    if medium == "audio" or resolve(model, 0, medium).weights != "none":
         return default(data, model)
     return load(_comparing(medium))
 
@@ -100,7 +100,7 @@ def _comparing(medium: str) -> str:
 
 
 def _usual_size(data: DataSpec) -> int:
-    """The shorter side of the pictures, as training will find it."""
+    """The shorter side of the images, as training will find it."""
     from whet.data.read import read_data
     from whet.train.resolve import usual_size
 
@@ -160,7 +160,7 @@ def with_options(
 ) -> Recipe:
     """The recipe with the training settings that options name; None leaves one as it is. lr: of the recipe's optimizer."""
     pixels = int(image_size) if image_size is not None and image_size.isdecimal() else image_size
-    if pixels is not None and recipe.medium != "picture":
+    if pixels is not None and recipe.medium != "image":
         raise RecipeError(f"--image-size {image_size} means nothing for {recipe.task}")
     given = {"batch_size": batch_size, "image_size": pixels, "device": device}
     if changes := {key: value for key, value in given.items() if value is not None}:

@@ -91,7 +91,7 @@ class Run:
         self, inputs: Inputs | None = None, *, class_name: str | None = None, most: int = 12,
         file_column: str | None = None, text_column: str | None = None,
     ) -> Explanations:  # fmt: skip
-        """Why the model answers as it does: of pictures and sounds where, of texts which words speak for a class, its own answer or
+        """Why the model answers as it does: of images and audio where, of texts which words speak for a class, its own answer or
         `class_name`. inputs: as of `predict`; without them, so many of the run's mistakes at most, the most confident first (their
         data must still be there; each is found by its content). `save` writes a page. Raises RecipeError, DataError, and
         CannotExplain where the network is of no kind that can be explained."""

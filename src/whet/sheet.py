@@ -1,4 +1,4 @@
-"""What a recipe does to texts or sounds, as a page."""
+"""What a recipe does to texts or audio clips, as a page."""
 
 from __future__ import annotations
 

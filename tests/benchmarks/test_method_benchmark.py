@@ -82,8 +82,8 @@ def test_a_schedule_takes_the_place_of_the_plain_one():
 
 # --- data -------------------------------------------------------------------------------------------------------------
 def test_a_long_tail_falls_by_one_factor_from_class_to_class():
-    pictures = method_settings.Pictures(train={"c": [], "a": [], "b": []}, val={}, test={})
-    assert method_settings.uneven(pictures, 100) == {"a": 100, "b": 14, "c": 2}
+    images = method_settings.ImageSamples(train={"c": [], "a": [], "b": []}, val={}, test={})
+    assert method_settings.uneven(images, 100) == {"a": 100, "b": 14, "c": 2}
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ def test_a_fifth_of_the_training_labels_is_wrong_wherever_the_data_lie(table):
     assert method_settings.with_wrong_labels(moved, 20)["label"].tolist() == noisy["label"].tolist()
 
 
-def test_pictures_filed_twice_have_the_same_content_and_another_class(table, tmp_path):
-    twice = method_settings.with_pictures_filed_twice(table, tmp_path / "copies", 10)
+def test_images_filed_twice_have_the_same_content_and_another_class(table, tmp_path):
+    twice = method_settings.with_images_filed_twice(table, tmp_path / "copies", 10)
     assert twice.iloc[: len(table)].equals(table)
     added = twice.iloc[len(table) :]
     assert len(added) == 6
@@ -143,7 +143,7 @@ def run(key="m", seed=0, right=80, **changes):
     said = np.where(np.arange(100) < right, label_N, (label_N + 1) % 10)
     losses = base64.b64encode(np.full(100, 1 - right / 100, np.float16).tobytes()).decode()
     answers = "".join(map(str, said))
-    values = {"repeat": 0, "at": 0.0, "answers": answers, "losses": losses, "seconds": 2.0, "picture_seconds": 0.001}
+    values = {"repeat": 0, "at": 0.0, "answers": answers, "losses": losses, "seconds": 2.0, "image_seconds": 0.001}
     return Run(key=key, seed=seed, **(values | changes))
 
 
@@ -205,7 +205,7 @@ def test_holm_lets_stand_what_is_sure_among_all_that_was_tried():
 RESULTS = {
     "settings": {
         "digits": {
-            "title": "digits", "pictures": {"train": 250, "val": 200, "test": 1347}, "network": "resnet9_slim",
+            "title": "digits", "images": {"train": 250, "val": 200, "test": 1347}, "network": "resnet9_slim",
             "plain": [{"sgd": {"lr": 0.03}}], "budget": "20ep", "batch_size": "32", "image_size": "16", "helpers": {},
         }
     },

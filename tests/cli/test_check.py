@@ -59,4 +59,4 @@ def test_features_of_given_weights(shared, mobilenet, tmp_path):
     (finding,) = [finding for finding in found.findings if finding.kind == "suspected labels"]
     wrong = {sorted((shared / "data" / "trashnet" / name).glob("*.jpg"))[5].name for name in ("paper", "glass")}
     listed = {group[0].split("/")[1] for group in finding.groups}
-    assert listed and listed <= wrong  # 80 pictures are few to be sure of both
+    assert listed and listed <= wrong  # 80 images are few to be sure of both

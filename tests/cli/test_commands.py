@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import train_small, whet, write_pictures
+from tests.conftest import train_small, whet, write_images
 
 
 def test_help_is_quick_and_names_every_command():
@@ -70,21 +70,21 @@ def test_version():
     assert whet("--version").stdout.strip() == "whet 0.1.0"
 
 
-def test_check_prints_findings_and_a_strict_check_fails(pictures):
-    (pictures / "metal" / "twin.png").write_bytes((pictures / "glass" / "000.png").read_bytes())
-    done = whet("check", pictures)
+def test_check_prints_findings_and_a_strict_check_fails(images):
+    (images / "metal" / "twin.png").write_bytes((images / "glass" / "000.png").read_bytes())
+    done = whet("check", images)
     assert done.returncode == 0
     assert "label conflict" in done.stdout
     assert "glass/000.png  =  metal/twin.png" in done.stdout
-    assert whet("check", pictures, "--strict").returncode == 1
-    plain = json.loads(whet("check", pictures, "--json").stdout)
+    assert whet("check", images, "--strict").returncode == 1
+    plain = json.loads(whet("check", images, "--json").stdout)
     assert plain["samples"] == 61
     assert {finding["kind"] for finding in plain["findings"]} >= {"label conflict", "exact duplicates"}
 
 
 def test_evaluate_the_own_test_part_and_other_data(finished_run, tmp_path):
     own = json.loads(whet("evaluate", finished_run, "--json").stdout)
-    data = write_pictures(tmp_path / "new", {"glass": 6, "paper": 5}, seed=9)
+    data = write_images(tmp_path / "new", {"glass": 6, "paper": 5}, seed=9)
     (data / "glass" / "bad.png").write_bytes(b"x")
     other = json.loads(whet("evaluate", finished_run, data, "--json").stdout)
     assert other["samples"] == 11
@@ -92,14 +92,14 @@ def test_evaluate_the_own_test_part_and_other_data(finished_run, tmp_path):
     assert set(own) <= set(other)
     shown = whet("evaluate", finished_run, data)
     assert "glass/bad.png" in shown.stderr
-    write_pictures(tmp_path / "alien", {"rubber": 3, "glass": 3})
+    write_images(tmp_path / "alien", {"rubber": 3, "glass": 3})
     refused = whet("evaluate", finished_run, tmp_path / "alien")
     assert refused.returncode == 1
     assert "never learnt: rubber" in refused.stderr
 
 
 def test_predict_files_folders_and_patterns(finished_run, tmp_path):
-    data = write_pictures(tmp_path / "new", {"glass": 4, "paper": 4}, seed=9)
+    data = write_images(tmp_path / "new", {"glass": 4, "paper": 4}, seed=9)
     (data / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     one = json.loads(whet("predict", finished_run, data / "glass" / "000.png", "--json").stdout)
     assert one[0]["predicted"] in ("glass", "metal", "paper")
@@ -118,19 +118,19 @@ def test_predict_files_folders_and_patterns(finished_run, tmp_path):
 
 
 def test_predictions_are_those_of_the_run(finished_run):
-    """The run's own test pictures get the answers that training wrote down."""
+    """The run's own test images get the answers that training wrote down."""
     from whet import load
 
     run = load(finished_run)
     test = run.predictions[run.predictions["split"] == "test"].head(10)
-    root = finished_run.parent / "pictures"
+    root = finished_run.parent / "images"
     again = run.predict([root / name for name in test["id"]])
     assert again["predicted"].tolist() == test["predicted"].tolist()
     assert again["confidence"].to_numpy() == pytest.approx(test["confidence"].to_numpy(), abs=1e-4)
 
 
 def test_compare_report_and_methods(finished_run, tmp_path):
-    data = finished_run.parent / "pictures"
+    data = finished_run.parent / "images"
     done = train_small(
         data, tmp_path / "plain", "--seed", "1", "--recipe", "image/plain_from_scratch", "--json", budget="2ep"
     )
@@ -154,7 +154,7 @@ def test_compare_report_and_methods(finished_run, tmp_path):
     assert "Did you mean 'mixup'" in whet("methods", "mixupp").stderr
 
 
-def test_changes_from_the_command_line(pictures, tmp_path):
+def test_changes_from_the_command_line(images, tmp_path):
     words = (
         "--with",
         "mixup",
@@ -165,7 +165,7 @@ def test_changes_from_the_command_line(pictures, tmp_path):
         "--set",
         "data.test_fraction=0.3",
     )
-    done = train_small(pictures, tmp_path / "run", *words, "--json", budget="1ep")
+    done = train_small(images, tmp_path / "run", *words, "--json", budget="1ep")
     assert done.returncode == 0, done.stderr
     from whet.core.recipe import Recipe
 
@@ -192,8 +192,8 @@ def test_changes_from_the_command_line(pictures, tmp_path):
         (("compare", "{data}"), "not a run folder"),
     ],
 )
-def test_mistakes_are_one_line(pictures, words, message, tmp_path):
-    done = whet(*(word.format(data=pictures) for word in words), cwd=tmp_path)
+def test_mistakes_are_one_line(images, words, message, tmp_path):
+    done = whet(*(word.format(data=images) for word in words), cwd=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import train_small, whet, write_pictures
+from tests.conftest import train_small, whet, write_images
 
 import whet as package
 from whet.core.errors import OutputError
@@ -31,7 +31,7 @@ def odd(tmp_path_factory):
     root = tmp_path_factory.mktemp("odd [bold]")
     for k in range(len(NAMES)):
         (root / "data" / k_folder(k)).mkdir(parents=True)
-        for path in sorted(write_pictures(root / "made", {str(k): 16}).rglob("*.*")):
+        for path in sorted(write_images(root / "made", {str(k): 16}).rglob("*.*")):
             shutil.copy(path, root / "data" / k_folder(k) / f"[i]{path.stem}{path.suffix}")
         shutil.rmtree(root / "made")
     # A folder cannot be named [/x]: a table says the class.
@@ -53,38 +53,38 @@ def k_folder(k: int) -> str:
 
 
 # --- nothing is lost --------------------------------------------------------------------------------------------------
-def test_check_never_touches_the_data_or_a_foreign_folder(pictures, tmp_path):
-    """`check photos/pictures --out photos` once deleted the pictures."""
+def test_check_never_touches_the_data_or_a_foreign_folder(images, tmp_path):
+    """`check photos/images --out photos` once deleted the images."""
     photos = tmp_path / "photos"
     photos.mkdir()
-    pictures.rename(photos / "pictures")
+    images.rename(photos / "images")
     before = contents(photos)
-    for out in (photos, photos / "pictures", photos / "pictures" / "new", photos / "pictures" / "glass"):
-        done = whet("check", photos / "pictures", "--out", out)
+    for out in (photos, photos / "images", photos / "images" / "new", photos / "images" / "glass"):
+        done = whet("check", photos / "images", "--out", out)
         assert done.returncode == 1 and "choose a" in done.stderr
         assert contents(photos) == before
 
 
-def test_check_writes_over_an_earlier_check_only_by_force_and_keeps_what_is_not_its_own(pictures, tmp_path):
-    (pictures / "metal" / "twin.png").write_bytes((pictures / "glass" / "000.png").read_bytes())
+def test_check_writes_over_an_earlier_check_only_by_force_and_keeps_what_is_not_its_own(images, tmp_path):
+    (images / "metal" / "twin.png").write_bytes((images / "glass" / "000.png").read_bytes())
     out = tmp_path / "out"
-    assert whet("check", pictures, "--out", out).returncode == 0
-    shown = sorted(path.name for path in (out / "pictures").iterdir())
+    assert whet("check", images, "--out", out).returncode == 0
+    shown = sorted(path.name for path in (out / "images").iterdir())
     assert shown
-    (out / "pictures" / "mine.jpg").write_text("mine")
+    (out / "images" / "mine.jpg").write_text("mine")
     (out / "cleaned.csv").write_text("edited by hand")
-    again = whet("check", pictures, "--out", out)
+    again = whet("check", images, "--out", out)
     assert again.returncode == 1 and "--force" in again.stderr
     assert (out / "cleaned.csv").read_text() == "edited by hand"
-    (pictures / "metal" / "twin.png").unlink()
-    assert whet("check", pictures, "--out", out, "--force").returncode == 0
-    left = {path.name for path in (out / "pictures").iterdir()}
+    (images / "metal" / "twin.png").unlink()
+    assert whet("check", images, "--out", out, "--force").returncode == 0
+    left = {path.name for path in (out / "images").iterdir()}
     written = json.dumps(json.loads((out / "check.json").read_text())["findings"])
     assert left == {"mine.jpg", *(name for name in shown if f'"{name}"' in written)}
 
 
 @pytest.mark.parametrize("command", ["train", "study", "tune", "improve", "compare"])
-def test_a_folder_with_anything_in_it_is_no_output(pictures, tmp_path, command):
+def test_a_folder_with_anything_in_it_is_no_output(images, tmp_path, command):
     """`train --out .` once wrote over model/, metrics.json and report.html, and removed checkpoints."""
     mine = tmp_path / "mine"
     for name in ("metrics.json", "report.html", "model/notes.txt", "checkpoints/step-00000001/thesis.txt"):
@@ -92,29 +92,29 @@ def test_a_folder_with_anything_in_it_is_no_output(pictures, tmp_path, command):
         (mine / name).write_text("mine")
     before = contents(tmp_path)
     words = ["--architectures", "lenet"] if command == "compare" else []
-    for out, cwd in ((mine, tmp_path), (Path("."), mine), (pictures, tmp_path), (pictures / "runs", tmp_path)):
-        done = whet(command, pictures, "--budget", "1ep", "--out", out, *words, cwd=cwd)
+    for out, cwd in ((mine, tmp_path), (Path("."), mine), (images, tmp_path), (images / "runs", tmp_path)):
+        done = whet(command, images, "--budget", "1ep", "--out", out, *words, cwd=cwd)
         assert done.returncode == 1 and "choose a" in done.stderr, done.stderr
         assert contents(tmp_path) == before
 
 
-def test_a_run_is_not_written_into_its_data_unasked(pictures):
+def test_a_run_is_not_written_into_its_data_unasked(images):
     """The default runs/ would lie among the class folders."""
-    before = contents(pictures)
+    before = contents(images)
     for command in ("train", "improve", "study"):
-        done = whet(command, ".", "--budget", "1ep", cwd=pictures)
+        done = whet(command, ".", "--budget", "1ep", cwd=images)
         assert done.returncode == 1
         assert "lies inside the data" in done.stderr and "--out outside" in done.stderr
-    assert contents(pictures) == before
+    assert contents(images) == before
 
 
-def test_settings_that_make_no_sense_claim_no_folder(pictures, tmp_path):
+def test_settings_that_make_no_sense_claim_no_folder(images, tmp_path):
     before = contents(tmp_path)
     for words in (("--architecture", "nonsense"), ("--architecture", "lenet", "--set", "train.precision=fp8")):
-        bad = whet("train", pictures, "--out", tmp_path / "out", "--budget", "1ep", *words, cwd=tmp_path)
+        bad = whet("train", images, "--out", tmp_path / "out", "--budget", "1ep", *words, cwd=tmp_path)
         assert bad.returncode == 1
         assert contents(tmp_path) == before and not (tmp_path / "out").exists()
-    assert train_small(pictures, tmp_path / "out", budget="1ep").returncode == 0
+    assert train_small(images, tmp_path / "out", budget="1ep").returncode == 0
 
 
 def test_a_file_in_the_checkpoints_outlives_them(tmp_path):
@@ -151,11 +151,11 @@ def test_an_answer_file_is_never_an_input_and_its_folder_is_looked_for_first(odd
     assert contents(odd) == before
 
 
-def test_a_sheet_is_not_put_among_the_data(pictures):
-    before = contents(pictures)
-    done = whet("augment", ".", cwd=pictures)
+def test_a_sheet_is_not_put_among_the_data(images):
+    before = contents(images)
+    done = whet("augment", ".", cwd=images)
     assert done.returncode == 1 and "lies inside the data" in done.stderr
-    assert contents(pictures) == before
+    assert contents(images) == before
 
 
 def test_report_writes_only_where_whet_wrote(tmp_path):
@@ -166,11 +166,11 @@ def test_report_writes_only_where_whet_wrote(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_from_python_too(pictures, tmp_path):
+def test_from_python_too(images, tmp_path):
     with pytest.raises(OutputError, match="holds the data"):
-        package.check(pictures, out=tmp_path)
+        package.check(images, out=tmp_path)
     with pytest.raises(OutputError, match="inside the data"):
-        package.train(pictures, out=pictures / "run")
+        package.train(images, out=images / "run")
     assert not list(tmp_path.rglob(MARKER))
 
 
@@ -186,12 +186,12 @@ def test_json_is_json_in_every_quick_command(odd, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff")
     one, two, table = odd / "run1", odd / "run2", odd / "data" / "table.csv"
-    picture = odd / "data" / k_folder(0)
-    answers = strictly(whet("predict", one, broken, picture, "--json").stdout)
+    image = odd / "data" / k_folder(0)
+    answers = strictly(whet("predict", one, broken, image, "--json").stdout)
     assert answers[0]["confidence"] is None and answers[0]["error"] and answers[1]["confidence"] > 0
     for words in (
         ("check", table), ("evaluate", one), ("evaluate", one, table), ("compare", one, two), ("report", one), ("methods",),
-        ("methods", "mixup"), ("methods", "--recipes"), ("explain", one, picture, broken, "--out", tmp_path / "e.html"),
+        ("methods", "mixup"), ("methods", "--recipes"), ("explain", one, image, broken, "--out", tmp_path / "e.html"),
         ("augment", table, "--out", tmp_path / "s.png"), ("ensemble", one, two, "--out", tmp_path / "both"),
     ):  # fmt: skip
         done = whet(*words, "--json")
@@ -226,8 +226,8 @@ def test_names_are_shown_as_they_are_in_every_command(odd, tmp_path):
         done = whet(*words)
         assert done.returncode == 0, done.stderr
         assert all(name in done.stdout for name in NAMES), done.stdout
-    picture = odd / "data" / k_folder(1)
-    for words in (("predict", one, picture), ("explain", one, picture, "--out", tmp_path / "e.html")):
+    image = odd / "data" / k_folder(1)
+    for words in (("predict", one, image), ("explain", one, image, "--out", tmp_path / "e.html")):
         done = whet(*words)
         assert done.returncode == 0, done.stderr
         assert f"{k_folder(1)}/[i]" in done.stdout
@@ -292,11 +292,11 @@ def test_resume_refuses_whatever_it_would_ignore(tmp_path):
     assert "is not a run folder" in done.stderr
 
 
-def test_training_settings_by_their_usual_names(pictures, tmp_path):
+def test_training_settings_by_their_usual_names(images, tmp_path):
     words = ("--epochs", "1", "--batch-size", "8", "--lr", "0.003", "--image-size", "32", "--device", "cpu")
     done = whet(
         "train",
-        pictures,
+        images,
         "--architecture",
         "lenet",
         "--out",
@@ -317,7 +317,7 @@ def test_training_settings_by_their_usual_names(pictures, tmp_path):
         (("--lr", "-1"), ".lr = -1.0: accepted: a number (above 0)"),
         (("--budget", "0ep"), "accepted: more than 0"),
     ):
-        done = whet("train", pictures, "--out", tmp_path / "wrong", *wrong)
+        done = whet("train", images, "--out", tmp_path / "wrong", *wrong)
         assert done.returncode == 1
         assert message in done.stderr and not (tmp_path / "wrong").exists()
 
@@ -333,7 +333,7 @@ plain = looking.fingerprint
 
 def said(data):
     os.write(1, b"looking\\n")
-    time.sleep(1)  # and there are 60 pictures
+    time.sleep(1)  # and there are 60 images
     return plain(data)
 
 looking.fingerprint = said
@@ -342,10 +342,10 @@ main()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_ctrl_c_is_one_line(pictures, tmp_path, number, code):
-    """While threads of it read pictures. -15 is what a shell calls 143."""
+def test_ctrl_c_is_one_line(images, tmp_path, number, code):
+    """While threads of it read images. -15 is what a shell calls 143."""
     process = subprocess.Popen(
-        [sys.executable, "-c", AT_WORK, "check", str(pictures), "--out", str(tmp_path / "out")],
+        [sys.executable, "-c", AT_WORK, "check", str(images), "--out", str(tmp_path / "out")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None

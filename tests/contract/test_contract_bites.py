@@ -113,7 +113,7 @@ def test_state_that_is_not_saved():
     fails(Forgetful, "resumes")
 
 
-def test_state_that_is_not_saved_of_sounds_alone():
+def test_state_that_is_not_saved_of_audio_alone():
     """A method is tried on every medium that it is for."""
 
     class Deaf(Method, Watches, family="average", tasks=IMAGE | {"audio-classification"}):
@@ -125,7 +125,7 @@ def test_state_that_is_not_saved_of_sounds_alone():
                     self.count = 0
 
                 def after_step(self, progress):
-                    self.count += net.spec.medium == "sound"
+                    self.count += net.spec.medium == "audio"
                     with torch.no_grad():
                         net.head.bias.add_(0.001 * self.count)
 

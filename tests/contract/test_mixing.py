@@ -1,4 +1,4 @@
-"""Every method that mixes pictures, held to what mixing means."""
+"""Every method that mixes images, held to what mixing means."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def mixed(cls, batch, seed):
 
 
 def plain(B, seed=0, task=SINGLE_LABEL):
-    """Pictures that are constant at 1 in the channel of their class (channels stand for classes), and masks that say the same."""
+    """Images that are constant at 1 in the channel of their class (channels stand for classes), and masks that say the same."""
     label = torch.from_numpy(Rng(seed).batch("labels", 0, np.arange(B)).integers(4))
     targets = SINGLE_LABEL.targets(label, 4)
     if task == MULTI_LABEL:
@@ -78,7 +78,7 @@ def test_smoothing_before_or_after_is_the_same(cls, seed, amount):
 @given(st.integers(0, 10**6))
 @settings(max_examples=30)
 def test_masks_move_with_the_pixels(cls, seed):
-    """A pixel of class k is painted k: after any mixing of whole pixels the mask still says what the picture shows."""
+    """A pixel of class k is painted k: after any mixing of whole pixels the mask still says what the image shows."""
     batch = plain(5, seed)
     halves = (torch.arange(SIDE) < SIDE // 2)[None, None, :].expand(5, SIDE, SIDE)
     mask = torch.where(halves, batch.mask_BHW, (batch.mask_BHW + 1) % 4)
@@ -87,11 +87,11 @@ def test_masks_move_with_the_pixels(cls, seed):
     out = mixed(cls, batch.replace(x=x, mask_BHW=mask, instances=instances), seed)
     shown = out.x.argmax(dim=1)
     agree = (shown == out.mask_BHW).float().mean()
-    assert agree > 0.93  # where a picture is resized, an edge pixel lies between two
+    assert agree > 0.93  # where an image is resized, an edge pixel lies between two
     assert set(out.mask_BHW.unique().tolist()) <= set(range(4))
     if out.instances is not None:
-        for picture, things in zip(out.mask_BHW, out.instances):
+        for image, things in zip(out.mask_BHW, out.instances):
             assert len(things.mask_NHW) == len(things.label_N)
             assert things.mask_NHW.flatten(1).any(dim=1).all()  # nothing that is wholly covered is left
             for thing, label in zip(things.mask_NHW, things.label_N):
-                assert (picture[thing] == label).float().mean() > 0.9
+                assert (image[thing] == label).float().mean() > 0.9

@@ -9,7 +9,7 @@ from whet.core.task import problems
 
 def test_every_task_s_samples_are_of_a_known_medium():
     assert set(problems().values()) <= set(MEDIA)
-    with pytest.raises(RecipeError, match=r"'smell'.*picture"):
+    with pytest.raises(RecipeError, match=r"'smell'.*image"):
         medium_named("smell")
 
 
@@ -34,6 +34,6 @@ def test_sizes_have_the_unit_of_their_medium(task, settings, shown):
 
 def test_images_are_made_smaller_and_nothing_else():
     train = TrainSpec(image_size=64, eval_size="auto", max_tokens=128)
-    smaller = MEDIA["picture"].smaller(train, 0.25)
+    smaller = MEDIA["image"].smaller(train, 0.25)
     assert (smaller.image_size, smaller.eval_size) == (32, "auto")
     assert MEDIA["text"].smaller(train, 0.25) == train

@@ -34,7 +34,7 @@ def test_a_new_or_empty_folder_is_claimed_and_claimed_again(tmp_path):
         assert kind_of(path) == "check"
 
 
-@pytest.mark.parametrize("file", ["notes.txt", ".hidden", "report.html", "pictures/a.jpg"])
+@pytest.mark.parametrize("file", ["notes.txt", ".hidden", "report.html", "images/a.jpg"])
 def test_a_folder_that_holds_anything_else_is_refused(tmp_path, file):
     (tmp_path / "mine" / file).parent.mkdir(parents=True)
     (tmp_path / "mine" / file).write_text("mine")

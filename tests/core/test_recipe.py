@@ -140,7 +140,7 @@ def test_odd_yaml_of_other_projects(shared):
 
 
 @pytest.mark.parametrize(("size", "smaller"), [("auto", "60%"), ("85%", "51%"), ("30%", "25%"), (224, 136), (32, 32)])
-def test_pictures_at_a_share_of_their_size(size, smaller):
+def test_images_at_a_share_of_their_size(size, smaller):
     asked = Recipe().setting(image_size=size)
     found = asked.smaller(0.6).train
     assert (found.image_size, found.eval_size) == (smaller, "auto")

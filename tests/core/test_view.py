@@ -10,7 +10,7 @@ def at(view, x, y, i=0):
     return tuple(point[:2] / point[2])
 
 
-def test_the_empty_view_shows_the_picture_whole():
+def test_the_empty_view_shows_the_image_whole():
     view = ImageView.whole([(100, 200)], (50, 50))
     assert at(view, 0, 0) == (0, 0)
     assert at(view, 50, 50) == (200, 100)
@@ -42,7 +42,7 @@ def test_a_quarter_turn_counter_clockwise_brings_the_right_edge_to_the_top():
     assert at(view, 20, 0) == pytest.approx((40, 20))  # the top centre shows what was at the middle of the right edge
 
 
-def test_shifts_move_the_picture_with_them():
+def test_shifts_move_the_image_with_them():
     view = ImageView.whole([(40, 40)], (40, 40)).warped(translation(np.array([-5.0]), np.array([0.0])))
     assert at(view, 5, 0) == (0, 0)  # moved right by 5: the left edge now lies at 5
 

@@ -9,7 +9,7 @@ from tests.data.test_text_table import write as write_texts
 from whet.core.errors import DataError
 from whet.core.spec import DataSpec
 from whet.data import read_data, read_table
-from whet.data.sound_folder import read_sounds
+from whet.data.audio_folder import read_audio
 from whet.data.text_table import read_texts
 
 
@@ -22,15 +22,15 @@ def write(path, header, rows):
 
 def of_medium(medium, tmp_path, extra, spec=None):
     """A table of this medium with further columns, {name: cells}, read."""
-    first = {"picture": "a.png", "sound": "a.wav", "text": "words"}[medium]
-    read = {"picture": read_table, "sound": read_sounds, "text": read_texts}[medium]
+    first = {"image": "a.png", "audio": "a.wav", "text": "words"}[medium]
+    read = {"image": read_table, "audio": read_audio, "text": read_texts}[medium]
     name = "Text" if medium == "text" else "File"
     rows = [(f"{k}{first}", "xy"[k % 2], *cells) for k, cells in enumerate(zip(*extra.values()))]
     path = write(tmp_path / "t.csv", [name, "Label", *extra], rows)
     return read(path, spec or DataSpec())
 
 
-@pytest.mark.parametrize("medium", ["picture", "sound", "text"])
+@pytest.mark.parametrize("medium", ["image", "audio", "text"])
 def test_every_column_is_found_in_any_case(tmp_path, medium):
     extra = {
         "Split": ["Train", "test", "VAL"], "GROUP ": ["p1", "p2", "p3"], "Sample_Weight": ["1", "2", "0.5"],
@@ -46,7 +46,7 @@ def test_every_column_is_found_in_any_case(tmp_path, medium):
     assert note.endswith("not used: Camera")
 
 
-@pytest.mark.parametrize("medium", ["picture", "sound", "text"])
+@pytest.mark.parametrize("medium", ["image", "audio", "text"])
 def test_a_weight_is_a_sample_weight_only_where_it_is_named(tmp_path, medium):
     """It may as well be grams."""
     table = of_medium(medium, tmp_path, {"weight": ["120", "3", "40"]})
@@ -57,7 +57,7 @@ def test_a_weight_is_a_sample_weight_only_where_it_is_named(tmp_path, medium):
     assert any("weight" in note and "not used" not in note for note in asked.notes)
 
 
-@pytest.mark.parametrize("medium", ["picture", "sound", "text"])
+@pytest.mark.parametrize("medium", ["image", "audio", "text"])
 def test_columns_are_named_as_the_table_writes_them(tmp_path, medium):
     extra = {"Speaker Info": ["ann", "ann", "bob"], "Set": ["train", "train", "test"]}
     table = of_medium(medium, tmp_path, extra, DataSpec(group_column="Speaker Info", split_column="Set"))
@@ -67,17 +67,17 @@ def test_columns_are_named_as_the_table_writes_them(tmp_path, medium):
         of_medium(medium, tmp_path, extra, DataSpec(group_column="speaker info"))
 
 
-def test_a_given_test_part_spelt_split_is_the_test_part(pictures):
-    files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*g"))
+def test_a_given_test_part_spelt_split_is_the_test_part(images):
+    files = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.*g"))
     rows = [(file, file.split("/")[0], ("train", "val", "test")[k % 3]) for k, file in enumerate(files)]
-    table = read_data(DataSpec(path=str(write(pictures / "t.csv", ["FILE", "Class", "SPLIT"], rows))))
+    table = read_data(DataSpec(path=str(write(images / "t.csv", ["FILE", "Class", "SPLIT"], rows))))
     assert dict(zip(table.frame["id"], table.frame["split"])) == {file: part for file, _, part in rows}
 
 
-@pytest.mark.parametrize("medium", ["picture", "sound", "text"])
+@pytest.mark.parametrize("medium", ["image", "audio", "text"])
 def test_rows_without_a_label_are_left_out_and_named_and_na_is_a_class(tmp_path, medium):
-    first = {"picture": "a.png", "sound": "a.wav", "text": "words"}[medium]
-    read = {"picture": read_table, "sound": read_sounds, "text": read_texts}[medium]
+    first = {"image": "a.png", "audio": "a.wav", "text": "words"}[medium]
+    read = {"image": read_table, "audio": read_audio, "text": read_texts}[medium]
     rows = [(f"0{first}", "NA"), (f"1{first}", "None"), (f"2{first}", ""), (f"3{first}", "null"), ("", "NA")]
     table = read(write(tmp_path / "t.csv", ["text" if medium == "text" else "file", "label"], rows), DataSpec())
     assert table.classes == ("NA", "None", "null") and len(table) == 3

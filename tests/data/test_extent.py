@@ -10,13 +10,13 @@ def test_cut_samples_and_the_share_beyond_the_limit():
     found = Truncation.of([5, 10, 24, 26], 10)
     assert (found.cut, found.looked_at) == (2, 4)
     assert found.share == pytest.approx(30 / 65)
-    assert found.text("sounds", "10 s", "seconds") == (
-        "2 of 4 sounds are longer than 10 s and are cut: 46 % of all seconds lie beyond"
+    assert found.text("audio", "10 s", "seconds") == (
+        "2 of 4 audio clips are longer than 10 s and are cut: 46 % of all seconds lie beyond"
     )
     assert Truncation.of([], 10).cut == 0 and Truncation.of([10.0], 10).cut == 0
 
 
-def test_a_window_holds_95_of_100_sounds_and_ten_seconds_at_most():
+def test_a_window_holds_95_of_100_audio_and_ten_seconds_at_most():
     assert clip_seconds([1.0] * 100) == 1.0
     assert clip_seconds([1.0] * 96 + [9.0] * 4) == 1.0
     assert clip_seconds([24.0] * 3) == LONGEST_CLIP

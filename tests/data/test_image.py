@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from whet.data.image import FORMATS, Picture, UnreadableImage, decode, read_header, uncertain_pixels
+from whet.data.image import FORMATS, ImageSample, UnreadableImage, decode, read_header, uncertain_pixels
 
 
 def encoded(image, form="PNG", **options):
@@ -24,15 +24,15 @@ def test_exif_orientation_once_in_every_format(photo, orientation, form):
     exif[0x0112] = orientation
     data = encoded(Image.fromarray(photo), form, exif=exif)
     reference = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
-    picture = Picture(data)
-    assert picture.size == reference.shape[:2]
-    assert np.abs(picture.pixels().astype(int) - reference).max() <= 2
+    image = ImageSample(data)
+    assert image.size == reference.shape[:2]
+    assert np.abs(image.pixels().astype(int) - reference).max() <= 2
 
 
 @pytest.mark.parametrize("shrink", [1, 2, 4, 8])
 def test_a_jpeg_decoded_small(photo, shrink):
     odd = Image.fromarray(photo[:91, :117])
-    pixels = Picture(encoded(odd, "JPEG", quality=95)).pixels(shrink)
+    pixels = ImageSample(encoded(odd, "JPEG", quality=95)).pixels(shrink)
     assert pixels.shape[:2] == (-(-91 // shrink), -(-117 // shrink))
     reference = np.asarray(odd.resize(pixels.shape[1::-1], Image.Resampling.BOX))
     assert np.abs(pixels.astype(int) - reference).mean() < 10
@@ -41,8 +41,8 @@ def test_a_jpeg_decoded_small(photo, shrink):
 def test_memory_to_decode_into_is_used_and_never_required(photo):
     data = encoded(Image.fromarray(photo), "JPEG")
     buffer = np.zeros(photo.size + 10, dtype=np.uint8)
-    assert np.shares_memory(Picture(data).pixels(buffer=buffer), buffer)
-    assert (Picture(data).pixels(buffer=np.zeros(5, dtype=np.uint8)) == decode(data)).all()
+    assert np.shares_memory(ImageSample(data).pixels(buffer=buffer), buffer)
+    assert (ImageSample(data).pixels(buffer=np.zeros(5, dtype=np.uint8)) == decode(data)).all()
 
 
 def test_sixteen_bits_are_scaled_not_cut():
@@ -126,7 +126,7 @@ def test_the_first_frame_of_an_animation():
     ("data", "message"),
     [(b"", "accepted format"), (b"hello", "accepted format"), (b"\xff\xd8\xff\xe0" + b"x" * 50, "Truncated")],
 )
-def test_no_picture(data, message):
+def test_no_image(data, message):
     with pytest.raises(UnreadableImage, match=message):
         decode(data)
 
@@ -147,7 +147,7 @@ def test_any_damage_gives_pixels_or_one_kind_of_error(seed, flips, form):
     for place in rng.integers(0, len(data), flips):
         data[place] = rng.integers(0, 256)
     try:
-        assert Picture(bytes(data)).pixels().ndim == 3
+        assert ImageSample(bytes(data)).pixels().ndim == 3
     except UnreadableImage as error:
         assert str(error)
 
@@ -167,14 +167,14 @@ def test_odd_files_of_other_projects(shared):
     for row in rows:
         data = (shared / "badinputs" / row["path"]).read_bytes()
         try:
-            picture = Picture(data)
-            pixels = picture.pixels()
+            image = ImageSample(data)
+            pixels = image.pixels()
         except UnreadableImage as error:
             verdict = "no"
             assert str(error)
         else:
             verdict = "readable"
-            assert pixels.shape[:2] == picture.size
+            assert pixels.shape[:2] == image.size
             assert pixels.dtype == np.uint8
         if row["expected"] == "either":
             continue

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet.core.errors import DataError
 from whet.core.spec import DataSpec
@@ -24,17 +24,17 @@ def rows(given, medium, spec=PLAIN):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A picture, one of another format, a file beside them, and a folder of pictures that lies elsewhere."""
-    write_pictures(tmp_path / "elsewhere", {"glass": 2})
-    data = write_pictures(tmp_path / "data", {"metal": 1})
+    """An image, one of another format, a file beside them, and a folder of images that lies elsewhere."""
+    write_images(tmp_path / "elsewhere", {"glass": 2})
+    data = write_images(tmp_path / "data", {"metal": 1})
     (data / "photo.heic").write_bytes(b"x")
     (data / "notes.txt").write_text("a text", encoding="utf-8")
     (data / ".DS_Store").write_bytes(b"x")
     return data
 
 
-def test_every_file_below_a_folder_of_pictures_has_a_row(folder):
-    found = dict(rows(folder, "picture"))
+def test_every_file_below_a_folder_of_images_has_a_row(folder):
+    found = dict(rows(folder, "image"))
     assert {Path(name).name: bool(error) for name, error in found.items()} == {
         "000.png": False,
         "photo.heic": True,
@@ -44,9 +44,9 @@ def test_every_file_below_a_folder_of_pictures_has_a_row(folder):
 
 
 def test_a_file_given_twice_has_one_row_and_a_pattern_takes_folders_too(folder):
-    picture = folder / "metal" / "000.png"
-    assert rows([picture, str(picture), f"{folder}/*"], "picture")[0] == (str(picture), "")
-    assert len(rows([picture, f"{folder}/*"], "picture")) == 3
+    image = folder / "metal" / "000.png"
+    assert rows([image, str(image), f"{folder}/*"], "image")[0] == (str(image), "")
+    assert len(rows([image, f"{folder}/*"], "image")) == 3
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_texts_stay_texts(given):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    for medium in ("picture", "text", "sound"):
+    for medium in ("image", "text", "audio"):
         with pytest.raises(DataError, match="holds no"):
             read_inputs(tmp_path, PLAIN, medium)
 
@@ -112,14 +112,14 @@ def test_tables_are_read_by_the_columns_of_the_spec(tmp_path):
             [["text", "body", "file", "scan"], ["a", "b", "a.png", "b.png"], ["c", "d", "c.png", ""]]
         )
     assert rows(tmp_path / "t.csv", "text", DataSpec(text_column="body")) == [("b", ""), ("d", "")]
-    assert rows(tmp_path / "t.csv", "picture") == [(str(tmp_path / name), "") for name in ("a.png", "c.png")]
-    scans = rows(tmp_path / "t.csv", "picture", DataSpec(file_column="scan"))
+    assert rows(tmp_path / "t.csv", "image") == [(str(tmp_path / name), "") for name in ("a.png", "c.png")]
+    scans = rows(tmp_path / "t.csv", "image", DataSpec(file_column="scan"))
     assert scans == [(str(tmp_path / "b.png"), ""), (f"{tmp_path / 't.csv'}:3", "no file named")]
 
 
-def test_parts_of_sounds_are_read_from_tables(tmp_path):
+def test_parts_of_audio_are_read_from_tables(tmp_path):
     (tmp_path / "t.csv").write_text("file,start,end\na.wav,0,1\na.wav,1,2.5\na.wav,,\n", encoding="utf-8")
-    frame = read_inputs(tmp_path / "t.csv", PLAIN, "sound")
+    frame = read_inputs(tmp_path / "t.csv", PLAIN, "audio")
     assert [Path(name).name for name in frame["name"]] == ["a.wav#0-1", "a.wav#1-2.5", "a.wav"]
     assert frame["end"].tolist()[:2] == [1.0, 2.5] and np.isnan(frame["start"][2])
 
@@ -127,7 +127,7 @@ def test_parts_of_sounds_are_read_from_tables(tmp_path):
 def test_a_name_that_is_not_utf8_can_be_written(tmp_path):
     path = Path(str(tmp_path).encode().decode() + "/" + b"caf\xe9.png".decode("utf-8", "surrogateescape"))
     path.write_bytes(b"x")
-    ((name, _),) = rows(tmp_path, "picture")
+    ((name, _),) = rows(tmp_path, "image")
     assert name.endswith("caf\\xe9.png") and name.encode()
 
 

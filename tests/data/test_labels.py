@@ -59,30 +59,30 @@ def test_every_form_says_the_same(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["json", "separator", "columns"])
-def test_tables_of_files_too(pictures, form):
-    files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))[:5]
-    texts = written(pictures, form)
+def test_tables_of_files_too(images, form):
+    files = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))[:5]
+    texts = written(images, form)
     frame = pd.read_csv(texts.path, keep_default_na=False).rename(columns={"text": "file"})
     frame["file"] = files
     frame.to_csv(texts.path, index=False)
     table = read_samples(texts)
-    assert table.medium == "picture" and table.frame["id"].tolist() == files
+    assert table.medium == "image" and table.frame["id"].tolist() == files
     assert (table.truth == TRUE).all()
 
 
-def test_parts_of_sounds_too(tmp_path):
+def test_parts_of_audio_too(tmp_path):
     (tmp_path / "one.wav").write_bytes(b"any bytes")
     (tmp_path / "t.csv").write_text("file,start,end,dog,rain\none.wav,0,1,1,0\none.wav,1,2,1,1\none.wav,2,,0,0\n")
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_columns=("rain", "dog")))
-    assert table.medium == "sound" and table.classes == ("dog", "rain")
+    assert table.medium == "audio" and table.classes == ("dog", "rain")
     assert table.truth.tolist() == [[1, 0], [1, 1], [0, 0]]
     assert set(table.frame["group"]) == {"one.wav"}
 
 
-def test_a_label_called_na_is_a_label(pictures):
-    files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))[:3]
-    (pictures / "t.csv").write_text(f"file,label\n{files[0]},NA\n{files[1]},NA;b\n{files[2]},\n")
-    table = read_samples(DataSpec(path=str(pictures / "t.csv"), label_separator=";"))
+def test_a_label_called_na_is_a_label(images):
+    files = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))[:3]
+    (images / "t.csv").write_text(f"file,label\n{files[0]},NA\n{files[1]},NA;b\n{files[2]},\n")
+    table = read_samples(DataSpec(path=str(images / "t.csv"), label_separator=";"))
     assert table.classes == ("NA", "b") and table.truth.tolist() == [[1, 0], [1, 1], [0, 0]]
 
 
@@ -135,9 +135,9 @@ def test_refused_with_row_column_value_and_what_is_accepted(tmp_path, text, spec
         read_data(DataSpec(path=str(tmp_path / "t.csv"), **spec))
 
 
-def test_class_folders_have_one_class_each(pictures):
+def test_class_folders_have_one_class_each(images):
     with pytest.raises(DataError, match=r"class folders say one class a sample; data.label_columns and data.label_sep"):
-        read_data(DataSpec(path=str(pictures), label_separator="|"))
+        read_data(DataSpec(path=str(images), label_separator="|"))
 
 
 def test_tables_of_one_folder_agree(tmp_path):

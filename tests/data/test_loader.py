@@ -11,7 +11,7 @@ from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
-from whet.data.store import PictureStore
+from whet.data.store import ImageStore
 
 
 def all_wishes(view, index_B):
@@ -24,8 +24,8 @@ def all_wishes(view, index_B):
 
 
 @pytest.fixture
-def paths(pictures):
-    return sorted(str(path) for path in pictures.rglob("*.*g"))
+def paths(images):
+    return sorted(str(path) for path in images.rglob("*.*g"))
 
 
 def painted(paths, threads, batch_size, draw=all_wishes):
@@ -43,7 +43,7 @@ def test_any_number_of_threads_and_any_batch_size_paint_the_same(paths, threads,
     assert (painted(paths, threads, batch_size) == painted(paths, 1, 16)).all()
 
 
-def test_without_wishes_it_is_the_resized_picture(paths):
+def test_without_wishes_it_is_the_resized_image(paths):
     import cv2
 
     images = painted(paths, 2, 8, lambda view, index: view)
@@ -51,13 +51,11 @@ def test_without_wishes_it_is_the_resized_picture(paths):
     assert np.abs(images[0].astype(int) - cv2.resize(first, (32, 32))).max() <= 2
 
 
-def test_a_bad_file_is_left_out_and_named_and_the_others_keep_their_places(paths, pictures):
-    (pictures / "glass" / "004.png").write_bytes(b"nothing")
-    data = (pictures / "glass" / "005.jpg").read_bytes()
-    (pictures / "glass" / "005.jpg").write_bytes(
-        data[: len(data) // 2]
-    )  # its header is fine; decoding finds the damage
-    (pictures / "glass" / "006.png").unlink()
+def test_a_bad_file_is_left_out_and_named_and_the_others_keep_their_places(paths, images):
+    (images / "glass" / "004.png").write_bytes(b"nothing")
+    data = (images / "glass" / "005.jpg").read_bytes()
+    (images / "glass" / "005.jpg").write_bytes(data[: len(data) // 2])  # its header is fine; decoding finds the damage
+    (images / "glass" / "006.png").unlink()
     (batch,) = ImageLoader(paths, 2).batches([np.arange(10)], 32, all_wishes)
     assert batch.index_B.tolist() == [0, 1, 2, 3, 7, 8, 9]
     assert sorted(index for index, _ in batch.failed) == [4, 5, 6]
@@ -66,7 +64,7 @@ def test_a_bad_file_is_left_out_and_named_and_the_others_keep_their_places(paths
     assert (batch.content == clean.content).all()
 
 
-def test_large_and_thin_pictures(tmp_path):
+def test_large_and_thin_images(tmp_path):
     for name, size in (("wide.png", (4000, 1)), ("tall.jpg", (1, 4000)), ("big.jpg", (3000, 2000))):
         Image.new("RGB", size, (10, 200, 30)).save(tmp_path / name)
     (batch,) = ImageLoader([str(p) for p in sorted(tmp_path.iterdir())], 2).batches([np.arange(3)], 48)
@@ -75,13 +73,13 @@ def test_large_and_thin_pictures(tmp_path):
 
 @pytest.mark.parametrize("form", ["jpg", "png"])
 def test_fifty_megapixels(tmp_path, form):
-    """A picture of 50 Mpx is shown right, in training and at prediction."""
+    """An image of 50 Mpx is shown right, in training and at prediction."""
     ramp = np.linspace(0, 255, 8192).astype(np.uint8)
     Image.fromarray(np.broadcast_to(ramp[None, :, None], (6144, 8192, 3)).copy()).save(
         tmp_path / f"a.{form}", compress_level=1
     )
     path = str(tmp_path / f"a.{form}")
-    store = PictureStore([path], [""], 64)
+    store = ImageStore([path], [""], 64)
     for loader in (ImageLoader([path], 1), ImageLoader([path], 1, store=store)):
         (batch,) = loader.batches([np.arange(1)], 64)
         assert np.abs(batch.content[0, 32, :, 0].astype(int) - np.linspace(2, 253, 64)).max() <= 4
@@ -98,10 +96,10 @@ def test_fifty_megapixels(tmp_path, form):
         ("one.gif", Image.new("L", (30, 40), 90)),
     ],
 )
-def test_odd_pictures_go_the_whole_road(tmp_path, name, image):
+def test_odd_images_go_the_whole_road(tmp_path, name, image):
     image.save(tmp_path / name)
     path = str(tmp_path / name)
-    for loader in (ImageLoader([path], 1), ImageLoader([path], 1, store=PictureStore([path], [""], 16))):
+    for loader in (ImageLoader([path], 1), ImageLoader([path], 1, store=ImageStore([path], [""], 16))):
         (batch,) = loader.batches([np.arange(1)], 16)
         assert np.abs(batch.content.astype(int) - 90).max() <= 2
 
@@ -155,7 +153,7 @@ def test_stopping_early_leaves_no_thread_behind(paths):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("whet-loader")]
 
 
-def test_views_have_the_true_size_of_turned_pictures(tmp_path):
+def test_views_have_the_true_size_of_turned_images(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 20)).save(tmp_path / "t.jpg", exif=exif)

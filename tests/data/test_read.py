@@ -13,7 +13,7 @@ from whet.data import read_data
 from whet.data.read import read_samples
 
 
-def picture(path, value):
+def image(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 8), (value, value, value)).save(path)
 
@@ -27,9 +27,9 @@ def write(path, rows, header=("file", "label")):
 
 @pytest.fixture
 def flat(tmp_path):
-    """Twelve pictures in one folder, and their names and labels."""
+    """Twelve images in one folder, and their names and labels."""
     for k in range(12):
-        picture(tmp_path / "data" / "images" / f"{k}.png", 9 * k)
+        image(tmp_path / "data" / "images" / f"{k}.png", 9 * k)
     return tmp_path / "data", [(f"{k}.png", "xy"[k % 2]) for k in range(12)]
 
 
@@ -45,7 +45,7 @@ def test_a_folder_of_a_table_and_its_images_is_read_by_the_table(flat, prefix):
 def test_a_table_beside_class_folders_is_not_read_and_that_is_said(flat):
     root, rows = flat
     for k in range(12):
-        picture(root / "other" / f"{k}.png", 9 * k + 1)
+        image(root / "other" / f"{k}.png", 9 * k + 1)
     write(root / "labels.csv", rows)
     table = read_samples(DataSpec(path=str(root)))
     assert table.classes == ("images", "other")
@@ -76,7 +76,7 @@ def test_paths_of_windows_are_paths(flat):
 def test_names_of_one_class_spelt_in_two_ways_are_warned_of(tmp_path):
     for k, name in enumerate(("Glass", "glass", "paper")):
         for i in range(4):
-            picture(tmp_path / name / f"{i}.png", 40 * k + i)
+            image(tmp_path / name / f"{i}.png", 40 * k + i)
     table = read_samples(DataSpec(path=str(tmp_path)))
     (warning,) = table.warnings
     assert "'Glass' (4) and 'glass' (4)" in warning and warning in table.notes
@@ -109,7 +109,7 @@ def test_a_folder_of_text_tables_stays_one_when_runs_are_written_into_it(tmp_pat
     run = tmp_path / "runs" / "texts-1"
     run.mkdir(parents=True)
     (run / "asked.yaml").write_text("{}")
-    picture(run / "samples" / "1.png", 3)
+    image(run / "samples" / "1.png", 3)
     table = read_data(DataSpec(path=str(tmp_path)))
     assert table.medium == "text" and set(table.frame["split"]) == {"train", "val", "test"}
 
@@ -126,6 +126,6 @@ def test_speakers_in_a_named_column_with_files_elsewhere(tmp_path):
         path=str(path), files_root=str(tmp_path / "wav"), label_column="Emotion", group_column="Speaker Info"
     )
     table = read_data(spec)
-    assert table.medium == "sound" and len(table) == 24
+    assert table.medium == "audio" and len(table) == 24
     assert (table.frame.groupby("group")["split"].nunique() == 1).all()
     assert set(table.frame["split"]) == {"train", "val", "test"}

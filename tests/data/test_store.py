@@ -9,17 +9,17 @@ from PIL import Image
 from tests.data.test_loader import all_wishes
 
 from whet.data import store
-from whet.data.image import Picture
+from whet.data.image import ImageSample
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
-from whet.data.store import DiskCache, Kept, MemoryCache, PictureStore, digest_of, kept_bytes, keys_of, working_factor
+from whet.data.store import DiskCache, ImageStore, Kept, MemoryCache, digest_of, kept_bytes, keys_of, working_factor
 
 MEGABYTES = 1 << 20
 
 
 @pytest.fixture
-def paths(pictures):
-    return sorted(str(path) for path in pictures.rglob("*.*g"))
+def paths(images):
+    return sorted(str(path) for path in images.rglob("*.*g"))
 
 
 def contents(folder):
@@ -28,7 +28,7 @@ def contents(folder):
 
 def loader(paths, cache, shown=16):
     digests = [digest_of(Path(path).read_bytes()) for path in paths]
-    return ImageLoader(paths, 2, store=PictureStore(paths, digests, shown, cache))
+    return ImageLoader(paths, 2, store=ImageStore(paths, digests, shown, cache))
 
 
 def painted(loader, size=16):
@@ -37,21 +37,21 @@ def painted(loader, size=16):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """How many pictures were decoded."""
+    """How many images were decoded."""
     count = []
-    original = Picture.pixels
+    original = ImageSample.pixels
 
     def counted(self, *args, **options):
         count.append(1)
         return original(self, *args, **options)
 
-    monkeypatch.setattr(Picture, "pixels", counted)
+    monkeypatch.setattr(ImageSample, "pixels", counted)
     return count
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_kept_pictures_are_the_same_pictures_and_are_decoded_once(paths, pictures, tmp_path, decoded, where):
-    before = contents(pictures)
+def test_kept_images_are_the_same_images_and_are_decoded_once(paths, images, tmp_path, decoded, where):
+    before = contents(images)
     without = painted(loader(paths, None))
     decoded.clear()
     cache = MemoryCache(MEGABYTES) if where == "memory" else DiskCache(tmp_path / "cache", MEGABYTES, MEGABYTES)
@@ -60,7 +60,7 @@ def test_kept_pictures_are_the_same_pictures_and_are_decoded_once(paths, picture
     assert len(decoded) == len(paths)
     assert (painted(keeping) == without).all()
     assert len(decoded) == len(paths)
-    assert contents(pictures) == before  # a person's folder is only read
+    assert contents(images) == before  # a person's folder is only read
 
 
 def test_another_run_finds_what_lies_on_disk(paths, tmp_path, decoded):
@@ -100,7 +100,7 @@ def test_what_was_unused_for_longest_makes_room(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["turned", "cut", "emptied", "header", "size"])
-def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path, damage):
+def test_a_damaged_file_is_dropped_and_the_image_decoded_anew(paths, tmp_path, damage):
     cache = tmp_path / "cache"
     good = painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
     for path in [p for p in cache.rglob("*") if p.is_file()][::3]:
@@ -109,7 +109,7 @@ def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path,
             data[-100] ^= 1
         elif damage == "header":
             data[3] ^= 1
-        elif damage == "size":  # of the whole picture: it is drawn at another scale
+        elif damage == "size":  # of the whole image: it is drawn at another scale
             data[8] ^= 16
         path.write_bytes(b"" if damage == "emptied" else bytes(data[:-7] if damage == "cut" else data))
     again = DiskCache(cache, MEGABYTES, MEGABYTES)
@@ -117,10 +117,10 @@ def test_a_damaged_file_is_dropped_and_the_picture_decoded_anew(paths, tmp_path,
     assert all(again.get(key) is not None for key in keys(loader(paths, again)))
 
 
-def test_files_that_are_not_its_own_are_left_alone(paths, pictures):
-    before = contents(pictures)
-    DiskCache(pictures, 0, 0)
-    assert contents(pictures) == before
+def test_files_that_are_not_its_own_are_left_alone(paths, images):
+    before = contents(images)
+    DiskCache(images, 0, 0)
+    assert contents(images) == before
 
 
 def test_a_disk_that_takes_nothing_stops_nothing(paths, tmp_path):
@@ -130,7 +130,7 @@ def test_a_disk_that_takes_nothing_stops_nothing(paths, tmp_path):
     assert (painted(loader(paths, cache)) == painted(loader(paths, None))).all()
 
 
-def test_a_file_that_changed_is_not_kept_under_its_old_name(paths, pictures):
+def test_a_file_that_changed_is_not_kept_under_its_old_name(paths, images):
     cache = MemoryCache(MEGABYTES)
     changing = loader(paths, cache)
     before = keys(changing)
@@ -141,7 +141,7 @@ def test_a_file_that_changed_is_not_kept_under_its_old_name(paths, pictures):
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(8, 1024))
-def test_a_working_picture_is_never_larger_and_a_quarter_of_it_is_sharp(height, width, shown):
+def test_a_working_image_is_never_larger_and_a_quarter_of_it_is_sharp(height, width, shown):
     factor = working_factor((height, width), shown)
     assert factor in (1, 2, 4, 8)
     assert factor == 1 or min(height, width) // factor >= 2 * shown
@@ -149,14 +149,14 @@ def test_a_working_picture_is_never_larger_and_a_quarter_of_it_is_sharp(height, 
 
 
 @pytest.mark.parametrize("form", ["jpg", "png"])
-def test_a_large_picture_is_kept_small(tmp_path, form):
+def test_a_large_image_is_kept_small(tmp_path, form):
     y, x = np.mgrid[0:1600, 0:1203]
     photo = np.stack([x % 256, y % 256, (x + y) % 256], axis=2).astype(np.uint8) // 3 + 40
     Image.fromarray(photo).save(tmp_path / f"a.{form}", quality=95)
-    store_ = PictureStore([str(tmp_path / f"a.{form}")], ["?"], 100, None)
-    picture = store_.open(0)
-    assert picture.size == (1600, 1203)
-    pixels = picture.pixels()
+    store_ = ImageStore([str(tmp_path / f"a.{form}")], ["?"], 100, None)
+    image = store_.open(0)
+    assert image.size == (1600, 1203)
+    pixels = image.pixels()
     assert min(pixels.shape[:2]) in (300, 301)
     ideal = np.asarray(Image.fromarray(photo).resize(pixels.shape[1::-1], Image.Resampling.BOX))
     assert np.abs(pixels.astype(int) - ideal).mean() < 2.5
@@ -164,5 +164,5 @@ def test_a_large_picture_is_kept_small(tmp_path, form):
 
 def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.setenv("WHET_CACHE", str(tmp_path))
-    assert store.cache_folder("pictures") == tmp_path / "pictures"
-    assert store.free_disk(store.cache_folder("pictures")) > 0
+    assert store.cache_folder("images") == tmp_path / "images"
+    assert store.free_disk(store.cache_folder("images")) > 0

@@ -8,14 +8,14 @@ from whet.core.spec import DataSpec
 from whet.data import read_data, read_table
 
 
-def rows(pictures):
-    return [(p.relative_to(pictures).as_posix(), p.parent.name) for p in sorted(pictures.rglob("*.*g"))]
+def rows(images):
+    return [(p.relative_to(images).as_posix(), p.parent.name) for p in sorted(images.rglob("*.*g"))]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-def test_tables_of_every_kind(pictures, suffix):
-    frame = pd.DataFrame(rows(pictures), columns=["file", "label"])
-    path = pictures / f"table{suffix}"
+def test_tables_of_every_kind(images, suffix):
+    frame = pd.DataFrame(rows(images), columns=["file", "label"])
+    path = images / f"table{suffix}"
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
         frame.to_parquet(path)
@@ -27,23 +27,23 @@ def test_tables_of_every_kind(pictures, suffix):
     assert set(table.frame["split"]) == {"train", "val", "test"}
 
 
-def test_columns_by_usual_names_by_given_names_and_missing(pictures):
-    frame = pd.DataFrame(rows(pictures), columns=["Image_Path", "Kind"])
-    frame.to_csv(pictures / "t.csv", index=False)
+def test_columns_by_usual_names_by_given_names_and_missing(images):
+    frame = pd.DataFrame(rows(images), columns=["Image_Path", "Kind"])
+    frame.to_csv(images / "t.csv", index=False)
     with pytest.raises(DataError, match=r"no label column found among Image_Path, Kind; name it with --label-column"):
-        read_table(pictures / "t.csv")
-    assert len(read_table(pictures / "t.csv", DataSpec(label_column="Kind"))) == 60
+        read_table(images / "t.csv")
+    assert len(read_table(images / "t.csv", DataSpec(label_column="Kind"))) == 60
     with pytest.raises(DataError, match="Did you mean 'Kind'"):
-        read_table(pictures / "t.csv", DataSpec(label_column="kinds"))
+        read_table(images / "t.csv", DataSpec(label_column="kinds"))
 
 
-def test_split_group_and_weight_columns(pictures):
-    frame = pd.DataFrame(rows(pictures), columns=["file", "label"])
+def test_split_group_and_weight_columns(images):
+    frame = pd.DataFrame(rows(images), columns=["file", "label"])
     frame["split"] = ["train", "Validation", "test"] * 20
     frame["group"] = [f"g{i // 2}" for i in range(60)]
     frame["sample_weight"] = [0.5] * 60
-    frame.to_csv(pictures / "t.csv", index=False)
-    table = read_data(DataSpec(path=str(pictures / "t.csv")))
+    frame.to_csv(images / "t.csv", index=False)
+    table = read_data(DataSpec(path=str(images / "t.csv")))
     assert table.frame["split"].value_counts().to_dict() == {"train": 20, "val": 20, "test": 20}
     assert set(table.frame["weight"]) == {0.5}
 
@@ -72,10 +72,10 @@ def test_a_table_in_another_encoding_is_read_as_a_table_of_texts_is(tmp_path):
     assert table.classes == ("café", "thé") and "encoding: cp1252" in table.notes
 
 
-def test_missing_files_are_skipped_and_named(pictures):
-    with (pictures / "t.csv").open("w", newline="") as handle:
-        csv.writer(handle).writerows([("file", "label"), *rows(pictures), ("nowhere.png", "glass")])
-    table = read_data(DataSpec(path=str(pictures / "t.csv")))
+def test_missing_files_are_skipped_and_named(images):
+    with (images / "t.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows([("file", "label"), *rows(images), ("nowhere.png", "glass")])
+    table = read_data(DataSpec(path=str(images / "t.csv")))
     assert [(s.id, s.reason) for s in table.skipped] == [("nowhere.png", "No such file or directory")]
     assert len(table) == 60
 
@@ -90,11 +90,11 @@ def test_what_is_no_data(tmp_path, path, message):
         read_data(DataSpec(path=path.format(tmp=tmp_path) if path else None))
 
 
-def test_the_fingerprint_is_of_the_samples_not_of_their_place(pictures, tmp_path):
+def test_the_fingerprint_is_of_the_samples_not_of_their_place(images, tmp_path):
     import shutil
 
-    shutil.copytree(pictures, tmp_path / "elsewhere")
-    one, other = read_data(DataSpec(path=str(pictures))), read_data(DataSpec(path=str(tmp_path / "elsewhere")))
+    shutil.copytree(images, tmp_path / "elsewhere")
+    one, other = read_data(DataSpec(path=str(images))), read_data(DataSpec(path=str(tmp_path / "elsewhere")))
     assert one.fingerprint() == other.fingerprint()
-    (tmp_path / "elsewhere" / "glass" / "000.png").write_bytes((pictures / "glass" / "002.png").read_bytes())
+    (tmp_path / "elsewhere" / "glass" / "000.png").write_bytes((images / "glass" / "002.png").read_bytes())
     assert read_data(DataSpec(path=str(tmp_path / "elsewhere"))).fingerprint() != one.fingerprint()

@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from tests.conftest import whet, write_pictures
+from tests.conftest import whet, write_images
 
 from whet import architectures, compare_architectures
 from whet.architectures import _named
@@ -14,7 +14,7 @@ from whet.core.errors import RecipeError, RunError, WeightsError
 from whet.core.run_folder import RunFolder
 from whet.train.job import carry_out
 
-# At 8 px nothing is left of a picture for LeNet's second layer.
+# At 8 px nothing is left of an image for LeNet's second layer.
 RECIPE = "train: {budget: 9ep, batch_size: 8, image_size: 8, precision: fp32}\nmethods: [adamw, cosine]\n"
 
 
@@ -29,7 +29,7 @@ def run_here(recipe, path, observer):
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     root = tmp_path_factory.mktemp("architectures")
-    data = write_pictures(root / "pictures", {"glass": 30, "metal": 30})
+    data = write_images(root / "images", {"glass": 30, "metal": 30})
     (root / "recipe.yaml").write_text(RECIPE)
     asked = {"data": data, "budget": "1ep", "recipe": root / "recipe.yaml", "out": root / "out"}
     # One process for each costs the import of everything; the run that goes on below has its own.

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from tests.conftest import train_small, whet, write_pictures
+from tests.conftest import train_small, whet, write_images
 
 from whet.core.run_folder import RunFolder
 
@@ -17,11 +17,11 @@ def recipe(path, *methods):
 
 @pytest.fixture
 def uneven(tmp_path):
-    """Three uneven classes, one picture filed under two of them; which part it comes to is said."""
+    """Three uneven classes, one image filed under two of them; which part it comes to is said."""
     data = tmp_path / "data"
     for part, counts in (("train", {"glass": 24, "metal": 12, "paper": 6}), ("val", {"glass": 9, "metal": 6, "paper": 5}),
                          ("test", {"glass": 4, "metal": 4, "paper": 4})):  # fmt: skip
-        write_pictures(data / part, counts, seed=len(part))
+        write_images(data / part, counts, seed=len(part))
     (data / "train" / "metal" / "odd.png").write_bytes((data / "train" / "glass" / "000.png").read_bytes())
     return data
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from tests.conftest import whet, write_pictures
+from tests.conftest import whet, write_images
 from typer.testing import CliRunner
 
 import whet as package
@@ -40,7 +40,7 @@ def explain(*words):
 
 
 def jpegs(page):
-    """The pictures within a page, RGB."""
+    """The images within a page, RGB."""
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int) for data in found]
 
@@ -58,12 +58,12 @@ def text_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sound_run(tmp_path_factory):
-    root = tmp_path_factory.mktemp("sounds")
+def audio_run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("audio")
     time = np.arange(int(0.3 * RATE)) / RATE
     for k, (name, hertz) in enumerate({"low": 300.0, "high": 2500.0}.items()):
         (root / "tones" / name).mkdir(parents=True)
-        noise = Rng(k).batch("sounds", 0, np.arange(12)).normal((len(time),))
+        noise = Rng(k).batch("audio", 0, np.arange(12)).normal((len(time),))
         for i in range(12):
             soundfile.write(
                 root / "tones" / name / f"{i}.wav", 0.2 * np.sin(2 * np.pi * hertz * time) + 0.05 * noise[i], RATE
@@ -71,8 +71,8 @@ def sound_run(tmp_path_factory):
     return package.train(root / "tones", budget="2ep", out=root / "run")
 
 
-def test_pictures_and_a_class_of_ones_own_choice(finished_run, tmp_path):
-    data = write_pictures(tmp_path / "new", {"glass": 2}, seed=9)
+def test_images_and_a_class_of_ones_own_choice(finished_run, tmp_path):
+    data = write_images(tmp_path / "new", {"glass": 2}, seed=9)
     (data / "glass" / "zz.jpg").write_bytes(b"\xff\xd8\xff")
     done = whet("explain", finished_run, data, "--class", "paper", "--out", tmp_path / "page.html", "--json")
     assert done.returncode == 0, done.stderr
@@ -81,7 +81,7 @@ def test_pictures_and_a_class_of_ones_own_choice(finished_run, tmp_path):
     assert told[2]["error"]
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     seen = jpegs(page)
-    assert len(seen) == 4 and {picture.shape for picture in seen} == {(32, 32, 3)}
+    assert len(seen) == 4 and {image.shape for image in seen} == {(32, 32, 3)}
     assert "not read" in page and str(tmp_path) not in page.replace(told[2]["sample"], "")
     again = whet("explain", finished_run, data, "--class", "paper", "--out", tmp_path / "page.html")
     assert again.returncode == 1 and "exists already" in again.stderr
@@ -110,12 +110,12 @@ def test_texts_of_the_command_line_have_coloured_words(text_run, tmp_path):
     assert "<b>can" not in page
 
 
-def test_sounds_have_a_spectrogram_with_heat_and_a_player(sound_run, tmp_path):
-    files = [sound_run.path.parent / "tones" / "high" / f"{i}.wav" for i in (0, 1)]
-    explain(sound_run.path, *files, "--class", "high", "--out", tmp_path / "page.html")
+def test_audio_have_a_spectrogram_with_heat_and_a_player(audio_run, tmp_path):
+    files = [audio_run.path.parent / "tones" / "high" / f"{i}.wav" for i in (0, 1)]
+    explain(audio_run.path, *files, "--class", "high", "--out", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("data:audio/ogg;base64,") == 2
-    assert [picture.shape for picture in jpegs(page)[1::2]] == [(192, 384, 3)] * 2
+    assert [image.shape for image in jpegs(page)[1::2]] == [(192, 384, 3)] * 2
 
 
 def test_without_inputs_the_most_confident_mistakes(finished_run, tmp_path):
@@ -171,7 +171,7 @@ def test_mistakes_are_kept_with_what_speaks_for_the_wrong_answer(wrong_run):
     assert {path.name: path.read_bytes() for path in folder.mistakes.iterdir()} == first
     page = build_report(folder).read_text()
     assert "speaks for the wrong answer" in page
-    assert page.count('class="why picture"') == len(told["shown"])
+    assert page.count('class="why image"') == len(told["shown"])
 
 
 @pytest.mark.parametrize("error", [CannotExplain("perceptron has no map"), RuntimeError("not enough memory\nat all")])
@@ -189,8 +189,8 @@ def test_mistakes_stand_without_explanations_where_there_are_none(wrong_run, err
     assert "Most confident mistakes" in page and "speaks for the wrong answer" not in page
 
 
-def test_runs_keep_the_explanations_of_their_mistakes_themselves(finished_run, sound_run):
-    for path, key in ((finished_run, "heat"), (sound_run.path, "heat")):
+def test_runs_keep_the_explanations_of_their_mistakes_themselves(finished_run, audio_run):
+    for path, key in ((finished_run, "heat"), (audio_run.path, "heat")):
         folder = RunFolder(path)
         told = folder.read_json(folder.mistakes / "mistakes.json")
         assert all(key in entry for entry in told["shown"])

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.conftest import whet, write_pictures
+from tests.conftest import whet, write_images
 
 TRAIN = "train: {budget: 2ep, batch_size: 8, image_size: 16, precision: fp32}\n"
 PLAIN = TRAIN + "methods: [sgd, cosine]\n"
@@ -15,8 +15,8 @@ STRONG = TRAIN + "methods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
 @pytest.fixture(scope="module")
 def improved(tmp_path_factory):
     root = tmp_path_factory.mktemp("improve")
-    data = write_pictures(root / "pictures", {"glass": 40, "metal": 40, "paper": 40})
-    (data / "glass" / "broken.jpg").write_bytes(b"not a picture")
+    data = write_images(root / "images", {"glass": 40, "metal": 40, "paper": 40})
+    (data / "glass" / "broken.jpg").write_bytes(b"not an image")
     (root / "plain.yaml").write_text(PLAIN)
     (root / "strong.yaml").write_text(STRONG)
     words = ["improve", data, "--architecture", "resnet9_slim", "--plain", root / "plain.yaml", "--strong",
@@ -58,7 +58,7 @@ def test_called_again_it_repeats_nothing_and_says_the_same(improved):
 
 def test_the_best_run_predicts(improved):
     root, _, found = improved
-    done = whet("predict", found["best_run"], root / "pictures" / "metal", "--json")
+    done = whet("predict", found["best_run"], root / "images" / "metal", "--json")
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert len(answers) == 40 and {answer["predicted"] for answer in answers} <= {"glass", "metal", "paper"}
@@ -69,7 +69,7 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     import whet
     from whet.core.recipe import Recipe
 
-    data = write_pictures(tmp_path / "pictures", {"glass": 40, "metal": 40, "paper": 40}, size=(16, 20))
+    data = write_images(tmp_path / "images", {"glass": 40, "metal": 40, "paper": 40}, size=(16, 20))
     strong = STRONG.replace(", ema, tta", ", {l2: {strength: 10.0}}").replace("batch_size: 8", "batch_size: 16")
     (tmp_path / "plain.yaml").write_text(PLAIN)
     (tmp_path / "strong.yaml").write_text(strong)
@@ -102,7 +102,7 @@ def test_what_is_worth_a_question():
 
 
 @pytest.mark.parametrize(("size", "share"), [("auto", 1.0), ("85%", 0.6), (224, 0.6)])
-def test_a_study_looks_at_smaller_pictures_but_where_they_are_small(size, share):
+def test_a_study_looks_at_smaller_images_but_where_they_are_small(size, share):
     from whet.core.recipe import Recipe
     from whet.improve import questions
 

@@ -1,4 +1,4 @@
-"""Several labels a sample through the whole road: pictures with squares of some colours, texts with some planted words."""
+"""Several labels a sample through the whole road: images with squares of some colours, texts with some planted words."""
 
 import csv
 import json
@@ -37,7 +37,7 @@ def planted(purpose, names, count, rate=0.4):
 
 
 def write_squares(root, count=150):
-    """Pictures with a square of each of their colours, each in its own quarter; labels.csv names the colours."""
+    """Images with a square of each of their colours, each in its own quarter; labels.csv names the colours."""
     root.mkdir(parents=True)
     rng = Rng(4).batch("squares", 0, np.arange(count))
     noise, place = rng.uniform(60, 140, (24, 24, 3)), rng.uniform(shape=(4,)).argsort(axis=1)
@@ -146,7 +146,7 @@ def test_texts_are_asked(read):
     assert answers["predicted"].tolist() == [["can", "paper"], [], ["bottle"]]
 
 
-def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, sentences, squares, pictures, tmp_path):
+def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, sentences, squares, images, tmp_path):
     whole = read.evaluate(sentences)
     assert whole["samples"] == 240 and whole["macro_f1"] > 0.95
     lists = tmp_path / "lists.csv"
@@ -161,7 +161,7 @@ def test_other_data_are_measured_where_the_labels_stand_alike(read, seen, senten
     with pytest.raises(
         DataError, match="have exactly one class each; this run was trained on samples with any number of labels each"
     ):
-        seen.evaluate(pictures)
+        seen.evaluate(images)
 
 
 def test_the_report_tells_what_was_missed_and_said_wrongly(seen, read):
@@ -210,8 +210,8 @@ def test_a_study_goes_by_decisions(sentences, tmp_path):
     assert "Hamming accuracy" in found.report.read_text()
 
 
-def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class(pictures, tmp_path):
-    base = on_squares(pictures, methods=("horizontal_flip",))
+def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_class(images, tmp_path):
+    base = on_squares(images, methods=("horizontal_flip",))
     with pytest.raises(RunError, match=r"'micro_f1'.*the samples have exactly one class each"):
         study(base, ["horizontal_flip"], metric="micro_f1", out=tmp_path / "study")
 

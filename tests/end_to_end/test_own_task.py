@@ -34,7 +34,7 @@ class Ordinal(Task):
 
     name = "ordinal"
     title = "one grade each"
-    problems = {"image-ordinal-regression": "picture"}
+    problems = {"image-ordinal-regression": "image"}
     metrics = {
         "mean_absolute_error": Metric(
             "mean absolute error", absolute_error_N, is_mean=True, smaller_is_better=True, is_share=False
@@ -94,7 +94,7 @@ def registered():
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """Pictures that are the brighter the higher their grade; some noise."""
+    """Images that are the brighter the higher their grade; some noise."""
     folder = tmp_path_factory.mktemp("graded")
     draws = Rng(2).batch("pixels", 0, np.arange(160))
     level, noise = draws.uniform(-15, 15), draws.uniform(-10, 10, (16, 16, 3))

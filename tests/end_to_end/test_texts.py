@@ -91,7 +91,7 @@ def test_an_answer_does_not_depend_on_the_company(run):
 def test_the_report_shows_sentences(run):
     page = run.folder.report.read_text(encoding="utf-8")
     assert "What the model really saw" in page and "<blockquote>This is " in page
-    assert "pictures" not in page
+    assert "images" not in page
 
 
 def test_methods_rewrite_texts_and_the_run_says_so(texts, tmp_path):
@@ -121,9 +121,9 @@ def test_the_same_seed_gives_the_same_run_whatever_the_threads(texts, tmp_path):
     assert trained(1) == trained(3)
 
 
-def test_pictures_for_a_run_on_texts_and_the_other_way_round_are_refused(run, texts, pictures):
-    with pytest.raises(DataError, match="holds pictures; this run was trained on texts"):
-        run.evaluate(pictures)
+def test_images_for_a_run_on_texts_and_the_other_way_round_are_refused(run, texts, images):
+    with pytest.raises(DataError, match="holds images; this run was trained on texts"):
+        run.evaluate(images)
     recipe = recipes.load("image/plain_from_scratch").replace(data=DataSpec(path=str(texts)))
     with pytest.raises(RecipeError, match="holds texts, but the recipe's task is image-classification"):
         train_run(recipe, texts.parent / "refused")

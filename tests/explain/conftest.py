@@ -13,8 +13,8 @@ from whet.models.zoo_text import TEXT_ZOO
 
 
 @pytest.fixture(scope="session")
-def picture_net():
-    """picture_net("lenet"): a network of the zoo for three classes, with random weights that are always the same."""
+def image_net():
+    """image_net("lenet"): a network of the zoo for three classes, with random weights that are always the same."""
 
     def made(name, classes=("a", "b", "c"), seed=0, **size):
         with Rng(seed).torch_scope("init"):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import write_pictures
-from tests.end_to_end.test_sounds import write_sounds
+from tests.conftest import write_images
+from tests.end_to_end.test_audio import write_audio
 from tests.end_to_end.test_texts import write_texts
 
 # 42 training samples in batches of 8: five steps an epoch, three epochs, a checkpoint every second step.
@@ -39,9 +39,9 @@ class Zygote:
 
     def __init__(self, root: Path) -> None:
         self.data = {
-            "image": write_pictures(root / "pictures", {"glass": 30, "metal": 18, "paper": 12}),
+            "image": write_images(root / "images", {"glass": 30, "metal": 18, "paper": 12}),
             "text": write_texts(root / "texts.csv", 20),
-            "audio": write_sounds(root / "tones", 20),
+            "audio": write_audio(root / "tones", 20),
         }
         script = Path(__file__).with_name("zygote.py")
         self.process = subprocess.Popen(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import FAST, train_small, whet, write_pictures
+from tests.conftest import FAST, train_small, whet, write_images
 from tests.faults.conftest import Command, Zygote, story
 
 from whet.core.recipe import Recipe
@@ -34,10 +34,10 @@ def wait_for_steps(out: Path, process: Command, steps: int = 3) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_ends_and_the_run_goes_on(zygote, pictures, tmp_path, number, code):
+def test_a_signal_saves_and_ends_and_the_run_goes_on(zygote, images, tmp_path, number, code):
     """Promise T7; how long it takes is measured by benchmarks/promises.py."""
     out = tmp_path / "run"
-    process = start(zygote, pictures, out)
+    process = start(zygote, images, out)
     wait_for_steps(out, process)
     process.send_signal(number)
     ended, said = process.ended()
@@ -52,19 +52,19 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on(zygote, pictures, tmp_path,
     assert resumed.ended()[0] == 143
 
 
-def test_a_second_signal_ends_at_once(zygote, pictures, tmp_path):
+def test_a_second_signal_ends_at_once(zygote, images, tmp_path):
     out = tmp_path / "run"
-    process = start(zygote, pictures, out)
+    process = start(zygote, images, out)
     wait_for_steps(out, process)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     assert process.ended()[0] == 143
 
 
-def test_a_learning_rate_out_of_this_world(pictures, tmp_path):
+def test_a_learning_rate_out_of_this_world(images, tmp_path):
     """Promise T8: it stops before the step, says so in one line, and nothing that is not finite is on disk."""
     words = ("--recipe", "image/plain_from_scratch", "--set", "sgd.lr=1e20")
-    done = train_small(pictures, tmp_path / "run", *words, budget="30ep")
+    done = train_small(images, tmp_path / "run", *words, budget="30ep")
     assert done.returncode == 1
     assert "The step was not taken" in done.stderr or "not finite; nothing was saved" in done.stderr
     assert "Traceback" not in done.stderr
@@ -76,7 +76,7 @@ def test_a_learning_rate_out_of_this_world(pictures, tmp_path):
 @pytest.fixture
 def stopped(zygote, tmp_path):
     """(a run that was killed in its middle, its data: a copy that a test may change)."""
-    data = tmp_path / "data" / "pictures"
+    data = tmp_path / "data" / "images"
     shutil.copytree(zygote.data["image"], data)
     assert zygote.train(tmp_path / "run", kill=("step", 9), data={"path": str(data)}) == -9
     return tmp_path / "run", data
@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_at_the_start(zygote, tmp_path, limit):
     assert len(said.splitlines()) == 1
 
 
-def test_memory_that_runs_out_is_one_line(pictures, tmp_path, monkeypatch):
+def test_memory_that_runs_out_is_one_line(images, tmp_path, monkeypatch):
     """Promise T9: as torch tells it on the CPU."""
     from whet.train import session
 
@@ -174,7 +174,7 @@ def test_memory_that_runs_out_is_one_line(pictures, tmp_path, monkeypatch):
         torch.empty(1 << 60, dtype=torch.uint8)
 
     monkeypatch.setattr(session, "fit", greedy)
-    done = train_small(pictures, tmp_path / "run")
+    done = train_small(images, tmp_path / "run")
     assert done.returncode == 1
     assert "memory ran out" in done.stderr and "train.batch_size" in done.stderr
     assert "Traceback" not in done.stderr
@@ -185,9 +185,9 @@ def test_a_part_of_which_nothing_can_be_read_is_named(tmp_path, part):
     """One bad file never stops a run by itself; here it is all of a part."""
     data = tmp_path / "data"
     for name, count in {"train": 12, "val": 2, "test": 2}.items():
-        write_pictures(data / name, {"glass": count, "metal": count})
+        write_images(data / name, {"glass": count, "metal": count})
     first, *others = sorted((data / part).rglob("*.[jp][pn]g"))
-    first.write_bytes(b"no picture")
+    first.write_bytes(b"no image")
     for file in others:
         file.unlink()
     done = train_small(data, tmp_path / "run", budget="1ep")
@@ -197,10 +197,10 @@ def test_a_part_of_which_nothing_can_be_read_is_named(tmp_path, part):
     )
 
 
-def test_a_second_process_is_refused_with_the_first_one_s_number(zygote, pictures, tmp_path):
+def test_a_second_process_is_refused_with_the_first_one_s_number(zygote, images, tmp_path):
     """Promise T12, by the command line."""
     out = tmp_path / "run"
-    process = start(zygote, pictures, out)
+    process = start(zygote, images, out)
     wait_for_steps(out, process)
     second = whet("train", "--resume", out)
     process.send_signal(signal.SIGKILL)
@@ -209,52 +209,52 @@ def test_a_second_process_is_refused_with_the_first_one_s_number(zygote, picture
     assert f"process {process.pid}" in second.stderr
 
 
-def test_bad_files_are_left_out_and_named(pictures, tmp_path):
+def test_bad_files_are_left_out_and_named(images, tmp_path):
     """Promise T11 below one in a hundred: skipped, named in the result and in the report."""
     for i in range(100):
-        shutil.copy(pictures / "glass" / "000.png", pictures / "metal" / f"copy{i}.png")
-    (pictures / "glass" / "bad.png").write_bytes(b"no picture")
-    done = train_small(pictures, tmp_path / "run", "--json", budget="1ep")
+        shutil.copy(images / "glass" / "000.png", images / "metal" / f"copy{i}.png")
+    (images / "glass" / "bad.png").write_bytes(b"no image")
+    done = train_small(images, tmp_path / "run", "--json", budget="1ep")
     assert done.returncode == 0, done.stderr
     left_out = json.loads(done.stdout)["left_out"]
     assert [entry["id"] for entry in left_out] == ["glass/bad.png"]
     assert "glass/bad.png" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_too_many_bad_files_stop_the_run(pictures, tmp_path):
+def test_too_many_bad_files_stop_the_run(images, tmp_path):
     for i in range(10):
-        (pictures / "glass" / f"bad{i}.png").write_bytes(b"no picture %d" % i)
-    done = train_small(pictures, tmp_path / "run", budget="1ep")
+        (images / "glass" / f"bad{i}.png").write_bytes(b"no image %d" % i)
+    done = train_small(images, tmp_path / "run", budget="1ep")
     assert done.returncode == 1
     assert "cannot be used, more than 1%" in done.stderr
     assert "glass/bad" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").exists(), reason="needs a place nobody can write")
-def test_an_unwritable_place_fails_before_any_work(pictures):
+def test_an_unwritable_place_fails_before_any_work(images):
     """Promise T6."""
-    done = whet("train", pictures, "--architecture", "resnet9_slim", "--out", "/proc/self/run")
+    done = whet("train", images, "--architecture", "resnet9_slim", "--out", "/proc/self/run")
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     assert "step" not in done.stderr and "measuring" not in done.stderr
 
 
-def test_missing_weights_fail_soon_and_say_what_to_put_where(pictures, tmp_path):
+def test_missing_weights_fail_soon_and_say_what_to_put_where(images, tmp_path):
     """Promise T14: no random weights in their place."""
-    done = whet("train", pictures, "--weights", tmp_path / "nothing", "--out", tmp_path / "run")
+    done = whet("train", images, "--weights", tmp_path / "nothing", "--out", tmp_path / "run")
     assert done.returncode == 1
     assert "config.json and model.safetensors" in done.stderr
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
-def test_without_a_network_a_hub_name_fails_clearly(pictures, tmp_path):
+def test_without_a_network_a_hub_name_fails_clearly(images, tmp_path):
     words = [
         sys.executable,
         "-m",
         "whet",
         "train",
-        str(pictures),
+        str(images),
         "--weights",
         "nobody/nothing",
         "--out",

@@ -24,7 +24,7 @@ def test_what_does_alike_is_studied_together():
 
 
 @pytest.mark.parametrize("name", ["text/from_scratch", "audio/from_scratch"])
-def test_texts_and_sounds_are_grouped_by_family(name):
+def test_texts_and_audio_are_grouped_by_family(name):
     asked = recipes.load(name)
     together, alone = factors(asked, alone=False), factors(asked, alone=True)
     assert sorted(m.name for factor in together for m in factor.methods) == sorted(factor.name for factor in alone)

@@ -8,7 +8,7 @@ from whet.improve import improve
 
 
 def test_runs_of_data_that_changed_since_are_not_taken_for_runs_of_these(tmp_path):
-    data = runs.pictures(tmp_path)
+    data = runs.images(tmp_path)
     strong = runs.recipe(data)
     plain = strong.replace(methods=tuple(method for method in strong.methods if method.name != "ema"))
     asked = {"budget": "1ep", "seeds": 1, "studying": False, "tuning": False, "plain": plain, "strong": strong}

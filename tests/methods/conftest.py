@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from whet.core.audio_view import AudioView
 from whet.core.batch import Batch, Progress
 from whet.core.rng import Rng
-from whet.core.sound_view import SoundView
 from whet.core.view import ImageView
 from whet.models.net import Net, NetSpec
 from whet.render import CpuPainter, shrink, shrink_factors
-from whet.render.sound import SoundPainter
+from whet.render.audio import AudioPainter
 from whet.tasks import SINGLE_LABEL
 
 
@@ -41,7 +41,7 @@ def paint():
 
 @pytest.fixture
 def one():
-    """one(pixels): the empty view of one picture at its own size."""
+    """one(pixels): the empty view of one image at its own size."""
     return lambda pixels: ImageView.whole([pixels.shape[:2]], pixels.shape[:2])
 
 
@@ -49,11 +49,11 @@ RATE = 16000
 
 
 @pytest.fixture
-def draw_sounds():
-    """draw_sounds(method, B, length, samples): the view that a method draws for B sounds of one length, at 16 kHz."""
+def draw_audio():
+    """draw_audio(method, B, length, samples): the view that a method draws for B audio clips of one length, at 16 kHz."""
 
     def drawn(method, B=4000, length=16000, samples=16000, seed=0):
-        view = SoundView.whole(np.full(B, length), RATE, samples)
+        view = AudioView.whole(np.full(B, length), RATE, samples)
         return method.draw(view, Rng(seed).batch(method.name, 0, np.arange(B)))
 
     return drawn
@@ -65,16 +65,16 @@ def hear():
 
     def heard(view, wave, i=0):
         out = np.empty(view.samples, dtype=np.float32)
-        SoundPainter(view).paint(i, wave, out)
+        AudioPainter(view).paint(i, wave, out)
         return out
 
     return heard
 
 
 @pytest.fixture
-def sound():
-    """sound(wave, samples): the empty view of one sound at 16 kHz."""
-    return lambda wave, samples=None: SoundView.whole([len(wave)], RATE, samples or len(wave))
+def audio():
+    """audio clip(wave, samples): the empty view of one audio clip at 16 kHz."""
+    return lambda wave, samples=None: AudioView.whole([len(wave)], RATE, samples or len(wave))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def spectrograms():
 
 @pytest.fixture
 def batch():
-    """batch(B, K): a batch of distinct pictures with certain targets."""
+    """batch(B, K): a batch of distinct images with certain targets."""
 
     def made(B=8, K=4, size=(12, 16)):
         pixels = Rng(3).batch("x", 0, np.arange(B)).normal((3, *size))

@@ -27,7 +27,7 @@ def question(model, x, labels=None):
     return Outcome(model(x), batch, model)
 
 
-def pictures(B=12):
+def images(B=12):
     with Rng(2).torch_scope("x"):
         return torch.empty(B, 3, 10, 10).normal_()
 

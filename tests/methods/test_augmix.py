@@ -7,7 +7,7 @@ from whet.methods import AugMix
 from whet.methods.augment_image.rotate import rotated
 
 
-def test_weights_leave_a_uniform_share_to_the_picture_itself(draw):
+def test_weights_leave_a_uniform_share_to_the_image_itself(draw):
     view = draw(AugMix(), B=4000)
     weight_WB = np.stack([blend.weight_B for blend in view.blends])
     kept = 1 - weight_WB.sum(axis=0)
@@ -25,7 +25,7 @@ def test_a_blend_is_the_weighted_mean_of_what_is_painted(paint, one, photo):
 
 
 def test_chains_are_one_to_depth_long(draw):
-    """At depth one each chain is one operation: five of thirteen move the picture."""
+    """At depth one each chain is one operation: five of thirteen move the image."""
     view = draw(AugMix(width=1, depth=1, severity=10), B=6000)
     moved = (view.blends[0].view.warp_B33 != np.eye(3)).any(axis=(1, 2)).mean()
     assert moved == pytest.approx(5 / 13, abs=0.03)

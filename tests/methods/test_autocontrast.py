@@ -15,5 +15,5 @@ def test_parity_with_pillow(paint, one, photo):
     assert out.max() == 255
 
 
-def test_share_of_pictures(draw):
+def test_share_of_images(draw):
     assert draw(AutoContrast(prob=0.3)).tones[0].where_B.mean() == pytest.approx(0.3, abs=0.03)

@@ -6,7 +6,7 @@ from whet.core.batch import Batch
 from whet.core.rng import Rng
 from whet.methods import BetweenClass
 from whet.methods.mix.between_class import a_weighting, other_class, wave_amplitude, weights
-from whet.models.front import SoundFront, WaveFront
+from whet.models.front import AudioFront, WaveFront
 from whet.models.mel import YAMNET_MEL, MelSettings
 from whet.tasks import SINGLE_LABEL
 
@@ -61,7 +61,7 @@ def test_waves_are_heard_in_the_ratio_of_their_targets_however_loud_they_were():
 def test_spectrograms_mix_as_their_waves_would(settings):
     """On average over the cells of independent noises, whatever the spectrograms are normalised by."""
     waves = noise(8, 2 * RATE) * torch.logspace(-1, 0, 8)[:, None]
-    front = SoundFront(settings, mean=-3.0, std=2.0)
+    front = AudioFront(settings, mean=-3.0, std=2.0)
     given = batch_of(front(front.receive(waves.numpy())), np.arange(8))
     found = mixed(given, front)
     own_B = found.targets.probs_BK.diagonal()

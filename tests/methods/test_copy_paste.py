@@ -8,7 +8,7 @@ from whet.methods import CopyPaste
 
 
 def things(batch):
-    """Four pictures, each with one square thing at its own place, over a ground of class 0."""
+    """Four images, each with one square thing at its own place, over a ground of class 0."""
     given = batch(B=4, K=4, size=(16, 16))
     instances, mask = [], torch.zeros((4, 16, 16), dtype=torch.int64)
     for i in range(4):

@@ -32,7 +32,7 @@ def test_classes_keep_their_shares():
 
 
 def test_what_a_linear_classifier_gets_wrong_comes_last():
-    """A picture that bears another's label is among the hardest of its class."""
+    """An image that bears another's label is among the hardest of its class."""
     import torch
 
     from whet.core.batch import Context, Features

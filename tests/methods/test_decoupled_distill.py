@@ -70,7 +70,7 @@ def test_it_is_distill_where_its_weights_are_set_so(monkeypatch, outcome, contex
     assert torch.allclose(ours - task_loss(given), plain, rtol=1e-9)
 
 
-def test_a_mixed_picture_costs_what_its_classes_cost_by_their_shares(monkeypatch, outcome, context):
+def test_a_mixed_image_costs_what_its_classes_cost_by_their_shares(monkeypatch, outcome, context):
     first, second = outcome(STUDENT, LABELS), outcome(STUDENT, LABELS.roll(1))
     share = torch.tensor([0.5, 0.7, 0.9, 1.0])
     mixed = first.with_targets(

@@ -27,12 +27,12 @@ def test_external_models_are_the_same_recipe_with_other_seeds_and_share_the_time
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory):
-    from tests.conftest import write_pictures
+    from tests.conftest import write_images
 
     import whet
 
     root = tmp_path_factory.mktemp("ensemble")
-    data = write_pictures(root / "pictures", {"glass": 30, "metal": 18, "paper": 12})
+    data = write_images(root / "images", {"glass": 30, "metal": 18, "paper": 12})
     return data, whet.train(
         data, architecture="resnet9_slim", weights="none", budget="1ep", seed=2, out=root / "run",
         methods=[SGD(lr=0.05), DeepEnsemble(members=2), TemperatureScaling()],

@@ -53,7 +53,7 @@ def test_labels_one_by_one_where_several_may_be_true():
     assert torch.allclose(divergence(STUDENT, TAUGHT, 2.0, MULTI_LABEL), 4 * apart.sum(dim=1), rtol=1e-9)
 
 
-def test_the_teacher_is_shown_the_student_s_pictures_and_answers_in_the_student_s_order(teacher_run):
+def test_the_teacher_is_shown_the_student_s_images_and_answers_in_the_student_s_order(teacher_run):
     run = teacher_run(classes=("paper", "glass", "metal"), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
     student = make_bench(()).plan.net
     pixels = torch.arange(2 * 16 * 16 * 3, dtype=torch.float32).view(2, 16, 16, 3).mul(7).remainder(256).to(torch.uint8)
@@ -66,12 +66,12 @@ def test_the_teacher_is_shown_the_student_s_pictures_and_answers_in_the_student_
     assert not found.requires_grad
 
 
-def test_a_teacher_of_larger_pictures_sees_the_student_s_views_as_large(teacher_run, pictures, tmp_path):
+def test_a_teacher_of_larger_images_sees_the_student_s_views_as_large(teacher_run, images, tmp_path):
     """What a student of 16 pixels is taught is what the teacher says to the view that was painted with 32."""
     run = Path(teacher_run(classes=("glass", "metal", "paper")))
     with Rng(0).torch_scope("student"):
         net = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), CLASSES)[0]
-    recipe = Recipe(data=DataSpec(path=str(pictures))).setting(
+    recipe = Recipe(data=DataSpec(path=str(images))).setting(
         image_size=16, eval_size=16, batch_size=4, budget="1ep", seed=3, loader_threads=2
     )
     recipe = recipe.with_methods(SGD(), HorizontalFlip(), RandomCrop(), Distill(teacher=str(run), teacher_size=32))
@@ -191,7 +191,7 @@ def test_other_classes_are_refused_by_name(teacher_run):
         make_bench((Distill(teacher=teacher_run(classes=("glass", "paper", "wood", "rubber"))),))
 
 
-def test_kept_features_in_the_place_of_pictures_are_refused(teacher_run):
+def test_kept_features_in_the_place_of_images_are_refused(teacher_run):
     plan, batch = make_bench(()).plan, make_bench(()).batch(0)
     teacher = Teacher("distill", teacher_run(), plan.net)
     with pytest.raises(RecipeError, match="the teacher needs the samples"):

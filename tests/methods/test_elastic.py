@@ -7,8 +7,8 @@ from whet.methods.augment_image.elastic import refined
 from whet.render.image_cpu import flow_field
 
 
-def test_the_picture_is_looked_up_where_the_flow_says(draw, paint, photo):
-    """The same map painted by OpenCV's remap, and not the picture itself."""
+def test_the_image_is_looked_up_where_the_flow_says(draw, paint, photo):
+    """The same map painted by OpenCV's remap, and not the image itself."""
     view = draw(Elastic(strength=0.03), B=1)
     flow = flow_field(view, 0)
     y, x = np.mgrid[0:96, 0:128].astype(np.float32)

@@ -4,8 +4,8 @@ import pytest
 from whet.methods import Equalizer
 
 
-def test_tones_rise_and_fall_as_the_curve_says(draw_sounds, hear, tone):
-    view = draw_sounds(Equalizer(max_db=12), B=6)
+def test_tones_rise_and_fall_as_the_curve_says(draw_audio, hear, tone):
+    view = draw_audio(Equalizer(max_db=12), B=6)
     for i in range(6):
         for hertz in (500, 1000, 3000):
             wave = tone(hertz)
@@ -13,8 +13,8 @@ def test_tones_rise_and_fall_as_the_curve_says(draw_sounds, hear, tone):
             assert rise == pytest.approx(np.interp(hertz, view.frequencies(), view.response_BF[i]), abs=0.4)
 
 
-def test_octaves_are_uniform_and_the_curve_is_smooth(draw_sounds):
-    view = draw_sounds(Equalizer(max_db=6))
+def test_octaves_are_uniform_and_the_curve_is_smooth(draw_audio):
+    view = draw_audio(Equalizer(max_db=6))
     at = [int(np.abs(view.frequencies() - 60 * 2**k).argmin()) for k in (3, 5)]
     for k in at:
         assert view.response_BF[:, k].min() < -5 and view.response_BF[:, k].max() > 5

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from tests.methods.questions import Watched, pictures, question, sharp
+from tests.methods.questions import Watched, images, question, sharp
 from torch import nn
 
 from whet.core.batch import Outcome, Progress
@@ -15,7 +15,7 @@ from whet.train.plan import task_loss
 
 
 def test_every_sample_moves_by_epsilon_along_its_gradient(net):
-    model, x = Watched(sharp(net())), pictures()
+    model, x = Watched(sharp(net())), images()
     given = question(model, x)
     model.asked.clear()
     FGM(epsilon=0.05).wrap_loss(task_loss, None, None)(given)
@@ -29,7 +29,7 @@ def test_every_sample_moves_by_epsilon_along_its_gradient(net):
 
 
 def test_the_move_raises_the_loss_more_than_random_ones(net):
-    model, x = sharp(net()), pictures()
+    model, x = sharp(net()), images()
     given = question(model, x)
     hardened = FGM(epsilon=0.1, weight=1.0).wrap_loss(task_loss, None, None)(given)
     raised = hardened - 2 * task_loss(given)
@@ -90,7 +90,7 @@ def test_of_a_text_its_token_vectors_move_by_a_share_of_their_length_however_it_
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_kept_features_move_in_the_place_of_pictures_in_any_precision(precision):
+def test_kept_features_move_in_the_place_of_images_in_any_precision(precision):
     bench = make_bench((LinearProbe(), FGM(epsilon=0.5)))
     sharp(bench.plan.net)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)

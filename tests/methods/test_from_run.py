@@ -56,7 +56,7 @@ def test_a_training_goes_on_from_what_another_learnt(finished_run, tmp_path):
     """Before its first step it answers as the other run did."""
     import whet
 
-    data = finished_run.parent / "pictures"
+    data = finished_run.parent / "images"
     settings = {"architecture": "resnet9_slim", "weights": "none", "budget": "1ep", "seed": 1}
     first = whet.train(data, methods=[{"sgd": {"lr": 1e-9}}, {"from_run": {"run": str(finished_run)}}], **settings,
                        out=tmp_path / "on")  # fmt: skip

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.methods.questions import pictures, question, sharp
+from tests.methods.questions import images, question, sharp
 from torch import nn
 
 from whet.core.rng import Rng
@@ -58,9 +58,9 @@ def test_real_layers_can_be_differentiated_twice(tmp_path, kind):
     assert sum(p.grad is not None for p in net.parameters()) > 10
 
 
-def test_pictures_of_a_network(net):
+def test_images_of_a_network(net):
     """Against finite differences of the loss along its gradient."""
-    model, x = sharp(net().double()), pictures(4).double()
+    model, x = sharp(net().double()), images(4).double()
     given = question(model, x)
     penalty = (GradientPenalty(strength=1.0).wrap_loss(task_loss, None, None)(given) - task_loss(given)).detach()
     leaf = x.clone().requires_grad_()

@@ -11,7 +11,7 @@ def covered(view, i):
     return mask
 
 
-def test_share_of_the_picture_painted_over(draw):
+def test_share_of_the_image_painted_over(draw):
     """Of each cell's side `kept` stays: (1 - kept)^2 of the area is painted over."""
     view = draw(GridMask(prob=1.0, kept=0.6, min_cells=3, max_cells=6), B=300, size=(120, 120))
     assert np.mean([covered(view, i).mean() for i in range(300)]) == pytest.approx(0.16, abs=0.01)
@@ -25,6 +25,6 @@ def test_the_grid_is_regular(draw):
         assert (mask[:, :-30] == mask[:, 30:]).mean() > 0.98
 
 
-def test_share_of_pictures(draw):
+def test_share_of_images(draw):
     box = draw(GridMask(prob=0.3), B=3000).covers[0].box_BN4
     assert (box[:, :, 2] > box[:, :, 0]).any(axis=1).mean() == pytest.approx(0.3, abs=0.03)

@@ -4,7 +4,7 @@ import pytest
 from whet.methods import HideAndSeek
 
 
-def test_cells_tile_the_picture(draw):
+def test_cells_tile_the_image(draw):
     box = draw(HideAndSeek(prob=1.0, hidden=0.999, cells=4), B=1, size=(50, 70)).covers[0].box_BN4[0]
     seen = np.zeros((50, 70), dtype=int)
     for x0, y0, x1, y1 in box.astype(int):
@@ -12,7 +12,7 @@ def test_cells_tile_the_picture(draw):
     assert (seen == 1).all()
 
 
-def test_chance_of_a_cell_and_share_of_pictures(draw):
+def test_chance_of_a_cell_and_share_of_images(draw):
     box = draw(HideAndSeek(prob=0.5, hidden=0.3, cells=4)).covers[0].box_BN4
     hidden = box[:, :, 2] > box[:, :, 0]
     acted = hidden.any(axis=1)

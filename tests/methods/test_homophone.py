@@ -25,7 +25,7 @@ def test_the_share_of_words_is_the_fraction(fraction):
 
 
 @pytest.mark.parametrize("same_tone", [False, True])
-def test_what_is_put_in_sounds_alike(same_tone):
+def test_what_is_put_in_audio_alike(same_tone):
     style = pypinyin.Style.TONE3 if same_tone else pypinyin.Style.NORMAL
     outs = said(Homophone(prob=1, fraction=1, same_tone=same_tone), [CHINESE] * 30, chinese="characters")
     for out in outs:

@@ -3,7 +3,7 @@ import numpy as np
 from whet.methods import HorizontalFlip
 
 
-def test_a_flip_is_the_mirrored_picture(draw, paint, photo):
+def test_a_flip_is_the_mirrored_image(draw, paint, photo):
     assert (paint(draw(HorizontalFlip(prob=1.0), B=1), photo) == photo[:, ::-1]).all()
 
 

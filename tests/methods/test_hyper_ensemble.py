@@ -52,11 +52,11 @@ def test_a_network_that_knows_nothing_counts_for_nothing():
 @pytest.mark.slow
 @pytest.mark.sample
 def test_a_run_trains_its_members_and_answers_with_all(tmp_path):
-    from tests.conftest import write_pictures
+    from tests.conftest import write_images
 
     import whet
 
-    data = write_pictures(tmp_path / "pictures", {"glass": 30, "metal": 18, "paper": 12})
+    data = write_images(tmp_path / "images", {"glass": 30, "metal": 18, "paper": 12})
     run = whet.train(
         data, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "run",
         methods=[SGD(lr=0.05), L2(strength=1e-3), HyperEnsemble(setting="l2.strength", factors=(0.1, 10)), TemperatureScaling()],

@@ -72,7 +72,7 @@ def factors(layer, x, weigh):
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_convolution_with_one_place_is_a_linear_layer(bias):
-    """A kernel as large as the picture."""
+    """A kernel as large as the image."""
     with Rng(2).torch_scope("layers"):
         convolution, x = nn.Conv2d(2, 3, 4, bias=bias).double(), torch.randn(5, 2, 4, 4, dtype=torch.float64)
     linear = nn.Linear(32, 3, bias=bias).double()

@@ -54,12 +54,12 @@ def test_the_plan_takes_up_what_was_found_and_its_recipe_says_so(progress):
     assert plan.set_lr(progress(0)) == pytest.approx(found.chosen)
 
 
-def test_a_trial_leaves_the_network_as_it_was(pictures, tmp_path):
-    """A real training: the log holds the curve, the recipe the factor, and the report the picture."""
+def test_a_trial_leaves_the_network_as_it_was(images, tmp_path):
+    """A real training: the log holds the curve, the recipe the factor, and the report the image."""
     import whet
 
     run = whet.train(
-        pictures, architecture="resnet9_slim", weights="none", budget="1ep", methods=[SGD(lr=0.1), LRFinder(steps=30)],
+        images, architecture="resnet9_slim", weights="none", budget="1ep", methods=[SGD(lr=0.1), LRFinder(steps=30)],
         out=tmp_path / "run",
     )  # fmt: skip
     (test,) = [r for r in run.folder.log_records() if r["event"] == "range_test"]

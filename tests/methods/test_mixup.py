@@ -30,7 +30,7 @@ def test_the_paper_s_formula(batch):
 
 @given(st.integers(0, 1000), st.floats(0.05, 4.0))
 def test_label_mass_equals_pixel_share(seed, alpha):
-    """With pictures that are constant at their class number, the mixed picture's value is the mixed target's mean class."""
+    """With images that are constant at their class number, the mixed image's value is the mixed target's mean class."""
     from whet.core.batch import Batch
 
     labels = torch.tensor([0, 1, 2, 3])

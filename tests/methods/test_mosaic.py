@@ -8,7 +8,7 @@ from whet.tasks import SINGLE_LABEL
 
 
 def plain(batch, B=8):
-    """Every picture one flat value, its own class, its own mask value."""
+    """Every image one flat value, its own class, its own mask value."""
     given = batch(B=B, K=B, size=(20, 24))
     value = torch.arange(B).float().view(-1, 1, 1, 1)
     whole = torch.ones((1, 20, 24), dtype=torch.bool)

@@ -47,7 +47,7 @@ def test_a_repeated_sample_is_augmented_on_its_own_where_a_sampler_shows_the_sam
     from whet.testing.bench import make_bench
 
     def looks(method):
-        """How many different pictures of the rare class an epoch shows, by the picture they were made of."""
+        """How many different images of the rare class an epoch shows, by the image they were made of."""
         bench = make_bench((method, Rotate()), labels=np.array([0] * 20 + [1] * 4))
         order = bench.plan.order(Progress(0, 9, 3), bench.labels)
         painted = bench.render(order, 0)[bench.labels[order] == 1]

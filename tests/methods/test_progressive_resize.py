@@ -16,7 +16,7 @@ def test_it_grows_in_steps_of_32_to_the_full_size(progress):
     assert all(size % 32 == 0 for size in found)
 
 
-def test_small_pictures_grow_in_steps_of_8(progress):
+def test_small_images_grow_in_steps_of_8(progress):
     assert set(sizes(ProgressiveResize(start_fraction=0.5, full_at=1.0), 32, progress)) <= {16, 24, 32}
 
 

@@ -35,6 +35,6 @@ def test_more_operations_change_more(draw):
         view = draw(RandAugment(operations=operations), B=4000)
         return (view.warp_B33 == np.eye(3)).all(axis=(1, 2)).mean()
 
-    # Of fourteen operations five move the picture.
+    # Of fourteen operations five move the image.
     assert untouched(1) == pytest.approx(9 / 14, abs=0.03)
     assert untouched(2) == pytest.approx((9 / 14) ** 2, abs=0.03)

@@ -38,7 +38,7 @@ def test_every_place_is_reached_evenly(draw):
     assert stats.kstest(left / (1280 - w + 1), "uniform").pvalue > 0.001
 
 
-def test_the_whole_picture_where_nothing_may_change(draw, paint, photo):
+def test_the_whole_image_where_nothing_may_change(draw, paint, photo):
     view = draw(RandomResizedCrop(min_area=1.0, max_aspect=1.0), B=3)
     assert (paint(view, photo) == photo).all()
 

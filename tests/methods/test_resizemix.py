@@ -19,7 +19,7 @@ def test_target_share_is_pixel_share(batch):
 
 
 def test_the_whole_partner_is_shown_small():
-    """Squeezed into a box, a picture is what torch's own resize to the box's size makes of it."""
+    """Squeezed into a box, an image is what torch's own resize to the box's size makes of it."""
     x = torch.from_numpy(Rng(0).batch("x", 0, np.arange(1)).uniform(shape=(3, 8, 8))).float()
     place = (torch.arange(8) + 0.5)[None]
     small = squeezed(Pasted(x), (place - 2) / 4, (place - 3) / 4)

@@ -6,7 +6,7 @@ from whet.methods import Rotate
 from whet.methods.augment_image.rotate import rotated
 
 
-def test_parity_with_pillow_inside_the_picture(paint, one, photo):
+def test_parity_with_pillow_inside_the_image(paint, one, photo):
     out = paint(rotated(one(photo), np.array([17.0])), photo)
     reference = np.asarray(Image.fromarray(photo).rotate(17, Image.Resampling.BILINEAR))
     inside = (

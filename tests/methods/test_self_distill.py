@@ -58,12 +58,12 @@ def bench_outcome(net, batch):
 
 @pytest.fixture(scope="module")
 def born_again(tmp_path_factory):
-    from tests.conftest import write_pictures
+    from tests.conftest import write_images
 
     import whet
 
     root = tmp_path_factory.mktemp("born_again")
-    data = write_pictures(root / "pictures", {"glass": 20, "metal": 14, "paper": 10})
+    data = write_images(root / "images", {"glass": 20, "metal": 14, "paper": 10})
     run = whet.train(
         data, architecture="resnet9_slim", weights="none", budget="2ep", seed=2, out=root / "run",
         methods=[SGD(lr=0.05), SelfDistill(weight=1.0)],

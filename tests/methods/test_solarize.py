@@ -12,5 +12,5 @@ def test_parity_with_pillow(paint, one, photo, threshold):
     assert (paint(solarized(one(photo), np.array([float(threshold)])), photo) == reference).all()
 
 
-def test_share_of_pictures(draw):
+def test_share_of_images(draw):
     assert draw(Solarize(prob=0.3)).tones[0].where_B.mean() == pytest.approx(0.3, abs=0.03)

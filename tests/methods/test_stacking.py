@@ -78,7 +78,7 @@ def test_another_architecture_answers_beside(finished_run, tmp_path):
     """A run of another width beside a finished one: both are asked, and the run holds a copy."""
     import whet
 
-    data = finished_run.parent / "pictures"
+    data = finished_run.parent / "images"
     run = whet.train(
         data, architecture="resnet9_slim", weights="none", budget="1ep", seed=5, out=tmp_path / "run",
         methods=[SGD(lr=0.05), "scale_width", Stacking(runs=(str(finished_run),))],
@@ -91,17 +91,17 @@ def test_another_architecture_answers_beside(finished_run, tmp_path):
     assert np.allclose(again, probs, atol=1e-4)
 
 
-def test_a_run_that_is_not_there_or_knows_other_classes_is_named(pictures, finished_run, tmp_path):
+def test_a_run_that_is_not_there_or_knows_other_classes_is_named(images, finished_run, tmp_path):
     import whet
 
     with pytest.raises(RecipeError, match=r"stacking: '.*nowhere': no finished run"):
         whet.train(
-            pictures, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "a",
+            images, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "a",
             methods=[SGD(), Stacking(runs=(str(tmp_path / "nowhere"),))],
         )  # fmt: skip
-    (pictures / "paper").rename(pictures / "wood")
+    (images / "paper").rename(images / "wood")
     with pytest.raises((RecipeError, RunError), match="it lacks wood and knows paper besides"):
         whet.train(
-            pictures, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "b",
+            images, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "b",
             methods=[SGD(), Stacking(runs=(str(finished_run),))],
         )  # fmt: skip

@@ -3,13 +3,13 @@ import pytest
 from scipy import stats
 
 from whet.methods import TimeStretch
-from whet.render.sound import stretch
+from whet.render.audio import stretch
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.25, 1.6])
-def test_the_duration_changes_and_the_pitch_stays(sound, hear, tone, pitch, factor):
+def test_the_duration_changes_and_the_pitch_stays(audio, hear, tone, pitch, factor):
     wave = tone(1000, 1.0)
-    out = hear(sound(wave, 24000).stretched(np.array([factor])), wave)
+    out = hear(audio(wave, 24000).stretched(np.array([factor])), wave)
     loud = np.flatnonzero(np.convolve(np.abs(out), np.ones(200) / 200, "same") > 0.1)
     assert (loud[-1] - loud[0] + 1) / 16000 == pytest.approx(1 / factor, abs=0.03)
     assert pitch(out[loud[0] + 800 : loud[-1] - 800]) == pytest.approx(1000, abs=2)
@@ -40,14 +40,14 @@ def test_it_is_the_phase_vocoder_in_its_usual_form(hiss):
     assert np.abs(stretch(wave, factor, window) - expected)[300:-700].max() < 2e-4
 
 
-def test_factors_are_log_uniform(draw_sounds):
-    factor = np.log(draw_sounds(TimeStretch(max_factor=1.5)).tempo_B)
+def test_factors_are_log_uniform(draw_audio):
+    factor = np.log(draw_audio(TimeStretch(max_factor=1.5)).tempo_B)
     assert stats.kstest(factor, stats.uniform(-np.log(1.5), 2 * np.log(1.5)).cdf).pvalue > 0.001
 
 
-def test_of_a_longer_sound_the_middle_stays_in_the_middle(sound, hear):
+def test_of_a_longer_audio_the_middle_stays_in_the_middle(audio, hear):
     click = np.zeros(64000, dtype=np.float32)
     click[31900:32100] = 1
     for factor in (0.7, 1.4):
-        out = hear(sound(click, 16000).stretched(np.array([factor])), click)
+        out = hear(audio(click, 16000).stretched(np.array([factor])), click)
         assert abs((np.arange(16000) * out**2).sum() / (out**2).sum() - 8000) < 400

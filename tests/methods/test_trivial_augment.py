@@ -56,7 +56,7 @@ def test_the_paper_s_strongest_settings(photo):
     assert (solarize.table_BC256[index("solarize"), 0] == 255 - np.arange(256)).all()
 
 
-def test_share_of_pictures(draw):
+def test_share_of_images(draw):
     method = TrivialAugment(prob=0.5)
     view = draw(method, B=6000)
     untouched = (view.warp_B33 == np.eye(3)).all(axis=(1, 2)) & np.isclose(view.colour_B37[:, :, :3], np.eye(3)).all(

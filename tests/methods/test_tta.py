@@ -10,19 +10,19 @@ def predictor(x):
     return torch.stack([left, right], dim=1) * 5
 
 
-def pictures():
+def images():
     return torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def test_the_mean_of_the_probabilities_of_both_sides():
-    x = pictures()
+    x = images()
     expected = (predictor(x).softmax(dim=1) + predictor(x.flip(-1)).softmax(dim=1)) / 2
     assert torch.allclose(TTA().wrap_predictor(predictor, {}, SINGLE_LABEL)(x).softmax(dim=1), expected, atol=1e-6)
 
 
-def test_a_mirrored_picture_gets_the_same_answer():
+def test_a_mirrored_image_gets_the_same_answer():
     answer = TTA().wrap_predictor(predictor, {}, SINGLE_LABEL)
-    assert torch.allclose(answer(pictures()), answer(pictures().flip(-1)))
+    assert torch.allclose(answer(images()), answer(images().flip(-1)))
 
 
 def test_zooms_show_the_middle_at_the_same_size():
@@ -42,13 +42,13 @@ def test_nothing_at_identity():
     assert TTA(flip=False).wrap_predictor(predictor, {}, SINGLE_LABEL) is predictor
 
 
-def test_a_picture_upside_down_gets_the_same_answer():
+def test_a_image_upside_down_gets_the_same_answer():
     """The four ways to lie are answered alike."""
 
     def corner(x):
         return torch.stack([x[..., :4, :4].mean(dim=(1, 2, 3)), x.mean(dim=(1, 2, 3))], dim=1) * 5
 
     answer = TTA(vertical_flip=True).wrap_predictor(corner, {}, SINGLE_LABEL)
-    assert torch.allclose(answer(pictures()), answer(pictures().flip(-2)), atol=1e-6)
-    assert torch.allclose(answer(pictures()), answer(pictures().flip(-1, -2)), atol=1e-6)
-    assert not torch.allclose(TTA().wrap_predictor(corner, {}, SINGLE_LABEL)(pictures()), answer(pictures()), atol=1e-3)
+    assert torch.allclose(answer(images()), answer(images().flip(-2)), atol=1e-6)
+    assert torch.allclose(answer(images()), answer(images().flip(-1, -2)), atol=1e-6)
+    assert not torch.allclose(TTA().wrap_predictor(corner, {}, SINGLE_LABEL)(images()), answer(images()), atol=1e-3)

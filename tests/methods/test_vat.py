@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.methods.questions import Watched, pictures, question, sharp
+from tests.methods.questions import Watched, images, question, sharp
 from torch.distributions import Categorical, kl_divergence
 
 from whet.core.rng import Rng
@@ -16,7 +16,7 @@ def added(model, x, seed=0, labels=None, **settings):
 
 
 def test_the_move_has_the_stated_size_and_the_penalty_is_the_divergence_there(net):
-    model, x = Watched(sharp(net())), pictures()
+    model, x = Watched(sharp(net())), images()
     clean = Categorical(logits=model.model(x))
     model.asked.clear()
     found = added(model, x, epsilon=0.2, weight=0.5)
@@ -27,7 +27,7 @@ def test_the_move_has_the_stated_size_and_the_penalty_is_the_divergence_there(ne
 
 
 def test_it_finds_worse_than_random_directions(net):
-    model, x = sharp(net()), pictures()
+    model, x = sharp(net()), images()
     clean = Categorical(logits=model(x))
     found = added(model, x, epsilon=0.2)
     for seed in range(10):
@@ -37,18 +37,18 @@ def test_it_finds_worse_than_random_directions(net):
 
 
 def test_more_iterations_find_steeper_directions(net):
-    model, x = sharp(net()), pictures()
+    model, x = sharp(net()), images()
     assert added(model, x, iterations=4).sum() >= added(model, x, iterations=1).sum()
 
 
 def test_labels_play_no_part(net):
-    model, x = sharp(net()), pictures()
+    model, x = sharp(net()), images()
     assert torch.allclose(added(model, x), added(model, x, labels=torch.zeros(12, dtype=torch.long)), atol=1e-6)
 
 
 def test_the_gradient_flows_into_the_moved_answer_only(net):
     """The clean answer is the teacher: it is held fixed."""
-    model, x = sharp(net()), pictures()
+    model, x = sharp(net()), images()
     given = question(model, x)
     given.logits_BK.retain_grad()
     with Rng(0).torch_scope("model", 0):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from whet.api import build_recipe, load
@@ -18,7 +18,7 @@ from whet.core.recipe import Recipe, parse_methods
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.data.read import read_samples
-from whet.explain import CannotExplain, PictureHeat, WordHeat
+from whet.explain import CannotExplain, ImageHeat, WordHeat
 from whet.models import build_net, load_net
 from whet.run import Run
 from whet.train.job import train_run
@@ -41,14 +41,14 @@ class Kind:
         with Rng(0).torch_scope("published"):
             if self.model is not None:
                 model = self.model(config)
-            elif self.medium == "picture" and type(config) in auto._model_mapping:
+            elif self.medium == "image" and type(config) in auto._model_mapping:
                 model = auto.from_config(config)
             else:
                 model = transformers.AutoModel.from_config(config)
         model.save_pretrained(folder)
         if self.medium == "text":
             write_tokenizer(folder)
-        elif self.medium == "sound":
+        elif self.medium == "audio":
             extractor(config).save_pretrained(folder)
 
 
@@ -89,80 +89,80 @@ _WAVE = {
 }  # fmt: skip
 
 
-def _picture(config: Any, model: Any = None, **settings: Any) -> Kind:
-    return Kind("picture", config, {"num_labels": _PUBLISHED, **settings}, model)
+def _image(config: Any, model: Any = None, **settings: Any) -> Kind:
+    return Kind("image", config, {"num_labels": _PUBLISHED, **settings}, model)
 
 
 def _text(config: Any, model: Any = None, **settings: Any) -> Kind:
     return Kind("text", config, settings, model)
 
 
-def _sound(config: Any, **settings: Any) -> Kind:
-    return Kind("sound", config, settings)
+def _audio(config: Any, **settings: Any) -> Kind:
+    return Kind("audio", config, settings)
 
 
 T = transformers
 KINDS: dict[str, Kind] = {
-    "beit": _picture(T.BeitConfig, **_VIT),
-    "bit": _picture(T.BitConfig, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], num_groups=2),
-    "clip": _picture(T.CLIPConfig, vision_config=_VIT, text_config={**_BERT}),
-    "clip_vision_model": _picture(T.CLIPVisionConfig, **_VIT),
-    "convnext": _picture(T.ConvNextConfig, **_STAGES, num_stages=2),
-    "convnextv2": _picture(T.ConvNextV2Config, **_STAGES, num_stages=2),
-    "cvt": _picture(T.CvtConfig, embed_dim=[8, 16, 16], num_heads=[1, 2, 2], depth=[1, 2, 3], cls_token=[False, False, True]),
-    "data2vec-vision": _picture(T.Data2VecVisionConfig, **_VIT),
-    "deit": _picture(T.DeiTConfig, T.DeiTForImageClassification, **_VIT),
-    "deit (distilled)": _picture(T.DeiTConfig, T.DeiTForImageClassificationWithTeacher, **_VIT),
-    "dinov2": _picture(T.Dinov2Config, **_VIT),
-    "dinov2_with_registers": _picture(T.Dinov2WithRegistersConfig, **_VIT),
-    "dinov3_convnext": _picture(T.DINOv3ConvNextConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
-    "dinov3_vit": _picture(T.DINOv3ViTConfig, **_VIT),
-    "donut-swin": _picture(T.DonutSwinConfig, **_SWIN),
-    "efficientnet": _picture(
+    "beit": _image(T.BeitConfig, **_VIT),
+    "bit": _image(T.BitConfig, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], num_groups=2),
+    "clip": _image(T.CLIPConfig, vision_config=_VIT, text_config={**_BERT}),
+    "clip_vision_model": _image(T.CLIPVisionConfig, **_VIT),
+    "convnext": _image(T.ConvNextConfig, **_STAGES, num_stages=2),
+    "convnextv2": _image(T.ConvNextV2Config, **_STAGES, num_stages=2),
+    "cvt": _image(T.CvtConfig, embed_dim=[8, 16, 16], num_heads=[1, 2, 2], depth=[1, 2, 3], cls_token=[False, False, True]),
+    "data2vec-vision": _image(T.Data2VecVisionConfig, **_VIT),
+    "deit": _image(T.DeiTConfig, T.DeiTForImageClassification, **_VIT),
+    "deit (distilled)": _image(T.DeiTConfig, T.DeiTForImageClassificationWithTeacher, **_VIT),
+    "dinov2": _image(T.Dinov2Config, **_VIT),
+    "dinov2_with_registers": _image(T.Dinov2WithRegistersConfig, **_VIT),
+    "dinov3_convnext": _image(T.DINOv3ConvNextConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
+    "dinov3_vit": _image(T.DINOv3ViTConfig, **_VIT),
+    "donut-swin": _image(T.DonutSwinConfig, **_SWIN),
+    "efficientnet": _image(
         T.EfficientNetConfig, image_size=SIZE, width_coefficient=0.25, depth_coefficient=0.5, hidden_dim=320, dropout_rate=0.1
     ),
-    "focalnet": _picture(
+    "focalnet": _image(
         T.FocalNetConfig, image_size=SIZE, embed_dim=8, hidden_sizes=[8, 16], depths=[1, 1], focal_levels=[1, 1],
         focal_windows=[3, 3],
     ),
-    "hgnet_v2": _picture(
+    "hgnet_v2": _image(
         T.HGNetV2Config, embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], stem_channels=[3, 4, 8],
         stage_in_channels=[8, 8, 8, 16], stage_mid_channels=[4, 4, 4, 4], stage_out_channels=[8, 8, 16, 16],
         stage_num_blocks=[1, 1, 1, 1], stage_numb_of_layers=[1, 1, 1, 1],
     ),
-    "hiera": _picture(T.HieraConfig, image_size=[SIZE, SIZE], embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2],
+    "hiera": _image(T.HieraConfig, image_size=[SIZE, SIZE], embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2],
                       mask_ratio=0.0),
-    "ijepa": _picture(T.IJepaConfig, **_VIT),
-    "levit": _picture(T.LevitConfig, T.LevitForImageClassification, **_LEVIT),
-    "levit (distilled)": _picture(T.LevitConfig, T.LevitForImageClassificationWithTeacher, **_LEVIT),
-    "metaclip_2": _picture(T.MetaClip2Config, vision_config=_VIT, text_config={**_BERT}),
-    "mobilenet_v1": _picture(T.MobileNetV1Config, image_size=SIZE, depth_multiplier=0.25),
-    "mobilenet_v2": _picture(T.MobileNetV2Config, image_size=SIZE, depth_multiplier=0.35),
-    "mobilevit": _picture(
+    "ijepa": _image(T.IJepaConfig, **_VIT),
+    "levit": _image(T.LevitConfig, T.LevitForImageClassification, **_LEVIT),
+    "levit (distilled)": _image(T.LevitConfig, T.LevitForImageClassificationWithTeacher, **_LEVIT),
+    "metaclip_2": _image(T.MetaClip2Config, vision_config=_VIT, text_config={**_BERT}),
+    "mobilenet_v1": _image(T.MobileNetV1Config, image_size=SIZE, depth_multiplier=0.25),
+    "mobilenet_v2": _image(T.MobileNetV2Config, image_size=SIZE, depth_multiplier=0.35),
+    "mobilevit": _image(
         T.MobileViTConfig, image_size=SIZE, hidden_sizes=[16, 16, 16], neck_hidden_sizes=[8, 8, 8, 8, 8, 8, 16],
         num_attention_heads=2,
     ),
-    "mobilevitv2": _picture(T.MobileViTV2Config, image_size=SIZE, width_multiplier=0.25, n_attn_blocks=[1, 1, 1]),
-    "poolformer": _picture(T.PoolFormerConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
-    "pvt": _picture(T.PvtConfig, image_size=SIZE, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
+    "mobilevitv2": _image(T.MobileViTV2Config, image_size=SIZE, width_multiplier=0.25, n_attn_blocks=[1, 1, 1]),
+    "poolformer": _image(T.PoolFormerConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
+    "pvt": _image(T.PvtConfig, image_size=SIZE, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
                     num_attention_heads=[1, 1, 2, 2]),
-    "pvt_v2": _picture(T.PvtV2Config, image_size=SIZE, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
+    "pvt_v2": _image(T.PvtV2Config, image_size=SIZE, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
                        num_attention_heads=[1, 1, 2, 2]),
-    "regnet": _picture(T.RegNetConfig, embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], groups_width=4),
-    "resnet": _picture(T.ResNetConfig, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"),
-    "segformer": _picture(T.SegformerConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
+    "regnet": _image(T.RegNetConfig, embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], groups_width=4),
+    "resnet": _image(T.ResNetConfig, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"),
+    "segformer": _image(T.SegformerConfig, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1],
                           num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16),
-    "siglip": _picture(T.SiglipConfig, vision_config=_VIT, text_config={**_BERT}),
-    "siglip_vision_model": _picture(T.SiglipVisionConfig, **_VIT),
-    "siglip2": _picture(
+    "siglip": _image(T.SiglipConfig, vision_config=_VIT, text_config={**_BERT}),
+    "siglip_vision_model": _image(T.SiglipVisionConfig, **_VIT),
+    "siglip2": _image(
         T.Siglip2Config, vision_config={**_LAYERS, "patch_size": 16, "num_patches": (SIZE // 16) ** 2}, text_config={**_BERT}
     ),
-    "swiftformer": _picture(T.SwiftFormerConfig, image_size=SIZE, embed_dims=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
-    "swin": _picture(T.SwinConfig, **_SWIN),
-    "swinv2": _picture(T.Swinv2Config, **_SWIN),
-    "textnet": _picture(T.TextNetConfig),
-    "vit": _picture(T.ViTConfig, **_VIT),
-    "vit_msn": _picture(T.ViTMSNConfig, **_VIT),
+    "swiftformer": _image(T.SwiftFormerConfig, image_size=SIZE, embed_dims=[8, 8, 16, 16], depths=[1, 1, 1, 1]),
+    "swin": _image(T.SwinConfig, **_SWIN),
+    "swinv2": _image(T.Swinv2Config, **_SWIN),
+    "textnet": _image(T.TextNetConfig),
+    "vit": _image(T.ViTConfig, **_VIT),
+    "vit_msn": _image(T.ViTMSNConfig, **_VIT),
     "albert": _text(T.AlbertConfig, **_BERT, embedding_size=8),
     "bert": _text(T.BertConfig, **_BERT),
     "camembert": _text(T.CamembertConfig, **_BERT),
@@ -195,23 +195,23 @@ KINDS: dict[str, Kind] = {
     "umt5": _text(T.UMT5Config, **_T5),
     "xlm-roberta": _text(T.XLMRobertaConfig, **_BERT),
     "xlnet": _text(T.XLNetConfig, vocab_size=len(WORDS), d_model=16, n_layer=2, n_head=2, d_inner=16),
-    "audio-spectrogram-transformer": _sound(
+    "audio-spectrogram-transformer": _audio(
         T.ASTConfig, **_LAYERS, num_mel_bins=32, max_length=64, patch_size=8, frequency_stride=8, time_stride=8
     ),
-    "data2vec-audio": _sound(T.Data2VecAudioConfig, **_WAVE, conv_pos_kernel_size=3),
-    "hubert": _sound(T.HubertConfig, **_WAVE),
-    "unispeech": _sound(T.UniSpeechConfig, **_WAVE),
-    "unispeech-sat": _sound(T.UniSpeechSatConfig, **_WAVE),
-    "wav2vec2": _sound(T.Wav2Vec2Config, **_WAVE),
-    "wav2vec2-conformer": _sound(T.Wav2Vec2ConformerConfig, **_WAVE),
-    "wavlm": _sound(T.WavLMConfig, **_WAVE),
+    "data2vec-audio": _audio(T.Data2VecAudioConfig, **_WAVE, conv_pos_kernel_size=3),
+    "hubert": _audio(T.HubertConfig, **_WAVE),
+    "unispeech": _audio(T.UniSpeechConfig, **_WAVE),
+    "unispeech-sat": _audio(T.UniSpeechSatConfig, **_WAVE),
+    "wav2vec2": _audio(T.Wav2Vec2Config, **_WAVE),
+    "wav2vec2-conformer": _audio(T.Wav2Vec2ConformerConfig, **_WAVE),
+    "wavlm": _audio(T.WavLMConfig, **_WAVE),
 }  # fmt: skip
 
 
 def write_data(medium: str, folder: Path) -> Path:
     """A small set of this medium with two classes."""
-    if medium == "picture":
-        return write_pictures(folder, {"glass": 10, "metal": 10}, size=(SIZE, SIZE))
+    if medium == "image":
+        return write_images(folder, {"glass": 10, "metal": 10}, size=(SIZE, SIZE))
     folder.mkdir(parents=True)
     if medium == "text":
         rows = [f"{WORDS[5 + k % 4]} apple {WORDS[5 + k % 7]} pie {k},food" for k in range(10)]
@@ -229,7 +229,7 @@ def write_data(medium: str, folder: Path) -> Path:
     return folder
 
 
-_TASKS = {"picture": "image-classification", "text": "text-classification", "sound": "audio-classification"}
+_TASKS = {"image": "image-classification", "text": "text-classification", "audio": "audio-classification"}
 CLASSES = ("one", "other")
 
 
@@ -242,7 +242,7 @@ def built(folder: Path, medium: str) -> Any:
 def inputs(net: Any, medium: str) -> torch.Tensor:
     """Three samples as the network takes them."""
     draws = Rng(0).batch("inputs", 0, np.arange(3))
-    if medium == "picture":
+    if medium == "image":
         return net.prepare(draws.uniform(0, 255, (SIZE, SIZE, 3)).astype(np.uint8))
     if medium == "text":
         return net.prepare(["red apple pie", "green engine loud blue sky rain", "cheap"], 16)
@@ -262,7 +262,7 @@ class Outcome:
 def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
     """One pass over the data from published weights, and what can be done with the finished run."""
     kind.save(folder / "published")
-    size = {"image_size": SIZE} if kind.medium == "picture" else {"max_tokens": 16} if kind.medium == "text" else {}
+    size = {"image_size": SIZE} if kind.medium == "image" else {"max_tokens": 16} if kind.medium == "text" else {}
     recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}])).setting(
         batch_size=8, precision="fp32", budget="1ep", **size
     )
@@ -286,14 +286,14 @@ def _explained(run: Any, sample: str) -> str:
         return ""
     if isinstance(explanation, WordHeat):
         return "words"
-    return "by covering" if isinstance(explanation, PictureHeat) and explanation.by_covering else "heat"
+    return "by covering" if isinstance(explanation, ImageHeat) and explanation.by_covering else "heat"
 
 
 def table(outcomes: dict[str, Outcome]) -> str:
     """The same as the rows of a table in Markdown."""
     rows = ["| medium | kind | trains | reloads exactly | explains |", "|---|---|---|---|---|"]
     for name, found in outcomes.items():
-        medium = {"picture": "image", "text": "text", "sound": "audio"}[KINDS[name].medium]
+        medium = {"image": "image", "text": "text", "audio": "audio"}[KINDS[name].medium]
         exact = "yes" if found.apart < 1e-5 else "no"
         rows.append(f"| {medium} | `{name}` | {'yes' if found.trains else 'no'} | {exact} | {found.explains or 'no'} |")
     return "\n".join(rows) + "\n"

@@ -34,7 +34,7 @@ def test_the_tensorflow_settings_are_found_corrected_and_told(mobilenet):
 
 
 def test_the_backbone_gives_what_the_classifier_was_given(shared, mobilenet):
-    """Our features through the published classifier name the cat on the check picture."""
+    """Our features through the published classifier name the cat on the check image."""
     from transformers import AutoModelForImageClassification
 
     net, _ = build(mobilenet)

@@ -10,10 +10,10 @@ from whet.models.mel import YAMNET_MEL, LogMel, MelSettings, mel_bands, to_hertz
 RATE = 16000
 
 
-def sound(seconds=2.0, rate=RATE):
+def audio(seconds=2.0, rate=RATE):
     """A chirp in noise, float32."""
     T = int(seconds * rate)
-    noise = Rng(0).batch("sound", 0, np.arange(1)).normal((T,))[0]
+    noise = Rng(0).batch("audio", 0, np.arange(1)).normal((T,))[0]
     chirp = np.sin(np.cumsum(np.linspace(0.01, 2.5, T)))
     return (0.3 * chirp + 0.05 * noise).astype(np.float32)
 
@@ -32,7 +32,7 @@ SETTINGS = {
 def test_it_is_librosa_s_mel_and_log_mel(name):
     librosa = pytest.importorskip("librosa")
     s = SETTINGS[name]
-    wave = sound(rate=s.rate)
+    wave = audio(rate=s.rate)
     reference = librosa.feature.melspectrogram(
         y=wave, sr=s.rate, n_fft=s.n_fft, win_length=s.window, hop_length=s.hop, n_mels=s.mels, fmin=s.low, fmax=s.high,
         htk=s.scale == "htk", norm=s.norm, power=s.power, center=s.centred,
@@ -46,8 +46,8 @@ def test_it_is_librosa_s_mel_and_log_mel(name):
 
 
 def test_reference_numbers():
-    """librosa 0.11's own numbers, for where it is not installed: log(mel + 1e-6) of the sound above."""
-    logs = LogMel(MelSettings())(torch.from_numpy(sound())[None])[0, 0]
+    """librosa 0.11's own numbers, for where it is not installed: log(mel + 1e-6) of the audio clip above."""
+    logs = LogMel(MelSettings())(torch.from_numpy(audio())[None])[0, 0]
     assert logs.shape == (101, 64)
     expected = [
         [3.750237, -3.340113, -4.087358, -4.070489], [-2.157313, -2.743417, -2.588453, -2.807177],
@@ -60,7 +60,7 @@ def test_reference_numbers():
 def test_yamnet_s_front_end_is_the_published_formula():
     """tensorflow/models' features.py, step by step in float64: frames of 400 from the first sample on, |FFT 512|, triangles that
     are straight over mel, log(mel + 0.001)."""
-    wave = sound()
+    wave = audio()
     frames = np.lib.stride_tricks.sliding_window_view(wave.astype(np.float64), 400)[::160]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
     magnitude = np.abs(np.fft.rfft(frames * window, 512))
@@ -78,7 +78,7 @@ def test_yamnet_s_front_end_is_the_published_formula():
 
 
 def test_a_batch_is_its_waves_and_precision_stays():
-    waves = torch.from_numpy(np.stack([sound(), sound()[::-1]]))
+    waves = torch.from_numpy(np.stack([audio(), audio()[::-1]]))
     log_mel = LogMel(MelSettings())
     both = log_mel(waves)
     assert both.shape == (2, 1, 101, 64) and both.dtype == torch.float32
@@ -89,7 +89,7 @@ def test_a_batch_is_its_waves_and_precision_stays():
 
 def test_weights_that_autocast_keeps_for_a_training_are_not_cleared_by_another_thread(monkeypatch):
     """They are one store for all threads, and leaving autocast clears it."""
-    cleared, waves = [], torch.from_numpy(sound())[None]
+    cleared, waves = [], torch.from_numpy(audio())[None]
     monkeypatch.setattr(torch, "clear_autocast_cache", lambda: cleared.append(True))
     with ThreadPoolExecutor(1) as pool, torch.autocast("cpu", dtype=torch.bfloat16):
         pool.submit(LogMel(MelSettings()), waves).result()

@@ -79,7 +79,7 @@ def test_a_computed_weight_belongs_to_the_block_of_its_layer():
 def test_a_batch_of_one_trains(name, tmp_path):
     """Where it comes down to one value a channel, BatchNorm goes by the statistics it keeps."""
     KINDS[name].save(tmp_path)
-    net = built(tmp_path, "picture").train()
+    net = built(tmp_path, "image").train()
     x = net.prepare(np.full((1, 32, 32, 3), 99, dtype=np.uint8))
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     net(x).sum().backward()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import Field
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -175,7 +175,7 @@ def test_parts_before_and_after_run_in_their_place():
 
 def test_a_run_with_changes_resumes_in_its_last_moment_and_predicts(known, tmp_path, monkeypatch):
     """Killed after the final model was written and before the run was marked as done: the folder holds the rebuilt network."""
-    data = write_pictures(tmp_path / "pictures", dict.fromkeys(CLASSES, 14))
+    data = write_images(tmp_path / "images", dict.fromkeys(CLASSES, 14))
     recipe = Recipe(methods=(SGD(), ExtraLayer(), DoubledWeights(), registry().get("ema")())).setting(
         image_size=32, batch_size=8, precision="fp32", budget="2ep"
     )

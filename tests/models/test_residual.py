@@ -129,4 +129,4 @@ def test_efficientnet_s_branches_are_those_with_a_shortcut(tmp_path):
 
 def test_cvt_drops_the_sum_itself_so_it_has_no_branch(tmp_path):
     KINDS["cvt"].save(tmp_path)
-    assert not residual_branches(built(tmp_path, "picture").backbone)
+    assert not residual_branches(built(tmp_path, "image").backbone)

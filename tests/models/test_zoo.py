@@ -48,7 +48,7 @@ def count(module):
 
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.parametrize(("width", "depth"), [(1.0, 1), (0.3, 1), (1.0, 2)])
-def test_any_picture_from_32_px_gives_the_promised_features(name, width, depth):
+def test_any_image_from_32_px_gives_the_promised_features(name, width, depth):
     backbone, features = sized(name, width, depth)
     backbone.eval()
     for size in (32, 33, 63, 224) if width == depth == 1 else (32, 64):
@@ -174,7 +174,7 @@ with Rng(0).torch_scope("x"):
 
 
 def trained(net, steps):
-    """The losses of so many steps of Adam on the same eight pictures."""
+    """The losses of so many steps of Adam on the same eight images."""
     net.train()
     optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=1e-3)
     losses = []
@@ -208,7 +208,7 @@ def test_every_weight_learns_in_two_steps_and_survives_saving(name, tmp_path):
         for name in sorted(set(ZOO) - {"alexnet", "vgg16"})
     ],
 )
-def test_it_learns_eight_pictures_by_heart(name):
+def test_it_learns_eight_images_by_heart(name):
     small = name in ("lenet", "resnet9_slim")
     losses = trained(narrow(name, 1.0 if small else 0.25), 20)
     assert min(losses[-3:]) < 0.5 * losses[0]
@@ -245,7 +245,7 @@ def test_methods_that_change_networks_work_on_it(name, changes):
     assert np.isfinite(trained(plan.net, 2)).all()
 
 
-def test_alexnet_enlarges_small_pictures_and_leaves_larger_ones():
+def test_alexnet_enlarges_small_images_and_leaves_larger_ones():
     backbone = narrow("alexnet").backbone.eval()
     seen = []
     backbone.features.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -257,13 +257,13 @@ def test_alexnet_enlarges_small_pictures_and_leaves_larger_ones():
 
 
 def test_a_transformer_tells_places_apart():
-    """The same patches in another order are another picture."""
+    """The same patches in another order are another image."""
     backbone = narrow("vit_tiny").backbone.eval()
     with torch.no_grad():
         assert not torch.allclose(backbone(X), backbone(X.roll(8, dims=3)), atol=1e-4)
 
 
-def test_a_place_in_the_picture_has_the_same_position_at_any_size():
+def test_a_place_in_the_image_has_the_same_position_at_any_size():
     small, large = _positions(torch.zeros(1, 8, 14, 14)), _positions(torch.zeros(1, 8, 42, 42))
     assert torch.allclose(large[:, 1::3, 1::3], small, atol=1e-5)
 

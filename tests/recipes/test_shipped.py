@@ -1,8 +1,8 @@
-"""Every shipped recipe is parsed; those for pictures are built and run two steps."""
+"""Every shipped recipe is parsed; those for images are built and run two steps."""
 
 import pytest
 import torch
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet import recipes
 from whet.core.errors import RecipeError
@@ -15,7 +15,7 @@ NAMES = [name for name in recipes.names() if name.startswith("image/")]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_steps(name, tmp_path, request):
-    data = write_pictures(tmp_path / "pictures", {"glass": 16, "metal": 12, "paper": 10})
+    data = write_images(tmp_path / "images", {"glass": 16, "metal": 12, "paper": 10})
     recipe = recipes.load(name)
     if "scratch" in name:
         model = ModelSpec(architecture="resnet9_slim")
@@ -40,9 +40,9 @@ def test_there_are_some():
     assert {"image/waste", "image/from_scratch", "image/plain_finetune", "image/plain_from_scratch"} <= set(NAMES)
 
 
-def test_the_default_follows_data_and_model(pictures):
-    spec = DataSpec(path=str(pictures))
-    assert recipes.default(spec, ModelSpec()) == recipes.load("image/from_scratch")  # pictures are small
+def test_the_default_follows_data_and_model(images):
+    spec = DataSpec(path=str(images))
+    assert recipes.default(spec, ModelSpec()) == recipes.load("image/from_scratch")  # images are small
     assert recipes.default(spec, ModelSpec(weights="some/hub-name")) == recipes.load("image/waste")
     assert recipes.default(spec, ModelSpec(weights="none"), plain=True) == recipes.load("image/plain_from_scratch")
 

@@ -1,4 +1,4 @@
-"""The two renderers paint the same pictures."""
+"""The two renderers paint the same images."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ from whet.render.image_torch import paint_batch, paint_masks
 TOLERANCE = 1.5  # mean absolute difference, of 255
 
 
-def both(view, pictures):
+def both(view, images):
     """(painted by OpenCV, painted by torch) from the same reduced sources."""
     factors = shrink_factors(view)
-    reduced = [shrink(p, p.shape[:2], f) for p, f in zip(pictures, factors)]
+    reduced = [shrink(p, p.shape[:2], f) for p, f in zip(images, factors)]
     painter, out = CpuPainter(view), np.empty((len(view), *view.size, 3), dtype=np.uint8)
     for i, pixels in enumerate(reduced):
         painter.paint(i, pixels, out[i])
@@ -25,8 +25,8 @@ def both(view, pictures):
 
 
 @pytest.fixture(scope="module")
-def pictures(photo):
-    """Pictures of several sizes, one of them much larger than the output."""
+def images(photo):
+    """Images of several sizes, one of them much larger than the output."""
     large = np.tile(photo, (5, 4, 1))
     return [
         photo,
@@ -44,20 +44,20 @@ SAMPLE_METHODS = [cls for cls in registry() if issubclass(cls, Draws) and "image
 
 
 @pytest.mark.parametrize("cls", SAMPLE_METHODS, ids=lambda cls: cls.name)
-def test_each_method(cls, pictures):
+def test_each_method(cls, images):
     strong = {"prob": 1.0} if "prob" in cls.model_fields else {}
-    view = ImageView.whole([p.shape[:2] for p in pictures], (56, 64))
+    view = ImageView.whole([p.shape[:2] for p in images], (56, 64))
     for epoch in range(3):
-        drawn = cls(**strong).draw(view, Rng(1).batch(cls.name, epoch, np.arange(len(pictures))))
-        cpu, gpu = both(drawn, pictures)
+        drawn = cls(**strong).draw(view, Rng(1).batch(cls.name, epoch, np.arange(len(images))))
+        cpu, gpu = both(drawn, images)
         assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
 
 
-def test_all_methods_together(pictures):
-    view = ImageView.whole([p.shape[:2] for p in pictures], (64, 64))
+def test_all_methods_together(images):
+    view = ImageView.whole([p.shape[:2] for p in images], (64, 64))
     for cls in sorted(SAMPLE_METHODS, key=lambda cls: (cls.order, cls.name)):
-        view = cls().draw(view, Rng(2).batch(cls.name, 0, np.arange(len(pictures))))
-    cpu, gpu = both(view, pictures)
+        view = cls().draw(view, Rng(2).batch(cls.name, 0, np.arange(len(images))))
+    cpu, gpu = both(view, images)
     assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
 
 
@@ -69,7 +69,7 @@ def test_perspective(photo):
     assert np.abs(cpu.astype(float) - gpu).mean() <= TOLERANCE
 
 
-def test_one_pixel_pictures():
+def test_one_pixel_images():
     tiny = [np.full((1, 1, 3), 77, dtype=np.uint8), np.full((1, 400, 3), 12, dtype=np.uint8)]
     view = ImageView.whole([p.shape[:2] for p in tiny], (16, 16)).warped_about_centre(np.eye(3)[None] * [1.1, 1.1, 1])
     cpu, gpu = both(view, tiny)
@@ -91,12 +91,12 @@ def test_on_the_device(photo):
 
 
 @pytest.mark.parametrize("cls", SAMPLE_METHODS, ids=lambda cls: cls.name)
-def test_masks(cls, pictures):
+def test_masks(cls, images):
     """Up to a pixel in a thousand, where a point lies between two pixels to the last bit, or a flow is interpolated twice."""
-    masks = [(np.indices(p.shape[:2]).sum(axis=0) // 7 % 5).astype(np.uint8) for p in pictures]
+    masks = [(np.indices(p.shape[:2]).sum(axis=0) // 7 % 5).astype(np.uint8) for p in images]
     strong = {"prob": 1.0} if "prob" in cls.model_fields else {}
-    view = ImageView.whole([p.shape[:2] for p in pictures], (56, 64))
-    view = cls(**strong).draw(view, Rng(1).batch(cls.name, 0, np.arange(len(pictures))))
+    view = ImageView.whole([p.shape[:2] for p in images], (56, 64))
+    view = cls(**strong).draw(view, Rng(1).batch(cls.name, 0, np.arange(len(images))))
     painter, painted = CpuPainter(view), paint_masks(view, masks).numpy()
     for i, mask in enumerate(masks):
         assert (painter.paint_mask(i, mask) == painted[i]).mean() > (0.999 if view.flow_BNN2 is None else 0.98)

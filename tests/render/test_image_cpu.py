@@ -18,7 +18,7 @@ def whole(pixels, size=None):
     return ImageView.whole([pixels.shape[:2]], size or pixels.shape[:2])
 
 
-def test_the_empty_view_at_the_picture_s_own_size_is_the_picture(photo):
+def test_the_empty_view_at_the_image_s_own_size_is_the_image(photo):
     assert (paint(whole(photo), photo) == photo).all()
 
 
@@ -113,7 +113,7 @@ def test_sharpening_by_minus_one_is_the_smoothing(photo):
 
 
 def test_masks_follow_the_warp_to_the_pixel(photo):
-    """A mask painted beside a picture made from it shows the same pixels (away from its edges)."""
+    """A mask painted beside an image made from it shows the same pixels (away from its edges)."""
     mask = np.zeros(photo.shape[:2], dtype=np.uint8)
     mask[30:70, 40:90] = 3
     pixels = np.repeat((mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2)

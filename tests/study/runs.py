@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet.core.recipe import Recipe
 from whet.study.executor import Task
 from whet.train.log import Observer
 
-STEPS = 10  # of a run: two epochs of 42 training pictures in batches of 8
+STEPS = 10  # of a run: two epochs of 42 training images in batches of 8
 
 
-def pictures(root: Path) -> Path:
-    return write_pictures(root / "pictures", {"glass": 30, "metal": 18, "paper": 12}, size=(10, 12))
+def images(root: Path) -> Path:
+    return write_images(root / "images", {"glass": 30, "metal": 18, "paper": 12}, size=(10, 12))
 
 
 def recipe(data: Path, seed: int = 0, architecture: str = "resnet9_slim") -> Recipe:
-    """At 8 px nothing is left of a picture for LeNet's second layer: such a run fails."""
+    """At 8 px nothing is left of an image for LeNet's second layer: such a run fails."""
     train = {
         "budget": "2ep", "batch_size": 8, "image_size": 8, "precision": "fp32", "seed": seed, "torch_threads": 1,
         "loader_threads": 1, "checkpoint_every": "2st", "store": "memory",
@@ -37,7 +37,7 @@ def recipe(data: Path, seed: int = 0, architecture: str = "resnet9_slim") -> Rec
 
 
 def task(root: Path, seed: int = 0, kind: type[Task] = Task, **asked: Any) -> Task:
-    return kind(recipe(root / "pictures", seed, **asked), root / "runs" / f"s{seed}")
+    return kind(recipe(root / "images", seed, **asked), root / "runs" / f"s{seed}")
 
 
 def wait_until(true: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def reference(tmp_path_factory):
     """What the runs of seeds 0 … 3 answer when they are made one after another in this process."""
     root = tmp_path_factory.mktemp("reference")
-    runs.pictures(root)
+    runs.images(root)
     tasks = [runs.task(root, seed) for seed in range(4)]
     assert [task.path for task in InProcess(Observer()).run(tasks)] == [task.path for task in tasks]
     found = [runs.answers(task) for task in tasks]
@@ -41,7 +41,7 @@ def forked(monkeypatch):
 
 @pytest.fixture
 def room(tmp_path):
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     return tmp_path
 
 
@@ -83,7 +83,7 @@ def test_whatever_happens_to_workers_the_answers_are_the_same(room, reference, f
 
 def test_a_finished_run_is_not_made_again_and_a_failed_one_is_tried_again(room, reference):
     tasks = [runs.task(room, 0, runs.Counted), runs.task(room, 1, runs.Counted)]
-    broken = room / "pictures"
+    broken = room / "images"
     broken.rename(room / "elsewhere")
     assert list(InProcess(Observer()).run(tasks)) == tasks
     assert "does not exist" in reason(tasks[0])

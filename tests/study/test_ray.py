@@ -37,7 +37,7 @@ def cluster():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray's own files and sockets
 def test_on_two_nodes_with_a_worker_killed_half_way(cluster, tmp_path, monkeypatch):
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     plain = [runs.task(tmp_path, seed) for seed in range(3)]
     assert len(list(InProcess(Observer()).run(plain))) == 3
     (tmp_path / "cluster").mkdir()
@@ -73,7 +73,7 @@ def test_on_two_nodes_with_a_worker_killed_half_way(cluster, tmp_path, monkeypat
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_hung_run_is_ended_and_the_others_go_on(cluster, tmp_path):
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     hanging, other = runs.task(tmp_path, 5, runs.Hanging), runs.task(tmp_path, 0)
     executor, over = RayCluster(cluster.address, 1), []
     for task in executor.run([hanging, other]):
@@ -90,8 +90,8 @@ def test_a_hung_run_is_ended_and_the_others_go_on(cluster, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_tuning_on_the_cluster(cluster, tmp_path):
-    runs.pictures(tmp_path)
-    asked = runs.recipe(tmp_path / "pictures")
+    runs.images(tmp_path)
+    asked = runs.recipe(tmp_path / "images")
     found = tune(asked, (), ["adamw.lr=0.0001:0.03:log"], trials=4, ray=cluster.address, out=tmp_path / "tune")
     assert found.trials["state"].tolist() == ["finished"] * 4
     assert found.trials.loc[0, "adamw.lr"] == 0.003

@@ -1,4 +1,4 @@
-"""A whole study on small pictures: what it trains, what it says, what it writes, and that it goes on."""
+"""A whole study on small images: what it trains, what it says, what it writes, and that it goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.conftest import FAST, write_pictures
+from tests.conftest import FAST, write_images
 
 import whet
 from whet import recipes
@@ -36,8 +36,8 @@ from whet.train.log import Observer
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_pictures(
-        tmp_path_factory.mktemp("data") / "pictures", {"glass": 60, "metal": 50, "paper": 40}, size=(16, 20)
+    return write_images(
+        tmp_path_factory.mktemp("data") / "images", {"glass": 60, "metal": 50, "paper": 40}, size=(16, 20)
     )
 
 
@@ -102,7 +102,7 @@ def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_p
     assert "Does it hold?" in found.report.read_text()
 
 
-def test_the_design_is_shown_smaller_pictures_and_the_confirmation_the_recipe_s_own(base, tmp_path):
+def test_the_design_is_shown_smaller_images_and_the_confirmation_the_recipe_s_own(base, tmp_path):
     large = recipes.change(base, settings=("train.image_size=64", "train.eval_size=64"))
     options = {"design": "add", "budget": "2st", "seeds": 2, "metric": "accuracy", "smaller": 0.5}
     plan = make_plan(large, ["sgd.lr=0.01:0.05"], jobs=1, **options)
@@ -111,7 +111,7 @@ def test_the_design_is_shown_smaller_pictures_and_the_confirmation_the_recipe_s_
     found = whet.study(large, ["sgd.lr=0.01:0.05"], confirming=False, out=out, **options)
     assert {Recipe.load(run / "recipe.yaml").train.image_size for run in (out / "runs").iterdir()} == {32}
     assert found.recommended.train.image_size == 64
-    assert "pictures at 50 % of their size" in found.report.read_text()
+    assert "images at 50 % of their size" in found.report.read_text()
 
 
 class Breaks(Method, Mixes, family="mix", tasks={"image-classification"}):
@@ -132,10 +132,10 @@ def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypa
     assert "failed" in found.report.read_text()
 
 
-def test_smaller_pictures_of_texts_are_refused():
+def test_smaller_images_of_texts_are_refused():
     texts = Recipe(task="text-classification", methods=(parse_method("adamw"), parse_method("token_mask")))
     options = {"design": "add", "budget": "2st", "seeds": 1, "metric": "accuracy", "jobs": 1}
-    with pytest.raises(RecipeError, match=r"smaller: 0\.5 is for pictures"):
+    with pytest.raises(RecipeError, match=r"smaller: 0\.5 is for images"):
         make_plan(texts, ["token_mask"], smaller=0.5, **options)
 
 
@@ -146,7 +146,7 @@ def test_smaller_pictures_of_texts_are_refused():
         (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "stands twice"),
         (["mixup.alpha=0.2:0.8"], {}, RecipeError, "unknown section or method 'mixup'"),
         (["train.image_size=32"], {}, RecipeError, "KEY=LOW:HIGH"),
-        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is no share of the pictures' size"),
+        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is no share of the images' size"),
         (["train.image_size=32:32"], {}, RecipeError, "different values"),
         (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is a factor itself"),
         (["sgd"], {}, RecipeError, "no optimizer"),

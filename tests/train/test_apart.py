@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
@@ -45,7 +45,7 @@ class Heard(Observer):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp("apart") / "pictures", {"glass": 20, "metal": 20})
+    return write_images(tmp_path_factory.mktemp("apart") / "images", {"glass": 20, "metal": 20})
 
 
 def recipe(data, budget="2ep", architecture="resnet9_slim", size=32):

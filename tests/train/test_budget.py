@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet.core.recipe import Recipe
 from whet.core.spec import DataSpec
@@ -16,7 +16,7 @@ from whet.train.budget import measure
 
 @pytest.mark.parametrize("methods", [(Finetune(), Cosine(), SGD()), (LinearProbe(), SGD())])
 def test_measuring_leaves_the_network_as_it_is(tmp_path, methods, net):
-    data = write_pictures(tmp_path, {"glass": 20, "metal": 20})
+    data = write_images(tmp_path, {"glass": 20, "metal": 20})
     recipe = Recipe(data=DataSpec(path=str(data)), methods=methods).setting(
         image_size=32, eval_size=48, batch_size=4, precision="fp32", device="cpu", loader_threads=1, budget="10s"
     )
@@ -30,7 +30,7 @@ def test_measuring_leaves_the_network_as_it_is(tmp_path, methods, net):
     assert speed.final_answer_seconds > 0 and np.isfinite(speed.answer_seconds)
 
 
-def test_waiting_for_pictures_counts():
+def test_waiting_for_images_counts():
     clock = iter(range(100))
 
     def calls():

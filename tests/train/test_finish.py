@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet.core.recipe import Recipe
 from whet.core.spec import DataSpec, ModelSpec
@@ -21,7 +21,7 @@ from whet.train.job import train_run
     ],
 )
 def test_the_saved_model_answers_as_the_run_did(methods, tmp_path):
-    data = write_pictures(tmp_path / "pictures", {"glass": 24, "metal": 24, "paper": 24})
+    data = write_images(tmp_path / "images", {"glass": 24, "metal": 24, "paper": 24})
     recipe = Recipe.from_yaml(f"methods: {methods}").with_methods(SGD(), VectorScaling())
     recipe = recipe.replace(data=DataSpec(path=str(data)), model=ModelSpec(architecture="resnet9_slim"))
     recipe = recipe.setting(budget="3ep", batch_size=8, image_size=32, precision="fp32")

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.conftest import whet, write_pictures
+from tests.conftest import whet, write_images
 
 import whet as package
 from whet.core.errors import RunError
@@ -20,7 +20,7 @@ from whet.train.job import train_run
 def runs(tmp_path_factory):
     """Two networks of different kinds; one calibrates its answers, the other asks twice."""
     root = tmp_path_factory.mktemp("fuse")
-    data = write_pictures(root / "pictures", {"glass": 24, "metal": 24, "paper": 24})
+    data = write_images(root / "images", {"glass": 24, "metal": 24, "paper": 24})
     made = []
     for name, methods in (("resnet9_slim", ["temperature_scaling"]), ("lenet", ["tta"])):
         recipe = Recipe(
@@ -50,7 +50,7 @@ def test_the_model_itself_answers_so(runs):
     root, made = runs
     fused = fuse(made, root / "both")
     told = fused.read_predictions().query("split == 'test'").set_index("id")
-    again = package.load(fused.path).predict([root / "pictures" / name for name in told.index])
+    again = package.load(fused.path).predict([root / "images" / name for name in told.index])
     columns = [column for column in told.columns if column.startswith("p:")]
     np.testing.assert_allclose(again[columns].to_numpy(float), told[columns].to_numpy(float), atol=2e-3)
 
@@ -60,7 +60,7 @@ def test_it_needs_the_runs_no_more_and_is_a_run_like_any_other(runs, tmp_path):
     fuse(made, root / "both")
     moved = tmp_path / "moved"
     shutil.copytree(root / "both", moved)
-    done = whet("predict", moved, root / "pictures" / "metal", "--json")
+    done = whet("predict", moved, root / "images" / "metal", "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == 24
     done = whet("compare", made[0].path, moved)
@@ -87,7 +87,7 @@ def test_a_folder_that_holds_anything_is_refused_and_kept(runs, tmp_path):
     (tmp_path / "both" / "model" / "mine").write_text("mine")
     for path, reason in (
         (tmp_path / "both", "not written by whet"),
-        (root / "pictures" / "new", "lies inside the data"),
+        (root / "images" / "new", "lies inside the data"),
     ):
         with pytest.raises(RunError, match=reason):
             fuse(made, path)
@@ -122,7 +122,7 @@ def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
     assert "two runs or more, each once" in once.stderr
 
 
-def test_networks_of_other_picture_sizes_are_told(runs, tmp_path):
+def test_networks_of_other_image_sizes_are_told(runs, tmp_path):
     root, made = runs
     assert len(fuse(made, root / "both").read_json(root / "both" / "metrics.json")["notes"]) == 1
     shutil.copytree(made[1].path, tmp_path / "larger")

@@ -90,7 +90,7 @@ def test_validations_and_what_comes_after_the_last_step_count():
     assert made.work(250, 500, 500, 100) == pytest.approx(40)  # at 300, 400 and the last
 
 
-def test_smaller_pictures_at_the_start_buy_steps():
+def test_smaller_images_at_the_start_buy_steps():
     step = {size: 0.1 * (size / 128) ** 2 for size in (64, 96, 128)}
     plain = pace_of(seconds=20, step=step, per_epoch=10, size=128)
     growing = pace_of(ProgressiveResize(start_fraction=0.5, full_at=1.0), seconds=20, step=step, per_epoch=10, size=128)

@@ -28,14 +28,14 @@ from whet.train.resolve import make_fabric, resolve_size, resolve_threads, unsee
 def test_shares_are_of_the_size_the_weights_were_trained_with(net, asked, native, expected):
     made: Net = net()
     made.spec = replace(made.spec, native_size=native)
-    train = resolve_size(Recipe().setting(**asked), made, picture_size=500, table=None).train
+    train = resolve_size(Recipe().setting(**asked), made, image_size=500, table=None).train
     assert (train.image_size, train.eval_size) == expected
 
 
-def test_from_scratch_the_pictures_decide(net):
-    assert resolve_size(Recipe(), net(), picture_size=45, table=None).train.image_size == 48
-    assert resolve_size(Recipe(), net(), picture_size=9, table=None).train.image_size == 32
-    assert resolve_size(Recipe(), net(), picture_size=2000, table=None).train.image_size == 224
+def test_from_scratch_the_images_decide(net):
+    assert resolve_size(Recipe(), net(), image_size=45, table=None).train.image_size == 48
+    assert resolve_size(Recipe(), net(), image_size=9, table=None).train.image_size == 32
+    assert resolve_size(Recipe(), net(), image_size=2000, table=None).train.image_size == 224
 
 
 @pytest.mark.parametrize("wrong", ["5%", "500%", "big", "85.5%"])
@@ -46,14 +46,14 @@ def test_other_words_are_refused(wrong):
 
 @pytest.mark.parametrize(("many", "at_start"), [(0, False), (10_000, True)])
 def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
-    monkeypatch, pictures, tmp_path, many, at_start
+    monkeypatch, images, tmp_path, many, at_start
 ):
     import whet
     from whet.train import session
 
     monkeypatch.setattr(session, "_MANY", many)
     run = whet.train(
-        pictures, architecture="resnet9_slim", weights="none", budget="1ep", methods=["sgd"], out=tmp_path / "run"
+        images, architecture="resnet9_slim", weights="none", budget="1ep", methods=["sgd"], out=tmp_path / "run"
     )
     steps = [r["step"] for r in run.folder.log_records() if r["event"] == "validation"]
     assert (0 in steps) == at_start
@@ -71,7 +71,7 @@ def test_torch_takes_the_cores_it_may_run_on_and_no_more_than_omp_num_threads(mo
 
 
 def test_what_a_network_is_not_shown_is_told(tmp_path):
-    """Of eight texts two are cut at four tokens; of six sounds, three of 15 s lose a third each."""
+    """Of eight texts two are cut at four tokens; of six audio clips, three of 15 s lose a third each."""
     rows = [(f"word{i} " * (8 if i < 2 else 2), "ab"[i % 2]) for i in range(8)]
     (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
     table = read_data(DataSpec(path=str(tmp_path / "t.csv"), val_fraction=0.25, test_fraction=0.25))
@@ -84,13 +84,13 @@ def test_what_a_network_is_not_shown_is_told(tmp_path):
     )
     assert unseen_note(texts.setting(max_tokens=8), net, table) == ""
     for i in range(6):
-        path = tmp_path / "sounds" / "ab"[i % 2] / f"{i}.wav"
+        path = tmp_path / "audio" / "ab"[i % 2] / f"{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.full(1000 * (15 if i < 3 else 5), 0.01 * (i + 1)), 1000)
-    sounds = read_data(DataSpec(path=str(tmp_path / "sounds"), val_fraction=0.3, test_fraction=0.3))
+    audio = read_data(DataSpec(path=str(tmp_path / "audio"), val_fraction=0.3, test_fraction=0.3))
     recipe = Recipe(task="audio-classification").setting(clip_seconds=10.0)
-    assert unseen_note(recipe, net, sounds) == (
-        "3 of 6 sounds are longer than 10 s (train.clip_seconds) and are cut: 25 % of all seconds lie beyond"
+    assert unseen_note(recipe, net, audio) == (
+        "3 of 6 audio clips are longer than 10 s (train.clip_seconds) and are cut: 25 % of all seconds lie beyond"
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 import whet
 from whet.core.errors import NonFiniteError, RunError
@@ -36,7 +36,7 @@ assert queue.get(timeout=600) == expected
 
 
 def test_a_run_can_be_pickled_after_it_has_predicted(finished_run):
-    run, folder = whet.load(finished_run), finished_run.parent / "pictures"
+    run, folder = whet.load(finished_run), finished_run.parent / "images"
     expected = run.predict(folder)
     assert pickle.loads(pickle.dumps(run)).predict(folder).equals(expected)
 
@@ -44,7 +44,7 @@ def test_a_run_can_be_pickled_after_it_has_predicted(finished_run):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks")
 def test_a_forked_worker_predicts_too(finished_run):
     """The parent's pools of threads have no threads there."""
-    folder = str(finished_run.parent / "pictures")
+    folder = str(finished_run.parent / "images")
     subprocess.run([sys.executable, "-c", FORKED, str(finished_run), folder], check=True, timeout=900)
 
 
@@ -64,7 +64,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, finished_run):
         shutil.copytree(finished_run, folder)
         changed_weights(folder, change)
         with pytest.raises(RunError, match="do not fit the network saved there"):
-            whet.load(folder).predict(finished_run.parent / "pictures")
+            whet.load(folder).predict(finished_run.parent / "images")
 
 
 def test_an_answer_that_is_no_number_is_an_error(tmp_path, finished_run):
@@ -73,12 +73,12 @@ def test_an_answer_that_is_no_number_is_an_error(tmp_path, finished_run):
     shutil.copytree(finished_run, tmp_path / "run")
     changed_weights(tmp_path / "run", lambda tensors: tensors["head.bias"].fill_(np.nan))
     with pytest.raises(NonFiniteError, match="NaN or an infinite number for sample 0"):
-        whet.load(tmp_path / "run").predict(finished_run.parent / "pictures")
+        whet.load(tmp_path / "run").predict(finished_run.parent / "images")
 
 
 def test_a_run_whose_saved_model_answers_otherwise_is_not_finished(tmp_path, monkeypatch):
     """Whatever the cause: the model in the folder is loaded anew and asked before the run counts as done."""
-    data = write_pictures(tmp_path / "pictures", {"glass": 8, "metal": 8})
+    data = write_images(tmp_path / "images", {"glass": 8, "metal": 8})
     load = saved.load_nets
 
     def other(folder):

@@ -18,9 +18,9 @@ from whet.train.source import training_loader
 
 
 @pytest.fixture
-def sheet(pictures):
+def sheet(images):
     def made(*methods, rows=6, variants=3, size=32):
-        recipe = Recipe(data=DataSpec(path=str(pictures)), methods=parse_methods(methods))
+        recipe = Recipe(data=DataSpec(path=str(images)), methods=parse_methods(methods))
         recipe = recipe.setting(image_size=size, loader_threads=2)
         table = read_data(recipe.data).part("train")
         augmentation = Augmentation(ordered(recipe.methods), Rng(0))
@@ -29,7 +29,7 @@ def sheet(pictures):
     return made
 
 
-def test_only_what_changed_a_picture_is_named(sheet):
+def test_only_what_changed_a_image_is_named(sheet):
     rows = sheet({"horizontal_flip": {"prob": 0.5}}, {"invert": {"prob": 0.5}}, rows=9, variants=4)
     seen = set()
     for row in rows:
@@ -81,9 +81,9 @@ def test_a_view_has_not_changed_since_itself():
     assert not view.changed_since(view).any()
 
 
-def test_unreadable_pictures(sheet, pictures):
-    for path in pictures.rglob("*.*g"):
-        path.write_bytes(b"no picture " + str(path).encode())
+def test_unreadable_images(sheet, images):
+    for path in images.rglob("*.*g"):
+        path.write_bytes(b"no image " + str(path).encode())
     with pytest.raises(DataError, match="can be read"):
         sheet("rotate")
 
@@ -94,14 +94,14 @@ def test_captions():
     assert " ".join(caption([("glass", 0.7), ("metal", 0.3)], ["mixup"], "glass")) == "70 % glass + 30 % metal: mixup"
 
 
-def test_small_pictures_are_magnified_to_leave_room_for_words(sheet):
-    picture = contact_sheet(sheet("rotate", rows=2, variants=2, size=32))
-    assert picture.width > 3 * 150
-    assert np.unique(np.asarray(picture)[-30:]).size > 20  # words stand below the last row
+def test_small_images_are_magnified_to_leave_room_for_words(sheet):
+    image = contact_sheet(sheet("rotate", rows=2, variants=2, size=32))
+    assert image.width > 3 * 150
+    assert np.unique(np.asarray(image)[-30:]).size > 20  # words stand below the last row
 
 
-def test_the_command(pictures, tmp_path):
-    words = ("augment", pictures, "--recipe", "image/from_scratch", "--size", "32", "--variants", "2")
+def test_the_command(images, tmp_path):
+    words = ("augment", images, "--recipe", "image/from_scratch", "--size", "32", "--variants", "2")
     done = whet(*words, "--out", tmp_path / "s.png", "--json")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"

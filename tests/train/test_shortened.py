@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.conftest import write_pictures
+from tests.conftest import write_images
 
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
@@ -39,7 +39,7 @@ class Stopped(Observer):
 
 @pytest.fixture
 def asked(mobilenet, tmp_path):
-    data = write_pictures(tmp_path / "pictures", {"glass": 96, "metal": 96})
+    data = write_images(tmp_path / "images", {"glass": 96, "metal": 96})
     return Recipe(
         data=DataSpec(path=str(data)),
         model=ModelSpec(architecture=str(mobilenet), weights=str(mobilenet)),

@@ -25,13 +25,13 @@ def test_samples_shown_once_keep_their_numbers():
     assert showings(order, 4).tolist() == order.tolist()
 
 
-def test_a_sample_shown_twice_in_an_epoch_is_not_painted_alike(pictures):
+def test_a_sample_shown_twice_in_an_epoch_is_not_painted_alike(images):
     from whet.core.rng import Rng
     from whet.data.image_loader import ImageLoader
     from whet.methods import RandomResizedCrop
     from whet.train.augmentation import Augmentation
 
-    paths = sorted(str(path) for path in pictures.rglob("*.png"))
+    paths = sorted(str(path) for path in images.rglob("*.png"))
     draw = Augmentation([RandomResizedCrop()], Rng(0)).draw(0)
     (batch,) = ImageLoader(paths, 1).batches([showings(np.array([5, 5, 6]), len(paths))], 16, draw)
     assert not np.array_equal(batch.content[0], batch.content[1])
@@ -56,7 +56,7 @@ def write_clips(folder):
 
 SHOWN = {
     "text": (write_texts, "fast_text", "text", 16, ["random_swap", "random_deletion"]),
-    "audio": (write_clips, "audio_cnn", "sound", 250, ["time_shift", "gain", "time_mask"]),
+    "audio": (write_clips, "audio_cnn", "audio", 250, ["time_shift", "gain", "time_mask"]),
 }
 
 

@@ -23,7 +23,7 @@ def by_key(space):
     return {setting.key: setting for setting in space}
 
 
-def test_everything_that_is_declared_and_batch_and_picture_size(recipe):
+def test_everything_that_is_declared_and_batch_and_image_size(recipe):
     space = by_key(make_space(recipe, (), (), 1000))
     declared = {f"{m.name}.{key}" for m in recipe.methods for key in m.search_space()}
     assert set(space) == declared | {"train.batch_size", "train.image_size"}

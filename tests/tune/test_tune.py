@@ -21,14 +21,14 @@ from whet.tune.space import place
 from whet.tune.tune import tune
 
 ROOT = Path(__file__).resolve().parents[2]
-# LeNet fails on pictures of 8 px.
+# LeNet fails on images of 8 px.
 SEARCHES = ("adamw.lr=0.0001:0.03:log", "model.architecture=lenet,resnet9_slim")
 TRIALS = 8
 
 
 def recipe(root):
     """With a learning rate that is far too small."""
-    return place(runs.recipe(root / "pictures"), {"adamw.lr": 1e-4})
+    return place(runs.recipe(root / "images"), {"adamw.lr": 1e-4})
 
 
 def tuned(root, **changes):
@@ -40,7 +40,7 @@ def tuned(root, **changes):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     root = tmp_path_factory.mktemp("tune")
-    runs.pictures(root)
+    runs.images(root)
     return tuned(root)
 
 
@@ -131,10 +131,10 @@ def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
 
 
 def test_trials_of_data_that_changed_since_are_not_taken_for_trials_of_these(tmp_path):
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     asked = {"searches": SEARCHES[:1], "trials": 1, "budget": "1ep"}
     tuned(tmp_path, **asked)
-    first, second, *_ = sorted((tmp_path / "pictures" / "glass").iterdir())
+    first, second, *_ = sorted((tmp_path / "images" / "glass").iterdir())
     first.write_bytes(second.read_bytes())
     with pytest.raises(RunError, match=r"holds a tuning of something else(.|\n)*-data: (.|\n)*\+data: "):
         tuned(tmp_path, **asked)
@@ -146,19 +146,19 @@ def test_a_second_process_is_refused(found):
 
 
 def test_mistakes_are_told_before_anything_is_trained(tmp_path):
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     with pytest.raises(RecipeError, match="Did you mean 'macro_f1'"):
         tuned(tmp_path, metric="macro_f")
     with pytest.raises(RecipeError, match="unknown method 'mixup' in this recipe"):
-        tune(runs.recipe(tmp_path / "pictures"), ["mixup"], out=tmp_path / "tune")
+        tune(runs.recipe(tmp_path / "images"), ["mixup"], out=tmp_path / "tune")
     assert not (tmp_path / "tune").exists()
 
 
 @pytest.mark.slow
 def test_two_at_a_time_by_the_command_line_within_a_time(tmp_path):
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     (tmp_path / "recipe.yaml").write_text(recipe(tmp_path).to_yaml())
-    words = ["tune", tmp_path / "pictures", "--recipe", tmp_path / "recipe.yaml", "--search", SEARCHES[0], "--jobs", 2]
+    words = ["tune", tmp_path / "images", "--recipe", tmp_path / "recipe.yaml", "--search", SEARCHES[0], "--jobs", 2]
     done = whet(*words, "--trials", 6, "--budget", "90s", "--out", tmp_path / "tune", "--json")
     assert done.returncode == 0, done.stderr
     plain = json.loads(done.stdout)
@@ -180,7 +180,7 @@ test_tune.tuned(Path(sys.argv[1]))
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(found, tmp_path):
     """After so many lines of log more as were drawn once and for all. The journal, the runs and what is confirmed outlive the
     driver."""
-    runs.pictures(tmp_path)
+    runs.images(tmp_path)
     words = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     for lines in 1 + Rng(3).batch("moments", 0, np.arange(10)).integers(20):
         with subprocess.Popen(words, cwd=ROOT) as driver:

@@ -27,7 +27,7 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file to write: of pictures .png, .jpg or .webp, else sheet.png; of texts and sounds .html."
+            help="The file to write: of images .png, .jpg or .webp, else sheet.png; of texts and audio .html."
         ),
     ] = None,
     rows: Annotated[int, typer.Option(min=1, max=100, help="How many samples, the classes in turn.")] = 6,
@@ -55,7 +55,7 @@ def command(
     asked = recipes.change(
         asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=observer(as_json).note
     )
-    accepted = (".png", ".jpg", ".jpeg", ".webp") if asked.medium == "picture" else (".html",)
+    accepted = (".png", ".jpg", ".jpeg", ".webp") if asked.medium == "image" else (".html",)
     out = out or Path(f"sheet{accepted[0]}")
     if out.suffix.lower() not in accepted:
         raise RecipeError(

@@ -37,7 +37,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Is this data fit to learn and to judge from? Unreadable files, copies and near-copies, label conflicts, leaks, groups, odd
-    pictures, texts or sounds, shortcuts, doubtful labels, balance.
+    images, texts or audio clips, shortcuts, doubtful labels, balance.
 
     Nothing is changed."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -18,7 +18,7 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures, sounds, folders of them, or patterns; of a run on texts the texts themselves, .txt files, or tables. "
+            help="Images, audio clips, folders of them, or patterns; of a run on texts the texts themselves, .txt files, or tables. "
             "Without any, the run's most confident mistakes."
         ),
     ] = None,
@@ -32,7 +32,7 @@ def command(
     text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """See why the model answers as it does: heat over pictures and spectrograms, words for and against."""
+    """See why the model answers as it does: heat over images and spectrograms, words for and against."""
     from rich.text import Text
 
     from whet.api import load

@@ -67,7 +67,7 @@ def budget_of(budget: str | None, epochs: int | None) -> str | None:
 
 
 DATA = (
-    "A folder of class folders (pictures, .txt files), a folder of train/ val/ test/ folders or tables, or a table: .csv, .tsv, "
+    "A folder of class folders (images, .txt files), a folder of train/ val/ test/ folders or tables, or a table: .csv, .tsv, "
     ".jsonl or .parquet."
 )
 

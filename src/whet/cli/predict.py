@@ -18,7 +18,7 @@ def command(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures or sounds, folders of them, patterns such as 'new/*.jpg', or tables of files; of a run on texts the "
+            help="Images or audio clips, folders of them, patterns such as 'new/*.jpg', or tables of files; of a run on texts the "
             "texts themselves, .txt files, folders of them, or tables. Every input has a row in the answers."
         ),
     ],
@@ -32,7 +32,7 @@ def command(
     text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Say what your pictures, texts or sounds are."""
+    """Say what your images, texts or audio clips are."""
     from rich.text import Text
 
     from whet.api import load

@@ -54,7 +54,7 @@ def command(
     smaller: Annotated[
         str | None,
         typer.Option(
-            help="Show the design's runs smaller pictures, as 60%; the confirmation is at the recipe's own size."
+            help="Show the design's runs smaller images, as 60%; the confirmation is at the recipe's own size."
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
@@ -132,5 +132,5 @@ def _share(text: str | None) -> float:
         return 1.0
     number = text.strip().removesuffix("%")
     if not text.strip().endswith("%") or not number.isdigit() or not 0 < int(number) <= 100:
-        raise RecipeError(f"--smaller {text}: accepted: a share of the pictures' size from 1% to 100%, as 60%")
+        raise RecipeError(f"--smaller {text}: accepted: a share of the images' size from 1% to 100%, as 60%")
     return int(number) / 100

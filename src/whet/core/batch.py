@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Instances:
-    """The things on one picture: mask_NHW bool (N, H, W), label_N int64 (N,)."""
+    """The things on one image: mask_NHW bool (N, H, W), label_N int64 (N,)."""
 
     mask_NHW: Tensor
     label_N: Tensor
@@ -40,7 +40,7 @@ class HiddenMix:
 class Batch:
     """Painted, normalised samples on the device.
 
-    x: what the backbone takes. Pictures: float (B, C, H, W); texts: token ids, int64 (B, L), padded; sounds: log-mel
+    x: what the backbone takes. Images: float (B, C, H, W); texts: token ids, int64 (B, L), padded; audio clips: log-mel
     spectrograms, float (B, 1, frames, mels); or features (B, D) where these are kept and stand in for samples. index_B: int64,
     the samples' numbers in the training table (the key of every draw). weight_B: float (B,), the samples' own weights. Where a
     method asks for several copies of each sample, the rows are all samples, then all of them again, and so on. high_res: the same
@@ -147,7 +147,7 @@ class FinalizeContext:
 class Outcome:
     """What a loss is given: the answer, the question, and the model that gave it, for a loss that needs another look at it; the
     features that the answer was made of (what the head was given), and where training stands. The model is what is trained on
-    `batch.x`: the head alone where kept features stand in for pictures."""
+    `batch.x`: the head alone where kept features stand in for images."""
 
     logits_BK: Tensor
     batch: Batch

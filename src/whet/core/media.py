@@ -69,7 +69,7 @@ class _Audio(Medium):
         return round(1000 * float(train.clip_seconds))
 
 
-MEDIA: dict[str, Medium] = {"picture": _Images(), "text": _Texts(), "sound": _Audio()}
+MEDIA: dict[str, Medium] = {"image": _Images(), "text": _Texts(), "audio": _Audio()}
 """By the names that `Task.problems` gives."""
 
 

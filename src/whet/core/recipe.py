@@ -72,7 +72,7 @@ class Recipe(Strict):
 
     @property
     def medium(self) -> str:
-        """What a sample is: picture, text or sound."""
+        """What a sample is: image, text or audio clip."""
         return problems()[self.task]
 
     @property
@@ -131,7 +131,7 @@ class Recipe(Strict):
         return self.replace(train=self.train.replace(**changes))
 
     def smaller(self, share: float) -> Recipe:
-        """The recipe with pictures at this share of their size, 0 … 1, but no less than 32 pixels or a quarter; texts and sounds
+        """The recipe with images at this share of their size, 0 … 1, but no less than 32 pixels or a quarter; texts and audio
         stay."""
         return self if share == 1 else self.replace(train=self._medium.smaller(self.train, share))
 

@@ -126,16 +126,16 @@ class TrainSpec(Strict):
     eval_size: Annotated[Size, Field(description="image size at prediction")] = "auto"
     fit: Literal["squash", "crop"] = "squash"
     max_tokens: Annotated[int, Field(ge=4, le=8192, description="a longer text is cut")] | Auto = "auto"
-    clip_seconds: Annotated[float, Field(gt=0, le=600, description="how much of a sound is heard at once")] | Auto = (
-        "auto"
-    )
+    clip_seconds: (
+        Annotated[float, Field(gt=0, le=600, description="how much of an audio clip is heard at once")] | Auto
+    ) = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     torch_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
     loader_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
     store: Annotated[
         Literal["auto", "memory", "disk", "off"],
-        Field(description="where decoded training pictures are kept; no setting changes a result"),
+        Field(description="where decoded training images are kept; no setting changes a result"),
     ] = "auto"
     store_share: Annotated[
         float, Field(gt=0, le=0.9, description="the most of free memory or disk to keep them in")

@@ -65,7 +65,7 @@ class Arranges(ABC):
 class Draws(ABC):
     @abstractmethod
     def draw(self, view: Any, rng: BatchRng) -> Any:
-        """The view of a batch (`ImageView`, `TextView` or `SoundView`, by the task) -> the view with this method's wish drawn in.
+        """The view of a batch (`ImageView`, `TextView` or `AudioView`, by the task) -> the view with this method's wish drawn in.
         Draws are vectorised: never in a loop over samples."""
 
 

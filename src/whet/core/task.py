@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whet.core.targets import Targets
 
 GROUP = "whet.tasks"
-MEDIA = {"image": "picture", "text": "text", "audio": "sound"}
+MEDIA = {"image": "image", "text": "text", "audio": "audio"}
 """What a sample is, by the first word of most problems' names."""
 
 

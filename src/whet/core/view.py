@@ -1,4 +1,4 @@
-"""The view of a batch of pictures: what SAMPLE methods wish for, as arrays. They draw here and never touch a pixel; one
+"""The view of a batch of images: what SAMPLE methods wish for, as arrays. They draw here and never touch a pixel; one
 renderer then paints every sample once.
 
 Coordinates are continuous pixels, x to the right and y down; pixel (0, 0) covers [0, 1) x [0, 1), so its centre lies at
@@ -30,7 +30,7 @@ class View(Protocol):
 @dataclass(frozen=True)
 class Tone:
     """One step of a tone curve. Either a fixed table (B, 3, 256) float, or (B, 1, 256) for all channels alike, or one computed
-    from the painted picture's own histogram ("equalize", "autocontrast"), for the samples where `where_B` is true."""
+    from the painted image's own histogram ("equalize", "autocontrast"), for the samples where `where_B` is true."""
 
     where_B: np.ndarray
     table_BC256: np.ndarray | None = None
@@ -45,7 +45,7 @@ class Tone:
 class Filter:
     """A filter with a strength a sample; 0 leaves the sample as it is.
 
-    "sharpen": strength s blends the picture with its 3x3 smoothing, (1 + s) * picture - s * smooth, so that -1 is the smoothing
+    "sharpen": strength s blends the image with its 3x3 smoothing, (1 + s) * image - s * smooth, so that -1 is the smoothing
     itself. "gaussian": the standard deviation in output pixels. "motion": the length in output pixels of a straight smear at
     angle_B degrees, counter-clockwise from the right.
     """
@@ -80,7 +80,7 @@ class Noise:
 @dataclass(frozen=True)
 class Cover:
     """Rectangles painted over, in output pixels: box_BN4 int (x0, y0, x1, y1), empty where x1 <= x0. fill: "noise" draws
-    uniform pixels from the sample's key_B (uint32), "mean" the picture's own mean colour, "black" zero."""
+    uniform pixels from the sample's key_B (uint32), "mean" the image's own mean colour, "black" zero."""
 
     box_BN4: np.ndarray
     fill: Literal["noise", "mean", "black"]
@@ -95,7 +95,7 @@ class Cover:
 @dataclass(frozen=True)
 class Codec:
     """What a poor channel does, with a setting a sample; 0 leaves the sample as it is. "downscale": the factor (> 1) by which the
-    picture is made smaller and then as large as before. "jpeg": the quality, 1…100, at which it is compressed."""
+    image is made smaller and then as large as before. "jpeg": the quality, 1…100, at which it is compressed."""
 
     kind: Literal["downscale", "jpeg"]
     setting_B: np.ndarray
@@ -107,7 +107,7 @@ class Codec:
 
 @dataclass(frozen=True)
 class Foreign:
-    """Another library's transform, run on the painted picture: (pixels uint8 (h, w, 3), key) -> pixels of the same shape. It must
+    """Another library's transform, run on the painted image: (pixels uint8 (h, w, 3), key) -> pixels of the same shape. It must
     give the same for the same key, in any thread."""
 
     transform: Callable[[np.ndarray, int], np.ndarray]
@@ -120,7 +120,7 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Blend:
-    """Another view of the same pictures, painted on its own and averaged in at weight_B (0…1, 0: not painted at all)."""
+    """Another view of the same images, painted on its own and averaged in at weight_B (0…1, 0: not painted at all)."""
 
     view: ImageView
     weight_B: np.ndarray
@@ -132,12 +132,12 @@ class Blend:
 
 @dataclass(frozen=True)
 class ImageView:
-    """The wish for one batch of pictures. Empty, it shows every picture whole.
+    """The wish for one batch of images. Empty, it shows every image whole.
 
-    source_size_B2: (height, width) of each picture after EXIF rotation. size: (height, width) of the output.
+    source_size_B2: (height, width) of each image after EXIF rotation. size: (height, width) of the output.
     warp_B33: output pixel -> source pixel. flow_BNN2: a displacement (x, y) in output pixels on an N x N grid of FLOW_NODES, cell
     centred, bicubic in between: output point p shows what the warp finds at p + flow(p). colour_B37: [A | D | b],
-    x' = A x + D mean + b on 0…255, where mean is the warped picture's mean colour (a true contrast needs it).
+    x' = A x + D mean + b on 0…255, where mean is the warped image's mean colour (a true contrast needs it).
 
     Painted in this order: warp and flow in one resampling, filters, colour, tones, noises, covers, codecs, foreign transforms; then
     the blends, of which this view keeps what their weights leave. Nothing is clipped between one colour and the next.
@@ -158,7 +158,7 @@ class ImageView:
 
     @classmethod
     def whole(cls, source_size_B2: Any, size: tuple[int, int], fit: Literal["squash", "crop"] = "squash") -> ImageView:
-        """The view that shows each picture whole (`squash`), or its largest centred part of the output's shape (`crop`)."""
+        """The view that shows each image whole (`squash`), or its largest centred part of the output's shape (`crop`)."""
         source = np.asarray(source_size_B2, dtype=np.float64).reshape(-1, 2)
         height, width = size
         per_y, per_x = source[:, 0] / height, source[:, 1] / width
@@ -187,7 +187,7 @@ class ImageView:
         return changed_B
 
     def crop(self, box_B4: np.ndarray) -> ImageView:
-        """Show the source box (x0, y0, x1, y1) of each picture, in source pixels, instead of what was framed before."""
+        """Show the source box (x0, y0, x1, y1) of each image, in source pixels, instead of what was framed before."""
         height, width = self.size
         x0, y0, x1, y1 = np.asarray(box_B4, dtype=np.float64).T
         warp = scaling((x1 - x0) / width, (y1 - y0) / height)
@@ -262,7 +262,7 @@ def scaling(x_B: np.ndarray, y_B: np.ndarray) -> np.ndarray:
 
 
 def rotation(degrees_B: np.ndarray) -> np.ndarray:
-    """The map that shows the picture turned counter-clockwise by `degrees_B`."""
+    """The map that shows the image turned counter-clockwise by `degrees_B`."""
     angle = np.deg2rad(degrees_B)
     matrix = _identity(len(angle))
     matrix[:, 0, 0] = matrix[:, 1, 1] = np.cos(angle)

@@ -15,7 +15,7 @@ from whet.core.errors import DataError, unknown
 from whet.core.spec import DataSpec
 
 USUAL = {
-    "file": ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "audio", "sound",
+    "file": ("file", "path", "image", "filename", "file_name", "filepath", "file_path", "image_path", "img", "audio", "audio",
              "recording", "audio_path", "name"),
     "text": ("text", "sentence", "content", "review", "comment", "question", "message", "title", "document", "utterance", "query",
              "tweet", "body"),

@@ -44,8 +44,8 @@ class Files:
         return f"{path.suffix.lower()} is not read; accepted: {' '.join(sorted(self.suffixes))}"
 
 
-PICTURES = Files(
-    "picture",
+IMAGE_FILES = Files(
+    "image",
     frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}),
     frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".jfif", ".svg", ".psd", ".dng", ".cr2", ".nef", ".arw", ".raw", ".ppm",
                ".pgm", ".tga", ".dcm"}),
@@ -53,8 +53,8 @@ PICTURES = Files(
 TEXTS = Files(
     "text", frozenset({".txt"}), frozenset({".pdf", ".doc", ".docx", ".odt", ".rtf", ".html", ".htm", ".eml"})
 )
-SOUNDS = Files(
-    "sound",
+AUDIO_FILES = Files(
+    "audio",
     frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}),
     frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".caf", ".au"}),
 )
@@ -80,8 +80,8 @@ class _Found:
         self.skipped.append(Skipped(_id(names), reason))
 
 
-def read_folder(root: Path, files: Files = PICTURES, class_folder: str | None = None) -> Table:
-    """Every picture, text or sound below `root`, its class the name of its class folder; by the rules above."""
+def read_folder(root: Path, files: Files = IMAGE_FILES, class_folder: str | None = None) -> Table:
+    """Every image, text or audio clip below `root`, its class the name of its class folder; by the rules above."""
     passed, others = Passed(), Counter[str]()
     found = _Found(root)
     for path in all_below(root, passed):

@@ -1,10 +1,10 @@
-"""One picture file -> RGB pixels, the same everywhere: training, prediction, report.
+"""One image file -> RGB pixels, the same everywhere: training, prediction, report.
 
 Rules: EXIF orientation is applied once. 16-bit is scaled to 8, not cut; so are whole numbers of 32 bits, as if of 16: 0 … 65535.
 Of floating-point numbers 0 is black and 1 white. What lies outside of that is cut off and what is no number is black, whatever
 else the file holds: a scale of each file's own would show one thing in two ways. `uncertain_pixels` counts both. Palette and grey
 become RGB. What is transparent is laid on white. CMYK is converted. Of several frames or pages the first counts. Formats outside
-the list and pictures above the pixel limit are refused before a pixel is decoded.
+the list and images above the pixel limit are refused before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from whet.core.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 178_956_970  # Pillow's own bound; a header that asks for more is taken for a bomb
-# Pillow warns of odd metadata and of pictures half as large as it refuses; the verdict of a file is given by decoding it.
+# Pillow warns of odd metadata and of images half as large as it refuses; the verdict of a file is given by decoding it.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _TOP = {"F": 1.0, "I": 65535.0}  # what is white, by Pillow's name of the pixels
 _OF_FRAMES = {"GIF", "TIFF", "WEBP", "PNG"}
-_KEEP_BYTES = 12_000_000  # a larger picture is decoded twice rather than held while its batch is drawn
+_KEEP_BYTES = 12_000_000  # a larger image is decoded twice rather than held while its batch is drawn
 
 _UNTURN = {  # EXIF orientation -> exchange rows and columns, then flip rows, then flip columns
     2: (False, False, True),
@@ -45,11 +45,11 @@ _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, I
 
 
 class UnreadableImage(DataError):
-    """A file that is no picture of an accepted format, is damaged, or is larger than the pixel limit."""
+    """A file that is no image of an accepted format, is damaged, or is larger than the pixel limit."""
 
 
-class Picture:
-    """One picture file. `size` is (height, width) after EXIF rotation. A JPEG is decoded when its pixels are asked for;
+class ImageSample:
+    """One image file. `size` is (height, width) after EXIF rotation. A JPEG is decoded when its pixels are asked for;
     other formats at once, since their header does not tell all that is needed. Raises UnreadableImage."""
 
     def __init__(self, data: bytes) -> None:
@@ -69,7 +69,7 @@ class Picture:
         """RGB uint8 (H, W, 3). `shrink` (1, 2, 4, 8) lets a JPEG be decoded straight to 1/shrink of its size; other formats
         come whole. `buffer`: flat uint8 memory to decode into where it is large enough; the result then lives only until
         the buffer's next use. Not `fine`: a JPEG's colours, stored at half size, are doubled instead of interpolated, which
-        is a tenth faster and cannot be seen in a picture that is shown smaller (59 dB)."""
+        is a tenth faster and cannot be seen in an image that is shown smaller (59 dB)."""
         if self._pixels is not None:
             return self._pixels
         if self._stored_size is None:
@@ -87,13 +87,13 @@ class Picture:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The whole picture, RGB uint8 (H, W, 3)."""
-    return Picture(data).pixels()
+    """The whole image, RGB uint8 (H, W, 3)."""
+    return ImageSample(data).pixels()
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture file says of itself. mode: Pillow's name of its pixels ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF's,
+    """What an image file says of itself. mode: Pillow's name of its pixels ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF's,
     1 for upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" where EXIF is silent. frames: how many it holds,
     or pages."""
 
@@ -124,7 +124,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _frames(image: Image.Image) -> int:
-    """Of a format that people keep several in; the second picture in a photo of a phone is no frame."""
+    """Of a format that people keep several in; the second image in a photo of a phone is no frame."""
     if image.format not in _OF_FRAMES:
         return 1
     try:
@@ -187,7 +187,7 @@ def _has_exif(data: bytes) -> bool:
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (2 … 8); anything else leaves the picture as it is."""
+    """Undo an EXIF orientation (2 … 8); anything else leaves the image as it is."""
     if orientation not in _UNTURN:
         return pixels
     swap, flip_rows, flip_columns = _UNTURN[orientation]
@@ -227,7 +227,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _reason(error: BaseException, data: bytes) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"not a picture of an accepted format ({', '.join(FORMATS)})"
+        return f"not an image of an accepted format ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         return f"more pixels than the limit of {MAX_PIXELS:,}"
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Pictures read, drawn, decoded and painted."""
+"""Images read, drawn, decoded and painted."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Literal
 import numpy as np
 
 from whet.core.view import ImageView
-from whet.data.image import Picture, UnreadableImage
+from whet.data.image import ImageSample, UnreadableImage
 from whet.data.loader import Draw, Loader, Painted, why
-from whet.data.store import Kept, PictureStore, WorkingPicture
+from whet.data.store import ImageStore, Kept, WorkingImage
 from whet.render.image_cpu import CpuPainter
 from whet.render.shrink import decoder_factors, sampling_steps, shrink, shrink_factors
 
 Fit = Literal["squash", "crop"]
 
-AnyPicture = Picture | WorkingPicture | Kept
+AnyImage = ImageSample | WorkingImage | Kept
 
 _BUFFER_BYTES = 64_000_000
 _SCRATCH = threading.local()
 
 
 class ImageLoader(Loader):
-    """Paints the pictures at `paths`, of which `store` keeps the decoded ones."""
+    """Paints the images at `paths`, of which `store` keeps the decoded ones."""
 
     def __init__(
-        self, paths: Sequence[str], threads: int, fit: Fit = "squash", store: PictureStore | None = None
+        self, paths: Sequence[str], threads: int, fit: Fit = "squash", store: ImageStore | None = None
     ) -> None:
         super().__init__(threads)
         self._paths, self._store = list(paths), store
@@ -38,7 +38,7 @@ class ImageLoader(Loader):
         return len(self._paths)
 
     def sizes(self, index_B: np.ndarray) -> list[tuple[int, int]]:
-        """(height, width) of these pictures; unreadable ones are left out."""
+        """(height, width) of these images; unreadable ones are left out."""
         found = []
         for index in index_B:
             try:
@@ -47,54 +47,54 @@ class ImageLoader(Loader):
                 continue
         return found
 
-    def _open(self, index: int) -> AnyPicture:
-        return Picture(Path(self._paths[index]).read_bytes()) if self._store is None else self._store.open(index)
+    def _open(self, index: int) -> AnyImage:
+        return ImageSample(Path(self._paths[index]).read_bytes()) if self._store is None else self._store.open(index)
 
     def _paint(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
-        pictures: list[AnyPicture] = []
+        images: list[AnyImage] = []
         kept, failed = [], []
         for index in index_B.tolist():
             try:
-                pictures.append(self._open(index % len(self)))
+                images.append(self._open(index % len(self)))
                 kept.append(index)
             except (OSError, UnreadableImage) as error:
                 failed.append((index, why(error)))
-        return paint_pictures(pictures, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
+        return paint_images(images, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
 
 
-def paint_pictures(
-    pictures: Sequence[AnyPicture],
+def paint_images(
+    images: Sequence[AnyImage],
     index_B: np.ndarray,
     size: int,
     fit: Fit,
     draw: Draw,
     failed: tuple[tuple[int, str], ...] = (),
 ) -> Painted:
-    """Draw one batch and paint it; a picture that turns out damaged while it is decoded joins `failed`."""
-    out = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
-    if not pictures:
+    """Draw one batch and paint it; an image that turns out damaged while it is decoded joins `failed`."""
+    out = np.empty((len(images), size, size, 3), dtype=np.uint8)
+    if not images:
         return Painted(out, index_B, failed)
-    view = draw(ImageView.whole([picture.size for picture in pictures], (size, size), fit), index_B)
+    view = draw(ImageView.whole([image.size for image in images], (size, size), fit), index_B)
     factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1).tolist()
     decoder_B = decoder_factors(factors_B2).tolist()
     painter, good = CpuPainter(view), []
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         # A decoder needs the buffer; what is kept decoded is copied into it only where that pays.
-        buffer = _buffer() if painter.jumps_B[i] or not isinstance(picture, Kept) else None
+        buffer = _buffer() if painter.jumps_B[i] or not isinstance(image, Kept) else None
         try:
-            pixels = picture.pixels(decoder_B[i], buffer, fine=magnified_B[i])
+            pixels = image.pixels(decoder_B[i], buffer, fine=magnified_B[i])
         except UnreadableImage as error:
             failed = (*failed, (int(index_B[i]), why(error)))
             continue
-        painter.paint(i, shrink(pixels, picture.size, factors_B2[i]), out[i])
+        painter.paint(i, shrink(pixels, image.size, factors_B2[i]), out[i])
         good.append(i)
-    if len(good) < len(pictures):
+    if len(good) < len(images):
         out, index_B = out[good], index_B[good]
     return Painted(out, index_B, failed)
 
 
 def _buffer() -> np.ndarray:
-    """Memory of this thread to decode into: fresh memory for every picture would cost as much as the decoding."""
+    """Memory of this thread to decode into: fresh memory for every image would cost as much as the decoding."""
     if not hasattr(_SCRATCH, "buffer"):
         _SCRATCH.buffer = np.empty(_BUFFER_BYTES, dtype=np.uint8)
     return _SCRATCH.buffer

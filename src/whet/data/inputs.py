@@ -25,7 +25,7 @@ from whet.core.errors import DataError
 from whet.core.spec import DataSpec
 from whet.data.below import all_below
 from whet.data.cells import TABLE_SUFFIXES
-from whet.data.folder import PICTURES, SOUNDS, TEXTS, Files
+from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, Files
 from whet.data.loader import why
 from whet.data.table import part_name, read_unlabelled_files
 from whet.data.text import clean_text
@@ -118,7 +118,7 @@ class _Reader:
     def _table(self, table: Path) -> list[dict[str, Any]]:
         if self.is_text:
             return [self._text(text) for text in read_unlabelled_texts(table, self.spec.text_column)]
-        frame = read_unlabelled_files(table, self.spec, parts=self.files is SOUNDS)
+        frame = read_unlabelled_files(table, self.spec, parts=self.files is AUDIO_FILES)
         rows: list[dict[str, Any]] = []
         for line, row in zip(frame.index, frame.to_dict("records")):
             if row["path"]:
@@ -139,8 +139,8 @@ class _Reader:
 
 
 _MEDIA = {
-    "picture": (PICTURES, frozenset(TABLE_SUFFIXES)),
-    "sound": (SOUNDS, frozenset(TABLE_SUFFIXES)),
+    "image": (IMAGE_FILES, frozenset(TABLE_SUFFIXES)),
+    "audio": (AUDIO_FILES, frozenset(TABLE_SUFFIXES)),
     "text": (TEXTS, frozenset(TABLE_SUFFIXES)),
 }
 
@@ -150,14 +150,14 @@ def read_inputs(given: Any, spec: DataSpec, medium: str) -> pd.DataFrame:
     the file's own) or text, and error: '' or why it is no sample. A file or part of one that was given twice has one row.
 
     given: a path or text, or several. spec: how the run's own data are read; its columns are those that are read in tables.
-    medium: picture, sound or text. Raises DataError for what looks like a path and names nothing."""
+    medium: image, audio or text. Raises DataError for what looks like a path and names nothing."""
     if isinstance(given, pd.DataFrame):
         raise DataError("inputs: a DataFrame; give one of its columns")
     one = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
     files, tables = _MEDIA[medium]
     reader = _Reader(spec, files, tables)
     rows = [row for item in ([given] if one else given) for row in reader.rows(item)]
-    content = {"text": ["text"], "picture": ["path"], "sound": ["path", "start", "end"]}[medium]
+    content = {"text": ["text"], "image": ["path"], "audio": ["path", "start", "end"]}[medium]
     missing: dict[str, Any] = {"error": "", "start": np.nan, "end": np.nan}
     columns = ["name", *content, "error"]
     # Plain objects: pandas' own text type cannot hold a file name that is not UTF-8.
@@ -166,7 +166,7 @@ def read_inputs(given: Any, spec: DataSpec, medium: str) -> pd.DataFrame:
     )
     if medium == "text":
         return frame
-    if medium == "sound":
+    if medium == "audio":
         frame = frame.astype({"start": float, "end": float})
     return frame.drop_duplicates(content, ignore_index=True)
 

@@ -27,7 +27,7 @@ see `whet.models.front.Front.receive`."""
 
 @dataclass(frozen=True)
 class Painted:
-    """One painted batch. content: pictures, uint8 (B, H, W, 3); texts, a list of str; sounds, float32 waves (B, T); or what
+    """One painted batch. content: images, uint8 (B, H, W, 3); texts, a list of str; audio clips, float32 waves (B, T); or what
     `receive` made of them. index_B: the sample numbers that could be painted. failed: the others, with the reason; a failed sample
     is left out, never replaced."""
 

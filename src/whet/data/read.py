@@ -9,20 +9,20 @@ from pathlib import Path, PurePosixPath
 
 from whet.core.errors import DataError
 from whet.core.spec import DataSpec
+from whet.data.audio_folder import read_audio
 from whet.data.below import all_below
 from whet.data.cells import TABLE_SUFFIXES, first_rows
 from whet.data.class_names import class_warnings
 from whet.data.columns import usual_column
 from whet.data.digests import file_digests
-from whet.data.folder import PICTURES, SOUNDS, TEXTS, has_classes, read_folder
-from whet.data.sound_folder import read_sounds
+from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, has_classes, read_folder
 from whet.data.split import split_rows
 from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
 from whet.data.table import Skipped, Table, part_name, read_table
 from whet.data.text_table import read_texts
 
-_FILES = {files.medium: files for files in (PICTURES, TEXTS, SOUNDS)}
+_FILES = {files.medium: files for files in (IMAGE_FILES, TEXTS, AUDIO_FILES)}
 _LOOKED_AT = 500  # files of a folder, to tell what it holds
 
 
@@ -49,13 +49,13 @@ def data_path(spec: DataSpec) -> Path:
 
 
 def medium_of(spec: DataSpec) -> str:
-    """What lies there, picture, text or sound: of a folder by the names of its files, of a table by its columns (see
+    """What lies there, image, text or audio clip: of a folder by the names of its files, of a table by its columns (see
     `_medium_of_table`). A folder of tables is one of texts where its first table is and it holds no class folders."""
     path = data_path(spec)
     if spec.text_column is not None:
         return "text"
     if not path.is_dir():
-        return _medium_of_table(path, spec) if path.suffix.lower() in TABLE_SUFFIXES else "picture"
+        return _medium_of_table(path, spec) if path.suffix.lower() in TABLE_SUFFIXES else "image"
     counts = Counter(file.suffix.lower() for file in islice(all_below(path), _LOOKED_AT))
     by_medium = {
         files.medium: sum(counts[suffix] for suffix in files.suffixes | files.foreign) for files in _FILES.values()
@@ -86,7 +86,7 @@ def _medium_of_table(path: Path, spec: DataSpec) -> str:
     if usual_column(columns, "text") is not None:
         return "text"
     found = next((medium for column in cells.values() if (medium := _medium_of_names(column)) is not None), None)
-    return found or ("text" if path.suffix.lower() in (".jsonl", ".ndjson") else "picture")
+    return found or ("text" if path.suffix.lower() in (".jsonl", ".ndjson") else "image")
 
 
 def _medium_of_names(cells: list[str]) -> str | None:
@@ -116,13 +116,13 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
 
 
 def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
-    """Pictures or sounds. A folder that holds one table and no class folders is read by that table."""
+    """Images or audio clips. A folder that holds one table and no class folders is read by that table."""
     files = _FILES[medium]
     tables = _tables_in(path) if path.is_dir() else [path]
     by_table = len(tables) == 1 and (not path.is_dir() or not has_classes(path, files))
     if not path.is_dir() and path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
-    read = read_sounds if medium == "sound" else _read_pictures
+    read = read_audio if medium == "audio" else _read_images
     if not by_table:
         table = read(path, spec)
         beside = [f"{', '.join(file.name for file in tables)} beside the class folders: not read"] if tables else []
@@ -135,8 +135,8 @@ def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
     )
 
 
-def _read_pictures(path: Path, spec: DataSpec) -> Table:
-    return read_folder(path, PICTURES, spec.class_folder) if path.is_dir() else read_table(path, spec)
+def _read_images(path: Path, spec: DataSpec) -> Table:
+    return read_folder(path, IMAGE_FILES, spec.class_folder) if path.is_dir() else read_table(path, spec)
 
 
 def hash_contents(table: Table, threads: int) -> Table:

@@ -1,6 +1,6 @@
-"""Decoded pictures and sounds kept between epochs, in memory or in files of the cache folder, so that each is decoded once.
+"""Decoded images and audio kept between epochs, in memory or in files of the cache folder, so that each is decoded once.
 
-A training picture is always decoded to its working size, whether it is kept or not: so what is kept, and where, never changes a
+A training image is always decoded to its working size, whether it is kept or not: so what is kept, and where, never changes a
 result. A person's own folder is only read.
 """
 
@@ -21,8 +21,8 @@ from typing import Protocol
 
 import numpy as np
 
-from whet.data.image import Picture
-from whet.data.sound import decode
+from whet.data.audio import decode
+from whet.data.image import ImageSample
 from whet.data.table import part_name
 from whet.render.shrink import shrink
 
@@ -35,7 +35,7 @@ _SHARP, _FINE = 2.0, 1.5  # in sides as they are shown
 
 
 def working_factor(size: tuple[int, int], shown: int) -> int:
-    """The part of its size (8, 4, 2, 1) that a picture is decoded to for training: so much that a crop of a quarter of its area
+    """The part of its size (8, 4, 2, 1) that an image is decoded to for training: so much that a crop of a quarter of its area
     still has `shown` pixels a side. Never larger than it is."""
     return next((factor for factor in (8, 4, 2) if min(size) // factor >= _SHARP * shown), 1)
 
@@ -52,7 +52,7 @@ def part_digest(digest: str, part: str) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """Pixels at their working size, read-only, and the (height, width) of the whole picture they come from; or a wave, float32
+    """Pixels at their working size, read-only, and the (height, width) of the whole image they come from; or a wave, float32
     (T,), and (its samples, its rate)."""
 
     size: tuple[int, int]
@@ -69,7 +69,7 @@ class Kept:
 
 
 class Cache(Protocol):
-    """Where decoded pictures or sounds are kept, by a key of digest and decoding."""
+    """Where decoded images or audio are kept, by a key of digest and decoding."""
 
     def get(self, key: str) -> Kept | None: ...
 
@@ -97,11 +97,11 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Up to `limit` bytes of files below `folder`, one a picture, mapped into memory when read; kept for later runs, which may use
-    it at the same time. What was not used for longest makes room. A damaged file is dropped and its picture decoded anew."""
+    """Up to `limit` bytes of files below `folder`, one an image, mapped into memory when read; kept for later runs, which may use
+    it at the same time. What was not used for longest makes room. A damaged file is dropped and its image decoded anew."""
 
     def __init__(self, folder: Path, limit: int, needed: int, wanted: Sequence[str] = ()) -> None:
-        """needed: the bytes that all pictures of this run take, of which `wanted` names the keys."""
+        """needed: the bytes that all images of this run take, of which `wanted` names the keys."""
         self.folder = folder
         self._proven: set[str] = set()
         self._lock = threading.Lock()
@@ -183,7 +183,7 @@ def _checksum(magic: bytes, size: Sequence[int], shape: Sequence[int], array: np
 
 
 def keys_of(digests: Sequence[str], shown: int) -> list[str]:
-    """The keys of pictures with these contents; what decodes and shrinks them may give other pixels in another version, which is a
+    """The keys of images with these contents; what decodes and shrinks them may give other pixels in another version, which is a
     part of them."""
     versions = _versions("simplejpeg", "Pillow", "opencv-python-headless")
     return [f"{digest}-{shown}-{versions}" for digest in digests]
@@ -194,42 +194,42 @@ def _versions(*packages: str) -> str:
     return digest_of("-".join([str(_REVISION), *map(importlib.metadata.version, packages)]).encode())[:8]
 
 
-class PictureStore:
-    """The training pictures at their working size. `digests`: the contents of the files at `paths`. `shown`: the largest side of a
-    training picture as the model sees it."""
+class ImageStore:
+    """The training images at their working size. `digests`: the contents of the files at `paths`. `shown`: the largest side of a
+    training image as the model sees it."""
 
     def __init__(self, paths: Sequence[str], digests: Sequence[str], shown: int, cache: Cache | None = None) -> None:
         self._paths, self._digests, self._keys = list(paths), list(digests), keys_of(digests, shown)
         self.shown = shown
         self._cache, self._full = cache, cache is None
 
-    def open(self, index: int) -> Kept | WorkingPicture:
-        """Picture number `index`, decoded already or to be decoded when asked for its pixels. Raises OSError, UnreadableImage."""
+    def open(self, index: int) -> Kept | WorkingImage:
+        """Image number `index`, decoded already or to be decoded when asked for its pixels. Raises OSError, UnreadableImage."""
         key = self._keys[index]
         if self._cache is not None and (kept := self._cache.get(key)) is not None:
             return kept
         data = Path(self._paths[index]).read_bytes()
         worth_keeping = not self._full and digest_of(data) == self._digests[index]
-        return WorkingPicture(Picture(data), self, key if worth_keeping else None)
+        return WorkingImage(ImageSample(data), self, key if worth_keeping else None)
 
     def keep(self, key: str, kept: Kept) -> None:
         if self._cache is not None and not self._full:
             self._full = not self._cache.put(key, kept)
 
 
-class WorkingPicture:
-    """A picture that is decoded to its working size, and kept if there is room."""
+class WorkingImage:
+    """An image that is decoded to its working size, and kept if there is room."""
 
-    def __init__(self, picture: Picture, store: PictureStore, key: str | None) -> None:
-        self._picture, self._store, self._key = picture, store, key
-        self.size = picture.size
+    def __init__(self, image: ImageSample, store: ImageStore, key: str | None) -> None:
+        self._image, self._store, self._key = image, store, key
+        self.size = image.size
 
     def pixels(self, factor: int = 1, buffer: np.ndarray | None = None, *, fine: bool = True) -> np.ndarray:
         """Its pixels; the factor and the fineness of its decoding are those of its working size, whatever is asked."""
         shown = self._store.shown
         factor = working_factor(self.size, shown)
         fine = min(self.size) // factor < _FINE * shown
-        array = self._picture.pixels(factor, buffer if self._key is None else None, fine=fine)
+        array = self._image.pixels(factor, buffer if self._key is None else None, fine=fine)
         array = shrink(array, self.size, np.array([factor, factor]))
         if self._key is not None:
             array = array if array.flags.owndata and array.flags.c_contiguous else array.copy()
@@ -238,7 +238,7 @@ class WorkingPicture:
         return array
 
 
-class SoundStore:
+class AudioStore:
     """Waves at `rate`. `digests`: the contents of the files at `paths` and the parts taken (`hash_contents`).
     start_N, end_N: the part of each file, in seconds, NaN for the file's own beginning and end."""
 
@@ -262,7 +262,7 @@ class SoundStore:
         return len(self._paths)
 
     def open(self, index: int) -> np.ndarray:
-        """Wave number `index`, float32 (T,), not to be written to. Raises OSError, UnreadableSound."""
+        """Wave number `index`, float32 (T,), not to be written to. Raises OSError, UnreadableAudio."""
         part = part_name(self._start_N[index], self._end_N[index])
         key = self._key(index)
         if self._cache is not None and (kept := self._cache.get(key)) is not None:
@@ -283,13 +283,13 @@ class SoundStore:
 
 
 def kept_bytes(sizes: Sequence[tuple[int, int]], shown: int) -> float:
-    """The mean bytes a picture of these sizes takes."""
+    """The mean bytes an image of these sizes takes."""
     factors = [working_factor(size, shown) for size in sizes]
     return float(np.mean([3 * (h // f) * (w // f) for (h, w), f in zip(sizes, factors)])) if sizes else 0.0
 
 
 def cache_folder(kind: str) -> Path:
-    """The folder of this kind ("pictures") in $WHET_CACHE, or in the user's cache folder."""
+    """The folder of this kind ("images") in $WHET_CACHE, or in the user's cache folder."""
     if chosen := os.environ.get("WHET_CACHE"):
         return Path(chosen) / kind
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "whet" / kind

@@ -50,8 +50,9 @@ class Skipped:
 class Table:
     """The samples. frame columns: id (path below the root, '/' between parts), path (where the file lies), label (class
     number), split (train, val, test, or '' while undecided), group ('' for none), weight, digest (content hash). Of texts, too:
-    text. Of sounds, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own). fold, where
-    given. medium: picture, text or sound. notes: what was decided and left out while reading. warnings: those of the notes that
+    text. Of audio clips, too: start and end (seconds of the part of its file that is the sample, NaN for the file's own). fold,
+    where
+    given. medium: image, text or audio. notes: what was decided and left out while reading. warnings: those of the notes that
     speak of something which looks wrong.
 
     columns: the table's columns of files, texts and labels that were read, by their keys in DataSpec.
@@ -65,7 +66,7 @@ class Table:
     root: Path
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = field(default=())
-    medium: str = "picture"
+    medium: str = "image"
     set_SK: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
@@ -164,8 +165,8 @@ def read_table(path: Path, spec: DataSpec = AS_IT_IS, *, parts: bool = False) ->
     Files are named from `spec.files_root`; else from the table's own folder, or where none is found there from the one of its
     subfolders that holds most of them. A name with backslashes that is no file is taken for a Windows path.
 
-    With `parts` (of sounds), where present also start and end, so that a file may stand in several rows. Parts of one file are a
-    group unless the table has groups of its own: what is heard in one part tells of the next.
+    With `parts` (of audio clips), where present also start and end, so that a file may stand in several rows. Parts of one file
+    are a group unless the table has groups of its own: what is heard in one part tells of the next.
     """
     cells = read_cells(path)
     if cells.frame.empty:
@@ -207,7 +208,7 @@ def read_table(path: Path, spec: DataSpec = AS_IT_IS, *, parts: bool = False) ->
     if backslashes:
         notes += (f"{path.name}: {backslashes} names with backslashes are read as paths",)
     told = [*cells.told(), *columns.notes(), *notes, *([whole] if whole else []), *(() if said is None else said.notes)]
-    medium = "sound" if parts else "picture"
+    medium = "audio" if parts else "image"
     table = Table(frame, classes, root, tuple(skipped), tuple(told), medium, set_SK, (), columns.read)
     return table.warned(*cells.warnings)
 

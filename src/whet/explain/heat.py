@@ -1,4 +1,4 @@
-"""Heat over places: which parts of a picture or a spectrogram speak for a class.
+"""Heat over places: which parts of an image or a spectrogram speak for a class.
 
 Of convolutional networks by HiResCAM (Draelos & Carin 2020, arXiv:2011.08891) after Grad-CAM (Selvaraju et al. 2017,
 arXiv:1610.02391): the last map of features (C, h, w), times the gradient of the class's evidence with respect to it, summed over
@@ -29,7 +29,7 @@ from whet.models.net import Net
 
 _LEAST = 4  # cells a side: a coarser map says nothing about places, so one before it is taken
 _SPREADS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # may repeat one cell over a map that only looks larger
-_AT_ONCE = 16  # covered pictures
+_AT_ONCE = 16  # covered images
 _FAINT, _FULL = (255, 214, 92), (206, 36, 24)  # RGB of little and of most heat
 _COVER = 0.85  # of what lies below at full heat
 
@@ -98,7 +98,7 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 
 def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
-    """The evidence for class k that is lost where a picture, (1, 3, H, W), is covered with the mean colour: float32 (side, side).
+    """The evidence for class k that is lost where an image, (1, 3, H, W), is covered with the mean colour: float32 (side, side).
     Squares of 2 x 2 cells are covered in turn, overlapping by half, as one cell alone is often missed by nobody; a cell has the
     mean of what the squares over it lose."""
     height, width = x.shape[2:]
@@ -110,8 +110,8 @@ def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
         for first in range(0, len(squares), _AT_ONCE):
             some = squares[first : first + _AT_ONCE]
             hidden = x.repeat(len(some), 1, 1, 1)
-            for picture, (row, column) in zip(hidden, some):
-                picture[:, top[row] : top[row + 2], left[column] : left[column + 2]] = 0
+            for image, (row, column) in zip(hidden, some):
+                image[:, top[row] : top[row + 2], left[column] : left[column + 2]] = 0
             for (row, column), loss in zip(some, (whole - evidence(member, hidden, k)).tolist()):
                 lost[row : row + 2, column : column + 2] += loss
                 times[row : row + 2, column : column + 2] += 1
@@ -124,10 +124,10 @@ def stretched(heat_hw: np.ndarray, height: int, width: int) -> np.ndarray:
     return grown * (heat_hw.size / grown.size)
 
 
-def overlay(picture: np.ndarray, heat_HW: np.ndarray) -> np.ndarray:
-    """A picture, RGB uint8 (H, W, 3), paled to grey, with what speaks for the class in yellow to red over it, the most in full
+def overlay(image: np.ndarray, heat_HW: np.ndarray) -> np.ndarray:
+    """An image, RGB uint8 (H, W, 3), paled to grey, with what speaks for the class in yellow to red over it, the most in full
     red. What speaks against it is left grey."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)[:, :, None]
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)[:, :, None]
     heat = np.maximum(heat_HW, 0)
     share = (heat / heat.max() if heat.max() > 0 else heat)[:, :, None]
     colour = (1 - share) * np.array(_FAINT, np.float32) + share * np.array(_FULL, np.float32)

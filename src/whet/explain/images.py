@@ -1,4 +1,4 @@
-"""Pictures: heat over the picture as the network saw it."""
+"""Images: heat over the image as the network saw it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from whet.explain.evidence import CannotExplain
 from whet.explain.heat import covered, overlay, places, stretched
 from whet.models.ensemble import Member
 
-_FINEST = 8  # cells of a side, where the picture is covered part by part
+_FINEST = 8  # cells of a side, where the image is covered part by part
 
 
 @dataclass(frozen=True)
-class PictureHeat:
-    """picture: as the network saw it, RGB uint8 (H, W, 3). heat_HW: how much every place speaks for the class, float32, against it
-    where negative; see `whet.explain.heat`. by_covering: whether that was found by covering the picture part by part."""
+class ImageHeat:
+    """image: as the network saw it, RGB uint8 (H, W, 3). heat_HW: how much every place speaks for the class, float32, against it
+    where negative; see `whet.explain.heat`. by_covering: whether that was found by covering the image part by part."""
 
-    picture: np.ndarray
+    image: np.ndarray
     heat_HW: np.ndarray
     by_covering: bool
 
@@ -31,16 +31,16 @@ class PictureHeat:
         return not bool((self.heat_HW > 0).any())
 
     def drawn(self) -> np.ndarray:
-        """The heat over the picture, RGB uint8 (H, W, 3)."""
-        return overlay(self.picture, self.heat_HW)
+        """The heat over the image, RGB uint8 (H, W, 3)."""
+        return overlay(self.image, self.heat_HW)
 
 
-def explain_picture(
-    members: Sequence[Member], picture: np.ndarray, x_1CHW: Tensor, k: int, most_points: int = (_FINEST - 1) ** 2
-) -> PictureHeat:
-    """The mean of the members' heat for class k. x_1CHW: the picture as the first of them takes it. most_points: how often it may
+def explain_image(
+    members: Sequence[Member], image: np.ndarray, x_1CHW: Tensor, k: int, most_points: int = (_FINEST - 1) ** 2
+) -> ImageHeat:
+    """The mean of the members' heat for class k. x_1CHW: the image as the first of them takes it. most_points: how often it may
     be covered. Raises CannotExplain."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     heats, by_covering = [], False
     for member in members:
         found = places(member, x_1CHW, k)
@@ -50,4 +50,4 @@ def explain_picture(
     heat_HW = np.mean(heats, axis=0)
     if not np.isfinite(heat_HW).all():
         raise CannotExplain(f"{members[0].net.spec.architecture}: what speaks for a class is not finite")
-    return PictureHeat(picture, heat_HW, by_covering)
+    return ImageHeat(image, heat_HW, by_covering)

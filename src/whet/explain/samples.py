@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from whet.data.loader import Loader
+from whet.explain.audio import AudioHeat, explain_audio
 from whet.explain.evidence import CannotExplain
-from whet.explain.images import PictureHeat, explain_picture
-from whet.explain.sounds import SoundHeat, explain_sound
+from whet.explain.images import ImageHeat, explain_image
 from whet.explain.texts import MOST_POINTS, WordHeat, explain_text
 from whet.models.ensemble import Member
-from whet.models.front import SoundFront, WaveFront
+from whet.models.front import AudioFront, WaveFront
 
-Explanation = PictureHeat | SoundHeat | WordHeat
+Explanation = ImageHeat | AudioHeat | WordHeat
 
 
 def explain(
@@ -30,7 +30,7 @@ def explain(
     """Why these networks, together, see in each sample of the loader its class of `class_N`: sample numbers and explanations.
 
     One sample at a time, so that the answer does not depend on the company and little memory is taken. size: as the samples are
-    shown at prediction. most_points: of the path that explains a text, and how often a picture may be covered. A sample that
+    shown at prediction. most_points: of the path that explains a text, and how often an image may be covered. A sample that
     cannot be read goes to `failed`. Raises CannotExplain.
     """
     for painted in loader.batches([np.array([index]) for index in range(len(loader))], size):
@@ -49,6 +49,6 @@ def _explain(members: Sequence[Member], content: Any, size: int, k: int, most_po
             "a network that hears waves has no places of a spectrogram to point at; accepted: one that hears spectrograms"
         )
     received = front.receive(content[None])
-    if isinstance(front, SoundFront):
-        return explain_sound(members, content, front.rate, received, front(received), k)
-    return explain_picture(members, content, front(received), k, most_points)
+    if isinstance(front, AudioFront):
+        return explain_audio(members, content, front.rate, received, front(received), k)
+    return explain_image(members, content, front(received), k, most_points)

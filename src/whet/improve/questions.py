@@ -18,7 +18,7 @@ from whet.study.study import Study
 _DECIDE_NOTHING = {"temperature_scaling", "vector_scaling"}
 _PARTS = {"geometry": {"warp_B33", "flow_BNN2"}, "colour": {"colour_B37", "tones"}}  # of an ImageView
 _MOST_VALUES = 3  # methods whose values are searched, beside the optimizer: few settings are found faster than many
-_SMALLER = {True: 0.6, False: 0.4}  # of the recipe's picture size, where techniques are studied one by one or in groups
+_SMALLER = {True: 0.6, False: 0.4}  # of the recipe's image size, where techniques are studied one by one or in groups
 
 
 def techniques(recipe: Recipe) -> list[Method]:
@@ -42,8 +42,8 @@ def factors(recipe: Recipe, *, alone: bool) -> list[MethodFactor]:
 
 
 def _kind(method: Method, medium: str) -> str:
-    """Of what draws on pictures, what it changes; of all others, the family."""
-    if medium != "picture" or not isinstance(method, Draws):
+    """Of what draws on images, what it changes; of all others, the family."""
+    if medium != "image" or not isinstance(method, Draws):
         return "augmentation" if method.family == "augment" else method.family
     blank, index_B = ImageView.whole(np.full((16, 2), 96), (96, 96)), np.arange(16)
     drawn = method.draw(blank, Rng(0).batch(method.name, 0, index_B))
@@ -56,7 +56,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def share_of_size(recipe: Recipe, *, alone: bool) -> float:
-    """The share of their size at which runs that are many and short are shown pictures; small ones, which train at their own size
+    """The share of their size at which runs that are many and short are shown images; small ones, which train at their own size
     ("auto"), stay."""
     return 1.0 if recipe.train.image_size == "auto" else _SMALLER[alone]
 

@@ -21,22 +21,22 @@ from whet.core.run_folder import write_whole
 from whet.core.spec import ModelSpec
 from whet.core.stages import Changes
 from whet.core.writing import writing
-from whet.models import hub, hub_sound, hub_text
-from whet.models.front import Front, SoundFront, TextFront
+from whet.models import hub, hub_audio, hub_text
+from whet.models.front import AudioFront, Front, TextFront
 from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
-from whet.models.zoo_sound import SOUND_ZOO, load_yamnet
+from whet.models.zoo_audio import AUDIO_ZOO, load_yamnet
 from whet.models.zoo_text import TEXT_ZOO, LearnsFromTexts
 
-SMALL_PICTURE = 64
+SMALL_IMAGE = 64
 DEFAULT_HUB_NAME = "google/mobilenet_v2_1.0_224"
 _EXAMPLES = {
-    "picture": DEFAULT_HUB_NAME, "text": "sentence-transformers/all-MiniLM-L6-v2", "sound": "facebook/wav2vec2-base",
+    "image": DEFAULT_HUB_NAME, "text": "sentence-transformers/all-MiniLM-L6-v2", "audio": "facebook/wav2vec2-base",
 }  # fmt: skip
-SMALL_NETS = {"text": "fast_text", "sound": "audio_cnn"}
+SMALL_NETS = {"text": "fast_text", "audio": "audio_cnn"}
 _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
@@ -45,16 +45,16 @@ _MEMBERS, _EXTERNAL_MODELS = "members", "external_models"
 _TEXTS_AT_ONCE, _MOST_TOKENS = 256, 512
 
 
-def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> ModelSpec:
-    """Every `auto` replaced. Small pictures start from scratch on a small net, larger ones from pretrained weights; texts and
-    sounds from scratch, unless weights are named."""
+def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpec:
+    """Every `auto` replaced. Small images start from scratch on a small net, larger ones from pretrained weights; texts and
+    audio clips from scratch, unless weights are named."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
-        architecture = "yamnet" if medium == "sound" and _is_yamnet(weights) else weights
+        architecture = "yamnet" if medium == "audio" and _is_yamnet(weights) else weights
     if architecture == "auto" and medium in SMALL_NETS:
         architecture = SMALL_NETS[medium]
     if architecture == "auto":
-        small = picture_size <= SMALL_PICTURE
+        small = image_size <= SMALL_IMAGE
         architecture = "resnet9" if small or weights == "none" else DEFAULT_HUB_NAME
     if weights == "auto":
         weights = "none" if architecture in zoo_of(medium) else architecture
@@ -62,28 +62,28 @@ def resolve(spec: ModelSpec, picture_size: int, medium: str = "picture") -> Mode
 
 
 def _is_yamnet(weights: str) -> bool:
-    """Whether weights for sounds are a file, or a folder without a configuration of transformers."""
+    """Whether weights for audio clips are a file, or a folder without a configuration of transformers."""
     path = Path(weights).expanduser()
     return path.suffix == ".safetensors" or (path.is_dir() and not (path / "config.json").is_file())
 
 
 def zoo_of(medium: str) -> Mapping[str, object]:
     """The networks of the zoo for this medium, by name."""
-    zoos: dict[str, Mapping[str, object]] = {"picture": ZOO, "text": TEXT_ZOO, "sound": SOUND_ZOO}
+    zoos: dict[str, Mapping[str, object]] = {"image": ZOO, "text": TEXT_ZOO, "audio": AUDIO_ZOO}
     return zoos[medium]
 
 
 def build_net(
-    spec: ModelSpec, classes: tuple[str, ...], medium: str = "picture", texts: Iterable[str] = (), rate: int = 16_000,
+    spec: ModelSpec, classes: tuple[str, ...], medium: str = "image", texts: Iterable[str] = (), rate: int = 16_000,
     task: str = "single-label",
 ) -> tuple[Net, list[str]]:  # fmt: skip
     """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the
-    training, from which a network of the zoo learns its tokens. rate: of the sounds, in samples a second. task: by its name, as
-    NetSpec has it. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
+    training, from which a network of the zoo learns its tokens. rate: of the audio clips, in samples a second. task: by its name,
+    as NetSpec has it. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
     if medium == "text":
         return _build_for_texts(spec, classes, texts, task)
-    if medium == "sound":
-        return _build_for_sounds(spec, classes, rate, task)
+    if medium == "audio":
+        return _build_for_audio(spec, classes, rate, task)
     if spec.architecture in ZOO:
         return _build_zoo(spec, classes, task)
     if spec.weights not in ("none", spec.architecture) and not (Path(spec.weights) / "config.json").is_file():
@@ -95,7 +95,7 @@ def build_net(
     return hub.build(spec, classes, task)
 
 
-def check_architecture(name: str, medium: str = "picture") -> None:
+def check_architecture(name: str, medium: str = "image") -> None:
     """Refuse what is neither of the zoo, nor a folder with a network, nor like a name of the hub."""
     zoo = zoo_of(medium)
     if name in zoo:
@@ -152,15 +152,15 @@ def _build_for_texts(
     return net, notes
 
 
-def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int, task: str) -> tuple[Net, list[str]]:
-    if spec.architecture not in SOUND_ZOO:
-        check_architecture(spec.architecture, "sound")
-        encoder, front, notes = hub_sound.build(spec)
+def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task: str) -> tuple[Net, list[str]]:
+    if spec.architecture not in AUDIO_ZOO:
+        check_architecture(spec.architecture, "audio")
+        encoder, front, notes = hub_audio.build(spec)
         made = NetSpec(
-            "transformers", encoder.model_type, classes, pretrained=spec.weights != "none", medium="sound", task=task,
+            "transformers", encoder.model_type, classes, pretrained=spec.weights != "none", medium="audio", task=task,
         )  # fmt: skip
         return _encoder_net(made, encoder, front), notes
-    chosen = SOUND_ZOO[spec.architecture]
+    chosen = AUDIO_ZOO[spec.architecture]
     mel = chosen.mel if chosen.fixed_rate else chosen.mel.at_rate(min(rate, chosen.mel.rate))
     pretrained = spec.weights != "none"
     made = NetSpec(
@@ -170,11 +170,11 @@ def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int, task
         (0.0,),
         (1.0,),
         pretrained=pretrained,
-        medium="sound",
+        medium="audio",
         mel=asdict(mel),
         task=task,
     )
-    net = _zoo_net(made, _sound_front(made))
+    net = _zoo_net(made, _audio_front(made))
     if not pretrained:
         return net, ["random weights, as asked (weights: none)"]
     if spec.architecture != "yamnet":
@@ -183,13 +183,13 @@ def _build_for_sounds(spec: ModelSpec, classes: tuple[str, ...], rate: int, task
     return net, [f"weights from {spec.weights}"]
 
 
-def _sound_front(spec: NetSpec) -> SoundFront:
-    return SoundFront(MelSettings(**(spec.mel or {})), spec.mean[0], spec.std[0])
+def _audio_front(spec: NetSpec) -> AudioFront:
+    return AudioFront(MelSettings(**(spec.mel or {})), spec.mean[0], spec.std[0])
 
 
 def standardised(net: Net, mel_BCLM: Tensor) -> Net:
     """The network with its spectrograms brought to mean 0 and deviation 1, as these have them, where its kind wants that."""
-    if isinstance(net.front, SoundFront) and net.spec.source == "zoo" and SOUND_ZOO[net.spec.architecture].standardise:
+    if isinstance(net.front, AudioFront) and net.spec.source == "zoo" and AUDIO_ZOO[net.spec.architecture].standardise:
         net.front.standardise(mel_BCLM)
         net.spec = replace(net.spec, mean=(float(net.front.mean),), std=(float(net.front.std),))
     return net
@@ -200,22 +200,22 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
     if isinstance(front, TextFront):
         tokens = front.tokens
         made = TEXT_ZOO[spec.architecture](tokens.words, tokens.pad_id, width=spec.width, depth=spec.depth)
-    elif isinstance(front, SoundFront):
-        made = SOUND_ZOO[spec.architecture].build(width=spec.width, depth=spec.depth)
+    elif isinstance(front, AudioFront):
+        made = AUDIO_ZOO[spec.architecture].build(width=spec.width, depth=spec.depth)
     else:
         made = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
     backbone, features = made
     return Net(spec, backbone, new_head(features, spec.outputs), front)
 
 
-def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_sound.SoundEncoder, front: Front) -> Net:
+def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_audio.AudioEncoder, front: Front) -> Net:
     return Net(spec, encoder, new_head(encoder.features, spec.outputs), front)
 
 
 def _loaded_encoder(spec: NetSpec, folder: Path, *, bare: bool) -> Net:
-    """Of texts or sounds, with a new head; bare: with random weights."""
-    if spec.medium == "sound":
-        return _encoder_net(spec, *(hub_sound.load_bare(folder) if bare else hub_sound.load(folder)))
+    """Of texts or audio clips, with a new head; bare: with random weights."""
+    if spec.medium == "audio":
+        return _encoder_net(spec, *(hub_audio.load_bare(folder) if bare else hub_audio.load(folder)))
     encoder, tokens = hub_text.load_bare(folder) if bare else hub_text.load(folder)
     return _encoder_net(spec, encoder, TextFront(tokens))
 
@@ -254,7 +254,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def save_net(net: Net, folder: Path, extra: dict) -> None:
     """Write the model: config.json and model.safetensors that transformers opens itself where the backbone is one of theirs (of an
-    encoder of texts or sounds without the head, which lies beside it), and whet.json with the rest. A network that methods rebuilt
+    encoder of texts or audio clips without the head, which lies beside it), and whet.json with the rest. A network that methods
+    rebuilt
     is no longer theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file,
     so that the folder holds a whole model at any time."""
     with writing(folder, sum(tensor.nbytes for tensor in net.state_dict().values())):
@@ -273,8 +274,8 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
         write(net.backbone, net.front.tokens, folder)
         if not rebuilt:
             save_tensors(net.linear.state_dict(), folder / HEAD_FILE)
-    elif isinstance(net.backbone, hub_sound.SoundEncoder):
-        (hub_sound.save_config if rebuilt else hub_sound.save)(net.backbone, folder)
+    elif isinstance(net.backbone, hub_audio.AudioEncoder):
+        (hub_audio.save_config if rebuilt else hub_audio.save)(net.backbone, folder)
         if not rebuilt:
             save_tensors(net.linear.state_dict(), folder / HEAD_FILE)
     elif hub_made and not rebuilt:
@@ -314,7 +315,7 @@ def load_net(folder: Path) -> Net:
     extra = read_extra(folder)
     spec = NetSpec.from_dict(extra["net"])
     bare, hub_made = replace(spec, changes=()), spec.source == "transformers"
-    if hub_made and spec.medium != "picture":
+    if hub_made and spec.medium != "image":
         net = _loaded_encoder(bare, folder, bare=bool(spec.changes))
         if not spec.changes:
             net.head.load_state_dict(load_file(folder / HEAD_FILE))
@@ -338,7 +339,7 @@ def load_net(folder: Path) -> Net:
 def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:
     if spec.medium == "text":
         return TextFront.load(folder)
-    return _sound_front(spec) if spec.medium == "sound" else None
+    return _audio_front(spec) if spec.medium == "audio" else None
 
 
 def _rebuilt(net: Net, changes: tuple[dict, ...]) -> Net:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.core.errors import RecipeError
-from whet.models.front import PictureFront
+from whet.models.front import ImageFront
 from whet.models.net import Net
 
 
@@ -72,7 +72,7 @@ class Shown(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, theirs: PictureFront, their_size: int | None, ours: PictureFront) -> None:
+    def __init__(self, theirs: ImageFront, their_size: int | None, ours: ImageFront) -> None:
         super().__init__()
         self.register_buffer("scale", ours.std / theirs.std, persistent=False)
         self.register_buffer("shift", (ours.mean - theirs.mean) / theirs.std, persistent=False)
@@ -86,15 +86,15 @@ class Shown(nn.Module):
 def shown_as(theirs: Net, their_size: int | None, ours: Net) -> nn.Module:
     """From inputs as one network takes them (`ours`, at any size) to how another takes them: see `Shown`. Of other samples than
     images the fronts must be alike, or it is a RecipeError."""
-    if theirs.front.like(ours.front) and not isinstance(ours.front, PictureFront):
+    if theirs.front.like(ours.front) and not isinstance(ours.front, ImageFront):
         return nn.Identity()
-    if not isinstance(theirs.front, PictureFront) or not isinstance(ours.front, PictureFront):
+    if not isinstance(theirs.front, ImageFront) or not isinstance(ours.front, ImageFront):
         raise RecipeError(f"a model with {theirs.front} cannot be shown what is prepared by {ours.front}")
     return Shown(theirs.front, their_size, ours.front)
 
 
 def resized(x_BCHW: Tensor, size: int) -> Tensor:
-    """Painted pictures at another size, by an anti-aliased resampling."""
+    """Painted images at another size, by an anti-aliased resampling."""
     if x_BCHW.shape[2:] == (size, size):
         return x_BCHW
     return F.interpolate(x_BCHW, size=(size, size), mode="bilinear", antialias=True)

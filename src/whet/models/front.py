@@ -24,9 +24,9 @@ class Front(nn.Module):
     """Base of all. `like` tells whether two networks can be given the same inputs."""
 
     def receive(self, content: Any, size: int = 0) -> Tensor:
-        """Painted samples of one batch -> a tensor on the front's device, a row a sample. size: the most tokens of a text; pictures
-        and sounds come in theirs. Called by several threads at once while the network trains: it reads what the front was built
-        with, and changes nothing."""
+        """Painted samples of one batch -> a tensor on the front's device, a row a sample. size: the most tokens of a text; images
+        and audio clips come in theirs. Called by several threads at once while the network trains: it reads what the front was
+        built with, and changes nothing."""
         raise NotImplementedError
 
     def seen(self, sample: Any, received: Tensor) -> Any:
@@ -44,7 +44,7 @@ class Front(nn.Module):
         """Write beside the network what its spec does not hold."""
 
 
-class PictureFront(Front):
+class ImageFront(Front):
     """Pixels, uint8 (B, H, W, 3), are received as (B, 3, H, W), channels last in memory, and normalised by mean and std, both three
     numbers on the scale 0…1."""
 
@@ -67,7 +67,7 @@ class PictureFront(Front):
         return blank.contiguous(memory_format=torch.channels_last)
 
     def like(self, other: Front) -> bool:
-        return isinstance(other, PictureFront) and str(self) == str(other)
+        return isinstance(other, ImageFront) and str(self) == str(other)
 
     def extra_repr(self) -> str:
         return f"mean {_told(self.mean)}, std {_told(self.std)}"
@@ -113,7 +113,7 @@ class TextFront(Front):
         return f"{len(self.tokens):,} tokens"
 
 
-class SoundFront(Front):
+class AudioFront(Front):
     """Waves, float32 (B, T) at `rate`, become log-mel spectrograms (B, 1, frames, mels), normalised by mean and std, a number each
     (0 and 1 leave them as they are). frames: how many the backbone takes, the rest being cut off or filled with zeros; None for
     any number."""
@@ -163,7 +163,7 @@ class SoundFront(Front):
         return torch.zeros((batch, 1, frames, settings.mels), device=self.mean.device)
 
     def like(self, other: Front) -> bool:
-        return isinstance(other, SoundFront) and str(self) == str(other)
+        return isinstance(other, AudioFront) and str(self) == str(other)
 
     def extra_repr(self) -> str:
         settings = self.log_mel.settings
@@ -171,7 +171,7 @@ class SoundFront(Front):
         return f"{settings}, mean {float(self.mean):.4g}, std {float(self.std):.4g}{cut}"
 
 
-class WaveFront(SoundFront):
+class WaveFront(AudioFront):
     """Waves stay waves, float32 (B, T) at `rate`, each brought to mean 0 and deviation 1 where `level` is true, and at least
     `least` samples long. Their spectrograms are for people alone."""
 
@@ -212,7 +212,7 @@ def normalise(images_BHWC: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
     B, H, W, _ = images_BHWC.shape
     scale, shift = (1 / (255 * std_3)).repeat(W), (-mean_3 / std_3).repeat(W)
     rows, out = images_BHWC.reshape(B, H, 3 * W), torch.empty((B, H, 3 * W), device=images_BHWC.device)
-    # On a CPU picture by picture, so that the second pass finds the first one's result in the cache.
+    # On a CPU image by image, so that the second pass finds the first one's result in the cache.
     pairs = zip(rows.unbind(), out.unbind()) if images_BHWC.device.type == "cpu" else [(rows, out)]
     for pixels, normal in pairs:
         normal.copy_(pixels)

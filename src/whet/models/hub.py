@@ -25,7 +25,7 @@ from whet.models.same_padding import pad_inside
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MEAN_OF_HALF = frozenset({"mobilenet_v1", "mobilenet_v2", "vit", "beit", "vit_msn"})
-# Encoders without a classifier of their own, which give one vector a picture.
+# Encoders without a classifier of their own, which give one vector an image.
 _ENCODERS = frozenset({"clip_vision_model", "dinov3_convnext", "dinov3_vit", "siglip_vision_model"})
 # They take no pixels or give no logits, or are of another library.
 _OTHER = frozenset({"imagegpt", "perceiver", "pp_lcnet", "shieldgemma2", "timm_wrapper"})
@@ -54,7 +54,7 @@ class HubBackbone(nn.Module):
 
 
 def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
-    """Pictures as SigLIP 2 takes them: patches (B, N, side * side * 3), row by row; how many lie below and beside each other."""
+    """Images as SigLIP 2 takes them: patches (B, N, side * side * 3), row by row; how many lie below and beside each other."""
     B, C, H, W = x_BCHW.shape
     rows, columns = H // side, W // side
     cut = x_BCHW[:, :, : rows * side, : columns * side].reshape(B, C, rows, side, columns, side)
@@ -115,7 +115,7 @@ def _auto(config: Any, name: str) -> Any:
     if kind in _ENCODERS:
         return transformers.AutoModel
     raise WeightsError(
-        f"'{name}' is a {kind}; accepted for pictures: the image classifiers of transformers that take pixels, and the encoders "
+        f"'{name}' is a {kind}; accepted for images: the image classifiers of transformers that take pixels, and the encoders "
         f"{', '.join(sorted(_ENCODERS))}"
     )
 
@@ -249,7 +249,7 @@ def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any,
 
 
 def _native_size(config: Any) -> int:
-    """The side of the pictures that the weights were trained with, as far as the configuration tells."""
+    """The side of the images that the weights were trained with, as far as the configuration tells."""
     config = getattr(config, "vision_config", config)
     size = getattr(config, "image_size", None)
     if size is None and getattr(config, "num_patches", None):  # SigLIP 2 states how many patches of any shape

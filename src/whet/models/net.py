@@ -17,7 +17,7 @@ from whet.core.batch import HiddenMix
 from whet.core.method import Method
 from whet.core.task import ClassTask, task_named
 from whet.models.blocks import layer_of, split_blocks
-from whet.models.front import Front, PictureFront
+from whet.models.front import Front, ImageFront
 from whet.models.mend import spare_lone_values
 from whet.models.token_vectors import TokenVectors, token_vectors
 
@@ -33,8 +33,8 @@ class NetSpec:
     std: tuple[float, ...] = ()
     native_size: int | None = None  # the size of samples that the weights were trained with, where there is one
     pretrained: bool = False
-    medium: str = "picture"  # what it is shown
-    mel: dict[str, Any] | None = None  # of sounds: how their spectrograms are made (models.mel.MelSettings)
+    medium: str = "image"  # what it is shown
+    mel: dict[str, Any] | None = None  # of audio clips: how their spectrograms are made (models.mel.MelSettings)
     width: float = 1.0  # of a network of the zoo: its channels, as a multiple
     depth: int = 1  # of a network of the zoo: its layers of one size, as a multiple
     task: str = "single-label"  # what is asked of a sample, by its name; see `core.task`
@@ -67,7 +67,7 @@ class Net(nn.Module):
         self.spec = spec
         self.adopt(backbone)
         self.head = head
-        self.front = front or PictureFront(spec.mean, spec.std)
+        self.front = front or ImageFront(spec.mean, spec.std)
         self.lr_scale: dict[str, float] = {}
         self.eval_only: list[nn.Module] = []
         self.changed_by: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a poor channel does to a painted picture; on the host for both renderers, as compression has no other home."""
+"""What a poor channel does to a painted image; on the host for both renderers, as compression has no other home."""
 
 from __future__ import annotations
 

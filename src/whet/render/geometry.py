@@ -8,7 +8,7 @@ from scipy.ndimage import map_coordinates
 from whet.core.view import ImageView
 from whet.render.image_cpu import flow_field
 
-_ROUNDS = 20  # a flow that does not fold the picture is found back to a hundredth of a pixel in far fewer
+_ROUNDS = 20  # a flow that does not fold the image is found back to a hundredth of a pixel in far fewer
 
 
 def warp_points(points_N2: np.ndarray, view: ImageView, i: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def warp_points(points_N2: np.ndarray, view: ImageView, i: int) -> np.ndarray:
     place = mapped[:, :2] / depth
     if view.flow_BNN2 is None or not view.flow_BNN2[i].any():
         return place
-    # Output point p shows what lies at p + flow(p) of the warped picture: solve p = place - flow(p).
+    # Output point p shows what lies at p + flow(p) of the warped image: solve p = place - flow(p).
     flow, found = flow_field(view, i), place
     for _ in range(_ROUNDS):
         there = np.nan_to_num(found[:, ::-1].T - 0.5)

@@ -16,7 +16,7 @@ from whet.render.tone import BYTES, LEVELS, adaptive_table, composed_tables, rou
 cv2.setNumThreads(0)
 
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-MEAN_ROWS = 4  # a picture's mean colour is taken over every fourth row
+MEAN_ROWS = 4  # an image's mean colour is taken over every fourth row
 _CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel number -> its centre
 _UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
@@ -91,10 +91,10 @@ class CpuPainter:
 
     def paint_mask(self, i: int, mask: np.ndarray) -> np.ndarray:
         """The mask (H, W) of sample i, of the full source size, under the same warp: nearest pixel, mirrored at the border
-        as the picture is. Returns (h, w) of the same dtype."""
+        as the image is. Returns (h, w) of the same dtype."""
         height, width = self.view.size
         if mask.shape[:2] != self._size_B[i]:
-            raise ValueError(f"mask {mask.shape[:2]} and picture {self._size_B[i]} differ in size")
+            raise ValueError(f"mask {mask.shape[:2]} and image {self._size_B[i]} differ in size")
         # OpenCV rounds a nearest-pixel position to even halves; looking the pixel up by floor is exact.
         x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         if self._flowing_B[i]:
@@ -180,7 +180,7 @@ def _boxes(
     whole_4B = np.rint(edges_4B)
     left, right, top, bottom = whole_4B
     fits_B = (np.abs(edges_4B - whole_4B) <= 1e-3).all(axis=0) & (right > left) & (bottom > top)
-    # What reaches beyond the picture is mirrored, which takes as much of it inside.
+    # What reaches beyond the image is mirrored, which takes as much of it inside.
     beyond_x, beyond_y = (
         np.maximum(-left, right - source_size_B2[:, 1]),
         np.maximum(-top, bottom - source_size_B2[:, 0]),

@@ -1,4 +1,4 @@
-"""Paints a whole batch at once with torch, on any device: the same picture as the CPU painter within a small tolerance."""
+"""Paints a whole batch at once with torch, on any device: the same image as the CPU painter within a small tolerance."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _to(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:
 
 
 def _warp(view: ImageView, pixels: list[np.ndarray], device: torch.device) -> torch.Tensor:
-    """One bilinear `grid_sample` over the padded batch; positions beyond a picture's edge are mirrored back into it."""
+    """One bilinear `grid_sample` over the padded batch; positions beyond an image's edge are mirrored back into it."""
     tall, wide = max(p.shape[0] for p in pixels), max(p.shape[1] for p in pixels)
     source = torch.zeros((len(view), tall, wide, 3), dtype=torch.uint8)
     for i, image in enumerate(pixels):
@@ -75,11 +75,11 @@ def _warp(view: ImageView, pixels: list[np.ndarray], device: torch.device) -> to
 
 def paint_masks(view: ImageView, masks: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
     """The masks (H, W) of the samples, of full source size, under the same warp: nearest pixel, mirrored at the border as the
-    pictures are -> (B, h, w) of the masks' dtype."""
+    images are -> (B, h, w) of the masks' dtype."""
     device = torch.device(device)
     size_B2 = np.array([mask.shape[:2] for mask in masks], dtype=np.float64)
     if (size_B2 != view.source_size_B2).any():
-        raise ValueError("masks and pictures differ in size")
+        raise ValueError("masks and images differ in size")
     limit = torch.as_tensor(size_B2[:, ::-1].copy(), device=device)[:, None, None, :] - 1
     place_BHW2 = _mirror(_shown_points(view, size_B2, device).floor(), limit).long()
     painted = [
@@ -157,7 +157,7 @@ def _convolved(x_BCHW: torch.Tensor, some: np.ndarray, kernels_Nkk: np.ndarray) 
 
 
 def _mirrored(size: int, reach: int, device: torch.device) -> torch.Tensor:
-    """Line numbers -reach … size - 1 + reach, those outside reflected; any reach, even beyond the picture's own size."""
+    """Line numbers -reach … size - 1 + reach, those outside reflected; any reach, even beyond the image's own size."""
     place = torch.arange(-reach, size + reach, device=device, dtype=torch.float64)
     return _mirror(place, torch.tensor(size - 1, device=device, dtype=torch.float64)).long()
 
@@ -212,10 +212,10 @@ def _covered(x_BHWC: torch.Tensor, cover: Cover) -> None:
 
 def _on_the_host(x_BHWC: torch.Tensor, view: ImageView) -> torch.Tensor:
     """Codecs and other libraries' transforms, which know no device."""
-    pictures = x_BHWC.cpu().numpy()
+    images = x_BHWC.cpu().numpy()
     for i in range(len(view)):
         for codec in view.codecs:
-            pictures[i] = coded(codec, i, pictures[i])
+            images[i] = coded(codec, i, images[i])
         for foreign in view.foreign:
-            pictures[i] = foreign.transform(pictures[i].copy(), int(foreign.key_B[i]))
-    return torch.from_numpy(pictures).to(x_BHWC.device)
+            images[i] = foreign.transform(images[i].copy(), int(foreign.key_B[i]))
+    return torch.from_numpy(images).to(x_BHWC.device)

@@ -35,8 +35,8 @@ def byte_bank() -> np.ndarray:
 
 
 def bank_rows(key: int, rows: int, length: int) -> np.ndarray:
-    """Where in a bank each row of a picture begins, int64 (rows,), for rows of this length. Drawing every number anew would cost
-    more than all other painting; no row of a picture shares its place with another but by chance."""
+    """Where in a bank each row of an image begins, int64 (rows,), for rows of this length. Drawing every number anew would cost
+    more than all other painting; no row of an image shares its place with another but by chance."""
     return _hashed(np.arange(rows, dtype=np.uint32) + np.uint32(key)).astype(np.int64) % (_BANK - length)
 
 

@@ -1,4 +1,4 @@
-"""Shrinking before the warp. Bilinear sampling skips pixels when it steps over more than two, so a picture that will be shown
+"""Shrinking before the warp. Bilinear sampling skips pixels when it steps over more than two, so an image that will be shown
 much smaller is first reduced by a whole factor: inside the JPEG decoder where that can be, by area averages where not.
 
 Steps up to 2.5 are left to the bilinear sampling alone: shown at 224 px, photos of 512 x 384 (a step of 2.3) differ from the ideal
@@ -35,7 +35,7 @@ def decoder_factors(factors_B2: np.ndarray) -> np.ndarray:
 
 
 def shrink(pixels: np.ndarray, size: tuple[int, int], factor_2: np.ndarray) -> np.ndarray:
-    """Average whole areas until the picture of full `size` (height, width) is shrunk by `factor_2`; what the decoder did
+    """Average whole areas until the image of full `size` (height, width) is shrunk by `factor_2`; what the decoder did
     already is taken into account."""
     if factor_2[0] == factor_2[1] == 1:
         return pixels

@@ -1,4 +1,4 @@
-"""Tone curves: composed, and those that depend on the picture's own histogram, as Pillow's ImageOps defines them."""
+"""Tone curves: composed, and those that depend on the image's own histogram, as Pillow's ImageOps defines them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def composed_tables(tones: tuple[Tone, ...], table_BC256: np.ndarray) -> np.ndar
 
 
 def adaptive_table(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, histogram_C256: np.ndarray) -> np.ndarray:
-    """The curves of sample i after this one and after one another, float (3, 256), for a picture with this histogram."""
+    """The curves of sample i after this one and after one another, float (3, 256), for an image with this histogram."""
     table = None if (before_C256 == BYTES).all() else np.broadcast_to(before_C256, (3, 256))
     for tone in tones:
         if not tone.where_B[i]:

@@ -19,11 +19,11 @@ def _inline(path: Path, kind: str) -> str:
 
 
 def shown(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What a page shows of a sample that was written into a folder: its picture ("image"), what is heard ("sound"), its words
-    ("text"), and why a network answered as it did: a picture ("heat") or words for and against ("pieces"); each empty where there
+    """What a page shows of a sample that was written into a folder: its image ("image"), what is heard ("audio"), its words
+    ("text"), and why a network answered as it did: an image ("heat") or words for and against ("pieces"); each empty where there
     is none."""
     image = inline_jpeg(folder / plain["image"]) if "image" in plain else ""
-    sound = _inline(folder / plain["sound"], "audio/ogg") if "sound" in plain else ""
+    audio = _inline(folder / plain["audio"], "audio/ogg") if "audio" in plain else ""
     heat = inline_jpeg(folder / plain["heat"]) if "heat" in plain else ""
     pieces = coloured(plain.get("pieces", []))
-    return {"image": image, "sound": sound, "text": plain.get("text", ""), "heat": heat, "pieces": pieces}
+    return {"image": image, "audio": audio, "text": plain.get("text", ""), "heat": heat, "pieces": pieces}

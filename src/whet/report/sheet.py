@@ -1,4 +1,4 @@
-"""One picture of many: rows of training pictures and their variants, each captioned with what acted on it."""
+"""One image of many: rows of training images and their variants, each captioned with what acted on it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class _Row(Protocol):
 
 
 def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
-    """The rows below each other: on the left the picture as it is with its class, then its variants with the methods that acted
+    """The rows below each other: on the left the image as it is with its class, then its variants with the methods that acted
     and, where mixing changed it, the new target."""
     font = ImageFont.load_default(_TEXT)
     height, width = rows[0].original.shape[:2]
-    zoom = max(1, -(-_LEAST_TILE // width))  # captions need room beside small pictures
+    zoom = max(1, -(-_LEAST_TILE // width))  # captions need room beside small images
     tile_width, tile_height = zoom * width, zoom * height
     captions = [
         [
@@ -67,7 +67,7 @@ def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
 
 
 def caption(target: Sequence[tuple[str, float]], methods: Sequence[str], label: str) -> list[str]:
-    """What acted, word by word, after the target where that is no longer the picture's own class alone."""
+    """What acted, word by word, after the target where that is no longer the image's own class alone."""
     mixed = [name for name, _ in target] != [label]
     shares = [" + ".join(f"{100 * share:.0f} % {name}" for name, share in target[:4]) + ":"] if mixed else []
     return [*shares, *(f"{name}," for name in methods[:-1]), *(methods[-1:] or ["unchanged"])]

@@ -19,7 +19,7 @@ from whet.study.factor import Factor, check_factors, own_methods, parse_factors,
 
 @dataclass(frozen=True)
 class Plan:
-    """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone and shows pictures at
+    """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone and shows images at
     the share `smaller` of their size. budget: for all, or for each run. seeds: how often the design is run; None for as often as
     fits."""
 
@@ -66,9 +66,9 @@ def make_plan(
     for levels in rows:
         recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
     if not 0 < smaller <= 1:
-        raise RecipeError(f"smaller: {smaller:g} is no share of the pictures' size; accepted: above 0, up to 1")
-    if smaller < 1 and asked.medium != "picture":
-        raise RecipeError(f"smaller: {smaller:g} is for pictures; this recipe is for {asked.task}")
+        raise RecipeError(f"smaller: {smaller:g} is no share of the images' size; accepted: above 0, up to 1")
+    if smaller < 1 and asked.medium != "image":
+        raise RecipeError(f"smaller: {smaller:g} is for images; this recipe is for {asked.task}")
     base = (
         asked.smaller(smaller)
         .setting(torch_threads=settled_threads(asked, jobs, ray))

@@ -66,7 +66,7 @@ def study(
     without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
     they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default three
     times, as fewer give no verdict, and more often where the time is enough. metric: a name in `Task.metrics` of the samples' task.
-    smaller: the share of their size, 0 … 1, at which the design's runs are shown pictures, which makes more of them fit; the
+    smaller: the share of their size, 0 … 1, at which the design's runs are shown images, which makes more of them fit; the
     confirmation shows them as the recipe says. jobs: runs at a time; more than one are made by processes of their own, with the
     machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto", HOST:PORT, or "local";
     see `whet.study.ray_executor`). confirming: whether what is recommended is trained at full length too; without it all of the

@@ -233,7 +233,7 @@ def _fitted(bench: Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, An
 
 def example_view(cls: type[Method]) -> Any:
     """Of the first samples of its medium."""
-    medium = problems().get(sorted(cls.tasks, key=_known_first)[0], "picture")
+    medium = problems().get(sorted(cls.tasks, key=_known_first)[0], "image")
     return SAMPLES[medium](np.arange(NUM_SAMPLES), LABELS).view(np.arange(BATCH_SIZE))
 
 

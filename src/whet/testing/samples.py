@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from whet.core.audio_view import AudioView
 from whet.core.rng import Rng
-from whet.core.sound_view import SoundView
 from whet.core.text_view import TextView
 from whet.core.view import ImageView
-from whet.models.front import SoundFront, TextFront
+from whet.models.front import AudioFront, TextFront
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
+from whet.render.audio import AudioPainter
 from whet.render.image_cpu import CpuPainter
-from whet.render.sound import SoundPainter
 from whet.render.text import paint_texts
 
 CLASSES = ("glass", "metal", "paper")
@@ -31,7 +31,7 @@ class Images:
     """Noise, 24 x 20 pixels."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        drawn = Rng(5).batch("pictures", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3))
+        drawn = Rng(5).batch("images", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3))
         self._images = drawn.astype(np.uint8)[rows]
 
     def view(self, index_B: np.ndarray) -> ImageView:
@@ -78,17 +78,17 @@ class AudioClips:
     """A tenth of a second of noise around a tone."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        noise = Rng(5).batch("sounds", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))
+        noise = Rng(5).batch("audio", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))
         tone = np.sin(
             2 * np.pi * np.arange(10, 10 + NUM_SAMPLES)[:, None] * 40 * np.arange(AUDIO_RATE // 10) / AUDIO_RATE
         )
         self._waves = (noise + 0.3 * tone).astype(np.float32)[rows]
 
-    def view(self, index_B: np.ndarray) -> SoundView:
-        return SoundView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
+    def view(self, index_B: np.ndarray) -> AudioView:
+        return AudioView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
 
-    def paint(self, view: SoundView, index_B: np.ndarray) -> np.ndarray:
-        painter, out = SoundPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
+    def paint(self, view: AudioView, index_B: np.ndarray) -> np.ndarray:
+        painter, out = AudioPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
         for i, index in enumerate(index_B):
             painter.paint(i, self._waves[index], out[i])
         return out
@@ -103,8 +103,8 @@ class AudioClips:
             nn.Flatten(),
         )
         mel = MelSettings(rate=AUDIO_RATE, n_fft=256, window=256, hop=80, mels=16, high=AUDIO_RATE / 2)
-        spec = NetSpec("zoo", "bench", CLASSES, (0.0,), (1.0,), medium="sound")
-        return Net(spec, backbone, new_head(4, len(CLASSES)), SoundFront(mel))
+        spec = NetSpec("zoo", "bench", CLASSES, (0.0,), (1.0,), medium="audio")
+        return Net(spec, backbone, new_head(4, len(CLASSES)), AudioFront(mel))
 
 
 class _MeanOfWords(nn.Module):
@@ -144,4 +144,4 @@ def example_texts() -> list[str]:
     return found
 
 
-SAMPLES: dict[str, Any] = {"picture": Images, "text": Texts, "sound": AudioClips}
+SAMPLES: dict[str, Any] = {"image": Images, "text": Texts, "audio": AudioClips}

@@ -23,8 +23,8 @@ from whet.train.trial_steps import TrialSteps
 Clock = Callable[[], float]
 """Seconds since any moment; `time.monotonic`, or a simulated one."""
 
-_WARM, _TIMED = 4, 6  # steps; the first ones find their pictures painted already
-_ANSWERED, _ANSWERS_WARM, _ANSWERS_TIMED = 16, 1, 2  # pictures of an answer, and answers: each is the same work
+_WARM, _TIMED = 4, 6  # steps; the first ones find their images painted already
+_ANSWERED, _ANSWERS_WARM, _ANSWERS_TIMED = 16, 1, 2  # images of an answer, and answers: each is the same work
 _LATE = Progress(999_500, 1_000_000, 1_000)  # inside an epoch near the end, where all that sets in late is at work
 _TIMED_SHARE, _TIMED_SECONDS = 0.015, 15.0  # timing goes on for so much of the budget, but not longer than this
 
@@ -46,7 +46,7 @@ def sizes_over_training(plan: Plan, size: int, epochs: int) -> list[int]:
 def measure(
     recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table, clock: Clock = time.perf_counter
 ) -> Speed:
-    """Time real steps of this recipe, pictures painted beside them as in training, on a copy of the network; the network itself
+    """Time real steps of this recipe, images painted beside them as in training, on a copy of the network; the network itself
     stays as it is. A long budget is worth a longer look."""
     trial = TrialSteps(recipe, net, context, fabric, train)
     plan, loader = trial.plan, trial.loader

@@ -150,7 +150,7 @@ def compare_answering(
 
 
 def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -> None:
-    """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of pictures included."""
+    """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of images included."""
     rows = draw_sheet(plan.augmentation, table, loader, plan.recipe.size, SHEET_ROWS, SHEET_VARIANTS, plan.net.front)
     folder.samples.mkdir(exist_ok=True)
     told = write_sheet(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
@@ -174,7 +174,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
             why[index] = write_explanation(explanation, folder.mistakes, str(index))
     except CannotExplain as error:
         reason = str(error)
-    except RuntimeError as error:  # torch's word for memory it does not get; a run does not fail for its pictures' sake
+    except RuntimeError as error:  # torch's word for memory it does not get; a run does not fail for its images' sake
         reason = str(error).partition("\n")[0]
     shown: list[dict[str, Any]] = []
     for index, one in enumerate(first):

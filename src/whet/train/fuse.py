@@ -32,7 +32,7 @@ _ADDED = ("train_seconds", "total_seconds", "seconds_per_sample", "steps", "para
 
 def fuse(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     """A run folder whose model asks those of all these runs, each as it answers by itself, and takes the mean. Its answers to
-    the validation and test samples come from theirs; no sample is read again. Where they take pictures of different sizes, the
+    the validation and test samples come from theirs; no sample is read again. Where they take images of different sizes, the
     model shows all of them what was painted for the first, resampled, and its notes say so. RunError where the runs answered
     other samples, or one of them is such a model itself.
 
@@ -133,9 +133,9 @@ def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
 def _of_sizes(runs: Sequence[RunFolder]) -> list[str]:
     """What to know of networks that take samples of different sizes."""
     sizes = [int(read_extra(run.model)["size"]) for run in runs]
-    if len(set(sizes)) == 1 or Recipe.load(runs[0].asked).medium != "picture":
+    if len(set(sizes)) == 1 or Recipe.load(runs[0].asked).medium != "image":
         return []
     return [
-        f"the figures are of answers to pictures of each run's own size ({', '.join(map(str, sizes))} px); asked together, all are "
-        "shown pictures painted for the first, resampled, and may answer a little differently"
+        f"the figures are of answers to images of each run's own size ({', '.join(map(str, sizes))} px); asked together, all are "
+        "shown images painted for the first, resampled, and may answer a little differently"
     ]

@@ -17,7 +17,7 @@ class Observer:
     """Is told what happens while a run goes on. This one says nothing; the command line shows a progress bar."""
 
     def stage(self, text: str) -> None:
-        """A part of the work begins: 'reading 2,527 pictures'."""
+        """A part of the work begins: 'reading 2,527 images'."""
 
     def note(self, text: str) -> None:
         """Something the person should know."""

@@ -106,7 +106,7 @@ def fit(t: Training) -> None:
         save(t)
 
     while state.step < state.total_steps and not plan.stop and not t.interrupted():
-        # One epoch at one picture size, from the batch where the last run of this training stopped.
+        # One epoch at one image size, from the batch where the last run of this training stopped.
         epoch, first = divmod(state.step, t.source.steps_per_epoch)
         begin = t.progress(epoch * t.source.steps_per_epoch)
         settings = plan.settings(begin, t.size)

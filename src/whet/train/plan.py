@@ -58,7 +58,7 @@ from whet.core.stages import (
 from whet.core.task import Task
 from whet.core.tokens import KnowsTokens
 from whet.models.ensemble import SideBySide
-from whet.models.front import Front, SoundFront, TextFront
+from whet.models.front import AudioFront, Front, TextFront
 from whet.models.net import Net
 from whet.train.augmentation import Augmentation
 from whet.train.crossfit import HALVES, Crossed, chosen_by_validation
@@ -110,7 +110,7 @@ class Plan:
             if isinstance(method, WrapsLoss):
                 self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
         high_res = [method.high_res_size or 0 for method in self.methods]
-        self.high_res_size = max(high_res, default=0) if net.spec.medium == "picture" else 0
+        self.high_res_size = max(high_res, default=0) if net.spec.medium == "image" else 0
         self.optimizer = self._optimizer(self.net)
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.runtimes: dict[str, Runtime] = {}
@@ -341,7 +341,7 @@ def select_rows(
 
 def informed(method: Method, front: Front | None) -> Method:
     """The method, told of the network's tokens or spectrograms where it works on these."""
-    if isinstance(method, KnowsSpectrogram) and isinstance(front, SoundFront):
+    if isinstance(method, KnowsSpectrogram) and isinstance(front, AudioFront):
         return method.hearing(front)
     if isinstance(method, KnowsTokens) and isinstance(front, TextFront):
         return method.knowing(front.tokens.special)

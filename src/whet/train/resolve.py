@@ -17,15 +17,15 @@ from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usabl
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.stages import Shortens
+from whet.data.audio import AudioInfo, UnreadableAudio, audio_info
 from whet.data.extent import MOST_TOKENS, Truncation, clip_seconds
 from whet.data.image import UnreadableImage, uncertain_pixels
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
 from whet.data.media import USUAL_RATE, loader_of
-from whet.data.sound import SoundInfo, UnreadableSound, sound_info
 from whet.data.table import Table
 from whet.models.build import resolve, standardised
-from whet.models.front import SoundFront, TextFront
+from whet.models.front import AudioFront, TextFront
 from whet.models.net import Net
 from whet.train import budget
 from whet.train.budget import Clock
@@ -36,9 +36,9 @@ from whet.train.precision import choose_precision
 from whet.train.source import batch_shape
 
 _TRIED = 64
-_COUNTED, _COUNTED_SOUNDS = 5000, 200
+_COUNTED, _COUNTED_AUDIO = 5000, 200
 _PROBE_SIZE = 128
-_TAIL_SECONDS = 5.0  # what saving, the pictures and the report take after the last answer
+_TAIL_SECONDS = 5.0  # what saving, the images and the report take after the last answer
 MAX_EPOCHS = 1000
 
 
@@ -56,44 +56,43 @@ def resolve_threads(recipe: Recipe) -> Recipe:
 
 
 def usual_size(recipe: Recipe, table: Table) -> int:
-    """The median shorter side of some pictures; 0 of what has no sides."""
-    if table.medium != "picture":
+    """The median shorter side of some images; 0 of what has no sides."""
+    if table.medium != "image":
         return 0
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
     shorter = [min(size) for size in ImageLoader(table.frame["path"], 1).sizes(rows)]
     if not shorter:
         raise DataError(
-            f"data {recipe.data.path}: none of the {len(rows)} pictures tried can be decoded; whet check names them"
+            f"data {recipe.data.path}: none of the {len(rows)} images tried can be decoded; whet check names them"
         )
     return int(np.median(shorter))
 
 
 def usual_rate(recipe: Recipe, table: Table) -> int:
-    """The median rate of some sounds, in samples a second."""
+    """The median rate of some audio clips, in samples a second."""
     return (
-        int(np.median([info.rate for info, _ in _some_sounds(recipe, table)]))
-        if table.medium == "sound"
-        else USUAL_RATE
+        int(np.median([info.rate for info, _ in _some_audio(recipe, table)])) if table.medium == "audio" else USUAL_RATE
     )
 
 
 def usual_seconds(recipe: Recipe, table: Table) -> float:
-    """How much of a sound is heard at once: as the recipe says, or so much that 95 of 100 are heard whole."""
+    """How much of an audio clip is heard at once: as the recipe says, or so much that 95 of 100 are heard whole."""
     if recipe.train.clip_seconds != "auto":
         return float(recipe.train.clip_seconds)
-    return clip_seconds([seconds for _, seconds in _some_sounds(recipe, table)])
+    return clip_seconds([seconds for _, seconds in _some_audio(recipe, table)])
 
 
 def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
-    """How many texts or sounds the network is not shown whole, and how much of them, of all parts (of very many samples, of some);
-    how many pictures hold values that are cut off; "" for none."""
+    """How many texts or audio clips the network is not shown whole, and how much of them, of all parts (of very many samples, of
+    some);
+    how many images hold values that are cut off; "" for none."""
     if recipe.medium == "text":
         assert isinstance(net.front, TextFront)
         texts, rows = table.frame["text"], Rng(recipe.data.split_seed).shuffled("lengths", 0, len(table))[:_COUNTED]
         found = Truncation.of(net.front.lengths([texts.iloc[row] for row in rows]), recipe.size)
         limit, held = f"{recipe.size} tokens (train.max_tokens)", "tokens"
-    elif recipe.medium == "sound":
-        found = Truncation.of([seconds for _, seconds in _some_sounds(recipe, table, _COUNTED)], recipe.size / 1000)
+    elif recipe.medium == "audio":
+        found = Truncation.of([seconds for _, seconds in _some_audio(recipe, table, _COUNTED)], recipe.size / 1000)
         limit, held = f"{recipe.size / 1000:g} s (train.clip_seconds)", "seconds"
     else:
         return _out_of_range(recipe, table)
@@ -101,7 +100,7 @@ def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
 
 
 def _out_of_range(recipe: Recipe, table: Table) -> str:
-    """How many of some pictures hold values that the rules of `data.image` cut off, "" for none."""
+    """How many of some images hold values that the rules of `data.image` cut off, "" for none."""
     bad, looked_at = 0, 0
     for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]:
         with contextlib.suppress(OSError, UnreadableImage):
@@ -110,29 +109,29 @@ def _out_of_range(recipe: Recipe, table: Table) -> str:
     if not bad:
         return ""
     return (
-        f"{bad} of {looked_at} pictures looked at hold values that are cut off or are no numbers: floating-point pictures are read "
+        f"{bad} of {looked_at} images looked at hold values that are cut off or are no numbers: floating-point images are read "
         "as 0 to 1, those of 32 bits as 0 to 65,535; whet check names them"
     )
 
 
-def _some_sounds(recipe: Recipe, table: Table, most: int = _COUNTED_SOUNDS) -> list[tuple[SoundInfo, float]]:
+def _some_audio(recipe: Recipe, table: Table, most: int = _COUNTED_AUDIO) -> list[tuple[AudioInfo, float]]:
     """What some files say of themselves, and how many seconds each sample has."""
     found, frame = [], table.frame
     for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:most]:
         start, end = float(frame["start"].iloc[row]), float(frame["end"].iloc[row])
         try:
-            info = sound_info(Path(frame["path"].iloc[row]))
-        except (OSError, UnreadableSound):
+            info = audio_info(Path(frame["path"].iloc[row]))
+        except (OSError, UnreadableAudio):
             continue
         found.append((info, (info.seconds if np.isnan(end) else min(end, info.seconds)) - np.nan_to_num(start)))
     if not found:
-        raise DataError(f"data {recipe.data.path}: none of the sounds tried can be decoded; whet check names them")
+        raise DataError(f"data {recipe.data.path}: none of the audio clips tried can be decoded; whet check names them")
     return found
 
 
-def resolve_model(recipe: Recipe, picture_size: int, samples: int) -> Recipe:
+def resolve_model(recipe: Recipe, image_size: int, samples: int) -> Recipe:
     """Architecture and weights, and a batch size."""
-    recipe = recipe.replace(model=resolve(recipe.model, picture_size, recipe.medium))
+    recipe = recipe.replace(model=resolve(recipe.model, image_size, recipe.medium))
     if recipe.train.batch_size == "auto":
         recipe = recipe.setting(batch_size=usual_batch_size(samples))
     return recipe
@@ -143,16 +142,16 @@ def usual_batch_size(samples: int) -> int:
     return int(2 ** min(7, max(4, round(math.log2(max(samples, 1) / 50)))))
 
 
-def resolve_size(recipe: Recipe, net: Net, picture_size: int, table: Table) -> Recipe:
-    """Pictures: the size the weights were trained with; from scratch, that of the pictures, in steps of 8 from 32 to 224. Shares of
-    it go in steps of 32, as most networks halve a picture five times. Texts: so many tokens that 99 of 100 are shown whole, as
-    far as the weights allow, and at most MOST_TOKENS. Sounds: so many seconds that 95 of 100 are heard whole, at most
+def resolve_size(recipe: Recipe, net: Net, image_size: int, table: Table) -> Recipe:
+    """Images: the size the weights were trained with; from scratch, that of the images, in steps of 8 from 32 to 224. Shares of
+    it go in steps of 32, as most networks halve an image five times. Texts: so many tokens that 99 of 100 are shown whole, as
+    far as the weights allow, and at most MOST_TOKENS. Audio clips: so many seconds that 95 of 100 are heard whole, at most
     LONGEST_CLIP; where the network wants its spectrograms at mean 0 and deviation 1, it is told those of some."""
     if recipe.medium == "text":
         return _resolve_tokens(recipe, net, table)
-    if recipe.medium == "sound":
+    if recipe.medium == "audio":
         return _resolve_clip(recipe, net, table)
-    native = net.spec.native_size or min(224, max(32, -(-picture_size // 8) * 8))
+    native = net.spec.native_size or min(224, max(32, -(-image_size // 8) * 8))
     step = 32 if native >= 64 else 8
 
     def pixels(size: int | str, auto: int) -> int:
@@ -176,11 +175,11 @@ def _resolve_tokens(recipe: Recipe, net: Net, table: Table) -> Recipe:
 
 
 def _resolve_clip(recipe: Recipe, net: Net, table: Table) -> Recipe:
-    assert isinstance(net.front, SoundFront)
+    assert isinstance(net.front, AudioFront)
     train = table.part("train")
     recipe = recipe.setting(clip_seconds=usual_seconds(recipe, train))
-    rows = np.sort(Rng(recipe.data.split_seed).shuffled("levels", 0, len(train))[:_COUNTED_SOUNDS])
-    loader = loader_of(train.frame, "sound", int(recipe.train.loader_threads), rate=net.front.rate)
+    rows = np.sort(Rng(recipe.data.split_seed).shuffled("levels", 0, len(train))[:_COUNTED_AUDIO])
+    loader = loader_of(train.frame, "audio", int(recipe.train.loader_threads), rate=net.front.rate)
     heard = loader.batches(chunks(rows, 16), recipe.size, receive=net.front.receive)
     standardised(net, torch.cat([painted.content for painted in heard]))
     return recipe
@@ -203,7 +202,7 @@ def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
         return recipe
     device = make_fabric(recipe).device
     with Rng(recipe.train.seed).torch_scope("probe", device=device):
-        size = min(recipe.size, _PROBE_SIZE) if recipe.medium == "picture" else recipe.size
+        size = min(recipe.size, _PROBE_SIZE) if recipe.medium == "image" else recipe.size
         chosen = choose_precision(net, device, size)
     return recipe.setting(precision=chosen)
 

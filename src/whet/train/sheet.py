@@ -16,7 +16,7 @@ from whet.core.recipe import Recipe
 from whet.core.targets import Targets
 from whet.data.loader import Loader
 from whet.data.table import Table
-from whet.models.front import Front, SoundFront, TextFront
+from whet.models.front import AudioFront, Front, TextFront
 from whet.models.mel import MelSettings
 from whet.models.tokens import Tokens
 from whet.train.augmentation import Augmentation, Watch
@@ -25,7 +25,7 @@ from whet.train.resolve import usual_seconds
 
 @dataclass(frozen=True)
 class Tile:
-    """A painted sample: a picture (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that acted on it, and
+    """A painted sample: an image (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that acted on it, and
     the classes it is now, largest share first; where mixing changed nothing, its own label with all of it."""
 
     content: Any
@@ -52,8 +52,8 @@ def draw_sheet(
     variants: int = 5,
     front: Front | None = None,
 ) -> list[Row]:
-    """The first samples of the classes in turn, painted at this size in the first epochs. Pictures are mixed with each other too;
-    of texts and sounds, `front` shows what is done to them behind it."""
+    """The first samples of the classes in turn, painted at this size in the first epochs. Images are mixed with each other too;
+    of texts and audio, `front` shows what is done to them behind it."""
     (original,) = loader.batches([_one_of_each(table, rows)], size)
     index_B = original.index_B
     if not len(index_B):
@@ -72,8 +72,8 @@ def front_to_look_through(table: Table, recipe: Recipe) -> tuple[Front | None, i
         case "text":
             tokens = recipe.train.max_tokens
             return TextFront(Tokens.train(table.frame["text"])), tokens if isinstance(tokens, int) else 512
-        case "sound":
-            return SoundFront(MelSettings()), round(1000 * usual_seconds(recipe, table))
+        case "audio":
+            return AudioFront(MelSettings()), round(1000 * usual_seconds(recipe, table))
         case _:
             pixels = recipe.train.image_size
             return None, pixels if isinstance(pixels, int) else 224
@@ -111,7 +111,7 @@ def _variants(
     (painted,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
     targets = table.targets[torch.from_numpy(index_B)]
     content, probs_BK = painted.content, targets.probs_BK
-    if table.medium == "picture":
+    if table.medium == "image":
         content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
     elif front is not None:
         received = front.receive(content, size)
@@ -129,7 +129,7 @@ def _variants(
 def _mixed(
     augmentation: Augmentation, images_BHWC: np.ndarray, targets: Targets, index_B: np.ndarray, epoch: int, watch: Watch
 ) -> tuple[np.ndarray, Tensor]:
-    """Painted pictures as the methods that know pixels alone, and those that mix, leave them; and the classes they are then."""
+    """Painted images as the methods that know pixels alone, and those that mix, leave them; and the classes they are then."""
     pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)
     pixels = augmentation.transform_batch(pixels, epoch, index_B, augmentation.copies, watch)
     mixed = augmentation.mix(Batch(pixels.float(), targets, index_B, torch.ones(len(index_B)), epoch), watch)

@@ -15,13 +15,13 @@ from whet.core.errors import DataError
 from whet.core.process import available_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.data.audio_loader import AudioLoader
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import Loader, chunks
-from whet.data.media import loader_of, sound_store
-from whet.data.sound_loader import SoundLoader
-from whet.data.store import Cache, DiskCache, MemoryCache, PictureStore, cache_folder, free_disk, kept_bytes, keys_of
+from whet.data.media import audio_store, loader_of
+from whet.data.store import Cache, DiskCache, ImageStore, MemoryCache, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import MAX_LEFT_OUT, Table
-from whet.models.front import SoundFront, to_device
+from whet.models.front import AudioFront, to_device
 from whet.models.linear import feature_rows
 from whet.models.net import Net
 from whet.train.plan import Plan
@@ -68,14 +68,14 @@ class Source(Protocol):
 def training_loader(
     table: Table, recipe: Recipe, net: Net | None = None, cache: Cache | None = None, size: int | None = None
 ) -> Loader:
-    """Samples as training sees them: pictures decoded to their working size for views of `size` (the recipe's own), and whole
+    """Samples as training sees them: images decoded to their working size for views of `size` (the recipe's own), and whole
     waves, kept in `cache`."""
-    if net is not None and isinstance(net.front, SoundFront):
-        return SoundLoader(sound_store(table.frame, net.front.rate, cache), int(recipe.train.loader_threads))
-    if table.medium != "picture":
+    if net is not None and isinstance(net.front, AudioFront):
+        return AudioLoader(audio_store(table.frame, net.front.rate, cache), int(recipe.train.loader_threads))
+    if table.medium != "image":
         return answering_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
-    store = PictureStore(paths, digests, size or recipe.size, cache)
+    store = ImageStore(paths, digests, size or recipe.size, cache)
     return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store)
 
 
@@ -93,7 +93,7 @@ def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, s
     if table.medium == "text" or settings.store == "off" or epochs < 2:
         return None, None
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
-    if table.medium == "sound":
+    if table.medium == "audio":
         loader = training_loader(table, recipe, plan.net)
         (heard,) = loader.batches([rows], recipe.size)
         needed, keys = heard.content.nbytes // max(1, len(heard.index_B)) * len(table), list(table.frame["digest"])
@@ -104,15 +104,15 @@ def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, s
     memory = available_memory()
     if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
         return MemoryCache(int(settings.store_share * memory)), None
-    folder = cache_folder("pictures")
+    folder = cache_folder("images")
     disk = int(settings.store_share * free_disk(folder))
     if settings.store == "auto" and (needed > disk or needed > _PAGE_CACHE_SHARE * memory):
         return None, None
     try:
         cache = DiskCache(folder, disk, needed, keys)
     except OSError as error:
-        return None, f"decoded pictures are not kept: {folder}: {error.strerror}"
-    return cache, f"decoded pictures are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
+        return None, f"decoded images are not kept: {folder}: {error.strerror}"
+    return cache, f"decoded images are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
 
 
 class PaintedSource:
@@ -147,7 +147,7 @@ class PaintedSource:
         if self._plan.high_res_size <= settings.size:
             yield from shown
             return
-        # The same views once more, not these made larger or smaller: a painted picture has a sharpness of its own.
+        # The same views once more, not these made larger or smaller: a painted image has a sharpness of its own.
         for batch, high_res in zip(shown, self._painted(orders, self._plan.high_res_size, epoch)):
             yield batch.replace(high_res=high_res.x)
 

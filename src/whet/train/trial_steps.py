@@ -24,7 +24,7 @@ _LONG = 1_000_000  # steps: whatever sets in late never does
 
 
 class TrialSteps:
-    """A training of this recipe that begins like the real one, pictures painted beside it, and leaves nothing behind."""
+    """A training of this recipe that begins like the real one, images painted beside it, and leaves nothing behind."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table) -> None:
         self.plan = Plan(recipe, copy.deepcopy(net), context)
@@ -42,7 +42,7 @@ class TrialSteps:
             self._source = PaintedSource(train, self.loader, self.plan, fabric.device, lambda *failed: None)
 
     def steps(self, size: int) -> Iterator[Callable[[], Tensor]]:
-        """One step after another at this picture size, to be called for its loss."""
+        """One step after another at this image size, to be called for its loss."""
         self.plan.net.train()
         per_epoch = self._source.steps_per_epoch
         begins = (Progress(epoch * per_epoch, _LONG, per_epoch) for epoch in count())

@@ -71,7 +71,7 @@ class Setting:
 
 
 def make_space(recipe: Recipe, methods: Sequence[str], searches: Sequence[str], samples: int) -> tuple[Setting, ...]:
-    """The settings to search: those that these methods of the recipe declare (of all, and batch and picture size, where neither
+    """The settings to search: those that these methods of the recipe declare (of all, and batch and image size, where neither
     methods nor searches are named; "train" names the latter two), and those that `searches` name, in place of what is declared:
     KEY=LOW:HIGH, KEY=LOW:HIGH:log, KEY=A,B,C. samples: how many there are to train on."""
     names = list(methods) or ([*(method.name for method in recipe.methods), TRAIN] if not searches else [])
@@ -96,7 +96,7 @@ def _declared(method: Method) -> list[Setting]:
 
 
 def _of_training(recipe: Recipe, samples: int) -> list[Setting]:
-    """Half and twice the batch; about three quarters and five quarters of the picture size."""
+    """Half and twice the batch; about three quarters and five quarters of the image size."""
     batch, size = recipe.train.batch_size, recipe.train.image_size
     usual = usual_batch_size(samples) if batch == "auto" else int(batch)
     batches = (max(1, usual // 2), usual, 2 * usual)

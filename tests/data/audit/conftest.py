@@ -19,11 +19,11 @@ def scene(number: int, size: tuple[int, int] = (96, 128), seed: int = 0) -> np.n
     """RGB uint8 (H, W, 3): coarse colours and finer and finer grey detail, no two numbers alike."""
     rng = Rng(seed).batch("scene", 0, [number])
     coarse = rng.uniform(60, 200, (4, 5, 3))[0]
-    picture = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
     for cells, strength in ((12, 30), (32, 18)):
         grain = rng.uniform(-strength, strength, (cells, cells))[0]
-        picture += cv2.resize(grain, size[::-1], interpolation=cv2.INTER_CUBIC)[..., None]
-    return picture.clip(0, 255).astype(np.uint8)
+        image += cv2.resize(grain, size[::-1], interpolation=cv2.INTER_CUBIC)[..., None]
+    return image.clip(0, 255).astype(np.uint8)
 
 
 def save(pixels: np.ndarray, path: Path, quality: int = 92, **options) -> Path:

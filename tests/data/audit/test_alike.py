@@ -39,7 +39,7 @@ def test_texts_that_are_all_one_form(tmp_path):
     assert found.probes == []
 
 
-@pytest.mark.parametrize("medium", ["text", "picture"])
+@pytest.mark.parametrize("medium", ["text", "image"])
 def test_one_class_of_copies_leaves_the_others_as_they_are(medium, tmp_path):
     """The share of right answers is that of the other classes by themselves."""
 

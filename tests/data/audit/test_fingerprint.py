@@ -16,7 +16,7 @@ def test_what_a_fingerprint_tells(tmp_path):
     )
 
 
-def test_reduced_decoding_sees_the_same_picture(tmp_path):
+def test_reduced_decoding_sees_the_same_image(tmp_path):
     """A JPEG is decoded to a half here, a PNG as a whole."""
     pixels = scene(2, (400, 520))
     one = fingerprint(save(pixels, tmp_path / "a.jpg", quality=95).read_bytes())

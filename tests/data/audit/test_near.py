@@ -74,10 +74,10 @@ def test_other_colours_contradict():
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=25)
-def test_the_hash_of_a_mirrored_picture_has_the_other_sign_in_odd_columns(number):
-    picture = grey(thumb(scene(number))[None])
-    mirrored = hashes(picture[:, :, ::-1].copy())
-    assert mirrored == pytest.approx(hashes(picture) * np.where(np.arange(8) % 2, -1, 1), abs=1e-4)
+def test_the_hash_of_a_mirrored_image_has_the_other_sign_in_odd_columns(number):
+    image = grey(thumb(scene(number))[None])
+    mirrored = hashes(image[:, :, ::-1].copy())
+    assert mirrored == pytest.approx(hashes(image) * np.where(np.arange(8) % 2, -1, 1), abs=1e-4)
     assert np.linalg.norm(mirrored) == pytest.approx(1)
 
 
@@ -93,7 +93,7 @@ def test_pairs_are_found_among_many_and_named_once():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_few_pictures(count):
+def test_few_images(count):
     photos = np.stack([thumb(scene(0))] * 2)[:count].reshape(-1, THUMB, THUMB, 3)
     assert len(near_pairs(photos)) == (count == 2)
 

@@ -37,8 +37,8 @@ def test_the_same_bytes_are_left_to_the_exact_check(photos, survey):
     assert not check_near_duplicates(survey(photos))
 
 
-def test_small_pictures_are_not_searched_and_that_is_said(tmp_path, survey):
+def test_small_images_are_not_searched_and_that_is_said(tmp_path, survey):
     for number in range(24):
         save(scene(number % 12, (20, 20)), tmp_path / "ab"[number % 2] / f"{number}.jpg", quality=60 + number)
     (finding,) = check_near_duplicates(survey(tmp_path))
-    assert finding.kind == "near-duplicates not searched" and "24 pictures" in finding.text
+    assert finding.kind == "near-duplicates not searched" and "24 images" in finding.text

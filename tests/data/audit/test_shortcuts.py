@@ -6,7 +6,7 @@ from whet.core.rng import Rng
 from whet.data.audit import check_shortcuts, probe_shortcuts
 
 
-def pictures(root, count, paint):
+def images(root, count, paint):
     """paint(number, label, pixels) -> (pixels, name, save options)."""
     for number in range(count):
         label = number % 3
@@ -24,20 +24,20 @@ def test_corners_that_tell_the_class(tmp_path, survey):
         pixels[:8, :8] = [(200, 40, 40), (40, 200, 40), (40, 40, 200)][label]
         return pixels, f"{number}.png", {}
 
-    probes = probed(survey(pictures(tmp_path, 150, paint)), whole_accuracy=0.95)
+    probes = probed(survey(images(tmp_path, 150, paint)), whole_accuracy=0.95)
     assert probes["corners"].low > 0.9 and probes["corners"].base == pytest.approx(1 / 3, abs=0.03)
     assert probes["corners"].explains == pytest.approx(1.0)
     (finding,) = [f for f in check_shortcuts(list(probes.values())) if "corners" in f.text]
     assert (
         finding.severity == "warning"
-        and "6 % of the picture" in finding.text
+        and "6 % of the image" in finding.text
         and "100 % of what a first model" in finding.text
     )
 
 
 def test_random_labels_raise_no_alarm(tmp_path, survey):
-    """Whatever the pictures are like, labels drawn by lot cannot be told by anything."""
-    root = pictures(tmp_path, 240, lambda number, label, pixels: (pixels, f"{number:03d}.jpg", {}))
+    """Whatever the images are like, labels drawn by lot cannot be told by anything."""
+    root = images(tmp_path, 240, lambda number, label, pixels: (pixels, f"{number:03d}.jpg", {}))
     seen = survey(root)
     label_N = np.array([0, 1, 2]).repeat(len(seen.table) // 3)
     for lot in range(12):
@@ -52,19 +52,19 @@ def test_size_file_size_header_and_name_pattern(tmp_path, survey):
         pixels = pixels[: [64, 48, 40][label]]
         return pixels, [f"IMG_{number}.jpg", f"DSC{number}.png", f"a {number}.jpg"][label], {}
 
-    probes = probed(survey(pictures(tmp_path, 120, paint)))
-    assert all(probes[name].telling for name in ("picture size", "file size", "file header", "name pattern"))
+    probes = probed(survey(images(tmp_path, 120, paint)))
+    assert all(probes[name].telling for name in ("image size", "file size", "file header", "name pattern"))
     assert not probes["corners"].telling
     assert probes["file header"].accuracy < 0.8  # two of the classes are JPEG
 
 
 def test_a_class_name_in_the_file_name_is_no_clue(tmp_path, survey):
-    root = pictures(tmp_path, 90, lambda number, label, pixels: (pixels, f"{'abc'[label]}{number}.jpg", {}))
+    root = images(tmp_path, 90, lambda number, label, pixels: (pixels, f"{'abc'[label]}{number}.jpg", {}))
     assert "name pattern" not in probed(survey(root))  # all alike once the class is taken out
 
 
 def test_the_test_part_and_tiny_classes_are_left_out(tmp_path, survey):
-    root = pictures(tmp_path, 120, lambda number, label, pixels: (pixels, f"{number}.jpg", {}))
+    root = images(tmp_path, 120, lambda number, label, pixels: (pixels, f"{number}.jpg", {}))
     for number in range(300, 306):
         save(scene(number, (64, 64)), root / "few" / f"{number}.jpg")
     seen = survey(root)

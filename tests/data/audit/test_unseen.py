@@ -20,5 +20,5 @@ def test_frames_and_values_out_of_range_are_counted(photos, survey):
     assert found["not finite"].groups == (("a/broken.tif",),) and found["not finite"].notes == ("0.2 % of its pixels",)
 
 
-def test_ordinary_pictures_hold_nothing_else(photos, survey):
+def test_ordinary_images_hold_nothing_else(photos, survey):
     assert check_unseen(survey(photos)) == []

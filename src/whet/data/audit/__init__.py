@@ -1,8 +1,8 @@
 """Is this data fit to learn and to judge from? Each check is one file; none ever touches a person's files.
 
 A check takes the table, or the survey of what one look at every sample saw, and returns findings. It is registered in
-`run.py` among the checks of any data, or in `media.py` among those of its medium. What is about pictures alone lies here,
-what is about texts or sounds alone in folders of their own.
+`run.py` among the checks of any data, or in `media.py` among those of its medium. What is about images alone lies here,
+what is about texts or audio clips alone in folders of their own.
 """
 
 from whet.data.audit.balance import check_balance
@@ -20,11 +20,11 @@ from whet.data.audit.origin import check_origin
 from whet.data.audit.run import audit, audit_survey, by_gravity, look
 from whet.data.audit.shortcuts import Probe, check_shortcuts, probe_shortcuts
 from whet.data.audit.sizes import check_sizes
-from whet.data.audit.survey import PictureSurvey, Survey, survey_images
+from whet.data.audit.survey import ImageSurvey, Survey, survey_images
 from whet.data.audit.unreadable import check_unreadable
 
 __all__ = [
-    "MEDIA", "Cleaned", "Finding", "PictureSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance",
+    "MEDIA", "Cleaned", "Finding", "ImageSurvey", "Probe", "Survey", "audit", "audit_survey", "by_gravity", "check_balance",
     "check_blank", "check_colours", "check_duplicates", "check_groups", "check_label_sets", "check_labels",
     "check_near_duplicates", "check_origin", "check_shortcuts", "check_sizes", "check_unreadable", "clean", "look",
     "probe_shortcuts", "survey_images", "write_cleaned",

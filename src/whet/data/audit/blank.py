@@ -1,4 +1,4 @@
-"""Pictures that show nothing, and pictures far less sharp than the rest."""
+"""Images that show nothing, and images far less sharp than the rest."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.near import grey
 from whet.data.audit.sizes import outliers
-from whet.data.audit.survey import PictureSurvey
+from whet.data.audit.survey import ImageSurvey
 
-NOTHING = 3.0  # spread of the small grey picture, of 255
+NOTHING = 3.0  # spread of the small grey image, of 255
 LEAST_BLUR = 2.0  # doublings: a quarter of the usual sharpness
 
 
-def check_blank(survey: PictureSurvey) -> list[Finding]:
-    """Blank: the standard deviation of the grey picture at 48 x 48 is below 3 of 255. Blurred: its sharpness (the spread of the
+def check_blank(survey: ImageSurvey) -> list[Finding]:
+    """Blank: the standard deviation of the grey image at 48 x 48 is below 3 of 255. Blurred: its sharpness (the spread of the
     Laplacian) lies below a quarter of the median, and farther from it than the robust bound of `outliers`; only photos of
     64 pixels a side or more are judged."""
     rows = survey.row_R
@@ -29,7 +29,7 @@ def check_blank(survey: PictureSurvey) -> list[Finding]:
             noted(
                 "blank",
                 "warning",
-                f"{counted(len(entries), 'picture', ('shows', 'show'))} nothing: one colour all over",
+                f"{counted(len(entries), 'image', ('shows', 'show'))} nothing: one colour all over",
                 entries,
             )
         )
@@ -40,7 +40,7 @@ def check_blank(survey: PictureSurvey) -> list[Finding]:
     if len(low):
         usual = float(np.median(sharpness[judged]))
         entries = [((survey.id_N[rows[k]],), f"sharpness {sharpness[k]:.1f}, usual {usual:.0f}") for k in low]
-        found.append(noted("blurred", "fact", f"{counted(len(low), 'picture')} far less sharp than the rest", entries))
+        found.append(noted("blurred", "fact", f"{counted(len(low), 'image')} far less sharp than the rest", entries))
     return found
 
 

@@ -2,7 +2,7 @@
 
 The rule, in this order:
 1. What cannot be read is dropped.
-2. Of copies (the same bytes, or nearly the same picture, text or sound) that bear two labels all are dropped, from every part:
+2. Of copies (the same bytes, or nearly the same image, text or audio clip) that bear two labels all are dropped, from every part:
    nothing says which label is right.
 3. Of all other copies of one thing one stays: the one in the test part if there is one, else in val, else in train; of several
    there the one with the most pixels, characters or seconds. So a leak is mended on the training side, and test loses nothing

@@ -1,4 +1,4 @@
-"""Grey pictures among coloured ones, and colour modes out of the ordinary."""
+"""Grey images among coloured ones, and colour modes out of the ordinary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
-from whet.data.audit.survey import PictureSurvey
+from whet.data.audit.survey import ImageSurvey
 
 GREY = 2.0  # mean distance between the channels, of 255
 FEW = 0.1
@@ -15,7 +15,7 @@ _ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled 
         "LA": "partly transparent: laid on white", "PA": "partly transparent: laid on white"}  # fmt: skip
 
 
-def check_colours(survey: PictureSurvey) -> list[Finding]:
+def check_colours(survey: ImageSurvey) -> list[Finding]:
     """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the
     others, a fact where under a tenth are. Modes that are converted on reading are named."""
     rows = survey.row_R
@@ -26,11 +26,11 @@ def check_colours(survey: PictureSurvey) -> list[Finding]:
     for few, word in ((grey, "grey among coloured ones"), (~grey, "coloured among grey ones")):
         if 0 < few.sum() <= FEW * len(rows):
             entries = [((survey.id_N[rows[k]],), "") for k in np.flatnonzero(few)]
-            found.append(noted("mixed colours", "fact", f"{counted(len(entries), 'picture')} {word}", entries))
+            found.append(noted("mixed colours", "fact", f"{counted(len(entries), 'image')} {word}", entries))
     modes = [mode.decode() for mode in survey.of_readable("mode").tolist()]
     odd = [((survey.id_N[row],), f"{mode}, {_ODD[mode]}") for row, mode in zip(rows, modes) if mode in _ODD]
     if odd:
-        found.append(noted("odd colour mode", "fact", f"{counted(len(odd), 'picture')} stored in an unusual way", odd))
+        found.append(noted("odd colour mode", "fact", f"{counted(len(odd), 'image')} stored in an unusual way", odd))
     return found + told_apart(survey, ["grey" if one else "coloured" for one in grey], "colour", "")
 
 

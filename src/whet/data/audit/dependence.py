@@ -10,7 +10,7 @@ from whet.data.audit.finding import Finding
 from whet.data.audit.survey import Survey
 
 MOST, LITTLE, LEAST = 0.8, 0.2, 10
-_TELL = {"picture": "show", "text": "say", "sound": "sound like"}
+_TELL = {"image": "show", "text": "say", "audio": "audio clip like"}
 
 
 def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:

@@ -45,5 +45,5 @@ def in_order(kind: str, severity: Severity, text: str, entries: Entries) -> Find
 
 
 def counted(count: int, word: str, verb: tuple[str, str] = ("is", "are"), plural: str = "") -> str:
-    """'1 picture is', '3 pictures are'."""
+    """'1 image is', '3 images are'."""
     return f"1 {word} {verb[0]}" if count == 1 else f"{count:,} {plural or word + 's'} {verb[1]}"

@@ -1,7 +1,7 @@
-"""One look at every picture: each file is decoded once, reduced, and what the checks need to know of it is kept.
+"""One look at every image: each file is decoded once, reduced, and what the checks need to know of it is kept.
 
 A fingerprint is one record of some 7 KB. Those of known contents lie in whet's cache folder, so that a second check of the same
-pictures opens none of them.
+images opens none of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from whet.data.image import Picture, UnreadableImage, read_header, uncertain_pixels
+from whet.data.image import ImageSample, UnreadableImage, read_header, uncertain_pixels
 from whet.data.record_cache import RecordCache, looked_up, text_field
 from whet.data.store import cache_folder, digest_of
 from whet.data.table import Table
@@ -23,14 +23,14 @@ THUMB = 48  # pixels a side
 LOOKED_AT = 192  # a JPEG is decoded to no less than this along its shorter side: about what a network sees
 FINGERPRINT = np.dtype(
     [
-        ("thumb", "u1", (THUMB, THUMB, 3)),  # the whole picture squashed to a square by area averages, RGB
+        ("thumb", "u1", (THUMB, THUMB, 3)),  # the whole image squashed to a square by area averages, RGB
         ("height", "<u4"),  # upright, after EXIF rotation
         ("width", "<u4"),
         ("bytes", "<u8"),  # of the file
         (
             "sharpness",
             "<f4",
-        ),  # standard deviation of the Laplacian of the grey picture at 192 px or its own size, of 255
+        ),  # standard deviation of the Laplacian of the grey image at 192 px or its own size, of 255
         ("format", "S8"),
         ("mode", "S8"),
         ("orientation", "u1"),
@@ -50,17 +50,17 @@ def fingerprint(data: bytes) -> np.ndarray:
     found = np.zeros((), FINGERPRINT)
     found["bytes"] = len(data)
     try:
-        header, picture = read_header(data), Picture(data)
-        shrink = next((factor for factor in (8, 4, 2) if min(picture.size) // factor >= LOOKED_AT), 1)
-        pixels, uncertain = picture.pixels(shrink), uncertain_pixels(data)
+        header, image = read_header(data), ImageSample(data)
+        shrink = next((factor for factor in (8, 4, 2) if min(image.size) // factor >= LOOKED_AT), 1)
+        pixels, uncertain = image.pixels(shrink), uncertain_pixels(data)
     except UnreadableImage as error:
         found["reason"] = text_field(FINGERPRINT, "reason", str(error))
         return found
-    found["height"], found["width"] = picture.size
+    found["height"], found["width"] = image.size
     found["thumb"] = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     found["sharpness"] = _sharpness(pixels)
     found["orientation"], found["frames"] = header.orientation, header.frames
-    found["outside"], found["not_finite"] = (count / np.prod(picture.size) for count in uncertain)
+    found["outside"], found["not_finite"] = (count / np.prod(image.size) for count in uncertain)
     for name in ("format", "mode", "camera", "taken"):
         found[name] = text_field(FINGERPRINT, name, getattr(header, name))
     return found

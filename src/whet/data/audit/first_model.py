@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from whet.core.rng import Rng
+from whet.data.audit.audio.survey import AudioSurvey
 from whet.data.audit.handmade import handmade_features
-from whet.data.audit.sounds.survey import SoundSurvey
-from whet.data.audit.survey import PictureSurvey
+from whet.data.audit.survey import ImageSurvey
 from whet.tasks import SINGLE_LABEL
 
 _LEARNT_FROM = 6000  # samples: more make a linear model of some hundred features little better, and cost minutes
@@ -38,13 +38,13 @@ def _learning(label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     return learn_R
 
 
-def picture_probs(survey: PictureSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+def image_probs(survey: ImageSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """The same on features made by hand."""
     features_RD = survey.of_thumbs(rows, handmade_features)
     return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)
 
 
-def sound_probs(survey: SoundSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
+def audio_probs(survey: AudioSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """The same on 64 log-mel bands: of each the mean, the deviation and the deviation of its change, whatever the level."""
     features_RD = survey.prints_N["bands"][rows].reshape(len(rows), -1)
     return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)

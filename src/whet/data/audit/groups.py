@@ -1,4 +1,4 @@
-"""Pictures that belong together by name or time, on both sides of a split: frames of a film, shots of one thing, crops of one
+"""Images that belong together by name or time, on both sides of a split: frames of a film, shots of one thing, crops of one
 photo."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.stats import mannwhitneyu
 from whet.core.rng import Rng
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.near import grey, hashes
-from whet.data.audit.survey import PictureSurvey, Survey
+from whet.data.audit.survey import ImageSurvey, Survey
 from whet.data.table import SPLITS
 
 BURST = 10  # seconds between two shots of one burst
@@ -26,10 +26,10 @@ _LETTER = re.compile(r"^(.*\d)[a-z]$", re.IGNORECASE)  # "scan017b"
 _LAST = re.compile(r"^(.+)[ _\-.]+[^ _\-.]+$")  # "img_001_a", "clip3_frame_0007"
 
 
-def check_groups(survey: PictureSurvey) -> list[Finding]:
+def check_groups(survey: ImageSurvey) -> list[Finding]:
     """Groups by the table's own group column, by what names share, and by bursts (one camera, at most 10 seconds apart). A group of
     the column that lies in two parts is a warning as it is. Of names and bursts only where it is measured that they mean
-    something: pairs of a group on two sides of the split must be more alike than random pairs of their class (small pictures'
+    something: pairs of a group on two sides of the split must be more alike than random pairs of their class (small images'
     correlation; Mann-Whitney, p < 0.001, and in over 70 % of comparisons). So plain numbers (glass1 … glass501) are no alarm."""
     found = check_group_column(survey)
     for kind, keys in (("shared name", name_keys(survey)), ("burst", burst_keys(survey))):
@@ -46,7 +46,7 @@ def check_groups(survey: PictureSurvey) -> list[Finding]:
             else f"were taken within {BURST} seconds by one camera"
         )
         text = (
-            f"{len(groups):,} groups of pictures that {what} lie in more than one of train, val and test, and they are more "
+            f"{len(groups):,} groups of images that {what} lie in more than one of train, val and test, and they are more "
             f"alike than random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too "
             "good; split by group"
         )
@@ -71,7 +71,7 @@ def _entries(survey: Survey, groups: list[list[int]]) -> list[tuple[tuple[str, .
     ]
 
 
-def name_keys(survey: PictureSurvey) -> list[str]:
+def name_keys(survey: ImageSurvey) -> list[str]:
     """What each name shares with its kin: its class, and the name without its last part. "" where there is none."""
     found = []
     for name, label in zip(survey.id_N, survey.label_N):
@@ -86,7 +86,7 @@ def name_keys(survey: PictureSurvey) -> list[str]:
     return [key if 1 < counts[key] <= most else "" for key in found]
 
 
-def burst_keys(survey: PictureSurvey) -> list[str]:
+def burst_keys(survey: ImageSurvey) -> list[str]:
     """A number for each burst of shots; "" where a file does not say when and by what it was taken."""
     shots = []
     for row in survey.row_R:
@@ -118,7 +118,7 @@ def _across(survey: Survey, keys: Iterable[str]) -> list[list[int]]:
     return found
 
 
-def more_alike(survey: PictureSurvey, groups: list[list[int]]) -> tuple[float, float] | None:
+def more_alike(survey: ImageSurvey, groups: list[list[int]]) -> tuple[float, float] | None:
     """(how often a pair of a group, one from each side, is more alike than a random pair of its class; p-value), or None where
     that is no evidence."""
     if len(groups) < FEWEST:

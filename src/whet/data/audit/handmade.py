@@ -50,7 +50,7 @@ def _colours_of_whole(thumb_NHW3: np.ndarray) -> np.ndarray:
 
 
 def _histograms(bin_NHW: np.ndarray, bins: int, weight_NHW: np.ndarray | None = None) -> np.ndarray:
-    """One of each picture, (N, bins)."""
+    """One of each image, (N, bins)."""
     place = bin_NHW + bins * np.arange(len(bin_NHW))[:, None, None]
     weight = None if weight_NHW is None else weight_NHW.ravel()
     return np.bincount(place.ravel(), weight, bins * len(bin_NHW)).reshape(-1, bins)

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from whet.data.audit.audio.clues import CLUES as AUDIO_CLUES
+from whet.data.audit.audio.durations import check_durations
+from whet.data.audit.audio.formats import check_formats
+from whet.data.audit.audio.levels import check_levels
+from whet.data.audit.audio.survey import survey_audio
 from whet.data.audit.blank import check_blank
 from whet.data.audit.clue import Clue
 from whet.data.audit.colours import check_colours
 from whet.data.audit.finding import Finding
-from whet.data.audit.first_model import picture_probs, sound_probs
+from whet.data.audit.first_model import audio_probs, image_probs
 from whet.data.audit.groups import check_group_column, check_groups
+from whet.data.audit.image_clues import CLUES as IMAGE_CLUES
 from whet.data.audit.near_duplicates import check_near_duplicates
 from whet.data.audit.origin import check_origin
-from whet.data.audit.picture_clues import CLUES as PICTURE_CLUES
 from whet.data.audit.sizes import check_sizes
-from whet.data.audit.sounds.clues import CLUES as SOUND_CLUES
-from whet.data.audit.sounds.durations import check_durations
-from whet.data.audit.sounds.formats import check_formats
-from whet.data.audit.sounds.levels import check_levels
-from whet.data.audit.sounds.survey import survey_sounds
 from whet.data.audit.survey import Survey, survey_images
 from whet.data.audit.texts.boilerplate import check_boilerplate
 from whet.data.audit.texts.clues import CLUES as TEXT_CLUES
@@ -53,9 +53,9 @@ class Medium:
 
 
 MEDIA = {
-    "picture": Medium(
+    "image": Medium(
         survey_images,
-        "opening every picture",
+        "opening every image",
         (
             check_unreadable,
             check_near_duplicates,
@@ -66,8 +66,8 @@ MEDIA = {
             check_origin,
             check_unseen,
         ),
-        PICTURE_CLUES,
-        picture_probs,
+        IMAGE_CLUES,
+        image_probs,
         "features made by hand",
     ),
     "text": Medium(
@@ -78,12 +78,12 @@ MEDIA = {
         text_probs,
         "words and runs of characters",
     ),
-    "sound": Medium(
-        survey_sounds,
-        "listening to every sound",
+    "audio": Medium(
+        survey_audio,
+        "listening to every audio clip",
         (check_unreadable, check_near_duplicates, check_group_column, check_durations, check_levels, check_formats),
-        SOUND_CLUES,
-        sound_probs,
+        AUDIO_CLUES,
+        audio_probs,
         "log-mel bands",
     ),
 }

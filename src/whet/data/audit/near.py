@@ -1,7 +1,7 @@
-"""Pairs of pictures that are one photo twice: resized, encoded anew, brightened, mirrored, slightly cropped or turned.
+"""Pairs of images that are one photo twice: resized, encoded anew, brightened, mirrored, slightly cropped or turned.
 
 A hash alone gives mostly false alarms on plain backgrounds, so it only proposes. What decides is the correlation of fine detail
-after the two pictures were laid on each other: two photos of one scene differ there, two copies of one photo do not.
+after the two images were laid on each other: two photos of one scene differ there, two copies of one photo do not.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from whet.data.audit.fingerprint import THUMB
 from whet.data.audit.pairs import Pairs
 
 LOW = 8  # frequencies of the hash along each side
-PROPOSED, PER_PICTURE = 0.65, 5  # correlation of two hashes, partners of one picture that are looked at
+PROPOSED, PER_IMAGE = 0.65, 5  # correlation of two hashes, partners of one image that are looked at
 SURE, HOPELESS, ALIKE, COLOURS = 0.95, 0.4, 0.86, 0.7  # correlations, see `likenesses`
 DETAIL, _FAINT = 2.0, 2.0  # pixels of a thumbnail: what is finer is detail; its strength that counts as little, of 255
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK, _BATCH = 2048, 512
 _PRODUCTS = 1 << 23  # held at a time: 32 MB, and twice that for their order
 _SIDES = (THUMB, 46, 43)  # of a crop laid on the whole
-_REACH = 2  # pixels that two whole pictures may be shifted by
+_REACH = 2  # pixels that two whole images may be shifted by
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 _FLAT = 1.5  # a thumbnail with less spread than this, of 255, has nothing to be known by
 _CLIPPED, _ENOUGH = 250, 100  # of 255; pixels to compare colours by
@@ -35,7 +35,7 @@ Workers = Callable[[Callable[[int], float], Iterable[int]], Iterable[float]]  # 
 
 
 @dataclass(frozen=True)
-class PicturePairs(Pairs):
+class ImagePairs(Pairs):
     """mirrored_P: whether the one is like the mirrored other, bool."""
 
     mirrored_P: np.ndarray
@@ -49,9 +49,9 @@ def grey(thumb_NHW3: np.ndarray) -> np.ndarray:
 
 
 def hashes(grey_NHW: np.ndarray) -> np.ndarray:
-    """The low frequencies of each picture as a unit vector, (N, 8, 8): a perceptual hash that keeps its numbers instead of their
-    signs alone, so that the product of two is a correlation. Each is weighted by its frequency, as pictures have little of the high
-    ones. The hash of the mirrored picture has the other sign in every odd column."""
+    """The low frequencies of each image as a unit vector, (N, 8, 8): a perceptual hash that keeps its numbers instead of their
+    signs alone, so that the product of two is a correlation. Each is weighted by its frequency, as images have little of the high
+    ones. The hash of the mirrored image has the other sign in every odd column."""
     weight = np.hypot(*np.mgrid[0:LOW, 0:LOW]).astype(np.float32)
     low_NLL = np.stack([cv2.dct(one)[:LOW, :LOW] for one in grey_NHW]) * weight
     length_N = np.linalg.norm(low_NLL.reshape(len(low_NLL), -1), axis=1)
@@ -59,7 +59,7 @@ def hashes(grey_NHW: np.ndarray) -> np.ndarray:
 
 
 def proposals(hash_NLL: np.ndarray, *, mirrored: bool) -> np.ndarray:
-    """Pairs (P, 2) whose hashes correlate, of each picture those with its nearest few."""
+    """Pairs (P, 2) whose hashes correlate, of each image those with its nearest few."""
     one_ND = hash_NLL.reshape(len(hash_NLL), -1)
     turned = hash_NLL * np.where(np.arange(LOW) % 2, -1, 1).astype(np.float32) if mirrored else hash_NLL
     other_ND = turned.reshape(len(hash_NLL), -1)
@@ -68,8 +68,8 @@ def proposals(hash_NLL: np.ndarray, *, mirrored: bool) -> np.ndarray:
     for start in range(0, len(one_ND), block):
         product_BN = one_ND[start : start + block] @ other_ND.T
         product_BN[np.arange(len(product_BN)), start + np.arange(len(product_BN))] = -1
-        if product_BN.shape[1] > PER_PICTURE:
-            near_BK = np.argpartition(product_BN, -PER_PICTURE, axis=1)[:, -PER_PICTURE:]
+        if product_BN.shape[1] > PER_IMAGE:
+            near_BK = np.argpartition(product_BN, -PER_IMAGE, axis=1)[:, -PER_IMAGE:]
         else:
             near_BK = np.tile(np.arange(product_BN.shape[1]), (len(product_BN), 1))
         good_BK = np.take_along_axis(product_BN, near_BK, axis=1) >= PROPOSED
@@ -115,10 +115,10 @@ def _laid_on(a: np.ndarray, b: np.ndarray, guess: np.ndarray, score: float) -> t
     return (refined, warp) if refined > score else (score, still)
 
 
-def _detail(picture: np.ndarray) -> np.ndarray:
+def _detail(image: np.ndarray) -> np.ndarray:
     """What is finer than two pixels, everywhere of about the same strength: the outline of a thing alone would make any two round
     things alike, the faint grain and shadows around it tell them apart."""
-    detail = picture - cv2.GaussianBlur(picture, (0, 0), DETAIL)
+    detail = image - cv2.GaussianBlur(image, (0, 0), DETAIL)
     return detail / (np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 2 * DETAIL)) + _FAINT)
 
 
@@ -127,8 +127,8 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float((x * y).sum() / (np.sqrt(float((x * x).sum()) * float((y * y).sum())) + 1e-6))
 
 
-def _details(picture_PHW: np.ndarray) -> np.ndarray:
-    return np.stack([_detail(picture) for picture in picture_PHW])
+def _details(image_PHW: np.ndarray) -> np.ndarray:
+    return np.stack([_detail(image) for image in image_PHW])
 
 
 def _correlations(x_PHW: np.ndarray, y_PHW: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def _first_guesses(a_PHW: np.ndarray, b_PHW: np.ndarray) -> tuple[np.ndarray, np
     """Each is tried as a crop of the other: the transforms (P, 2, 3) from places in `a` to places in `b`, and how well the detail
     then correlates (P,). All shifts of one scale are tried at once, by way of their spectra."""
     best_P, warp_P = np.full(len(a_PHW), -1.0), np.zeros((len(a_PHW), 2, 3), np.float32)
-    spectra = [_spectrum(picture_PHW, THUMB) for picture_PHW in (a_PHW, b_PHW)]
+    spectra = [_spectrum(image_PHW, THUMB) for image_PHW in (a_PHW, b_PHW)]
     for side in _SIDES:
         for swap in (False, True) if side < THUMB else (False,):
             whole, part = (spectra[1], a_PHW) if swap else (spectra[0], b_PHW)
@@ -158,11 +158,11 @@ def _first_guesses(a_PHW: np.ndarray, b_PHW: np.ndarray) -> tuple[np.ndarray, np
     return warp_P, best_P
 
 
-def _spectrum(picture_PHW: np.ndarray, side: int) -> np.ndarray:
-    """Of the detail of the pictures at this many pixels a side, each brought to length one, with room for every shift."""
+def _spectrum(image_PHW: np.ndarray, side: int) -> np.ndarray:
+    """Of the detail of the images at this many pixels a side, each brought to length one, with room for every shift."""
     if side < THUMB:
-        picture_PHW = np.stack([cv2.resize(one, (side, side), interpolation=cv2.INTER_AREA) for one in picture_PHW])
-    detail_PHW = _details(picture_PHW)
+        image_PHW = np.stack([cv2.resize(one, (side, side), interpolation=cv2.INTER_AREA) for one in image_PHW])
+    detail_PHW = _details(image_PHW)
     detail_PHW -= detail_PHW.mean(axis=(1, 2), keepdims=True)
     detail_PHW /= np.linalg.norm(detail_PHW.reshape(len(detail_PHW), -1), axis=1)[:, None, None] + 1e-6
     return scipy.fft.rfft2(detail_PHW, s=(2 * THUMB, 2 * THUMB), axes=(1, 2))
@@ -179,7 +179,7 @@ def _centre_shift(warp: np.ndarray) -> np.ndarray:
 
 
 def _inside(warp: np.ndarray) -> np.ndarray:
-    """The places of the first picture that the second covers, bool (48, 48)."""
+    """The places of the first image that the second covers, bool (48, 48)."""
     covered = np.ones((THUMB, THUMB), np.uint8)
     laid = cv2.warpAffine(covered, warp, (THUMB, THUMB), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     return cv2.erode(laid, np.ones((3, 3), np.uint8), borderValue=0).astype(bool)
@@ -202,7 +202,7 @@ def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _known_by(thumb_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the numbers of the pictures that have anything to be known by, their hashes), some at a time."""
+    """(the numbers of the images that have anything to be known by, their hashes), some at a time."""
     usable, found = [np.empty(0, dtype=np.int64)], [np.empty((0, LOW, LOW), dtype=np.float32)]
     for start in range(0, len(thumb_NHW3), _BLOCK):
         grey_BHW = grey(thumb_NHW3[start : start + _BLOCK])
@@ -213,11 +213,11 @@ def _known_by(thumb_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(usable), np.concatenate(found)
 
 
-def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> PicturePairs:
-    """Every pair that is one photo twice. Pictures without anything to be known by (constant ones) are left out."""
+def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> ImagePairs:
+    """Every pair that is one photo twice. Images without anything to be known by (constant ones) are left out."""
     usable, hash_NLL = _known_by(thumb_NHW3)
     if len(usable) < 2:
-        return PicturePairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0, dtype=bool))
+        return ImagePairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0, dtype=bool))
     rows, scores, mirrors = [], [], []
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
         for mirrored in (False, True):
@@ -236,5 +236,5 @@ def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> PicturePairs:
     row_P2, score_P, mirrored_P = row_P2[order], score_P[order], mirrored_P[order]
     first = np.concatenate([[True], (np.diff(row_P2, axis=0) != 0).any(axis=1)])[
         : len(row_P2)
-    ]  # a symmetric picture is its mirror
-    return PicturePairs(row_P2[first], score_P[first], mirrored_P[first])
+    ]  # a symmetric image is its mirror
+    return ImagePairs(row_P2[first], score_P[first], mirrored_P[first])

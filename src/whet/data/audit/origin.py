@@ -1,4 +1,4 @@
-"""Where pictures come from, as far as their files tell: camera, format, orientation flag."""
+"""Where images come from, as far as their files tell: camera, format, orientation flag."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter
 
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
-from whet.data.audit.survey import PictureSurvey
+from whet.data.audit.survey import ImageSurvey
 
 
-def check_origin(survey: PictureSurvey) -> list[Finding]:
+def check_origin(survey: ImageSurvey) -> list[Finding]:
     """Orientation flags (applied on reading here; other tools may forget them), and a camera or file format that belongs to one
     class."""
     orientation_R = survey.of_readable("orientation")
@@ -20,7 +20,7 @@ def check_origin(survey: PictureSurvey) -> list[Finding]:
     ]
     found = []
     if turned:
-        text = f"{counted(len(turned), 'picture')} stored turned, with a flag that whet follows and not every tool does"
+        text = f"{counted(len(turned), 'image')} stored turned, with a flag that whet follows and not every tool does"
         found.append(noted("orientation flag", "fact", text, turned))
     cameras = [camera.decode() for camera in survey.of_readable("camera").tolist()]
     formats = [name.decode() for name in survey.of_readable("format").tolist()]

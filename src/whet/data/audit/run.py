@@ -20,8 +20,8 @@ def audit(table: Table, threads: int, advance: Callable[[int], None] = lambda co
     """Everything that one look at each sample tells, the gravest first.
 
     What fits a model, the shortcut probes and the suspected labels, is left to `whet check`: this here is cheap enough to come
-    before a training. Of 10,000 photos it takes about a minute of one core, most of it for the near-duplicates; pictures and
-    sounds whose content is known are not opened again."""
+    before a training. Of 10,000 photos it takes about a minute of one core, most of it for the near-duplicates; images and
+    audio clips whose content is known are not opened again."""
     return audit_survey(look(table, threads, advance))
 
 

@@ -36,7 +36,7 @@ class Probe:
     whole: float | None = None
     explains: float | None = None
     meaning: str = ""
-    medium: str = "picture"
+    medium: str = "image"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Pictures of an odd size or shape, and sizes that belong to one class."""
+"""Images of an odd size or shape, and sizes that belong to one class."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
-from whet.data.audit.survey import PictureSurvey
+from whet.data.audit.survey import ImageSurvey
 
 FEW_PIXELS, MANY_PIXELS = 16, 50_000_000  # of the shorter side; of the whole
 WIDE = 5.0  # robust standard deviations
 LEAST_SIZE, LEAST_ASPECT = 2.0, 1.0  # doublings: a quarter or four times the side; half or twice the shape
 
 
-def check_sizes(survey: PictureSurvey) -> list[Finding]:
+def check_sizes(survey: ImageSurvey) -> list[Finding]:
     """Outliers of the side (square root of width times height) and of the shape (width to height), by `outliers` on their base-2
     logarithms: never nearer to the median than a factor of 4 or 2. Tiny: under 16 pixels on the shorter side where most have
     more. Huge: over 50 million pixels, slow to train on."""
@@ -37,12 +37,12 @@ def check_sizes(survey: PictureSurvey) -> list[Finding]:
                 noted(
                     kind,
                     "warning" if kind == "odd size" else "fact",
-                    f"{counted(len(entries), 'picture')} {text}",
+                    f"{counted(len(entries), 'image')} {text}",
                     entries,
                 )
             )
     values = [f"{w:.0f} x {h:.0f}" for w, h in zip(width, height)]
-    return found + told_apart(survey, values, "size", "pictures of")
+    return found + told_apart(survey, values, "size", "images of")
 
 
 def outliers(values_N: np.ndarray, least: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from whet.data.split import components
 from whet.data.table import Table
 
 _BLOCK = 512  # thumbnails
-LEAST_SIDE = 30  # pixels: two pictures smaller than this may be alike as a whole and yet be two
+LEAST_SIDE = 30  # pixels: two images smaller than this may be alike as a whole and yet be two
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Survey(ABC):
 
 
 @dataclass(frozen=True)
-class PictureSurvey(Survey):
+class ImageSurvey(Survey):
     """prints_N: the fingerprints of the table's rows (see `fingerprint.FINGERPRINT`)."""
 
     prints_N: np.ndarray
@@ -125,7 +125,9 @@ class PictureSurvey(Survey):
         small = int((np.minimum(self.prints_N["height"], self.prints_N["width"])[self.row_R] < LEAST_SIDE).sum())
         if not small:
             return []
-        text = f"{counted(small, 'picture')} under {LEAST_SIDE} pixels a side: too small to be searched for near-duplicates"
+        text = (
+            f"{counted(small, 'image')} under {LEAST_SIDE} pixels a side: too small to be searched for near-duplicates"
+        )
         return [Finding("near-duplicates not searched", "fact", text)]
 
 
@@ -134,6 +136,6 @@ def _first_of_each(values: np.ndarray) -> np.ndarray:
     return np.unique(values.astype(str) if values.dtype == object else values, return_index=True)[1]
 
 
-def survey_images(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> PictureSurvey:
-    """Look at every picture once, or take what is known of its content from the cache; `advance` is told how many are done."""
-    return PictureSurvey(table, fingerprints(table, threads, advance), threads)
+def survey_images(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> ImageSurvey:
+    """Look at every image once, or take what is known of its content from the cache; `advance` is told how many are done."""
+    return ImageSurvey(table, fingerprints(table, threads, advance), threads)

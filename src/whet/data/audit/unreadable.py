@@ -1,4 +1,4 @@
-"""Files that are no pictures, are cut short, or are refused: found by decoding every one of them."""
+"""Files that are no images, are cut short, or are refused: found by decoding every one of them."""
 
 from __future__ import annotations
 

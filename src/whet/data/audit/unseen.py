@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from whet.data.audit.finding import Finding, noted
-from whet.data.audit.survey import PictureSurvey
+from whet.data.audit.survey import ImageSurvey
 
-_MUCH = 0.01  # of a picture's pixels
+_MUCH = 0.01  # of an image's pixels
 
 
-def check_unseen(survey: PictureSurvey) -> list[Finding]:
-    """Pictures of several frames or pages, of which the first is read. Of floating-point and 32-bit pictures, pixels outside the
-    range that is read (a problem where they are more than 1 % of a picture), and pixels that are no numbers. The rules are those of
+def check_unseen(survey: ImageSurvey) -> list[Finding]:
+    """Images of several frames or pages, of which the first is read. Of floating-point and 32-bit images, pixels outside the
+    range that is read (a problem where they are more than 1 % of an image), and pixels that are no numbers. The rules are those of
     `data.image`."""
     rows, found = survey.row_R, []
     frames = survey.of_readable("frames").astype(np.int64)
@@ -20,12 +20,12 @@ def check_unseen(survey: PictureSurvey) -> list[Finding]:
     if len(several):
         entries = [((survey.id_N[rows[k]],), f"{frames[k]:,} frames") for k in several]
         text = (
-            f"{len(several):,} of {len(rows):,} pictures hold several frames or pages, of which the first is read: "
+            f"{len(several):,} of {len(rows):,} images hold several frames or pages, of which the first is read: "
             f"{frames[several].sum() - len(several):,} are not"
         )
         found.append(noted("several frames", "warning", text, entries))
     for kind, field, what in (
-        ("out of range", "outside", "hold values that are cut off: floating-point pictures are read as 0 to 1, of 32 bits as 0 to "
+        ("out of range", "outside", "hold values that are cut off: floating-point images are read as 0 to 1, of 32 bits as 0 to "
          "65,535; scale them, and save them with 8 or 16 bits"),
         ("not finite", "not_finite", "hold pixels that are no numbers (NaN or infinite) and are read as black"),
     ):  # fmt: skip
@@ -34,6 +34,6 @@ def check_unseen(survey: PictureSurvey) -> list[Finding]:
         if len(bad):
             much = kind == "out of range" and bool((share[bad] > _MUCH).any())
             entries = [((survey.id_N[rows[k]],), f"{100 * share[k]:.2g} % of its pixels") for k in bad]
-            text = f"{len(bad):,} of {len(rows):,} pictures {what}"
+            text = f"{len(bad):,} of {len(rows):,} images {what}"
             found.append(noted(kind, "problem" if much else "warning", text, entries))
     return found

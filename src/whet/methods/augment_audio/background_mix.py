@@ -5,19 +5,19 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from whet.core.audio_view import AudioNoise, AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundNoise, SoundView
 from whet.core.stages import Draws
-from whet.methods.augment_audio.folder import sounds_below
+from whet.methods.augment_audio.folder import audio_below
 
 
 class BackgroundMix(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Lay a stretch of a random sound from a folder of your own under some sounds, at a random signal-to-noise ratio.
+    """Lay a stretch of a random audio clip from a folder of your own under some audio clips, at a random signal-to-noise ratio.
 
     Use when: it is known what the place of use sounds like: record some minutes of it.
-    Do not use when: the folder holds sounds of the classes themselves.
+    Do not use when: the folder holds audio clips of the classes themselves.
     Source: Salamon and Bello 2017, arXiv:1608.04363; Jordal 2019, audiomentations, AddBackgroundNoise.
     Deviates: of each file the first minute is used; a shorter one goes round.
     Shapes: draws ratios (B,) in decibels into view.noises.
@@ -26,10 +26,10 @@ class BackgroundMix(Method, Draws, family="augment", tasks={"audio-classificatio
     identity = {"folder": ""}
     order = 42
 
-    folder: Annotated[str, Field(description="where the sounds lie; without it nothing is mixed in")] = ""
-    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.5
+    folder: Annotated[str, Field(description="where the audio clips lie; without it nothing is mixed in")] = ""
+    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
     min_snr_db: Annotated[
-        float, Field(ge=-20, le=80, description="the least ratio of the sound's level to the noise's")
+        float, Field(ge=-20, le=80, description="the least ratio of the audio clip's level to the noise's")
     ] = 5.0
     max_snr_db: Annotated[float, Field(ge=-20, le=80, description="the greatest; uniform in between, in decibels")] = (
         25.0
@@ -41,8 +41,8 @@ class BackgroundMix(Method, Draws, family="augment", tasks={"audio-classificatio
             raise ValueError(f"min_snr_db {self.min_snr_db} must not be above max_snr_db {self.max_snr_db}")
         return self
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if not self.folder or self.prob == 0:
             return view
         snr_B = np.where(rng.bernoulli(self.prob), rng.uniform(self.min_snr_db, self.max_snr_db), np.inf)
-        return view.noised(SoundNoise("files", snr_B, rng.integers(2**32), sounds_below(self.name, self.folder)))
+        return view.noised(AudioNoise("files", snr_B, rng.integers(2**32), audio_below(self.name, self.folder)))

@@ -5,15 +5,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Take the lows and the highs off some sounds, at random corners: a telephone, a wall, a cheap microphone.
+    """Take the lows and the highs off some audio clips, at random corners: a telephone, a wall, a cheap microphone.
 
     Use when: microphones and lines differ.
     Do not use when: the classes differ in the lows or highs alone.
@@ -25,7 +25,7 @@ class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
     identity = {"prob": 0.0}
     order = 32
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
     max_low_hz: Annotated[
         float, Field(gt=20, le=2000, description="the lower corner is log-uniform in 20 … this"), Search(50.0, 800.0)
     ] = 300.0
@@ -33,7 +33,7 @@ class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
         float, Field(gt=0.2, le=1, description="the upper corner is log-uniform in this … 1 of the highest frequency")
     ] = 0.4
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.prob == 0:
             return view
         low_B = np.exp(rng.uniform(np.log(20), np.log(self.max_low_hz)))

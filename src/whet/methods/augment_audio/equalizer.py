@@ -5,17 +5,17 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class Equalizer(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Raise and lower broad bands of each sound at random.
+    """Raise and lower broad bands of each audio clip at random.
 
-    Use when: microphones, loudspeakers and rooms colour the sounds differently.
+    Use when: microphones, loudspeakers and rooms colour the audio clips differently.
     Do not use when: the balance of the bands tells the classes apart.
     Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural networks"
     (random frequency filters).
@@ -32,7 +32,7 @@ class Equalizer(Method, Draws, family="augment", tasks={"audio-classification"})
         Search(0.0, 12.0),
     ] = 6.0
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.max_db == 0:
             return view
         hertz_F = view.frequencies()

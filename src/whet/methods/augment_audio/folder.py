@@ -1,4 +1,4 @@
-"""The sounds of a folder that a method was given."""
+"""The audio clips of a folder that a method was given."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import functools
 from pathlib import Path
 
 from whet.core.errors import DataError
-from whet.data.folder import SOUNDS, files_below
+from whet.data.folder import AUDIO_FILES, files_below
 
 
 @functools.lru_cache(maxsize=16)
-def sounds_below(method: str, folder: str) -> tuple[str, ...]:
+def audio_below(method: str, folder: str) -> tuple[str, ...]:
     """Their paths, sorted. Raises DataError where there are none."""
-    found = tuple(str(path) for path in files_below(Path(folder).expanduser(), SOUNDS))
+    found = tuple(str(path) for path in files_below(Path(folder).expanduser(), AUDIO_FILES))
     if not found:
-        raise DataError(f"{method}.folder: {folder} holds no sounds; accepted: {' '.join(sorted(SOUNDS.suffixes))}")
+        raise DataError(
+            f"{method}.folder: {folder} holds no audio clips; accepted: {' '.join(sorted(AUDIO_FILES.suffixes))}"
+        )
     return found

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class Gain(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Make each sound louder or softer by a random number of decibels.
+    """Make each audio clip louder or softer by a random number of decibels.
 
-    Use when: distance and recording level change between sounds.
+    Use when: distance and recording level change between audio clips.
     Do not use when: the level itself tells the classes apart.
     Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural networks".
     Shapes: multiplies into view.gain_B, factors (B,).
@@ -27,5 +27,5 @@ class Gain(Method, Draws, family="augment", tasks={"audio-classification"}):
         float, Field(ge=0, le=40, description="the change is uniform in -this … this, decibels"), Search(0.0, 18.0)
     ] = 6.0
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         return view.amplified(10 ** (rng.uniform(-self.max_db, self.max_db) / 20)) if self.max_db else view

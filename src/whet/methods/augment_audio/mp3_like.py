@@ -5,17 +5,17 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioCodec, AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundCodec, SoundView
 from whet.core.stages import Draws
 
 
 class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Do to some sounds what strong compression does: cut the highs and round what is left, band by band.
+    """Do to some audio clips what strong compression does: cut the highs and round what is left, band by band.
 
-    Use when: sounds in use come compressed and those at hand do not.
+    Use when: audio clips in use come compressed and those at hand do not.
     Do not use when: the highs tell the classes apart.
     Source: Brandenburg 1999, "MP3 and AAC explained"; as augmentation in Mauch and Ewert 2013, "The audio degradation
     toolbox and its application to robustness evaluation".
@@ -26,7 +26,7 @@ class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
     identity = {"prob": 0.0}
     order = 70
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.3
+    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.3
     min_bits: Annotated[
         float,
         Field(ge=1, le=12, description="the bits a band is rounded to are uniform in this … 8 (or this)"),
@@ -36,7 +36,7 @@ class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
         float, Field(gt=0.1, le=1, description="the highs end at a uniform this … 1 of the highest frequency")
     ] = 0.5
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.prob == 0:
             return view
         chosen_B = rng.bernoulli(self.prob)
@@ -44,4 +44,4 @@ class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
         cutoff_B = rng.uniform(self.min_cutoff_fraction, 1) * view.rate / 2
         steep_BF = (view.frequencies() / cutoff_B[:, None]) ** 40
         cut_BF = np.maximum(-80, -10 * np.log10(1 + steep_BF)) * chosen_B[:, None]
-        return view.filtered(cut_BF).coded(SoundCodec("quantise", bits_B * chosen_B))
+        return view.filtered(cut_BF).coded(AudioCodec("quantise", bits_B * chosen_B))

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class PitchShift(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Raise or lower each sound by a random number of semitones without changing its tempo.
+    """Raise or lower each audio clip by a random number of semitones without changing its tempo.
 
-    Use when: voices, engines and birds of one class sound at different pitches.
+    Use when: voices, engines and birds of one class audio clip at different pitches.
     Do not use when: the pitch tells the classes apart.
     Source: Salamon and Bello 2017, arXiv:1608.04363.
     Deviates: semitones are drawn from a range, not from four values; with stretching and speed it costs one stretching and one
@@ -29,7 +29,7 @@ class PitchShift(Method, Draws, family="augment", tasks={"audio-classification"}
         float, Field(ge=0, le=12, description="the change is uniform in -this … this"), Search(0.0, 4.0)
     ] = 2.0
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.max_semitones == 0:
             return view
         return view.pitched(2 ** (rng.uniform(-self.max_semitones, self.max_semitones) / 12))

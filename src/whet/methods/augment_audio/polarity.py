@@ -5,17 +5,17 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class Polarity(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Turn the wave of some sounds upside down.
+    """Turn the wave of some audio clips upside down.
 
-    Use when: the network hears waves, or sounds are mixed with each other or with noise; it cannot hurt.
+    Use when: the network hears waves, or audio clips are mixed with each other or with noise; it cannot hurt.
     Do not use when: only spectrograms are looked at and nothing is mixed: they stay the same.
     Source: Jordal 2019, audiomentations, PolarityInversion.
     Shapes: multiplies into view.gain_B, factors (B,) of 1 and -1.
@@ -24,7 +24,7 @@ class Polarity(Method, Draws, family="augment", tasks={"audio-classification"}):
     identity = {"prob": 0.0}
     order = 30
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds turned"), Search(0.0, 0.5)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips turned"), Search(0.0, 0.5)] = 0.5
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         return view.amplified(np.where(rng.bernoulli(self.prob), -1.0, 1.0)) if self.prob else view

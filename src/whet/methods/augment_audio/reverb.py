@@ -5,19 +5,19 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
+from whet.core.audio_view import Reverb as Room
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import Reverb as Room
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
-from whet.methods.augment_audio.folder import sounds_below
+from whet.methods.augment_audio.folder import audio_below
 
 
 class Reverb(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Put some sounds into a random room: synthetic, or of a folder of impulse responses.
+    """Put some audio clips into a random room: synthetic, or of a folder of impulse responses.
 
-    Use when: sounds were recorded close by and will be heard from across a room.
+    Use when: audio clips were recorded close by and will be heard from across a room.
     Do not use when: they already come from such rooms.
     Source: Ko, Peddinti, Povey, Seltzer, Khudanpur 2017, "A study on data augmentation of reverberant speech"; the
     decaying noise of Moorer 1979, "About this reverberation business".
@@ -28,7 +28,7 @@ class Reverb(Method, Draws, family="augment", tasks={"audio-classification"}):
     identity = {"prob": 0.0}
     order = 36
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of sounds changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
     max_seconds: Annotated[
         float,
         Field(ge=0.1, le=10, description="the time to fall by 60 dB is log-uniform in 0.1 … this"),
@@ -42,9 +42,9 @@ class Reverb(Method, Draws, family="augment", tasks={"audio-classification"}):
     ] = 0.0
     folder: Annotated[str, Field(description="impulse responses to use instead of synthetic rooms")] = ""
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.prob == 0:
             return view
         seconds_B = np.exp(rng.uniform(np.log(0.1), np.log(self.max_seconds))) * rng.bernoulli(self.prob)
-        files = sounds_below(self.name, self.folder) if self.folder else ()
+        files = audio_below(self.name, self.folder) if self.folder else ()
         return view.reverberated(Room(seconds_B, rng.uniform(-15, self.max_wet_db), rng.integers(2**32), files))

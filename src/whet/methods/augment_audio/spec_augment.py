@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class SpecAugment(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
     """Hide stretches of time and bands of each spectrogram: time_mask and freq_mask together, as in the paper.
 
-    Use when: a strong default for sounds is wanted.
+    Use when: a strong default for audio clips is wanted.
     Do not use when: time_mask or freq_mask are in the recipe: this is both.
     Source: Park et al. 2019, arXiv:1904.08779.
     Deviates: no time warping, which the paper found to add little at great cost; widths are shares of the clip and of

@@ -5,15 +5,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class Speed(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Play each sound slower or faster by a random factor; its pitch follows.
+    """Play each audio clip slower or faster by a random factor; its pitch follows.
 
     Use when: speakers, machines and animals differ in size as well as in tempo; the cheapest way to change both.
     Do not use when: the pitch tells the classes apart.
@@ -28,7 +28,7 @@ class Speed(Method, Draws, family="augment", tasks={"audio-classification"}):
         float, Field(ge=1, le=2, description="the factor is log-uniform in 1 / this … this"), Search(1.0, 1.5)
     ] = 1.1
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.max_factor == 1:
             return view
         reach = float(np.log(self.max_factor))

@@ -5,15 +5,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class TimeShift(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Let each sound begin earlier or later by a random part of the clip.
+    """Let each audio clip begin earlier or later by a random part of the clip.
 
     Use when: what is heard may stand anywhere in the clip.
     Do not use when: clips are cut to the event's beginning, and stay so in use.
@@ -31,7 +31,7 @@ class TimeShift(Method, Draws, family="augment", tasks={"audio-classification"})
     ] = 0.2
     wrap: Annotated[bool, Field(description="what leaves at one end enters at the other; else there is silence")] = True
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.max_fraction == 0:
             return view
         shift_B = rng.uniform(-self.max_fraction, self.max_fraction) * view.samples

@@ -5,18 +5,18 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from whet.core.audio_view import AudioView
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.sound_view import SoundView
 from whet.core.stages import Draws
 
 
 class TimeStretch(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Make each sound slower or faster by a random factor without changing its pitch.
+    """Make each audio clip slower or faster by a random factor without changing its pitch.
 
     Use when: speech and music come at different tempi, events at different lengths.
-    Do not use when: rhythm tells the classes apart; or sounds are clicks, which a phase vocoder smears.
+    Do not use when: rhythm tells the classes apart; or audio clips are clicks, which a phase vocoder smears.
     Source: Salamon and Bello 2017, arXiv:1608.04363; the phase vocoder of Flanagan and Golden 1966, "Phase vocoder".
     Shapes: multiplies into view.tempo_B, factors (B,).
     """
@@ -28,7 +28,7 @@ class TimeStretch(Method, Draws, family="augment", tasks={"audio-classification"
         float, Field(ge=1, le=2, description="the factor is log-uniform in 1 / this … this"), Search(1.0, 1.5)
     ] = 1.25
 
-    def draw(self, view: SoundView, rng: BatchRng) -> SoundView:
+    def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.max_factor == 1:
             return view
         reach = float(np.log(self.max_factor))

@@ -19,13 +19,13 @@ _MADE = threading.local()
 
 
 class Albumentations(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Run a pipeline of Albumentations on every painted picture, as it is written there.
+    """Run a pipeline of Albumentations on every painted image, as it is written there.
 
     Use when: one has such a pipeline already, or needs a transform that whet lacks (pip install whet[albumentations]).
     Do not use when: whet has the transform: painted with the others it costs a part.
     Source: Buslaev et al. 2020, arXiv:1809.06839.
     Deviates: its draws are seeded from whet's own for every sample, so that a run repeats itself with any number of threads.
-    Shapes: pictures uint8 (H, W, 3) in and out, of one size.
+    Shapes: images uint8 (H, W, 3) in and out, of one size.
     """
 
     identity = {"transforms": ()}

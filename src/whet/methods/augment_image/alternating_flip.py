@@ -12,9 +12,9 @@ from whet.core.view import ImageView, scaling
 
 
 class AlternatingFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show every picture mirrored left to right in every second epoch; which of the two comes first is drawn once a picture.
+    """Show every image mirrored left to right in every second epoch; which of the two comes first is drawn once an image.
 
-    Use when: training is short: in any two epochs in turn every picture is seen both ways, which random flips leave to chance.
+    Use when: training is short: in any two epochs in turn every image is seen both ways, which random flips leave to chance.
     Do not use when: left and right differ in meaning, as for text, digits, or left and right hands.
     Source: Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498.
     Shapes: draws into view.warp (B, 3, 3).
@@ -24,7 +24,7 @@ class AlternatingFlip(Method, Draws, family="augment", tasks={"image-classificat
     order = 11
     conflicts = frozenset({"horizontal_flip"})
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures that take part")] = 1.0
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images that take part")] = 1.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         lasting = rng.lasting()

@@ -21,10 +21,10 @@ _PLAIN = 9  # the first nine are the paper's; the others overlap with common cor
 
 
 class AugMix(Method, Draws, name="augmix", family="augment", tasks={"image-classification"}):
-    """Average each picture with several changed versions of itself, each changed by a short random chain of operations.
+    """Average each image with several changed versions of itself, each changed by a short random chain of operations.
 
-    Use when: pictures in use will be worse than those in training: blur, noise, weather, compression. Best with jsd_consistency.
-    Do not use when: time is short: every picture is painted several times.
+    Use when: images in use will be worse than those in training: blur, noise, weather, compression. Best with jsd_consistency.
+    Do not use when: time is short: every image is painted several times.
     Source: Hendrycks et al. 2020, arXiv:1912.02781.
     Deviates: a chain's operations are painted in whet's fixed order and in one resampling; turns and slants mirror the border.
     Strengths are those of the authors' code, not rounded down to whole degrees, pixels and levels, which lets some do nothing.

@@ -63,7 +63,7 @@ def table(policy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class AutoAugment(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Change every picture by one of 25 pairs of operations that a search found on a large data set.
+    """Change every image by one of 25 pairs of operations that a search found on a large data set.
 
     Use when: the data resemble the one searched on: photos (imagenet), small photos (cifar10), house numbers (svhn).
     Do not use when: they do not; trivial_augment is then the safer choice.
@@ -81,7 +81,7 @@ class AutoAugment(Method, Draws, family="augment", tasks={"image-classification"
         Search(choices=("imagenet", "cifar10", "svhn")),
     ] = "imagenet"  # fmt: skip
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of pictures changed; the paper changes all"), Search(0.2, 1.0)
+        float, Field(ge=0, le=1, description="share of images changed; the paper changes all"), Search(0.2, 1.0)
     ] = 1.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

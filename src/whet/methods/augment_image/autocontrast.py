@@ -15,18 +15,18 @@ from whet.core.view import ImageView, Tone
 class AutoContrast(
     Method, Draws, name="autocontrast", family="augment", tasks={"image-classification", "semantic-segmentation"}
 ):
-    """Stretch each colour so that its darkest value is 0 and its brightest 255, for some pictures.
+    """Stretch each colour so that its darkest value is 0 and its brightest 255, for some images.
 
-    Use when: exposure changes between pictures; part of a policy.
+    Use when: exposure changes between images; part of a policy.
     Do not use when: brightness itself is what is measured.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.autocontrast.
-    Shapes: draws into view.tones; the curve is found by the renderer from the painted picture's histogram.
+    Shapes: draws into view.tones; the curve is found by the renderer from the painted image's histogram.
     """
 
     identity = {"prob": 0.0}
     order = 40
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         return autocontrasted(view, rng.bernoulli(self.prob)) if self.prob else view

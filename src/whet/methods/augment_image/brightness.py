@@ -13,9 +13,9 @@ from whet.core.view import ImageView
 
 
 class Brightness(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Make the picture darker or brighter by a random factor.
+    """Make the image darker or brighter by a random factor.
 
-    Use when: light changes between pictures.
+    Use when: light changes between images.
     Do not use when: brightness itself is what is measured.
     Source: Howard 2013, arXiv:1312.5402, for the use; the factor is that of Pillow's ImageEnhance.Brightness.
     Shapes: draws into view.colour (B, 3, 7).

@@ -13,7 +13,7 @@ from whet.core.view import ImageView, scaling
 
 
 class CenterZoom(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show the middle of the picture, enlarged by a random factor.
+    """Show the middle of the image, enlarged by a random factor.
 
     Use when: objects sit in the middle and the camera's distance changes.
     Do not use when: what matters lies near the border.

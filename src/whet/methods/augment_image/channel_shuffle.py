@@ -14,7 +14,7 @@ from whet.core.view import ImageView
 
 
 class ChannelShuffle(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Swap the colour channels of some pictures at random.
+    """Swap the colour channels of some images at random.
 
     Use when: colours are false or arbitrary, or should not matter at all.
     Do not use when: photos: red that turns blue teaches nothing true.
@@ -25,7 +25,7 @@ class ChannelShuffle(Method, Draws, family="augment", tasks={"image-classificati
     identity = {"prob": 0.0}
     order = 37
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         order_B = (1 + rng.integers(5)) * rng.bernoulli(self.prob)  # 0: as it is

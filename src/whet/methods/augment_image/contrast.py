@@ -13,9 +13,9 @@ from whet.core.view import GREY, ImageView
 
 
 class Contrast(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Pull the picture towards its own mean grey, or push it away, by a random factor.
+    """Pull the image towards its own mean grey, or push it away, by a random factor.
 
-    Use when: light, haze or cameras change between pictures.
+    Use when: light, haze or cameras change between images.
     Do not use when: contrast itself is what is measured.
     Source: Howard 2013, arXiv:1312.5402, for the use; the definition is that of Pillow's ImageEnhance.Contrast.
     Deviates: the mean grey is taken over every fourth row and not rounded; nothing is clipped before the next colours.
@@ -36,6 +36,6 @@ class Contrast(Method, Draws, family="augment", tasks={"image-classification", "
 
 
 def contrasted(view: ImageView, factor_B: np.ndarray) -> ImageView:
-    """x' = f x + (1 - f) grey(mean of the picture)."""
+    """x' = f x + (1 - f) grey(mean of the image)."""
     f = factor_B[:, None, None]
     return view.coloured(f * np.eye(3), (1 - f) * np.tile(GREY, (3, 1)))

@@ -13,9 +13,9 @@ from whet.core.view import Cover, ImageView
 
 
 class Cutout(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Paint a square of fixed size over some pictures, anywhere: it may reach beyond the border.
+    """Paint a square of fixed size over some images, anywhere: it may reach beyond the border.
 
-    Use when: training from scratch on small pictures.
+    Use when: training from scratch on small images.
     Do not use when: objects are small in the frame: the square may hide the whole of one.
     Source: DeVries & Taylor 2017, arXiv:1708.04552.
     Shapes: draws boxes (B, 1, 4) in output pixels into view.covers.
@@ -25,15 +25,15 @@ class Cutout(Method, Draws, family="augment", tasks={"image-classification", "se
     order = 61
 
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of pictures changed; the source changes all"), Search(0.0, 1.0)
+        float, Field(ge=0, le=1, description="share of images changed; the source changes all"), Search(0.0, 1.0)
     ] = 1.0
     side: Annotated[
         float,
-        Field(gt=0, le=1, description="the square's side as a share of the picture's shorter one"),
+        Field(gt=0, le=1, description="the square's side as a share of the image's shorter one"),
         Search(0.1, 0.6),
     ] = 0.25
     fill: Annotated[
-        Literal["mean", "black", "noise"], Field(description="the picture's mean colour, black, or random pixels")
+        Literal["mean", "black", "noise"], Field(description="the image's mean colour, black, or random pixels")
     ] = "mean"
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

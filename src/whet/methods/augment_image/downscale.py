@@ -13,9 +13,9 @@ from whet.core.view import Codec, ImageView
 
 
 class Downscale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Make some pictures smaller and then as large as before, which loses detail.
+    """Make some images smaller and then as large as before, which loses detail.
 
-    Use when: pictures in use are smaller or taken from further away.
+    Use when: images in use are smaller or taken from further away.
     Do not use when: fine texture tells the classes apart.
     Source: Buslaev et al. 2020, arXiv:1809.06839 (Albumentations).
     Shapes: draws into view.codecs, factors (B,).
@@ -24,7 +24,7 @@ class Downscale(Method, Draws, family="augment", tasks={"image-classification", 
     identity = {"prob": 0.0}
     order = 70
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
     max_factor: Annotated[
         float, Field(gt=1, le=16, description="the factor is log-uniform in 1 … this"), Search(1.5, 6.0)
     ] = 3.0

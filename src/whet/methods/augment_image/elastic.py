@@ -14,7 +14,7 @@ from whet.core.view import FLOW_NODES, ImageView
 
 
 class Elastic(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Push the picture about like a sheet of rubber, smoothly and at random.
+    """Push the image about like a sheet of rubber, smoothly and at random.
 
     Use when: handwriting, cells, soft or crumpled things.
     Do not use when: shapes are rigid and their outline carries the class.

@@ -13,18 +13,18 @@ from whet.core.view import ImageView, Tone
 
 
 class Equalize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Spread the values of each colour evenly over the whole range, for some pictures.
+    """Spread the values of each colour evenly over the whole range, for some images.
 
     Use when: light and exposure change widely; part of a policy.
     Do not use when: brightness itself is what is measured.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.equalize.
-    Shapes: draws into view.tones; the curve is found by the renderer from the painted picture's histogram.
+    Shapes: draws into view.tones; the curve is found by the renderer from the painted image's histogram.
     """
 
     identity = {"prob": 0.0}
     order = 43
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         return equalized(view, rng.bernoulli(self.prob)) if self.prob else view

@@ -15,7 +15,7 @@ from whet.core.view import ImageView, Tone
 class Gamma(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Bend the brightness curve by a random exponent: shadows open or close, black and white stay.
 
-    Use when: exposure and screens change between pictures.
+    Use when: exposure and screens change between images.
     Do not use when: brightness itself is what is measured.
     Source: Poynton 1998, "The rehabilitation of gamma"; as augmentation in Buslaev et al. 2020, arXiv:1809.06839.
     Shapes: draws into view.tones, tables (B, 3, 256).
@@ -36,6 +36,6 @@ class Gamma(Method, Draws, family="augment", tasks={"image-classification", "sem
 
 
 def gamma_bent(view: ImageView, exponent_B: np.ndarray) -> ImageView:
-    """255 (x / 255)^exponent; 1 leaves the picture as it is."""
+    """255 (x / 255)^exponent; 1 leaves the image as it is."""
     curve = 255 * (np.arange(256) / 255) ** exponent_B[:, None]
     return view.toned(Tone(where_B=exponent_B != 1, table_BC256=curve[:, None]))

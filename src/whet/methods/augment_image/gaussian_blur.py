@@ -12,9 +12,9 @@ from whet.core.view import Filter, ImageView
 
 
 class GaussianBlur(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Blur some pictures with a Gaussian of random width.
+    """Blur some images with a Gaussian of random width.
 
-    Use when: focus changes between pictures; self-supervised pre-training.
+    Use when: focus changes between images; self-supervised pre-training.
     Do not use when: fine texture tells the classes apart.
     Source: Chen et al. 2020, arXiv:2002.05709 (SimCLR).
     Shapes: draws into view.filters, standard deviations (B,) in output pixels.
@@ -23,7 +23,7 @@ class GaussianBlur(Method, Draws, family="augment", tasks={"image-classification
     identity = {"prob": 0.0}
     order = 33
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures blurred"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images blurred"), Search(0.0, 0.5)] = 0.2
     max_sigma: Annotated[
         float,
         Field(

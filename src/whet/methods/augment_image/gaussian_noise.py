@@ -14,7 +14,7 @@ from whet.core.view import ImageView, Noise
 class GaussianNoise(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Add normal noise of random strength to every pixel.
 
-    Use when: pictures come from poor sensors or dim light; a regulariser for small data.
+    Use when: images come from poor sensors or dim light; a regulariser for small data.
     Do not use when: fine texture tells the classes apart.
     Source: Bishop 1995, "Training with noise is equivalent to Tikhonov regularization".
     Shapes: draws into view.noises, standard deviations (B,) in grey levels.

@@ -13,7 +13,7 @@ from whet.core.view import GREY, ImageView
 
 
 class Grayscale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show some pictures without colour.
+    """Show some images without colour.
 
     Use when: the model leans on colour more than it should; self-supervised pre-training.
     Do not use when: colour tells the classes apart.
@@ -24,7 +24,7 @@ class Grayscale(Method, Draws, family="augment", tasks={"image-classification", 
     identity = {"prob": 0.0}
     order = 36
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures without colour"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images without colour"), Search(0.0, 0.5)] = 0.2
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         grey_B = rng.bernoulli(self.prob)

@@ -13,7 +13,7 @@ from whet.core.view import FLOW_NODES, ImageView
 
 
 class GridDistortion(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Stretch and squeeze the columns and rows of a grid laid over the picture, each by a random factor.
+    """Stretch and squeeze the columns and rows of a grid laid over the image, each by a random factor.
 
     Use when: lenses and viewpoints change; things that bend.
     Do not use when: proportions carry the class.

@@ -13,7 +13,7 @@ from whet.core.view import Cover, ImageView
 
 
 class GridMask(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Paint a regular grid of squares over some pictures.
+    """Paint a regular grid of squares over some images.
 
     Use when: objects are large and one part of them should not decide alone.
     Do not use when: objects are small: whole ones disappear.
@@ -25,7 +25,7 @@ class GridMask(Method, Draws, family="augment", tasks={"image-classification", "
     identity = {"prob": 0.0}
     order = 62
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.8)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.8)] = 0.5
     kept: Annotated[
         float,
         Field(gt=0, lt=1, description="share of each grid cell's side that is not painted over"),

@@ -13,7 +13,7 @@ from whet.core.view import Cover, ImageView
 
 
 class HideAndSeek(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Divide some pictures into a grid and paint over a random part of its cells.
+    """Divide some images into a grid and paint over a random part of its cells.
 
     Use when: the model should use the whole object, as for finding it from class labels alone.
     Do not use when: objects are as small as a cell.
@@ -24,7 +24,7 @@ class HideAndSeek(Method, Draws, family="augment", tasks={"image-classification"
     identity = {"prob": 0.0}
     order = 63
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.8)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.8)] = 0.5
     hidden: Annotated[float, Field(ge=0, lt=1, description="chance of each cell to be hidden"), Search(0.1, 0.5)] = 0.3
     cells: Annotated[int, Field(ge=2, le=16, description="cells along each side"), Search(3, 8)] = 4
     fill: Annotated[

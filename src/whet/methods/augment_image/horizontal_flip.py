@@ -13,7 +13,7 @@ from whet.core.view import ImageView, scaling
 
 
 class HorizontalFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show some pictures mirrored left to right.
+    """Show some images mirrored left to right.
 
     Use when: left and right mean the same, as for most objects.
     Do not use when: they do not, as for text, digits, or left and right hands.
@@ -24,9 +24,7 @@ class HorizontalFlip(Method, Draws, family="augment", tasks={"image-classificati
     identity = {"prob": 0.0}
     order = 10
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures mirrored"), Search(choices=(0.0, 0.5))] = (
-        0.5
-    )
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images mirrored"), Search(choices=(0.0, 0.5))] = 0.5
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         side_B = np.where(rng.bernoulli(self.prob), -1.0, 1.0)

@@ -19,8 +19,8 @@ _RGB = np.linalg.inv(_YIQ)
 class Hue(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Turn all colours along the colour circle by a random angle.
 
-    Use when: white balance changes between pictures, or the class does not depend on colour.
-    Do not use when: colour tells the classes apart (large shifts); no effect on grey pictures.
+    Use when: white balance changes between images, or the class does not depend on colour.
+    Do not use when: colour tells the classes apart (large shifts); no effect on grey images.
     Source: Howard 2013, arXiv:1312.5402, for the use; the turn is one in the chroma plane of YIQ.
     Deviates: torchvision and Albumentations turn the H of HSV, which is not linear; this keeps brightness and is one matrix.
     Shapes: draws into view.colour (B, 3, 7).

@@ -13,7 +13,7 @@ from whet.core.view import ImageView, Tone
 
 
 class Invert(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show some pictures as negatives.
+    """Show some images as negatives.
 
     Use when: dark on light and light on dark mean the same, as for print and handwriting; part of a policy.
     Do not use when: photos.
@@ -24,7 +24,7 @@ class Invert(Method, Draws, family="augment", tasks={"image-classification", "se
     identity = {"prob": 0.0}
     order = 45
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures inverted"), Search(0.0, 0.5)] = 0.1
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images inverted"), Search(0.0, 0.5)] = 0.1
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         return inverted(view, rng.bernoulli(self.prob)) if self.prob else view

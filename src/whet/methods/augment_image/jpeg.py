@@ -12,9 +12,9 @@ from whet.core.view import Codec, ImageView
 
 
 class Jpeg(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Compress some pictures as JPEG at a random quality.
+    """Compress some images as JPEG at a random quality.
 
-    Use when: pictures in use are compressed harder, or twice: messengers, web pages.
+    Use when: images in use are compressed harder, or twice: messengers, web pages.
     Do not use when: they come straight from one camera.
     Source: Hendrycks & Dietterich 2019, arXiv:1903.12261.
     Shapes: draws into view.codecs, qualities (B,).
@@ -23,7 +23,7 @@ class Jpeg(Method, Draws, family="augment", tasks={"image-classification", "sema
     identity = {"prob": 0.0}
     order = 71
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures compressed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images compressed"), Search(0.0, 0.5)] = 0.2
     min_quality: Annotated[
         int, Field(ge=1, le=95, description="the quality is uniform in this … 95"), Search(10, 90)
     ] = 30

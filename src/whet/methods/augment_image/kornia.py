@@ -21,7 +21,7 @@ class Kornia(Method, TransformsBatch, family="augment", tasks={"image-classifica
     Source: Riba et al. 2020, arXiv:1910.02190.
     Deviates: seeded from the draws of the batch's first sample, as kornia draws for a batch at once: the same batch repeats
     itself, a sample in another batch does not.
-    Shapes: pictures uint8 (B, 3, H, W) in and out, floats in 0 … 1 inside, of one size.
+    Shapes: images uint8 (B, 3, H, W) in and out, floats in 0 … 1 inside, of one size.
     """
 
     identity = {"transforms": ()}

@@ -12,7 +12,7 @@ from whet.core.view import Filter, ImageView
 
 
 class MotionBlur(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Smear some pictures along a straight line of random length and direction.
+    """Smear some images along a straight line of random length and direction.
 
     Use when: the camera or the things move: belts, hands, vehicles.
     Do not use when: everything stands still and fine texture matters.
@@ -23,7 +23,7 @@ class MotionBlur(Method, Draws, family="augment", tasks={"image-classification",
     identity = {"prob": 0.0}
     order = 34
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures smeared"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images smeared"), Search(0.0, 0.5)] = 0.2
     max_length: Annotated[
         float,
         Field(gt=0.01, le=0.2, description="the line's length is uniform in 0.01 … this, as a share of the side"),

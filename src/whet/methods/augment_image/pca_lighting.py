@@ -11,16 +11,16 @@ from whet.core.search import Search
 from whet.core.stages import Draws
 from whet.core.view import ImageView
 
-# Principal axes of the colours of ImageNet's pictures (0…1) and their standard deviations, as the source's code gives them.
+# Principal axes of the colours of ImageNet's images (0…1) and their standard deviations, as the source's code gives them.
 _AXES = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 _SPREADS = np.array([0.2175, 0.0188, 0.0045])
 
 
 class PcaLighting(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Add a random amount of the colours in which natural pictures vary most: the light changes, the things do not.
+    """Add a random amount of the colours in which natural images vary most: the light changes, the things do not.
 
     Use when: photos under changing light.
-    Do not use when: pictures are not photos.
+    Do not use when: images are not photos.
     Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
     Shapes: draws into view.colour (B, 3, 7).
     """

@@ -13,13 +13,13 @@ from whet.core.view import ImageView
 
 
 class Perspective(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Move the four corners of the picture at random, as if it were seen from another place.
+    """Move the four corners of the image at random, as if it were seen from another place.
 
     Use when: flat things are photographed at changing angles: labels, documents, a conveyor belt.
     Do not use when: the camera stands still.
     Source: DeTone, Malisiewicz, Rabinovich 2016, arXiv:1606.03798, who move the four corners of a patch alike to learn
     homographies.
-    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Deviates: what comes in from beyond the border is the mirrored image, not black.
     Shapes: draws into view.warp (B, 3, 3), its last row included.
     """
 

@@ -15,7 +15,7 @@ from whet.core.view import ImageView, Tone
 class Posterize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Keep only the highest bits of every colour value, a random number of them.
 
-    Use when: part of a policy; pictures come from low-quality cameras.
+    Use when: part of a policy; images come from low-quality cameras.
     Do not use when: fine shades tell the classes apart.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.posterize.
     Shapes: draws into view.tones, tables (B, 3, 256).
@@ -32,7 +32,7 @@ class Posterize(Method, Draws, family="augment", tasks={"image-classification", 
 
 
 def posterized(view: ImageView, bits_B: np.ndarray) -> ImageView:
-    """Values rounded down to multiples of 2^(8 - bits); 8 bits leave the picture as it is."""
+    """Values rounded down to multiples of 2^(8 - bits); 8 bits leave the image as it is."""
     step_B11 = (2 ** (8 - bits_B))[:, None, None]
     values = np.broadcast_to(np.arange(256), (len(view), 1, 256))
     return view.toned(Tone(where_B=bits_B < 8, table_BC256=(values // step_B11 * step_B11).astype(float)))

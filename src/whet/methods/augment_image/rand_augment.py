@@ -19,7 +19,7 @@ NAMES = (
 
 
 class RandAugment(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Change every picture by a few operations of fourteen, drawn at random, all at one strength.
+    """Change every image by a few operations of fourteen, drawn at random, all at one strength.
 
     Use when: augmentation is to be tuned with two numbers.
     Do not use when: there is no time to tune: trivial_augment needs no tuning. Colour or orientation carries the class.
@@ -32,7 +32,7 @@ class RandAugment(Method, Draws, family="augment", tasks={"image-classification"
     identity = {"operations": 0}
     order = 25
 
-    operations: Annotated[int, Field(ge=0, le=8, description="how many are drawn for each picture"), Search(1, 4)] = 2
+    operations: Annotated[int, Field(ge=0, le=8, description="how many are drawn for each image"), Search(1, 4)] = 2
     magnitude: Annotated[float, Field(ge=0, le=30, description="their strength, of 30"), Search(3, 20)] = 9.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

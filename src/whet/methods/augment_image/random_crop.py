@@ -12,9 +12,9 @@ from whet.core.view import ImageView, translation
 
 
 class RandomCrop(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Pad the picture with its mirrored border and cut the frame out at a random place, on whole pixels.
+    """Pad the image with its mirrored border and cut the frame out at a random place, on whole pixels.
 
-    Use when: pictures are small and of one size, as 32 px squares.
+    Use when: images are small and of one size, as 32 px squares.
     Do not use when: random_resized_crop is in the recipe already.
     Source: He et al. 2016, arXiv:1512.03385, for the use on CIFAR; reflected padding after Page 2018 (DAWNBench).
     Shapes: draws into view.warp (B, 3, 3).

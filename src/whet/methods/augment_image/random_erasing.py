@@ -13,7 +13,7 @@ from whet.core.view import Cover, ImageView
 
 
 class RandomErasing(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Paint a random rectangle over some pictures.
+    """Paint a random rectangle over some images.
 
     Use when: objects are partly hidden in use, or the model leans on one small part.
     Do not use when: objects are small in the frame: the rectangle may hide the whole of one.
@@ -24,10 +24,10 @@ class RandomErasing(Method, Draws, family="augment", tasks={"image-classificatio
     identity = {"prob": 0.0}
     order = 60
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.25
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.25
     max_area: Annotated[
         float,
-        Field(gt=0.02, le=1, description="the rectangle's share of the picture is uniform in 0.02 … this"),
+        Field(gt=0.02, le=1, description="the rectangle's share of the image is uniform in 0.02 … this"),
         Search(0.1, 0.5),
     ] = 0.33
     fill: Annotated[

@@ -13,10 +13,10 @@ from whet.core.view import ImageView
 
 
 class RandomResizedCrop(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show a random part of the picture, of random area and shape, at the full output size.
+    """Show a random part of the image, of random area and shape, at the full output size.
 
-    Use when: objects appear at many sizes and places; nearly always when a picture classifier is trained.
-    Do not use when: the class depends on the whole picture or on true size.
+    Use when: objects appear at many sizes and places; nearly always when an image classifier is trained.
+    Do not use when: the class depends on the whole image or on true size.
     Source: Szegedy et al. 2015, arXiv:1409.4842.
     Deviates: the shape is drawn among those that fit at the drawn area, where torchvision draws again up to ten times and so
     favours small areas; it is relative to the shape shown at prediction.
@@ -27,7 +27,7 @@ class RandomResizedCrop(Method, Draws, family="augment", tasks={"image-classific
     order = 0
 
     min_area: Annotated[
-        float, Field(gt=0, le=1, description="smallest share of the picture's area that is shown"), Search(0.08, 0.9)
+        float, Field(gt=0, le=1, description="smallest share of the image's area that is shown"), Search(0.08, 0.9)
     ] = 0.35
     max_aspect: Annotated[
         float, Field(ge=1, le=4, description="largest factor on width / height, either way"), Search(1.0, 2.0)
@@ -42,9 +42,9 @@ class RandomResizedCrop(Method, Draws, family="augment", tasks={"image-classific
 def random_box(
     view: ImageView, area_B: np.ndarray, max_aspect: float, shape_B: np.ndarray, x_B: np.ndarray, y_B: np.ndarray
 ) -> np.ndarray:
-    """Boxes (B, 4) of the given share of each picture's area; shape, x and y are uniform draws in (0, 1)."""
+    """Boxes (B, 4) of the given share of each image's area; shape, x and y are uniform draws in (0, 1)."""
     height_B, width_B = view.source_size_B2[:, 0], view.source_size_B2[:, 1]
-    # The aspect of what is shown without this method, in units of the picture's own; 1 where it is shown whole.
+    # The aspect of what is shown without this method, in units of the image's own; 1 where it is shown whole.
     shown_B = np.abs(view.warp_B33[:, 0, 0] * view.size[1] / width_B) / np.abs(
         view.warp_B33[:, 1, 1] * view.size[0] / height_B
     )

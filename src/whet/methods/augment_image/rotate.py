@@ -13,12 +13,12 @@ from whet.core.view import ImageView, rotation
 
 
 class Rotate(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Turn the picture about its centre by a random angle.
+    """Turn the image about its centre by a random angle.
 
     Use when: the camera or the object can be held at an angle.
     Do not use when: up and down carry the class, as for 6 and 9 at large angles.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Deviates: what comes in from beyond the border is the mirrored image, not black.
     Shapes: draws into view.warp (B, 3, 3).
     """
 
@@ -34,5 +34,5 @@ class Rotate(Method, Draws, family="augment", tasks={"image-classification", "se
 
 
 def rotated(view: ImageView, degrees_B: np.ndarray) -> ImageView:
-    """The picture turned counter-clockwise; 0 leaves it as it is, bit for bit."""
+    """The image turned counter-clockwise; 0 leaves it as it is, bit for bit."""
     return view.warped_about_centre(rotation(degrees_B))

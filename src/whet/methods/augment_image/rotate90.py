@@ -15,19 +15,19 @@ from whet.core.view import ImageView
 class Rotate90(
     Method, Draws, family="augment", name="rotate90", tasks={"image-classification", "semantic-segmentation"}
 ):
-    """Turn some pictures by one, two or three quarters.
+    """Turn some images by one, two or three quarters.
 
-    Use when: no direction is up: things seen from above, microscopy, satellite pictures.
-    Do not use when: pictures have a sky and a ground.
+    Use when: no direction is up: things seen from above, microscopy, satellite images.
+    Do not use when: images have a sky and a ground.
     Source: Dieleman, Willett, Dambre 2015, arXiv:1503.07077, for the use.
-    Deviates: a frame that is not square keeps its shape; the turned picture is squashed into it.
+    Deviates: a frame that is not square keeps its shape; the turned image is squashed into it.
     Shapes: draws into view.warp (B, 3, 3).
     """
 
     identity = {"prob": 0.0}
     order = 13
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures turned"), Search(0.0, 0.75)] = 0.75
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images turned"), Search(0.0, 0.75)] = 0.75
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         quarters_B = (1 + rng.integers(3)) * rng.bernoulli(self.prob)
@@ -35,7 +35,7 @@ class Rotate90(
 
 
 def quarter_turned(view: ImageView, quarters_B: np.ndarray) -> ImageView:
-    """The picture turned counter-clockwise by whole quarters, exactly; 0 leaves it as it is, bit for bit."""
+    """The image turned counter-clockwise by whole quarters, exactly; 0 leaves it as it is, bit for bit."""
     height, width = view.size
     turns = np.array([[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]], dtype=float)
     matrix = np.tile(np.eye(3), (len(view), 1, 1))

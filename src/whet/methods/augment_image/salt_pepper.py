@@ -15,7 +15,7 @@ class SaltPepper(Method, Draws, family="augment", tasks={"image-classification",
     """Turn a random share of the pixels black or white.
 
     Use when: sensors have dead pixels or lines are noisy; scanned paper.
-    Do not use when: pictures are clean in use.
+    Do not use when: images are clean in use.
     Source: Gonzalez & Woods 1992, "Digital image processing"; as augmentation in Hendrycks & Dietterich 2019, arXiv:1903.12261.
     Shapes: draws into view.noises, shares of pixels (B,).
     """

@@ -15,8 +15,8 @@ from whet.core.view import GREY, ImageView
 class Saturation(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Make colours paler or stronger by a random factor.
 
-    Use when: cameras and light change between pictures.
-    Do not use when: the strength of a colour is what is measured; no effect on grey pictures.
+    Use when: cameras and light change between images.
+    Do not use when: the strength of a colour is what is measured; no effect on grey images.
     Source: Howard 2013, arXiv:1312.5402, for the use; the definition is that of Pillow's ImageEnhance.Color.
     Deviates: nothing is clipped before the colours drawn after it.
     Shapes: draws into view.colour (B, 3, 7).

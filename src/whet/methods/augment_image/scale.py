@@ -13,12 +13,12 @@ from whet.core.view import ImageView, scaling
 
 
 class Scale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Enlarge or shrink the picture about its centre by a random factor.
+    """Enlarge or shrink the image about its centre by a random factor.
 
-    Use when: objects appear at many distances; a shrunk picture is surrounded by its mirror image.
+    Use when: objects appear at many distances; a shrunk image is surrounded by its mirror image.
     Do not use when: true size carries the class.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Deviates: what comes in from beyond the border is the mirrored image, not black.
     Shapes: draws into view.warp (B, 3, 3).
     """
 
@@ -35,5 +35,5 @@ class Scale(Method, Draws, family="augment", tasks={"image-classification", "sem
 
 
 def scaled(view: ImageView, factor_B: np.ndarray) -> ImageView:
-    """The picture enlarged; 1 leaves it as it is, bit for bit."""
+    """The image enlarged; 1 leaves it as it is, bit for bit."""
     return view.warped_about_centre(scaling(1 / factor_B, 1 / factor_B))

@@ -13,10 +13,10 @@ from whet.core.view import Filter, ImageView
 
 
 class Sharpen(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Sharpen or soften the picture by a random strength.
+    """Sharpen or soften the image by a random strength.
 
-    Use when: focus and cameras change between pictures.
-    Do not use when: fine texture tells the classes apart and pictures are already soft.
+    Use when: focus and cameras change between images.
+    Do not use when: fine texture tells the classes apart and images are already soft.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageEnhance.Sharpness.
     Shapes: draws into view.filters, strength (B,).
     """
@@ -36,5 +36,5 @@ class Sharpen(Method, Draws, family="augment", tasks={"image-classification", "s
 
 
 def sharpened(view: ImageView, strength_B: np.ndarray) -> ImageView:
-    """(1 + s) picture - s smoothed picture; 0 leaves it as it is."""
+    """(1 + s) image - s smoothed image; 0 leaves it as it is."""
     return view.filtered(Filter("sharpen", strength_B))

@@ -13,12 +13,12 @@ from whet.core.view import ImageView, shearing
 
 
 class Shear(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Slant the picture sideways and upwards by random angles, about its centre.
+    """Slant the image sideways and upwards by random angles, about its centre.
 
     Use when: objects are seen from changing angles; handwriting.
     Do not use when: right angles carry the class.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Deviates: what comes in from beyond the border is the mirrored image, not black.
     Shapes: draws into view.warp (B, 3, 3).
     """
 
@@ -35,5 +35,5 @@ class Shear(Method, Draws, family="augment", tasks={"image-classification", "sem
 
 
 def sheared(view: ImageView, x_degrees_B: np.ndarray, y_degrees_B: np.ndarray) -> ImageView:
-    """The picture slanted; 0 leaves it as it is, bit for bit."""
+    """The image slanted; 0 leaves it as it is, bit for bit."""
     return view.warped_about_centre(shearing(x_degrees_B, y_degrees_B))

@@ -15,7 +15,7 @@ from whet.core.view import ImageView, Noise
 class ShotNoise(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Add the noise of counting few photons: bright pixels vary more than dark ones.
 
-    Use when: pictures are taken in dim light.
+    Use when: images are taken in dim light.
     Do not use when: light is plentiful.
     Source: Hendrycks & Dietterich 2019, arXiv:1903.12261.
     Deviates: the Poisson law is replaced by the normal one of the same mean and variance.
@@ -25,7 +25,7 @@ class ShotNoise(Method, Draws, family="augment", tasks={"image-classification", 
     identity = {"prob": 0.0}
     order = 51
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
     min_photons: Annotated[
         float,
         Field(ge=1, le=1000, description="photons of a white pixel are log-uniform in this … 1000"),

@@ -16,7 +16,7 @@ class Solarize(Method, Draws, family="augment", tasks={"image-classification", "
     """Invert every colour value above a random threshold.
 
     Use when: part of a policy, or for pre-training that should not lean on colour.
-    Do not use when: on its own at high probability; pictures stop looking like pictures.
+    Do not use when: on its own at high probability; images stop looking like images.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.solarize.
     Shapes: draws into view.tones, tables (B, 3, 256).
     """
@@ -24,7 +24,7 @@ class Solarize(Method, Draws, family="augment", tasks={"image-classification", "
     identity = {"prob": 0.0}
     order = 41
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of pictures changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
     min_threshold: Annotated[
         int, Field(ge=0, le=256, description="the threshold is uniform in this … 256"), Search(0, 256)
     ] = 128
@@ -36,7 +36,7 @@ class Solarize(Method, Draws, family="augment", tasks={"image-classification", "
 
 
 def solarized(view: ImageView, threshold_B: np.ndarray) -> ImageView:
-    """Values at or above the threshold become 255 - value; 256 leaves the picture as it is."""
+    """Values at or above the threshold become 255 - value; 256 leaves the image as it is."""
     values = np.broadcast_to(np.arange(256.0), (len(view), 1, 256))
     table = np.where(values >= threshold_B[:, None, None], 255 - values, values)
     return view.toned(Tone(where_B=threshold_B <= 255, table_BC256=table))

@@ -14,13 +14,13 @@ from whet.methods.augment_image.foreign import Spec, built, library
 
 
 class TorchvisionV2(Method, TransformsBatch, name="torchvision_v2", family="augment", tasks={"image-classification"}):
-    """Run transforms of torchvision.transforms.v2 on every painted picture, as they are written there.
+    """Run transforms of torchvision.transforms.v2 on every painted image, as they are written there.
 
     Use when: one has such a pipeline already, or needs a transform that whet lacks (pip install whet[torchvision]).
     Do not use when: whet has the transform: painted with the others it costs a part.
     Source: the torchvision project, 2016, https://github.com/pytorch/vision.
-    Deviates: picture by picture in the training thread, as torch has one generator for all threads; seeded from whet's own draws.
-    Shapes: pictures uint8 (3, H, W) in and out, of one size.
+    Deviates: image by image in the training thread, as torch has one generator for all threads; seeded from whet's own draws.
+    Shapes: images uint8 (3, H, W) in and out, of one size.
     """
 
     identity = {"transforms": ()}

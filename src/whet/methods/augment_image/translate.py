@@ -13,12 +13,12 @@ from whet.core.view import ImageView, translation
 
 
 class Translate(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Move the picture sideways and up or down by a random share of its size.
+    """Move the image sideways and up or down by a random share of its size.
 
     Use when: objects are not always centred and no crop moves them already.
     Do not use when: the place in the frame carries the class.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored picture, not black.
+    Deviates: what comes in from beyond the border is the mirrored image, not black.
     Shapes: draws into view.warp (B, 3, 3).
     """
 
@@ -37,6 +37,6 @@ class Translate(Method, Draws, family="augment", tasks={"image-classification", 
 
 
 def translated(view: ImageView, x_fraction_B: np.ndarray, y_fraction_B: np.ndarray) -> ImageView:
-    """The picture moved right and down; 0 leaves it as it is, bit for bit."""
+    """The image moved right and down; 0 leaves it as it is, bit for bit."""
     height, width = view.size
     return view.warped(translation(-x_fraction_B * width, -y_fraction_B * height))

@@ -20,7 +20,7 @@ _LEVELS = 31
 
 
 class TrivialAugment(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Change every picture by one operation of fourteen, drawn at random, at a strength drawn at random.
+    """Change every image by one operation of fourteen, drawn at random, at a strength drawn at random.
 
     Use when: there is no time to tune augmentation; a strong default for training from scratch and long fine-tunes.
     Do not use when: training is short, or colour or orientation carries the class.
@@ -34,7 +34,7 @@ class TrivialAugment(Method, Draws, family="augment", tasks={"image-classificati
     order = 25
 
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of pictures changed; the paper changes all"), Search(0.2, 1.0)
+        float, Field(ge=0, le=1, description="share of images changed; the paper changes all"), Search(0.2, 1.0)
     ] = 1.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

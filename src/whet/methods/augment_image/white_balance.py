@@ -15,7 +15,7 @@ from whet.core.view import GREY, ImageView
 class WhiteBalance(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Make the light warmer or colder, and greener or pinker, by random amounts.
 
-    Use when: cameras or lamps change between pictures.
+    Use when: cameras or lamps change between images.
     Do not use when: small differences of colour tell the classes apart.
     Source: Afifi & Brown 2019, arXiv:1912.06960, for the use; gains a channel after von Kries 1902.
     Shapes: draws into view.colour (B, 3, 7).

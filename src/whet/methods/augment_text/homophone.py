@@ -18,12 +18,12 @@ _loading = threading.Lock()
 
 
 class Homophone(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Put in some Chinese words another common character of the same sound for one character.
+    """Put in some Chinese words another common character of the same audio clip for one character.
 
-    Use when: Chinese texts in use are typed by sound (pinyin), where most mistakes are of this kind; pip install whet[text].
+    Use when: Chinese texts in use are typed by pronunciation (pinyin), where most mistakes are of this kind; pip install whet[text].
     Do not use when: texts are edited, or not Chinese, where it does nothing.
-    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find three of four wrong characters to sound alike.
-    Deviates: all common characters of one sound (GB 2312, level 1) are equally likely; a character has its most usual reading.
+    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find three of four wrong characters to audio clip alike.
+    Deviates: all common characters of one pronunciation (GB 2312, level 1) are equally likely; a character has its most usual reading.
     Shapes: rewrites view.content_B.
     """
 
@@ -64,11 +64,11 @@ def homophones(same_tone: bool) -> dict[str, str]:
 def _homophones(same_tone: bool) -> dict[str, str]:
     pypinyin = _pypinyin()
     style = pypinyin.Style.TONE3 if same_tone else pypinyin.Style.NORMAL
-    by_sound: dict[str, str] = {}
+    by_audio: dict[str, str] = {}
     for character in common_characters():
-        sound = pypinyin.lazy_pinyin(character, style=style)[0]
-        by_sound[sound] = by_sound.get(sound, "") + character
-    return {one: alike.replace(one, "") for alike in by_sound.values() if len(alike) > 1 for one in alike}
+        audio = pypinyin.lazy_pinyin(character, style=style)[0]
+        by_audio[audio] = by_audio.get(audio, "") + character
+    return {one: alike.replace(one, "") for alike in by_audio.values() if len(alike) > 1 for one in alike}
 
 
 def common_characters() -> str:

@@ -41,7 +41,7 @@ class SimilarCharacter(Method, Draws, family="augment", tasks={"text-classificat
     """Put in some Chinese words a character that looks alike for one character.
 
     Use when: Chinese texts in use are written by hand, by shape (Wubi, Cangjie) or read by recognition.
-    Do not use when: texts are typed by sound, for which homophone is right; or not Chinese, where it does nothing.
+    Do not use when: texts are typed by pronunciation, for which homophone is right; or not Chinese, where it does nothing.
     Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find 46 % of wrong characters to look alike.
     Deviates: the look-alikes are a compact table of common ones, or a list of your own, not computed from strokes.
     Shapes: rewrites view.content_B.

@@ -29,7 +29,7 @@ class LAWA(
     Do not use when: the learning rate falls to nothing, or the first epochs are among the last few.
     Source: Kaddour 2022, arXiv:2209.14981.
     Shapes: validations during training measure the last weights; the mean takes their place at the end, where one pass over the
-    training pictures gives its BatchNorm layers new statistics.
+    training images gives its BatchNorm layers new statistics.
     """
 
     identity = {"latest": 1}

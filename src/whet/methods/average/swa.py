@@ -30,7 +30,7 @@ class SWA(
     Source: Izmailov et al. 2018, arXiv:1803.05407.
     Deviates: the learning rate is left to the schedule.
     Shapes: validations during training measure the last weights; the mean takes their place at the end, where one pass over the
-    training pictures gives its BatchNorm layers new statistics.
+    training images gives its BatchNorm layers new statistics.
     """
 
     identity = {"start_at": "1dur"}

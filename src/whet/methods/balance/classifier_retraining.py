@@ -27,7 +27,7 @@ class ClassifierRetraining(
     Source: Kang et al. 2020, arXiv:1910.09217 (cRT).
     Deviates: the layer is solved as a convex problem (L-BFGS, each class weighted alike, the penalty that answers best out of fold)
     on the training samples as they are shown at prediction, instead of trained for some epochs with class-balanced sampling.
-    Shapes: one pass of the backbone over the training pictures; features (N, D) -> a new last layer (K, D).
+    Shapes: one pass of the backbone over the training images; features (N, D) -> a new last layer (K, D).
     """
 
     identity = None

@@ -35,7 +35,7 @@ class ConfidentLearning(
     Source: Northcutt et al. 2021, arXiv:1911.00068 (confident joint, prune by noise rate).
     Deviates: the out-of-fold probabilities are those of a linear classifier on the features of the network as it starts, its
     penalty chosen by their log-loss; the samples found keep their place in the order of training and count nothing.
-    Shapes: one pass of the backbone over the training pictures; loss (B,) times each sample's weight, whose mean over the training
+    Shapes: one pass of the backbone over the training images; loss (B,) times each sample's weight, whose mean over the training
     samples is 1. A mixed sample has the weight of its leading part.
     """
 

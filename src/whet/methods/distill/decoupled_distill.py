@@ -26,10 +26,10 @@ class DecoupledDistill(
     """Learn two things from a trained network apart: how sure it is of the right class, and how the others compare.
 
     Use when: distill helps, and the teacher is so sure of itself that little of what it knows of the other classes gets through.
-    Do not use when: there are two classes, which leaves nothing to compare, or time is short: every picture passes the teacher
+    Do not use when: there are two classes, which leaves nothing to compare, or time is short: every image passes the teacher
     too.
     Source: Zhao et al. 2022, arXiv:2203.08679.
-    Deviates: without the warm-up of the second part. Where a picture is mixed, each of its classes is the right one to its share,
+    Deviates: without the warm-up of the second part. Where an image is mixed, each of its classes is the right one to its share,
     which keeps the loss linear in the targets.
     Shapes: loss (B,) + T^2 (target * KL(right class or not) + others * KL(among the others)) (B,), at temperature T.
     """
@@ -56,7 +56,7 @@ class DecoupledDistill(
 
         def distilled(outcome: Outcome) -> Tensor:
             probs_BK = outcome.batch.targets.probs_BK
-            # A row for each class of each sample that has a share in it: one a sample, unless pictures are mixed.
+            # A row for each class of each sample that has a share in it: one a sample, unless images are mixed.
             row_P, class_P = probs_BK.nonzero(as_tuple=True)
             student_PK, teacher_PK = outcome.logits_BK[row_P], teacher.logits(outcome.batch)[row_P]
             right_P, rest_P = decoupled(student_PK / self.temperature, teacher_PK / self.temperature, class_P)

@@ -27,7 +27,7 @@ class Distill(
 
     Use when: a larger or better network has been trained on the same classes; or with an earlier run of this very recipe, since
     such a born-again network often beats its teacher (Furlanello et al. 2018, arXiv:1805.04770).
-    Do not use when: the teacher is no better than the student and of another kind, or time is short: every picture passes it too.
+    Do not use when: the teacher is no better than the student and of another kind, or time is short: every image passes it too.
     Source: Hinton et al. 2015, arXiv:1503.02531; temperature and weight as in Tian et al. 2020, arXiv:1910.10699.
     Shapes: (1 - weight) * loss (B,) + weight * T^2 * KL(teacher || student) (B,), both at temperature T; label by label where
     several may be true. The teacher sees the student's own view, mixed or not.

@@ -27,7 +27,7 @@ class FeatureDistill(
     """Make the features alike to those of a trained network, up to a linear map that is learnt beside (a hint).
 
     Use when: a stronger network is there whose classes need not be these, or whose answers say little beyond the labels.
-    Do not use when: time is short: every picture passes the teacher too.
+    Do not use when: time is short: every image passes the teacher too.
     Source: Romero et al. 2015, arXiv:1412.6550 (FitNets).
     Deviates: the hint is the input of the last layer and is followed all through training, not in a phase before it; it is brought
     to a root mean square of 1, so that the weight means the same for every teacher.

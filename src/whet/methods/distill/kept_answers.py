@@ -22,10 +22,10 @@ class KeptAnswers:
         self._path, self._base = path, _opened(path)
 
     def answers(self, x_BCHW: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
-        """What `ask` gives for these pictures, float32 (B, K). A batch of which any is new is asked for whole, so that an answer
+        """What `ask` gives for these images, float32 (B, K). A batch of which any is new is asked for whole, so that an answer
         never depends on which others were known."""
         if self._base is None or x_BCHW.device.type != "cpu":
-            return ask(x_BCHW)  # a GPU answers sooner than a picture is copied from it
+            return ask(x_BCHW)  # a GPU answers sooner than an image is copied from it
         rows = x_BCHW.detach().permute(0, 2, 3, 1).contiguous().numpy()
         keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
         known = self._read(keys)

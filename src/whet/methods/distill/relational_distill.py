@@ -28,7 +28,7 @@ class RelationalDistill(
     features.
 
     Use when: a stronger network is there, of any width and with any classes; together with distill.
-    Do not use when: batches are a few samples, or time is short: every picture passes the teacher too.
+    Do not use when: batches are a few samples, or time is short: every image passes the teacher too.
     Source: Park et al. 2019, arXiv:1904.05068 (RKD-DA).
     Shapes: loss (B,) + distance * mean over pairs + angle * mean over triples that a sample leads (B,), each the Huber loss of the
     student's relation against the teacher's; distances in units of their mean, angles as cosines.

@@ -36,7 +36,7 @@ TeacherSize = Annotated[
     int | None,
     Field(
         ge=8,
-        description="side in pixels at which pictures are shown to the teacher, whatever size its student sees; none: that of its "
+        description="side in pixels at which images are shown to the teacher, whatever size its student sees; none: that of its "
         "own training",
     ),
 ]
@@ -197,12 +197,12 @@ def _of_transformers(teacher: str) -> str | None:
 
 
 def _trained_size(teacher: str) -> int | None:
-    """The side of the pictures that a teacher was trained with; None where that is not known, or it takes no pictures."""
+    """The side of the images that a teacher was trained with; None where that is not known, or it takes no images."""
     if name := _of_transformers(teacher):
         return load_classifier(name)[0].spec.native_size
     run = RunFolder(Path(teacher).expanduser())
     recipe = Recipe.load(run.recipe) if run.recipe.is_file() else None
-    return recipe.size if recipe is not None and recipe.medium == "picture" else None
+    return recipe.size if recipe is not None and recipe.medium == "image" else None
 
 
 def _digest_of(folder: Path) -> str:

@@ -32,7 +32,7 @@ class Stacking(
     Use when: you have trained several good models that err differently, and the best answer is worth the time of all.
     Do not use when: predictions must be fast; or validation samples are a few dozen (then how: mean).
     Source: Wolpert 1992, "Stacked generalization"; Breiman 1996, "Stacked regressions" (weights that are not negative).
-    Deviates: the other runs see this run's painted picture, resampled to their own size. The validation samples must not have been
+    Deviates: the other runs see this run's painted image, resampled to their own size. The validation samples must not have been
     training samples of theirs: use the same split. Each model's confidence is first set right by a temperature of its own: one that
     learnt with mixup or softened targets is less sure than it could be, and would count for little beside a calibrated one.
     Shapes: (B, M, K) logits, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of

@@ -16,10 +16,10 @@ from whet.core.task import Task
 
 
 class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classification"}):
-    """Answer several views of each picture and take the mean of the probabilities (test-time augmentation).
+    """Answer several views of each image and take the mean of the probabilities (test-time augmentation).
 
     Use when: a better answer is worth a few times the time at prediction.
-    Do not use when: predictions must be fast, or a mirrored picture means something else.
+    Do not use when: predictions must be fast, or a mirrored image means something else.
     Source: Krizhevsky et al. 2012; Simonyan & Zisserman 2015, arXiv:1409.1556.
     Shapes: x_BCHW -> log of the mean probabilities (B, K); the logits of the mean probabilities where several classes may be true.
     """
@@ -27,15 +27,15 @@ class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classificatio
     identity = {"flip": False, "vertical_flip": False, "zooms": ()}
     order = 30
 
-    flip: Annotated[bool, Field(description="also the mirrored picture"), Search(choices=(True, False))] = True
+    flip: Annotated[bool, Field(description="also the mirrored image"), Search(choices=(True, False))] = True
     vertical_flip: Annotated[
         bool,
-        Field(description="also the picture upside down; only where training saw it so"),
+        Field(description="also the image upside down; only where training saw it so"),
         Search(choices=(True, False)),
     ] = False
     zooms: Annotated[
         tuple[float, ...],
-        Field(description="also the picture's middle at these magnifications, 1.15 and the like"),
+        Field(description="also the image's middle at these magnifications, 1.15 and the like"),
         Search(choices=((), (1.15,))),
     ] = ()
 
@@ -47,7 +47,7 @@ class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classificatio
 
 
 class Views(nn.Module):
-    """One output for several views of each picture; what a flip did to an output is undone by the task."""
+    """One output for several views of each image; what a flip did to an output is undone by the task."""
 
     def __init__(
         self, predictor: Predictor, task: Task, flip: bool, vertical_flip: bool, zooms: tuple[float, ...]

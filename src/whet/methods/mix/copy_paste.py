@@ -15,12 +15,12 @@ from whet.methods.mix.paste import partners, paste
 
 
 class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "instance-segmentation"}):
-    """Cut things out of one picture along their outline and paste them into another.
+    """Cut things out of one image along their outline and paste them into another.
 
     Use when: segmenting with few examples; things appear anywhere.
     Do not use when: a thing's surroundings tell what it is.
     Source: Ghiasi et al. 2021, arXiv:2012.07177.
-    Deviates: things keep their place and size; crop and scale methods have moved the whole pictures before.
+    Deviates: things keep their place and size; crop and scale methods have moved the whole images before.
     Shapes: batch.x float (B, C, H, W), instances one a sample, masks (B, H, W) where there are any.
     """
 

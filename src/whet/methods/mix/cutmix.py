@@ -15,7 +15,7 @@ from whet.methods.mix.paste import partners, paste
 
 
 class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classification"}):
-    """Paste a rectangle of one picture into another; the targets share by area.
+    """Paste a rectangle of one image into another; the targets share by area.
 
     Use when: the object is not tied to one spot, training is long enough.
     Do not use when: small objects decide the class: the rectangle may carry none of it.

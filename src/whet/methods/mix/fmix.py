@@ -17,7 +17,7 @@ _HIGHEST = 12  # at the paper's decay of 3, higher frequencies carry less than a
 
 
 class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classification"}):
-    """Paste a cloud-shaped part of one picture into another; the targets share by area.
+    """Paste a cloud-shaped part of one image into another; the targets share by area.
 
     Use when: cutmix helps, and its straight edges are not what one wants to teach.
     Do not use when: small objects decide the class: the part may carry none of it.

@@ -18,12 +18,12 @@ from whet.methods.mix.resizemix import squeezed
 class Mosaic(
     Method, Mixes, family="mix", tasks={"image-classification", "semantic-segmentation", "instance-segmentation"}
 ):
-    """Put four pictures together as one, around a random point; class targets share by area, masks move along.
+    """Put four images together as one, around a random point; class targets share by area, masks move along.
 
     Use when: segmenting or detecting, or scenes hold many things at once.
-    Do not use when: one large object fills the picture and its size matters.
+    Do not use when: one large object fills the image and its size matters.
     Source: Bochkovskiy et al. 2020, arXiv:2004.10934 (YOLOv4).
-    Deviates: each picture is shown whole, squeezed into its quarter, where YOLO also crops.
+    Deviates: each image is shown whole, squeezed into its quarter, where YOLO also crops.
     Shapes: batch.x float (B, C, H, W), targets (B, K) soft, masks (B, H, W).
     """
 
@@ -32,7 +32,7 @@ class Mosaic(
 
     prob: Annotated[float, Field(ge=0, le=1, description="share of samples put together"), Search(0.0, 1.0)] = 0.5
     spread: Annotated[
-        float, Field(ge=0, lt=1, description="the common point lies within the middle this share of the picture"),
+        float, Field(ge=0, lt=1, description="the common point lies within the middle this share of the image"),
         Search(0.1, 0.7),
     ] = 0.5  # fmt: skip
 
@@ -59,7 +59,7 @@ class Mosaic(
 
 
 def _halves(centre_B: np.ndarray, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """(where in its own picture each line is looked up, 0 … 1; whether it lies beyond the centre), (B, size) each."""
+    """(where in its own image each line is looked up, 0 … 1; whether it lies beyond the centre), (B, size) each."""
     place = torch.arange(size, device=device) + 0.5
     centre = torch.from_numpy(centre_B).to(device).float().clamp(1, size - 1)[:, None]
     beyond = place > centre

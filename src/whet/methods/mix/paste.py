@@ -12,7 +12,7 @@ from whet.core.batch import Batch, Instances
 
 @dataclass(frozen=True)
 class Pasted:
-    """What comes in, row by row of the batch: pictures (B, C, H, W), masks and instances as in a Batch."""
+    """What comes in, row by row of the batch: images (B, C, H, W), masks and instances as in a Batch."""
 
     x: Tensor
     mask_BHW: Tensor | None = None
@@ -30,7 +30,7 @@ def partners(batch: Batch, partner_B: Tensor) -> Pasted:
 
 def paste(batch: Batch, partner_B: Tensor, pasted: Pasted, region_BHW: Tensor) -> Batch:
     """`pasted` in the region (bool (B, H, W)), the batch's own elsewhere. Class targets share by pixels; of the things on a
-    picture, what the region hides is cut off, and those with nothing left are dropped."""
+    image, what the region hides is cut off, and those with nothing left are dropped."""
     kept_B = 1 - region_BHW.flatten(1).float().mean(dim=1)
     changes = {
         "x": torch.where(region_BHW[:, None], pasted.x, batch.x),

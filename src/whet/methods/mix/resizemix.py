@@ -17,7 +17,7 @@ from whet.methods.mix.paste import Pasted, partners, paste
 
 
 class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-classification"}):
-    """Paste the whole of one picture, made small, into another; the targets share by area.
+    """Paste the whole of one image, made small, into another; the targets share by area.
 
     Use when: objects should never be cut away, as cutmix may do.
     Do not use when: true size carries the class.
@@ -29,9 +29,9 @@ class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-cla
     identity = {"prob": 0.0}
     order = 12
 
-    min_side: Annotated[float, Field(gt=0, le=1, description="smallest side of the pasted picture, as a share")] = 0.1
+    min_side: Annotated[float, Field(gt=0, le=1, description="smallest side of the pasted image, as a share")] = 0.1
     max_side: Annotated[
-        float, Field(gt=0, le=1, description="largest side of the pasted picture, as a share"), Search(0.3, 0.9)
+        float, Field(gt=0, le=1, description="largest side of the pasted image, as a share"), Search(0.3, 0.9)
     ] = 0.8
     prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
 
@@ -55,7 +55,7 @@ class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-cla
 
 
 def squeezed(pasted: Pasted, u_BW: Tensor, v_BH: Tensor) -> Pasted:
-    """Each sample looked up at the columns u (0 … 1, left to right) and rows v: pictures bilinearly, masks by nearest pixel."""
+    """Each sample looked up at the columns u (0 … 1, left to right) and rows v: images bilinearly, masks by nearest pixel."""
     grid = torch.stack(torch.broadcast_tensors(u_BW[:, None, :], v_BH[:, :, None]), dim=-1) * 2 - 1
 
     def sampled(x_BCHW: Tensor, mode: str) -> Tensor:

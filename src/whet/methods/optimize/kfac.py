@@ -30,7 +30,7 @@ class KFAC(
     Deviates: damping is constant; weights outside linear layers and full convolutions take plain gradient steps. A weight that is
     computed from another (spectral_norm, weight_noise, mixout) passes on its factors to that one.
     Shapes: for a layer a (B, in) -> s (B, out), the step is G^-1 dW A^-1 with A = mean a a^T and G = mean g g^T, g the gradients
-    of s for labels drawn from the answers. A bias is one more input that is always 1. Places of a sequence or picture add up.
+    of s for labels drawn from the answers. A bias is one more input that is always 1. Places of a sequence or image add up.
     """
 
     identity = None

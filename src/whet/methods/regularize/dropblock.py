@@ -34,7 +34,7 @@ class DropBlock(Method, Changes, family="regularize", name="dropblock", tasks={"
     block: Annotated[int, Field(ge=1, description="side of a square, at most the map's"), Search(choices=(3, 5, 7))] = 7
     from_depth: Annotated[
         float,
-        Field(ge=0, lt=1, description="share of the layers, from the picture on, that drop nothing"),
+        Field(ge=0, lt=1, description="share of the layers, from the image on, that drop nothing"),
         Search(0.0, 0.8),
     ] = 0.5
 

@@ -20,10 +20,10 @@ class FGM(
 ):
     """Train on every sample and on the same sample moved a little in the direction that raises its loss most.
 
-    Use when: texts are few, the classic case; or small changes of a picture flip the answer.
-    Do not use when: time is short: every step costs three forward passes; precision on clean pictures is all that counts.
-    Source: Miyato, Dai, Goodfellow 2017, arXiv:1605.07725; for pictures Goodfellow et al. 2015, arXiv:1412.6572.
-    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of picture; of texts it
+    Use when: texts are few, the classic case; or small changes of an image flip the answer.
+    Do not use when: time is short: every step costs three forward passes; precision on clean images is all that counts.
+    Source: Miyato, Dai, Goodfellow 2017, arXiv:1605.07725; for images Goodfellow et al. 2015, arXiv:1412.6572.
+    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of image; of texts it
     is relative to the vectors, where the paper normalises these.
     Shapes: x (B, ...) moves by epsilon * sqrt(numbers a sample) * g / |g|; of a text the vectors of its tokens move, by epsilon *
     their own length. Loss (B,) + weight * loss of the moved (B,).

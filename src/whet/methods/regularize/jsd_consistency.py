@@ -12,10 +12,10 @@ from whet.core.stages import WrapsLoss
 
 
 class JsdConsistency(Method, WrapsLoss, family="regularize", tasks={"image-classification"}):
-    """Ask for the same answer to a clean picture and to two changed versions of it.
+    """Ask for the same answer to a clean image and to two changed versions of it.
 
     Use when: augmix (or another strong policy) is in the recipe and robustness matters more than time.
-    Do not use when: time is short: every picture passes the network three times.
+    Do not use when: time is short: every image passes the network three times.
     Source: Hendrycks et al. 2020, arXiv:1912.02781.
     Shapes: logits (3 B, K), the clean copies first; adds weight times the Jensen-Shannon divergence of each sample's three answers.
     """

@@ -1,4 +1,5 @@
-"""Another look at the samples of a batch, their input moved a little: the picture or the sound itself, or the vectors of a text's
+"""Another look at the samples of a batch, their input moved a little: the image or the audio clip itself, or the vectors of a
+text's
 tokens. BatchNorm's running statistics are left to the first look."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class VAT(
     Use when: labels are few: the move needs no label, only the model's own answer.
     Do not use when: time is short: every step costs two forward passes and a half more for each iteration.
     Source: Miyato et al. 2018, arXiv:1704.03976.
-    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of picture.
+    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of image.
     Shapes: loss (B,) + weight * KL(answer at x || answer at x + r) (B,), r (B, ...) of length epsilon * sqrt(numbers a sample); of
     a text the vectors of its tokens move, by epsilon * their own length.
     """

@@ -9,16 +9,16 @@ from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import Sets
 
-_STEP = 32  # most networks halve the picture five times
+_STEP = 32  # most networks halve the image five times
 
 
 class ProgressiveResize(Method, Sets, family="schedule", tasks={"image-classification"}):
-    """Begin with small pictures, which train faster, and let them grow to full size.
+    """Begin with small images, which train faster, and let them grow to full size.
 
     Use when: time is short and the network takes any size.
-    Do not use when: small pictures lose what tells the classes apart, or the network needs one size.
+    Do not use when: small images lose what tells the classes apart, or the network needs one size.
     Source: Howard et al. 2018 (fast.ai, DAWNBench); Tan & Le 2021, arXiv:2104.00298.
-    Shapes: sets the picture size of each epoch, in steps of 32 px.
+    Shapes: sets the image size of each epoch, in steps of 32 px.
     """
 
     identity = {"start_fraction": 1.0}

@@ -15,7 +15,7 @@ from whet.core.stages import Changes
 from whet.models.attach import attach_after
 from whet.models.net import Net
 
-_PROBE_SIZE = {"picture": 64, "text": 64, "sound": 1000}  # pixels of a side, tokens, milliseconds
+_PROBE_SIZE = {"image": 64, "text": 64, "audio": 1000}  # pixels of a side, tokens, milliseconds
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
@@ -82,11 +82,11 @@ class Bottleneck(nn.Module):
 @torch.no_grad()
 def _widths(net: Net) -> dict[str, tuple[int, int]]:
     """The channels that each block of the backbone gives and the axis they lie on, by the block's name, found by showing it empty
-    samples of two sizes: channels are as many for both. Where more than one axis stays (of pictures that are always brought to one
+    samples of two sizes: channels are as many for both. Where more than one axis stays (of images that are always brought to one
     size), they are the second of maps and the last of all else."""
     size = net.spec.native_size or _PROBE_SIZE[net.spec.medium]
     shapes = _shapes(net, size)
-    shorter = shapes if net.spec.medium == "picture" else _shapes(net, size // 2)
+    shorter = shapes if net.spec.medium == "image" else _shapes(net, size // 2)
     found = {}
     for name, shape in shapes.items():
         other = shorter[name]

@@ -38,7 +38,7 @@ class Finetune(
 
     batch_norm: Annotated[
         Literal["update", "keep"],
-        Field(description="new statistics from the new pictures, or those of the pre-training (for small batches)"),
+        Field(description="new statistics from the new images, or those of the pre-training (for small batches)"),
         Search(choices=("update", "keep")),
     ] = "update"
 

@@ -17,10 +17,10 @@ class Freeze(
 ):
     """Keep the first blocks of the pretrained network as they are, and train the rest.
 
-    The first blocks find edges and colours, which rarely need to change, and cost the most time, as their pictures are large.
+    The first blocks find edges and colours, which rarely need to change, and cost the most time, as their images are large.
 
     Use when: fine-tuning with little time or few samples.
-    Do not use when: training from scratch, or the pictures differ from those of the pre-training down to edges and colours.
+    Do not use when: training from scratch, or the images differ from those of the pre-training down to edges and colours.
     Source: Yosinski et al. 2014, arXiv:1411.1792. The default share is the one measured on TrashNet (docs/log.md).
     """
 

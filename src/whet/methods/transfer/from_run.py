@@ -24,7 +24,7 @@ class FromRun(
 
     Use when: you have trained on related data before (another camera, an earlier year, more but rougher labels): task-specific
     transfer.
-    Do not use when: the test pictures of this training were training pictures of that run: the result would flatter itself.
+    Do not use when: the test images of this training were training images of that run: the result would flatter itself.
     Source: Yosinski et al. 2014, arXiv:1411.1792; Pan & Yang 2010.
     Deviates: rows of the last layer come along for the classes that both know; other classes start new.
     Shapes: every weight of the backbone, which must be of the same architecture. What other methods of this recipe put into it

@@ -25,7 +25,7 @@ class Head(
     """Put another head than a linear layer on the backbone's mean features.
 
     Use when: mlp: the backbone stays frozen and the classes are not linear in its features; cosine: classes are many, uneven or
-    have few samples each, and features differ in length; gem: what tells the classes apart is a small part of the picture;
+    have few samples each, and features differ in length; gem: what tells the classes apart is a small part of the image;
     multi_sample_dropout: fine-tuning overfits and ordinary dropout makes training long.
     Do not use when: the backbone is fine-tuned on plenty of samples: a linear head then does as well.
     Source: mlp: Rumelhart, Hinton, Williams 1986; cosine: Gidaris & Komodakis 2018, arXiv:1804.09458; gem: Radenović et al. 2018,

@@ -24,7 +24,7 @@ class L2SP(
     """Pull the weights back towards those that training started from, instead of towards zero.
 
     Use when: fine-tuning pretrained weights on few samples; take weight decay and l2 out.
-    Do not use when: training from scratch, or the new pictures have little in common with the old.
+    Do not use when: training from scratch, or the new images have little in common with the old.
     Source: Li, Grandvalet, Davoine 2018, arXiv:1802.01483.
     Deviates: biases and norms are left out.
     Shapes: loss (B,) + alpha / 2 * |w - start|^2 over the backbone's trained weights + beta / 2 * |w|^2 over the head's.

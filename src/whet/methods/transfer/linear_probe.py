@@ -13,9 +13,9 @@ class LinearProbe(
     """Keep the pretrained backbone as it is and train the last linear layer only.
 
     Use when: very few samples, very little time, or to see how good the features are.
-    Do not use when: the pictures differ much from those of the pre-training, or time allows fine-tuning.
+    Do not use when: the images differ much from those of the pre-training, or time allows fine-tuning.
     Source: Alain & Bengio 2016, arXiv:1610.01644.
-    Shapes: the backbone runs once over every picture if no method changes the pictures; the head trains on kept features.
+    Shapes: the backbone runs once over every image if no method changes the images; the head trains on kept features.
     """
 
     identity = None

@@ -1,6 +1,6 @@
 """Small networks written here, to train from scratch and to compare architectures with.
 
-Each entry builds a backbone (B, 3, H, W) -> (B, D) with random weights and gives D. It takes pictures of 32 px and more, of any
+Each entry builds a backbone (B, 3, H, W) -> (B, D) with random weights and gives D. It takes images of 32 px and more, of any
 size. `width` multiplies its channels, `depth` its layers of one size. Modules are named in depth order, a residual branch ends in
 a layer `drop_path`.
 """

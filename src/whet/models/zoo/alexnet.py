@@ -17,7 +17,7 @@ _STAGES = (((64, 11, 4, 2),), ((192, 5, 1, 2),), ((384, 3, 1, 1), (256, 3, 1, 1)
 
 
 class AlexNet(nn.Module):
-    """Pictures of any size -> the 4,096 features before the last linear layer. Those under 64 px are enlarged to 64 px first: the
+    """Images of any size -> the 4,096 features before the last linear layer. Those under 64 px are enlarged to 64 px first: the
     first layer's stride of 4 and three pools leave nothing of them otherwise. `width` goes for the convolutions, as in VGG16."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:

@@ -24,8 +24,8 @@ class _MixPlaces(nn.Module):
 
 
 def convmixer(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """The paper's ConvMixer-256/8 for small pictures: patches of 2 px, kernels of 5; 256 features. Maps stay as large as half the
-    picture, so that time and memory grow with its area: at 224 px one sample of a training batch takes most of a gigabyte."""
+    """The paper's ConvMixer-256/8 for small images: patches of 2 px, kernels of 5; 256 features. Maps stay as large as half the
+    image, so that time and memory grow with its area: at 224 px one sample of a training batch takes most of a gigabyte."""
     channels = max(1, round(_CHANNELS * width))
     backbone = nn.Sequential(
         nn.Conv2d(3, channels, _PATCH, stride=_PATCH), nn.GELU(), nn.BatchNorm2d(channels),

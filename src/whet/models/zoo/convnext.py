@@ -34,7 +34,7 @@ class _Block(nn.Module):
 
 
 def convnext_atto(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """Pictures of 32 px and more -> 320 features (times `width`); so many times `depth` blocks a stage."""
+    """Images of 32 px and more -> 320 features (times `width`); so many times `depth` blocks a stage."""
     layers: list[nn.Module] = []
     inputs = 3
     for size, count in _STAGES:

@@ -66,7 +66,7 @@ class _MBConv(nn.Module):
 
 
 class EfficientNetB0(nn.Module):
-    """Pictures of any size -> 1,280 features (times `width`). A picture is halved five times: of 32 px one cell is left."""
+    """Images of any size -> 1,280 features (times `width`). An image is halved five times: of 32 px one cell is left."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch import nn
 
 
 def lenet(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """Pictures of 16 px and more -> 84 features. At 32 px it is the original; larger maps are averaged to its 5 x 5 cells.
+    """Images of 16 px and more -> 84 features. At 32 px it is the original; larger maps are averaged to its 5 x 5 cells.
     `depth` convolutions stand in front of each pool."""
     first, second, third, features = (max(1, round(count * width)) for count in (6, 16, 120, 84))
     backbone = nn.Sequential(

@@ -44,7 +44,7 @@ class _InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Pictures of any size -> 1,280 features (times `width` where that is more than one, as in the paper). A picture is halved five
+    """Images of any size -> 1,280 features (times `width` where that is more than one, as in the paper). An image is halved five
     times: of 32 px one cell is left."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:

@@ -30,8 +30,8 @@ class _BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """Pictures of any size -> 512 features (times `width`); two blocks a stage (times `depth`). A picture is halved five times: of
-    32 px one cell is left, so that small pictures are better served by resnet9."""
+    """Images of any size -> 512 features (times `width`); two blocks a stage (times `depth`). An image is halved five times: of
+    32 px one cell is left, so that small images are better served by resnet9."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

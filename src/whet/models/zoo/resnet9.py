@@ -1,4 +1,4 @@
-"""ResNet-9 for small pictures. Source: D. Page 2018, "How to train your ResNet" (DAWNBench CIFAR-10)."""
+"""ResNet-9 for small images. Source: D. Page 2018, "How to train your ResNet" (DAWNBench CIFAR-10)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Scale(nn.Module):
 
 def resnet9(channels: int = 64, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
     """Eight convolutions and (outside, the head) one linear layer; `channels` (times `width`) first, eight times as many last,
-    `depth` residual blocks in a row. Takes pictures of 8 px and more."""
+    `depth` residual blocks in a row. Takes images of 8 px and more."""
     first = max(1, round(channels * width))
     backbone = nn.Sequential(
         _ConvNorm(3, first),

@@ -13,7 +13,7 @@ _STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolu
 
 
 class VGG16(nn.Module):
-    """Pictures of 32 px and more -> the 4,096 features before the last linear layer."""
+    """Images of 32 px and more -> the 4,096 features before the last linear layer."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

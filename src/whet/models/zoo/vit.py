@@ -1,8 +1,8 @@
 """A small Vision Transformer. Source: Dosovitskiy et al. 2021, arXiv:2010.11929; the sizes of "tiny" from Touvron et al. 2021,
 arXiv:2012.12877.
 
-Deviates: fixed sine positions and the mean of the tokens, after Beyer, Zhai, Kolesnikov 2022, arXiv:2205.01580, so that pictures
-of any size go in; patches of 8 px in place of 16, so that small pictures have some.
+Deviates: fixed sine positions and the mean of the tokens, after Beyer, Zhai, Kolesnikov 2022, arXiv:2205.01580, so that images
+of any size go in; patches of 8 px in place of 16, so that small images have some.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Pictures (B, 3, H, W) of at least one patch -> the mean token (B, D), D = 64 for each attention head."""
+    """Images (B, 3, H, W) of at least one patch -> the mean token (B, D), D = 64 for each attention head."""
 
     def __init__(self, patch: int, heads: int, blocks: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class VisionTransformer(nn.Module):
 
 def _positions(x_BDHW: Tensor) -> Tensor:
     """Sines and cosines of row and column, (D, H, W), D a multiple of four. Rows and columns are counted on a grid of 14 x 14
-    whatever the number of patches, so that a place in the picture has the same position at any picture size."""
+    whatever the number of patches, so that a place in the image has the same position at any image size."""
     width, (rows, columns) = x_BDHW.shape[1], x_BDHW.shape[2:]
     row_H = (torch.arange(rows, device=x_BDHW.device) + 0.5) * (_GRID / rows)
     column_W = (torch.arange(columns, device=x_BDHW.device) + 0.5) * (_GRID / columns)

@@ -16,11 +16,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     tiles = [entry | shown(entry, folder.mistakes) for entry in plain["shown"]]
     why = "words" if any(tile["pieces"] for tile in tiles) else "heat" if any(tile["heat"] for tile in tiles) else ""
     medium = (
-        "sound"
-        if any(tile["sound"] for tile in tiles)
-        else "text"
-        if any(tile["text"] for tile in tiles)
-        else "picture"
+        "audio" if any(tile["audio"] for tile in tiles) else "text" if any(tile["text"] for tile in tiles) else "image"
     )
     part = {"test": "test", "val": "validation"}[plain["split"]]
     return {"shown": tiles, "wrong": plain["wrong"], "part": part, "why": why, "medium": medium}

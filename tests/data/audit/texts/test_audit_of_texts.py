@@ -127,7 +127,7 @@ def test_scripts_of_letters(text, script):
 @pytest.mark.parametrize(
     "text", ["crème brûlée", "联通公司", "naïve — “quoted” …", "Größe 5 €", "日本語の文章", "🙂👍", "Ünï"]
 )
-def test_sound_texts_are_not_broken(text):
+def test_audio_texts_are_not_broken(text):
     assert not broken(text)
 
 

@@ -1,0 +1,55 @@
+"""What may give an audio clip's class away without its being heard."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whet.data.audit.audio.survey import AudioSurvey
+from whet.data.audit.clue import SOURCES, Clue, name_patterns
+
+
+def _duration(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
+    return np.log2(survey.prints_N["seconds"][rows].astype(float))[:, None]
+
+
+def _file_size(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
+    return np.log2(survey.prints_N["bytes"][rows].astype(float))[:, None]
+
+
+def _ends(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
+    """Seconds of silence at both ends, on a scale where few differ more than many."""
+    prints = survey.prints_N[rows]
+    return np.log2(0.01 + np.stack([prints["before"], prints["after"]], axis=1).astype(float))
+
+
+def _level(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
+    prints = survey.prints_N[rows]
+    return np.stack([prints["level"].astype(float), 20 * np.log10(prints["peak"].astype(float) + 1e-6)], axis=1)
+
+
+def _header(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
+    prints = survey.prints_N[rows]
+    fields = (prints[name].tolist() for name in ("rate", "channels", "format", "subtype"))
+    return np.array([" ".join(map(str, words)) for words in zip(*fields)])
+
+
+CLUES = (
+    Clue(
+        "duration", "the durations alone", "part of any score is these, the thing itself or how it was cut", _duration
+    ),
+    Clue(
+        "file size",
+        "the file sizes alone",
+        "part of any score is duration and detail, or how the files were saved",
+        _file_size,
+    ),
+    Clue("silence", "silences at the two ends alone", "part of any score is how the audio clips were cut", _ends),
+    Clue(
+        "level",
+        "level and peak alone",
+        "part of any score is loudness, the thing itself or how it was recorded",
+        _level,
+    ),
+    Clue("file header", "rate, channels and file format alone", SOURCES, _header),
+    Clue("name pattern", "the patterns of the file names alone", SOURCES, name_patterns),
+)

@@ -1,0 +1,43 @@
+"""Rates, channels and formats out of the ordinary, and those that belong to one class."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from whet.data.audit.audio.survey import AudioSurvey
+from whet.data.audit.dependence import told_apart
+from whet.data.audit.finding import Finding, noted
+
+FEW = 0.1  # of the audio clips: these are named
+
+
+def check_formats(survey: AudioSurvey) -> list[Finding]:
+    """More than one rate, number of channels or file format: whet makes all alike on reading, but a low rate lacks the high
+    tones. A warning where one of them is nearly all of a class and few of the others."""
+    found = []
+    for what, phrase, values in (
+        ("rate", "at", [f"{rate:,} Hz" for rate in survey.prints_N["rate"][survey.row_R].tolist()]),
+        ("channels", "in", [_channels(count) for count in survey.prints_N["channels"][survey.row_R].tolist()]),
+        ("file format", "stored as", format_words(survey)),
+    ):
+        kinds = Counter(values)
+        if len(kinds) > 1:
+            listed = ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())
+            rare = {name for name, count in kinds.items() if count <= FEW * len(values)}
+            entries = [((survey.id_N[row],), name) for row, name in zip(survey.row_R, values) if name in rare]
+            plural = "channels" if what == "channels" else f"{what}s"
+            found.append(noted(f"mixed {plural}", "fact", f"several {plural}: {listed}", entries))
+        found += told_apart(survey, values, what, phrase)
+    return found
+
+
+def format_words(survey: AudioSurvey) -> list[str]:
+    """Such as WAV PCM_16, of the readable rows."""
+    prints = survey.prints_N[survey.row_R]
+    return [
+        f"{name.decode()} {kind.decode()}" for name, kind in zip(prints["format"].tolist(), prints["subtype"].tolist())
+    ]
+
+
+def _channels(count: int) -> str:
+    return {1: "mono", 2: "stereo"}.get(count, f"{count} channels")

@@ -1,0 +1,65 @@
+"""What may give an image's class away without its being looked at."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from whet.data.audit.clue import SOURCES, Clue, name_patterns
+from whet.data.audit.fingerprint import THUMB
+from whet.data.audit.survey import ImageSurvey
+
+_CORNER, _CELL = THUMB // 8, 3  # four corners of an eighth of each side are 6 % of the area
+
+
+def _corners(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
+    thumb_NHW3 = survey.prints_N["thumb"]
+    ends = (slice(None, _CORNER), slice(-_CORNER, None))
+    cells = [
+        thumb_NHW3[rows, y, x]
+        .astype(np.float32)
+        .reshape(len(rows), _CORNER // _CELL, _CELL, _CORNER // _CELL, _CELL, 3)
+        for y in ends
+        for x in ends
+    ]
+    return np.concatenate([cell.mean(axis=(2, 4)).reshape(len(rows), -1) for cell in cells], axis=1)
+
+
+def _mean_colour(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
+    return survey.of_thumbs(rows, lambda thumb: thumb.mean(axis=(1, 2), dtype=np.float32))
+
+
+def _size(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
+    sides = [survey.prints_N[field][rows] for field in ("width", "height")]
+    return np.log2(np.stack(sides, axis=1).astype(float))
+
+
+def _file_size(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
+    return np.log2(survey.prints_N["bytes"][rows].astype(float))[:, None]
+
+
+def _header(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
+    suffixes = [PurePosixPath(survey.id_N[row]).suffix.lower() for row in rows]
+    fields = (survey.prints_N[field][rows].tolist() for field in ("format", "mode", "camera", "orientation"))
+    return np.array([" ".join(map(str, word)) for word in zip(suffixes, *fields, strict=True)])
+
+
+CLUES = (
+    Clue("corners", "the four corners alone (6 % of the image)", "part of any score is background", _corners),
+    Clue(
+        "mean colour",
+        "the mean colours alone",
+        "part of any score is colour and light, which may be the thing itself or where it was photographed",
+        _mean_colour,
+    ),
+    Clue("image size", "width and height alone", SOURCES, _size),
+    Clue(
+        "file size",
+        "the file sizes alone",
+        "the classes differ in detail or in how they were saved, and part of any score may be that",
+        _file_size,
+    ),
+    Clue("file header", "file format, colour mode and camera alone", SOURCES, _header),
+    Clue("name pattern", "the patterns of the file names alone", SOURCES, name_patterns),
+)

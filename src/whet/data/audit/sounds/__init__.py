@@ -1,1 +1,0 @@
-"""The audit of sounds: what one look at each tells, and the checks that are theirs alone."""
