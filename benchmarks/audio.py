@@ -28,7 +28,7 @@ import record
 from whet import recipes
 from whet.core.recipe import Recipe
 from whet.core.spec import DataSpec, ModelSpec
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 ESC10, FSDD = record.SHARED / "esc10" / "meta.csv", record.SHARED / "fsdd" / "meta.csv"
 YAMNET = record.SHARED / "weights" / "yamnet.safetensors"

@@ -30,7 +30,7 @@ import pandas as pd
 from PIL import Image, ImageEnhance, ImageOps
 
 import record
-from whet.check import check
+from whet.checking import check
 from whet.core.rng import Rng
 from whet.core.spec import DataSpec
 from whet.data.read import read_data

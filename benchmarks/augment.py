@@ -37,8 +37,8 @@ from whet.data.image import ImageSample
 from whet.data.image_loader import paint_images
 from whet.data.store import Kept
 from whet.models.front import normalise
-from whet.train.augmentation import Augmentation
-from whet.train.plan import ordered
+from whet.training.augmentation import Augmentation
+from whet.training.plan import ordered
 
 SIZE, BATCH, IMAGE_FILES = 224, 32, 320
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

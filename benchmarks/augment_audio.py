@@ -26,7 +26,7 @@ from whet.core.rng import Rng
 from whet.core.stages import Draws, TransformsBatch
 from whet.models.mel import LogMel, MelSettings
 from whet.render.audio import AudioPainter
-from whet.train.plan import ordered
+from whet.training.plan import ordered
 
 RATE, SECONDS, BATCH, CLIPS = 16000, 5, 16, 64
 T = RATE * SECONDS

@@ -34,7 +34,7 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
 from whet.evaluate.compare import compare_runs
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 WEIGHTS = record.SHARED / "weights"
 NAMES = ("trashnet", "trec6", "esc10")
@@ -80,7 +80,7 @@ def measured(name: str, budget: str, folder: Path) -> dict[str, Any]:
         "share_of_budget": {"improve": improve_seconds / limit, "train": train_seconds / limit},
         "obvious_seconds": obvious.read_json(obvious.metrics)["cost"]["total_seconds"],
         "epochs": {"train": trained.read_json(trained.metrics)["cost"]["epochs"]},
-        "weights": str(Recipe.load(best.asked).model.architecture).rsplit("/", 1)[-1],
+        "weights": str(Recipe.load(best.requested).model.architecture).rsplit("/", 1)[-1],
     }
 
 
@@ -90,7 +90,7 @@ def right(run: RunFolder) -> float:
 
 def gain(reference: RunFolder, run: RunFolder) -> dict[str, Any] | None:
     """None where both are one model."""
-    asked = [folder.read_json(folder.metrics)["asked_hash"] for folder in (reference, run)]
+    asked = [folder.read_json(folder.metrics)["requested_hash"] for folder in (reference, run)]
     return asdict(compare_runs([reference, run])[1][0].difference) if asked[0] != asked[1] else None
 
 

@@ -59,8 +59,8 @@ def trained(name: str) -> dict[str, float]:
     most memory it took, in megabytes."""
     import resource
 
-    from whet.train.job import train_run
-    from whet.train.log import Observer
+    from whet.training.job import train_run
+    from whet.training.log import Observer
 
     class Watch(Observer):
         def __init__(self) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 import record
+from decisions import certain
 from method_placements import BIT_EQUAL, UNABLE, helpers_of
 from method_runs import Run
 from method_settings import SETTINGS, Setting
-from whet.core.evidence import Evidence
 from whet.core.measured import Measured, support
 from whet.core.registry import registry
 from whet.evaluate import compare
@@ -86,13 +86,6 @@ def value(metric: str, run: Run, label_N: np.ndarray) -> float:
         if metric == "log_loss"
         else SINGLE_LABEL.metric(metric).value(certain(run.predicted_N, label_N))
     )
-
-
-def certain(predicted_N: np.ndarray, label_N: np.ndarray) -> Evidence:
-    """Evidence of which only the decisions are known."""
-    K = int(max(predicted_N.max(), label_N.max())) + 1
-    ids = np.arange(len(label_N)).astype(np.str_)
-    return Evidence(SINGLE_LABEL, tuple(map(str, range(K))), ids, label_N, np.eye(K)[predicted_N])
 
 
 def _ratio(a: list[Run], b: list[Run], paces: list[Run], what: str) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 from whet.core.errors import WhetError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 PACE_EVERY = 12  # runs in a setting between two plain ones
 

@@ -36,7 +36,7 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.run_folder import RunFolder
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 MOST_SEEDS = 6
 

@@ -42,13 +42,13 @@ from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
 from whet.data.image_loader import ImageLoader
 from whet.data.read import read_data
-from whet.evaluate.answer import answer
+from whet.evaluate.inference import answer
 from whet.models.build import build_net
 from whet.models.net import Net, NetSpec, new_head
 from whet.tasks import SINGLE_LABEL
-from whet.train import resolve
-from whet.train.loop import stepped
-from whet.train.plan import Plan
+from whet.training import resolve
+from whet.training.loop import stepped
+from whet.training.plan import Plan
 
 L2, TARGET = 1e-3, 1e-6
 RATES = range(-2, 5)  # of the default rate, in half decades

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 import record
-from method_results import certain
+from decisions import certain
 from whet import recipes
 from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder
@@ -29,8 +29,8 @@ from whet.data.table import Table
 from whet.evaluate import compare
 from whet.evaluate.difference import HELPS, HURTS, Difference
 from whet.tasks import SINGLE_LABEL
-from whet.train.job import train_run
-from whet.train.precision import has_bf16
+from whet.training.job import train_run
+from whet.training.precision import has_bf16
 
 TRASHNET, CIFAR = record.SHARED / "trashnet", record.SHARED / "cifar10_subset"
 WEIGHTS = record.SHARED / "weights" / "mobilenet_v1_0.5_160"

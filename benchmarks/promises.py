@@ -19,7 +19,7 @@ from typing import Any
 from sklearn.datasets import load_digits
 
 import record
-from whet.train.checkpoint import checkpoints
+from whet.training.checkpoint import checkpoints
 
 REPEATS = 3
 WHET = [sys.executable, "-m", "whet"]

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from whet.core.recipe import Recipe
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 COMMON = [{"adamw": {"lr": 2e-3}}, "one_cycle", "ema", {"label_smoothing": {"epsilon": 0.1}}, "temperature_scaling"]
 TRAIN = {"budget": "2ep", "batch_size": 16, "loader_threads": 1, "torch_threads": 1, "precision": "fp32", "seed": 3}

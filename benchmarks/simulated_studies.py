@@ -25,8 +25,8 @@ from whet.evaluate.difference import (
     crossed_interval,
     holm,
 )
-from whet.study.design import ONE_AT_A_TIME, design_matrix
-from whet.study.effects import fitted_effects, interactions
+from whet.studies.design import ONE_AT_A_TIME, design_matrix
+from whet.studies.effects import fitted_effects, interactions
 
 EASE, SPREAD, ANSWER, TASTE, SEED = 1.0, 1.0, 0.5, 0.3, 0.1
 NOISE = {"small": 0.02, "large": 0.12}  # of a run; an accuracy of 80 % moves by 28 points for 1

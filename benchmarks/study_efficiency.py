@@ -20,13 +20,13 @@ import numpy as np
 import record
 from study_digits import digits_recipe
 from whet.evaluate.difference import LEAST_SEEDS
-from whet.study.bench import Bench
-from whet.study.clock import Clock
-from whet.study.design import design_matrix
-from whet.study.evidence import Evidence, Observed, judge, observe
-from whet.study.executor import Workers
-from whet.study.factor import parse_factors, recipe_at
-from whet.train.log import Observer
+from whet.studies.clock import Clock
+from whet.studies.design import design_matrix
+from whet.studies.evidence import Evidence, Observed, judge, observe
+from whet.studies.executor import Workers
+from whet.studies.factor import parse_factors, recipe_at
+from whet.studies.runner import Bench
+from whet.training.log import Observer
 
 METHODS = (
     "ema", "label_smoothing", "mixup", "cutout", "warmup", "l2", "rotate", "random_crop", "translate", "gaussian_noise",
@@ -38,7 +38,7 @@ FOLDER = record.FOLDER / "study_efficiency"
 def runs_of(design: str, seeds: int, jobs: int) -> list[Observed]:
     """The design's runs, seed by seed."""
     base, factors = digits_recipe(0, 25, "6ep"), parse_factors(METHODS)
-    base = base.replace(data=base.data.replace(answer_test=False))
+    base = base.replace(data=base.data.replace(evaluate_test=False))
     bench = Bench(FOLDER, Workers(jobs), Clock(FOLDER / f"{design}.json", None, 0.0), Observer())
     rows = [(seed, levels) for seed in range(seeds) for levels in design_matrix(design, len(factors)).tolist()]
     made = bench.make([recipe_at(base, factors, levels).setting(seed=seed) for seed, levels in rows])

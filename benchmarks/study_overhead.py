@@ -14,8 +14,8 @@ from typing import Any
 
 import record
 from study_digits import digits_recipe
-from whet.study import executor
-from whet.study.study import study
+from whet.studies import executor
+from whet.studies.study import study
 
 METHODS = ("ema", "label_smoothing", "mixup", "cutout", "warmup", "l2", "rotate", "random_crop")
 

@@ -37,8 +37,8 @@ from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Mixes, Selects
 from whet.evaluate.difference import HELPS, HURTS, LEAST_SEEDS, UNDECIDED, crossed_interval
-from whet.study.executor import Task, Workers
-from whet.study.study import study
+from whet.studies.executor import Task, Workers
+from whet.studies.study import study
 
 FOLDER = record.FOLDER / "study_truth"
 PAIRS, SEEDS, PLANTED = 200, 3, 20

@@ -36,7 +36,7 @@ from whet import recipes
 from whet.core.recipe import Recipe
 from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 TEXTS = record.SHARED / "text"
 FOLDS = 5

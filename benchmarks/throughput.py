@@ -55,9 +55,9 @@ def whet() -> float:
     from whet.core.spec import ModelSpec
     from whet.models import build_net
     from whet.tasks import SINGLE_LABEL
-    from whet.train import resolve
-    from whet.train.loop import closure_for
-    from whet.train.plan import Plan
+    from whet.training import resolve
+    from whet.training.loop import closure_for
+    from whet.training.plan import Plan
 
     recipe = Recipe.from_yaml("methods: [{adamw: {lr: 1.0e-4}}]").setting(
         image_size=SIZE, eval_size=SIZE, batch_size=BATCH

@@ -27,8 +27,8 @@ from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
 from whet.evaluate.difference import Difference
 from whet.tasks import SINGLE_LABEL
-from whet.train.fuse import fuse
-from whet.train.job import carry_out
+from whet.training.ensemble import fuse
+from whet.training.job import carry_out
 
 FOLDER = record.FOLDER / "trashnet_best"
 LISTS = str(paired.TRASHNET / "one-indexed-files-notrash_{train,val,test}.txt")

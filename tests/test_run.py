@@ -15,7 +15,7 @@ from whet.core.errors import DataError
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
-from whet.train.data_record import data_fingerprint
+from whet.training.data_record import data_fingerprint
 
 _WORDS = {"glass": ("jar", "bottle"), "metal": ("can", "foil")}
 

@@ -15,7 +15,7 @@ from whet.run import Run
 
 if TYPE_CHECKING:
     from whet.evaluate.compare import Comparison, Group
-    from whet.train.log import Observer
+    from whet.training.log import Observer
 
 
 class Sheet(Protocol):
@@ -46,7 +46,7 @@ def train(
     Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
-    from whet.train.job import train_run
+    from whet.training.job import train_run
 
     started = time.monotonic()
     asked = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
@@ -94,7 +94,7 @@ def resume(
     """Go on with a run that was stopped or killed, to the same end, its report included. data: where its data lie now, if they were
     moved; their contents must be the same."""
     from whet.report import build_report
-    from whet.train.job import resume_run
+    from whet.training.job import resume_run
 
     return Run(resume_run(path, data, observer=observer, accept_changed_data=accept_changed_data, report=build_report))
 
@@ -105,15 +105,15 @@ def augment(
     """What a recipe does to its data's training samples: a sheet of `rows` samples with `variants` of each, whose `save` writes it
     (images as one image, texts and audio as a page), and the same in words, {id, label, variants: [{methods, target}]}.
     size: of what is shown (see `Recipe.size`); else the recipe's where it names a number, or one that suits these samples."""
+    from whet.contact_sheet import SheetPage
     from whet.core.rng import Rng
     from whet.data.read import read_data
-    from whet.report.sheet import contact_sheet
-    from whet.sheet import SheetPage
-    from whet.train.augmentation import Augmentation
-    from whet.train.plan import informed, ordered
-    from whet.train.resolve import resolve_threads
-    from whet.train.sheet import draw_sheet, front_to_look_through, listed
-    from whet.train.source import answering_loader, training_loader
+    from whet.report.preview_page import contact_sheet
+    from whet.training.augmentation import Augmentation
+    from whet.training.plan import informed, ordered
+    from whet.training.preview import draw_preview, front_to_look_through, listed
+    from whet.training.resolve import resolve_threads
+    from whet.training.source import eval_loader, training_loader
 
     recipe = resolve_threads(recipe)
     table = read_data(recipe.data, int(recipe.train.loader_threads)).part("train")
@@ -123,8 +123,8 @@ def augment(
     if table.medium == "image":
         loader = training_loader(table, recipe.setting(image_size=size))
     else:
-        loader = answering_loader(table, recipe)
-    drawn = draw_sheet(augmentation, table, loader, size, rows, variants, front)
+        loader = eval_loader(table, recipe)
+    drawn = draw_preview(augmentation, table, loader, size, rows, variants, front)
     sheet: Sheet = contact_sheet(drawn) if table.medium == "image" else SheetPage(drawn, recipe)
     return sheet, listed(drawn)
 
@@ -151,8 +151,8 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
     answered other samples or out holds something already."""
     from whet.data.read import read_samples
     from whet.report import build_report
-    from whet.train.data_record import as_recorded
-    from whet.train.fuse import fuse, show_mistakes
+    from whet.training.data_record import as_recorded
+    from whet.training.ensemble import ensemble_runs, show_mistakes
 
     folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
@@ -161,9 +161,9 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
     data = Recipe.load(folders[0].recipe).data
     RunFolder(path).require_new(data.path)
     watch = observer or Observer()
-    watch.stage(f"putting {len(folders)} runs together")
+    watch.phase(f"putting {len(folders)} runs together")
     table = read_samples(data)
-    made = fuse(folders, path)
+    made = ensemble_runs(folders, path)
     show_mistakes(made, as_recorded(made, table))
     build_report(made)
     return Run(made)

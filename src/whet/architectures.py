@@ -23,10 +23,10 @@ from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of
 from whet.report import build_architectures, build_report
-from whet.study.executor import Task, refuse_other
-from whet.train.apart import run_apart
-from whet.train.log import Observer
-from whet.train.signals import Interrupts
+from whet.studies.executor import PlannedRun, refuse_other
+from whet.training.log import Observer
+from whet.training.signals import Interrupts
+from whet.training.subprocess_run import run_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def compare_architectures(
         name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
         for name, architecture in _named(architectures, medium).items()
     }
-    observer.stage(f"reading {spec.path}")
+    observer.phase(f"reading {spec.path}")
     fingerprint = read_data(spec).fingerprint()
     path = (
         Path(out)
@@ -101,12 +101,12 @@ def compare_architectures(
         for name, recipe in asked.items()
     ]
     for _, run, wanted in todo:
-        refuse_other(Task(wanted, run, data=fingerprint))
+        refuse_other(PlannedRun(wanted, run, data=fingerprint))
     finished: dict[str, list[RunFolder]] = {name: [] for name in asked}
     failed: dict[str, dict[str, str]] = {name: {} for name in asked}
     with Interrupts().caught():
         for number, (name, run, wanted) in enumerate(todo, 1):
-            observer.stage(f"{name}, seed {wanted.train.seed} ({number} of {len(todo)} runs)")
+            observer.phase(f"{name}, seed {wanted.train.seed} ({number} of {len(todo)} runs)")
             try:
                 finished[name].append(_run(run, wanted, observer))
             except RunError as error:
@@ -114,7 +114,7 @@ def compare_architectures(
                 failed[name][run.name] = str(error)
 
     # Paired on the same test samples with the one that the validation samples chose.
-    observer.stage("comparing")
+    observer.phase("comparing")
     known = [name for name in asked if finished[name]]
     groups = dict(zip(known, group_runs([run for name in known for run in finished[name]]), strict=True))
     best = min(known, key=lambda name: _mean(_metrics(groups[name]), "val", "log_loss"), default=None)

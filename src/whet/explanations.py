@@ -11,7 +11,7 @@ from typing import Any
 from whet.core.run_folder import RunFolder
 from whet.explain import AudioHeat, Explanation, ImageHeat, WordHeat
 from whet.report import build_explanations
-from whet.train.show import write_explanation, write_sample
+from whet.training.sample_files import write_explanation, write_sample
 
 _LETTERS = 4000
 _LIKELIEST = 3

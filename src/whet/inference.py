@@ -11,10 +11,10 @@ from lightning_fabric import Fabric
 from whet.core.errors import RunError
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
-from whet.evaluate.answer import answer
+from whet.evaluate.inference import answer
 from whet.explain import Explanation, explain
-from whet.train.precision import has_bf16
-from whet.train.saved import SavedModel
+from whet.training.precision import has_bf16
+from whet.training.saved import SavedModel
 
 _LOADER_THREADS = 2
 

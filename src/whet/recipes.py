@@ -102,7 +102,7 @@ def _comparing(medium: str) -> str:
 def _usual_size(data: DataSpec) -> int:
     """The shorter side of the images, as training will find it."""
     from whet.data.read import read_data
-    from whet.train.resolve import usual_size
+    from whet.training.resolve import usual_size
 
     return usual_size(Recipe(data=data), read_data(data))
 

@@ -131,7 +131,7 @@ class Run:
         import numpy as np
 
         from whet.core.evidence import Evidence
-        from whet.train.data_record import known_samples
+        from whet.training.data_record import known_samples
 
         own = {name: self.metrics[name] for name in ("test", "val") if name in self.metrics}
         if data is None and part is None:

@@ -33,7 +33,7 @@ def given_rows(recipe: Recipe, inputs: Inputs, file_column: str | None, text_col
 def own_samples(folder: RunFolder, recipe: Recipe) -> Table:
     """The samples that the run was made with, as they lie in its data now."""
     from whet.data.read import read_samples
-    from whet.train.data_record import as_recorded
+    from whet.training.data_record import as_recorded
 
     return as_recorded(folder, read_samples(recipe.data).for_problem(recipe.task))
 

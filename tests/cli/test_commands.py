@@ -54,8 +54,8 @@ def test_help_loads_what_it_shows_and_no_more():
 def test_functions_can_be_called_when_modules_of_their_names_are_imported(tmp_path):
     """whet.train is also a package, whet.improve also a module."""
     code = """
-import whet, whet.train.job, whet.improve
-import whet.train.loop as loop
+import whet, whet.training.job, whet.improve
+import whet.training.loop as loop
 for name in ("train", "improve"):
     try:
         getattr(whet, name)("no such folder")

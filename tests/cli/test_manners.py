@@ -119,7 +119,7 @@ def test_settings_that_make_no_sense_claim_no_folder(images, tmp_path):
 
 def test_a_file_in_the_checkpoints_outlives_them(tmp_path):
     from whet.core.output import claim
-    from whet.train.checkpoint import checkpoints, prune, write_checkpoint
+    from whet.training.checkpoint import checkpoints, prune, write_checkpoint
 
     parent = claim(tmp_path / "run", "run").path / "checkpoints"
     for step in (1, 2, 3):
@@ -159,7 +159,7 @@ def test_a_sheet_is_not_put_among_the_data(images):
 
 
 def test_report_writes_only_where_whet_wrote(tmp_path):
-    for name in ("study.json", "report.html", "asked.yaml"):
+    for name in ("study.json", "report.html", "requested.yaml"):
         (tmp_path / name).write_text("{}")
     before = contents(tmp_path)
     assert whet("report", tmp_path).returncode == 1
@@ -206,9 +206,9 @@ def test_json_is_json_in_every_quick_command(odd, tmp_path):
 def test_nothing_else_encodes_what_leaves_the_process():
     """A new use of json.dumps is a decision: hashes, what only we read back, and cells of a table."""
     inner = {
-        "core/output.py", "core/strict_json.py", "core/labels.py", "core/recipe.py", "data/table.py", "train/checkpoint.py",
-        "train/apart.py", "tune/space.py", "methods/augment_image/albumentations.py", "models/build.py", "models/hub.py",
-        "models/hub_text.py", "models/tokens.py",
+        "core/output.py", "core/strict_json.py", "core/labels.py", "core/recipe.py", "data/table.py", "training/checkpoint.py",
+        "training/subprocess_run.py", "tuning/space.py", "methods/augment_image/albumentations.py", "models/build.py",
+        "models/hub.py", "models/hub_text.py", "models/tokens.py",
     }  # fmt: skip
     source = Path(package.__file__).parent
     found = {

@@ -164,7 +164,7 @@ def test_a_network_that_is_spoilt_at_the_end():
 
 def test_results_that_depend_on_the_order_in_the_recipe(monkeypatch):
     """The plan sorts methods; without that, two losses in the other order would differ."""
-    from whet.train import plan
+    from whet.training import plan
 
     class DoubleFirst(Method, WrapsLoss, family="regularize", tasks=IMAGE):
         __doc__ = DOC

@@ -7,8 +7,8 @@ import pytest
 from whet.core.registry import registry
 from whet.core.stages import Stage
 from whet.testing.bench import made, make_bench, tasks_of, train_steps
-from whet.train.checkpoint import digest
-from whet.train.plan import ordered
+from whet.training.checkpoint import digest
+from whet.training.plan import ordered
 
 METHODS = [cls for cls in registry() if cls.stage is not Stage.OPTIMIZER and "trains" not in cls.exceptions]
 PAIRS = [

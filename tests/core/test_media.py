@@ -29,7 +29,7 @@ def test_the_settings_of_media_are_settings():
 def test_sizes_have_the_unit_of_their_medium(task, settings, shown):
     recipe = Recipe(task=task).setting(**settings)
     assert recipe.shown == shown
-    assert recipe.answer_size == settings.get("eval_size", recipe.size)
+    assert recipe.eval_size == settings.get("eval_size", recipe.size)
 
 
 def test_images_are_made_smaller_and_nothing_else():

@@ -163,7 +163,7 @@ _DELETES = re.compile(
 _MAY_DELETE = {
     "core/output.py",
     "data/store.py",  # the cache: files of its own suffix below a folder of its own
-    "study/ray_executor.py",  # the driver's sign beside a run
+    "studies/ray_executor.py",  # the driver's sign beside a run
 }
 _WRITES = re.compile(
     r"write_text\(|write_bytes\(|save_file\(|copytree\(|copy\(.*path|open\([^)]*[\"'][wax]b?[\"']|soundfile\.write\(|\.to_csv\("
@@ -171,7 +171,7 @@ _WRITES = re.compile(
 _MAY_WRITE = _MAY_DELETE | {
     # below a claimed folder, or into a work folder
     "core/run_folder.py",  # the lock
-    "train/log.py", "train/checkpoint.py", "train/show.py", "train/fuse.py",
+    "training/log.py", "training/checkpoint.py", "training/sample_files.py", "training/ensemble.py",
     "models/build.py", "models/hub.py", "models/hub_access.py", "models/hub_text.py", "models/tokens.py",
     # elsewhere
     "core/process.py",  # /dev/null

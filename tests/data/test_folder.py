@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_opened_is_told(tmp_path, monkeypatch):
     assert len(table) == 2 and any("cannot be opened, passed over: b/closed" in note for note in table.notes)
 
 
-@pytest.mark.parametrize("marker", [".whet.json", "asked.yaml", "check.json"])
+@pytest.mark.parametrize("marker", [".whet.json", "requested.yaml", "check.json"])
 def test_what_whet_wrote_is_no_data(tmp_path, marker):
     images(tmp_path, "a/1.png", "b/1.png", "runs/data-1/samples/1.png", "runs/data-1/mistakes/2.png")
     (tmp_path / "runs" / "data-1" / marker).write_text("{}")
@@ -165,7 +165,7 @@ def test_what_whet_wrote_is_no_data(tmp_path, marker):
 
 def test_runs_beside_parts_are_no_part(tmp_path):
     images(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png", "runs/x-1/samples/1.png")
-    (tmp_path / "runs" / "x-1" / "asked.yaml").write_text("{}")
+    (tmp_path / "runs" / "x-1" / "requested.yaml").write_text("{}")
     assert read_folder(tmp_path).classes == ("a", "b")
 
 

@@ -108,7 +108,7 @@ def test_a_folder_of_text_tables_stays_one_when_runs_are_written_into_it(tmp_pat
         write(tmp_path / f"{part}.csv", [(f"{part} {k}", "ab"[k % 2]) for k in range(30)], ("text", "label"))
     run = tmp_path / "runs" / "texts-1"
     run.mkdir(parents=True)
-    (run / "asked.yaml").write_text("{}")
+    (run / "requested.yaml").write_text("{}")
     image(run / "samples" / "1.png", 3)
     table = read_data(DataSpec(path=str(tmp_path)))
     assert table.medium == "text" and set(table.frame["split"]) == {"train", "val", "test"}

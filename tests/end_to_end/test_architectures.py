@@ -12,7 +12,7 @@ from whet.architectures import _named
 from whet.cli.compare import command
 from whet.core.errors import RecipeError, RunError, WeightsError
 from whet.core.run_folder import RunFolder
-from whet.train.job import carry_out
+from whet.training.job import resume_or_train
 
 # At 8 px nothing is left of an image for LeNet's second layer.
 RECIPE = "train: {budget: 9ep, batch_size: 8, image_size: 8, precision: fp32}\nmethods: [adamw, cosine]\n"
@@ -21,7 +21,7 @@ RECIPE = "train: {budget: 9ep, batch_size: 8, image_size: 8, precision: fp32}\nm
 def run_here(recipe, path, observer):
     """`run_apart` in this process."""
     try:
-        return carry_out(recipe, path, observer)
+        return resume_or_train(recipe, path, observer)
     except Exception as error:
         raise RunError(f"{type(error).__name__}: {error}") from error
 

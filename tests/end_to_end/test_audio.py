@@ -14,7 +14,7 @@ import whet as package
 from whet import recipes
 from whet.core.errors import DataError
 from whet.core.rng import Rng
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 _RATE, _SECONDS = 8_000, 0.3
 _TONES = {"low": 250.0, "middle": 900.0, "high": 2600.0}

@@ -26,7 +26,7 @@ from whet.data.read import read_samples
 from whet.evaluate.evidence import read_evidence, write_evidence
 from whet.explain import CannotExplain
 from whet.report import build_report
-from whet.train.finish import write_mistakes
+from whet.training.finish import write_mistakes
 
 RATE = 8_000
 

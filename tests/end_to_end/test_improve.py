@@ -80,7 +80,7 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     rows = found.study.effects.set_index("factor")
     assert set(rows.index) == {"horizontal_flip", "l2"}
     assert rows.loc["l2", "verdict"] == "hurts"
-    asked = {name: Recipe.load(tmp_path / "out" / f"{name}-s0" / "asked.yaml") for name in ("strong", "improved")}
+    asked = {name: Recipe.load(tmp_path / "out" / f"{name}-s0" / "requested.yaml") for name in ("strong", "improved")}
     assert "l2" in asked["strong"] and "l2" not in asked["improved"] and "horizontal_flip" in asked["improved"]
     assert found.accuracies.keys() == {"plain", "strong", "improved"}
     story = json.loads((tmp_path / "out" / "improvement.json").read_text())
@@ -92,7 +92,7 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
 def test_what_is_worth_a_question():
     """Not what the recipe is built on, nor what changes no decision."""
     from whet import recipes
-    from whet.improve.questions import techniques
+    from whet.improvement.questions import techniques
 
     recipe = recipes.load("image/waste")
     asked = {method.name for method in techniques(recipe)}
@@ -104,6 +104,6 @@ def test_what_is_worth_a_question():
 @pytest.mark.parametrize(("size", "share"), [("auto", 1.0), ("85%", 0.6), (224, 0.6)])
 def test_a_study_looks_at_smaller_images_but_where_they_are_small(size, share):
     from whet.core.recipe import Recipe
-    from whet.improve import questions
+    from whet.improvement import questions
 
     assert questions.share_of_size(Recipe().setting(image_size=size), alone=True) == share

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import whet as package
-from whet.check import check
+from whet.checking import check
 from whet.core.errors import DataError, RecipeError, RunError
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -18,8 +18,8 @@ from whet.core.spec import DataSpec
 from whet.data.read import read_samples
 from whet.evaluate.compare import compare_runs
 from whet.methods import Sophia
-from whet.study.study import study
-from whet.train.job import train_run
+from whet.studies.study import study
+from whet.training.job import train_run
 
 _COLOURS = {"blue": (50, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 _WORDS = {

@@ -19,8 +19,8 @@ from whet.core.targets import Targets
 from whet.core.task import Task, tasks
 from whet.evaluate.compare import compare_runs
 from whet.report import build_report
-from whet.study.study import study
-from whet.train.job import train_run
+from whet.studies.study import study
+from whet.training.job import train_run
 
 GRADES = ("0", "1", "2", "3")
 

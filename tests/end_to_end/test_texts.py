@@ -14,7 +14,7 @@ from whet.core.errors import DataError, RecipeError
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.spec import DataSpec, ModelSpec
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 _THINGS = {
     "glass": ("bottle", "jar", "window", "mirror"),

@@ -59,7 +59,7 @@ def edited(run, to, *, seed=None, asked=None, predicted=None, relabelled=False, 
     folder = RunFolder(to)
     metrics = folder.read_json(folder.metrics)
     metrics["seed"] = metrics["seed"] if seed is None else seed
-    metrics["asked_hash"] = asked or metrics["asked_hash"]
+    metrics["requested_hash"] = asked or metrics["requested_hash"]
     if not test:
         del metrics["test"]
     strict_json.write(folder.metrics, metrics)

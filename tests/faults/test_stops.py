@@ -18,7 +18,7 @@ from tests.conftest import FAST, train_small, whet, write_images
 from tests.faults.conftest import Command, Zygote, story
 
 from whet.core.recipe import Recipe
-from whet.train.checkpoint import checkpoints, read_checkpoint
+from whet.training.checkpoint import checkpoints, read_checkpoint
 
 
 def start(zygote: Zygote, data: Path, out: Path, budget: str = "2000ep") -> Command:
@@ -122,7 +122,7 @@ def test_data_that_moved_are_found_from_anywhere(zygote, whole, stopped, tmp_pat
     done = whet("train", "photos", "--resume", run)
     assert done.returncode == 0, done.stderr
     assert {**story(run), "report": ""} == {**whole("image"), "report": ""}
-    for name in ("asked.yaml", "recipe.yaml"):
+    for name in ("requested.yaml", "recipe.yaml"):
         assert Recipe.load(run / name).data.path == str(tmp_path / "elsewhere" / "photos")
 
 
@@ -168,7 +168,7 @@ def test_a_disk_that_is_full_at_the_start(zygote, tmp_path, limit):
 
 def test_memory_that_runs_out_is_one_line(images, tmp_path, monkeypatch):
     """Promise T9: as torch tells it on the CPU."""
-    from whet.train import session
+    from whet.training import session
 
     def greedy(training):
         torch.empty(1 << 60, dtype=torch.uint8)

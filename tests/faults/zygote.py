@@ -44,7 +44,7 @@ from whet.core.errors import WhetError
 from whet.core.recipe import Recipe
 from whet.methods.average import ema
 from whet.models import net
-from whet.train import checkpoint, finish, job, log, source
+from whet.training import checkpoint, finish, job, log, source
 
 
 def die() -> None:
@@ -136,8 +136,8 @@ def break_it(mutant: str) -> None:
     elif mutant == "forgotten averages":  # a method's runtime state that is saved and not loaded
         ema._Average.load_state_dict = lambda self, state: None
     elif mutant == "epoch starts over":  # a resumed run that begins its epoch's batches again
-        batches = source.PaintedSource.batches
-        source.PaintedSource.batches = lambda self, epoch, size, first: batches(self, epoch, size, 0)
+        batches = source.RenderedSource.batches
+        source.RenderedSource.batches = lambda self, epoch, size, first: batches(self, epoch, size, 0)
     elif mutant == "front measured too late":  # what the spectrograms' front measured is not part of the starting model
         load = job.load_net
 

@@ -3,7 +3,7 @@ import torch
 from whet.core.batch import Progress
 from whet.methods import SGD, Accumulate, AugMix, JsdConsistency
 from whet.testing.bench import make_bench
-from whet.train.loop import closure_for
+from whet.training.loop import closure_for
 
 
 def _gradients(methods):

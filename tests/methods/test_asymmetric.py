@@ -7,7 +7,7 @@ from whet.core.errors import NoEffectError
 from whet.core.targets import Targets
 from whet.methods import Asymmetric, Focal
 from whet.tasks import MULTI_LABEL
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 MANY = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torch.float64)

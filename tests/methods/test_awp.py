@@ -4,7 +4,7 @@ import torch
 from whet.core.batch import Progress
 from whet.methods import AWP, SGD
 from whet.testing.bench import make_bench
-from whet.train.loop import closure_for
+from whet.training.loop import closure_for
 
 
 class Spy:

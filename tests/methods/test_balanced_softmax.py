@@ -4,7 +4,7 @@ import torch
 
 from whet.core.errors import NoEffectError
 from whet.methods import BalancedSoftmax, LogitAdjustment
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 COUNTS = (60, 30, 10)
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)

@@ -3,7 +3,7 @@ import numpy as np
 from whet.core.batch import Settings
 from whet.core.rng import Rng
 from whet.methods import BatchRamp
-from whet.train.source import _cut
+from whet.training.source import _cut
 
 
 def test_the_batch_grows_evenly_on_a_log_scale_to_so_many_times_the_recipe_s(progress):

@@ -6,7 +6,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from whet.core.errors import NoEffectError
 from whet.methods import ClassWeight
 from whet.methods.balance.class_weight import class_weights
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 COUNTS = np.array([50, 30, 20])
 

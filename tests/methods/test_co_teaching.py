@@ -9,8 +9,8 @@ from whet.methods import SGD, CoTeaching
 from whet.methods.balance.co_teaching import easiest
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench, train_steps
-from whet.train.loop import stepped
-from whet.train.plan import task_loss
+from whet.training.loop import stepped
+from whet.training.plan import task_loss
 
 OPTIMIZERS = [cls for cls in registry() if cls.stage is Stage.OPTIMIZER and cls.name not in CoTeaching.conflicts]
 
@@ -70,7 +70,7 @@ def test_wrong_labels_are_left_out_more_often_than_right_ones():
     from whet.core.recipe import Recipe
     from whet.core.rng import Rng
     from whet.models.net import Net, NetSpec, new_head
-    from whet.train.plan import Plan
+    from whet.training.plan import Plan
 
     rng = Rng(1).batch("data", 0, np.arange(120))
     truth = rng.integers(3)

@@ -6,7 +6,7 @@ from torch.distributions import Bernoulli, Categorical
 from whet.core.targets import Targets
 from whet.methods import ConfidencePenalty
 from whet.tasks import MULTI_LABEL
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 LOGITS = torch.tensor([[0.1, 2.0, -1.0], [40.0, -40.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
 

@@ -9,7 +9,7 @@ from whet.methods import ConfidentLearning
 from whet.methods.balance.confident_learning import out_of_fold
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 N, D, K = 600, 8, 4
 

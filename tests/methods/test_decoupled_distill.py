@@ -10,7 +10,7 @@ from whet.methods.distill.decoupled_distill import decoupled
 from whet.methods.distill.distill import kl
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 STUDENT = torch.linspace(-3, 3, 20, dtype=torch.float64).sin().mul(4).view(4, 5)
 TAUGHT = torch.linspace(1, 9, 20, dtype=torch.float64).cos().mul(4).view(4, 5)

@@ -4,14 +4,16 @@ import torch
 
 from whet.core.recipe import Recipe
 from whet.methods import SGD, DeepEnsemble, TemperatureScaling
-from whet.methods.ensemble.fusion import log_mean
+from whet.tasks import SINGLE_LABEL
 
 
 def test_the_answer_is_the_mean_of_the_probabilities():
     logs = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0)).log_softmax(dim=2)
-    assert torch.allclose(log_mean(logs).exp(), logs.exp().mean(dim=1))
+    assert torch.allclose(SINGLE_LABEL.combine(logs).exp(), logs.exp().mean(dim=1))
     weights = [0.5, 0.3, 0.2]
-    assert torch.allclose(log_mean(logs, weights).exp(), (logs.exp() * torch.tensor(weights)[:, None]).sum(dim=1))
+    assert torch.allclose(
+        SINGLE_LABEL.combine(logs, weights).exp(), (logs.exp() * torch.tensor(weights)[:, None]).sum(dim=1)
+    )
 
 
 def test_external_models_are_the_same_recipe_with_other_seeds_and_share_the_time():
@@ -70,9 +72,9 @@ def test_the_run_needs_no_other_folder_once_it_is_finished(ensemble):
 
 def test_it_says_what_it_gained_and_costs(ensemble):
     _, run = ensemble
-    found = run.metrics["answering"]
+    found = run.metrics["inference_gain"]
     shown = run.predictions[run.predictions["split"] == "test"]
     accuracy = (shown["label"] == shown["predicted"]).mean()
     assert found["plain"]["accuracy"] + found["difference"]["mean"] == pytest.approx(accuracy)
     assert found["plain"]["seconds_per_sample"] > 0
-    assert "What the way of answering gained" in run.folder.report.read_text()
+    assert "What the way of answering ensemble_gain" in run.folder.report.read_text()

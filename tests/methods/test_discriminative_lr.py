@@ -1,6 +1,6 @@
 from whet.core.recipe import Recipe
 from whet.methods import DiscriminativeLR
-from whet.train.plan import Plan
+from whet.training.plan import Plan
 
 
 def test_the_backbone_learns_at_a_share_of_the_head_s_rate(net, context):

@@ -18,8 +18,8 @@ from whet.models.ensemble import resized, shown_as
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 from whet.testing.bench import make_bench, train_steps
 from whet.testing.samples import CLASSES
-from whet.train.plan import Plan, task_loss
-from whet.train.source import PaintedSource, training_loader
+from whet.training.plan import Plan, task_loss
+from whet.training.source import RenderedSource, training_loader
 
 STUDENT = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 TAUGHT = torch.linspace(1, 9, 12, dtype=torch.float64).cos().mul(4).view(4, 3)
@@ -77,13 +77,13 @@ def test_a_teacher_of_larger_images_sees_the_student_s_views_as_large(teacher_ru
     recipe = recipe.with_methods(SGD(), HorizontalFlip(), RandomCrop(), Distill(teacher=str(run), teacher_size=32))
     table = read_data(recipe.data)
     plan = Plan(recipe, net, Context(SINGLE_LABEL, CLASSES, table.counts_K, lambda: None))
-    assert plan.painted_size == 32
-    loader = training_loader(table, recipe, net, size=plan.painted_size)
-    source = PaintedSource(table, loader, plan, torch.device("cpu"), print)
+    assert plan.rendered_size == 32
+    loader = training_loader(table, recipe, net, size=plan.rendered_size)
+    source = RenderedSource(table, loader, plan, torch.device("cpu"), print)
     batch = next(iter(source.batches(Progress(0, 10, 5), Settings(16), 0)))
     assert batch.x.shape[2:] == (16, 16) and batch.high_res.shape[2:] == (32, 32)
     alone = Plan(recipe.without("distill"), net, plan.context)
-    (first, *_) = PaintedSource(table, loader, alone, torch.device("cpu"), print).batches(
+    (first, *_) = RenderedSource(table, loader, alone, torch.device("cpu"), print).batches(
         Progress(0, 10, 5), Settings(16), 0
     )
     assert torch.equal(batch.x, first.x), "the student sees what it would see alone"

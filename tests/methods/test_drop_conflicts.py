@@ -3,7 +3,7 @@ import pytest
 
 from whet.core.errors import DataError, NoEffectError
 from whet.methods import DropConflicts, Oversample
-from whet.train.plan import select_rows
+from whet.training.plan import select_rows
 
 
 def rows(pairs):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from whet.methods import L1, L2, ElasticNet
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def test_value_and_gradient_are_those_of_the_formula(net, outcome, context):

@@ -11,7 +11,7 @@ from whet.methods.distill.teacher import Teacher
 from whet.models.build import load_net, save_net
 from whet.testing.bench import make_bench, train_steps
 from whet.testing.samples import CLASSES
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def test_the_error_does_not_know_the_teacher_s_scale():

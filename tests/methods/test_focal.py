@@ -5,7 +5,7 @@ import torch
 from whet.core.targets import Targets
 from whet.methods import Focal
 from whet.tasks import MULTI_LABEL
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 

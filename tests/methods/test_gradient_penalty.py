@@ -8,7 +8,7 @@ from whet.core.spec import ModelSpec
 from whet.methods import SGD, GradientPenalty
 from whet.models import build_net
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def test_of_a_linear_model_it_is_known_in_closed_form():

@@ -6,7 +6,7 @@ from whet.core.batch import Batch, Outcome
 from whet.methods import JsdConsistency
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def outcome_of(logits_CBK):

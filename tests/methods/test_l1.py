@@ -2,7 +2,7 @@ import torch
 
 from whet.methods import L1
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def test_the_penalty_is_the_sum_of_absolute_weights(net, outcome, context):

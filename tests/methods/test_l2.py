@@ -1,7 +1,7 @@
 import torch
 
 from whet.methods import L2, SGD, AdamW
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def test_the_penalty_is_half_the_squared_norm(net, outcome, context):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from whet.core.rng import Rng
 from whet.methods import LabelSmoothing, MixUp
 from whet.tasks import SINGLE_LABEL
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 @given(st.floats(0, 0.9))

@@ -2,7 +2,7 @@ import pytest
 
 from whet.core.recipe import Recipe
 from whet.methods import LayerwiseLr
-from whet.train.plan import Plan
+from whet.training.plan import Plan
 
 
 def test_rates_fall_by_the_factor_from_block_to_block(net, context):

@@ -9,7 +9,7 @@ from whet.core.batch import Progress
 from whet.core.errors import NoEffectError
 from whet.methods import LdamDrw
 from whet.methods.balance.class_weight import class_weights
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 COUNTS = np.array([625, 81, 16])
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)

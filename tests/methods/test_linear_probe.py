@@ -7,7 +7,7 @@ from whet.core.rng import Rng
 from whet.methods import L2, LBFGS, LinearProbe
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import Plan
+from whet.training.plan import Plan
 
 
 def test_the_backbone_stays_bit_for_bit_statistics_included(net, context):
@@ -32,7 +32,7 @@ def test_with_lbfgs_it_reaches_scikit_learn_s_optimum(net, context):
     from lightning_fabric import Fabric
 
     from whet.core.batch import Batch, Progress
-    from whet.train.loop import closure_for
+    from whet.training.loop import closure_for
 
     N, D, K, l2 = 120, 6, 3, 0.01
     rng = Rng(2).batch("f", 0, np.arange(N))

@@ -4,7 +4,7 @@ import torch
 
 from whet.core.errors import NoEffectError
 from whet.methods import LogitAdjustment
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 COUNTS = (60, 30, 10)
 

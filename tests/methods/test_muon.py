@@ -7,7 +7,7 @@ from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.methods import Muon
 from whet.methods.optimize.muon import orthogonal
-from whet.train.plan import Plan
+from whet.training.plan import Plan
 
 
 def normal(*shape):

@@ -6,7 +6,7 @@ from torch import nn
 from whet.methods import SGD, Orthogonal
 from whet.methods.regularize.orthogonal import distance
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 
 def test_value_and_gradient_are_those_of_the_formula():

@@ -9,7 +9,7 @@ from torch.distributions import Categorical, kl_divergence
 from whet.core.errors import NoEffectError
 from whet.methods import Dropout, RDrop, StochasticDepth
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 FIRST = torch.tensor([[0.1, 2.0, -1.0], [1.0, -1.0, 0.0]], dtype=torch.float64)
 SECOND = torch.tensor([[0.4, 1.0, -2.0], [1.0, 1.0, 0.5]], dtype=torch.float64)
@@ -46,7 +46,7 @@ def test_without_anything_dropped_it_says_so(net, context):
     with pytest.raises(NoEffectError, match="both answers are the same"):
         RDrop().wrap_loss(task_loss, net(), context())
     bench = make_bench((RDrop(), StochasticDepth()), architecture="resnet9_slim")
-    assert bench.plan.weak == []
+    assert bench.plan.ineffective == []
 
 
 def test_answers_under_other_dropout_come_closer():

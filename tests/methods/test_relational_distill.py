@@ -9,7 +9,7 @@ from whet.methods import LinearProbe, RelationalDistill
 from whet.methods.distill.relational_distill import relational
 from whet.methods.distill.teacher import Teacher
 from whet.testing.bench import make_bench, train_steps
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 B = 6
 

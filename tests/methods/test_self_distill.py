@@ -11,9 +11,9 @@ from whet.methods.distill.teacher import Teacher
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench
 from whet.testing.samples import CLASSES
-from whet.train.job import resume_run, train_run
-from whet.train.log import Observer
-from whet.train.plan import task_loss
+from whet.training.job import resume_run, train_run
+from whet.training.log import Observer
+from whet.training.plan import task_loss
 
 
 def test_what_is_trained_first_is_the_same_recipe_with_another_seed_and_its_share_of_the_time():
@@ -46,7 +46,7 @@ def test_the_loss_is_that_of_the_labels_and_of_the_generation_before(teacher_run
     loss = method.wrap_loss(task_loss, plan.net, context)
     given = bench_outcome(plan.net, batch)
     taught = Teacher("self_distill", run, plan.net).for_classes(CLASSES).logits(batch)
-    expected = 0.7 * task_loss(given) + 0.3 * divergence(given.logits_BK, taught, 2.0)
+    expected = 0.7 * task_loss(given) + 0.3 * divergence(given.logits_BK, taught, 2.0, SINGLE_LABEL)
     assert torch.allclose(loss(given), expected, atol=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_a_run_trains_its_teacher_first_and_keeps_one_network(born_again):
     data, run = born_again
     teacher = RunFolder(run.path / "external_models" / "self_distill")
     assert teacher.finished
-    assert Recipe.load(teacher.asked).train.seed == 3
+    assert Recipe.load(teacher.requested).train.seed == 3
     assert not any("no generation" in note for note in run.metrics["notes"])
     assert not (run.path / "model" / "external_models").exists()
     probs = run.predictions.filter(like="p:").to_numpy()

@@ -16,7 +16,7 @@ from whet.methods.optimize.logits import sampled_label_gradient
 from whet.models.ensemble import as_one
 from whet.models.net import NetSpec
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
-from whet.train.plan import refuse_foreign, task_loss
+from whet.training.plan import refuse_foreign, task_loss
 
 N, K = 4000, 3
 

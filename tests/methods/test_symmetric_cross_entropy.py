@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from whet.core.targets import Targets
 from whet.methods import SymmetricCrossEntropy
 from whet.tasks import MULTI_LABEL
-from whet.train.plan import task_loss
+from whet.training.plan import task_loss
 
 LOGITS = torch.linspace(-3, 3, 12, dtype=torch.float64).sin().mul(4).view(4, 3)
 LABELS = [0, 2, 1, 1]

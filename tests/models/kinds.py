@@ -21,7 +21,7 @@ from whet.data.read import read_samples
 from whet.explain import CannotExplain, ImageHeat, WordHeat
 from whet.models import build_net, load_net
 from whet.run import Run
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 SIZE = 64
 _PUBLISHED = 7  # classes of the published classifier

@@ -27,8 +27,8 @@ from whet.models import build_net, load_net
 from whet.models.attach import attach_after, attach_before
 from whet.models.build import read_extra, save_net
 from whet.tasks import SINGLE_LABEL
-from whet.train import session
-from whet.train.plan import Plan
+from whet.training import session
+from whet.training.plan import Plan
 
 CLASSES = ("glass", "metal", "paper")
 

@@ -18,7 +18,7 @@ from whet.models.zoo import ZOO
 from whet.models.zoo.vgg import VGG16
 from whet.models.zoo.vit import _positions
 from whet.tasks import SINGLE_LABEL
-from whet.train.plan import Plan
+from whet.training.plan import Plan
 
 CLASSES = ("a", "b")
 
@@ -240,7 +240,7 @@ def test_methods_that_change_networks_work_on_it(name, changes):
     context = Context(SINGLE_LABEL, CLASSES, np.array([4, 4]), lambda: None)
     # A fifth of the channels: with six, torch 2.13's convolutions (oneDNN, AMD EPYC) corrupt the heap in the backward pass.
     plan = Plan(Recipe(methods=(methods.SGD(), *changes)), narrow(name, width=0.2), context)
-    without = {line.split()[0] for line in plan.weak}
+    without = {line.split()[0] for line in plan.ineffective}
     assert without == {method.name for method in changes if name in NO_EFFECT.get(method.name, ())}
     assert np.isfinite(trained(plan.net, 2)).all()
 

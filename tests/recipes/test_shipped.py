@@ -8,7 +8,7 @@ from whet import recipes
 from whet.core.errors import RecipeError
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
-from whet.train.job import train_run
+from whet.training.job import train_run
 
 NAMES = [name for name in recipes.names() if name.startswith("image/")]
 

@@ -129,7 +129,7 @@ def test_many_classes_and_a_run_without_test_part(finished_run, tmp_path):
 
 
 def test_an_unfinished_run_is_said(tmp_path):
-    (tmp_path / "asked.yaml").write_text("")
+    (tmp_path / "requested.yaml").write_text("")
     with pytest.raises(RunError, match="has not finished"):
         build_report(RunFolder(tmp_path))
 

@@ -47,7 +47,7 @@ def command(
 
     if out is not None:  # refused before torch is loaded and the data are read
         require_claimable(out, "check", data=[data])
-    from whet.check import check
+    from whet.checking import check
     from whet.cli.screen import place, print_json, print_table, results, table, talk, then
     from whet.core.spec import DataSpec
 

@@ -23,13 +23,13 @@ def command(
     from whet import api
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.core.run_folder import RunFolder
-    from whet.train.fuse import gained
+    from whet.training.ensemble import ensemble_gain
 
     made = api.ensemble(*runs, out=out, observer=observer(as_json))
     part = "test" if "test" in made.metrics else "val"
     singles = [api.load(path) for path in runs]
     best = min(singles, key=lambda one: float(one.metrics["val"]["log_loss"]))
-    gain = gained(made.folder, RunFolder.open(best.path))
+    gain = ensemble_gain(made.folder, RunFolder.open(best.path))
     if as_json:
         difference = {**vars(gain), "verdict": gain.verdict}
         print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})

@@ -18,7 +18,7 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Images, audio clips, folders of them, or patterns; of a run on texts the texts themselves, .txt files, or tables. "
+            help="Images, audio clips, folders of them, or patterns; of a run on texts the texts, .txt files, or tables. "
             "Without any, the run's most confident mistakes."
         ),
     ] = None,

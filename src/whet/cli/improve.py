@@ -56,7 +56,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Check the data, find out which techniques help, train the plain recipe, the strong one and what came of it, and say what
-    was gained, with an interval: the main job."""
+    was ensemble_gain, with an interval: the main job."""
     from rich.text import Text
 
     from whet.core.output import require_claimable
@@ -65,7 +65,7 @@ def command(
         require_claimable(out, "improve", data=[data])
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.spec import DataSpec
-    from whet.improve import improve
+    from whet.improvement import improve
 
     found = improve(
         DataSpec(path=data, **reading), budget=budget, seeds=seeds, metric=metric, weights=weights, architecture=architecture,

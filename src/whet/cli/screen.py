@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whet.core import strict_json
-from whet.train.log import Observer
+from whet.training.log import Observer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ class Screen(Observer):
         self._validation = ""
         self._said = 0.0
 
-    def stage(self, text: str) -> None:
+    def phase(self, text: str) -> None:
         self._stop()
         self._console.print(Text.assemble(("› ", "bold"), text))
 

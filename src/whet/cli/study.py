@@ -83,7 +83,7 @@ def command(
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.spec import DataSpec
     from whet.core.task import metric_named
-    from whet.study.study import study
+    from whet.studies.study import study
 
     base = api.build_recipe(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)

@@ -73,7 +73,7 @@ def command(
     from whet.core.spec import DataSpec
     from whet.report import build_report
     from whet.run import Run
-    from whet.train.job import train_run
+    from whet.training.job import train_run
 
     started = process_began()  # the imports belong to the budget
     watch = observer(as_json)

@@ -71,7 +71,7 @@ def command(
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.core.spec import DataSpec
     from whet.core.task import metric_named
-    from whet.tune.tune import tune
+    from whet.tuning.tune import tune
 
     base = api.build_recipe(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)

@@ -85,7 +85,7 @@ class Recipe(Strict):
         return self._medium.size(self.train)
 
     @property
-    def answer_size(self) -> int:
+    def eval_size(self) -> int:
         """The same at prediction."""
         return self._medium.eval_size(self.train)
 

@@ -1,6 +1,6 @@
 """The run folder: the only interface between training, report, study and export.
 
-runs/<name>/  asked.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
+runs/<name>/  requested.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
               log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
 """
 
@@ -32,7 +32,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"
-        self.asked = self.path / "asked.yaml"
+        self.requested = self.path / "requested.yaml"
         self.environment = self.path / "environment.json"
         self.data = self.path / "data.json"
         self.splits = self.path / "splits.csv"
@@ -86,8 +86,8 @@ class RunFolder:
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
         folder = cls(path)
-        if not folder.asked.is_file():
-            raise RunError(f"{path} is not a run folder: it has no asked.yaml")
+        if not folder.requested.is_file():
+            raise RunError(f"{path} is not a run folder: it has no requested.yaml")
         return folder
 
     @contextlib.contextmanager

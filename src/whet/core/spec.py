@@ -61,7 +61,7 @@ class DataSpec(Strict):
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
     split_seed: Annotated[int, Field(ge=0)] = 0
-    answer_test: Annotated[
+    evaluate_test: Annotated[
         bool, Field(description="whether the test samples are answered; a study leaves them alone until its end")
     ] = True
 
@@ -108,7 +108,7 @@ class ModelSpec(Strict):
 
 class TrainSpec(Strict):
     """Training settings. Every `auto` but that of `store`, which each start decides anew, is resolved once and written into the
-    run's own recipe. How many steps a budget comes to belongs to the state of a training (`whet.train.loop.State`)."""
+    run's own recipe. How many steps a budget comes to belongs to the state of a training (`whet.training.loop.State`)."""
 
     not_settings: ClassVar[dict[str, str]] = {
         key: f"the length of a training is its budget; use budget: {{value}}{unit}"

@@ -23,7 +23,6 @@ _JUNK = frozenset({"__MACOSX", "__pycache__"})
 _OURS = frozenset(
     {
         MARKER,
-        "asked.yaml",
         "requested.yaml",
         "study.yaml",
         "tune.yaml",

@@ -159,7 +159,7 @@ def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group
         )
     rows: dict[str, list[int]] = {}
     for row, one in enumerate(metrics):
-        rows.setdefault(one["asked_hash"], []).append(row)
+        rows.setdefault(one["requested_hash"], []).append(row)
     groups = []
     for same in rows.values():
         same.sort(key=lambda row: metrics[row]["seed"])

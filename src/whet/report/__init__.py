@@ -5,8 +5,8 @@ from whet.report.build import (
     build_check,
     build_explanations,
     build_improvement,
+    build_preview_page,
     build_report,
-    build_sheet,
     build_study,
     build_tuning,
 )
@@ -16,8 +16,8 @@ __all__ = [
     "build_check",
     "build_explanations",
     "build_improvement",
+    "build_preview_page",
     "build_report",
-    "build_sheet",
     "build_study",
     "build_tuning",
 ]

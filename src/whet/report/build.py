@@ -12,7 +12,6 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_whole
 from whet.report import text
 from whet.report.sections import (
-    answering,
     architectures,
     audit,
     calibration,
@@ -20,16 +19,17 @@ from whet.report.sections import (
     confusion,
     curves,
     data,
-    earned,
     effects,
     environment,
     explanations,
     gain,
     headline,
+    inference_gain,
     mistakes,
     recipe,
     runs,
     samples,
+    study_effects,
     tuning,
 )
 
@@ -40,19 +40,20 @@ _END = (mistakes, samples, data, recipe, environment)
 def build_report(folder: RunFolder) -> Path:
     """Write report.html of a finished run; its path."""
     page = _page(
-        f"{folder.name} · whet report", _sections((headline, answering, curves, *_of_task(folder), *_END), folder)
+        f"{folder.name} · whet report", _sections((headline, inference_gain, curves, *_of_task(folder), *_END), folder)
     )
     write_whole(folder.report, page)
     return folder.report
 
 
 def build_improvement(path: Path) -> Path:
-    """Write report.html of a `whet improve` folder: what was gained, then the report of its best run; its path."""
+    """Write report.html of a `whet improve` folder: what was ensemble_gain, then the report of its best run; its path."""
     story = RunFolder(path)
     improvement = story.read_json(path / "improvement.json")
     best = RunFolder.open(path / improvement["best_run"])
     page = _page(
-        f"{story.name} · whet improve", _sections((gain, earned, runs, *_of_task(best), *_END), best, improvement)
+        f"{story.name} · whet improve",
+        _sections((gain, study_effects, runs, *_of_task(best), *_END), best, improvement),
     )
     write_whole(path / "report.html", page)
     return path / "report.html"
@@ -87,7 +88,7 @@ def build_check(path: Path) -> Path:
     return folder.report
 
 
-def build_sheet(path: Path, told: list[dict[str, Any]], folder: Path, recipe: Recipe) -> None:
+def build_preview_page(path: Path, told: list[dict[str, Any]], folder: Path, recipe: Recipe) -> None:
     """Write the page of what a recipe does to some samples, which lie in `folder`."""
     section = _rendered(samples, samples.of_rows(told, folder, recipe))
     write_whole(path, _page(f"{Path(str(recipe.data.path)).resolve().stem} · whet augment", [section]))
@@ -114,7 +115,7 @@ def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str
     for module in modules:
         context = (
             module.context(folder)
-            if improvement is None or module not in (gain, earned, runs, data)
+            if improvement is None or module not in (gain, study_effects, runs, data)
             else module.context(folder, improvement)
         )
         if context is not None:

@@ -21,7 +21,7 @@ from whet.core.spec import ModelSpec
 from whet.core.stages import Compresses, Stage
 from whet.core.targets import Targets
 from whet.core.task import problems
-from whet.evaluate.answer import using_weights
+from whet.evaluate.inference import using_weights
 from whet.models.build import build_net
 from whet.models.net import Net
 from whet.tasks import SINGLE_LABEL
@@ -34,10 +34,10 @@ from whet.testing.samples import (
     SAMPLES,
     example_texts,
 )
-from whet.train.checkpoint import digest
-from whet.train.crossfit import FOLDS, HALVES, Parts, fit_predictor
-from whet.train.loop import stepped
-from whet.train.plan import Plan, ordered, select_rows, wrap_predictor
+from whet.training.checkpoint import digest
+from whet.training.crossfit import FOLDS, HALVES, Parts, fit_predictor
+from whet.training.loop import stepped
+from whet.training.plan import Plan, ordered, select_rows, wrap_predictor
 
 
 class Bench:

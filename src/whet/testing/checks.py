@@ -26,7 +26,7 @@ from whet.core.rng import Rng
 from whet.core.stages import Arranges, Changes, Draws, Mixes, Scales, Selects, Sets, WrapsPredictor
 from whet.core.task import problems
 from whet.core.view import ImageView
-from whet.evaluate.answer import using_weights
+from whet.evaluate.inference import using_weights
 from whet.models.build import load_net, save_net
 from whet.testing.bench import (
     BenchPredictor,
@@ -48,8 +48,8 @@ from whet.testing.samples import (
     LABELS,
     NUM_SAMPLES,
 )
-from whet.train.checkpoint import flatten, unflatten
-from whet.train.plan import select_rows
+from whet.training.checkpoint import flatten, unflatten
+from whet.training.plan import select_rows
 
 
 def check_defaults(cls: type[Method]) -> None:
@@ -284,7 +284,7 @@ def check_commutes(cls: type[Method]) -> None:
         return
     task = tasks_of(cls)[0]
     others = [other for other in others if task in other.tasks and "trains" not in other.exceptions]
-    acting = (other for other in others if not make_bench((made(other),), task).plan.weak)
+    acting = (other for other in others if not make_bench((made(other),), task).plan.ineffective)
     other = next(acting, None)
     if other is None:
         return

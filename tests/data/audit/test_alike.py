@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.data.audit.conftest import save, scene
 
-from whet.check import check
+from whet.checking import check
 
 _WORDS = (
     *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "iota"),

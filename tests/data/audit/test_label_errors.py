@@ -1,7 +1,7 @@
 import numpy as np
 from tests.data.audit.conftest import save, scene
 
-from whet.check import check
+from whet.checking import check
 from whet.data.audit import check_labels
 
 

@@ -20,10 +20,12 @@ _loading = threading.Lock()
 class Homophone(Method, Draws, family="augment", tasks={"text-classification"}):
     """Put in some Chinese words another common character of the same audio clip for one character.
 
-    Use when: Chinese texts in use are typed by pronunciation (pinyin), where most mistakes are of this kind; pip install whet[text].
+    Use when: Chinese texts in use are typed by pronunciation (pinyin), where most mistakes are of this kind; pip install
+    whet[text].
     Do not use when: texts are edited, or not Chinese, where it does nothing.
     Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find three of four wrong characters to audio clip alike.
-    Deviates: all common characters of one pronunciation (GB 2312, level 1) are equally likely; a character has its most usual reading.
+    Deviates: all common characters of one pronunciation (GB 2312, level 1) are equally likely; a character has its most usual
+    reading.
     Shapes: rewrites view.content_B.
     """
 

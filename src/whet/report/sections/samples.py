@@ -8,7 +8,7 @@ from typing import Any
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.images import shown
-from whet.report.sheet import caption
+from whet.report.preview_page import caption
 
 
 def context(folder: RunFolder) -> dict[str, Any] | None:

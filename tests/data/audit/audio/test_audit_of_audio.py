@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.data.audit.audio.conftest import RATE, melody, save
 
-from whet.check import check
+from whet.checking import check
 from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit import audit, audit_survey, check_near_duplicates, clean, probe_shortcuts, write_cleaned

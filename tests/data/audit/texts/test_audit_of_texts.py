@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.data.audit.texts.conftest import clean_rows, sentence, write
 
-from whet.check import check
+from whet.checking import check
 from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit import audit_survey, check_near_duplicates, clean, probe_shortcuts, write_cleaned

@@ -1,0 +1,242 @@
+"""The whole check of some data, told as a short story: look at every sample once, run the checks, try the shortcuts, let a first
+model doubt the labels, and write the page and the cleaned table. Nothing of the person's is changed."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whet.core import strict_json
+from whet.core.errors import OutputError
+from whet.core.output import claim, remove, require_claimable
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.spec import DataSpec, ModelSpec
+from whet.data.audit import (
+    MEDIA,
+    Cleaned,
+    Finding,
+    Probe,
+    Survey,
+    audit_survey,
+    by_gravity,
+    check_labels,
+    check_shortcuts,
+    clean,
+    look,
+    probe_shortcuts,
+    write_cleaned,
+)
+from whet.data.audit.first_model import linear_probs
+from whet.data.read import read_data
+from whet.data.split import deal_complete_folds
+from whet.data.table import SPLITS
+
+FOLDS = 5
+_STORY = "check.json"
+_OF_ONE_CLASS = "shortcuts and doubtful labels are looked for only where every sample has exactly one class"
+_MOST_PROBABILITIES = 20_000_000  # of a first model: samples times classes, 8 bytes each and several copies of them
+_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples of a group
+
+
+@dataclass(frozen=True)
+class Check:
+    """findings: the gravest first. probes: how far each shortcut gets. cleaned: what would stay and what would go. page: the report
+    written, or None."""
+
+    survey: Survey
+    findings: list[Finding]
+    probes: list[Probe]
+    cleaned: Cleaned
+    page: Path | None = None
+
+    @property
+    def problems(self) -> int:
+        return sum(finding.severity == "problem" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        table = self.survey.table
+        return {
+            "samples": len(table),
+            "counts": {part: dict(zip(table.classes, table.part(part).counts_K.tolist())) for part in SPLITS},
+            "problems": self.problems,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "probes": [probe.to_dict() for probe in self.probes],
+            "cleaned": {"kept": len(self.cleaned.rows), "dropped": [vars(entry) for entry in self.cleaned.dropped]},
+        }
+
+
+def check(
+    data: str | Path | DataSpec,
+    *,
+    weights: str | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    threads: int = 4,
+    begin: Callable[[str, int], None] = lambda stage, total: None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Check:
+    """Is this data fit to learn and to judge from?
+
+    weights: pretrained weights for the first model that doubts the labels (a local folder or a hub name); without, it sees features
+    made by hand. out: a folder for report.html, check.json, cleaned.csv and dropped.csv, new or empty; force: or one that holds an
+    earlier check, which is written over. begin: told each part of the work and how
+    many steps it takes (0: not known). advance: told of steps done.
+    """
+    spec = DataSpec.of(data)
+    if out is not None:
+        require_claimable(out, "check", data=[str(spec.path)])
+        if (Path(out) / _STORY).exists() and not force:
+            raise OutputError(f"{out} holds a check already; choose another --out, or --force to write over it")
+    begin("reading", 0)
+    table = read_data(spec, threads)
+    begin(MEDIA[table.medium].looking, len(table))
+    survey = look(table, threads, advance)
+    begin("looking for near-duplicates", 0)
+    findings = audit_survey(survey)
+    probes: list[Probe] = []
+    if table.set_SK is not None:
+        findings.append(Finding("not searched", "fact", _OF_ONE_CLASS))
+    else:
+        begin("asking a first model", 0)
+        row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
+        if len(row_R):
+            findings += check_labels(survey, row_R, probs_RK, how)
+        findings += _not_answered(survey, row_R)
+        begin("trying shortcuts", 0)
+        probes = probe_shortcuts(
+            survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
+        )
+        findings += check_shortcuts(probes)
+    found = Check(survey, by_gravity(findings), probes, clean(survey))
+    if out is None:
+        return found
+    begin("writing the page", 0)
+    page = write_check(found, str(spec.path), Path(out))
+    return Check(found.survey, found.findings, found.probes, found.cleaned, page)
+
+
+def _first_model(
+    survey: Survey, spec: DataSpec, weights: str | None, threads: int
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
+    copies of one thing in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful
+    labels. Classes of too few samples to be answered by the others, or all of one thing, are left out."""
+    classes, medium = len(survey.table.classes), MEDIA[survey.table.medium]
+    rows, fold_R = _answerable(survey, survey.row_R)
+    if not len(rows):
+        return rows, np.empty((0, classes)), ""
+    if weights is None:
+        return rows, medium.first_model(survey, rows, fold_R), f"linear, on {medium.features}"
+    features_RD, painted = _frozen_features(survey, rows, spec, weights, threads)
+    rows, fold_R = _answerable(survey, painted)
+    features_RD = features_RD[np.isin(painted, rows)]
+    return (
+        rows,
+        linear_probs(features_RD, survey.label_N[rows], classes, fold_R),
+        f"linear, on features of {Path(weights).name}",
+    )
+
+
+def _answerable(survey: Survey, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the rows that a first model can answer, and their folds."""
+    counts_K = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
+    rows = rows[counts_K[survey.label_N[rows]] >= 2 * FOLDS]
+    if len(rows) * len(counts_K) > _MOST_PROBABILITIES:
+        return rows[:0], rows[:0]
+    answered, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
+    return rows[answered], fold_R
+
+
+def _not_answered(survey: Survey, row_R: np.ndarray) -> list[Finding]:
+    """The classes that were not searched for wrong labels."""
+    there = np.bincount(survey.label_N[survey.row_R], minlength=len(survey.table.classes))
+    answered = np.bincount(survey.label_N[row_R], minlength=len(survey.table.classes))
+    names = [f"{survey.table.classes[k]} ({there[k]})" for k in np.flatnonzero((there > 0) & (answered == 0))]
+    if not names:
+        return []
+    listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    why = "too few different samples to be answered by a model of the others"
+    if len(survey.row_R) * len(there) > _MOST_PROBABILITIES:
+        why = f"more than {_MOST_PROBABILITIES:,} probabilities, samples times classes"
+    text = f"not searched for wrong labels, {why}: {listed}"
+    return [Finding("not searched", "fact", text)]
+
+
+def _frozen_features(
+    survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
+) -> tuple[Any, np.ndarray]:
+    """(what the pretrained backbone makes of each sample, float32 (R, D); the rows that could be painted)."""
+    from whet import recipes
+    from whet.data.media import loader_of
+    from whet.evaluate.inference import answer
+    from whet.models.build import build_net
+    from whet.training import resolve
+
+    chosen = survey.table.with_frame(survey.table.frame.iloc[rows])
+    model = ModelSpec(weights=weights)
+    recipe: Recipe = resolve.resolve_threads(recipes.default(spec, model).replace(data=spec, model=model))
+    size = resolve.usual_size(recipe, chosen)
+    recipe = resolve.resolve_model(recipe, size, len(chosen))
+    with Rng(recipe.train.seed).torch_scope("init"):
+        rate = resolve.usual_rate(recipe, chosen)
+        net, _ = build_net(recipe.model, chosen.classes, chosen.medium, chosen.frame.get("text", ()), rate)
+    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
+    fabric = resolve.make_fabric(recipe)
+    net = net.on(fabric.device).eval()
+    heard_at = getattr(net.front, "rate", None)
+    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=heard_at)
+    features_RD, index_R = answer(net, net.backbone, loader, recipe.eval_size, fabric.autocast)
+    order = np.argsort(index_R)
+    return features_RD[order], rows[index_R[order]]
+
+
+def write_check(found: Check, data: str | Path, folder: Path) -> Path:
+    """Write cleaned.csv, dropped.csv, check.json, report.html and a folder of what the page shows, in place of those of an earlier
+    check; the page's path."""
+    from whet.report import build_check
+
+    claim(folder, "check", data=[data])
+    if (folder / _STORY).is_file():
+        _remove_shown(folder)
+    write_cleaned(found.survey, found.cleaned, folder)
+    samples = folder / f"{found.survey.table.medium}s"
+    samples.mkdir(exist_ok=True)
+    story = {"name": Path(data).resolve().name, "medium": found.survey.table.medium, **found.to_dict()}
+    written: dict[int, dict[str, str]] = {}
+    row_of = {id_: row for row, id_ in enumerate(found.survey.id_N)}
+    for finding, plain in zip(found.findings, story["findings"]):
+        most = _SHOWN_OF_LABELS if finding.kind == "suspected labels" else _SHOWN
+        plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, samples, written) for id_ in group[:_TOGETHER]]
+                          for group in finding.groups[:most]]  # fmt: skip
+    strict_json.write(folder / _STORY, story)
+    return build_check(folder)
+
+
+def _remove_shown(folder: Path) -> None:
+    """Delete the samples that an earlier check in this folder wrote for its page."""
+    story = json.loads((folder / _STORY).read_text(encoding="utf-8"))
+    shown = [sample for finding in story["findings"] for group in finding["shown"] for sample in group]
+    names = {sample[key] for sample in shown for key in ("image", "audio") if key in sample}
+    remove(folder / f"{story['medium']}s", *map(glob.escape, sorted(names)))
+
+
+def _shown(
+    survey: Survey, row: int | None, id_: str, folder: Path, written: dict[int, dict[str, str]]
+) -> dict[str, str]:
+    """A sample of the page: its id, class, part, and what is shown of it (see `show.write_sample`), nothing of what cannot be
+    read."""
+    from whet.training.sample_files import write_row
+
+    if row is None:
+        return {"id": id_, "label": "", "split": ""}
+    if row not in written and not survey.reason_N[row]:
+        written[row] = write_row(survey.table.frame.iloc[row], survey.table.medium, folder, str(len(written))) or {}
+    label, split = survey.table.said_of(survey.label_N[row]), str(survey.split_N[row])
+    return {"id": id_, "label": label, "split": split, **written.get(row, {})}

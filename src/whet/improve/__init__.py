@@ -1,5 +1,0 @@
-"""The main job: from a folder to a better model, what helped, and how much better it is."""
-
-from whet.improve.story import Improvement, improve
-
-__all__ = ["Improvement", "improve"]

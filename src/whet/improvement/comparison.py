@@ -1,0 +1,241 @@
+"""The plain recipe, the strong one and what came of it, trained with the same seeds and the same time, and compared."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whet.core import strict_json
+from whet.core.duration import Duration
+from whet.core.errors import RunError
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.evaluate.compare import Difference, Group, compare_runs
+from whet.evaluate.evidence import read_evidence
+from whet.report import build_report
+from whet.studies.executor import Executor, PlannedRun
+from whet.training.ensemble import ensemble_gain, ensemble_runs
+from whet.training.log import Observer
+
+PLAIN = "plain"
+_DIVISION = "division.json"
+_REPORT_SECONDS = 5.0
+_RESERVE = 1.2  # further seeds are begun where so many times the usual time of their runs is left
+_PATIENCE = 0.8  # seeds that were planned are begun where at least this share of it is left
+
+
+@dataclass(frozen=True)
+class RecipeComparison:
+    """runs: by the recipe's name, in the order of the seeds. metric: by which all is compared. What is chosen is
+    chosen by `merit`."""
+
+    runs: dict[str, list[RunFolder]]
+    metric: str = "accuracy"
+
+    def metrics(self, run: RunFolder) -> dict[str, Any]:
+        found: dict[str, Any] = run.read_json(run.metrics)
+        return found
+
+    def merit(self, name: str) -> tuple[float, float]:
+        """Mean over seeds on the validation samples, which all choosing is done by; the larger, the better."""
+        first, second = np.mean([merit(run, self.metric) for run in self.runs[name]], axis=0)
+        return float(first), float(second)
+
+    @property
+    def answer(self) -> str:
+        """The best of the recipes other than the plain one: what is offered."""
+        return max((name for name in self.runs if name != PLAIN), key=self.merit)
+
+    @property
+    def winner(self) -> str:
+        """The best of all recipes, from which the model is taken."""
+        return max(self.runs, key=self.merit)
+
+    @property
+    def best(self) -> RunFolder:
+        return max(self.runs[self.winner], key=lambda run: merit(run, self.metric))
+
+    def compared(self) -> tuple[dict[str, Group], dict[str, Difference], tuple[int, int, float] | None]:
+        """(every recipe's answers, each one's difference to the plain one, McNemar's test of the offered one where there is one
+        seed), on the test samples."""
+        reference, comparisons, _ = compare_runs([run for runs in self.runs.values() for run in runs], self.metric)
+        named = dict(zip((name for name in self.runs if name != PLAIN), comparisons, strict=True))
+        groups = {PLAIN: reference} | {name: found.group for name, found in named.items()}
+        return groups, {name: found.difference for name, found in named.items()}, named[self.answer].mcnemar
+
+    def ensemble(self, path: Path) -> Ensemble | None:
+        """All runs of the winner as one model; None where there is one run."""
+        runs = self.runs[self.winner]
+        if len(runs) < 2:
+            return None
+        best = self.best
+        fused = ensemble_runs([best, *(run for run in runs if run.path != best.path)], path)
+        return Ensemble(fused, best, ensemble_gain(fused, best), self.metric)
+
+
+def merit(run: RunFolder, metric: str) -> tuple[float, float]:
+    """What a choice goes by, of the run's cross-fitted predictions of the validation samples, larger is better: of accuracy its
+    proper score, log-loss, which tells apart what so few samples leave equal or turn round; then accuracy. Of any other metric that
+    metric, then log-loss."""
+    evidence = read_evidence(run, "val")
+    chosen = evidence.task.metric(metric)
+    value = chosen.value(evidence)
+    value = -value if chosen.smaller_is_better else value
+    minus_log_loss = -float(run.read_json(run.metrics)["val"]["log_loss"])
+    return (minus_log_loss, value) if metric == "accuracy" else (value, minus_log_loss)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """difference: of its accuracy and that of the best single run, on the same samples. metric: by which it has to be better."""
+
+    run: RunFolder
+    single: RunFolder
+    difference: Difference
+    metric: str = "accuracy"
+
+    @property
+    def pays(self) -> bool:
+        """Whether it is better on the validation samples than the run that is best on these."""
+        return merit(self.run, self.metric) > merit(self.single, self.metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        fused, single = (run.read_json(run.metrics) for run in (self.run, self.single))
+        part = "test" if "test" in fused else "val"
+        return {
+            "name": self.run.name,
+            "runs": 1 + len(Recipe.load(self.run.requested).method("stacking").settings_dict()["runs"]),
+            "single": self.single.name,
+            "pays": self.pays,
+            "accuracy": fused[part]["accuracy"],
+            "difference": {**vars(self.difference), "verdict": self.difference.verdict},
+            "times": fused["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
+        }
+
+
+def train_all(
+    path: Path, recipes: Mapping[str, Recipe], limit: Duration | None, seeds: int, most_seeds: int, started: float,
+    executor: Executor, observer: Observer, *, metric: str = "accuracy", once: Collection[str] = (),
+    data: str | None = None,
+) -> RecipeComparison:  # fmt: skip
+    """Train the recipes in what is left of the time. Those named in `once` first, with one seed and as long as they ask for: what
+    takes one pass does not depend on the seed. Then every other one seed by seed, all as long; the clock is read before each seed,
+    so that one less is trained where runs took longer than planned, and further ones, up to `most_seeds`, where they ended early.
+    What is finished already is not made again, and a job that was over stays as it was. data: the fingerprint of the data.
+    RunError where a run fails, or a folder holds a run of another recipe or of other data."""
+    runs: dict[str, list[RunFolder]] = {name: [] for name in recipes}
+    clock = _Clock(path / _DIVISION, limit, started)
+
+    def make(names: Sequence[str], numbers: range, each: Duration | None) -> None:
+        tasks = []
+        for seed in numbers:
+            for name in names:
+                budget = {} if each is None else {"budget": each}
+                tasks.append(
+                    PlannedRun(recipes[name].setting(seed=seed, **budget), path / f"{name}-s{seed}", data=data)
+                )
+                runs[name].append(RunFolder(tasks[-1].path))
+        for number, task in enumerate(executor.run(tasks), start=1):
+            _told(task, f"run {number} of {len(tasks)}", observer)
+            clock.save()
+
+    at_once, others = [name for name in recipes if name in once], [name for name in recipes if name not in once]
+    if at_once:
+        observer.phase(f"training {', '.join(at_once)}: one pass")
+        make(at_once, range(1), None)
+    clock.divide(seeds, len(others), executor.jobs)
+    together = seeds if executor.jobs > 1 else 1
+    while others and clock.another(seeds, most_seeds):
+        new = range(clock.begun, max(clock.begun + 1, together))
+        length = f", {clock.each} each" if clock.each is not None else ""
+        which = "one more seed: there is time" if new.start >= seeds else f"seed {new.start + 1} of {seeds}"
+        observer.phase(f"training {', '.join(others)}, {which}{length}")
+        make(others, new, clock.each)
+        last = [runs[name][-1] for name in others]
+        clock.round_over(
+            new.stop, sum(run.read_json(run.metrics)["cost"]["total_seconds"] for run in last) / executor.jobs
+        )
+    clock.over()
+    if others and clock.begun < seeds:
+        observer.note(f"{clock.begun} instead of {seeds} seeds, to keep to the budget at this pace")
+    return RecipeComparison(runs, metric)
+
+
+def _told(task: PlannedRun, place: str, observer: Observer) -> None:
+    """Report and tell of a finished run; RunError where it failed."""
+    run = RunFolder(task.path)
+    if task.failure.is_file():
+        raise RunError(f"{task.path} failed: {run.read_json(task.failure)['reason']}")
+    if not run.report.is_file():
+        build_report(run)
+    accuracy = run.read_json(run.metrics)["val"]["accuracy"]
+    observer.note(f"{place}, {run.name}: {100 * accuracy:.1f} % of the validation samples right")
+
+
+class _Clock:
+    """How the time is divided among runs. It is decided once and written down, as is how many seeds were trained, so that a job
+    that is called again does the same; the time of earlier calls counts."""
+
+    def __init__(self, file: Path, limit: Duration | None, started: float) -> None:
+        self._file, self._limit, self._started = file, limit, started
+        self._kept: dict[str, Any] = {"each": None, "seeds": 0, "over": False, "spent": 0.0, "divided": False}
+        if file.is_file():
+            self._kept |= json.loads(file.read_text(encoding="utf-8"))
+        self._before, self._round, self.begun = float(self._kept["spent"]), 0.0, 0
+
+    @property
+    def each(self) -> Duration | None:
+        """The budget of each run; None for as long as its recipe asks."""
+        return Duration.parse(self._kept["each"]) if self._kept["each"] else None
+
+    @property
+    def _left(self) -> float:
+        """Seconds for further runs: none where the budget is no time."""
+        if self._limit is None or not self._limit.is_time:
+            return 0.0
+        return self._limit.seconds - self._spent - _REPORT_SECONDS
+
+    @property
+    def _spent(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def divide(self, seeds: int, recipes: int, jobs: int) -> None:
+        if not self._kept["divided"]:
+            each = self._limit
+            if each is not None and each.is_time:
+                turns = max(1, -(-recipes * seeds // jobs))  # runs one after another
+                each = Duration(max(1, int(self._left / turns)), "s")
+            self._kept |= {"each": str(each) if each is not None else None, "divided": True}
+            self.save()
+
+    def another(self, planned: int, most: int) -> bool:
+        """Whether a further seed is trained."""
+        if self.begun < self._kept["seeds"] or self.begun == 0:
+            return True
+        if self._kept["over"]:
+            return False
+        timed = self._limit is not None and self._limit.is_time
+        if self.begun < planned:
+            return not timed or self._left >= _PATIENCE * self._round
+        return timed and self.begun < most and self._left >= _RESERVE * self._round
+
+    def round_over(self, begun: int, seconds: float) -> None:
+        """So many seeds are trained; the runs of the last one took so long."""
+        self.begun, self._round = begun, seconds
+        self._kept["seeds"] = max(self._kept["seeds"], begun)
+        self.save()
+
+    def over(self) -> None:
+        self._kept["over"] = True
+        self.save()
+
+    def save(self) -> None:
+        strict_json.write(
+            self._file, self._kept | {"spent": self._kept["spent"] if self._kept["over"] else self._spent}
+        )

@@ -1,0 +1,141 @@
+"""What is written down of the main job, for the report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whet.core.errors import RunError
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.core.task import metric_named
+from whet.data.audit import Finding
+from whet.evaluate.compare import Difference, Group
+from whet.improvement.comparison import PLAIN, Ensemble, RecipeComparison
+from whet.studies.study import Study
+
+
+def summary(
+    path: Path, comparison: RecipeComparison, ensemble: Ensemble | None, best: RunFolder, findings: list[Finding] | None,
+    studied: Study | None,
+) -> dict[str, Any]:  # fmt: skip
+    groups, differences, mcnemar = comparison.compared()
+    answer = comparison.answer
+    sides = [[comparison.metrics(run) for run in comparison.runs[name]] for name in (PLAIN, answer)]
+    tuning = path / "tuning" / "tuning.json"
+    return {
+        "name": path.resolve().name,
+        "findings": [finding.to_dict() for finding in findings or ()],
+        "plan": _plan(findings, comparison, studied is not None, tuning.is_file()),
+        "study": studied.path.name if studied is not None else None,
+        "tuning": "tuning" if tuning.is_file() else None,
+        "answer": answer,
+        "metric": metric_named(comparison.metric).title,
+        "difference": _plain(differences[answer]),
+        "mcnemar": mcnemar,
+        "groups": {name: _group(group, differences.get(name)) for name, group in groups.items()},
+        "changes": _changes(comparison),
+        "per_class": _per_class(*sides),
+        "runs": [_row(run, comparison.metrics(run)) for runs in comparison.runs.values() for run in runs],
+        "ensemble": ensemble.to_dict() if ensemble is not None else None,
+        "best_run": best.path.name,
+    }
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    return {**asdict(difference), "verdict": difference.verdict}
+
+
+def _group(group: Group, difference: Difference | None) -> dict[str, Any]:
+    accuracy_S = group.accuracy_S
+    return {
+        "accuracy": float(accuracy_S.mean()),
+        "value": float(np.mean(group.value_S)),
+        "std": float(accuracy_S.std(ddof=1)) if len(accuracy_S) > 1 else None,
+        "seconds": group.seconds,
+        "difference": _plain(difference) if difference is not None else None,
+    }
+
+
+def _changes(comparison: RecipeComparison) -> list[str]:
+    """What the improved recipe has otherwise than the strong one, a line each."""
+    if "improved" not in comparison.runs:
+        return []
+    strong, improved = (
+        {method.name: method.settings_dict() for method in Recipe.load(comparison.runs[name][0].requested).methods}
+        for name in ("strong", "improved")
+    )
+    lines = [f"without {name}" for name in strong if name not in improved]
+    lines += [f"with {name}" for name in improved if name not in strong]
+    for name in improved:
+        for key, value in improved[name].items():
+            if name in strong and strong[name][key] != value:
+                lines.append(f"{name}.{key}: {_short(strong[name][key])} → {_short(value)}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _plan(
+    findings: list[Finding] | None, comparison: RecipeComparison, studied: bool, tuned: bool
+) -> list[dict[str, Any]]:
+    graves = sum(finding.severity == "problem" for finding in findings or ())
+    found = f": {graves} {'problem' if graves == 1 else 'problems'} found" if findings is not None else ""
+    seeds = max(map(len, comparison.runs.values()))
+    *first, last = comparison.runs
+    compared = f"the recipes {', '.join(first)} and {last}"
+    return [
+        {"done": done, "text": text}
+        for done, text in (
+            (findings is not None, f"Check the data{found}."),
+            (studied, "Study which of the strong recipe's techniques earn their place here, and drop those that hurt."),
+            (tuned, "Search better values of the optimizer and of what helps most."),
+            (
+                True,
+                f"Train {compared} with {seeds} {'seed' if seeds == 1 else 'seeds'}: same splits, draws and budget.",
+            ),
+            (
+                True,
+                "Choose recipe and model on validation samples; read the test samples once, and compare pair by pair.",
+            ),
+            (seeds > 1, "Put the winner's runs together as one model, and use it where that is better."),
+        )
+    ]
+
+
+def _row(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
+    result = metrics.get("test", metrics["val"])
+    return {
+        "name": run.path.name,
+        "seed": metrics["seed"],
+        "val": metrics["val"]["accuracy"],
+        "test": result["accuracy"],
+        "macro_f1": result["macro_f1"],
+        "seconds": metrics["cost"]["train_seconds"],
+    }
+
+
+def _per_class(plain: list[dict[str, Any]], answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean recall of every class under both recipes; a class without a test sample is left out."""
+
+    def recalls(metrics: list[dict[str, Any]]) -> dict[str, float]:
+        rows = [m.get("test", m["val"])["per_class"] for m in metrics]
+        return {
+            cells[0]["name"]: float(np.mean([cell["recall"] for cell in cells]))
+            for cells in zip(*rows)
+            if cells[0]["recall"] is not None
+        }
+
+    before, after = recalls(plain), recalls(answer)
+    if before.keys() != after.keys():
+        raise RunError("the two recipes were judged on different classes")
+    found = [
+        {"name": name, "plain": before[name], "answer": after[name], "difference": after[name] - before[name]}
+        for name in before
+    ]
+    return sorted(found, key=lambda row: row["difference"])

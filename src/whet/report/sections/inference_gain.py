@@ -1,0 +1,39 @@
+"""What averages, ensembles, several views and calibration ensemble_gain over the plain answer of the last weights, and their
+price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+
+
+def context(folder: RunFolder) -> dict[str, Any] | None:
+    metrics = folder.read_json(folder.metrics)
+    found = metrics.get("inference_gain")
+    if found is None or found["split"] not in metrics:
+        return None
+    acting = [m.name for m in Recipe.load(folder.recipe).methods if "predict" in {s.value for s in m.stages()}]
+    task, result = folder.task, metrics[found["split"]]
+    difference, headline = found["difference"], task.metric(task.headline)
+    shown = {key: task.metric(key) for key in task.followed}
+    return {
+        "methods": acting,
+        "titles": [metric.title for metric in shown.values()],
+        "plain": [metric.shown(found["plain"][key]) for key, metric in shown.items()],
+        "result": [metric.shown(result[key]) for key, metric in shown.items()],
+        "plain_seconds": found["plain"]["seconds_per_sample"],
+        "gain": f"{headline.text(difference['mean'], '+')}{' points' if headline.is_share else ''} of {headline.title}",
+        "low": headline.text(difference["low"], "+"),
+        "high": headline.text(difference["high"], "+"),
+        "seconds": metrics["cost"]["seconds_per_sample"],
+        "weights": _weights(folder),
+    }
+
+
+def _weights(folder: RunFolder) -> list[float]:
+    """How much each network counts, this one first, where that was fitted."""
+    fitted: Mapping[str, Any] = folder.read_json(folder.model / "whet.json")["fitted"]
+    return next((found["weights"] for found in fitted.values() if "weights" in found), [])

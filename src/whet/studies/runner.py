@@ -1,0 +1,60 @@
+"""Where a study's runs are made: its folder, who makes them, the time they take, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.studies.clock import Clock
+from whet.studies.executor import Executor, PlannedRun
+from whet.studies.journal import Journal
+from whet.training.log import Observer
+
+
+class Steps(Observer):
+    """Of a study's run only the steps are shown: all that is said of every run would hide what the study says."""
+
+    def __init__(self, watch: Observer) -> None:
+        self.steps, self.step, self.validated, self.end = watch.steps, watch.step, watch.validated, watch.end  # type: ignore[method-assign]
+
+
+@dataclass
+class Runner:
+    """failures: of what a run failed, by its name. data: the fingerprint of the data that all runs are of; a run of other data is
+    not taken for one of them."""
+
+    path: Path
+    executor: Executor
+    clock: Clock
+    watch: Observer
+    data: str | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.path / "journal.json")
+
+    def make(self, recipes: Iterable[Recipe]) -> list[RunFolder | None]:
+        """The finished run of each recipe, or None where it failed; equal ones are made once."""
+        tasks = [
+            PlannedRun(recipe, self.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}", data=self.data)
+            for recipe in recipes
+        ]
+        unique = list({task.path: task for task in tasks}.values())
+        for done, task in enumerate(self.executor.run(unique), 1):
+            self.watch.note(f"run {done} of {len(unique)}: {self._said(task)}")
+            self.clock.save()
+        runs = [RunFolder(task.path) for task in tasks]
+        return [run if run.finished else None for run in runs]
+
+    def _said(self, task: PlannedRun) -> str:
+        run = RunFolder(task.path)
+        if task.failure.is_file():
+            self.failures[run.name] = run.read_json(task.failure)["reason"]
+            return f"failed: {self.failures[run.name]}"
+        metrics = run.read_json(run.metrics)
+        figure, what = run.task.figure(metrics["val"])
+        return f"{figure} {what}, {metrics['cost']['total_seconds']:.0f} s"

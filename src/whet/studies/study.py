@@ -1,0 +1,191 @@
+"""A study from the recipe to its report: which runs, what they say, what to do about it, and whether that holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from whet.core import strict_json
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError
+from whet.core.output import claim
+from whet.core.recipe import Recipe
+from whet.core.run_folder import next_name, write_csv, write_whole
+from whet.data.read import read_data
+from whet.evaluate.difference import HELPS, HURTS, Difference
+from whet.report import build_study
+from whet.studies.clock import Clock
+from whet.studies.confirmation import Confirmation, confirm
+from whet.studies.evidence import Effect, Findings
+from whet.studies.executor import executor_for
+from whet.studies.factor import MethodFactor, recipe_at
+from whet.studies.plan import Plan, agreed_plan, make_plan
+from whet.studies.runner import Runner, Steps
+from whet.studies.screening import FILLED, SCREEN_SHARE, Screening, decide_length
+from whet.training.log import Observer
+from whet.training.signals import Interrupts
+
+
+@dataclass(frozen=True)
+class Study:
+    """What came of it. `effects`: a row a factor, the best first; `confirmed`: recommended minus base, fresh seeds, on the test
+    samples (validation samples where there are none), or None where nothing was recommended or no time was left."""
+
+    path: Path
+    effects: pd.DataFrame
+    recommended: Recipe
+    confirmed: Difference | None
+    report: Path
+    part: str = "test"  # that `confirmed` is of
+
+
+def study(
+    base: Recipe,
+    factors: Sequence[Any] = (),
+    *,
+    design: str = "screen",
+    budget: str | Duration | None = None,
+    seeds: int | None = None,
+    metric: str = "accuracy",
+    smaller: float = 1.0,
+    jobs: int = 1,
+    ray: str | None = None,
+    confirming: bool = True,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Study:
+    """Measure what each factor does to a recipe's answers to the validation samples; then train what that recommends against the
+    recipe as it was, at full length with fresh seeds. The validation samples choose; the test samples are read once, and told.
+
+    factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8", "model.architecture=lenet:vgg16");
+    without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
+    they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default three
+    times, as fewer give no verdict, and more often where the time is enough. metric: a name in `PlannedRun.metrics` of the
+    samples' task.
+    smaller: the share of their size, 0 … 1, at which the design's runs are shown images, which makes more of them fit; the
+    confirmation shows them as the recipe says. jobs: runs at a time; more than one are made by processes of their own, with the
+    machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto", HOST:PORT, or "local";
+    see `whet.studies.ray_executor`). confirming: whether what is recommended is trained at full length too; without it all of the
+    time is for the design, and no test sample is read. A study that was stopped goes on when it is called again with the same
+    `out`; a finished run is never repeated, and one that fails is told and stops no other.
+    """
+    started, watch = time.monotonic(), observer or Observer()
+    plan = make_plan(
+        base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray, smaller=smaller
+    )
+    watch.phase(f"reading {base.data.path}")
+    table = read_data(base.data)
+    table.for_problem(base.task).task.metric(metric)
+    if not len(table.part("val")):
+        raise RecipeError(f"{base.data.path} has no validation samples to study by")
+    path = (
+        Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(base.data.path)).resolve().stem}-study")
+    )
+    claim(path, "study", data=[base.data.path])
+    plan = agreed_plan(path, plan, table.fingerprint())
+    executor = executor_for(jobs, Steps(watch), ray, plan.base.train.torch_threads)
+    plan = replace(plan, jobs=executor.jobs)
+    runner = Runner(path, executor, Clock(path / "clock.json", plan.seconds, started), watch)
+    with Interrupts().caught():
+        share = SCREEN_SHARE if confirming else FILLED
+        screening = Screening(plan, runner, decide_length(plan, runner, share), share)
+        evidence = screening.run()
+        change = proposed(plan, evidence, likely=confirming and plan.seconds is not None)
+        confirmation = confirm(plan, runner, change.levels, screening.length, screening.runs) if confirming else None
+        confirmed = confirmation.difference if confirmation is not None else None
+        adopted = change.adopted(confirmation.on("val") if confirmation is not None else None)
+        if confirmed is not None and not adopted:
+            watch.note("what seemed to help in short runs is not confirmed at full length: the recipe stays as it was")
+        recommended = recipe_at(base, plan.factors, change.levels) if adopted else base
+        write_whole(path / "recommended.yaml", recommended.to_yaml())
+        _write(screening, evidence, change, confirmation, adopted)
+    watch.end()
+    frame = pd.DataFrame([effect.row() for effect in evidence.best_first()])
+    part = confirmation.part if confirmation is not None else "test"
+    return Study(path, frame, recommended, confirmed, build_study(path), part)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the design's runs propose: the level of each factor. sure: whether by verdicts, or by what is no more than likely."""
+
+    levels: list[int]
+    sure: bool
+
+    def adopted(self, confirmed: Difference | None) -> bool:
+        """Whether the recommended recipe has it: what is sure unless it hurts at full length, what is likely only if it
+        helps there. confirmed: on the validation samples; the test samples are read to tell, and choose nothing."""
+        if self.sure:
+            return confirmed is None or confirmed.verdict != HURTS
+        return confirmed is not None and confirmed.verdict == HELPS
+
+
+def proposed(plan: Plan, evidence: Findings, *, likely: bool = False) -> Change:
+    """Every factor high where it helps, low where it hurts, else as the recipe has it. likely: where that changes nothing, go by
+    each factor's own interval, uncorrected for having asked several questions: there is time left to try it at full length."""
+    wanted = {HELPS: 1, HURTS: -1}
+
+    def levels(verdicts: Iterable[str]) -> list[int]:
+        return [wanted.get(verdict, level) for verdict, level in zip(verdicts, plan.as_it_was, strict=True)]
+
+    sure = levels(effect.verdict for effect in evidence.effects)
+    if not likely or sure != list(plan.as_it_was):
+        return Change(sure, sure=True)
+    alone = levels(effect.difference.verdict if effect.difference else "" for effect in evidence.effects)
+    return Change(alone, sure=alone == sure)
+
+
+def _write(
+    screening: Screening, evidence: Findings, change: Change, confirmation: Confirmation | None, adopted: bool
+) -> None:
+    plan, runner, runs = screening.plan, screening.runner, screening.runs
+    header = ["run", "seed", *(factor.name for factor in plan.factors)]
+    write_csv(runner.path / "design.csv", header, [[run.run.name, run.seed, *run.levels] for run in runs])
+    table = [effect.row() for effect in evidence.best_first()]
+    write_csv(runner.path / "effects.csv", list(table[0]), [list(row.values()) for row in table])
+    runner.clock.save()
+    story = {
+        "name": runner.path.resolve().name,
+        "design": plan.design,
+        "metric": plan.metric,
+        "runs": len(runs),
+        "seeds": len({run.seed for run in runs}),
+        "samples": evidence.samples,
+        "left_out": evidence.left_out,
+        "each": str(screening.length),
+        "smaller": plan.smaller,
+        "limit": plan.seconds,
+        "seconds": runner.clock.spent(),
+        "spent": [asdict(part) for part in runner.clock.parts],
+        "failures": runner.failures,
+        "effects": [_told(effect) for effect in evidence.best_first()],
+        "groups": {
+            factor.title: [method.name for method in factor.methods]
+            for factor in plan.factors
+            if isinstance(factor, MethodFactor) and factor.title
+        },
+        "interactions": evidence.together,
+        "changed": [
+            factor.name
+            for factor, before, after in zip(plan.factors, plan.as_it_was, change.levels, strict=True)
+            if before != after
+        ],
+        "sure": change.sure,
+        "adopted": adopted,
+        "confirmed": confirmation.to_dict() if confirmation is not None else None,
+    }
+    strict_json.write(runner.path / "study.json", story)
+
+
+def _told(effect: Effect) -> dict[str, Any]:
+    return effect.row() | {
+        "sentence": effect.sentence(),
+        "per_class": {name: asdict(d) for name, d in effect.per_class.items()},
+        "hurts_classes": effect.hurts_classes,
+        "prices": {name: price.text() for name, price in effect.costs.items()},
+    }

@@ -1,0 +1,141 @@
+"""One model of several finished runs, without training: the mean of their probabilities."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from whet.core import strict_json
+from whet.core.errors import RunError
+from whet.core.evidence import Evidence
+from whet.core.output import put, work_folder
+from whet.core.recipe import Recipe, parse_method
+from whet.core.run_folder import RunFolder, write_whole
+from whet.data.table import Table
+from whet.evaluate.compare import difference
+from whet.evaluate.difference import Difference
+from whet.evaluate.evidence import read_evidence, write_evidence
+from whet.explain import Explanation, explain
+from whet.models.build import add_external_model, read_extra, write_extra
+from whet.training.finish import FEW_POINTS, write_mistakes
+from whet.training.saved import SavedModel
+
+_METHOD = "stacking"
+_ADDED = ("train_seconds", "total_seconds", "seconds_per_sample", "steps", "parameters", "trained_parameters")
+
+
+def ensemble_runs(runs: Sequence[RunFolder], path: Path) -> RunFolder:
+    """A run folder whose model asks those of all these runs, each as it answers by itself, and takes the mean. Its answers to
+    the validation and test samples come from theirs; no sample is read again. Where they take images of different sizes, the
+    model shows all of them what was painted for the first, resampled, and its notes say so. RunError where the runs answered
+    other samples, or one of them is such a model itself.
+
+    runs: finished, at least two; what cannot be a mean (samples shown, how the data were split) is that of the first.
+    """
+    made = RunFolder(path)
+    if made.finished:
+        return made
+    recipes = [Recipe.load(run.requested) for run in runs]
+    made.require_new(recipes[0].data.path)
+    if any(_METHOD in recipe for recipe in recipes):
+        raise RunError(f"{path}: a run that asks others already cannot be asked beside them")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(path) as work:
+        _write_ensemble(runs, RunFolder.create(work))
+        put(work, path)  # whole, at once: a call that is cut short leaves nothing
+    return made
+
+
+def _write_ensemble(runs: Sequence[RunFolder], folder: RunFolder) -> None:
+    first = runs[0]
+    shutil.copytree(first.model, folder.model)
+    stacking = parse_method({_METHOD: {"runs": [str(run.path) for run in runs[1:]], "how": "mean"}})
+    for number, run in enumerate(runs[1:], start=1):
+        add_external_model(folder.model, _METHOD, number, run.model)
+    extra = read_extra(folder.model)
+    # Last: what calibrates the first run's answers was fitted for these alone.
+    predict = [*extra["predict"], {_METHOD: stacking.settings_dict()}]
+    write_extra(folder.model, {**extra, "predict": predict, "fitted": {**extra["fitted"], _METHOD: {}}})
+    shutil.copytree(first.samples, folder.samples)
+    for file in (first.environment, first.data, first.splits):
+        shutil.copy(file, folder.path / file.name)
+    for file in (first.requested, first.recipe):
+        write_whole(folder.path / file.name, Recipe.load(file).with_methods(stacking).to_yaml())
+    _write_mean_answers(runs, folder)
+    strict_json.write(folder.metrics, _metrics(runs, folder))
+    write_whole(folder.done, "")
+
+
+def ensemble_gain(fused: RunFolder, single: RunFolder) -> Difference:
+    """Its accuracy minus that of one of its runs, on the test samples, or the validation samples where there are none."""
+    part = "test" if "test" in fused.read_json(fused.metrics) else "val"
+    ours, alone = (read_evidence(run, part) for run in (fused, single))
+    return difference(ours.task.metric(ours.task.headline), [alone], [ours])
+
+
+def show_mistakes(run: RunFolder, table: Table) -> None:
+    """mistakes/ of a fused run, as those of a trained one. table: the samples that it answered."""
+    split = "test" if "test" in run.read_json(run.metrics) else "val"
+    saved = SavedModel(run.model, torch.device("cpu"))
+
+    def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
+        return explain(saved.members, saved.loader(part.frame, 2), saved.size, class_N, most_points=FEW_POINTS)
+
+    write_mistakes(table.part(split), split, run, why)
+
+
+def _write_mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> None:
+    parts: dict[str, Evidence] = {}
+    for split in _parts(runs[0]):
+        found = [read_evidence(run, split) for run in runs]
+        for run, evidence in zip(runs, found, strict=True):
+            same = evidence.classes == found[0].classes and np.array_equal(evidence.ids, found[0].ids)
+            if not same or not np.array_equal(evidence.truth, found[0].truth):
+                raise RunError(
+                    f"{run.path} and {runs[0].path} predicted different samples; one model cannot be made of both"
+                )
+        parts[split] = replace(found[0], probs_NK=np.mean([evidence.probs_NK for evidence in found], axis=0))
+    write_evidence(folder, parts)
+
+
+def _parts(run: RunFolder) -> list[str]:
+    return [split for split in ("val", "test") if split in run.read_json(run.metrics)]
+
+
+def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
+    """As of a trained run; times and sizes are those of all runs together."""
+    each = [run.read_json(run.metrics) for run in runs]
+    metrics: dict[str, Any] = {}
+    for split in _parts(runs[0]):
+        evidence = read_evidence(folder, split)
+        metrics[split] = evidence.task.measure(evidence)
+    costs = [found["cost"] for found in each]
+    total = {key: sum(cost[key] for cost in costs) for key in _ADDED}
+    metrics["cost"] = {key: total.get(key, float(np.mean([cost[key] for cost in costs]))) for key in costs[0]}
+    metrics["cost"]["peak_memory_mib"] = max(cost["peak_memory_mib"] for cost in costs)
+    names, hash_ = ", ".join(run.name for run in runs), Recipe.load(folder.requested).hash
+    kept = ("best_validation", "left_out", "seed", "task")
+    return {
+        **{key: each[0][key] for key in kept if key in each[0]},
+        **metrics,
+        "notes": [f"the mean of {len(runs)} runs: {names}", *_of_sizes(runs)],
+        "recipe_hash": hash_,
+        "requested_hash": hash_,
+    }
+
+
+def _of_sizes(runs: Sequence[RunFolder]) -> list[str]:
+    """What to know of networks that take samples of different sizes."""
+    sizes = [int(read_extra(run.model)["size"]) for run in runs]
+    if len(set(sizes)) == 1 or Recipe.load(runs[0].requested).medium != "image":
+        return []
+    return [
+        f"the figures are of answers to images of each run's own size ({', '.join(map(str, sizes))} px); asked together, all are "
+        "shown images painted for the first, resampled, and may answer a little differently"
+    ]

@@ -1,0 +1,190 @@
+"""After the last step: the final weights, what prediction needs, the test samples answered once, and everything written."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whet.core import strict_json
+from whet.core.run_folder import RunFolder
+from whet.core.stages import Compresses, Stage
+from whet.core.targets import Targets
+from whet.data.loader import Loader
+from whet.data.media import USUAL_RATE
+from whet.data.table import Table
+from whet.evaluate.compare import difference
+from whet.evaluate.evidence import read_evidence, write_evidence
+from whet.evaluate.inference import using_weights
+from whet.explain import CannotExplain, Explanation
+from whet.models.build import add_external_model, member_folder, save_net
+from whet.models.ensemble import Member, as_one
+from whet.models.net import Net
+from whet.training.crossfit import Parts, fit_predictor
+from whet.training.plan import Plan, wrap_predictor
+from whet.training.preview import draw_preview
+from whet.training.sample_files import write_explanation, write_preview, write_row
+from whet.training.saved import check_saved, load_external_models, members_of
+
+SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
+TRIED = 8  # samples that the saved model must answer as the trained one did
+FEW_POINTS = 32  # on the paths that explain the mistakes of a text model: within a second for a dozen
+
+Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
+"""(samples, predictor) -> (logits, numbers of the samples that could be read)."""
+
+
+Answers = tuple[Tensor, np.ndarray]
+
+Explain = Callable[[Table, np.ndarray], Iterator[tuple[int, Explanation]]]
+"""(samples, a class for each) -> sample numbers, and why the model sees that class in them."""
+
+
+def finish_model(
+    plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]],
+    by_half: Sequence[dict[str, Tensor]] = (),
+) -> tuple[Any, Answers | None, list[Member]]:  # fmt: skip
+    """Of a plan that is finalized: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, the cross-fitted
+    answers to the validation samples where something was fitted to them or chosen by them, and the networks that have a part in
+    the answer. joined: finished runs that answer beside this one, by the method that wants it so; their models are copied, so
+    that this run needs no other. by_half: what `Plan.finalize` gave."""
+    recipe, targets = plan.recipe, val.targets
+    # A half that chose as all samples did has the same network.
+    halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
+    nets = _compressed(plan, None)
+    index_M = np.empty(0, dtype=np.int64)
+
+    def answers(predictor: Any) -> tuple[Tensor, Targets]:
+        nonlocal index_M
+        logits, index_M = ask(val, predictor)
+        return logits, targets[torch.from_numpy(index_M)]
+
+    predictor = as_one(nets)
+    for name, runs in joined.items():
+        for number, run in enumerate(runs, start=1):
+            add_external_model(folder.model, name, number, run.model)
+    external_models = load_external_models(folder.model, nets[0], plan.net.device)
+    found = fit_predictor(
+        plan.methods, [predictor, *(half or predictor for half in halves)], answers,
+        lambda: Parts.of(val).rows(index_M), external_models, plan.context.task,
+    )  # fmt: skip
+    fitted, logits = found.numbers, found.logits_NK
+    extra = {
+        "task": recipe.task,
+        "size": recipe.eval_size,
+        "fit": recipe.train.fit,
+        "precision": recipe.train.precision,
+        "predict": [{m.name: m.settings_dict()} for m in plan.methods if Stage.PREDICT in m.stages()],
+        "fitted": fitted,
+    }
+    for number, net in enumerate(nets[1:], start=1):
+        save_net(net, member_folder(folder.model, number), {"task": recipe.task})
+    save_net(nets[0], folder.model, extra)
+    final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, external_models)
+    some = val.with_frame(val.frame.iloc[:TRIED])
+    check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
+    return final, None if logits is None else (logits, index_M), members_of(nets, external_models)
+
+
+def _compressed(plan: Plan, weights: dict[str, Tensor] | None) -> list[Net]:
+    """The networks that answer, as AFTER methods leave them; weights: in the place of the final ones, on a copy."""
+    with using_weights(plan.net, weights) if weights is not None else contextlib.nullcontext():
+        first = plan.net if weights is None else copy.deepcopy(plan.net)
+        nets = [net.baked() for net in (first, *(_holding(plan.net, more) for more in plan.ensemble_members()))]
+        for method in plan.methods:
+            if isinstance(method, Compresses):
+                nets = [method.compress(net, plan.context) for net in nets]
+    return nets
+
+
+def _is_held(net: Net, weights: dict[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, weights[name].to(tensor.device)) for name, tensor in net.state_dict().items())
+
+
+def _holding(net: Net, weights: dict[str, Tensor]) -> Net:
+    """A copy of the network with these weights."""
+    member = copy.deepcopy(net)
+    member.load_state_dict(weights)
+    return member
+
+
+def measure_parts(
+    table: Table, predictor: Any, ask: Ask, folder: RunFolder, val_answers: Answers | None = None
+) -> dict[str, Any]:
+    """Predict validation (where not done yet) and test samples once; write the evidence; metrics by part."""
+    parts = {}
+    for split in ("val", "test"):
+        part = table.part(split)
+        if not len(part):
+            continue
+        logits, index = val_answers if split == "val" and val_answers is not None else ask(part, predictor)
+        parts[split] = part.evidence(index, logits.double().numpy())
+    write_evidence(folder, parts)
+    return {split: table.task.measure(evidence) for split, evidence in parts.items()}
+
+
+def measure_inference_gain(
+    plan: Plan, weights: dict[str, Tensor], part: Table, split: str, ask: Ask, folder: RunFolder
+) -> dict[str, Any]:
+    """What averages, ensembles and the other PREDICT methods gain together over the plain answer of the last weights, on the same
+    samples, and what an answer costs with and without them."""
+    began = time.monotonic()
+    with using_weights(plan.net, weights):
+        logits, index = ask(part, plan.net)
+    seconds = (time.monotonic() - began) / max(len(index), 1)
+    plain, final = part.evidence(index, logits.double().numpy()).by_id(), read_evidence(folder, split)
+    metric = part.task.metric(part.task.headline)
+    return {
+        "split": split,
+        "plain": {key: value for key, value in part.task.measure(plain).items() if key in part.task.followed}
+        | {"seconds_per_sample": seconds},
+        "difference": asdict(difference(metric, [plain], [final])),
+    }
+
+
+def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -> None:
+    """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of images included."""
+    rows = draw_preview(plan.augmentation, table, loader, plan.recipe.size, SHEET_ROWS, SHEET_VARIANTS, plan.net.front)
+    folder.samples.mkdir(exist_ok=True)
+    told = write_preview(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
+    strict_json.write(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
+
+
+def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
+    """mistakes/: the samples of this part that were wrong with the most confidence (of several labels, with the most confidence in
+    one that was missed or predicted wrongly), and why the model predicted what it did, where its kind can be explained; else the
+    reason."""
+    evidence = read_evidence(folder, split)
+    task, classes = evidence.task, evidence.classes
+    wrong = task.mistakes(evidence)
+    there = set(part.frame["id"])
+    first = [mistake for mistake in wrong if evidence.ids[mistake.row] in there][:MISTAKES]
+    chosen = part.with_frame(part.frame.set_index("id", drop=False).loc[[evidence.ids[one.row] for one in first]])
+    folder.mistakes.mkdir(exist_ok=True)
+    why, reason = {}, ""
+    try:
+        for index, explanation in explain(chosen, np.array([one.class_number for one in first], dtype=np.int64)):
+            why[index] = write_explanation(explanation, folder.mistakes, str(index))
+    except CannotExplain as error:
+        reason = str(error)
+    except RuntimeError as error:  # torch's word for memory it does not get; a run does not fail for its images' sake
+        reason = str(error).partition("\n")[0]
+    shown: list[dict[str, Any]] = []
+    for index, one in enumerate(first):
+        sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
+        if sample is not None:  # else it is gone since it was predicted; the others still tell their story
+            label, predicted = evidence.truth[one.row], evidence.predicted[one.row]
+            told: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}
+            told |= {"label": task.text(label, classes), "predicted": task.text(predicted, classes)}
+            if one.faults:
+                told["faults"] = list(one.faults)
+            shown.append(told | sample | why.get(index, {}))
+    strict_json.write(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
+    return reason

@@ -1,0 +1,223 @@
+"""The training loop, to be read from top to bottom. It knows no method by name: a plan holds them all."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric, is_wrapped
+from torch import Tensor
+
+from whet.core.batch import Batch, Measured, Outcome, Progress, Step
+from whet.core.errors import NonFiniteError
+from whet.models.net import Net
+from whet.training.checkpoint import CheckpointWriter
+from whet.training.log import Observer, RunLog
+from whet.training.pace import Pace
+from whet.training.plan import Plan
+from whet.training.source import Failures, Source
+
+Validate = Callable[[dict[str, Tensor]], Measured]
+"""Answer the validation samples with these weights and measure; `score` is the number to raise."""
+
+
+@dataclass
+class State:
+    """Where a training stands, beyond what network, optimizer and runtimes hold themselves.
+
+    total_steps: what the budget comes to, as far as is known. validate_steps, checkpoint_steps: between two of them. seconds: spent
+    in the loop; total_seconds: since the run began; what a process did after its last checkpoint before it was killed does not
+    count. pace: of `whet.training.pace.Pace`; None where the budget is not in minutes.
+    """
+
+    total_steps: int
+    validate_steps: int
+    checkpoint_steps: int
+    step: int = 0
+    best_step: int | None = None
+    best_score: float = float("-inf")
+    seconds: float = 0.0
+    total_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
+    pace: dict[str, Any] | None = None
+
+
+@dataclass
+class Training:
+    """Everything the loop works with. spent: the seconds since the run began, those of earlier processes included."""
+
+    fabric: Fabric
+    net: Net
+    plan: Plan
+    source: Source
+    state: State
+    size: int
+    validate: Validate
+    writer: CheckpointWriter
+    log: RunLog
+    observer: Observer
+    failures: Failures
+    spent: Callable[[], float]
+    pace: Pace | None = None
+    resumed: bool = False
+    interrupted: Callable[[], bool] = lambda: False
+    validate_start: bool = True
+    checkpoint_seconds: float = 300.0
+
+    def progress(self, step: int) -> Progress:
+        return Progress(step, self.state.total_steps, self.source.steps_per_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        pace = self.pace.state_dict() if self.pace is not None else None
+        return {
+            "net": dict(self.net.state_dict()),
+            "optimizer": self.plan.optimizer.state_dict(),
+            "runtimes": {name: runtime.state_dict() for name, runtime in self.plan.runtimes.items()},
+            "state": {**vars(self.state), "failed": dict(self.failures.reasons), "pace": pace},
+        }
+
+
+def restored(plan: Plan, saved: dict[str, Any]) -> State:
+    """What `Training.state_dict` gave: loaded into the network, optimizer and runtimes of a plan that was started, and the rest."""
+    plan.net.load_state_dict(saved["net"])
+    plan.optimizer.load_state_dict(saved["optimizer"])
+    for name, runtime in plan.runtimes.items():
+        runtime.load_state_dict(saved["runtimes"][name])
+    return State(**saved["state"])
+
+
+def fit(t: Training) -> None:
+    """Train until the last step, until a method says stop, or until interrupted (the state is then saved)."""
+    state, plan = t.state, t.plan
+    model, optimizer = t.fabric.setup(t.source.model, plan.optimizer)
+    take_step = plan.stepper(optimizer)
+    began, trained, waited = t.spent(), state.seconds, state.wait_seconds
+    last_saved = began
+    t.observer.steps(state.step, state.total_steps)
+    if t.pace is not None:
+        t.pace.begin(state.step, began)
+    if not t.resumed:
+        if t.validate_start:
+            validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
+        save(t)
+
+    while state.step < state.total_steps and not plan.stop and not t.interrupted():
+        # One epoch at one image size, from the batch where the last run of this training stopped.
+        epoch, first = divmod(state.step, t.source.steps_per_epoch)
+        begin = t.progress(epoch * t.source.steps_per_epoch)
+        settings = plan.settings(begin, t.size)
+        end = begin.step + t.source.steps_per_epoch
+        t.net.train()
+        for batch in t.source.batches(begin, settings, first):
+            # Forward, backward and the step, as the GRADIENT methods want it.
+            lr = plan.set_lr(t.progress(state.step))
+            try:
+                loss = stepped(take_step, plan, t.fabric, model, optimizer, batch, t.progress(state.step))
+            except NonFiniteError as error:
+                raise NonFiniteError(
+                    f"step {state.step + 1} of {state.total_steps}: {error}. The step was not taken; the checkpoint before it "
+                    f"is good. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
+                ) from None
+            before, state.step = state.step, min(state.step + settings.batches, end, state.total_steps)
+            progress = t.progress(state.step)
+            for runtime in plan.runtimes.values():
+                runtime.after_step(progress)
+            order = zlib.crc32(batch.index_B.tobytes())
+            t.observer.step(
+                t.log.write(
+                    "step",
+                    step=state.step,
+                    epoch=epoch,
+                    loss=float(loss),
+                    lr=lr,
+                    size=settings.size,
+                    order=f"{order:08x}",
+                )
+            )
+
+            # Keep to the budget, validate, save, and see whether to go on. The state at a step is saved once, complete.
+            replanned = kept_to_time(t)
+            last = state.step == state.total_steps
+            if state.step // state.validate_steps > before // state.validate_steps or last:
+                validated(t, t.progress(state.step))
+                t.net.train()
+            state.seconds, state.wait_seconds = trained + t.spent() - began, waited + t.source.wait_seconds
+            due = state.step // state.checkpoint_steps > before // state.checkpoint_steps or replanned
+            due = due or t.spent() - last_saved > t.checkpoint_seconds
+            if due or last or plan.stop or t.interrupted() or state.best_step == state.step:
+                save(t)
+                last_saved = t.spent()
+            if last or plan.stop or t.interrupted():
+                break
+    t.writer.wait()
+
+
+def kept_to_time(t: Training) -> bool:
+    """Fewer or more steps where the machine's pace is no longer the one that the budget was counted with; whether that is so."""
+    state = t.state
+    if t.pace is None or state.step == state.total_steps:
+        return False
+    total = t.pace.total_steps(t.progress(state.step), t.spent(), state.validate_steps)
+    if total == state.total_steps:
+        return False
+    epochs, before = (steps / t.source.steps_per_epoch for steps in (total, state.total_steps))
+    t.log.write("replanned", step=state.step, total_steps=total)
+    t.observer.note(f"{epochs:.3g} epochs instead of {before:.3g}, to keep to the budget at this pace")
+    state.total_steps = total
+    t.observer.steps(state.step, total)
+    return True
+
+
+def stepped(
+    take_step: Step, plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress
+) -> Tensor:
+    """One step on a batch; its loss. torch's own draws within it (noise on the gradient, labels drawn from the answer) are keyed
+    by the step."""
+    with plan.rng.torch_scope("step", progress.step, fabric.device):
+        return take_step(closure_for(plan, fabric, model, optimizer, batch, progress))
+
+
+def closure_for(
+    plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress
+) -> Callable[[], Tensor]:
+    """Clear the gradients, run forward and backward, return the loss. Draws inside the model are keyed by the step, so that
+    a closure called twice in one step (line search, sharpness) sees the same dropout."""
+    parts, whole = plan.parts(batch), batch.weight_B.sum().clamp(min=1e-12)
+    weights = [part.weight_B / whole for part in parts]
+    bare = model.module if is_wrapped(model) else model
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        losses = []
+        with plan.rng.torch_scope("model", progress.step, fabric.device):
+            for part, weight_P in zip(parts, weights):
+                with plan.net.hidden_mix(part.hidden_mix), plan.net.keeping_features() as features:
+                    logits_BK = model(part.x)
+                    features_BD = features[0].float()
+                    loss_B = plan.loss(Outcome(logits_BK.float(), part, bare, features_BD, progress, fabric.autocast))
+                loss = (loss_B * weight_P).sum()
+                fabric.backward(loss)
+                losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    return closure
+
+
+def validated(t: Training, progress: Progress) -> None:
+    """Measure the weights that prediction would use, and tell everyone who wants to know."""
+    weights = t.plan.weights(final=False)
+    metrics = t.validate(weights)
+    for runtime in t.plan.runtimes.values():
+        runtime.after_validation(metrics, weights, progress)
+    if metrics["score"] > t.state.best_score:
+        t.state.best_score, t.state.best_step = metrics["score"], t.state.step
+    t.observer.validated(t.log.write("validation", step=t.state.step, **metrics))
+
+
+def save(t: Training) -> None:
+    t.state.total_seconds = t.spent()
+    t.writer.save(t.state.step, t.state_dict(), t.log.sync, t.state.best_step)

@@ -1,0 +1,393 @@
+"""The plan: a recipe's methods sorted by stage and bound to one network and one table. The loop runs it without knowing any
+method by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from whet.core.batch import (
+    Batch,
+    Closure,
+    Context,
+    FinalizeContext,
+    Loss,
+    Measured,
+    Outcome,
+    Predictor,
+    Progress,
+    Settings,
+    Step,
+)
+from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
+from whet.core.method import Method
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.runtime import Runtime
+from whet.core.spectrogram import KnowsSpectrogram
+from whet.core.stages import (
+    Arranges,
+    Changes,
+    ChoosesWeights,
+    Divides,
+    Finalizes,
+    FindsBeforeTraining,
+    Initialises,
+    KeepsEnsembleMembers,
+    Optimizes,
+    RangeTest,
+    Scales,
+    Selects,
+    Sets,
+    Stage,
+    Watches,
+    WrapsLoss,
+    WrapsPredictor,
+    WrapsStep,
+    WrapsUpdate,
+)
+from whet.core.task import Task
+from whet.core.tokens import KnowsTokens
+from whet.models.ensemble import SideBySide
+from whet.models.front import AudioFront, Front, TextFront
+from whet.models.net import Net
+from whet.training.augmentation import Augmentation
+from whet.training.crossfit import HALVES, Crossed, chosen_by_validation
+
+
+def ordered(methods: tuple[Method, ...]) -> list[Method]:
+    """By stage, then by their declared place, then by name: the order in which a recipe lists them never matters."""
+    stages = list(Stage)
+    return sorted(methods, key=lambda method: (stages.index(method.stage), method.order, method.name))
+
+
+def task_loss(outcome: Outcome) -> Tensor:
+    """The loss that LOSS methods wrap: the task's own, (B,)."""
+    targets = outcome.batch.targets
+    return targets.task.loss(outcome.logits_BK, targets)
+
+
+class Plan:
+    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons; `notes` what else
+    became of the recipe."""
+
+    def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
+        self.recipe = recipe
+        self.net = net
+        self.context = context
+        self.methods = ordered(recipe.methods)
+        self.rng = Rng(recipe.train.seed)
+        self.augmentation = Augmentation([informed(method, net.front) for method in self.methods], self.rng)
+        self.ineffective: list[str] = []
+        self.notes: list[str] = []
+        self._strict = strict
+        self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
+        for method in self.methods:
+            self._take_over(method)
+
+        for method in self.methods:
+            if isinstance(method, Changes) and method.name not in self.net.changed_by:
+                with self.rng.torch_scope(f"change {method.name}", device=self.net.device):
+                    self.net = self._try(method, partial(method.change, self.net, context), self.net)
+                self.net.changed_by.add(method.name)
+        self.net = self.net.on(net.device)  # with the layers that methods have added
+        self.net.apply_freezing()
+
+        self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
+        self._sets = [m for m in self.methods if isinstance(m, Sets)]
+        self._divides = [m for m in self.methods if isinstance(m, Divides)]
+        self.loss: Loss = task_loss
+        for method in self.methods:
+            if isinstance(method, WrapsLoss):
+                self.loss = self._try(method, partial(method.wrap_loss, self.loss, self.net, context), self.loss)
+        high_res = [method.high_res_size or 0 for method in self.methods]
+        self.high_res_size = max(high_res, default=0) if net.spec.medium == "image" else 0
+        self.optimizer = self._optimizer(self.net)
+        self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self.runtimes: dict[str, Runtime] = {}
+
+    def _try(self, method: Method, call: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return call()
+        except NoEffectError as error:
+            if self._strict:
+                raise
+            if (line := _without_effect(method, error)) not in self.ineffective:
+                self.ineffective.append(line)
+            return otherwise
+
+    @property
+    def rendered_size(self) -> int:
+        """The size at which samples are painted: the recipe's, or a larger one that a method wants to see."""
+        return max(self.recipe.size, self.high_res_size)
+
+    # --- DATA -----------------------------------------------------------------------------------------------------------
+    def order(self, progress: Progress, label_N: np.ndarray) -> np.ndarray:
+        """The sample numbers of the epoch that begins at this progress."""
+        order = self.rng.shuffled("order", progress.epoch, len(label_N))
+        for method, arranges in self._arranges:
+            rng = self.rng.batch(method.name, progress.epoch, np.arange(len(order)))
+            order = self._try(method, partial(arranges.arrange, order, label_N, progress, rng), order)
+        return order
+
+    # --- MODEL, OPTIMIZER, SCHEDULE ---------------------------------------------------------------------------------
+    def initialise(self) -> None:
+        """Better starting weights, at a fresh start only."""
+        for method in self.methods:
+            if isinstance(method, Initialises):
+                with self.rng.torch_scope(f"initialise {method.name}", device=self.net.device):
+                    self._try(method, partial(method.initialise, self.net, self.context), None)
+
+    def trial_steps(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> Iterator[RangeTest]:
+        """What methods find out before training. Each of them is replaced by the one that knows, in the recipe too."""
+        for method in self.methods:
+            trial_steps = partial(method.trial_steps, trial) if isinstance(method, FindsBeforeTraining) else None
+            found = self._try(method, trial_steps, None) if trial_steps else None
+            if found is not None:
+                self._put(found.schedule)
+                yield found
+
+    def _take_over(self, method: Method) -> None:
+        for other in self.methods:
+            rest = method.take_over(other)
+            if rest is not None:
+                before, after = other.settings_dict(), rest.settings_dict()
+                changed = [
+                    f"{key} = {after[key]} instead of {before[key]}" for key in after if after[key] != before[key]
+                ]
+                self.notes.append(f"{method.name} takes the place of {other.name}'s own: {', '.join(changed)}")
+                self._put(rest)
+
+    def _put(self, method: Method) -> None:
+        def put(methods: Sequence[Any]) -> list[Any]:
+            return [method if getattr(m, "name", None) == method.name else m for m in methods]
+
+        self.recipe = self.recipe.replace(methods=tuple(put(self.recipe.methods)))
+        self.methods, self._scales = put(self.methods), put(self._scales)
+
+    def start(self) -> None:
+        """Start the STEP methods; from here on the weights are those that training begins with."""
+        started: list[tuple[Method, Runtime]] = []
+        context = replace(self.context, optimizer=self._optimizer)
+        for method in self.methods:
+            if isinstance(method, Watches):
+                with self.rng.torch_scope(f"start {method.name}", device=self.net.device):
+                    runtime = method.start(self.net, context)
+                    if chosen_by_validation(method, runtime):
+                        runtime = Crossed(runtime, [method.start(self.net, context) for _ in range(HALVES)])
+                    started.append((method, runtime))
+        self.runtimes = {method.name: runtime for method, runtime in started}
+        self._arranges += [(method, runtime) for method, runtime in started if isinstance(runtime, Arranges)]
+        self._scales += [runtime for runtime in self.runtimes.values() if isinstance(runtime, Scales)]
+        for runtime in self.runtimes.values():
+            if isinstance(runtime, WrapsLoss):
+                self.loss = runtime.wrap_loss(self.loss, self.net, self.context)
+
+    def _optimizer(self, net: Net) -> torch.optim.Optimizer:
+        """The recipe's, for this network or one of its structure, whose parameters have the same names."""
+        found = [m for m in self.methods if isinstance(m, Optimizes)]
+        if len(found) != 1:
+            named = ", ".join(m.name for m in found) or "none"
+            raise RecipeError(
+                f"a recipe needs exactly one optimizer; this one has {named} (accepted: sgd, adamw, lbfgs, …)"
+            )
+        groups: dict[tuple[float, bool], dict[str, Any]] = {}
+        for name, parameter in net.named_parameters():
+            if parameter.requires_grad:
+                scale, decay = net.lr_scale.get(name, 1.0), parameter.ndim > 1
+                group = groups.setdefault((scale, decay), {"params": [], "lr_scale": scale, "decay": decay})
+                group["params"].append(parameter)
+        if not groups:
+            raise RecipeError("every weight of the model is frozen; there is nothing to train")
+        return found[0].optimizer(list(groups.values()), net)
+
+    def set_lr(self, progress: Progress) -> float:
+        """Set every group's learning rate for the coming step; returns the largest."""
+        factor = 1.0
+        for schedule in self._scales:
+            factor *= schedule.factor(progress)
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs):
+            group["lr"] = base * factor
+        return max(self.base_lrs) * factor
+
+    def settings(self, progress: Progress, size: int) -> Settings:
+        """The settings of the epoch that begins at this progress, `size` being the recipe's own."""
+        settings = Settings(size)
+        for method in self._sets:
+            settings = method.settings(progress, settings)
+        return settings
+
+    # --- LOSS, GRADIENT, STEP ---------------------------------------------------------------------------------------
+    def parts(self, batch: Batch) -> list[Batch]:
+        """The batch as it passes the network: whole, or cut into parts of nearly one size. The copies of a sample stay together."""
+        copies = self.augmentation.copies
+        samples = len(batch) // copies
+        count = min(samples, max((method.parts(len(batch)) for method in self._divides), default=1))
+        if count <= 1 or batch.hidden_mix:  # samples that are mixed inside the network pass it together
+            return [batch]
+        if copies == 1:  # slices, which stay channels last
+            edges = [samples * part // count for part in range(count + 1)]
+            return [batch.rows(slice(start, end)) for start, end in pairwise(edges)]
+        row_CN = torch.arange(len(batch)).view(copies, samples)
+        return [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
+
+    def stepper(self, optimizer: Any) -> Step:
+        """The step function: the optimizer's, wrapped by every GRADIENT method, and by the runtimes of STEP methods that ask for
+        it. A loss or gradient that is not finite raises NonFiniteError before the optimizer moves a weight."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+        def plain(closure: Closure) -> Tensor:
+            return optimizer.step(lambda: _finite(closure(), parameters))
+
+        step: Step = plain
+        # The first is outermost, next to the closure.
+        for wrapper in reversed([*self.methods, *self.runtimes.values()]):
+            if isinstance(wrapper, WrapsStep):
+                step = wrapper.wrap_step(step, parameters)
+            if isinstance(wrapper, WrapsUpdate):
+                step = wrapper.wrap_update(step, self.optimizer)
+        return step
+
+    @property
+    def stop(self) -> bool:
+        return any(runtime.stop for runtime in self.runtimes.values())
+
+    # --- PREDICT ----------------------------------------------------------------------------------------------------
+    def weights(self, *, final: bool, half: int | None = None) -> dict[str, Tensor]:
+        """The weights prediction uses: those of training, unless a method chooses others. half: as that half of the validation
+        samples chooses, where these choose."""
+        weights = dict(self.net.state_dict())
+        for method in self.methods:
+            if isinstance(method, ChoosesWeights):
+                weights = method.weights(weights, self._runtime(method, half), final)
+        return weights
+
+    def _runtime(self, method: Method, half: int | None = None) -> Runtime | None:
+        runtime = self.runtimes.get(method.name)
+        return runtime.of(half) if isinstance(runtime, Crossed) else runtime
+
+    @property
+    def finalizes(self) -> bool:
+        """Whether a pass over the data follows the training."""
+        return any(isinstance(method, Finalizes) for method in self.methods)
+
+    @property
+    def predicts_otherwise(self) -> bool:
+        """Whether prediction is more than asking the last weights."""
+        return any(Stage.PREDICT in method.stages() for method in self.methods)
+
+    def finalize(self, context: FinalizeContext) -> list[dict[str, Tensor]]:
+        """Training is over: the network gets the weights that prediction uses, and is set right. Where these are chosen by
+        validation, the weights that each half of its samples would have chosen are given back; else none."""
+        last = _copied(self.net)
+        chosen = any(isinstance(runtime, Crossed) for runtime in self.runtimes.values())
+
+        def validate(weights: dict[str, Tensor]) -> Measured:
+            nonlocal chosen
+            chosen = True
+            return context.validate(weights)
+
+        self._finalize_part(replace(context, validate=validate), None)
+        if not chosen:
+            return []
+        final, halves = _copied(self.net), []
+        for half in range(HALVES):
+            self.net.load_state_dict(last)
+            self._finalize_part(replace(context, validate=partial(_of_half, context.validate, half)), half)
+            halves.append(_copied(self.net))
+        self.net.load_state_dict(final)
+        return halves
+
+    def _finalize_part(self, context: FinalizeContext, half: int | None) -> None:
+        self.net.load_state_dict(self.weights(final=True, half=half))
+        self.net.eval()
+        for method in self.methods:
+            if isinstance(method, Finalizes):
+                method.finalize(self.net, self._runtime(method, half), context)
+
+    def ensemble_members(self) -> list[dict[str, Tensor]]:
+        """Further weights of the network, whose answers count as much as those of the final ones."""
+        found = [m.ensemble_members(self._runtime(m)) for m in self.methods if isinstance(m, KeepsEnsembleMembers)]
+        return [weights for several in found for weights in several]
+
+
+def select_rows(
+    methods: tuple[Method, ...], rows: pd.DataFrame, *, strict: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
+    """The training rows as the DATA methods choose them, and a line for each that changed their number or found nothing to do."""
+    notes = []
+    for method in ordered(methods):
+        if isinstance(method, Selects):
+            before = len(rows)
+            try:
+                rows = method.select(rows)
+            except NoEffectError as error:
+                if strict:
+                    raise
+                notes.append(_without_effect(method, error))
+            if len(rows) != before:
+                notes.append(f"{method.name}: of {before} training rows {len(rows)} were made")
+    return rows, notes
+
+
+def informed(method: Method, front: Front | None) -> Method:
+    """The method, told of the network's tokens or spectrograms where it works on these."""
+    if isinstance(method, KnowsSpectrogram) and isinstance(front, AudioFront):
+        return method.hearing(front)
+    if isinstance(method, KnowsTokens) and isinstance(front, TextFront):
+        return method.knowing(front.tokens.special)
+    return method
+
+
+def _without_effect(method: Method, error: NoEffectError) -> str:
+    return f"{method.name} has no effect here: {error}"
+
+
+def wrap_predictor(
+    methods: Sequence[Method],
+    predictor: Predictor,
+    fitted: dict[str, Any],
+    task: Task,
+    external_models: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
+) -> Predictor:
+    """The predictor as these PREDICT methods want it, one after the other."""
+    for method in methods:
+        if others := external_models.get(method.name):
+            predictor = SideBySide([predictor, *others])
+        if isinstance(method, WrapsPredictor):
+            predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), task)
+    return predictor
+
+
+def refuse_foreign(methods: tuple[Method, ...], problem: str, task: Task) -> None:
+    """RecipeError for a method that means nothing for this task."""
+    for method in methods:
+        if not task.allows(problem, method):
+            raise RecipeError(f"method '{method.name}' means nothing where samples have {task.title}")
+
+
+def _copied(net: Net) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+
+
+def _of_half(validate: Callable[[dict[str, Tensor]], Measured], half: int, weights: dict[str, Tensor]) -> Measured:
+    found = validate(weights).half(half)
+    return Measured(found, lambda _: found)
+
+
+def _finite(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    if not torch.isfinite(loss):
+        raise NonFiniteError(f"the loss became {loss.item()}")
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if gradients and not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+        raise NonFiniteError("the gradient is not finite")
+    return loss

@@ -1,0 +1,150 @@
+"""Some training samples as they are, and as a model sees them epoch by epoch, with the methods that acted on each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whet.core.batch import Batch
+from whet.core.errors import DataError
+from whet.core.recipe import Recipe
+from whet.core.targets import Targets
+from whet.data.loader import Loader
+from whet.data.table import Table
+from whet.models.front import AudioFront, Front, TextFront
+from whet.models.mel import MelSettings
+from whet.models.tokens import Tokens
+from whet.training.augmentation import Augmentation, Watch
+from whet.training.resolve import usual_seconds
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A painted sample: an image (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that acted on it, and
+    the classes it is now, largest share first; where mixing changed nothing, its own label with all of it."""
+
+    content: Any
+    methods: tuple[str, ...]
+    target: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training sample as it is, and its variants, one an epoch."""
+
+    id: str
+    label: str
+    original: Any
+    variants: tuple[Tile, ...]
+
+
+def draw_preview(
+    augmentation: Augmentation,
+    table: Table,
+    loader: Loader,
+    size: int,
+    rows: int = 6,
+    variants: int = 5,
+    front: Front | None = None,
+) -> list[Row]:
+    """The first samples of the classes in turn, painted at this size in the first epochs. Images are mixed with each other too;
+    of texts and audio, `front` shows what is done to them behind it."""
+    (original,) = loader.batches([_one_of_each(table, rows)], size)
+    index_B = original.index_B
+    if not len(index_B):
+        raise DataError(f"none of the {rows} samples tried can be read; the first: {original.failed[0][1]}")
+    columns = [_variants(augmentation, table, loader, size, index_B, epoch, front) for epoch in range(variants)]
+    names = [(table.frame["id"].iloc[i], table.said_of(table.label_N[i])) for i in index_B]
+    return [
+        Row(id_, label, original.content[b], tuple(column[b] for column in columns))
+        for b, (id_, label) in enumerate(names)
+    ]
+
+
+def front_to_look_through(table: Table, recipe: Recipe) -> tuple[Front | None, int]:
+    """(what shows these samples where there is no network yet, the size to paint them at)."""
+    match table.medium:
+        case "text":
+            tokens = recipe.train.max_tokens
+            return TextFront(Tokens.train(table.frame["text"])), tokens if isinstance(tokens, int) else 512
+        case "audio":
+            return AudioFront(MelSettings()), round(1000 * usual_seconds(recipe, table))
+        case _:
+            pixels = recipe.train.image_size
+            return None, pixels if isinstance(pixels, int) else 224
+
+
+def listed(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The same in words, as JSON takes it."""
+    return [
+        {
+            "id": row.id,
+            "label": row.label,
+            "variants": [{"methods": list(tile.methods), "target": dict(tile.target)} for tile in row.variants],
+        }
+        for row in rows
+    ]
+
+
+def _variants(
+    augmentation: Augmentation,
+    table: Table,
+    loader: Loader,
+    size: int,
+    index_B: np.ndarray,
+    epoch: int,
+    front: Front | None,
+) -> list[Tile]:
+    copies, shown = augmentation.copies, len(index_B)
+    index_B = np.tile(index_B, copies)
+    acted: list[list[str]] = [[] for _ in index_B]
+
+    def watch(name: str, changed_B: np.ndarray) -> None:
+        for b in np.flatnonzero(changed_B):
+            acted[b].append(name)
+
+    (painted,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
+    targets = table.targets[torch.from_numpy(index_B)]
+    content, probs_BK = painted.content, targets.probs_BK
+    if table.medium == "image":
+        content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
+    elif front is not None:
+        received = front.receive(content, size)
+        transformed = augmentation.transform_batch(received, epoch, index_B, copies, watch)
+        changed_B = (transformed != received).flatten(1).any(dim=1).tolist()
+        content = [front.seen(*pair) if changed else pair[0] for *pair, changed in zip(content, transformed, changed_B)]
+    own = [((table.said_of(label), 1.0),) for label in table.label_N[index_B]]
+    tiles = [
+        Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes) if (probs_K != own_K).any() else label)
+        for one, names, probs_K, own_K, label in zip(content, acted, probs_BK, targets.probs_BK, own)
+    ]
+    return tiles[-shown:]  # of several copies the last: the first may be shown as it is
+
+
+def _mixed(
+    augmentation: Augmentation, images_BHWC: np.ndarray, targets: Targets, index_B: np.ndarray, epoch: int, watch: Watch
+) -> tuple[np.ndarray, Tensor]:
+    """Painted images as the methods that know pixels alone, and those that mix, leave them; and the classes they are then."""
+    pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)
+    pixels = augmentation.transform_batch(pixels, epoch, index_B, augmentation.copies, watch)
+    mixed = augmentation.mix(Batch(pixels.float(), targets, index_B, torch.ones(len(index_B)), epoch), watch)
+    return mixed.x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy(), mixed.targets.probs_BK
+
+
+def _shares(probs: list[float], classes: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    found = [(name, share) for name, share in zip(classes, probs) if share > 0.005]
+    return tuple(sorted(found, key=lambda pair: -pair[1]))
+
+
+def _one_of_each(table: Table, count: int) -> np.ndarray:
+    """The first samples of the classes in turn."""
+    label_N = table.label_N
+    turn_N = np.zeros(len(label_N), dtype=np.int64)
+    for k in np.unique(label_N):
+        turn_N[label_N == k] = np.arange((label_N == k).sum())
+    return np.lexsort((label_N, turn_N))[:count]

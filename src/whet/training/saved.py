@@ -1,0 +1,102 @@
+"""A saved model and everything between it and an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from whet.core.batch import Predictor
+from whet.core.errors import RecipeError, RunError
+from whet.core.recipe import parse_method
+from whet.data.loader import Loader
+from whet.data.media import loader_of
+from whet.models.build import external_model_folders, load_nets, read_extra
+from whet.models.ensemble import Member, as_one, shown_as
+from whet.models.net import Net
+from whet.training.plan import wrap_predictor
+
+_APART = 0.02  # of the largest logit: in bfloat16 a weight that is rounded otherwise moves the answer
+
+
+class SavedModel:
+    """The networks of a model folder, on a device, with what was fitted for them and how they are shown samples."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        extra = read_extra(folder)
+        nets = [net.on(device) for net in load_nets(folder)]
+        self.net = nets[0]
+        self.classes = self.net.spec.classes
+        self.task = self.net.task
+        self.size, self.fit, self.precision = int(extra["size"]), extra["fit"], extra["precision"]
+        methods = tuple(parse_method(entry) for entry in extra["predict"])
+        external_models = load_external_models(folder, self.net, device)
+        self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], self.task, external_models)
+        self.members = members_of(nets, external_models)
+
+    def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
+        """What shows these samples (`path` or `text`) as the networks are shown them."""
+        return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=getattr(self.net.front, "rate", None))
+
+    def beside(self, ours: Net, where: str) -> ExternalModel:
+        """The same beside our network; `where` is the folder, for the message."""
+        wanted, known = set(ours.spec.classes), set(self.classes)
+        lacking, besides = sorted(wanted - known), sorted(known - wanted)
+        if lacking or besides:
+            raise RecipeError(
+                f"{where}: that model has other classes and cannot answer beside this one; it lacks "
+                f"{', '.join(lacking) or 'none'} and knows {', '.join(besides) or 'none'} besides"
+            )
+        if self.task != ours.task:
+            raise RecipeError(
+                f"{where}: that model is for samples with {self.task.title}, this one for {ours.task.title}; they cannot "
+                "predict together"
+            )
+        columns = tuple(self.classes.index(name) for name in ours.spec.classes)
+        return ExternalModel(self, shown_as(self.net, self.size, ours), columns)
+
+
+class ExternalModel(nn.Module):
+    """A saved model beside another network: what it predicts, the classes in that one's order, of inputs as that one takes them."""
+
+    def __init__(self, saved: SavedModel, shown: nn.Module, columns: tuple[int, ...]) -> None:
+        super().__init__()
+        self.saved, self.shown, self.columns = saved, shown, columns
+        self.predictor = saved.predictor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.predictor(self.shown(x))[:, list(self.columns)]
+
+    @property
+    def members(self) -> list[Member]:
+        return [member.beside(self.shown, self.columns) for member in self.saved.members]
+
+
+def load_external_models(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[ExternalModel]]:
+    """The models that methods let answer beside the one in this folder, by the method's name."""
+    return {
+        name: [SavedModel(path, device).beside(ours, str(path)) for path in paths]
+        for name, paths in external_model_folders(folder).items()
+    }
+
+
+def members_of(nets: Sequence[Net], external_models: Mapping[str, Sequence[ExternalModel]]) -> list[Member]:
+    """Every network that has a part in the answer."""
+    beside = [member for several in external_models.values() for one in several for member in one.members]
+    return [*map(Member.of, nets), *beside]
+
+
+def check_saved(folder: Path, device: torch.device, predictor: Predictor, ask: Callable[[Predictor], Tensor]) -> None:
+    """RunError unless the model in the folder, loaded anew, answers as this predictor does. ask: its answers to a few samples."""
+    expected, found = ask(predictor), ask(SavedModel(folder, device).predictor)
+    if not len(expected):
+        return
+    apart = float((found - expected).abs().max())
+    if not apart <= _APART * float(expected.abs().max()) + 1e-3:
+        raise RunError(
+            f"the model in {folder}, loaded again, answers otherwise than the trained one: logits up to {apart:.3g} apart; "
+            "the run is not finished, as its predictions would be wrong"
+        )

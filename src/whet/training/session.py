@@ -1,0 +1,381 @@
+"""One process's work at a run: what every part of it needs, and the parts that come after everything is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from whet.core import strict_json
+from whet.core.batch import Context, Features, FinalizeContext, Measured, Progress, Settings
+from whet.core.errors import DataError, RecipeError
+from whet.core.output import remove
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.run_folder import RunFolder, write_whole
+from whet.core.stages import RangeTest
+from whet.core.task import ClassTask
+from whet.data.read import read_data
+from whet.data.table import Table
+from whet.evaluate.inference import answer, using_weights
+from whet.explain import Explanation, explain
+from whet.models.build import build_net
+from whet.models.net import Net
+from whet.models.on_outputs import behind
+from whet.training import finish, resolve
+from whet.training.budget import Clock
+from whet.training.checkpoint import CheckpointWriter
+from whet.training.cost import cost_of
+from whet.training.crossfit import halves_of
+from whet.training.features import FrozenFeatures, head_of, training_features
+from whet.training.log import Observer, RunLog
+from whet.training.loop import State, Training, Validate, fit, restored
+from whet.training.pace import Pace
+from whet.training.plan import Plan, refuse_foreign, select_rows
+from whet.training.signals import Interrupted, Interrupts
+from whet.training.source import (
+    Failures,
+    FeatureSource,
+    RenderedSource,
+    Source,
+    batch_shape,
+    can_cache_features,
+    choose_cache,
+    eval_loader,
+    training_loader,
+)
+from whet.training.trial_steps import TrialSteps
+
+_MANY = 2000  # validation samples
+
+Report = Callable[[RunFolder], object]
+"""Writes the report of a run whose metrics are written."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a run before anything is written: its data and network, and the recipe as far as they settle it."""
+
+    recipe: Recipe
+    table: Table
+    net: Net
+    size: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a training begins with: everything is resolved. range_tests: what methods found out by some steps before it."""
+
+    plan: Plan
+    fabric: Fabric
+    range_tests: list[RangeTest]
+    state: State
+    pace: Pace | None
+
+
+@dataclass
+class Session:
+    """What every part of the work needs to say or to ask. before: the seconds of earlier processes at the same run."""
+
+    folder: RunFolder
+    observer: Observer
+    clock: Clock
+    started: float | None
+    report: Report | None
+    before: float = 0.0
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    notes: list[str] = field(default_factory=list)
+    noted: int = 0  # how many of them stand in the log already
+    failures: Failures = field(default_factory=lambda: Failures(1))
+    joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that answer beside this one, by method
+    frozen: FrozenFeatures = field(default_factory=FrozenFeatures)
+
+    def __post_init__(self) -> None:
+        self._from = self.clock() if self.started is None else self.started
+
+    def spent(self) -> float:
+        """Seconds since the run began."""
+        return self.before + self.clock() - self._from
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+        self.observer.note(text)
+
+    def failed(self, id_: str, reason: str) -> None:
+        if self.failures.add(id_, reason):
+            self.note(f"left out, it cannot be read: {id_}: {reason}")
+
+    def trial_steps(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
+        """What some methods can only find out by some steps of training, before it."""
+
+        def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
+            self.observer.phase("looking for a learning rate")
+            first = plan.settings(Progress(0, 1, 1), recipe.size).size
+            return TrialSteps(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
+
+        found = list(plan.trial_steps(trial))
+        for test in found:
+            self.note(f"{test.schedule.name}: the learning rate is {test.chosen:.3g}")
+        return found
+
+    def prepare(self, recipe: Recipe, *, strict: bool) -> Prepared:
+        recipe = resolve.resolve_threads(recipe)
+        table = self.read(recipe, strict=strict)
+        recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # what evaluate and predict will read, too
+        size = resolve.usual_size(recipe, table)
+        recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
+        with Rng(recipe.train.seed).torch_scope("init"):
+            texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
+            net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)
+        for line in (*table.notes, *notes):
+            self.note(line)
+        return Prepared(recipe, table, net, size)
+
+    def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
+        self.observer.phase(f"reading {recipe.data.path}")
+        table = read_data(recipe.data, int(recipe.train.loader_threads))
+        if table.medium != recipe.medium:
+            raise RecipeError(
+                f"data {recipe.data.path} holds {table.medium}s, but the recipe's task is {recipe.task}; "
+                f"give a recipe for {table.medium}s"
+            )
+        if not recipe.data.evaluate_test:
+            table = table.with_frame(table.frame[table.frame["split"] != "test"])
+        table = table.for_problem(recipe.task)
+        refuse_foreign(recipe.methods, recipe.task, table.task)
+        chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
+        table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
+        for split in ("train", "val"):
+            if not len(table.part(split)):
+                why = (
+                    f"; left out, the first: {table.skipped[0].id}: {table.skipped[0].reason}" if table.skipped else ""
+                )
+                raise DataError(f"data {recipe.data.path}: no {split} samples are left{why}")
+        self.failures.total = len(table) + len(table.skipped)
+        for entry in table.skipped:
+            self.failed(entry.id, entry.reason)
+        return table
+
+    def plan(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> tuple[Plan, Fabric]:
+        fabric = resolve.make_fabric(recipe)
+        net = net.on(fabric.device)
+        train = table.part("train")
+
+        def features(backbone: Any = None, training: bool = False) -> Features:
+            self.observer.phase(f"features of {len(train):,} samples")
+            asked = partial(self.ask, plan, fabric)
+            return training_features(plan, train, asked, backbone or plan.net.backbone, training=training)
+
+        def texts() -> list[str]:
+            self.observer.phase(f"learning from {len(train):,} texts")
+            return list(train.frame.get("text", ()))
+
+        context = Context(cast(ClassTask, table.task), table.classes, train.counts_K, features, texts)
+        plan = Plan(recipe, net, context, strict=strict)
+        self.tell(plan)
+        return plan, fabric
+
+    def ready(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> Ready:
+        """The network as methods change it, with its starting weights, and the budget as steps."""
+        plan, fabric = self.plan(recipe, table, net, strict=strict)
+        plan.initialise()
+        range_tests = self.trial_steps(recipe, table, plan, fabric)
+        self.tell(plan)
+        self.observer.phase("timing a few steps" if recipe.train.budget.is_time else "starting")
+        plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
+        return Ready(plan, fabric, range_tests, state, pace)
+
+    def tell(self, plan: Plan) -> None:
+        """Which methods found nothing to change, what else became of the recipe, and what there is to tell of the network."""
+        for line in (*plan.notes, *plan.ineffective, *plan.net.notes):
+            if line not in self.notes:
+                self.note(line)
+
+    def ask(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+    ) -> tuple[Tensor, np.ndarray]:
+        """(what the predictor makes of every sample, the numbers of those that could be read). A frozen backbone runs once over the
+        samples of a part."""
+        net, (inner, changed) = plan.net, behind(predictor)
+        if net.backbone_frozen and (inner is net or predictor is net.backbone):
+            features_ND, index = self.frozen.of(table, net.backbone, partial(self._ask, plan, fabric))
+            return (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
+        return self._ask(plan, fabric, table, predictor, batch_size)
+
+    def _ask(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+    ) -> tuple[Tensor, np.ndarray]:
+        training = plan.net.training
+        plan.net.eval()
+        ids, reasons = table.frame["id"], {}
+
+        def failed(index: int, reason: str) -> None:
+            reasons[ids.iloc[index]] = reason
+            self.failed(ids.iloc[index], reason)
+
+        found = answer(
+            plan.net, predictor, eval_loader(table, plan.recipe, plan.net), plan.recipe.eval_size, fabric.autocast,
+            failed, batch_size,
+        )  # fmt: skip
+        plan.net.train(training)
+        if reasons and not len(found[1]):
+            parts, (first, *_) = "/".join(sorted(set(table.frame["split"]))), reasons.items()
+            raise DataError(
+                f"not one of the {len(table)} {parts} samples can be read; the first: {first[0]}: {first[1]}"
+            )
+        return found
+
+    def go_on(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, saved: dict[str, Any]) -> None:
+        plan.start()
+        state = restored(plan, saved)
+        self.before = state.total_seconds
+        self.failures.reasons.update(state.failed)
+        recipe, pace = plan.recipe, None
+        if state.pace is not None:
+            _, per_epoch = batch_shape(len(table.part("train")), recipe.train.batch_size)
+            most = resolve.most_steps(recipe, per_epoch)
+            pace = Pace.from_state(plan, recipe.size, per_epoch, most, state.pace)
+        self.note(f"resumed at step {state.step} of {state.total_steps}")
+        self._train(table, plan, fabric, log, state, pace, resumed=True)
+
+    def train(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: State, pace: Pace | None) -> None:
+        plan.start()
+        self._train(table, plan, fabric, log, state, pace, resumed=False)
+
+    def _train(
+        self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: State, pace: Pace | None, *, resumed: bool
+    ) -> None:
+        recipe = plan.recipe
+        source = self.source(table.part("train"), plan, fabric, state.total_steps)
+        writer = CheckpointWriter(self.folder.checkpoints, recipe.train.keep_checkpoints)
+        training = Training(
+            fabric=fabric,
+            net=plan.net,
+            plan=plan,
+            source=source,
+            state=state,
+            size=recipe.size,
+            validate=self.validator(table.part("val"), plan, fabric),
+            writer=writer,
+            log=log,
+            observer=self.observer,
+            failures=self.failures,
+            spent=self.spent,
+            pace=pace,
+            resumed=resumed,
+            interrupted=self.interrupts,
+            # Random weights guess; on many samples that costs minutes to see.
+            validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
+        )
+        for line in self.notes[self.noted :]:
+            log.write("note", text=line)
+        try:
+            with self.interrupts.noticed():
+                fit(training)
+        finally:
+            writer.close()
+            log.close()
+        if state.step < state.total_steps and not plan.stop:
+            raise Interrupted(self.interrupts.exit_code())
+        self.finish(table, plan, fabric, training)
+
+    def source(self, train: Table, plan: Plan, fabric: Fabric, steps: int) -> Source:
+        if can_cache_features(plan, plan.net):
+            features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
+            return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
+        _, per_epoch = batch_shape(len(train), plan.recipe.train.batch_size)
+        cache, line = choose_cache(train, plan, -(-steps // per_epoch))
+        if line:
+            self.note(line)
+        return RenderedSource(
+            train,
+            training_loader(train, plan.recipe, plan.net, cache, plan.rendered_size),
+            plan,
+            fabric.device,
+            self.failed,
+        )
+
+    def validator(self, val: Table, plan: Plan, fabric: Fabric) -> Validate:
+        half_N = halves_of(val)
+
+        def validate(weights: dict[str, Tensor]) -> Measured:
+            with using_weights(plan.net, weights):
+                logits, index = self.ask(plan, fabric, val, plan.net)
+            evidence, followed = val.evidence(index, logits.double().numpy()), val.task.followed
+
+            def measured(rows_M: np.ndarray) -> dict[str, float]:
+                metrics = val.task.measure(evidence.rows(rows_M))
+                return {"score": val.task.score(metrics), **{key: metrics[key] for key in followed}}
+
+            whole = measured(np.arange(len(index)))
+
+            def of_half(half: int) -> dict[str, float]:
+                rows_M = np.flatnonzero(half_N[index] == half)
+                return measured(rows_M) if len(rows_M) else whole  # all samples are duplicates of one
+
+            return Measured(whole, of_half)
+
+        return validate
+
+    def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
+        """From the last step to the finished run. A run that is killed in here does all of it again."""
+        self.observer.phase("measuring")
+        recipe, state = plan.recipe, training.state
+        answer_seconds, answered = 0.0, 0
+
+        def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+            nonlocal answer_seconds, answered
+            began, known = self.clock(), self.frozen.know(part)
+            found = self.ask(plan, fabric, part, predictor)
+            if not known:  # else most of the work was done before
+                answer_seconds += self.clock() - began
+                answered += len(found[1])
+            return found
+
+        def inputs() -> Iterator[Tensor]:
+            progress = training.progress(state.total_steps)
+            settings = Settings(plan.settings(progress, training.size).size)
+            return (batch.x for batch in training.source.batches(progress, settings, 0))
+
+        last = (
+            {name: tensor.clone() for name, tensor in plan.net.state_dict().items()}
+            if plan.predicts_otherwise
+            else None
+        )
+        by_half = plan.finalize(FinalizeContext(inputs, training.validate, fabric.autocast))
+        predictor, val_answers, members = finish.finish_model(
+            plan, table.part("val"), ask, self.folder, self.joined, by_half
+        )
+        metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
+        train = table.part("train")
+        finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
+        shown = "test" if "test" in metrics else "val"
+        if last is not None:
+            metrics["inference_gain"] = finish.measure_inference_gain(
+                plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
+            )
+
+        def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
+            loader = eval_loader(part, recipe, plan.net)
+            return explain(members, loader, recipe.eval_size, class_N, most_points=finish.FEW_POINTS)
+
+        if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
+            self.note(f"mistakes are shown without explanations: {reason}")
+        metrics["cost"] = cost_of(training, answer_seconds / max(answered, 1))
+        metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
+        metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
+        metrics["notes"] = self.notes
+        metrics["task"] = table.task.name
+        metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
+        metrics["requested_hash"] = Recipe.load(self.folder.requested).hash
+        strict_json.write(self.folder.metrics, metrics)
+        if self.report is not None:
+            self.report(self.folder)
+        write_whole(self.folder.done, "")
+        remove(self.folder.start, "*")

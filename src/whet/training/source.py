@@ -1,0 +1,235 @@
+"""Where the loop's batches come from: samples painted anew each epoch, or features kept from one pass of a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whet.core.batch import Batch, Progress, Settings
+from whet.core.errors import DataError
+from whet.core.process import available_memory
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.data.audio_loader import AudioLoader
+from whet.data.image_loader import ImageLoader
+from whet.data.loader import Loader, chunks
+from whet.data.media import audio_store, loader_of
+from whet.data.store import Cache, DiskCache, ImageStore, MemoryCache, cache_folder, free_disk, kept_bytes, keys_of
+from whet.data.table import MAX_LEFT_OUT, Table
+from whet.models.front import AudioFront, to_device
+from whet.models.linear import feature_rows
+from whet.models.net import Net
+from whet.training.plan import Plan
+
+_TRIED = 64
+_WINDOW = 32
+_PAGE_CACHE_SHARE = (
+    0.5  # a store that the system cannot hold in memory is read from disk, slower than a JPEG is decoded
+)
+
+
+@dataclass
+class Failures:
+    """Samples that cannot be used, by id, with the reason. More than 1 % of all (and more than one) stops the run."""
+
+    total: int
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def add(self, id_: str, reason: str) -> bool:
+        """Whether this sample is new here."""
+        if id_ in self.reasons:
+            return False
+        self.reasons[id_] = reason
+        if len(self.reasons) > max(1, MAX_LEFT_OUT * self.total):
+            listed = "".join(f"\n  {name}: {why}" for name, why in list(self.reasons.items())[:10])
+            raise DataError(
+                f"{len(self.reasons)} of {self.total} samples cannot be used, more than {MAX_LEFT_OUT:.0%}:{listed}"
+            )
+        return True
+
+
+class Source(Protocol):
+    """Batches of the epoch that begins at this progress, from the recipe's batch number `first` on."""
+
+    model: nn.Module
+    steps_per_epoch: int
+
+    def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]: ...
+
+    @property
+    def wait_seconds(self) -> float: ...
+
+
+def training_loader(
+    table: Table, recipe: Recipe, net: Net | None = None, cache: Cache | None = None, size: int | None = None
+) -> Loader:
+    """Samples as training sees them: images decoded to their working size for views of `size` (the recipe's own), and whole
+    waves, kept in `cache`."""
+    if net is not None and isinstance(net.front, AudioFront):
+        return AudioLoader(audio_store(table.frame, net.front.rate, cache), int(recipe.train.loader_threads))
+    if table.medium != "image":
+        return eval_loader(table, recipe, net)
+    paths, digests = table.frame["path"], table.frame["digest"]
+    store = ImageStore(paths, digests, size or recipe.size, cache)
+    return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store)
+
+
+def eval_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Loader:
+    """Samples as they are shown at prediction."""
+    rate = getattr(net.front, "rate", None) if net is not None else None
+    return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
+
+
+def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, str | None]:
+    """Where the decoded samples of this training are kept, and a line that says so where it lies outside the run. `auto`: in
+    memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
+    recipe, size = plan.recipe, plan.rendered_size
+    settings = recipe.train
+    if table.medium == "text" or settings.store == "off" or epochs < 2:
+        return None, None
+    rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
+    if table.medium == "audio":
+        loader = training_loader(table, recipe, plan.net)
+        (heard,) = loader.batches([rows], recipe.size)
+        needed, keys = heard.content.nbytes // max(1, len(heard.index_B)) * len(table), list(table.frame["digest"])
+    else:
+        sizes = ImageLoader(table.frame["path"], 1).sizes(rows)
+        needed = int(len(table) * kept_bytes(sizes, size))
+        keys = keys_of(table.frame["digest"], size)
+    memory = available_memory()
+    if settings.store == "memory" or (settings.store == "auto" and needed <= settings.store_share * memory):
+        return MemoryCache(int(settings.store_share * memory)), None
+    folder = cache_folder("images")
+    disk = int(settings.store_share * free_disk(folder))
+    if settings.store == "auto" and (needed > disk or needed > _PAGE_CACHE_SHARE * memory):
+        return None, None
+    try:
+        cache = DiskCache(folder, disk, needed, keys)
+    except OSError as error:
+        return None, f"decoded images are not kept: {folder}: {error.strerror}"
+    return cache, f"decoded images are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
+
+
+class RenderedSource:
+    """Samples painted as the SAMPLE methods wish, mixed as the BATCH methods wish, prepared on the device."""
+
+    def __init__(
+        self, table: Table, loader: Loader, plan: Plan, device: torch.device, failed: Callable[[str, str], Any]
+    ) -> None:
+        self.model: nn.Module = plan.net
+        self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
+        self._target = table.targets
+        self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
+        self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
+
+    def _order(self, progress: Progress) -> np.ndarray:
+        """The epoch's order; where length costs, samples of nearly one length fill a batch."""
+        order = self._plan.order(progress, self._table.label_N)
+        if self._loader.lengths is None:
+            return order
+        shuffled = self._plan.rng.shuffled("batches", progress.epoch, len(order) // self._batch_size)
+        return by_length(order, self._loader.lengths, self._batch_size, shuffled)
+
+    @property
+    def wait_seconds(self) -> float:
+        return self._loader.wait_seconds
+
+    def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
+        epoch, order, copies = progress.epoch, self._order(progress), self._plan.augmentation.copies
+        order = showings(order, len(self._table))
+        orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
+        shown = self._painted(orders, settings.size, epoch)
+        if self._plan.high_res_size <= settings.size:
+            yield from shown
+            return
+        # The same views once more, not these made larger or smaller: a painted image has a sharpness of its own.
+        for batch, high_res in zip(shown, self._painted(orders, self._plan.high_res_size, epoch)):
+            yield batch.replace(high_res=high_res.x)
+
+    def _painted(self, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Batch]:
+        """Painted and mixed; the draws are those of the samples and the epoch, whatever the size."""
+        augmentation, front = self._plan.augmentation, self._plan.net.front
+        copies = augmentation.copies
+        for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies), front.receive):
+            for index, reason in painted.failed:
+                self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
+            if not len(painted.index_B):
+                raise DataError(
+                    f"not one file of a batch of {len(painted.failed)} can be read; the last: {painted.failed[-1][1]}"
+                )
+            row_B = painted.index_B % len(self._table)
+            rows = torch.from_numpy(row_B)
+            targets = self._target[rows]
+            batch = Batch(
+                x=front(augmentation.transform_batch(painted.content, epoch, painted.index_B, copies)),
+                targets=targets.having(to_device(targets.probs_BK, self._device)),
+                index_B=row_B,
+                weight_B=to_device(self._weight_N[rows], self._device),
+                epoch=epoch,
+            )
+            yield augmentation.mix(batch)
+
+
+class FeatureSource:
+    """Features of a frozen backbone, computed once: possible where every epoch shows the same."""
+
+    def __init__(self, features_ND: Tensor, table: Table, plan: Plan, device: torch.device) -> None:
+        self.model: nn.Module = plan.net.head
+        self._features_ND = features_ND.to(device)
+        self._target = table.targets.to(device)
+        self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32), device=device)
+        self._label_N, self._plan = table.label_N, plan
+        self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
+        self.wait_seconds = 0.0
+
+    def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
+        order = self._plan.order(progress, self._label_N)
+        for index_B in _cut(order, self._batch_size, settings.batches, first):
+            rows = torch.from_numpy(index_B).to(self._features_ND.device)
+            yield Batch(
+                feature_rows(self._features_ND, rows), self._target[rows], index_B, self._weight_N[rows], progress.epoch
+            )
+
+
+def showings(order_M: np.ndarray, rows: int) -> np.ndarray:
+    """The epoch's sample numbers, those of a sample's second showing raised by `rows`, of its third by twice that, and so on: each
+    showing then has draws of its own."""
+    place = np.argsort(order_M, kind="stable")
+    in_turn = order_M[place]
+    first = np.flatnonzero(np.diff(in_turn, prepend=-1))
+    again = np.arange(len(order_M)) - np.repeat(first, np.diff(first, append=len(order_M)))
+    shown = order_M.copy()
+    shown[place] += again * rows
+    return shown
+
+
+def by_length(order_M: np.ndarray, length_N: np.ndarray, batch_size: int, shuffled: np.ndarray) -> np.ndarray:
+    """The order sorted by length within every _WINDOW batches, and its whole batches then in the order `shuffled`: little is
+    padded, and chance still decides what meets in a batch and when. What is left of a last short batch stays at the end."""
+    whole = len(shuffled) * batch_size
+    window = _WINDOW * batch_size
+    parts = [order_M[start : min(start + window, whole)] for start in range(0, whole, window)]
+    batches = np.concatenate([part[np.argsort(length_N[part], kind="stable")] for part in parts] or [order_M[:0]])
+    return np.concatenate([batches.reshape(len(shuffled), batch_size)[shuffled].ravel(), order_M[whole:]])
+
+
+def _cut(order_M: np.ndarray, batch_size: int, together: int, first: int) -> list[np.ndarray]:
+    """The epoch's whole batches from number `first` on, so many of them together."""
+    whole = len(order_M) // batch_size * batch_size
+    return chunks(order_M[first * batch_size : whole], batch_size * together)
+
+
+def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
+    """(batch size, batches an epoch). A last short batch is left to the next epoch's order, which is shuffled anew."""
+    batch_size = min(int(batch_size), samples)
+    return batch_size, samples // batch_size
+
+
+def can_cache_features(plan: Plan, net: Net) -> bool:
+    """Whether features can stand in for samples."""
+    return plan.augmentation.nothing and net.backbone_frozen

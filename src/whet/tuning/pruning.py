@@ -1,0 +1,69 @@
+"""Trials that are ended early: each tells the search how it does after every validation, and asks whether to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whet.core import strict_json
+from whet.core.run_folder import RunFolder
+from whet.studies.executor import Ended, PlannedRun
+from whet.training.checkpoint import checkpoints, remove_checkpoint
+from whet.training.log import Observer
+from whet.tuning.trials import load_trial
+
+# Of the metrics that a search may go by, what validation tells during training; all others it tells by their own name.
+_TOLD = {"worst_class": "macro_f1"}
+
+
+@dataclass(frozen=True)
+class TrialRun(PlannedRun):
+    """A trial's run. storage: the search's journal; a node that does not see it runs the trial to its end."""
+
+    number: int
+    trial_id: int
+    storage: Path
+    metric: str
+
+    @property
+    def pruned(self) -> Path:
+        return self.path / "pruned.json"
+
+    @property
+    def over(self) -> bool:
+        return super().over or self.pruned.is_file()
+
+    def observer(self, watch: Observer) -> Observer:
+        return Pruning(self, watch) if self.storage.is_file() else watch
+
+
+class Pruning(Observer):
+    """Passes everything on, and raises Ended where the search gives the trial up."""
+
+    def __init__(self, task: TrialRun, watch: Observer) -> None:
+        self._task, self._watch, self._total = task, watch, 1
+        self._trial = load_trial(task.storage, task.trial_id)
+        self._known = set(self._trial.storage.get_trial(task.trial_id).intermediate_values)
+        self.phase, self.note, self.step, self.end = watch.phase, watch.note, watch.step, watch.end  # type: ignore[method-assign]
+
+    def steps(self, done: int, total: int) -> None:
+        self._total = total
+        self._watch.steps(done, total)
+
+    def validated(self, record: dict[str, Any]) -> None:
+        self._watch.validated(record)
+        percent = round(100 * record["step"] / self._total)
+        if percent == 0:
+            return
+        if percent not in self._known:  # a run that goes on from a checkpoint tells some twice
+            self._trial.report(record[_TOLD.get(self._task.metric, self._task.metric)], percent)
+        if record["step"] < self._total and self._trial.should_prune():
+            strict_json.write(self._task.pruned, {"percent": percent})
+            raise Ended(f"given up after {percent} % of training: worse than most others by then")
+
+
+def clear_up(task: TrialRun) -> None:
+    """What nobody needs of a run that is never gone on with."""
+    for path in checkpoints(RunFolder(task.path).checkpoints):
+        remove_checkpoint(path)

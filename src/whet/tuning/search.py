@@ -1,0 +1,244 @@
+"""The search: short runs of proposed values, one after another or side by side, until the trials or the time are used up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError, RunError
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.core.stages import Shortens
+from whet.core.task import metric_named
+from whet.evaluate.difference import LEAST_SEEDS
+from whet.studies.clock import TooLittleTime
+from whet.studies.confirmation import MOST_SEEDS
+from whet.studies.evidence import observe
+from whet.studies.executor import PlannedRun
+from whet.studies.runner import Runner
+from whet.tuning.pruning import TrialRun, clear_up
+from whet.tuning.space import Setting, place
+from whet.tuning.trials import Proposal, Trials
+
+SHARE = 0.75  # of the time, at the least; the rest confirms
+FILLED = 0.97  # of the time, where nothing is confirmed; the rest is for the report
+USUAL_TRIALS = 24  # what a time is divided by, and how many are made where no time is given
+_MOST_FAILURES = 5  # in a row: then it is not the values
+_MOST_REPEATS = 20  # proposals in a row that were tried before: then there are no others
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial that is over. values: those it tried; score: the metric on the validation samples, and loss its log-loss, where it
+    was finished. state: "finished", "given up" or "failed"."""
+
+    number: int
+    values: dict[str, Any]
+    state: str
+    run: RunFolder
+    score: float | None = None
+    loss: float | None = None
+    seconds: float | None = None
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "trial": self.number,
+            "state": self.state,
+            "score": self.score,
+            "seconds": self.seconds,
+            "run": self.run.name,
+        }
+
+
+def decide_length(base: Recipe, runner: Runner, wanted: int, share: float) -> tuple[Recipe, float]:
+    """(the recipe at the length of a trial, seconds that one takes): so long that `wanted` of them fit this share of the time, and
+    a confirmation of as long runs the rest, as one run tells. That run's arithmetic is that of all, which need not find it out
+    again. TooLittleTime where not even trials of one epoch fit."""
+    limit, jobs = runner.clock.limit, runner.executor.jobs
+    assert limit is not None
+    each = share * limit / (wanted / jobs + 1)
+    if share < FILLED:
+        each = min(each, 0.95 * (1 - share) * limit / (2 * LEAST_SEEDS) * min(jobs, 2 * LEAST_SEEDS))
+    steady = base.with_methods(*(method.steady() for method in base.methods if isinstance(method, Shortens)))
+    probe = PlannedRun(
+        steady.setting(budget=Duration(max(1, round(each)), "s")),
+        runner.path / f"probe-{round(each)}s",
+        data=runner.data,
+    )
+    if not probe.over:
+        runner.watch.phase("one run, to see how long they may be")
+    list(runner.executor.run([probe]))
+    run = RunFolder(probe.path)
+    if not run.finished:
+        raise RunError(f"the recipe as it is cannot be trained: {run.read_json(probe.failure)['reason']}")
+    cost, asked = run.read_json(run.metrics)["cost"], base.train.budget
+    seconds, epochs = float(cost["total_seconds"]), round(cost["planned_epochs"])
+    if epochs < 1:
+        an_epoch = seconds / cost["planned_epochs"]
+        raise TooLittleTime(
+            f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take some "
+            f"{an_epoch:.0f} seconds: give about {limit * an_epoch / each / 60:.0f} minutes, or fewer trials"
+        )
+    runner.clock.note("a first run, to see how long they may be", 1, seconds)
+    length = Duration(min(epochs, round(asked.value)) if asked.unit == "ep" else epochs, "ep")
+    return base.setting(budget=length, precision=Recipe.load(run.recipe).train.precision), seconds
+
+
+@dataclass
+class Searching:
+    """base: the recipe at the trials' length. most: trials, where so many are wanted. seconds: of a trial, as far as is known."""
+
+    base: Recipe
+    space: tuple[Setting, ...]
+    metric: str
+    trials: Trials
+    runner: Runner
+    most: int | None
+    seconds: float
+    full: int | None  # epochs of a confirming run, where the recipe says
+    least_share: float = SHARE  # of the time
+    found: dict[int, Trial] = field(default_factory=dict)
+    stopped: str = ""  # why it ended early
+
+    def run(self) -> Trial:
+        """The best trial; RunError where none was finished."""
+        began = self.runner.clock.spent()
+        for task in self.runner.executor.run(self._tasks()):
+            assert isinstance(task, TrialRun)
+            self._record(task)
+        if self.stopped:
+            self.runner.watch.note(f"the search ends early: {self.stopped}")
+        self.runner.clock.note("search", len(self.found), self.runner.clock.spent() - began)
+        return self.best()
+
+    def recall(self) -> None:
+        """What earlier calls found, where the search is over."""
+        for proposal in self.trials.over():
+            with contextlib.suppress(RecipeError):  # values that were refused
+                self._look(self._task(proposal))
+
+    def best(self) -> Trial:
+        """By its score; among equals, as a few validation samples make many, by its log-loss."""
+        finished = [trial for trial in self.found.values() if trial.state == "finished"]
+        if not finished:
+            reason = next(iter(self.runner.failures.values()), "all were given up")
+            raise RunError(f"no trial of {self.runner.path} was finished; the first failed of: {reason}")
+        sign = 1 if metric_named(self.metric).smaller_is_better else -1
+        return min(finished, key=lambda trial: (sign * (trial.score or 0.0), trial.loss, trial.number))
+
+    # --- which trials -------------------------------------------------------------------------------------------------
+    def _tasks(self) -> Iterator[TrialRun]:
+        """Those that an earlier call began, then new ones, each asked for in the light of what is known by then."""
+        self.recall()
+        for proposal in self.trials.unfinished():
+            yield self._task(proposal)
+        known = {trial.run.name for trial in self.found.values()}
+        repeats = refused = 0
+        while self._wants_more():
+            proposal = self.trials.ask()
+            try:
+                task = self._task(proposal)
+            except RecipeError as error:  # values that do not go together
+                refused += 1
+                self.trials.tell_failed(proposal.number)
+                self.runner.failures[f"trial {proposal.number}"] = str(error)
+                if refused == _MOST_FAILURES:
+                    self.stopped = f"{refused} proposals in a row were refused, the last one: {error}"
+                    return
+                continue
+            repeats = repeats + 1 if task.path.name in known else 0
+            if repeats == _MOST_REPEATS:
+                self.stopped = "everything that is proposed was tried before"
+                return
+            known.add(task.path.name)
+            refused = 0
+            yield task
+
+    def _wants_more(self) -> bool:
+        last = [self.found[number].state for number in sorted(self.found)[-_MOST_FAILURES:]]
+        if len(last) == _MOST_FAILURES and set(last) == {"failed"}:
+            self.stopped = f"the last {_MOST_FAILURES} trials failed"
+            return False
+        if self.most is not None and len(self.trials) >= self.most:
+            return False
+        return self.runner.clock.left(self.share()) > self._expected()
+
+    def _expected(self) -> float:
+        """Seconds of a whole trial."""
+        seconds = [trial.seconds for trial in self.found.values() if trial.state == "finished" and trial.seconds]
+        return float(np.mean(seconds)) if seconds else self.seconds
+
+    @property
+    def confirming(self) -> bool:
+        return self.least_share < FILLED
+
+    def share(self) -> float:
+        """Of the time, for the search: more than usual where the confirmation cannot use its share up."""
+        limit = self.runner.clock.limit
+        if limit is None or self.full is None or not self.confirming:
+            return self.least_share
+        full_run = self._expected() * self.full / max(self.base.train.budget.value, 1)
+        return max(self.least_share, 1 - 2 * MOST_SEEDS * full_run / self.runner.executor.jobs / limit)
+
+    def _task(self, proposal: Proposal) -> TrialRun:
+        recipe = place(self.base, proposal.values)
+        path = self.runner.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}"
+        storage = self.trials.file.resolve()
+        return TrialRun(recipe, path, proposal.number, proposal.id, storage, self.metric, data=self.runner.data)
+
+    # --- what came of them --------------------------------------------------------------------------------------------
+    def _record(self, task: TrialRun) -> None:
+        trial = self._look(task)
+        if trial.state == "finished":
+            assert trial.score is not None
+            self.trials.tell(task.number, trial.score)
+        elif trial.state == "given up":
+            self.trials.tell_pruned(task.number)
+            clear_up(task)
+        else:
+            self.trials.tell_failed(task.number)
+        self.runner.clock.save()
+        self.runner.watch.note(self._said(trial))
+
+    def _look(self, task: TrialRun) -> Trial:
+        run = RunFolder(task.path)
+        values = {s.key: _value(task.recipe, s.key) for s in self.space}
+        if run.finished:
+            seen = observe(run, (), task.recipe.train.seed)
+            metrics = run.read_json(run.metrics)
+            trial = Trial(
+                task.number, values, "finished", run, float(seen.parts_N(self.metric).mean()), metrics["val"]["log_loss"],
+                metrics["cost"]["total_seconds"],
+            )  # fmt: skip
+        elif task.pruned.is_file():
+            trial = Trial(task.number, values, "given up", run)
+        else:
+            self.runner.failures[task.path.name] = run.read_json(task.failure)["reason"]
+            trial = Trial(task.number, values, "failed", run)
+        self.found[task.number] = trial
+        return trial
+
+    def _said(self, trial: Trial) -> str:
+        if trial.state == "failed":
+            return f"trial {trial.number} failed: {self.runner.failures[trial.run.name]}"
+        if trial.state == "given up":
+            percent = trial.run.read_json(trial.run.path / "pruned.json")["percent"]
+            return f"trial {trial.number} given up after {percent} % of training"
+        chosen, best = metric_named(self.metric), self.best()
+        assert trial.score is not None and best.score is not None
+        return (
+            f"trial {trial.number}: {chosen.title} {chosen.text(trial.score)}, {trial.seconds:.0f} s; "
+            f"the best so far is {chosen.text(best.score)}, of trial {best.number}"
+        )
+
+
+def _value(recipe: Recipe, key: str) -> Any:
+    """A setting as the recipe has it, plain."""
+    owner, _, name = key.partition(".")
+    part = getattr(recipe, owner) if owner in ("model", "train") else recipe.method(owner)
+    return part.model_dump(mode="json")[name]

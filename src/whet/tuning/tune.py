@@ -1,0 +1,265 @@
+"""Tuning from the recipe to its report: what is searched, the search, and whether its winner holds with seeds it has not seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whet.core import strict_json
+from whet.core.duration import Duration
+from whet.core.errors import RecipeError
+from whet.core.output import claim
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder, next_name, write_csv, write_whole
+from whet.core.task import metric_named
+from whet.data.read import read_data
+from whet.evaluate.difference import LEAST_SEEDS, Difference
+from whet.report import build_tuning, text
+from whet.studies.clock import Clock
+from whet.studies.confirmation import Confirmation, compare_afresh, length_that_fits
+from whet.studies.evidence import observe
+from whet.studies.executor import executor_for, settled_threads
+from whet.studies.manifest import agreed
+from whet.studies.runner import Runner, Steps
+from whet.training.log import Observer
+from whet.training.signals import Interrupts
+from whet.tuning.search import FILLED, SHARE, USUAL_TRIALS, Searching, Trial, decide_length
+from whet.tuning.space import Setting, make_space, place
+from whet.tuning.trials import Trials
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What came of it. `trials`: a row a trial; `tuned`: the recipe with the best trial's values; `recommended`: that one, or the
+    recipe as it was where fresh seeds do not bear it out; `confirmed`: tuned minus base with fresh seeds on the test samples
+    (validation samples where there are none), or None where the recipe as it was won, or no time was left."""
+
+    path: Path
+    trials: pd.DataFrame
+    tuned: Recipe
+    recommended: Recipe
+    confirmed: Difference | None
+    report: Path
+
+
+def tune(
+    base: Recipe,
+    methods: Sequence[str] = (),
+    searches: Sequence[str] = (),
+    *,
+    budget: str | Duration | None = None,
+    trials: int | None = None,
+    metric: str = "accuracy",
+    jobs: int = 1,
+    ray: str | None = None,
+    confirming: bool = True,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Tuning:
+    """Search the values of a recipe's hyper-parameters by its answers to the validation samples; then train the best against the
+    recipe as it was, with fresh seeds, and read the test samples once.
+
+    methods, searches: what is searched, see `whet.tuning.space.make_space`. budget: a time for everything ("1h"), three quarters of
+    it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a
+    name of the samples' task. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ by
+    their values and not by their luck; the first is the recipe as it is. confirming: whether the best is trained with fresh
+    seeds too; without it all of the time is for the search, no test sample is read, and nothing is recommended. A tuning that
+    was stopped goes on when it is called again with the same `out`: a trial that is over is never repeated, and one that fails
+    is told and stops no other.
+    """
+    started, watch = time.monotonic(), observer or Observer()
+    limit = Duration.parse_budget(budget) if budget is not None else None
+    watch.phase(f"reading {base.data.path}")
+    table = read_data(base.data)
+    table.for_problem(base.task).task.metric(metric)
+    if not len(table.part("val")):
+        raise RecipeError(f"{base.data.path} has no validation samples to tune by")
+    space = make_space(base, methods, searches, len(table.part("train")))
+    stem = Path(str(base.data.path)).resolve().stem
+    path = Path(out) if out is not None else next_name(Path("runs"), f"{stem}-tune")
+    claim(path, "tune", data=[base.data.path])
+    with RunFolder(path).lock():
+        timed = limit is not None and limit.is_time
+        data = table.fingerprint()
+        threads = _agree(path, base, data, space, metric, limit, settled_threads(base, jobs, ray))
+        asked = base.setting(torch_threads=threads)
+        executor = executor_for(jobs, Steps(watch), ray, threads)
+        clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
+        runner = Runner(path, executor, clock, watch, data)
+        with Interrupts().caught():
+            searching = _plan(asked, space, metric, limit, trials, runner, SHARE if confirming else FILLED)
+            watch.phase(_planned(searching))
+            chosen = path / "chosen.json"  # the search is over, and what is to be confirmed
+            if chosen.is_file():
+                searching.recall()
+            else:
+                searching.run()
+            best = searching.best()
+            tuned = place(base, _given(space, best))
+            confirmation = _confirm(asked, searching, best, chosen) if confirming else None
+        recommended = tuned if _holds(confirmation, best) else base
+        if confirmation is not None and recommended is base:
+            watch.note("what was best of the trials is no better with fresh seeds: the recipe stays as it was")
+        write_whole(path / "tuned.yaml", tuned.to_yaml())
+        write_whole(path / "recommended.yaml", recommended.to_yaml())
+        clock.save()
+        frame = _write(searching, best, confirmation, recommended is not base)
+    watch.end()
+    confirmed = confirmation.difference if confirmation is not None else None
+    return Tuning(path, frame, tuned, recommended, confirmed, build_tuning(path))
+
+
+def _agree(
+    path: Path,
+    base: Recipe,
+    data: str,
+    space: tuple[Setting, ...],
+    metric: str,
+    limit: Duration | None,
+    threads: int | str,
+) -> int | str:
+    """What the tuning in this folder is of, written down once; the threads it has. data: the fingerprint of the data."""
+    asked = {
+        "metric": metric,
+        "each": "as the time allows" if limit is not None and limit.is_time else str(limit or base.train.budget),
+        "space": {setting.key: setting.text() for setting in space},
+        "torch_threads": threads,
+        "data": data,
+        "recipe": base.to_dict(),
+    }  # fmt: skip
+    kept = agreed(path / "tune.yaml", asked, "tuning", as_before=("torch_threads",))
+    found: int | str = kept["torch_threads"]
+    return found
+
+
+def _plan(
+    asked: Recipe,
+    space: tuple[Setting, ...],
+    metric: str,
+    limit: Duration | None,
+    trials: int | None,
+    runner: Runner,
+    share: float,
+) -> Searching:
+    """How long the trials are and how many, and where they are remembered."""
+    base = asked.replace(data=asked.data.replace(evaluate_test=False))
+    if runner.clock.limit is not None:
+        base, seconds = decide_length(base, runner, trials or USUAL_TRIALS, share)
+    else:
+        base, seconds = base.setting(budget=limit or asked.train.budget), 0.0
+    smaller, budget = metric_named(metric).smaller_is_better, asked.train.budget
+    memory = Trials(runner.path / "trials.journal", space, smaller_is_better=smaller, seed=base.train.seed)
+    return Searching(
+        base, space, metric, memory, runner,
+        most=trials or (USUAL_TRIALS if runner.clock.limit is None else None),
+        seconds=seconds, full=round(budget.value) if budget.unit == "ep" else None, least_share=share,
+    )  # fmt: skip
+
+
+def _planned(searching: Searching) -> str:
+    """The plan, with the times it takes as far as they are known."""
+    clock, jobs = searching.runner.clock, searching.runner.executor.jobs
+    each, settings = searching.base.train.budget, len(searching.space)
+    what = f"{settings} {'setting' if settings == 1 else 'settings'}, trials of {each}"
+    side = f", {jobs} at a time" if jobs > 1 else ""
+    if clock.limit is None:
+        after = f", then {2 * LEAST_SEEDS} runs to confirm" if searching.confirming else ""
+        return f"searching {what}{side}: {searching.most}{after}"
+    share = searching.share()
+    fitting = max(1, int(clock.left(share) / searching.seconds * jobs))
+    count = min(fitting, searching.most or fitting)
+    after = f", then {text.seconds((1 - share) * clock.limit)} to confirm" if searching.confirming else ""
+    return (
+        f"searching {what} (about {text.seconds(searching.seconds)} each){side}: {count} or more in "
+        f"{text.seconds(max(0.0, clock.left(share)))}{after}"
+    )
+
+
+def _given(space: tuple[Setting, ...], best: Trial) -> dict[str, Any]:
+    """The best trial's values, of the settings it was given."""
+    return {s.key: best.values[s.key] for s in space if best.number > 0 or s.holds_was}
+
+
+def _confirm(asked: Recipe, searching: Searching, best: Trial, chosen: Path) -> Confirmation | None:
+    """Decided once, so that one that is gone on with makes the same runs."""
+    runner, asked = searching.runner, asked.setting(precision=searching.base.train.precision)
+    after = place(asked, _given(searching.space, best))
+    if not chosen.is_file():
+        each, seeds = _length(searching, best)
+        strict_json.write(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
+    kept = json.loads(chosen.read_text(encoding="utf-8"))
+    if best.number == 0 or after == asked:
+        runner.watch.note("nothing was better than the recipe as it is")
+        return None
+    if kept["seeds"] == 0:
+        runner.watch.note("no time is left to confirm the best trial")
+        return None
+    return compare_afresh(asked, after, Duration.parse(kept["each"]), kept["seeds"], runner, searching.metric)
+
+
+def _length(searching: Searching, best: Trial) -> tuple[Duration, int]:
+    """(length of the confirming runs, number of seeds): as the recipe asks where time allows."""
+    each, runner = searching.base.train.budget, searching.runner
+    if runner.clock.limit is None:
+        return each, LEAST_SEEDS
+    first = searching.found.get(0, best)
+    both = [
+        trial.run.read_json(trial.run.metrics)["cost"] for trial in (first if first.score is not None else best, best)
+    ]
+    beside = sum(cost["total_seconds"] - cost["train_seconds"] for cost in both)
+    return length_that_fits(
+        runner, beside, sum(cost["train_seconds"] / cost["epochs"] for cost in both), searching.full, each
+    )
+
+
+def _holds(confirmation: Confirmation | None, best: Trial) -> bool:
+    """Whether fresh seeds bear the best trial out on the validation samples: the test samples choose nothing. Without any, a best
+    trial other than the first is only a guess, and the recipe stays as it was."""
+    if confirmation is None or best.number == 0:
+        return False
+    found = confirmation.on("val")
+    return found.mean < 0 if found.smaller_is_better else found.mean > 0
+
+
+def _write(searching: Searching, best: Trial, confirmation: Confirmation | None, tuned: bool) -> pd.DataFrame:
+    runner, space = searching.runner, searching.space
+    trials = [searching.found[number] for number in sorted(searching.found)]
+    rows = [trial.row() | {key: trial.values[key] for key in trial.values} for trial in trials]
+    write_csv(runner.path / "trials.csv", list(rows[0]), [list(row.values()) for row in rows])
+    spread = None
+    if confirmation is not None and len(confirmation.before) > 1:
+        spread = float(
+            np.std([observe(run, (), 0).parts_N(searching.metric).mean() for run in confirmation.before], ddof=1)
+        )
+    story = {
+        "name": runner.path.resolve().name,
+        "metric": searching.metric,
+        "each": str(searching.base.train.budget),
+        "limit": runner.clock.limit,
+        "seconds": runner.clock.spent(),
+        "spent": [asdict(part) for part in runner.clock.parts],
+        "stopped": searching.stopped,
+        "space": [
+            {"key": s.key, "text": s.text(), "log": s.search.log, "choices": list(s.search.choices), "was": s.was}
+            for s in space
+        ],
+        "trials": [
+            trial.row() | {"values": trial.values, "curve": searching.trials.curve(trial.number)} for trial in trials
+        ],
+        "best": best.number,
+        "importances": searching.trials.importances(),
+        "failures": runner.failures,
+        "spread": spread,  # of the recipe as it was, between the fresh seeds
+        "tuned": tuned,
+        "confirming": searching.confirming,
+        "confirmed": confirmation.to_dict() if confirmation is not None else None,
+    }
+    strict_json.write(runner.path / "tuning.json", story)
+    return pd.DataFrame(rows)

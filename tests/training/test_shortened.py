@@ -1,0 +1,83 @@
+"""A recipe for fine-tuning turns to less where its minutes fit few epochs, and says so. All time here is simulated."""
+
+import pytest
+import torch
+from tests.conftest import write_images
+
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec, ModelSpec
+from whet.methods import AdamW, Cosine, Finetune, Freeze, TemperatureScaling
+from whet.models.build import load_net
+from whet.models.net import Net
+from whet.training.job import resume_run, train_run
+from whet.training.log import Observer
+from whet.training.pace import Pace
+
+
+class Work:
+    """A clock that goes on by a second for every sample that passes the network in training, and a third of one for any other."""
+
+    def __init__(self, monkeypatch):
+        self.now, forward = 0.0, Net.forward
+
+        def working(net, x):
+            self.now += len(x) / (1 if net.training else 3)
+            return forward(net, x)
+
+        monkeypatch.setattr(Net, "forward", working)
+
+    def __call__(self):
+        return self.now
+
+
+class Stopped(Observer):
+    def step(self, record):
+        if record["step"] == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def asked(mobilenet, tmp_path):
+    data = write_images(tmp_path / "images", {"glass": 96, "metal": 96})
+    return Recipe(
+        data=DataSpec(path=str(data)),
+        model=ModelSpec(architecture=str(mobilenet), weights=str(mobilenet)),
+        methods=(Finetune(few_epochs="turn"), Freeze(), AdamW(), Cosine(), TemperatureScaling()),
+    ).setting(batch_size=8, image_size=32, torch_threads=1, loader_threads=1)
+
+
+def trained(recipe, path, work, budget, observer=None):
+    work.now = 0.0
+    return train_run(recipe.setting(budget=budget), path, clock=work, observer=observer)
+
+
+def told(run):
+    return [line for line in run.read_json(run.metrics)["notes"] if line.startswith("the budget fits")]
+
+
+@pytest.mark.parametrize(("budget", "share", "notes"), [("1500s", 0.43, 0), ("600s", 0.7, 1)])
+def test_more_is_frozen_where_few_epochs_fit(asked, tmp_path, monkeypatch, budget, share, notes):
+    run = trained(asked, tmp_path / "run", Work(monkeypatch), budget)
+    assert Recipe.load(run.recipe).method("freeze").share == share and len(told(run)) == notes
+    assert Recipe.load(run.requested).method("freeze").share == 0.43
+
+
+def test_what_takes_one_pass_is_fitted_where_not_one_epoch_fits(asked, tmp_path, monkeypatch):
+    run = trained(asked, tmp_path / "run", Work(monkeypatch), "180s")
+    assert "logistic regression" in told(run)[0]
+    assert {method.name for method in Recipe.load(run.recipe).methods} == {"logistic_regression", "temperature_scaling"}
+    assert run.read_json(run.metrics)["cost"]["epochs"] == 1
+
+
+def test_a_turned_run_goes_on_to_the_same_end(asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pace, "total_steps", lambda self, progress, *_: progress.total_steps)  # the plan as first made
+    work = Work(monkeypatch)
+    whole = trained(asked, tmp_path / "whole", work, "600s")
+    with pytest.raises(KeyboardInterrupt):
+        trained(asked, tmp_path / "run", work, "600s", Stopped())
+    work.now = 0.0
+    resumed: RunFolder = resume_run(tmp_path / "run", clock=work)
+    assert told(resumed) == told(whole) != []
+    one, other = (load_net(run.model).state_dict() for run in (whole, resumed))
+    assert all(torch.equal(one[name], other[name]) for name in one)
