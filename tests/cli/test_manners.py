@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -347,6 +348,7 @@ def test_ctrl_c_is_one_line(images, tmp_path, number, code):
     process = subprocess.Popen(
         [sys.executable, "-c", AT_WORK, "check", str(images), "--out", str(tmp_path / "out")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "WHET_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "looking\n"

@@ -50,7 +50,7 @@ class ExtraLayer(Method, Changes, family="architecture", tasks={"image-classific
     size: Annotated[int, Field(ge=1)] = 3
 
     def change(self, net, context):
-        assert context.classes == CLASSES and context.task == "image-classification"
+        assert context.classes == CLASSES and context.task == SINGLE_LABEL
         first = next(module for module in net.backbone.modules() if isinstance(module, nn.Conv2d))
         channels = first.out_channels
         attach_after(first, "extra", nn.Conv2d(channels, channels, self.size, padding=self.size // 2))

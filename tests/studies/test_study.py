@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.conftest import FAST, write_images
+from tests.made_evidence import evidence
 
 import whet
 from whet import recipes
@@ -19,12 +21,13 @@ from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Mixes
 from whet.evaluate.difference import Difference
+from whet.evaluate.evidence import write_evidence
 from whet.studies import confirmation
 from whet.studies import screening as screening_module
 from whet.studies import study as study_module
 from whet.studies.clock import Clock, TooLittleTime
 from whet.studies.confirmation import MOST_SEEDS, Confirmation
-from whet.studies.evidence import Effect, Evidence
+from whet.studies.evidence import Effect, Findings
 from whet.studies.executor import InProcess, PlannedRun, refuse_other
 from whet.studies.factor import LevelFactor, MethodFactor, parse_factors
 from whet.studies.plan import make_plan
@@ -154,7 +157,7 @@ def test_smaller_images_of_texts_are_refused():
         (["train.seed=0:1"], {}, NoEffectError, "the same on both levels"),
         (["model.architecture=lenet:resnet9:vgg16"], {}, RecipeError, "--design add"),
         (["horizontal_flip"], {"design": "screeen"}, RecipeError, "Did you mean 'screen'"),
-        (["horizontal_flip"], {"metric": "f1"}, RecipeError, "unknown metric 'f1'"),
+        (["horizontal_flip"], {"metric": "f1"}, RunError, "unknown metric 'f1'"),
         ([f"train.batch_size={n}:{n + 1}" for n in range(8, 10)], {}, RecipeError, "more than two levels"),
     ],
 )  # fmt: skip
@@ -203,12 +206,12 @@ def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, le
     )
     runner = Runner(tmp_path, InProcess(Observer()), Clock(tmp_path / "clock.json", None, 0.0), Observer())
     screening = Screening(plan, runner, base.train.budget)
-    evidence = Evidence([said("cutout", 0.1, 1e-6), said("mixup", -0.1, 0.01), said("horizontal_flip", -0.1, 1e-6)], [])
-    assert not screening._race(evidence)
+    found = Findings([said("cutout", 0.1, 1e-6), said("mixup", -0.1, 0.01), said("horizontal_flip", -0.1, 1e-6)], [])
+    assert not screening._race(found)
     assert {plan.factors[f].name for f in range(3) if f not in screening.fixed} == left
     assert set(screening.fixed.values()) == {-1}
     assert all(row[2] == -1 for row in screening._rows())
-    certain = Evidence([replace(effect, p_holm=1e-6) for effect in evidence.effects], [])
+    certain = Findings([replace(effect, p_holm=1e-6) for effect in found.effects], [])
     assert screening._race(certain)
 
 
@@ -224,15 +227,15 @@ def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_on
     )
     likely_bad = replace(said("horizontal_flip", -0.02, 0.3), difference=found_with(-0.02, -0.03, -0.01))
     unknown = replace(said("mixup", 0.01, 1.0), difference=found_with(0.01, -0.01, 0.03))
-    evidence = Evidence([likely_bad, unknown], [])
+    found = Findings([likely_bad, unknown], [])
     assert likely_bad.verdict == "undecided"
-    assert proposed(plan, evidence) == Change([1, -1], sure=True)  # as it was
-    tried = proposed(plan, evidence, likely=True)
+    assert proposed(plan, found) == Change([1, -1], sure=True)  # as it was
+    tried = proposed(plan, found, likely=True)
     assert tried == Change([-1, -1], sure=False)
     good, none, bad = found_with(0.02, 0.01, 0.03), found_with(0.02, -0.01, 0.05), found_with(-0.02, -0.03, -0.01)
     assert [tried.adopted(found) for found in (good, none, bad, None)] == [True, False, False, False]
     # A verdict needs less: it stands unless full length contradicts it, and then nothing that is only likely is tried beside it.
-    proven = Evidence([likely_bad, replace(said("mixup", 0.02, 1e-6))], [])
+    proven = Findings([likely_bad, replace(said("mixup", 0.02, 1e-6))], [])
     sure = proposed(plan, proven, likely=True)
     assert sure == Change([1, 1], sure=True)
     assert [sure.adopted(found) for found in (good, none, bad, None)] == [True, True, False, True]
@@ -312,12 +315,12 @@ class Fake:
         strict_json.write(run.data, {"fingerprint": task.data})
         good = 34 if "horizontal_flip" in task.recipe else 30
         luck = task.recipe.train.seed % 3
-        lines = ["id,split,label,predicted,confidence,p:a,p:b"]
-        lines += [f"{n:03d},val,a,{'a' if n < good + luck else 'b'},0.8,0.8,0.2" for n in range(short, 40)]
-        run.predictions.write_text("\n".join(lines) + "\n")
+        wrong_N = np.arange(40) >= good + luck
+        probs_NK = np.where(wrong_N[:, None], [0.2, 0.8], [0.8, 0.2])
+        write_evidence(run, {"val": evidence(probs_NK, np.zeros(40, dtype=np.int64)).rows(np.arange(short, 40))})
         cost = {"total_seconds": self.seconds, "train_seconds": 0.9 * self.seconds, "epochs": 2, "steps": 4,
                 "peak_memory_mib": 1.0, "seconds_per_sample": 0.1}  # fmt: skip
-        strict_json.write(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}})
+        strict_json.write(run.metrics, {"cost": cost, "val": {"accuracy": 0.8}, "task": "single-label"})
         run.done.write_text("")
 
 

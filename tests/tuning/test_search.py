@@ -21,7 +21,11 @@ def test_the_run_that_tells_how_long_trials_may_be_is_of_the_recipe_that_they_tr
         raise Asked(tasks[0].recipe)
 
     runner = SimpleNamespace(
-        clock=SimpleNamespace(limit=600.0), executor=SimpleNamespace(jobs=1, run=run), path=tmp_path, watch=Observer()
+        clock=SimpleNamespace(limit=600.0),
+        executor=SimpleNamespace(jobs=1, run=run),
+        path=tmp_path,
+        watch=Observer(),
+        data=None,
     )
     with pytest.raises(Asked) as asked:
         decide_length(Recipe(methods=(Finetune(few_epochs="turn"), AdamW())), runner, 20, 0.6)

@@ -147,7 +147,7 @@ def test_a_second_process_is_refused(found):
 
 def test_mistakes_are_told_before_anything_is_trained(tmp_path):
     runs.images(tmp_path)
-    with pytest.raises(RecipeError, match="Did you mean 'macro_f1'"):
+    with pytest.raises(RunError, match="Did you mean 'macro_f1'"):
         tuned(tmp_path, metric="macro_f")
     with pytest.raises(RecipeError, match="unknown method 'mixup' in this recipe"):
         tune(runs.recipe(tmp_path / "images"), ["mixup"], out=tmp_path / "tune")

@@ -62,6 +62,7 @@ def command(
     from whet.core.run_folder import RunFolder
 
     if resume is not None:  # what cannot be done is refused before torch is loaded
+        _refuse_beside_resume(ctx)
         RunFolder.open(resume).require_free()
     elif out is not None:
         require_claimable(out, "run", data=[data])
@@ -78,7 +79,6 @@ def command(
     started = process_began()  # the imports belong to the budget
     watch = observer(as_json)
     if resume is not None:
-        _refuse_beside_resume(ctx)
         finished = api.resume(resume, data, observer=watch, accept_changed_data=accept_changed_data)
     else:
         if data is None:
