@@ -55,6 +55,27 @@ def earlier(name: str) -> dict[str, Any]:
 
 def write(name: str, question: str, results: dict[str, Any], packages: tuple[str, ...]) -> Path:
     """Write benchmarks/results/<name>.json and say where it lies."""
+    return _put(name, {"question": question, "results": results, **circumstances(packages)})
+
+
+def write_parts(name: str, question: str, results: dict[str, Any], packages: tuple[str, ...]) -> Path:
+    """As `write`, for a benchmark that is run part by part: parts that this call did not measure stay as they are in the file, and
+    `measured` says of each part under which circumstances it was measured."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    now = circumstances(packages)
+    return _put(
+        name,
+        {
+            "question": question,
+            "results": {**before.get("results", {}), **results},
+            "measured": {**before.get("measured", {}), **dict.fromkeys(results, now)},
+        },
+    )
+
+
+def circumstances(packages: tuple[str, ...]) -> dict[str, Any]:
+    """Commit, machine and versions."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -65,9 +86,7 @@ def write(name: str, question: str, results: dict[str, Any], packages: tuple[str
         text=True,
         check=False,
     )
-    record = {
-        "question": question,
-        "results": results,
+    return {
         "commit": commit.stdout.strip() + ("+changes" if changed.stdout.strip() else ""),
         "machine": {
             "processor": _processor(),
@@ -76,6 +95,9 @@ def write(name: str, question: str, results: dict[str, Any], packages: tuple[str
         },
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in ("torch", "numpy", *packages)}},
     }
+
+
+def _put(name: str, record: dict[str, Any]) -> Path:
     path = ROOT / "benchmarks" / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")

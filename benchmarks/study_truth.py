@@ -163,7 +163,7 @@ def main() -> None:
         results["planted"] = {"studies": PLANTED, "all_right": right, "verdicts": verdicts}
         print(f"planted: {right} of {PLANTED} studies right")
     question = "Studies where the truth is known: simulated, of identical recipes, of planted effects"
-    record.write("study_truth", question, results, ())
+    record.write_parts("study_truth", question, results, ())
 
 
 PARTS = ["simulated", "classes", "validation", "identical", "planted"]
