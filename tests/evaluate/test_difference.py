@@ -106,10 +106,10 @@ def test_one_sample_tells_nothing(S):
         crossed_interval(np.ones((S, 1)))
 
 
-def right(ensemble_gain, lost, samples):
+def right(gained, lost, samples):
     """(a, b) that differ on so many samples."""
     a, b = np.zeros(samples, dtype=bool), np.zeros(samples, dtype=bool)
-    b[:ensemble_gain], a[ensemble_gain : ensemble_gain + lost] = True, True
+    b[:gained], a[gained : gained + lost] = True, True
     return a, b
 
 
@@ -119,20 +119,20 @@ def test_mcnemar_is_the_exact_binomial():
 
 
 @pytest.mark.parametrize(
-    ("ensemble_gain", "lost"), [(5, 0), (6, 0), (0, 6), (10, 2), (10, 3), (17, 6), (30, 20), (0, 0), (1, 0)]
+    ("gained", "lost"), [(5, 0), (6, 0), (0, 6), (10, 2), (10, 3), (17, 6), (30, 20), (0, 0), (1, 0)]
 )
-def test_the_interval_of_one_seed_agrees_with_mcnemar(ensemble_gain, lost):
-    """5 ensemble_gain and none lost of 100 is p = 0.06, not 0.03 as by a t test."""
-    found = paired_binary(*right(ensemble_gain, lost, 100))
+def test_the_interval_of_one_seed_agrees_with_mcnemar(gained, lost):
+    """5 gained and none lost of 100 is p = 0.06, not 0.03 as by a t test."""
+    found = paired_binary(*right(gained, lost, 100))
     assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
     assert found.low <= found.mean <= found.high
     assert -1 <= found.low < found.high <= 1
 
 
 def test_the_interval_of_one_seed_covers_what_is_true():
-    """80 samples, of which 12 % are ensemble_gain and 4 % lost."""
+    """80 samples, of which 12 % are gained and 4 % lost."""
     draws = stats.multinomial(80, [0.12, 0.04, 0.84]).rvs(400, random_state=np.random.RandomState(1))
-    found = [paired_binary(*right(ensemble_gain, lost, 80)) for ensemble_gain, lost, _ in draws]
+    found = [paired_binary(*right(gained, lost, 80)) for gained, lost, _ in draws]
     assert np.mean([d.low <= 0.08 <= d.high for d in found]) >= 0.95
 
 

@@ -191,9 +191,9 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
     )
     for c in found:
         if c.mcnemar is not None:
-            ensemble_gain, lost, p = c.mcnemar
+            gained, lost, p = c.mcnemar
             screen.print(
-                f"{c.group.name}: {ensemble_gain} samples became right and {lost} wrong (McNemar's exact test, p = {p:.2g}); "
+                f"{c.group.name}: {gained} samples became right and {lost} wrong (McNemar's exact test, p = {p:.2g}); "
                 "of these two models; one seed is not judged, as another may turn it around",
                 style="dim",
             )

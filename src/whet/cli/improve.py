@@ -56,7 +56,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Check the data, find out which techniques help, train the plain recipe, the strong one and what came of it, and say what
-    was ensemble_gain, with an interval: the main job."""
+    was gained, with an interval: the main job."""
     from rich.text import Text
 
     from whet.core.output import require_claimable

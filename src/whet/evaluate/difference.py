@@ -183,12 +183,12 @@ def interval(mean: float, variance: Variance, seeds: int, samples: int, method: 
 
 def mcnemar(right_a_N: np.ndarray, right_b_N: np.ndarray) -> tuple[int, int, float]:
     """(only b right, only a right, exact two-sided p) for two models on the same samples. Source: McNemar 1947, exact binomial."""
-    ensemble_gain = int((~right_a_N & right_b_N).sum())
+    gained = int((~right_a_N & right_b_N).sum())
     lost = int((right_a_N & ~right_b_N).sum())
     return (
-        ensemble_gain,
+        gained,
         lost,
-        float(binomtest(ensemble_gain, ensemble_gain + lost, 0.5).pvalue) if ensemble_gain + lost else 1.0,
+        float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0,
     )
 
 
@@ -196,21 +196,21 @@ def paired_binary(right_a_N: np.ndarray, right_b_N: np.ndarray) -> Difference:
     """One run b against another, a, by whether each answered the same samples rightly, bool (N,): the p-value is McNemar's exact
     one, and the interval leaves out zero where that is below 0.05. It is of these two runs and says nothing of other seeds.
 
-    The share of samples on which they differ and the share of these that are ensemble_gain each have Clopper and Pearson's
+    The share of samples on which they differ and the share of these that are gained each have Clopper and Pearson's
     distributions,
     whose product gives the ends. Source: Fay & Lumbard 2021, "Confidence intervals for difference in proportions for matched pairs
     compatible with exact McNemar's or sign tests", Statistics in Medicine 40.
     """
-    ensemble_gain, lost, p = mcnemar(right_a_N, right_b_N)
+    gained, lost, p = mcnemar(right_a_N, right_b_N)
     samples = len(right_a_N)
-    differ, unit_G = ensemble_gain + lost, (np.arange(_GRID) + 0.5) / _GRID
+    differ, unit_G = gained + lost, (np.arange(_GRID) + 0.5) / _GRID
 
     def ends(count: int, total: int) -> tuple[np.ndarray, np.ndarray]:
         low = beta.ppf(unit_G, count, total - count + 1) if count else np.zeros(_GRID)
         high = beta.ppf(unit_G, count + 1, total - count) if count < total else np.ones(_GRID)
         return low, high
 
-    (few_G, many_G), (least_G, most_G) = ends(differ, samples), ends(ensemble_gain, differ)
+    (few_G, many_G), (least_G, most_G) = ends(differ, samples), ends(gained, differ)
 
     def product(share_G: np.ndarray, of_share: float) -> float:
         side_G = 2 * share_G - 1
@@ -220,7 +220,7 @@ def paired_binary(right_a_N: np.ndarray, right_b_N: np.ndarray) -> Difference:
         return float(np.quantile(found, of_share))
 
     low, high = product(least_G, LEVEL / 2), product(most_G, 1 - LEVEL / 2)
-    mean = (ensemble_gain - lost) / samples
+    mean = (gained - lost) / samples
     return Difference(mean, min(low, mean), max(high, mean), p, 1, samples, "exact, one seed")
 
 

@@ -25,7 +25,7 @@ from whet.models.net import Net
 
 MOST_POINTS = 256
 _FIRST_POINTS = 16
-_COMPLETE, _NEGLIGIBLE = 0.01, 1e-3  # a share of the evidence ensemble_gain on the way; in units of logits
+_COMPLETE, _NEGLIGIBLE = 0.01, 1e-3  # a share of the evidence gained on the way; in units of logits
 _AT_ONCE = 4096  # tokens
 # Scripts that put no blanks between words: every character stands for itself.
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")

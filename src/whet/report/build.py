@@ -47,7 +47,7 @@ def build_report(folder: RunFolder) -> Path:
 
 
 def build_improvement(path: Path) -> Path:
-    """Write report.html of a `whet improve` folder: what was ensemble_gain, then the report of its best run; its path."""
+    """Write report.html of a `whet improve` folder: what was gained, then the report of its best run; its path."""
     story = RunFolder(path)
     improvement = story.read_json(path / "improvement.json")
     best = RunFolder.open(path / improvement["best_run"])

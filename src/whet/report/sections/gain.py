@@ -1,4 +1,4 @@
-"""What `whet improve` ensemble_gain over the plain recipe, with its interval."""
+"""What `whet improve` gained over the plain recipe, with its interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What averages, ensembles, several views and calibration ensemble_gain over the plain answer of the last weights, and their
+"""What averages, ensembles, several views and calibration gained over the plain answer of the last weights, and their
 price."""
 
 from __future__ import annotations
