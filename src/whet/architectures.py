@@ -64,6 +64,7 @@ def compare_architectures(
     recipe: Recipe | str | Path | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    **options: Any,
 ) -> ArchitectureComparison:
     """Train every architecture under the same budget, one run after the other, and compare them; the page is written too.
 
@@ -71,7 +72,8 @@ def compare_architectures(
     budget: of each run, "5m", "10ep" or "500st"; else the recipe's, or ten epochs. recipe: for all; by default one that suits
     any network from random weights, and the strong one for fine-tuning. A run that fails is told in its row and stops no other.
     A comparison that was stopped goes on where it was when it is called again with the same `out`: finished runs are never
-    repeated. Raises RecipeError before any training where a name is unknown or stands twice.
+    repeated. options: training settings of every run, as `recipes.with_options` takes them: batch_size, lr, image_size,
+    device. Raises RecipeError before any training where a name is unknown or stands twice.
     """
     started, observer = time.monotonic(), observer or Observer()
     spec = DataSpec.of(data)
@@ -82,7 +84,9 @@ def compare_architectures(
         )
     medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "image"
     asked = {
-        name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
+        name: recipes.with_options(
+            _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget), **options
+        )
         for name, architecture in _named(architectures, medium).items()
     }
     observer.phase(f"reading {spec.path}")

@@ -156,8 +156,9 @@ def _with_method(recipe: Recipe, name: str, note: Callable[[str], None]) -> Reci
 
 
 def with_options(
-    recipe: Recipe, *, batch_size: int | None, lr: float | None, image_size: str | None, device: str | None
-) -> Recipe:
+    recipe: Recipe, *, batch_size: int | None = None, lr: float | None = None, image_size: str | None = None,
+    device: str | None = None,
+) -> Recipe:  # fmt: skip
     """The recipe with the training settings that options name; None leaves one as it is. lr: of the recipe's optimizer."""
     pixels = int(image_size) if image_size is not None and image_size.isdecimal() else image_size
     if pixels is not None and recipe.medium != "image":

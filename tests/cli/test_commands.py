@@ -237,15 +237,15 @@ def test_the_options_are_these():
              "--search", "--trials", "--weights"]
         ),
         "improve": sorted(
-            [*data, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds", "--strong",
-             "--study", "--tune", "--weights"]
+            [*data, *training, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds",
+             "--strong", "--study", "--tune", "--weights"]
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "compare": sorted(
-            [*data, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
+            [*data, *training, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
         ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],

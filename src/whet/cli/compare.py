@@ -9,9 +9,15 @@ import typer
 from whet.cli.options import (
     DATA,
     METRICS_HELP,
+    BatchSize,
+    Device,
+    Epochs,
+    ImageSize,
     Json,
+    LearningRate,
     Out,
     Reading,
+    budget_of,
     option_of,
     reads_data,
 )
@@ -44,6 +50,11 @@ def command(
         str | None, typer.Option(help="none: hub names and local folders without their weights.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each architecture; by default one.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    image_size: ImageSize = None,
+    device: Device = None,
     recipe: Annotated[
         str | None, typer.Option(help="The recipe for all architectures; a file or a shipped one.")
     ] = None,
@@ -68,12 +79,13 @@ def command(
             raise RecipeError(f"--metric {metric} goes with finished runs; architectures are compared by accuracy")
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
-            names, as_json, data=DataSpec(path=given[0], **reading), budget=budget, weights=weights, seeds=seeds or 1,
-            recipe=recipe, out=out,
+            names, as_json, data=DataSpec(path=given[0], **reading), budget=budget_of(budget, epochs), weights=weights,
+            seeds=seeds or 1, recipe=recipe, out=out, batch_size=batch_size, lr=lr, image_size=image_size, device=device,
         )  # fmt: skip
         return
     beside = {
         "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--out": out,
+        "--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--image-size": image_size, "--device": device,
         **{option_of(key): value for key, value in reading.items()},
     }  # fmt: skip
     wrong = [name for name, value in beside.items() if value]

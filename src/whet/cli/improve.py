@@ -9,11 +9,17 @@ import typer
 from whet.cli.options import (
     DATA,
     Architecture,
+    BatchSize,
+    Device,
+    Epochs,
+    ImageSize,
     Json,
+    LearningRate,
     Out,
     Ray,
     Reading,
     Weights,
+    budget_of,
     reads_data,
 )  # fmt: skip
 
@@ -24,6 +30,7 @@ NAME = "improve"
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
+    epochs: Epochs = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -34,6 +41,10 @@ def command(
     metric: Annotated[
         str, typer.Option(help="What all is chosen and compared by: accuracy, macro_f1, worst_class, …")
     ] = "accuracy",
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    image_size: ImageSize = None,
+    device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
     plain: Annotated[str | None, typer.Option(help="The recipe to start from; by default the plain one.")] = None,
@@ -68,9 +79,10 @@ def command(
     from whet.improvement import improve
 
     found = improve(
-        DataSpec(path=data, **reading), budget=budget, seeds=seeds, metric=metric, weights=weights, architecture=architecture,
+        DataSpec(path=data, **reading), budget=budget_of(budget, epochs), seeds=seeds,
+        metric=metric, weights=weights, architecture=architecture,
         plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
-        observer=observer(as_json),
+        observer=observer(as_json), batch_size=batch_size, lr=lr, image_size=image_size, device=device,
     )  # fmt: skip
     d = found.difference
     if as_json:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from whet import recipes
 from whet.core import strict_json
@@ -67,6 +69,7 @@ def improve(
     ray: str | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    **options: Any,
 ) -> Improvement:
     """Check the data (from five minutes on); study which of the strong recipe's techniques help here; search better values of what
     matters; train the plain recipe, the strong one and what came of it with the same seeds, and what takes one pass (logistic
@@ -80,6 +83,7 @@ def improve(
     what takes one pass stands in the place of a plain recipe that is trained, unless one is given. metric: what everything is
     studied, chosen and compared by: a metric of the samples' task that is a share. jobs, ray: as for `whet.study`. A
     job that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
+    options: training settings of every recipe, as `recipes.with_options` takes them: batch_size, lr, image_size, device.
     """
     started, observer = time.monotonic(), observer or Observer()
     _require_share(metric)
@@ -97,6 +101,7 @@ def improve(
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
     findings = _checked(table, schedule, observer)
     asked, once = _with_obvious(asked, recipes.obvious(spec, model), schedule, keep_plain=plain is not None)
+    asked = {name: recipes.with_options(recipe, **_suiting(recipe, options)) for name, recipe in asked.items()}
     for line in schedule.summary(len(factors(asked[_STRONG], alone=schedule.alone)), list(asked)):
         observer.note(line)
     if PLAIN in once:
@@ -148,6 +153,12 @@ def improve(
     return Improvement(
         path, studied, comparison.answer, differences[comparison.answer], accuracies, best.path, report, metric
     )
+
+
+def _suiting(recipe: Recipe, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options for one recipe: a learning rate means nothing to what is fitted in one pass."""
+    fitted = "logistic_regression" in recipe
+    return {key: value for key, value in options.items() if not (fitted and key == "lr")}
 
 
 def _require_share(metric: str) -> None:
