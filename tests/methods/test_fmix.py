@@ -4,7 +4,7 @@ import torch
 
 from whet.core.rng import Rng
 from whet.methods import FMix
-from whet.methods.mix.fmix import clouds
+from whet.methods.mix.fmix import random_fields
 
 
 def test_target_share_is_pixel_share(batch):
@@ -19,7 +19,7 @@ def test_target_share_is_pixel_share(batch):
 
 def test_shapes_are_smooth_and_the_decay_sets_how_much():
     def edges(decay):
-        field = clouds(Rng(1).batch("fmix", 0, np.arange(20)), decay, (64, 64))
+        field = random_fields(Rng(1).batch("fmix", 0, np.arange(20)), decay, (64, 64))
         region = field > np.median(field, axis=(1, 2), keepdims=True)
         return (region[:, 1:] != region[:, :-1]).mean()
 
@@ -28,6 +28,6 @@ def test_shapes_are_smooth_and_the_decay_sets_how_much():
 
 
 def test_places_are_equally_often_hidden():
-    field = clouds(Rng(2).batch("fmix", 0, np.arange(3000)), 3.0, (32, 32))
+    field = random_fields(Rng(2).batch("fmix", 0, np.arange(3000)), 3.0, (32, 32))
     region = field > np.median(field, axis=(1, 2), keepdims=True)
     assert region.mean(axis=0) == pytest.approx(0.5, abs=0.05)

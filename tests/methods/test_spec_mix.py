@@ -50,5 +50,5 @@ def test_a_share_of_the_samples_is_mixed(spectrograms):
 
 def test_waves_are_refused():
     given = Batch(torch.zeros(4, 100), SINGLE_LABEL.targets(torch.arange(4), 4), np.arange(4), torch.ones(4))
-    with pytest.raises(RecipeError, match="hears waves"):
+    with pytest.raises(RecipeError, match="takes waveforms"):
         mixed(given)

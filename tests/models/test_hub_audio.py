@@ -120,7 +120,7 @@ def test_kaldi_s_bands_are_those_of_transformers():
 def test_spectrograms_alone_can_be_masked():
     wave_BT = torch.from_numpy(waves())
     for name in ("freq_mask", "time_mask", "spec_augment", "vtlp"):
-        with pytest.raises(RecipeError, match=f"{name} changes spectrograms, but this network hears waves"):
+        with pytest.raises(RecipeError, match=f"{name} changes spectrograms, but this network takes waveforms"):
             parse_method(name).transform_batch(wave_BT, Rng(0).batch(name, 0, np.arange(3)))
 
 

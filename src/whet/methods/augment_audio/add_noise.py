@@ -13,29 +13,30 @@ from whet.core.stages import Draws
 
 
 class AddNoise(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Add noise of one colour to some audio clips, at a random signal-to-noise ratio.
+    """Add white, pink or brown noise to some audio clips at a random signal-to-noise ratio (SNR).
 
-    Use when: recordings will be noisier than those at hand; a regulariser for small data.
-    Do not use when: faint background tells the classes apart.
-    Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural
-    networks"; Jordal 2019, audiomentations, AddGaussianSNR and AddColorNoise.
-    Deviates: the level of an audio clip is that of what is heard of it, padding left aside; noise is cut from a bank of a
-    million numbers.
-    Shapes: draws ratios (B,) in decibels into view.noises.
+    Use when: audio at prediction time is noisier than the training data; also as regularisation for small data sets.
+    Do not use when: faint background sound distinguishes the classes.
+    Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural networks";
+    Jordal 2019, audiomentations, AddGaussianSNR and AddColorNoise.
+    Deviates: the signal level is computed without padding. Noise is cut from a bank of a million numbers.
+    Shapes: appends SNRs (B,) in decibels to view.noises.
     """
 
     identity = {"prob": 0.0}
     order = 40
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
-    min_snr_db: Annotated[
-        float, Field(ge=-20, le=80, description="the least ratio of the audio clip's level to the noise's")
-    ] = 5.0
-    max_snr_db: Annotated[float, Field(ge=-20, le=80, description="the greatest; uniform in between, in decibels")] = (
-        30.0
-    )
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an audio clip is changed"), Search(0.0, 1.0)
+    ] = 0.5
+    min_snr_db: Annotated[float, Field(ge=-20, le=80, description="lowest signal-to-noise ratio, in decibels")] = 5.0
+    max_snr_db: Annotated[
+        float,
+        Field(ge=-20, le=80, description="highest signal-to-noise ratio, in decibels; drawn uniformly in between"),
+    ] = 30.0
     colour: Annotated[
-        Literal["white", "pink", "brown"], Field(description="the noise's power falls by 0, 3 or 6 dB an octave")
+        Literal["white", "pink", "brown"],
+        Field(description="colour of the noise: its power falls by 0 (white), 3 (pink) or 6 dB (brown) per octave"),
     ] = "white"
 
     @model_validator(mode="after")

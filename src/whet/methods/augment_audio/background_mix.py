@@ -14,26 +14,27 @@ from whet.methods.augment_audio.folder import audio_below
 
 
 class BackgroundMix(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Lay a stretch of a random audio clip from a folder of your own under some audio clips, at a random signal-to-noise ratio.
+    """Add a random segment of an audio file from a folder to some audio clips, at a random signal-to-noise ratio (SNR).
 
-    Use when: it is known what the place of use sounds like: record some minutes of it.
-    Do not use when: the folder holds audio clips of the classes themselves.
+    Use when: the background sound at prediction time is known and some minutes of it can be recorded.
+    Do not use when: the folder contains audio clips of the classes.
     Source: Salamon and Bello 2017, arXiv:1608.04363; Jordal 2019, audiomentations, AddBackgroundNoise.
-    Deviates: of each file the first minute is used; a shorter one goes round.
-    Shapes: draws ratios (B,) in decibels into view.noises.
+    Deviates: only the first minute of each file is used; shorter files are repeated.
+    Shapes: appends SNRs (B,) in decibels to view.noises.
     """
 
     identity = {"folder": ""}
     order = 42
 
-    folder: Annotated[str, Field(description="where the audio clips lie; without it nothing is mixed in")] = ""
-    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
-    min_snr_db: Annotated[
-        float, Field(ge=-20, le=80, description="the least ratio of the audio clip's level to the noise's")
-    ] = 5.0
-    max_snr_db: Annotated[float, Field(ge=-20, le=80, description="the greatest; uniform in between, in decibels")] = (
-        25.0
-    )
+    folder: Annotated[str, Field(description="folder of background audio files; without it no audio is added")] = ""
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an audio clip is changed"), Search(0.0, 1.0)
+    ] = 0.5
+    min_snr_db: Annotated[float, Field(ge=-20, le=80, description="lowest signal-to-noise ratio, in decibels")] = 5.0
+    max_snr_db: Annotated[
+        float,
+        Field(ge=-20, le=80, description="highest signal-to-noise ratio, in decibels; drawn uniformly in between"),
+    ] = 25.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -13,24 +13,33 @@ from whet.core.stages import Draws
 
 
 class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Take the lows and the highs off some audio clips, at random corners: a telephone, a wall, a cheap microphone.
+    """Apply a band-pass filter with random corner frequencies to some audio clips.
 
-    Use when: microphones and lines differ.
-    Do not use when: the classes differ in the lows or highs alone.
+    Use when: microphones and transmission lines differ, such as telephones, walls or cheap microphones.
+    Do not use when: the classes differ only in low or high frequencies.
     Source: Butterworth 1930, "On the theory of filter amplifiers"; as augmentation in Jordal 2019, audiomentations, BandPassFilter.
-    Deviates: the filter delays nothing (its phase is zero), so the level of each frequency alone changes.
-    Shapes: adds decibels (B, F) to view.response_BF, of fourth order.
+    Deviates: the filter has zero phase, so it causes no delay and changes only the level of each frequency.
+    Shapes: adds decibels (B, F) of a fourth-order filter to view.response_BF.
     """
 
     identity = {"prob": 0.0}
     order = 32
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an audio clip is changed"), Search(0.0, 1.0)
+    ] = 0.5
     max_low_hz: Annotated[
-        float, Field(gt=20, le=2000, description="the lower corner is log-uniform in 20 … this"), Search(50.0, 800.0)
+        float,
+        Field(gt=20, le=2000, description="the lower corner is drawn log-uniformly from 20 Hz to max_low_hz"),
+        Search(50.0, 800.0),
     ] = 300.0
     min_high_fraction: Annotated[
-        float, Field(gt=0.2, le=1, description="the upper corner is log-uniform in this … 1 of the highest frequency")
+        float,
+        Field(
+            gt=0.2,
+            le=1,
+            description="the upper corner is drawn log-uniformly from this to 1, as a fraction of the highest frequency",
+        ),
     ] = 0.4
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
@@ -42,7 +51,7 @@ class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
 
 
 def passed(hertz_F: np.ndarray, low_B: np.ndarray, high_B: np.ndarray) -> np.ndarray:
-    """The response of two Butterworth filters of fourth order, decibels (B, F), not below -80; each is at -3 dB at its corner."""
+    """Response of two fourth-order Butterworth filters, decibels (B, F), at least -80. Each is -3 dB at its corner."""
     with np.errstate(divide="ignore"):
         fall_BF = (low_B[:, None] / hertz_F) ** 8
     rise_BF = (hertz_F / high_B[:, None]) ** 8

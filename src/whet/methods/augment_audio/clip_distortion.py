@@ -12,20 +12,24 @@ from whet.core.stages import Draws
 
 
 class ClipDistortion(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Cut off the loudest samples of some audio clips, as an overdriven microphone does.
+    """Clip the loudest samples of some audio clips, as an overdriven microphone does.
 
     Use when: recordings may be overdriven.
-    Do not use when: distortion itself is to be recognised.
+    Do not use when: distortion distinguishes the classes.
     Source: Mauch and Ewert 2013, "The audio degradation toolbox and its application to robustness evaluation".
-    Shapes: draws the share of samples (B,) into view.codecs.
+    Shapes: appends the fractions of clipped samples (B,) to view.codecs.
     """
 
     identity = {"prob": 0.0}
     order = 60
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.3
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an audio clip is changed"), Search(0.0, 1.0)
+    ] = 0.3
     max_share: Annotated[
-        float, Field(gt=0, le=0.5, description="the share of samples cut is uniform in 0 … this"), Search(0.01, 0.3)
+        float,
+        Field(gt=0, le=0.5, description="the fraction of clipped samples is drawn uniformly from 0 to max_share"),
+        Search(0.01, 0.3),
     ] = 0.1
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:

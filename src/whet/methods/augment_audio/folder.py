@@ -1,4 +1,4 @@
-"""The audio clips of a folder that a method was given."""
+"""Audio files of a folder, for methods with a `folder` parameter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whet.data.folder import AUDIO_FILES, files_below
 
 @functools.lru_cache(maxsize=16)
 def audio_below(method: str, folder: str) -> tuple[str, ...]:
-    """Their paths, sorted. Raises DataError where there are none."""
+    """Return the sorted paths of all audio files below `folder`. Raises DataError if there are none."""
     found = tuple(str(path) for path in files_below(Path(folder).expanduser(), AUDIO_FILES))
     if not found:
         raise DataError(

@@ -14,27 +14,29 @@ if TYPE_CHECKING:
 
 
 class FreqMask(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
-    """Hide some bands of each spectrogram.
+    """Mask random frequency bands of each spectrogram.
 
-    Use when: microphones lose bands, or the network leans on one of them.
-    Do not use when: one narrow band tells the classes apart.
+    Use when: microphones lose frequency bands, or the network depends on a single band.
+    Do not use when: one narrow band distinguishes the classes.
     Source: Park et al. 2019, arXiv:1904.08779.
-    Deviates: widths are shares of the clip; the stripes hold the spectrogram's own mean.
+    Deviates: mask widths are fractions of the mel bands. Masked cells are set to the mean of the spectrogram.
     Shapes: spectrograms float (B, 1, frames, mels) in and out.
     """
 
     identity = {"masks": 0}
     order = 85
 
-    masks: Annotated[int, Field(ge=0, le=10, description="how many stripes"), Search(0, 4)] = 2
+    masks: Annotated[int, Field(ge=0, le=10, description="number of masks"), Search(0, 4)] = 2
     max_fraction: Annotated[
         float,
-        Field(ge=0, le=0.5, description="a stripe's width is uniform in 0 … this of the bands"),
+        Field(
+            ge=0, le=0.5, description="the width of each mask is drawn uniformly from 0 to max_fraction of the bands"
+        ),
         Search(0.02, 0.3),
     ] = 0.15
 
     def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
-        from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
+        from whet.methods.augment_audio.masking import masked, stripes  # imports torch lazily
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 
         check_spectrogram(x_BCLM, self.name)

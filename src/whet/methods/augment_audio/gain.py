@@ -12,19 +12,21 @@ from whet.core.stages import Draws
 
 
 class Gain(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Make each audio clip louder or softer by a random number of decibels.
+    """Make each audio clip louder or quieter by a random number of decibels.
 
-    Use when: distance and recording level change between audio clips.
-    Do not use when: the level itself tells the classes apart.
+    Use when: distance and recording level differ between audio clips.
+    Do not use when: the level distinguishes the classes.
     Source: Schlueter and Grill 2015, "Exploring data augmentation for improved singing voice detection with neural networks".
-    Shapes: multiplies into view.gain_B, factors (B,).
+    Shapes: multiplies view.gain_B by factors (B,).
     """
 
     identity = {"max_db": 0.0}
     order = 30
 
     max_db: Annotated[
-        float, Field(ge=0, le=40, description="the change is uniform in -this … this, decibels"), Search(0.0, 18.0)
+        float,
+        Field(ge=0, le=40, description="the change is drawn uniformly from -max_db to max_db, in decibels"),
+        Search(0.0, 18.0),
     ] = 6.0
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:

@@ -1,4 +1,4 @@
-"""Stripes of a spectrogram set to its mean, shared by the methods that mask."""
+"""Masks that set parts of a spectrogram to its mean. Shared by several methods."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from whet.core.rng import BatchRng
 
 
 def stripes(rng: BatchRng, count: int, max_fraction: float, size: int) -> np.ndarray:
-    """bool (B, size): where `count` stripes lie, each of a width uniform in 0 … max_fraction of the size, rounded."""
+    """Return bool (B, size) with `count` masks, each of a width drawn uniformly from 0 to max_fraction of the size, rounded."""
     width_BN = np.rint(rng.uniform(0, max_fraction, (count,)) * size)
     first_BN = np.floor(rng.uniform(shape=(count,)) * (size - width_BN + 1))
-    place = np.arange(size)
-    return ((place >= first_BN[..., None]) & (place < (first_BN + width_BN)[..., None])).any(axis=1)
+    position = np.arange(size)
+    return ((position >= first_BN[..., None]) & (position < (first_BN + width_BN)[..., None])).any(axis=1)
 
 
 def masked(x_BCLM: Tensor, time_BL: np.ndarray | None = None, bands_BM: np.ndarray | None = None) -> Tensor:
-    """The spectrogram with these frames and bands at its own mean, a sample each."""
+    """Set these frames and bands of each sample to the mean of its spectrogram."""
     hidden = torch.zeros_like(x_BCLM, dtype=torch.bool)
     if time_BL is not None:
         hidden |= torch.from_numpy(time_BL).to(x_BCLM.device)[:, None, :, None]

@@ -13,27 +13,39 @@ from whet.core.stages import Draws
 
 
 class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Do to some audio clips what strong compression does: cut the highs and round what is left, band by band.
+    """Simulate strong lossy compression of some audio clips: remove high frequencies and quantise each band.
 
-    Use when: audio clips in use come compressed and those at hand do not.
-    Do not use when: the highs tell the classes apart.
-    Source: Brandenburg 1999, "MP3 and AAC explained"; as augmentation in Mauch and Ewert 2013, "The audio degradation
-    toolbox and its application to robustness evaluation".
-    Deviates: a lapped transform with MP3's power law and bands of equal width; no model of hearing, no real codec.
-    Shapes: adds decibels (B, F) to view.response_BF, draws bits (B,) into view.codecs.
+    Use when: audio at prediction time is compressed and the training data is not.
+    Do not use when: high frequencies distinguish the classes.
+    Source: Brandenburg 1999, "MP3 and AAC explained"; as augmentation in Mauch and Ewert 2013, "The audio degradation toolbox and
+    its application to robustness evaluation".
+    Deviates: uses a lapped transform with MP3's power law and bands of equal width. It has no psychoacoustic model and runs no
+    codec.
+    Shapes: adds decibels (B, F) to view.response_BF and appends bits (B,) to view.codecs.
     """
 
     identity = {"prob": 0.0}
     order = 70
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.3
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an audio clip is changed"), Search(0.0, 1.0)
+    ] = 0.3
     min_bits: Annotated[
         float,
-        Field(ge=1, le=12, description="the bits a band is rounded to are uniform in this … 8 (or this)"),
+        Field(
+            ge=1,
+            le=12,
+            description="the number of bits per band is drawn uniformly from min_bits to 8 (to min_bits if it is above 8)",
+        ),
         Search(2, 6),
     ] = 3.0
     min_cutoff_fraction: Annotated[
-        float, Field(gt=0.1, le=1, description="the highs end at a uniform this … 1 of the highest frequency")
+        float,
+        Field(
+            gt=0.1,
+            le=1,
+            description="the cutoff is drawn uniformly from this to 1, as a fraction of the highest frequency",
+        ),
     ] = 0.5
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:

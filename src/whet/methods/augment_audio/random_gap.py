@@ -13,21 +13,23 @@ from whet.core.stages import Draws
 
 
 class RandomGap(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Silence a random stretch of some audio clips.
+    """Silence a random segment of some audio clips.
 
-    Use when: lines drop out, or the network leans on one short event where several tell the class.
-    Do not use when: the event is short: the gap may hide the whole of it.
+    Use when: transmission drops out, or the network depends on one short event although several determine the class.
+    Do not use when: the event is short. The gap may hide it completely.
     Source: DeVries and Taylor 2017, arXiv:1708.04552 (for images); Jordal 2019, audiomentations, TimeMask.
-    Shapes: draws spans (B, 1, 2) in output samples into view.gaps, faded over 5 ms.
+    Shapes: appends spans (B, 1, 2) in output samples to view.gaps, with a fade of 5 ms.
     """
 
     identity = {"prob": 0.0}
     order = 80
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of audio clips changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an audio clip is changed"), Search(0.0, 1.0)
+    ] = 0.5
     max_fraction: Annotated[
         float,
-        Field(gt=0, le=0.5, description="the gap's length is uniform in 0 … this of the clip's"),
+        Field(gt=0, le=0.5, description="the length of the gap is drawn uniformly from 0 to max_fraction of the clip"),
         Search(0.02, 0.3),
     ] = 0.1
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class SpecAugment(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
-    """Hide stretches of time and bands of each spectrogram: time_mask and freq_mask together, as in the paper.
+    """Mask random time segments and frequency bands of each spectrogram (time_mask and freq_mask combined).
 
-    Use when: a strong default for audio clips is wanted.
-    Do not use when: time_mask or freq_mask are in the recipe: this is both.
+    Use when: a strong default for audio clips is needed.
+    Do not use when: time_mask or freq_mask is in the recipe. This method combines both.
     Source: Park et al. 2019, arXiv:1904.08779.
-    Deviates: no time warping, which the paper found to add little at great cost; widths are shares of the clip and of
-    the bands; the stripes hold the spectrogram's own mean.
+    Deviates: no time warping, which the paper reports to add little at a high cost. Mask widths are fractions of the clip and of
+    the bands. Masked cells are set to the mean of the spectrogram.
     Shapes: spectrograms float (B, 1, frames, mels) in and out.
     """
 
@@ -28,19 +28,28 @@ class SpecAugment(Method, TransformsBatch, family="augment", tasks={"audio-class
     order = 85
     conflicts = frozenset({"time_mask", "freq_mask"})
 
-    masks: Annotated[int, Field(ge=0, le=10, description="how many stripes of either kind"), Search(0, 4)] = 2
+    masks: Annotated[int, Field(ge=0, le=10, description="number of masks of each kind"), Search(0, 4)] = 2
     max_time_fraction: Annotated[
         float,
-        Field(ge=0, le=0.5, description="the width of one in time is uniform in 0 … this of the clip"),
+        Field(
+            ge=0,
+            le=0.5,
+            description="the width of each time mask is drawn uniformly from 0 to this fraction of the clip",
+        ),
         Search(0.02, 0.3),
     ] = 0.1
     max_freq_fraction: Annotated[
-        float, Field(ge=0, le=0.5, description="the width of one in frequency is uniform in 0 … this of the bands"),
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="the width of each frequency mask is drawn uniformly from 0 to this fraction of the bands",
+        ),
         Search(0.02, 0.3),
-    ] = 0.15  # fmt: skip
+    ] = 0.15
 
     def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
-        from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
+        from whet.methods.augment_audio.masking import masked, stripes  # imports torch lazily
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 
         check_spectrogram(x_BCLM, self.name)

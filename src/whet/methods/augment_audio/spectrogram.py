@@ -1,4 +1,4 @@
-"""What methods that change spectrograms are given."""
+"""Input check for methods that change spectrograms."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from whet.core.errors import RecipeError
 
 
 def check_spectrogram(x: Tensor, name: str) -> None:
-    """Refuse waves (B, T): some networks hear them as they are."""
+    """Raise RecipeError for waveforms (B, T), which some networks take as input."""
     if x.dim() != 4:
         raise RecipeError(
-            f"{name} changes spectrograms, but this network hears waves; leave {name} out, or take random_gap in its place"
+            f"{name} changes spectrograms, but this network takes waveforms; remove {name} or use random_gap instead"
         )

@@ -13,19 +13,21 @@ from whet.core.stages import Draws
 
 
 class Speed(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Play each audio clip slower or faster by a random factor; its pitch follows.
+    """Play each audio clip slower or faster by a random factor, which also changes its pitch.
 
-    Use when: speakers, machines and animals differ in size as well as in tempo; the cheapest way to change both.
-    Do not use when: the pitch tells the classes apart.
+    Use when: speakers, machines or animals differ in both size and tempo. This is the cheapest way to change both.
+    Do not use when: pitch distinguishes the classes.
     Source: Ko, Peddinti, Povey, Khudanpur 2015, "Audio augmentation for speech recognition".
-    Shapes: multiplies into view.resample_B, factors (B,).
+    Shapes: multiplies view.resample_B by factors (B,).
     """
 
     identity = {"max_factor": 1.0}
     order = 10
 
     max_factor: Annotated[
-        float, Field(ge=1, le=2, description="the factor is log-uniform in 1 / this … this"), Search(1.0, 1.5)
+        float,
+        Field(ge=1, le=2, description="the factor is drawn log-uniformly from 1 / max_factor to max_factor"),
+        Search(1.0, 1.5),
     ] = 1.1
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:

@@ -14,25 +14,27 @@ if TYPE_CHECKING:
 
 
 class TimeMask(Method, TransformsBatch, family="augment", tasks={"audio-classification"}):
-    """Hide some stretches of time of each spectrogram.
+    """Mask random time segments of each spectrogram.
 
-    Use when: several moments tell the class, or one of them alone would do.
-    Do not use when: the event is short: the stripe may hide the whole of it.
+    Use when: several moments of the clip determine the class, or a single one is enough to recognise it.
+    Do not use when: the event is short. A mask may hide it completely.
     Source: Park et al. 2019, arXiv:1904.08779.
-    Deviates: widths are shares of the clip; the stripes hold the spectrogram's own mean.
+    Deviates: mask widths are fractions of the clip. Masked cells are set to the mean of the spectrogram.
     Shapes: spectrograms float (B, 1, frames, mels) in and out.
     """
 
     identity = {"masks": 0}
     order = 85
 
-    masks: Annotated[int, Field(ge=0, le=10, description="how many stripes"), Search(0, 4)] = 2
+    masks: Annotated[int, Field(ge=0, le=10, description="number of masks"), Search(0, 4)] = 2
     max_fraction: Annotated[
-        float, Field(ge=0, le=0.5, description="a stripe's width is uniform in 0 … this of the clip"), Search(0.02, 0.3)
+        float,
+        Field(ge=0, le=0.5, description="the width of each mask is drawn uniformly from 0 to max_fraction of the clip"),
+        Search(0.02, 0.3),
     ] = 0.1
 
     def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
-        from whet.methods.augment_audio.masking import masked, stripes  # torch is loaded when it is needed
+        from whet.methods.augment_audio.masking import masked, stripes  # imports torch lazily
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 
         check_spectrogram(x_BCLM, self.name)

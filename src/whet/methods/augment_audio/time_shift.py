@@ -13,11 +13,11 @@ from whet.core.stages import Draws
 
 
 class TimeShift(Method, Draws, family="augment", tasks={"audio-classification"}):
-    """Let each audio clip begin earlier or later by a random part of the clip.
+    """Shift each audio clip in time by a random fraction of its length.
 
-    Use when: what is heard may stand anywhere in the clip.
-    Do not use when: clips are cut to the event's beginning, and stay so in use.
-    Source: Salamon and Bello 2017, arXiv:1608.04363 (by windows drawn at random); Jordal 2019, audiomentations, Shift.
+    Use when: the event can occur anywhere in the clip.
+    Do not use when: all clips, in training and at prediction time, start at the beginning of the event.
+    Source: Salamon and Bello 2017, arXiv:1608.04363 (as windows drawn at random); Jordal 2019, audiomentations, Shift.
     Shapes: moves view.start_B, samples (B,).
     """
 
@@ -26,10 +26,14 @@ class TimeShift(Method, Draws, family="augment", tasks={"audio-classification"})
 
     max_fraction: Annotated[
         float,
-        Field(ge=0, le=1, description="the shift is uniform in -this … this of the clip's length"),
+        Field(
+            ge=0,
+            le=1,
+            description="the shift is drawn uniformly from -max_fraction to max_fraction of the clip's length",
+        ),
         Search(0.05, 0.5),
     ] = 0.2
-    wrap: Annotated[bool, Field(description="what leaves at one end enters at the other; else there is silence")] = True
+    wrap: Annotated[bool, Field(description="wrap audio around at the ends; if false, fill with silence")] = True
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:
         if self.max_fraction == 0:

@@ -15,17 +15,19 @@ from whet.core.stages import Draws
 class TimeStretch(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Make each audio clip slower or faster by a random factor without changing its pitch.
 
-    Use when: speech and music come at different tempi, events at different lengths.
-    Do not use when: rhythm tells the classes apart; or audio clips are clicks, which a phase vocoder smears.
+    Use when: speech and music have different tempi, or events have different lengths.
+    Do not use when: rhythm distinguishes the classes, or audio clips are clicks, which a phase vocoder smears.
     Source: Salamon and Bello 2017, arXiv:1608.04363; the phase vocoder of Flanagan and Golden 1966, "Phase vocoder".
-    Shapes: multiplies into view.tempo_B, factors (B,).
+    Shapes: multiplies view.tempo_B by factors (B,).
     """
 
     identity = {"max_factor": 1.0}
     order = 10
 
     max_factor: Annotated[
-        float, Field(ge=1, le=2, description="the factor is log-uniform in 1 / this … this"), Search(1.0, 1.5)
+        float,
+        Field(ge=1, le=2, description="the factor is drawn log-uniformly from 1 / max_factor to max_factor"),
+        Search(1.0, 1.5),
     ] = 1.25
 
     def draw(self, view: AudioView, rng: BatchRng) -> AudioView:

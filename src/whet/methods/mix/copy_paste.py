@@ -15,36 +15,36 @@ from whet.methods.mix.paste import partners, paste
 
 
 class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "instance-segmentation"}):
-    """Cut things out of one image along their outline and paste them into another.
+    """Cut object instances out of one image along their masks and paste them into another image.
 
-    Use when: segmenting with few examples; things appear anywhere.
-    Do not use when: a thing's surroundings tell what it is.
+    Use when: the task is segmentation with few examples, and objects can appear anywhere.
+    Do not use when: the surroundings of an object determine its class.
     Source: Ghiasi et al. 2021, arXiv:2012.07177.
-    Deviates: things keep their place and size; crop and scale methods have moved the whole images before.
-    Shapes: batch.x float (B, C, H, W), instances one a sample, masks (B, H, W) where there are any.
+    Deviates: objects keep their position and size. Crop and scale methods have already transformed the whole images.
+    Shapes: batch.x float (B, C, H, W), instances one entry per sample, masks (B, H, W) if present.
     """
 
     identity = {"prob": 0.0}
     order = 6
 
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of samples that are given things"), Search(0.0, 1.0)
+        float, Field(ge=0, le=1, description="probability that instances are pasted into a sample"), Search(0.0, 1.0)
     ] = 0.5
     share: Annotated[
-        float, Field(gt=0, le=1, description="chance of each of the partner's things to come along"), Search(0.2, 1.0)
+        float, Field(gt=0, le=1, description="probability that an instance of the partner is pasted"), Search(0.2, 1.0)
     ] = 0.5
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.prob == 0:
             return batch
         if batch.instances is None:
-            raise NoEffectError("the samples have no instances: copy_paste needs the outline of every thing")
+            raise NoEffectError("the samples have no instances: copy_paste needs an instance mask for each object")
         partner_B = torch.from_numpy(rng.permutation())
         most = max((len(one.label_N) for one in batch.instances), default=0)
         taken_BN = torch.from_numpy((rng.uniform(shape=(most,)) < self.share) & rng.bernoulli(self.prob)[:, None])
         region_BHW = torch.zeros((len(batch), *batch.x.shape[2:]), dtype=torch.bool, device=batch.x.device)
         for i, partner in enumerate(partner_B.tolist()):
-            things = batch.instances[partner].mask_NHW
-            region_BHW[i] = things[taken_BN[i, : len(things)].to(things.device)].any(dim=0)
-        given = paste(batch, partner_B.to(batch.x.device), partners(batch, partner_B), region_BHW)
-        return given.replace(targets=batch.targets)  # which things are there is what the masks say
+            masks_NHW = batch.instances[partner].mask_NHW
+            region_BHW[i] = masks_NHW[taken_BN[i, : len(masks_NHW)].to(masks_NHW.device)].any(dim=0)
+        pasted = paste(batch, partner_B.to(batch.x.device), partners(batch, partner_B), region_BHW)
+        return pasted.replace(targets=batch.targets)  # masks and instances, not class targets, describe the objects

@@ -15,12 +15,12 @@ from whet.methods.mix.paste import partners, paste
 
 
 class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classification"}):
-    """Paste a rectangle of one image into another; the targets share by area.
+    """Paste a rectangle of one image into another and mix the targets in proportion to the areas.
 
-    Use when: the object is not tied to one spot, training is long enough.
-    Do not use when: small objects decide the class: the rectangle may carry none of it.
+    Use when: objects can appear anywhere in the image, and training is long enough.
+    Do not use when: small objects determine the class. The rectangle may contain none of the object.
     Source: Yun et al. 2019, arXiv:1905.04899.
-    Deviates: the rectangle is drawn for each sample, not for each batch; weights are exact pixel shares.
+    Deviates: the rectangle is drawn per sample, not per batch. The target weights are exact fractions of pixels.
     Shapes: batch.x float (B, C, H, W), targets (B, K) soft.
     """
 
@@ -28,9 +28,11 @@ class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classific
     order = 10
 
     alpha: Annotated[
-        float, Field(ge=0, description="the kept share is drawn from Beta(alpha, alpha)"), Search(0.1, 1.0, log=True)
+        float,
+        Field(ge=0, description="the fraction of the image that is kept is drawn from Beta(alpha, alpha)"),
+        Search(0.1, 1.0, log=True),
     ] = 1.0
-    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a sample is mixed"), Search(0.2, 1.0)] = 0.5
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.alpha == 0 or self.prob == 0:
@@ -46,5 +48,5 @@ class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classific
 
 
 def _between(low_B: np.ndarray, high_B: np.ndarray, size: int) -> torch.Tensor:
-    place = np.arange(size)[None, :]
-    return torch.from_numpy((place >= low_B[:, None]) & (place < high_B[:, None]))
+    position = np.arange(size)[None, :]
+    return torch.from_numpy((position >= low_B[:, None]) & (position < high_B[:, None]))

@@ -13,16 +13,18 @@ from whet.core.search import Search
 from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 
-_HIGHEST = 12  # at the paper's decay of 3, higher frequencies carry less than a thousandth of the lowest
+_MAX_FREQUENCIES = (
+    12  # at the paper's decay of 3, higher frequencies have less than a thousandth of the lowest one's weight
+)
 
 
 class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classification"}):
-    """Paste a cloud-shaped part of one image into another; the targets share by area.
+    """Paste an irregular, smooth region of one image into another and mix the targets in proportion to the areas.
 
-    Use when: cutmix helps, and its straight edges are not what one wants to teach.
-    Do not use when: small objects decide the class: the part may carry none of it.
+    Use when: cutmix helps, but the network should not learn the straight edges of its rectangles.
+    Do not use when: small objects determine the class. The region may contain none of the object.
     Source: Harris et al. 2020, arXiv:2002.12047.
-    Deviates: the shape is drawn for each sample, not for each batch, from the twelve lowest frequencies.
+    Deviates: the region is drawn per sample, not per batch. It is generated from the twelve lowest frequencies only.
     Shapes: batch.x float (B, C, H, W), targets (B, K) soft.
     """
 
@@ -30,14 +32,18 @@ class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classificatio
     order = 11
 
     alpha: Annotated[
-        float, Field(gt=0, description="the kept share is drawn from Beta(alpha, alpha)"), Search(0.2, 2.0)
+        float,
+        Field(gt=0, description="the fraction of the image that is kept is drawn from Beta(alpha, alpha)"),
+        Search(0.2, 2.0),
     ] = 1.0
     decay: Annotated[
         float,
-        Field(ge=0, le=8, description="how fast high frequencies fade: large for few, smooth blobs"),
+        Field(
+            ge=0, le=8, description="exponent by which high frequencies decay; large values give few, smooth regions"
+        ),
         Search(1.5, 5.0),
     ] = 3.0
-    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a sample is mixed"), Search(0.2, 1.0)] = 0.5
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.prob == 0:
@@ -45,17 +51,17 @@ class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classificatio
         pasted_B = (1 - rng.beta(self.alpha, self.alpha)) * rng.bernoulli(self.prob)
         partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
         height, width = batch.x.shape[2:]
-        cloud_BHW = torch.from_numpy(clouds(rng, self.decay, (height, width)))
+        field_BHW = torch.from_numpy(random_fields(rng, self.decay, (height, width)))
         count_B = torch.from_numpy(np.rint(pasted_B * height * width).astype(np.int64))
-        # The highest places of each cloud, as many as its share asks for.
-        rank_BN = cloud_BHW.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
-        region_BHW = (rank_BN < count_B[:, None]).view_as(cloud_BHW).to(batch.x.device)
+        # Paste the pixels with the highest values of the random field.
+        rank_BN = field_BHW.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
+        region_BHW = (rank_BN < count_B[:, None]).view_as(field_BHW).to(batch.x.device)
         return paste(batch, partner_B, partners(batch, partner_B), region_BHW)
 
 
-def clouds(rng: BatchRng, decay: float, size: tuple[int, int]) -> np.ndarray:
-    """Smooth random fields (B, H, W): normal amplitudes whose size falls with the frequency to the power `decay`."""
-    rows, columns = min(_HIGHEST, size[0] // 2), min(_HIGHEST, size[1] // 2 + 1)
+def random_fields(rng: BatchRng, decay: float, size: tuple[int, int]) -> np.ndarray:
+    """Smooth random fields (B, H, W). Amplitudes are normal and scaled by 1 / frequency ** decay."""
+    rows, columns = min(_MAX_FREQUENCIES, size[0] // 2), min(_MAX_FREQUENCIES, size[1] // 2 + 1)
     parts = rng.normal((2 * rows, columns, 2))
     down, across = np.fft.fftfreq(size[0]), np.fft.rfftfreq(size[1])
     used = np.r_[0:rows, size[0] - rows : size[0]]

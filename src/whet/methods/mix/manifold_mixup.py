@@ -17,14 +17,14 @@ from whet.methods.mix.mean import mean_with_partners
 class ManifoldMixup(
     Method, Mixes, family="mix", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Mix two samples inside the network, at the output of a block drawn anew for every batch, and their targets alike; of texts
-    the vectors of their tokens, or their features.
+    """Mix the hidden states of two samples at the output of a random block, and mix their targets with the same weight.
 
     Use when: mixup helps and training is long.
     Do not use when: training is short.
-    Source: Verma et al. 2019, arXiv:1806.05236; for texts Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup and senMixup).
-    Deviates: the weight is drawn for each sample and folded to >= 0.5, so that the first sample leads.
-    Shapes: targets (B, K) soft; the block's output, rows first.
+    Source: Verma et al. 2019, arXiv:1806.05236; for text Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup and senMixup).
+    Deviates: the weight is drawn per sample. It is at least 0.5, so that the first sample has the larger weight.
+    Shapes: targets (B, K) soft; the output of the block, with the batch as first dimension. For text, token embeddings or features
+    are mixed. The block is drawn anew for each batch.
     """
 
     identity = {"alpha": 0.0}
@@ -32,11 +32,11 @@ class ManifoldMixup(
     conflicts = frozenset({"mixup"})
 
     alpha: Annotated[
-        float, Field(ge=0, description="weights are drawn from Beta(alpha, alpha)"), Search(0.1, 2.0, log=True)
+        float, Field(ge=0, description="the mixing weight is drawn from Beta(alpha, alpha)"), Search(0.1, 2.0, log=True)
     ] = 0.4
     max_depth: Annotated[
         float,
-        Field(ge=0, le=1, description="deepest block that may be drawn, as a share of the network"),
+        Field(ge=0, le=1, description="deepest block that can be drawn, as a fraction of the network's depth"),
         Search(0.2, 1.0),
     ] = 0.7
 

@@ -1,4 +1,4 @@
-"""The weighted mean of each sample and its partner, wherever in the network it is taken."""
+"""Weighted mean of each sample and its partner, for inputs and hidden states."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def mean_with_partners(partner_B: Tensor, weight_B: Tensor) -> Callable[[Tensor], Tensor]:
-    """x (B, ...) -> weight_B * x + (1 - weight_B) * x[partner_B], of the type of x."""
+    """Return a function x (B, ...) -> weight_B * x + (1 - weight_B) * x[partner_B] that keeps the dtype of x."""
 
     def mixed(x: Tensor) -> Tensor:
         lead = weight_B.to(x).view(-1, *[1] * (x.dim() - 1))

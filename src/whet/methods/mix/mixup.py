@@ -21,23 +21,25 @@ class MixUp(
     family="mix",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train on weighted means of two samples, inputs and targets alike; of texts, of the vectors of their tokens.
+    """Train on weighted means of two samples and of their targets. For text, token embeddings are averaged.
 
-    Use when: few or noisily labelled examples, long training.
-    Do not use when: training is very short, or the mean of two inputs means nothing.
-    Source: Zhang et al. 2018, arXiv:1710.09412; for texts Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup).
-    Deviates: the weight is drawn for each sample, not for each batch, and folded to >= 0.5, so that the first sample leads.
-    Shapes: batch.x float (B, ...), or token vectors (B, L, D) inside the network, where a text counts as zero behind its end;
-    targets (B, K) soft.
+    Use when: labelled examples are few or have noisy labels, and training is long.
+    Do not use when: training is very short, or the mean of two inputs has no meaning.
+    Source: Zhang et al. 2018, arXiv:1710.09412; for text Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup).
+    Deviates: the weight is drawn per sample, not per batch. It is at least 0.5, so that the first sample has the larger weight.
+    Shapes: batch.x float (B, ...), or token embeddings (B, L, D) inside the network, with zeros after the end of each text; targets
+    (B, K) soft.
     """
 
     identity = {"alpha": 0.0}
     order = 20
 
     alpha: Annotated[
-        float, Field(ge=0, description="weights are drawn from Beta(alpha, alpha)"), Search(0.05, 1.0, log=True)
+        float,
+        Field(ge=0, description="the mixing weight is drawn from Beta(alpha, alpha)"),
+        Search(0.05, 1.0, log=True),
     ] = 0.2
-    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 1.0
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a sample is mixed"), Search(0.2, 1.0)] = 1.0
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.alpha == 0 or self.prob == 0:

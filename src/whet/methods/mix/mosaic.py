@@ -18,23 +18,30 @@ from whet.methods.mix.resizemix import squeezed
 class Mosaic(
     Method, Mixes, family="mix", tasks={"image-classification", "semantic-segmentation", "instance-segmentation"}
 ):
-    """Put four images together as one, around a random point; class targets share by area, masks move along.
+    """Combine four images into one around a random point and mix the class targets in proportion to the areas.
 
-    Use when: segmenting or detecting, or scenes hold many things at once.
+    Use when: the task is segmentation or detection, or images contain many objects.
     Do not use when: one large object fills the image and its size matters.
     Source: Bochkovskiy et al. 2020, arXiv:2004.10934 (YOLOv4).
-    Deviates: each image is shown whole, squeezed into its quarter, where YOLO also crops.
-    Shapes: batch.x float (B, C, H, W), targets (B, K) soft, masks (B, H, W).
+    Deviates: each image is resized as a whole to its quarter; YOLO also crops.
+    Shapes: batch.x float (B, C, H, W), targets (B, K) soft, masks (B, H, W), transformed like the images.
     """
 
     identity = {"prob": 0.0}
     order = 5
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of samples put together"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that a sample is replaced by a mosaic"), Search(0.0, 1.0)
+    ] = 0.5
     spread: Annotated[
-        float, Field(ge=0, lt=1, description="the common point lies within the middle this share of the image"),
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="the common corner is drawn from the middle of the image, this fraction of each side",
+        ),
         Search(0.1, 0.7),
-    ] = 0.5  # fmt: skip
+    ] = 0.5
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.prob == 0:
@@ -54,13 +61,13 @@ class Mosaic(
             share_BQ[:, quarter] = region_BHW.flatten(1).float().mean(dim=1)
             partner_B = index_BQ[:, quarter].to(device)
             mixed = paste(mixed, partner_B, squeezed(partners(batch, partner_B), u_BW, v_BH), region_BHW)
-        share_BQ[:, 0] += 1 - share_BQ.sum(dim=1)  # the samples left alone
+        share_BQ[:, 0] += 1 - share_BQ.sum(dim=1)  # samples that are not mixed
         return mixed.replace(targets=batch.targets.gather(index_BQ.to(device), share_BQ))
 
 
 def _halves(centre_B: np.ndarray, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """(where in its own image each line is looked up, 0 … 1; whether it lies beyond the centre), (B, size) each."""
-    place = torch.arange(size, device=device) + 0.5
+    """Return the source coordinate (0 … 1) of each row or column, and whether it is past the centre; both (B, size)."""
+    position = torch.arange(size, device=device) + 0.5
     centre = torch.from_numpy(centre_B).to(device).float().clamp(1, size - 1)[:, None]
-    beyond = place > centre
-    return torch.where(beyond, (place - centre) / (size - centre), place / centre), beyond
+    beyond = position > centre
+    return torch.where(beyond, (position - centre) / (size - centre), position / centre), beyond

@@ -1,4 +1,4 @@
-"""Putting a part of one sample into another, for every kind of target: shared by the methods that do."""
+"""Paste a region of one sample into another, for all kinds of targets. Shared by several methods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whet.core.batch import Batch, Instances
 
 @dataclass(frozen=True)
 class Pasted:
-    """What comes in, row by row of the batch: images (B, C, H, W), masks and instances as in a Batch."""
+    """The content to paste, one row per sample: images (B, C, H, W), masks and instances as in a Batch."""
 
     x: Tensor
     mask_BHW: Tensor | None = None
@@ -20,7 +20,7 @@ class Pasted:
 
 
 def partners(batch: Batch, partner_B: Tensor) -> Pasted:
-    """The partners as they are."""
+    """Return the unchanged partners as the content to paste."""
     return Pasted(
         batch.x[partner_B],
         None if batch.mask_BHW is None else batch.mask_BHW[partner_B],
@@ -29,8 +29,11 @@ def partners(batch: Batch, partner_B: Tensor) -> Pasted:
 
 
 def paste(batch: Batch, partner_B: Tensor, pasted: Pasted, region_BHW: Tensor) -> Batch:
-    """`pasted` in the region (bool (B, H, W)), the batch's own elsewhere. Class targets share by pixels; of the things on a
-    image, what the region hides is cut off, and those with nothing left are dropped."""
+    """Return the batch with `pasted` inside the region (bool (B, H, W)).
+
+    Class targets are mixed in proportion to the pixels. Instances are cut where the region covers them; instances without
+    visible pixels are removed.
+    """
     kept_B = 1 - region_BHW.flatten(1).float().mean(dim=1)
     changes = {
         "x": torch.where(region_BHW[:, None], pasted.x, batch.x),

@@ -17,23 +17,27 @@ from whet.methods.mix.paste import Pasted, partners, paste
 
 
 class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-classification"}):
-    """Paste the whole of one image, made small, into another; the targets share by area.
+    """Paste a whole image, reduced in size, into another and mix the targets in proportion to the areas.
 
-    Use when: objects should never be cut away, as cutmix may do.
-    Do not use when: true size carries the class.
+    Use when: objects should not be cropped, as cutmix may do.
+    Do not use when: the true size of objects determines the class.
     Source: Qin et al. 2020, arXiv:2012.11101.
-    Deviates: size and place are drawn for each sample, not for each batch.
+    Deviates: size and position are drawn per sample, not per batch.
     Shapes: batch.x float (B, C, H, W), targets (B, K) soft.
     """
 
     identity = {"prob": 0.0}
     order = 12
 
-    min_side: Annotated[float, Field(gt=0, le=1, description="smallest side of the pasted image, as a share")] = 0.1
+    min_side: Annotated[
+        float, Field(gt=0, le=1, description="smallest side of the pasted image, as a fraction of the image's side")
+    ] = 0.1
     max_side: Annotated[
-        float, Field(gt=0, le=1, description="largest side of the pasted image, as a share"), Search(0.3, 0.9)
+        float,
+        Field(gt=0, le=1, description="largest side of the pasted image, as a fraction of the image's side"),
+        Search(0.3, 0.9),
     ] = 0.8
-    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a sample is mixed"), Search(0.2, 1.0)] = 0.5
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
         if self.prob == 0:
@@ -55,7 +59,7 @@ class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-cla
 
 
 def squeezed(pasted: Pasted, u_BW: Tensor, v_BH: Tensor) -> Pasted:
-    """Each sample looked up at the columns u (0 … 1, left to right) and rows v: images bilinearly, masks by nearest pixel."""
+    """Sample each image at columns u (0 … 1, left to right) and rows v. Images use bilinear, masks nearest interpolation."""
     grid = torch.stack(torch.broadcast_tensors(u_BW[:, None, :], v_BH[:, :, None]), dim=-1) * 2 - 1
 
     def sampled(x_BCHW: Tensor, mode: str) -> Tensor:

@@ -16,25 +16,33 @@ from whet.methods.mix.paste import partners, paste
 
 
 class SpecMix(Method, Mixes, family="mix", tasks={"audio-classification"}):
-    """Paste some frequency bands and stretches of time of one spectrogram into another; the targets share by area.
+    """Paste random frequency bands and time segments of one spectrogram into another and mix the targets by area.
 
-    Use when: audio clips are few and the class shows in more than one band and more than one moment.
-    Do not use when: a short event in an otherwise silent clip is the class: the bands may carry none of it.
+    Use when: audio clips are few, and the class is visible in several bands and at several times.
+    Do not use when: a short event in an otherwise silent clip determines the class. The pasted parts may contain none of it.
     Source: Kim, Han, Ko 2021, arXiv:2108.03020.
-    Deviates: bands are drawn for each sample, not for each batch, and at the input alone; the target shares by the cells that
-    were really pasted, where bands overlap too.
+    Deviates: bands are drawn per sample, not per batch, and mixed at the input only. Target weights are the fraction of cells that
+    were pasted; overlaps count once.
     Shapes: batch.x float (B, 1, frames, mels), targets (B, K) soft.
     """
 
     identity = {"prob": 0.0}
     order = 13
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of samples mixed"), Search(0.2, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a sample is mixed"), Search(0.2, 1.0)] = 0.5
     bands: Annotated[
-        int, Field(ge=1, le=8, description="frequency bands, and stretches of time: 1 … this many each"), Search(1, 4)
+        int,
+        Field(
+            ge=1,
+            le=8,
+            description="largest number of frequency bands and of time segments; each number is drawn from 1 … bands",
+        ),
+        Search(1, 4),
     ] = 3
     width: Annotated[
-        float, Field(gt=0, le=1, description="each as a share of the mel bands, or of the frames"), Search(0.05, 0.4)
+        float,
+        Field(gt=0, le=1, description="width of each band or segment, as a fraction of the mel bands or frames"),
+        Search(0.05, 0.4),
     ] = 0.1
 
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
@@ -43,16 +51,16 @@ class SpecMix(Method, Mixes, family="mix", tasks={"audio-classification"}):
         check_spectrogram(batch.x, self.name)
         frames, mels = batch.x.shape[2:]
         mixed_B, partner_B = rng.bernoulli(self.prob), rng.permutation()
-        time_BL, mel_BM = self._stretches(rng, frames), self._stretches(rng, mels)
+        time_BL, mel_BM = self._segments(rng, frames), self._segments(rng, mels)
         region_BLM = (time_BL[:, :, None] | mel_BM[:, None, :]) & mixed_B[:, None, None]
         partner = torch.from_numpy(partner_B).to(batch.x.device)
         return paste(batch, partner, partners(batch, partner), torch.from_numpy(region_BLM).to(batch.x.device))
 
-    def _stretches(self, rng: BatchRng, size: int) -> np.ndarray:
-        """bool (B, size): 1 … `bands` stretches of the given width."""
+    def _segments(self, rng: BatchRng, size: int) -> np.ndarray:
+        """Masks, bool (B, size), of 1 … `bands` segments of the given width."""
         width = min(size, max(1, round(self.width * size)))
         count_B = 1 + rng.integers(self.bands)
         first_BN = np.floor(rng.uniform(shape=(self.bands,)) * (size - width + 1))
-        place = np.arange(size)
-        within_BNS = (place >= first_BN[..., None]) & (place < first_BN[..., None] + width)
+        position = np.arange(size)
+        within_BNS = (position >= first_BN[..., None]) & (position < first_BN[..., None] + width)
         return (within_BNS & (np.arange(self.bands) < count_B[:, None])[..., None]).any(axis=1)
