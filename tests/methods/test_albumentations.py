@@ -46,7 +46,7 @@ def test_the_same_sample_and_epoch_give_the_same_in_any_company(photo):
     ("transforms", "message"),
     [
         (["Blurr"], "Did you mean 'Blur'"),
-        ([{"Blur": {}, "HorizontalFlip": {}}], "one transform an entry"),
+        ([{"Blur": {}, "HorizontalFlip": {}}], "must be one transform"),
         ([{"RandomCrop": {"height": 8, "width": 8, "p": 1}}], "must keep size"),
         ([{"Normalize": {"p": 1}}], "must keep size"),
     ],

@@ -15,17 +15,17 @@ from whet.core.stages import Draws
 from whet.core.view import Foreign, ImageView
 from whet.methods.augment_image.foreign import Spec, built, library
 
-_MADE = threading.local()
+_THREAD_LOCAL = threading.local()
 
 
 class Albumentations(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Run a pipeline of Albumentations on every painted image, as it is written there.
+    """Apply a pipeline of Albumentations transforms to every rendered image.
 
-    Use when: one has such a pipeline already, or needs a transform that whet lacks (pip install whet[albumentations]).
-    Do not use when: whet has the transform: painted with the others it costs a part.
+    Use when: an Albumentations pipeline already exists, or whet lacks a transform (pip install whet[albumentations]).
+    Do not use when: whet has the transform. Rendering it together with the others is cheaper.
     Source: Buslaev et al. 2020, arXiv:1809.06839.
-    Deviates: its draws are seeded from whet's own for every sample, so that a run repeats itself with any number of threads.
-    Shapes: images uint8 (H, W, 3) in and out, of one size.
+    Deviates: random draws are seeded per sample from whet's generator, so that a run is reproducible with any number of threads.
+    Shapes: images uint8 (H, W, 3) in and out, of the same size.
     """
 
     identity = {"transforms": ()}
@@ -33,7 +33,7 @@ class Albumentations(Method, Draws, family="augment", tasks={"image-classificati
 
     transforms: Annotated[
         tuple[Spec, ...],
-        Field(description="a list of names or {name: {parameter: value}}, as OneOf: {transforms: […]}"),
+        Field(description="list of names or {name: {parameter: value}}, for example {OneOf: {transforms: […]}}"),
     ] = ()
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -44,15 +44,17 @@ class Albumentations(Method, Draws, family="augment", tasks={"image-classificati
 
 
 class _Pipeline:
-    """A pipeline keeps a generator of its own, so each thread builds one for itself."""
+    """A pipeline has its own random generator, so each thread builds its own pipeline."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def __call__(self, pixels: np.ndarray, key: int) -> np.ndarray:
-        pipelines: dict[str, Any] = _MADE.__dict__.setdefault("pipelines", {})
+        pipelines: dict[str, Any] = _THREAD_LOCAL.__dict__.setdefault("pipelines", {})
         if self._text not in pipelines:
-            os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # on import it would ask the network for a newer one
+            os.environ.setdefault(
+                "NO_ALBUMENTATIONS_UPDATE", "1"
+            )  # disable the version check on import, which uses the network
             library_ = library("albumentations", "albumentations", "whet[albumentations]")
             base = (library_.BasicTransform, library_.BaseCompose)
             pipelines[self._text] = library_.Compose(built("albumentations", library_, base, json.loads(self._text)))
@@ -61,7 +63,7 @@ class _Pipeline:
         out = pipeline(image=pixels)["image"]
         if out.shape != pixels.shape or out.dtype != pixels.dtype:
             raise RecipeError(
-                f"albumentations: the pipeline must keep size and type; it made {out.dtype} {out.shape} of "
-                f"{pixels.dtype} {pixels.shape} (no crop to another size, no Normalize, no ToTensor)"
+                f"albumentations: the pipeline must keep size and type; it returned {out.dtype} {out.shape} for "
+                f"{pixels.dtype} {pixels.shape} (do not crop to another size, Normalize or ToTensor)"
             )
         return out

@@ -17,34 +17,45 @@ NAMES = (
     "shear_x", "shear_y", "translate_x", "translate_y", "rotate", "posterize", "solarize", "autocontrast", "equalize",
     "brightness", "saturation", "contrast", "sharpen",
 )  # fmt: skip
-_PLAIN = 9  # the first nine are the paper's; the others overlap with common corruptions
+_PAPER_OPERATIONS = 9  # the first nine are the paper's; the others overlap with common corruptions
 
 
 class AugMix(Method, Draws, name="augmix", family="augment", tasks={"image-classification"}):
-    """Average each image with several changed versions of itself, each changed by a short random chain of operations.
+    """Average each image with several augmented versions of itself, each made by a short random chain of operations.
 
-    Use when: images in use will be worse than those in training: blur, noise, weather, compression. Best with jsd_consistency.
-    Do not use when: time is short: every image is painted several times.
+    Use when: images at prediction time are degraded compared with training (blur, noise, weather, compression). Works best with
+    jsd_consistency.
+    Do not use when: time is short. Every image is rendered several times.
     Source: Hendrycks et al. 2020, arXiv:1912.02781.
-    Deviates: a chain's operations are painted in whet's fixed order and in one resampling; turns and slants mirror the border.
-    Strengths are those of the authors' code, not rounded down to whole degrees, pixels and levels, which lets some do nothing.
-    Shapes: draws `width` blends into view.blends, weights (B,). With jsd_consistency the first copy of a sample stays clean.
+    Deviates: the operations of a chain are rendered in whet's fixed order and with one resampling; rotations and shears reflect the
+    border. Strengths are those of the authors' code, but are not rounded down to whole degrees, pixels and levels, where some have
+    no effect.
+    Shapes: appends `width` blends with weights (B,) to view.blends. With jsd_consistency the first copy of a sample is not
+    augmented.
     """
 
     identity = {"width": 0}
-    order = 90  # after all others: its chains begin where they end
+    order = 90  # last: the chains start from the result of all other methods
 
-    width: Annotated[int, Field(ge=0, le=5, description="changed versions averaged"), Search(1, 4)] = 3
-    depth: Annotated[int, Field(ge=1, le=5, description="most operations in a chain; at least one"), Search(1, 4)] = 3
+    width: Annotated[
+        int, Field(ge=0, le=5, description="number of augmented versions that are averaged"), Search(1, 4)
+    ] = 3
+    depth: Annotated[
+        int,
+        Field(ge=1, le=5, description="largest number of operations in a chain; the number is drawn from 1 … depth"),
+        Search(1, 4),
+    ] = 3
     severity: Annotated[
-        int, Field(ge=1, le=10, description="levels are uniform between 0.1 and this, of ten"), Search(1, 10)
+        int,
+        Field(ge=1, le=10, description="levels are drawn uniformly from 0.1 to severity, on a scale of 10"),
+        Search(1, 10),
     ] = 3
     alpha: Annotated[
         float,
         Field(gt=0, description="weights are drawn from Dirichlet(alpha, …) and Beta(alpha, alpha)"),
         Search(0.2, 2.0),
     ] = 1.0
-    all_operations: Annotated[bool, Field(description="brightness, saturation, contrast and sharpness too")] = True
+    all_operations: Annotated[bool, Field(description="also use brightness, saturation, contrast and sharpness")] = True
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         if self.width == 0:
@@ -53,7 +64,7 @@ class AugMix(Method, Draws, name="augmix", family="augment", tasks={"image-class
         clean_B = (copy_B == 0) & bool(copy_B.any())
         share_B = np.where(clean_B, 0.0, rng.beta(self.alpha, self.alpha))
         weight_BW = rng.dirichlet(self.alpha, self.width) * share_B[:, None]
-        names = ("identity", *(NAMES if self.all_operations else NAMES[:_PLAIN]))
+        names = ("identity", *(NAMES if self.all_operations else NAMES[:_PAPER_OPERATIONS]))
         start = replace(view, blends=())
         for chain in range(self.width):
             changed, length_B = start, 1 + rng.integers(self.depth)
@@ -67,9 +78,11 @@ class AugMix(Method, Draws, name="augmix", family="augment", tasks={"image-class
 
 
 def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
-    """The strength of an operation at a level of 0 … 1, as in the authors' augmentations.py: slopes to 0.3, shifts to a third of
-    the side, turns to 30 degrees, 4 bits less a whole number up to 4, thresholds from 256 down, and factors of 0.1 … 1.9 whatever
-    the sign: at a low level they darken, fade, and blur."""
+    """Return the strength of an operation at a level of 0 … 1, as in the authors' augmentations.py.
+
+    Slopes up to 0.3, shifts up to a third of the side, rotations up to 30 degrees, 4 bits minus a whole number up to 4, thresholds
+    from 256 downwards. Factors are 0.1 … 1.9 for both signs: at a low level they darken, desaturate and blur.
+    """
     signed_B = level_B * sign_B
     if name in ("shear_x", "shear_y"):
         return 0.3 * signed_B
@@ -80,7 +93,7 @@ def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
     if name in ("brightness", "contrast", "saturation"):
         return 0.1 + 1.8 * level_B
     if name == "sharpen":
-        return 1.8 * level_B - 0.9  # the factor less one
+        return 1.8 * level_B - 0.9  # the factor minus one
     if name == "posterize":
         return 4 - np.floor(4 * level_B)
     if name == "solarize":

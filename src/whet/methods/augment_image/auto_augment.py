@@ -14,7 +14,7 @@ from whet.methods.augment_image.policy import OPERATIONS, applied, strength
 
 NAMES = tuple(OPERATIONS)
 
-# The paper's 25 sub-policies each: two operations, each with its chance in tenths and its level, of 9 (- where it has none).
+# The paper's 25 sub-policies per data set: two operations, each with its probability in tenths and its level of 9 (- for none).
 POLICIES = {
     "imagenet": """
         posterize 4 8, rotate 6 9         | solarize 6 5, autocontrast 6 -    | equalize 8 -, equalize 6 -
@@ -50,7 +50,7 @@ POLICIES = {
 
 
 def table(policy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(operation number, chance, level 0 … 1) of each of the two steps of the 25 sub-policies, (25, 2) each."""
+    """Return (operation number, probability, level 0 … 1) of the two steps of the 25 sub-policies, (25, 2) each."""
     rows = [
         [step.split() for step in entry.split(",")]
         for line in POLICIES[policy].strip().split("\n")
@@ -63,25 +63,25 @@ def table(policy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class AutoAugment(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Change every image by one of 25 pairs of operations that a search found on a large data set.
+    """Apply one of 25 pairs of operations to each image, found by a search on a large data set.
 
-    Use when: the data resemble the one searched on: photos (imagenet), small photos (cifar10), house numbers (svhn).
-    Do not use when: they do not; trivial_augment is then the safer choice.
-    Source: Cubuk et al. 2019, arXiv:1805.09501; the tables and scales as in torchvision.
-    Deviates: operations are painted in whet's fixed order, whichever stands first in its pair; turns and slants are about the
-    centre and mirror the border.
-    Shapes: draws into view.warp, colour, tones and filters.
+    Use when: the data resembles the data set of the search: photos (imagenet), small photos (cifar10), house numbers (svhn).
+    Do not use when: the data differs from all three; trivial_augment is then the safer choice.
+    Source: Cubuk et al. 2019, arXiv:1805.09501; tables and scales as in torchvision.
+    Deviates: the operations of a pair are rendered in whet's fixed order. Rotations and shears are about the image centre and
+    reflect the border.
+    Shapes: updates view.warp, colour, tones and filters.
     """
 
     identity = {"prob": 0.0}
     order = 25
 
     policy: Annotated[
-        Literal["imagenet", "cifar10", "svhn"], Field(description="the data set the policy was found on"),
+        Literal["imagenet", "cifar10", "svhn"], Field(description="data set of the policy search"),
         Search(choices=("imagenet", "cifar10", "svhn")),
     ] = "imagenet"  # fmt: skip
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of images changed; the paper changes all"), Search(0.2, 1.0)
+        float, Field(ge=0, le=1, description="probability that an image is changed; 1 in the paper"), Search(0.2, 1.0)
     ] = 1.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

@@ -15,17 +15,19 @@ from whet.core.view import ImageView
 class Brightness(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Make the image darker or brighter by a random factor.
 
-    Use when: light changes between images.
-    Do not use when: brightness itself is what is measured.
-    Source: Howard 2013, arXiv:1312.5402, for the use; the factor is that of Pillow's ImageEnhance.Brightness.
-    Shapes: draws into view.colour (B, 3, 7).
+    Use when: lighting differs between images.
+    Do not use when: brightness distinguishes the classes.
+    Source: Howard 2013, arXiv:1312.5402 (as augmentation); the factor is that of Pillow's ImageEnhance.Brightness.
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"max_change": 0.0}
     order = 30
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="the factor is uniform in 1 - this … 1 + this"), Search(0.05, 0.6)
+        float,
+        Field(ge=0, le=1, description="the factor is drawn uniformly from 1 - max_change to 1 + max_change"),
+        Search(0.05, 0.6),
     ] = 0.3
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

@@ -14,19 +14,21 @@ from whet.core.view import ImageView
 
 
 class ChannelShuffle(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Swap the colour channels of some images at random.
+    """Permute the colour channels of some images at random.
 
-    Use when: colours are false or arbitrary, or should not matter at all.
-    Do not use when: photos: red that turns blue teaches nothing true.
+    Use when: colours are false or arbitrary, or should not matter.
+    Do not use when: images are photos. Swapped colours are unrealistic there.
     Source: Buslaev et al. 2020, arXiv:1809.06839 (Albumentations).
-    Shapes: draws into view.colour (B, 3, 7).
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"prob": 0.0}
     order = 37
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.5)] = (
+        0.2
+    )
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
-        order_B = (1 + rng.integers(5)) * rng.bernoulli(self.prob)  # 0: as it is
+        order_B = (1 + rng.integers(5)) * rng.bernoulli(self.prob)  # 0: unchanged
         return view.coloured(np.eye(3)[np.array(list(permutations(range(3))))[order_B]]) if self.prob else view

@@ -16,23 +16,29 @@ from whet.methods.augment_image.saturation import saturated
 
 
 class ColorJitter(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Change brightness, contrast, saturation and hue at once, each by a random amount: the four methods as one.
+    """Change brightness, contrast, saturation and hue at once, each by a random amount.
 
-    Use when: one wants the usual preset in one line; it costs no more than any of the four.
-    Do not use when: one of the four stands in the recipe already, or colour tells the classes apart.
-    Source: Howard 2013, arXiv:1312.5402; as torchvision's ColorJitter of the same name.
-    Deviates: the four always act in this order, where torchvision shuffles them; nothing is clipped in between.
-    Shapes: draws into view.colour (B, 3, 7).
+    Use when: all four colour changes are needed in one line. It costs no more than any one of the four methods.
+    Do not use when: one of the four methods is in the recipe, or colour distinguishes the classes.
+    Source: Howard 2013, arXiv:1312.5402; as in torchvision's ColorJitter.
+    Deviates: the order of the four is fixed, while torchvision shuffles it. Values are not clipped in between.
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
     order = 34
     conflicts = frozenset({"brightness", "contrast", "saturation", "hue"})
 
-    brightness: Annotated[float, Field(ge=0, le=1, description="see the method of that name"), Search(0.0, 0.6)] = 0.3
-    contrast: Annotated[float, Field(ge=0, le=1, description="see the method of that name"), Search(0.0, 0.6)] = 0.3
-    saturation: Annotated[float, Field(ge=0, le=1, description="see the method of that name"), Search(0.0, 0.8)] = 0.3
-    hue: Annotated[float, Field(ge=0, le=0.5, description="see the method of that name"), Search(0.0, 0.2)] = 0.1
+    brightness: Annotated[
+        float, Field(ge=0, le=1, description="as max_change of the method brightness"), Search(0.0, 0.6)
+    ] = 0.3
+    contrast: Annotated[
+        float, Field(ge=0, le=1, description="as max_change of the method contrast"), Search(0.0, 0.6)
+    ] = 0.3
+    saturation: Annotated[
+        float, Field(ge=0, le=1, description="as max_change of the method saturation"), Search(0.0, 0.8)
+    ] = 0.3
+    hue: Annotated[float, Field(ge=0, le=0.5, description="as max_shift of the method hue"), Search(0.0, 0.2)] = 0.1
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         around = [rng.uniform(1 - reach, 1 + reach) for reach in (self.brightness, self.contrast, self.saturation)]

@@ -13,20 +13,23 @@ from whet.core.view import GREY, ImageView
 
 
 class Contrast(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Pull the image towards its own mean grey, or push it away, by a random factor.
+    """Change the contrast of the image by a random factor, relative to its mean grey.
 
-    Use when: light, haze or cameras change between images.
-    Do not use when: contrast itself is what is measured.
-    Source: Howard 2013, arXiv:1312.5402, for the use; the definition is that of Pillow's ImageEnhance.Contrast.
-    Deviates: the mean grey is taken over every fourth row and not rounded; nothing is clipped before the next colours.
-    Shapes: draws into view.colour (B, 3, 7).
+    Use when: lighting, haze or cameras differ between images.
+    Do not use when: contrast distinguishes the classes.
+    Source: Howard 2013, arXiv:1312.5402 (as augmentation); the definition is that of Pillow's ImageEnhance.Contrast.
+    Deviates: the mean grey is computed from every fourth row and not rounded. Values are not clipped before the next colour
+    operation.
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"max_change": 0.0}
     order = 31
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="the factor is uniform in 1 - this … 1 + this"), Search(0.05, 0.6)
+        float,
+        Field(ge=0, le=1, description="the factor is drawn uniformly from 1 - max_change to 1 + max_change"),
+        Search(0.05, 0.6),
     ] = 0.3
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

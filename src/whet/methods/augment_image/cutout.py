@@ -13,27 +13,28 @@ from whet.core.view import Cover, ImageView
 
 
 class Cutout(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Paint a square of fixed size over some images, anywhere: it may reach beyond the border.
+    """Cover some images with a square of fixed size at a random position, which may extend past the border.
 
-    Use when: training from scratch on small images.
-    Do not use when: objects are small in the frame: the square may hide the whole of one.
+    Use when: training is from scratch on small images.
+    Do not use when: objects are small. The square may hide an object completely.
     Source: DeVries & Taylor 2017, arXiv:1708.04552.
-    Shapes: draws boxes (B, 1, 4) in output pixels into view.covers.
+    Shapes: appends boxes (B, 1, 4) in output pixels to view.covers.
     """
 
     identity = {"prob": 0.0}
     order = 61
 
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of images changed; the source changes all"), Search(0.0, 1.0)
+        float, Field(ge=0, le=1, description="probability that an image is changed; 1 in the source"), Search(0.0, 1.0)
     ] = 1.0
     side: Annotated[
         float,
-        Field(gt=0, le=1, description="the square's side as a share of the image's shorter one"),
+        Field(gt=0, le=1, description="side of the square, as a fraction of the shorter side of the image"),
         Search(0.1, 0.6),
     ] = 0.25
     fill: Annotated[
-        Literal["mean", "black", "noise"], Field(description="the image's mean colour, black, or random pixels")
+        Literal["mean", "black", "noise"],
+        Field(description="fill with the mean colour of the image, black, or random pixels"),
     ] = "mean"
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

@@ -13,20 +13,24 @@ from whet.core.view import Codec, ImageView
 
 
 class Downscale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Make some images smaller and then as large as before, which loses detail.
+    """Downscale some images and scale them back to their size, which removes detail.
 
-    Use when: images in use are smaller or taken from further away.
-    Do not use when: fine texture tells the classes apart.
+    Use when: images at prediction time are smaller or taken from a larger distance.
+    Do not use when: fine texture distinguishes the classes.
     Source: Buslaev et al. 2020, arXiv:1809.06839 (Albumentations).
-    Shapes: draws into view.codecs, factors (B,).
+    Shapes: appends factors (B,) to view.codecs.
     """
 
     identity = {"prob": 0.0}
     order = 70
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.5)] = (
+        0.2
+    )
     max_factor: Annotated[
-        float, Field(gt=1, le=16, description="the factor is log-uniform in 1 … this"), Search(1.5, 6.0)
+        float,
+        Field(gt=1, le=16, description="the factor is drawn log-uniformly from 1 to max_factor"),
+        Search(1.5, 6.0),
     ] = 3.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

@@ -13,23 +13,25 @@ from whet.core.view import ImageView, Tone
 
 
 class Equalize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Spread the values of each colour evenly over the whole range, for some images.
+    """Equalize the histogram of each colour channel of some images.
 
-    Use when: light and exposure change widely; part of a policy.
-    Do not use when: brightness itself is what is measured.
+    Use when: lighting and exposure differ widely; also as an operation of a policy.
+    Do not use when: brightness distinguishes the classes.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.equalize.
-    Shapes: draws into view.tones; the curve is found by the renderer from the painted image's histogram.
+    Shapes: appends to view.tones; the renderer computes the curve from the histogram of the rendered image.
     """
 
     identity = {"prob": 0.0}
     order = 43
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.5)] = (
+        0.2
+    )
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         return equalized(view, rng.bernoulli(self.prob)) if self.prob else view
 
 
 def equalized(view: ImageView, where_B: np.ndarray) -> ImageView:
-    """The histogram of each channel made flat where `where_B` is true."""
+    """Equalize the histogram of each channel for samples where `where_B` is true."""
     return view.toned(Tone(where_B=where_B, adaptive="equalize"))

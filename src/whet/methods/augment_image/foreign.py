@@ -1,4 +1,4 @@
-"""Building another library's transforms from a recipe, shared by the adapters."""
+"""Build transforms of other libraries from a recipe. Shared by the adapters."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from whet.core.errors import RecipeError, unknown
 
 Spec = str | dict[str, Any]
-"""A transform's name, or {name: {parameter: value}}; the value of `transforms` is a list of transforms again."""
+"""Name of a transform, or {name: {parameter: value}}; the value of `transforms` is a nested list of transforms."""
 
 
 def library(name: str, module: str, extra: str) -> Any:
-    """The module, or an error that says how to get it."""
+    """Import the module. Raises RecipeError with the install command if this fails."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -23,13 +23,15 @@ def library(name: str, module: str, extra: str) -> Any:
 
 
 def built(name: str, module: Any, base: type | tuple[type, ...], specs: Sequence[Spec]) -> list[Any]:
-    """The transforms of this module that are subclasses of `base`."""
+    """Build the transforms in `specs`, which must be subclasses of `base` in this module."""
     accepted = {key: cls for key, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, base)}
     made = []
     for spec in specs:
         pairs = {spec: {}} if isinstance(spec, str) else spec
         if len(pairs) != 1:
-            raise RecipeError(f"{name}.transforms: write one transform an entry, as {{Blur: {{p: 0.5}}}}; got {spec!r}")
+            raise RecipeError(
+                f"{name}.transforms: each entry must be one transform, for example {{Blur: {{p: 0.5}}}}; got {spec!r}"
+            )
         ((key, settings),) = pairs.items()
         if key not in accepted:
             raise RecipeError(unknown(f"{name} transform", key, sorted(accepted)))
@@ -39,5 +41,5 @@ def built(name: str, module: Any, base: type | tuple[type, ...], specs: Sequence
         try:
             made.append(accepted[key](**settings))
         except (TypeError, ValueError) as error:
-            raise RecipeError(f"{name}.transforms: {key} does not take {settings}: {error}") from None
+            raise RecipeError(f"{name}.transforms: {key} does not accept {settings}: {error}") from None
     return made

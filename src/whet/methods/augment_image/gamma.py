@@ -13,19 +13,21 @@ from whet.core.view import ImageView, Tone
 
 
 class Gamma(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Bend the brightness curve by a random exponent: shadows open or close, black and white stay.
+    """Apply a gamma correction with a random exponent; black and white do not change.
 
-    Use when: exposure and screens change between images.
-    Do not use when: brightness itself is what is measured.
+    Use when: exposure or screens differ between images.
+    Do not use when: brightness distinguishes the classes.
     Source: Poynton 1998, "The rehabilitation of gamma"; as augmentation in Buslaev et al. 2020, arXiv:1809.06839.
-    Shapes: draws into view.tones, tables (B, 3, 256).
+    Shapes: appends tables (B, 3, 256) to view.tones.
     """
 
     identity = {"max_factor": 1.0}
     order = 40
 
     max_factor: Annotated[
-        float, Field(ge=1, le=4, description="the exponent is log-uniform in 1 / this … this"), Search(1.0, 2.0)
+        float,
+        Field(ge=1, le=4, description="the exponent is drawn log-uniformly from 1 / max_factor to max_factor"),
+        Search(1.0, 2.0),
     ] = 1.3
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -36,6 +38,6 @@ class Gamma(Method, Draws, family="augment", tasks={"image-classification", "sem
 
 
 def gamma_bent(view: ImageView, exponent_B: np.ndarray) -> ImageView:
-    """255 (x / 255)^exponent; 1 leaves the image as it is."""
+    """255 (x / 255)^exponent; 1 leaves the image unchanged."""
     curve = 255 * (np.arange(256) / 255) ** exponent_B[:, None]
     return view.toned(Tone(where_B=exponent_B != 1, table_BC256=curve[:, None]))

@@ -14,20 +14,24 @@ from whet.core.view import Filter, ImageView
 class GaussianBlur(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Blur some images with a Gaussian of random width.
 
-    Use when: focus changes between images; self-supervised pre-training.
-    Do not use when: fine texture tells the classes apart.
+    Use when: focus differs between images; also for self-supervised pre-training.
+    Do not use when: fine texture distinguishes the classes.
     Source: Chen et al. 2020, arXiv:2002.05709 (SimCLR).
-    Shapes: draws into view.filters, standard deviations (B,) in output pixels.
+    Shapes: appends standard deviations (B,) in output pixels to view.filters.
     """
 
     identity = {"prob": 0.0}
     order = 33
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images blurred"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is blurred"), Search(0.0, 0.5)] = (
+        0.2
+    )
     max_sigma: Annotated[
         float,
         Field(
-            gt=0.001, le=0.05, description="the standard deviation is uniform in 0.001 … this, as a share of the side"
+            gt=0.001,
+            le=0.05,
+            description="the standard deviation is drawn uniformly from 0.001 to this, as a fraction of the side",
         ),
         Search(0.002, 0.02),
     ] = 0.009

@@ -12,19 +12,19 @@ from whet.core.view import ImageView, Noise
 
 
 class GaussianNoise(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Add normal noise of random strength to every pixel.
+    """Add Gaussian noise of random strength to every pixel.
 
-    Use when: images come from poor sensors or dim light; a regulariser for small data.
-    Do not use when: fine texture tells the classes apart.
+    Use when: images come from poor sensors or low light; also as regularisation for small data sets.
+    Do not use when: fine texture distinguishes the classes.
     Source: Bishop 1995, "Training with noise is equivalent to Tikhonov regularization".
-    Shapes: draws into view.noises, standard deviations (B,) in grey levels.
+    Shapes: appends standard deviations (B,) in grey levels to view.noises.
     """
 
     identity = {"max_std": 0.0}
     order = 50
 
     max_std: Annotated[
-        float, Field(ge=0, le=0.5, description="the standard deviation is uniform in 0 … this, white being 1"),
+        float, Field(ge=0, le=0.5, description="the standard deviation is drawn uniformly from 0 to max_std; white is 1"),
         Search(0.01, 0.15),
     ] = 0.05  # fmt: skip
 

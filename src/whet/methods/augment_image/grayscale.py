@@ -13,18 +13,20 @@ from whet.core.view import GREY, ImageView
 
 
 class Grayscale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show some images without colour.
+    """Convert some images to grey.
 
-    Use when: the model leans on colour more than it should; self-supervised pre-training.
-    Do not use when: colour tells the classes apart.
+    Use when: the network depends too much on colour; also for self-supervised pre-training.
+    Do not use when: colour distinguishes the classes.
     Source: Chen et al. 2020, arXiv:2002.05709 (SimCLR).
-    Shapes: draws into view.colour (B, 3, 7).
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"prob": 0.0}
     order = 36
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images without colour"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an image is converted"), Search(0.0, 0.5)
+    ] = 0.2
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         grey_B = rng.bernoulli(self.prob)

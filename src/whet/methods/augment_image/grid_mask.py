@@ -13,28 +13,30 @@ from whet.core.view import Cover, ImageView
 
 
 class GridMask(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Paint a regular grid of squares over some images.
+    """Cover some images with a regular grid of squares.
 
-    Use when: objects are large and one part of them should not decide alone.
-    Do not use when: objects are small: whole ones disappear.
+    Use when: objects are large and no single part should determine the prediction.
+    Do not use when: objects are small. Whole objects may be hidden.
     Source: Chen et al. 2020, arXiv:2001.04086.
-    Deviates: the grid is not turned.
-    Shapes: draws boxes (B, N, 4) in output pixels into view.covers.
+    Deviates: the grid is not rotated.
+    Shapes: appends boxes (B, N, 4) in output pixels to view.covers.
     """
 
     identity = {"prob": 0.0}
     order = 62
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.8)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.8)] = (
+        0.5
+    )
     kept: Annotated[
         float,
-        Field(gt=0, lt=1, description="share of each grid cell's side that is not painted over"),
+        Field(gt=0, lt=1, description="fraction of the side of each grid cell that stays visible"),
         Search(0.4, 0.8),
     ] = 0.6
-    min_cells: Annotated[int, Field(ge=1, le=16, description="fewest cells along the shorter side")] = 2
-    max_cells: Annotated[int, Field(ge=1, le=16, description="most cells along the shorter side")] = 6
+    min_cells: Annotated[int, Field(ge=1, le=16, description="smallest number of cells along the shorter side")] = 2
+    max_cells: Annotated[int, Field(ge=1, le=16, description="largest number of cells along the shorter side")] = 6
     fill: Annotated[
-        Literal["black", "mean", "noise"], Field(description="black, the mean colour, or random pixels")
+        Literal["black", "mean", "noise"], Field(description="fill with black, the mean colour, or random pixels")
     ] = "black"
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -42,7 +44,7 @@ class GridMask(Method, Draws, family="augment", tasks={"image-classification", "
         low, high = sorted((self.min_cells, self.max_cells))
         cell_B = min(view.size) / rng.uniform(low, high) if high > low else np.full(len(view), min(view.size) / low)
         x_B, y_B, chosen_B, key_B = rng.uniform(), rng.uniform(), rng.bernoulli(self.prob), rng.integers(2**32)
-        # Enough cells for the longer side at the finest grid, one more for the shift; those outside become empty.
+        # Cells for the longer side at the finest grid, plus one for the shift. Cells outside the image become empty boxes.
         number = np.arange(-1, int(np.ceil(high * max(view.size) / min(view.size))) + 1)
         left_BN = np.floor((number + x_B[:, None]) * cell_B[:, None])
         top_BN = np.floor((number + y_B[:, None]) * cell_B[:, None])

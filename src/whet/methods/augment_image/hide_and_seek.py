@@ -13,23 +13,25 @@ from whet.core.view import Cover, ImageView
 
 
 class HideAndSeek(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Divide some images into a grid and paint over a random part of its cells.
+    """Divide some images into a grid and cover a random subset of its cells.
 
-    Use when: the model should use the whole object, as for finding it from class labels alone.
+    Use when: the network should use the whole object, for example for localisation from class labels.
     Do not use when: objects are as small as a cell.
     Source: Singh & Lee 2017, arXiv:1704.04232.
-    Shapes: draws boxes (B, N, 4) in output pixels into view.covers.
+    Shapes: appends boxes (B, N, 4) in output pixels to view.covers.
     """
 
     identity = {"prob": 0.0}
     order = 63
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.8)] = 0.5
-    hidden: Annotated[float, Field(ge=0, lt=1, description="chance of each cell to be hidden"), Search(0.1, 0.5)] = 0.3
-    cells: Annotated[int, Field(ge=2, le=16, description="cells along each side"), Search(3, 8)] = 4
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.8)] = (
+        0.5
+    )
+    hidden: Annotated[float, Field(ge=0, lt=1, description="probability that a cell is hidden"), Search(0.1, 0.5)] = 0.3
+    cells: Annotated[int, Field(ge=2, le=16, description="number of cells along each side"), Search(3, 8)] = 4
     fill: Annotated[
         Literal["mean", "black", "noise"],
-        Field(description="the mean colour, as in the source, black, or random pixels"),
+        Field(description="fill with the mean colour (as in the source), black, or random pixels"),
     ] = "mean"
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

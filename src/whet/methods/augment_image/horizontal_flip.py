@@ -13,18 +13,20 @@ from whet.core.view import ImageView, scaling
 
 
 class HorizontalFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show some images mirrored left to right.
+    """Flip some images left to right.
 
-    Use when: left and right mean the same, as for most objects.
-    Do not use when: they do not, as for text, digits, or left and right hands.
+    Use when: left and right have the same meaning, as for most objects.
+    Do not use when: left and right differ in meaning, as for text, digits, or left and right hands.
     Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
-    Shapes: draws into view.warp (B, 3, 3).
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"prob": 0.0}
     order = 10
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images mirrored"), Search(choices=(0.0, 0.5))] = 0.5
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an image is flipped"), Search(choices=(0.0, 0.5))
+    ] = 0.5
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         side_B = np.where(rng.bernoulli(self.prob), -1.0, 1.0)

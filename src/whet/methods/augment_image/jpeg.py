@@ -14,18 +14,20 @@ from whet.core.view import Codec, ImageView
 class Jpeg(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Compress some images as JPEG at a random quality.
 
-    Use when: images in use are compressed harder, or twice: messengers, web pages.
-    Do not use when: they come straight from one camera.
+    Use when: images at prediction time are compressed more strongly or repeatedly, as in messengers and web pages.
+    Do not use when: images come directly from one camera.
     Source: Hendrycks & Dietterich 2019, arXiv:1903.12261.
-    Shapes: draws into view.codecs, qualities (B,).
+    Shapes: appends qualities (B,) to view.codecs.
     """
 
     identity = {"prob": 0.0}
     order = 71
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images compressed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an image is compressed"), Search(0.0, 0.5)
+    ] = 0.2
     min_quality: Annotated[
-        int, Field(ge=1, le=95, description="the quality is uniform in this … 95"), Search(10, 90)
+        int, Field(ge=1, le=95, description="the quality is drawn uniformly from min_quality to 95"), Search(10, 90)
     ] = 30
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

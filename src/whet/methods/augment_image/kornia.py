@@ -14,20 +14,20 @@ from whet.methods.augment_image.foreign import Spec, built, library
 
 
 class Kornia(Method, TransformsBatch, family="augment", tasks={"image-classification"}):
-    """Run augmentations of kornia on the painted batch, on the device.
+    """Apply augmentations of kornia to the rendered batch on the device.
 
-    Use when: one has such a pipeline already, or needs an augmentation that whet lacks (pip install whet[kornia]).
-    Do not use when: whet has it: painted with the others it costs a part.
+    Use when: a kornia pipeline already exists, or whet lacks an augmentation (pip install whet[kornia]).
+    Do not use when: whet has the augmentation. Rendering it together with the others is cheaper.
     Source: Riba et al. 2020, arXiv:1910.02190.
-    Deviates: seeded from the draws of the batch's first sample, as kornia draws for a batch at once: the same batch repeats
-    itself, a sample in another batch does not.
-    Shapes: images uint8 (B, 3, H, W) in and out, floats in 0 … 1 inside, of one size.
+    Deviates: kornia draws once for the whole batch. The seed is that of the first sample, so the result is reproducible for the
+    same batch, but not for a sample in another batch.
+    Shapes: images uint8 (B, 3, H, W) in and out, of the same size; floats in 0 … 1 inside.
     """
 
     identity = {"transforms": ()}
     order = 82
 
-    transforms: Annotated[tuple[Spec, ...], Field(description="a list of names or {name: {parameter: value}}")] = ()
+    transforms: Annotated[tuple[Spec, ...], Field(description="list of names or {name: {parameter: value}}")] = ()
 
     def transform_batch(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
         import torch
@@ -39,7 +39,7 @@ class Kornia(Method, TransformsBatch, family="augment", tasks={"image-classifica
             for transform in self._built:
                 x_BCHW = transform(x_BCHW)
         if x_BCHW.shape != images_BCHW.shape:
-            raise RecipeError(f"kornia: augmentations must keep the size; they made {tuple(x_BCHW.shape)}")
+            raise RecipeError(f"kornia: augmentations must keep the size; they returned {tuple(x_BCHW.shape)}")
         return (x_BCHW * 255).round().clamp(0, 255).to(torch.uint8)
 
     @cached_property

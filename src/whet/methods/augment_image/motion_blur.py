@@ -12,21 +12,27 @@ from whet.core.view import Filter, ImageView
 
 
 class MotionBlur(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Smear some images along a straight line of random length and direction.
+    """Blur some images along a straight line of random length and direction.
 
-    Use when: the camera or the things move: belts, hands, vehicles.
-    Do not use when: everything stands still and fine texture matters.
+    Use when: the camera or the objects move, as with belts, hands or vehicles.
+    Do not use when: nothing moves and fine texture matters.
     Source: Buslaev et al. 2020, arXiv:1809.06839 (Albumentations); Vasiljevic et al. 2016, arXiv:1611.05760.
-    Shapes: draws into view.filters, lengths (B,) in output pixels and angles (B,) in degrees.
+    Shapes: appends lengths (B,) in output pixels and angles (B,) in degrees to view.filters.
     """
 
     identity = {"prob": 0.0}
     order = 34
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images smeared"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is blurred"), Search(0.0, 0.5)] = (
+        0.2
+    )
     max_length: Annotated[
         float,
-        Field(gt=0.01, le=0.2, description="the line's length is uniform in 0.01 … this, as a share of the side"),
+        Field(
+            gt=0.01,
+            le=0.2,
+            description="the length is drawn uniformly from 0.01 to max_length, as a fraction of the side",
+        ),
         Search(0.02, 0.1),
     ] = 0.05
 

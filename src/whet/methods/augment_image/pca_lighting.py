@@ -11,18 +11,18 @@ from whet.core.search import Search
 from whet.core.stages import Draws
 from whet.core.view import ImageView
 
-# Principal axes of the colours of ImageNet's images (0…1) and their standard deviations, as the source's code gives them.
+# Principal components of the colours of ImageNet images (0 … 1) and their standard deviations, from the source's code.
 _AXES = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 _SPREADS = np.array([0.2175, 0.0188, 0.0045])
 
 
 class PcaLighting(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Add a random amount of the colours in which natural images vary most: the light changes, the things do not.
+    """Add random amounts of the principal colour components of natural images, which changes the lighting.
 
-    Use when: photos under changing light.
+    Use when: images are photos under varying light.
     Do not use when: images are not photos.
     Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
-    Shapes: draws into view.colour (B, 3, 7).
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"spread": 0.0}
@@ -30,7 +30,7 @@ class PcaLighting(Method, Draws, family="augment", tasks={"image-classification"
 
     spread: Annotated[
         float,
-        Field(ge=0, le=2, description="standard deviation of the amounts; the source takes 0.1"),
+        Field(ge=0, le=2, description="standard deviation of the amounts; 0.1 in the source"),
         Search(0.05, 1.0),
     ] = 0.1
 

@@ -13,21 +13,21 @@ from whet.core.view import ImageView
 
 
 class Perspective(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Move the four corners of the image at random, as if it were seen from another place.
+    """Move the four corners of the image at random, which simulates another viewpoint.
 
-    Use when: flat things are photographed at changing angles: labels, documents, a conveyor belt.
-    Do not use when: the camera stands still.
-    Source: DeTone, Malisiewicz, Rabinovich 2016, arXiv:1606.03798, who move the four corners of a patch alike to learn
+    Use when: flat objects are photographed at varying angles: labels, documents, a conveyor belt.
+    Do not use when: the camera position is fixed.
+    Source: DeTone, Malisiewicz, Rabinovich 2016, arXiv:1606.03798, who move the four corners of a patch in the same way to learn
     homographies.
-    Deviates: what comes in from beyond the border is the mirrored image, not black.
-    Shapes: draws into view.warp (B, 3, 3), its last row included.
+    Deviates: pixels outside the image are filled by reflection, not black.
+    Shapes: updates view.warp (B, 3, 3), including its last row.
     """
 
     identity = {"max_shift": 0.0}
     order = 24
 
     max_shift: Annotated[
-        float, Field(ge=0, le=0.4, description="each corner moves by up to this share of the side, along both axes"),
+        float, Field(ge=0, le=0.4, description="each corner moves by up to this fraction of the side, along both axes"),
         Search(0.02, 0.25),
     ] = 0.1  # fmt: skip
 
@@ -41,7 +41,7 @@ class Perspective(Method, Draws, family="augment", tasks={"image-classification"
 
 
 def homography(from_42: np.ndarray, to_B42: np.ndarray) -> np.ndarray:
-    """The perspective maps (B, 3, 3) that take four points each to four others."""
+    """Return perspective transforms (B, 3, 3) that map four points to four others."""
     x, y = from_42.T
     rows = np.zeros((len(to_B42), 8, 8))
     for axis, first in ((0, 0), (1, 3)):

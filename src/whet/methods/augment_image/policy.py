@@ -1,5 +1,7 @@
-"""The operations that policies (trivial_augment, rand_augment, auto_augment, augmix) are made of: the methods of this folder, at a
-strength a sample, each with the strength that changes nothing."""
+"""Operations of the policies trivial_augment, rand_augment, auto_augment and augmix.
+
+They are the methods of this folder with one strength per sample. Each has a neutral strength that changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from whet.methods.augment_image.translate import translated
 
 
 class Operation(NamedTuple):
-    """draw(view, strength_B); a sample at the neutral strength stays as it is. An operation without degrees takes 1 for yes."""
+    """draw(view, strength_B). The neutral strength leaves a sample unchanged. Operations without a strength use 1 for on."""
 
     draw: Callable[[ImageView, np.ndarray], ImageView]
     neutral: float = 0.0
@@ -35,26 +37,26 @@ def _zero(view: ImageView) -> np.ndarray:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "identity": Operation(lambda view, yes_B: view),
+    "identity": Operation(lambda view, on_B: view),
     "rotate": Operation(rotated),  # degrees
     "shear_x": Operation(lambda view, slope_B: sheared(view, np.degrees(np.arctan(slope_B)), _zero(view))),
     "shear_y": Operation(lambda view, slope_B: sheared(view, _zero(view), np.degrees(np.arctan(slope_B)))),
-    "translate_x": Operation(lambda view, share_B: translated(view, share_B, _zero(view))),  # shares of the side
+    "translate_x": Operation(lambda view, share_B: translated(view, share_B, _zero(view))),  # fractions of the side
     "translate_y": Operation(lambda view, share_B: translated(view, _zero(view), share_B)),
     "brightness": Operation(brightened, 1.0),  # factors
     "contrast": Operation(contrasted, 1.0),
     "saturation": Operation(saturated, 1.0),
-    "sharpen": Operation(sharpened),  # the factor of Pillow's Sharpness less one
+    "sharpen": Operation(sharpened),  # the factor of Pillow's Sharpness minus one
     "posterize": Operation(lambda view, bits_B: posterized(view, bits_B.astype(np.int64)), 8.0),
     "solarize": Operation(solarized, 256.0),  # threshold
-    "autocontrast": Operation(lambda view, yes_B: autocontrasted(view, yes_B > 0)),
-    "equalize": Operation(lambda view, yes_B: equalized(view, yes_B > 0)),
-    "invert": Operation(lambda view, yes_B: inverted(view, yes_B > 0)),
+    "autocontrast": Operation(lambda view, on_B: autocontrasted(view, on_B > 0)),
+    "equalize": Operation(lambda view, on_B: equalized(view, on_B > 0)),
+    "invert": Operation(lambda view, on_B: inverted(view, on_B > 0)),
 }
 
 
 def applied(view: ImageView, names: tuple[str, ...], chosen_B: np.ndarray, strength_B: np.ndarray) -> ImageView:
-    """Each sample changed by the operation `names[chosen_B]` at its own strength, and by nothing else."""
+    """Apply the operation `names[chosen_B]` to each sample, at the sample's strength."""
     for number, name in enumerate(names):
         where_B = chosen_B == number
         if where_B.any():
@@ -64,8 +66,10 @@ def applied(view: ImageView, names: tuple[str, ...], chosen_B: np.ndarray, stren
 
 
 def strength(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
-    """The strength of an operation at a level of 0 … 1, on the scale that AutoAugment set and RandAugment kept: slopes to 0.3,
-    shifts to 150 / 331 of the side, turns to 30 degrees, factors to 1 +- 0.9, bits from 8 to 4, thresholds from 255 to 0.
+    """Return the strength of an operation at a level of 0 … 1, on the scale of AutoAugment and RandAugment.
+
+    Slopes up to 0.3, shifts up to 150 / 331 of the side, rotations up to 30 degrees, factors up to 1 +- 0.9, bits from 8 to 4,
+    thresholds from 255 to 0.
 
     Source: Cubuk et al. 2019, arXiv:1805.09501.
     """

@@ -19,21 +19,23 @@ NAMES = (
 
 
 class RandAugment(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Change every image by a few operations of fourteen, drawn at random, all at one strength.
+    """Apply a few random operations out of fourteen to each image, all at one strength.
 
-    Use when: augmentation is to be tuned with two numbers.
-    Do not use when: there is no time to tune: trivial_augment needs no tuning. Colour or orientation carries the class.
+    Use when: augmentation is tuned with two numbers.
+    Do not use when: there is no time to tune (trivial_augment needs no tuning), or colour or orientation distinguishes the classes.
     Source: Cubuk et al. 2020, arXiv:1909.13719; scales as in torchvision.
-    Deviates: operations are painted in whet's fixed order, whichever was drawn first; turns and slants are about the centre and
-    mirror the border.
-    Shapes: draws into view.warp, colour, tones and filters.
+    Deviates: operations are rendered in whet's fixed order, not in the order drawn. Rotations and shears are about the image centre
+    and reflect the border.
+    Shapes: updates view.warp, colour, tones and filters.
     """
 
     identity = {"operations": 0}
     order = 25
 
-    operations: Annotated[int, Field(ge=0, le=8, description="how many are drawn for each image"), Search(1, 4)] = 2
-    magnitude: Annotated[float, Field(ge=0, le=30, description="their strength, of 30"), Search(3, 20)] = 9.0
+    operations: Annotated[int, Field(ge=0, le=8, description="number of operations drawn per image"), Search(1, 4)] = 2
+    magnitude: Annotated[
+        float, Field(ge=0, le=30, description="strength of the operations, on a scale of 30"), Search(3, 20)
+    ] = 9.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         level_B = np.full(len(view), self.magnitude / 30)

@@ -12,19 +12,21 @@ from whet.core.view import ImageView, translation
 
 
 class RandomCrop(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Pad the image with its mirrored border and cut the frame out at a random place, on whole pixels.
+    """Pad the image by reflection and crop it to its size at a random position, in whole pixels.
 
-    Use when: images are small and of one size, as 32 px squares.
-    Do not use when: random_resized_crop is in the recipe already.
-    Source: He et al. 2016, arXiv:1512.03385, for the use on CIFAR; reflected padding after Page 2018 (DAWNBench).
-    Shapes: draws into view.warp (B, 3, 3).
+    Use when: images are small and all of one size, such as 32 px squares.
+    Do not use when: random_resized_crop is in the recipe.
+    Source: He et al. 2016, arXiv:1512.03385 (on CIFAR); reflection padding after Page 2018 (DAWNBench).
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"padding": 0.0}
     order = 1
 
     padding: Annotated[
-        float, Field(ge=0, le=0.5, description="border added on every side, as a share of the side"), Search(0.05, 0.25)
+        float,
+        Field(ge=0, le=0.5, description="padding on each side, as a fraction of the image's side"),
+        Search(0.05, 0.25),
     ] = 0.125
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

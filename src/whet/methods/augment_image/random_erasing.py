@@ -13,26 +13,30 @@ from whet.core.view import Cover, ImageView
 
 
 class RandomErasing(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Paint a random rectangle over some images.
+    """Cover some images with a random rectangle.
 
-    Use when: objects are partly hidden in use, or the model leans on one small part.
-    Do not use when: objects are small in the frame: the rectangle may hide the whole of one.
+    Use when: objects are partly hidden at prediction time, or the network depends on one small part.
+    Do not use when: objects are small. The rectangle may hide an object completely.
     Source: Zhong et al. 2017, arXiv:1708.04896.
-    Shapes: draws boxes (B, 4) in output pixels into view.covers.
+    Shapes: appends boxes (B, 4) in output pixels to view.covers.
     """
 
     identity = {"prob": 0.0}
     order = 60
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.25
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.5)] = (
+        0.25
+    )
     max_area: Annotated[
         float,
-        Field(gt=0.02, le=1, description="the rectangle's share of the image is uniform in 0.02 … this"),
+        Field(
+            gt=0.02, le=1, description="the area is drawn uniformly from 0.02 to max_area, as a fraction of the image"
+        ),
         Search(0.1, 0.5),
     ] = 0.33
     fill: Annotated[
         Literal["noise", "mean", "black"],
-        Field(description="random pixels (the paper's best), the mean colour, or black"),
+        Field(description="fill with random pixels (best in the paper), the mean colour, or black"),
     ] = "noise"
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

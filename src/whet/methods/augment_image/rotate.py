@@ -13,20 +13,22 @@ from whet.core.view import ImageView, rotation
 
 
 class Rotate(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Turn the image about its centre by a random angle.
+    """Rotate the image about its centre by a random angle.
 
-    Use when: the camera or the object can be held at an angle.
-    Do not use when: up and down carry the class, as for 6 and 9 at large angles.
+    Use when: the camera or the object can be at an angle.
+    Do not use when: orientation distinguishes the classes, as for 6 and 9 at large angles.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored image, not black.
-    Shapes: draws into view.warp (B, 3, 3).
+    Deviates: pixels outside the image are filled by reflection, not black.
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"max_degrees": 0.0}
     order = 20
 
     max_degrees: Annotated[
-        float, Field(ge=0, le=180, description="angles are uniform between minus and plus this"), Search(2.0, 45.0)
+        float,
+        Field(ge=0, le=180, description="the angle is drawn uniformly from -max_degrees to max_degrees"),
+        Search(2.0, 45.0),
     ] = 15.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -34,5 +36,5 @@ class Rotate(Method, Draws, family="augment", tasks={"image-classification", "se
 
 
 def rotated(view: ImageView, degrees_B: np.ndarray) -> ImageView:
-    """The image turned counter-clockwise; 0 leaves it as it is, bit for bit."""
+    """Rotate the image counter-clockwise; 0 leaves it unchanged, bit for bit."""
     return view.warped_about_centre(rotation(degrees_B))

@@ -12,19 +12,21 @@ from whet.core.view import ImageView, Noise
 
 
 class SaltPepper(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Turn a random share of the pixels black or white.
+    """Set a random fraction of the pixels to black or white.
 
-    Use when: sensors have dead pixels or lines are noisy; scanned paper.
-    Do not use when: images are clean in use.
+    Use when: sensors have dead pixels, transmission is noisy, or images are scanned paper.
+    Do not use when: images at prediction time are clean.
     Source: Gonzalez & Woods 1992, "Digital image processing"; as augmentation in Hendrycks & Dietterich 2019, arXiv:1903.12261.
-    Shapes: draws into view.noises, shares of pixels (B,).
+    Shapes: appends fractions of pixels (B,) to view.noises.
     """
 
     identity = {"max_share": 0.0}
     order = 52
 
     max_share: Annotated[
-        float, Field(ge=0, le=0.5, description="the share of pixels is uniform in 0 … this"), Search(0.005, 0.1)
+        float,
+        Field(ge=0, le=0.5, description="the fraction of pixels is drawn uniformly from 0 to max_share"),
+        Search(0.005, 0.1),
     ] = 0.02
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

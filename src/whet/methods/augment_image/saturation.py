@@ -13,20 +13,22 @@ from whet.core.view import GREY, ImageView
 
 
 class Saturation(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Make colours paler or stronger by a random factor.
+    """Change the saturation of the image by a random factor.
 
-    Use when: cameras and light change between images.
-    Do not use when: the strength of a colour is what is measured; no effect on grey images.
-    Source: Howard 2013, arXiv:1312.5402, for the use; the definition is that of Pillow's ImageEnhance.Color.
-    Deviates: nothing is clipped before the colours drawn after it.
-    Shapes: draws into view.colour (B, 3, 7).
+    Use when: cameras and lighting differ between images.
+    Do not use when: saturation distinguishes the classes. It has no effect on grey images.
+    Source: Howard 2013, arXiv:1312.5402 (as augmentation); the definition is that of Pillow's ImageEnhance.Color.
+    Deviates: values are not clipped before the next colour operation.
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"max_change": 0.0}
     order = 32
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="the factor is uniform in 1 - this … 1 + this"), Search(0.05, 0.8)
+        float,
+        Field(ge=0, le=1, description="the factor is drawn uniformly from 1 - max_change to 1 + max_change"),
+        Search(0.05, 0.8),
     ] = 0.3
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

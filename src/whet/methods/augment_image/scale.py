@@ -15,18 +15,20 @@ from whet.core.view import ImageView, scaling
 class Scale(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Enlarge or shrink the image about its centre by a random factor.
 
-    Use when: objects appear at many distances; a shrunk image is surrounded by its mirror image.
-    Do not use when: true size carries the class.
+    Use when: objects appear at different distances. A shrunk image is padded by reflection.
+    Do not use when: the true size of objects distinguishes the classes.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored image, not black.
-    Shapes: draws into view.warp (B, 3, 3).
+    Deviates: pixels outside the image are filled by reflection, not black.
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"max_factor": 1.0}
     order = 23
 
     max_factor: Annotated[
-        float, Field(ge=1, le=4, description="factors are log-uniform in 1 / this … this"), Search(1.0, 2.0)
+        float,
+        Field(ge=1, le=4, description="the factor is drawn log-uniformly from 1 / max_factor to max_factor"),
+        Search(1.0, 2.0),
     ] = 1.2
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -35,5 +37,5 @@ class Scale(Method, Draws, family="augment", tasks={"image-classification", "sem
 
 
 def scaled(view: ImageView, factor_B: np.ndarray) -> ImageView:
-    """The image enlarged; 1 leaves it as it is, bit for bit."""
+    """Scale the image about its centre; 1 leaves it unchanged, bit for bit."""
     return view.warped_about_centre(scaling(1 / factor_B, 1 / factor_B))

@@ -13,19 +13,19 @@ from whet.core.view import Filter, ImageView
 
 
 class Sharpen(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Sharpen or soften the image by a random strength.
+    """Sharpen or smooth the image by a random strength.
 
-    Use when: focus and cameras change between images.
-    Do not use when: fine texture tells the classes apart and images are already soft.
+    Use when: focus and cameras differ between images.
+    Do not use when: fine texture distinguishes the classes and images are already soft.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageEnhance.Sharpness.
-    Shapes: draws into view.filters, strength (B,).
+    Shapes: appends strengths (B,) to view.filters.
     """
 
     identity = {"max_change": 0.0}
     order = 35
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="strengths are uniform between minus and plus this; -1 is the 3x3 smoothing"),
+        float, Field(ge=0, le=1, description="the strength is drawn uniformly from -this to this; -1 is a 3x3 smoothing filter"),
         Search(0.1, 1.0),
     ] = 0.5  # fmt: skip
 
@@ -36,5 +36,5 @@ class Sharpen(Method, Draws, family="augment", tasks={"image-classification", "s
 
 
 def sharpened(view: ImageView, strength_B: np.ndarray) -> ImageView:
-    """(1 + s) image - s smoothed image; 0 leaves it as it is."""
+    """(1 + s) image - s smoothed image; 0 leaves it unchanged."""
     return view.filtered(Filter("sharpen", strength_B))

@@ -13,20 +13,22 @@ from whet.core.view import ImageView, shearing
 
 
 class Shear(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Slant the image sideways and upwards by random angles, about its centre.
+    """Shear the image horizontally and vertically by random angles, about its centre.
 
-    Use when: objects are seen from changing angles; handwriting.
-    Do not use when: right angles carry the class.
+    Use when: objects are seen from varying angles; also for handwriting.
+    Do not use when: right angles distinguish the classes.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored image, not black.
-    Shapes: draws into view.warp (B, 3, 3).
+    Deviates: pixels outside the image are filled by reflection, not black.
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"max_degrees": 0.0}
     order = 21
 
     max_degrees: Annotated[
-        float, Field(ge=0, lt=60, description="both angles are uniform between minus and plus this"), Search(2.0, 25.0)
+        float,
+        Field(ge=0, lt=60, description="both angles are drawn uniformly from -max_degrees to max_degrees"),
+        Search(2.0, 25.0),
     ] = 5.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -35,5 +37,5 @@ class Shear(Method, Draws, family="augment", tasks={"image-classification", "sem
 
 
 def sheared(view: ImageView, x_degrees_B: np.ndarray, y_degrees_B: np.ndarray) -> ImageView:
-    """The image slanted; 0 leaves it as it is, bit for bit."""
+    """Shear the image; 0 leaves it unchanged, bit for bit."""
     return view.warped_about_centre(shearing(x_degrees_B, y_degrees_B))

@@ -13,22 +13,24 @@ from whet.core.view import ImageView, Noise
 
 
 class ShotNoise(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Add the noise of counting few photons: bright pixels vary more than dark ones.
+    """Add the photon noise of low light to some images; bright pixels vary more than dark ones.
 
-    Use when: images are taken in dim light.
-    Do not use when: light is plentiful.
+    Use when: images are taken in low light.
+    Do not use when: there is enough light.
     Source: Hendrycks & Dietterich 2019, arXiv:1903.12261.
-    Deviates: the Poisson law is replaced by the normal one of the same mean and variance.
-    Shapes: draws into view.noises, variances for each grey level (B,).
+    Deviates: the Poisson distribution is replaced by a normal distribution of the same mean and variance.
+    Shapes: appends variances per grey level (B,) to view.noises.
     """
 
     identity = {"prob": 0.0}
     order = 51
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.5)] = (
+        0.2
+    )
     min_photons: Annotated[
         float,
-        Field(ge=1, le=1000, description="photons of a white pixel are log-uniform in this … 1000"),
+        Field(ge=1, le=1000, description="the photon count of a white pixel is drawn log-uniformly from this to 1000"),
         Search(10, 500, log=True),
     ] = 60.0
 

@@ -13,20 +13,24 @@ from whet.core.view import ImageView, Tone
 
 
 class Solarize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Invert every colour value above a random threshold.
+    """Invert every colour value above a random threshold in some images.
 
-    Use when: part of a policy, or for pre-training that should not lean on colour.
-    Do not use when: on its own at high probability; images stop looking like images.
+    Use when: as an operation of a policy, or for pre-training that should not depend on colour.
+    Do not use when: it is the only method at a high probability. Images then become unrealistic.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.solarize.
-    Shapes: draws into view.tones, tables (B, 3, 256).
+    Shapes: appends tables (B, 3, 256) to view.tones.
     """
 
     identity = {"prob": 0.0}
     order = 41
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images changed"), Search(0.0, 0.5)] = 0.2
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that an image is changed"), Search(0.0, 0.5)] = (
+        0.2
+    )
     min_threshold: Annotated[
-        int, Field(ge=0, le=256, description="the threshold is uniform in this … 256"), Search(0, 256)
+        int,
+        Field(ge=0, le=256, description="the threshold is drawn uniformly from min_threshold to 256"),
+        Search(0, 256),
     ] = 128
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -36,7 +40,7 @@ class Solarize(Method, Draws, family="augment", tasks={"image-classification", "
 
 
 def solarized(view: ImageView, threshold_B: np.ndarray) -> ImageView:
-    """Values at or above the threshold become 255 - value; 256 leaves the image as it is."""
+    """Values at or above the threshold become 255 - value; 256 leaves the image unchanged."""
     values = np.broadcast_to(np.arange(256.0), (len(view), 1, 256))
     table = np.where(values >= threshold_B[:, None, None], 255 - values, values)
     return view.toned(Tone(where_B=threshold_B <= 255, table_BC256=table))

@@ -14,35 +14,36 @@ from whet.methods.augment_image.foreign import Spec, built, library
 
 
 class TorchvisionV2(Method, TransformsBatch, name="torchvision_v2", family="augment", tasks={"image-classification"}):
-    """Run transforms of torchvision.transforms.v2 on every painted image, as they are written there.
+    """Apply transforms of torchvision.transforms.v2 to every rendered image.
 
-    Use when: one has such a pipeline already, or needs a transform that whet lacks (pip install whet[torchvision]).
-    Do not use when: whet has the transform: painted with the others it costs a part.
+    Use when: a torchvision pipeline already exists, or whet lacks a transform (pip install whet[torchvision]).
+    Do not use when: whet has the transform. Rendering it together with the others is cheaper.
     Source: the torchvision project, 2016, https://github.com/pytorch/vision.
-    Deviates: image by image in the training thread, as torch has one generator for all threads; seeded from whet's own draws.
-    Shapes: images uint8 (3, H, W) in and out, of one size.
+    Deviates: images are transformed one by one in the training thread, because torch has one generator for all threads. Seeds come
+    from whet's generator.
+    Shapes: images uint8 (3, H, W) in and out, of the same size.
     """
 
     identity = {"transforms": ()}
     order = 81
 
-    transforms: Annotated[tuple[Spec, ...], Field(description="a list of names or {name: {parameter: value}}")] = ()
+    transforms: Annotated[tuple[Spec, ...], Field(description="list of names or {name: {parameter: value}}")] = ()
 
     def transform_batch(self, images_BCHW: Tensor, rng: BatchRng) -> Tensor:
         import torch
 
         if not self.transforms:
             return images_BCHW
-        painted = []
+        transformed = []
         for image_CHW, key in zip(images_BCHW, rng.integers(2**31).tolist()):
             with seeded_torch(key):
                 for transform in self._built:
                     image_CHW = transform(image_CHW)
-            painted.append(image_CHW)
-        out = torch.stack(painted)
+            transformed.append(image_CHW)
+        out = torch.stack(transformed)
         if out.shape != images_BCHW.shape or out.dtype != images_BCHW.dtype:
             raise RecipeError(
-                f"torchvision_v2: transforms must keep size and type; they made {out.dtype} {tuple(out.shape)}"
+                f"torchvision_v2: transforms must keep size and type; they returned {out.dtype} {tuple(out.shape)}"
             )
         return out
 

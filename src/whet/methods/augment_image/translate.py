@@ -13,13 +13,13 @@ from whet.core.view import ImageView, translation
 
 
 class Translate(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Move the image sideways and up or down by a random share of its size.
+    """Translate the image horizontally and vertically by a random fraction of its size.
 
-    Use when: objects are not always centred and no crop moves them already.
-    Do not use when: the place in the frame carries the class.
+    Use when: objects are not always centred, and no crop method is in the recipe.
+    Do not use when: the position in the image distinguishes the classes.
     Source: Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks".
-    Deviates: what comes in from beyond the border is the mirrored image, not black.
-    Shapes: draws into view.warp (B, 3, 3).
+    Deviates: pixels outside the image are filled by reflection, not black.
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"max_fraction": 0.0}
@@ -27,7 +27,7 @@ class Translate(Method, Draws, family="augment", tasks={"image-classification", 
 
     max_fraction: Annotated[
         float,
-        Field(ge=0, le=1, description="shifts are uniform between minus and plus this share of the side"),
+        Field(ge=0, le=1, description="shifts are drawn uniformly from -max_fraction to max_fraction of the side"),
         Search(0.02, 0.3),
     ] = 0.1
 
@@ -37,6 +37,6 @@ class Translate(Method, Draws, family="augment", tasks={"image-classification", 
 
 
 def translated(view: ImageView, x_fraction_B: np.ndarray, y_fraction_B: np.ndarray) -> ImageView:
-    """The image moved right and down; 0 leaves it as it is, bit for bit."""
+    """Move the image right and down; 0 leaves it unchanged, bit for bit."""
     height, width = view.size
     return view.warped(translation(-x_fraction_B * width, -y_fraction_B * height))

@@ -20,21 +20,21 @@ _LEVELS = 31
 
 
 class TrivialAugment(Method, Draws, family="augment", tasks={"image-classification"}):
-    """Change every image by one operation of fourteen, drawn at random, at a strength drawn at random.
+    """Apply one random operation out of fourteen to each image, at a random strength.
 
-    Use when: there is no time to tune augmentation; a strong default for training from scratch and long fine-tunes.
-    Do not use when: training is short, or colour or orientation carries the class.
+    Use when: there is no time to tune augmentation. A strong default for training from scratch and long fine-tuning.
+    Do not use when: training is short, or colour or orientation distinguishes the classes.
     Source: Müller & Hutter 2021, arXiv:2103.10158 (TA wide).
-    Deviates: turns and shears are about the centre and mirror the border instead of filling it; shifts reach a seventh of the
-    side, which is the paper's 32 px at 224.
-    Shapes: draws into view.warp, colour, tones and filters.
+    Deviates: rotations and shears are about the image centre and reflect the border instead of filling it. Shifts reach one seventh
+    of the side, which equals the paper's 32 px at 224 px.
+    Shapes: updates view.warp, colour, tones and filters.
     """
 
     identity = {"prob": 0.0}
     order = 25
 
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of images changed; the paper changes all"), Search(0.2, 1.0)
+        float, Field(ge=0, le=1, description="probability that an image is changed; 1 in the paper"), Search(0.2, 1.0)
     ] = 1.0
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
@@ -46,7 +46,7 @@ class TrivialAugment(Method, Draws, family="augment", tasks={"image-classificati
 
 
 def wide(name: str, level_B: np.ndarray, sign_B: np.ndarray) -> np.ndarray:
-    """The strength of an operation at a level of 0 … 1 on the paper's wide scale."""
+    """Return the strength of an operation at a level of 0 … 1 on the paper's wide scale."""
     signed_B = level_B * sign_B
     if name in ("shear_x", "shear_y", "sharpen"):
         return 0.99 * signed_B

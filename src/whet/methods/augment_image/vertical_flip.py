@@ -13,18 +13,20 @@ from whet.core.view import ImageView, scaling
 
 
 class VerticalFlip(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Show some images mirrored top to bottom.
+    """Flip some images top to bottom.
 
-    Use when: up and down mean the same, as for things seen from above: waste on a belt, microscopy, satellite images.
-    Do not use when: images have a sky and a ground.
+    Use when: up and down have the same meaning, as in views from above: waste on a belt, microscopy, satellite images.
+    Do not use when: images have an up direction, such as sky and ground.
     Source: Shorten & Khoshgoftaar 2019, "A survey on image data augmentation for deep learning".
-    Shapes: draws into view.warp (B, 3, 3).
+    Shapes: updates view.warp (B, 3, 3).
     """
 
     identity = {"prob": 0.0}
     order = 12
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of images mirrored"), Search(choices=(0.0, 0.5))] = 0.5
+    prob: Annotated[
+        float, Field(ge=0, le=1, description="probability that an image is flipped"), Search(choices=(0.0, 0.5))
+    ] = 0.5
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         side_B = np.where(rng.bernoulli(self.prob), -1.0, 1.0)

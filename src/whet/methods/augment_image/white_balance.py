@@ -13,19 +13,19 @@ from whet.core.view import GREY, ImageView
 
 
 class WhiteBalance(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Make the light warmer or colder, and greener or pinker, by random amounts.
+    """Shift the colour temperature and the tint of the image by random amounts.
 
-    Use when: cameras or lamps change between images.
-    Do not use when: small differences of colour tell the classes apart.
-    Source: Afifi & Brown 2019, arXiv:1912.06960, for the use; gains a channel after von Kries 1902.
-    Shapes: draws into view.colour (B, 3, 7).
+    Use when: cameras or lamps differ between images.
+    Do not use when: small differences in colour distinguish the classes.
+    Source: Afifi & Brown 2019, arXiv:1912.06960 (as augmentation); gains per channel after von Kries 1902.
+    Shapes: updates view.colour (B, 3, 7).
     """
 
     identity = {"max_change": 0.0}
     order = 29
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="log gains of warmth and tint are uniform between minus and plus this"),
+        float, Field(ge=0, le=1, description="log gains of temperature and tint are drawn uniformly from -this to this"),
         Search(0.02, 0.4),
     ] = 0.15  # fmt: skip
 
