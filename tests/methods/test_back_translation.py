@@ -77,12 +77,12 @@ def test_sentence_by_sentence_through_both_models(pair):
 
 @pytest.mark.filterwarnings("ignore")
 def test_versions_are_drawn_and_kept(pair, monkeypatch):
-    text, asked = "the glass bottle is clean", []
+    text, calls = "the glass bottle is clean", []
     true_translated = back_translation.translated
-    monkeypatch.setattr(back_translation, "translated", lambda *words: asked.append(words) or true_translated(*words))
-    back_translation._retold.cache_clear()
+    monkeypatch.setattr(back_translation, "translated", lambda *words: calls.append(words) or true_translated(*words))
+    back_translation._back_translated.cache_clear()
     seen = [said(BackTranslation(prob=1, versions=2, **pair), [text], epoch=epoch)[0] for epoch in range(40)]
-    assert len(asked) == 2 and len(set(seen)) == 2 and 8 <= seen.count(seen[0]) <= 32
+    assert len(calls) == 2 and len(set(seen)) == 2 and 8 <= seen.count(seen[0]) <= 32
     best = true_translated(pair["back"], true_translated(pair["there"], text, 1)[0], 2)
     assert set(seen) == set(best)
 

@@ -71,7 +71,7 @@ def test_so_many_words_become_other_whole_words_of_the_model(masked_model):
 
 
 def test_candidates_come_as_often_as_the_model_says(masked_model):
-    """One word, one place: the answers follow the model's own probabilities, of the best `top` that are other words."""
+    """One word, one place: the outputs follow the model's own probabilities, of the best `top` that are other words."""
     import transformers
 
     model = transformers.AutoModelForMaskedLM.from_pretrained(masked_model).eval()
@@ -95,9 +95,11 @@ def test_the_same_twice_alone_or_in_a_batch_and_odd_texts_pass(masked_model):
 
 
 def test_a_text_passes_the_model_once_a_version(masked_model, monkeypatch):
-    asked = []
-    true_answer = contextual_substitution._answered
-    monkeypatch.setattr(contextual_substitution, "_answered", lambda *words: asked.append(words) or true_answer(*words))
+    calls = []
+    true_predicted = contextual_substitution._predicted
+    monkeypatch.setattr(
+        contextual_substitution, "_predicted", lambda *words: calls.append(words) or true_predicted(*words)
+    )
     contextual_substitution._expected.cache_clear()
     outs = {said(ContextualSubstitution(prob=1, model=masked_model, versions=3), [TEXT], epoch=e)[0] for e in range(40)}
-    assert len(asked) <= 3 < len(outs)
+    assert len(calls) <= 3 < len(outs)

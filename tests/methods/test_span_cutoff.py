@@ -8,11 +8,11 @@ from whet.core.rng import Rng
 from whet.methods import SpanCutoff
 
 
-def test_off_is_absence_and_a_method_that_was_not_told_says_so():
+def test_off_is_absence_and_missing_special_ids_are_an_error():
     x = ids([5, 3])
     rng = Rng(0).batch("span_cutoff", 0, np.arange(2))
     assert torch.equal(SpanCutoff(prob=0).transform_batch(x, rng), x)
-    with pytest.raises(RecipeError, match="not told"):
+    with pytest.raises(RecipeError, match="needs the special token ids"):
         SpanCutoff().transform_batch(x, rng)
 
 

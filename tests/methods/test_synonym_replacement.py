@@ -60,7 +60,7 @@ def test_chinese_words_of_a_list(synonyms):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"good, fine\nalone\n", "line 2: 'alone' names no synonym"),
+        (b"good, fine\nalone\n", "line 2: 'alone' contains no synonym"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )

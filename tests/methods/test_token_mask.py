@@ -25,11 +25,11 @@ def transformed(method, ids_BL, indices=None, special=SPECIAL):
     return method.knowing(special).transform_batch(ids_BL, rng)
 
 
-def test_off_is_absence_and_a_method_that_was_not_told_says_so():
+def test_off_is_absence_and_missing_special_ids_are_an_error():
     x = ids([5, 3])
     rng = Rng(0).batch("token_mask", 0, np.arange(2))
     assert torch.equal(TokenMask(fraction=0).transform_batch(x, rng), x)
-    with pytest.raises(RecipeError, match="not told which are special"):
+    with pytest.raises(RecipeError, match="needs the special token ids"):
         TokenMask().transform_batch(x, rng)
     told = TokenMask(fraction=0.5).knowing(SPECIAL)
     assert isinstance(told, KnowsTokens) and isinstance(told, TransformsBatch) and told.fraction == 0.5

@@ -15,21 +15,23 @@ _MARKS, _CHINESE_MARKS = ".;?:!,", "。；？：！，"
 
 
 class AEDA(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Insert punctuation marks before some words; all words stay, in their order.
+    """Insert punctuation marks before some words; all words and their order stay the same.
 
-    Use when: texts are few and no word should be lost or changed; any language.
-    Do not use when: punctuation carries the class, or the network's vocabulary drops it anyway.
+    Use when: texts are few and no word may be lost or changed. It works for any language.
+    Do not use when: punctuation distinguishes the classes, or the tokenizer drops it.
     Source: Karimi, Rossi, Prati 2021, arXiv:2108.13230.
-    Deviates: between Chinese words the marks are the Chinese ones.
-    Shapes: rewrites view.content_B, between 1 and fraction * words + 1 marks a text, before different words.
+    Deviates: Chinese punctuation marks are used between Chinese words.
+    Shapes: rewrites view.content_B. Each text gets between 1 and fraction * words + 1 marks, before different words.
     """
 
     identity = {"prob": 0.0}
     order = 50
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="most marks inserted, as a share of the words"), Search(0.1, 0.5)
+        float,
+        Field(gt=0, le=1, description="largest number of inserted marks, as a fraction of the number of words"),
+        Search(0.1, 0.5),
     ] = 0.3
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:

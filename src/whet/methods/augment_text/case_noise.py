@@ -13,10 +13,10 @@ from whet.methods.augment_text.word_noise import noised
 
 
 class CaseNoise(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Write some words in another case: all small, all capitals, or with one capital in front.
+    """Change the case of some words to lower case, upper case or capitalised.
 
-    Use when: people shout or never press shift, and the network tells capitals from small letters.
-    Do not use when: the tokenizer lowers all letters, where it does nothing; or capitals carry the class (US and us).
+    Use when: texts are written in all capitals or without capitals, and the tokenizer is cased.
+    Do not use when: the tokenizer is uncased, where this has no effect, or case distinguishes the classes (US and us).
     Source: Dhole et al. 2021, arXiv:2112.02721 (NL-Augmenter, its changes of case).
     Deviates: whole words change, not single letters.
     Shapes: rewrites view.content_B.
@@ -25,9 +25,9 @@ class CaseNoise(Method, Draws, family="augment", tasks={"text-classification"}):
     identity = {"prob": 0.0}
     order = 70
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="share of the words in another case"), Search(0.02, 0.5)
+        float, Field(gt=0, le=1, description="fraction of the words whose case changes"), Search(0.02, 0.5)
     ] = 0.1
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
@@ -35,6 +35,8 @@ class CaseNoise(Method, Draws, family="augment", tasks={"text-classification"}):
 
 
 def recased(word: str, which: float, _: float) -> str:
-    """One of the other ways to write the word; scripts without case stay."""
-    ways = [way for way in dict.fromkeys((word.lower(), word.upper(), word.capitalize())) if way != word]
-    return ways[int(which * len(ways))] if ways else word
+    """Write the word in a different case. Words in scripts without case do not change."""
+    variants = [
+        variant for variant in dict.fromkeys((word.lower(), word.upper(), word.capitalize())) if variant != word
+    ]
+    return variants[int(which * len(variants))] if variants else word

@@ -14,21 +14,21 @@ from whet.methods.augment_text.word_noise import noised
 
 
 class CharSwap(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Swap two neighbouring letters inside some words; the first and the last letter stay.
+    """Swap two adjacent letters inside some words; the first and last letters do not change.
 
-    Use when: texts in use are typed in haste; people read such words without noticing.
+    Use when: texts at prediction time contain typing errors.
     Do not use when: texts are edited, or words are codes and part numbers.
     Source: Belinkov & Bisk 2018, arXiv:1711.02173 (Swap).
-    Deviates: one pair in a share of the words, where the paper swaps one in every word of four letters or more.
+    Deviates: one pair is swapped in a fraction of the words; the paper swaps one in every word of four or more letters.
     Shapes: rewrites view.content_B.
     """
 
     identity = {"prob": 0.0}
     order = 66
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="share of the words with a pair swapped"), Search(0.02, 0.3)
+        float, Field(gt=0, le=1, description="fraction of the words with a swapped pair"), Search(0.02, 0.3)
     ] = 0.1
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
@@ -36,12 +36,12 @@ class CharSwap(Method, Draws, family="augment", tasks={"text-classification"}):
 
 
 def transposed(word: str, where: float, _: float) -> str:
-    """Two unequal letters within the word change places; Chinese is no spelling, and stays."""
+    """Swap two different adjacent letters inside the word. Chinese words do not change."""
     if is_chinese(word):
         return word
     inner = range(1, len(word) - 2)
-    places = [i for i in inner if word[i] != word[i + 1] and word[i].isalpha() and word[i + 1].isalpha()]
-    if not places:
+    positions = [i for i in inner if word[i] != word[i + 1] and word[i].isalpha() and word[i + 1].isalpha()]
+    if not positions:
         return word
-    i = places[int(where * len(places))]
+    i = positions[int(where * len(positions))]
     return word[:i] + word[i + 1] + word[i] + word[i + 2 :]

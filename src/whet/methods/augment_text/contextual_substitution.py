@@ -15,43 +15,54 @@ from whet.core.search import Search
 from whet.core.segment import is_word, segmented
 from whet.core.stages import Draws
 from whet.core.text_view import TextView
-from whet.methods.augment_text.language_model import WITHOUT_MODELS, Speaker, speaker
+from whet.methods.augment_text.language_model import WITHOUT_MODELS, LanguageModel, load_language_model
 from whet.methods.augment_text.word_count import changes
 
 Candidates = tuple[tuple[str, float], ...]
-"""Words that may stand at a place, each with the share of the draws that ends with it: 0 < … <= 1, ascending."""
+"""Candidate words for a position, each with its cumulative probability: 0 < … <= 1, ascending."""
 
 
 class ContextualSubstitution(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Replace some words by what a masked language model expects in their place.
+    """Replace some words by predictions of a masked language model.
 
-    Use when: there is such a model for the language and the domain, and few labelled texts.
-    Do not use when: time is short (each text passes the model `versions` times, once in a run), or one word turns the class: the
-    model does not know it ("good" may become "bad").
-    Source: Kobayashi 2018, arXiv:1805.06201; with a masked model as in Wu et al. 2019, arXiv:1812.06705.
-    Deviates: the model is not told the class; all chosen words are hidden at once; only whole words are put in; where words
-    are hidden is drawn once for each of a text's versions, so that the model's answers are kept.
-    Shapes: rewrites view.content_B, max(1, int(fraction * words)) words a text.
+    Use when: a masked language model for the language and domain is available, and labelled texts are few.
+    Do not use when: time is short (each text passes through the model `versions` times, once per run), or a single word can change
+    the class. The model does not know the class ("good" may become "bad").
+    Source: Kobayashi 2018, arXiv:1805.06201; with a masked language model as in Wu et al. 2019, arXiv:1812.06705.
+    Deviates: the model is not conditioned on the class; all chosen words are masked at once; only whole words are inserted. The
+    masked positions are drawn once per version of a text, so that predictions can be cached.
+    Shapes: rewrites view.content_B, max(1, int(fraction * words)) words per text.
     """
 
     identity = {"prob": 0.0}
     exceptions = WITHOUT_MODELS
     order = 20
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
-    fraction: Annotated[float, Field(gt=0, le=1, description="share of the words replaced"), Search(0.05, 0.4)] = 0.15
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
+    fraction: Annotated[float, Field(gt=0, le=1, description="fraction of the words replaced"), Search(0.05, 0.4)] = (
+        0.15
+    )
     model: Annotated[
-        str | None, Field(description="a folder or hub name of a masked language model (bert-base-uncased)")
+        str | None, Field(description="folder or Hub name of a masked language model (bert-base-uncased)")
     ] = None
-    top: Annotated[int, Field(ge=1, le=1000, description="candidates drawn from, by their probability")] = 10
-    versions: Annotated[int, Field(ge=1, le=100, description="ways to hide words in a text; one is drawn an epoch")] = 4
+    top: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="number of most probable words to sample from, in proportion to their probability",
+        ),
+    ] = 10
+    versions: Annotated[
+        int, Field(ge=1, le=100, description="number of sets of masked positions per text; one is drawn in each epoch")
+    ] = 4
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
             return view
         if self.model is None:
             raise RecipeError(
-                "contextual_substitution.model must be given: a folder or hub name of a masked language model, as in "
+                "contextual_substitution.model must be given: a folder or Hub name of a masked language model, for example "
                 "contextual_substitution: {model: bert-base-uncased}"
             )
         acts_B, version_B = rng.bernoulli(self.prob), rng.integers(self.versions)
@@ -80,8 +91,11 @@ class ContextualSubstitution(Method, Draws, family="augment", tasks={"text-class
 def _expected(
     model: str, top: int, tokens: Sequence[str], gaps: Sequence[str], hidden: tuple[int, ...]
 ) -> tuple[Candidates, ...]:
-    """What the model expects at each hidden place of a text, kept. Each text passes alone, so that no other changes a digit."""
-    one = speaker("contextual_substitution", "AutoModelForMaskedLM", model)
+    """Predict candidates for each masked position of a text and cache them.
+
+    Each text is one batch, so that the result does not depend on other texts.
+    """
+    one = load_language_model("contextual_substitution", "AutoModelForMaskedLM", model)
     mask = one.tokenizer.mask_token
     if mask is None:
         raise RecipeError(f"contextual_substitution.model = {model!r}: its tokenizer has no mask token")
@@ -89,27 +103,27 @@ def _expected(
     for place, (token, gap) in enumerate(zip(tokens, gaps[1:])):
         pieces += (mask if place in hidden else token, gap)
     with one.lock:
-        return _answered(one, "".join(pieces), top, [tokens[place] for place in hidden])
+        return _predicted(one, "".join(pieces), top, [tokens[place] for place in hidden])
 
 
-def _answered(one: Speaker, text: str, top: int, originals: list[str]) -> tuple[Candidates, ...]:
+def _predicted(one: LanguageModel, text: str, top: int, originals: list[str]) -> tuple[Candidates, ...]:
     import torch
 
-    given = one.tokenizer(text, return_tensors="pt", truncation=True, max_length=_longest(one))
-    places = (given["input_ids"][0] == one.tokenizer.mask_token_id).nonzero()[:, 0]
-    if not 0 < len(places) <= len(originals):  # the text itself holds mask tokens
+    encoded = one.tokenizer(text, return_tensors="pt", truncation=True, max_length=_longest(one))
+    places = (encoded["input_ids"][0] == one.tokenizer.mask_token_id).nonzero()[:, 0]
+    if not 0 < len(places) <= len(originals):  # the text itself contains mask tokens
         return ()
     with torch.inference_mode():
-        odds = one.model(**given).logits[0, places].float().softmax(dim=1)
-    count = min(4 * top, odds.shape[1])  # some will be no words
-    share, ids = odds.topk(count, dim=1)
+        probs = one.model(**encoded).logits[0, places].float().softmax(dim=1)
+    count = min(4 * top, probs.shape[1])  # some tokens are not whole words
+    share, ids = probs.topk(count, dim=1)
     return tuple(
         _words(one, row_ids, row_share, top, original)
         for row_ids, row_share, original in zip(ids.tolist(), share.tolist(), originals)
     )
 
 
-def _words(one: Speaker, ids: list[int], shares: list[float], top: int, original: str) -> Candidates:
+def _words(one: LanguageModel, ids: list[int], shares: list[float], top: int, original: str) -> Candidates:
     special = set(one.tokenizer.all_special_ids)
     found: dict[str, float] = {}
     for token, share in zip(ids, shares):
@@ -124,5 +138,5 @@ def _words(one: Speaker, ids: list[int], shares: list[float], top: int, original
     return tuple(ascending[:-1]) + tuple((word, 1.0) for word, _ in ascending[-1:])
 
 
-def _longest(one: Speaker) -> int:
+def _longest(one: LanguageModel) -> int:
     return min(one.tokenizer.model_max_length, getattr(one.model.config, "max_position_embeddings", 512))

@@ -19,14 +19,14 @@ from whet.methods.augment_text.word_count import changes
 
 
 class EDA(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Change a text by one of four easy operations: replace words by synonyms, insert synonyms, swap words, or leave words out.
+    """Change each text by one of four operations: synonym replacement, synonym insertion, word swap or word deletion.
 
-    Use when: labelled texts are few (hundreds to a few thousand); the usual preset in one line.
-    Do not use when: a large pretrained encoder is fine-tuned on many texts (it gains little), or one of the four stands in the
-    recipe already. Without WordNet or a list of synonyms use random_swap and random_deletion.
+    Use when: labelled texts are few (hundreds to a few thousand). It combines the four methods in one line.
+    Do not use when: a large pretrained encoder is fine-tuned on many texts (it gains little), or one of the four methods is in the
+    recipe. Without WordNet or a list of synonyms use random_swap and random_deletion.
     Source: Wei & Zou 2019, arXiv:1901.11196.
-    Deviates: texts are changed anew in each epoch, where the paper adds a fixed number of changed copies; `prob` 0.8 is its four
-    copies beside each text. See the four methods for what else differs.
+    Deviates: texts are changed anew in each epoch; the paper adds a fixed number of changed copies. `prob` 0.8 corresponds to its
+    four copies per text. See the four methods for other differences.
     Shapes: rewrites view.content_B.
     """
 
@@ -35,15 +35,21 @@ class EDA(Method, Draws, family="augment", tasks={"text-classification"}):
     order = 48
     conflicts = frozenset({"synonym_replacement", "random_insertion", "random_swap", "random_deletion"})
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.8
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.8
     alpha: Annotated[
         float,
-        Field(gt=0, lt=1, description="share of the words changed; the paper: 0.05 for few texts, 0.1 from 5,000 on"),
+        Field(
+            gt=0,
+            lt=1,
+            description="fraction of the words changed; in the paper 0.05 for few texts, 0.1 from 5,000 texts on",
+        ),
         Search(0.05, 0.5),
     ] = 0.1
     path: Annotated[
         str | None,
-        Field(description="your own list, each line a word and its synonyms, parted by commas or tabs; none: WordNet"),
+        Field(
+            description="file with a word and its synonyms on each line, separated by commas or tabs; WordNet if none"
+        ),
     ] = None
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:

@@ -18,13 +18,13 @@ _loading = threading.Lock()
 
 
 class Homophone(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Put in some Chinese words another common character of the same audio clip for one character.
+    """Replace one character in some Chinese words by another common character with the same pronunciation.
 
-    Use when: Chinese texts in use are typed by pronunciation (pinyin), where most mistakes are of this kind; pip install
-    whet[text].
-    Do not use when: texts are edited, or not Chinese, where it does nothing.
-    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find three of four wrong characters to audio clip alike.
-    Deviates: all common characters of one pronunciation (GB 2312, level 1) are equally likely; a character has its most usual
+    Use when: Chinese texts at prediction time are typed by pronunciation (pinyin), where most errors are of this kind. Requires pip
+    install whet[text].
+    Do not use when: texts are edited, or not Chinese, where this has no effect.
+    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find that three of four wrong characters sound alike.
+    Deviates: all common characters of one pronunciation (GB 2312, level 1) are equally likely; each character has its most common
     reading.
     Shapes: rewrites view.content_B.
     """
@@ -32,32 +32,30 @@ class Homophone(Method, Draws, family="augment", tasks={"text-classification"}):
     identity = {"prob": 0.0}
     order = 60
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="share of the words with a homophone"), Search(0.02, 0.3)
+        float, Field(gt=0, le=1, description="fraction of the words with a homophone"), Search(0.02, 0.3)
     ] = 0.1
-    same_tone: Annotated[bool, Field(description="the tone must be the same too, which typing does not ask for")] = (
-        False
-    )
+    same_tone: Annotated[bool, Field(description="require the same tone, which pinyin input does not need")] = False
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
             return view
         of = homophones(self.same_tone)
 
-        def misheard(word: str, where: float, which: float) -> str:
-            places = [place for place, character in enumerate(word) if character in of]
-            if not places:
+        def with_homophone(word: str, where: float, which: float) -> str:
+            positions = [position for position, character in enumerate(word) if character in of]
+            if not positions:
                 return word
-            place = places[int(where * len(places))]
-            others = of[word[place]]
-            return with_character(word, place, others[int(which * len(others))])
+            position = positions[int(where * len(positions))]
+            others = of[word[position]]
+            return with_character(word, position, others[int(which * len(others))])
 
-        return noised(view, rng, self.prob, self.fraction, misheard)
+        return noised(view, rng, self.prob, self.fraction, with_homophone)
 
 
 def homophones(same_tone: bool) -> dict[str, str]:
-    """Every common character that has a homophone among them -> those, in the order of the standard."""
+    """Map each common character to its homophones among them, in the order of the standard."""
     with _loading:
         return _homophones(same_tone)
 
@@ -66,15 +64,15 @@ def homophones(same_tone: bool) -> dict[str, str]:
 def _homophones(same_tone: bool) -> dict[str, str]:
     pypinyin = _pypinyin()
     style = pypinyin.Style.TONE3 if same_tone else pypinyin.Style.NORMAL
-    by_audio: dict[str, str] = {}
+    by_pinyin: dict[str, str] = {}
     for character in common_characters():
-        audio = pypinyin.lazy_pinyin(character, style=style)[0]
-        by_audio[audio] = by_audio.get(audio, "") + character
-    return {one: alike.replace(one, "") for alike in by_audio.values() if len(alike) > 1 for one in alike}
+        pinyin = pypinyin.lazy_pinyin(character, style=style)[0]
+        by_pinyin[pinyin] = by_pinyin.get(pinyin, "") + character
+    return {one: alike.replace(one, "") for alike in by_pinyin.values() if len(alike) > 1 for one in alike}
 
 
 def common_characters() -> str:
-    """The 3,755 characters of level 1 of GB 2312, rows 16 to 55 of its table."""
+    """Return the 3,755 characters of GB 2312 level 1, rows 16 to 55 of its table."""
     codes = (bytes((row + 0xA0, cell + 0xA0)) for row in range(16, 56) for cell in range(1, 95))
     return b"".join(codes).decode("gb2312", errors="ignore")  # the last five cells are empty
 

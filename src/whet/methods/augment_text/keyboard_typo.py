@@ -15,11 +15,11 @@ _ROWS = (
     ("qwertyuiop", 0.0),
     ("asdfghjkl", 0.25),
     ("zxcvbnm", 0.75),
-)  # and how far each row stands to the right, in keys
+)  # offset of each row to the right, in keys
 
 
 def _neighbours() -> dict[str, str]:
-    """The keys beside, above and below each letter on a QWERTY keyboard."""
+    """Return the adjacent keys of each letter on a QWERTY keyboard."""
     at = {key: (x + shift, y) for y, (row, shift) in enumerate(_ROWS) for x, key in enumerate(row)}
     return {
         key: "".join(
@@ -34,27 +34,29 @@ NEIGHBOURS = _neighbours()
 
 
 class KeyboardTypo(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Put in some words a neighbouring key of a QWERTY keyboard for one letter.
+    """Replace one letter in some words by an adjacent key of a QWERTY keyboard.
 
-    Use when: texts in use are typed in haste: chats, reviews, search words.
+    Use when: texts at prediction time contain typing errors: chats, reviews, search queries.
     Do not use when: texts are edited, or not in Latin letters.
     Source: Belinkov & Bisk 2018, arXiv:1711.02173 (Key).
-    Deviates: one letter in a share of the words, where the paper changes one in every word.
+    Deviates: one letter changes in a fraction of the words; the paper changes one in every word.
     Shapes: rewrites view.content_B.
     """
 
     identity = {"prob": 0.0}
     order = 64
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
-    fraction: Annotated[float, Field(gt=0, le=1, description="share of the words with a typo"), Search(0.02, 0.3)] = 0.1
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
+    fraction: Annotated[
+        float, Field(gt=0, le=1, description="fraction of the words with a typo"), Search(0.02, 0.3)
+    ] = 0.1
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         return noised(view, rng, self.prob, self.fraction, mistyped) if self.prob else view
 
 
 def mistyped(word: str, where: float, which: float) -> str:
-    """One letter replaced by a neighbour, in its case."""
+    """Replace one letter by an adjacent key, in the same case."""
     places = [place for place, letter in enumerate(word) if letter.lower() in NEIGHBOURS]
     if not places:
         return word

@@ -1,4 +1,4 @@
-"""Opening the language models that contextual_substitution and back_translation ask, from a folder or by a hub name."""
+"""Load the language models of contextual_substitution and back_translation from a folder or the Hub."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from whet.core.errors import WeightsError
 
 Kind = Literal["AutoModelForMaskedLM", "AutoModelForSeq2SeqLM"]
 
-_TRIED = ("seeded", "draws_apart", "inputs_kept", "shapes", "trains", "resumes", "finalizes", "commutes", "no_effect")
-WITHOUT_MODELS = dict.fromkeys(_TRIED, "waits for models that a person names; its own test makes small ones")
+_CHECKS = ("seeded", "draws_apart", "inputs_kept", "shapes", "trains", "resumes", "finalizes", "commutes", "no_effect")
+WITHOUT_MODELS = dict.fromkeys(_CHECKS, "requires models chosen by the user; its own test builds small ones")
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """A language model with its tokenizer, for one thread at a time."""
+class LanguageModel:
+    """A language model with its tokenizer, used by one thread at a time."""
 
     tokenizer: Any
     model: Any
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-_opening = threading.Lock()
+_loading = threading.Lock()
 
 
-def speaker(method: str, kind: Kind, name: str) -> Speaker:
-    """The model of this name, opened once in this process: safetensors only, never remote code."""
-    with _opening:
-        return _opened(method, kind, name)
+def load_language_model(method: str, kind: Kind, name: str) -> LanguageModel:
+    """Load the model once per process. Only safetensors weights are accepted, and no remote code is run."""
+    with _loading:
+        return _loaded(method, kind, name)
 
 
 @functools.cache
-def _opened(method: str, kind: Kind, name: str) -> Speaker:
+def _loaded(method: str, kind: Kind, name: str) -> LanguageModel:
     import transformers
 
     options = {"local_files_only": Path(name).is_dir()}
@@ -45,7 +45,7 @@ def _opened(method: str, kind: Kind, name: str) -> Speaker:
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise WeightsError(
-            f"{method}: the model {name!r} cannot be opened ({reason[0]}); accepted: a folder that save_pretrained wrote with its "
-            "tokenizer and safetensors weights, or a name on the hub (Marian's tokenizers need pip install sentencepiece)"
+            f"{method}: cannot load the model {name!r} ({reason[0]}); accepted: a folder written by save_pretrained with tokenizer "
+            "and safetensors weights, or a Hub name (Marian tokenizers need pip install sentencepiece)"
         ) from None
-    return Speaker(tokenizer, model.eval().requires_grad_(False))
+    return LanguageModel(tokenizer, model.eval().requires_grad_(False))

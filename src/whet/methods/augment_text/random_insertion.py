@@ -15,27 +15,31 @@ from whet.methods.augment_text.word_count import changes, per_change
 
 
 class RandomInsertion(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Insert synonyms of some of a text's words at random places.
+    """Insert synonyms of some words of a text at random positions.
 
-    Use when: texts are few; the words have synonyms in WordNet (English) or in a list of your own (any language).
-    Do not use when: the order of words carries the class.
+    Use when: texts are few, and the words have synonyms in WordNet (English) or in your own list (any language).
+    Do not use when: word order distinguishes the classes.
     Source: Wei & Zou 2019, arXiv:1901.11196 (EDA: RI).
-    Deviates: words without synonyms are passed over from the start, where the authors' code tries ten times; all places are
-    counted in the text as it was.
-    Shapes: rewrites view.content_B, max(1, int(fraction * words)) more words a text.
+    Deviates: words without synonyms are excluded from the start; the authors' code tries ten times. All positions refer to the
+    original text.
+    Shapes: rewrites view.content_B, max(1, int(fraction * words)) additional words per text.
     """
 
     identity = {"prob": 0.0}
     example = {"path": EXAMPLE}
     order = 42
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="words inserted, as a share of the words"), Search(0.05, 0.5)
+        float,
+        Field(gt=0, le=1, description="number of inserted words, as a fraction of the number of words"),
+        Search(0.05, 0.5),
     ] = 0.1
     path: Annotated[
         str | None,
-        Field(description="your own list, each line a word and its synonyms, parted by commas or tabs; none: WordNet"),
+        Field(
+            description="file with a word and its synonyms on each line, separated by commas or tabs; WordNet if none"
+        ),
     ] = None
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
@@ -47,7 +51,7 @@ class RandomInsertion(Method, Draws, family="augment", tasks={"text-classificati
 
 
 def inserted(words: Words, fraction: float, unit_M: list[float], synonyms_of: Lexicon) -> Words:
-    """Draws: of every insertion of which word, then which synonym, then before which word."""
+    """Insert synonyms. The draws give, for all insertions, the word, then the synonym, then the word to insert before."""
     places = words.places
     known = known_words(words, synonyms_of)
     if not known:

@@ -14,20 +14,22 @@ from whet.methods.augment_text.word_count import changes, per_change
 
 
 class RandomSwap(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Swap pairs of words within a text.
+    """Swap random pairs of words within a text.
 
-    Use when: texts are few and it matters which words stand in them more than in what order.
-    Do not use when: the order of words carries the class ("dog bites man").
+    Use when: texts are few, and the words matter more than their order.
+    Do not use when: word order distinguishes the classes ("dog bites man").
     Source: Wei & Zou 2019, arXiv:1901.11196 (EDA: RS).
-    Deviates: the two words always stand at different places; punctuation stays where it is.
-    Shapes: rewrites view.content_B, max(1, int(fraction * words)) swaps a text.
+    Deviates: the two words always have different positions; punctuation does not move.
+    Shapes: rewrites view.content_B, max(1, int(fraction * words)) swaps per text.
     """
 
     identity = {"prob": 0.0}
     order = 44
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
-    fraction: Annotated[float, Field(gt=0, le=1, description="swaps, as a share of the words"), Search(0.05, 0.5)] = 0.1
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
+    fraction: Annotated[
+        float, Field(gt=0, le=1, description="number of swaps, as a fraction of the number of words"), Search(0.05, 0.5)
+    ] = 0.1
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:
@@ -38,7 +40,7 @@ class RandomSwap(Method, Draws, family="augment", tasks={"text-classification"})
 
 
 def swapped(words: Words, fraction: float, unit_M: list[float]) -> Words:
-    """Draws: of every swap the one word, then how far from it the other."""
+    """Swap pairs of words. The draws give, for all swaps, the first word, then the distance to the second."""
     places, count = words.places, len(words.places)
     if count < 2:
         return words

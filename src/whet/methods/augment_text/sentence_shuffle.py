@@ -14,19 +14,19 @@ from whet.methods.augment_text.sentences import joined, sentences
 
 
 class SentenceShuffle(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Put the sentences of a text in random order.
+    """Shuffle the sentences of a text.
 
-    Use when: texts are several sentences long and each says something of its own: reviews, reports.
-    Do not use when: the text is an argument or a story, whose order matters. Single sentences stay as they are.
+    Use when: texts have several independent sentences, such as reviews or reports.
+    Do not use when: order matters, as in an argument or a story. Texts of one sentence do not change.
     Source: Lewis et al. 2020, arXiv:1910.13461 (BART: sentence permutation).
-    Deviates: sentences end at . ! ? … and their Chinese forms, so that one with an abbreviation may count as two.
+    Deviates: sentences end at . ! ? … and their Chinese forms, so a sentence with an abbreviation may be split.
     Shapes: rewrites view.content_B.
     """
 
     identity = {"prob": 0.0}
     order = 30
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts shuffled"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is shuffled"), Search(0.0, 1.0)] = 0.5
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
         if self.prob == 0:

@@ -1,4 +1,4 @@
-"""A text's words in sentences."""
+"""Split the words of a text into sentences."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ _CLOSES = frozenset("\"'”’)]}」』》）】")
 
 
 def sentences(words: Words) -> list[range]:
-    """The tokens of each sentence. One ends after . ! ? … (and what closes right behind) where white space or Chinese follows,
-    and at a line's end."""
+    """Return the token range of each sentence.
+
+    A sentence ends after . ! ? … and closing quotes or brackets, if white space or Chinese text follows, and at the end of a line.
+    """
     found, start, place = [], 0, 0
     tokens, gaps = words.tokens, words.gaps
     while place < len(tokens):
@@ -30,7 +32,7 @@ def sentences(words: Words) -> list[range]:
 
 
 def joined(words: Words, parts: Sequence[range], order: Sequence[int]) -> Words:
-    """The same sentences in another order; the gaps between them stay where they are."""
+    """Join the sentences in another order; the gaps between them do not move."""
     if list(order) == list(range(len(parts))):
         return words
     tokens: list[str] = []

@@ -14,7 +14,7 @@ from whet.core.stages import Draws
 from whet.core.text_view import TextView
 from whet.methods.augment_text.word_noise import noised, with_character
 
-# Groups of Chinese characters that are told apart by a stroke or a radical.
+# Groups of Chinese characters that differ by a stroke or a radical.
 _GROUPS = """
 人入八 己已巳 土士 未末 日曰目 干千于 天夭夫 大太犬 刀力刁 午牛 今令 井并 木本术 贝见 兔免 戊戌戍 侯候
 折拆析 拔拨 沓杳 冶治 汆氽 辨辩辫瓣 梁粱 请清情晴睛 蓝篮监 练炼拣 坐座 做作 再在 很狠恨 跟根 浪狼 娘浪
@@ -38,26 +38,26 @@ _GROUPS = """
 
 
 class SimilarCharacter(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Put in some Chinese words a character that looks alike for one character.
+    """Replace one character in some Chinese words by a character of similar shape.
 
-    Use when: Chinese texts in use are written by hand, by shape (Wubi, Cangjie) or read by recognition.
-    Do not use when: texts are typed by pronunciation, for which homophone is right; or not Chinese, where it does nothing.
-    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find 46 % of wrong characters to look alike.
-    Deviates: the look-alikes are a compact table of common ones, or a list of your own, not computed from strokes.
+    Use when: Chinese texts at prediction time are written by hand, typed by shape (Wubi, Cangjie) or read by OCR.
+    Do not use when: texts are typed by pronunciation (use homophone), or are not Chinese, where this has no effect.
+    Source: Liu et al. 2011, doi:10.1145/1967293.1967297, who find that 46 % of wrong characters look alike.
+    Deviates: the similar characters are a small table of common ones or your own list, and not computed from strokes.
     Shapes: rewrites view.content_B.
     """
 
     identity = {"prob": 0.0}
     order = 62
 
-    prob: Annotated[float, Field(ge=0, le=1, description="share of texts changed"), Search(0.0, 1.0)] = 0.5
+    prob: Annotated[float, Field(ge=0, le=1, description="probability that a text is changed"), Search(0.0, 1.0)] = 0.5
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="share of the words with a look-alike"), Search(0.02, 0.3)
+        float, Field(gt=0, le=1, description="fraction of the words with a similar character"), Search(0.02, 0.3)
     ] = 0.1
     path: Annotated[
         str | None,
         Field(
-            description="your own groups of characters that look alike, parted by white space; none: the built-in ones"
+            description="file with groups of similar characters, separated by white space; the built-in groups if none"
         ),
     ] = None
 
@@ -66,7 +66,7 @@ class SimilarCharacter(Method, Draws, family="augment", tasks={"text-classificat
             return view
         alike = look_alikes(self.path)
 
-        def miswritten(word: str, where: float, which: float) -> str:
+        def with_similar(word: str, where: float, which: float) -> str:
             places = [place for place, character in enumerate(word) if character in alike]
             if not places:
                 return word
@@ -74,12 +74,12 @@ class SimilarCharacter(Method, Draws, family="augment", tasks={"text-classificat
             others = alike[word[place]]
             return with_character(word, place, others[int(which * len(others))])
 
-        return noised(view, rng, self.prob, self.fraction, miswritten)
+        return noised(view, rng, self.prob, self.fraction, with_similar)
 
 
 @functools.cache
 def look_alikes(path: str | None = None) -> dict[str, str]:
-    """Every character of the groups -> the others of all groups that it stands in."""
+    """Map each character to the other characters of all groups that contain it."""
     groups = _GROUPS.split() if path is None else _read(path)
     found: dict[str, dict[str, None]] = {}
     for group in groups:
@@ -93,8 +93,10 @@ def _read(path: str) -> list[str]:
         groups = Path(path).read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
-            f"similar_character.path = {path!r}: cannot be read ({error}); accepted: a UTF-8 text of groups such as 己已巳"
+            f"similar_character.path = {path!r}: cannot be read ({error}); accepted: a UTF-8 text file with groups such as 己已巳"
         ) from None
     if not any(len(set(group)) > 1 for group in groups):
-        raise RecipeError(f"similar_character.path = {path!r}: holds no group of two characters such as 己已巳")
+        raise RecipeError(
+            f"similar_character.path = {path!r}: contains no group of two or more characters, such as 己已巳"
+        )
     return groups

@@ -1,4 +1,4 @@
-"""Synonyms for the methods that need them: a person's own list, or WordNet."""
+"""Synonyms from the user's list or WordNet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from whet.core.segment import Words, is_chinese, is_word
 from whet.methods.augment_text.wordnet import wordnet
 
 Lexicon = Callable[[str], tuple[str, ...]]
-"""A word as it is written -> its synonyms, in the same case."""
+"""Maps a word to its synonyms in the same case."""
 
 EXAMPLE = str(Path(__file__).with_name("synonyms.csv"))
-"""A short list, to try methods with where there is no WordNet."""
+"""A short list of synonyms for tests without WordNet."""
 
-# Words that carry grammar and not meaning: the paper leaves such words as they are.
+# Function words. The paper does not replace them.
 _STOP_WORDS = """
 a about above after again against all am an and any are aren't as at be because been before being below between both
 but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from further
@@ -30,7 +30,7 @@ when's where where's which while who who's whom why why's will with won't would 
 you've your yours yourself yourselves
 """
 _STOP = frozenset(_STOP_WORDS.split())
-_SHORT = 250  # tokens of a text whose synonyms are kept for the next time
+_MAX_CACHED_TOKENS = 250  # synonyms are cached for texts up to this length
 
 
 @functools.cache
@@ -43,32 +43,36 @@ Known = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def known_words(words: Words, synonyms_of: Lexicon) -> Known:
-    """Every word that has synonyms, wherever it stands."""
-    return _kept(words.tokens, synonyms_of)[0] if len(words.tokens) <= _SHORT else _known(words.tokens, synonyms_of)
+    """Return every occurrence of a word that has synonyms."""
+    return (
+        _cached(words.tokens, synonyms_of)[0]
+        if len(words.tokens) <= _MAX_CACHED_TOKENS
+        else _known(words.tokens, synonyms_of)
+    )
 
 
-def telling_words(words: Words, synonyms_of: Lexicon) -> Known:
-    """Every different word that is no stop word and has synonyms."""
-    short = len(words.tokens) <= _SHORT
-    return _kept(words.tokens, synonyms_of)[1] if short else _telling(_known(words.tokens, synonyms_of))
+def content_words(words: Words, synonyms_of: Lexicon) -> Known:
+    """Return the distinct words that have synonyms and are not stop words."""
+    short = len(words.tokens) <= _MAX_CACHED_TOKENS
+    return _cached(words.tokens, synonyms_of)[1] if short else _content_words(_known(words.tokens, synonyms_of))
 
 
-@functools.lru_cache(maxsize=1 << 13)  # a text comes again in every epoch
-def _kept(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[Known, Known]:
+@functools.lru_cache(maxsize=1 << 13)  # each text is used again in every epoch
+def _cached(tokens: tuple[str, ...], synonyms_of: Lexicon) -> tuple[Known, Known]:
     known = _known(tokens, synonyms_of)
-    return known, _telling(known)
+    return known, _content_words(known)
 
 
 def _known(tokens: tuple[str, ...], synonyms_of: Lexicon) -> Known:
     return tuple([(token, found) for token in tokens if is_word(token) and (found := synonyms_of(token))])
 
 
-def _telling(known: Known) -> Known:
+def _content_words(known: Known) -> Known:
     return tuple(dict.fromkeys(pair for pair in known if not is_stop_word(pair[0])))
 
 
 def lexicon(method: str, path: str | None) -> Lexicon:
-    """The synonyms of a person's list (`path`), or of WordNet where none is given."""
+    """Return the synonyms of the user's list (`path`), or of WordNet if no list is given."""
     return _from_list(method, path) if path is not None else _from_wordnet(method)
 
 
@@ -95,13 +99,13 @@ def _from_list(method: str, path: str) -> Lexicon:
 
 
 def read_list(method: str, path: str) -> dict[str, tuple[str, ...]]:
-    """A UTF-8 file of lines `word, synonym, synonym …`, parted by commas or tabs: the synonyms of each line's first word."""
+    """Read a UTF-8 file of lines `word, synonym, synonym …`, separated by commas or tabs."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"{method}.path = {path!r}: cannot be read as a UTF-8 list of synonyms ({error}); "
-            "accepted: a text or CSV file, each line a word and its synonyms, parted by commas or tabs"
+            "accepted: a text or CSV file with a word and its synonyms on each line, separated by commas or tabs"
         ) from None
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -112,8 +116,8 @@ def read_list(method: str, path: str) -> dict[str, tuple[str, ...]]:
         synonyms = [synonym for synonym in synonyms if synonym and synonym.lower() != word.lower()]
         if not word or not synonyms:
             raise RecipeError(
-                f"{method}.path = {path!r}, line {number}: {line.strip()!r} names no synonym; "
-                "accepted: a word and its synonyms, parted by commas or tabs"
+                f"{method}.path = {path!r}, line {number}: {line.strip()!r} contains no synonym; "
+                "accepted: a word and its synonyms, separated by commas or tabs"
             )
         found[word.lower()] = tuple(dict.fromkeys((*found.get(word.lower(), ()), *synonyms)))
     if not found:
@@ -122,7 +126,7 @@ def read_list(method: str, path: str) -> dict[str, tuple[str, ...]]:
 
 
 def _as_written(synonym: str, word: str) -> str:
-    """The synonym with a capital, or all in capitals, where the word is written so."""
+    """Capitalise or upper-case the synonym like the word."""
     if len(word) > 1 and word.isupper():
         return synonym.upper()
     return synonym[:1].upper() + synonym[1:] if word[:1].isupper() else synonym

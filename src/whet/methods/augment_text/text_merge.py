@@ -14,20 +14,21 @@ from whet.core.text_view import TextView
 
 
 class TextMerge(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Put another text of the same class, out of the same batch, behind some texts.
+    """Append another text of the same class and batch to some texts.
 
-    Use when: classes are few samples each and texts short; a small class then shows many pairs.
-    Do not use when: texts already fill the length that the network reads, or samples have several classes.
-    Source: Kondo et al. 2021, arXiv:2104.08478, who join sentences of parallel texts.
-    Deviates: joins texts of one class for classification. Where the batch holds no other of the class, the text stays alone.
-    Shapes: rewrites view.content_B by view.label_B, int (B,); labels below 0 are none.
+    Use when: classes have few samples and texts are short. A small class then gives many pairs.
+    Do not use when: texts already fill the maximum length of the network, or samples have several classes.
+    Source: Kondo et al. 2021, arXiv:2104.08478, who concatenate sentences of parallel texts.
+    Deviates: texts of one class are concatenated for classification. If the batch contains no other text of the class, the text
+    does not change.
+    Shapes: rewrites view.content_B, based on view.label_B int (B,). Labels below 0 mean no label.
     """
 
     identity = {"prob": 0.0}
-    order = 10  # first: the other text is joined as it is in the data
+    order = 10  # first: the appended text is not changed by other methods
 
     prob: Annotated[
-        float, Field(ge=0, le=1, description="share of texts that another is joined to"), Search(0.0, 0.5)
+        float, Field(ge=0, le=1, description="probability that another text is appended"), Search(0.0, 0.5)
     ] = 0.2
 
     def draw(self, view: TextView, rng: BatchRng) -> TextView:
@@ -42,8 +43,11 @@ class TextMerge(Method, Draws, family="augment", tasks={"text-classification"}):
 
 
 def partners(label_B: np.ndarray, key_B: np.ndarray, copy_B: np.ndarray) -> np.ndarray:
-    """The place of another sample of the same class for each, -1 where there is none: the next in the random order that the
-    keys give, in a circle. The copies of a sample stay among themselves, and so get the same partner."""
+    """Return for each sample the index of another sample of the same class, or -1 if there is none.
+
+    The partner is the next sample in the random cyclic order given by the keys. Copies are grouped by copy number, so all copies
+    of a sample get the same partner.
+    """
     order = np.lexsort((key_B, copy_B, label_B))
     group = np.stack([label_B, copy_B], axis=1)[order]
     first = np.r_[True, (group[1:] != group[:-1]).any(axis=1)]

@@ -1,4 +1,4 @@
-"""How many words of a text the methods of EDA change, and the draws that they take for it."""
+"""Number of words that the EDA methods change, and the random draws for them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ def changes(fraction: float, words: int) -> int:
 
 
 def per_change(view: TextView, rng: BatchRng, where_B: np.ndarray, fraction: float, count: int) -> list[list[float]]:
-    """`count` uniform draws for each change of the samples where `where_B` is true, and more that are not used: a list a sample,
-    which does not depend on what else is in the batch, as long as this is the last that a method asks of `rng`."""
+    """Return a list of `count` uniform draws for each change, for each sample where `where_B` is true.
+
+    Lists may be longer than needed. The used draws do not depend on other samples in the batch, provided that this is the last
+    draw of the method from `rng`.
+    """
     return rng.uniform(shape=(count * changes(fraction, view.longest(where_B)),)).tolist()

@@ -1,5 +1,4 @@
-"""Noise within words, each word by itself: what keyboard_typo, ocr_noise, char_swap, case_noise, homophone and similar_character
-have in common."""
+"""Noise within single words: shared by keyboard_typo, ocr_noise, char_swap, case_noise, homophone and similar_character."""
 
 from __future__ import annotations
 
@@ -10,11 +9,11 @@ from whet.core.segment import Words
 from whet.core.text_view import TextView
 
 Change = Callable[[str, float, float], str]
-"""A word and two uniform draws -> the word with one mistake, or as it was where none can be made."""
+"""Maps a word and two uniform draws to the word with one error, or to the unchanged word if no error is possible."""
 
 
 def noised(view: TextView, rng: BatchRng, prob: float, fraction: float, change: Change) -> TextView:
-    """A share `prob` of the texts, in which each word is changed with probability `fraction`."""
+    """Change each text with probability `prob`, and each of its words with probability `fraction`."""
     acts_B = rng.bernoulli(prob)
     unit_BL3 = view.per_word(rng, acts_B, 3)
 
@@ -32,5 +31,5 @@ def noised(view: TextView, rng: BatchRng, prob: float, fraction: float, change: 
 
 
 def with_character(word: str, place: int, character: str) -> str:
-    """The word with another character, or characters, at one place."""
+    """Replace the character at `place` by one or more characters."""
     return word[:place] + character + word[place + 1 :]

@@ -1,6 +1,6 @@
-"""Synonyms from WordNet's own files (index.*, data.*, *.exc), as Princeton, Debian's wordnet-base and nltk's downloads ship them.
+"""Synonyms from the WordNet files (index.*, data.*, *.exc) of Princeton, Debian's wordnet-base or nltk's downloads.
 
-Nothing but these files is needed: nltk's reader refuses Debian's package, which lacks `lexnames`.
+No other files are needed. nltk's own reader fails on Debian's package, which lacks `lexnames`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from whet.core.errors import RecipeError
 
-# Suffixes taken off a word until WordNet knows it: Morphy, as the manual page morphy(7WN) and nltk have it.
+# Suffixes that are removed from a word until WordNet contains it (Morphy), as in the manual page morphy(7WN) and nltk.
 _ENDINGS = {
     "noun": (("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"),
              ("men", "man"), ("ies", "y")),
@@ -25,7 +25,7 @@ _FILES = tuple(f"{kind}.{part}" for kind in ("index", "data") for part in _ENDIN
 
 
 class WordNet:
-    """The synsets of a WordNet folder, or of a zip archive that holds one as nltk's downloader leaves it."""
+    """The synsets of a WordNet folder, or of the zip archive of nltk's downloader."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,8 +34,10 @@ class WordNet:
         self._exceptions = {part: self._read_exceptions(part) for part in _ENDINGS}
 
     def synonyms(self, word: str) -> tuple[str, ...]:
-        """The other words of every synset that the word, or its base form, stands in; the most frequent senses first.
-        Lower case, with spaces where WordNet writes underscores."""
+        """Return the other words of every synset of the word or its base form, the most frequent senses first.
+
+        Words are in lower case, with spaces instead of WordNet's underscores.
+        """
         key = word.lower().replace(" ", "_")
         found = {
             name.lower().replace("_", " "): None
@@ -59,14 +61,14 @@ class WordNet:
         return found
 
     def _names(self, part: str, offset: int) -> Iterator[str]:
-        """offset lexicographer_file kind count(hex) word id word id … ; an adjective may end in a marker such as (p)."""
+        """Line format: offset lexicographer_file kind count(hex) word id word id … ; adjectives may end in a marker such as (p)."""
         data = self._data[part]
         fields = data[offset : data.index(b"\n", offset)].decode("ascii").split(" | ", 1)[0].split(" ")
         for name in fields[4 : 4 + 2 * int(fields[3], 16) : 2]:
             yield name.split("(", 1)[0]
 
     def _read_index(self, part: str) -> dict[str, tuple[int, ...]]:
-        """lemma kind synsets … offset offset …; lines of the licence begin with a space."""
+        """Line format: lemma kind synsets … offset offset … ; lines of the licence begin with a space."""
         index = {}
         for line in self._read(f"index.{part}").decode("ascii").splitlines():
             if line and line[0] != " ":
@@ -98,7 +100,7 @@ def _shortened(forms: list[str], part: str) -> list[str]:
 
 
 def places() -> list[Path]:
-    """Where WordNet may lie: $WNSEARCHDIR, Debian's wordnet-base, a build from source, and the folders of nltk's downloads."""
+    """Return possible WordNet folders: $WNSEARCHDIR, Debian's wordnet-base, a build from source, and nltk's downloads."""
     named = [Path(os.environ["WNSEARCHDIR"])] if os.environ.get("WNSEARCHDIR") else []
     usual = [Path("/usr/share/wordnet"), Path("/usr/local/share/wordnet"), Path("/usr/local/WordNet-3.0/dict")]
     nltk = [Path(folder) for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
@@ -107,7 +109,7 @@ def places() -> list[Path]:
 
 
 def find() -> Path | None:
-    """The first of these places that holds a whole WordNet."""
+    """Return the first of these folders that contains a complete WordNet."""
     for path in places():
         if (path.suffix == ".zip" and path.is_file()) or all((path / name).is_file() for name in _FILES):
             return path
@@ -115,13 +117,13 @@ def find() -> Path | None:
 
 
 def wordnet(method: str) -> WordNet:
-    """The WordNet of this machine, read once."""
+    """Load the WordNet of this machine once."""
     path = find()
     if path is None:
         raise RecipeError(
-            f"{method}: no synonyms at hand. Give a list of your own ({method}: {{path: synonyms.csv}}, each line a word "
+            f"{method}: no synonyms found. Provide your own list ({method}: {{path: synonyms.csv}}, each line a word "
             "and its synonyms), or install WordNet: apt install wordnet-base, or pip install whet[text] and "
-            "python -m nltk.downloader wordnet. Looked in " + ", ".join(str(place) for place in places())
+            "python -m nltk.downloader wordnet. Searched in " + ", ".join(str(place) for place in places())
         )
     return _opened(path)
 
