@@ -15,7 +15,7 @@ from whet.core.stages import Draws
 class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Apply a band-pass filter with random corner frequencies to some audio clips.
 
-    Use when: microphones and transmission lines differ, such as telephones, walls or cheap microphones.
+    Use when: microphones differ, or sound passes through telephones or walls.
     Do not use when: the classes differ only in low or high frequencies.
     Source: Butterworth 1930, "On the theory of filter amplifiers"; as augmentation in Jordal 2019, audiomentations, BandPassFilter.
     Deviates: the filter has zero phase, so it causes no delay and changes only the level of each frequency.
@@ -38,7 +38,7 @@ class BandPass(Method, Draws, family="augment", tasks={"audio-classification"}):
         Field(
             gt=0.2,
             le=1,
-            description="the upper corner is drawn log-uniformly from this to 1, as a fraction of the highest frequency",
+            description="the upper corner is drawn log-uniformly from this fraction of the highest frequency to all of it",
         ),
     ] = 0.4
 

@@ -36,10 +36,10 @@ class FreqMask(Method, TransformsBatch, family="augment", tasks={"audio-classifi
     ] = 0.15
 
     def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
-        from whet.methods.augment_audio.masking import masked, stripes  # imports torch lazily
+        from whet.methods.augment_audio.masking import masked, random_masks  # imports torch lazily
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 
         check_spectrogram(x_BCLM, self.name)
         if self.masks == 0 or self.max_fraction == 0:
             return x_BCLM
-        return masked(x_BCLM, bands_BM=stripes(rng, self.masks, self.max_fraction, x_BCLM.shape[3]))
+        return masked(x_BCLM, bands_BM=random_masks(rng, self.masks, self.max_fraction, x_BCLM.shape[3]))

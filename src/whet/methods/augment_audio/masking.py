@@ -9,7 +9,7 @@ from torch import Tensor
 from whet.core.rng import BatchRng
 
 
-def stripes(rng: BatchRng, count: int, max_fraction: float, size: int) -> np.ndarray:
+def random_masks(rng: BatchRng, count: int, max_fraction: float, size: int) -> np.ndarray:
     """Return bool (B, size) with `count` masks, each of a width drawn uniformly from 0 to max_fraction of the size, rounded."""
     width_BN = np.rint(rng.uniform(0, max_fraction, (count,)) * size)
     first_BN = np.floor(rng.uniform(shape=(count,)) * (size - width_BN + 1))

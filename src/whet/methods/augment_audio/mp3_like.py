@@ -44,7 +44,7 @@ class Mp3Like(Method, Draws, family="augment", tasks={"audio-classification"}):
         Field(
             gt=0.1,
             le=1,
-            description="the cutoff is drawn uniformly from this to 1, as a fraction of the highest frequency",
+            description="the cutoff is drawn uniformly from min_cutoff_fraction to 1, as a fraction of the highest frequency",
         ),
     ] = 0.5
 

@@ -15,7 +15,7 @@ from whet.core.stages import Draws
 class Polarity(Method, Draws, family="augment", tasks={"audio-classification"}):
     """Invert the sign of the waveform of some audio clips.
 
-    Use when: the network takes waveforms, or audio clips are mixed with each other or with noise. It does no harm otherwise.
+    Use when: the network takes waveforms, or audio clips are mixed with each other or with noise. It does no harm.
     Do not use when: the network takes spectrograms and nothing is mixed. Spectrograms do not change.
     Source: Jordal 2019, audiomentations, PolarityInversion.
     Shapes: multiplies view.gain_B by factors (B,) of 1 and -1.

@@ -46,7 +46,7 @@ class Reverb(Method, Draws, family="augment", tasks={"audio-classification"}):
         Field(
             ge=-15,
             le=20,
-            description="the ratio of reverberant to direct energy is drawn uniformly from -15 to this, in decibels",
+            description="the ratio of reverberant to direct energy is drawn uniformly from -15 to max_wet_db, in decibels",
         ),
     ] = 0.0
     folder: Annotated[str, Field(description="folder of impulse responses to use instead of synthetic ones")] = ""

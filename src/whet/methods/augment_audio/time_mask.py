@@ -34,10 +34,10 @@ class TimeMask(Method, TransformsBatch, family="augment", tasks={"audio-classifi
     ] = 0.1
 
     def transform_batch(self, x_BCLM: Tensor, rng: BatchRng) -> Tensor:
-        from whet.methods.augment_audio.masking import masked, stripes  # imports torch lazily
+        from whet.methods.augment_audio.masking import masked, random_masks  # imports torch lazily
         from whet.methods.augment_audio.spectrogram import check_spectrogram
 
         check_spectrogram(x_BCLM, self.name)
         if self.masks == 0 or self.max_fraction == 0:
             return x_BCLM
-        return masked(x_BCLM, time_BL=stripes(rng, self.masks, self.max_fraction, x_BCLM.shape[2]))
+        return masked(x_BCLM, time_BL=random_masks(rng, self.masks, self.max_fraction, x_BCLM.shape[2]))

@@ -52,9 +52,8 @@ class _Pipeline:
     def __call__(self, pixels: np.ndarray, key: int) -> np.ndarray:
         pipelines: dict[str, Any] = _THREAD_LOCAL.__dict__.setdefault("pipelines", {})
         if self._text not in pipelines:
-            os.environ.setdefault(
-                "NO_ALBUMENTATIONS_UPDATE", "1"
-            )  # disable the version check on import, which uses the network
+            # Disable the version check on import, which uses the network.
+            os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
             library_ = library("albumentations", "albumentations", "whet[albumentations]")
             base = (library_.BasicTransform, library_.BaseCompose)
             pipelines[self._text] = library_.Compose(built("albumentations", library_, base, json.loads(self._text)))

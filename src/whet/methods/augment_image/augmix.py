@@ -28,8 +28,8 @@ class AugMix(Method, Draws, name="augmix", family="augment", tasks={"image-class
     Do not use when: time is short. Every image is rendered several times.
     Source: Hendrycks et al. 2020, arXiv:1912.02781.
     Deviates: the operations of a chain are rendered in whet's fixed order and with one resampling; rotations and shears reflect the
-    border. Strengths are those of the authors' code, but are not rounded down to whole degrees, pixels and levels, where some have
-    no effect.
+    border. Strengths follow the authors' code. They are not rounded down to whole degrees, pixels and levels, because this leaves
+    some operations without effect.
     Shapes: appends `width` blends with weights (B,) to view.blends. With jsd_consistency the first copy of a sample is not
     augmented.
     """

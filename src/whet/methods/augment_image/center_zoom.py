@@ -13,7 +13,7 @@ from whet.core.view import ImageView, scaling
 
 
 class CenterZoom(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
-    """Crop the centre of the image, enlarged by a random factor.
+    """Crop the centre of the image and enlarge it by a random factor.
 
     Use when: objects are in the centre and the distance of the camera varies.
     Do not use when: relevant parts are near the border.

@@ -31,7 +31,7 @@ class GaussianBlur(Method, Draws, family="augment", tasks={"image-classification
         Field(
             gt=0.001,
             le=0.05,
-            description="the standard deviation is drawn uniformly from 0.001 to this, as a fraction of the side",
+            description="the standard deviation is drawn uniformly from 0.001 to max_sigma, as a fraction of the side",
         ),
         Search(0.002, 0.02),
     ] = 0.009

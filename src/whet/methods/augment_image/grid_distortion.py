@@ -26,9 +26,14 @@ class GridDistortion(Method, Draws, family="augment", tasks={"image-classificati
     order = 28
 
     max_change: Annotated[
-        float, Field(ge=0, lt=1, description="cell sizes are scaled by factors drawn uniformly from 1 - this to 1 + this"),
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="cell sizes are scaled by factors drawn uniformly from 1 - max_change to 1 + max_change",
+        ),
         Search(0.05, 0.6),
-    ] = 0.3  # fmt: skip
+    ] = 0.3
     cells: Annotated[int, Field(ge=2, le=FLOW_NODES, description="number of cells along each side"), Search(3, 8)] = 5
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:

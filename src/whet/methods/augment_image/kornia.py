@@ -19,7 +19,7 @@ class Kornia(Method, TransformsBatch, family="augment", tasks={"image-classifica
     Use when: a kornia pipeline already exists, or whet lacks an augmentation (pip install whet[kornia]).
     Do not use when: whet has the augmentation. Rendering it together with the others is cheaper.
     Source: Riba et al. 2020, arXiv:1910.02190.
-    Deviates: kornia draws once for the whole batch. The seed is that of the first sample, so the result is reproducible for the
+    Deviates: kornia draws once for the whole batch. The seed is drawn for the first sample. The result is reproducible for the
     same batch, but not for a sample in another batch.
     Shapes: images uint8 (B, 3, H, W) in and out, of the same size; floats in 0 … 1 inside.
     """

@@ -25,9 +25,14 @@ class Sharpen(Method, Draws, family="augment", tasks={"image-classification", "s
     order = 35
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="the strength is drawn uniformly from -this to this; -1 is a 3x3 smoothing filter"),
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="the strength is drawn uniformly from -max_change to max_change; -1 smooths with a 3x3 filter",
+        ),
         Search(0.1, 1.0),
-    ] = 0.5  # fmt: skip
+    ] = 0.5
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         if self.max_change == 0:

@@ -30,7 +30,11 @@ class ShotNoise(Method, Draws, family="augment", tasks={"image-classification", 
     )
     min_photons: Annotated[
         float,
-        Field(ge=1, le=1000, description="the photon count of a white pixel is drawn log-uniformly from this to 1000"),
+        Field(
+            ge=1,
+            le=1000,
+            description="the photon count of a white pixel is drawn log-uniformly from min_photons to 1000",
+        ),
         Search(10, 500, log=True),
     ] = 60.0
 

@@ -15,7 +15,7 @@ from whet.core.view import ImageView, Tone
 class Solarize(Method, Draws, family="augment", tasks={"image-classification", "semantic-segmentation"}):
     """Invert every colour value above a random threshold in some images.
 
-    Use when: as an operation of a policy, or for pre-training that should not depend on colour.
+    Use when: it is an operation of a policy, or pre-training should not depend on colour.
     Do not use when: it is the only method at a high probability. Images then become unrealistic.
     Source: Cubuk et al. 2019, arXiv:1805.09501; the definition is that of Pillow's ImageOps.solarize.
     Shapes: appends tables (B, 3, 256) to view.tones.

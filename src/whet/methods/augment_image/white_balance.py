@@ -25,9 +25,14 @@ class WhiteBalance(Method, Draws, family="augment", tasks={"image-classification
     order = 29
 
     max_change: Annotated[
-        float, Field(ge=0, le=1, description="log gains of temperature and tint are drawn uniformly from -this to this"),
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="log gains of temperature and tint are drawn uniformly from -max_change to max_change",
+        ),
         Search(0.02, 0.4),
-    ] = 0.15  # fmt: skip
+    ] = 0.15
 
     def draw(self, view: ImageView, rng: BatchRng) -> ImageView:
         if self.max_change == 0:

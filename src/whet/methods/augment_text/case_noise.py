@@ -13,7 +13,7 @@ from whet.methods.augment_text.word_noise import noised
 
 
 class CaseNoise(Method, Draws, family="augment", tasks={"text-classification"}):
-    """Change the case of some words to lower case, upper case or capitalised.
+    """Write some words in lower case, in upper case or with an initial capital.
 
     Use when: texts are written in all capitals or without capitals, and the tokenizer is cased.
     Do not use when: the tokenizer is uncased, where this has no effect, or case distinguishes the classes (US and us).

@@ -25,7 +25,7 @@ class TextMerge(Method, Draws, family="augment", tasks={"text-classification"}):
     """
 
     identity = {"prob": 0.0}
-    order = 10  # first: the appended text is not changed by other methods
+    order = 10  # first: the appended text is the original one
 
     prob: Annotated[
         float, Field(ge=0, le=1, description="probability that another text is appended"), Search(0.0, 0.5)

@@ -1,0 +1,1 @@
+"""Methods that mix samples and their targets within a batch."""

@@ -13,9 +13,8 @@ from whet.core.search import Search
 from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 
-_MAX_FREQUENCIES = (
-    12  # at the paper's decay of 3, higher frequencies have less than a thousandth of the lowest one's weight
-)
+# At the paper's decay of 3, higher frequencies have less than a thousandth of the lowest one's weight.
+_MAX_FREQUENCIES = 12
 
 
 class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classification"}):

@@ -17,14 +17,14 @@ from whet.methods.mix.mean import mean_with_partners
 class ManifoldMixup(
     Method, Mixes, family="mix", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Mix the hidden states of two samples at the output of a random block, and mix their targets with the same weight.
+    """Mix the hidden states of two samples and their targets, at the output of a block drawn for each batch.
 
     Use when: mixup helps and training is long.
     Do not use when: training is short.
     Source: Verma et al. 2019, arXiv:1806.05236; for text Guo, Mao, Zhang 2019, arXiv:1905.08941 (wordMixup and senMixup).
     Deviates: the weight is drawn per sample. It is at least 0.5, so that the first sample has the larger weight.
     Shapes: targets (B, K) soft; the output of the block, with the batch as first dimension. For text, token embeddings or features
-    are mixed. The block is drawn anew for each batch.
+    are mixed.
     """
 
     identity = {"alpha": 0.0}
