@@ -18,7 +18,7 @@ class RandomErasing(Method, Draws, family="augment", tasks={"image-classificatio
     Use when: objects are partly hidden at prediction time, or the network depends on one small part.
     Do not use when: objects are small. The rectangle may hide an object completely.
     Source: Zhong et al. 2017, arXiv:1708.04896.
-    Shapes: appends boxes (B, 4) in output pixels to view.covers.
+    Shapes: appends boxes (B, 1, 4) in output pixels to view.covers.
     """
 
     identity = {"prob": 0.0}
