@@ -6,7 +6,7 @@ from whet.improvement.schedule import make_schedule
 
 def lines(budget, seeds=None):
     schedule = make_schedule(Duration.parse(budget), seeds, None, None, can_tune=True)
-    return schedule, " ".join(schedule.told(3, ["plain", "strong"]))
+    return schedule, " ".join(schedule.summary(3, ["plain", "strong"]))
 
 
 def test_a_budget_for_one_seed_names_the_one_that_gives_a_verdict():

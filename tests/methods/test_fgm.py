@@ -17,11 +17,11 @@ from whet.training.plan import task_loss
 def test_every_sample_moves_by_epsilon_along_its_gradient(net):
     model, x = Watched(sharp(net())), images()
     given = question(model, x)
-    model.requested.clear()
+    model.asked.clear()
     FGM(epsilon=0.05).wrap_loss(task_loss, None, None)(given)
-    assert len(model.requested) == 2
-    assert torch.equal(model.requested[0], x)
-    shift = model.requested[1] - x
+    assert len(model.asked) == 2
+    assert torch.equal(model.asked[0], x)
+    shift = model.asked[1] - x
     assert shift.flatten(1).square().mean(dim=1).sqrt().tolist() == pytest.approx([0.05] * len(x), rel=1e-4)
     leaf = x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(task_loss(question(model.model, leaf)).sum(), leaf)

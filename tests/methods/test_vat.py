@@ -18,9 +18,9 @@ def added(model, x, seed=0, labels=None, **settings):
 def test_the_move_has_the_stated_size_and_the_penalty_is_the_divergence_there(net):
     model, x = Watched(sharp(net())), images()
     clean = Categorical(logits=model.model(x))
-    model.requested.clear()
+    model.asked.clear()
     found = added(model, x, epsilon=0.2, weight=0.5)
-    moved = model.requested[-1]
+    moved = model.asked[-1]
     assert (moved - x).flatten(1).square().mean(dim=1).sqrt().tolist() == pytest.approx([0.2] * len(x), rel=1e-4)
     expected = 0.5 * kl_divergence(clean, Categorical(logits=model.model(moved)))
     assert torch.allclose(found, expected.detach(), atol=1e-6)

@@ -13,7 +13,7 @@ RATE = 16000
 def audio(seconds=2.0, rate=RATE):
     """A chirp in noise, float32."""
     T = int(seconds * rate)
-    noise = Rng(0).batch("audio", 0, np.arange(1)).normal((T,))[0]
+    noise = Rng(0).batch("sound", 0, np.arange(1)).normal((T,))[0]
     chirp = np.sin(np.cumsum(np.linspace(0.01, 2.5, T)))
     return (0.3 * chirp + 0.05 * noise).astype(np.float32)
 

@@ -22,7 +22,7 @@ def test_nothing_is_written_before_the_data_are_read_and_the_network_stands(imag
     seen = []
 
     class Looks(Observer):
-        def stage(self, text: str) -> None:
+        def phase(self, text: str) -> None:
             seen.append((text.split()[0], (tmp_path / "run").exists()))
 
     train_run(small(images), tmp_path / "run", observer=Looks())
@@ -34,7 +34,7 @@ def test_a_run_that_another_process_began_meanwhile_is_busy(images, tmp_path):
     """Several processes may work on one study: the run that another one took is waited for, and has not failed."""
 
     class Slow(Observer):
-        def stage(self, text: str) -> None:
+        def phase(self, text: str) -> None:
             if text.startswith("reading"):
                 write_whole(RunFolder(claim(tmp_path / "run", "run").path).recipe, small(images).to_yaml())
 

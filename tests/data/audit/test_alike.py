@@ -66,7 +66,7 @@ def test_one_class_of_copies_leaves_the_others_as_they_are(medium, tmp_path):
 
 
 def test_more_classes_than_a_first_model_can_hold_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("whet.check._MOST_PROBABILITIES", 100)
+    monkeypatch.setattr("whet.checking._MOST_PROBABILITIES", 100)
     found = check(write(tmp_path / "t.csv", [(plain(i, "ab"[i % 2]), "ab"[i % 2]) for i in range(60)]))
     text = next(finding.text for finding in found.findings if finding.kind == "not searched")
     assert "more than 100 probabilities" in text and "a (30), b (30)" in text
