@@ -64,6 +64,7 @@ def test_the_best_run_predicts(improved):
     assert len(answers) == 40 and {answer["predicted"] for answer in answers} <= {"glass", "metal", "paper"}
 
 
+@pytest.mark.slow
 def test_with_a_study_what_hurts_is_left_out(tmp_path):
     """A fifth of the rate at which anything is learnt: `constant` keeps it, and what takes its place at the end does not matter."""
     import whet

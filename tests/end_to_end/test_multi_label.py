@@ -192,6 +192,7 @@ def test_runs_are_compared_on_the_same_samples(weak, read, sentences, tmp_path_f
     assert (found.mcnemar is not None) == (metric == "accuracy")
 
 
+@pytest.mark.slow
 def test_a_study_goes_by_decisions(sentences, tmp_path):
     base = on_sentences(sentences, budget="4ep", methods=("label_smoothing",))
     found = study(
@@ -229,6 +230,7 @@ def test_methods_for_one_class_are_refused_by_name(sentences, tmp_path, method):
         train_run(recipe, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_an_ensemble_answers_label_by_label_and_class_weights_and_fisher_steps_are_right(sentences, tmp_path):
     recipe = on_sentences(sentences, budget="12ep", methods=({"deep_ensemble": {"members": 2}}, "class_weight"))
     run = package.Run(train_run(recipe, tmp_path / "run"))

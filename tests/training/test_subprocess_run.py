@@ -72,6 +72,7 @@ def test_the_parent_hears_everything_and_the_memory_is_the_child_s_own(data, tmp
     assert 100 < peak < held.nbytes / 2**20
 
 
+@pytest.mark.slow
 def test_stopped_it_saves_and_called_again_it_goes_on(data, tmp_path):
     def stop(number):
         if number == 3:
@@ -93,6 +94,7 @@ def test_stopped_it_saves_and_called_again_it_goes_on(data, tmp_path):
     assert ("note", f"resumed at step {saved} of 600") in heard.events
 
 
+@pytest.mark.slow
 def test_what_whet_refuses_and_what_torch_refuses_are_reasons(data, tmp_path):
     with pytest.raises(RunError, match=r"^data .*nowhere does not exist$"):
         run_apart(recipe(tmp_path / "nowhere"), tmp_path / "one", Observer())
