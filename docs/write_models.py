@@ -1,4 +1,4 @@
-"""Writes docs/models.md: every kind of network of transformers, tiny and with random weights, through a whole run. Minutes long.
+"""Write docs/models.md: train a tiny network of every kind of transformers, with random weights, for one whole run. Takes minutes.
 
 python -m docs.write_models        # from the root of the repository
 """
@@ -16,15 +16,15 @@ from tests.models.kinds import KINDS, outcome, table, write_data  # noqa: E402
 
 _TEXT = """# Networks of transformers
 
-Written by `docs/write_models.py`, which trains a tiny network of every kind with random weights for one epoch; tests hold it true.
-Name a local folder or a hub name as `--architecture`.
+`docs/write_models.py` writes this table: it trains a tiny network of every kind with random weights for one epoch. Tests check the table.
+To use one of these networks, give `--architecture` a local folder or a hub name.
 
-- **trains**: the weights of the backbone move.
-- **reloads exactly**: the finished run, loaded anew, gives every sample of `predictions.csv` the same probabilities (within 1e-5).
-- **explains**: *heat* over the image or spectrogram (HiResCAM), *by covering* (occlusion, where attention mixes the places),
-  *words* (integrated gradients), or *no*.
+- **trains**: training changes the weights of the backbone.
+- **reloads exactly**: the finished run, loaded again, gives every sample of `predictions.csv` the same probabilities (within 1e-5).
+- **explains**: *heat* is a heat map over the image or spectrogram (HiResCAM), *by covering* is occlusion (where attention mixes the
+  positions), *words* is integrated gradients; or *no*.
 
-A kind that is not listed is refused with the kinds that are accepted, or untested.
+A kind that is not listed is untested, or it is refused with an error that lists the accepted kinds.
 
 """
 
