@@ -16,7 +16,7 @@ from tests.models.kinds import KINDS, outcome, table, write_data  # noqa: E402
 
 _TEXT = """# Networks of transformers
 
-`docs/write_models.py` writes this table: it trains a tiny network of every kind with random weights for one epoch. Tests check the table.
+`docs/write_models.py` writes this table. It trains a tiny network of every kind with random weights for one epoch; tests check it.
 To use one of these networks, give `--architecture` a local folder or a hub name.
 
 - **trains**: training changes the weights of the backbone.
