@@ -152,7 +152,7 @@ def test_tables_of_one_folder_agree(tmp_path):
     [
         (
             {"label_columns": ["a", "b"], "label_separator": ";"},
-            "label_columns stands in the place of data.label_separ",
+            "label_columns replaces data.label_separ",
         ),
         ({"label_columns": ["a", "b", "a"]}, "label_columns names 'a' twice"),
         ({"label_columns": ["a"]}, "data.label_columns = .*at least 2"),
