@@ -29,7 +29,7 @@ def test_a_run_is_never_written_over(tmp_path):
 
 def test_settings_that_never_resolved_do_not_hold_a_folder(tmp_path):
     """A run that ended before its recipe was resolved leaves the folder to the corrected command."""
-    write_whole(RunFolder.create(tmp_path / "run").asked, "architecture: nonsense")
+    write_whole(RunFolder.create(tmp_path / "run").requested, "architecture: nonsense")
     RunFolder.create(tmp_path / "run")
 
 

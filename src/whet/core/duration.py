@@ -60,7 +60,7 @@ class Duration:
         """Like `parse`, but the duration must be positive."""
         found = cls.parse(text)
         if not found.value:
-            raise RecipeError(f"duration '{found}' must be more than 0, for example 20ep, 500st or 10m")
+            raise RecipeError(f"duration '{found}' is too short; accepted: more than 0, for example 20ep, 500st or 10m")
         return found
 
     @property
