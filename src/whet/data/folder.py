@@ -36,7 +36,7 @@ class Files:
     @property
     def name(self) -> str:
         """The plural name for messages."""
-        return f"{self.medium}s"
+        return "audio clips" if self.medium == "audio" else f"{self.medium}s"
 
     def reason(self, path: Path) -> str:
         """Why an unsupported file is left out."""

@@ -152,8 +152,8 @@ def hash_contents(table: Table, threads: int) -> Table:
     skipped = tuple(Skipped(id_, reason) for id_, (_, reason) in zip(frame["id"], results) if reason)
     if len(skipped) == len(frame):
         raise DataError(
+            f"none of the {len(frame)} files can be read; the first: {frame['path'].iloc[0]}: {skipped[0].reason} "
             "(set the folder of a table's files with --files-root)"
-            "(the folder that a table's files are named from is given with --files-root)"
         )
     kept = table.with_frame(frame[frame["digest"] != ""])
     return replace(kept, skipped=table.skipped + skipped)

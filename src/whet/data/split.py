@@ -84,8 +84,8 @@ def _require_train_and_val(table: Table) -> None:
     for name in ("train", "val"):
         if not len(table.part(name)):
             raise DataError(
-                f"{len(table)} samples leave none for {name}: copies and groups stay together, and each class keeps one of them for "
-                f"training; provide more samples or groups, or change data.{name}_fraction"
+                f"{len(table)} samples leave none for {name}: copies and groups stay together, and each class keeps one of them "
+                f"for training; provide more samples or groups, or change data.{name}_fraction"
             )
     missing = [table.classes[k] for k in np.flatnonzero(table.part("train").counts_K == 0)]
     if missing:

@@ -212,8 +212,8 @@ def read_table(path: Path, spec: DataSpec = AS_IT_IS, *, parts: bool = False) ->
 
 
 def read_unlabelled_files(path: Path, spec: DataSpec, *, parts: bool = False) -> pd.DataFrame:
-    """The files of a table, with or without labels, as in `read_table`: path ("" where the row has none), and with `parts` start and
-    end in seconds. File names are relative to the table's own folder first, not to the folder used in training."""
+    """The files of a table, with or without labels, as in `read_table`: path ("" where the row has none), and with `parts` start
+    and end in seconds. File names are relative to the table's own folder first, not to the folder used in training."""
     cells = read_cells(path).frame
     columns = Columns(cells, spec, path)
     column = columns.require("file")

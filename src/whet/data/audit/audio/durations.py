@@ -26,12 +26,14 @@ def check_durations(survey: AudioSurvey) -> list[Finding]:
     found = []
     if len(odd):
         entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in odd]
-        text = f"{counted(len(odd), 'audio')} far shorter or longer than the rest (usual {np.median(seconds):.2f} s)"
+        text = (
+            f"{counted(len(odd), 'audio clip')} far shorter or longer than the rest (usual {np.median(seconds):.2f} s)"
+        )
         found.append(noted("odd duration", "warning", text, entries))
     heard = clip_seconds(seconds)
     longer = Truncation.of(seconds, heard)
     if longer.cut:
-        text = longer.text("audio", f"the {heard:g} s of a training input (train.clip_seconds)", "seconds")
+        text = longer.text("audio clips", f"the {heard:g} s of a training input (train.clip_seconds)", "seconds")
         entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in np.flatnonzero(seconds > heard)]
         found.append(noted("longer than the window", "warning" if longer.share >= _MUCH else "fact", text, entries))
     return found + told_apart(survey, [f"{second:.2f} s" for second in seconds], "duration", "audio clips of")

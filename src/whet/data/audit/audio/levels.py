@@ -22,11 +22,11 @@ def check_levels(survey: AudioSurvey) -> list[Finding]:
             ((survey.id_N[rows[k]],), "all zero" if prints["peak"][k] == 0 else f"level {prints['level'][k]:.0f} dB")
             for k in np.flatnonzero(silent)
         ]
-        text = f"{counted(len(entries), 'audio')} silent (below {QUIET:.0f} dB of full scale)"
+        text = f"{counted(len(entries), 'audio clip')} silent (below {QUIET:.0f} dB of full scale)"
         found.append(noted("silent", "warning", text, entries))
     clipped = np.flatnonzero(prints["clipped"] > CLIPPED)
     if len(clipped):
         entries = [((survey.id_N[rows[k]],), f"{100 * prints['clipped'][k]:.1f} % of it") for k in clipped]
-        text = f"{counted(len(entries), 'audio')} clipped: the recording level was too high, so peaks of the wave are cut off"
+        text = f"{counted(len(entries), 'audio clip')} clipped: the recording level was too high, so peaks of the wave are cut off"
         found.append(noted("clipped", "fact", text, entries))
     return found

@@ -56,7 +56,7 @@ class AudioSurvey(Survey):
         short = int((self.prints_N["frames"][self.row_R] < LEAST).sum())
         if not short:
             return []
-        text = f"{counted(short, 'audio')} under {LEAST * HOP:.1f} s or silent: too short for the search for near-duplicates"
+        text = f"{counted(short, 'audio clip')} under {LEAST * HOP:.1f} s or silent: too short for the search for near-duplicates"
         return [Finding("near-duplicates not searched", "fact", text)]
 
 

@@ -39,7 +39,7 @@ def check_lengths(survey: TextSurvey) -> list[Finding]:
     words_N = np.array([words_in(text) for text in survey.text_N])
     longer = Truncation.of(words_N, MOST_TOKENS)
     if longer.cut:
-        limit = f"the default maximum of {MOST_TOKENS} words and signs (set train.max_tokens to change it)"
+        limit = f"the {MOST_TOKENS} words and signs of the default maximum (change it with train.max_tokens)"
         entries = [
             ((survey.id_N[n],), f"{words_N[n]:,} words and signs") for n in np.flatnonzero(words_N > MOST_TOKENS)
         ]
