@@ -60,7 +60,7 @@ def test_the_root_of_a_tables_files_is_named_or_found(flat, tmp_path):
     table = read_data(DataSpec(path=str(far), files_root=str(root / "images")))
     assert len(table) == 12 and not table.skipped
     found = read_data(DataSpec(path=str(write(root / "t.csv", rows))))
-    assert any("its files are found in images/" in note for note in found.notes)
+    assert any("its files were found in images/" in note for note in found.notes)
     with pytest.raises(DataError, match="no such folder"):
         read_data(DataSpec(path=str(far), files_root="/nowhere/at/all"))
 

@@ -73,7 +73,7 @@ def test_pooling_that_is_not_known_is_told(bert):
     pooled_by(bert, pooling_mode_lasttoken=True)
     encoder, _, notes = build(bert)
     assert encoder.pooling == "mean"
-    assert any("pooling_mode_lasttoken, which is not known" in note for note in notes)
+    assert any("pooling_mode_lasttoken, which is not supported" in note for note in notes)
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean", "max"])
@@ -155,7 +155,7 @@ def test_a_folder_that_lacks_a_file_is_one_clear_error(bert, spoil):
     (bert / spoil).unlink()
     if spoil == "tokenizer.json":
         (bert / "tokenizer_config.json").unlink()
-    with pytest.raises(WeightsError, match=r"no config\.json|no weights from the folder|holds no tokenizer"):
+    with pytest.raises(WeightsError, match=r"no config\.json|no weights from the folder|has no tokenizer"):
         build(bert)
 
 

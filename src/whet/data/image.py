@@ -93,8 +93,9 @@ def decode(data: bytes) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Header:
-    """The header of an image file. mode: Pillow's mode ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF
-    orientation, 1 for upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" without EXIF data. frames: the number of frames or pages."""
+    """The header of an image file. mode: Pillow's mode ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF orientation, 1 for
+    upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" without EXIF data. frames: the number of frames or
+    pages."""
 
     format: str
     mode: str

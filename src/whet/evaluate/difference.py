@@ -153,7 +153,7 @@ def crossed_interval(difference_SN: np.ndarray) -> Difference:
     S, N = difference_SN.shape
     mean = float(difference_SN.mean())
     if N < LEAST_SAMPLES:
-        raise RunError(f"{N} sample: a difference can be judged from {LEAST_SAMPLES} samples on")
+        raise RunError(f"{N} sample: a difference needs at least {LEAST_SAMPLES} samples")
     if S < LEAST_SEEDS:
         found = Variance(0.0, 1.0, float(difference_SN.mean(axis=0).var(ddof=1)) / N, N - 1)
         return interval(mean, found, S, N, f"samples alone, {S} {'seed' if S == 1 else 'seeds'}")

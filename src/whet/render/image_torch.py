@@ -82,11 +82,11 @@ def paint_masks(view: ImageView, masks: list[np.ndarray], device: torch.device |
         raise ValueError("masks and images differ in size")
     limit = torch.as_tensor(size_B2[:, ::-1].copy(), device=device)[:, None, None, :] - 1
     place_BHW2 = _mirror(_shown_points(view, size_B2, device).floor(), limit).long()
-    painted = [
+    rendered = [
         torch.from_numpy(np.ascontiguousarray(mask)).to(device)[place_HW2[..., 1], place_HW2[..., 0]]
         for mask, place_HW2 in zip(masks, place_BHW2)
     ]
-    return torch.stack(painted)
+    return torch.stack(rendered)
 
 
 def _shown_points(view: ImageView, size_B2: np.ndarray, device: torch.device) -> torch.Tensor:
