@@ -29,7 +29,7 @@ def evidence(member: Member, x: Tensor, k: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def answering(net: nn.Module) -> Iterator[None]:
+def with_gradients(net: nn.Module) -> Iterator[None]:
     """Within the block, the network is in evaluation mode with gradients enabled, but not accumulated in its parameters."""
     training = net.training
     net.eval()

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.explain.evidence import answering, evidence
+from whet.explain.evidence import evidence, with_gradients
 from whet.models.ensemble import Member
 from whet.models.net import Net
 
@@ -40,7 +40,7 @@ def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor | None:
     patches."""
     if any("attention" in type(module).__name__.lower() for module in member.net.backbone.modules()):
         return None
-    with answering(member.net):
+    with with_gradients(member.net):
         x = x.detach().requires_grad_()
         with _maps(member.net, parts) as maps:
             score = evidence(member, x, k).sum()
@@ -105,7 +105,7 @@ def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
     top, left = ((torch.arange(side + 1) * size // side).tolist() for size in (height, width))
     squares = [(row, column) for row in range(side - 1) for column in range(side - 1)]
     lost, times = torch.zeros(side, side), torch.zeros(side, side)
-    with answering(member.net), torch.no_grad():
+    with with_gradients(member.net), torch.no_grad():
         whole = evidence(member, x, k)
         for first in range(0, len(squares), _AT_ONCE):
             some = squares[first : first + _AT_ONCE]

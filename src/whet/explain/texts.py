@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.explain.evidence import CannotExplain, answering, evidence
+from whet.explain.evidence import CannotExplain, evidence, with_gradients
 from whet.models.ensemble import Member
 from whet.models.front import TextFront
 from whet.models.hub_text import TextEncoder
@@ -98,7 +98,7 @@ def integrated_gradients(member: Member, ids_1T: Tensor, k: int, most_points: in
     tables = _tables(net)
     assert isinstance(net.front, TextFront)
     read_1T = net.front.tokens.special.in_text(ids_1T)
-    with answering(net):
+    with with_gradients(net):
         ends, _ = _along(member, tables, ids_1T, read_1T, k, np.array([0.0, 1.0]))
         points = min(_FIRST_POINTS, most_points)
         while True:

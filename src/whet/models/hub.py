@@ -17,7 +17,16 @@ from whet.core.errors import WeightsError
 from whet.core.spec import ModelSpec
 from whet.core.task import task_named
 from whet.models.depthwise import speed_up_depthwise
-from whet.models.hub_access import HEAD_FILE, ask, flat, hub_answers, is_local, library, reload, save_tensors
+from whet.models.hub_access import (
+    HEAD_FILE,
+    flat,
+    hub_is_reachable,
+    is_local,
+    library,
+    load_checked,
+    reload,
+    save_tensors,
+)
 from whet.models.mend import mend
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.same_padding import pad_inside
@@ -70,17 +79,17 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
     """The architecture with its weights (random for `none`) and a new head."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = is_local(name) or not hub_answers()
+    offline = is_local(name) or not hub_is_reachable()
     options = {"num_labels": task_named(task).outputs(len(classes)), "local_files_only": offline}
-    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
+    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
     config.architectures = config.architectures or []  # transformers needs a list for model types with two classifiers
     auto = _auto(config, name)
     notes = []
     if spec.weights == "none":
-        model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
+        model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
         notes.append(f"{name}: random weights, as requested (weights: none)")
     else:
-        model, info = ask(
+        model, info = load_checked(
             lambda: auto.from_pretrained(
                 name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
                 output_loading_info=True, local_files_only=offline,
@@ -140,9 +149,9 @@ def load_classifier(name: str) -> tuple[Net, Path]:
     from transformers.utils import cached_file
 
     transformers = library()
-    offline = is_local(name) or not hub_answers()
-    found = ask(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
-    model = ask(
+    offline = is_local(name) or not hub_is_reachable()
+    found = load_checked(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
+    model = load_checked(
         lambda: transformers.AutoModelForImageClassification.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, local_files_only=offline
         ),

@@ -48,7 +48,7 @@ def is_local(name: str) -> bool:
     return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
 
 
-def hub_answers() -> bool:
+def hub_is_reachable() -> bool:
     """Whether the hub can be reached. Checked first, because its library retries for half a minute."""
     from huggingface_hub import constants
 
@@ -64,7 +64,7 @@ def hub_answers() -> bool:
         return False
 
 
-def ask(call: Any, name: str) -> Any:
+def load_checked(call: Any, name: str) -> Any:
     """Run a loading call; convert any failure to one clear error."""
     check_folder(name)
     try:
@@ -84,10 +84,10 @@ def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline
     config.architectures = config.architectures or []  # transformers needs a list for model types with two networks
     if spec.weights == "none":
         name = spec.architecture
-        model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
+        model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
         return model, f"{name}: random weights, as requested (weights: none)"
     name = spec.weights
-    model, info = ask(
+    model, info = load_checked(
         lambda: auto.from_pretrained(
             name,
             config=config,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from whet.core.errors import WeightsError
 from whet.core.spec import ModelSpec
 from whet.models.front import AudioFront, WaveFront
-from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
+from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked, load_encoder, reload
 from whet.models.mel import KALDI_MEL
 
 _OF_WAVES = (
@@ -45,12 +45,12 @@ def build(spec: ModelSpec) -> tuple[AudioEncoder, AudioFront, list[str]]:
     """The encoder with its weights (random for `none`), its front, and notes."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = is_local(name) or not hub_answers()
-    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
+    offline = is_local(name) or not hub_is_reachable()
+    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
     known = (*_OF_WAVES, *_OF_SPECTROGRAMS)
     if config.model_type not in known:
         raise WeightsError(f"'{name}' is a {config.model_type}; accepted for audio clips: {', '.join(sorted(known))}")
-    extractor = ask(lambda: _extractor(name, offline), name)
+    extractor = load_checked(lambda: _extractor(name, offline), name)
     # The mask embedding of the pre-training may be missing.
     model, note = load_encoder(transformers.AutoModel, spec, config, "masked_spec", offline=offline)
     return *_wrapped(model, extractor), [note]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.spec import ModelSpec
-from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
+from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked, load_encoder, reload
 from whet.models.mend import mend
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
@@ -75,8 +75,8 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
     """The encoder with its weights (random for `none`), its tokens, and notes."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = is_local(name) or not hub_answers()
-    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
+    offline = is_local(name) or not hub_is_reachable()
+    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
     if config.is_encoder_decoder and config.model_type not in _WITH_DECODERS:
         raise WeightsError(
             f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT, and the encoder of "

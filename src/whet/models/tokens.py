@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from whet.core.errors import RunError, WeightsError
 from whet.core.tokens import SpecialIds
-from whet.models.hub_access import ask, hub_answers, is_local, library
+from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked
 
 # Its own threads would gain little beside the loader's, and would warn after a fork; a value set by the user is kept.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -66,8 +66,8 @@ class Tokens:
         """The tokenizer of a published encoder, from its folder or hub name. If it has no padding token, its end token is used; if
         it has no mask token, the unknown token."""
         transformers = library()
-        offline = is_local(name) or not hub_answers()
-        theirs = ask(lambda: transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline), name)
+        offline = is_local(name) or not hub_is_reachable()
+        theirs = load_checked(lambda: transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline), name)
         if not theirs.is_fast:
             raise WeightsError(
                 f"the tokenizer of '{name}' is not supported by the tokenizers library (it has no tokenizer.json)"
