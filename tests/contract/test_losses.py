@@ -187,11 +187,11 @@ def test_so_it_is_where_several_labels_may_be_true(cls, net):
     "name", ["focal", "asymmetric", "ldam_drw", "generalized_cross_entropy", "symmetric_cross_entropy"]
 )
 def test_a_loss_that_weighs_by_hardness_or_rarity_is_refused_beside_label_smoothing(name, net):
-    """Its optimum lies far from the smoothed target, as the first assertion shows, so both cannot stand in one recipe."""
+    """Its optimum lies far from the smoothed target, as the first assertion shows, so both cannot be combined in one recipe."""
     cls, task = registry().get(name), MULTI_LABEL if name == "asymmetric" else SINGLE_LABEL
     target = torch.nn.functional.one_hot(torch.tensor(0), 6).double()
     found = optimum(smoothed_loss_of(cls, net(), 6, task), target, task)
     expected = 0.9 * target + 0.1 * task.ignorance(6)
     assert (found - expected).abs().max() > 0.04
-    with pytest.raises(RecipeError, match="cannot stand in one recipe"):
+    with pytest.raises(RecipeError, match="cannot be combined in one recipe"):
         Recipe(methods=(cls(), registry().get("label_smoothing")()))

@@ -42,8 +42,8 @@ def test_a_row_says_what_was_measured_where_and_how_surely():
         in text
     )
     assert (
-        "| CIFAR-10; lr 0.003 of 0.001, 0.003 |  | 40.0 % | -0.1 (-1.0 … +0.8) | 6 | × 1.00, an answer × 2.0 | no evidence; "
-        "not even 100 seeds would tell |" in text
+        "| CIFAR-10; lr 0.003 of 0.001, 0.003 |  | 40.0 % | -0.1 (-1.0 … +0.8) | 6 | × 1.00, inference × 2.0 | no evidence; "
+        "more than 100 seeds needed |" in text
     )
     assert "| TrashNet |  |  |  |  |  | cannot act here: the backbone has no biases |" in text
     assert support([HELPS, NOT_SURE, REFUSED]) == "helps on 1, no evidence on 1, cannot act on 1"
@@ -56,7 +56,7 @@ def test_log_loss_keeps_its_own_unit():
 
 @pytest.mark.parametrize("rows", [(), (NOT_SURE,), (REFUSED,), (replace(HELPS, verdict="hurts"),)])
 def test_a_method_that_no_measurement_supports_says_so(rows):
-    assert "No measurement of ours supports this method yet." in shown(*rows)
+    assert "No measurement supports this method yet." in shown(*rows)
     assert "No measurement" not in shown(*rows, HELPS)
 
 
@@ -89,7 +89,7 @@ def test_what_would_tell_is_said_where_nothing_is_evident():
         return 0.01 / (error * (3 / seeds) ** 0.5) - t.ppf(0.975) - t.ppf(0.8)
 
     needed = next(seeds for seeds in range(4, 100) if power(seeds) >= 0)
-    assert row.cells()[-1] == f"no evidence; at least {needed} seeds would tell"
+    assert row.cells()[-1] == f"no evidence; at least {needed} seeds needed"
     assert replace(row, effect=0.0).cells()[-1] == "no evidence"
 
 
@@ -102,8 +102,8 @@ def test_every_row_of_a_card_s_tables_has_as_many_cells_as_its_header(cls):
 
 
 def test_a_card_says_first_what_the_measurements_came_to():
-    assert "**Measured by us:** helps on 1, hurts on 1" in shown(HELPS, replace(HELPS, verdict="hurts"))
-    assert "**Measured by us:** not measured" in shown()
+    assert "**Measured effect:** helps on 1, hurts on 1" in shown(HELPS, replace(HELPS, verdict="hurts"))
+    assert "**Measured effect:** not measured" in shown()
 
 
 def test_every_row_that_comes_with_whet_says_what_was_learned_from():

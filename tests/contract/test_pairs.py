@@ -80,5 +80,5 @@ def test_conflicts_are_mutual_in_effect():
 
     for cls in registry():
         for name in cls.conflicts & {other.name for other in registry()}:
-            with pytest.raises(RecipeError, match="cannot stand in one recipe"):
+            with pytest.raises(RecipeError, match="cannot be combined in one recipe"):
                 Recipe(task=min(cls.tasks), methods=(cls(), registry().get(name)()))

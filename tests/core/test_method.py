@@ -26,7 +26,7 @@ def test_a_class_that_does_not_act_where_it_says_is_no_method():
     [
         ({"family": "sorcery", "tasks": {"image-classification"}}, "family 'sorcery'"),
         ({"family": "schedule", "tasks": {"juggling"}}, "juggling"),
-        ({"tasks": {"image-classification"}}, "names its family"),
+        ({"tasks": {"image-classification"}}, "declares its family"),
     ],
 )
 def test_the_class_line_is_checked(options, message):
@@ -76,13 +76,13 @@ def test_a_helper_is_never_taken_for_the_function_of_a_stage(helper, role):
         type(Method)("Odd", (Method, Mixes), {**body, helper: lambda self, a, b=None, c=None: a}, **options)
     with pytest.raises(TypeError, match="rename it if it is only a helper"):
         type(Method)("Odd", (Method, Mixes, role), {**body, helper: lambda self: 1}, **options)
-    with pytest.raises(TypeError, match=rf"derives from {role.__name__} has the function {helper}"):
+    with pytest.raises(TypeError, match=rf"derives from {role.__name__} must define {helper}"):
         type(Method)("Odd", (Method, Mixes, role), body, **options)
 
 
 def test_half_a_role_is_none():
     """Of two functions one is missing: refused when the class is defined, not when it is first called."""
-    with pytest.raises(TypeError, match="has the function following"):
+    with pytest.raises(TypeError, match="must define following"):
 
         class Half(Method, Follows, family="distill", tasks={"image-classification"}):
             def predecessor(self, recipe):
@@ -104,7 +104,7 @@ def test_the_first_role_says_the_stage():
 def test_so_it_is_with_what_a_method_keeps_during_training():
     with pytest.raises(TypeError, match=r"factor is the function of Scales, at stage schedule; derive from Scales"):
         type(Runtime)("_Odd", (Runtime,), {"factor": lambda self, progress: 1.0})
-    with pytest.raises(TypeError, match="Mixes means nothing here"):
+    with pytest.raises(TypeError, match="Mixes does not apply here"):
         type(Runtime)("_Odd", (Runtime, Mixes), {"apply": lambda self, batch, rng: batch})
 
     class Declared(Runtime, Scales):

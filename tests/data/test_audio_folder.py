@@ -33,7 +33,7 @@ def test_class_folders(audio):
         f"{c}/{i}.{s}" for c in table.classes for i, s in enumerate(("wav", "flac", "ogg"))
     ]
     assert table.frame[["start", "end"]].isna().all().all()
-    assert "not audio clips by their names" in table.notes[0] and "1 .txt" in table.notes[0]
+    assert "not audio clips by their suffix" in table.notes[0] and "1 .txt" in table.notes[0]
     with pytest.raises(DataError, match=r"no images in class folders found"):
         read_folder(audio)
 
@@ -52,8 +52,8 @@ def test_a_table_may_name_parts_of_files(audio):
 
 @pytest.mark.parametrize(
     ("start", "end", "message"),
-    [("x", "1", r"row 2: start 'x' must be seconds"), ("2", "1", r"row 2: end 1 must lie after the start, 2"),
-     ("-1", "1", r"start '-1'"), ("", "0", r"end 0 must lie after the start, 0")],
+    [("x", "1", r"row 2: start 'x' must be a non-negative number"), ("2", "1", r"row 2: end 1 must be after the start, 2"),
+     ("-1", "1", r"start '-1'"), ("", "0", r"end 0 must be after the start, 0")],
 )  # fmt: skip
 def test_parts_that_cannot_be(audio, start, end, message):
     path = audio / "table.tsv"

@@ -28,7 +28,7 @@ def test_a_csv_may_stand_between_semicolons_or_tabs(tmp_path, between, told):
         tmp_path / "t.csv", f"text{between}label\na b{between}x\nc, d{between}y\n" if told else "text,label\na,x\n"
     )
     assert list(found.frame.columns) == ["text", "label"]
-    assert any(f"between {told}" in note for note in found.notes) == bool(told)
+    assert any(f"separated by {told}" in note for note in found.notes) == bool(told)
     if told:
         assert rows(found) == [("a b", "x"), ("c, d", "y")]
 
@@ -75,7 +75,7 @@ def test_rows_swallowed_by_a_cell_are_told(tmp_path):
     found = cells(tmp_path / "t.csv", "\n".join(lines) + "\n")
     assert len(found.frame) == 4
     (warning,) = found.warnings
-    assert "1 rows hold what looks like further rows in one cell, the first in line 2" in warning
+    assert "1 rows seem to contain further rows in one cell, the first in line 2" in warning
 
 
 def test_ragged_rows_name_the_line(tmp_path):

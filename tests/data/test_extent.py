@@ -10,8 +10,8 @@ def test_cut_samples_and_the_share_beyond_the_limit():
     found = Truncation.of([5, 10, 24, 26], 10)
     assert (found.cut, found.looked_at) == (2, 4)
     assert found.share == pytest.approx(30 / 65)
-    assert found.text("audio", "10 s", "seconds") == (
-        "2 of 4 audio clips are longer than 10 s and are cut: 46 % of all seconds lie beyond"
+    assert found.text("audio clips", "10 s", "seconds") == (
+        "2 of 4 audio clips are longer than 10 s and are truncated: 46 % of all seconds are lost"
     )
     assert Truncation.of([], 10).cut == 0 and Truncation.of([10.0], 10).cut == 0
 

@@ -24,8 +24,8 @@ def test_class_folders(tmp_path):
     assert table.classes == ("a", "b")
     assert table.label_N.tolist() == [0, 0, 1]
     assert "1 .txt" in table.notes[0]
-    assert "'empty' holds no images" in table.notes[1]
-    assert "3 hidden, passed over: .git, __MACOSX, a/.hidden.png" in table.notes[2]
+    assert "'empty' contains no images" in table.notes[1]
+    assert "3 hidden, skipped: .git, __MACOSX, a/.hidden.png" in table.notes[2]
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("training", "valid", "testing"), ("train", "dev")])
@@ -46,7 +46,7 @@ def test_a_class_called_test_beside_others_is_a_class(tmp_path):
 
 def test_a_folder_without_classes_says_what_is_accepted(tmp_path):
     image(tmp_path / "1.png")
-    with pytest.raises(DataError, match=r"one folder a class.*\.jpg.*table"):
+    with pytest.raises(DataError, match=r"one folder per class.*\.jpg.*table"):
         read_folder(tmp_path)
 
 
@@ -90,9 +90,7 @@ def test_what_is_called_unlabelled_is_left_out_and_counted(tmp_path, folder):
 
 def test_train_and_test_without_class_folders_are_no_classes(tmp_path):
     images(tmp_path, "train/1.png", "train/2.png", "test/1.png")
-    with pytest.raises(
-        DataError, match=r"no images in class folders found; the first left out: test/1.png: lies beside"
-    ):
+    with pytest.raises(DataError, match=r"no images in class folders found; the first left out: test/1.png: is not in"):
         read_folder(tmp_path)
 
 
@@ -100,7 +98,7 @@ def test_a_folder_packed_one_level_too_deep_is_opened(tmp_path):
     images(tmp_path, "photos/photos/a/1.png", "photos/photos/b/1.png")
     table = read_folder(tmp_path)
     assert table.classes == ("a", "b") and table.frame["id"].tolist() == ["a/1.png", "b/1.png"]
-    assert sum("holds one folder alone" in note for note in table.notes) == 2
+    assert sum("contains only one folder" in note for note in table.notes) == 2
 
 
 def test_samples_beside_class_folders_and_of_kinds_that_are_not_read_are_named(tmp_path):
@@ -111,7 +109,7 @@ def test_samples_beside_class_folders_and_of_kinds_that_are_not_read_are_named(t
     table = read_folder(tmp_path)
     assert table.classes == ("a", "b")
     reasons = {entry.id: entry.reason for entry in table.skipped}
-    assert reasons["loose.png"] == "lies beside the class folders and so has no class"
+    assert reasons["loose.png"] == "is not in a class folder and so has no class"
     assert reasons["c/phone.HEIC"].startswith(".heic is not read; accepted: .bmp")
     assert set(reasons) == {"loose.png", "c/phone.HEIC"}  # an annotation is counted, and is no sample
     assert any("1 .xml" in note for note in table.notes) and any(
@@ -135,7 +133,7 @@ def test_links_are_followed_once_and_predict_sees_the_same_files(tmp_path):
     (data / "b" / "4.png").symlink_to(elsewhere / "2.png")
     table = read_folder(data)
     assert table.frame["id"].tolist() == ["a/1.png", "a/more/2.png", "a/more/deep/3.png", "b/1.png", "b/4.png"]
-    assert any("links to folders that are read already, passed over: b/loop" in note for note in table.notes)
+    assert any("links to folders that were already read, skipped: b/loop" in note for note in table.notes)
     assert sorted(read_inputs(data, DataSpec(), "image")["path"]) == sorted(table.frame["path"])
 
 
@@ -150,7 +148,7 @@ def test_a_folder_that_cannot_be_opened_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.scandir", closed)
     table = read_folder(tmp_path)
-    assert len(table) == 2 and any("cannot be opened, passed over: b/closed" in note for note in table.notes)
+    assert len(table) == 2 and any("cannot be opened, skipped: b/closed" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("marker", [".whet.json", "requested.yaml", "check.json"])
@@ -159,7 +157,7 @@ def test_what_whet_wrote_is_no_data(tmp_path, marker):
     (tmp_path / "runs" / "data-1" / marker).write_text("{}")
     table = read_folder(tmp_path)
     assert table.classes == ("a", "b")
-    assert any("written by whet and no data, passed over: runs/data-1" in note for note in table.notes)
+    assert any("written by whet, skipped: runs/data-1" in note for note in table.notes)
     images(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png")
 
 
@@ -173,7 +171,7 @@ def test_sites_with_the_same_classes_inside_have_to_be_told_from_classes(tmp_pat
     names = [f"{site}/{label}/{k}.png" for site in ("north", "south") for label in ("cat", "dog") for k in range(2)]
     images(tmp_path, *names)
     with pytest.raises(
-        DataError, match=r"north, south hold folders of the same names, cat, dog: which are the classes\?"
+        DataError, match=r"north, south contain folders of the same names, cat, dog: which are the classes\?"
     ):
         read_folder(tmp_path)
     assert read_folder(tmp_path, class_folder="outer").classes == ("north", "south")

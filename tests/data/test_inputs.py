@@ -69,7 +69,7 @@ def test_texts_stay_texts(given):
 
 def test_an_empty_folder_is_refused(tmp_path):
     for medium in ("image", "text", "audio"):
-        with pytest.raises(DataError, match="holds no"):
+        with pytest.raises(DataError, match="contains no"):
             read_inputs(tmp_path, PLAIN, medium)
 
 
@@ -114,7 +114,7 @@ def test_tables_are_read_by_the_columns_of_the_spec(tmp_path):
     assert rows(tmp_path / "t.csv", "text", DataSpec(text_column="body")) == [("b", ""), ("d", "")]
     assert rows(tmp_path / "t.csv", "image") == [(str(tmp_path / name), "") for name in ("a.png", "c.png")]
     scans = rows(tmp_path / "t.csv", "image", DataSpec(file_column="scan"))
-    assert scans == [(str(tmp_path / "b.png"), ""), (f"{tmp_path / 't.csv'}:3", "no file named")]
+    assert scans == [(str(tmp_path / "b.png"), ""), (f"{tmp_path / 't.csv'}:3", "no file name")]
 
 
 def test_parts_of_audio_are_read_from_tables(tmp_path):

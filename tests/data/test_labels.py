@@ -107,7 +107,7 @@ def test_empty_and_doubled_names_are_told(tmp_path):
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_separator=";"))
     assert table.truth.tolist() == [[1, 1], [1, 1], [0, 0], [0, 1]]
     assert "t.csv: row 3 names the same label twice: it counts once" in table.notes
-    assert "t.csv: 2 rows, the first is 2, name an empty name: it was passed over" in table.notes
+    assert "t.csv: 2 rows, the first is 2, name an empty name: it is ignored" in table.notes
 
 
 def test_a_null_in_a_column_of_lists_says_nothing(tmp_path):
@@ -120,7 +120,7 @@ def test_a_null_in_a_column_of_lists_says_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "spec", "message"),
     [
-        ("text,label\none,\"[\"\"a\"\"]\"\ntwo,b\n", {}, r"t.csv, row 3: 'label' holds 'b', and other rows hold lists"),
+        ("text,label\none,\"[\"\"a\"\"]\"\ntwo,b\n", {}, r"t.csv, row 3: 'label' holds 'b', but other rows hold lists"),
         ("text,label\none,\"[[1], 2]\"\n", {}, r"t.csv, row 2: 'label' holds \[1\] in a list; accepted: a list of names"),
         ("text,a,b\none,1,0\ntwo,2,0\n", {"label_columns": ["a", "b"]}, r"row 3: 'a' holds '2'; accepted: 0 or 1"),
         ("text,a,b\none,1,\n", {"label_columns": ["a", "b"]}, r"row 2: 'b' is empty; accepted: 0 or 1"),
@@ -136,14 +136,16 @@ def test_refused_with_row_column_value_and_what_is_accepted(tmp_path, text, spec
 
 
 def test_class_folders_have_one_class_each(images):
-    with pytest.raises(DataError, match=r"class folders say one class a sample; data.label_columns and data.label_sep"):
+    with pytest.raises(
+        DataError, match=r"class folders define one class per sample; data.label_columns and data.label_sep"
+    ):
         read_data(DataSpec(path=str(images), label_separator="|"))
 
 
 def test_tables_of_one_folder_agree(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"text": "one", "label": ["a"]}\n')
     (tmp_path / "test.jsonl").write_text('{"text": "two", "label": "a"}\n')
-    with pytest.raises(DataError, match=r"train.jsonl holds lists of labels, but .*test.jsonl one class a row"):
+    with pytest.raises(DataError, match=r"train.jsonl holds lists of labels, but .*test.jsonl one class per row"):
         read_samples(DataSpec(path=str(tmp_path)))
 
 
@@ -152,7 +154,7 @@ def test_tables_of_one_folder_agree(tmp_path):
     [
         (
             {"label_columns": ["a", "b"], "label_separator": ";"},
-            "label_columns stands in the place of data.label_separ",
+            "label_columns replaces data.label_separ",
         ),
         ({"label_columns": ["a", "b", "a"]}, "label_columns names 'a' twice"),
         ({"label_columns": ["a"]}, "data.label_columns = .*at least 2"),

@@ -39,7 +39,7 @@ def test_a_folder_of_a_table_and_its_images_is_read_by_the_table(flat, prefix):
     write(root / "labels.csv", [(prefix + file, label) for file, label in rows])
     table = read_data(DataSpec(path=str(root)))
     assert table.classes == ("x", "y") and len(table) == 12
-    assert "data is read by its table labels.csv" in table.notes[0]
+    assert "data is read through its table labels.csv" in table.notes[0]
 
 
 def test_a_table_beside_class_folders_is_not_read_and_that_is_said(flat):
@@ -60,7 +60,7 @@ def test_the_root_of_a_tables_files_is_named_or_found(flat, tmp_path):
     table = read_data(DataSpec(path=str(far), files_root=str(root / "images")))
     assert len(table) == 12 and not table.skipped
     found = read_data(DataSpec(path=str(write(root / "t.csv", rows))))
-    assert any("its files are found in images/" in note for note in found.notes)
+    assert any("its files were found in images/" in note for note in found.notes)
     with pytest.raises(DataError, match="no such folder"):
         read_data(DataSpec(path=str(far), files_root="/nowhere/at/all"))
 
@@ -98,7 +98,7 @@ def test_whole_numbers_written_as_decimals_are_whole_numbers(tmp_path):
 
 def test_many_numbers_are_a_number_to_predict(tmp_path):
     table = texts(tmp_path, [str(18 + 2 * (k % 36)) for k in range(200)])
-    assert any("all 36 labels are numbers, from 18 to 88: a number to predict?" in text for text in table.warnings)
+    assert any("all 36 labels are numbers, from 18 to 88: a regression target?" in text for text in table.warnings)
     assert not texts(tmp_path, [str(k % 36) for k in range(200)]).warnings  # the numbers of 36 classes
     assert not texts(tmp_path, [str(1 + k % 5) for k in range(50)]).warnings  # stars
 

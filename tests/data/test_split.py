@@ -69,7 +69,7 @@ def test_a_missing_part_comes_out_of_train():
     frame = found.frame
     assert (frame["split"] == "test").sum() == 20
     assert (frame["split"] == "val").sum() == 12
-    assert "12 of 80 samples (15%) set aside from train" in found.notes[-1]
+    assert "12 of 80 samples (15%) held out from train" in found.notes[-1]
 
 
 def test_rows_without_a_split_beside_others_are_left_out_and_counted():
@@ -130,9 +130,7 @@ def test_bare_names_and_class_numbers(tmp_path):
 
 def test_class_numbers_that_contradict_the_folders(tmp_path):
     write_lists(tmp_path, {"train": ["c0/0.png 1", "c1/0.png 1"]})
-    with pytest.raises(
-        DataError, match=r"list_train.txt:2: class 1 stands for 'c1' here, but for 'c0' at .*list_train.txt:1"
-    ):
+    with pytest.raises(DataError, match=r"list_train.txt:2: class 1 means 'c1' here, but 'c0' at .*list_train.txt:1"):
         apply_split_files(table([1, 1]), (f"{tmp_path}/list_train.txt",))
 
 
@@ -140,7 +138,7 @@ def test_class_numbers_that_contradict_the_folders(tmp_path):
     ("lists", "message"),
     [
         ({"train": ["c0/9.png"]}, r"list_train.txt:1: 'c0/9.png' is not among the samples"),
-        ({"train": ["0.png"]}, r"2 samples are called '0.png'"),
+        ({"train": ["0.png"]}, r"2 samples have the name '0.png'"),
         (
             {"train": ["c0/0.png"], "val": ["c0/0.png"]},
             r"list_val.txt:1: c0/0.png is in val, but .*list_train.txt:1 puts it in train",
@@ -154,7 +152,7 @@ def test_lists_that_cannot_be_used(tmp_path, lists, message):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "message"), [("nowhere.txt", "does not exist"), ("trian=x.txt", "'trian' is not a part")]
+    ("pattern", "message"), [("nowhere.txt", "does not exist"), ("trian=x.txt", "'trian' is not a split")]
 )
 def test_patterns_that_name_nothing(pattern, message):
     with pytest.raises(DataError, match=message):
@@ -163,7 +161,7 @@ def test_patterns_that_name_nothing(pattern, message):
 
 def test_a_list_whose_part_is_unknown(tmp_path):
     (tmp_path / "mine.txt").write_text("c0/0.png")
-    with pytest.raises(DataError, match=r"which part is it\? write train="):
+    with pytest.raises(DataError, match=r"the split is unknown; write train="):
         apply_split_files(table([1, 1]), (str(tmp_path / "mine.txt"),))
 
 
@@ -235,7 +233,7 @@ def test_many_small_classes_give_what_was_asked_for():
     """100 classes of ten: 1.5 of each, so one of some and two of others."""
     found = split_rows(table([10] * 100), DataSpec())
     assert counts(found) == {"train": 700, "val": 150, "test": 150}
-    assert "no val part was given: 150 of 1,000 samples (15%) set aside" in found.notes[0]
+    assert "no val split was given: 150 of 1,000 samples (15%) held out" in found.notes[0]
     assert not found.warnings
 
 
@@ -244,7 +242,7 @@ def test_classes_of_three_are_split_and_what_is_lacking_is_told():
     made = counts(found)
     assert made["train"] == 1000 and abs(made["val"] - made["test"]) <= 1
     assert (found.part("train").counts_K == 2).all()
-    assert any(f"{made['test']} of 1,500 samples (17%, 15% asked for)" in note for note in found.notes)
+    assert any(f"{made['test']} of 1,500 samples (17%, 15% requested)" in note for note in found.notes)
     assert any("of 500 classes have no validation sample: c" in text for text in found.warnings)
 
 
@@ -282,14 +280,14 @@ def test_groups_that_hold_every_class(speakers):
     assert (found.frame.groupby("group")["split"].nunique() == 1).all()
     assert found.frame.groupby("split")["group"].nunique().to_dict() == {"test": 1, "train": speakers - 2, "val": 1}
     share = round(100 / speakers)
-    assert sum(f"({share}%, 15% asked for)" in note for note in found.notes) == 2
+    assert sum(f"({share}%, 15% requested)" in note for note in found.notes) == 2
 
 
 def test_two_groups_leave_one_to_validate_by_and_the_missing_test_is_told():
     groups = [f"g{i % 2}" for _ in range(3) for i in range(10)]
     found = split_rows(table([10] * 3, groups=groups), DataSpec())
     assert counts(found) == {"train": 15, "val": 15}
-    assert any("no test part was given: 0 of 30 samples (0%, 15% asked for)" in note for note in found.notes)
+    assert any("no test split was given: 0 of 30 samples (0%, 15% requested)" in note for note in found.notes)
 
 
 def test_one_group_a_class_leaves_nothing_and_says_why():

@@ -30,7 +30,9 @@ def test_tables_of_every_kind(images, suffix):
 def test_columns_by_usual_names_by_given_names_and_missing(images):
     frame = pd.DataFrame(rows(images), columns=["Image_Path", "Kind"])
     frame.to_csv(images / "t.csv", index=False)
-    with pytest.raises(DataError, match=r"no label column found among Image_Path, Kind; name it with --label-column"):
+    with pytest.raises(
+        DataError, match=r"no label column found among Image_Path, Kind; specify it with --label-column"
+    ):
         read_table(images / "t.csv")
     assert len(read_table(images / "t.csv", DataSpec(label_column="Kind"))) == 60
     with pytest.raises(DataError, match="Did you mean 'Kind'"):
@@ -52,7 +54,7 @@ def test_split_group_and_weight_columns(images):
     ("text", "message"),
     [
         ("file,label\n", "no rows"),
-        ("file,label\na.png,\n", r"no file with a label is left of 1 rows; the first left out: a.png: no label"),
+        ("file,label\na.png,\n", r"no file with a label among 1 rows; the first left out: a.png: no label"),
         ("file,label,split\na.png,x,tarin\n", r"row 2: split 'tarin' is unknown"),
         ("file,label,sample_weight\na.png,x,-1\n", r"row 2: sample_weight '-1'"),
         ("file,label,sample_weight\na.png,x,much\n", r"row 2: sample_weight 'much'"),

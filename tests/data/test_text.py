@@ -38,10 +38,10 @@ def test_the_encoding_is_told_from_the_bytes(text, encoding, said):
     ("data", "message"),
     [
         (b"\x81\x8d\x8f", "neither UTF-8"),
-        ("text".encode("utf-16-le"), "UTF-16 without its mark"),
+        ("text".encode("utf-16-le"), "UTF-16 without a byte order mark"),
         ("text".encode("utf-32"), "UTF-32 is not accepted"),
-        (b"\xef\xbb\xbfcaf\xe9", "its mark says UTF-8, but it is not"),
-        (b"\xff\xfea", "its mark says UTF-16"),
+        (b"\xef\xbb\xbfcaf\xe9", "its byte order mark says UTF-8, but it is not"),
+        (b"\xff\xfea", "its byte order mark says UTF-16"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_with_the_reason(data, message):

@@ -57,7 +57,7 @@ def test_an_id_is_the_line_that_a_row_begins_in(tmp_path):
 
 def test_columns_by_usual_names_by_given_names_and_missing(tmp_path):
     path = write(tmp_path / "t.csv", columns=("Review", "Kind"))
-    with pytest.raises(DataError, match=r"no label column found among Review, Kind; name it with --label-column"):
+    with pytest.raises(DataError, match=r"no label column found among Review, Kind; specify it with --label-column"):
         read_texts(path)
     assert len(read_texts(path, DataSpec(label_column="Kind"))) == 16
     with pytest.raises(DataError, match="Did you mean 'Kind'"):
@@ -96,8 +96,8 @@ def test_long_texts_and_nul_characters_are_told(tmp_path):
     rows = [("x" * (MAX_CHARACTERS + 1), "a"), ("y" * 200_000, "b"), ("z\0z", "a")]
     table = read_texts(write(tmp_path / "t.csv", rows))
     assert [len(text) for text in table.frame["text"]] == [MAX_CHARACTERS, MAX_CHARACTERS, 2]
-    assert any("100,000 characters and cut there: t.csv:2, t.csv:3" in note for note in table.notes)
-    assert any("NUL characters were taken out of t.csv:4" in note for note in table.notes)
+    assert any("100,000 characters and truncated: t.csv:2, t.csv:3" in note for note in table.notes)
+    assert any("NUL characters were removed from t.csv:4" in note for note in table.notes)
 
 
 def test_cells_are_what_they_stand_for(tmp_path):
@@ -128,11 +128,11 @@ def test_the_encoding_is_told(tmp_path, encoding, said):
         ("text,label\n", "no rows"),
         ("text,label\na,x\nb\n", r"t.csv:3: 1 cells in this row, 2 in the first"),
         ('text,label\n"a\nb",x\nc,y,z\n', r"t.csv:4: 3 cells in this row, 2 in the first"),
-        ("text,label,text\na,x,b\n", "two columns are called 'text'"),
+        ("text,label,text\na,x,b\n", "two columns have the name 'text'"),
         ("text,label,split\na,x,tarin\n", r"row 2: split 'tarin' is unknown"),
         ("text,label,sample_weight\na,x,-1\n", r"row 2: sample_weight '-1'"),
         ('text,label\na,x\n"b,y\n', r"t.csv:3: not readable as a table: .*quote"),
-        ("text,label\n,x\nb,\n", r"no text with a label is left of 2 rows; the first left out: t.csv:2: no text"),
+        ("text,label\n,x\nb,\n", r"no text with a label among 2 rows; the first left out: t.csv:2: no text"),
     ],
 )
 def test_bad_tables_name_the_line(tmp_path, text, message):
@@ -145,7 +145,7 @@ def test_bad_tables_name_the_line(tmp_path, text, message):
     ("text", "message"),
     [
         ('{"text": "a", "label": "x"}\n{"text": ', r"t.jsonl:2: not JSON"),
-        ('[{"text": "a"}]', r"t.jsonl:1: a list; accepted: one JSON object a line"),
+        ('[{"text": "a"}]', r"t.jsonl:1: a list; accepted: one JSON object per line"),
         ('{"text": ["a"], "label": "x"}', r"t.jsonl:1: 'text' holds a list"),
         ("[" * 100_000, r"t.jsonl:1: not JSON"),
     ],
@@ -172,7 +172,7 @@ def test_a_folder_with_one_table_a_part(tmp_path):
     assert table.frame["split"].value_counts().to_dict() == {"train": 16, "val": 4, "test": 4}
     assert table.frame["id"].iloc[[0, 16, 20]].tolist() == ["train.csv:2", "dev.tsv:2", "test.jsonl:1"]
     write(tmp_path / "train.jsonl")
-    with pytest.raises(DataError, match=r"train.csv and train.jsonl both hold the part 'train'"):
+    with pytest.raises(DataError, match=r"train.csv and train.jsonl both hold the split 'train'"):
         read_texts(tmp_path)
 
 
@@ -269,7 +269,7 @@ def test_odd_tables_of_other_projects(shared, tmp_path):
             verdict = "read"
             empty = 1 if "widths=[0" in row["detail"] else 0
             if row["expected"] == "readable" and path.suffix == ".csv":  # the reference reads tabs as text
-                assert cells.frame.shape[1] in widths or any("stand between" in note for note in cells.notes)
+                assert cells.frame.shape[1] in widths or any("separated by" in note for note in cells.notes)
                 assert len(cells.frame) + 1 <= int(re.search(r"rows=(\d+)", row["detail"])[1]) + empty
         if row["expected"] == "either":
             seen["either"] += 1

@@ -56,7 +56,7 @@ def test_a_run_learns_from_another_and_goes_on_only_with_the_same_teacher(uneven
     (tmp_path / "teacher").rename(tmp_path / "elsewhere")
     gone = whet("train", "--resume", tmp_path / "student")
     assert gone.returncode == 1
-    assert "no finished run lies there" in gone.stderr
+    assert "no finished run found there" in gone.stderr
     assert (
         train_small(uneven, tmp_path / "teacher", "--recipe", recipe(tmp_path / "t.yaml"), "--seed", "5").returncode
         == 0

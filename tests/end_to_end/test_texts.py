@@ -130,7 +130,7 @@ def test_images_for_a_run_on_texts_and_the_other_way_round_are_refused(run, text
 
 
 def test_settings_of_another_medium_are_refused():
-    with pytest.raises(RecipeError, match=r"train.image_size means nothing for text-classification"):
+    with pytest.raises(RecipeError, match=r"train.image_size does not apply to text-classification"):
         Recipe(task="text-classification").setting(image_size=64)
     assert "image_size" not in Recipe(task="text-classification").to_yaml()
 

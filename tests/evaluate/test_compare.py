@@ -105,8 +105,8 @@ def test_one_seed_each_gets_mcnemar(finished_run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"asked": "x", "drop": 1000}, "predicted no sample in common"),
-        ({"asked": "x", "relabelled": True}, "have different labels of the same samples"),
+        ({"asked": "x", "drop": 1000}, "have no predicted sample in common"),
+        ({"asked": "x", "relabelled": True}, "have different labels for the same samples"),
         ({}, "same recipe with the same seed"),
         ({"seed": 5}, "give runs of at least two recipes"),
     ],

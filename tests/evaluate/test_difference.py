@@ -102,7 +102,7 @@ def test_two_seeds_have_the_interval_of_these_runs():
 
 @pytest.mark.parametrize("S", [1, 2, 3])
 def test_one_sample_tells_nothing(S):
-    with pytest.raises(RunError, match="1 sample: a difference can be judged from 2 samples on"):
+    with pytest.raises(RunError, match="1 sample: a difference needs at least 2 samples"):
         crossed_interval(np.ones((S, 1)))
 
 

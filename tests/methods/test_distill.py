@@ -178,7 +178,7 @@ def test_another_teacher_under_the_same_name_is_refused_on_resume(teacher_run):
 
 
 def test_a_teacher_that_is_gone_or_never_finished_is_named(tmp_path, teacher_run):
-    with pytest.raises(RecipeError, match=r"distill.teacher = '.*nowhere': no finished run lies there"):
+    with pytest.raises(RecipeError, match=r"distill.teacher = '.*nowhere': no finished run found there"):
         make_bench((Distill(teacher=str(tmp_path / "nowhere")),))
     run = teacher_run()
     (Path(run) / "DONE").unlink()

@@ -51,5 +51,5 @@ def test_the_paper_s_arithmetic(synonyms):
 
 
 def test_not_beside_one_of_the_four(synonyms):
-    with pytest.raises(RecipeError, match="cannot stand in one recipe"):
+    with pytest.raises(RecipeError, match="cannot be combined in one recipe"):
         Recipe(task="text-classification", methods=(EDA(), RandomSwap()))

@@ -48,7 +48,7 @@ def test_inputs_normalised_otherwise_are_refused(teacher_run, fresh, context):
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path, fresh, context):
-    with pytest.raises(RecipeError, match=r"from_run.run = '.*nowhere': no finished run lies there"):
+    with pytest.raises(RecipeError, match=r"from_run.run = '.*nowhere': no finished run found there"):
         FromRun(run=str(tmp_path / "nowhere")).initialise(fresh(), context((3, 3, 3)))
 
 

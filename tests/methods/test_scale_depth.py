@@ -25,5 +25,5 @@ def test_vgg16_twice_as_deep_has_26_convolutions_and_the_same_channels():
 
 
 def test_networks_of_one_size_are_told(net, context):
-    with pytest.raises(NoEffectError, match="bench has one size"):
+    with pytest.raises(NoEffectError, match="bench has a fixed size"):
         ScaleDepth().change(net(), context())

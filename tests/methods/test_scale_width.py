@@ -39,7 +39,7 @@ def test_it_is_saved_with_its_width_and_depth(tmp_path):
 
 
 def test_networks_of_one_size_and_pretrained_ones_are_told(net, context, tmp_path):
-    with pytest.raises(NoEffectError, match="those of the zoo can be scaled: alexnet, "):
+    with pytest.raises(NoEffectError, match="zoo networks that can be scaled: alexnet, "):
         ScaleWidth().change(net(), context())
     source, _ = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), ("a", "b"))
     torch.save(source.backbone.state_dict(), tmp_path / "w.pth")

@@ -31,5 +31,5 @@ def test_a_sample_is_masked_alike_in_any_batch(spectrograms):
 
 
 def test_it_does_not_stand_beside_its_parts():
-    with pytest.raises(RecipeError, match="'spec_augment' and 'time_mask' cannot stand in one recipe"):
+    with pytest.raises(RecipeError, match="'spec_augment' and 'time_mask' cannot be combined in one recipe"):
         Recipe(task="audio-classification", methods=(SpecAugment(), TimeMask()))

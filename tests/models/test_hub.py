@@ -84,7 +84,7 @@ def test_random_weights_on_purpose_only(mobilenet):
     pretrained, _ = build(mobilenet)
     name = "backbone.model.mobilenet_v1.conv_stem.convolution.weight"
     assert not torch.equal(net.state_dict()[name], pretrained.state_dict()[name])
-    assert "random weights, as asked" in notes[0]
+    assert "random weights, as requested" in notes[0]
 
 
 @pytest.mark.parametrize(

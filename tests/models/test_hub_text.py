@@ -66,14 +66,14 @@ def test_pooling_is_what_the_folder_says(bert, mode):
     for row, ours in enumerate(answer(encoder, tokens)):
         real = hidden[row, ids[row] != 0]
         assert torch.allclose(ours, {"mean": real.mean(0), "max": real.amax(0), "cls": real[0]}[mode], atol=1e-6)
-    assert any("1_Pooling/config.json says" in note for note in notes)
+    assert any("according to 1_Pooling/config.json" in note for note in notes)
 
 
 def test_pooling_that_is_not_known_is_told(bert):
     pooled_by(bert, pooling_mode_lasttoken=True)
     encoder, _, notes = build(bert)
     assert encoder.pooling == "mean"
-    assert any("pooling_mode_lasttoken, which is not known" in note for note in notes)
+    assert any("pooling_mode_lasttoken, which is not supported" in note for note in notes)
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean", "max"])
@@ -155,7 +155,7 @@ def test_a_folder_that_lacks_a_file_is_one_clear_error(bert, spoil):
     (bert / spoil).unlink()
     if spoil == "tokenizer.json":
         (bert / "tokenizer_config.json").unlink()
-    with pytest.raises(WeightsError, match=r"no config\.json|no weights from the folder|holds no tokenizer"):
+    with pytest.raises(WeightsError, match=r"no config\.json|no weights from the folder|has no tokenizer"):
         build(bert)
 
 
@@ -176,7 +176,7 @@ def test_an_encoder_with_a_decoder_is_refused(bert):
 
 def test_a_tokenizer_with_more_tokens_than_the_weights_know_is_refused(bert):
     Tokens.train(["one two three four five six seven", *TEXTS]).save(bert)
-    with pytest.raises(WeightsError, match="19 tokens, but its weights know 12"):
+    with pytest.raises(WeightsError, match="19 tokens, but its weights have 12"):
         build(bert)
 
 

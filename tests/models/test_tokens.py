@@ -167,5 +167,5 @@ def test_a_published_tokenizer_gives_what_transformers_gives(minilm, tmp_path):
 
 def test_a_folder_without_a_tokenizer_is_one_clear_error(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(WeightsError, match="holds no tokenizer"):
+    with pytest.raises(WeightsError, match="has no tokenizer"):
         Tokens.of_hub(str(tmp_path))

@@ -80,7 +80,7 @@ def test_what_a_network_is_not_shown_is_told(tmp_path):
         ModelSpec(architecture="fast_text", weights="none"), table.classes, "text", list(table.frame["text"])
     )
     assert unseen_note(texts, net, table) == (
-        "2 of 8 texts are longer than 4 tokens (train.max_tokens) and are cut: 29 % of all tokens lie beyond"
+        "2 of 8 texts are longer than 4 tokens (train.max_tokens) and are truncated: 29 % of all tokens are lost"
     )
     assert unseen_note(texts.setting(max_tokens=8), net, table) == ""
     for i in range(6):
@@ -90,7 +90,7 @@ def test_what_a_network_is_not_shown_is_told(tmp_path):
     audio = read_data(DataSpec(path=str(tmp_path / "audio"), val_fraction=0.3, test_fraction=0.3))
     recipe = Recipe(task="audio-classification").setting(clip_seconds=10.0)
     assert unseen_note(recipe, net, audio) == (
-        "3 of 6 audio clips are longer than 10 s (train.clip_seconds) and are cut: 25 % of all seconds lie beyond"
+        "3 of 6 audio clips are longer than 10 s (train.clip_seconds) and are truncated: 25 % of all seconds are lost"
     )
 
 

@@ -1,1 +1,1 @@
-"""The contracts everything else hangs on. This package imports nothing else of whet."""
+"""The contracts shared by all other packages. This package imports nothing else of whet."""

@@ -1,10 +1,8 @@
-"""The view of a batch of audio clips: what SAMPLE methods wish for, as arrays. They draw here and never touch a wave; one renderer
-then
-paints every audio clip once.
+"""The view of a batch of audio clips: the transforms requested by SAMPLE methods, as arrays. Methods change the view only; one
+renderer then renders each audio clip once.
 
-Time is counted in samples at the view's rate. Changes of speed, tempo and pitch are two numbers: one stretching at
-constant pitch and one resampling, however many methods ask for them. Gains and polarities are one factor, all filters
-one frequency response.
+Time is counted in samples at the view's rate. All changes of speed, tempo and pitch combine into two numbers: one time stretch
+at constant pitch and one resampling. All gains and polarities combine into one factor, all filters into one frequency response.
 """
 
 from __future__ import annotations
@@ -19,11 +17,11 @@ RESPONSE_POINTS = 513
 
 @dataclass(frozen=True)
 class Reverb:
-    """The audio clip in a room: convolved with an impulse response, at the level it had before.
+    """Reverberation: the audio clip is convolved with an impulse response and keeps its level.
 
-    seconds_B: how long the room takes to fall by 60 dB, 0 for no room; the tail is decaying noise drawn from key_B (uint32),
-    wet_db_B its energy in decibels over that of the direct sound. files: recorded impulse responses instead, of which key_B
-    chooses one; seconds_B then only says where there is a room.
+    seconds_B: time in which the reverberation decays by 60 dB; 0 means no reverberation. The tail is decaying noise drawn from
+    key_B (uint32). wet_db_B: energy of the tail in decibels relative to the direct sound. files: recorded impulse responses to use
+    instead; key_B selects one. seconds_B then only marks the clips with reverberation.
     """
 
     seconds_B: np.ndarray
@@ -38,10 +36,9 @@ class Reverb:
 
 @dataclass(frozen=True)
 class AudioNoise:
-    """Noise at a signal-to-noise ratio in decibels a sample, inf for none; of a silent audio clip there is none. The noise is
-    drawn from
-    key_B (uint32): of that colour, or a stretch of one of `files`. The signal's level is that of what is heard of it, padding left
-    aside."""
+    """Noise added at a signal-to-noise ratio in decibels, one per sample; inf means no noise. A silent audio clip gets none. The
+    noise is drawn from key_B (uint32): noise of the given colour, or a segment of one of `files`. The signal level is measured on
+    the audible part, without padding."""
 
     kind: Literal["white", "pink", "brown", "files"]
     snr_db_B: np.ndarray
@@ -55,9 +52,9 @@ class AudioNoise:
 
 @dataclass(frozen=True)
 class AudioCodec:
-    """What a poor channel does, with a setting a sample, 0 leaving the sample as it is. "clip": the share of samples,
-    the loudest, that are cut to the loudest of the rest. "quantise": the bits, 1 and more, to which the coefficients of a lapped
-    transform are rounded in every band, by MP3's power law."""
+    """Degradation of a poor channel, with one setting per sample; 0 leaves the sample unchanged. "clip": the share of samples, the
+    loudest, that are clipped to the loudest of the rest. "quantise": the number of bits, 1 or more, to which the coefficients of a
+    lapped transform are rounded in every band, by MP3's power law."""
 
     kind: Literal["clip", "quantise"]
     setting_B: np.ndarray
@@ -69,8 +66,8 @@ class AudioCodec:
 
 @dataclass(frozen=True)
 class Gap:
-    """Stretches of silence: span_BN2 int, first output sample and the one after the last, empty where last <= first. Each edge is
-    faded over up to `fade` samples."""
+    """Segments of silence. span_BN2: int, the first output sample and the one after the last; empty where last <= first. Each edge
+    is faded over up to `fade` samples."""
 
     span_BN2: np.ndarray
     fade: int = 0
@@ -82,16 +79,16 @@ class Gap:
 
 @dataclass(frozen=True)
 class AudioView:
-    """The wish for one batch of audio clips. Empty, it shows each from its beginning, or the middle of those that are longer.
+    """The requested transforms of one batch of audio clips. By default, each clip is shown from its start, a longer one from its
+    centre.
 
-    length_B: samples of each source at `rate`. samples: T, those of the output. start_B: the source sample that is
-    heard first; before the source's beginning and after its end there is silence. wrap_B: instead, what leaves at one
-    end enters at the other. tempo_B: how many times faster at the same pitch. resample_B: how many times faster and
-    higher. response_BF: gain in decibels at RESPONSE_POINTS frequencies, evenly from 0 to half the rate, of a filter
-    that delays nothing. gain_B: a factor, negative where the polarity is turned.
+    length_B: length of each source in samples at `rate`. samples: T, the output length in samples. start_B: first source sample
+    of the output; positions outside the source are silent. wrap_B: wrap around instead of padding with silence. tempo_B: speed
+    factor at constant pitch. resample_B: speed factor that also raises the pitch. response_BF: gain in decibels of a zero-delay
+    filter at RESPONSE_POINTS frequencies, evenly spaced from 0 to half the rate. gain_B: a factor, negative for inverted polarity.
 
-    Painted in this order: the stretch of the source, tempo, resampling, filter, reverbs, noises, gain, codecs, gaps.
-    Nothing is clipped to -1 … 1.
+    Rendering order: source segment, tempo, resampling, filter, reverbs, noises, gain, codecs, gaps. Nothing is clipped to
+    -1 … 1.
     """
 
     length_B: np.ndarray
@@ -120,19 +117,19 @@ class AudioView:
 
     @property
     def step_B(self) -> np.ndarray:
-        """Source samples that pass in one output sample."""
+        """Source samples per output sample."""
         return self.tempo_B * self.resample_B
 
     @property
     def heard_B(self) -> np.ndarray:
-        """How many output samples show the source, int64; the others are silence around it."""
+        """Number of output samples that contain the source, int64; the others are silent padding."""
         step = self.step_B
         first = np.where(self.wrap_B, 0, np.maximum(0, -self.start_B))
         rest = np.where(self.wrap_B, self.length_B, np.minimum(self.length_B, self.length_B - self.start_B))
         return np.clip(np.ceil(rest / step), 0, np.maximum(0, self.samples - np.floor(first / step))).astype(np.int64)
 
     def changed_since(self, before: AudioView) -> np.ndarray:
-        """Which samples audio clip otherwise than in `before`, the view this one was drawn from: bool (B,)."""
+        """Which samples differ from `before`, the view this one was derived from: bool (B,)."""
         changed_B = np.zeros(len(self), dtype=bool)
         for now, then in (
             (self.start_B, before.start_B),
@@ -152,24 +149,24 @@ class AudioView:
         return changed_B
 
     def shifted(self, samples_B: np.ndarray, *, wrap: bool) -> AudioView:
-        """The audio clip later by so many output samples (earlier where negative)."""
+        """Shift the audio clip later by this many output samples (earlier where negative)."""
         start = self.start_B - samples_B * self.step_B
         return replace(self, start_B=start, wrap_B=self.wrap_B | (wrap & (samples_B != 0)))
 
     def stretched(self, factor_B: np.ndarray) -> AudioView:
-        """So many times faster at the same pitch, about the same middle where the source is longer than the output."""
+        """Change the speed by a factor at constant pitch. A source longer than the output keeps its centre."""
         return self._refitted(replace(self, tempo_B=self.tempo_B * factor_B))
 
     def sped(self, factor_B: np.ndarray) -> AudioView:
-        """So many times faster, and as many times higher."""
+        """Change the speed by a factor, and the pitch with it."""
         return self._refitted(replace(self, resample_B=self.resample_B * factor_B))
 
     def pitched(self, factor_B: np.ndarray) -> AudioView:
-        """So many times higher at the same speed."""
+        """Raise the pitch by a factor at constant speed."""
         return replace(self, tempo_B=self.tempo_B / factor_B, resample_B=self.resample_B * factor_B)
 
     def filtered(self, response_BF: np.ndarray) -> AudioView:
-        """Through one more filter, decibels at RESPONSE_POINTS frequencies."""
+        """Add a filter: decibels at RESPONSE_POINTS frequencies."""
         return replace(self, response_BF=response_BF if self.response_BF is None else self.response_BF + response_BF)
 
     def amplified(self, factor_B: np.ndarray) -> AudioView:
@@ -188,14 +185,14 @@ class AudioView:
         return replace(self, gaps=(*self.gaps, gap))
 
     def frequencies(self) -> np.ndarray:
-        """Where the response is given, Hz, (RESPONSE_POINTS,)."""
+        """The frequencies of the response in Hz, (RESPONSE_POINTS,)."""
         return np.linspace(0, self.rate / 2, RESPONSE_POINTS)
 
     def _refitted(self, faster: AudioView) -> AudioView:
-        """The start moved so that the middle of the output still shows what it showed, within the source's ends."""
+        """Move the start so that the centre of the output stays the same, within the source's ends."""
         start = self.start_B + (self.step_B - faster.step_B) * self.samples / 2
         latest = faster.length_B - self.samples * faster.step_B
         inside = np.clip(start, np.minimum(0, latest), np.maximum(0, latest))
-        # A source that fits keeps its beginning; one that is cut keeps its middle.
+        # A source that fits keeps its start; a longer one keeps its centre.
         keep = (self.start_B <= 0) & (latest <= 0)
         return replace(faster, start_B=np.where(keep | self.wrap_B, self.start_B, inside))

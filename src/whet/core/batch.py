@@ -1,4 +1,4 @@
-"""What travels between the stages of a training step: the batch, what the model made of it, and where training stands."""
+"""The data passed between the stages of a training step: the batch, the model's output, and the training progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Instances:
-    """The things on one image: mask_NHW bool (N, H, W), label_N int64 (N,)."""
+    """The objects on one image: mask_NHW bool (N, H, W), label_N int64 (N,)."""
 
     mask_NHW: Tensor
     label_N: Tensor
@@ -28,9 +28,10 @@ class Instances:
 
 @dataclass(frozen=True)
 class HiddenMix:
-    """A change to what flows inside the network in this step: `change`, rows first, is applied to the output of a block of the
-    backbone, `depth` being its place, 0 for the first block, 1 for the last. Of texts the first is the vectors of their tokens,
-    zero where there is padding, and `change` is applied to what tells padding apart (1 for a token, 0) as well."""
+    """A change to the hidden activations of this step. `change` maps a tensor whose first axis is the batch, and is applied to the
+    output of one block of the backbone. depth: relative position of the block, 0 for the first, 1 for the last. For texts, the
+    first block is the token embedding, which is zero at padding; `change` is then also applied to the attention mask (1 for a
+    token, 0 for padding)."""
 
     depth: float
     change: Callable[[Tensor], Tensor]
@@ -38,13 +39,13 @@ class HiddenMix:
 
 @dataclass(frozen=True)
 class Batch:
-    """Painted, normalised samples on the device.
+    """Rendered, normalised samples on the device.
 
-    x: what the backbone takes. Images: float (B, C, H, W); texts: token ids, int64 (B, L), padded; audio clips: log-mel
-    spectrograms, float (B, 1, frames, mels); or features (B, D) where these are kept and stand in for samples. index_B: int64,
-    the samples' numbers in the training table (the key of every draw). weight_B: float (B,), the samples' own weights. Where a
-    method asks for several copies of each sample, the rows are all samples, then all of them again, and so on. high_res: the same
-    views with more pixels, where a method wants them.
+    x: the input of the backbone. Images: float (B, C, H, W); texts: token ids, int64 (B, L), padded; audio clips: log-mel
+    spectrograms, float (B, 1, frames, mels); or cached features (B, D) in place of samples. index_B: int64, row numbers in the
+    training table (the key of every random draw). weight_B: float (B,), the sample weights. Where a method requests several copies
+    of each sample, the rows are all samples, then all of them again, and so on. high_res: the same views at a higher resolution,
+    where a method requests them.
     """
 
     x: Tensor
@@ -62,11 +63,11 @@ class Batch:
 
     @property
     def cached_features(self) -> bool:
-        """Whether features of a frozen backbone stand in for samples."""
+        """Whether `x` holds features of a frozen backbone in place of samples."""
         return self.x.dim() == 2 and self.x.is_floating_point()
 
     def rows(self, chosen: slice | Tensor) -> Batch:
-        """Some of its samples: a slice, or their places, int64. What is changed inside the network stays as it is."""
+        """A subset of the samples: a slice, or row numbers, int64. `hidden_mix` stays the same."""
         places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
         return replace(
             self,
@@ -87,8 +88,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an epoch is trained with besides its learning rate: the size at which samples are shown (see `Recipe.size`), and how
-    many of the recipe's batches one step takes together."""
+    """Settings of one epoch besides the learning rate: the size of the samples (see `Recipe.size`), and how many batches of the
+    recipe form one step."""
 
     size: int
     batches: int = 1
@@ -99,8 +100,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands. `step` counts finished steps, one for each of the recipe's batches: a step that takes several of
-    them together counts as so many."""
+    """Training progress. `step` counts finished steps in batches of the recipe: a step over several batches counts once for each of
+    them."""
 
     step: int
     total_steps: int
@@ -121,8 +122,8 @@ class Progress:
 
 
 class Measured(dict[str, float]):
-    """Metrics of a validation, by name; `half(0)` and `half(1)` give the same of each half of the samples, for a choice that the
-    other half is to judge."""
+    """Metrics of a validation, by name. `half(0)` and `half(1)` return the metrics of each half of the samples, so that a choice
+    made on one half can be verified on the other."""
 
     def __init__(self, metrics: Mapping[str, float], half: Callable[[int], Mapping[str, float]]) -> None:
         super().__init__(metrics)
@@ -131,11 +132,11 @@ class Measured(dict[str, float]):
 
 @dataclass(frozen=True)
 class FinalizeContext:
-    """What a method may use once training is over.
+    """What a method may use after training.
 
-    inputs: one epoch of training inputs (`Batch.x`), as the model saw them in training. validate: the metrics of the network's
-    answers to the validation samples with these weights in it; afterwards it is as it was. precision: that of the training; within
-    it weights must stay as they are, as their casts are kept.
+    inputs: one epoch of training inputs (`Batch.x`), as in training. validate: returns the validation metrics of the network with
+    the given weights; the network's own weights are restored afterwards. precision: the autocast context of the training; weights
+    must not change within it, because their casts are cached.
     """
 
     inputs: Callable[[], Iterator[Tensor]]
@@ -145,9 +146,9 @@ class FinalizeContext:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a loss is given: the answer, the question, and the model that gave it, for a loss that needs another look at it; the
-    features that the answer was made of (what the head was given), and where training stands. The model is what is trained on
-    `batch.x`: the head alone where kept features stand in for images."""
+    """The input of a loss: the logits, the batch, the model that computed them (for a loss with further forward passes), the
+    features (the input of the head), and the training progress. The model is the one trained on `batch.x`: the head alone where
+    features are cached."""
 
     logits_BK: Tensor
     batch: Batch
@@ -157,12 +158,12 @@ class Outcome:
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def ask(self, x: Tensor) -> Tensor:
-        """The model's answer to other inputs, float (B, K), in the precision of the training."""
+        """The model's logits for other inputs, float (B, K), in the precision of the training."""
         with self.precision():
             return self.model(x).float()
 
     def rows(self, count: int) -> Outcome:
-        """The first rows of the answer and of the question."""
+        """The first rows of the logits and of the batch."""
         features_BD = None if self.features_BD is None else self.features_BD[:count]
         return replace(
             self, logits_BK=self.logits_BK[:count], batch=self.batch.rows(slice(count)), features_BD=features_BD
@@ -176,22 +177,21 @@ class Outcome:
 
 
 Loss = Callable[[Outcome], "Tensor"]
-"""A loss gives one value a sample, (B,); a penalty on the weights is added to each."""
+"""A loss returns one value per sample, (B,). A penalty on the weights is added to each value."""
 
 Closure = Callable[[], "Tensor"]
-"""Clears the gradients, runs forward and backward, returns the scalar loss. May be called several times a step."""
+"""Clears the gradients, runs forward and backward, returns the scalar loss. It may be called several times per step."""
 
 Step = Callable[[Closure], "Tensor"]
-"""Takes one optimizer step with the help of a closure and returns the loss."""
+"""Takes one optimizer step with a closure and returns the loss."""
 
 Predictor: TypeAlias = "nn.Module"
-"""A module: normalised inputs (`Batch.x`) -> logits (B, K), or (B, M, K) of several models beside each other."""
+"""A module: normalised inputs (`Batch.x`) -> logits (B, K), or (B, M, K) for M models."""
 
 
 class Features(NamedTuple):
-    """What the bare backbone makes of the training samples. x_ND: float (N, D), sparse where most of them are zero. index_N: int64,
-    their rows in the training table, which lacks those that cannot be read. group_N: the groups they belong to, names, empty for
-    none."""
+    """Backbone features of the training samples. x_ND: float (N, D), sparse where most of them are zero. index_N: int64, row
+    numbers in the training table, without unreadable samples. group_N: group names, empty for samples without a group."""
 
     x_ND: Tensor
     targets: Targets
@@ -201,15 +201,13 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True)
 class Context:
-    """What a method may know of the training it takes part in, beyond its own hyper-parameters.
+    """Information about the training, in addition to the method's own hyper-parameters.
 
-    class_counts_K: training samples a class, int64 (K,). features: features(backbone=None, training=False) runs the bare backbone
-    (the network's own, or another that takes the same inputs) once over the training samples as they are shown at prediction
-    time; it is costly, so call it once. training: as it answers while it trains, BatchNorm going by the statistics of each batch
-    in place of those it keeps.
-    texts: those of the
-    training, where samples are texts. optimizer: another optimizer as the recipe asks for, for a network of the same structure (a
-    copy, say); known once the STEP methods start.
+    class_counts_K: training samples per class, int64 (K,). features: features(backbone=None, training=False) runs the backbone
+    (the network's own, or another that takes the same inputs) once over the training samples, prepared as at prediction. It is
+    expensive, so call it once. training: run the backbone in training mode, where BatchNorm uses batch statistics instead of
+    running statistics. texts: the training texts, where samples are texts. optimizer: creates another optimizer as configured in
+    the recipe, for a network of the same structure (for example a copy); available once the STEP methods start.
     """
 
     task: ClassTask

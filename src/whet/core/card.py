@@ -1,5 +1,5 @@
-"""The card of a method, read from its class: what it does, when to use it, its source, its hyper-parameters, and what was
-measured of it."""
+"""The card of a method, read from its class: what it does, when to use it, its source, its hyper-parameters, and its measured
+effects."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ REQUIRED = ("Use when", "Do not use when", "Source")
 
 
 _BOTH_ACT = (
-    "each acts on what the one before it made, so a sample may be mixed twice; timm draws one of mixup and cutmix for each batch "
-    "instead. Lower `prob`, or take one."
+    "each is applied to the output of the one before, so a sample may be mixed twice; timm draws one of mixup and cutmix for each "
+    "batch instead. Lower `prob`, or use only one."
 )
 
 
@@ -38,7 +38,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Card:
-    """Everything a person needs to decide about a method."""
+    """Everything needed to decide about a method."""
 
     name: str
     summary: str
@@ -53,15 +53,15 @@ class Card:
     def to_markdown(self) -> str:
         lines = [f"# {self.name}", "", self.summary, ""]
         lines.append(f"*{self.family}* · acts at {' and '.join(self.stages)} · for {', '.join(self.tasks)}")
-        lines += ["", f"**Measured by us:** {support(self.measured)}", ""]
+        lines += ["", f"**Measured effect:** {support(self.measured)}", ""]
         lines += [*(f"**{heading}:** {text}\n" for heading, text in self.sections.items())]
         if self.family == "mix":
-            lines.append(f"**Together with others of its family:** {_BOTH_ACT}\n")
+            lines.append(f"**Combined with other methods of its family:** {_BOTH_ACT}\n")
         if self.conflicts:
-            lines.append(f"**Not together with:** {', '.join(self.conflicts)}\n")
+            lines.append(f"**Cannot be combined with:** {', '.join(self.conflicts)}\n")
         if self.parameters:
             lines += [
-                "| hyper-parameter | type | default | accepted | worth searching | meaning |",
+                "| hyper-parameter | type | default | accepted | search range | description |",
                 "|---|---|---|---|---|---|",
             ]
             for p in self.parameters:
@@ -83,7 +83,7 @@ class Card:
 
 
 def card(cls: type[Method]) -> Card:
-    """Read a card; RecipeError names what its docstring lacks."""
+    """Read a card. RecipeError lists the missing parts of the docstring."""
     text = inspect.cleandoc(cls.__doc__ or "")
     summary, _, rest = text.partition("\n\n")
     sections: dict[str, str] = {}
@@ -136,7 +136,7 @@ def _parameter(cls: type[Method], name: str) -> Parameter:
 
 
 def _as_yaml(value: Any) -> str:
-    """As it is written in a recipe, on one line."""
+    """The value as written in a recipe, on one line."""
     rounded = float(f"{value:.6g}") if isinstance(value, float) else value
     text = yaml.safe_dump(rounded, default_flow_style=True, allow_unicode=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")

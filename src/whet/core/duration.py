@@ -26,7 +26,7 @@ _PATTERN = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(ep|st|dur|s|m|h
 
 @dataclass(frozen=True)
 class Duration:
-    """A length of training with its unit, so that 10 epochs can never be taken for 10 steps.
+    """A length of training with its unit, so that 10 epochs cannot be confused with 10 steps.
 
     Units: ep (epochs), st (optimizer steps), dur (fraction 0…1 of the whole training), s, m, h (wall time).
     """
@@ -57,15 +57,15 @@ class Duration:
 
     @classmethod
     def parse_budget(cls, text: str | Duration) -> Duration:
-        """As `parse`, of a length that has to be longer than nothing."""
+        """Like `parse`, but the duration must be positive."""
         found = cls.parse(text)
         if not found.value:
-            raise RecipeError(f"'{found}' is no time to do anything in; accepted: more than 0, as 20ep, 500st or 10m")
+            raise RecipeError(f"duration '{found}' is too short; accepted: more than 0, for example 20ep, 500st or 10m")
         return found
 
     @property
     def is_time(self) -> bool:
-        """Whether this is wall time, which only a throughput probe can turn into steps."""
+        """Whether this is wall time. Only a throughput measurement can convert it to steps."""
         return self.unit in _SECONDS
 
     @property
@@ -75,7 +75,7 @@ class Duration:
         return self.value * _SECONDS[self.unit]
 
     def steps(self, steps_per_epoch: int, total_steps: int) -> int:
-        """This duration in whole optimizer steps; wall time has none and is refused."""
+        """This duration in whole optimizer steps. RecipeError for a wall time."""
         if self.unit == "ep":
             return round(self.value * steps_per_epoch)
         if self.unit == "st":

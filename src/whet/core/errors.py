@@ -1,4 +1,4 @@
-"""What whet raises on purpose. A message names the file, the key, the value, and what would be accepted."""
+"""The exceptions of whet. A message names the file, the key, the value, and the accepted values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST = 60  # names that an error lists in full
 
 
 class WhetError(Exception):
-    """Base of every error raised on purpose; the command line prints its text without a traceback."""
+    """Base class of all expected errors. The command line prints the message without a traceback."""
 
 
 class RecipeError(WhetError, ValueError):
@@ -17,31 +17,31 @@ class RecipeError(WhetError, ValueError):
 
 
 class DataError(WhetError, ValueError):
-    """A person's data that cannot be used as it is."""
+    """Data that cannot be used as it is."""
 
 
 class WeightsError(WhetError):
-    """Weights that were asked for and cannot be had. Random weights are never put in their place."""
+    """Requested weights that are not available. Random weights never replace them silently."""
 
 
 class RunError(WhetError):
-    """A run folder that is busy, damaged, unfinished, or whose data changed under it."""
+    """A run folder that is in use, damaged or unfinished, or whose data changed."""
 
 
 class OutputError(RunError):
-    """A file or folder that cannot be written without losing what is there, or at all."""
+    """A file or folder that cannot be written, or only by overwriting existing content."""
 
 
 class BusyError(RunError):
-    """A run folder in which another process works."""
+    """A run folder that another process is using."""
 
 
 class NonFiniteError(WhetError):
-    """A loss, gradient or weight became NaN or infinite; the step was not taken and nothing was saved."""
+    """A loss, gradient or weight became NaN or infinite; the step was skipped and nothing was saved."""
 
 
 class NoEffectError(WhetError):
-    """A method found nothing to change in this model or data. An error in a study, a warning in a script."""
+    """A method has nothing to change in this model or data. An error in a study, a warning in a script."""
 
 
 def nearest(word: str, options: Iterable[str]) -> str:
@@ -51,8 +51,8 @@ def nearest(word: str, options: Iterable[str]) -> str:
 
 
 def unknown(kind: str, name: str, options: Iterable[str], where: str = "") -> str:
-    """The one wording for a name that is not known: what it is, where it stands, the nearest, all that are accepted; of very many
-    only those that are spelt alike."""
+    """The common message for an unknown name: its kind, its location, the closest match and all accepted names; for very many names
+    only those spelled similarly."""
     options = sorted(options)
     place = f" in {where}" if where else ""
     if len(options) > _MOST:

@@ -1,4 +1,4 @@
-"""The labels of a sample that may have several, as tables hold them and as people read them."""
+"""The labels of a sample in a multi-label task, as stored in tables and as shown to people."""
 
 from __future__ import annotations
 
@@ -11,32 +11,27 @@ NO_LABEL = "no label"
 
 
 def labels_cell(names: Iterable[str]) -> str:
-    """As one cell of a table: a JSON list, `["blue", "red"]`, which whet reads back."""
+    """The labels as one table cell: a JSON list, `["blue", "red"]`, which whet can read back."""
     return json.dumps(list(names), ensure_ascii=False)
 
 
 def cell_labels(cell: str) -> list[str]:
-    """The names that `labels_cell` was given."""
+    """The inverse of `labels_cell`."""
     return json.loads(cell)
 
 
 def labels_said(names: Sequence[str]) -> str:
-    """As people read them: "blue, red", or that there is none."""
+    """The labels for display: "blue, red", or "no label"."""
     return ", ".join(names) or NO_LABEL
 
 
-def cell_said(cell: str) -> str:
-    """What `labels_cell` made, as people read it."""
-    return labels_said(cell_labels(cell))
-
-
 def names_of(label_K: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """The names of the classes that are true, in the order of the classes."""
+    """The names of the positive classes, in the order of the classes."""
     return [name for name, true in zip(classes, label_K) if true]
 
 
 def matrix_of(cells: Iterable[str], classes: Sequence[str]) -> np.ndarray:
-    """Which classes these cells name, bool (N, K)."""
+    """The classes named in each cell, bool (N, K)."""
     number = {name: k for k, name in enumerate(classes)}
     cells = list(cells)
     found_NK = np.zeros((len(cells), len(classes)), dtype=bool)

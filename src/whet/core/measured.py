@@ -1,5 +1,5 @@
-"""What was measured of each method that whet comes with: the rows of its card, from methods/measured.json, which
-benchmarks/methods.py writes."""
+"""The measured effects of the built-in methods: the rows of their cards, from methods/measured.json, which benchmarks/methods.py
+writes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _METRICS = {"accuracy": "", "macro_f1": "macro-F1 ", "log_loss": "log-loss "}
 
 @dataclass(frozen=True)
 class Measured:
-    """One method in one setting, against the plain recipe there with the same seeds.
+    """One method in one setting, compared with the plain recipe with the same seeds.
 
-    conditions: how many samples were learned from, for how long, by which network. verdict: helps, hurts, no evidence,
-    cannot act (then `reason` says why). plain, effect, low, high: of the
-    metric, which is accuracy, macro_f1 or log_loss. time, answer_time: of training and of an answer, as multiples of the plain
-    recipe's. certain: the effect stands though so many comparisons were made (Holm's correction over all of them, 5 %).
+    conditions: number of training samples, training length and network. verdict: helps, hurts, no evidence, cannot act (`reason`
+    then gives the reason). plain, effect, low, high: values of the metric, which is accuracy, macro_f1 or log_loss. time,
+    answer_time: training time and inference time, relative to the plain recipe. certain: the effect is significant after Holm's
+    correction over all comparisons (5 %).
     """
 
     data: str
@@ -40,22 +40,22 @@ class Measured:
     certain: bool = False
 
     def cells(self) -> tuple[str, ...]:
-        """As people read it, under HEADER."""
+        """The cells for display, under HEADER."""
         data = f"{self.data}; {self.how}" if self.how else self.data
         if self.verdict == "cannot act":
             return data, self.conditions, "", "", "", "", f"cannot act here: {self.reason}"
         plain = _METRICS[self.metric] + (
             f"{self.plain:.3f}" if self.metric == "log_loss" else f"{100 * self.plain:.1f} %"
         )
-        time = f"× {self.time:.2f}" + (f", an answer × {self.answer_time:.1f}" if self.answer_time >= 1.3 else "")
+        time = f"× {self.time:.2f}" + (f", inference × {self.answer_time:.1f}" if self.answer_time >= 1.3 else "")
         verdict = f"**{self.verdict}**" if self.certain else self.verdict
         if self.verdict == "no evidence":
-            verdict += self.still_to_tell()
+            verdict += self.seeds_needed()
         return data, self.conditions, plain, self.effect_text(), str(self.seeds), time, verdict
 
-    def still_to_tell(self) -> str:
-        """'; at least 9 seeds would tell': for how many an effect as large as this one is found in four cases of five at 5 %. At
-        least, as the part of the interval that comes from the test samples does not shrink with seeds."""
+    def seeds_needed(self) -> str:
+        """'; at least 9 seeds needed': the number of seeds that detects an effect of this size with 80 % power at the 5 % level.
+        It is a lower bound, because the part of the interval due to the test samples does not shrink with more seeds."""
         from scipy.special import stdtrit
 
         known = self.seeds - 1
@@ -65,18 +65,18 @@ class Measured:
         for seeds in range(self.seeds + 1, _MOST_SEEDS + 1):
             bound = stdtrit(seeds - 1, 0.975) + stdtrit(seeds - 1, 0.8)
             if abs(self.effect) >= bound * error * (self.seeds / seeds) ** 0.5:
-                return f"; at least {seeds} seeds would tell"
-        return f"; not even {_MOST_SEEDS} seeds would tell"
+                return f"; at least {seeds} seeds needed"
+        return f"; more than {_MOST_SEEDS} seeds needed"
 
     def effect_text(self) -> str:
-        """'+1.4 (+0.3 … +2.5)', in points; log-loss in its own unit."""
+        """'+1.4 (+0.3 … +2.5)', in percentage points; log-loss in its own unit."""
         scale, digits = (1, 3) if self.metric == "log_loss" else (100, 1)
         mean, low, high = (f"{scale * value:+.{digits}f}" for value in (self.effect, self.low, self.high))
         return f"{mean} ({low} … {high})"
 
 
 def support(rows: Sequence[Measured]) -> str:
-    """What the rows come to, in a few words: 'helps on 1, no evidence on 1'."""
+    """A short summary of the rows: 'helps on 1, no evidence on 1'."""
     if not rows:
         return "not measured"
     order = ("helps", "hurts", "no evidence", "cannot act")
@@ -89,24 +89,25 @@ def markdown(rows: Sequence[Measured]) -> str:
     lines = ["## Measured", ""]
     if rows:
         lines += [
-            "Against a plain recipe on small data, with the same seeds; accuracy where nothing else is named. An effect in bold"
+            "Compared with a plain recipe on small data, with the same seeds. The metric is accuracy unless another is named."
         ]
-        lines[-1] += " stands though many methods were tried."
+        lines[-1] += " Effects are in percentage points. An effect in bold is significant after Holm's correction."
         lines += ["", table_row(HEADER), "|" + "---|" * len(HEADER)]
         lines += [table_row(row.cells()) for row in rows]
         lines.append("")
     if not any(row.verdict == "helps" for row in rows):
-        lines += ["No measurement of ours supports this method yet.", ""]
+        lines += ["No measurement supports this method yet.", ""]
     return "\n".join(lines)
 
 
 def table_row(cells: Sequence[str]) -> str:
-    """A row of a table in Markdown; a pipe within a cell would begin another cell."""
+    """A row of a Markdown table, with pipes escaped."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def measured(name: str) -> tuple[Measured, ...]:
-    """The rows of a method's card; none where it was not measured."""
+    """The rows of a method's card; empty where it was not measured."""
+
     return _all().get(name, ())
 
 

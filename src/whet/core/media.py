@@ -1,4 +1,4 @@
-"""What a medium knows of a recipe: which settings mean something for its samples, and how large these are shown."""
+"""The media: which recipe settings apply to each, and the size of its samples."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ _LEAST_PIXELS, _LEAST_PERCENT = 32, 25  # of the size of smaller images
 
 
 class Medium(ABC):
-    """What a sample is. unit: of its size. settings: (part, key) of a recipe that mean something for some media, this one among
-    them; all others mean something for every medium."""
+    """The kind of a sample. unit: unit of its size. settings: (part, key) of the recipe settings that apply to this medium but not
+    to all media; all other settings apply to every medium."""
 
     unit: ClassVar[str]
     settings: ClassVar[frozenset[tuple[str, str]]]
 
     @abstractmethod
     def size(self, train: TrainSpec) -> int:
-        """How large samples are shown in training, in its unit, once that is resolved."""
+        """The size of samples in training, in `unit`. The setting must be resolved."""
 
     def eval_size(self, train: TrainSpec) -> int:
-        """The same at prediction."""
+        """The size of samples at prediction."""
         return self.size(train)
 
     def smaller(self, train: TrainSpec, share: float) -> TrainSpec:
-        """The settings with samples at this share of their size, 0 … 1; as they are where the medium has no smaller samples."""
+        """The settings with samples at this share of their size, 0 … 1; unchanged where the medium does not support smaller
+        samples."""
         return train
 
 
@@ -45,7 +46,7 @@ class _Images(Medium):
         return int(train.eval_size)
 
     def smaller(self, train: TrainSpec, share: float) -> TrainSpec:
-        """No less than 32 pixels, or a quarter of the native size."""
+        """At least 32 pixels, or a quarter of the native size."""
         size = _scaled("100%" if train.image_size == "auto" else train.image_size, share)
         return train.replace(image_size=size, eval_size=_scaled(train.eval_size, share))
 
@@ -70,18 +71,18 @@ class _Audio(Medium):
 
 
 MEDIA: dict[str, Medium] = {"image": _Images(), "text": _Texts(), "audio": _Audio()}
-"""By the names that `Task.problems` gives."""
+"""The media by name, as in `Task.problems`."""
 
 
 def medium_named(name: str) -> Medium:
-    """RecipeError where there is no such medium."""
+    """The medium of this name; RecipeError if it is unknown."""
     if name not in MEDIA:
         raise RecipeError(unknown("medium", name, MEDIA, "Task.problems"))
     return MEDIA[name]
 
 
 SETTINGS_OF_SOME_MEDIA = frozenset[tuple[str, str]]().union(*(medium.settings for medium in MEDIA.values()))
-"""(part, key) of the settings that some medium has no use for."""
+"""(part, key) of the settings that do not apply to every medium."""
 
 
 def _scaled(size: int | str, share: float) -> int | str:

@@ -1,4 +1,4 @@
-"""A method: one technique, its typed hyper-parameters, and the roles that it plays on a sample's journey."""
+"""A method: one technique, its typed hyper-parameters, and the roles it has at the stages of training."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ FAMILIES = frozenset(
     + ("balance", "semi", "ensemble", "compress")
 )
 SEGMENTATION = frozenset(["semantic-segmentation", "instance-segmentation"])
-"""Problems that methods declare already and no task solves yet."""
+"""Problems that methods already declare but no task implements yet."""
 
 
 class Method(Strict):
-    """Base of every technique. Derive from it and from the role that it plays (`whet.core.stages`), which says where it acts:
+    """Base class of all techniques. Derive from it and from a role (`whet.core.stages`), which determines where the method acts:
 
         class MixUp(Method, Mixes, family="mix", tasks={"image-classification"}):
         class EMA(Method, Watches, ChoosesWeights, family="average", tasks={"image-classification"}):
 
-    The first role's stage is the method's own.
+    The method's stage is that of its first role.
 
-    The class is the YAML schema, the search space, the card and the row in the report. Its docstring is the card: a first
-    line that says what it does, then `Use when:`, `Do not use when:`, `Source:` and, where they apply, `Deviates:`, `Shapes:`.
+    The class defines the YAML schema, the search space, the card and the row in the report. Its docstring is the card: a first
+    line that summarises the method, then `Use when:`, `Do not use when:`, `Source:` and, where they apply, `Deviates:`, `Shapes:`.
     """
 
     kind: ClassVar[str] = "hyper-parameter"
@@ -39,17 +39,17 @@ class Method(Strict):
     tasks: ClassVar[frozenset[str]]
 
     identity: ClassVar[Mapping[str, Any] | None] = None
-    """The setting that must be bit-equal to absence, or None where there is none (`exceptions` then says why)."""
+    """The setting that must give bit-equal results to leaving the method out, or None where there is none (see `exceptions`)."""
     order: ClassVar[int] = 50
-    """Place among the methods of one stage, small first; equal places go by name. A recipe's own order never matters."""
+    """Position among the methods of one stage, ascending; ties are sorted by name. The order in the recipe does not matter."""
     conflicts: ClassVar[frozenset[str]] = frozenset()
-    """Names of methods that cannot stand in one recipe with this one."""
+    """Names of methods that cannot be combined with this one in a recipe."""
     one_class: ClassVar[bool] = False
-    """Whether it means nothing where a sample may have several classes."""
+    """Whether it applies only where each sample has exactly one class."""
     example: ClassVar[Mapping[str, Any]] = {}
-    """Settings to try it with (`whet.testing`), where the defaults wait for something of a person's."""
+    """Settings for `whet.testing`, where the defaults need something supplied by the user."""
     exceptions: ClassVar[Mapping[str, str]] = {}
-    """Checks of `whet.testing.check_method` that do not hold for this method, each with its reason."""
+    """Checks of `whet.testing.check_method` that do not apply to this method, each with its reason."""
 
     def __init_subclass__(
         cls,
@@ -60,7 +60,7 @@ class Method(Strict):
     ) -> None:
         super().__init_subclass__(**options)
         if family is None or tasks is None:
-            raise TypeError(f"{cls.__name__}: a method names its family and tasks in the class line")
+            raise TypeError(f"{cls.__name__}: a method declares its family and tasks in the class line")
         cls.family, cls.tasks = family, frozenset(tasks)
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
         if family not in FAMILIES:
@@ -79,28 +79,28 @@ class Method(Strict):
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
         clash = sorted(ROLE_OF.keys() & set(cls.model_fields))
-        if clash:  # it would be taken for a method of that stage
-            raise TypeError(f"{cls.__name__}: the hyper-parameter '{clash[0]}' bears the name of a stage's function")
+        if clash:  # the class would be treated as a method of that stage
+            raise TypeError(f"{cls.__name__}: the hyper-parameter '{clash[0]}' has the name of a stage's function")
 
     @property
     def copies(self) -> int:
-        """How many copies of every sample, drawn apart where a method draws by copy, this method needs in a batch."""
+        """How many copies of each sample this method needs in a batch. Draws made by copy differ between them."""
         return 1
 
     @property
     def high_res_size(self) -> int | None:
-        """The side in pixels at which this method wants to see every training image (`Batch.high_res`), if the network is shown a
-        smaller one."""
+        """The side in pixels at which this method needs every training image (`Batch.high_res`), if the network gets a smaller
+        one."""
         return None
 
     def take_over(self, other: Method) -> Method | None:
-        """Another method of the recipe without the part that this one does in its place; None where they do not overlap. The
-        recipe of the run holds what remains, and a note says it."""
+        """Another method of the recipe without the part that this one replaces; None where they do not overlap. The recipe of the
+        run holds the result, and a note reports it."""
         return None
 
     @classmethod
     def stages(cls) -> list[Stage]:
-        """Every stage at which this class has a role, in the order of the journey."""
+        """All stages at which this class has a role, in training order."""
         return sorted(stages_of(cls), key=list(Stage).index)
 
     @classmethod
@@ -109,7 +109,7 @@ class Method(Strict):
 
     @classmethod
     def search_space(cls) -> dict[str, Search]:
-        """The hyper-parameters that declare what is worth searching."""
+        """The hyper-parameters with a declared search range."""
         found = {}
         for key, field in cls.model_fields.items():
             for extra in field.metadata:
@@ -118,5 +118,5 @@ class Method(Strict):
         return found
 
     def settings_dict(self) -> dict[str, Any]:
-        """All hyper-parameters as plain YAML values."""
+        """All hyper-parameters as YAML values."""
         return self.model_dump(mode="json")

@@ -1,8 +1,8 @@
-"""Where whet writes, and the only module that deletes or replaces anything below a folder that a person names.
+"""Writing of output files. Only this module deletes or replaces anything below a folder that the user names.
 
-A folder is claimed before it is written to: `claim` puts the marker `.whet.json` into a new or empty one and refuses every other
-that does not bear it. Below a claimed folder only files of our own names are removed, so that what a person puts there stays.
-A single file is never written over unless that is asked for, and an input never.
+A folder is claimed before anything is written to it: `claim` writes the marker `.whet.json` into a new or empty folder, and rejects
+any other folder without this marker. Below a claimed folder only whet's own files are removed, so the user's files stay.
+A single file is overwritten only on request, and an input file never.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from whet.core.errors import OutputError
 from whet.core.writing import writing
 
 MARKER = ".whet.json"
-_WORK = re.compile(r"\..+\.([0-9]+)-[0-9]+")  # the name of a work folder: .NAME.PROCESS-NUMBER
+_WORK = re.compile(r"\..+\.([0-9]+)-[0-9]+")  # the name of a temporary folder: .NAME.PROCESS-NUMBER
 
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder that bears the marker. kind: what it holds: run, check, study, tune, improve or architectures."""
+    """A folder with the marker. kind: what it holds: run, check, study, tune, improve or architectures."""
 
     path: Path
     kind: str
 
 
 def kind_of(path: Path) -> str | None:
-    """What a folder holds by its marker; None where it bears none."""
+    """The kind of a folder according to its marker; None without a marker."""
     try:
         found = json.loads((path / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -44,7 +44,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def require_claimable(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()) -> None:
-    """OutputError where `claim` would refuse this folder; nothing is written."""
+    """Raise OutputError where `claim` would reject this folder. Writes nothing."""
     path = Path(path)
     for given in data:
         if given is not None:
@@ -64,8 +64,8 @@ def require_claimable(path: str | Path, kind: str, *, data: Iterable[str | Path 
 
 
 def _require_room(path: Path) -> None:
-    """OutputError where a new folder cannot be made there. Found out by making one beside it, which goes again: permissions do not
-    tell, on a file system that is read only or full."""
+    """Raise OutputError where a new folder cannot be created. Tests this by creating one and removing it, because permissions do
+    not reveal a read-only or full file system."""
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     try:
         Path(tempfile.mkdtemp(prefix=".whet-", dir=parent)).rmdir()
@@ -74,10 +74,10 @@ def _require_room(path: Path) -> None:
 
 
 def claim(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()) -> OutputFolder:
-    """Make this folder ours, or find that it is: a new or empty one, or one that was claimed for the same kind before.
+    """Claim a folder for this kind of result: a new or empty folder, or one claimed for the same kind before.
 
-    data: the samples that are read. OutputError where the folder holds anything else, where it is, holds or lies in the data (links
-    are followed), or where it cannot be written.
+    data: the samples to be read. OutputError where the folder holds anything else, where it equals, contains or lies inside the
+    data (links are followed), or where it cannot be written.
     """
     path = Path(path)
     require_claimable(path, kind, data=data)
@@ -95,9 +95,9 @@ def claim(path: str | Path, kind: str, *, data: Iterable[str | Path | None] = ()
 def claim_file(
     path: str | Path, *, inputs: Iterable[str | Path] = (), data: str | Path | None = None, force: bool = False
 ) -> Path:
-    """A file to write once the work is done. OutputError, before the work, where its folder is missing or cannot be written; where
-    it exists and `force` is not given; and, in spite of `force`, where it is one of the inputs (a file, below a folder, or matched
-    by a pattern), lies in the data, or belongs to a folder that whet wrote."""
+    """A file to be written after the work. Raises OutputError before the work where its folder is missing or not writable; where
+    the file exists and `force` is false; and always where it is one of the inputs (a file, below a folder, or matched by a
+    pattern), lies in the data, or belongs to a folder that whet wrote."""
     path = Path(path)
     if data is not None:
         _refuse_data(path, Path(data).expanduser())
@@ -111,16 +111,16 @@ def claim_file(
         return path
     for given in inputs:
         if _reads(str(given), path):
-            raise OutputError(f"--out {path} is an input and is never written over; choose another name")
+            raise OutputError(f"--out {path} is an input and is never overwritten; choose another name")
     if (owner := _owner(path)) is not None:
         raise OutputError(f"--out {path} belongs to {owner}, which whet wrote; choose another name")
     if not force:
-        raise OutputError(f"--out {path} exists already; choose another name, or --force to write over it")
+        raise OutputError(f"--out {path} exists already; choose another name, or --force to overwrite it")
     return path
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that its name never shows half of it. Text is written as it is, UTF-8: line ends are the writer's."""
+    """Write a file atomically. Text is written unchanged as UTF-8, with the line ends of the caller."""
     whole = content if isinstance(content, bytes) else content.encode()
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path, len(whole)):
@@ -131,8 +131,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def work_folder(place: Path) -> Iterator[Path]:
-    """An empty hidden folder beside `place`, to be filled and then `put` there; gone at the end of the block. Those that killed
-    processes left there go first, where they lie in a folder that whet wrote."""
+    """An empty hidden folder beside `place`, to be filled and then moved there by `put`; removed at the end of the block. Folders
+    left by killed processes are removed first, if they lie in a folder that whet wrote."""
     for old in place.parent.glob(".*"):
         match = _WORK.fullmatch(old.name)
         if match and int(match[1]) != os.getpid() and old.is_dir() and _owner(old) is not None:
@@ -149,8 +149,8 @@ def work_folder(place: Path) -> Iterator[Path]:
 
 
 def put(work: Path, place: Path, last: str = "") -> None:
-    """Move what was written into a work folder to its place: at once where nothing is there yet, else file by file, the one of the
-    name `last` last. Files of other names stay where they are."""
+    """Move the contents of a temporary folder to its place: at once where nothing is there yet, else file by file, the file named
+    `last` at the end. Files with other names stay."""
     if not place.exists() or not any(place.iterdir()):
         os.rename(work, place)
         return
@@ -161,22 +161,22 @@ def put(work: Path, place: Path, last: str = "") -> None:
 
 
 def remove(path: Path, *names: str) -> None:
-    """Delete a file that whet wrote; or, of a folder, the files of these names or patterns, and the folder once it is empty. What
-    is not there is no error. OutputError for anything that does not lie below a claimed folder."""
+    """Delete a file that whet wrote; or, in a folder, the files with these names or patterns, and the folder if it is then empty.
+    Missing files are ignored. OutputError for anything outside a claimed folder."""
     if _owner(path) is None:
-        raise OutputError(f"{path} does not lie below a folder that whet wrote; nothing is deleted")
+        raise OutputError(f"{path} is not inside a folder that whet wrote; nothing is deleted")
     if not names:
         path.unlink(missing_ok=True)
         return
     for file in [found for name in names for found in path.glob(name)]:
         if file.is_file() or file.is_symlink():
             file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it is not there, or holds something of a person's
+    with contextlib.suppress(OSError):  # it does not exist, or holds the user's files
         path.rmdir()
 
 
 def _owner(path: Path) -> Path | None:
-    """The nearest folder above that bears the marker."""
+    """The nearest parent folder with the marker."""
     return next((folder for folder in path.absolute().parents if kind_of(folder) is not None), None)
 
 
@@ -188,20 +188,20 @@ def _refuse_data(path: Path, data: Path) -> None:
         raise OutputError(f"{path} is the data itself; choose another --out")
     if theirs in ours.parents:
         raise OutputError(
-            f"{path} lies inside the data {data}, and would be read as a part of them; choose an --out outside"
+            f"{path} lies inside the data {data}, and would be read as part of it; choose an --out outside"
         )
     if ours in theirs.parents:
         raise OutputError(f"{path} holds the data {data}; choose another --out")
 
 
 def _reads(given: str, path: Path) -> bool:
-    """Whether an input names this existing file."""
-    source = Path(os.path.expanduser(given))  # a text may begin with ~ and name nobody
+    """Whether an input refers to this existing file."""
+    source = Path(os.path.expanduser(given))  # a text may begin with ~ without naming a user
     try:
         if source.is_dir():
             return path.resolve().is_relative_to(source.resolve())
         if source.exists():
             return path.samefile(source)
-    except (OSError, ValueError):  # a text, longer than a name can be
+    except (OSError, ValueError):  # a text longer than a file name can be
         return False
     return any(path.samefile(name) for name in glob.glob(str(source), recursive=True))

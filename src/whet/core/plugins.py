@@ -1,4 +1,4 @@
-"""What can be added from outside by an entry point, by name: methods and tasks."""
+"""Registries of plugins added by entry points: methods and tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T", bound=type)
 
 
 class Registry(Generic[T]):
-    """Classes by their `name`. A second one of one name is refused, never put over the first. word: "method" or "task"."""
+    """Classes by `name`. A second class with the same name is an error. word: "method" or "task"."""
 
     def __init__(self, word: str) -> None:
         self._word = word
@@ -48,7 +48,7 @@ def _name(cls: Any) -> str:
 
 
 def filled(group: str, base: type) -> Registry[Any]:
-    """A registry of what the entry points of this group name: subclasses of `base`, or modules whose `__all__` lists such."""
+    """A registry of the entry points of this group: subclasses of `base`, or modules whose `__all__` lists them."""
     word = base.__name__.lower()
     found: Registry[Any] = Registry(word)
     for entry in sorted(importlib.metadata.entry_points(group=group), key=lambda entry: entry.name):

@@ -1,4 +1,4 @@
-"""Settings of the whole process that decide its speed. Set once, by whoever begins heavy work; never at import."""
+"""Process-wide settings that affect speed. They are set once, before heavy work, and never on import."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LARGEST_MMAP_THRESHOLD = 32 << 20  # glibc accepts no more
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep freed memory for the next tensor instead of giving it back to the system.
+    """Let the C library keep freed memory for the next tensor instead of returning it to the system.
 
-    Giving it back costs a page fault for every 4 KiB when the next activation of the same size is made: with glibc's defaults a
-    MobileNet step spends a third of its time there. Does nothing where the C library is another.
+    Returning it costs a page fault per 4 KiB when the next activation of the same size is allocated: with glibc's defaults a
+    MobileNet step spends a third of its time there. Has no effect with other C libraries.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -31,8 +31,8 @@ def keep_freed_memory() -> None:
 
 
 def process_began() -> float:
-    """When this process was started, on the clock of `time.monotonic`: a budget in minutes counts the imports too, which take long
-    where other work lies on the machine. Where the system does not tell, the processor time since then is taken for it."""
+    """The start time of this process, on the clock of `time.monotonic`. A time budget includes the imports, which are slow on a
+    busy machine. Where the system does not report it, the processor time used so far is subtracted from the current time."""
     with contextlib.suppress(OSError, IndexError, ValueError, AttributeError):
         after_name = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         since_boot = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
@@ -41,8 +41,8 @@ def process_began() -> float:
 
 
 class QuietC:
-    """While any thread is inside, what C code prints to its `stderr` goes nowhere; Python's own `sys.stderr` goes on as ever. For
-    decoders that talk of every damaged frame and cannot be told not to. Does nothing where the C library is not glibc."""
+    """While any thread is inside, C code's output to `stderr` is discarded; Python's `sys.stderr` is unaffected. For decoders that
+    print a message per damaged frame and have no option to disable it. Has no effect without glibc."""
 
     def __init__(self) -> None:
         self._lock, self._inside = threading.Lock(), 0
@@ -62,12 +62,12 @@ class QuietC:
                 stream.value = self._loud
 
     def _stream(self) -> ctypes.c_void_p | None:
-        """The C library's pointer to its error stream, and one that leads nowhere opened."""
+        """The C library's pointer to its error stream; opens the null stream if needed."""
         if not sys.platform.startswith("linux"):
             return None
         try:
             libc = ctypes.CDLL(None)
-            libc.gnu_get_libc_version  # noqa: B018  elsewhere the pointer may not be written to
+            libc.gnu_get_libc_version  # noqa: B018  other C libraries do not allow writing to the pointer
             if self._nowhere is None:
                 libc.fopen.restype = ctypes.c_void_p
                 self._nowhere = libc.fopen(b"/dev/null", b"w")
@@ -78,8 +78,8 @@ class QuietC:
 
 @functools.cache
 def one_thread_after_fork() -> None:
-    """Let a process that is forked from this one use one thread of torch and OpenCV: the pools of the parent have no threads there,
-    and whoever waits for them waits for ever."""
+    """Use one thread of torch and OpenCV in processes forked from this one. The parent's thread pools have no threads there, and
+    waiting for them would deadlock."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_one_thread)
 
@@ -93,23 +93,24 @@ def _one_thread() -> None:
 
 
 def hush_fabric() -> None:
-    """Lightning Fabric would say on every start what was asked of it."""
+    """Lightning Fabric would print its settings on every start."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def usable_cores() -> int:
-    """The cores this process may run on."""
+    """The number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def torch_cores() -> int:
-    """As many of them as torch is to use: all, or what OMP_NUM_THREADS says, as for torch itself."""
-    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(usable_cores(), max(1, int(said))) if said.isdecimal() else usable_cores()
+    """The number of cores for torch: all, or OMP_NUM_THREADS, as in torch itself."""
+    threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(usable_cores(), max(1, int(threads))) if threads.isdecimal() else usable_cores()
 
 
 def available_memory() -> int:
-    """Bytes that can be taken without driving others out: what the system and the control group of this process leave."""
+    """Bytes available without swapping: the limit of the system and of this process's control group."""
+
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     found = [pages * size]
     with contextlib.suppress(OSError, ValueError, StopIteration):

@@ -1,4 +1,4 @@
-"""The recipe: task, data, model, training settings and a list of methods. Frozen; YAML and Python are two forms of it."""
+"""The recipe: task, data, model, training settings and a list of methods. It is frozen, and can be written in YAML or Python."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RARELY_GIVEN = (
 
 
 class Recipe(Strict):
-    """What is trained, on what, and how. Names no seed's luck and no machine: see `hash`."""
+    """What is trained, on what data, and how. The seed and the machine are not part of its identity: see `hash`."""
 
     task: str = "image-classification"
     data: DataSpec = DataSpec()
@@ -53,26 +53,28 @@ class Recipe(Strict):
             raise RecipeError(unknown("task", self.task, problems(), "recipe.task"))
         for part, key in self._foreign():
             if getattr(getattr(self, part), key) != self._parts[part].model_fields[key].default:
-                raise RecipeError(f"{part}.{key} means nothing for {self.task}")
+                raise RecipeError(f"{part}.{key} does not apply to {self.task}")
         names = [method.name for method in self.methods]
         for method in self.methods:
             if names.count(method.name) > 1:
-                raise RecipeError(f"method '{method.name}' stands twice in one recipe; keep one")
+                raise RecipeError(f"method '{method.name}' occurs twice in the recipe; keep one")
             if not allowed(self.task, method):
                 raise RecipeError(
                     f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {self.task}"
                 )
             clash = sorted(method.conflicts & set(names))
             if clash:
-                raise RecipeError(f"methods '{method.name}' and '{clash[0]}' cannot stand in one recipe; keep one")
+                raise RecipeError(
+                    f"methods '{method.name}' and '{clash[0]}' cannot be combined in one recipe; keep one"
+                )
 
     def _foreign(self) -> list[tuple[str, str]]:
-        """Settings that mean nothing for this task."""
+        """Settings that do not apply to this task."""
         return sorted(SETTINGS_OF_SOME_MEDIA - self._medium.settings)
 
     @property
     def medium(self) -> str:
-        """What a sample is: image, text or audio clip."""
+        """The kind of a sample: image, text or audio."""
         return problems()[self.task]
 
     @property
@@ -81,20 +83,20 @@ class Recipe(Strict):
 
     @property
     def size(self) -> int:
-        """How large samples are shown in training, once that is resolved: pixels of a side, tokens, or milliseconds."""
+        """The resolved size of samples in training: pixels of a side, tokens, or milliseconds."""
         return self._medium.size(self.train)
 
     @property
     def eval_size(self) -> int:
-        """The same at prediction."""
+        """The size of samples at prediction."""
         return self._medium.eval_size(self.train)
 
     @property
     def shown(self) -> str:
-        """`size` in words."""
+        """`size` with its unit."""
         return f"{self.size} {self._medium.unit}"
 
-    # --- asking and changing ----------------------------------------------------------------------------------------
+    # --- access and changes -----------------------------------------------------------------------------------------
     def __contains__(self, name: str) -> bool:
         return any(method.name == name for method in self.methods)
 
@@ -105,20 +107,20 @@ class Recipe(Strict):
         raise RecipeError(unknown("method", name, (m.name for m in self.methods), "this recipe"))
 
     def without(self, *names: str) -> Recipe:
-        """The recipe less these methods; each must be there."""
+        """The recipe without these methods; each must be present."""
         for name in names:
             self.method(name)
         return self.replace(methods=tuple(m for m in self.methods if m.name not in names))
 
     def only(self, *names: str) -> Recipe:
-        """The recipe with no methods but these; each must be there."""
+        """The recipe with only these methods; each must be present."""
         for name in names:
             self.method(name)
         return self.replace(methods=tuple(m for m in self.methods if m.name in names))
 
     def with_methods(self, *methods: Method) -> Recipe:
-        """The recipe with these methods added; one of the same name is replaced, as are those it conflicts with. A recipe has one
-        optimizer, so a new one takes the old one's place."""
+        """The recipe with these methods added. They replace methods of the same name and conflicting methods. A recipe has one
+        optimizer, so a new optimizer replaces the old one."""
         names = {m.name for m in methods}
         replaced = names.union(*(m.conflicts for m in methods))
         kept = [m for m in self.methods if m.name not in replaced and not m.conflicts & names]
@@ -127,23 +129,23 @@ class Recipe(Strict):
         return self.replace(methods=(*kept, *methods))
 
     def setting(self, **changes: Any) -> Recipe:
-        """The recipe with training settings changed: `recipe.setting(seed=1, budget="10m")`."""
+        """The recipe with changed training settings: `recipe.setting(seed=1, budget="10m")`."""
         return self.replace(train=self.train.replace(**changes))
 
     def smaller(self, share: float) -> Recipe:
-        """The recipe with images at this share of their size, 0 … 1, but no less than 32 pixels or a quarter; texts and audio
-        stay."""
+        """The recipe with images at this share of their size, 0 … 1, but at least 32 pixels or a quarter; texts and audio are
+        unchanged."""
         return self if share == 1 else self.replace(train=self._medium.smaller(self.train, share))
 
     # --- identity ---------------------------------------------------------------------------------------------------
     @property
     def hash(self) -> str:
-        """16 hex digits over everything that shapes the result except the seed, the place of the data and the order in
-        which methods are written. With the seed and the data's fingerprint it names a run."""
+        """16 hex digits over everything that affects the result, except the seed, the location of the data and the order of the
+        methods. With the seed and the data's fingerprint it identifies a run."""
         plain = self.to_dict()
         for key in ("path", "split_files", "files_root"):
             plain["data"].pop(key, None)
-        if self.data.fold is None:  # so that runs from before there were folds keep their names
+        if self.data.fold is None:  # so that runs made before folds existed keep their names
             plain["data"].pop("fold")
         if self.train.max_epochs is None:
             plain["train"].pop("max_epochs", None)
@@ -161,13 +163,13 @@ class Recipe(Strict):
 
     # --- YAML and dict ----------------------------------------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, everything written out that means something for the task."""
+        """Plain values of all settings that apply to the task."""
         plain: dict[str, Any] = {"task": self.task}
         plain |= {key: getattr(self, key).model_dump(mode="json") for key in self._parts}
         for part, key in self._foreign():
             del plain[part][key]
         for key in _RARELY_GIVEN:
-            if plain["data"].get(key, "") is None:  # most data need none of them, and a recipe is to stay short
+            if plain["data"].get(key, "") is None:  # rarely used; leaving them out keeps recipes short
                 del plain["data"][key]
         plain["methods"] = [{method.name: method.settings_dict()} for method in self.methods]
         return plain
@@ -221,7 +223,7 @@ class Recipe(Strict):
 
 
 def parse_method(entry: Any) -> Method:
-    """`"mixup"`, `{"mixup": {"alpha": 0.2}}`, or a Method as it is."""
+    """Parse `"mixup"` or `{"mixup": {"alpha": 0.2}}`; a Method is returned unchanged."""
     if isinstance(entry, Method):
         return entry
     if isinstance(entry, str):
@@ -239,7 +241,7 @@ def parse_methods(entries: Iterable[Any]) -> tuple[Method, ...]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that also refuses a key written twice (the last would win silently) and floods of aliases."""
+    """Safe YAML that also rejects duplicate keys (the last would win silently) and too many aliases."""
 
     aliases = 0
 
@@ -257,13 +259,13 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str | int | float | bool | None):
                 raise yaml.YAMLError(f"key {key!r} in line {key_node.start_mark.line + 1} is not plain text")
             if key in seen:
-                raise yaml.YAMLError(f"key '{key}' stands twice (line {key_node.start_mark.line + 1})")
+                raise yaml.YAMLError(f"key '{key}' occurs twice (line {key_node.start_mark.line + 1})")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of plain values on one line, so that a recipe reads as it is written by hand."""
+    """Lists of plain values are written on one line, as in a recipe written by hand."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
         flat = all(not isinstance(item, dict | list) for item in sequence)

@@ -1,4 +1,4 @@
-"""Which methods exist, and the one door for what a person's own script adds: methods and tasks."""
+"""The registry of methods, and `register` for methods and tasks of the user's own script."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Plugin = TypeVar("Plugin", bound=type[Method] | type[Task])
 
 @functools.cache
 def registry() -> Registry[type[Method]]:
-    """The methods of this process, filled from the entry point group `whet.methods` on first use."""
+    """The registered methods, loaded from the entry point group `whet.methods` on first use."""
     return filled(GROUP, Method)
 
 
 def register(cls: Plugin) -> Plugin:
-    """Make a method or task of your own script known by name, so that recipes and run folders can name it. Usable as a
+    """Register a method or task of your own script by name, so that recipes and run folders can refer to it. Usable as a
     decorator."""
     (tasks() if issubclass(cls, Task) else registry()).add(cls)  # type: ignore[arg-type]
     return cls

@@ -1,8 +1,8 @@
 """The only source of randomness in whet.
 
-A draw is a pure function of (seed, purpose, epoch, sample index, k): no state is carried from one draw to the next, so the
-result does not depend on the number of threads, the batch size, the order of loading or the point of resumption, and
-adding a method leaves the draws of the others as they were (runs of a study are paired).
+A draw is a pure function of (seed, purpose, epoch, sample index, k). There is no state between draws, so the result does not
+depend on the number of threads, the batch size, the loading order or the point of resumption. Adding a method does not change
+the draws of the others (runs of a study are paired).
 
 Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox 4x32-10).
 """
@@ -68,10 +68,10 @@ def _key(seed: int, purpose: str) -> tuple[int, int]:
 
 
 class BatchRng:
-    """Draws for the samples of one batch. Every call returns one independent draw a sample: shape (B, *shape).
+    """Draws for the samples of one batch. Every call returns one independent draw per sample: shape (B, *shape).
 
-    `B` is the number of sample indices given. Sample 17 gets the same numbers whichever batch it stands in. Where a method asks for
-    several copies of every sample in a batch, `copy_B` numbers them (0: the first), and they share their draws.
+    `B` is the number of sample indices. A sample gets the same numbers in any batch. Where a method requests several copies of
+    each sample in a batch, `copy_B` numbers them (0: the first), and they share their draws.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class BatchRng:
         self._epoch = epoch
         self._index_B = np.asarray(indices, dtype=np.uint64)
         self.copy_B = np.zeros(len(self._index_B), dtype=np.int64) if copies is None else copies
-        self._used = 0  # uniforms drawn per sample so far: the k of the draw
+        self._used = 0  # number of uniforms drawn per sample so far: the k of the draw
         self._blocks_BM = np.empty((len(self._index_B), 0), dtype=np.uint32)
 
     def __len__(self) -> int:
@@ -92,11 +92,11 @@ class BatchRng:
         return self._epoch
 
     def lasting(self) -> BatchRng:
-        """Draws of the same samples that stay the same in every epoch."""
+        """Draws of the same samples that are identical in every epoch."""
         return BatchRng(self._key, _EVERY_EPOCH, self._index_B)
 
     def by_copy(self) -> BatchRng:
-        """Draws that differ between the copies of a sample, where all others are shared by them."""
+        """Draws that differ between the copies of a sample; all other draws are shared by them."""
         return BatchRng(self._key, self._epoch, self._index_B + self.copy_B.astype(np.uint64) * _PER_COPY)
 
     def _words(self, count: int) -> np.ndarray:
@@ -119,15 +119,15 @@ class BatchRng:
         return unit.reshape(len(self), *shape)
 
     def bernoulli(self, probability: float) -> np.ndarray:
-        """True with the given probability, bool (B,). 0 is never and 1 always."""
+        """True with the given probability, bool (B,). 0 is never true and 1 always."""
         return self.uniform() < probability
 
     def integers(self, high: int) -> np.ndarray:
-        """Whole numbers 0 … high - 1, int64 (B,)."""
+        """Integers 0 … high - 1, int64 (B,)."""
         return (self.uniform() * high).astype(np.int64)
 
     def sign(self) -> np.ndarray:
-        """-1.0 or +1.0 with equal chance, float64 (B,)."""
+        """-1.0 or +1.0 with equal probability, float64 (B,)."""
         return np.where(self.uniform() < 0.5, -1.0, 1.0)
 
     def normal(self, shape: tuple[int, ...] = ()) -> np.ndarray:
@@ -143,14 +143,14 @@ class BatchRng:
         return betaincinv(a, b, self.uniform())
 
     def dirichlet(self, alpha: float, parts: int) -> np.ndarray:
-        """Shares of a whole, Dirichlet(alpha, …, alpha), float64 (B, parts), rows sum to one."""
+        """Dirichlet(alpha, …, alpha), float64 (B, parts); rows sum to one."""
         from scipy.special import gammaincinv
 
         gamma = gammaincinv(alpha, self.uniform(shape=(parts,))) + np.finfo(float).tiny
         return gamma / gamma.sum(axis=1, keepdims=True)
 
     def permutation(self) -> np.ndarray:
-        """A random order of the batch, int64 (B,): partners for mixing."""
+        """A random order of the batch, int64 (B,), for pairing samples in mixing."""
         return np.argsort(self.uniform(), kind="stable")
 
 
@@ -165,7 +165,7 @@ def _counters(index_B: np.ndarray, epoch: int, first: int, last: int) -> np.ndar
 
 
 class Rng:
-    """All randomness of one run, from one seed. `purpose` is a method's name or an engine part's ("order", "init")."""
+    """All random numbers of one run, from one seed. `purpose` is a method's name or a part of the engine ("order", "init")."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -178,8 +178,8 @@ class Rng:
     def batches(
         self, purposes: Sequence[str], epoch: int, indices: np.ndarray, copies: np.ndarray | None = None
     ) -> list[BatchRng]:
-        """`batch` for several purposes at once: the same draws, of which the first four a sample are made together, as Philox costs
-        little more for many numbers than for few."""
+        """`batch` for several purposes at once. The draws are the same; the first four per sample are computed together, because
+        Philox costs little more for many numbers than for few."""
         found = [self.batch(purpose, epoch, indices, copies) for purpose in purposes]
         if found and len(indices):
             counter_B4 = _counters(found[0]._index_B, epoch, 0, 1)[:, 0]
@@ -190,32 +190,32 @@ class Rng:
         return found
 
     def integer(self, purpose: str, step: int = 0) -> int:
-        """A 63-bit whole number: a seed for someone else's generator."""
+        """A 63-bit integer: a seed for another generator."""
         k0, k1 = _key(self.seed, f"{purpose}\0{step}")
         return (k0 | k1 << 32) & 0x7FFFFFFFFFFFFFFF
 
     def shuffled(self, purpose: str, epoch: int, count: int) -> np.ndarray:
-        """The whole numbers 0 … count - 1 in random order."""
+        """The integers 0 … count - 1 in random order."""
         return self.batch(purpose, epoch, np.arange(count)).permutation()
 
     def keyed(self, purpose: str, names: Sequence[str]) -> np.ndarray:
-        """One uniform number a name, float64 (N,): the same name always gets the same number."""
+        """One uniform number per name, float64 (N,); the same name always gets the same number."""
         words = [hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names]
         indices = np.frombuffer(b"".join(words), dtype="<u8") if words else np.empty(0, dtype=np.uint64)
         return self.batch(purpose, 0, indices).uniform()
 
     @contextlib.contextmanager
     def torch_scope(self, purpose: str, step: int = 0, device: torch.device | None = None) -> Iterator[None]:
-        """Within the block torch's own draws (dropout inside a model, weight initialisation) are keyed by (seed, purpose,
-        step); outside, torch's global state is as it was."""
+        """Within the block, torch's own draws (dropout, weight initialisation) are seeded by (seed, purpose, step). Torch's global
+        state is restored afterwards."""
         with seeded_torch(self.integer(purpose, step), device):
             yield
 
 
 @contextlib.contextmanager
 def seeded_torch(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Within the block torch's global generator, and that of the device if it is a graphics card, is seeded with one of our draws;
-    outside they are as they were."""
+    """Within the block, torch's global generator, and that of a CUDA device, are seeded. Their states are restored
+    afterwards."""
     import torch
 
     devices = [device] if device is not None and device.type == "cuda" else []

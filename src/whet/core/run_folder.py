@@ -1,4 +1,4 @@
-"""The run folder: the only interface between training, report, study and export.
+"""The run folder: the interface between training, report, study and export.
 
 runs/<name>/  requested.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
               log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class RunFolder:
-    """Paths and small files of one run. Files are written whole: beside their place first, then renamed."""
+    """Paths and small files of one run. Files are written atomically: to a temporary file first, which is then renamed."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -38,11 +38,11 @@ class RunFolder:
         self.splits = self.path / "splits.csv"
         self.log = self.path / "log.jsonl"
         self.checkpoints = self.path / "checkpoints"
-        self.start = self.checkpoints / "start"  # the network before the first step, until the run is finished
+        self.start = self.checkpoints / "start"  # the initial network, until the run is finished
         self.model = self.path / "model"
         self.external_models = self.path / "external_models"
         self.evidence = self.path / "evidence.npz"
-        self.predictions = self.path / "predictions.csv"  # the same, for people
+        self.predictions = self.path / "predictions.csv"  # the same predictions, in readable form
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
         self.mistakes = self.path / "mistakes"
@@ -59,16 +59,16 @@ class RunFolder:
 
     @property
     def task(self) -> Task:
-        """What this finished run was asked of its samples."""
+        """The task of this finished run."""
         return task_named(self.read_json(self.metrics)["task"])
 
     @property
     def begun(self) -> bool:
-        """Whether a run stands here that can be gone on with: until its settings are resolved, another may take the folder."""
+        """Whether the folder holds a run that can be resumed. Before its settings are resolved, another run may use the folder."""
         return self.recipe.is_file() or self.external_models.exists()
 
     def require_new(self, *data: str | Path | None) -> None:
-        """RunError where `create` would refuse this folder; nothing is written."""
+        """Raise RunError where `create` would reject this folder. Writes nothing."""
         if self.begun or self.finished:
             state = "finished" if self.finished else f"unfinished; continue it with --resume {self.path}"
             raise RunError(f"{self.path} already holds a run ({state}); choose another --out")
@@ -76,8 +76,8 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | Path, *data: str | Path | None) -> RunFolder:
-        """A new run folder. Refused are one that already holds a run, and what `whet.core.output.claim` refuses; data: what the run
-        is trained on."""
+        """Create a new run folder. A folder that already holds a run is rejected, as is one that `whet.core.output.claim` rejects.
+        data: the training data."""
         folder = cls(path)
         folder.require_new(*data)
         claim(path, "run", data=data)
@@ -92,7 +92,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process; a second one is refused at once. The system frees it when the process dies."""
+        """Lock the folder for this process; a second process gets BusyError at once. The lock is released when the process ends."""
         handle = (self.path / ".lock").open("a+")
         try:
             try:
@@ -111,7 +111,7 @@ class RunFolder:
             handle.close()
 
     def require_free(self) -> None:
-        """BusyError where another process is at work in this folder."""
+        """Raise BusyError where another process is using this folder."""
         with self.lock():
             pass
 
@@ -139,16 +139,16 @@ class RunFolder:
         for line in self.log.read_text(encoding="utf-8").splitlines():
             try:
                 records.append(json.loads(line))
-            except ValueError:  # the last line of a run that was killed while it wrote
+            except ValueError:  # incomplete last line of a killed run
                 break
         return records
 
 
 def finished_run(where: str, path: str) -> RunFolder:
-    """The finished run that a setting names; `where` is the setting, for the message."""
+    """The finished run at `path`; `where` is the name of the setting, for the error message."""
     folder = RunFolder(Path(path).expanduser())
     if not folder.finished:
-        raise RecipeError(f"{where}: no finished run lies there; accepted: a run folder that holds DONE and model/")
+        raise RecipeError(f"{where}: no finished run found there; accepted: a run folder that holds DONE and model/")
     return folder
 
 
@@ -162,7 +162,7 @@ def next_name(parent: Path, stem: str) -> Path:
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[Any]], *, exact: bool = False) -> None:
-    """A CSV whose cells cannot be taken for formulas by a spreadsheet; exact: whose cells are the values as they are, for data."""
+    """Write a CSV whose cells a spreadsheet does not read as formulas. exact: write the values unchanged, for data files."""
     cell = (lambda value: value) if exact else plain_cell
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -175,5 +175,5 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain_cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets a quote before it; and so does what looks like such text."""
+    """Prefix a quote to text that a spreadsheet would run as a formula, and to text that already has such a prefix."""
     return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA) else value

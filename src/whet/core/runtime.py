@@ -1,4 +1,4 @@
-"""What a STEP method keeps during training."""
+"""The state of a STEP method during training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _ROLES = (Arranges, Scales, WrapsLoss, WrapsStep, WrapsUpdate)
 
 
 class Runtime:
-    """What a STEP method keeps during training. Everything that matters lies in `state_dict`, or a resumed run differs.
+    """The state of a STEP method during training. `state_dict` must hold everything needed, or a resumed run differs.
 
-    Where what it keeps decides at another stage, the runtime itself plays a role there: `Arranges` (easy samples first), `Scales`
-    (a learning rate that falls when validation stalls), `WrapsLoss` (a penalty towards the starting weights), `WrapsStep` (noise
-    that fades) or `WrapsUpdate`. It comes after the methods of that stage:
+    Where this state affects another stage, the runtime itself has a role there: `Arranges` (easy samples first), `Scales` (a
+    learning rate that is reduced when validation stalls), `WrapsLoss` (a penalty towards the initial weights), `WrapsStep`
+    (decaying noise) or `WrapsUpdate`. It runs after the methods of that stage:
 
         class _Falling(Runtime, Scales):
     """
@@ -33,13 +33,13 @@ class Runtime:
         check_roles(cls, _ROLES)
 
     def after_step(self, progress: Progress) -> None:
-        """After every optimizer step."""
+        """Called after every optimizer step."""
 
     def after_validation(self, metrics: Mapping[str, float], weights: dict[str, Tensor], progress: Progress) -> None:
-        """After every validation; `weights` are those that were validated."""
+        """Called after every validation; `weights` are the validated weights."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Back to what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""

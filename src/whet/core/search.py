@@ -1,4 +1,4 @@
-"""What is worth searching of a hyper-parameter."""
+"""The search range of a hyper-parameter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Search:
-    """The range a hyper-parameter is worth searching, or the choices: `Annotated[float, Search(0.05, 1.0, log=True)]`."""
+    """The range or the choices for a hyper-parameter search: `Annotated[float, Search(0.05, 1.0, log=True)]`."""
 
     low: float | None = None
     high: float | None = None

@@ -1,4 +1,4 @@
-"""A text in words, with everything that stands between them, so that joining gives back the very same string."""
+"""A text split into words and the white space between them, so that joining them returns the original string."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from whet.core.errors import RecipeError
 
 Chinese = Literal["auto", "words", "characters"]
-"""How a run of Chinese characters is cut: into words by jieba, into single characters, or (auto) by jieba where it is installed."""
+"""How Chinese text is segmented: into words by jieba, into single characters, or (auto) by jieba where it is installed."""
 
 _HAN = "\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
@@ -29,36 +29,36 @@ _PUNCTUATION = (
 )
 _TOKEN = re.compile(
     rf"((?P<han>[{_HAN}]+)"
-    rf"|(?:https?://|www\.)[^\s{_HAN}]*[{_LATIN}0-9/]"  # an address of the web, without the mark that follows it
-    rf"|[{_LATIN}0-9][{_LATIN}0-9._%+\-]*@[{_LATIN}0-9\-]+(?:\.[{_LATIN}0-9\-]+)+"  # one of mail
+    rf"|(?:https?://|www\.)[^\s{_HAN}]*[{_LATIN}0-9/]"  # a web address, without the punctuation after it
+    rf"|[{_LATIN}0-9][{_LATIN}0-9._%+\-]*@[{_LATIN}0-9\-]+(?:\.[{_LATIN}0-9\-]+)+"  # an e-mail address
     rf"|[{_LATIN}](?:\.[{_LATIN}])+(?:\.|(?![{_LATIN}0-9]))(?![{_LATIN}0-9])"  # U.S., e.g.
     r"|[0-9]+(?:[.,:][0-9]+)+"  # 3.14, 1,000, 12:30
     rf"|[{_LATIN}0-9]+(?:['’\-][{_LATIN}0-9]+)*"  # don't, well-known, mp3
     rf"|(?P<mark>[{_PUNCTUATION}])(?P=mark)*"  # one mark, or a run of the same: ...
-    rf"|[^\s{_HAN}{_LATIN}0-9{_PUNCTUATION}]+)"  # other scripts and emoji: by white space
+    rf"|[^\s{_HAN}{_LATIN}0-9{_PUNCTUATION}]+)"  # other scripts and emoji: split at white space
 )
 _MARKS = frozenset(re.findall(rf"[{_PUNCTUATION}]", "".join(map(chr, range(0x10000)))))
 _UNSPACED = re.compile(rf"[{_HAN}{_KANA}\u3000-\u303f\uff01-\uff0f\uff1a-\uff20]")
 _CLOSING = re.compile(r"[,.;:!?)\]}%]")
 
 _SHORT = 1000
-"""Characters of a text whose words may be kept for the next time."""
+"""Maximum length, in characters, of texts whose words are cached."""
 
 _opening = threading.Lock()
 
 
 def is_word(token: str) -> bool:
-    """Whether a token is a word (or a number, or an emoji), and not punctuation."""
+    """Whether a token is a word (or a number, or an emoji), not punctuation."""
     return token[:1] not in _MARKS
 
 
 def is_chinese(token: str) -> bool:
-    """Whether a token is of characters that stand without spaces between them."""
+    """Whether a token consists of characters written without spaces between them."""
     return _UNSPACED.match(token) is not None
 
 
 def gap_between(left: str, right: str) -> str:
-    """The white space that is written between two tokens which were not neighbours before."""
+    """The white space to insert between two tokens that were not adjacent before."""
     return _gap(left[-1:], right[:1])
 
 
@@ -71,9 +71,9 @@ def _gap(left: str, right: str) -> str:
 
 @dataclass(frozen=True)
 class Words:
-    """One text: its tokens (words, and punctuation apart), as written, and the gaps before each of them and after the last.
+    """The tokens of one text (words and punctuation), as written, and the gaps before each token and after the last.
 
-    The text is gap, token, gap, token, … gap, joined. A token is never empty; one that a method put in may hold spaces.
+    The text is gap, token, gap, token, … gap, joined. A token is never empty; a token inserted by a method may contain spaces.
     """
 
     tokens: tuple[str, ...]
@@ -86,7 +86,7 @@ class Words:
 
     @functools.cached_property
     def places(self) -> tuple[int, ...]:
-        """Which of the tokens are words, and not punctuation."""
+        """The positions of the tokens that are words, not punctuation."""
         return tuple([place for place, token in enumerate(self.tokens) if token[0] not in _MARKS])
 
     @property
@@ -94,7 +94,7 @@ class Words:
         return [self.tokens[place] for place in self.places]
 
     def replaced(self, new: Mapping[int, str]) -> Words:
-        """Other tokens at some places."""
+        """Replace the tokens at some positions."""
         if not new:
             return self
         tokens = list(self.tokens)
@@ -103,16 +103,16 @@ class Words:
         return Words(tuple(tokens), self.gaps)
 
     def reworded(self, new: Mapping[str, str]) -> Words:
-        """Other tokens for some, wherever they stand."""
+        """Replace some tokens wherever they occur."""
         return Words(tuple([new.get(token, token) for token in self.tokens]), self.gaps) if new else self
 
     def without(self, places: Sequence[int]) -> Words:
-        """Some tokens fewer. Of the gaps about lost tokens the widest stays; at either end of the text, the outer one."""
+        """Remove some tokens. Of the gaps around removed tokens, the widest stays; at either end of the text, the outer one."""
         if not places:
             return self
         lost = set(places)
         tokens, gaps = list(self.tokens), list(self.gaps)
-        for place in sorted(lost, reverse=True):  # from the end, so that the places before it still hold
+        for place in sorted(lost, reverse=True):  # from the end, so that earlier positions stay valid
             before, after = gaps[place : place + 2]
             del tokens[place]
             if place == len(tokens):
@@ -127,14 +127,14 @@ class Words:
         return Words(tuple(tokens), tuple(gaps))
 
     def inserted(self, new: Sequence[tuple[int, str]]) -> Words:
-        """More tokens, each before the token at a place of this text; `len(tokens)` is the end."""
+        """Insert tokens, each before the token at a position of this text; `len(tokens)` is the end."""
         if not new:
             return self
         put: dict[int, list[str]] = {}
         for place, token in new:
             put.setdefault(place, []).append(token)
         tokens, gaps = list(self.tokens), list(self.gaps)
-        for place in sorted(put, reverse=True):  # from the end, so that the places before it still hold
+        for place in sorted(put, reverse=True):  # from the end, so that earlier positions stay valid
             gap = gaps[place]
             parts: list[str] = []
             left = tokens[place - 1] if place else None
@@ -147,7 +147,7 @@ class Words:
         return Words(tuple(tokens), tuple(gaps))
 
     def followed_by(self, other: Words) -> Words:
-        """This text, a gap as the script asks for, and another text."""
+        """This text, a gap that suits the script, and another text."""
         if not self.tokens or not other.tokens:
             return self if self.tokens else other
         gap = gap_between(self.tokens[-1], other.tokens[0])
@@ -155,20 +155,20 @@ class Words:
 
 
 def segmented(text: str, chinese: Chinese = "auto") -> Words:
-    """The words of a text: runs of Latin letters and digits, of equal punctuation marks, Chinese as `chinese` says, and
-    anything else by white space."""
+    """Split a text into words: runs of Latin letters and digits, runs of equal punctuation marks, Chinese according to `chinese`,
+    and anything else at white space."""
     if chinese == "auto":
         chinese = "words" if has_jieba() else "characters"
     return _kept(text, chinese) if len(text) <= _SHORT else _cut_up(text, chinese)
 
 
-@functools.lru_cache(maxsize=1 << 13)  # a text comes again in every epoch
+@functools.lru_cache(maxsize=1 << 13)  # every epoch uses the same texts
 def _kept(text: str, chinese: Chinese) -> Words:
     return _cut_up(text, chinese)
 
 
 def _cut_up(text: str, chinese: Chinese) -> Words:
-    pieces = _TOKEN.split(text)  # gap, token, its Chinese, its mark, gap, token, …, gap
+    pieces = _TOKEN.split(text)  # gap, token, its Chinese run, its mark, gap, token, …, gap
     gaps, tokens, chinese_runs = pieces[::4], pieces[1::4], pieces[2::4]
     if any(chinese_runs):
         cut_up = [cut(token, chinese) if run else (token,) for token, run in zip(tokens, chinese_runs)]
@@ -178,7 +178,7 @@ def _cut_up(text: str, chinese: Chinese) -> Words:
 
 
 def cut(run: str, chinese: Chinese = "auto") -> tuple[str, ...]:
-    """A run of Chinese characters in words or characters."""
+    """Split a run of Chinese characters into words or characters."""
     if chinese == "characters" or (chinese == "auto" and not has_jieba()):
         return tuple(run)
     return _cut_by_jieba(run)
@@ -203,16 +203,16 @@ def _cutter() -> Any:
 def _opened() -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its source has escapes that Python warns of
+            warnings.simplefilter("ignore")  # jieba's source contains escapes that Python warns about
             import jieba
     except ImportError as error:
         raise RecipeError(
             f"Chinese words need jieba, which cannot be imported ({error}); install it with pip install whet[text], "
-            "or ask for single characters"
+            "or use single characters"
         ) from None
     jieba.setLogLevel(logging.WARNING)
     cutter = jieba.Tokenizer()
     with tempfile.TemporaryDirectory() as folder:
-        cutter.tmp_dir = folder  # else it trusts a file in the temporary folder that all share
+        cutter.tmp_dir = folder  # otherwise it trusts a file in the shared temporary folder
         cutter.initialize()
     return cutter

@@ -1,4 +1,4 @@
-"""The parts of a recipe: where the data are, which model, and how it is trained."""
+"""The parts of a recipe: data, model and training settings."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ def _share(text: str) -> str:
 
 
 Size = Annotated[int, Field(ge=8, le=4096)] | Auto | Annotated[str, AfterValidator(_share)]
-"""Pixels of a side, or a share ("115%") of the size the weights were trained with."""
+"""Pixels of a side, or a percentage ("115%") of the size that the weights were trained with."""
 
 
 class DataSpec(Strict):
-    """Where the samples come from and how they are split. Fractions are of all samples (or of train, where only one is missing)."""
+    """Where the samples come from and how they are split. Fractions are of all samples (or of train, where only one split is
+    missing)."""
 
     path: str | None = None
     files_root: Annotated[
-        str | None, Field(description="the folder that a table's files are named from; else the table's own")
+        str | None,
+        Field(description="the folder that a table's file names are relative to; by default the table's own"),
     ] = None
     class_folder: Annotated[
         Literal["outer", "inner"] | None,
         Field(
-            description="where class folders hold folders: which of them name the classes; the outer ones are then groups"
+            description="for nested class folders: which level names the classes; with inner, the outer folders are groups"
         ),
     ] = None
     file_column: str | None = None
@@ -42,27 +44,27 @@ class DataSpec(Strict):
     label_column: str | None = None
     label_columns: Annotated[
         tuple[str, ...] | None,
-        Field(min_length=2, description="columns of 0 and 1, one a class, where a sample may have several"),
+        Field(min_length=2, description="columns of 0 and 1, one per class, for multi-label data"),
     ] = None
     label_separator: Annotated[
-        str | None, Field(min_length=1, description="between the labels in a cell, where a sample may have several")
+        str | None, Field(min_length=1, description="separator between the labels in a cell, for multi-label data")
     ] = None
     split_column: str | None = None
     group_column: Annotated[
-        str | None, Field(description="samples with the same cell, as of one speaker, are never in two parts")
+        str | None, Field(description="samples with the same value, such as one speaker, are never in two splits")
     ] = None
-    weight_column: Annotated[str | None, Field(description="how much a sample counts in training")] = None
+    weight_column: Annotated[str | None, Field(description="weight of a sample in training")] = None
     split_files: tuple[str, ...] = ()
     fold: Annotated[
         str | None,
-        BeforeValidator(lambda fold: fold if fold is None else str(fold)),  # most are written as numbers
-        Field(description="the fold that is the test part, where a table has a column fold"),
+        BeforeValidator(lambda fold: fold if fold is None else str(fold)),  # usually written as a number
+        Field(description="the fold used as the test split, where a table has a column fold"),
     ] = None
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
     split_seed: Annotated[int, Field(ge=0)] = 0
     evaluate_test: Annotated[
-        bool, Field(description="whether the test samples are answered; a study leaves them alone until its end")
+        bool, Field(description="whether to evaluate on the test samples; a study does so only at its end")
     ] = True
 
     @classmethod
@@ -74,23 +76,23 @@ class DataSpec(Strict):
             return
         beside = [key for key in ("label_column", "label_separator") if getattr(self, key) is not None]
         if beside:
-            raise RecipeError(f"data.label_columns stands in the place of data.{beside[0]}; give one of them")
+            raise RecipeError(f"data.label_columns replaces data.{beside[0]}; give only one of them")
         twice = next((name for name in self.label_columns if self.label_columns.count(name) > 1), None)
         if twice is not None:
             raise RecipeError(f"data.label_columns names '{twice}' twice; give each column once")
 
     @classmethod
     def of(cls, data: str | Path | DataSpec) -> DataSpec:
-        """A folder or table as it is, or a spec that says how it is read."""
+        """A folder or table with default settings, or a given spec unchanged."""
         return data if isinstance(data, DataSpec) else cls(path=str(data))
 
     def over(self, base: DataSpec) -> DataSpec:
-        """`base` with the values that differ from the defaults here."""
+        """`base`, with the values that differ from the defaults here."""
         return base.replace(**{key: value for key, value in self if value != type(self).model_fields[key].default})
 
     @property
     def several_labels(self) -> bool:
-        """Whether this says that a sample may have several labels; a table of lists says so itself."""
+        """Whether these settings declare several labels per sample. A table with lists of labels needs no setting."""
         return self.label_columns is not None or self.label_separator is not None
 
 
@@ -107,27 +109,27 @@ class ModelSpec(Strict):
 
 
 class TrainSpec(Strict):
-    """Training settings. Every `auto` but that of `store`, which each start decides anew, is resolved once and written into the
-    run's own recipe. How many steps a budget comes to belongs to the state of a training (`whet.training.loop.State`)."""
+    """Training settings. Every `auto` is resolved once and written into the run's own recipe, except `store`, which is resolved at
+    each start. The number of steps of a budget is part of the training state (`whet.training.loop.State`)."""
 
     not_settings: ClassVar[dict[str, str]] = {
-        key: f"the length of a training is its budget; use budget: {{value}}{unit}"
+        key: f"the training length is set by budget; use budget: {{value}}{unit}"
         for key, unit in (("epochs", "ep"), ("steps", "st"), ("seconds", "s"), ("minutes", "m"))
     }
 
     budget: Annotated[Duration, AfterValidator(Duration.parse_budget)] = Duration(20, "ep")
     max_epochs: Annotated[
         int | None,
-        Field(ge=1, description="a budget in minutes is filled with so many at most, where more would not help"),
+        Field(ge=1, description="maximum number of epochs for a budget in minutes"),
     ] = None
     seed: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
     image_size: Size = "auto"
     eval_size: Annotated[Size, Field(description="image size at prediction")] = "auto"
     fit: Literal["squash", "crop"] = "squash"
-    max_tokens: Annotated[int, Field(ge=4, le=8192, description="a longer text is cut")] | Auto = "auto"
+    max_tokens: Annotated[int, Field(ge=4, le=8192, description="longer texts are truncated")] | Auto = "auto"
     clip_seconds: (
-        Annotated[float, Field(gt=0, le=600, description="how much of an audio clip is heard at once")] | Auto
+        Annotated[float, Field(gt=0, le=600, description="length of an audio clip as network input, in seconds")] | Auto
     ) = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -135,10 +137,10 @@ class TrainSpec(Strict):
     loader_threads: Annotated[int, Field(ge=1)] | Auto = "auto"
     store: Annotated[
         Literal["auto", "memory", "disk", "off"],
-        Field(description="where decoded training images are kept; no setting changes a result"),
+        Field(description="where decoded training images are cached; does not change the result"),
     ] = "auto"
     store_share: Annotated[
-        float, Field(gt=0, le=0.9, description="the most of free memory or disk to keep them in")
+        float, Field(gt=0, le=0.9, description="maximum share of free memory or disk for this cache")
     ] = 0.1
     validate_every: Annotated[Duration, AfterValidator(Duration.parse_budget)] | Auto = "auto"
     checkpoint_every: Annotated[Duration, AfterValidator(Duration.parse_budget)] | Auto = "auto"

@@ -1,4 +1,4 @@
-"""What a method that mixes audio must know of the spectrograms it is given."""
+"""Information about spectrograms, for methods that mix audio."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpectrogramScale:
-    """What the cells of a normalised log-mel spectrogram stand for: x = (log(mel, floored) - mean) / std.
+    """The scale of a normalised log-mel spectrogram: x = (log(mel, floored) - mean) / std.
 
-    power: of the magnitudes that a band sums, 2 for energies. floor: the logarithm is that of mel + floor (added) or of what is at
-    least the floor. hertz_M, width_M: centre and width of each band, Hz; width_M is 1 where a band sums its frequencies instead of
-    taking their mean, so that energy * width is what is heard in the band. rate: of the waves, Hz.
+    power: exponent of the magnitudes that are summed in a band, 2 for energies. floor: the logarithm is that of mel + floor (added)
+    or of max(mel, floor). hertz_M, width_M: centre and width of each band, Hz; width_M is 1 where a band sums its frequencies
+    instead of averaging them, so that energy * width is the total energy of the band. rate: of the waves, Hz.
     """
 
     mean: float
@@ -30,26 +30,26 @@ class SpectrogramScale:
     rate: int
 
     def energy(self, x: Tensor) -> Tensor:
-        """Of every cell, any shape."""
+        """The energy of every cell, any shape."""
         mel = (x * self.std + self.mean).exp()
         return ((mel - self.floor) if self.added else mel).clamp(min=0) ** (2 / self.power)
 
     def normalised(self, energy: Tensor) -> Tensor:
-        """`energy` turned round."""
+        """The inverse of `energy`."""
         mel = energy ** (self.power / 2)
         return ((mel + self.floor if self.added else mel.clamp(min=self.floor)).log() - self.mean) / self.std
 
 
 class KnowsSpectrogram(ABC):
-    """A method that is told, before every batch, what the spectrograms stand for: whoever owns the network's front asks once for
-    `hearing(scale)`, and uses what it gives in the method's place."""
+    """A method that needs the scale of the spectrograms. The owner of the network's front calls `hearing(front)` once and uses the
+    returned method instead."""
 
     @abstractmethod
     def hearing(self, front: HasScale) -> Self:
-        """The same method, told whom to ask."""
+        """The same method with access to the scale."""
 
 
 class HasScale(Protocol):
     def scale(self) -> SpectrogramScale:
-        """What cells stand for now: mean and std may be found after the network was built."""
+        """The current scale. The mean and std may be estimated after the network was built."""
         ...

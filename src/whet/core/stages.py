@@ -1,11 +1,11 @@
-"""The eleven stages of a sample's journey, and the roles that a method can play at each.
+"""The eleven stages of training, and the roles that a method can have at each.
 
     files -DATA-> rows -SAMPLE-> views -BATCH-> batch -> model -LOSS-> loss -GRADIENT-> grads -STEP-> weights
                                                          ^ MODEL                ^ OPTIMIZER, SCHEDULE
     weights -PREDICT-> prediction -AFTER-> bundle
 
-A role is an abstract class with the functions that its stage calls. A method derives from its role; one that truly needs two
-(an average of the weights: STEP to keep it, PREDICT to use it) derives from both in its one file.
+A role is an abstract class with the functions that its stage calls. A method derives from its role. A method that needs two
+(an average of the weights: STEP to update it, PREDICT to use it) derives from both in its one file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """The eleven places where a method can act, in the order of a sample's journey."""
+    """The eleven stages where a method can act, in order."""
 
     DATA = "data"
     SAMPLE = "sample"
@@ -51,28 +51,28 @@ class Stage(StrEnum):
 class Selects(ABC):
     @abstractmethod
     def select(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The training rows -> the training rows to use; once, before training."""
+        """The training rows -> the training rows to use. Called once, before training."""
 
 
 class Arranges(ABC):
     @abstractmethod
     def arrange(self, order_M: np.ndarray, label_N: np.ndarray, progress: Progress, rng: BatchRng) -> np.ndarray:
         """The epoch's shuffled sample numbers -> the epoch's sample numbers, same length. rng draws by position 0 … M - 1;
-        `progress` is that of the epoch's beginning."""
+        `progress` is that of the start of the epoch."""
 
 
 # SAMPLE -------------------------------------------------------------------------------------------------------------
 class Draws(ABC):
     @abstractmethod
     def draw(self, view: Any, rng: BatchRng) -> Any:
-        """The view of a batch (`ImageView`, `TextView` or `AudioView`, by the task) -> the view with this method's wish drawn in.
-        Draws are vectorised: never in a loop over samples."""
+        """The view of a batch (`ImageView`, `TextView` or `AudioView`, by the task) -> the view with this method's transforms
+        added. Draws are vectorised; do not loop over samples."""
 
 
 class TransformsBatch(ABC):
     @abstractmethod
     def transform_batch(self, received: Tensor, rng: BatchRng) -> Tensor:
-        """What the network's front received of painted samples, on the device -> the same shape and type. Pixels, uint8
+        """Rendered samples, as received by the network's front, on the device -> the same shape and type. Pixels, uint8
         (B, 3, H, W); token ids, int64 (B, L); log-mel spectrograms, float (B, 1, frames, mels)."""
 
 
@@ -80,167 +80,168 @@ class TransformsBatch(ABC):
 class Changes(ABC):
     @abstractmethod
     def change(self, net: Any, context: Context) -> Any:
-        """The model (whet.models.Net) -> the changed model; structure only. Runs again on resume. What prediction needs too is
-        recorded by `net.built_with(self)`, and runs again on load, where the context knows the task and the classes only; a
-        parametrised weight needs no record, it is saved as the plain weight it comes to. torch's own draws are keyed. Who adds
-        or renames weights comes first (`order` below 50), as freezing and learning rates go by name."""
+        """The model (whet.models.Net) -> the changed model; structure only. Runs again on resume. A change that prediction needs is
+        recorded by `net.built_with(self)` and runs again on load, where the context has only the task and the classes. A
+        parametrised weight needs no record: it is saved as the resulting plain weight. torch's own draws are seeded. Methods that
+        add or rename weights come first (`order` below 50), because freezing and learning rates refer to names."""
 
 
 class Initialises(ABC):
     @abstractmethod
     def initialise(self, net: Any, context: Context) -> None:
-        """Give the model better starting weights; only at a fresh start, never on resume."""
+        """Set better initial weights. Called only on a fresh start, never on resume."""
 
 
 class Shortens(ABC):
     @abstractmethod
     def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, str] | None:
-        """The recipe to train in this one's place where a budget in minutes fits so few epochs, and what it does instead, for a
-        note; None where these are enough. Asked once, before the first step, of a recipe whose `auto` is resolved."""
+        """The recipe to train instead, if a budget in minutes allows only this many epochs, and a description of the change for a
+        note; None where the epochs suffice. Called once, before the first step, with all `auto` settings resolved."""
 
     @abstractmethod
     def steady(self) -> Method:
-        """The same method, which never does so: for a run that is to tell what this recipe costs."""
+        """The same method without shortening, for a run that measures the cost of this recipe."""
 
 
 # OPTIMIZER ----------------------------------------------------------------------------------------------------------
 class Optimizes(ABC):
     @abstractmethod
     def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
-        """Groups {params, lr_scale, decay} -> an optimizer whose groups carry `lr` (base rate times lr_scale). `decay` says
-        whether weight decay should apply: false for norms and biases. `net` (whet.models.Net) owns the weights: for optimizers
-        that treat layers by their kind, or look at what flows through them."""
+        """Groups {params, lr_scale, decay} -> an optimizer whose groups have `lr` (base rate times lr_scale). `decay`: whether
+        weight decay applies; false for norms and biases. `net` (whet.models.Net) owns the weights, for optimizers that treat layers
+        by type or read their activations."""
 
 
 # SCHEDULE -----------------------------------------------------------------------------------------------------------
 class Scales(ABC):
     @abstractmethod
     def factor(self, progress: Progress) -> float:
-        """The factor on the learning rate for the coming step. The factors of all schedules are multiplied."""
+        """The learning rate factor for the next step. The factors of all schedules are multiplied."""
 
 
 class Sets(ABC):
     @abstractmethod
     def settings(self, progress: Progress, settings: Settings) -> Settings:
-        """The settings for the coming epoch, given the recipe's own as the schedules before this one left them."""
+        """The settings for the next epoch, given those returned by the previous schedule (the recipe's own for the first)."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What `trial_steps` found: the schedule with its setting filled in, and the curve that led to it."""
+    """The result of `trial_steps`: the schedule with its setting filled in, and the measured curve."""
 
     schedule: Method
     lr_T: tuple[float, ...]
     loss_T: tuple[float, ...]
     chosen: float
-    """The learning rate that was chosen, of the fastest parameters."""
+    """The chosen learning rate, that of the parameters with the highest rate."""
 
 
 class FindsBeforeTraining(ABC):
     @abstractmethod
     def trial_steps(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> RangeTest | None:
-        """Before training, at a fresh start: find out what only some steps of training can tell; None where it is known.
-        `trial` takes factors on the learning rate and gives (learning rate, loss) step by step, on a copy of the network; it
-        ends where the loss is no longer finite. What comes out takes this method's place in the run's recipe."""
+        """Called before training, on a fresh start: find a setting that needs some training steps; None where it is already set.
+        `trial` takes learning rate factors and yields (learning rate, loss) step by step, on a copy of the network; it ends when
+        the loss is no longer finite. The resulting schedule replaces this method in the run's recipe."""
 
 
 # BATCH --------------------------------------------------------------------------------------------------------------
 class Mixes(ABC):
     @abstractmethod
     def apply(self, batch: Batch, rng: BatchRng) -> Batch:
-        """A batch with soft targets -> a batch with soft targets; the given one is not changed."""
+        """A batch with soft targets -> a batch with soft targets. The input is not modified."""
 
 
 # LOSS ---------------------------------------------------------------------------------------------------------------
 class WrapsLoss(ABC):
     @abstractmethod
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
-        """A loss function -> a loss function, each giving one value a sample."""
+        """A loss function -> a loss function, each returning one value per sample."""
 
 
 class Follows(ABC):
     @abstractmethod
     def predecessor(self, recipe: Recipe) -> Recipe | None:
-        """The recipe of the run to train first, within the same run folder, given this run's recipe; None where none is needed."""
+        """The recipe of the run to train first, inside the same run folder, given this run's recipe; None where none is needed."""
 
     @abstractmethod
     def following(self, run: str) -> Method:
-        """The same method, knowing the folder of the finished run that came first."""
+        """The same method with the folder of the finished first run."""
 
 
 # GRADIENT -----------------------------------------------------------------------------------------------------------
 class WrapsStep(ABC):
     @abstractmethod
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
-        """A step function -> a step function. A step is given a closure (forward, backward, loss) and may call it often.
-        torch's own draws within a step are keyed by its number."""
+        """A step function -> a step function. A step receives a closure (forward, backward, loss) and may call it several times.
+        torch's own draws within a step are seeded by its number."""
 
 
 class WrapsUpdate(ABC):
     @abstractmethod
     def wrap_update(self, step: Step, optimizer: torch.optim.Optimizer) -> Step:
-        """As `wrap_step`, for what must know the learning rates: `optimizer.param_groups` at the time of the step."""
+        """Like `wrap_step`, with access to the learning rates: `optimizer.param_groups` at the time of the step."""
 
 
 class Divides(ABC):
     @abstractmethod
     def parts(self, samples: int) -> int:
-        """Into how many parts a batch of so many samples is cut; they pass the network one after another, and their gradients
-        add up to that of the batch."""
+        """The number of parts into which a batch of this size is split. They pass through the network one after another, and their
+        gradients sum to that of the batch."""
 
 
 # STEP ---------------------------------------------------------------------------------------------------------------
 class Watches(ABC):
     @abstractmethod
     def start(self, net: Any, context: Context) -> Runtime:
-        """What it keeps during training, new."""
+        """Create the method's runtime state for training."""
 
 
 # PREDICT ------------------------------------------------------------------------------------------------------------
 class ChoosesWeights(ABC):
     @abstractmethod
     def weights(self, weights: dict[str, Tensor], runtime: Any, final: bool) -> dict[str, Tensor]:
-        """The weights prediction would use -> those it should use. `final` once training is over, false at a validation."""
+        """The weights for prediction so far -> the weights to use. `final`: true after training, false at a validation."""
 
 
 class Finalizes(ABC):
     @abstractmethod
     def finalize(self, net: Any, runtime: Any, context: FinalizeContext) -> None:
-        """Once training is over: the network, which holds the weights that prediction uses, set right in place. For what takes a
-        pass over the data: statistics of averaged weights, a choice by validation."""
+        """Called after training: modify the network, which holds the weights for prediction, in place. For methods that need a pass
+        over the data, such as statistics of averaged weights or a choice by validation."""
 
 
 class KeepsEnsembleMembers(ABC):
     @abstractmethod
     def ensemble_members(self, runtime: Any) -> list[dict[str, Tensor]]:
-        """Further weights of the same network; prediction is the mean of the probabilities of all, the final weights among them."""
+        """Additional weights of the same network. The prediction is the mean of the probabilities of all, including the final
+        weights."""
 
 
 class UsesExternalModels(ABC):
     @abstractmethod
     def external_models(self, recipe: Recipe) -> list[str | Recipe]:
-        """Whose models are to answer beside this one: folders of finished runs, or recipes to train first, within the same run.
-        The predictor then answers (B, M, K), this model first, and `wrap_predictor` makes one answer of them."""
+        """The models to predict with in addition to this one: folders of finished runs, or recipes to train first, within the same
+        run. The predictor then returns (B, M, K), this model first, and `wrap_predictor` combines them."""
 
 
 class Fits(ABC):
     @abstractmethod
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
-        """Validation answers of the predictor so far, (N, M, K) where the method joins several models -> numbers (as JSON) to keep
-        with the model."""
+        """Validation outputs of the predictor so far, (N, M, K) where the method combines several models -> numbers (as JSON) to
+        save with the model."""
 
 
 class WrapsPredictor(ABC):
     @abstractmethod
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
-        """A predictor -> a predictor; `fitted` is what `fit` gave, or empty. task: knows how outputs are combined."""
+        """A predictor -> a predictor; `fitted` is the result of `fit`, or empty. task: defines how outputs are combined."""
 
 
 # AFTER --------------------------------------------------------------------------------------------------------------
 class Compresses(ABC):
     @abstractmethod
     def compress(self, net: Any, context: Context) -> Any:
-        """A trained model -> the one to keep: smaller, or with a part fitted anew."""
+        """A trained model -> the model to save: smaller, or with a part refitted."""
 
 
 ROLES: dict[Stage, tuple[type, ...]] = {

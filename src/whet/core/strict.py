@@ -1,4 +1,4 @@
-"""Frozen typed settings that refuse what they do not know, with the nearest name they do."""
+"""Frozen typed settings that reject unknown names and suggest the closest match."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from whet.core.errors import RecipeError, unknown
 
 
 class Strict(BaseModel):
-    """Base of every recipe part and method. A wrong key or value raises RecipeError naming key, value and what is accepted."""
+    """Base class of all recipe parts and methods. A wrong key or value raises RecipeError with the key, value and accepted
+    values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     kind: ClassVar[str] = "setting"
     not_settings: ClassVar[dict[str, str]] = {}
-    """Keys that may be taken for settings, and what to write instead of them and their {value}."""
+    """Keys that users may try as settings, and what to use instead; {value} is replaced by the given value."""
 
     def __init__(self, **values: Any) -> None:
         owner = self.label()
@@ -32,19 +33,19 @@ class Strict(BaseModel):
 
     @classmethod
     def label(cls) -> str:
-        """How messages call this part."""
+        """The name of this part in messages."""
         return cls.__name__
 
     def replace(self, **changes: Any) -> Any:
-        """A copy with some values changed, checked again."""
+        """A copy with some values changed, validated again."""
         return type(self)(**{**dict(self), **changes})
 
 
 def _explain(cls: type[Strict], errors: list[Any]) -> str:
-    """One sentence a key: its value, and what is accepted by its type, or what its own check says."""
+    """One sentence per key: its value, and what its type accepts or the message of its own check."""
     by_head: dict[str, list[Any]] = {}
     for error in errors:
-        # Behind the key stand list positions, and names of alternatives that mean nothing to a reader.
+        # The location after the key holds list positions, and names of union members that are not useful in a message.
         steps = [step for number, step in enumerate(error["loc"]) if number == 0 or isinstance(step, int)]
         place = ".".join([cls.label(), *map(str, steps)])
         if error["type"] == "missing":
@@ -59,15 +60,15 @@ def _reasons(cls: type[Strict], errors: list[Any]) -> str:
     kinds = [error for error in errors if error["type"] != "value_error"]
     if not kinds:
         return "; ".join(dict.fromkeys(ours))
-    # One place in a list, a mapping or a method is described by its own message: the schema is that of the whole value.
+    # An element of a list, a mapping or a method is described by its own message: the schema describes the whole value.
     whole = all(sum(isinstance(step, int) for step in error["loc"]) == 0 for error in kinds)
     found = accepted(cls, str(kinds[0]["loc"][0])) if whole and kinds[0]["loc"] else []
     if ours:
         found = [kind for kind in found if kind != _TEXT]
-    told = (
+    expected = (
         f"accepted: {' or '.join(found)}" if found else " or ".join(dict.fromkeys(str(e["msg"]).lower() for e in kinds))
     )
-    return "; ".join(dict.fromkeys([told, *ours]))
+    return "; ".join(dict.fromkeys([expected, *ours]))
 
 
 _TEXT = "text"
@@ -75,7 +76,7 @@ _KINDS = {"string": _TEXT, "boolean": "true or false", "null": "null", "array": 
 
 
 def accepted(cls: type[BaseModel], key: str) -> list[str]:
-    """What a field takes, in words: ["a whole number from 8 to 4096", "auto"]; empty where its type has no words."""
+    """The accepted values of a field in words: ["a whole number from 8 to 4096", "auto"]; empty for types without a description."""
     try:
         schema = cls.model_json_schema(mode="validation")
     except PydanticInvalidForJsonSchema:
@@ -105,5 +106,5 @@ def _bounds(schema: dict[str, Any]) -> str:
     if low is not None and high is not None:
         return f" from {low:g} to {high:g}"
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    told = [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
-    return f" ({' and '.join(told)})" if told else ""
+    limits = [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+    return f" ({' and '.join(limits)})" if limits else ""

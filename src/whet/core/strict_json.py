@@ -1,4 +1,4 @@
-"""The one encoder of JSON that leaves this process: RFC 8259, so a number that is not finite becomes null, never NaN."""
+"""The JSON encoder for all output: RFC 8259, so non-finite numbers become null, never NaN."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from whet.core.output import write_whole
 
 
 def dumps(value: Any, *, indent: int | None = 2) -> str:
-    """JSON text. Takes dicts, lists, tuples, sets of strings, numbers, NumPy scalars and arrays, and paths; anything else is a
+    """JSON text. Accepts dicts, lists, tuples, sets of strings, numbers, NumPy scalars and arrays, and paths; anything else raises
     TypeError."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def write(path: Path, value: Any) -> None:
-    """Write a JSON file so that its name never shows half of it."""
+    """Write a JSON file atomically."""
     write_whole(path, dumps(value) + "\n")
 
 

@@ -1,6 +1,6 @@
-"""Soft targets: what a sample should become, as probabilities from the start.
+"""Soft targets: the class probabilities that a sample is trained towards.
 
-Mixing and smoothing are linear maps on them, so they commute and a loss needs to know only one form.
+Mixing and smoothing are linear maps of the targets, so they commute and a loss needs to support only one form.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Targets:
     """Class probabilities of a batch.
 
-    probs_BK: float (B, K). Each row sums to one where classes exclude each other; else each entry is a probability by itself.
-    task: which of these it is.
+    probs_BK: float (B, K). Each row sums to one where classes are mutually exclusive; otherwise each entry is a separate
+    probability. task: determines which of the two applies.
     """
 
     probs_BK: Tensor
@@ -37,22 +37,24 @@ class Targets:
         return self.probs_BK.shape[1]
 
     def having(self, probs_BK: Tensor) -> Targets:
-        """Other probabilities of the same kind."""
+        """Targets of the same task with other probabilities."""
         return replace(self, probs_BK=probs_BK)
 
     def to(self, device: torch.device) -> Targets:
         return self.having(self.probs_BK.to(device))
 
     def mix(self, partner_B: Tensor, weight_B: Tensor) -> Targets:
-        """Sample i keeps `weight_B[i]` of its own target and takes the rest from sample `partner_B[i]`."""
+        """Sample i keeps weight `weight_B[i]` on its own target; the rest comes from sample `partner_B[i]`."""
         w = weight_B.to(self.probs_BK)[:, None]
         return self.having(w * self.probs_BK + (1 - w) * self.probs_BK[partner_B])
 
     def gather(self, index_BQ: Tensor, weight_BQ: Tensor) -> Targets:
-        """Sample i becomes the weighted mean of the targets of samples `index_BQ[i]`; the weights of a row sum to one."""
+        """Sample i gets the weighted mean of the targets of samples `index_BQ[i]`; the weights of a row sum to one."""
         parts_BQK = self.probs_BK[index_BQ]
         return self.having((weight_BQ.to(parts_BQK)[..., None] * parts_BQK).sum(dim=1))
 
     def smooth(self, epsilon: float) -> Targets:
-        """`1 - epsilon` of the target and `epsilon` of ignorance: 1/K a class, or one half where each class stands by itself."""
+        """`1 - epsilon` of the target plus `epsilon` of the uninformed probability: 1/K per class, or 1/2 for independent
+        classes."""
+
         return self.having((1 - epsilon) * self.probs_BK + epsilon * self.task.ignorance(self.num_classes))

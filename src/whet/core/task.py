@@ -1,4 +1,4 @@
-"""A task: the one object that knows what is asked of a sample, from its label to what people see of a prediction."""
+"""A task: the object that defines labels, targets, loss, metrics and the display of predictions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 GROUP = "whet.tasks"
 MEDIA = {"image": "image", "text": "text", "audio": "audio"}
-"""What a sample is, by the first word of most problems' names."""
+"""The medium, by the first word of most problems' names."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A sample that was predicted wrongly. row: of the evidence. confidence: how sure that was. class_number: the class to explain.
-    faults: where a sample may have several labels, those that were missed or predicted wrongly."""
+    """A wrongly predicted sample. row: row of the evidence. confidence: the predicted probability. class_number: the class to
+    explain. faults: for multi-label samples, the labels that were missed or wrongly predicted."""
 
     row: int
     confidence: float
@@ -36,12 +36,12 @@ class Mistake:
 
 
 class Task(ABC):
-    """What is asked of a sample. It has no state; all instances are alike.
+    """What is predicted for a sample. It has no state; all instances are equal.
 
-    name: as run folders say it. problems: what recipes call it, with the medium of its samples. title: what samples have, "exactly
-    one class each", for messages. right: what a right prediction is. metrics: what runs can be compared by. headline: the metric
-    that is reported first. followed: what every validation tells of `measure`, the headline first. sections: those of its own in a
-    run's report.
+    name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
+    one class each", for messages. right: the word for a correct prediction. metrics: the metrics by which runs can be compared.
+    headline: the metric that is reported first. followed: the entries of `measure` that every validation reports, the headline
+    first. sections: additional sections of the run report.
     """
 
     kind: ClassVar[str] = "task"
@@ -54,38 +54,38 @@ class Task(ABC):
     followed: ClassVar[tuple[str, ...]]
     sections: ClassVar[tuple[str, ...]] = ()
 
-    # What is read, and what the network is trained towards -------------------------------------------------------------
+    # Labels and training targets ------------------------------------------------------------------------------------------
     @abstractmethod
     def reads(self, label_sets: bool) -> bool:
-        """Whether this task can be learned from such labels: sets of any number of classes, or one class a sample."""
+        """Whether this task can be trained on these labels: sets of any number of classes, or one class per sample."""
 
     @abstractmethod
     def targets(self, truth: Any, num_classes: int) -> Targets:
-        """The labels of samples as they are compared with (`Evidence.truth`), on the CPU -> what a loss is given."""
+        """The labels in the form of `Evidence.truth`, on the CPU -> the targets of the loss."""
 
     def outputs(self, num_classes: int) -> int:
-        """How many numbers the head gives."""
+        """The number of outputs of the head."""
         return num_classes
 
     def allows(self, problem: str, method: Any) -> bool:
-        """Whether a method (class or object) means something here."""
+        """Whether a method (class or object) applies to this task."""
         return problem in method.tasks
 
-    # What the network gives --------------------------------------------------------------------------------------------
+    # Network outputs ------------------------------------------------------------------------------------------------------
     @abstractmethod
     def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
-        """The loss that LOSS methods wrap: one value a sample, (B,)."""
+        """The loss that LOSS methods wrap: one value per sample, (B,)."""
 
     @abstractmethod
     def combine(self, outputs_BMK: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-        """One output of several, (B, M, K) -> (B, K): of networks, or of views of a sample. weights: (M,) with sum 1; equal where
-        none are given."""
+        """Combine the outputs of several networks or views, (B, M, K) -> (B, K). weights: (M,) with sum 1; equal weights by
+        default."""
 
     def undo(self, outputs_BK: Tensor, flipped: tuple[int, ...]) -> Tensor:
-        """The outputs for a sample whose axes `flipped` were mirrored, as they would be for the sample itself."""
+        """Map the outputs for a sample flipped along the axes `flipped` back to those for the original sample."""
         return outputs_BK
 
-    # What is measured --------------------------------------------------------------------------------------------------
+    # Metrics --------------------------------------------------------------------------------------------------------------
     @abstractmethod
     def probabilities(self, outputs_NK: np.ndarray) -> np.ndarray:
         """float64 (N, number of classes)."""
@@ -96,20 +96,19 @@ class Task(ABC):
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> dict[str, Any]:
-        """Everything that metrics.json says of a part of the samples."""
+        """All entries of metrics.json for one split."""
 
     def score(self, measured: Mapping[str, Any]) -> float:
-        """Of what `measure` found: the number to raise, by which the best validation is known."""
+        """The number to maximise, from the result of `measure`; it selects the best validation."""
         value = float(measured[self.headline])
         return -value if self.metrics[self.headline].smaller_is_better else value
 
     @abstractmethod
     def strata(self, truth: np.ndarray) -> np.ndarray:
-        """Samples with equal numbers (N,) are alike where samples are dealt out into groups."""
+        """Samples with equal numbers (N,) belong to one stratum when samples are split into groups."""
 
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
-        """The same evidence with its classes in this order, and those added that it does not know. RunError where that cannot
-        be."""
+        """The evidence with its classes in this order, and missing classes added. RunError where that is not possible."""
         if evidence.classes == classes:
             return evidence
         raise RunError(
@@ -117,50 +116,50 @@ class Task(ABC):
         )
 
     def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
-        """By each class that some sample has: whether it was found, bool, one value a sample that has it."""
+        """For each class that occurs: whether it was predicted, bool, one value per sample that has it."""
         return {}
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
-        """The mean loss of the validation samples, from what is `followed`; None where that does not tell it."""
+        """The mean validation loss, computed from the `followed` entries; None where they do not determine it."""
         return None
 
     def metric(self, name: str) -> Metric:
-        """RunError where this task has no such metric."""
+        """The metric of this name. RunError where this task does not have it."""
         if name not in self.metrics:
             raise RunError(f"{unknown('metric', name, self.metrics)} (the samples have {self.title})")
         return self.metrics[name]
 
-    # What people see ---------------------------------------------------------------------------------------------------
+    # Display --------------------------------------------------------------------------------------------------------------
     @abstractmethod
     def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
-        """(what is predicted, the probability of that)."""
+        """(the prediction, its probability)."""
 
     @abstractmethod
     def cell(self, target: Any, classes: tuple[str, ...]) -> str:
-        """One row of `Evidence.truth` as a table holds it."""
+        """One row of `Evidence.truth` as a table cell."""
 
     def text(self, target: Any, classes: tuple[str, ...]) -> str:
-        """The same as people read it."""
+        """One row of `Evidence.truth` for display."""
         return self.cell(target, classes)
 
     def figure(self, result: Mapping[str, Any]) -> tuple[str, str]:
-        """What `measure` found that is reported first, and what it is: ("93.2 %", "right")."""
+        """The headline metric from the result of `measure`, and its name: ("93.2 %", "right")."""
         metric = self.metrics[self.headline]
         return metric.shown(result[self.headline]), self.right if metric.is_right else metric.title
 
     def summary(self, result: Mapping[str, Any], samples: str) -> tuple[str, str]:
-        """The same with its interval, on one line. samples: "431 test samples"."""
+        """The headline metric with its interval, on one line. samples: "431 test samples"."""
         figure, what = self.figure(result)
         metric, interval = self.metrics[self.headline], result.get(f"{self.headline}_interval")
         band = "" if interval is None else f" (95 % interval {metric.text(interval[0])} to {metric.text(interval[1])})"
         return figure, f"{what} on {samples}{band}"
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-        """Further figures of `measure` for a report: (title, figure, remark)."""
+        """Further metrics of `measure` for a report: (title, figure, remark)."""
         return []
 
     def mistakes(self, evidence: Evidence) -> list[Mistake]:
-        """The samples that were predicted wrongly, the surest first."""
+        """The wrongly predicted samples, the most confident first."""
         return []
 
     def __eq__(self, other: object) -> bool:
@@ -174,29 +173,29 @@ class Task(ABC):
 
 
 class ClassTask(Task):
-    """A task whose outputs are logits of classes, and whose targets are probabilities of them (`Targets`). What the distribution
-    behind them is, losses ask this object. exclusive: whether exactly one class is true of a sample; else each class is true or
-    not by itself."""
+    """A task whose outputs are class logits and whose targets are class probabilities (`Targets`). Losses get the underlying
+    distribution from this object. exclusive: whether each sample has exactly one class; otherwise each class is an independent
+    binary label."""
 
     exclusive: ClassVar[bool]
-    decided_upon: ClassVar[str] = "samples"  # what `decisions` gives a row for
+    decided_upon: ClassVar[str] = "samples"  # the unit of a row of `decisions`
 
     @abstractmethod
     def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-        """What confidences are judged by: (probabilities (M, C) of each decision, the true one's number (M,))."""
+        """The decisions for calibration: (probabilities (M, C) of each decision, the number of the correct option (M,))."""
 
     @abstractmethod
     def log_probs(self, logits: Tensor) -> Tensor:
-        """The logarithm of the probability of every outcome: of the classes, in the shape of the logits (…, K); or of each class
-        being there or not, (…, K, 2)."""
+        """The log-probability of every outcome: of the classes, in the shape of the logits (…, K); or of the presence and absence
+        of each class, (…, K, 2)."""
 
     @abstractmethod
     def log_others(self, logits: Tensor) -> Tensor:
-        """log(1 - p) of every outcome, in the shape of `log_probs`, finite however certain the prediction."""
+        """log(1 - p) of every outcome, in the shape of `log_probs`, finite for any logits."""
 
     @abstractmethod
     def outcomes(self, targets: Targets) -> Tensor:
-        """The probabilities that the targets give to the outcomes of `log_probs`."""
+        """The target probabilities of the outcomes of `log_probs`."""
 
     @abstractmethod
     def probs(self, logits: Tensor) -> Tensor:
@@ -204,15 +203,15 @@ class ClassTask(Task):
 
     @abstractmethod
     def decided(self, logits: Tensor) -> Tensor:
-        """The classes that are predicted, 0 or 1 in the shape and type of the logits."""
+        """The predicted classes, 0 or 1 in the shape and type of the logits."""
 
     @abstractmethod
     def sample(self, probs_BK: Tensor) -> Tensor:
-        """Labels drawn from these probabilities, 0 or 1 (B, K), by torch's own generator."""
+        """Labels drawn from these probabilities, 0 or 1 (B, K), with torch's generator."""
 
     @abstractmethod
     def ignorance(self, num_classes: int) -> float:
-        """The probability of a class of which nothing is known."""
+        """The probability of a class without any information."""
 
 
 def percent(share: float) -> str:
@@ -221,7 +220,7 @@ def percent(share: float) -> str:
 
 @functools.cache
 def tasks() -> Registry[type[Task]]:
-    """The registry of this process, filled from the entry point group `whet.tasks` on first use."""
+    """The registered tasks, loaded from the entry point group `whet.tasks` on first use."""
     return filled(GROUP, Task)
 
 
@@ -236,7 +235,7 @@ def task_named(name: str) -> Task:
 
 
 def task_for(problem: str, *, label_sets: bool) -> Task | None:
-    """The task of this problem that can be learned from such labels."""
+    """The task of this problem that can be trained on these labels."""
     for cls in tasks():
         if problem in cls.problems and _made(cls).reads(label_sets):
             return _made(cls)
@@ -244,17 +243,17 @@ def task_for(problem: str, *, label_sets: bool) -> Task | None:
 
 
 def problems() -> dict[str, str]:
-    """What a recipe's `task` may be, with the medium of its samples."""
+    """The accepted values of a recipe's `task`, each with its medium."""
     return {problem: medium for cls in tasks() for problem, medium in cls.problems.items()}
 
 
 def allowed(problem: str, method: Any) -> bool:
-    """Whether a method means something for a task of this problem."""
+    """Whether a method applies to a task of this problem."""
     return any(problem in cls.problems and _made(cls).allows(problem, method) for cls in tasks())
 
 
 def metric_named(name: str) -> Metric:
-    """How a metric of any task is called and shown; what it measures depends on the task (`Task.metric`)."""
+    """The display properties of a metric of any task; its computation depends on the task (`Task.metric`)."""
     known = metrics_of_all_tasks()
     if name not in known:
         raise RunError(unknown("metric", name, known))
@@ -262,7 +261,7 @@ def metric_named(name: str) -> Metric:
 
 
 def metrics_of_all_tasks() -> dict[str, Metric]:
-    """By their names, those of the first task that has one."""
+    """All metrics by name; for a name used by several tasks, that of the first."""
     found: dict[str, Metric] = {}
     for cls in tasks():
         found = {**cls.metrics, **found}

@@ -1,4 +1,4 @@
-"""What a method that works on token ids must know of the tokenizer."""
+"""Information about the tokenizer, for methods that work on token ids."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpecialIds:
-    """The ids of a tokenizer that stand for no part of a text. pad: fills a row up. unknown: stands for what the vocabulary lacks.
-    mask: stands for a hidden token, None where the tokenizer has none. frame: what it puts around a text (beginning, end, …)."""
+    """Ids of a tokenizer that do not represent text. pad: padding. unknown: a token outside the vocabulary. mask: a masked token,
+    None where the tokenizer has none. frame: the tokens added around a text (beginning, end, …)."""
 
     pad: int
     unknown: int
@@ -29,9 +29,9 @@ class SpecialIds:
 
 
 class KnowsTokens(ABC):
-    """A SAMPLE method whose `transform_batch` is given token ids. Whoever owns the tokenizer asks once for `knowing(special)`, and
-    uses what it gives in the method's place."""
+    """A SAMPLE method whose `transform_batch` receives token ids. The owner of the tokenizer calls `knowing(special)` once and uses
+    the returned method instead."""
 
     @abstractmethod
     def knowing(self, special: SpecialIds) -> Self:
-        """The same method, told which ids are special."""
+        """The same method with the special ids."""

@@ -1,8 +1,8 @@
-"""The view of a batch of images: what SAMPLE methods wish for, as arrays. They draw here and never touch a pixel; one
-renderer then paints every sample once.
+"""The view of a batch of images: the transforms requested by SAMPLE methods, as arrays. Methods change the view only; one renderer
+then renders each sample once.
 
 Coordinates are continuous pixels, x to the right and y down; pixel (0, 0) covers [0, 1) x [0, 1), so its centre lies at
-(0.5, 0.5) and a resize is a pure scaling. `warp` takes an output point to the source point that is shown there.
+(0.5, 0.5) and a resize is a pure scaling. `warp` maps an output point to its source point.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma, as Pillow, OpenCV a
 
 
 class View(Protocol):
-    """The wish for one batch of samples of any kind."""
+    """The requested transforms of one batch of samples of any medium."""
 
     def __len__(self) -> int: ...
 
     def changed_since(self, before: Self) -> np.ndarray:
-        """Which samples are shown otherwise than in `before`, the view this one was drawn from: bool (B,)."""
+        """Which samples differ from `before`, the view this one was derived from: bool (B,)."""
         ...
 
 
 @dataclass(frozen=True)
 class Tone:
-    """One step of a tone curve. Either a fixed table (B, 3, 256) float, or (B, 1, 256) for all channels alike, or one computed
-    from the painted image's own histogram ("equalize", "autocontrast"), for the samples where `where_B` is true."""
+    """One tone curve. Either a fixed table (B, 3, 256) float, or (B, 1, 256) for all channels, or a curve computed from the
+    histogram of the rendered image ("equalize", "autocontrast"), for the samples where `where_B` is true."""
 
     where_B: np.ndarray
     table_BC256: np.ndarray | None = None
@@ -43,10 +43,10 @@ class Tone:
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter with a strength a sample; 0 leaves the sample as it is.
+    """A filter with one strength per sample; 0 leaves the sample unchanged.
 
     "sharpen": strength s blends the image with its 3x3 smoothing, (1 + s) * image - s * smooth, so that -1 is the smoothing
-    itself. "gaussian": the standard deviation in output pixels. "motion": the length in output pixels of a straight smear at
+    itself. "gaussian": the standard deviation in output pixels. "motion": the length in output pixels of a straight motion blur at
     angle_B degrees, counter-clockwise from the right.
     """
 
@@ -61,11 +61,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise with a strength a sample; 0 leaves the sample as it is. Both renderers draw it alike from key_B (uint32).
+    """Noise with one strength per sample; 0 leaves the sample unchanged. Both renderers draw the same noise from key_B (uint32).
 
-    "gaussian": the standard deviation in grey levels (0…255), every channel on its own. "shot": the variance for each grey level
-    of brightness, so that the noise of a pixel of value x has variance strength * x. "salt_pepper": the share of pixels that
-    become black or white.
+    "gaussian": the standard deviation in grey levels (0…255), independent per channel. "shot": the variance per grey level of
+    brightness: a pixel of value x gets noise of variance strength * x. "salt_pepper": the share of pixels that become black or
+    white.
     """
 
     kind: Literal["gaussian", "shot", "salt_pepper"]
@@ -79,8 +79,8 @@ class Noise:
 
 @dataclass(frozen=True)
 class Cover:
-    """Rectangles painted over, in output pixels: box_BN4 int (x0, y0, x1, y1), empty where x1 <= x0. fill: "noise" draws
-    uniform pixels from the sample's key_B (uint32), "mean" the image's own mean colour, "black" zero."""
+    """Filled rectangles, in output pixels: box_BN4 int (x0, y0, x1, y1), empty where x1 <= x0. fill: "noise" draws uniform pixels
+    from the sample's key_B (uint32), "mean" uses the image's mean colour, "black" zero."""
 
     box_BN4: np.ndarray
     fill: Literal["noise", "mean", "black"]
@@ -94,8 +94,8 @@ class Cover:
 
 @dataclass(frozen=True)
 class Codec:
-    """What a poor channel does, with a setting a sample; 0 leaves the sample as it is. "downscale": the factor (> 1) by which the
-    image is made smaller and then as large as before. "jpeg": the quality, 1…100, at which it is compressed."""
+    """Degradation of a poor channel, with one setting per sample; 0 leaves the sample unchanged. "downscale": the factor (> 1) by
+    which the image is downscaled before it is upscaled to its size again. "jpeg": the compression quality, 1…100."""
 
     kind: Literal["downscale", "jpeg"]
     setting_B: np.ndarray
@@ -107,8 +107,8 @@ class Codec:
 
 @dataclass(frozen=True)
 class Foreign:
-    """Another library's transform, run on the painted image: (pixels uint8 (h, w, 3), key) -> pixels of the same shape. It must
-    give the same for the same key, in any thread."""
+    """A transform of another library, applied to the rendered image: (pixels uint8 (h, w, 3), key) -> pixels of the same shape. It
+    must return the same result for the same key, in any thread."""
 
     transform: Callable[[np.ndarray, int], np.ndarray]
     key_B: np.ndarray
@@ -120,7 +120,7 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Blend:
-    """Another view of the same images, painted on its own and averaged in at weight_B (0…1, 0: not painted at all)."""
+    """Another view of the same images, rendered separately and averaged in with weight_B (0…1, 0: not rendered)."""
 
     view: ImageView
     weight_B: np.ndarray
@@ -132,15 +132,15 @@ class Blend:
 
 @dataclass(frozen=True)
 class ImageView:
-    """The wish for one batch of images. Empty, it shows every image whole.
+    """The requested transforms of one batch of images. By default, every image is shown whole.
 
     source_size_B2: (height, width) of each image after EXIF rotation. size: (height, width) of the output.
     warp_B33: output pixel -> source pixel. flow_BNN2: a displacement (x, y) in output pixels on an N x N grid of FLOW_NODES, cell
-    centred, bicubic in between: output point p shows what the warp finds at p + flow(p). colour_B37: [A | D | b],
-    x' = A x + D mean + b on 0…255, where mean is the warped image's mean colour (a true contrast needs it).
+    centred, bicubic in between: output point p shows the warped source at p + flow(p). colour_B37: [A | D | b],
+    x' = A x + D mean + b on 0…255, where mean is the warped image's mean colour (needed for a contrast change about the mean).
 
-    Painted in this order: warp and flow in one resampling, filters, colour, tones, noises, covers, codecs, foreign transforms; then
-    the blends, of which this view keeps what their weights leave. Nothing is clipped between one colour and the next.
+    Rendering order: warp and flow in one resampling, filters, colour, tones, noises, covers, codecs, foreign transforms; then the
+    blends, where this view keeps the remaining weight. Nothing is clipped between successive colour transforms.
     """
 
     source_size_B2: np.ndarray
@@ -158,7 +158,7 @@ class ImageView:
 
     @classmethod
     def whole(cls, source_size_B2: Any, size: tuple[int, int], fit: Literal["squash", "crop"] = "squash") -> ImageView:
-        """The view that shows each image whole (`squash`), or its largest centred part of the output's shape (`crop`)."""
+        """The view of each whole image (`squash`), or of its largest centred crop with the output's aspect ratio (`crop`)."""
         source = np.asarray(source_size_B2, dtype=np.float64).reshape(-1, 2)
         height, width = size
         per_y, per_x = source[:, 0] / height, source[:, 1] / width
@@ -173,7 +173,7 @@ class ImageView:
         return len(self.source_size_B2)
 
     def changed_since(self, before: ImageView) -> np.ndarray:
-        """Which samples look otherwise than in `before`, the view this one was drawn from: bool (B,)."""
+        """Which samples differ from `before`, the view this one was derived from: bool (B,)."""
         changed_B = (self.warp_B33 != before.warp_B33).any(axis=(1, 2))
         if self.flow_BNN2 is not None:
             flow = 0 if before.flow_BNN2 is None else before.flow_BNN2
@@ -187,7 +187,7 @@ class ImageView:
         return changed_B
 
     def crop(self, box_B4: np.ndarray) -> ImageView:
-        """Show the source box (x0, y0, x1, y1) of each image, in source pixels, instead of what was framed before."""
+        """Show the source box (x0, y0, x1, y1) of each image, in source pixels, instead of the previous region."""
         height, width = self.size
         x0, y0, x1, y1 = np.asarray(box_B4, dtype=np.float64).T
         warp = scaling((x1 - x0) / width, (y1 - y0) / height)
@@ -195,23 +195,23 @@ class ImageView:
         return replace(self, warp_B33=warp)
 
     def warped(self, matrix_B33: np.ndarray) -> ImageView:
-        """Look at what was drawn so far through one more map, new output pixel -> old output pixel."""
+        """Apply one more map, new output pixel -> old output pixel."""
         return replace(self, warp_B33=self.warp_B33 @ matrix_B33)
 
     def warped_about_centre(self, linear_B33: np.ndarray) -> ImageView:
-        """The same, with the output's centre as the origin of the map."""
+        """Apply one more map with the output's centre as its origin."""
         centre = np.array([self.size[1] / 2, self.size[0] / 2])
         matrix = linear_B33.copy()
-        matrix[:, :, 2] -= linear_B33[:, :, :2] @ centre  # to the centre, the map, and back
+        matrix[:, :, 2] -= linear_B33[:, :, :2] @ centre  # translate to the centre, apply the map, translate back
         matrix[:, :2] += centre[:, None] * matrix[:, 2:]
         return self.warped(matrix)
 
     def flowing(self, flow_BNN2: np.ndarray) -> ImageView:
-        """Displace every point by a little more."""
+        """Add a displacement to every point."""
         return replace(self, flow_BNN2=flow_BNN2 if self.flow_BNN2 is None else self.flow_BNN2 + flow_BNN2)
 
     def coloured(self, a_B33: np.ndarray, d_B33: np.ndarray | None = None, b_B3: np.ndarray | None = None) -> ImageView:
-        """Apply x' = A x + D mean + b after the colours drawn so far; `mean` follows the colours drawn so far too."""
+        """Apply x' = A x + D mean + b after the previous colour transforms; `mean` is transformed by them too."""
         if self.colour_B37 is not None and d_B33 is None and b_B3 is None:
             return replace(self, colour_B37=a_B33 @ self.colour_B37)
         B = len(self)
@@ -262,7 +262,7 @@ def scaling(x_B: np.ndarray, y_B: np.ndarray) -> np.ndarray:
 
 
 def rotation(degrees_B: np.ndarray) -> np.ndarray:
-    """The map that shows the image turned counter-clockwise by `degrees_B`."""
+    """The map that rotates the image counter-clockwise by `degrees_B`."""
     angle = np.deg2rad(degrees_B)
     matrix = _identity(len(angle))
     matrix[:, 0, 0] = matrix[:, 1, 1] = np.cos(angle)

@@ -1,4 +1,4 @@
-"""What a disk refuses, in plain words."""
+"""Clear error messages for failed writes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from whet.core.errors import OutputError
 
 @contextlib.contextmanager
 def writing(path: Path, size: int | None = None, then: str = "") -> Iterator[None]:
-    """Within the block this path, of so many bytes where that is known, is written: what the system refuses (a full disk, a quota,
-    no permission) is an OutputError that names both. then: what the message ends with."""
+    """Within the block this path is written, with `size` bytes where known. Errors of the system (a full disk, a quota, no
+    permission) become OutputError with the path and the size. then: the end of the message."""
+
     try:
         yield
     except (OSError, SafetensorError) as error:

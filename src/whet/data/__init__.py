@@ -1,4 +1,4 @@
-"""From a person's files to rows, and from rows to painted batches. Nothing here ever changes, moves or replaces a file."""
+"""Reads files and tables into rows, and rows into rendered batches. Input files are never changed, moved or replaced."""
 
 from whet.data.folder import read_folder
 from whet.data.read import read_data

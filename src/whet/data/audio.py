@@ -1,8 +1,8 @@
-"""One audio file -> one mono wave, the same everywhere: training, prediction, report.
+"""Decodes one audio file into one mono wave, in the same way for training, prediction and reports.
 
-Rules: several channels become their mean. Whole numbers of any depth become -1 … 1 about their centre; what floating-point files
-hold beyond that stays. Formats outside the list, and headers that ask for more than the limit, are refused before a sample is
-decoded; a file without samples, or with samples that are no numbers, is refused.
+Rules: several channels are averaged. Integer samples of any depth are scaled to -1 … 1 about their centre; values of floating-point
+files outside this range are kept. Formats not listed, and headers that declare more than the limit, are rejected before any sample
+is decoded. A file without samples, or with non-finite samples, is rejected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF")
 MAX_SECONDS = 2 * 60 * 60
 RATES = (1_000, 768_000)
 _MAX_FRAMES = MAX_SECONDS * 48_000
-_BLOCK = 1 << 16  # a header may lie about its length, so memory is asked for as samples come
+_BLOCK = 1 << 16  # a header may declare a wrong length, so memory is allocated while reading
 
 _FARTHEST = 2**62
 _QUIET = QuietC()  # libsndfile's MP3 decoder
@@ -35,13 +35,13 @@ _DAMAGE = (soundfile.SoundFileError, RuntimeError, ValueError, TypeError, Overfl
 
 
 class UnreadableAudio(DataError):
-    """A file that is no audio clip of an accepted format, is damaged, is empty, or is longer than the limit."""
+    """A file that is not in an accepted audio format, or is damaged, empty or longer than the limit."""
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What an audio file says of itself. rate: samples a second. frames: samples of each channel, as the header has it (of an MP3
-    it may be a little more than is there). format, subtype: libsndfile's names ("WAV", "PCM_16")."""
+    """The header of an audio file. rate: samples per second. frames: samples per channel according to the header (for an MP3 it may
+    be slightly too high). format, subtype: libsndfile's names ("WAV", "PCM_16")."""
 
     rate: int
     channels: int
@@ -55,7 +55,7 @@ class AudioInfo:
 
 
 def audio_info(source: bytes | Path) -> AudioInfo:
-    """No sample is decoded. source: a file's contents, or where it lies. Raises UnreadableAudio, and OSError for a path."""
+    """Read the header without decoding. source: a file's contents or its path. Raises UnreadableAudio, and OSError for a path."""
     with _opened(source) as file:
         return _info(file)
 
@@ -63,25 +63,25 @@ def audio_info(source: bytes | Path) -> AudioInfo:
 def decode(
     source: bytes | Path, rate: int | None = None, start: float | None = None, end: float | None = None
 ) -> np.ndarray:
-    """The wave, float32 (T,), at `rate` (None: the file's own).
+    """Decode to a mono wave, float32 (T,), at `rate` (None: the file's own).
 
-    start, end: seconds; what lies outside is not decoded where the format can seek. The wave of a part has
-    round(end * rate) - round(start * rate) samples at the file's rate, less where the file ends before. Of a path only the part
-    is read. Raises UnreadableAudio, and OSError for a path."""
+    start, end: seconds; samples outside are not decoded where the format can seek. The segment has
+    round(end * rate) - round(start * rate) samples at the file's rate, fewer where the file ends earlier. For a path, only this
+    segment is read. Raises UnreadableAudio, and OSError for a path."""
     with _opened(source) as file:
         info = _info(file)
         first, last = _part(info, start, end)
         if last - first > min(_MAX_FRAMES, MAX_SECONDS * info.rate):
             raise UnreadableAudio(
-                f"{(last - first) / info.rate:,.0f} seconds at {info.rate} Hz are more than the limit of {MAX_SECONDS:,} seconds"
+                f"{(last - first) / info.rate:,.0f} seconds at {info.rate} Hz exceed the limit of {MAX_SECONDS:,} seconds"
             )
         wave = _read(file, first, last)
     if not len(wave):
         raise UnreadableAudio(
-            "the audio clip holds no samples" + ("" if start is None and end is None else " in this part")
+            "the audio clip holds no samples" + ("" if start is None and end is None else " in this segment")
         )
     if not np.isfinite(wave).all():
-        raise UnreadableAudio("some of its samples are no numbers (NaN or infinite)")
+        raise UnreadableAudio("some of its samples are not finite (NaN or infinite)")
     return wave if rate is None else resample(wave, info.rate, rate)
 
 
@@ -94,11 +94,11 @@ def resample(wave: np.ndarray, rate: float, wanted: float) -> np.ndarray:
 
 
 def _part(info: AudioInfo, start: float | None, end: float | None) -> tuple[int, int]:
-    """The first frame asked for and the one after the last."""
+    """The first requested frame and the one after the last."""
     if start is not None and not 0 <= start < math.inf:
-        raise DataError(f"start {start} must be seconds, not below 0")
+        raise DataError(f"start {start} must be a time in seconds, at least 0")
     if end is not None and not (start or 0.0) < end < math.inf:
-        raise DataError(f"end {end} must be seconds after the start, {start or 0.0}")
+        raise DataError(f"end {end} must be a time in seconds after the start, {start or 0.0}")
     first = 0 if start is None else round(start * info.rate)
     last = info.frames if end is None else min(round(end * info.rate), info.frames)
     return first, max(first, last)
@@ -123,8 +123,8 @@ def _read(file: soundfile.SoundFile, first: int, last: int) -> np.ndarray:
 
 
 class _Stream:
-    """A file for libsndfile, without a name: soundfile would take one that ends in .raw for headerless samples. A damaged header
-    may send it before the beginning, which a file object would refuse aloud."""
+    """A file object without a name for libsndfile: soundfile would treat a name that ends in .raw as headerless samples. Seeks
+    before the start, which damaged headers can cause, are clamped instead of raising an error."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -137,7 +137,7 @@ class _Stream:
             offset += self._file.seek(0, io.SEEK_END)
         return self._file.seek(min(max(0, offset), _FARTHEST))
 
-    def write(self, data: bytes) -> int:  # asked for by soundfile, never used
+    def write(self, data: bytes) -> int:  # required by soundfile, never called
         raise io.UnsupportedOperation
 
 
@@ -162,6 +162,6 @@ def _info(file: soundfile.SoundFile) -> AudioInfo:
 
 
 def _reason(error: Exception) -> str:
-    """libsndfile's own words, less its prefixes."""
+    """libsndfile's error message without its prefixes."""
     words = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
     return words.removeprefix("Error : ").strip() or type(error).__name__

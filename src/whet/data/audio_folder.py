@@ -1,4 +1,4 @@
-"""A person's audio clips: class folders, or a table that may name parts of files."""
+"""Reads audio clips from class folders, or from a table that may refer to segments of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audio clips decoded, drawn and painted."""
+"""The loader of audio clips: decodes, draws and renders them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from whet.render.audio import AudioPainter
 
 
 class AudioLoader(Loader):
-    """Paints the audio clips of a store as waves of `size` milliseconds: the middle of those that are longer, silence after those
-    that
-    are shorter."""
+    """Renders the audio clips of a store as waves of `size` milliseconds. Longer clips are cropped to their centre, shorter ones
+    are padded with silence at the end."""
 
     def __init__(self, store: AudioStore, threads: int) -> None:
         super().__init__(threads)
@@ -23,7 +22,7 @@ class AudioLoader(Loader):
     def __len__(self) -> int:
         return len(self._store)
 
-    def _paint(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
         waves: list[np.ndarray] = []
         kept, failed = [], []
         for index in index_B.tolist():

@@ -1,13 +1,13 @@
-"""The files below a folder, the same wherever a folder is read: to train, to check and to predict.
+"""Lists the files below a folder, in the same way for training, checks and prediction.
 
 The rules:
-- Links to files and folders are followed, after all that is no link. A link to a folder that is read already is passed over, so
-  that no loop is entered and nothing is read twice.
-- Hidden files and folders (names that begin with a dot) are passed over, and so are `__MACOSX` and `__pycache__`.
-- What whet itself wrote is never data: a folder that bears its marker, or that holds what an older run, study or check wrote.
-- A folder that cannot be opened is passed over.
+- Links to files and folders are followed, after everything that is not a link. A link to a folder that was already read is skipped,
+  so that there are no loops and nothing is read twice.
+- Hidden files and folders (names that begin with a dot) are skipped, and so are `__MACOSX` and `__pycache__`.
+- Output of whet is never data: a folder with its marker, or with the files of an older run, study or check.
+- A folder that cannot be opened is skipped.
 
-`Passed` counts all of it, so that it can be told.
+`Passed` records everything skipped, for the notes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SHOWN = 3
 
 @dataclass
 class Passed:
-    """What was passed over, by the rule that passed it over."""
+    """Skipped files and folders, by the rule that applied."""
 
     hidden: list[Path] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
@@ -44,14 +44,14 @@ class Passed:
     closed: list[Path] = field(default_factory=list)
 
     def notes(self, root: Path) -> list[str]:
-        """A line a rule, with the names below `root`."""
-        told = [
-            (self.hidden, "hidden, passed over"),
-            (self.written, "written by whet and no data, passed over"),
-            (self.looping, "links to folders that are read already, passed over"),
-            (self.closed, "folders that cannot be opened, passed over"),
+        """One note per rule, with names relative to `root`."""
+        groups = [
+            (self.hidden, "hidden, skipped"),
+            (self.written, "written by whet, skipped"),
+            (self.looping, "links to folders that were already read, skipped"),
+            (self.closed, "folders that cannot be opened, skipped"),
         ]
-        return [f"{len(paths)} {what}: {_named(paths, root)}" for paths, what in told if paths]
+        return [f"{len(paths)} {what}: {_named(paths, root)}" for paths, what in groups if paths]
 
 
 def _named(paths: list[Path], root: Path) -> str:
@@ -60,8 +60,8 @@ def _named(paths: list[Path], root: Path) -> str:
 
 
 def all_below(folder: Path, passed: Passed | None = None) -> Iterator[Path]:
-    """Every file below a folder, in the order of their names within each folder, a folder's own before those of its folders, and
-    what is behind links last."""
+    """Every file below a folder, sorted by name within each folder; a folder's own files come before those of its subfolders, and
+    linked folders last."""
     passed = passed if passed is not None else Passed()
     read: set[str] = set()
     waiting, links = [folder], list[Path]()
@@ -95,12 +95,12 @@ def all_below(folder: Path, passed: Passed | None = None) -> Iterator[Path]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders that lie directly in a folder, by the same rules, in the order of their names."""
+    """The direct subfolders, by the same rules, sorted by name."""
     return sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name not in _JUNK
     )

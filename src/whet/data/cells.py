@@ -1,14 +1,14 @@
-"""The cells of a table as they stand in its file: the one reader of CSV, TSV, JSON lines and Parquet, for every medium.
+"""Reads the cells of a table: CSV, TSV, JSON lines and Parquet, for all media.
 
-The rules (the encoding of a file is found by the rules in `text.py`):
-- The first line names the columns; every other line must have as many cells, or the table is refused with that line. Empty lines
-  are passed over. A cell is its text, `NA`, `None` and `null` too; only an empty cell says nothing.
-- CSV: cells between commas; where the first line has none, between semicolons or tabs. A cell that holds one, a quote or a line
-  end stands in double quotes (RFC 4180).
-- TSV: cells between tabs, each line a row, where every line has the right number of them; the quotes around a cell are taken off.
-  Where some cells begin with a quote and do not end with one, quotes are plain characters, unless the whole file reads well as
-  RFC 4180 says, with line ends and tabs in cells. A file whose lines differ in their tabs is read by RFC 4180 alone.
-- JSON lines: one object a line, its keys are the columns. Parquet as it is.
+The rules (for the encoding of a file see `text.py`):
+- The first line contains the column names. Every other line must have as many cells; otherwise an error names the line. Empty lines
+  are skipped. A cell is its text, including `NA`, `None` and `null`; only an empty cell is missing.
+- CSV: cells are separated by commas; if the first line has none, by semicolons or tabs. A cell that contains the separator, a quote
+  or a line end must be in double quotes (RFC 4180).
+- TSV: cells are separated by tabs, one row per line, if every line has the right number of them; quotes around a cell are removed.
+  If some cells begin with a quote and do not end with one, quotes are plain characters, unless the whole file is valid
+  under RFC 4180, with line ends and tabs in cells. A file whose lines differ in their number of tabs is read by RFC 4180 only.
+- JSON lines: one object per line; its keys are the columns. Parquet is read unchanged.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _HEAD_BYTES = 1 << 20
 _LINE_END = re.compile("\r\n|\r|\n")
 
-csv.field_size_limit(2**31 - 1)  # a longer cell than the module's 131,072 characters is cut by our own rule
+csv.field_size_limit(2**31 - 1)  # the module's limit is 131,072 characters; longer texts are truncated by our own rule
 
 
 @dataclass(frozen=True)
 class Cells:
-    """frame: text, of JSON lines and Parquet whatever stands there and None where nothing does; its index is the line that a row
-    begins in, the first is 1 (of Parquet: its row). encoding: "" of Parquet. notes: what was decided. warnings: what looks
-    wrong."""
+    """frame: text; for JSON lines and Parquet the values themselves, None where missing. Its index is the line in which a row
+    begins, starting at 1 (for Parquet the row). encoding: "" for Parquet. notes: decisions made while reading. warnings: suspicious
+    content."""
 
     frame: pd.DataFrame
     encoding: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def told(self) -> tuple[str, ...]:
-        """The notes; the encoding first, where it is not the usual one."""
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes; the encoding first, unless it is UTF-8."""
         return self.notes if self.encoding in ("", "UTF-8") else (f"encoding: {self.encoding}", *self.notes)
 
 
 def read_cells(path: Path) -> Cells:
-    """All cells of a table. Raises DataError naming the line."""
+    """All cells of a table. DataError with the line number."""
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -64,21 +64,20 @@ def read_cells(path: Path) -> Cells:
         text, encoding = decode(path.read_bytes())
     except ImportError:
         raise DataError(f"{path}: reading Parquet needs the extra 'parquet': pip install 'whet[parquet]'") from None
-    except (OSError, ValueError) as error:  # also what is no text, and no Parquet
+    except (OSError, ValueError) as error:  # also for files that are not text or Parquet
         raise DataError(f"{path}: not readable as a table: {error}") from None
     if suffix in (".jsonl", ".ndjson"):
         return Cells(_frame(*_json_rows(_json_lines(text), path)), encoding)
     delimiter = _delimiter(text, suffix)
     between = {";": "semicolons", "\t": "tabs"}.get(delimiter) if suffix == ".csv" else None
-    notes = (f"{path.name}: the cells stand between {between}",) if between else ()
+    notes = (f"{path.name}: the cells are separated by {between}",) if between else ()
     if delimiter == "\t":
         return _tab_cells(text, path, encoding, notes)
     return _quoted_cells(text, delimiter, path, encoding, notes)
 
 
 def first_rows(path: Path, count: int = 20) -> tuple[list[str], list[list[str]]]:
-    """(the names of a table's columns, the cells of its first rows as text) without reading the rest; nothing of what cannot be
-    read."""
+    """(column names, cells of the first rows as text), without reading the rest; empty if the table cannot be read."""
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -92,7 +91,7 @@ def first_rows(path: Path, count: int = 20) -> tuple[list[str], list[list[str]]]
         if suffix in (".jsonl", ".ndjson"):
             columns, _, rows = _json_rows(islice(_json_lines(text), count), path)
             return columns, [["" if cell is None else str(cell) for cell in row] for row in rows]
-    except (ImportError, OSError, ValueError):  # ValueError: also our own DataError
+    except (ImportError, OSError, ValueError):  # ValueError includes DataError
         return [], []
     found: list[list[str]] = []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, suffix))
@@ -104,18 +103,18 @@ def first_rows(path: Path, count: int = 20) -> tuple[list[str], list[list[str]]]
 
 
 def _head(path: Path) -> bytes:
-    """The first whole lines of a file."""
+    """The first complete lines of a file."""
     with path.open("rb") as handle:
         data = handle.read(_HEAD_BYTES)
     if len(data) < _HEAD_BYTES:
         return data
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: its line ends are two bytes
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: line ends have two bytes
         return data
     return data[: data.rfind(b"\n") + 1] or data
 
 
 def _delimiter(text: str, suffix: str) -> str:
-    """Of a .csv the first of comma, semicolon and tab that its first line holds outside quotes."""
+    """The first of comma, semicolon and tab that the first line of a .csv contains outside quotes."""
     if suffix == ".tsv":
         return "\t"
     for delimiter in (",", ";", "\t"):
@@ -145,11 +144,11 @@ def _frame(columns: list[str], lines: list[int], rows: list[list[Any]]) -> pd.Da
 def _require_columns_once(columns: list[str], where: str) -> None:
     twice = [name for name, count in Counter(columns).items() if count > 1 and name]
     if twice:
-        raise DataError(f"{where}: two columns are called '{twice[0]}'")
+        raise DataError(f"{where}: two columns have the name '{twice[0]}'")
 
 
 def _tab_cells(text: str, path: Path, encoding: str, notes: tuple[str, ...]) -> Cells:
-    """Cells between tabs, by the rule above."""
+    """Read tab-separated cells, by the rule above."""
     numbered = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line]
     rows = [line.split("\t") for _, line in numbered]
     quoted = [cell for row in rows for cell in row if cell.startswith('"')]
@@ -166,7 +165,7 @@ def _tab_cells(text: str, path: Path, encoding: str, notes: tuple[str, ...]) -> 
                 return found
     if plain:
         notes += (
-            f"{path.name}: quotes are taken as plain characters, as some cells begin with one and do not end with one",
+            f"{path.name}: quotes are read as plain characters, because some cells begin with one and do not end with one",
         )
     else:
         rows = [[cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in row] for row in rows]
@@ -180,7 +179,7 @@ def _is_quoted(cell: str) -> bool:
 
 
 def _quoted_cells(text: str, delimiter: str, path: Path, encoding: str, notes: tuple[str, ...] = ()) -> Cells:
-    """Cells in double quotes where they hold a delimiter, a quote or a line end (RFC 4180)."""
+    """Read cells that are quoted where they contain a delimiter, a quote or a line end (RFC 4180)."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] = []
     lines, rows = [], []
@@ -199,15 +198,15 @@ def _quoted_cells(text: str, delimiter: str, path: Path, encoding: str, notes: t
             lines.append(begins)
             rows.append(cells)
     except csv.Error as error:
-        raise DataError(f"{path}:{line}: not readable as a table: {error} (a quote that is not closed?)") from None
+        raise DataError(f"{path}:{line}: not readable as a table: {error} (an unclosed quote?)") from None
     return Cells(_frame(columns, lines, rows), encoding, notes, _swallowed(columns, lines, rows, delimiter, path))
 
 
 def _swallowed(
     columns: list[str], lines: list[int], rows: list[list[str]], delimiter: str, path: Path
 ) -> tuple[str, ...]:
-    """A warning where a quoted cell holds the end of one row and the beginning of another: its lines have as many delimiters as
-    rows of the table would have there, and one of the values between them is a value of that column elsewhere."""
+    """A warning where a quoted cell contains the end of one row and the beginning of another: its lines have as many delimiters as
+    rows of the table, and one of the values between them occurs elsewhere in that column."""
     width = len(columns)
     suspects: list[tuple[int, int, str]] = []  # line, column, value
     for line, row in zip(lines, rows):
@@ -219,28 +218,28 @@ def _swallowed(
             if counts == [width - 1 - j, *[width - 1] * len(middle), j]:
                 suspects += [(line, j + 1 + k, value) for k, value in enumerate(first.split(delimiter)[1:])]
                 suspects += [(line, k, value) for k, value in enumerate(last.split(delimiter)[:-1])]
-    asked = {column for _, column, _ in suspects}
-    known = {j: {row[j].strip() for row in rows} - {""} for j in asked}
+    suspected = {column for _, column, _ in suspects}
+    known = {j: {row[j].strip() for row in rows} - {""} for j in suspected}
     bad = sorted({line for line, column, value in suspects if value.strip() in known[column]})
     if not bad:
         return ()
     return (
-        f"{path.name}: {len(bad)} rows hold what looks like further rows in one cell, the first in line {bad[0]}: is a quote not "
-        "closed? Quotes within a quoted cell are written twice",
+        f"{path.name}: {len(bad)} rows seem to contain further rows in one cell, the first in line {bad[0]}: is a quote not "
+        "closed? Quotes within a quoted cell must be doubled",
     )
 
 
 def _json_rows(numbered: Iterator[tuple[int, str]], path: Path) -> _Rows:
-    """One JSON object a line; its keys are the columns. Empty lines are passed over."""
+    """Parse one JSON object per line; its keys are the columns. Empty lines are skipped."""
     columns: dict[str, None] = {}
     lines, objects = [], []
-    for line, said in numbered:
+    for line, content in numbered:
         try:
-            row = json.loads(said)
+            row = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{line}: not JSON: {error}") from None
         if not isinstance(row, dict):
-            raise DataError(f"{path}:{line}: a {type(row).__name__}; accepted: one JSON object a line")
+            raise DataError(f"{path}:{line}: a {type(row).__name__}; accepted: one JSON object per line")
         columns |= dict.fromkeys(row)
         lines.append(line)
         objects.append(row)
@@ -248,21 +247,21 @@ def _json_rows(numbered: Iterator[tuple[int, str]], path: Path) -> _Rows:
 
 
 def _json_lines(text: str) -> Iterator[tuple[int, str]]:
-    # Not splitlines(): a JSON text may hold U+2028 and its like as they are.
-    for line, said in enumerate(_LINE_END.split(text), start=1):
-        if said.strip():
-            yield line, said
+    # Not splitlines(): JSON text may contain U+2028 and similar characters.
+    for line, content in enumerate(_LINE_END.split(text), start=1):
+        if content.strip():
+            yield line, content
 
 
 def missing(cell: Any) -> bool:
-    """Whether a cell says nothing: None, NaN, or white space alone."""
+    """Whether a cell is missing: None, NaN, or only white space."""
     if isinstance(cell, str):
         return not cell.strip()
     return not isinstance(cell, list | tuple | np.ndarray | dict) and bool(pd.isna(cell))
 
 
 def word(cell: Any, path: Path, line: int, column: str) -> str:
-    """A cell as text, "" where there is none. DataError for a list or an object."""
+    """A cell as text, "" where it is missing. DataError for a list or an object."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, list | tuple | dict | np.ndarray):

@@ -1,4 +1,4 @@
-"""What the names of the classes say of how they were written."""
+"""Checks of class names."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 _WHOLE = re.compile(r"([+-]?\d+)(\.0+)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_MANY_NUMBERS = 20  # distinct ones; fewer are mostly the numbers of classes, or stars and grades
+_MANY_NUMBERS = 20  # distinct values; fewer are usually class numbers, or ratings and grades
 _SHOWN = 5
 
 
 def whole_numbers(labels: list[Any]) -> tuple[list[Any], str]:
-    """(the labels, a note or ""): where all are whole numbers and some are written as decimals, as pandas writes a column of
-    integers that lacked some, 1.0 is 1. Label sets stay as they are."""
+    """(the labels, a note or ""): where all labels are integers and some are written as decimals, as in a pandas integer column
+    with missing values, 1.0 becomes 1. Label sets are unchanged."""
     given = set(labels)
     matches = {label: match for label in given if isinstance(label, str) and (match := _WHOLE.fullmatch(label))}
     decimal = [label for label, match in matches.items() if match[2]]
@@ -24,12 +24,12 @@ def whole_numbers(labels: list[Any]) -> tuple[list[Any], str]:
     plain = {label: match[1] for label, match in matches.items()}
     first = min(decimal)
     return [plain[label] for label in labels], (
-        f"the labels are whole numbers, some written as decimals: {first} is the class {plain[first]}"
+        f"the labels are integers, some written as decimals: {first} is the class {plain[first]}"
     )
 
 
 def class_warnings(classes: Sequence[str], counts: Sequence[int]) -> tuple[str, ...]:
-    """Names that may be meant for one class, and names that are numbers to predict rather than classes."""
+    """Names that may refer to the same class, and names that are numbers for a regression rather than classes."""
     alike: dict[str, list[str]] = {}
     for name, count in zip(classes, counts):
         alike.setdefault(_key(name), []).append(f"'{name}' ({count})")
@@ -38,20 +38,18 @@ def class_warnings(classes: Sequence[str], counts: Sequence[int]) -> tuple[str, 
     if same:
         listed = "; ".join(" and ".join(names) for names in same[:_SHOWN])
         more = f"; and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
-        found.append(
-            f"classes whose names differ in case, spaces or the form of a number alone: {listed}{more}: one class?"
-        )
+        found.append(f"classes whose names differ only in case, spaces or number format: {listed}{more}: one class?")
     if _are_numbers_to_predict(classes):
         values = sorted(float(name) for name in classes)
         found.append(
-            f"all {len(classes)} labels are numbers, from {values[0]:g} to {values[-1]:g}: a number to predict? whet classifies, "
-            "and takes each number for a class without an order"
+            f"all {len(classes)} labels are numbers, from {values[0]:g} to {values[-1]:g}: a regression target? whet classifies, "
+            "and treats each number as a class without an order"
         )
     return tuple(found)
 
 
 def _are_numbers_to_predict(classes: Sequence[str]) -> bool:
-    """Many numbers that are not consecutive integers from 0 or 1, as the numbers of classes are."""
+    """Whether the names are many numbers that are not consecutive integers from 0 or 1, as class numbers are."""
     if len(classes) < _MANY_NUMBERS or not all(_NUMBER.fullmatch(name) for name in classes):
         return False
     values = sorted(float(name) for name in classes)

@@ -1,8 +1,8 @@
-"""Which column of a table plays which role: the one finder, for every medium.
+"""Assigns the columns of a table to roles, for all media.
 
-A column is named (`--label-column`, …) exactly as the table writes it, or it is found by its usual names, in any case and with
-white space around it. Groups are found as `group`, splits as `split`, folds as `fold`. Sample weights are found as `sample_weight`
-alone: a `weight` may as well be grams, so it has to be named. What a table holds besides is not used, and a note names it.
+A column is specified (`--label-column`, …) exactly as the table writes it, or found by its usual names, ignoring case and
+surrounding white space. Groups are found as `group`, splits as `split`, folds as `fold`. Sample weights are found only as
+`sample_weight`: a column `weight` may mean grams, so it must be specified. Other columns are ignored, and a note lists them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ USUAL = {
     "end": ("end",),
 }  # fmt: skip
 AS_IT_IS = DataSpec()
-"""Data of which nothing is said: every column by its usual name."""
+"""Default settings: every column by its usual name."""
 _MISTAKABLE = ("weight", "weights")
 
 
 class Columns:
-    """The columns of one table by their roles. used: the role and the column of each that was asked for and is there."""
+    """The columns of one table by role. used: the role and the column of each that was requested and exists."""
 
     def __init__(self, frame: pd.DataFrame, spec: DataSpec, path: Path) -> None:
         self.frame, self.path = frame, path
@@ -42,7 +42,7 @@ class Columns:
         self.used: dict[str, str] = {}
 
     def find(self, role: str) -> str | None:
-        """The column that was named for this role, or that bears a usual name; None where there is none."""
+        """The column specified for this role, or with a usual name; None where there is none."""
         wanted = getattr(self._spec, f"{role}_column", None)
         if wanted is not None:
             self._require_there(wanted)
@@ -52,18 +52,18 @@ class Columns:
         return found
 
     def require(self, role: str) -> str:
-        """The same; DataError where there is none."""
+        """Like `find`, but raises DataError where there is none."""
         found = self.find(role)
         if found is None:
             listed = ", ".join(USUAL[role][:4])
             raise DataError(
-                f"{self.path}: no {role} column found among {', '.join(self._names)}; name it with --{role}-column, "
-                f"or call it {listed}"
+                f"{self.path}: no {role} column found among {', '.join(self._names)}; specify it with --{role}-column, "
+                f"or rename it to {listed}"
             )
         return found
 
     def several(self, names: tuple[str, ...]) -> None:
-        """Columns of 0 and 1, one a class."""
+        """Columns of 0 and 1, one per class."""
         for name in names:
             self._require_there(name)
             self.used[f"class {name}"] = name
@@ -74,11 +74,11 @@ class Columns:
 
     @property
     def read(self) -> dict[str, str]:
-        """The columns of files, texts and labels, by their keys in DataSpec."""
+        """The columns for files, texts and labels, by their keys in DataSpec."""
         return {f"{role}_column": self.used[role] for role in ("file", "text", "label") if role in self.used}
 
     def notes(self) -> tuple[str, ...]:
-        """What each column is taken for, and which are not used."""
+        """The role of each column, and the unused columns."""
         used = ", ".join(role if role == name else f"{role} ('{name}')" for role, name in self.used.items())
         others = [name for name in self._names if name and name not in self.used.values()]
         text = f"{self.path.name}: columns {used}"
@@ -91,7 +91,7 @@ class Columns:
 
 
 def usual_column(names: list[str], role: str) -> str | None:
-    """The first of the role's usual names that is there; spelt in lower case before others."""
+    """The first of the role's usual names that exists; lower-case spellings take precedence."""
     lowered: dict[str, str] = {}
     for name in names:
         lowered.setdefault(name.strip().lower(), name)

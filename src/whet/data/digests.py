@@ -1,8 +1,8 @@
-"""The contents of files by their hash, each file read once and not again until it changes.
+"""Content hashes of files, cached until a file changes.
 
-A file counts as unchanged while its path, device, inode, size, and its times of modification and of change of state, to the
-nanosecond, are as they were. Its hash is kept only where these times lie some seconds back: within one tick of a clock a file can
-change again and bear the same time.
+A file counts as unchanged while its path, device, inode, size, and its times of modification and status change, in nanoseconds, are
+the same. Its hash is cached only if these times are some seconds in the past, because within one clock tick a file can change again
+and keep the same time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SETTLED_SECONDS = 5.0  # more than the coarsest clock of a file system (2 s)
 
 
 def file_digests(paths: Sequence[str], threads: int) -> list[tuple[str, str]]:
-    """(the hash of each file's bytes, "") or ("", why it has none: it cannot be opened, or is empty)."""
+    """(the hash of each file's bytes, "") or ("", the reason: it cannot be opened, or is empty)."""
     cache = RecordCache(cache_folder("digests") / "digests.sqlite", _DIGEST)
     different = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-digest") as pool:
@@ -45,13 +45,13 @@ def file_digests(paths: Sequence[str], threads: int) -> list[tuple[str, str]]:
 
 
 def _state(path: str) -> tuple[str, float]:
-    """(what changes whenever the file does, "" of one that is not there; when it changed last, in seconds)."""
+    """(a key that changes whenever the file does, "" for a missing file; the time of the last change in seconds)."""
     try:
         state = os.stat(path)
     except OSError:
         return "", 0.0
-    told = [os.path.abspath(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-    return digest_of(repr(told).encode("utf-8", "surrogateescape")), max(state.st_mtime, state.st_ctime)
+    parts = [os.path.abspath(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+    return digest_of(repr(parts).encode("utf-8", "surrogateescape")), max(state.st_mtime, state.st_ctime)
 
 
 def _digest(path: str) -> tuple[str, str]:

@@ -1,15 +1,15 @@
-"""A folder of class folders, or of train/ val/ test/ folders that hold class folders.
+"""Reads a folder of class folders, or of train/ val/ test/ folders that contain class folders.
 
-The rules (which files there are: see `below.py`):
-- A folder that holds nothing but one other is opened: a zip is often packed one level too deep.
-- `train` beside a folder for val or test, or `train` with class folders in it, makes this a folder of parts: every part holds
-  class folders. What else lies beside them is refused, as it would be a class of its own; a folder called unlabeled (or unsup) is
-  left out.
-- Else each folder is a class, and all below it belongs to it.
-- Where no class folder holds samples itself and the folders in them bear the same names again and again (site/class, or class/day),
-  `class_folder` has to say which name the classes: "outer" or "inner". With "inner" the outer ones are groups.
-- A sample outside every class folder has no class, and a file of a kind that whet does not read cannot be shown: both are left out
-  and named one by one, and more than 1 % of them stops a training. Files of other kinds (notes, annotations) are counted.
+The rules (for the listing of files see `below.py`):
+- A folder that contains only one other folder is entered: zip files often have an extra level.
+- `train` beside a folder for val or test, or `train` with class folders in it, is a folder of splits: every split contains class
+  folders. Other folders beside them are an error, because they would otherwise become classes; a folder named unlabeled (or unsup)
+  is left out.
+- Otherwise each folder is a class, and all files below it belong to it.
+- Where no class folder contains samples directly and its subfolders have recurring names (site/class, or class/day),
+  `class_folder` must specify which level names the classes: "outer" or "inner". With "inner" the outer folders are groups.
+- A sample outside every class folder has no class, and a file of an unsupported type cannot be read: both are left out and listed
+  one by one, and more than 1 % of them stop a training. Files of other types (notes, annotations) are counted.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from whet.data.table import Skipped, Table, make_frame, split_name
 
 @dataclass(frozen=True)
 class Files:
-    """The files that count as samples of a medium, by how their names end. foreign: those that are samples of a kind that is not
-    read."""
+    """The files of a medium, by file suffix. foreign: suffixes of unsupported formats of the same medium."""
 
     medium: str
     suffixes: frozenset[str]
@@ -36,11 +35,11 @@ class Files:
 
     @property
     def name(self) -> str:
-        """What they are called."""
-        return f"{self.medium}s"
+        """The plural name for messages."""
+        return "audio clips" if self.medium == "audio" else f"{self.medium}s"
 
     def reason(self, path: Path) -> str:
-        """Why a foreign file is left out."""
+        """Why an unsupported file is left out."""
         return f"{path.suffix.lower()} is not read; accepted: {' '.join(sorted(self.suffixes))}"
 
 
@@ -64,7 +63,7 @@ _SHOWN = 5
 
 @dataclass
 class _Found:
-    """The samples below a root: the names between root and file, the file's own last, and where it lies."""
+    """The samples below a root: the path components below the root, with the file name last, and the path of the file."""
 
     root: Path
     samples: list[tuple[tuple[str, ...], Path]] = field(default_factory=list)
@@ -73,7 +72,7 @@ class _Found:
 
     @property
     def folders(self) -> list[str]:
-        """The folders directly below the root that hold samples."""
+        """The direct subfolders of the root that contain samples."""
         return sorted({names[0] for names, _ in self.samples if len(names) > 1})
 
     def skip(self, names: tuple[str, ...], reason: str) -> None:
@@ -81,7 +80,7 @@ class _Found:
 
 
 def read_folder(root: Path, files: Files = IMAGE_FILES, class_folder: str | None = None) -> Table:
-    """Every image, text or audio clip below `root`, its class the name of its class folder; by the rules above."""
+    """Every image, text or audio clip below `root`, with the name of its class folder as its class, by the rules above."""
     passed, others = Passed(), Counter[str]()
     found = _Found(root)
     for path in all_below(root, passed):
@@ -98,16 +97,16 @@ def read_folder(root: Path, files: Files = IMAGE_FILES, class_folder: str | None
     if not rows:
         first = f"; the first left out: {found.skipped[0].id}: {found.skipped[0].reason}" if found.skipped else ""
         raise DataError(
-            f"{root}: no {files.name} in class folders found{first}. Accepted: a folder with one folder a class "
-            f"(or train/ val/ test/ with class folders inside), holding {' '.join(sorted(files.suffixes))}; "
+            f"{root}: no {files.name} in class folders found{first}. Accepted: a folder with one folder per class "
+            f"(or train/ val/ test/ with class folders inside), containing {' '.join(sorted(files.suffixes))}; "
             f"or a table with {'text' if files is TEXTS else 'file'} and label columns"
         )
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
         found.notes.append(
-            f"{sum(others.values())} files in the class folders are not {files.name} by their names and were passed over: {listed}"
+            f"{sum(others.values())} files in the class folders are not {files.name} by their suffix and were skipped: {listed}"
         )
-    found.notes += [f"folder '{name}' holds no {files.name} and was left out" for name in empty]
+    found.notes += [f"folder '{name}' contains no {files.name} and was left out" for name in empty]
     found.notes += passed.notes(root)
     if found.skipped:
         found.notes.append(
@@ -122,29 +121,29 @@ def read_folder(root: Path, files: Files = IMAGE_FILES, class_folder: str | None
 
 
 def has_classes(root: Path, files: Files) -> bool:
-    """Whether two folders or more directly below `root` hold such files."""
+    """Whether at least two direct subfolders of `root` contain such files."""
     return len({names[0] for path in files_below(root, files) if len(names := path.relative_to(root).parts) > 1}) > 1
 
 
 def files_below(folder: Path, files: Files) -> list[Path]:
-    """The files below a folder whose names are those of such samples, by the rules of `below.py`."""
+    """The files below a folder with a suffix of this medium, by the rules of `below.py`."""
     return [path for path in all_below(folder) if path.suffix.lower() in files.suffixes]
 
 
 def _id(names: tuple[str, ...]) -> str:
-    """A name that is not UTF-8 gets a printable id."""
+    """The id of a sample; a name that is not UTF-8 is escaped."""
     return os.fsencode("/".join(names)).decode("utf-8", "backslashreplace")
 
 
 def _open_single(found: _Found) -> None:
-    """Go down as long as there is one folder alone, which holds its samples in further folders."""
+    """Enter the only folder repeatedly, as long as it contains its samples in subfolders."""
     while (
         found.samples
         and all(len(names) > 2 and names[0] == found.samples[0][0][0] for names, _ in found.samples)
         and split_name(found.folders[0]) is None
     ):
         inner = found.root / found.folders[0]
-        found.notes.append(f"{found.root.name} holds one folder alone: {inner.name} is read in its place")
+        found.notes.append(f"{found.root.name} contains only one folder: {inner.name} is read instead")
         found.root, found.samples = inner, [(names[1:], path) for names, path in found.samples]
 
 
@@ -166,7 +165,7 @@ def _rows_of_parts(found: _Found, files: Files) -> list[dict[str, Any]]:
             f"{found.root}: {listed} beside {', '.join(f'{name}/' for name in found.folders if split_name(name))}: neither train, "
             "val nor test. Move it elsewhere, or write a table with the columns file, label and split"
         )
-    parts_of: dict[str, set[str | None]] = {}  # of each class folder
+    parts_of: dict[str, set[str | None]] = {}  # splits of each class folder
     for names, _ in found.samples:
         if len(names) > 2:
             parts_of.setdefault(names[1], set()).add(split_name(names[0]))
@@ -178,7 +177,7 @@ def _rows_of_parts(found: _Found, files: Files) -> list[dict[str, Any]]:
         elif part is not None and len(names) > 2 and names[1].lower() in _UNLABELLED and len(parts_of[names[1]]) == 1:
             unlabelled[f"{names[0]}/{names[1]}/"] += 1
         elif len(names) < 3:
-            found.skip(names, "lies beside the class folders and so has no class")
+            found.skip(names, "is not in a class folder and so has no class")
         else:
             rows.append({"id": _id(names), "path": str(path), "label": names[1], "split": part})
     found.notes += [
@@ -194,7 +193,7 @@ def _rows_of_classes(found: _Found, files: Files, class_folder: str | None) -> l
     rows = []
     for names, path in found.samples:
         if len(names) < 2:
-            found.skip(names, "lies beside the class folders and so has no class")
+            found.skip(names, "is not in a class folder and so has no class")
             continue
         inner = class_folder == "inner" and len(names) > 2
         label, group = (names[-2], "/".join(names[:-2])) if inner else (names[0], "")
@@ -203,13 +202,13 @@ def _rows_of_classes(found: _Found, files: Files, class_folder: str | None) -> l
 
 
 def _refuse_nested(root: Path, pairs: set[tuple[str, str]]) -> None:
-    """Where the same names stand in half of the folders (two at least), nothing says which of the two are the classes."""
+    """DataError where the same names occur in half of the folders (at least two), because the classes are then ambiguous."""
     outer = sorted({name for name, _ in pairs})
     least = max(2, len(outer) / 2)
     often = sorted(name for name, count in Counter(name for _, name in pairs).items() if count >= least)
     if len(often) > 1:
         raise DataError(
-            f"{root}: the folders {_listed(outer)} hold folders of the same names, {_listed(often)}: which are the classes? "
+            f"{root}: the folders {_listed(outer)} contain folders of the same names, {_listed(often)}: which are the classes? "
             "--class-folder outer: the former; --class-folder inner: the latter, and the former are groups"
         )
 
@@ -227,13 +226,13 @@ def _is_read(row: dict[str, Any], found: _Found, files: Files) -> bool:
 
 
 def _without_samples(found: _Found, passed: Passed, *, parts: bool) -> list[str]:
-    """Folders in which nothing was found, nor anything that is told otherwise."""
+    """Folders without samples that no other note mentions."""
     filled = {found.root.joinpath(*names[:depth]) for names, _ in found.samples for depth in range(1, len(names))}
-    told = {path for paths in (passed.written, passed.closed, passed.looping) for path in paths}
+    noted = {path for paths in (passed.written, passed.closed, passed.looping) for path in paths}
     outer = folders_in(found.root)
     inner = [folder for part in outer if parts and split_name(part.name) for folder in folders_in(part)]
     return [
         folder.relative_to(found.root).as_posix()
         for folder in (*outer, *inner)
-        if folder not in filled and not any(path == folder or folder in path.parents for path in told)
+        if folder not in filled and not any(path == folder or folder in path.parents for path in noted)
     ]

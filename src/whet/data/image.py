@@ -1,10 +1,10 @@
-"""One image file -> RGB pixels, the same everywhere: training, prediction, report.
+"""Decodes one image file into RGB pixels, in the same way for training, prediction and reports.
 
-Rules: EXIF orientation is applied once. 16-bit is scaled to 8, not cut; so are whole numbers of 32 bits, as if of 16: 0 … 65535.
-Of floating-point numbers 0 is black and 1 white. What lies outside of that is cut off and what is no number is black, whatever
-else the file holds: a scale of each file's own would show one thing in two ways. `uncertain_pixels` counts both. Palette and grey
-become RGB. What is transparent is laid on white. CMYK is converted. Of several frames or pages the first counts. Formats outside
-the list and images above the pixel limit are refused before a pixel is decoded.
+Rules: the EXIF orientation is applied once. 16-bit images are scaled to 8 bits, not clipped; 32-bit integers are treated as 16-bit:
+0 … 65535. In floating-point images 0 is black and 1 white. Values outside the range are clipped and non-finite values are black,
+independent of the rest of the file: a scale per file would render the same object differently. `uncertain_pixels` counts both.
+Palette and grey images become RGB. Transparent images get a white background. CMYK is converted. Only the first of several frames
+or pages is used. Formats not listed and images above the pixel limit are rejected before decoding.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from PIL import Image, ImageOps
 from whet.core.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-MAX_PIXELS = 178_956_970  # Pillow's own bound; a header that asks for more is taken for a bomb
-# Pillow warns of odd metadata and of images half as large as it refuses; the verdict of a file is given by decoding it.
+MAX_PIXELS = 178_956_970  # Pillow's own limit; a header with more is treated as a decompression bomb
+# Pillow warns about unusual metadata and about images of half its limit; only decoding decides whether a file is readable.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_TOP = {"F": 1.0, "I": 65535.0}  # what is white, by Pillow's name of the pixels
+_TOP = {"F": 1.0, "I": 65535.0}  # the white level, by Pillow's mode
 _OF_FRAMES = {"GIF", "TIFF", "WEBP", "PNG"}
-_KEEP_BYTES = 12_000_000  # a larger image is decoded twice rather than held while its batch is drawn
+_KEEP_BYTES = 12_000_000  # a larger image is decoded twice instead of being held while its batch is drawn
 
-_UNTURN = {  # EXIF orientation -> exchange rows and columns, then flip rows, then flip columns
+_UNTURN = {  # EXIF orientation -> transpose, then flip rows, then flip columns
     2: (False, False, True),
     3: (False, True, True),
     4: (False, True, False),
@@ -45,12 +45,12 @@ _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, I
 
 
 class UnreadableImage(DataError):
-    """A file that is no image of an accepted format, is damaged, or is larger than the pixel limit."""
+    """A file that is not an image in an accepted format, or is damaged or larger than the pixel limit."""
 
 
 class ImageSample:
-    """One image file. `size` is (height, width) after EXIF rotation. A JPEG is decoded when its pixels are asked for;
-    other formats at once, since their header does not tell all that is needed. Raises UnreadableImage."""
+    """One image file. `size` is (height, width) after EXIF rotation. A JPEG is decoded when its pixels are requested, other formats
+    immediately, because their header lacks required information. Raises UnreadableImage."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -66,10 +66,10 @@ class ImageSample:
             self.size = header[::-1] if self._turn in _SWAPS else header
 
     def pixels(self, shrink: int = 1, buffer: np.ndarray | None = None, *, fine: bool = True) -> np.ndarray:
-        """RGB uint8 (H, W, 3). `shrink` (1, 2, 4, 8) lets a JPEG be decoded straight to 1/shrink of its size; other formats
-        come whole. `buffer`: flat uint8 memory to decode into where it is large enough; the result then lives only until
-        the buffer's next use. Not `fine`: a JPEG's colours, stored at half size, are doubled instead of interpolated, which
-        is a tenth faster and cannot be seen in an image that is shown smaller (59 dB)."""
+        """RGB uint8 (H, W, 3). `shrink` (1, 2, 4, 8): decode a JPEG directly to 1/shrink of its size; other formats are returned at
+        full size. `buffer`: flat uint8 memory to decode into where it is large enough; the result is then valid only until the
+        buffer's next use. fine: interpolate the subsampled chroma of a JPEG; False repeats it, which is a tenth faster and
+        invisible in a downscaled image (59 dB)."""
         if self._pixels is not None:
             return self._pixels
         if self._stored_size is None:
@@ -81,7 +81,7 @@ class ImageSample:
             pixels = simplejpeg.decode_jpeg(
                 self._data, min_height=height, min_width=width, min_factor=shrink, buffer=buffer, fastupsample=not fine
             )
-        except ValueError:  # whatever libjpeg warns about, Pillow has the last word on
+        except ValueError:  # libjpeg warnings: Pillow decides
             return _decode_pillow(self._data)
         return _upright(pixels, self._turn)
 
@@ -93,9 +93,9 @@ def decode(data: bytes) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself. mode: Pillow's name of its pixels ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF's,
-    1 for upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" where EXIF is silent. frames: how many it holds,
-    or pages."""
+    """The header of an image file. mode: Pillow's mode ("RGB", "L", "CMYK", "I;16" …). orientation: EXIF orientation, 1 for
+    upright. camera: maker and model, taken: "2016:11:27 14:03:59"; both "" without EXIF data. frames: the number of frames or
+    pages."""
 
     format: str
     mode: str
@@ -106,7 +106,7 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """No pixel is decoded. Raises UnreadableImage."""
+    """Read the header without decoding pixels. Raises UnreadableImage."""
     with _open(data) as image:
         plain = Header(image.format or "", image.mode, frames=_frames(image))
         if image.format == "JPEG" and not _has_exif(data):
@@ -124,7 +124,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _frames(image: Image.Image) -> int:
-    """Of a format that people keep several in; the second image in a photo of a phone is no frame."""
+    """The number of frames, for multi-frame formats; the second image in a phone's JPEG is not a frame."""
     if image.format not in _OF_FRAMES:
         return 1
     try:
@@ -134,7 +134,7 @@ def _frames(image: Image.Image) -> int:
 
 
 def uncertain_pixels(data: bytes) -> tuple[int, int]:
-    """(pixels outside the range that is read as black to white, pixels that are no numbers), both 0 but of the modes with more than
+    """(number of pixels outside the range from black to white, number of non-finite pixels), both 0 except in modes with more than
     16 bits. Raises UnreadableImage."""
     with _open(data) as image:
         if image.mode not in _TOP:
@@ -145,17 +145,17 @@ def uncertain_pixels(data: bytes) -> tuple[int, int]:
         except _DAMAGE as error:
             raise UnreadableImage(_reason(error, data)) from None
     finite = np.isfinite(values)
-    outside = finite & ((values < -top / 510) | (values > top + top / 510))  # what rounding would not bring back
+    outside = finite & ((values < -top / 510) | (values > top + top / 510))  # beyond the rounding error
     return int(outside.sum()), int((~finite).sum())
 
 
 def _jpeg_header(data: bytes) -> tuple[int, int] | None:
-    """(height, width) as stored, or None where Pillow is to decode: no JPEG, a damaged header, or CMYK."""
+    """(height, width) as stored, or None where Pillow must decode: not a JPEG, a damaged header, or CMYK."""
     if data[:3] != b"\xff\xd8\xff":
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except (ValueError, KeyError):  # KeyError: its way to say that a damaged header names no known colour space
+    except (ValueError, KeyError):  # KeyError: a damaged header with an unknown colour space
         return None
     _refuse_bomb(height, width)
     return None if colours in ("CMYK", "YCCK") else (height, width)
@@ -163,7 +163,7 @@ def _jpeg_header(data: bytes) -> tuple[int, int] | None:
 
 def _refuse_bomb(height: int, width: int) -> None:
     if height * width > MAX_PIXELS:
-        raise UnreadableImage(f"{width}x{height} pixels are more than the limit of {MAX_PIXELS:,}")
+        raise UnreadableImage(f"{width}x{height} pixels exceed the limit of {MAX_PIXELS:,}")
 
 
 def _orientation(data: bytes) -> int:
@@ -177,7 +177,7 @@ def _orientation(data: bytes) -> int:
 
 
 def _has_exif(data: bytes) -> bool:
-    """Whether a JPEG's segments, from marker to marker, hold one that says Exif."""
+    """Whether the segments of a JPEG include EXIF data."""
     place = 2
     while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] not in (b"\xda", b"\xff", b""):
         if data[place + 1] == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
@@ -187,7 +187,7 @@ def _has_exif(data: bytes) -> bool:
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (2 … 8); anything else leaves the image as it is."""
+    """Undo an EXIF orientation (2 … 8); other values leave the image unchanged."""
     if orientation not in _UNTURN:
         return pixels
     swap, flip_rows, flip_columns = _UNTURN[orientation]

@@ -1,4 +1,4 @@
-"""Images read, drawn, decoded and painted."""
+"""The loader of images: reads, draws, decodes and renders them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCRATCH = threading.local()
 
 
 class ImageLoader(Loader):
-    """Paints the images at `paths`, of which `store` keeps the decoded ones."""
+    """Renders the images at `paths`; `store` caches decoded images."""
 
     def __init__(
         self, paths: Sequence[str], threads: int, fit: Fit = "squash", store: ImageStore | None = None
@@ -50,7 +50,7 @@ class ImageLoader(Loader):
     def _open(self, index: int) -> AnyImage:
         return ImageSample(Path(self._paths[index]).read_bytes()) if self._store is None else self._store.open(index)
 
-    def _paint(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
         images: list[AnyImage] = []
         kept, failed = [], []
         for index in index_B.tolist():
@@ -70,7 +70,7 @@ def paint_images(
     draw: Draw,
     failed: tuple[tuple[int, str], ...] = (),
 ) -> Painted:
-    """Draw one batch and paint it; an image that turns out damaged while it is decoded joins `failed`."""
+    """Draw one batch and render it; an image that proves damaged during decoding is added to `failed`."""
     out = np.empty((len(images), size, size, 3), dtype=np.uint8)
     if not images:
         return Painted(out, index_B, failed)
@@ -79,7 +79,7 @@ def paint_images(
     decoder_B = decoder_factors(factors_B2).tolist()
     painter, good = CpuPainter(view), []
     for i, image in enumerate(images):
-        # A decoder needs the buffer; what is kept decoded is copied into it only where that pays.
+        # A decoder needs the buffer; cached pixels are copied into it only where this is faster.
         buffer = _buffer() if painter.jumps_B[i] or not isinstance(image, Kept) else None
         try:
             pixels = image.pixels(decoder_B[i], buffer, fine=magnified_B[i])
@@ -94,7 +94,7 @@ def paint_images(
 
 
 def _buffer() -> np.ndarray:
-    """Memory of this thread to decode into: fresh memory for every image would cost as much as the decoding."""
+    """Thread-local memory to decode into: allocating memory for every image would cost as much as the decoding."""
     if not hasattr(_SCRATCH, "buffer"):
         _SCRATCH.buffer = np.empty(_BUFFER_BYTES, dtype=np.uint8)
     return _SCRATCH.buffer

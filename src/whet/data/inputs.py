@@ -1,12 +1,12 @@
-"""What a finished run is given to predict -> a row for each sample, and a row with its reason for whatever is no sample.
+"""Reads the inputs of a prediction: one row per sample, and one row with an error for everything that is not a sample.
 
 The rules:
-- What names a file or a folder is that. Below a folder every file counts that is not hidden, links to folders followed as in
-  training; those whose names are not those of the run's medium have a row that says so.
-- A table is read by the column that the run was trained on, or one that is named. Every line of it has a row.
-- For images and audio, anything else is a pattern. For texts it is a text, unless it looks like a path: its name ends like that
-  of a text file or a table, it starts with /, ./, ../ or ~/, ends with / or is a pattern within a folder, without white space.
-- What looks like a path and names nothing is refused, and so is a folder without a sample.
+- The name of an existing file or folder refers to it. In a folder, every file counts that is not hidden, with links followed as in
+  training; files with other suffixes than those of the run's medium get a row with an error.
+- A table is read by the column used in training, or by a specified one. Every line of it gets a row.
+- For images and audio, anything else is a pattern. For texts it is a text, unless it looks like a path: it has the suffix of a text
+  file or a table, starts with /, ./, ../ or ~/, ends with / or is a pattern within a folder, without white space.
+- It is an error if something looks like a path and does not exist, or if a folder contains no sample.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NO_TEXT = "no text"
 
 @dataclass(frozen=True)
 class _Reader:
-    """How inputs of one medium are told apart. tables: the suffixes of those that are read."""
+    """Reads the inputs of one medium. tables: the suffixes of supported tables."""
 
     spec: DataSpec
     files: Files
@@ -73,8 +73,10 @@ class _Reader:
         else:
             found = sorted(glob.glob(str(path), recursive=True)) if path is not None else []
             if not found:
-                hint = "; a text that ends like this can stand in a .txt file or a table" if self.is_text else ""
-                raise DataError(f"input {name}: no such file or folder, and nothing matches it as a pattern{hint}")
+                hint = (
+                    "; to predict a text that ends like this, put it in a .txt file or a table" if self.is_text else ""
+                )
+                raise DataError(f"input {name}: no such file or folder, and no file matches it as a pattern{hint}")
             for match in map(Path, found):
                 yield from self._below(match, refuse=False) if match.is_dir() else self._file(match)
 
@@ -91,7 +93,7 @@ class _Reader:
         files = list(all_below(folder))
         known = self.files.suffixes | (self.tables if self.is_text else set())
         if refuse and not any(file.suffix.lower() in known for file in files):
-            raise DataError(f"folder {folder} holds no {self.files.name} ({self.accepted})")
+            raise DataError(f"folder {folder} contains no {self.files.name} ({self.accepted})")
         for file in files:
             if file.suffix.lower() in known:
                 yield from self._file(file)
@@ -99,7 +101,7 @@ class _Reader:
                 yield self._unread(file, self._foreign(file))
 
     def _foreign(self, file: Path) -> str:
-        return f"no {self.files.medium} by its name ({file.suffix.lower() or 'no suffix'}); read are {self.accepted}"
+        return f"no {self.files.medium} by its suffix ({file.suffix.lower() or 'no suffix'}); accepted: {self.accepted}"
 
     def _file(self, file: Path) -> Iterator[dict[str, Any]]:
         try:
@@ -125,9 +127,7 @@ class _Reader:
                 part = part_name(row.get("start", np.nan), row.get("end", np.nan))
                 rows.append({**row, "name": _printable(row["path"]) + part})
             else:
-                rows.append(
-                    {"name": f"{_printable(table)}:{line}", "path": f"{table}:{line}", "error": "no file named"}
-                )
+                rows.append({"name": f"{_printable(table)}:{line}", "path": f"{table}:{line}", "error": "no file name"})
         return rows
 
     def _text(self, given: str) -> dict[str, Any]:
@@ -146,11 +146,11 @@ _MEDIA = {
 
 
 def read_inputs(given: Any, spec: DataSpec, medium: str) -> pd.DataFrame:
-    """The rows of what was given, in that order: name (as people are shown it), path (and of audio start and end, seconds, NaN for
-    the file's own) or text, and error: '' or why it is no sample. A file or part of one that was given twice has one row.
+    """One row per input, in order: name (for display), path (and for audio start and end, seconds, NaN for the file's own) or
+    text, and error: '' or the reason why it is not a sample. A file or segment given twice has one row.
 
-    given: a path or text, or several. spec: how the run's own data are read; its columns are those that are read in tables.
-    medium: image, audio or text. Raises DataError for what looks like a path and names nothing."""
+    given: a path or text, or several. spec: how the run's own data are read; its columns are read in tables. medium: image, audio
+    or text. Raises DataError for something that looks like a path and does not exist."""
     if isinstance(given, pd.DataFrame):
         raise DataError("inputs: a DataFrame; give one of its columns")
     one = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
@@ -160,7 +160,7 @@ def read_inputs(given: Any, spec: DataSpec, medium: str) -> pd.DataFrame:
     content = {"text": ["text"], "image": ["path"], "audio": ["path", "start", "end"]}[medium]
     missing: dict[str, Any] = {"error": "", "start": np.nan, "end": np.nan}
     columns = ["name", *content, "error"]
-    # Plain objects: pandas' own text type cannot hold a file name that is not UTF-8.
+    # Object columns: the pandas string type cannot hold a file name that is not UTF-8.
     frame = pd.DataFrame(
         {key: pd.Series([row.get(key, missing.get(key)) for row in rows], dtype=object) for key in columns}
     )
@@ -172,15 +172,15 @@ def read_inputs(given: Any, spec: DataSpec, medium: str) -> pd.DataFrame:
 
 
 def _path_of(name: str) -> Path | None:
-    """The path that this may be, None for what can be none."""
+    """The path for this name, None if it cannot be one."""
     if not name or len(name) > _LONGEST_PATH or "\0" in name:
         return None
     try:
         return Path(name).expanduser()
-    except RuntimeError:  # ~somebody who has no home here
+    except RuntimeError:  # ~name without a home folder
         return Path(name)
 
 
 def _printable(path: str | Path) -> str:
-    """A file's name as text, also where it is not UTF-8."""
+    """A file name as text; names that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

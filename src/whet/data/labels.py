@@ -1,13 +1,13 @@
-"""What the label cells of a table say where a sample may have several classes.
+"""Reads the label cells of a table, for one class per sample and for multi-label data.
 
 The rules:
-- `label_columns: [a, b, c]`: each column is a class, its cells are 0 or 1 (or false and true). An empty cell is refused.
+- `label_columns: [a, b, c]`: each column is a class, its cells are 0 or 1 (or false and true). An empty cell is an error.
 - `label_separator: "|"`: the cells of the label column are names between separators. An empty cell is a sample without a label.
-- Neither: a label column whose every cell is a list of names (of JSONL and Parquet a list, else text that is one as JSON or Python
-  writes it) holds several labels; any other column holds one class a sample. No separator is ever guessed. A column that holds
-  both lists and names is refused. `[]` is a sample without a label; an empty cell says nothing, as in a table of one class each.
-- White space around a name is taken off. A name that stands twice in one cell counts once, an empty name between two separators
-  is passed over; the table's notes say how often either was so.
+- Neither: a label column in which every cell is a list of names (in JSONL and Parquet a list, else the text of a JSON or Python
+  list) is multi-label; any other column holds one class per sample. A separator is never guessed. A column with both lists and
+  names is an error. `[]` is a sample without a label; an empty cell is missing, as in a table with one class per sample.
+- White space around a name is removed. A name that occurs twice in one cell counts once, an empty name between two separators is
+  ignored; the table's notes report how often.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from whet.data.cells import missing, word
 from whet.data.columns import Columns
 
 Names = tuple[str, ...]
-"""What a sample is, in the order of the alphabet; empty where it is nothing."""
+"""The labels of a sample, sorted; empty where it has none."""
 
 _TRUE, _FALSE = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
 @dataclass(frozen=True)
-class Said:
-    """names_N: of every row, None where its cell says nothing. known: classes that there are, named by a sample or not."""
+class LabelCells:
+    """names_N: the labels of every row, None where the cell is missing. known: all classes, including those without samples."""
 
     names_N: list[Names | None]
     known: Names = ()
     notes: tuple[str, ...] = ()
 
 
-def find_labels(columns: Columns, spec: DataSpec) -> tuple[list[str | Names | None], Said | None]:
-    """(the label of every row, None where its cell says nothing; what was said of several labels, None where the column holds one
-    class a row)."""
+def find_labels(columns: Columns, spec: DataSpec) -> tuple[list[str | Names | None], LabelCells | None]:
+    """(the label of every row, None where its cell is missing; the multi-label cells, None where the column holds one class per
+    row)."""
     raw, path = columns.frame, columns.path
     if spec.label_columns is not None:
         columns.several(spec.label_columns)
-        said = _of_columns(raw, spec.label_columns, path)
+        cells = _of_columns(raw, spec.label_columns, path)
     else:
         column = columns.require("label")
         found = _of_lists(raw, column, spec.label_separator, path)
         if found is None:
             words = [word(cell, path, line, column).strip() for line, cell in zip(raw.index, raw[column])]
             return [label or None for label in words], None
-        said = found
-    return list(said.names_N), said
+        cells = found
+    return list(cells.names_N), cells
 
 
-def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path) -> Said | None:
-    """The labels of every row, or None where the column holds one class a row."""
+def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path) -> LabelCells | None:
+    """The labels of every row, or None where the column holds one class per row."""
     cells = raw[column]
     if separator is not None:
         split = [_split(cell, separator, f"{path}, row {line}: '{column}'") for line, cell in cells.items()]
@@ -74,7 +74,7 @@ def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path)
         where = f"{path}, row {line}: '{column}' holds"
         if found is None and not missing(cell):
             raise DataError(
-                f"{where} '{cell}', and other rows hold lists; accepted: a list of names in every row, or one name in every row"
+                f"{where} '{cell}', but other rows hold lists; accepted: a list of names in every row, or one name in every row"
             )
         for name in found or ():
             if isinstance(name, bool) or not isinstance(name, str | int | float | np.integer | np.floating):
@@ -82,21 +82,21 @@ def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path)
     return _tidied(lists, cells.index)
 
 
-def _of_columns(raw: pd.DataFrame, columns: Sequence[str], path: Path) -> Said:
+def _of_columns(raw: pd.DataFrame, columns: Sequence[str], path: Path) -> LabelCells:
     true_NK = np.zeros((len(raw), len(columns)), dtype=bool)
     for k, name in enumerate(columns):
         values = ["" if missing(cell) else str(cell).strip().lower() for cell in raw[name]]
         for row, value in enumerate(values):
             if value not in _TRUE | _FALSE:
-                said = f"holds '{raw[name].iloc[row]}'" if value else "is empty"
-                raise DataError(f"{path}, row {raw.index[row]}: '{name}' {said}; accepted: 0 or 1")
+                problem = f"holds '{raw[name].iloc[row]}'" if value else "is empty"
+                raise DataError(f"{path}, row {raw.index[row]}: '{name}' {problem}; accepted: 0 or 1")
             true_NK[row, k] = value in _TRUE
     rows: list[Names | None] = [tuple(sorted(names_of(true_K, columns))) for true_K in true_NK]
-    return Said(rows, tuple(columns))
+    return LabelCells(rows, tuple(columns))
 
 
-def _tidied(lists: Iterable[list[Any] | None], lines: pd.Index) -> Said:
-    """Names without white space around them, none twice and none empty."""
+def _tidied(lists: Iterable[list[Any] | None], lines: pd.Index) -> LabelCells:
+    """Strip white space from names, and remove duplicate and empty ones."""
     names_N: list[Names | None] = []
     twice, empty = [], []
     for line, found in zip(lines, lists):
@@ -112,8 +112,8 @@ def _tidied(lists: Iterable[list[Any] | None], lines: pd.Index) -> Said:
     if twice:
         notes.append(f"{_rows(twice)} the same label twice: it counts once")
     if empty:
-        notes.append(f"{_rows(empty)} an empty name: it was passed over")
-    return Said(names_N, notes=tuple(notes))
+        notes.append(f"{_rows(empty)} an empty name: it is ignored")
+    return LabelCells(names_N, notes=tuple(notes))
 
 
 def _rows(lines: list[int]) -> str:
@@ -131,7 +131,7 @@ def _split(cell: Any, separator: str, where: str) -> list[str]:
 
 
 def _as_list(cell: Any) -> list[Any] | None:
-    """The list that a cell is, or is the text of; None where it is none."""
+    """The list in a cell, or the list that its text represents; None for other cells."""
     if isinstance(cell, list | tuple | np.ndarray):
         return list(cell)
     text = cell.strip() if isinstance(cell, str) else ""
@@ -147,8 +147,8 @@ def _as_list(cell: Any) -> list[Any] | None:
 
 
 def numbered(names_N: Sequence[str | Names], known: Iterable[str] = ()) -> tuple[Names, list[int], np.ndarray | None]:
-    """(the classes, the number of each sample's label, which classes each label set has (S, K) or None). A sample's label is its
-    class where all are text, or its label set where they are tuples of names."""
+    """(the classes, the number of each sample's label, the classes of each label set (S, K) or None). A sample's label is its class
+    where all are text, or its label set where they are tuples of names."""
     if all(isinstance(names, str) for names in names_N):
         classes = tuple(sorted({*known, *(str(name) for name in names_N)}))
         number = {name: k for k, name in enumerate(classes)}

@@ -1,8 +1,8 @@
-"""From rows to batches: reading, drawing, decoding, painting, and what the network's front does with the result (tokens,
-spectrograms, the copy to the device), in threads, a few batches ahead.
+"""From rows to batches: reading, drawing, decoding, rendering, and the preprocessing of the network's front (tokens, spectrograms,
+the copy to the device), in threads, a few batches ahead.
 
-Threads, because everything heavy (file reading, JPEG decoding, OpenCV, resampling, tokenizing, torch) releases Python's lock. Every
-draw is a function of the sample alone, so any number of threads gives the same batches.
+It uses threads because all expensive steps (file reading, JPEG decoding, OpenCV, resampling, tokenizing, torch) release the GIL.
+Every draw is a function of the sample alone, so the batches do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 
 Draw = Callable[[Any, np.ndarray], Any]
-"""The empty view of a batch and its sample numbers -> the view with every wish drawn in."""
+"""The empty view of a batch and its sample numbers -> the view with all transforms added."""
 
 Receive = Callable[[Any, int], Any]
-"""The painted samples of a batch and their size -> what the network's front makes of them. Called by any number of threads at once;
-see `whet.models.front.Front.receive`."""
+"""The rendered samples of a batch and their size -> the input of the network, from the network's front. Called by several threads
+at once; see `whet.models.front.Front.receive`."""
 
 
 @dataclass(frozen=True)
 class Painted:
-    """One painted batch. content: images, uint8 (B, H, W, 3); texts, a list of str; audio clips, float32 waves (B, T); or what
-    `receive` made of them. index_B: the sample numbers that could be painted. failed: the others, with the reason; a failed sample
-    is left out, never replaced."""
+    """One rendered batch. content: images, uint8 (B, H, W, 3); texts, a list of str; audio clips, float32 waves (B, T); or the
+    output of `receive`. index_B: numbers of the rendered samples. failed: the others, with the reason; a failed sample is left out,
+    never replaced."""
 
     content: Any
     index_B: np.ndarray
@@ -37,13 +37,13 @@ class Painted:
 
 
 def plain(view: Any, index_B: np.ndarray) -> Any:
-    """No wishes: the sample as it is shown at prediction time."""
+    """No transforms: the sample as at prediction time."""
     return view
 
 
 class Loader(ABC):
-    """Paints samples by their numbers. `wait_seconds` counts how long its reader had to wait for a batch. `lengths`: of every
-    sample, where those of one length cost least beside each other; else None."""
+    """Renders samples by number. `wait_seconds`: the time its consumer waited for batches. `lengths`: the length of every sample,
+    where batches of similar lengths are cheaper; else None."""
 
     lengths: np.ndarray | None = None
 
@@ -55,14 +55,14 @@ class Loader(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def _paint(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted: ...
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted: ...
 
     def batches(
         self, orders: Iterable[np.ndarray], size: int, draw: Draw = plain, receive: Receive | None = None
     ) -> Iterator[Painted]:
-        """One painted batch for each array of sample numbers, in that order, received in the same thread where `receive` is given.
-        A number beyond the last sample, n + k len(self), shows sample n again, with draws of its own. At most `threads` + 2 batches
-        are under way. What a thread raises is raised here, in place of its batch."""
+        """One rendered batch for each array of sample numbers, in that order; `receive`, where given, runs in the same thread. A
+        number beyond the last sample, n + k len(self), renders sample n again, with its own draws. At most `threads` + 2 batches
+        are in progress. An exception in a thread is raised here, in place of its batch."""
         pending: deque[Future[Painted]] = deque()
         orders = iter(orders)
         with ThreadPoolExecutor(self.threads, thread_name_prefix="whet-loader") as pool:
@@ -73,23 +73,23 @@ class Loader(ABC):
                     if not pending:
                         return
                     start = time.perf_counter()
-                    painted = pending.popleft().result()
+                    rendered = pending.popleft().result()
                     self.wait_seconds += time.perf_counter() - start
-                    yield painted
+                    yield rendered
             finally:
                 for future in pending:
                     future.cancel()
 
     def _load(self, index_B: np.ndarray, size: int, draw: Draw, receive: Receive | None) -> Painted:
-        painted = self._paint(index_B, size, draw)
-        return painted if receive is None else replace(painted, content=receive(painted.content, size))
+        rendered = self._render(index_B, size, draw)
+        return rendered if receive is None else replace(rendered, content=receive(rendered.content, size))
 
 
 def why(error: Exception) -> str:
-    """A failure in the words of its reader, or of the system."""
+    """The message of an error, or the system's description of an OSError."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
 
 
 def chunks(order_N: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """The order cut into batches; the last may be short."""
+    """Split the order into batches; the last may be smaller."""
     return [order_N[start : start + batch_size] for start in range(0, len(order_N), batch_size)]

@@ -1,4 +1,4 @@
-"""The media that samples come in, and how each is loaded: the one place that knows them all."""
+"""The loader of each medium."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ USUAL_RATE = 16_000
 
 
 def audio_store(frame: pd.DataFrame, rate: int, cache: Cache | None = None) -> AudioStore:
-    """The audio clips of a table's frame: `path`, and where present `digest`, `start` and `end`."""
+    """The store of the audio clips of a table's frame: `path`, and where present `digest`, `start` and `end`."""
     digests = frame["digest"] if "digest" in frame else [""] * len(frame)
     start, end = (frame[side].to_numpy(float) if side in frame else None for side in ("start", "end"))
     return AudioStore(frame["path"].tolist(), list(digests), rate, start, end, cache)
@@ -21,8 +21,8 @@ def audio_store(frame: pd.DataFrame, rate: int, cache: Cache | None = None) -> A
 def loader_of(
     frame: pd.DataFrame, medium: str, threads: int, *, fit: Fit = "squash", rate: int | None = None
 ) -> Loader:
-    """The samples of a table's frame (`path`, or `text`), as they are shown at prediction. fit: of images; rate: of audio clips, in
-    samples a second."""
+    """The loader of a table's frame (`path`, or `text`), as at prediction. fit: for images; rate: for audio clips, in samples per
+    second."""
     match medium:
         case "text":
             from whet.data.text_loader import TextLoader

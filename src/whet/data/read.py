@@ -1,4 +1,4 @@
-"""Read whatever the person has: folder or table, with content hashes, split lists and missing splits filled in."""
+"""Reads a folder or table, adds content hashes, and applies split lists or creates missing splits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from whet.data.table import Skipped, Table, part_name, read_table
 from whet.data.text_table import read_texts
 
 _FILES = {files.medium: files for files in (IMAGE_FILES, TEXTS, AUDIO_FILES)}
-_LOOKED_AT = 500  # files of a folder, to tell what it holds
+_LOOKED_AT = 500  # files of a folder to read for detecting its medium
 
 
 def read_data(spec: DataSpec, threads: int = 4) -> Table:
-    """The table of samples of a recipe's data section: read, hashed, and split into train, val and test."""
+    """The table of samples for the data section of a recipe: read, hashed, and split into train, val and test."""
     table = read_samples(spec, threads)
     if not table.classes:
         raise DataError(f"data {spec.path}: no sample has a label")
@@ -39,9 +39,9 @@ def read_data(spec: DataSpec, threads: int = 4) -> Table:
 
 
 def data_path(spec: DataSpec) -> Path:
-    """Where the data lie; an error if nothing does."""
+    """The path of the data; DataError if it does not exist."""
     if spec.path is None:
-        raise DataError(f"no data given: name a folder or a table, {', '.join(TABLE_SUFFIXES)}")
+        raise DataError(f"no data given: specify a folder or a table, {', '.join(TABLE_SUFFIXES)}")
     path = Path(spec.path).expanduser()
     if not path.exists():
         raise DataError(f"data {path} does not exist")
@@ -49,8 +49,8 @@ def data_path(spec: DataSpec) -> Path:
 
 
 def medium_of(spec: DataSpec) -> str:
-    """What lies there, image, text or audio clip: of a folder by the names of its files, of a table by its columns (see
-    `_medium_of_table`). A folder of tables is one of texts where its first table is and it holds no class folders."""
+    """The medium of the data, image, text or audio: for a folder by file suffixes, for a table by its columns (see
+    `_medium_of_table`). For a folder of tables without class folders, the medium of its first table."""
     path = data_path(spec)
     if spec.text_column is not None:
         return "text"
@@ -76,8 +76,8 @@ def _tables_in(folder: Path) -> list[Path]:
 
 
 def _medium_of_table(path: Path, spec: DataSpec) -> str:
-    """By the column of files that was named or bears a usual name and holds names of files of a medium; else a column of texts;
-    else any column that holds such names; else JSON lines are texts."""
+    """By the specified file column, or one with a usual name, if it contains file names of a medium; else text if there is a text
+    column; else by any column with such names; else text for JSON lines."""
     columns, rows = first_rows(path)
     cells = {name: [row[k] for row in rows if k < len(row)] for k, name in enumerate(columns)}
     file_column = spec.file_column or usual_column(columns, "file")
@@ -90,7 +90,7 @@ def _medium_of_table(path: Path, spec: DataSpec) -> str:
 
 
 def _medium_of_names(cells: list[str]) -> str | None:
-    """The medium of which most of these are names of files, None where they are no such names."""
+    """The medium of most of these file names, None where they are not file names of a medium."""
     suffixes = [PurePosixPath(cell.strip()).suffix.lower() for cell in cells if cell.strip() and "\n" not in cell]
     for files in _FILES.values():
         if 2 * sum(suffix in files.suffixes | files.foreign for suffix in suffixes) > len(suffixes):
@@ -99,8 +99,8 @@ def _medium_of_names(cells: list[str]) -> str | None:
 
 
 def read_samples(spec: DataSpec, threads: int = 4) -> Table:
-    """The samples with the splits they came with. Files that cannot be opened are skipped and named; whether the rest can be
-    decoded shows `whet check`, or the first time each is painted."""
+    """The samples with their given splits. Files that cannot be opened are skipped and listed; whether the others can be decoded is
+    checked by `whet check`, or when each is first rendered."""
     path, medium = data_path(spec), medium_of(spec)
     if medium == "text":
         table = read_texts(path, spec, threads=threads)
@@ -108,7 +108,7 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
         table = hash_contents(_read_files(path, spec, medium), threads)
     if spec.several_labels and table.set_SK is None:
         raise DataError(
-            f"data {path}: class folders say one class a sample; data.label_columns and data.label_separator are for tables"
+            f"data {path}: class folders define one class per sample; data.label_columns and data.label_separator are for tables"
         )
     if table.set_SK is None:
         table = table.warned(*class_warnings(table.classes, table.counts_K.tolist()))
@@ -116,7 +116,7 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
 
 
 def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
-    """Images or audio clips. A folder that holds one table and no class folders is read by that table."""
+    """Images or audio clips. A folder with one table and without class folders is read through that table."""
     files = _FILES[medium]
     tables = _tables_in(path) if path.is_dir() else [path]
     by_table = len(tables) == 1 and (not path.is_dir() or not has_classes(path, files))
@@ -131,7 +131,7 @@ def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
     return (
         table
         if path == tables[0]
-        else replace(table, notes=(f"{path.name} is read by its table {tables[0].name}", *table.notes))
+        else replace(table, notes=(f"{path.name} is read through its table {tables[0].name}", *table.notes))
     )
 
 
@@ -140,8 +140,8 @@ def _read_images(path: Path, spec: DataSpec) -> Table:
 
 
 def hash_contents(table: Table, threads: int) -> Table:
-    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Parts of one
-    file have hashes of their own."""
+    """Fill in `digest`, the BLAKE2 hash of each file's bytes; a file that cannot be opened or is empty is skipped. Segments of one
+    file have different hashes."""
 
     parts = [""] * len(table)
     if "start" in table.frame:
@@ -153,7 +153,7 @@ def hash_contents(table: Table, threads: int) -> Table:
     if len(skipped) == len(frame):
         raise DataError(
             f"none of the {len(frame)} files can be read; the first: {frame['path'].iloc[0]}: {skipped[0].reason} "
-            "(the folder that a table's files are named from is given with --files-root)"
+            "(set the folder of a table's files with --files-root)"
         )
     kept = table.with_frame(frame[frame["digest"] != ""])
     return replace(kept, skipped=table.skipped + skipped)

@@ -1,4 +1,4 @@
-"""What one look at a file told, kept in whet's cache folder, so that a second look at the same file is not needed."""
+"""A cache of records of file contents in whet's cache folder, so that each content is processed only once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def looked_up(
     threads: int,
     advance: Callable[[int], None],
 ) -> np.ndarray:
-    """The records of all rows, (N,): those known by their digest from `kept`, which is closed in the end, the others from
-    look(row) -> (record, whether it is what the digest says). `advance` is told how many more are done."""
+    """The records of all rows, (N,): cached ones by digest from `kept`, which is closed at the end, the others from look(row) ->
+    (record, whether the content has this digest). `advance` is called with the number of newly finished rows."""
     found_N = np.zeros(len(digests), kept.dtype)
     unknown: dict[str, list[int]] = defaultdict(list)
     for row, digest in enumerate(digests):
@@ -46,12 +46,12 @@ def looked_up(
 
 
 def text_field(dtype: np.dtype, field: str, value: str) -> bytes:
-    """As much of a text as a field of a record holds."""
+    """The prefix of a text that fits into a field of a record."""
     return value.encode()[: dtype[field].itemsize].decode(errors="ignore").encode()
 
 
 class RecordCache:
-    """Records of one type by a key, in one file of sqlite. Where that cannot be used, every file is opened."""
+    """Records of one type by key, in an SQLite file. If the file cannot be used, nothing is cached."""
 
     def __init__(self, path: Path, dtype: np.dtype) -> None:
         self._path, self.dtype = path, dtype
@@ -59,7 +59,7 @@ class RecordCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=10, isolation_level="IMMEDIATE")
-            # After a power cut sqlite finds a damaged file, and files are opened again.
+            # After a power failure SQLite detects a damaged file, and the records are computed again.
             self._base.execute("PRAGMA synchronous = OFF")
             self._base.execute("CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, record BLOB NOT NULL)")
         except (sqlite3.Error, OSError):
@@ -85,13 +85,13 @@ class RecordCache:
             return
         try:
             with self._base:
-                if self._path.stat().st_size >= _MAX_BYTES:  # what was put in first goes, and its place is used again
+                if self._path.stat().st_size >= _MAX_BYTES:  # delete the oldest records and reuse their space
                     self._base.execute(
                         "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?)",
                         (len(fresh),),
                     )
                 self._base.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", fresh)
-        except (sqlite3.Error, OSError):  # a full disk, a folder that is gone: the check goes on without
+        except (sqlite3.Error, OSError):  # a full disk or a missing folder: continue without the cache
             self._base = None
 
     def close(self) -> None:

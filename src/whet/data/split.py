@@ -1,4 +1,4 @@
-"""Train, validation and test parts: as they were given, or stratified; duplicates and groups stay together."""
+"""Train, validation and test splits: as given, or stratified; duplicates and groups stay together."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from whet.core.spec import DataSpec
 from whet.data.stratify import deal_by_class, deal_by_label
 from whet.data.table import SPLITS, Table
 
-_MIXED = 0.1  # of the samples
-_SHOWN = 5  # classes that a warning names
+_MIXED = 0.1  # share of the samples
+_SHOWN = 5  # classes listed in a warning
 
 
 def split_rows(table: Table, spec: DataSpec) -> Table:
-    """Fill in what is missing. Nothing given: stratified by class, or by every label where a sample may have several. Only train
-    and test (or val) given: the missing part is taken from train. Rows without a split beside rows with one are left out, and a
-    note says how many."""
+    """Create missing splits. Without any split: stratified by class, or by every label for multi-label data. With only train and
+    test (or val): the missing split is taken from train. If some rows have a split, rows without one are left out, and a note
+    reports how many."""
     table = _with_fold(table, spec.fold) if spec.fold is not None else table
     frame = table.frame
     given = [name for name in SPLITS if (frame["split"] == name).any()]
@@ -40,22 +40,22 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
         frame.loc[pool, "split"] = split_M
         how = f"stratified by {'class' if table.set_SK is None else 'every label'} (split seed {spec.split_seed})"
         for name, fraction in fractions.items():
-            made = f"{_made(split_M, name, fraction)} set aside{' from train' if given else ''}"
-            notes.append(f"no {name} part was given: {made}, {how}")
+            made = f"{_made(split_M, name, fraction)} held out{' from train' if given else ''}"
+            notes.append(f"no {name} split was given: {made}, {how}")
     table = table.with_frame(frame, *notes)
     _require_train_and_val(table)
     return table.warned(*_lacking(table))
 
 
 def _made(split_M: np.ndarray, name: str, fraction: float) -> str:
-    """What was set aside in truth: units are whole, and every class keeps something to learn from."""
+    """The actual size of a split: units are not divided, and every class keeps a training sample."""
     count, total = int((split_M == name).sum()), len(split_M)
-    asked = "" if round(100 * count / total) == round(100 * fraction) else f", {fraction:.0%} asked for"
-    return f"{count:,} of {total:,} samples ({count / total:.0%}{asked})"
+    requested = "" if round(100 * count / total) == round(100 * fraction) else f", {fraction:.0%} requested"
+    return f"{count:,} of {total:,} samples ({count / total:.0%}{requested})"
 
 
 def _lacking(table: Table) -> list[str]:
-    """Which classes a part has no sample of."""
+    """Warnings about classes without samples in a split."""
     found = []
     for name, word in (("val", "validation"), ("test", "test")):
         counts_K = table.part(name).counts_K
@@ -65,16 +65,16 @@ def _lacking(table: Table) -> list[str]:
                 f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
             )
             found.append(
-                f"{len(lacking)} of {len(table.classes)} classes have no {word} sample: {listed}; they are not measured"
+                f"{len(lacking)} of {len(table.classes)} classes have no {word} sample: {listed}; they are not evaluated"
             )
     return found
 
 
 def _with_fold(table: Table, fold: str) -> Table:
-    """The rows of one fold as the test part, all others as train."""
+    """Use the rows of one fold as the test split, all others as train."""
     folds = table.frame.get("fold")
     if folds is None:
-        raise DataError(f"data.fold = {fold}: the data name no folds; accepted: a table with a column fold")
+        raise DataError(f"data.fold = {fold}: the data have no folds; accepted: a table with a column fold")
     if fold not in set(folds):
         raise DataError(unknown("fold", fold, sorted(set(folds)), "data.fold"))
     return table.with_frame(table.frame.assign(split=np.where(folds == fold, "test", "train")))
@@ -84,8 +84,8 @@ def _require_train_and_val(table: Table) -> None:
     for name in ("train", "val"):
         if not len(table.part(name)):
             raise DataError(
-                f"{len(table)} samples leave none for {name}: copies and groups stay together, and each class keeps one of them to "
-                f"learn from; give more samples or groups, or change data.{name}_fraction"
+                f"{len(table)} samples leave none for {name}: copies and groups stay together, and each class keeps one of them "
+                f"for training; provide more samples or groups, or change data.{name}_fraction"
             )
     missing = [table.classes[k] for k in np.flatnonzero(table.part("train").counts_K == 0)]
     if missing:
@@ -93,16 +93,16 @@ def _require_train_and_val(table: Table) -> None:
 
 
 def _stratify(table: Table, fractions: dict[str, float], seed: int) -> np.ndarray:
-    """Splits for the rows. Rows that share content or a group form one unit and go to one side. Units of one class are dealt by
-    class, in the order of a hash of their content, so that a new file does not reshuffle the old ones. Where a sample may have
-    several labels, or a tenth of the samples lie in units of several classes (a speaker who says all words), every unit goes where
-    its labels are lacking, and a new file may then move some of the old ones."""
+    """Splits for the rows. Rows that share content or a group form one unit and get the same split. Units of one class are assigned
+    by class, in the order of a hash of their content, so that a new file does not reshuffle the old ones. For multi-label data, or
+    if a tenth of the samples are in units of several classes (a speaker who says all words), every unit goes to the split that most
+    lacks its labels, and a new file may then move some of the old ones."""
     frame, true_NK = table.frame, table.true_NK
     unit_N = np.unique(_units(frame), return_inverse=True)[1].reshape(-1)
     key_N = Rng(seed).keyed("split", frame["digest"].tolist())
     shares = [1 - sum(fractions.values()), *fractions.values()]
     count_UK = np.zeros((unit_N.max() + 1, len(table.classes)), dtype=np.int32)
-    row_L, class_L = np.nonzero(true_NK)  # the labels alone: of thousands of classes nearly all cells are empty
+    row_L, class_L = np.nonzero(true_NK)  # sparse: with thousands of classes nearly all entries are zero
     np.add.at(count_UK, (unit_N[row_L], class_L), 1)
     size_U = np.bincount(unit_N)
     mixed_U = count_UK.max(axis=1) < size_U
@@ -120,7 +120,7 @@ def _stratify(table: Table, fractions: dict[str, float], seed: int) -> np.ndarra
 
 
 def _fill_empty(part_U: np.ndarray, count_UK: np.ndarray, size_U: np.ndarray, parts: int) -> None:
-    """A part that got nothing, as there are few large units, gets the smallest that training can spare."""
+    """Give an empty split, which occurs with few large units, the smallest unit that training can spare."""
     for part in range(1, parts):
         if (part_U == part).any():
             continue
@@ -146,7 +146,7 @@ def _units(frame: pd.DataFrame) -> np.ndarray:
 
 
 def components(N: int, link_L2: np.ndarray) -> np.ndarray:
-    """A number for each of N rows: rows that are linked, directly or by way of others, bear the same."""
+    """A component number for each of N rows: rows that are linked, directly or indirectly, share it."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -155,7 +155,8 @@ def components(N: int, link_L2: np.ndarray) -> np.ndarray:
 
 
 def deal_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> np.ndarray:
-    """A fold (0 … folds - 1) for each sample: the units of a class take turns, and what belongs to one unit stays together."""
+    """A fold (0 … folds - 1) for each sample: the units of a class are assigned in turn, and the samples of a unit stay
+    together."""
     _, first_U, unit_N = np.unique(unit_N, return_index=True, return_inverse=True)
     label_U = label_N[first_U]
     fold_U = np.empty(len(first_U), dtype=np.int64)
@@ -166,9 +167,9 @@ def deal_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> np.ndarra
 
 
 def deal_complete_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the rows (M,) that can be answered out of fold, their folds (M,)): those of the classes that every fold's complement holds.
-    A class that is all one unit lies in one fold, and a model fitted on the others never sees it. No row where fewer than two
-    classes are left."""
+    """(the rows (M,) that can be predicted out of fold, their folds (M,)): rows of classes present in the complement of every
+    fold. A class that is a single unit is in one fold only, so a model fitted on the others never sees it. No rows where fewer
+    than two classes remain."""
     row_M = np.arange(len(label_N))
     while True:
         label_M = label_N[row_M]
@@ -184,8 +185,8 @@ def deal_complete_folds(label_N: np.ndarray, unit_N: np.ndarray, folds: int) -> 
 
 
 def deal_units(table: Table, folds: int) -> np.ndarray:
-    """A fold (0 … folds - 1) for each sample of a part: stratified, by every label where a sample may have several; duplicates and
-    groups stay together."""
+    """A fold (0 … folds - 1) for each sample of a split: stratified, by every label for multi-label data; duplicates and groups
+    stay together."""
     unit_N = _units(table.frame)
     if table.set_SK is None:
         return deal_folds(table.label_N, unit_N, folds)

@@ -1,4 +1,4 @@
-"""Splits from lists: files that name the samples of a part."""
+"""Splits from files that list the samples of a split."""
 
 from __future__ import annotations
 
@@ -16,31 +16,29 @@ from whet.data.text import decode
 
 
 def apply_split_files(table: Table, patterns: tuple[str, ...]) -> Table:
-    """Splits from lists. Each pattern is FILE, PART=FILE, or a pattern with * or {a,b,c}.
+    """Apply split lists. Each pattern is FILE, PART=FILE, or a pattern with * or {a,b,c}.
 
-    A list names a part by `PART=` or by its own name's ending (…train.txt, …val.txt, …test.txt) and holds one file a line,
-    a class number after it or not. A table (.csv, .tsv) with file and split columns names every part itself.
+    The split of a list is given by `PART=` or by the end of its name (…train.txt, …val.txt, …test.txt). It contains one file per
+    line, with or without a class number after it. A table (.csv, .tsv) with file and split columns lists all splits.
     """
     find = _Finder(table)
-    splits: dict[int, tuple[str, str]] = {}  # row -> (part, where it was said)
-    class_of: dict[str, tuple[int, str]] = {}  # the list's own class word -> (our class, where)
+    splits: dict[int, tuple[str, str]] = {}  # row -> (split, where it is listed)
+    class_of: dict[str, tuple[int, str]] = {}  # the list's class word -> (our class, where it is listed)
     for part, path in _expand(patterns):
         for row, name, class_word, where in _entries(path, part, find):
-            if row is None:  # a file of the list that was skipped because it cannot be read
+            if row is None:  # a listed file that was skipped because it cannot be read
                 continue
-            said = splits.setdefault(row, (name, where))
-            if said[0] != name:
+            listed = splits.setdefault(row, (name, where))
+            if listed[0] != name:
                 raise DataError(
-                    f"{where}: {table.frame['id'].iloc[row]} is in {name}, but {said[1]} puts it in {said[0]}"
+                    f"{where}: {table.frame['id'].iloc[row]} is in {name}, but {listed[1]} puts it in {listed[0]}"
                 )
             if class_word:
                 label = int(table.frame["label"].iloc[row])
                 known = class_of.setdefault(class_word, (label, where))
                 if known[0] != label:
                     here, there = table.said_of(label), table.said_of(known[0])
-                    raise DataError(
-                        f"{where}: class {class_word} stands for '{here}' here, but for '{there}' at {known[1]}"
-                    )
+                    raise DataError(f"{where}: class {class_word} means '{here}' here, but '{there}' at {known[1]}")
     frame = table.frame.copy()
     frame["split"] = [splits[row][0] if row in splits else "" for row in range(len(frame))]
     return table.with_frame(frame)
@@ -53,7 +51,7 @@ def _expand(patterns: tuple[str, ...]) -> list[tuple[str | None, Path]]:
         part = split_name(head) if equals else None
         if equals and part is None and not Path(pattern).exists():
             raise DataError(
-                f"split file '{pattern}': '{head}' is not a part; accepted: train=FILE, val=FILE, test=FILE"
+                f"split file '{pattern}': '{head}' is not a split; accepted: train=FILE, val=FILE, test=FILE"
             )
         for name in _braces(tail if part else pattern):
             paths = sorted(glob.glob(str(Path(name).expanduser())))
@@ -75,7 +73,7 @@ def _braces(pattern: str) -> list[str]:
 
 
 def _entries(path: Path, part: str | None, find: _Finder) -> Iterator[tuple[int | None, str, str, str]]:
-    """(row, part, class word or '', 'file:line') for every entry of one list."""
+    """(row, split, class word or '', 'file:line') for every entry of one list."""
     if path.suffix.lower() in TABLE_SUFFIXES and part is None:
         frame = read_cells(path).frame
         lowered = {str(column).strip().lower(): column for column in frame.columns}
@@ -84,17 +82,17 @@ def _entries(path: Path, part: str | None, find: _Finder) -> Iterator[tuple[int 
             raise DataError(
                 f"split file {path}: needs the columns file (or id, path) and split; has {', '.join(map(str, frame.columns))}"
             )
-        for number, name, said in zip(frame.index, frame[file_column], frame[lowered["split"]]):
-            split = split_name(word_of(said, path, number, "split"))
+        for number, name, cell in zip(frame.index, frame[file_column], frame[lowered["split"]]):
+            split = split_name(word_of(cell, path, number, "split"))
             if split is None:
-                raise DataError(f"{path}:{number}: split '{said}' is unknown; accepted: train, val, test")
+                raise DataError(f"{path}:{number}: split '{cell}' is unknown; accepted: train, val, test")
             yield find.row(str(name), f"{path}:{number}"), split, "", f"{path}:{number}"
         return
     if part is None:
         ending = re.search(r"(?:^|[^a-z])([a-z]+)$", path.stem.lower())
         part = split_name(ending[1]) if ending else None
     if part is None:
-        raise DataError(f"split file {path}: which part is it? write train={path}, val={path} or test={path}")
+        raise DataError(f"split file {path}: the split is unknown; write train={path}, val={path} or test={path}")
     for number, line in enumerate(decode(path.read_bytes())[0].splitlines(), start=1):
         line = line.strip()
         if line and not line.startswith("#"):
@@ -103,7 +101,7 @@ def _entries(path: Path, part: str | None, find: _Finder) -> Iterator[tuple[int 
 
 
 class _Finder:
-    """Rows by the names a list may use: the id, or the bare file name where only one sample bears it."""
+    """Finds rows by the names in a list: the id, or the file name alone where it is unique."""
 
     def __init__(self, table: Table) -> None:
         ids = table.frame["id"].tolist()
@@ -116,7 +114,7 @@ class _Finder:
         self._skipped = skipped | {id_.rsplit("/", 1)[-1] for id_ in skipped} - set(bare)
 
     def split_class(self, line: str) -> tuple[str, str]:
-        """'a b.jpg 3' -> ('a b.jpg', '3'); a line that is a file name as a whole has no class word."""
+        """'a b.jpg 3' -> ('a b.jpg', '3'); a line that is a complete file name has no class word."""
         if line in self._rows or line in self._bare:
             return line, ""
         name, _, word = line.rpartition(" ") if " " in line else line.rpartition("\t")
@@ -132,5 +130,7 @@ class _Finder:
         if len(rows) == 1:
             return rows[0]
         if rows:
-            raise DataError(f"{where}: {len(rows)} samples are called '{name}'; write the path below the data folder")
+            raise DataError(
+                f"{where}: {len(rows)} samples have the name '{name}'; write the path relative to the data folder"
+            )
         raise DataError(f"{where}: '{name}' is not among the samples")

@@ -1,7 +1,7 @@
-"""Decoded images and audio kept between epochs, in memory or in files of the cache folder, so that each is decoded once.
+"""Caches of decoded images and audio, in memory or in files of the cache folder, so that each is decoded only once.
 
-A training image is always decoded to its working size, whether it is kept or not: so what is kept, and where, never changes a
-result. A person's own folder is only read.
+A training image is always decoded to its working size, cached or not, so the cache never changes a result. The user's own folder is
+only read.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from whet.render.shrink import shrink
 
 _HEADER = struct.Struct(
     "<8s5I"
-)  # magic, size of the whole, rows and columns of what is kept, CRC-32 of all that and of it
-_REVISION = 2  # raise it when pixels or waves come out another way
-_PIXELS, _WAVE, _SUFFIX = b"whetpix2", b"whetwav2", ".whet-pixels"  # a wave is a row a sample, without columns
-_SHARP, _FINE = 2.0, 1.5  # in sides as they are shown
+)  # magic number, size of the original, rows and columns of the array, CRC-32 of the header and the array
+_REVISION = 2  # increase it when the computation of pixels or waves changes
+_PIXELS, _WAVE, _SUFFIX = b"whetpix2", b"whetwav2", ".whet-pixels"  # a wave has one row per sample and no columns
+_SHARP, _FINE = 2.0, 1.5  # relative to the input side
 
 
 def working_factor(size: tuple[int, int], shown: int) -> int:
-    """The part of its size (8, 4, 2, 1) that an image is decoded to for training: so much that a crop of a quarter of its area
-    still has `shown` pixels a side. Never larger than it is."""
+    """The factor (8, 4, 2, 1) by which an image is downscaled on decoding for training: the largest for which a crop of a quarter
+    of its area still has `shown` pixels a side. Images are never upscaled."""
     return next((factor for factor in (8, 4, 2) if min(size) // factor >= _SHARP * shown), 1)
 
 
 def digest_of(data: bytes) -> str:
-    """The name that contents go by: BLAKE2 of 16 bytes, in hex."""
+    """The content hash: BLAKE2 of 16 bytes, in hex."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def part_digest(digest: str, part: str) -> str:
-    """The name of a part of the contents of this name; of the whole, its own."""
+    """The hash of a segment of the content with this hash; for the whole content, the hash itself."""
     return digest_of(f"{digest} {part}".encode()) if part else digest
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Pixels at their working size, read-only, and the (height, width) of the whole image they come from; or a wave, float32
-    (T,), and (its samples, its rate)."""
+    """Pixels at their working size, read-only, and the (height, width) of the whole image; or a wave, float32 (T,), and (number of
+    samples, rate)."""
 
     size: tuple[int, int]
     array: np.ndarray
 
     def pixels(self, factor: int = 1, buffer: np.ndarray | None = None, *, fine: bool = True) -> np.ndarray:
-        """The pixels, copied into `buffer` where that is large enough: a warp jumps from line to line, and from memory that is not
-        yet in the processor's cache it takes twice as long as the copy and the warp together."""
+        """The pixels, copied into `buffer` where it is large enough. A warp reads memory non-sequentially, and outside the
+        processor's cache this takes twice as long as the copy and the warp together."""
         if buffer is None or buffer.size < self.array.size:
             return self.array
         copy = buffer[: self.array.size].reshape(self.array.shape)
@@ -69,17 +69,17 @@ class Kept:
 
 
 class Cache(Protocol):
-    """Where decoded images or audio are kept, by a key of digest and decoding."""
+    """A cache of decoded images or audio, with keys of digest and decoding."""
 
     def get(self, key: str) -> Kept | None: ...
 
     def put(self, key: str, kept: Kept) -> bool:
-        """Whether there was room."""
+        """Store an entry; return whether there was space."""
         ...
 
 
 class MemoryCache:
-    """Up to `limit` bytes of this process."""
+    """A cache of up to `limit` bytes in the memory of this process."""
 
     def __init__(self, limit: int) -> None:
         self._left, self._kept, self._lock = limit, dict[str, Kept](), threading.Lock()
@@ -97,16 +97,17 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Up to `limit` bytes of files below `folder`, one an image, mapped into memory when read; kept for later runs, which may use
-    it at the same time. What was not used for longest makes room. A damaged file is dropped and its image decoded anew."""
+    """A cache of up to `limit` bytes of files below `folder`, one per image, memory-mapped when read. The files are kept for later
+    runs, and several runs may share them. The least recently used files are deleted first. A damaged file is deleted and its image
+    decoded again."""
 
     def __init__(self, folder: Path, limit: int, needed: int, wanted: Sequence[str] = ()) -> None:
-        """needed: the bytes that all images of this run take, of which `wanted` names the keys."""
+        """needed: the total bytes of all images of this run; `wanted`: their keys."""
         self.folder = folder
         self._proven: set[str] = set()
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        self._left = limit - self._made_room(limit - min(needed, limit), set(wanted))
+        self._left = limit - self._evict(limit - min(needed, limit), set(wanted))
 
     def get(self, key: str) -> Kept | None:
         path = self._path(key)
@@ -122,7 +123,7 @@ class DiskCache:
             if key not in self._proven and _checksum(magic, size, (rows, columns), array) != crc:
                 raise ValueError
             if key not in self._proven:
-                os.utime(path)  # used: it is the last to make room
+                os.utime(path)  # mark it as recently used
                 self._proven.add(key)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -147,7 +148,7 @@ class DiskCache:
                 file.write(header)
                 file.write(kept.array.data)
             beside.replace(path)
-        except OSError:  # the disk is full or gone: training goes on without
+        except OSError:  # the disk is full or not available: continue without the cache
             with contextlib.suppress(OSError):
                 beside.unlink()
             self._left = 0
@@ -158,11 +159,11 @@ class DiskCache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}{_SUFFIX}"
 
-    def _made_room(self, allowed: int, wanted: set[str]) -> int:
-        """Drop the files unused for longest until those that are not wanted take `allowed` bytes; what all take then."""
+    def _evict(self, allowed: int, wanted: set[str]) -> int:
+        """Delete the least recently used files until those not in `wanted` take `allowed` bytes; return the total size left."""
         others, used_by_wanted = [], 0
-        for path in self.folder.glob(f"??/*{_SUFFIX}"):  # nothing else is ever touched
-            with contextlib.suppress(OSError):  # another run may be dropping it too
+        for path in self.folder.glob(f"??/*{_SUFFIX}"):  # other files are never deleted
+            with contextlib.suppress(OSError):  # another run may delete it at the same time
                 state = path.stat()
                 if path.name.removesuffix(_SUFFIX) in wanted:
                     used_by_wanted += state.st_size
@@ -178,25 +179,25 @@ class DiskCache:
 
 
 def _checksum(magic: bytes, size: Sequence[int], shape: Sequence[int], array: np.ndarray) -> int:
-    """Over the header without it, and what is kept."""
+    """The checksum of the header without the checksum, and of the array."""
     return zlib.crc32(array.data, zlib.crc32(_HEADER.pack(magic, *size, *shape, 0)))
 
 
 def keys_of(digests: Sequence[str], shown: int) -> list[str]:
-    """The keys of images with these contents; what decodes and shrinks them may give other pixels in another version, which is a
-    part of them."""
+    """The keys of images with these contents. They include the versions of the decoders, because other versions may give other
+    pixels."""
     versions = _versions("simplejpeg", "Pillow", "opencv-python-headless")
     return [f"{digest}-{shown}-{versions}" for digest in digests]
 
 
 def _versions(*packages: str) -> str:
-    """The versions of these decoders as a part of a key."""
+    """The versions of these packages as part of a key."""
     return digest_of("-".join([str(_REVISION), *map(importlib.metadata.version, packages)]).encode())[:8]
 
 
 class ImageStore:
-    """The training images at their working size. `digests`: the contents of the files at `paths`. `shown`: the largest side of a
-    training image as the model sees it."""
+    """The training images at their working size. `digests`: the content hashes of the files at `paths`. `shown`: the largest side
+    of a training image as network input."""
 
     def __init__(self, paths: Sequence[str], digests: Sequence[str], shown: int, cache: Cache | None = None) -> None:
         self._paths, self._digests, self._keys = list(paths), list(digests), keys_of(digests, shown)
@@ -204,7 +205,7 @@ class ImageStore:
         self._cache, self._full = cache, cache is None
 
     def open(self, index: int) -> Kept | WorkingImage:
-        """Image number `index`, decoded already or to be decoded when asked for its pixels. Raises OSError, UnreadableImage."""
+        """Image number `index`, cached or decoded when its pixels are requested. Raises OSError, UnreadableImage."""
         key = self._keys[index]
         if self._cache is not None and (kept := self._cache.get(key)) is not None:
             return kept
@@ -218,14 +219,14 @@ class ImageStore:
 
 
 class WorkingImage:
-    """An image that is decoded to its working size, and kept if there is room."""
+    """An image that is decoded to its working size, and cached if there is space."""
 
     def __init__(self, image: ImageSample, store: ImageStore, key: str | None) -> None:
         self._image, self._store, self._key = image, store, key
         self.size = image.size
 
     def pixels(self, factor: int = 1, buffer: np.ndarray | None = None, *, fine: bool = True) -> np.ndarray:
-        """Its pixels; the factor and the fineness of its decoding are those of its working size, whatever is asked."""
+        """The pixels. `factor` and `fine` are ignored: the working size determines both."""
         shown = self._store.shown
         factor = working_factor(self.size, shown)
         fine = min(self.size) // factor < _FINE * shown
@@ -239,8 +240,8 @@ class WorkingImage:
 
 
 class AudioStore:
-    """Waves at `rate`. `digests`: the contents of the files at `paths` and the parts taken (`hash_contents`).
-    start_N, end_N: the part of each file, in seconds, NaN for the file's own beginning and end."""
+    """Waves at `rate`. `digests`: the content hashes of the files at `paths` and of their segments (`hash_contents`).
+    start_N, end_N: the segment of each file, in seconds, NaN for the file's own start and end."""
 
     def __init__(
         self,
@@ -262,7 +263,7 @@ class AudioStore:
         return len(self._paths)
 
     def open(self, index: int) -> np.ndarray:
-        """Wave number `index`, float32 (T,), not to be written to. Raises OSError, UnreadableAudio."""
+        """Wave number `index`, float32 (T,), read-only. Raises OSError, UnreadableAudio."""
         part = part_name(self._start_N[index], self._end_N[index])
         key = self._key(index)
         if self._cache is not None and (kept := self._cache.get(key)) is not None:
@@ -283,20 +284,20 @@ class AudioStore:
 
 
 def kept_bytes(sizes: Sequence[tuple[int, int]], shown: int) -> float:
-    """The mean bytes an image of these sizes takes."""
+    """The mean number of bytes of a cached image for these sizes."""
     factors = [working_factor(size, shown) for size in sizes]
     return float(np.mean([3 * (h // f) * (w // f) for (h, w), f in zip(sizes, factors)])) if sizes else 0.0
 
 
 def cache_folder(kind: str) -> Path:
-    """The folder of this kind ("images") in $WHET_CACHE, or in the user's cache folder."""
+    """The folder for this kind of cache ("images") in $WHET_CACHE, or in the user's cache folder."""
     if chosen := os.environ.get("WHET_CACHE"):
         return Path(chosen) / kind
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "whet" / kind
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes free where `folder` lies or would lie."""
+    """Free bytes on the disk of `folder`, which need not exist."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free

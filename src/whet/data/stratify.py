@@ -1,21 +1,20 @@
-"""Parts with the same share of every class: by class where each unit is of one, by label where units are of several."""
+"""Stratified splits: by class where each unit has one class, by label where units have several."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_EPSILON = 1e-9  # samples; shares are not exact in binary
+_EPSILON = 1e-9  # in samples; shares are not exact in binary
 
 
 def deal_by_label(true_NK: np.ndarray, unit_N: np.ndarray, key_N: np.ndarray, shares: list[float]) -> np.ndarray:
-    """The part (0 … parts - 1) of every sample, int (N,): iterative stratification. The label of which the fewest samples are left
-    is dealt out first, each of its units to the part that lacks most of it; what bears no label is dealt out last. The first unit
-    of every label goes to part 0, so that there is one to learn from.
+    """The split number (0 … number of splits - 1) of every sample, int (N,), by iterative stratification. The label with the fewest
+    remaining samples is assigned first, each of its units to the split that lacks most of it; samples without labels are assigned
+    last. The first unit of every label goes to split 0, so that it has a training sample.
 
-    true_NK: which labels each sample bears, bool. unit_N: samples with one number stay together. key_N: chance, a number a sample;
-    of equal parts the earlier one is taken. shares: of all samples, one a part, their sum 1.
-    Source: Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data", here with units in the place of
-    samples.
+    true_NK: the labels of each sample, bool. unit_N: samples with the same number stay together. key_N: a random number per sample;
+    of equal splits the earlier is used. shares: the share of each split, with sum 1.
+    Source: Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data", here with units instead of samples.
     """
     _, unit_N = np.unique(unit_N, return_inverse=True)
     unit_N = unit_N.reshape(-1)
@@ -44,7 +43,7 @@ def deal_by_label(true_NK: np.ndarray, unit_N: np.ndarray, key_N: np.ndarray, sh
     while left_K.any():
         k = int(np.where(left_K > 0, left_K, np.iinfo(np.int64).max).argmin())
         for unit in order_U[(part_U[order_U] < 0) & (bears_UK[order_U, k] > 0)]:
-            # By what is lacking of this label, then of samples; then the earlier part.
+            # The split that lacks most of this label, then most samples; then the earlier split.
             wanted = max(range(P), key=lambda part: (lacks_PK[part, k], lacks_P[part], -part))
             put(int(unit), wanted if taught_K[k] else 0)
     for unit in order_U[part_U[order_U] < 0]:
@@ -53,16 +52,17 @@ def deal_by_label(true_NK: np.ndarray, unit_N: np.ndarray, key_N: np.ndarray, sh
 
 
 def deal_by_class(label_U: np.ndarray, size_U: np.ndarray, shares: list[float]) -> np.ndarray:
-    """The part (0 … parts - 1) of every unit, int (U,). Units are of one class each and are dealt in the order given.
+    """The split number (0 … number of splits - 1) of every unit, int (U,). Each unit has one class; units are assigned in the given
+    order.
 
-    Of each class every part beyond the first gets whole units up to its share of the class, and one more where that brings the part
-    nearer to its share of all classes so far; a part that has none of the class gets one where that is nearer to its share of the
-    class. A class of two units or more gives at least one to such a part, to that which lacks most, and keeps one for part 0.
+    For each class, every split after the first gets whole units up to its share of the class, and one more where that brings it
+    closer to its share of all classes so far; a split without the class gets one where that is closer to its share of the class. A
+    class of at least two units gives at least one to such a split, to that with the largest deficit, and keeps one for split 0.
 
-    label_U: class numbers. size_U: samples of each unit. shares: of all samples, one a part, their sum 1.
+    label_U: class numbers. size_U: number of samples of each unit. shares: the share of each split, with sum 1.
     """
     part_U = np.zeros(len(label_U), dtype=np.int64)
-    lacks_P = np.zeros(len(shares))  # of all classes so far, in samples
+    lacks_P = np.zeros(len(shares))  # over all classes so far, in samples
     for k in np.unique(label_U):
         units = np.flatnonzero(label_U == k)
         share_P = np.array(shares) * size_U[units].sum()

@@ -1,15 +1,15 @@
-"""The bytes of a file -> its text, and one text as it is learnt from: the same everywhere, in training, prediction and report.
+"""Decodes the bytes of a text file and cleans its text, in the same way for training, prediction and reports.
 
 Rules for a file's encoding, in this order:
-1. A mark at its start (BOM) says UTF-8 or UTF-16, and is no part of the text.
-2. UTF-8, if it is that without an error.
-3. GB18030, if it is that without an error and at least nine tenths of its characters beyond ASCII stand in GB 2312,
-   which holds what Chinese is mostly written in. The accents of western texts stand alone between ASCII letters, and
-   read as GB18030 they make rare characters that GB 2312 lacks.
-4. cp1252, the western encoding of Windows, if it is that without an error. What is none of these is refused.
+1. A byte order mark (BOM) at its start means UTF-8 or UTF-16, and is removed.
+2. UTF-8, if it decodes without an error.
+3. GB18030, if it decodes without an error and at least nine tenths of its non-ASCII characters are in GB 2312, which contains the
+   common Chinese characters. Accented letters of western texts, which are isolated between ASCII letters, decode as GB18030 to rare
+   characters that are not in GB 2312.
+4. cp1252, the western encoding of Windows, if it decodes without an error. Everything else is rejected.
 
-Rules for one text: line ends become \\n, NUL characters are taken out, half a surrogate pair becomes U+FFFD, and what
-stands beyond 100,000 characters is cut off. A text without a character that can be seen is no sample.
+Rules for one text: line ends become \\n, NUL characters are removed, an unpaired surrogate becomes U+FFFD, and the text is
+truncated after 100,000 characters. A text without visible characters is not a sample.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _NAMES = {"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "gb18030": "GB18030", "cp1252": "cp1252"}
 _COMMON_SHARE = 0.9
-_NUL_SHARE = 0.1  # of the bytes; more is no text, or UTF-16 without its mark
+_NUL_SHARE = 0.1  # of the bytes; more means that it is not text, or UTF-16 without a BOM
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # control and format characters, and white space of every kind
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # control and format characters, and all white space
 
 
 class UnreadableText(DataError):
-    """Bytes that are no text in an encoding we know."""
+    """Bytes that are not text in a supported encoding."""
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -44,7 +44,7 @@ def decode(data: bytes) -> tuple[str, str]:
         if data.startswith(mark):
             return _decoded(data[len(mark) :], encoding), _NAMES[encoding]
     if data.count(0) > _NUL_SHARE * len(data):
-        raise UnreadableText("too many NUL bytes for text; UTF-16 without its mark? save it as UTF-8")
+        raise UnreadableText("too many NUL bytes for text; UTF-16 without a byte order mark? save it as UTF-8")
     for encoding in ("utf-8", "gb18030", "cp1252"):
         try:
             text = data.decode(encoding)
@@ -60,12 +60,12 @@ def _decoded(data: bytes, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise UnreadableText(
-            f"its mark says {_NAMES[encoding]}, but it is not ({error.reason} at byte {error.start} after the mark)"
+            f"its byte order mark says {_NAMES[encoding]}, but it is not ({error.reason} at byte {error.start} after the mark)"
         ) from None
 
 
 def _mostly_common(text: str) -> bool:
-    """Whether nine tenths of the characters beyond ASCII stand in GB 2312."""
+    """Whether nine tenths of the non-ASCII characters are in GB 2312."""
     counts = Counter(character for character in text if character > "\x7f")
     common = sum(count for character, count in counts.items() if _in_gb2312(character))
     return common >= _COMMON_SHARE * counts.total()
@@ -81,7 +81,7 @@ def _in_gb2312(character: str) -> bool:
 
 @dataclass(frozen=True)
 class CleanText:
-    """One text after the rules above, and which of them changed more than its line ends."""
+    """A text after the rules above, and whether it was truncated or contained NUL characters."""
 
     text: str
     cut: bool = False
@@ -89,7 +89,7 @@ class CleanText:
 
     @property
     def blank(self) -> bool:
-        """Nothing in it can be seen."""
+        """Whether it has no visible characters."""
         return all(unicodedata.category(character) in _UNSEEN for character in self.text)
 
 

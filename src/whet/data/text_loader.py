@@ -1,4 +1,4 @@
-"""Texts drawn and painted."""
+"""The loader of texts: draws and renders them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whet.render.text import paint_texts
 
 
 class TextLoader(Loader):
-    """Paints these texts. labels: their classes, for methods that look for another text of the same."""
+    """Renders these texts. labels: their classes, for methods that use another text of the same class."""
 
     def __init__(self, texts: Sequence[str], labels: Sequence[int] | None, threads: int) -> None:
         super().__init__(threads)
@@ -23,7 +23,7 @@ class TextLoader(Loader):
     def __len__(self) -> int:
         return len(self._texts)
 
-    def _paint(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
         row_B = index_B % len(self)
         texts = [self._texts[row] for row in row_B]
         if draw is plain:

@@ -1,10 +1,11 @@
-"""Text samples: from a CSV, TSV, JSONL or Parquet table, a folder with one table a part, or class folders of .txt files.
+"""Reads text samples from a CSV, TSV, JSONL or Parquet table, a folder with one table per split, or class folders of .txt files.
 
-The rules for encodings and for one text are in `text.py`, those for the cells of a table in `cells.py`. Further rules:
-- A row without a label, and a text without a character that can be seen, is left out and named. Where a sample may have several
-  labels, those without any may stay: see `labels.py`.
-- A folder is read by its tables: `train.csv` (.tsv, .jsonl, .parquet), `val` or `dev`, and `test`; or by its one table,
-  whatever its name; else by its class folders.
+For the rules for encodings and texts see `text.py`, for the cells of a table `cells.py`. Further rules:
+- Rows without a label, and texts without visible characters, are left out and listed. In multi-label data, samples without any
+label
+  may stay: see `labels.py`.
+- A folder is read through its tables: `train.csv` (.tsv, .jsonl, .parquet), `val` or `dev`, and `test`; or through its only table,
+  of any name; else through its class folders.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ _SHOWN = 5
 
 
 def read_texts(path: Path, spec: DataSpec = AS_IT_IS, *, threads: int = 4) -> Table:
-    """Every text with its class, in the splits they came with. Besides the usual columns the table's frame has `text`.
+    """Every text with its class and its given split. The frame has the column `text` in addition to the usual ones.
 
-    `path` is the file a text came from, `digest` the hash of the text, `id` "train.csv:17" (file and line; of Parquet the
-    row, the first is 1) or the path below the class folders' root."""
+    `path` is the file of a text, `digest` the hash of the text, `id` "train.csv:17" (file and line; for Parquet the row, starting
+    at 1) or the path below the root of the class folders."""
     if path.is_dir():
         tables = text_tables_in(path)
         if not tables:
@@ -45,39 +46,39 @@ def read_texts(path: Path, spec: DataSpec = AS_IT_IS, *, threads: int = 4) -> Ta
     else:
         raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
     root = path if path.is_dir() else path.parent
-    told = _Told()
-    frames = [_read_rows(table, part, spec, told) for part, table in tables]
+    log = _ReadLog()
+    frames = [_read_rows(table, part, spec, log) for part, table in tables]
     _require_one_kind(frames, tables)
     raw = pd.concat(frames, ignore_index=True)
     if raw.empty:
         raise DataError(
-            f"{path}: no text with a label is left of {len(told.skipped)} rows; the first left out: {told.first()}"
+            f"{path}: no text with a label among {len(log.skipped)} rows; the first left out: {log.first()}"
         )
     labels, whole = whole_numbers(raw["label"].tolist())
-    told.further += [whole] if whole else []
-    classes, numbers, set_SK = numbered(labels, told.classes)
+    log.further += [whole] if whole else []
+    classes, numbers, set_SK = numbered(labels, log.classes)
     frame = raw.assign(label=numbers, digest=_digests(raw["text"]))
     order = ["id", "path", "label", "split", "group", "weight", "digest", "text"]
     frame = frame[[*order, *(["fold"] if "fold" in frame else [])]]
-    read = dict(set.intersection(*(set(found.items()) for found in told.columns)))
-    table = Table(frame, classes, root, tuple(told.skipped), told.notes(), "text", set_SK, (), read)
-    return table.warned(*told.warnings)
+    read = dict(set.intersection(*(set(found.items()) for found in log.columns)))
+    table = Table(frame, classes, root, tuple(log.skipped), log.notes(), "text", set_SK, (), read)
+    return table.warned(*log.warnings)
 
 
 def _require_one_kind(frames: list[pd.DataFrame], tables: list[tuple[str, Path]]) -> None:
-    """Either every table holds one class a row, or every table holds several."""
+    """Raise DataError unless all tables hold one class per row, or all hold several."""
     several = {
         isinstance(frame["label"].iloc[0], tuple): path for frame, (_, path) in zip(frames, tables) if len(frame)
     }
     if len(several) > 1:
         raise DataError(
-            f"{several[True]} holds lists of labels, but {several[False]} one class a row; accepted: the same form in every table"
+            f"{several[True]} holds lists of labels, but {several[False]} one class per row; accepted: the same form in every table"
         )
 
 
 @dataclass
-class _Told:
-    """What was left out or changed while reading, to be named in the table's notes."""
+class _ReadLog:
+    """Omissions and changes while reading, for the table's notes."""
 
     skipped: list[Skipped] = field(default_factory=list)
     encodings: Counter[str] = field(default_factory=Counter)
@@ -85,8 +86,10 @@ class _Told:
     had_nul: list[str] = field(default_factory=list)
     further: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    classes: Names = ()  # that there are, whether a sample has them or not
-    columns: list[dict[str, str]] = field(default_factory=list)  # those read, by their keys in DataSpec, of every table
+    classes: Names = ()  # all classes, with or without samples
+    columns: list[dict[str, str]] = field(
+        default_factory=list
+    )  # the columns read from every table, by their keys in DataSpec
 
     def skip(self, id_: str, reason: str) -> None:
         self.skipped.append(Skipped(id_, reason))
@@ -106,9 +109,9 @@ class _Told:
             counted = ", ".join(f"{name} ({_files(count)})" for name, count in self.encodings.most_common())
             notes.insert(0, f"encoding: {counted}")
         if self.cut:
-            notes.append(f"longer than {MAX_CHARACTERS:,} characters and cut there: {_named(self.cut)}")
+            notes.append(f"longer than {MAX_CHARACTERS:,} characters and truncated: {_named(self.cut)}")
         if self.had_nul:
-            notes.append(f"NUL characters were taken out of {_named(self.had_nul)}")
+            notes.append(f"NUL characters were removed from {_named(self.had_nul)}")
         return tuple(notes)
 
 
@@ -130,7 +133,7 @@ def _read_class_folders(root: Path, spec: DataSpec, threads: int) -> Table:
     table = read_folder(root, TEXTS, spec.class_folder)
 
     def read(path: str) -> tuple[CleanText | None, str]:
-        """(the text, its encoding), or (None, why there is none)."""
+        """(the text, its encoding), or (None, the reason)."""
         try:
             text, encoding = decode(Path(path).read_bytes())
         except OSError as error:
@@ -141,72 +144,71 @@ def _read_class_folders(root: Path, spec: DataSpec, threads: int) -> Table:
 
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(read, table.frame["path"], chunksize=64))
-    told, texts = _Told(list(table.skipped), further=list(table.notes)), []
-    for id_, (text, said) in zip(table.frame["id"], found):
+    log, texts = _ReadLog(list(table.skipped), further=list(table.notes)), []
+    for id_, (text, encoding) in zip(table.frame["id"], found):
         if text is None or text.blank:
-            told.skip(id_, said if text is None else "no text")
+            log.skip(id_, encoding if text is None else "no text")
             texts.append("")
             continue
-        told.keep(id_, text)
-        told.encodings[said] += 1
+        log.keep(id_, text)
+        log.encodings[encoding] += 1
         texts.append(text.text)
     frame = table.frame.assign(text=pd.Series(texts, dtype=object))
     frame = frame[frame["text"] != ""].reset_index(drop=True)
     if frame.empty:
-        raise DataError(f"none of the {len(texts)} texts below {root} can be read; the first: {told.first()}")
+        raise DataError(f"none of the {len(texts)} texts below {root} can be read; the first: {log.first()}")
     return Table(
-        frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(told.skipped), told.notes(), "text"
+        frame.assign(digest=_digests(frame["text"])), table.classes, root, tuple(log.skipped), log.notes(), "text"
     )
 
 
 # --- tables -------------------------------------------------------------------------------------------------------------
 def text_tables_in(folder: Path) -> list[tuple[str, Path]]:
-    """(part, table) of the tables in a folder, train first; none where it holds class folders instead."""
+    """(split, table) for the tables in a folder, train first; empty where it contains class folders instead."""
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in TABLE_SUFFIXES and not p.name.startswith("."))
     parts: dict[str, Path] = {}
     for path in found:
         part = split_name(path.stem)
         if part in parts:
-            raise DataError(f"{folder}: {parts[part].name} and {path.name} both hold the part '{part}'; keep one")
+            raise DataError(f"{folder}: {parts[part].name} and {path.name} both hold the split '{part}'; keep one")
         if part:
             parts[part] = path
     if "train" in parts:
         return [(part, parts[part]) for part in ("train", "val", "test") if part in parts]
     if len(found) > 1 or parts:
         raise DataError(
-            f"{folder} holds {', '.join(p.name for p in found)} but no train table; name one table, "
-            "or call them train, val (or dev) and test"
+            f"{folder} contains {', '.join(p.name for p in found)} but no train table; specify one table, "
+            "or name them train, val (or dev) and test"
         )
     return [("", found[0])] if found else []
 
 
-def _read_rows(path: Path, part: str, spec: DataSpec, told: _Told) -> pd.DataFrame:
-    """The rows that are samples: id, path, label (its name; a tuple of names where there may be several), split, group,
-    weight, text."""
+def _read_rows(path: Path, part: str, spec: DataSpec, log: _ReadLog) -> pd.DataFrame:
+    """The rows that are samples: id, path, label (a name; for multi-label data a tuple of names), split, group, weight, text."""
     cells = read_cells(path)
     if cells.frame.empty:
         raise DataError(f"{path}: no rows")
-    told.encodings[cells.encoding] += bool(cells.encoding)
-    told.further += cells.notes
-    told.warnings += cells.warnings
+    log.encodings[cells.encoding] += bool(cells.encoding)
+    log.further += cells.notes
+    log.warnings += cells.warnings
     columns = Columns(cells.frame, spec, path)
     text_column = columns.require("text")
-    labels, said = find_labels(columns, spec)
-    if said is not None:
-        told.classes += said.known
-        told.further += [f"{path.name}: {note}" for note in said.notes]
+    labels, label_cells = find_labels(columns, spec)
+    if label_cells is not None:
+        log.classes += label_cells.known
+        log.further += [f"{path.name}: {note}" for note in label_cells.notes]
     if text_column == columns.used.get("label"):
         raise DataError(f"{path}: column '{text_column}' cannot hold both the text and the label")
-    told.columns.append(columns.read)
+    log.columns.append(columns.read)
     kept, texts, given, name = [], [], [], path.name
     for line, words, label in zip(cells.frame.index, cells.frame[text_column], labels):
         id_ = f"{name}:{line}"
         text = clean_text(word(words, path, line, text_column))
         kept.append(label is not None and not text.blank)
         if not kept[-1]:
-            told.skip(id_, "no label" if label is None else "no text")
+            log.skip(id_, "no label" if label is None else "no text")
             continue
-        told.keep(id_, text)
+        log.keep(id_, text)
         given.append(label)
         texts.append(text.text)
     raw = cells.frame[np.array(kept)]
@@ -217,15 +219,15 @@ def _read_rows(path: Path, part: str, spec: DataSpec, told: _Told) -> pd.DataFra
     frame["group"] = given_groups(columns, raw)
     frame["weight"] = given_weights(columns, raw)
     frame = with_folds(frame, columns, raw)
-    told.further += columns.notes()
+    log.further += columns.notes()
     if part and usual_column([str(name) for name in raw.columns], "split"):
-        told.further.append(f"{path.name}: its column 'split' is passed over, the file's name says {part}")
+        log.further.append(f"{path.name}: its column 'split' is ignored, because the file name says {part}")
     return frame
 
 
 def read_unlabelled_texts(path: Path, text_column: str | None = None) -> list[str]:
-    """The texts of a file, labelled or not, as training reads them: of a table its column, else the file's own text. Blank ones
-    are among them. Raises DataError, OSError."""
+    """The texts of a file, with or without labels, as in training: the column of a table, or the file's own text. Blank texts are
+    included. Raises DataError, OSError."""
     if path.suffix.lower() not in TABLE_SUFFIXES:
         return [clean_text(decode(path.read_bytes())[0]).text]
     cells = read_cells(path).frame

@@ -1,1 +1,1 @@
-"""Measuring: metrics with intervals, calibration, and paired comparison on the same samples."""
+"""Evaluation: metrics with intervals, calibration, and paired comparison on the same samples."""

@@ -1,4 +1,4 @@
-"""Does the model mean what it says? Confidence against how often it is right."""
+"""Calibration: confidence compared with accuracy."""
 
 from __future__ import annotations
 

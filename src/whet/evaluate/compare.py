@@ -1,4 +1,4 @@
-"""Two recipes compared on the same test samples: how large is the difference, and how sure is it?"""
+"""Comparison of recipes on the same test samples: the size of the difference and its significance."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from whet.evaluate.evidence import joined, read_evidence
 
 
 def difference(metric: Metric, a: Sequence[Evidence], b: Sequence[Evidence]) -> Difference:
-    """The metric of b minus that of a, seed by seed, on the same samples."""
+    """The metric of b minus that of a, paired by seed, on the same samples."""
     parts_a_SN, parts_b_SN = (np.stack([metric.parts(one) for one in runs]) for runs in (a, b))
     return between(metric, parts_a_SN, parts_b_SN, len(a[0]))
 
 
 def between(metric: Metric, parts_a_SN: np.ndarray, parts_b_SN: np.ndarray, samples: int) -> Difference:
-    """Of b minus a, from the `parts` of their runs, seed by seed."""
+    """The difference b minus a, from the `parts` of their runs, paired by seed."""
     if metric.is_right and len(parts_a_SN) == 1:
         return about(metric, paired_binary(parts_a_SN[0] > 0, parts_b_SN[0] > 0), samples)
     return about(metric, crossed_interval(parts_b_SN - parts_a_SN), samples)
 
 
 def about(metric: Metric, found: Difference, samples: int) -> Difference:
-    """An interval that was found from a metric's `parts`, with what it is about."""
+    """An interval computed from a metric's `parts`, with the metric's properties filled in."""
     method = found.method if metric.is_mean else f"{found.method}; jackknife over {found.samples} groups of samples"
     margin = MARGIN if metric.is_share else 0.0
     return replace(found, samples=samples, method=method, smaller_is_better=metric.smaller_is_better, margin=margin)
@@ -45,8 +45,8 @@ def about(metric: Metric, found: Difference, samples: int) -> Difference:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe with different seeds, and their evidence on the same samples. part: test or val; left_out: samples of it
-    that not every run predicted."""
+    """Runs of one recipe with different seeds, and their evidence on the same samples. part: test or val; left_out: samples of this
+    split that not every run predicted."""
 
     name: str
     runs: tuple[RunFolder, ...]
@@ -59,7 +59,7 @@ class Group:
 
     @property
     def right_SN(self) -> np.ndarray:
-        """bool: was sample n predicted rightly by the run with seed s."""
+        """bool: whether the run with seed s predicted sample n correctly."""
         right = self.evidence[0].task.metric("accuracy")
         return np.stack([right.parts(one) > 0 for one in self.evidence])
 
@@ -69,7 +69,7 @@ class Group:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """95 %, over seeds x samples; of fewer than three seeds over samples alone, which says nothing of other seeds."""
+        """95 %, over seeds x samples; for fewer than three seeds over samples alone, which does not generalise to other seeds."""
         return accuracy_interval(self.right_SN)
 
     @property
@@ -81,8 +81,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One group against the reference: the difference over the seeds both have, its p-values corrected for how many groups were
-    compared (Holm), and for accuracy with one seed McNemar's test."""
+    """One group compared with the reference: the difference over their common seeds, its p-values corrected for the number of
+    compared groups (Holm), and for accuracy with one seed McNemar's test."""
 
     group: Group
     difference: Difference
@@ -96,8 +96,8 @@ class Comparison:
 
 
 def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Group, list[Comparison], int]:
-    """(the reference, every other recipe against it, samples): the first run's recipe is the reference. Runs are grouped by what
-    was asked of them apart from the seed, and joined by the ids of their samples. metric: a name in the `metrics` of their task."""
+    """(the reference, every other recipe compared with it, number of samples). The first run's recipe is the reference. Runs are
+    grouped by recipe, ignoring the seed, and joined by the ids of their samples. metric: a name in the `metrics` of their task."""
     groups = group_runs(folders, metric)
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
@@ -106,7 +106,7 @@ def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Gr
 
 
 def compare_groups(reference: Group, others: list[Group], metric: str = "accuracy") -> list[Comparison]:
-    """Each against the reference, corrected for how many they are."""
+    """Compare each group with the reference, corrected for multiple comparisons."""
     found = [paired(reference, group, metric) for group in others]
     adjusted = holm([d.p for d in found]), holm([d.p_too_small for d in found])
     return [
@@ -116,7 +116,7 @@ def compare_groups(reference: Group, others: list[Group], metric: str = "accurac
 
 
 def paired(reference: Group, group: Group, metric: str = "accuracy") -> Difference:
-    """One group against the reference, over the seeds both have; one run each may differ in its seed."""
+    """Compare one group with the reference, over their common seeds; two single runs may differ in their seeds."""
     rows_a, rows_b = _pairs(reference, group)
     return difference(
         reference.evidence[0].task.metric(metric),
@@ -126,7 +126,7 @@ def paired(reference: Group, group: Group, metric: str = "accuracy") -> Differen
 
 
 def _pairs(reference: Group, group: Group) -> tuple[list[int], list[int]]:
-    """Which runs of both go together."""
+    """The indices of paired runs in both groups."""
     common = sorted(set(reference.seeds) & set(group.seeds))
     if common:
         return [reference.seeds.index(seed) for seed in common], [group.seeds.index(seed) for seed in common]
@@ -145,9 +145,9 @@ def _mcnemar(reference: Group, group: Group, found: Difference, metric: str) -> 
 
 
 def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group]:
-    """Runs by what was asked of them apart from the seed, in the order in which each recipe first comes, on the samples that all
-    have answered: test samples, or validation samples where not every run has a test part. RunError where no sample is common to
-    all, a sample has another label in another run, or classes differ and matter."""
+    """Group runs by recipe, ignoring the seed, in order of first occurrence, on the samples that all runs predicted: test samples,
+    or validation samples if not every run has a test split. RunError where the runs have no common sample, a sample has different
+    labels, or the classes differ and the metric needs equal classes."""
     metrics = [folder.read_json(folder.metrics) for folder in folders]
     part = "test" if all("test" in one for one in metrics) else "val"
     names = [str(folder.path) for folder in folders]
@@ -155,7 +155,7 @@ def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group
     evidence, chosen = found.evidence, found.evidence[0].task.metric(metric)
     if found.classes_differ and not chosen.is_right:
         raise RunError(
-            f"{' and '.join(names)} know different classes: their {chosen.title} cannot be paired; accepted: accuracy"
+            f"{' and '.join(names)} have different classes: their {chosen.title} cannot be paired; accepted: accuracy"
         )
     rows: dict[str, list[int]] = {}
     for row, one in enumerate(metrics):
@@ -184,6 +184,6 @@ def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group
 
 
 def _common_name(names: list[str]) -> str:
-    """'waste' of waste-s0 and waste-s1; the name itself where there is one."""
+    """'waste' for waste-s0 and waste-s1; the name itself for a single run."""
     stems = {re.sub(r"[-_ ]+(?:s|seed)?[-_ ]?\d+$", "", name) for name in names}
     return stems.pop() if len(names) > 1 and len(stems) == 1 else names[0]

@@ -1,4 +1,4 @@
-"""A difference between two recipes, with its interval and its verdict: over seeds and samples, both taken as random."""
+"""A difference between two recipes with its interval and verdict. Seeds and samples are both random factors."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from whet.core.errors import RunError
 from whet.evaluate.rates import wilson_interval
 
 LEVEL = 0.05
-LEAST_SEEDS = 3  # fewer do not show how much runs differ by their seed
-MARGIN = 0.01  # one percentage point: a smaller difference of a share is not worth having
+LEAST_SEEDS = 3  # minimum number of seeds to estimate the variance between seeds
+MARGIN = 0.01  # one percentage point: a smaller difference of a share is not relevant
 HELPS, HURTS, TOO_SMALL, UNDECIDED, NOT_JUDGED = (
     "helps", "hurts", "no difference worth having", "undecided", "not judged",
 )  # fmt: skip
 
 LEAST_SAMPLES = 2
 _LEAST_DIFFERING = (
-    2  # samples: where fewer differ, as many are taken to, so that few samples never show that nothing differs
+    2  # samples: lower bound of the number of differing samples, so that small test sets never prove equality
 )
-# How surely what seeds seem to add is more than the residual before it counts, in an interval and in a verdict (see `half_width`);
-# benchmarks/study_truth.py holds that intervals so cover 92 to 98 % and that verdicts err in 5 % at most.
+# Probability of excess for the variance between seeds, used for intervals and verdicts (see `half_width`);
+# benchmarks/study_truth.py verifies that the intervals cover 92 to 98 % and that at most 5 % of verdicts are wrong.
 _INTERVAL_CHANCE, _VERDICT_CHANCE = 2.0, 1.0
-_LEAST_P = 1e-25  # the smallest that is told
-_GRID = 200  # of each of the two distributions in `paired_binary`
+_LEAST_P = 1e-25  # smallest reported p-value
+_GRID = 200  # quantiles of each of the two distributions in `paired_binary`
 
 
 @dataclass(frozen=True)
 class Variance:
-    """Of a mean over two crossed random factors. seeds: the mean square between seeds, which the residual between seeds and samples
-    makes too; rest: how much of it that makes, known far better. samples: what samples add. Each as the variance of the mean."""
+    """The variance of a mean over two crossed random factors. seeds: the mean square between seeds, which includes the residual;
+    rest: the residual part of it, which is estimated more precisely. samples: the part due to samples. Each as a variance of the
+    mean."""
 
     seeds: float
     seed_freedom: float
@@ -48,13 +49,14 @@ class Variance:
         return max(self.seeds, self.rest) + self.samples
 
     def half_width(self, level: float, chance: float) -> float:
-        """Of the interval at this level (0.05 for 95 %): the root of t_seeds² max(seeds - f rest, 0) + t_samples² (rest + samples).
+        """Half width of the interval at this level (0.05 for 95 %): the root of
+        t_seeds² max(seeds - f rest, 0) + t_samples² (rest + samples).
 
-        The mean square between seeds is at least the share f of the residual with probability 1 - chance √level even where seeds
-        add nothing: f is that quantile of chi²/d, at most 1. With f = 1 few seeds that agree by luck would be sure of too much,
-        with f = 0 seeds that add nothing would cost as much as if they did. Without a residual it is the t interval over seeds
-        where only seeds differ, and where they do not that over samples. Source: sums of squares weighted by squared quantiles
-        are those of Howe 1974 and Ting et al. 1990; f, in the place of their signs, was found by integrating the coverage.
+        The mean square between seeds is at least the share f of the residual with probability 1 - chance √level even if seeds have
+        no effect: f is that quantile of chi²/d, at most 1. With f = 1, a few seeds that agree by chance would give too narrow
+        intervals; with f = 0, seeds without effect would widen them. Without a residual it is the t interval over seeds if only
+        seeds differ, else that over samples. Source: sums of squares weighted by squared quantiles are those of Howe 1974 and Ting
+        et al. 1990; f, instead of their signs, was found by integrating the coverage.
         """
         d = self.seed_freedom
         known = min(1.0, 2 / d * float(gammaincinv(d / 2, min(1.0, chance * level**0.5)))) * self.rest
@@ -62,7 +64,7 @@ class Variance:
         return float((t_seeds**2 * max(self.seeds - known, 0.0) + t_samples**2 * (self.rest + self.samples)) ** 0.5)
 
     def p_value(self, distance: float) -> float:
-        """The level at which half of the interval is as long as `distance` (>= 0), by a verdict's chance."""
+        """The level at which half of the interval has the length `distance` (>= 0), with the constant for verdicts."""
         if self.total == 0 or distance == 0:
             return float(distance <= 0)
 
@@ -73,7 +75,7 @@ class Variance:
         return _LEAST_P if too_long(least) <= 0 else math.exp(brentq(too_long, least, 0.0, xtol=1e-9))
 
     def with_seeds(self, now: int, then: int) -> Variance:
-        """What it would be with so many seeds."""
+        """The expected variance with another number of seeds."""
         ratio, freedom = now / then, self.seed_freedom + then - now
         return replace(self, seeds=self.seeds * ratio, rest=self.rest * ratio, seed_freedom=freedom)
 
@@ -87,8 +89,8 @@ class Variance:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean paired difference with its 95 % interval (both in the metric's own unit) and how it was found. margin: the smallest
-    difference that is worth having, 0 where none is stated."""
+    """A mean paired difference with its 95 % interval (both in the metric's own unit) and the method. margin: the smallest relevant
+    difference, 0 where none is defined."""
 
     mean: float
     low: float
@@ -103,21 +105,21 @@ class Difference:
 
     @property
     def judged(self) -> bool:
-        """Whether there are seeds enough for a verdict."""
+        """Whether there are enough seeds for a verdict."""
         return self.seeds >= LEAST_SEEDS
 
     @property
     def is_gain(self) -> bool:
-        """Whether the mean lies on the better side of zero."""
+        """Whether the mean is an improvement."""
         return self.mean < 0 if self.smaller_is_better else self.mean > 0
 
     @property
     def verdict(self) -> str:
-        """Of this difference alone; `verdict_at` where several questions were asked."""
+        """The verdict for this difference alone; use `verdict_at` for several comparisons."""
         return self.verdict_at(self.p, self.p_too_small)
 
     def verdict_at(self, p: float, p_too_small: float) -> str:
-        """By p-values that were corrected for several questions."""
+        """The verdict for p-values corrected for multiple comparisons."""
         if not self.judged:
             return NOT_JUDGED
         if p < LEVEL and self.mean != 0:
@@ -126,7 +128,7 @@ class Difference:
 
     @property
     def p_too_small(self) -> float:
-        """Below 0.05 where the interval at that level lies within ± margin: two one-sided tests. Source: Schuirmann 1987."""
+        """Below 0.05 if the interval at that level lies within ± margin: two one-sided tests. Source: Schuirmann 1987."""
         if self.margin == 0 or self.variance is None or abs(self.mean) >= self.margin:
             return 1.0
         least = (_LEAST_DIFFERING / self.samples) ** 2
@@ -135,23 +137,23 @@ class Difference:
 
     @property
     def chance_to_help(self) -> float | None:
-        """The probability that it helps, where all effects are equally likely beforehand; None where it is not judged."""
+        """The probability of an improvement under a flat prior; None without a verdict."""
         if not self.judged:
             return None
         return 1 - self.p / 2 if self.is_gain else self.p / 2
 
 
 def crossed_interval(difference_SN: np.ndarray) -> Difference:
-    """Mean of paired differences over seeds x samples, both taken as random and crossed.
+    """The mean of paired differences over seeds x samples, two crossed random factors.
 
     With the mean squares vs (between seeds / S), vi (between samples / N) and vr (residual / SN) the variance of the mean is
-    max(vs, vr) + max(vi - vr, 0); see `Variance` for what is made of it. Fewer than three seeds: an interval over the samples
-    alone, of these runs and of no others, and no verdict. RunError where there are fewer than two samples.
+    max(vs, vr) + max(vi - vr, 0); see `Variance` for the interval. Fewer than three seeds: an interval over the samples alone,
+    which does not generalise to other runs, and no verdict. RunError where there are fewer than two samples.
     """
     S, N = difference_SN.shape
     mean = float(difference_SN.mean())
     if N < LEAST_SAMPLES:
-        raise RunError(f"{N} sample: a difference can be judged from {LEAST_SAMPLES} samples on")
+        raise RunError(f"{N} sample: a difference needs at least {LEAST_SAMPLES} samples")
     if S < LEAST_SEEDS:
         found = Variance(0.0, 1.0, float(difference_SN.mean(axis=0).var(ddof=1)) / N, N - 1)
         return interval(mean, found, S, N, f"samples alone, {S} {'seed' if S == 1 else 'seeds'}")
@@ -160,7 +162,7 @@ def crossed_interval(difference_SN: np.ndarray) -> Difference:
 
 
 def mean_squares(value_SN: np.ndarray) -> tuple[float, float, float]:
-    """(between seeds / S, between samples / N, residual / SN): the variance that each would give the mean alone."""
+    """(between seeds / S, between samples / N, residual / SN): the variance of the mean due to each."""
     S, N = value_SN.shape
     seed_S, sample_N, mean = value_SN.mean(axis=1), value_SN.mean(axis=0), value_SN.mean()
     rest_SN = value_SN - seed_S[:, None] - sample_N[None, :] + mean
@@ -193,12 +195,11 @@ def mcnemar(right_a_N: np.ndarray, right_b_N: np.ndarray) -> tuple[int, int, flo
 
 
 def paired_binary(right_a_N: np.ndarray, right_b_N: np.ndarray) -> Difference:
-    """One run b against another, a, by whether each answered the same samples rightly, bool (N,): the p-value is McNemar's exact
-    one, and the interval leaves out zero where that is below 0.05. It is of these two runs and says nothing of other seeds.
+    """One run b compared with another, a, by whether each predicted the same samples correctly, bool (N,). The p-value is McNemar's
+    exact one, and the interval excludes zero where it is below 0.05. The result does not generalise to other seeds.
 
-    The share of samples on which they differ and the share of these that are gained each have Clopper and Pearson's
-    distributions,
-    whose product gives the ends. Source: Fay & Lumbard 2021, "Confidence intervals for difference in proportions for matched pairs
+    The share of samples on which they differ and the share of these that b gained each have Clopper-Pearson distributions, whose
+    product gives the ends. Source: Fay & Lumbard 2021, "Confidence intervals for difference in proportions for matched pairs
     compatible with exact McNemar's or sign tests", Statistics in Medicine 40.
     """
     gained, lost, p = mcnemar(right_a_N, right_b_N)
@@ -225,11 +226,11 @@ def paired_binary(right_a_N: np.ndarray, right_b_N: np.ndarray) -> Difference:
 
 
 def accuracy_interval(right_SN: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the accuracy of a recipe from whether its runs with several seeds, bool (S, N), answered samples rightly.
+    """95 % interval of the accuracy of a recipe from its runs with several seeds; right_SN: correct predictions, bool (S, N).
 
-    Wilson's interval of as many independent samples as the variance over seeds x samples is worth, at most N, with the quantile of
-    the t distribution in the place of the normal one; so all right does not mean certainly right. Fewer than three seeds: of these
-    runs alone. Source: Wilson 1927; effective sizes after Korn & Graubard 1998.
+    Wilson's interval with the effective number of independent samples given by the variance over seeds x samples, at most N, and
+    the quantile of the t distribution instead of the normal one, so that 100 % correct still has an interval. Fewer than three
+    seeds: for these runs alone. Source: Wilson 1927; effective sizes after Korn & Graubard 1998.
     """
     S, N = right_SN.shape
     value_SN = right_SN.astype(float)
@@ -238,16 +239,16 @@ def accuracy_interval(right_SN: np.ndarray) -> tuple[float, float]:
         vs, vi, vr = mean_squares(value_SN)
         seeds, samples = max(vs, vr), max(vi - vr, 0.0)
         variance, spread = seeds + samples, seeds**2 / (S - 1) + samples**2 / (N - 1)
-        freedom = variance**2 / spread if spread > 0 else N - 1  # Satterthwaite's
+        freedom = variance**2 / spread if spread > 0 else N - 1  # Satterthwaite's approximation
     else:
         variance = float(value_SN.mean(axis=0).var(ddof=1)) / N if S > 1 and N >= LEAST_SAMPLES else 0.0
     worth = min(N, share * (1 - share) / variance) if variance > 0 else N
     return wilson_interval(share * worth, worth, -float(stdtrit(freedom, LEVEL / 2)))
 
 
-# --- several questions at once ----------------------------------------------------------------------------------------
+# --- multiple comparisons ---------------------------------------------------------------------------------------------
 def holm(p_F: Sequence[float]) -> list[float]:
-    """p-values that hold for all together. Source: Holm 1979."""
+    """p-values corrected for the family-wise error rate. Source: Holm 1979."""
     order = np.argsort(p_F, kind="stable")
     raised = np.maximum.accumulate([(len(p_F) - place) * p_F[index] for place, index in enumerate(order)])
     adjusted = np.empty(len(p_F))
@@ -256,7 +257,7 @@ def holm(p_F: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_F: Sequence[float]) -> list[float]:
-    """p-values such that of what is below 5 % at most 5 % is wrong on the average. Source: Benjamini & Hochberg 1995."""
+    """p-values corrected for the false discovery rate. Source: Benjamini & Hochberg 1995."""
     order = np.argsort(p_F, kind="stable")[::-1]
     lowered = np.minimum.accumulate([p_F[index] * len(p_F) / (len(p_F) - place) for place, index in enumerate(order)])
     adjusted = np.empty(len(p_F))

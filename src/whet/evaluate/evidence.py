@@ -1,4 +1,4 @@
-"""Evidence in run folders: written once, read by everything that compares, and joined by the ids of samples."""
+"""Reads and writes the evidence of run folders, and joins that of several runs by sample id."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from whet.core.task import task_named
 
 
 def write_evidence(folder: RunFolder, parts: Mapping[str, Evidence]) -> None:
-    """evidence.npz, and predictions.csv with the same for people: id, split, label, predicted, confidence, and p:<class> for every
-    class. Where a sample may have several labels, label and predicted are lists of names (see `core.labels`). parts: by split."""
+    """Write evidence.npz, and predictions.csv with the same data in readable form: id, split, label, predicted, confidence, and
+    p:<class> for every class. For multi-label data, label and predicted are lists of names (see `core.labels`). parts: by split."""
     first = next(iter(parts.values()))
     arrays: dict[str, Any] = {"task": first.task.name, "classes": np.array(first.classes, dtype=np.str_)}
     rows: list[list[Any]] = []
@@ -45,7 +45,7 @@ def _rows(split: str, evidence: Evidence) -> list[list[Any]]:
 
 
 def read_evidence(folder: RunFolder, part: str) -> Evidence:
-    """Of the samples of one part, in the order of their ids. RunError where the run has not finished."""
+    """The evidence of one split, sorted by id. RunError where the run has not finished."""
     if not folder.evidence.is_file():
         raise RunError(f"{folder.path} has no evidence.npz: the run has not finished")
     with np.load(folder.evidence) as arrays:
@@ -56,8 +56,8 @@ def read_evidence(folder: RunFolder, part: str) -> Evidence:
 
 @dataclass(frozen=True)
 class Joined:
-    """The evidence of several runs on the samples that all of them have, in one order and with one numbering of the classes.
-    left_out: samples that not all have. classes_differ: whether the runs know different classes."""
+    """The evidence of several runs on their common samples, in one order and with one numbering of the classes. left_out: samples
+    that not all have. classes_differ: whether the runs have different classes."""
 
     evidence: list[Evidence]
     left_out: int
@@ -65,16 +65,16 @@ class Joined:
 
 
 def joined(evidence: Sequence[Evidence], names: Sequence[str]) -> Joined:
-    """names: of the runs, for messages. RunError where the runs solve different tasks, no sample is common to all, or one has
-    different labels."""
+    """Join the evidence of several runs. names: of the runs, for messages. RunError where the runs have different tasks, no common
+    sample, or different labels for a sample."""
     first = evidence[0]
     other = next((name for one, name in zip(evidence, names, strict=True) if one.task != first.task), None)
     if other is not None:
-        raise RunError(f"{names[0]} and {other} predict different things of a sample and cannot be compared")
+        raise RunError(f"{names[0]} and {other} have different tasks and cannot be compared")
     common = set.intersection(*(set(one.ids.tolist()) for one in evidence))
     every = set.union(*(set(one.ids.tolist()) for one in evidence))
     if not common:
-        raise RunError(f"{' and '.join(names)} predicted no sample in common: only the same samples can be paired")
+        raise RunError(f"{' and '.join(names)} have no predicted sample in common, so they cannot be paired")
     differ = any(set(one.classes) != set(first.classes) for one in evidence)
     classes = (*first.classes, *sorted({name for one in evidence for name in one.classes} - set(first.classes)))
     chosen = [np.isin(one.ids, list(common)) for one in evidence]
@@ -93,4 +93,4 @@ def _refuse_other_labels(first: Evidence, other: Evidence, first_name: str, name
             f"{first.ids[row]} ({task.cell(first.truth[row], classes)} and {task.cell(other.truth[row], classes)})"
             for row in rows[:3]
         )
-        raise RunError(f"{first_name} and {name} have different labels of the same samples, for example {listed}")
+        raise RunError(f"{first_name} and {name} have different labels for the same samples, for example {listed}")

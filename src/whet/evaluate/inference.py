@@ -1,4 +1,4 @@
-"""Ask a predictor about samples: logits for every one that can be read."""
+"""Inference: the logits of a predictor for all readable samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from whet.core.errors import NonFiniteError
 from whet.data.loader import Loader, chunks
 from whet.models.net import Net
 
-# On a CPU small batches stay near the cache and below the size from which every tensor costs fresh memory.
+# On a CPU, small batches use the cache better and avoid allocating new memory for every tensor.
 _BATCH = {"cpu": 16, "cuda": 128}
 
 
@@ -29,8 +29,8 @@ def answer(
     failed: Callable[[int, str], Any] = lambda index, reason: None,
     batch_size: int | None = None,
 ) -> tuple[Tensor, np.ndarray]:
-    """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read go to `failed` and are left out. An
-    answer that is NaN or infinite is a NonFiniteError."""
+    """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
+    NonFiniteError for NaN or infinite logits."""
     found, indices = [], []
     for x, index_B in prepared(net, loader, size, failed, batch_size):
         with torch.inference_mode(), autocast():
@@ -39,8 +39,8 @@ def answer(
         if not given.isfinite().all():
             row = int((~found[-1].to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0])
             raise NonFiniteError(
-                f"{net.spec.architecture} gives NaN or an infinite number for sample {int(index_B[row])}; its weights are not fit "
-                "to predict with"
+                f"{net.spec.architecture} returns NaN or an infinite number for sample {int(index_B[row])}; its weights cannot be "
+                "used for prediction"
             )
         indices.append(index_B)
     if not found:
@@ -55,19 +55,19 @@ def prepared(
     failed: Callable[[int, str], Any] = lambda index, reason: None,
     batch_size: int | None = None,
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Batches as the network is shown them at prediction, with their sample numbers."""
+    """Batches of network inputs, prepared as at prediction, with their sample numbers."""
     batch_size = batch_size or _BATCH.get(net.device.type, 16)
     order_N = np.arange(len(loader)) if loader.lengths is None else np.argsort(loader.lengths, kind="stable")
-    for painted in loader.batches(chunks(order_N, batch_size), size, receive=net.front.receive):
-        for index, reason in painted.failed:
+    for batch in loader.batches(chunks(order_N, batch_size), size, receive=net.front.receive):
+        for index, reason in batch.failed:
             failed(index, reason)
-        if len(painted.index_B):
-            yield net.front(painted.content), painted.index_B
+        if len(batch.index_B):
+            yield net.front(batch.content), batch.index_B
 
 
 @contextlib.contextmanager
 def using_weights(net: Net, weights: dict[str, Tensor]) -> Iterator[None]:
-    """Within the block the network holds these weights, in evaluation mode; then its own again, in the mode it was in."""
+    """Within the block, the network has these weights, in evaluation mode; its own weights and mode are restored afterwards."""
     training, own = net.training, dict(net.state_dict(keep_vars=True))
     kept = {name: tensor.data for name, tensor in own.items()}
     try:

@@ -1,4 +1,4 @@
-"""Shares of counts: precision, recall and F1 of classes, and the interval of a proportion."""
+"""Precision, recall and F1 of classes, and the confidence interval of a proportion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Z_95 = float(ndtri(0.975))
 
 
 def wilson_interval(successes: float, trials: float, z: float = Z_95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, by default of 95 %; (0, 1) where nothing was tried. z: the quantile of its level.
+    """Wilson's score interval of a proportion, by default 95 %; (0, 1) for no trials. z: the normal quantile of its level.
     Source: Wilson 1927."""
     if trials == 0:
         return 0.0, 1.0
@@ -19,11 +19,13 @@ def wilson_interval(successes: float, trials: float, z: float = Z_95) -> tuple[f
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def rates(right_K: np.ndarray, true_K: np.ndarray, said_K: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 of each class (K,), from how often it was said rightly, is true, and was said; the recall of a class
-    without a true sample is NaN."""
+def rates(
+    right_K: np.ndarray, true_K: np.ndarray, predicted_K: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1 of each class (K,), from the numbers of correct predictions, of samples and of predictions per
+    class; the recall of a class without samples is NaN."""
     right = right_K.astype(float)
-    precision = np.divide(right, said_K, out=np.zeros(len(right)), where=said_K > 0)
+    precision = np.divide(right, predicted_K, out=np.zeros(len(right)), where=predicted_K > 0)
     recall = np.divide(right, true_K, out=np.full(len(right), np.nan), where=true_K > 0)
-    f1 = np.divide(2 * right, true_K + said_K, out=np.zeros(len(right)), where=true_K + said_K > 0)
+    f1 = np.divide(2 * right, true_K + predicted_K, out=np.zeros(len(right)), where=true_K + predicted_K > 0)
     return precision, recall, f1

@@ -1,4 +1,4 @@
-"""Why a network answers as it does: heat over images and spectrograms, words for and against."""
+"""Explanations of predictions: heat maps for images and spectrograms, word attributions for texts."""
 
 from whet.explain.audio import AudioHeat
 from whet.explain.evidence import CannotExplain

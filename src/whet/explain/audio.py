@@ -1,4 +1,4 @@
-"""Audio clips: heat over the log-mel spectrogram as the network heard it."""
+"""Explanations of audio clips: a heat map over the log-mel spectrogram."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from whet.explain.heat import overlay, places, stretched
 from whet.models.ensemble import Member
 from whet.models.zoo_audio.yamnet import PATCH, STEP, YAMNet, patches
 
-_LOUDEST = 60.0  # decibels of a spectrogram that are shown
+_LOUDEST = 60.0  # displayed range of a spectrogram in decibels
 _HEIGHT, _WIDTH = 192, 384
 
 
 @dataclass(frozen=True)
 class AudioHeat:
-    """wave: as the network heard it, float32 (T,), of `rate` samples a second. mel_LM: its log-mel spectrogram (frames, mels).
-    heat_LM: what every place of it adds to the evidence for the class, float32; see `whet.explain.heat`."""
+    """wave: the network's input, float32 (T,), at `rate` samples per second. mel_LM: its log-mel spectrogram (frames, mels).
+    heat_LM: the contribution of every cell to the evidence for the class, float32; see `whet.explain.heat`."""
 
     wave: np.ndarray
     rate: int
@@ -30,14 +30,14 @@ class AudioHeat:
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing in it speaks for the class."""
+        """Whether there is no positive evidence for the class."""
         return not bool((self.heat_LM > 0).any())
 
     def drawn(self) -> np.ndarray:
-        """The heat over the spectrogram, time from left to right, low at the bottom, RGB uint8."""
+        """The heat map over the spectrogram, time from left to right, low frequencies at the bottom, RGB uint8."""
         decibels = self.mel_LM.T[::-1] * (10 / np.log(10))
         loud = np.clip(1 + (decibels - decibels.max()) / _LOUDEST, 0, 1)
-        grey = np.repeat((245 - 165 * loud).astype(np.uint8)[:, :, None], 3, axis=2)  # loud is dark, as on paper
+        grey = np.repeat((245 - 165 * loud).astype(np.uint8)[:, :, None], 3, axis=2)  # loud is dark
         rows, columns = (np.arange(size) * count // size for size, count in zip((_HEIGHT, _WIDTH), grey.shape[:2]))
         return overlay(grey[rows][:, columns], stretched(self.heat_LM.T[::-1], _HEIGHT, _WIDTH))
 
@@ -45,7 +45,7 @@ class AudioHeat:
 def explain_audio(
     members: Sequence[Member], wave: np.ndarray, rate: int, mel_11LM: Tensor, x_11LM: Tensor, k: int
 ) -> AudioHeat:
-    """The mean of the members' heat for class k. mel_11LM: the spectrogram; x_11LM: the same as the networks take it. Raises
+    """The mean heat map of the members for class k. mel_11LM: the spectrogram; x_11LM: the spectrogram as network input. Raises
     CannotExplain."""
     heats = [_over_spectrogram(member, x_11LM, k) for member in members]
     return AudioHeat(wave, rate, mel_11LM[0, 0].cpu().numpy(), np.mean(heats, axis=0))
@@ -58,11 +58,11 @@ def _over_spectrogram(member: Member, x_11LM: Tensor, k: int) -> np.ndarray:
     found = places(member, x_11LM, k, parts)
     if found is None or not torch.isfinite(found).all():
         raise CannotExplain(
-            f"{member.net.spec.architecture} has no map of 4 x 4 places or more that its answer to this audio clip is made from"
+            f"{member.net.spec.architecture} has no feature map of at least 4 x 4 cells for this audio clip"
         )
     if not in_patches:
         return stretched(found[0].numpy(), frames, mels)
-    # The patches overlap: each one's heat goes where the patch was cut from, and adds up.
+    # The patches overlap: the heat of each patch is added at its position.
     heat_LM = np.zeros((PATCH + STEP * (parts - 1), mels), dtype=np.float32)
     for number, heat_hw in enumerate(found.numpy()):
         heat_LM[STEP * number : STEP * number + PATCH] += stretched(heat_hw, PATCH, mels)

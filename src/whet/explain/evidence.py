@@ -1,4 +1,4 @@
-"""What every explanation is about: one number that says how much speaks for a class."""
+"""The evidence: the number that every explanation is about."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from whet.models.ensemble import Member
 
 
 class CannotExplain(WhetError):
-    """A network whose answer cannot be taken apart in the way that is known for its medium."""
+    """A network that the explanation method of its medium does not support."""
 
 
 def evidence(member: Member, x: Tensor, k: int) -> Tensor:
-    """How far the logit of class k lies above the mean logit of all classes, (B,); the logit itself where a sample may have several
-    classes.
+    """The logit of class k minus the mean logit of all classes, (B,); for multi-label tasks the logit itself.
 
-    Else not the bare logit: what is added to all logits alike changes no probability, so it must not be in an explanation either.
-    With two classes the evidence for one is that against the other.
+    The mean is subtracted because adding a constant to all logits changes no probability, so it must not be part of an explanation.
+    With two classes the evidence for one is the negative evidence for the other.
     """
     logits_BK = member(x)
     if not member.net.task.exclusive:
@@ -30,8 +29,8 @@ def evidence(member: Member, x: Tensor, k: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def answering(net: nn.Module) -> Iterator[None]:
-    """Within the block the network is in evaluation mode and gradients are kept, none of them in its parameters."""
+def with_gradients(net: nn.Module) -> Iterator[None]:
+    """Within the block, the network is in evaluation mode with gradients enabled, but not accumulated in its parameters."""
     training = net.training
     net.eval()
     try:

@@ -1,15 +1,15 @@
-"""Heat over places: which parts of an image or a spectrogram speak for a class.
+"""Heat maps: which parts of an image or a spectrogram are evidence for a class.
 
-Of convolutional networks by HiResCAM (Draelos & Carin 2020, arXiv:2011.08891) after Grad-CAM (Selvaraju et al. 2017,
-arXiv:1610.02391): the last map of features (C, h, w), times the gradient of the class's evidence with respect to it, summed over
-the features. Grad-CAM averages the gradient over the places first and so gives heat to places that the answer does not depend on
-wherever what follows is not the mean over places (a maximum, fully connected layers); where it is the mean, both are the same.
-Where the mean and the linear layer alone follow, the heat adds up to the evidence less the biases; with a norm between them
+For convolutional networks by HiResCAM (Draelos & Carin 2020, arXiv:2011.08891) after Grad-CAM (Selvaraju et al. 2017,
+arXiv:1610.02391): the last feature map (C, h, w), times the gradient of the class's evidence with respect to it, summed over the
+channels. Grad-CAM averages the gradient over the cells first, and so highlights cells that the prediction does not depend on,
+unless the map is followed by the mean over cells (as opposed to a maximum or fully connected layers); for the mean, both are the
+same. If only the mean and the linear layer follow, the heat sums to the evidence without the biases; with a norm between them
 (ConvNeXt) it does not.
 
-Attention carries what a place shows to all others, so the tokens of a transformer's last layers tell nothing about places (a square
-that alone decides had no more of the heat than chance gives it). Such networks, and those without a map, are asked what they
-lose when a part is covered (Zeiler & Fergus 2014, arXiv:1311.2901).
+Attention mixes information from all positions, so the tokens of a transformer's last layers are not localised (for a square that
+alone decides, the heat was no higher than by chance). Such networks, and those without a map, are explained by occlusion: the
+evidence lost when a part is covered (Zeiler & Fergus 2014, arXiv:1311.2901).
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.explain.evidence import answering, evidence
+from whet.explain.evidence import evidence, with_gradients
 from whet.models.ensemble import Member
 from whet.models.net import Net
 
-_LEAST = 4  # cells a side: a coarser map says nothing about places, so one before it is taken
-_SPREADS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # may repeat one cell over a map that only looks larger
-_AT_ONCE = 16  # covered images
-_FAINT, _FULL = (255, 214, 92), (206, 36, 24)  # RGB of little and of most heat
-_COVER = 0.85  # of what lies below at full heat
+_LEAST = 4  # minimum cells per side: a coarser map is not localised, so an earlier one is used
+_SPREADS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # may repeat one cell over a larger map
+_AT_ONCE = 16  # covered images per batch
+_FAINT, _FULL = (255, 214, 92), (206, 36, 24)  # RGB of low and of maximum heat
+_COVER = 0.85  # opacity at maximum heat
 
 
 def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor | None:
-    """How much every place of the last map of features speaks for class k, float32 (parts, h, w), against it where negative; None
-    of a network without such a map, or whose places are mixed by attention. x: one sample, (1, C, H, W), that the network cuts
-    into so many parts."""
+    """The evidence for class k of every cell of the last feature map, negative for evidence against it, float32 (parts, h, w); None
+    for a network without such a map, or with attention. x: one sample, (1, C, H, W), which the network splits into `parts`
+    patches."""
     if any("attention" in type(module).__name__.lower() for module in member.net.backbone.modules()):
         return None
-    with answering(member.net):
+    with with_gradients(member.net):
         x = x.detach().requires_grad_()
         with _maps(member.net, parts) as maps:
-            said = evidence(member, x, k).sum()
+            score = evidence(member, x, k).sum()
         if not maps:
             return None
         last, laid_out = maps[-1]
-        (gradient,) = torch.autograd.grad(said, last)
+        (gradient,) = torch.autograd.grad(score, last)
     return laid_out(gradient * last.detach()).sum(dim=1).float().cpu()
 
 
 Layout = Callable[[Tensor], Tensor]
-"""What a module gives -> the same as a map (parts, C, h, w)."""
+"""Converts the output of a module to a map (parts, C, h, w)."""
 
 
 @contextlib.contextmanager
 def _maps(net: Net, parts: int) -> Iterator[list[tuple[Tensor, Layout]]]:
-    """Within the block the list fills with whatever modules of the backbone give that lies over places, in order."""
+    """Within the block, the list collects the spatial outputs of the backbone's modules, in order."""
     kept: list[tuple[Tensor, Layout]] = []
 
     def keep(module: nn.Module, inputs: tuple, output: object) -> None:
@@ -76,9 +76,9 @@ def _maps(net: Net, parts: int) -> Iterator[list[tuple[Tensor, Layout]]]:
 
 
 def _layout(module: nn.Module, found: Tensor) -> Layout | None:
-    """How what a module gives lies over places; None where it does not. Layers that work on the last axis have the channels there
-    (FocalNet's, the inside of ConvNeXt's blocks), and so have maps that are square over their first two axes alone. A norm may be
-    given the places of a square map one after another."""
+    """How to convert a module's output to a map; None where it is not spatial. Layers that act on the last axis have the channels
+    there (FocalNet's, the inside of ConvNeXt's blocks), and so have maps that are square only over their first two axes. The input
+    of a norm may be a flattened square map."""
     if found.dim() == 4:
         height, width, last = found.shape[1:]
         channels_last = isinstance(module, nn.Linear | nn.LayerNorm) or height == width != last
@@ -99,13 +99,13 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
     """The evidence for class k that is lost where an image, (1, 3, H, W), is covered with the mean colour: float32 (side, side).
-    Squares of 2 x 2 cells are covered in turn, overlapping by half, as one cell alone is often missed by nobody; a cell has the
-    mean of what the squares over it lose."""
+    Squares of 2 x 2 cells are covered in turn with half overlap, because covering one cell often has no effect; the value of a cell
+    is the mean loss of the squares that contain it."""
     height, width = x.shape[2:]
     top, left = ((torch.arange(side + 1) * size // side).tolist() for size in (height, width))
     squares = [(row, column) for row in range(side - 1) for column in range(side - 1)]
     lost, times = torch.zeros(side, side), torch.zeros(side, side)
-    with answering(member.net), torch.no_grad():
+    with with_gradients(member.net), torch.no_grad():
         whole = evidence(member, x, k)
         for first in range(0, len(squares), _AT_ONCE):
             some = squares[first : first + _AT_ONCE]
@@ -119,14 +119,14 @@ def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
 
 
 def stretched(heat_hw: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map over more places, between its cells in a straight line; the sum stays about the same."""
+    """Resize a map by bilinear interpolation; the sum stays about the same."""
     grown = cv2.resize(heat_hw.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return grown * (heat_hw.size / grown.size)
 
 
 def overlay(image: np.ndarray, heat_HW: np.ndarray) -> np.ndarray:
-    """An image, RGB uint8 (H, W, 3), paled to grey, with what speaks for the class in yellow to red over it, the most in full
-    red. What speaks against it is left grey."""
+    """A greyscale version of an image, RGB uint8 (H, W, 3), with positive evidence in yellow to red; the maximum is full red.
+    Negative evidence is not coloured."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)[:, :, None]
     heat = np.maximum(heat_HW, 0)
     share = (heat / heat.max() if heat.max() > 0 else heat)[:, :, None]

@@ -1,4 +1,4 @@
-"""Images: heat over the image as the network saw it."""
+"""Explanations of images: a heat map over the network's input image."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from whet.explain.evidence import CannotExplain
 from whet.explain.heat import covered, overlay, places, stretched
 from whet.models.ensemble import Member
 
-_FINEST = 8  # cells of a side, where the image is covered part by part
+_FINEST = 8  # cells per side for occlusion
 
 
 @dataclass(frozen=True)
 class ImageHeat:
-    """image: as the network saw it, RGB uint8 (H, W, 3). heat_HW: how much every place speaks for the class, float32, against it
-    where negative; see `whet.explain.heat`. by_covering: whether that was found by covering the image part by part."""
+    """image: the network's input, RGB uint8 (H, W, 3). heat_HW: the evidence of every pixel for the class, negative against it,
+    float32; see `whet.explain.heat`. by_covering: whether it was computed by occlusion."""
 
     image: np.ndarray
     heat_HW: np.ndarray
@@ -27,19 +27,19 @@ class ImageHeat:
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing in it speaks for the class."""
+        """Whether there is no positive evidence for the class."""
         return not bool((self.heat_HW > 0).any())
 
     def drawn(self) -> np.ndarray:
-        """The heat over the image, RGB uint8 (H, W, 3)."""
+        """The heat map over the image, RGB uint8 (H, W, 3)."""
         return overlay(self.image, self.heat_HW)
 
 
 def explain_image(
     members: Sequence[Member], image: np.ndarray, x_1CHW: Tensor, k: int, most_points: int = (_FINEST - 1) ** 2
 ) -> ImageHeat:
-    """The mean of the members' heat for class k. x_1CHW: the image as the first of them takes it. most_points: how often it may
-    be covered. Raises CannotExplain."""
+    """The mean heat map of the members for class k. x_1CHW: the input of the first network. most_points: maximum number of
+    occlusions. Raises CannotExplain."""
     height, width = image.shape[:2]
     heats, by_covering = [], False
     for member in members:
@@ -49,5 +49,5 @@ def explain_image(
         heats.append(stretched(found[0].numpy(), height, width))
     heat_HW = np.mean(heats, axis=0)
     if not np.isfinite(heat_HW).all():
-        raise CannotExplain(f"{members[0].net.spec.architecture}: what speaks for a class is not finite")
+        raise CannotExplain(f"{members[0].net.spec.architecture}: the evidence for a class is not finite")
     return ImageHeat(image, heat_HW, by_covering)

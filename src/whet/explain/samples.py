@@ -1,4 +1,4 @@
-"""Samples explained one by one, whatever their medium."""
+"""Explains samples one by one, for all media."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ def explain(
     most_points: int = MOST_POINTS,
     failed: Callable[[int, str], Any] = lambda index, reason: None,
 ) -> Iterator[tuple[int, Explanation]]:
-    """Why these networks, together, see in each sample of the loader its class of `class_N`: sample numbers and explanations.
+    """Explain why this ensemble predicts the class in `class_N` for each sample of the loader; yields sample numbers and
+    explanations.
 
-    One sample at a time, so that the answer does not depend on the company and little memory is taken. size: as the samples are
-    shown at prediction. most_points: of the path that explains a text, and how often an image may be covered. A sample that
-    cannot be read goes to `failed`. Raises CannotExplain.
+    Samples are processed one at a time, so that the result does not depend on the other samples and little memory is needed. size:
+    the sample size at prediction. most_points: maximum number of integration points for a text, and of occlusions for an image. A
+    sample that cannot be read is passed to `failed`. Raises CannotExplain.
     """
-    for painted in loader.batches([np.array([index]) for index in range(len(loader))], size):
-        for index, reason in painted.failed:
+    for batch in loader.batches([np.array([index]) for index in range(len(loader))], size):
+        for index, reason in batch.failed:
             failed(index, reason)
-        for index, content in zip(painted.index_B.tolist(), painted.content):
+        for index, content in zip(batch.index_B.tolist(), batch.content):
             yield index, _explain(members, content, size, int(class_N[index]), most_points)
 
 
@@ -46,7 +47,7 @@ def _explain(members: Sequence[Member], content: Any, size: int, k: int, most_po
         return explain_text(members, content, size, k, most_points)
     if isinstance(front, WaveFront):
         raise CannotExplain(
-            "a network that hears waves has no places of a spectrogram to point at; accepted: one that hears spectrograms"
+            "a network with wave inputs has no spectrogram for a heat map; accepted: a network with spectrogram inputs"
         )
     received = front.receive(content[None])
     if isinstance(front, AudioFront):

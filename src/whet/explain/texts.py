@@ -1,9 +1,9 @@
-"""Texts: what every word adds to the evidence for a class, by integrated gradients.
+"""Explanations of texts: the contribution of every word to the evidence for a class, by integrated gradients.
 
-Source: Sundararajan, Taly, Yan 2017, arXiv:1703.01365. The path goes straight from a text whose word vectors are all zero to the
-text as it is; the shares of all words add up to the evidence for the text less that for the zero vectors (completeness).
-Deviates: the integral is taken by Gauss-Legendre quadrature, with as many points as completeness within 1 % needs. Marks that a
-tokenizer puts around a text ([CLS], …), positions and padding stay as they are all along the path.
+Source: Sundararajan, Taly, Yan 2017, arXiv:1703.01365. The path is the straight line from a text with zero word vectors to the
+text itself; the contributions of all words sum to the evidence for the text minus that for the zero vectors (completeness).
+Deviates: the integral uses Gauss-Legendre quadrature, with as many points as needed for completeness within 1 %. Special tokens
+around a text ([CLS], …), positions and padding are constant along the path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.explain.evidence import CannotExplain, answering, evidence
+from whet.explain.evidence import CannotExplain, evidence, with_gradients
 from whet.models.ensemble import Member
 from whet.models.front import TextFront
 from whet.models.hub_text import TextEncoder
@@ -25,16 +25,15 @@ from whet.models.net import Net
 
 MOST_POINTS = 256
 _FIRST_POINTS = 16
-_COMPLETE, _NEGLIGIBLE = 0.01, 1e-3  # a share of the evidence gained on the way; in units of logits
-_AT_ONCE = 4096  # tokens
-# Scripts that put no blanks between words: every character stands for itself.
+_COMPLETE, _NEGLIGIBLE = 0.01, 1e-3  # tolerance as a share of the evidence gained along the path; and in logits
+_AT_ONCE = 4096  # tokens per batch
+# Scripts without spaces between words: every character is a word.
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of the text, and what it adds to the evidence for the class: 0 of what lies between words, None of what was cut off
-    before the network read it."""
+    """A piece of the text, and its contribution to the evidence for the class: 0 between words, None for truncated text."""
 
     text: str
     evidence: float | None
@@ -42,8 +41,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class WordHeat:
-    """pieces: the whole text, piece by piece. blank: the evidence for the class when every word vector is zero. total: that for
-    the text itself. The pieces' evidence adds up to total - blank within `gap`."""
+    """pieces: the whole text, piece by piece. blank: the evidence for the class with zero word vectors. total: that for the text
+    itself. The contributions of the pieces sum to total - blank within `gap`."""
 
     pieces: tuple[Piece, ...]
     blank: float
@@ -52,12 +51,12 @@ class WordHeat:
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing in it speaks for the class."""
+        """Whether there is no positive evidence for the class."""
         return not any(piece.evidence is not None and piece.evidence > 0 for piece in self.pieces)
 
     @property
     def lacking(self) -> float:
-        """The gap as a share of what the pieces should add up to, where it is above 1 %; else 0."""
+        """The gap relative to the expected sum of the contributions, if it is above 1 %; else 0."""
         return (
             0.0
             if _is_complete(self.gap, self.blank, self.total)
@@ -67,7 +66,7 @@ class WordHeat:
 
 @dataclass(frozen=True)
 class Attribution:
-    """share_T: what each token adds, float64 (T,). blank, total: as of `WordHeat`."""
+    """share_T: the contribution of each token, float64 (T,). blank, total: as in `WordHeat`."""
 
     share_T: np.ndarray
     blank: float
@@ -75,15 +74,15 @@ class Attribution:
 
     @property
     def gap(self) -> float:
-        """What the sum of all shares lacks, or has too much."""
+        """The absolute difference between the sum of the contributions and the expected sum."""
         return abs(float(self.share_T.sum()) - (self.total - self.blank))
 
 
 def explain_text(
     members: Sequence[Member], text: str, max_tokens: int, k: int, most_points: int = MOST_POINTS
 ) -> WordHeat:
-    """The mean of the members' shares for class k, word by word. max_tokens: what lies behind so many tokens is not read.
-    most_points: on the path, at most."""
+    """The mean contributions of the members for class k, per word. max_tokens: longer texts are truncated. most_points: maximum
+    number of integration points."""
     front = members[0].net.front
     assert isinstance(front, TextFront)
     ids_1T, spans = front.receive([text], max_tokens), front.tokens.spans(text, max_tokens)
@@ -94,12 +93,12 @@ def explain_text(
 
 
 def integrated_gradients(member: Member, ids_1T: Tensor, k: int, most_points: int = MOST_POINTS) -> Attribution:
-    """What each token of one text, int64 (1, T), adds to the evidence for class k. Raises CannotExplain."""
+    """The contribution of each token of one text, int64 (1, T), to the evidence for class k. Raises CannotExplain."""
     net = member.net
     tables = _tables(net)
     assert isinstance(net.front, TextFront)
     read_1T = net.front.tokens.special.in_text(ids_1T)
-    with answering(net):
+    with with_gradients(net):
         ends, _ = _along(member, tables, ids_1T, read_1T, k, np.array([0.0, 1.0]))
         points = min(_FIRST_POINTS, most_points)
         while True:
@@ -110,7 +109,7 @@ def integrated_gradients(member: Member, ids_1T: Tensor, k: int, most_points: in
                 break
             points *= 2
     if not np.isfinite(found.share_T).all():
-        raise CannotExplain(f"{net.spec.architecture}: its gradients with respect to the words are not finite")
+        raise CannotExplain(f"{net.spec.architecture}: the gradients with respect to the words are not finite")
     return found
 
 
@@ -119,22 +118,22 @@ def _is_complete(gap: float, blank: float, total: float) -> bool:
 
 
 def _tables(net: Net) -> list[nn.Module]:
-    """The tables that word vectors come from: of an encoder of transformers not those of positions and segments."""
+    """The embedding tables of the words; for a transformers encoder without those of positions and segments."""
     if isinstance(net.backbone, TextEncoder):
         return [net.backbone.model.get_input_embeddings()]  # type: ignore[operator]
     found: list[nn.Module] = [module for module in net.backbone.modules() if isinstance(module, nn.Embedding)]
     if not found:
-        raise CannotExplain(f"{net.spec.architecture} has no table of word vectors")
+        raise CannotExplain(f"{net.spec.architecture} has no embedding table of words")
     return found
 
 
 def _along(
     member: Member, tables: list[nn.Module], ids_1T: Tensor, read_1T: Tensor, k: int, share_S: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """At these shares of the way from zero vectors to the text: the evidence (S,), and the slope of it that each token causes,
+    """At these fractions of the path from zero vectors to the text: the evidence (S,), and its derivative along the path per token,
     (S, T), both float64."""
     tokens = ids_1T.shape[1]
-    said_S, slope_ST = [], []
+    evidence_parts, slope_ST = [], []
     for some in np.array_split(share_S, -(-len(share_S) * tokens // _AT_ONCE)):
         ids_ST = ids_1T.expand(len(some), tokens)
         with _on_the_way(tables, read_1T, torch.from_numpy(some).to(ids_1T.device)) as vectors:
@@ -144,17 +143,17 @@ def _along(
         for gradient, (_, whole_SMD) in zip(gradients, vectors):
             if gradient is not None:
                 slope += _spread((gradient * whole_SMD).sum(dim=2).double().cpu().numpy(), read_1T[0].cpu().numpy())
-        said_S.append(evidence_S.detach().double().cpu().numpy())
+        evidence_parts.append(evidence_S.detach().double().cpu().numpy())
         slope_ST.append(slope)
-    return np.concatenate(said_S), np.concatenate(slope_ST)
+    return np.concatenate(evidence_parts), np.concatenate(slope_ST)
 
 
 @contextlib.contextmanager
 def _on_the_way(
     tables: list[nn.Module], read_1T: Tensor, share_S: Tensor
 ) -> Iterator[list[tuple[Tensor, Tensor]]]:  # fmt: skip
-    """Within the block the tables give vectors that stand at these shares of the way from zero to what they are; the list fills
-    with them and with the whole way, (S, M, D) each, M = T or, of n-grams, more."""
+    """Within the block, the tables return vectors at these fractions of the path from zero to their values; the list collects them
+    and the full values, (S, M, D) each, M = T or, for n-grams, more."""
     kept: list[tuple[Tensor, Tensor]] = []
 
     def move(table: nn.Module, inputs: tuple, found_SMD: Tensor) -> Tensor:
@@ -177,8 +176,8 @@ def _on_the_way(
 
 
 def _spread(value_SM: np.ndarray, read_T: np.ndarray) -> np.ndarray:
-    """Values of runs of n = M - T + 1 tokens, the first of which ends with the first token, each shared equally among those tokens
-    of its run that are read: (S, M) -> (S, T)."""
+    """Values of runs of n = M - T + 1 tokens, the first of which ends with the first token; each is divided equally among the
+    tokens of its run that belong to the text: (S, M) -> (S, T)."""
     (S, M), T = value_SM.shape, len(read_T)
     around = M - T
     if not around:
@@ -192,10 +191,10 @@ def _spread(value_SM: np.ndarray, read_T: np.ndarray) -> np.ndarray:
 
 
 def _pieces(text: str, spans: Sequence[tuple[int, int]], share_T: np.ndarray) -> Iterator[Piece]:
-    """The text cut into words and what lies between them. Tokens of one word, and of one character, are put together."""
+    """Split the text into words and the text between them. Tokens of one word, and of one character, are combined."""
     words: list[tuple[int, int, float]] = []
     for (start, end), share in zip(spans, share_T.tolist()):
-        while start < end and text[start].isspace():  # some tokenizers take the blank before a word for a part of it
+        while start < end and text[start].isspace():  # some tokenizers include the space before a word
             start += 1
         if start == end:
             continue

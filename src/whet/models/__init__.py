@@ -1,4 +1,5 @@
-"""Networks: from transformers or from the small zoo here, each as a backbone that gives features and a head that answers."""
+"""Networks, from transformers or from the zoo in this package. Each has a backbone that returns features and a head that returns
+logits."""
 
 from whet.models.build import build_net, load_net
 from whet.models.net import Net, NetSpec

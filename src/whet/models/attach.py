@@ -1,5 +1,4 @@
-"""Parts put in before or after a layer without renaming one: weights keep their names, so that files of weights, freezing and
-learning rates by name still fit."""
+"""Attaches modules before or after a layer without renaming it: weight files, freezing and learning rates by name remain valid."""
 
 from __future__ import annotations
 
@@ -10,15 +9,15 @@ from torch import nn
 
 
 def attach_after(layer: nn.Module, name: str, part: nn.Module) -> None:
-    """Let what the layer gives pass through one more part, which becomes its child of this name."""
-    while isinstance(layer, nn.Sequential):  # a child of a Sequential would be run by it once more
+    """Apply one more module to the output of the layer; it becomes a child of the layer with this name."""
+    while isinstance(layer, nn.Sequential):  # a Sequential would run a new child a second time
         layer = layer[-1]
     layer.add_module(name, part)
     layer.register_forward_hook(partial(_after, name))
 
 
 def attach_before(layer: nn.Module, name: str, part: nn.Module) -> None:
-    """Let what the layer is given pass through one more part first, which becomes its child of this name."""
+    """Apply one more module to the input of the layer; it becomes a child of the layer with this name."""
     while isinstance(layer, nn.Sequential):
         layer = layer[0]
     layer.add_module(name, part)

@@ -1,4 +1,4 @@
-"""The blocks of a backbone: what is frozen, unfrozen, slowed down and adapted together."""
+"""The blocks of a backbone: the units for freezing, unfreezing, layer-wise learning rates and adapters."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import nn
 
 
 def layer_of(parameter: str) -> str:
-    """The name of the module that a parameter belongs to, also where a weight of it is computed from this and other parameters."""
+    """The name of the module that a parameter belongs to, also for parameters of a parametrised weight."""
     computed, found, _ = parameter.partition(".parametrizations.")
     return computed if found else parameter.rpartition(".")[0]
 
 
 def split_blocks(backbone: nn.Module, prefix: str = "backbone") -> tuple[dict[str, list[str]], list[str]]:
-    """(the blocks, the first nearest the input: module name -> its parameters' names; the names that go with the head).
+    """(the blocks, the first nearest the input: module name -> its parameters' names; the parameter names that belong to the head).
 
-    A block is what shares a name up to its first number ("encoder.layer.3"), or one whole module outside the numbered lists: the
-    embeddings, a stem. Norms belong to the module before them. Tables of embeddings and parameters that hang on the network itself
-    (a mask's vector) belong to the first block. What follows the last numbered block (a norm, a pooling head) goes with the head,
-    but for a convolution, which is a block of its own.
+    A block consists of the modules that share a name up to its first number ("encoder.layer.3"), or of one whole module outside the
+    numbered lists, such as the embeddings or a stem. Norms belong to the module before them. Embedding tables and parameters of the
+    network itself (such as a mask vector) belong to the first block. Modules after the last numbered block (a norm, a pooling head)
+    belong to the head, except for a convolution, which is a block of its own.
     """
     units, loose = _units(backbone, prefix)
     numbered = [name for name in units if _number(name)]
@@ -47,8 +47,8 @@ def split_blocks(backbone: nn.Module, prefix: str = "backbone") -> tuple[dict[st
 
 
 def _units(backbone: nn.Module, prefix: str) -> tuple[dict[str, list[str]], list[str]]:
-    """The parameters by the numbered block, or else by the largest module without one, in the order they are defined; and those
-    that belong to a module with numbered blocks below it."""
+    """The parameters by numbered block, or else by the largest module without numbered blocks, in definition order; and those of
+    modules that contain numbered blocks."""
     names = [name for name, _ in backbone.named_parameters(prefix=prefix)]
     holders = set(_above(filter(None, (_number(layer_of(name)) for name in names))))
     units: dict[str, list[str]] = {}
@@ -69,7 +69,7 @@ def _number(layer: str) -> str | None:
 
 
 def _above(names: Iterable[str]) -> Iterable[str]:
-    """The modules that hold these, the outermost first."""
+    """The parent modules of these, the outermost first."""
     for name in names:
         parts = name.split(".")
         yield from (".".join(parts[:count]) for count in range(1, len(parts)))

@@ -1,4 +1,4 @@
-"""Build a network from names: which architecture, whose weights. Weights that cannot be had are an error, never replaced."""
+"""Builds a network from the names of its architecture and weights. Unavailable weights are an error and are never replaced."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _TEXTS_AT_ONCE, _MOST_TOKENS = 256, 512
 
 
 def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpec:
-    """Every `auto` replaced. Small images start from scratch on a small net, larger ones from pretrained weights; texts and
-    audio clips from scratch, unless weights are named."""
+    """Replace every `auto`. By default, small images use a small network trained from scratch, larger ones pretrained weights;
+    texts and audio clips are trained from scratch, unless weights are given."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
         architecture = "yamnet" if medium == "audio" and _is_yamnet(weights) else weights
@@ -62,13 +62,13 @@ def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpe
 
 
 def _is_yamnet(weights: str) -> bool:
-    """Whether weights for audio clips are a file, or a folder without a configuration of transformers."""
+    """Whether weights for audio clips are a file, or a folder without a transformers configuration."""
     path = Path(weights).expanduser()
     return path.suffix == ".safetensors" or (path.is_dir() and not (path / "config.json").is_file())
 
 
 def zoo_of(medium: str) -> Mapping[str, object]:
-    """The networks of the zoo for this medium, by name."""
+    """The zoo networks of this medium, by name."""
     zoos: dict[str, Mapping[str, object]] = {"image": ZOO, "text": TEXT_ZOO, "audio": AUDIO_ZOO}
     return zoos[medium]
 
@@ -77,9 +77,9 @@ def build_net(
     spec: ModelSpec, classes: tuple[str, ...], medium: str = "image", texts: Iterable[str] = (), rate: int = 16_000,
     task: str = "single-label",
 ) -> tuple[Net, list[str]]:  # fmt: skip
-    """The network of a resolved ModelSpec with a new head, and notes on what was found and mended. texts: those of the
-    training, from which a network of the zoo learns its tokens. rate: of the audio clips, in samples a second. task: by its name,
-    as NetSpec has it. Draws from torch's global generator: call it inside `Rng.torch_scope`."""
+    """The network of a resolved ModelSpec with a new head, and notes on loading and corrections. texts: the training texts, from
+    which a zoo network builds its vocabulary. rate: of the audio clips, in samples per second. task: its name, as in NetSpec. Uses
+    torch's global generator: call it inside `Rng.torch_scope`."""
     if medium == "text":
         return _build_for_texts(spec, classes, texts, task)
     if medium == "audio":
@@ -96,7 +96,7 @@ def build_net(
 
 
 def check_architecture(name: str, medium: str = "image") -> None:
-    """Refuse what is neither of the zoo, nor a folder with a network, nor like a name of the hub."""
+    """Raise RecipeError unless the name is in the zoo, a folder with a network, or has the form of a hub name."""
     zoo = zoo_of(medium)
     if name in zoo:
         return
@@ -111,7 +111,7 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
     if spec.weights == "none":
         net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task)
         return Net(net_spec, backbone, new_head(features, net_spec.outputs)), [
-            "random weights, as asked (weights: none)"
+            "random weights, as requested (weights: none)"
         ]
     state = _read_weights(Path(spec.weights).expanduser())
     wanted = backbone.state_dict()
@@ -139,12 +139,12 @@ def _build_for_texts(
         return _encoder_net(made, encoder, TextFront(tokens)), notes
     if spec.weights != "none":
         raise WeightsError(
-            f"weights '{spec.weights}': {spec.architecture} learns its words from your texts and starts from random weights; "
+            f"weights '{spec.weights}': {spec.architecture} builds its vocabulary from your texts and starts from random weights; "
             "accepted: none, or an encoder's folder or hub name as the architecture"
         )
     texts = list(texts)
     tokens = Tokens.train(texts)
-    notes = [f"{len(tokens):,} tokens learnt from the training texts"]
+    notes = [f"{len(tokens):,} tokens learned from the training texts"]
     net = _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text", task=task), TextFront(tokens))
     if isinstance(net.backbone, LearnsFromTexts):
         chunks = (texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE))
@@ -176,7 +176,7 @@ def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task:
     )
     net = _zoo_net(made, _audio_front(made))
     if not pretrained:
-        return net, ["random weights, as asked (weights: none)"]
+        return net, ["random weights, as requested (weights: none)"]
     if spec.architecture != "yamnet":
         raise WeightsError(f"weights '{spec.weights}': {spec.architecture} starts from random weights; accepted: none")
     load_yamnet(net.backbone, Path(spec.weights).expanduser())
@@ -188,7 +188,8 @@ def _audio_front(spec: NetSpec) -> AudioFront:
 
 
 def standardised(net: Net, mel_BCLM: Tensor) -> Net:
-    """The network with its spectrograms brought to mean 0 and deviation 1, as these have them, where its kind wants that."""
+    """The network with a front that standardises spectrograms to mean 0 and standard deviation 1, estimated from these, if its
+    architecture requires it."""
     if isinstance(net.front, AudioFront) and net.spec.source == "zoo" and AUDIO_ZOO[net.spec.architecture].standardise:
         net.front.standardise(mel_BCLM)
         net.spec = replace(net.spec, mean=(float(net.front.mean),), std=(float(net.front.std),))
@@ -196,7 +197,7 @@ def standardised(net: Net, mel_BCLM: Tensor) -> Net:
 
 
 def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
-    """A network of the zoo with random weights."""
+    """A zoo network with random weights."""
     if isinstance(front, TextFront):
         tokens = front.tokens
         made = TEXT_ZOO[spec.architecture](tokens.words, tokens.pad_id, width=spec.width, depth=spec.depth)
@@ -213,7 +214,7 @@ def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_audio.AudioE
 
 
 def _loaded_encoder(spec: NetSpec, folder: Path, *, bare: bool) -> Net:
-    """Of texts or audio clips, with a new head; bare: with random weights."""
+    """An encoder of texts or audio clips with a new head; bare: with random weights."""
     if spec.medium == "audio":
         return _encoder_net(spec, *(hub_audio.load_bare(folder) if bare else hub_audio.load(folder)))
     encoder, tokens = hub_text.load_bare(folder) if bare else hub_text.load(folder)
@@ -221,12 +222,12 @@ def _loaded_encoder(spec: NetSpec, folder: Path, *, bare: bool) -> Net:
 
 
 def rescale(net: Net, *, width: float, depth: int) -> None:
-    """Build a network of the zoo anew, wider or deeper, with random weights. Draws from torch's global generator."""
+    """Rebuild a zoo network with another width or depth, with random weights. Uses torch's global generator."""
     spec = net.spec
     zoo = zoo_of(spec.medium)
     if spec.source != "zoo" or spec.architecture not in zoo:
         raise NoEffectError(
-            f"{spec.architecture} has one size; those of the zoo can be scaled: {', '.join(sorted(zoo))}"
+            f"{spec.architecture} has a fixed size; zoo networks that can be scaled: {', '.join(sorted(zoo))}"
         )
     if spec.pretrained:
         raise NoEffectError(f"the pretrained weights of {spec.architecture} fit its own size only")
@@ -247,22 +248,21 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - whatever a foreign file does to its reader, it is no weights file
+    except Exception as error:  # noqa: BLE001 - any error while reading means that it is not a weights file
         raise WeightsError(f"weights {path} cannot be read: {error}") from None
     return state.get("state_dict", state)
 
 
 def save_net(net: Net, folder: Path, extra: dict) -> None:
-    """Write the model: config.json and model.safetensors that transformers opens itself where the backbone is one of theirs (of an
-    encoder of texts or audio clips without the head, which lies beside it), and whet.json with the rest. A network that methods
-    rebuilt
-    is no longer theirs: its weights lie in whet.safetensors, for `load_net` alone. Written beside its place and moved file by file,
-    so that the folder holds a whole model at any time."""
+    """Write the model: config.json and model.safetensors in the format of transformers, if the backbone is a transformers network
+    (for an encoder of texts or audio clips without the head, which is a separate file), and whet.json with the rest. A network that
+    methods rebuilt is saved to whet.safetensors, which only `load_net` reads. The files are written to a temporary folder and moved
+    one by one, so that the folder always contains a complete model."""
     with writing(folder, sum(tensor.nbytes for tensor in net.state_dict().values())):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with work_folder(folder) as beside:
             _write_net(net, beside, extra)
-            put(beside, folder, last=_WHET_FILE)  # which names the others
+            put(beside, folder, last=_WHET_FILE)  # written last, because it refers to the others
     if net.spec.changes and (folder / "model.safetensors").exists():
         remove(folder / "model.safetensors")
 
@@ -287,7 +287,7 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
         config = {"model_type": "whet", "architecture": net.spec.architecture, "num_labels": net.spec.outputs}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     if rebuilt:
-        # What methods keep beside the network for training alone stays out.
+        # Training-only modules that methods attached to the network are left out.
         parts = {name: tensor for name, tensor in net.state_dict().items() if name.startswith(("backbone.", "head."))}
         save_tensors(parts, folder / _CHANGED_FILE)
     elif not hub_made:
@@ -298,7 +298,7 @@ def _write_net(net: Net, folder: Path, extra: dict) -> None:
 
 
 def read_extra(folder: Path) -> dict:
-    """What `save_net` was given beside the network."""
+    """The `extra` data written by `save_net`."""
     path = folder / _WHET_FILE
     if not path.is_file():
         raise RunError(f"{folder} holds no model: {_WHET_FILE} is missing (the run may not have finished)")
@@ -306,12 +306,12 @@ def read_extra(folder: Path) -> dict:
 
 
 def write_extra(folder: Path, extra: dict) -> None:
-    """Replace what `read_extra` finds there."""
+    """Replace the data returned by `read_extra`."""
     write_whole(folder / _WHET_FILE, json.dumps(extra, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_net(folder: Path) -> Net:
-    """The network `save_net` wrote, in evaluation mode."""
+    """Load a network written by `save_net`, in evaluation mode."""
     extra = read_extra(folder)
     spec = NetSpec.from_dict(extra["net"])
     bare, hub_made = replace(spec, changes=()), spec.source == "transformers"
@@ -331,7 +331,7 @@ def load_net(folder: Path) -> Net:
     path = folder / (_CHANGED_FILE if spec.changes else "model.safetensors")
     try:
         net.load_state_dict(load_file(path))
-    except RuntimeError as error:  # torch's word for tensors that are missing, left over or of another shape
+    except RuntimeError as error:  # torch's error for missing, unexpected or mismatched tensors
         raise RunError(f"the weights in {path} do not fit the network saved there: {error}") from None
     return net.eval()
 
@@ -343,27 +343,27 @@ def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:
 
 
 def _rebuilt(net: Net, changes: tuple[dict, ...]) -> Net:
-    """The bare network as these methods rebuilt it."""
+    """The bare network after these methods rebuilt it."""
 
     def features() -> Features:
-        raise RunError("a network that is loaded has no training data")
+        raise RunError("a loaded network has no training data")
 
     classes = net.spec.classes
     context = Context(net.task, classes, np.zeros(len(classes), dtype=np.int64), features)
     for method in (parse_method(entry) for entry in changes):
         if not isinstance(method, Changes):
-            raise RunError(f"the model was saved with the method '{method.name}', which changes no model here")
+            raise RunError(f"the model was saved with the method '{method.name}', which does not change models here")
         net = method.change(net, context)
     return net.baked()
 
 
 def member_folder(folder: Path, number: int) -> Path:
-    """Where a further network lies that answers with the one in `folder`; they count from 1."""
+    """The folder of an ensemble member of the network in `folder`; numbers start at 1."""
     return folder / _MEMBERS / str(number)
 
 
 def add_external_model(folder: Path, method: str, number: int, model: Path) -> None:
-    """Copy another model folder into this one: it answers beside it, as this method wants; they count from 1."""
+    """Copy another model folder into this one as an external model of this method; numbers start at 1."""
     place = folder / _EXTERNAL_MODELS / method / str(number)
     place.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(place) as beside:
@@ -372,7 +372,7 @@ def add_external_model(folder: Path, method: str, number: int, model: Path) -> N
 
 
 def external_model_folders(folder: Path) -> dict[str, list[Path]]:
-    """The model folders within this one that answer beside it, by the method that wants it so, in order."""
+    """The folders of the external models, by method, in order."""
     return {
         place.name: sorted(place.glob("[0-9]*"), key=lambda path: int(path.name))
         for place in sorted((folder / _EXTERNAL_MODELS).glob("*"))
@@ -380,6 +380,6 @@ def external_model_folders(folder: Path) -> dict[str, list[Path]]:
 
 
 def load_nets(folder: Path) -> list[Net]:
-    """The network `save_net` wrote, and those that answer with it."""
+    """The network written by `save_net`, and its ensemble members."""
     further = len(list((folder / _MEMBERS).glob("[0-9]*")))
     return [load_net(folder), *(load_net(member_folder(folder, number)) for number in range(1, further + 1))]

@@ -2,7 +2,7 @@
 
 torch's CPU kernels (oneDNN 3.12) fall back to a reference loop for the input gradient of a strided depthwise convolution: 82 ms
 where the forward pass takes 4 (batch 32, 48 channels, 112 px, bfloat16), a third of MobileNet's whole training step. The same
-gradient is a stride-1 depthwise convolution, which is fast, of the output gradient spread out with zeros between.
+gradient is a stride-1 depthwise convolution, which is fast, of the output gradient with zeros inserted between its values.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class _StridedDepthwise(torch.autograd.Function):
         x_BCHW, weight = ctx.saved_tensors
         (sy, sx), (py, px) = ctx.stride, ctx.padding
         B, C, H, W = x_BCHW.shape
-        if torch.is_grad_enabled():  # the gradient is itself to be differentiated: torch's own, which can be
+        if torch.is_grad_enabled():  # double backward: use torch's own gradient, which is differentiable
             wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], False]
             return *_plain_gradients(grad_BCHW, x_BCHW, weight, ctx, wanted)[:2], None, None
         ky, kx = weight.shape[2:]
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            # A few samples at a time, so that the zeros are written once and the memory is used again.
+            # A few samples at a time, so that the zeros are written only once and the memory is reused.
             height, width = H + ky - 1, W + kx - 1
             few = max(1, _SPREAD_BYTES // (C * height * width * grad_BCHW.element_size()))
             shape = (min(few, B), C, height, width)
@@ -59,13 +59,13 @@ def _plain_gradients(grad_BCHW: Tensor, x_BCHW: Tensor, weight: Tensor, ctx: Any
 
 
 class StridedDepthwiseConv2d(nn.Conv2d):
-    """A drop-in for a strided depthwise nn.Conv2d: the same parameters and results, a faster gradient on the CPU."""
+    """A drop-in replacement for a strided depthwise nn.Conv2d: the same parameters and results, a faster gradient on the CPU."""
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if x_BCHW.device.type != "cpu" or not (torch.is_grad_enabled() and x_BCHW.requires_grad):
             return super().forward(x_BCHW)
         weight = self.weight
-        if torch.is_autocast_enabled("cpu"):  # a custom function is not cast by autocast, a convolution is
+        if torch.is_autocast_enabled("cpu"):  # autocast casts convolutions, but not custom functions
             dtype = torch.get_autocast_dtype("cpu")
             x_BCHW, weight = x_BCHW.to(dtype), weight.to(dtype)
         y_BCHW = _StridedDepthwise.apply(x_BCHW, weight, self.stride, self.padding)
@@ -73,7 +73,7 @@ class StridedDepthwiseConv2d(nn.Conv2d):
 
 
 def speed_up_depthwise(model: nn.Module) -> int:
-    """Turn the model's strided depthwise convolutions into the fast kind, in place; how many there were."""
+    """Convert the model's strided depthwise convolutions to the fast version, in place; return their number."""
     count = 0
     for module in model.modules():
         if type(module) is not nn.Conv2d or module.groups != module.in_channels or module.groups == 1:

@@ -1,4 +1,4 @@
-"""Several networks that answer as one."""
+"""Ensembles of networks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Ensemble(nn.Module):
 
 @dataclass(frozen=True)
 class Member:
-    """One of the networks whose answers become one. shown: from inputs as the first of them takes them to its own. columns: where
-    the first one's classes stand among its own."""
+    """A network of an ensemble. shown: maps inputs of the first network to its own inputs. columns: the positions of the first
+    network's classes among its own."""
 
     net: Net
     shown: Callable[[Tensor], Tensor]
@@ -37,25 +37,25 @@ class Member:
 
     @classmethod
     def of(cls, net: Net) -> Member:
-        """A network that is given its own inputs."""
+        """A network that receives its own inputs."""
         return cls(net, lambda x: x, tuple(range(len(net.spec.classes))))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits (B, K), the classes in the first network's order."""
+        """Logits (B, K), with the classes in the first network's order."""
         return self.net(self.shown(x)).float()[:, list(self.columns)]
 
     def beside(self, shown: Callable[[Tensor], Tensor], columns: Sequence[int]) -> Member:
-        """The same network where yet another one's inputs and classes come first."""
+        """The same network with respect to the inputs and classes of another first network."""
         return Member(self.net, lambda x: self.shown(shown(x)), tuple(self.columns[k] for k in columns))
 
 
 def as_one(nets: Sequence[Net]) -> nn.Module:
-    """What asks all of these; the network itself where it is alone."""
+    """An ensemble of the networks, or the network itself if there is only one."""
     return Ensemble(nets) if len(nets) > 1 else nets[0]
 
 
 class SideBySide(nn.Module):
-    """What several models predict, one beside the other: inputs of the first -> outputs (B, M, K)."""
+    """The outputs of several models: inputs of the first -> outputs (B, M, K)."""
 
     def __init__(self, predictors: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -66,8 +66,8 @@ class SideBySide(nn.Module):
 
 
 class Shown(nn.Module):
-    """From images as one network takes them to how another takes them: normalised otherwise, and at a size of its own where one is
-    given, by an anti-aliased resampling."""
+    """Converts the image inputs of one network to those of another: changes the normalisation and, if a size is given, resizes with
+    anti-aliasing."""
 
     scale: Tensor
     shift: Tensor
@@ -84,17 +84,17 @@ class Shown(nn.Module):
 
 
 def shown_as(theirs: Net, their_size: int | None, ours: Net) -> nn.Module:
-    """From inputs as one network takes them (`ours`, at any size) to how another takes them: see `Shown`. Of other samples than
-    images the fronts must be alike, or it is a RecipeError."""
+    """A module that converts the inputs of one network (`ours`, at any size) to those of another: see `Shown`. For other media than
+    images the fronts must be equal; otherwise RecipeError."""
     if theirs.front.like(ours.front) and not isinstance(ours.front, ImageFront):
         return nn.Identity()
     if not isinstance(theirs.front, ImageFront) or not isinstance(ours.front, ImageFront):
-        raise RecipeError(f"a model with {theirs.front} cannot be shown what is prepared by {ours.front}")
+        raise RecipeError(f"a model with {theirs.front} cannot use inputs prepared by {ours.front}")
     return Shown(theirs.front, their_size, ours.front)
 
 
 def resized(x_BCHW: Tensor, size: int) -> Tensor:
-    """Painted images at another size, by an anti-aliased resampling."""
+    """Resize rendered images with anti-aliasing."""
     if x_BCHW.shape[2:] == (size, size):
         return x_BCHW
     return F.interpolate(x_BCHW, size=(size, size), mode="bilinear", antialias=True)

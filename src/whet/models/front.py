@@ -1,7 +1,7 @@
-"""The front of a network: what turns painted samples into what its backbone takes. It belongs to the network and is saved with it.
+"""The front of a network: converts rendered samples to inputs of its backbone. It belongs to the network and is saved with it.
 
-Painted samples come as the loader leaves them, on the host. `receive` brings them to the device as a tensor, in the loader's
-threads; SAMPLE methods may transform it there, and `forward` makes it what the backbone takes.
+Rendered samples come from the loader, on the host. `receive` converts them to a tensor on the device, in the loader's threads.
+SAMPLE methods may transform this tensor, and `forward` converts it to the input of the backbone.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from whet.models.tokens import Tokens
 
 
 class Front(nn.Module):
-    """Base of all. `like` tells whether two networks can be given the same inputs."""
+    """Base class of the fronts. `like`: whether two networks accept the same inputs."""
 
     def receive(self, content: Any, size: int = 0) -> Tensor:
-        """Painted samples of one batch -> a tensor on the front's device, a row a sample. size: the most tokens of a text; images
-        and audio clips come in theirs. Called by several threads at once while the network trains: it reads what the front was
-        built with, and changes nothing."""
+        """Rendered samples of one batch -> a tensor on the front's device, one row per sample. size: the maximum number of tokens
+        of a text; images and audio clips already have their size. Called by several threads at once while the network trains: it
+        must not change any state."""
         raise NotImplementedError
 
     def seen(self, sample: Any, received: Tensor) -> Any:
-        """What people are shown of a painted sample that was transformed after it was received."""
+        """The displayed form of a rendered sample that was transformed after `receive`."""
         raise NotImplementedError
 
     def blank(self, batch: int, size: int) -> Tensor:
-        """Inputs that say nothing, as the backbone takes them, to try a network on."""
+        """Blank inputs of the backbone, to test a network."""
         raise NotImplementedError
 
     def like(self, other: Front) -> bool:
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
-        """Write beside the network what its spec does not hold."""
+        """Write everything that the spec does not contain to the network's folder."""
 
 
 class ImageFront(Front):
-    """Pixels, uint8 (B, H, W, 3), are received as (B, 3, H, W), channels last in memory, and normalised by mean and std, both three
-    numbers on the scale 0…1."""
+    """Receives pixels, uint8 (B, H, W, 3), as (B, 3, H, W), channels last in memory, and normalises them by mean and std, three
+    numbers each on the scale 0…1."""
 
     mean: Tensor
     std: Tensor
@@ -70,18 +70,18 @@ class ImageFront(Front):
         return isinstance(other, ImageFront) and str(self) == str(other)
 
     def extra_repr(self) -> str:
-        return f"mean {_told(self.mean)}, std {_told(self.std)}"
+        return f"mean {_numbers(self.mean)}, std {_numbers(self.std)}"
 
 
 class TextFront(Front):
-    """Texts become token ids, int64 (B, L), padded to the longest of the batch."""
+    """Converts texts to token ids, int64 (B, L), padded to the longest of the batch."""
 
     place: Tensor
 
     def __init__(self, tokens: Tokens) -> None:
         super().__init__()
         self.tokens = tokens
-        self.register_buffer("place", torch.zeros(0), persistent=False)  # knows the device
+        self.register_buffer("place", torch.zeros(0), persistent=False)  # tracks the device
 
     def receive(self, content: Sequence[str], size: int = 0) -> Tensor:
         return to_device(torch.from_numpy(self.tokens.encode(content, size)), self.place.device)
@@ -93,7 +93,7 @@ class TextFront(Front):
         return self.tokens.decode(received.tolist())
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has."""
+        """The number of tokens of each text."""
         return self.tokens.lengths(texts)
 
     def blank(self, batch: int, size: int) -> Tensor:
@@ -114,9 +114,9 @@ class TextFront(Front):
 
 
 class AudioFront(Front):
-    """Waves, float32 (B, T) at `rate`, become log-mel spectrograms (B, 1, frames, mels), normalised by mean and std, a number each
-    (0 and 1 leave them as they are). frames: how many the backbone takes, the rest being cut off or filled with zeros; None for
-    any number."""
+    """Converts waves, float32 (B, T) at `rate`, to log-mel spectrograms (B, 1, frames, mels), normalised by mean and std, one
+    number each (0 and 1 leave them unchanged). frames: the number of frames the backbone needs, by truncation or zero padding;
+    None for any number."""
 
     mean: Tensor
     std: Tensor
@@ -136,7 +136,7 @@ class AudioFront(Front):
 
     def forward(self, mel_BCLM: Tensor) -> Tensor:
         if self.frames is not None:
-            mel_BCLM = F.pad(mel_BCLM, (0, 0, 0, self.frames - mel_BCLM.shape[2]))  # a negative number cuts off
+            mel_BCLM = F.pad(mel_BCLM, (0, 0, 0, self.frames - mel_BCLM.shape[2]))  # negative padding truncates
         return (mel_BCLM - self.mean) / self.std
 
     def seen(self, sample: np.ndarray, received: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -144,12 +144,12 @@ class AudioFront(Front):
         return sample, received[0].cpu().numpy()
 
     def standardise(self, mel_BCLM: Tensor) -> None:
-        """Take mean and deviation from these spectrograms."""
+        """Set the mean and standard deviation to those of these spectrograms."""
         self.mean.fill_(mel_BCLM.mean())
         self.std.fill_(mel_BCLM.std())
 
     def scale(self) -> SpectrogramScale:
-        """What the cells of its spectrograms stand for, as they are normalised by now."""
+        """The scale of the spectrograms with the current normalisation."""
         s = self.log_mel.settings
         edge = band_edges(s)
         width_M = (edge[2:] - edge[:-2]) / 2 if s.norm == "slaney" else np.ones(s.mels)
@@ -172,8 +172,8 @@ class AudioFront(Front):
 
 
 class WaveFront(AudioFront):
-    """Waves stay waves, float32 (B, T) at `rate`, each brought to mean 0 and deviation 1 where `level` is true, and at least
-    `least` samples long. Their spectrograms are for people alone."""
+    """Passes waves through, float32 (B, T) at `rate`, each standardised to mean 0 and standard deviation 1 if `level` is true, and
+    padded to at least `least` samples. Spectrograms are used for display only."""
 
     def __init__(self, rate: int, *, level: bool, least: int) -> None:
         super().__init__(MelSettings().at_rate(rate))
@@ -195,15 +195,15 @@ class WaveFront(AudioFront):
         return torch.zeros((batch, max(self.least, round(size * self.rate / 1000))), device=self.mean.device)
 
     def extra_repr(self) -> str:
-        return f"waves at {self.rate} Hz{', each brought to deviation 1' if self.level else ''}"
+        return f"waves at {self.rate} Hz{', each standardised' if self.level else ''}"
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on this device; a GPU copies it from pinned memory, without making the calling thread wait."""
+    """Move the tensor to this device; for a GPU from pinned memory, without blocking the calling thread."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def _told(three: Tensor) -> str:
+def _numbers(three: Tensor) -> str:
     return " ".join(f"{number:.4g}" for number in three.flatten().tolist())
 
 
@@ -212,7 +212,7 @@ def normalise(images_BHWC: Tensor, mean_3: Tensor, std_3: Tensor) -> Tensor:
     B, H, W, _ = images_BHWC.shape
     scale, shift = (1 / (255 * std_3)).repeat(W), (-mean_3 / std_3).repeat(W)
     rows, out = images_BHWC.reshape(B, H, 3 * W), torch.empty((B, H, 3 * W), device=images_BHWC.device)
-    # On a CPU image by image, so that the second pass finds the first one's result in the cache.
+    # On a CPU image by image, so that the second pass reads the first one's result from the cache.
     pairs = zip(rows.unbind(), out.unbind()) if images_BHWC.device.type == "cpu" else [(rows, out)]
     for pixels, normal in pairs:
         normal.copy_(pixels)

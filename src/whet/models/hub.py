@@ -17,7 +17,16 @@ from whet.core.errors import WeightsError
 from whet.core.spec import ModelSpec
 from whet.core.task import task_named
 from whet.models.depthwise import speed_up_depthwise
-from whet.models.hub_access import HEAD_FILE, ask, flat, hub_answers, is_local, library, reload, save_tensors
+from whet.models.hub_access import (
+    HEAD_FILE,
+    flat,
+    hub_is_reachable,
+    is_local,
+    library,
+    load_checked,
+    reload,
+    save_tensors,
+)
 from whet.models.mend import mend
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.same_padding import pad_inside
@@ -25,17 +34,17 @@ from whet.models.same_padding import pad_inside
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MEAN_OF_HALF = frozenset({"mobilenet_v1", "mobilenet_v2", "vit", "beit", "vit_msn"})
-# Encoders without a classifier of their own, which give one vector an image.
+# Encoders without a classifier, which return one vector per image.
 _ENCODERS = frozenset({"clip_vision_model", "dinov3_convnext", "dinov3_vit", "siglip_vision_model"})
-# They take no pixels or give no logits, or are of another library.
+# Not supported: they take no pixels, return no logits, or belong to another library.
 _OTHER = frozenset({"imagegpt", "perceiver", "pp_lcnet", "shieldgemma2", "timm_wrapper"})
 
 
 class HubBackbone(nn.Module):
-    """A network of transformers: pixels (B, 3, H, W) -> features (B, D).
+    """A transformers network: pixels (B, 3, H, W) -> features (B, D).
 
-    Of a classifier the linear layers named `classifiers` are taken out, so that it gives their input; where there are two, of which
-    a distilled network gives the mean, the mean of their inputs. Of a bare encoder (no such layer) its pooled output.
+    In a classifier, the linear layers named `classifiers` are replaced by identities, so that it returns their input; for two (a
+    distilled network, which averages them) the mean of their inputs. A bare encoder (no such layer) returns its pooled output.
     """
 
     def __init__(self, model: nn.Module, classifiers: tuple[str, ...]) -> None:
@@ -43,8 +52,8 @@ class HubBackbone(nn.Module):
         self.model, self.classifiers = model, classifiers
         config = cast(Any, model).config
         self._patch = int(config.vision_config.patch_size) if config.model_type == "siglip2" else None
-        asked = [model, getattr(model, "vision_model", model)]
-        any_size = any("interpolate_pos_encoding" in inspect.signature(one.forward).parameters for one in asked)
+        modules = [model, getattr(model, "vision_model", model)]
+        any_size = any("interpolate_pos_encoding" in inspect.signature(one.forward).parameters for one in modules)
         self._options = {"interpolate_pos_encoding": True} if any_size else {}
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -54,7 +63,7 @@ class HubBackbone(nn.Module):
 
 
 def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
-    """Images as SigLIP 2 takes them: patches (B, N, side * side * 3), row by row; how many lie below and beside each other."""
+    """The input format of SigLIP 2: patches (B, N, side * side * 3), row by row, and the number of rows and columns."""
     B, C, H, W = x_BCHW.shape
     rows, columns = H // side, W // side
     cut = x_BCHW[:, :, : rows * side, : columns * side].reshape(B, C, rows, side, columns, side)
@@ -67,20 +76,20 @@ def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
 
 
 def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label") -> tuple[Net, list[str]]:
-    """The architecture with its weights (or random ones, where `none` was asked for) and a new head."""
+    """The architecture with its weights (random for `none`) and a new head."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = is_local(name) or not hub_answers()
+    offline = is_local(name) or not hub_is_reachable()
     options = {"num_labels": task_named(task).outputs(len(classes)), "local_files_only": offline}
-    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
-    config.architectures = config.architectures or []  # transformers wants a list where a kind has two classifiers
+    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
+    config.architectures = config.architectures or []  # transformers needs a list for model types with two classifiers
     auto = _auto(config, name)
     notes = []
     if spec.weights == "none":
-        model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
-        notes.append(f"{name}: random weights, as asked (weights: none)")
+        model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
+        notes.append(f"{name}: random weights, as requested (weights: none)")
     else:
-        model, info = ask(
+        model, info = load_checked(
             lambda: auto.from_pretrained(
                 name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
                 output_loading_info=True, local_files_only=offline,
@@ -106,7 +115,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
 
 
 def _auto(config: Any, name: str) -> Any:
-    """The class of transformers that makes a network of this configuration."""
+    """The transformers class for this configuration."""
     transformers = library()
     classifiers = transformers.AutoModelForImageClassification
     kind = config.model_type
@@ -121,7 +130,7 @@ def _auto(config: Any, name: str) -> Any:
 
 
 def load(folder: Path, spec: NetSpec) -> Net:
-    """A network `save` wrote."""
+    """Load a network written by `save`."""
     model = reload(_auto(_saved_config(folder), str(folder)), folder)
     mend(model)
     classifiers = _classifiers(model)
@@ -136,13 +145,13 @@ def _saved_config(folder: Path) -> Any:
 
 
 def load_classifier(name: str) -> tuple[Net, Path]:
-    """A whole trained classifier, head and classes included, from a local folder or a hub name; and the folder where it lies."""
+    """A complete trained classifier with head and classes, from a local folder or a hub name; and its folder."""
     from transformers.utils import cached_file
 
     transformers = library()
-    offline = is_local(name) or not hub_answers()
-    found = ask(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
-    model = ask(
+    offline = is_local(name) or not hub_is_reachable()
+    found = load_checked(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
+    model = load_checked(
         lambda: transformers.AutoModelForImageClassification.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, local_files_only=offline
         ),
@@ -159,7 +168,7 @@ def load_classifier(name: str) -> tuple[Net, Path]:
 
 
 def load_bare(folder: Path, spec: NetSpec) -> Net:
-    """The network whose configuration `save_config` wrote, with random weights."""
+    """The network of a configuration written by `save_config`, with random weights."""
     config = _saved_config(folder)
     model = _auto(config, str(folder)).from_config(config, dtype=torch.float32)
     mend(model)
@@ -167,8 +176,8 @@ def load_bare(folder: Path, spec: NetSpec) -> Net:
 
 
 def save(net: Net, folder: Path) -> None:
-    """config.json and model.safetensors as transformers itself writes them, our head in the classifier's place; of a bare encoder
-    our head lies beside it."""
+    """Write config.json and model.safetensors in the format of transformers, with our head as the classifier; for a bare encoder
+    the head is a separate file."""
     assert isinstance(net.backbone, HubBackbone)
     save_config(net, folder)
     model = cast(Any, net.backbone.model)
@@ -178,7 +187,7 @@ def save(net: Net, folder: Path) -> None:
         return
     try:
         for name in net.backbone.classifiers:
-            model.set_submodule(name, copy.deepcopy(net.linear))  # copies, as tensors that are shared are written once
+            model.set_submodule(name, copy.deepcopy(net.linear))  # copies, because shared tensors are written only once
         model.save_pretrained(folder)
     finally:
         for name in net.backbone.classifiers:
@@ -186,7 +195,7 @@ def save(net: Net, folder: Path) -> None:
 
 
 def save_config(net: Net, folder: Path) -> None:
-    """config.json as transformers writes it, with our classes, and how inputs are normalised."""
+    """Write config.json in the format of transformers with our classes, and the normalisation of the inputs."""
     assert isinstance(net.backbone, HubBackbone)
     model = cast(Any, net.backbone.model)
     model.config.id2label = dict(enumerate(net.spec.classes))
@@ -212,7 +221,7 @@ def _wrap(model: Any, spec: NetSpec) -> Net:
 
 
 def _classifiers(model: Any) -> tuple[str, ...]:
-    """The linear layers that have one output a class: those that grow with the number of classes."""
+    """The linear layers whose number of outputs is the number of classes."""
     if model.config.model_type in _ENCODERS:
         return ()
     wider = copy.deepcopy(model.config)
@@ -232,7 +241,7 @@ def _classifiers(model: Any) -> tuple[str, ...]:
 
 
 def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, str]:
-    """Mean and standard deviation of the inputs these weights were trained with."""
+    """Mean and standard deviation of the inputs that these weights were trained with."""
     from transformers.utils import cached_file
 
     path = cached_file(
@@ -244,15 +253,15 @@ def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any,
         if "image_mean" in plain and "image_std" in plain:
             return tuple(plain["image_mean"]), tuple(plain["image_std"]), ""
     mean, std = _HALF if model_type in _MEAN_OF_HALF else _IMAGENET
-    note = f"inputs are normalised as {model_type} usually is (mean {mean}, std {std})"
+    note = f"inputs are normalised as usual for {model_type} (mean {mean}, std {std})"
     return mean, std, f"{name} has no preprocessor_config.json; {note}"
 
 
 def _native_size(config: Any) -> int:
-    """The side of the images that the weights were trained with, as far as the configuration tells."""
+    """The side of the images that the weights were trained with, if the configuration contains it."""
     config = getattr(config, "vision_config", config)
     size = getattr(config, "image_size", None)
-    if size is None and getattr(config, "num_patches", None):  # SigLIP 2 states how many patches of any shape
+    if size is None and getattr(config, "num_patches", None):  # SigLIP 2 gives the number of patches instead
         size = math.isqrt(config.num_patches) * config.patch_size
     if isinstance(size, list | tuple):
         size = size[0]

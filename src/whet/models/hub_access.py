@@ -1,4 +1,4 @@
-"""Getting at the `transformers` library and its hub: whether it answers, and one clear error where weights cannot be had."""
+"""Access to the `transformers` library and its hub, with clear errors for unavailable weights."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from whet.core.errors import RunError, WeightsError
 from whet.core.spec import ModelSpec
 
 _SECONDS = 3.0
-HEAD_FILE = "head.safetensors"  # of an encoder that has no classifier of its own
+HEAD_FILE = "head.safetensors"  # for an encoder without a classifier
 
 
 def flat(keys: Any) -> list[str]:
-    """Names of tensors as transformers lists them, alone or with their shapes."""
+    """Tensor names from a transformers list, with or without shapes."""
     return sorted(key if isinstance(key, str) else key[0] for key in keys)
 
 
 def library() -> Any:
-    """transformers, silenced."""
+    """The transformers library, without log output."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
@@ -36,7 +36,7 @@ def library() -> Any:
 
 
 def check_folder(name: str) -> None:
-    """Refuse a local folder that holds no network of transformers."""
+    """Raise WeightsError for a local folder without a transformers network."""
     if is_local(name) and not (Path(name).expanduser() / "config.json").is_file():
         raise WeightsError(
             f"weights '{name}': no config.json in that folder; accepted: a folder with config.json and model.safetensors"
@@ -44,18 +44,18 @@ def check_folder(name: str) -> None:
 
 
 def is_local(name: str) -> bool:
-    """Whether a name means a folder here and not one of the hub."""
+    """Whether a name refers to a local folder instead of the hub."""
     return name.startswith((".", "/", "~")) or Path(name).expanduser().exists()
 
 
-def hub_answers() -> bool:
-    """Whether the hub can be reached. Asked first, because its library tries again for half a minute when it cannot."""
+def hub_is_reachable() -> bool:
+    """Whether the hub can be reached. Checked first, because its library retries for half a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
     if getproxies().get("https"):
-        return True  # a proxy answers for it
+        return True  # the connection goes through a proxy
     host = urlsplit(constants.ENDPOINT)
     try:
         with socket.create_connection((host.hostname or "", host.port or 443), timeout=_SECONDS):
@@ -64,8 +64,8 @@ def hub_answers() -> bool:
         return False
 
 
-def ask(call: Any, name: str) -> Any:
-    """Run a loading call; whatever keeps it from the weights becomes one clear error."""
+def load_checked(call: Any, name: str) -> Any:
+    """Run a loading call; convert any failure to one clear error."""
     check_folder(name)
     try:
         return call()
@@ -79,16 +79,15 @@ def ask(call: Any, name: str) -> Any:
 
 
 def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, str]:
-    """The encoder of a configuration with its weights, or random ones where `none` was asked for, and a note of which. auto: the
-    class of transformers that makes it. Weights that lack tensors are refused, but for those with `spare` in their names, which
-    take no part in its answers."""
-    config.architectures = config.architectures or []  # transformers wants a list where a kind has two networks
+    """The encoder of a configuration with its weights (random for `none`), and a note. auto: the transformers class. Missing
+    tensors are an error, except those with `spare` in their names, which do not affect the output."""
+    config.architectures = config.architectures or []  # transformers needs a list for model types with two networks
     if spec.weights == "none":
         name = spec.architecture
-        model = ask(lambda: auto.from_config(config, dtype=torch.float32), name)
-        return model, f"{name}: random weights, as asked (weights: none)"
+        model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
+        return model, f"{name}: random weights, as requested (weights: none)"
     name = spec.weights
-    model, info = ask(
+    model, info = load_checked(
         lambda: auto.from_pretrained(
             name,
             config=config,
@@ -106,8 +105,8 @@ def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline
 
 
 def reload(auto: Any, folder: Path, spare: str = "") -> Any:
-    """The network of transformers in a model folder that we wrote. A tensor that is missing, left over or of another shape is a
-    RunError; those with `spare` in their names, which take no part in its answers, may be missing."""
+    """The transformers network in a model folder that we wrote. Missing, unexpected or mismatched tensors are a RunError; tensors
+    with `spare` in their names, which do not affect the output, may be missing."""
     model, info = auto.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
     )
@@ -115,13 +114,13 @@ def reload(auto: Any, folder: Path, spare: str = "") -> Any:
     wrong = lost + flat(info["mismatched_keys"]) + flat(info["unexpected_keys"])
     if wrong:
         raise RunError(
-            f"the weights in {folder} do not fit the network saved there: {len(wrong)} tensors are missing, left over or of "
+            f"the weights in {folder} do not fit the network saved there: {len(wrong)} tensors are missing, unexpected or of "
             f"another shape, the first is '{wrong[0]}'"
         )
     return model
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """A .safetensors file of these."""
+    """Write these tensors to a .safetensors file."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(plain, path, metadata={"format": "pt"})

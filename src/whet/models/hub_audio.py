@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from whet.core.errors import WeightsError
 from whet.core.spec import ModelSpec
 from whet.models.front import AudioFront, WaveFront
-from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
+from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked, load_encoder, reload
 from whet.models.mel import KALDI_MEL
 
 _OF_WAVES = (
@@ -24,10 +24,9 @@ _OF_SPECTROGRAMS = ("audio-spectrogram-transformer",)
 
 
 class AudioEncoder(nn.Module):
-    """A transformers encoder -> one vector an audio clip (B, D), `features` = D. Of waves (B, T) the mean over time; of
-    spectrograms
-    (B, 1, frames, mels) what the encoder itself makes of its first tokens. `extractor` is what transformers prepares its inputs
-    by, kept to be saved with it."""
+    """A transformers encoder: one vector per audio clip (B, D), `features` = D. For waves (B, T) the mean over time; for
+    spectrograms (B, 1, frames, mels) the encoder's own pooled output. `extractor`: the feature extractor of transformers, saved
+    with the encoder."""
 
     def __init__(self, model: nn.Module, extractor: Any) -> None:
         super().__init__()
@@ -43,16 +42,16 @@ class AudioEncoder(nn.Module):
 
 
 def build(spec: ModelSpec) -> tuple[AudioEncoder, AudioFront, list[str]]:
-    """The encoder with its weights (or random ones, where `none` was asked for), its front, and notes on what was found."""
+    """The encoder with its weights (random for `none`), its front, and notes."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = is_local(name) or not hub_answers()
-    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
+    offline = is_local(name) or not hub_is_reachable()
+    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
     known = (*_OF_WAVES, *_OF_SPECTROGRAMS)
     if config.model_type not in known:
         raise WeightsError(f"'{name}' is a {config.model_type}; accepted for audio clips: {', '.join(sorted(known))}")
-    extractor = ask(lambda: _extractor(name, offline), name)
-    # What hides inputs in its own pre-training may be lacking.
+    extractor = load_checked(lambda: _extractor(name, offline), name)
+    # The mask embedding of the pre-training may be missing.
     model, note = load_encoder(transformers.AutoModel, spec, config, "masked_spec", offline=offline)
     return *_wrapped(model, extractor), [note]
 
@@ -64,18 +63,18 @@ def save(encoder: AudioEncoder, folder: Path) -> None:
 
 
 def save_config(encoder: AudioEncoder, folder: Path) -> None:
-    """Everything but the weights."""
+    """Write everything except the weights."""
     cast(Any, encoder.model).config.save_pretrained(folder)
     encoder.extractor.save_pretrained(folder)
 
 
 def load(folder: Path) -> tuple[AudioEncoder, AudioFront]:
-    """The encoder and the front that lie in a model folder."""
+    """Load the encoder and the front of a model folder."""
     return _wrapped(reload(library().AutoModel, folder), _extractor(folder))
 
 
 def load_bare(folder: Path) -> tuple[AudioEncoder, AudioFront]:
-    """The encoder whose configuration `save_config` wrote, with random weights, and its front."""
+    """The encoder of a configuration written by `save_config`, with random weights, and its front."""
     transformers = library()
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     model = transformers.AutoModel.from_config(config, dtype=torch.float32)
@@ -83,13 +82,13 @@ def load_bare(folder: Path) -> tuple[AudioEncoder, AudioFront]:
 
 
 def _extractor(name: str | Path, offline: bool = True) -> Any:
-    with warnings.catch_warnings():  # of a mel band without a frequency, which the published encoder has
+    with warnings.catch_warnings():  # about an empty mel band, which the published encoder has
         warnings.simplefilter("ignore", UserWarning)
         return library().AutoFeatureExtractor.from_pretrained(name, local_files_only=offline)
 
 
 def _wrapped(model: Any, extractor: Any) -> tuple[AudioEncoder, AudioFront]:
-    # It would hide parts of its input by draws of its own, which no seed of ours governs.
+    # Its own masking of inputs would use random draws that our seed does not control.
     model.config.apply_spec_augment = False
     return AudioEncoder(model, extractor), _front(model.config, extractor)
 

@@ -11,26 +11,26 @@ from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
 from whet.core.spec import ModelSpec
-from whet.models.hub_access import ask, hub_answers, is_local, library, load_encoder, reload
+from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked, load_encoder, reload
 from whet.models.mend import mend
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
 
 Pooling = Literal["first", "mean", "max"]
-_WITH_DECODERS = ("mt5", "t5", "umt5")  # whose encoder stands alone
-_OTHER = frozenset({"ibert"})  # whose vectors carry a scale beside them
-_POOLER = "pooler."  # BERT's layer behind [CLS], which takes no part
-_POOLING_FILE = "1_Pooling/config.json"  # where sentence-transformers keeps it
+_WITH_DECODERS = ("mt5", "t5", "umt5")  # only the encoder is used
+_OTHER = frozenset({"ibert"})  # not supported: it returns its vectors together with a scale
+_POOLER = "pooler."  # BERT's layer after [CLS], which is not used
+_POOLING_FILE = "1_Pooling/config.json"  # the location in sentence-transformers
 _POOLING_KEYS: dict[str, Pooling] = {
     "pooling_mode_cls_token": "first", "pooling_mode_mean_tokens": "mean", "pooling_mode_max_tokens": "max",
 }  # fmt: skip
 
 
 class TextEncoder(nn.Module):
-    """A transformers encoder: token ids (B, L) -> one vector a text (B, D), `features` = D.
+    """A transformers encoder: token ids (B, L) -> one vector per text (B, D), `features` = D.
 
-    `pooling` makes it of the vectors of the tokens: the first one ([CLS]), or the mean or the maximum of all but padding. Rows of
-    padding alone give zeros. `most_tokens`: how many it has positions for, or None.
+    `pooling` combines the token vectors: the first one ([CLS]), or the mean or maximum of all except padding. Rows that contain
+    only padding give zeros. `most_tokens`: the number of positions, or None.
     """
 
     def __init__(self, model: nn.Module, pooling: Pooling, pad_id: int) -> None:
@@ -51,7 +51,7 @@ class TextEncoder(nn.Module):
         return self.features
 
     def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
-        """The vectors of the tokens behind the last layer, (B, L, D), and which are no padding, (B, L)."""
+        """The token vectors after the last layer, (B, L, D), and the padding mask, (B, L), true for tokens."""
         x_BLD, real_BL = self.vectors(self.table(ids_BL), ids_BL != self.pad_id)
         return self.model(inputs_embeds=x_BLD, attention_mask=real_BL.long()).last_hidden_state, real_BL
 
@@ -66,17 +66,17 @@ class TextEncoder(nn.Module):
 
 
 def _auto(config: Any) -> Any:
-    """The class of transformers that makes the encoder: of a network with a decoder, its encoder alone."""
+    """The transformers class of the encoder; for a network with a decoder, the class of its encoder alone."""
     library_ = library()
     return library_.AutoModelForTextEncoding if config.model_type in _WITH_DECODERS else library_.AutoModel
 
 
 def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
-    """The encoder with its weights (or random ones, where `none` was asked for), its tokens, and notes on what was found."""
+    """The encoder with its weights (random for `none`), its tokens, and notes."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
-    offline = is_local(name) or not hub_answers()
-    config = ask(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
+    offline = is_local(name) or not hub_is_reachable()
+    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=offline), name)
     if config.is_encoder_decoder and config.model_type not in _WITH_DECODERS:
         raise WeightsError(
             f"'{name}' is a {config.model_type}, an encoder with a decoder; accepted: encoders such as BERT, and the encoder of "
@@ -89,19 +89,19 @@ def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
     model, found = load_encoder(_auto(config), spec, config, _POOLER, offline=offline)
     tokens = Tokens.of_hub(name)
     if len(tokens) > config.vocab_size:
-        raise WeightsError(f"'{name}' has {len(tokens)} tokens, but its weights know {config.vocab_size}")
+        raise WeightsError(f"'{name}' has {len(tokens)} tokens, but its weights have {config.vocab_size}")
     pooling, note = _pooling(name, model, offline)
     return _wrap(model, pooling, tokens), tokens, [found, note, *mend(model)]
 
 
 def save(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
-    """config.json and model.safetensors as transformers' AutoModel reads them, and what `save_config` writes."""
+    """Write config.json and model.safetensors in the format of transformers' AutoModel, and the files of `save_config`."""
     save_config(encoder, tokens, folder)
     cast(Any, encoder.model).save_pretrained(folder)
 
 
 def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
-    """Everything but the weights: config.json, the tokenizer's files and how tokens are pooled."""
+    """Write everything except the weights: config.json, the tokenizer's files and the pooling."""
     cast(Any, encoder.model).config.save_pretrained(folder)
     tokens.save(folder)
     pooling = {"word_embedding_dimension": encoder.features} | {
@@ -112,13 +112,13 @@ def save_config(encoder: TextEncoder, tokens: Tokens, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[TextEncoder, Tokens]:
-    """The encoder and the tokens that lie in a model folder."""
+    """Load the encoder and the tokens of a model folder."""
     config = library().AutoConfig.from_pretrained(folder, local_files_only=True)
     return _loaded(reload(_auto(config), folder, _POOLER), folder)
 
 
 def load_bare(folder: Path) -> tuple[TextEncoder, Tokens]:
-    """The encoder whose configuration `save_config` wrote, with random weights, and its tokens."""
+    """The encoder of a configuration written by `save_config`, with random weights, and its tokens."""
     transformers = library()
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     return _loaded(_auto(config).from_config(config, dtype=torch.float32), folder)
@@ -132,14 +132,14 @@ def _loaded(model: nn.Module, folder: Path) -> tuple[TextEncoder, Tokens]:
 
 def _wrap(model: Any, pooling: Pooling, tokens: Tokens) -> TextEncoder:
     if isinstance(getattr(model, "pooler", None), nn.Module):
-        # BERT's layer behind [CLS] takes no part, so it shall not be trained, counted or missed either. Some kinds call it always.
+        # BERT's layer after [CLS] is not used, so it must not be trained, counted or required. Some models always call it.
         model.pooler = nn.Identity()
     return TextEncoder(model, pooling, tokens.pad_id)
 
 
 def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
-    """What the folder says, else the first token for architectures with a layer behind [CLS] and the mean for all others;
-    and a note."""
+    """The pooling given by the folder; otherwise the first token for architectures with a layer after [CLS] and the mean for all
+    others; and a note."""
     from transformers.utils import cached_file
 
     path = cached_file(
@@ -148,25 +148,25 @@ def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
     )  # fmt: skip
     if path is not None:
         plain = json.loads(Path(path).read_text())
-        asked = [key for key, value in plain.items() if key.startswith("pooling_mode") and value]
-        if len(asked) == 1 and asked[0] in _POOLING_KEYS:
-            pooling = _POOLING_KEYS[asked[0]]
-            return pooling, f"features of a text: {_SAID[pooling]}, as {_POOLING_FILE} says"
+        modes = [key for key, value in plain.items() if key.startswith("pooling_mode") and value]
+        if len(modes) == 1 and modes[0] in _POOLING_KEYS:
+            pooling = _POOLING_KEYS[modes[0]]
+            return pooling, f"features of a text: {_POOLING_NAMES[pooling]}, according to {_POOLING_FILE}"
         return (
             "mean",
-            f"features of a text: {_SAID['mean']}; {_POOLING_FILE} asks for {', '.join(asked)}, which is not known",
+            f"features of a text: {_POOLING_NAMES['mean']}; {_POOLING_FILE} requests {', '.join(modes)}, which is not supported",
         )
     usual: Pooling = "first" if hasattr(model, "pooler") else "mean"
-    return usual, f"features of a text: {_SAID[usual]}, as {model.config.model_type} is usually read"
+    return usual, f"features of a text: {_POOLING_NAMES[usual]}, the default for {model.config.model_type}"
 
 
-_SAID: dict[Pooling, str] = {
+_POOLING_NAMES: dict[Pooling, str] = {
     "first": "the first token's", "mean": "the mean of its tokens", "max": "the maximum of its tokens",
 }  # fmt: skip
 
 
 def _positions(config: Any) -> int | None:
-    """Positions that the encoder has; those of RoBERTa's kind begin behind the padding's own number."""
+    """The number of positions of the encoder; for models like RoBERTa, without the offset of the padding id."""
     most = getattr(config, "max_position_embeddings", None)
     if not isinstance(most, int) or most <= 0:
         return None

@@ -1,4 +1,4 @@
-"""The best linear layer for given features: a convex problem, solved to its optimum."""
+"""Fits the optimal linear layer for given features, a convex problem."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from whet.core.targets import Targets
 from whet.core.task import ClassTask
 from whet.data.split import deal_folds
 
-# Tried in turn until a smaller one no longer helps. Of sparse features, which are not standardised, the squares sum to about one.
+# Tried in turn until a smaller one is no better. Sparse features are not standardised; their squares sum to about one.
 _PENALTIES, _SPARSE_PENALTIES = 10.0 ** np.arange(0, -4.5, -0.5), 10.0 ** np.arange(-3, -7, -1)
-_ITERATIONS = 30  # near the optimum is near enough to judge by
-_WORTH = 0.998  # of the log-loss: a smaller penalty that lowers it by less is not worth its larger weights
+_ITERATIONS = 30  # sufficient to compare penalties
+_WORTH = 0.998  # of the log-loss: a smaller penalty must lower the log-loss by more, because it gives larger weights
 
 
 @runtime_checkable
 class SparseFeatures(Protocol):
-    """A backbone most of whose many features are zero."""
+    """A backbone with many features, most of which are zero."""
 
     def sparse(self, x: Tensor) -> Tensor:
-        """Its features (B, D) as a sparse COO tensor: those of all training samples would not fit into memory otherwise."""
+        """Its features (B, D) as a sparse COO tensor; dense features of all training samples would not fit into memory."""
         ...
 
 
 def feature_rows(features_ND: Tensor, rows_M: Tensor) -> Tensor:
-    """Some rows of features, dense (M, D)."""
+    """Select rows of features, dense (M, D)."""
     chosen = features_ND.index_select(0, rows_M)
     return chosen.to_dense() if chosen.is_sparse else chosen
 
@@ -45,11 +45,10 @@ def fit_linear(
     iterations: int = 1000,
     weight_N: Tensor | None = None,
 ) -> None:
-    """Set the layer to the minimum of mean cross-entropy + l2 / 2 * |weight|^2, by L-BFGS in float64. weight_N: how much each
-    sample counts in the mean.
+    """Set the layer to the minimum of mean cross-entropy + l2 / 2 * |weight|^2, by L-BFGS in float64. weight_N: sample weights.
 
-    Dense features are standardised for the solver only: the penalty applies to the weights of standardised features, so that it
-    means the same whatever the scale of the features. Sparse ones stay as they are.
+    Dense features are standardised for the solver only: the penalty applies to the weights of standardised features, so that its
+    effect does not depend on the scale of the features. Sparse features are not standardised.
     """
     problem = _Problem.of(features_ND, targets, weight_N)
     problem.put(problem.solved(l2, iterations), layer)
@@ -58,15 +57,15 @@ def fit_linear(
 def fit_best_linear(
     layer: nn.Linear, features_ND: Tensor, targets: Targets, fold_N: np.ndarray, weight_N: Tensor | None = None
 ) -> float:
-    """`fit_linear` with the penalty that answers best for samples it was not fitted on (folds 0, 1, …); that penalty. Features that
-    tell the training samples apart altogether are given a penalty that still holds for new ones."""
+    """`fit_linear` with the penalty that has the lowest out-of-fold loss (folds 0, 1, …); returns that penalty. This avoids
+    overfitting for features that separate the training samples perfectly."""
     l2, _ = _best_out_of_fold(features_ND, targets, fold_N, weight_N)
     fit_linear(layer, features_ND, targets, l2, weight_N=weight_N)
     return l2
 
 
 def units_of(features_ND: Tensor, group_N: np.ndarray | None = None) -> np.ndarray:
-    """A number for each thing: samples that look the same, and samples of one group (a name, empty for none), bear the same."""
+    """A unit number per sample: samples with equal features, and samples of one group (a name, empty for none), share it."""
     unit_N = _alike(features_ND.detach().cpu())
     if group_N is None:
         return unit_N
@@ -75,12 +74,12 @@ def units_of(features_ND: Tensor, group_N: np.ndarray | None = None) -> np.ndarr
 
 
 def folds_of(features_ND: Tensor, targets: Targets, folds: int = 5, group_N: np.ndarray | None = None) -> np.ndarray:
-    """A fold (0 … folds - 1) for each sample: the samples of a class take turns. What `units_of` joins goes into one fold."""
+    """A fold (0 … folds - 1) for each sample: the samples of a class are assigned in turn. Units of `units_of` stay in one fold."""
     return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), units_of(features_ND, group_N), folds)
 
 
 def _alike(features_ND: Tensor) -> np.ndarray:
-    """A number for each sample; those whose features are the same bear the same."""
+    """A number for each sample; samples with equal features share it."""
     if features_ND.is_sparse:
         rows = _Problem.array(features_ND).astype(np.float32)
         texts = [rows.indices[a:b].tobytes() + rows.data[a:b].tobytes() for a, b in pairwise(rows.indptr)]
@@ -92,9 +91,8 @@ def _alike(features_ND: Tensor) -> np.ndarray:
 def out_of_fold_probs(
     features_ND: Tensor, targets: Targets, fold_N: np.ndarray, learn_N: np.ndarray | None = None
 ) -> np.ndarray:
-    """The probabilities (N, K) that a linear classifier gives to samples it was not fitted on: each fold (0, 1, …) is answered
-    by one fitted on the others, its penalty chosen by the log-loss of these answers. learn_N: which samples are fitted on (bool),
-    where not all are."""
+    """Out-of-fold probabilities (N, K) of a linear classifier: each fold (0, 1, …) is predicted by one fitted on the others, with
+    the penalty chosen by the log-loss of these predictions. learn_N: which samples to fit on (bool), where not all."""
     return _best_out_of_fold(features_ND, targets, fold_N, learn_N=learn_N)[1]
 
 
@@ -105,8 +103,8 @@ def _best_out_of_fold(
     weight_N: Tensor | None = None,
     learn_N: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
-    """The penalty of the least out-of-fold loss, and the probabilities (N, K) that it gives. A class that only one fold holds
-    cannot be learned from the others; its samples do not count."""
+    """The penalty with the lowest out-of-fold loss, and the probabilities (N, K) for it. The samples of a class that occurs in only
+    one fold do not count, because it cannot be learned from the others."""
     penalties = _SPARSE_PENALTIES if features_ND.is_sparse else _PENALTIES
     whole = _Problem.of(features_ND, targets, weight_N, standardised=False)
     counts_N, parts, outside = whole.share_N.copy(), [], [np.flatnonzero(fold_N == fold) for fold in np.unique(fold_N)]
@@ -131,7 +129,7 @@ def _best_out_of_fold(
 
 @dataclass(frozen=True)
 class _Problem:
-    """x: the features, an array or a CSR matrix (N, D); what is solved for are the weights of (x - mean) / std."""
+    """x: the features, an array or a CSR matrix (N, D). The unknowns are the weights for (x - mean) / std."""
 
     x: Any
     wanted_NK: np.ndarray
@@ -151,7 +149,7 @@ class _Problem:
 
     @staticmethod
     def array(features_ND: Tensor) -> Any:
-        """float64, a CSR matrix where they are sparse."""
+        """A float64 array, or a CSR matrix for sparse features."""
         if not features_ND.is_sparse:
             return features_ND.double().numpy()
         coo = features_ND.coalesce()
@@ -170,9 +168,9 @@ class _Problem:
         return _Problem(self.x, self.wanted_NK, self.share_N, mean_D, std_D, self.task)
 
     def solved(self, l2: float, iterations: int, start: np.ndarray | None = None) -> np.ndarray:
-        """The weights of the standardised features and, last, the bias: (D + 1, K)."""
+        """The weights for the standardised features with the bias as the last row: (D + 1, K)."""
         K, sparse = self.wanted_NK.shape[1], scipy.sparse.issparse(self.x)
-        # A feature that no sample has keeps the weight 0.
+        # A feature that is zero for all samples keeps weight 0.
         used = np.ones(self.x.shape[1] + 1, dtype=bool)
         if sparse:
             used[:-1] = np.diff(self.x.tocsc().indptr) > 0
@@ -194,7 +192,7 @@ class _Problem:
         return values
 
     def logits(self, values: np.ndarray, x: Any) -> np.ndarray:
-        """Of other features, as they come."""
+        """The logits for other features, which need not be standardised."""
         weight_DK, bias_K = self._plain(values)
         return x @ weight_DK + bias_K
 
@@ -219,6 +217,6 @@ class _Problem:
         return self.wanted_NK.sum(axis=1) * log_sum_N - (self.wanted_NK * logits_NK).sum(axis=1)
 
     def _error(self, logits_NK: np.ndarray) -> np.ndarray:
-        """The slope of the loss."""
+        """The gradient of the loss with respect to the logits."""
         whole = self.wanted_NK.sum(axis=1, keepdims=True) if self.task.exclusive else 1.0
         return whole * self.probs(logits_NK) - self.wanted_NK

@@ -1,4 +1,4 @@
-"""Waves to log-mel spectrograms, in torch, a batch at a time on the device."""
+"""Converts waves to log-mel spectrograms, in torch, in batches on the device."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class MelSettings:
-    """How a spectrogram is made.
+    """Settings of a spectrogram.
 
     rate: of the waves, Hz. n_fft, window, hop: samples; the Hann window is periodic and may be shorter than the transform.
     low, high: the outer edges of the mel bands, Hz. scale: "htk" (2595 log10(1 + f / 700)) or "slaney" (linear below 1 kHz).
-    norm: "slaney" gives every band the same area, None the same height. slopes: whether the bands' triangles are straight over
-    hertz (librosa) or over mel (TensorFlow). power: 1 for magnitudes, 2 for energies. floor: the logarithm is that of mel + floor
-    ("add") or of what is at least the floor ("least"). centred: frame t stands around sample t * hop, beyond the ends being zeros;
-    else it begins there. symmetric: the Hann window ends as it begins instead of repeating. levelled: every frame has mean 0.
-    emphasis: this share of the sample before is taken off each one, within the frame (Kaldi's preemphasis).
+    norm: "slaney" gives every band the same area, None the same height. slopes: whether the triangular bands are linear in hertz
+    (librosa) or in mel (TensorFlow). power: 1 for magnitudes, 2 for energies. floor: the logarithm is that of mel + floor
+    ("add") or of max(mel, floor) ("least"). centred: frame t is centred at sample t * hop, with zero padding at the ends; otherwise
+    it starts there. symmetric: use a symmetric Hann window instead of a periodic one. levelled: subtract the mean of every frame.
+    emphasis: the share of the previous sample that is subtracted from each one, within the frame (Kaldi's preemphasis).
     """
 
     rate: int = 16_000
@@ -44,7 +44,7 @@ class MelSettings:
     emphasis: float = 0.0
 
     def at_rate(self, rate: int) -> MelSettings:
-        """The same times and bands for waves of another rate, less what lies above half of it."""
+        """The same times and bands for waves of another rate, without frequencies above half of it."""
         if rate == self.rate:
             return self
         window, hop = (round(count * rate / self.rate) for count in (self.window, self.hop))
@@ -52,14 +52,14 @@ class MelSettings:
         return replace(self, rate=rate, window=window, hop=hop, n_fft=n_fft, high=min(self.high, rate / 2))
 
     def frames(self, samples: int) -> int:
-        """How many frames a wave of so many samples has."""
+        """The number of frames of a wave with this many samples."""
         if self.centred:
             return 1 + samples // self.hop
         return 1 + max(0, samples - self.window) // self.hop
 
     @property
     def silence(self) -> float:
-        """The value of every cell where nothing is heard."""
+        """The value of every cell for silence."""
         return float(np.log(np.float32(self.floor)))
 
 
@@ -91,7 +91,7 @@ class LogMel(nn.Module):
         if settings.window > settings.n_fft:
             raise ValueError(f"window {settings.window} must not be longer than n_fft {settings.n_fft}")
         self.settings = settings
-        # Neither is learnt: both follow from the settings, so they are not saved.
+        # Neither is learned: both follow from the settings, so they are not saved.
         window = torch.hann_window(settings.window, periodic=not settings.symmetric, dtype=torch.float64).float()
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("bands_FM", torch.from_numpy(mel_bands(settings)).float(), persistent=False)
@@ -106,7 +106,7 @@ class LogMel(nn.Module):
         """The mel spectrogram itself, (B, frames, mels)."""
         if wave_BT.device.type != "cpu" or not len(wave_BT):
             return self._mel(wave_BT)
-        # As many waves at a time as the processor's cache holds: half the time of a whole batch.
+        # As many waves at a time as fit into the processor's cache: half the time of a whole batch.
         few = max(1, _CACHED // (self.settings.n_fft * self.settings.frames(wave_BT.shape[1])))
         return torch.cat([self._mel(part) for part in wave_BT.split(few)])
 
@@ -123,7 +123,7 @@ class LogMel(nn.Module):
         if s.emphasis:
             before_BLW = torch.cat([frames_BLW[..., :1], frames_BLW[..., :-1]], dim=2)
             frames_BLW = frames_BLW - s.emphasis * before_BLW
-        # Where a short window lies within the transform moves the phase alone.
+        # The position of a short window within the transform affects only the phase.
         spectrum_BLF = torch.fft.rfft(frames_BLW * self.window, n=s.n_fft)
         real_BLF, imaginary_BLF = spectrum_BLF.real, spectrum_BLF.imag
         energy_BLF = torch.addcmul(real_BLF * real_BLF, imaginary_BLF, imaginary_BLF)
@@ -133,8 +133,8 @@ class LogMel(nn.Module):
 
 
 def _without_autocast(device: str) -> AbstractContextManager[Any]:
-    """Within the block no autocast. Where there is none none is entered: leaving the outermost one clears the weights that autocast
-    keeps for all threads, those of a network that trains in another thread too."""
+    """Disable autocast within the block, if it is enabled. Otherwise do nothing: leaving the outermost autocast context clears the
+    weight cache of all threads, including that of a network training in another thread."""
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
@@ -155,7 +155,7 @@ def mel_bands(settings: MelSettings) -> np.ndarray:
 
 
 def band_edges(settings: MelSettings) -> np.ndarray:
-    """Where the bands begin, have their middle and end, Hz, float64 (mels + 2,): band m spans edges m … m + 2."""
+    """The edges and centres of the bands, Hz, float64 (mels + 2,): band m spans edges m … m + 2."""
     return to_hertz(_edges_mel(settings), settings.scale)
 
 
@@ -164,7 +164,7 @@ def _edges_mel(settings: MelSettings) -> np.ndarray:
     return np.linspace(low_mel, high_mel, settings.mels + 2)
 
 
-_LINEAR = 200 / 3  # hertz a mel below 1 kHz on Slaney's scale
+_LINEAR = 200 / 3  # hertz per mel below 1 kHz on Slaney's scale
 _LOG_STEP = np.log(6.4) / 27
 
 

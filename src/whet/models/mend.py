@@ -1,19 +1,19 @@
-"""Settings that came over from TensorFlow unturned, found and corrected on load, each with a line for the log.
+"""Corrects settings that were converted wrongly from TensorFlow. Each correction is reported in a note.
 
-transformers' MobileNetV1 and V2 carry TensorFlow's BatchNorm decay (0.9997, 0.997) as torch's momentum, so that running
-statistics are those of the last batch alone, and TensorFlow's keep probability (0.999, 0.8) as torch's dropout probability. A
-plain fine-tune then stays near chance.
+transformers' MobileNetV1 and V2 use TensorFlow's BatchNorm decay (0.9997, 0.997) as torch's momentum, so that the running
+statistics are those of the last batch alone, and TensorFlow's keep probability (0.999, 0.8) as torch's dropout probability. Plain
+fine-tuning then stays near chance.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-MOMENTUM = 0.1  # torch's own default; TensorFlow's 0.0003 could not follow a fine-tune of some hundred steps
+MOMENTUM = 0.1  # torch's default; TensorFlow's 0.0003 is too slow for a fine-tuning of some hundred steps
 
 
 def mend(model: nn.Module) -> list[str]:
-    """Correct the model in place and say what was corrected."""
+    """Correct the model in place and return notes on the corrections."""
     notes = []
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and (m.momentum or 0) > 0.5]
     if norms:
@@ -35,8 +35,8 @@ def mend(model: nn.Module) -> list[str]:
 
 
 def spare_lone_values(backbone: nn.Module) -> None:
-    """Let BatchNorm layers go by the statistics they keep where a batch gives them one value a channel (a batch of one, on a map of
-    one place): one value has no variance, and torch refuses it."""
+    """Make BatchNorm layers use their running statistics where a batch has one value per channel (a batch of one with a 1 x 1 map),
+    because a single value has no variance and torch raises an error."""
     for norm in backbone.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
             norm.register_forward_pre_hook(_before)

@@ -1,4 +1,4 @@
-"""A network as whet sees it: a front that brings samples to it, a backbone that turns them into features, a head that answers."""
+"""A network of whet: a front that converts samples to inputs, a backbone that returns features, and a head that returns logits."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from whet.models.token_vectors import TokenVectors, token_vectors
 
 @dataclass(frozen=True)
 class NetSpec:
-    """What is needed to build the same network again, without its weights."""
+    """Everything needed to rebuild the same network without its weights."""
 
     source: str  # "zoo" or "transformers"
     architecture: str  # the zoo's name, or the model type of transformers
     classes: tuple[str, ...]
-    mean: tuple[float, ...] = ()  # of what the front normalises, a number a channel
+    mean: tuple[float, ...] = ()  # normalisation of the front, one number per channel
     std: tuple[float, ...] = ()
-    native_size: int | None = None  # the size of samples that the weights were trained with, where there is one
+    native_size: int | None = None  # the sample size that the weights were trained with, if any
     pretrained: bool = False
-    medium: str = "image"  # what it is shown
-    mel: dict[str, Any] | None = None  # of audio clips: how their spectrograms are made (models.mel.MelSettings)
-    width: float = 1.0  # of a network of the zoo: its channels, as a multiple
-    depth: int = 1  # of a network of the zoo: its layers of one size, as a multiple
-    task: str = "single-label"  # what is asked of a sample, by its name; see `core.task`
-    changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in the order they did
+    medium: str = "image"  # of its samples
+    mel: dict[str, Any] | None = None  # for audio clips: the settings of their spectrograms (models.mel.MelSettings)
+    width: float = 1.0  # for zoo networks: multiplier of the channels
+    depth: int = 1  # for zoo networks: multiplier of the layers
+    task: str = "single-label"  # name of the task; see `core.task`
+    changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in order
 
     @property
     def outputs(self) -> int:
-        """How many numbers the head gives."""
+        """The number of outputs of the head."""
         return task_named(self.task).outputs(len(self.classes))
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,11 +55,11 @@ class NetSpec:
 
 
 class Net(nn.Module):
-    """front: painted samples -> inputs (see `Batch.x`). backbone: inputs -> features (B, D). head: features -> logits (B, K).
+    """front: rendered samples -> inputs (see `Batch.x`). backbone: inputs -> features (B, D). head: features -> logits (B, K).
 
-    `lr_scale` holds a factor on the learning rate by parameter name (1 where absent, 0 = frozen). Modules in `eval_only`
-    stay in evaluation mode while the rest trains (a frozen backbone, BatchNorm that keeps its statistics). `changed_by` names
-    the methods that have changed this network already, `notes` holds what they have to tell about it.
+    `lr_scale` maps parameter names to learning rate factors (1 by default, 0 = frozen). Modules in `eval_only` stay in evaluation
+    mode during training (a frozen backbone, BatchNorm with fixed statistics). `changed_by` contains the names of the methods that
+    have changed this network, `notes` their notes about it.
     """
 
     def __init__(self, spec: NetSpec, backbone: nn.Module, head: nn.Module, front: Front | None = None) -> None:
@@ -74,7 +74,7 @@ class Net(nn.Module):
         self.notes: list[str] = []
 
     def adopt(self, backbone: nn.Module) -> None:
-        """Take a backbone as its architecture brings it, before any method changes it."""
+        """Set a backbone as created by its architecture, before any method changes it."""
         self.backbone = backbone
         spare_lone_values(backbone)
         self._architecture_names = frozenset(backbone.state_dict())
@@ -89,12 +89,12 @@ class Net(nn.Module):
         return self.head(self.backbone(x))
 
     def prepare(self, content: Any, size: int = 0) -> Tensor:
-        """Painted samples of one batch -> what the backbone takes, on the network's device; see `Front.receive`."""
+        """Rendered samples of one batch -> inputs of the backbone, on the network's device; see `Front.receive`."""
         return self.front(self.front.receive(content, size))
 
     @property
     def task(self) -> ClassTask:
-        """What is asked of a sample."""
+        """The task of this network."""
         return cast(ClassTask, task_named(self.spec.task))
 
     @property
@@ -102,7 +102,7 @@ class Net(nn.Module):
         return self.linear.weight.device
 
     def on(self, device: torch.device) -> Net:
-        """This network on a device, channels last in memory."""
+        """Move this network to a device, channels last in memory."""
         return self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def train(self, mode: bool = True) -> Net:
@@ -113,15 +113,15 @@ class Net(nn.Module):
 
     # --- changes by methods -----------------------------------------------------------------------------------------
     def built_with(self, method: Method) -> None:
-        """Record that this method rebuilt the network in a way that prediction needs too: the network is then saved with it,
-        and loading lets it rebuild the bare network before the weights are put in."""
+        """Record that this method rebuilt the network in a way that prediction needs: the method is saved with the network, and
+        loading lets it rebuild the bare network before the weights are loaded."""
         self.spec = replace(self.spec, changes=(*self.spec.changes, {method.name: method.settings_dict()}))
         self.changed_by.add(method.name)
 
     def baked(self) -> Net:
-        """The network as prediction needs it: a copy where every weight that a method parametrised (torch.nn.utils.parametrize) is
-        a plain one again, of the value it has in evaluation. What the architecture itself parametrises (the weight norm of
-        wav2vec2's positions) stays so. The network itself where there is nothing to do."""
+        """The network for prediction: a copy where every weight that a method parametrised (torch.nn.utils.parametrize) is plain
+        again, with its value in evaluation mode. Parametrisations of the architecture itself (the weight norm of wav2vec2's
+        positions) stay. Returns the network itself if there are none to remove."""
         if not any(len(chain) > brought for *_, chain, brought in self._parametrized()):
             return self
         net = copy.deepcopy(self).eval()
@@ -132,22 +132,23 @@ class Net(nn.Module):
                 if brought:
                     setattr(module, weight, value)
                     continue
-            # Not by torch's own remove_parametrizations: it would strip the class, which the copy shares with this network.
+            # torch's remove_parametrizations would modify the class, which the copy shares with this network.
             module.__class__ = parametrize.type_before_parametrizations(module)
             del module.parametrizations
             setattr(module, weight, nn.Parameter(value))
         return net
 
     def _parametrized(self) -> Iterator[tuple[Any, str, Any, int]]:
-        """Every parametrised weight: its module, its name, its parametrisations, and how many of these the architecture brought."""
+        """Every parametrised weight: its module, its name, its parametrisations, and how many of them belong to the
+        architecture."""
         for name, module in self.named_modules():
             if parametrize.is_parametrized(module):
                 for weight, chain in cast(Any, module).parametrizations.items():
                     yield module, weight, chain, self._architecture_parametrizations.get((name, weight), 0)
 
     def architecture_state(self) -> dict[str, Tensor]:
-        """The backbone's own weights and statistics under the names that the bare architecture has for them, wherever methods have
-        moved them; the tensors themselves, not copies."""
+        """The backbone's own weights and statistics under their names in the bare architecture, even if methods have moved them;
+        the tensors themselves, not copies."""
         state = self.backbone.state_dict()
         moved = {name: _moved(name) for name in self._architecture_names}
         places = {name: name if name in state else moved[name] for name in moved}
@@ -160,13 +161,13 @@ class Net(nn.Module):
             self.lr_scale[name] = self.lr_scale.get(name, 1.0) * factor
 
     def freeze(self, module: nn.Module) -> None:
-        """Keep a module of this network as it is: no gradient, no new statistics."""
+        """Freeze a module of this network: no gradients, no updates of statistics."""
         inside = {id(parameter) for parameter in module.parameters()}
         self.scale_lr([name for name, parameter in self.named_parameters() if id(parameter) in inside], 0.0)
         self.eval_only.append(module)
 
     def freeze_blocks(self, count: int) -> float:
-        """Keep the first blocks, those nearest the input, as they are; the share of the backbone's weights that this is."""
+        """Freeze the first blocks, those nearest the input; return the frozen share of the backbone's weights."""
         names = [name for block in self.blocks()[:count] for name in block]
         self.scale_lr(names, 0.0)
         self.eval_only += self.layers(names)
@@ -175,20 +176,20 @@ class Net(nn.Module):
         )
 
     def freeze_backbone(self, but: Container[str] = ()) -> None:
-        """Keep every parameter of the backbone but these as it is, and the statistics of its BatchNorm layers."""
+        """Freeze every parameter of the backbone except these, and the statistics of its BatchNorm layers."""
         self.scale_lr([name for name, _ in self.backbone.named_parameters(prefix="backbone") if name not in but], 0.0)
         self.keep_statistics()
 
     def keep_statistics(self) -> int:
-        """Let the backbone's BatchNorm layers keep the statistics they came with; how many such layers there are."""
+        """Freeze the statistics of the backbone's BatchNorm layers; return the number of these layers."""
         norms = [module for module in self.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         self.eval_only += norms
         return len(norms)
 
     @contextlib.contextmanager
     def batch_statistics(self) -> Iterator[None]:
-        """Within the block the backbone's BatchNorm layers go by the statistics of the batch, as they do in training, but for those
-        that rest; all else stays in evaluation mode. The statistics that they keep are as before afterwards."""
+        """Within the block, the backbone's BatchNorm layers use batch statistics, as in training, except for layers in
+        `eval_only`; all other modules are in evaluation mode. The running statistics are restored afterwards."""
         training = self.training
         self.train()
         norms = [m for m in self.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
@@ -205,7 +206,7 @@ class Net(nn.Module):
             self.train(training)
 
     def apply_freezing(self) -> None:
-        """Let gradients flow only to parameters whose learning rate is not zero."""
+        """Enable gradients only for parameters with a non-zero learning rate."""
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(self.lr_scale.get(name, 1.0) != 0)
 
@@ -214,8 +215,8 @@ class Net(nn.Module):
         return self.backbone in self.eval_only and not any(p.requires_grad for p in self.backbone.parameters())
 
     def blocks(self) -> list[list[str]]:
-        """Parameter names in depth order: one list a block of the backbone, the first nearest the input (`split_blocks`), then the
-        head with what belongs to it."""
+        """Parameter names in depth order: one list per block of the backbone, the first nearest the input (`split_blocks`), then
+        the head with the parameters that belong to it."""
         blocks, tail = split_blocks(self.backbone)
         head = [name for name, _ in self.head.named_parameters(prefix="head")]
         return [*blocks.values(), tail + head]
@@ -226,7 +227,7 @@ class Net(nn.Module):
         return list(split_blocks(self.backbone)[0])
 
     def layers(self, names: Iterable[str]) -> list[nn.Module]:
-        """The modules that own some of these parameters and no other ones, nor hold any module with other ones, each once."""
+        """The modules whose parameters, including those of their children, are all among these, without duplicates."""
         wanted = list(names)
         inside = {id(self.get_parameter(name)) for name in wanted}
         found = [self.get_submodule(layer) for layer in dict.fromkeys(map(layer_of, wanted))]
@@ -234,8 +235,8 @@ class Net(nn.Module):
 
     @contextlib.contextmanager
     def hidden_mix(self, changes: Iterable[HiddenMix]) -> Iterator[None]:
-        """Within the block the outputs of some of the backbone's blocks pass through these changes. A text is changed at one of two
-        places, where texts can be laid upon each other: the vectors of its tokens, or its features."""
+        """Within the block, these changes are applied to the outputs of some of the backbone's blocks. For texts there are two
+        positions where samples can be mixed: the token vectors and the features."""
         vectors = token_vectors(self.backbone)
         places = (
             [self.get_submodule(name) for name in self.block_names] if vectors is None else [vectors, self.backbone]
@@ -252,7 +253,7 @@ class Net(nn.Module):
 
     @contextlib.contextmanager
     def keeping_features(self) -> Iterator[list[Tensor]]:
-        """Within the block the list fills with what the head is given, call by call."""
+        """Within the block, the list collects the input of the head for each call."""
         kept: list[Tensor] = []
         handle = self.head.register_forward_pre_hook(lambda head, inputs: kept.append(inputs[0]))
         try:
@@ -263,12 +264,12 @@ class Net(nn.Module):
     # --- the linear layers of the head ------------------------------------------------------------------------------
     @property
     def linear(self) -> nn.Linear:
-        """The layer that gives the logits."""
+        """The layer that returns the logits."""
         return self._linears()[-1]
 
     @property
     def width(self) -> int:
-        """How many features the head takes."""
+        """The number of input features of the head."""
         return self._linears()[0].in_features
 
     def _linears(self) -> list[nn.Linear]:
@@ -276,7 +277,7 @@ class Net(nn.Module):
 
 
 def _moved(name: str) -> str:
-    """Where a weight lies once it is parametrised."""
+    """The name of a weight after it is parametrised."""
     layer, _, weight = name.rpartition(".")
     return f"{layer}.parametrizations.{weight}.original"
 
@@ -285,12 +286,12 @@ def _through(change: Callable[[Tensor], Tensor], module: nn.Module, inputs: Any,
     if isinstance(module, TokenVectors):
         x_BLD, real_BL = output
         real_BL1 = real_BL[..., None].to(x_BLD)
-        return change(x_BLD * real_BL1), change(real_BL1)[..., 0] > 0  # padding is where nothing of a token is left
+        return change(x_BLD * real_BL1), change(real_BL1)[..., 0] > 0  # padding: the mixed mask is zero
     return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
 
 def new_head(features: int, classes: int) -> nn.Linear:
-    """A linear head with small random weights, so that training starts from nearly equal probabilities."""
+    """A linear head with small random weights, so that the initial probabilities are nearly equal."""
     head = nn.Linear(features, classes)
     nn.init.normal_(head.weight, std=0.01)
     nn.init.zeros_(head.bias)

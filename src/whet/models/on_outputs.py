@@ -1,4 +1,4 @@
-"""Modules behind a predictor that change its outputs alone."""
+"""Modules after a predictor that use only its outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class OnOutputs(nn.Module):
-    """What a predictor gives, changed. `change` is never given inputs, so that outputs which are known already need not be
+    """A module that changes the outputs of a predictor. `change` never receives inputs, so that cached outputs need not be
     predicted again."""
 
     def __init__(self, predictor: nn.Module) -> None:
@@ -23,7 +23,7 @@ class OnOutputs(nn.Module):
 
 
 def behind(predictor: nn.Module) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    """(what looks at inputs, what becomes of its outputs)."""
+    """(the innermost predictor, the function applied to its outputs)."""
     layers: list[OnOutputs] = []
     while isinstance(predictor, OnOutputs):
         layers.append(predictor)

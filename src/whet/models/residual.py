@@ -1,4 +1,4 @@
-"""Where the residual branches of a network end: what a block adds to its own input."""
+"""Finds the ends of the residual branches of a network: the layers whose output a block adds to its own input."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Branch:
-    """block: x -> x + branch(x), or the norm of it, once or several times. end: the layer whose output is added; one that ends both
-    branches of a block (attention, then a perceptron) runs twice."""
+    """block: x -> x + branch(x), or its norm, once or several times. end: the layer whose output is added; a layer that ends both
+    branches of a block (attention and MLP) runs twice."""
 
     block: nn.Module
     end: nn.Module
 
 
 def residual_branches(backbone: nn.Module) -> list[Branch]:
-    """The residual branches of our zoo and of the families of transformers that can be told by their parts, in depth order."""
+    """The residual branches of zoo networks and of recognised transformers families, in depth order."""
     return [Branch(block, end) for block in backbone.modules() for end in _ends(block)]
 
 
-# By the parts of a block, where its branches end.
+# By the children of a block: the ends of its branches.
 _FAMILIES: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = tuple(
     (frozenset(parts.split()), tuple(ends.split()))
     for parts, ends in (
@@ -33,7 +33,7 @@ _FAMILIES: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = tuple(
         ("attn_norm attn mlp_norm mlp", "attn.out_drop mlp"),  # ModernBERT
         ("sa_layer_norm attention ffn output_layer_norm", "attention.out_lin ffn"),  # DistilBERT
         ("attention ffn ffn_output full_layer_layer_norm", "attention.output_dropout ffn_output"),  # ALBERT
-        ("dense dropout LayerNorm", "dropout"),  # BERT and its kin, each of its two outputs by itself
+        ("dense dropout LayerNorm", "dropout"),  # BERT and similar models, each of its two outputs separately
         ("attn dropout LayerNorm", "dropout"),  # MPNet's attention
         ("SelfAttention layer_norm dropout", "dropout"),  # T5
         ("DenseReluDense layer_norm dropout", "dropout"),
@@ -41,7 +41,7 @@ _FAMILIES: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = tuple(
         (
             "attention dropout layer_norm feed_forward final_layer_norm",
             "dropout feed_forward",
-        ),  # wav2vec 2.0 and its kin
+        ),  # wav2vec 2.0 and similar models
     )
 )
 
@@ -49,7 +49,7 @@ _FAMILIES: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = tuple(
 def _ends(block: nn.Module) -> list[nn.Module]:
     children = dict(block.named_children())
     if "drop_path" in children:  # our zoo; ConvNeXt, Swin, BEiT, DINOv2, SegFormer, PoolFormer
-        # CvT's takes the sum, with the input in it.
+        # CvT applies it to the sum, which includes the input.
         return (
             []
             if {"intermediate", "output", "layernorm_before"} <= children.keys() and _adds(block.output)
@@ -64,5 +64,5 @@ def _ends(block: nn.Module) -> list[nn.Module]:
 
 
 def _adds(output: object) -> bool:
-    """Whether a block's last part is given the block's input too."""
+    """Whether a block's last module also receives the block's input."""
     return isinstance(output, nn.Module) and len(inspect.signature(output.forward).parameters) > 1

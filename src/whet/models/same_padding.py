@@ -1,7 +1,7 @@
-"""TensorFlow's SAME padding inside the convolution, where it is the same on both sides.
+"""TensorFlow's SAME padding as part of the convolution, where it is symmetric.
 
-transformers' MobileNets pad every layer's input in a step of its own, 1x1 convolutions (by nothing, which still copies) included:
-7 % of a training step.
+transformers' MobileNets pad every layer's input in a separate step, including 1x1 convolutions (with zero padding, which still
+copies): 7 % of a training step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class SamePaddedConv2d(nn.Conv2d):
-    """A stride-1 convolution of odd kernel whose output is as large as its input, padded with zeros."""
+    """A stride-1 convolution with odd kernel size and zero padding, whose output has the size of its input."""
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         padding = [step * (size - 1) // 2 for size, step in zip(self.kernel_size, self.dilation)]
@@ -22,15 +22,15 @@ class SamePaddedConv2d(nn.Conv2d):
 
 
 def pad_inside(model: nn.Module) -> int:
-    """Let the model's stride-1 layers that pad as TensorFlow does pad inside their convolutions, in place; how many there were.
-    The model's own config, its parameters and its answers stay as they are."""
+    """Move TensorFlow-style padding of stride-1 layers into their convolutions, in place; return the number of changed layers. The
+    model's own config, its parameters and its outputs are unchanged."""
     count = 0
     for layer in model.modules():
         config, convolution = getattr(layer, "config", None), getattr(layer, "convolution", None)
         if not getattr(config, "tf_padding", False) or type(convolution) is not nn.Conv2d:
             continue
         odd = all(size % 2 for size in convolution.kernel_size)
-        # With a dilation transformers pads as if there were none.
+        # With dilation, transformers pads as if there were none.
         if not odd or max(convolution.stride) > 1 or max(convolution.dilation) > 1 or any(convolution.padding):
             continue
         own: Any = copy.copy(config)
@@ -42,8 +42,8 @@ def pad_inside(model: nn.Module) -> int:
 
 
 class TensorFlowConv2d(nn.Conv2d):
-    """A convolution of any stride whose output covers its input as TensorFlow's SAME does: ceil(size / stride) places, where an odd
-    row of padding goes to the end."""
+    """A convolution of any stride with TensorFlow's SAME padding: ceil(size / stride) outputs; an odd row of padding is added at
+    the end."""
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         (top, bottom), (left, right) = same_paddings(self, x_BCHW)
@@ -54,7 +54,7 @@ class TensorFlowConv2d(nn.Conv2d):
 
 
 def same_paddings(convolution: nn.Conv2d, x_BCHW: Tensor) -> list[tuple[int, int]]:
-    """Zeros before and after, in height and width, as TensorFlow's SAME has them."""
+    """Zeros before and after, in height and width, for TensorFlow's SAME padding."""
     found = []
     for size, kernel, stride in zip(x_BCHW.shape[2:], convolution.kernel_size, convolution.stride):
         total = max(0, (-(-size // stride) - 1) * stride + kernel - size)

@@ -1,4 +1,4 @@
-"""The one place in every network for texts where the vectors of the tokens pass, for methods that act there."""
+"""A module that all text networks pass their token vectors through, so that methods can modify them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from torch import Tensor, nn
 
 
 class TokenVectors(nn.Module):
-    """The vectors of a text's tokens, float (B, L, D), and which of them are no padding, bool (B, L): both as they came. What
-    comes behind goes by these two alone, and not by the token ids any more."""
+    """Returns the token vectors, float (B, L, D), and the mask of non-padding tokens, bool (B, L), unchanged. Later layers use only
+    these two, not the token ids."""
 
     def forward(self, x_BLD: Tensor, real_BL: Tensor) -> tuple[Tensor, Tensor]:
         return x_BLD, real_BL
 
 
 def token_vectors(model: nn.Module) -> TokenVectors | None:
-    """That place in a network; None in one that is for no texts."""
+    """This module in a network; None if it is not a text network."""
     return next((module for module in model.modules() if isinstance(module, TokenVectors)), None)
 
 
 @runtime_checkable
 class ReadsInContext(Protocol):
-    """A backbone for texts that makes a vector for each token which knows the other tokens."""
+    """A text backbone that returns a contextual vector for each token."""
 
     def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
-        """(these vectors, float (B, L, `states_width`), which of them are no padding, bool (B, L))."""
+        """(contextual vectors, float (B, L, `states_width`), mask of non-padding tokens, bool (B, L))."""
         ...
 
     @property
@@ -34,7 +34,7 @@ class ReadsInContext(Protocol):
 
     @property
     def table(self) -> nn.Embedding:
-        """The vectors that tokens come with."""
+        """The embedding table of the tokens."""
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]: ...

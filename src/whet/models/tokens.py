@@ -1,4 +1,4 @@
-"""From texts to token ids and back to a folder: tokens learnt from a person's own texts, or those a published encoder wants."""
+"""Tokenizers: with a vocabulary from the user's own texts, or that of a published encoder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from whet.core.errors import RunError, WeightsError
 from whet.core.tokens import SpecialIds
-from whet.models.hub_access import ask, hub_answers, is_local, library
+from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked
 
-# Its own threads would gain little beside the loader's, and would warn after a fork; whoever sets it is obeyed.
+# Its own threads would gain little beside the loader's, and would warn after a fork; a value set by the user is kept.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
@@ -27,10 +27,10 @@ _CHARACTERS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanm
 
 
 class Tokens:
-    """A tokenizer. `pad_id` fills up short texts, `unknown_id` stands for what it never saw, `mask_id` for what a method hides."""
+    """A tokenizer. `pad_id` pads short texts, `unknown_id` represents unknown tokens, `mask_id` tokens masked by a method."""
 
     def __init__(self, tokenizer: Tokenizer, pad: str, unknown: str, mask: str) -> None:
-        """pad, unknown, mask: tokens of its vocabulary; two of them may be the same one."""
+        """pad, unknown, mask: tokens of its vocabulary, which may be equal."""
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -41,12 +41,12 @@ class Tokens:
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int = 20_000, min_count: int = 1) -> Tokens:
-        """Learn a vocabulary from texts: [PAD] is 0, [UNK] 1, [MASK] 2, then the most frequent words, `size` tokens at most; a word
-        that occurs less than `min_count` times gets none.
+        """Build a vocabulary from texts: [PAD] is 0, [UNK] 1, [MASK] 2, then the most frequent words, at most `size` tokens; words
+        that occur less than `min_count` times are left out.
 
-        Letters are made small and full-width forms plain (NFKC); words lie between white space, punctuation marks stand
-        alone, and so does every character of a script without spaces. Pieces of words were tried and left out: no better
-        on TREC-6, and the library's byte pair encoding gives other pieces from the same texts each time.
+        Text is lower-cased and normalised (NFKC). It is split at white space; punctuation marks, and characters of scripts without
+        spaces, are separate tokens. Subwords were tested and left out: they are no better on TREC-6, and the library's byte pair
+        encoding is not deterministic.
         """
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Sequence(
@@ -63,28 +63,26 @@ class Tokens:
 
     @classmethod
     def of_hub(cls, name: str) -> Tokens:
-        """The tokenizer of a published encoder, from its folder or hub name. Where it lacks a token for padding, its end mark fills
-        up; where it lacks one for hiding, the unknown one hides."""
+        """The tokenizer of a published encoder, from its folder or hub name. If it has no padding token, its end token is used; if
+        it has no mask token, the unknown token."""
         transformers = library()
-        offline = is_local(name) or not hub_answers()
-        theirs = ask(lambda: transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline), name)
+        offline = is_local(name) or not hub_is_reachable()
+        theirs = load_checked(lambda: transformers.AutoTokenizer.from_pretrained(name, local_files_only=offline), name)
         if not theirs.is_fast:
             raise WeightsError(
-                f"the tokenizer of '{name}' is none of the library tokenizers (it has no tokenizer.json)"
+                f"the tokenizer of '{name}' is not supported by the tokenizers library (it has no tokenizer.json)"
             )
-        # transformers makes an empty one where it finds no file.
+        # transformers creates an empty tokenizer if it finds no file.
         if theirs.vocab_size <= len(theirs.all_special_tokens):
-            raise WeightsError(f"'{name}' holds no tokenizer; accepted: a folder or hub name with a tokenizer.json")
+            raise WeightsError(f"'{name}' has no tokenizer; accepted: a folder or hub name with a tokenizer.json")
         pad = theirs.pad_token or theirs.eos_token
         unknown = theirs.unk_token or pad
         if pad is None:
-            raise WeightsError(
-                f"the tokenizer of '{name}' has no token to fill up short texts with (pad_token, eos_token)"
-            )
+            raise WeightsError(f"the tokenizer of '{name}' has no token for padding (pad_token, eos_token)")
         return cls(Tokenizer.from_str(theirs.backend_tokenizer.to_str()), pad, unknown, theirs.mask_token or unknown)
 
     def save(self, folder: Path) -> None:
-        """tokenizer.json and tokenizer_config.json, as transformers' AutoTokenizer reads them."""
+        """Write tokenizer.json and tokenizer_config.json in the format of transformers' AutoTokenizer."""
         folder.mkdir(parents=True, exist_ok=True)
         self._tokenizer.save(str(folder / _FILE))
         config = {"tokenizer_class": "PreTrainedTokenizerFast", **self._names}
@@ -92,22 +90,22 @@ class Tokens:
 
     @classmethod
     def load(cls, folder: Path) -> Tokens:
-        """The tokens `save` wrote."""
+        """Load a tokenizer written by `save`."""
         for name in (_FILE, _CONFIG_FILE):
             if not (folder / name).is_file():
-                raise RunError(f"{folder} holds no tokenizer: {name} is missing")
+                raise RunError(f"{folder} has no tokenizer: {name} is missing")
         config = json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8"))
         return cls(
             Tokenizer.from_file(str(folder / _FILE)), config["pad_token"], config["unk_token"], config["mask_token"]
         )
 
     def __len__(self) -> int:
-        """How many ids there are: they run from 0 to this, less one."""
+        """The number of ids, which run from 0 to this number less one."""
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
     @property
     def words(self) -> list[str]:
-        """Every token by its id, as it is written; an empty one for the marks that stand for no part of a text."""
+        """Every token by id; an empty string for special tokens."""
         words = [""] * len(self)
         for word, id_ in self._tokenizer.get_vocab(with_added_tokens=True).items():
             if word not in self._names.values():
@@ -115,9 +113,9 @@ class Tokens:
         return words
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> np.ndarray:
-        """Token ids, int64 (B, L): the first `max_tokens` of each text, with the marks its encoder wants around them. L is the
-        longest of these texts, up to a multiple of eight; shorter ones are filled with `pad_id`. A text without a single token
-        becomes one unknown token. Any number of threads may ask at once."""
+        """Token ids, int64 (B, L): the first `max_tokens` of each text, with the special tokens of its encoder. L is the length of
+        the longest text, rounded up to a multiple of eight; shorter texts are padded with `pad_id`. A text without tokens becomes
+        one unknown token. Thread-safe."""
         ids = [found.ids or [self.unknown_id] for found in self._limited(max_tokens).encode_batch_fast(list(texts))]
         longest = max(map(len, ids), default=1)
         ids_BL = np.full((len(ids), min(-(-longest // _MULTIPLE) * _MULTIPLE, max_tokens)), self.pad_id, dtype=np.int64)
@@ -126,17 +124,17 @@ class Tokens:
         return ids_BL
 
     def spans(self, text: str, max_tokens: int) -> list[tuple[int, int]]:
-        """Where each token that `encode` gives of this text stands in it: its first character, and the one after its last. A mark
-        around the text stands at (0, 0); a text without a single token has none."""
+        """The position in the text of each token of `encode`: its first character, and the one after its last. Special tokens are
+        at (0, 0); a text without tokens has none."""
         return self._limited(max_tokens).encode(text).offsets
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The tokens of these ids, a blank between them; what is hidden is shown as such, padding is left out."""
+        """The tokens of these ids, separated by spaces; masked tokens are shown, padding is left out."""
         return self._tokenizer.decode([id_ for id_ in ids if id_ != self.pad_id], skip_special_tokens=False)
 
     @property
     def special(self) -> SpecialIds:
-        """The ids that stand for no part of a text."""
+        """The ids of the special tokens."""
         named = {self.pad_id, self.unknown_id, self.mask_id}
         added = self._tokenizer.get_added_tokens_decoder()
         frame = frozenset(id_ for id_, token in added.items() if token.special and id_ not in named)
@@ -144,7 +142,7 @@ class Tokens:
         return SpecialIds(self.pad_id, self.unknown_id, hides, frame)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has, with the marks its encoder wants around them."""
+        """The number of tokens of each text, with the special tokens of its encoder."""
         return [len(found.ids) for found in self._tokenizer.encode_batch_fast(list(texts))]
 
     def __eq__(self, other: object) -> bool:
@@ -153,10 +151,10 @@ class Tokens:
     __hash__ = None  # type: ignore[assignment]
 
     def __deepcopy__(self, memo: Any) -> Tokens:
-        return self  # nothing of it ever changes, and a lock has no copy
+        return self  # it is immutable, and a lock cannot be copied
 
     def _limited(self, max_tokens: int) -> Tokenizer:
-        """One tokenizer for each limit, because the library keeps the limit inside and a thread must not change it for another."""
+        """One tokenizer per limit, because the library stores the limit in the tokenizer, which threads share."""
         with self._lock:
             if max_tokens not in self._by_limit:
                 tokenizer = Tokenizer.from_str(self._tokenizer.to_str())

@@ -1,7 +1,7 @@
-"""Renderers paint views: every sample once, whatever was drawn. They know no method.
+"""Renderers of views: each sample is rendered once, with all requested transforms.
 
-The order of painting stands at `ImageView`. Colours are composed before they touch a pixel, so nothing is clipped between them. (A
-paper that applies its operations in random order differs here; see the methods' cards.)
+`ImageView` defines the rendering order. Colour transforms are composed before they are applied, so nothing is clipped between
+them. (A paper that applies its operations in random order differs here; see the methods' cards.)
 """
 
 from whet.render.geometry import warp_boxes, warp_points, warp_polygon

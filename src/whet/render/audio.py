@@ -1,4 +1,4 @@
-"""Paints views of audio clips: numpy, scipy and soxr, a sample at a time, the same in any thread. It knows no method."""
+"""Renders views of audio clips with numpy, scipy and soxr, one sample at a time; the result does not depend on the thread."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from whet.core.errors import DataError
 from whet.data.audio import UnreadableAudio, decode, resample
 from whet.render.noise import normal_bank, place_in_bank
 
-_WINDOW_SECONDS = 0.064  # of the phase vocoder
-_LAPPED, _BANDS = 512, 16  # coefficients of the lapped transform, and the bands in which they are rounded alike
-_LONGEST_FILE = 60.0  # seconds of a background that are used
+_WINDOW_SECONDS = 0.064  # window of the phase vocoder
+_LAPPED, _BANDS = 512, 16  # coefficients of the lapped transform; number of bands, each with one quantisation step
+_LONGEST_FILE = 60.0  # maximum length of a background recording in seconds
 
 
 class AudioPainter:
-    """Paints the samples of one view."""
+    """Renders the samples of one view."""
 
     def __init__(self, view: AudioView) -> None:
         self.view = view
         self._step_B, self._heard_B = view.step_B, view.heard_B
 
     def paint(self, i: int, wave: np.ndarray, out: np.ndarray) -> None:
-        """Sample i: its source, float32 (length,), into `out`, float32 (samples,)."""
+        """Render sample i from its source, float32 (length,), into `out`, float32 (samples,)."""
         view = self.view
         self._stretch(i, wave, out)
         if view.response_BF is not None and view.response_BF[i].any():
@@ -69,7 +69,7 @@ class AudioPainter:
 
 
 def _cut(wave: np.ndarray, start: int, wrap: bool, out: np.ndarray) -> None:
-    """The stretch of the wave from `start` on, with silence around it, or going round."""
+    """Copy the segment of the wave from `start`, with silence around it, or wrapped around."""
     count, length = len(out), len(wave)
     if wrap:
         start %= max(length, count)
@@ -78,7 +78,7 @@ def _cut(wave: np.ndarray, start: int, wrap: bool, out: np.ndarray) -> None:
         out[:] = 0
     if last > first:
         out[first - start : last - start] = wave[first:last]
-    again = start + count - max(length, count)  # how much of the beginning follows the end
+    again = start + count - max(length, count)  # number of samples wrapped from the start
     if wrap and again > 0:
         head = min(again, length)
         out[count - again : count - again + head] = wave[:head]
@@ -90,10 +90,10 @@ def vocoder_window(rate: int) -> int:
 
 
 def stretch(wave: np.ndarray, factor: float, window: int) -> np.ndarray:
-    """`factor` times faster at the same pitch, float32 (round(T / factor),).
+    """Change the speed by `factor` at constant pitch, float32 (round(T / factor),).
 
-    The phase vocoder of Flanagan and Golden 1966 in the form of Ellis 2002 (librosa's): as frames lie equally far apart before
-    and after, the phases advance by products of unit numbers, and no angle is ever taken."""
+    The phase vocoder of Flanagan and Golden 1966 in the form of Ellis 2002 (as in librosa). Input and output frames have the same
+    hop, so the phases advance by products of complex numbers of modulus 1, and no angle is computed."""
     hop, half = window // 4, window // 2
     count = max(1, round(len(wave) / factor))
     padded = np.zeros(window + hop * -(-len(wave) // hop), dtype=np.float32)
@@ -113,12 +113,14 @@ def stretch(wave: np.ndarray, factor: float, window: int) -> np.ndarray:
     phase_KF[0] = unit_LF[0]
     np.multiply(unit_LF[next_K[:-1]], unit_LF[frame_K[:-1]].conj(), out=phase_KF[1:])
     np.cumprod(phase_KF, axis=0, out=phase_KF)
-    phase_KF *= size_KF / np.maximum(np.abs(phase_KF), np.float32(1e-20))  # products of many drift off the unit circle
+    phase_KF *= size_KF / np.maximum(
+        np.abs(phase_KF), np.float32(1e-20)
+    )  # correct the drift of long products from modulus 1
     return _overlapped(scipy.fft.irfft(phase_KF, window, axis=1) * hann, hann, hop)[half : half + count]
 
 
 def _overlapped(frames_KW: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
-    """Frames that lie `hop` apart added up, over the sum of the squared windows."""
+    """Overlap-add of frames with this hop, divided by the sum of the squared windows."""
     K, parts = len(frames_KW), frames_KW.shape[1] // hop
     out, weight = np.zeros((K + 2 * parts, hop), dtype=np.float32), np.zeros((K + 2 * parts, hop), dtype=np.float32)
     pieces, squares = frames_KW.reshape(K, parts, hop), (window**2).reshape(parts, hop)
@@ -134,7 +136,7 @@ def _hann(length: int) -> np.ndarray:
 
 
 def impulse_of(response_F: np.ndarray) -> np.ndarray:
-    """A response in decibels -> the filter that has it and delays nothing, float32, odd and symmetric about its middle."""
+    """The zero-delay filter for a response in decibels, float32, of odd length and symmetric about its centre."""
     taps = np.fft.irfft(10 ** (response_F / 20))
     middle = RESPONSE_POINTS - 1
     taps = np.roll(taps, middle)[1:] * np.hanning(2 * middle + 1)[1:-1]
@@ -144,7 +146,7 @@ def impulse_of(response_F: np.ndarray) -> np.ndarray:
 def _reverberate(out: np.ndarray, reverb: Reverb, i: int, rate: int) -> None:
     if reverb.files:
         response = _recording(reverb.files[int(reverb.key_B[i]) % len(reverb.files)], rate)
-        response = response[int(np.abs(response).argmax()) :]  # so that the audio clip stays where it is
+        response = response[int(np.abs(response).argmax()) :]  # so that the audio clip is not delayed
     else:
         response = room(float(reverb.seconds_B[i]), float(reverb.wet_db_B[i]), int(reverb.key_B[i]), rate, len(out))
     before = _energy(out)
@@ -154,7 +156,7 @@ def _reverberate(out: np.ndarray, reverb: Reverb, i: int, rate: int) -> None:
 
 
 def room(seconds: float, wet_db: float, key: int, rate: int, longest: int) -> np.ndarray:
-    """An impulse response: the direct sound, then noise that falls by 60 dB in `seconds`, together wet_db above the
+    """An impulse response: the direct sound, then noise that decays by 60 dB in `seconds`, with an energy of wet_db relative to the
     direct sound."""
     count = min(longest, max(2, int(seconds * rate)))
     tail = _stretch_of(normal_bank(), key, count) * np.exp(-np.log(1e3) / (seconds * rate) * np.arange(count))
@@ -177,19 +179,19 @@ def _add_noise(out: np.ndarray, noise: AudioNoise, i: int, rate: int, heard: int
 
 @functools.cache
 def coloured_bank(kind: Literal["white", "pink", "brown"]) -> np.ndarray:
-    """A million numbers of noise whose power falls by 0, 3 or 6 dB an octave, float32, always the same, that go round
-    without a seam."""
+    """A million numbers of noise whose power falls by 0, 3 or 6 dB per octave, float32, always the same, without a discontinuity
+    when wrapped around."""
     bank = normal_bank()
     if kind == "white":
         return bank
     spectrum = scipy.fft.rfft(bank)
-    cycles = np.maximum(scipy.fft.rfftfreq(len(bank)), 1e-3)  # level below 16 Hz at 16 kHz
+    cycles = np.maximum(scipy.fft.rfftfreq(len(bank)), 1e-3)  # flat below 16 Hz at 16 kHz
     coloured = scipy.fft.irfft(spectrum * cycles ** (-0.5 if kind == "pink" else -1.0), len(bank))
     return (coloured / coloured.std()).astype(np.float32)
 
 
 def _stretch_of(bank: np.ndarray, key: int, count: int) -> np.ndarray:
-    """`count` numbers in a row, going round where the bank is shorter, from a place that the key tells."""
+    """`count` consecutive numbers from a position determined by the key, wrapped around at the end of the bank."""
     place = place_in_bank(key, len(bank))
     return bank[place : place + count] if place + count <= len(bank) else np.resize(np.roll(bank, -place), count)
 
@@ -210,7 +212,7 @@ def _clip(out: np.ndarray, share: float) -> None:
 
 
 def _quantise(out: np.ndarray, bits: float) -> None:
-    """The lapped transform (MDCT) with a sine window; every band of every frame has steps of its own, 2^-bits of its largest."""
+    """The lapped transform (MDCT) with a sine window; each band of each frame has its own step, 2^-bits of its maximum."""
     N, count = _LAPPED, len(out)
     padded = np.zeros(N * (2 + -(-count // N)), dtype=np.float32)
     padded[N : N + count] = out

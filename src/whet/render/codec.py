@@ -1,4 +1,4 @@
-"""What a poor channel does to a painted image; on the host for both renderers, as compression has no other home."""
+"""Degradations of a poor channel, applied to a rendered image; on the CPU for both renderers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from whet.core.view import Codec
 
 
 def coded(codec: Codec, i: int, pixels: np.ndarray) -> np.ndarray:
-    """Sample i (h, w, 3) uint8 after the channel; the given array may be returned or not, but is not changed."""
+    """Sample i (h, w, 3) uint8 after the channel; may return the input array, which is not modified."""
     setting = float(codec.setting_B[i])
     if setting == 0:
         return pixels
@@ -21,5 +21,5 @@ def coded(codec: Codec, i: int, pixels: np.ndarray) -> np.ndarray:
         1
     ]
     read = cv2.imdecode(written, cv2.IMREAD_COLOR)
-    assert read is not None  # it was written a line above
+    assert read is not None  # it was encoded above
     return cv2.cvtColor(read, cv2.COLOR_BGR2RGB)

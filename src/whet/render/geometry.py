@@ -1,4 +1,4 @@
-"""Points, boxes and polygons follow the way that the pixels took. (Masks are painted by the painters themselves.)"""
+"""Transforms points, boxes and polygons like the pixels of a view. (Masks are rendered by the image renderers.)"""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from scipy.ndimage import map_coordinates
 from whet.core.view import ImageView
 from whet.render.image_cpu import flow_field
 
-_ROUNDS = 20  # a flow that does not fold the image is found back to a hundredth of a pixel in far fewer
+_ROUNDS = 20  # sufficient to invert a flow without folds to a hundredth of a pixel
 
 
 def warp_points(points_N2: np.ndarray, view: ImageView, i: int) -> np.ndarray:
-    """Where source points (x, y) of sample i appear in the output: float (N, 2), beyond the frame where they left it. Points
-    behind a perspective's horizon become NaN."""
+    """The output positions of source points (x, y) of sample i: float (N, 2), which may lie outside the frame. Points behind the
+    horizon of a perspective become NaN."""
     points = np.asarray(points_N2, dtype=np.float64).reshape(-1, 2)
     homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
     forward = np.linalg.inv(view.warp_B33[i])
@@ -22,7 +22,7 @@ def warp_points(points_N2: np.ndarray, view: ImageView, i: int) -> np.ndarray:
     place = mapped[:, :2] / depth
     if view.flow_BNN2 is None or not view.flow_BNN2[i].any():
         return place
-    # Output point p shows what lies at p + flow(p) of the warped image: solve p = place - flow(p).
+    # Output point p shows the warped image at p + flow(p): solve p = place - flow(p).
     flow, found = flow_field(view, i), place
     for _ in range(_ROUNDS):
         there = np.nan_to_num(found[:, ::-1].T - 0.5)
@@ -33,8 +33,8 @@ def warp_points(points_N2: np.ndarray, view: ImageView, i: int) -> np.ndarray:
 
 
 def warp_boxes(boxes_N4: np.ndarray, view: ImageView, i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Source boxes (x0, y0, x1, y1) of sample i -> their upright hulls in the output, cut to the frame, (N, 4); and the share of
-    each hull that is still in the frame, (N,): 0 for a box that left it."""
+    """Source boxes (x0, y0, x1, y1) of sample i -> their axis-aligned bounding boxes in the output, clipped to the frame, (N, 4);
+    and the share of each box inside the frame, (N,): 0 for a box outside."""
     boxes = np.asarray(boxes_N4, dtype=np.float64).reshape(-1, 4)
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
     moved = warp_points(corners, view, i).reshape(-1, 4, 2)
@@ -46,15 +46,15 @@ def warp_boxes(boxes_N4: np.ndarray, view: ImageView, i: int) -> tuple[np.ndarra
 
 
 def warp_polygon(polygon_N2: np.ndarray, view: ImageView, i: int) -> np.ndarray:
-    """A source polygon's corners (x, y) -> the polygon in the output cut to the frame, (M, 2); empty where it left it.
+    """The vertices (x, y) of a source polygon -> the output polygon, clipped to the frame, (M, 2); empty if it lies outside.
 
-    Source: Sutherland & Hodgman 1974, "Reentrant polygon clipping": a polygon cut into several parts stays one, its parts joined
-    along the frame.
+    Source: Sutherland & Hodgman 1974, "Reentrant polygon clipping": a polygon that is clipped into several parts stays one polygon,
+    whose parts are connected along the frame.
     """
     corners = warp_points(polygon_N2, view, i)
     height, width = view.size
     for axis, limit, sign in ((0, 0.0, 1), (0, float(width), -1), (1, 0.0, 1), (1, float(height), -1)):
-        inside = sign * (corners[:, axis] - limit)  # how far within this edge of the frame
+        inside = sign * (corners[:, axis] - limit)  # distance from this edge, positive inside the frame
         kept = []
         for k in range(len(corners)):
             before, here = inside[k - 1], inside[k]

@@ -1,4 +1,4 @@
-"""Paints views on the CPU with OpenCV: uint8 rows of RGB, one sample at a time, safe to call from several threads."""
+"""Renders views on the CPU with OpenCV: RGB uint8, one sample at a time, thread-safe."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from whet.render.kernels import gaussian_size, motion_kernel, without_empty_edge
 from whet.render.noise import from_bank, normal_bank, pixel_noise, uniform_bank
 from whet.render.tone import BYTES, LEVELS, adaptive_table, composed_tables, rounded
 
-# The loader paints samples in threads of its own, and torch brings another pool: OpenCV's would only fight with them.
+# The loader has its own threads and torch has another pool; OpenCV's threads would compete with them.
 cv2.setNumThreads(0)
 
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-MEAN_ROWS = 4  # an image's mean colour is taken over every fourth row
-_CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel number -> its centre
+MEAN_ROWS = 4  # an image's mean colour uses every fourth row
+_CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel number -> pixel centre
 _UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
 
 class CpuPainter:
-    """Paints the samples of one view. What can be worked out for the whole batch is worked out once, here. `jumps_B`: which samples
-    take a warp that jumps from line to line of their source, rather than a crop, a flip or a resize."""
+    """Renders the samples of one view. Computations for the whole batch are done once, on construction. `jumps_B`: the samples
+    whose warp reads their source non-sequentially, unlike a crop, a flip or a resize."""
 
     def __init__(self, view: ImageView) -> None:
         self.view = view
@@ -43,8 +43,8 @@ class CpuPainter:
         self._others = [(blend.weight_B, CpuPainter(blend.view)) for blend in view.blends]
 
     def _plan_colours(self, view: ImageView) -> None:
-        """What is a matter of look-up tables alone is found for the whole batch: fixed tone curves, and before them a colour that
-        leaves the channels apart."""
+        """Compute look-up tables for the whole batch: fixed tone curves, preceded by a colour transform that does not mix the
+        channels."""
         B = len(view)
         self._coloured_B, self._adaptive_B, self._curved_B = np.zeros((3, B), dtype=bool)
         if view.colour_B37 is None and not view.tones:
@@ -67,7 +67,7 @@ class CpuPainter:
         self._curved_B = (self._table_BC256 != BYTES).any(axis=(1, 2))
 
     def paint(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
-        """Paint sample i from its source pixels (H, W, 3), whole or shrunk, into `out` (h, w, 3), both RGB uint8."""
+        """Render sample i from its source pixels (H, W, 3), full size or shrunk, into `out` (h, w, 3), both RGB uint8."""
         view = self.view
         self._warp(i, pixels, out)
         for filter_ in view.filters:
@@ -90,12 +90,12 @@ class CpuPainter:
             self._blend(i, pixels, out)
 
     def paint_mask(self, i: int, mask: np.ndarray) -> np.ndarray:
-        """The mask (H, W) of sample i, of the full source size, under the same warp: nearest pixel, mirrored at the border
-        as the image is. Returns (h, w) of the same dtype."""
+        """Apply the same warp to the mask (H, W) of sample i, in full source size: nearest pixel, reflected at the border like the
+        image. Returns (h, w) of the same dtype."""
         height, width = self.view.size
         if mask.shape[:2] != self._size_B[i]:
             raise ValueError(f"mask {mask.shape[:2]} and image {self._size_B[i]} differ in size")
-        # OpenCV rounds a nearest-pixel position to even halves; looking the pixel up by floor is exact.
+        # OpenCV rounds positions for nearest-pixel sampling to even halves; using floor is exact.
         x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         if self._flowing_B[i]:
             flow = flow_field(self.view, i)
@@ -170,8 +170,8 @@ _Box = tuple[int, int, int, int, bool, bool]  # left, right, top, bottom, flippe
 def _boxes(
     warp_B33: np.ndarray, source_size_B2: np.ndarray, size: tuple[int, int], per_x: float = 1.0, per_y: float = 1.0
 ) -> list[_Box | None]:
-    """The box of whole source pixels that each output shows, flipped or not, where its warp is no more than a crop, flips, a resize
-    and at most an exchange of the axes; None where an edge falls between pixels or far outside."""
+    """The box of whole source pixels of each output, with its flips, if the warp only crops, flips, resizes and possibly
+    transposes; None where an edge lies between pixels or far outside."""
     height, width = size
     x0, y0 = warp_B33[:, 0, 2] * per_x, warp_B33[:, 1, 2] * per_y
     x1 = x0 + (warp_B33[:, 0, 0] * width + warp_B33[:, 0, 1] * height) * per_x
@@ -180,7 +180,7 @@ def _boxes(
     whole_4B = np.rint(edges_4B)
     left, right, top, bottom = whole_4B
     fits_B = (np.abs(edges_4B - whole_4B) <= 1e-3).all(axis=0) & (right > left) & (bottom > top)
-    # What reaches beyond the image is mirrored, which takes as much of it inside.
+    # Pixels beyond the image are reflected, which needs as many pixels inside.
     beyond_x, beyond_y = (
         np.maximum(-left, right - source_size_B2[:, 1]),
         np.maximum(-top, bottom - source_size_B2[:, 0]),
@@ -193,7 +193,7 @@ def _boxes(
 
 
 def _resize_box(box: _Box, pixels: np.ndarray, out: np.ndarray, *, sideways: bool) -> None:
-    """Crop, flip and resize without a general warp; `sideways`: rows and columns exchanged."""
+    """Crop, flip and resize without a general warp; `sideways`: transpose."""
     left, right, top, bottom, flip_x, flip_y = box
     height, width = pixels.shape[:2]
     part = pixels[max(top, 0) : bottom, max(left, 0) : right]
@@ -212,7 +212,7 @@ def _resize_box(box: _Box, pixels: np.ndarray, out: np.ndarray, *, sideways: boo
 
 
 def _mirror(index: np.ndarray, size: int) -> np.ndarray:
-    """Reflect whole positions into 0 … size - 1 without repeating the edge (…2 1 0 1 2…)."""
+    """Reflect integer positions into 0 … size - 1 without repeating the edge (…2 1 0 1 2…)."""
     if size == 1:
         return np.zeros_like(index)
     period = 2 * size - 2
@@ -243,7 +243,7 @@ SMOOTH = (
 
 
 def _colour_table(matrix_34: np.ndarray) -> np.ndarray:
-    """A colour that leaves the channels apart, (..., 3, 4), as their curves, (..., 3, 256); (..., 1, 256) where all are alike."""
+    """A colour transform without channel mixing, (..., 3, 4), as curves, (..., 3, 256); (..., 1, 256) if all channels are equal."""
     scale, shift = np.diagonal(matrix_34[..., :3], axis1=-2, axis2=-1), matrix_34[..., 3]
     if (scale == scale[..., :1]).all() and (shift == shift[..., :1]).all():
         scale, shift = scale[..., :1], shift[..., :1]
@@ -251,7 +251,7 @@ def _colour_table(matrix_34: np.ndarray) -> np.ndarray:
 
 
 def _look_up(table_C256: np.ndarray, out: np.ndarray) -> None:
-    """Every value replaced by its channel's, or by that of all. stringzilla's tables are some fifteen times as fast as OpenCV's."""
+    """Apply the table of each channel, or one for all. stringzilla's tables are about fifteen times as fast as OpenCV's."""
     if len(table_C256) == 1 or (table_C256 == table_C256[0]).all():
         stringzilla.translate(out.data, table_C256[0].data, inplace=True)
         return
@@ -262,12 +262,12 @@ def _look_up(table_C256: np.ndarray, out: np.ndarray) -> None:
 
 
 def _look_up_adaptive(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, out: np.ndarray) -> None:
-    """The same, with curves that depend on the histogram."""
+    """Like `_look_up`, with curves that depend on the histogram."""
     planes = cv2.split(out)
     acting = [tone.adaptive for tone in tones if tone.where_B[i]]
     if (
         acting == ["autocontrast"] and (before_C256 == BYTES).all()
-    ):  # which looks at the darkest and brightest value alone
+    ):  # autocontrast needs only the minimum and the maximum
         histogram = np.zeros((3, 256))
         for counts, plane in zip(histogram, planes):
             low, high, *_ = cv2.minMaxLoc(plane)

@@ -1,4 +1,4 @@
-"""Paints a whole batch at once with torch, on any device: the same image as the CPU painter within a small tolerance."""
+"""Renders a whole batch with torch, on any device: the same image as the CPU renderer within a small tolerance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whet.render.tone import autocontrast_table, equalize_table
 
 
 def paint_batch(view: ImageView, pixels: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
-    """Paint every sample of the view from its source pixels (H, W, 3) uint8, whole or shrunk -> uint8 (B, h, w, 3)."""
+    """Render every sample of the view from its source pixels (H, W, 3) uint8, full size or shrunk -> uint8 (B, h, w, 3)."""
     x_BCHW = _warp(view, pixels, torch.device(device))
     for filter_ in view.filters:
         x_BCHW = _FILTERS[filter_.kind](x_BCHW, filter_)
@@ -52,7 +52,7 @@ def _to(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:
 
 
 def _warp(view: ImageView, pixels: list[np.ndarray], device: torch.device) -> torch.Tensor:
-    """One bilinear `grid_sample` over the padded batch; positions beyond an image's edge are mirrored back into it."""
+    """One bilinear `grid_sample` over the padded batch; positions beyond an image's edge are reflected."""
     tall, wide = max(p.shape[0] for p in pixels), max(p.shape[1] for p in pixels)
     source = torch.zeros((len(view), tall, wide, 3), dtype=torch.uint8)
     for i, image in enumerate(pixels):
@@ -74,26 +74,26 @@ def _warp(view: ImageView, pixels: list[np.ndarray], device: torch.device) -> to
 
 
 def paint_masks(view: ImageView, masks: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
-    """The masks (H, W) of the samples, of full source size, under the same warp: nearest pixel, mirrored at the border as the
-    images are -> (B, h, w) of the masks' dtype."""
+    """Apply the same warp to the masks (H, W) of the samples, in full source size: nearest pixel, reflected at the border like the
+    images -> (B, h, w) of the masks' dtype."""
     device = torch.device(device)
     size_B2 = np.array([mask.shape[:2] for mask in masks], dtype=np.float64)
     if (size_B2 != view.source_size_B2).any():
         raise ValueError("masks and images differ in size")
     limit = torch.as_tensor(size_B2[:, ::-1].copy(), device=device)[:, None, None, :] - 1
     place_BHW2 = _mirror(_shown_points(view, size_B2, device).floor(), limit).long()
-    painted = [
+    rendered = [
         torch.from_numpy(np.ascontiguousarray(mask)).to(device)[place_HW2[..., 1], place_HW2[..., 0]]
         for mask, place_HW2 in zip(masks, place_BHW2)
     ]
-    return torch.stack(painted)
+    return torch.stack(rendered)
 
 
 def _shown_points(view: ImageView, size_B2: np.ndarray, device: torch.device) -> torch.Tensor:
-    """The source point (x, y) that every output pixel shows, (B, h, w, 2), in pixels of sources of these sizes."""
+    """The source point (x, y) of every output pixel, (B, h, w, 2), in pixels of sources of these sizes."""
     B, (height, width) = len(view), view.size
     scale = np.concatenate([(size_B2 / view.source_size_B2)[:, ::-1], np.ones((B, 1))], axis=1)
-    # float64: a warp's entries span thousands of pixels, and a position is needed to a hundredth of one.
+    # float64: a warp spans thousands of pixels, and positions must be exact to a hundredth of a pixel.
     warp = torch.as_tensor(view.warp_B33 * scale[:, :, None], device=device)
     y, x = torch.meshgrid(
         torch.arange(height, device=device, dtype=torch.float64) + 0.5,
@@ -145,7 +145,7 @@ def _motion(x_BCHW: torch.Tensor, filter_: Filter) -> torch.Tensor:
 
 
 def _convolved(x_BCHW: torch.Tensor, some: np.ndarray, kernels_Nkk: np.ndarray) -> torch.Tensor:
-    """These samples, each convolved with its own kernel, mirrored at the border."""
+    """Convolve each of these samples with its own kernel, reflected at the border."""
     N, (height, width), reach = len(some), x_BCHW.shape[2:], kernels_Nkk.shape[1] // 2
     rows, columns = (_mirrored(n, reach, x_BCHW.device) for n in (height, width))
     padded = x_BCHW[torch.from_numpy(some).to(x_BCHW.device)][:, :, rows][:, :, :, columns]
@@ -157,7 +157,7 @@ def _convolved(x_BCHW: torch.Tensor, some: np.ndarray, kernels_Nkk: np.ndarray) 
 
 
 def _mirrored(size: int, reach: int, device: torch.device) -> torch.Tensor:
-    """Line numbers -reach … size - 1 + reach, those outside reflected; any reach, even beyond the image's own size."""
+    """Line numbers -reach … size - 1 + reach, reflected at the border; `reach` may exceed the image size."""
     place = torch.arange(-reach, size + reach, device=device, dtype=torch.float64)
     return _mirror(place, torch.tensor(size - 1, device=device, dtype=torch.float64)).long()
 
@@ -211,7 +211,7 @@ def _covered(x_BHWC: torch.Tensor, cover: Cover) -> None:
 
 
 def _on_the_host(x_BHWC: torch.Tensor, view: ImageView) -> torch.Tensor:
-    """Codecs and other libraries' transforms, which know no device."""
+    """Apply codecs and other libraries' transforms, which need the CPU."""
     images = x_BHWC.cpu().numpy()
     for i in range(len(view)):
         for codec in view.codecs:

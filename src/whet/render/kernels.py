@@ -1,4 +1,4 @@
-"""The kernels of the filters, one definition for both renderers."""
+"""The kernels of the filters, shared by both renderers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 
 def gaussian_size(sigma: float) -> int:
-    """Odd width of a Gaussian kernel that holds three standard deviations to either side, as OpenCV takes it for bytes."""
+    """Odd width of a Gaussian kernel with three standard deviations on either side, as in OpenCV for uint8."""
     return round(sigma * 6 + 1) | 1
 
 
 def gaussian_kernel(sigma: float, size: int) -> np.ndarray:
-    """Weights float32 (size,), those beyond the kernel's own width zero."""
+    """Weights float32 (size,), zero outside the kernel's own width."""
     place = np.arange(size) - size // 2
     weight = np.exp(-(place**2) / (2 * sigma**2)) * (np.abs(place) <= gaussian_size(sigma) // 2)
     return (weight / weight.sum()).astype(np.float32)
@@ -36,7 +36,7 @@ def motion_kernel(length: float, degrees: float, size: int | None = None) -> np.
 
 
 def without_empty_edges(kernel: np.ndarray) -> np.ndarray:
-    """The kernel less the outer rows and columns that are zero on both sides: a flat line needs few rows."""
+    """Crop the outer rows and columns that are zero on both sides: a horizontal line needs few rows."""
     middle = len(kernel) // 2
     filled = [np.flatnonzero(kernel.any(axis=1 - axis)) for axis in (0, 1)]
     reach = [max(middle - int(places[0]), int(places[-1]) - middle) for places in filled]

@@ -1,4 +1,4 @@
-"""Noise that both renderers draw alike: rows of a fixed bank, whose places are hashed from a key."""
+"""Noise shared by both renderers: rows of a fixed bank, at positions hashed from a key."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def uniform_bank() -> np.ndarray:
 
 @functools.cache
 def byte_bank() -> np.ndarray:
-    """A million uniform numbers of 0 … 255, uint8, always the same."""
+    """A million uniform integers of 0 … 255, uint8, always the same."""
     return (uniform_bank() * np.float32(256)).clip(0, 255).astype(np.uint8)
 
 
 def bank_rows(key: int, rows: int, length: int) -> np.ndarray:
-    """Where in a bank each row of an image begins, int64 (rows,), for rows of this length. Drawing every number anew would cost
-    more than all other painting; no row of an image shares its place with another but by chance."""
+    """The start of each row of an image in a bank, int64 (rows,), for rows of this length. Drawing new numbers would cost more than
+    the rest of rendering; two rows of an image share a position only by chance."""
     return _hashed(np.arange(rows, dtype=np.uint32) + np.uint32(key)).astype(np.int64) % (_BANK - length)
 
 
 def from_bank(bank: np.ndarray, key: int, rows: int, length: int) -> np.ndarray:
-    """(rows, length) numbers of the bank."""
+    """Numbers of the bank, (rows, length)."""
     return np.lib.stride_tricks.sliding_window_view(bank, length)[bank_rows(key, rows, length)]
 
 
 def place_in_bank(key: int, length: int) -> int:
-    """Where in a bank of this length a single row begins, 0 … length - 1."""
+    """The start of a single row in a bank of this length, 0 … length - 1."""
     return int(_hashed(np.array([key], dtype=np.uint32))[0]) % length
 
 

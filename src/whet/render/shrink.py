@@ -1,8 +1,8 @@
-"""Shrinking before the warp. Bilinear sampling skips pixels when it steps over more than two, so an image that will be shown
-much smaller is first reduced by a whole factor: inside the JPEG decoder where that can be, by area averages where not.
+"""Downscaling before the warp. Bilinear sampling skips pixels for steps of more than two, so an image that is displayed much
+smaller is first reduced by an integer factor: in the JPEG decoder where possible, otherwise by area averaging.
 
-Steps up to 2.5 are left to the bilinear sampling alone: shown at 224 px, photos of 512 x 384 (a step of 2.3) differ from the ideal
-area average by 41 dB, against 43 dB after a reduction that would cost as much as decoding them.
+Steps up to 2.5 use bilinear sampling alone: at 224 px, photos of 512 x 384 (a step of 2.3) differ from the ideal area average by
+41 dB, compared with 43 dB after a reduction that would cost as much as decoding them.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ def sampling_steps(view: ImageView) -> np.ndarray:
 
 
 def shrink_factors(view: ImageView) -> np.ndarray:
-    """Whole factors to reduce each source by before it is warped, along its y and x: int (B, 2), >= 1. What is left for the
-    bilinear sampling is a step of at most 2.5 source pixels."""
+    """Integer factors to reduce each source by before the warp, along its y and x: int (B, 2), >= 1. The remaining step of the
+    bilinear sampling is at most 2.5 source pixels."""
     return np.maximum(np.floor(sampling_steps(view) * (2 / _LARGEST_STEP) + 1e-6), 1).astype(np.int64)
 
 
 def decoder_factors(factors_B2: np.ndarray) -> np.ndarray:
-    """The part of the shrinking a JPEG decoder does well: 8, 4, 2 or 1, int (B,)."""
+    """The part of the factor that a JPEG decoder can apply: 8, 4, 2 or 1, int (B,)."""
     smallest_B = factors_B2.min(axis=1, initial=_JPEG_SCALES[0])
     return np.select([smallest_B >= scale for scale in _JPEG_SCALES], _JPEG_SCALES, 1)
 
 
 def shrink(pixels: np.ndarray, size: tuple[int, int], factor_2: np.ndarray) -> np.ndarray:
-    """Average whole areas until the image of full `size` (height, width) is shrunk by `factor_2`; what the decoder did
-    already is taken into account."""
+    """Reduce an image of full `size` (height, width) by `factor_2` with area averaging, taking into account the reduction by the
+    decoder."""
     if factor_2[0] == factor_2[1] == 1:
         return pixels
     height, width = max(1, size[0] // int(factor_2[0])), max(1, size[1] // int(factor_2[1]))

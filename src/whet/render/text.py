@@ -1,4 +1,4 @@
-"""Texts from their view: the words joined by what stood between them."""
+"""Renders texts from their view by joining the words and gaps."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from whet.core.text_view import TextView
 
 
 def paint_texts(view: TextView) -> list[str]:
-    """The texts of a batch. One that no method changed is the string that was given, character by character."""
+    """The texts of a batch. A text that no method changed equals the original string exactly."""
     return [str(content) for content in view.content_B]

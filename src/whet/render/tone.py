@@ -1,4 +1,4 @@
-"""Tone curves: composed, and those that depend on the image's own histogram, as Pillow's ImageOps defines them."""
+"""Tone curves: fixed and composed ones, and those that depend on the image's histogram, defined as in Pillow's ImageOps."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ LEVELS, BYTES = np.arange(256.0), np.arange(256, dtype=np.uint8)
 
 
 def rounded(table: np.ndarray) -> np.ndarray:
-    """A table as bytes."""
+    """A table as uint8."""
     return np.clip(np.rint(table), 0, 255).astype(np.uint8)
 
 
 def composed_tables(tones: tuple[Tone, ...], table_BC256: np.ndarray) -> np.ndarray:
-    """The fixed curves of every sample after this one and after one another, float (B, C, 256); adaptive ones are left out. C is 3,
-    or 1 as long as the channels have one curve."""
+    """The composition of this table with the fixed curves of every sample, float (B, C, 256); adaptive curves are skipped. C is 3,
+    or 1 while all channels have the same curve."""
     for tone in tones:
         if tone.table_BC256 is not None:
             after = np.take_along_axis(
@@ -27,7 +27,7 @@ def composed_tables(tones: tuple[Tone, ...], table_BC256: np.ndarray) -> np.ndar
 
 
 def adaptive_table(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, histogram_C256: np.ndarray) -> np.ndarray:
-    """The curves of sample i after this one and after one another, float (3, 256), for an image with this histogram."""
+    """The composition of this table with all curves of sample i, float (3, 256), for an image with this histogram."""
     table = None if (before_C256 == BYTES).all() else np.broadcast_to(before_C256, (3, 256))
     for tone in tones:
         if not tone.where_B[i]:
@@ -36,7 +36,7 @@ def adaptive_table(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, his
         if tone.table_BC256 is not None:
             step = np.broadcast_to(tone.table_BC256[i], (3, 256))
         else:
-            # The histogram as the curves so far leave it: moved from bin to bin, without another look at the pixels.
+            # The histogram after the previous curves: counts are moved between bins, without reading the pixels again.
             moved = histogram_C256
             if levels is not None:
                 pairs = zip(levels, histogram_C256)
@@ -47,7 +47,7 @@ def adaptive_table(tones: tuple[Tone, ...], i: int, before_C256: np.ndarray, his
 
 
 def equalize_table(histogram_C256: np.ndarray) -> np.ndarray:
-    """The curve that makes the histogram flat, float (C, 256); a channel with one value only is left alone."""
+    """The curve that equalises the histogram, float (C, 256); a channel with a single value is unchanged."""
     counts = np.rint(histogram_C256).astype(np.int64)
     brightest = np.take_along_axis(counts, 255 - (counts[:, ::-1] > 0).argmax(axis=1, keepdims=True), axis=1)
     step = (counts.sum(axis=1, keepdims=True) - brightest) // 255

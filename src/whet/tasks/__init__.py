@@ -1,4 +1,4 @@
-"""The tasks: what is asked of a sample. One file each; `core.task.Task` says what a task has to know."""
+"""The tasks, one file each; `core.task.Task` defines their interface."""
 
 from whet.tasks.multi_label import MultiLabel
 from whet.tasks.single_label import SingleLabel

@@ -1,9 +1,9 @@
-"""Classification where a sample may have any number of classes, each true or not by itself.
+"""Multi-label classification: each sample has any number of classes, each present or not.
 
-As in scikit-learn: accuracy is that of whole label sets (every label right and none besides); hamming_accuracy the share of all
-decisions, one a sample and class, that are right; F1 of a class is that of predicting it; the mean average precision judges the
-order of the probabilities, without a threshold; log-loss is the mean binary cross-entropy of a decision; the calibration error is
-over all decisions. A class is predicted where its probability is above one half.
+Metrics as in scikit-learn: accuracy is that of whole label sets (every label correct and none extra); hamming_accuracy the share of
+correct decisions, one per sample and class; F1 is computed per class; the mean average precision evaluates the ranking by
+probability, without a threshold; log-loss is the mean binary cross-entropy of a decision; the calibration error is over all
+decisions. A class is predicted where its probability is above one half.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def right_N(evidence: Evidence) -> np.ndarray:
-    """Whether each sample has every label right and none besides, bool (N,)."""
+    """Whether each sample has every label correct and none extra, bool (N,)."""
     return (evidence.predicted == evidence.truth).all(axis=1)
 
 
 def hamming_accuracy_N(evidence: Evidence) -> np.ndarray:
-    """The share of each sample's decisions that are right, (N,)."""
+    """The share of correct decisions of each sample, (N,)."""
     return (evidence.predicted == evidence.truth).mean(axis=1)
 
 
@@ -48,25 +48,25 @@ def label_rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def macro_f1(evidence: Evidence) -> float:
-    """The mean F1 over the classes that have a true sample."""
+    """The mean F1 over the classes with at least one positive sample."""
     _, recall, f1 = label_rates(evidence)
     return float(f1[~np.isnan(recall)].mean())
 
 
 def worst_recall(evidence: Evidence) -> float:
-    """The recall of the class that is found worst, among those that have a true sample."""
+    """The lowest recall among the classes with at least one positive sample."""
     return float(np.nanmin(label_rates(evidence)[1]))
 
 
 def micro_f1(evidence: Evidence) -> float:
-    """F1 over all decisions together; 1 where nothing is true and nothing predicted."""
+    """F1 over all decisions; 1 where there are no positive labels and no positive predictions."""
     predicted_NK, true_NK = evidence.predicted, evidence.truth
     both = int(true_NK.sum() + predicted_NK.sum())
     return 2 * float((predicted_NK & true_NK).sum()) / both if both else 1.0
 
 
 def average_precision_K(evidence: Evidence) -> np.ndarray:
-    """The area below each class's precision over its recall, as steps, (K,); of a class without a true sample NaN."""
+    """The area under each class's precision-recall curve, as steps, (K,); NaN for a class without positive samples."""
     from sklearn.metrics import average_precision_score
 
     true_NK = evidence.truth
@@ -77,7 +77,7 @@ def average_precision_K(evidence: Evidence) -> np.ndarray:
 
 
 def mean_average_precision(evidence: Evidence) -> float:
-    """Over the classes that have a true sample; 0 where none has."""
+    """The mean over the classes with at least one positive sample; 0 where there are none."""
     found_K = average_precision_K(evidence)
     return float(np.nanmean(found_K)) if (~np.isnan(found_K)).any() else 0.0
 
@@ -108,7 +108,7 @@ class MultiLabel(ClassTask):
     followed = (
         "accuracy", "macro_f1", "log_loss", "calibration_error", "hamming_accuracy", "micro_f1", "mean_average_precision",
     )  # fmt: skip
-    sections = ("classes", "calibration")  # what is true beside what is predicted is no confusion
+    sections = ("classes", "calibration")  # a confusion matrix is not defined for label sets
 
     def reads(self, label_sets: bool) -> bool:
         return label_sets
@@ -131,8 +131,8 @@ class MultiLabel(ClassTask):
         return binary_cross_entropy_with_logits(outputs_BK, targets.probs_BK, reduction="none").sum(dim=1)
 
     def combine(self, outputs_BMK: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-        """The logit of the mean of each class's probabilities. With the logarithms of both yes and no, so that nothing is lost
-        where a prediction is certain."""
+        """The logit of the mean probability of each class. Uses the log-probabilities of presence and absence, to stay exact for
+        confident predictions."""
         import torch
         from torch.nn.functional import logsigmoid
 
@@ -173,11 +173,11 @@ class MultiLabel(ClassTask):
         return expit(outputs_NK.astype(np.float64, copy=False))
 
     def decide(self, probs_NK: np.ndarray) -> np.ndarray:
-        """Which classes are likelier than not, bool (N, K)."""
+        """The classes with a probability above one half, bool (N, K)."""
         return probs_NK > 0.5
 
     def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-        """Every decision of a sample and class as one of two classes, no and yes."""
+        """Every decision of a sample and class as a binary classification, absent and present."""
         yes = evidence.probs_NK.ravel()
         return np.stack([1 - yes, yes], axis=1), evidence.truth.ravel().astype(np.int64)
 
@@ -186,7 +186,7 @@ class MultiLabel(ClassTask):
         return num_classes * record["log_loss"]
 
     def strata(self, truth: np.ndarray) -> np.ndarray:
-        """Samples with the same labels."""
+        """Samples with the same labels share a stratum."""
         return np.unique(truth, axis=0, return_inverse=True)[1].reshape(-1)
 
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
@@ -200,11 +200,11 @@ class MultiLabel(ClassTask):
         return {evidence.classes[k]: evidence.predicted[evidence.truth[:, k], k] for k in seen}
 
     def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
-        """(the names of the classes likelier than not, the probability of that label set, its decisions taken as independent)."""
+        """(the names of the predicted classes, the probability of this label set for independent classes)."""
         return names_of(self.decide(probs_K), classes), float(np.maximum(probs_K, 1 - probs_K).prod())
 
     def cell(self, target: Any, classes: tuple[str, ...]) -> str:
-        """The names of the labels, as `core.labels.labels_cell` writes them."""
+        """The names of the labels, in the format of `core.labels.labels_cell`."""
         return labels_cell(names_of(target, classes))
 
     def text(self, target: Any, classes: tuple[str, ...]) -> str:
@@ -213,9 +213,9 @@ class MultiLabel(ClassTask):
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         labels = result["labels_a_sample"]
         return [
-            ("macro-F1", percent(result["macro_f1"]), "every class counts alike"),
-            ("micro-F1", percent(result["micro_f1"]), "every label counts alike"),
-            ("Hamming accuracy", percent(result["hamming_accuracy"]), "of all decisions right"),
+            ("macro-F1", percent(result["macro_f1"]), "equal weight per class"),
+            ("micro-F1", percent(result["micro_f1"]), "equal weight per label"),
+            ("Hamming accuracy", percent(result["hamming_accuracy"]), "of all decisions correct"),
             (
                 "mean average precision",
                 percent(result["mean_average_precision"]),
@@ -225,7 +225,7 @@ class MultiLabel(ClassTask):
         ]
 
     def mistakes(self, evidence: Evidence) -> list[Mistake]:
-        """The confidence is that of the surest label that was missed or predicted wrongly."""
+        """The confidence of a mistake is that of the most confident wrong decision."""
         found = []
         for row in np.flatnonzero(~right_N(evidence)).tolist():
             faults = _faults(evidence, row)
@@ -235,8 +235,8 @@ class MultiLabel(ClassTask):
         return surest_first(found, evidence)
 
     def measure(self, evidence: Evidence) -> dict[str, Any]:
-        """What `SingleLabel.measure` gives, of label sets: the same names mean what this file says. Means over classes leave out
-        those without a true sample."""
+        """The metrics of `SingleLabel.measure` for label sets, as defined in this module. Means over classes exclude those without
+        positive samples."""
         true_NK, predicted_NK, classes = evidence.truth, evidence.predicted, evidence.classes
         N, K = true_NK.shape
         precision, recall, f1 = label_rates(evidence)
@@ -280,7 +280,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _faults(evidence: Evidence, row: int) -> list[dict[str, Any]]:
-    """The labels that were missed or predicted wrongly, the surest first, and how sure the model was of that."""
+    """The labels that were missed or wrongly predicted, the most confident first, with the confidence."""
     true_K, prob_K = evidence.truth[row], evidence.probs_NK[row]
     found = [
         {

@@ -1,4 +1,4 @@
-"""Classification where every sample has exactly one class."""
+"""Classification with exactly one class per sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from whet.core.targets import Targets
 
-LEAST = 1e-12  # a probability, before its logarithm is taken
+LEAST = 1e-12  # lower bound of a probability before taking the logarithm
 
 
 def softmax(logits_NK: np.ndarray) -> np.ndarray:
@@ -27,12 +27,12 @@ def softmax(logits_NK: np.ndarray) -> np.ndarray:
 
 
 def confusion(predicted_N: np.ndarray, label_N: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts (K, K): rows are the true class, columns the predicted one."""
+    """Counts (K, K): rows are target classes, columns predicted classes."""
     return np.bincount(label_N * num_classes + predicted_N, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def class_rates(table_KK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 of each class (K,) from a confusion table; the recall of a class without a true sample is NaN."""
+    """Precision, recall and F1 of each class (K,) from a confusion matrix; the recall of a class without samples is NaN."""
     return rates(np.diag(table_KK), table_KK.sum(axis=1), table_KK.sum(axis=0))
 
 
@@ -42,23 +42,23 @@ def right_N(evidence: Evidence) -> np.ndarray:
 
 
 def macro_f1(evidence: Evidence) -> float:
-    """The mean F1 over the classes that have a true sample."""
+    """The mean F1 over the classes with at least one sample."""
     _, recall, f1 = _rates(evidence)
     return float(f1[~np.isnan(recall)].mean())
 
 
 def worst_recall(evidence: Evidence) -> float:
-    """The recall of the class that is recognised worst, among those that have a true sample."""
+    """The lowest recall among the classes with at least one sample."""
     return float(np.nanmin(_rates(evidence)[1]))
 
 
 def log_loss_N(evidence: Evidence) -> np.ndarray:
-    """Minus the logarithm of the probability of each sample's true class, (N,)."""
+    """The negative log-probability of each sample's target class, (N,)."""
     return -np.log(np.clip(evidence.probs_NK[np.arange(len(evidence)), evidence.truth], LEAST, 1))
 
 
 def calibration_gap(evidence: Evidence) -> float:
-    """The mean gap between confidence and truth, over the decisions of the evidence's own task."""
+    """The mean gap between confidence and accuracy, over the decisions of the evidence's task."""
     return calibration_error(*cast(ClassTask, evidence.task).decisions(evidence))
 
 
@@ -69,8 +69,8 @@ def _rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def tiles_of_classes(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     worst = result["worst_class"]
     return [
-        ("worst class", percent(worst["recall"]), f"of {worst['name']} found"),
-        ("calibration error", percent(result["calibration_error"]), "confidence against truth"),
+        ("worst class", percent(worst["recall"]), f"recall of {worst['name']}"),
+        ("calibration error", percent(result["calibration_error"]), "confidence against accuracy"),
     ]
 
 
@@ -124,8 +124,8 @@ class SingleLabel(ClassTask):
         return logits.log_softmax(dim=-1)
 
     def log_others(self, logits: Tensor) -> Tensor:
-        """The likeliest class is measured by the sum of the others; any other one is at most a half, so that nothing is lost in
-        1 - p."""
+        """For the most likely class, log(1 - p) is computed as the log-probability of all others; any other probability is at most
+        one half, so 1 - p is exact enough."""
         import torch
 
         best = logits.argmax(dim=-1, keepdim=True)
@@ -157,11 +157,11 @@ class SingleLabel(ClassTask):
         return softmax(outputs_NK.astype(np.float64, copy=False))
 
     def decide(self, probs_NK: np.ndarray) -> np.ndarray:
-        """The likeliest class, int64 (N,)."""
+        """The most likely class, int64 (N,)."""
         return probs_NK.argmax(axis=1)
 
     def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-        """One a sample."""
+        """One decision per sample."""
         return evidence.probs_NK, evidence.truth
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
@@ -171,7 +171,7 @@ class SingleLabel(ClassTask):
         return truth
 
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
-        """A class that it does not know has the probability 0."""
+        """Added classes have probability 0."""
         if evidence.classes == classes:
             return evidence
         place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
@@ -184,7 +184,7 @@ class SingleLabel(ClassTask):
         return {evidence.classes[k]: found_N[evidence.truth == k] for k in np.unique(evidence.truth).tolist()}
 
     def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
-        """(the likeliest class, its probability)."""
+        """(the most likely class, its probability)."""
         k = int(probs_K.argmax())
         return classes[k], float(probs_K[k])
 
@@ -194,7 +194,7 @@ class SingleLabel(ClassTask):
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         return [
-            ("macro-F1", percent(result["macro_f1"]), "every class counts alike"),
+            ("macro-F1", percent(result["macro_f1"]), "equal weight per class"),
             *tiles_of_classes(result),
         ]
 
@@ -206,8 +206,8 @@ class SingleLabel(ClassTask):
         return surest_first(found, evidence)
 
     def measure(self, evidence: Evidence) -> dict[str, Any]:
-        """Accuracy (with Wilson interval), balanced accuracy, macro-F1, worst class, log-loss, calibration error, and per class.
-        Classes without a true sample count in no mean over classes."""
+        """Accuracy (with Wilson interval), balanced accuracy, macro-F1, worst class, log-loss, calibration error, and metrics per
+        class. Means over classes exclude those without samples."""
         N, K, classes = len(evidence), len(evidence.classes), evidence.classes
         table = confusion(evidence.predicted, evidence.truth, K)
         precision, recall, f1 = class_rates(table)
@@ -240,7 +240,7 @@ class SingleLabel(ClassTask):
 
 
 def log_weights(like_BMK: Tensor, weights: Sequence[float] | torch.Tensor | None) -> Tensor:
-    """The logarithms of weights (M,), or of 1/M where there are none, (M, 1)."""
+    """The logarithms of weights (M,), by default of 1/M, as (M, 1)."""
     M = like_BMK.shape[1]
     w_M = like_BMK.new_full((M,), 1 / M) if weights is None else like_BMK.new_tensor(weights) if isinstance(
         weights, Sequence

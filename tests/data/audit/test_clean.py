@@ -36,7 +36,7 @@ def test_the_rule(faulty):
     }  # fmt: skip
     assert gone["train/a/leak.jpg"] == "a copy of test/a/24.jpg in test"
     assert gone["train/a/near.jpg"] == "nearly the same image as test/a/26.jpg in test"
-    assert "filed under b" in gone["train/a/conflict.jpg"] and "filed under a" in gone["test/b/25.jpg"]
+    assert "has the label b" in gone["train/a/conflict.jpg"] and "has the label a" in gone["test/b/25.jpg"]
     assert gone["train/a/4.jpg"] == "nearly the same image as train/a/large.jpg"  # the larger stays
     assert gone["train/a/empty.jpg"] == "cannot be read: empty file"
     assert len(cleaned.rows) + len(cleaned.dropped) == len(seen.table) + len(seen.table.skipped)

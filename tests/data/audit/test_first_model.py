@@ -33,7 +33,7 @@ def test_few_samples_are_all_learnt_from():
 
 
 def test_of_many_the_same_share_of_every_class_in_every_fold(monkeypatch):
-    monkeypatch.setattr(first_model, "_LEARNT_FROM", 300)
+    monkeypatch.setattr(first_model, "_LEARNED_FROM", 300)
     label_R = np.repeat([0, 1, 2], [2000, 990, 10])
     fold_R = np.arange(3000) % 5
     learn_R = _learning(label_R, fold_R)
@@ -44,7 +44,7 @@ def test_of_many_the_same_share_of_every_class_in_every_fold(monkeypatch):
 
 
 def test_a_model_of_some_answers_all(monkeypatch):
-    monkeypatch.setattr(first_model, "_LEARNT_FROM", 200)
+    monkeypatch.setattr(first_model, "_LEARNED_FROM", 200)
     label_R = np.arange(1000) % 3
     x_RD = Rng(0).batch("x", 0, np.arange(1000)).normal((4,)).astype(np.float32)
     x_RD[np.arange(1000), label_R] += 5

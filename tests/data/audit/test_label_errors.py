@@ -19,7 +19,7 @@ def test_confident_answers_against_the_label_are_listed_first(photos, survey):
 def test_a_weak_first_model_accuses_nobody(photos, survey):
     seen = survey(photos)
     (finding,) = check_labels(seen, np.arange(24), np.tile([0.9, 0.1], (24, 1)), "by hand")
-    assert finding.severity == "fact" and not finding.groups and "too weak" in finding.text
+    assert finding.severity == "fact" and not finding.groups and "too low" in finding.text
 
 
 def test_planted_errors_are_found_by_features_made_by_hand(tmp_path):

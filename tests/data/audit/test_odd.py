@@ -55,7 +55,13 @@ def test_grey_and_odd_modes(photos, survey):
 
 
 @pytest.mark.parametrize(
-    "what", ["size tells the class", "camera tells the class", "file format tells the class", "colour tells the class"]
+    "what",
+    [
+        "size predicts the class",
+        "camera predicts the class",
+        "file format predicts the class",
+        "colour predicts the class",
+    ],
 )
 def test_what_belongs_to_one_class(what, tmp_path, survey):
     exif = Image.Exif()
@@ -74,7 +80,7 @@ def test_what_belongs_to_one_class(what, tmp_path, survey):
         save(pixels, tmp_path / "abc"[number % 3] / f"{number}.{suffix}", **options)
     findings = kinds(audit_survey(survey(tmp_path)))
     assert findings[what].severity == "warning" and "100 % of a are" in findings[what].text
-    assert sum(kind.endswith("tells the class") for kind in findings) == 1
+    assert sum(kind.endswith("predicts the class") for kind in findings) == 1
 
 
 def test_orientation_flags(photos, survey):

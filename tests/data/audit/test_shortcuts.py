@@ -31,7 +31,7 @@ def test_corners_that_tell_the_class(tmp_path, survey):
     assert (
         finding.severity == "warning"
         and "6 % of the image" in finding.text
-        and "100 % of what a first model" in finding.text
+        and "100 % of the gain of a first model" in finding.text
     )
 
 

@@ -15,7 +15,7 @@ def test_frames_and_values_out_of_range_are_counted(photos, survey):
     pages = [Image.fromarray((255 * grey).astype(np.uint8)).rotate(90 * k) for k in range(4)]
     pages[0].save(photos / "b" / "pages.tif", save_all=True, append_images=pages[1:])
     found = {finding.kind: finding for finding in check_unseen(survey(photos))}
-    assert found["several frames"].groups == (("b/pages.tif",),) and "3 are not" in found["several frames"].text
+    assert found["several frames"].groups == (("b/pages.tif",),) and "3 are ignored" in found["several frames"].text
     assert found["out of range"].groups == (("a/wide.tif",),) and found["out of range"].severity == "problem"
     assert found["not finite"].groups == (("a/broken.tif",),) and found["not finite"].notes == ("0.2 % of its pixels",)
 

@@ -1,8 +1,8 @@
-"""Is this data fit to learn and to judge from? Each check is one file; none ever touches a person's files.
+"""Checks of a data set before training and evaluation. Each check is one file; none changes the user's files.
 
-A check takes the table, or the survey of what one look at every sample saw, and returns findings. It is registered in
-`run.py` among the checks of any data, or in `media.py` among those of its medium. What is about images alone lies here,
-what is about texts or audio clips alone in folders of their own.
+A check takes the table, or the survey with the record of every sample, and returns findings. It is registered in `run.py` among the
+checks for all data, or in `media.py` among those of its medium. Checks for images are in this folder, checks for texts and audio
+clips in folders of their own.
 """
 
 from whet.data.audit.balance import check_balance

@@ -1,4 +1,4 @@
-"""How many samples each class has, where they are few or uneven."""
+"""Class sizes: small and imbalanced classes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ UNEVEN, FEW, FEW_TO_JUDGE = 3.0, 20, 10
 
 
 def check_balance(table: Table) -> list[Finding]:
-    """Uneven classes (more than threefold), classes with under 20 training samples, or under 10 to judge from."""
+    """Imbalanced classes (ratio above 3), classes with under 20 training samples, or under 10 test samples."""
     counts = table.counts_K
     largest, smallest = int(np.argmax(counts)), int(np.argmin(counts))
     found = []
     if counts[largest] > UNEVEN * counts[smallest]:
         ratio = counts[largest] / max(counts[smallest], 1)
         most, least = f"{table.classes[largest]} has {counts[largest]}", f"{table.classes[smallest]} {counts[smallest]}"
-        advice = "look at macro-F1 and the worst class, not only at accuracy"
-        text = f"classes are uneven: {most} samples, {least} (1 : {ratio:.1f}); {advice}"
+        advice = "consider macro-F1 and the worst class in addition to accuracy"
+        text = f"classes are imbalanced: {most} samples, {least} (1 : {ratio:.1f}); {advice}"
         found.append(Finding("uneven classes", "warning", text))
-    for split, limit, purpose in (("train", FEW, "learn from"), ("test", FEW_TO_JUDGE, "judge by")):
+    for split, limit, purpose in (("train", FEW, "train on"), ("test", FEW_TO_JUDGE, "evaluate on")):
         part = table.part(split)
         if not len(part):
             continue

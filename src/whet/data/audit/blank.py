@@ -1,4 +1,4 @@
-"""Images that show nothing, and images far less sharp than the rest."""
+"""Blank images, and images far less sharp than the rest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from whet.data.audit.near import grey
 from whet.data.audit.sizes import outliers
 from whet.data.audit.survey import ImageSurvey
 
-NOTHING = 3.0  # spread of the small grey image, of 255
-LEAST_BLUR = 2.0  # doublings: a quarter of the usual sharpness
+NOTHING = 3.0  # standard deviation of the small grey image, on 0…255
+LEAST_BLUR = 2.0  # in octaves: a quarter of the median sharpness
 
 
 def check_blank(survey: ImageSurvey) -> list[Finding]:
-    """Blank: the standard deviation of the grey image at 48 x 48 is below 3 of 255. Blurred: its sharpness (the spread of the
-    Laplacian) lies below a quarter of the median, and farther from it than the robust bound of `outliers`; only photos of
-    64 pixels a side or more are judged."""
+    """Blank: the standard deviation of the grey image at 48 x 48 is below 3 of 255. Blurred: its sharpness (the standard deviation
+    of the Laplacian) is below a quarter of the median, and beyond the robust bound of `outliers`; only images of at least 64
+    pixels a side are checked."""
     rows = survey.row_R
     if not len(rows):
         return []
@@ -29,17 +29,17 @@ def check_blank(survey: ImageSurvey) -> list[Finding]:
             noted(
                 "blank",
                 "warning",
-                f"{counted(len(entries), 'image', ('shows', 'show'))} nothing: one colour all over",
+                f"{counted(len(entries), 'image')} blank: a single colour",
                 entries,
             )
         )
-    judged = np.flatnonzero(~blank & (np.minimum(survey.of_readable("height"), survey.of_readable("width")) >= 64))
+    checked = np.flatnonzero(~blank & (np.minimum(survey.of_readable("height"), survey.of_readable("width")) >= 64))
     sharpness = survey.of_readable("sharpness")
-    sharp = np.log2(np.maximum(sharpness[judged], 0.01))
-    low = judged[outliers(sharp, LEAST_BLUR) & (sharp < np.median(sharp))] if len(judged) else judged
+    sharp = np.log2(np.maximum(sharpness[checked], 0.01))
+    low = checked[outliers(sharp, LEAST_BLUR) & (sharp < np.median(sharp))] if len(checked) else checked
     if len(low):
-        usual = float(np.median(sharpness[judged]))
-        entries = [((survey.id_N[rows[k]],), f"sharpness {sharpness[k]:.1f}, usual {usual:.0f}") for k in low]
+        usual = float(np.median(sharpness[checked]))
+        entries = [((survey.id_N[rows[k]],), f"sharpness {sharpness[k]:.1f}, median {usual:.0f}") for k in low]
         found.append(noted("blurred", "fact", f"{counted(len(low), 'image')} far less sharp than the rest", entries))
     return found
 

@@ -1,12 +1,11 @@
-"""A table of the samples that are left when what is certainly wrong is taken out. The files themselves are never touched.
+"""Writes a table without the samples that are certainly wrong. The files themselves are never changed.
 
-The rule, in this order:
-1. What cannot be read is dropped.
-2. Of copies (the same bytes, or nearly the same image, text or audio clip) that bear two labels all are dropped, from every part:
-   nothing says which label is right.
-3. Of all other copies of one thing one stays: the one in the test part if there is one, else in val, else in train; of several
-   there the one with the most pixels, characters or seconds. So a leak is mended on the training side, and test loses nothing
-   but a second copy within itself.
+The rules, in this order:
+1. Unreadable samples are dropped.
+2. Where copies (the same bytes, or nearly the same image, text or audio clip) have different labels, all are dropped, from every
+   split: the correct label is unknown.
+3. Of other copies, one is kept: one in the test split if there is any, else in val, else in train; among several the one with the
+   most pixels, characters or seconds. Leaks are thus removed on the training side, and test loses only duplicates within itself.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _STAYS = {"test": 0, "val": 1, "train": 2, "": 3}
 
 @dataclass(frozen=True)
 class Dropped:
-    """A sample left out of the cleaned table, and why."""
+    """A sample left out of the cleaned table, and the reason."""
 
     id: str
     label: str
@@ -36,22 +35,22 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """rows: numbers of the rows that stay."""
+    """rows: numbers of the kept rows."""
 
     rows: tuple[int, ...]
     dropped: tuple[Dropped, ...]
 
 
 def clean(survey: Survey) -> Cleaned:
-    """Apply the rule above."""
+    """Apply the rules above."""
     reason: dict[int, str] = {row: f"cannot be read: {why}" for row, why in enumerate(survey.reason_N) if why}
     for row, path in enumerate(survey.table.frame["path"]):
         if row not in reason and not _is_text(str(path)):
-            reason[row] = "its name is not UTF-8 and cannot stand in a table"
+            reason[row] = "its name is not UTF-8 and cannot be written to a table"
     medium = survey.table.medium
     for row, other in _conflicts(survey).items():
         reason.setdefault(
-            row, f"the same {medium} is filed under {survey.table.cell_of(survey.label_N[other])}: {survey.id_N[other]}"
+            row, f"the same {medium} has the label {survey.table.cell_of(survey.label_N[other])}: {survey.id_N[other]}"
         )
     units: dict[int, list[int]] = {}
     for row in range(len(survey.table)):
@@ -76,7 +75,7 @@ def clean(survey: Survey) -> Cleaned:
 
 
 def _conflicts(survey: Survey) -> dict[int, int]:
-    """Rows of which a copy bears another label -> one such copy."""
+    """Rows with a copy under another label -> one such copy."""
     found: dict[int, int] = {}
     members: dict[int, list[int]] = {}
     for row, content in enumerate(survey.content_N.tolist()):
@@ -99,9 +98,9 @@ def _is_text(path: str) -> bool:
 
 
 def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path, Path]:
-    """Write cleaned.csv (file or text, label, split, and the medium's own columns where they are used), which whet reads back, and
-    dropped.csv (file, label, split, reason); their paths. Files are named as they lie from `folder`. Both are data: their cells are
-    exactly what they stand for, and nothing is put before what a spreadsheet would take for a formula."""
+    """Write cleaned.csv (file or text, label, split, and the medium's own columns where they are used), which whet can read, and
+    dropped.csv (file, label, split, reason); return their paths. File names are relative to `folder`. Both are data files: the
+    cells are exact, without the prefix that protects against spreadsheet formulas."""
     table, frame = survey.table, survey.table.frame
     extra = [name for name, unused in survey.columns.items() if name in frame and _is_used(frame[name], unused)]
     rows = []

@@ -1,4 +1,4 @@
-"""One clue that a shortcut probe sees, and nothing else."""
+"""One feature used by a shortcut probe."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from whet.data.audit.survey import Survey
 
-SOURCES = "the classes come from different sources, and part of any score may be these"
+SOURCES = "the classes come from different sources, and part of any score may come from this"
 
 
 @dataclass(frozen=True)
 class Clue:
-    """what: in words, a plural. meaning: what it means where it tells the class. values: of some rows of a survey, numbers (R, D)
-    or words (R,)."""
+    """what: the feature in words, plural. meaning: the consequence where it predicts the class. values: numbers (R, D) or words
+    (R,) for some rows of a survey."""
 
     name: str
     what: str
@@ -27,7 +27,7 @@ class Clue:
 
 
 def name_patterns(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    """The file's name with 0 for every number, less the class names in it: those say nothing but how it was filed."""
+    """The file name with 0 for every number, without class names, which only reflect how it was filed."""
     named = re.compile(
         "|".join(re.escape(name.lower()) for name in sorted(survey.table.classes, key=len, reverse=True))
     )

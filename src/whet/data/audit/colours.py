@@ -1,4 +1,4 @@
-"""Grey images among coloured ones, and colour modes out of the ordinary."""
+"""Grey images among coloured ones, and unusual colour modes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.survey import ImageSurvey
 
-GREY = 2.0  # mean distance between the channels, of 255
+GREY = 2.0  # mean difference between the channels, on 0…255
 FEW = 0.1
 _ODD = {"CMYK": "for print: its colours are converted", "I;16": "16 bit: scaled to 8", "I;16B": "16 bit: scaled to 8",
-        "I": "32 bit: read as 0 to 65,535", "F": "floating point: read as 0 to 1", "RGBA": "partly transparent: laid on white",
-        "LA": "partly transparent: laid on white", "PA": "partly transparent: laid on white"}  # fmt: skip
+        "I": "32 bit: read as 0 to 65,535", "F": "floating point: read as 0 to 1", "RGBA": "transparency: white background",
+        "LA": "transparency: white background", "PA": "transparency: white background"}  # fmt: skip
 
 
 def check_colours(survey: ImageSurvey) -> list[Finding]:
-    """Grey by content (channels at most 2 of 255 apart on average): a warning where nearly all of a class are and few of the
-    others, a fact where under a tenth are. Modes that are converted on reading are named."""
+    """Grey by content (channels differ by at most 2 of 255 on average): a warning where most of one class and few of the others are
+    grey, a fact where less than a tenth of all are. Modes that are converted on reading are listed."""
     rows = survey.row_R
     if not len(rows):
         return []
@@ -30,12 +30,14 @@ def check_colours(survey: ImageSurvey) -> list[Finding]:
     modes = [mode.decode() for mode in survey.of_readable("mode").tolist()]
     odd = [((survey.id_N[row],), f"{mode}, {_ODD[mode]}") for row, mode in zip(rows, modes) if mode in _ODD]
     if odd:
-        found.append(noted("odd colour mode", "fact", f"{counted(len(odd), 'image')} stored in an unusual way", odd))
+        found.append(
+            noted("odd colour mode", "fact", f"{counted(len(odd), 'image')} stored in an unusual colour mode", odd)
+        )
     return found + told_apart(survey, ["grey" if one else "coloured" for one in grey], "colour", "")
 
 
 def _channels_apart(thumb_BHW3: np.ndarray) -> np.ndarray:
-    """How far apart the channels are on average, of 255."""
+    """The mean difference between the channels, on 0…255."""
     red, green, blue = np.moveaxis(thumb_BHW3, 3, 0)
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     return (most - least).mean(axis=(1, 2))

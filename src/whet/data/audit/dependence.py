@@ -1,4 +1,4 @@
-"""Something a file says of itself that nearly gives its class away."""
+"""File properties that nearly determine the class."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from whet.data.audit.finding import Finding
 from whet.data.audit.survey import Survey
 
 MOST, LITTLE, LEAST = 0.8, 0.2, 10
-_TELL = {"image": "show", "text": "say", "audio": "audio clip like"}
+_CONTENT = "instead of their content"
 
 
 def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
     """A warning for each class of which at least 80 % (and ten samples) share a value that at most 20 % of the others have.
-    value_R: of the readable rows. What all classes share, or what is spread over all, is no alarm."""
+    value_R: one value per readable row. A value shared by all classes, or spread over all, gives no warning."""
     true_RK, value = survey.true_NK[survey.row_R], np.array(value_R)
     found = []
     for k, name in enumerate(survey.table.classes):
@@ -28,7 +28,7 @@ def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -
         if share >= MOST and elsewhere <= LITTLE and usual:
             text = (
                 f"{100 * share:.0f} % of {name} are {phrase} {usual}, but {100 * elsewhere:.0f} % of the other classes: "
-                f"a model may learn the source of the {survey.table.medium}s instead of what they {_TELL[survey.table.medium]}"
+                f"a model may learn the source of the {survey.table.medium}s {_CONTENT}"
             )
-            found.append(Finding(f"{what} tells the class", "warning", text))
+            found.append(Finding(f"{what} predicts the class", "warning", text))
     return found

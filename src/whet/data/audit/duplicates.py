@@ -1,4 +1,4 @@
-"""The same bytes twice: harmless twins, twins on both sides of a split, and twins that bear two labels."""
+"""Exact duplicates: within a split, across splits, and with different labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from whet.data.table import Table
 def check_duplicates(table: Table) -> list[Finding]:
     """Exact duplicates by content hash."""
     twins, leaks, conflicts = [], [], []
-    frame = table.frame.drop_duplicates("id")  # a row repeated on purpose is no second file
+    frame = table.frame.drop_duplicates("id")  # a row repeated on purpose is not a second file
     shared = frame[frame["digest"].duplicated(keep=False)]
     for _, rows in shared.groupby("digest", sort=False):
         rows = rows.sort_values("id")
@@ -18,14 +18,14 @@ def check_duplicates(table: Table) -> list[Finding]:
         if rows["label"].nunique() > 1:
             conflicts.append((names, ", ".join(table.cell_of(k) for k in rows["label"])))
         if rows["split"].nunique() > 1:
-            leaks.append((names, ", ".join(split or "no part" for split in rows["split"])))
+            leaks.append((names, ", ".join(split or "no split" for split in rows["split"])))
     found = []
     if conflicts:
         ways = "filed under more than one class" if table.set_SK is None else "with more than one set of labels"
         text = f"{counted(len(conflicts), table.medium)} {ways}: at least one of the labels is wrong"
         found.append(noted("label conflict", "problem", text, conflicts))
     if leaks:
-        text = f"{counted(len(leaks), table.medium)} both in train and in val or test: the score on them is learnt by heart"
+        text = f"{counted(len(leaks), table.medium)} both in train and in val or test: the model has seen these samples in training"
         found.append(noted("leak across splits", "problem", text, leaks))
     if twins:
         word = "text" if table.medium == "text" else "file"

@@ -1,4 +1,4 @@
-"""One thing the audit found."""
+"""One finding of the audit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Severity = Literal["problem", "warning", "fact"]
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: the check and what it found. severity: "problem" (results would be wrong), "warning" (they may be), or "fact".
-    text: one sentence. groups: the ids of the samples it is about, those that belong together in one tuple. notes: what is to
-    be said of each group, or empty where that is nothing."""
+    """kind: the check and its result. severity: "problem" (results would be wrong), "warning" (they may be), or "fact".
+    text: one sentence. groups: the ids of the samples concerned, related samples in one tuple. notes: a remark for each group, or
+    empty where there are none."""
 
     kind: str
     severity: Severity
@@ -25,7 +25,7 @@ class Finding:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """A line a group, as people read it."""
+        """One line per group, for display."""
         notes = self.notes or ("",) * len(self.groups)
         return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(self.groups, notes)]
 
@@ -34,12 +34,12 @@ Entries = Iterable[tuple[tuple[str, ...], str]]  # (group, note)
 
 
 def noted(kind: str, severity: Severity, text: str, entries: Entries) -> Finding:
-    """A finding of (group, note) entries, by their ids."""
+    """A finding from (group, note) entries, sorted by id."""
     return in_order(kind, severity, text, sorted(entries))
 
 
 def in_order(kind: str, severity: Severity, text: str, entries: Entries) -> Finding:
-    """A finding of (group, note) entries, as they come."""
+    """A finding from (group, note) entries, in the given order."""
     entries = list(entries)
     return Finding(kind, severity, text, tuple(group for group, _ in entries), tuple(note for _, note in entries))
 

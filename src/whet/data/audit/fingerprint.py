@@ -1,7 +1,7 @@
-"""One look at every image: each file is decoded once, reduced, and what the checks need to know of it is kept.
+"""Image records: each file is decoded once and downscaled, and what the checks need is stored.
 
-A fingerprint is one record of some 7 KB. Those of known contents lie in whet's cache folder, so that a second check of the same
-images opens none of them.
+A fingerprint is one record of about 7 KB. The records are cached by content, so that a second check of the same images decodes none
+of them.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from whet.data.store import cache_folder, digest_of
 from whet.data.table import Table
 
 THUMB = 48  # pixels a side
-LOOKED_AT = 192  # a JPEG is decoded to no less than this along its shorter side: about what a network sees
+LOOKED_AT = 192  # minimum shorter side of a decoded JPEG: about the input size of a network
 FINGERPRINT = np.dtype(
     [
-        ("thumb", "u1", (THUMB, THUMB, 3)),  # the whole image squashed to a square by area averages, RGB
-        ("height", "<u4"),  # upright, after EXIF rotation
+        ("thumb", "u1", (THUMB, THUMB, 3)),  # the whole image resized to a square by area averaging, RGB
+        ("height", "<u4"),  # after EXIF rotation
         ("width", "<u4"),
         ("bytes", "<u8"),  # of the file
         (
             "sharpness",
             "<f4",
-        ),  # standard deviation of the Laplacian of the grey image at 192 px or its own size, of 255
+        ),  # standard deviation of the Laplacian of the grey image at 192 px or its own size, on 0…255
         ("format", "S8"),
         ("mode", "S8"),
         ("orientation", "u1"),
         ("frames", "<u4"),
-        ("outside", "<f4"),  # share of the pixels beyond the range that is read as black to white
-        ("not_finite", "<f4"),  # share of the pixels that are no numbers
+        ("outside", "<f4"),  # share of the pixels outside the range from black to white
+        ("not_finite", "<f4"),  # share of non-finite pixels
         ("camera", "S48"),
         ("taken", "S19"),
-        ("reason", "S160"),  # why it cannot be read; the rest is zero then
+        ("reason", "S160"),  # why it cannot be read; all other fields are then zero
     ]
 )
-_REVISION = 2  # raise it when a field is computed another way
+_REVISION = 2  # increase it when the computation of a field changes
 
 
 def fingerprint(data: bytes) -> np.ndarray:
-    """The fingerprint of one file's bytes, a record (), of a file that cannot be read with the reason alone."""
+    """The fingerprint of one file's bytes, a record (). An unreadable file has only `reason` and `bytes` set."""
     found = np.zeros((), FINGERPRINT)
     found["bytes"] = len(data)
     try:
@@ -76,7 +76,7 @@ def _sharpness(pixels: np.ndarray) -> float:
 
 
 def fingerprints(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> np.ndarray:
-    """The fingerprints of a table's files, (N,) of FINGERPRINT; `advance` is told how many more are done."""
+    """The fingerprints of a table's files, (N,) of FINGERPRINT; `advance` is called with the number of newly finished files."""
     digests, paths = table.frame["digest"].tolist(), table.frame["path"].tolist()
 
     def look(row: int) -> tuple[np.ndarray, bool]:
@@ -93,7 +93,7 @@ def fingerprints(table: Table, threads: int, advance: Callable[[int], None] = la
 
 
 def _version() -> str:
-    """A fingerprint of another decoder, or with other fields, is another one."""
+    """A key of the cache that changes with the decoders and the fields of the record."""
     packages = ("simplejpeg", "Pillow", "opencv-python-headless")
-    said = [_REVISION, LOOKED_AT, FINGERPRINT.descr, *(importlib.metadata.version(name) for name in packages)]
-    return hashlib.blake2b(str(said).encode(), digest_size=8).hexdigest()
+    parts = [_REVISION, LOOKED_AT, FINGERPRINT.descr, *(importlib.metadata.version(name) for name in packages)]
+    return hashlib.blake2b(str(parts).encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""A first model that doubts the labels: a linear one on fixed features, asked about samples that it did not learn from."""
+"""The first model, which finds suspicious labels: a linear model on fixed features, evaluated out of fold."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from whet.data.audit.handmade import handmade_features
 from whet.data.audit.survey import ImageSurvey
 from whet.tasks import SINGLE_LABEL
 
-_LEARNT_FROM = 6000  # samples: more make a linear model of some hundred features little better, and cost minutes
+_LEARNED_FROM = 6000  # training samples: more improve a linear model of a few hundred features little, and take minutes
 
 
 def linear_probs(features_RD: Any, label_R: np.ndarray, classes: int, fold_R: np.ndarray) -> np.ndarray:
-    """The probabilities (R, K) of each sample, each fold (0, 1, …) answered by a model fitted on the others; of very many samples
-    on the same share of every class. features_RD: a float32 tensor or array."""
+    """Out-of-fold probabilities (R, K): each fold (0, 1, …) is predicted by a model fitted on the others, for very many samples on
+    the same share of every class. features_RD: a float32 tensor or array."""
     import torch
 
     from whet.models.linear import out_of_fold_probs
@@ -27,24 +27,25 @@ def linear_probs(features_RD: Any, label_R: np.ndarray, classes: int, fold_R: np
 
 
 def _learning(label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    """About _LEARNT_FROM samples, bool (R,): the same share of every class in every fold, and at least one."""
+    """About _LEARNED_FROM samples, bool (R,): the same share of every class in every fold, and at least one."""
     cell_R = np.unique(np.stack([label_R, fold_R]), axis=1, return_inverse=True)[1].reshape(-1)
     order = Rng(0).shuffled("first model", 0, len(label_R))
     order = order[np.argsort(cell_R[order], kind="stable")]
     counts_C = np.bincount(cell_R)
     place = np.arange(len(order)) - np.repeat(np.cumsum(counts_C) - counts_C, counts_C)
     learn_R = np.zeros(len(label_R), dtype=bool)
-    learn_R[order] = place < np.ceil(counts_C * min(1.0, _LEARNT_FROM / len(label_R)))[cell_R[order]]
+    learn_R[order] = place < np.ceil(counts_C * min(1.0, _LEARNED_FROM / len(label_R)))[cell_R[order]]
     return learn_R
 
 
 def image_probs(survey: ImageSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    """The same on features made by hand."""
+    """The probabilities of `linear_probs` with hand-crafted features."""
     features_RD = survey.of_thumbs(rows, handmade_features)
     return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)
 
 
 def audio_probs(survey: AudioSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    """The same on 64 log-mel bands: of each the mean, the deviation and the deviation of its change, whatever the level."""
+    """The probabilities of `linear_probs` with 64 log-mel bands: mean, standard deviation and standard deviation of the change of
+    each, independent of the level."""
     features_RD = survey.prints_N["bands"][rows].reshape(len(rows), -1)
     return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)

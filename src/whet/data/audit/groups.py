@@ -1,5 +1,4 @@
-"""Images that belong together by name or time, on both sides of a split: frames of a film, shots of one thing, crops of one
-photo."""
+"""Groups of related images across splits: frames of a film, images of one object, crops of one image."""
 
 from __future__ import annotations
 
@@ -17,9 +16,12 @@ from whet.data.audit.near import grey, hashes
 from whet.data.audit.survey import ImageSurvey, Survey
 from whet.data.table import SPLITS
 
-BURST = 10  # seconds between two shots of one burst
-LARGEST, FEWEST = 0.05, 5  # a group of more than this share of all says nothing; fewer groups are no evidence
-RARE, ALIKE = 0.001, 0.7  # p-value, and how often a pair of a group is more alike than another pair of its class
+BURST = 10  # maximum seconds between two images of one burst
+LARGEST, FEWEST = 0.05, 5  # maximum share of all images in one group; minimum number of groups
+RARE, ALIKE = (
+    0.001,
+    0.7,
+)  # p-value; share of comparisons in which a pair of a group is more similar than another pair of its class
 _COUNTED = re.compile(r"^(.+?)[ _\-.]*\(\d+\)$")  # "bottle (2)"
 _COPY = re.compile(r"^(.+?)[ _\-]+(?:copy|kopie|副本)(?:[ _\-]*\d+)?$", re.IGNORECASE)
 _LETTER = re.compile(r"^(.*\d)[a-z]$", re.IGNORECASE)  # "scan017b"
@@ -27,10 +29,10 @@ _LAST = re.compile(r"^(.+)[ _\-.]+[^ _\-.]+$")  # "img_001_a", "clip3_frame_0007
 
 
 def check_groups(survey: ImageSurvey) -> list[Finding]:
-    """Groups by the table's own group column, by what names share, and by bursts (one camera, at most 10 seconds apart). A group of
-    the column that lies in two parts is a warning as it is. Of names and bursts only where it is measured that they mean
-    something: pairs of a group on two sides of the split must be more alike than random pairs of their class (small images'
-    correlation; Mann-Whitney, p < 0.001, and in over 70 % of comparisons). So plain numbers (glass1 … glass501) are no alarm."""
+    """Groups by the table's group column, by shared names, and by bursts (one camera, at most 10 seconds apart). A group of the
+    column in two splits is always a warning. Names and bursts are reported only where they are informative: pairs of a group
+    across splits must be more similar than random pairs of their class (correlation of thumbnails; Mann-Whitney, p < 0.001, and in
+    over 70 % of comparisons). Plain numbering (glass1 … glass501) therefore gives no warning."""
     found = check_group_column(survey)
     for kind, keys in (("shared name", name_keys(survey)), ("burst", burst_keys(survey))):
         groups = _across(survey, keys)
@@ -41,21 +43,21 @@ def check_groups(survey: ImageSurvey) -> list[Finding]:
             continue
         share, p = evidence
         what = (
-            "share a name but for its end"
+            "share a name except for its end"
             if kind == "shared name"
             else f"were taken within {BURST} seconds by one camera"
         )
         text = (
             f"{len(groups):,} groups of images that {what} lie in more than one of train, val and test, and they are more "
-            f"alike than random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too "
-            "good; split by group"
+            f"similar than random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too "
+            "high; split by group"
         )
         found.append(noted(f"{kind} across splits", "warning", text, _entries(survey, groups)))
     return found
 
 
 def check_group_column(survey: Survey) -> list[Finding]:
-    """Groups by the table's own group column that lie in two parts."""
+    """Groups of the table's group column that are in more than one split."""
     groups = _across(survey, survey.table.frame["group"].tolist())
     if not groups:
         return []
@@ -72,12 +74,12 @@ def _entries(survey: Survey, groups: list[list[int]]) -> list[tuple[tuple[str, .
 
 
 def name_keys(survey: ImageSurvey) -> list[str]:
-    """What each name shares with its kin: its class, and the name without its last part. "" where there is none."""
+    """The shared part of each name: its class, and the name without its last part. "" where there is none."""
     found = []
     for name, label in zip(survey.id_N, survey.label_N):
         stem = PurePosixPath(name).stem
         match = next((m for rule in (_COUNTED, _COPY, _LETTER, _LAST) if (m := rule.match(stem))), None)
-        # "bottle" of "bottle (2)" is itself one of the group
+        # "bottle" belongs to the same group as "bottle (2)"
         found.append(f"{label}/{match[1] if match else stem}")
     counts: dict[str, int] = {}
     for key in found:
@@ -87,7 +89,7 @@ def name_keys(survey: ImageSurvey) -> list[str]:
 
 
 def burst_keys(survey: ImageSurvey) -> list[str]:
-    """A number for each burst of shots; "" where a file does not say when and by what it was taken."""
+    """A number for each burst; "" where a file has no camera or time."""
     shots = []
     for row in survey.row_R:
         camera, taken = (survey.prints_N[name][row].decode() for name in ("camera", "taken"))
@@ -104,7 +106,7 @@ def burst_keys(survey: ImageSurvey) -> list[str]:
 
 
 def _across(survey: Survey, keys: Iterable[str]) -> list[list[int]]:
-    """The groups whose readable rows lie in more than one part, those of one photo (found as duplicates already) counted once."""
+    """The groups whose readable rows are in more than one split. Duplicates of one image are counted once."""
     members: dict[str, list[int]] = {}
     readable = set(survey.row_R.tolist())
     for row, key in enumerate(keys):
@@ -119,8 +121,8 @@ def _across(survey: Survey, keys: Iterable[str]) -> list[list[int]]:
 
 
 def more_alike(survey: ImageSurvey, groups: list[list[int]]) -> tuple[float, float] | None:
-    """(how often a pair of a group, one from each side, is more alike than a random pair of its class; p-value), or None where
-    that is no evidence."""
+    """(how often a pair of a group, one from each split, is more similar than a random pair of its class; p-value), or None where
+    the evidence is insufficient."""
     if len(groups) < FEWEST:
         return None
     hash_ND = survey.of_thumbs(np.arange(len(survey.id_N)), lambda thumb: hashes(grey(thumb)).reshape(len(thumb), -1))

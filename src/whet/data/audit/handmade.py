@@ -1,4 +1,4 @@
-"""Features made by hand, for a first model where no pretrained weights are at hand."""
+"""Hand-crafted features for a first model, where no pretrained weights are available."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _SIDE = THUMB // CELLS
 
 
 def handmade_features(thumb_NHW3: np.ndarray) -> np.ndarray:
-    """Of thumbnails, uint8 (N, 48, 48, 3): in each of 4 x 4 cells a histogram of gradient directions (8 turns, weighted by
-    length, the square root of its shares) and the mean and spread of each colour, and of the whole a histogram of 4 x 4 x 4
-    colours; float32 (N, 288). Source: Dalal & Triggs 2005 (histograms of oriented gradients), without overlapping blocks."""
+    """Features of thumbnails, uint8 (N, 48, 48, 3): in each of 4 x 4 cells a histogram of gradient directions (8 orientations,
+    weighted by magnitude, the square root of its shares) and the mean and standard deviation of each channel, and for the whole
+    thumbnail a histogram of 4 x 4 x 4 colours; float32 (N, 288). Source: Dalal & Triggs 2005 (histograms of oriented gradients),
+    without overlapping blocks."""
     if not len(thumb_NHW3):
         return np.empty((0, 288), np.float32)
     parts = (_directions(thumb_NHW3), *_colours_of_cells(thumb_NHW3), _colours_of_whole(thumb_NHW3))
@@ -36,7 +37,7 @@ def _directions(thumb_NHW3: np.ndarray) -> np.ndarray:
 
 
 def _colours_of_cells(thumb_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(means, standard deviations), each (N, 4, 4, 3), of 1. The sums are whole numbers below 2 ** 24: exact as float32."""
+    """(means, standard deviations), each (N, 4, 4, 3), scaled to 0…1. The sums are integers below 2 ** 24: exact as float32."""
     rows_NHW = thumb_NHW3.reshape(len(thumb_NHW3), THUMB, -1).astype(np.float32)
     pool_CH = np.repeat(np.eye(CELLS, dtype=np.float32), _SIDE, axis=1)
     sums = ((pool_CH @ values).reshape(-1, CELLS, CELLS, _SIDE, 3).sum(axis=3) for values in (rows_NHW, rows_NHW**2))
@@ -50,7 +51,7 @@ def _colours_of_whole(thumb_NHW3: np.ndarray) -> np.ndarray:
 
 
 def _histograms(bin_NHW: np.ndarray, bins: int, weight_NHW: np.ndarray | None = None) -> np.ndarray:
-    """One of each image, (N, bins)."""
+    """One histogram per image, (N, bins)."""
     place = bin_NHW + bins * np.arange(len(bin_NHW))[:, None, None]
     weight = None if weight_NHW is None else weight_NHW.ravel()
     return np.bincount(place.ravel(), weight, bins * len(bin_NHW)).reshape(-1, bins)

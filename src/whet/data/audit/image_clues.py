@@ -1,4 +1,4 @@
-"""What may give an image's class away without its being looked at."""
+"""Metadata and simple features that may predict an image's class without its content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whet.data.audit.clue import SOURCES, Clue, name_patterns
 from whet.data.audit.fingerprint import THUMB
 from whet.data.audit.survey import ImageSurvey
 
-_CORNER, _CELL = THUMB // 8, 3  # four corners of an eighth of each side are 6 % of the area
+_CORNER, _CELL = THUMB // 8, 3  # four corners with an eighth of each side: 6 % of the area
 
 
 def _corners(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
@@ -46,18 +46,23 @@ def _header(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 CLUES = (
-    Clue("corners", "the four corners alone (6 % of the image)", "part of any score is background", _corners),
+    Clue(
+        "corners",
+        "the four corners alone (6 % of the image)",
+        "part of any score may come from the background",
+        _corners,
+    ),
     Clue(
         "mean colour",
         "the mean colours alone",
-        "part of any score is colour and light, which may be the thing itself or where it was photographed",
+        "part of any score may come from colour and light, of the object or of the place where it was photographed",
         _mean_colour,
     ),
     Clue("image size", "width and height alone", SOURCES, _size),
     Clue(
         "file size",
         "the file sizes alone",
-        "the classes differ in detail or in how they were saved, and part of any score may be that",
+        "the classes differ in detail or in how they were saved, and part of any score may come from that",
         _file_size,
     ),
     Clue("file header", "file format, colour mode and camera alone", SOURCES, _header),

@@ -1,4 +1,4 @@
-"""Samples that are probably filed under the wrong class, from the answers of a first model that did not learn from them.
+"""Samples with a probably wrong label, from the out-of-fold predictions of a first model.
 
 Source: Northcutt et al. 2021, arXiv:1911.00068 (confident joint, prune by noise rate).
 """
@@ -10,24 +10,22 @@ import numpy as np
 from whet.data.audit.finding import Finding, counted
 from whet.data.audit.survey import Survey
 
-GOOD_ENOUGH = 0.8  # accuracy of the first model: below it most suspects are its own mistakes
-CONFIDENT = 0.7  # the least probability of the other class
-MAX_FRACTION = 0.2  # of a class
+GOOD_ENOUGH = 0.8  # minimum accuracy of the first model: below it, most suspects are its own errors
+CONFIDENT = 0.7  # minimum probability of the other class
+MAX_FRACTION = 0.2  # maximum share of a class
 
 
 def check_labels(survey: Survey, row_R: np.ndarray, probs_RK: np.ndarray, how: str) -> list[Finding]:
-    """Suspected labels, the likeliest errors first. row_R: the rows that were answered. probs_RK: their class probabilities, out of
-    fold. how: what the first model is, in words.
+    """Suspected labels, the most likely errors first. row_R: the predicted rows. probs_RK: their class probabilities, out of fold.
+    how: a description of the first model.
 
-    Suspected is what `noisy` finds and what the first model gives at least 70 % to another class. A first model that is right in
-    less than 80 % of all is too weak to judge by: then nothing is listed, and the finding says so."""
+    A label is suspected if `noisy` selects it and the first model gives at least 70 % to another class. A first model with an
+    accuracy below 80 % is too weak: then no labels are listed, and the finding reports this."""
     label_R = survey.label_N[row_R]
     accuracy = float((probs_RK.argmax(axis=1) == label_R).mean())
-    judge = f"the first model ({how}) is right in {100 * accuracy:.0f} %"
+    model = f"the first model ({how}) has an accuracy of {100 * accuracy:.0f} %"
     if accuracy < GOOD_ENOUGH:
-        text = (
-            f"not searched for wrong labels: {judge}, too weak to judge them by; pretrained weights may do (--weights)"
-        )
+        text = f"no search for wrong labels: {model}, which is too low; pretrained weights may be better (--weights)"
         return [Finding("suspected labels", "fact", text)]
     found_R = noisy(probs_RK, label_R, MAX_FRACTION) & (probs_RK.max(axis=1) >= CONFIDENT)
     suspects = np.flatnonzero(found_R)
@@ -37,19 +35,21 @@ def check_labels(survey: Survey, row_R: np.ndarray, probs_RK: np.ndarray, how: s
     suspects = suspects[np.argsort(-lean, kind="stable")]
     classes = survey.table.classes
     notes = tuple(
-        f"filed under {classes[label_R[r]]}, looks like {classes[probs_RK[r].argmax()]} ({100 * probs_RK[r].max():.0f} %)"
+        f"label {classes[label_R[r]]}, predicted {classes[probs_RK[r].argmax()]} ({100 * probs_RK[r].max():.0f} %)"
         for r in suspects
     )
     groups = tuple((survey.id_N[row_R[r]],) for r in suspects)
-    how_many = f"{counted(len(suspects), 'label')} doubtful, the likeliest errors first"
-    text = f"{how_many}: look at them; {judge}, and some suspects are its own mistakes"
+    how_many = f"{counted(len(suspects), 'label')} suspicious, the most likely errors first"
+    text = f"{how_many}: review them; {model}, and some suspects are its own errors"
     return [Finding("suspected labels", "warning", text, groups, notes)]
 
 
 def confident_joint(probs_NK: np.ndarray, label_N: np.ndarray) -> np.ndarray:
-    """How many samples of each label (rows) truly belong to each class (columns), (K, K); rows sum to the label's samples.
+    """Estimated number of samples of each label (rows) that belong to each class (columns), (K, K); rows sum to the label's
+    samples.
 
-    A sample is counted for a class if its probability reaches the mean of those that bear the label, for the likeliest such."""
+    A sample is counted for a class if its probability is at least the mean probability of that class over the samples with that
+    label; if several classes qualify, for the most likely."""
     K = probs_NK.shape[1]
     count_K = np.bincount(label_N, minlength=K)
     own_K = np.bincount(label_N, weights=probs_NK[np.arange(len(label_N)), label_N], minlength=K)
@@ -58,14 +58,15 @@ def confident_joint(probs_NK: np.ndarray, label_N: np.ndarray) -> np.ndarray:
     counted_N = reached_NK.max(axis=1) >= 0
     cell_N = label_N[counted_N] * K + reached_NK[counted_N].argmax(axis=1)
     joint_KK = np.bincount(cell_N, minlength=K * K).reshape(K, K).astype(float)
-    # A label of which nothing is counted stays itself.
+    # A label without counted samples is assigned to its own class.
     joint_KK[np.arange(K), np.arange(K)] += joint_KK.sum(axis=1) == 0
     return joint_KK / joint_KK.sum(axis=1, keepdims=True) * count_K[:, None]
 
 
 def noisy(probs_NK: np.ndarray, label_N: np.ndarray, max_fraction: float) -> np.ndarray:
-    """Samples whose label is probably wrong, bool (N,): from each pair of label and other class as many as the joint says, those
-    that lean most to the other class. Never one whose label is the likeliest class, and of no label more than `max_fraction`."""
+    """Samples whose label is probably wrong, bool (N,): for each pair of label and other class, the number given by the joint,
+    those with the largest margin for the other class. Never samples whose label is the most likely class, and at most
+    `max_fraction` of a label."""
     joint_KK = confident_joint(probs_NK, label_N)
     found_N = np.zeros(len(label_N), dtype=bool)
     for i in range(len(joint_KK)):

@@ -1,4 +1,4 @@
-"""Which labels come together, where a sample may have several."""
+"""Co-occurrence of labels in multi-label data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from whet.data.audit.finding import Finding, counted
 from whet.data.table import Table
 
-_SHOWN, _LEAST = 5, 10  # pairs; samples of a label, to say anything of it
+_SHOWN, _LEAST = 5, 10  # number of listed pairs; minimum samples of a label
 
 
 def check_label_sets(table: Table) -> list[Finding]:
-    """How many labels samples have and which pairs are frequent, a fact; labels that are always together, or never apart from
-    another, a warning: nothing in the data tells the one from the other."""
+    """A fact: the number of labels per sample and the frequent pairs. A warning: labels that always occur together, or one that
+    never occurs without another, because the data cannot distinguish them."""
     if table.set_SK is None:
         return []
     true_NK, names = table.true_NK, table.classes
@@ -28,7 +28,7 @@ def check_label_sets(table: Table) -> list[Finding]:
         key=lambda pair: (-pair[0], pair[1:]),
     )
     text = (
-        f"{true_NK.sum() / max(len(table), 1):.2f} labels a sample, {counted(bare, table.medium, ('has', 'have'))} none; "
+        f"{true_NK.sum() / max(len(table), 1):.2f} labels per sample, {counted(bare, table.medium, ('has', 'have'))} none; "
         f"{len(np.unique(table.label_N))} different label sets"
     )
     if pairs:
@@ -40,6 +40,8 @@ def check_label_sets(table: Table) -> list[Finding]:
             twins = count_K[i] == count_K[j]
             if j == i or count_K[i] < _LEAST or (twins and j < i):
                 continue
-            text = f"{name} and {names[j]} always come together" if twins else f"{name} never comes without {names[j]}"
-            found.append(Finding("label dependence", "warning", f"{text}: a model cannot tell what is {name} alone"))
+            text = (
+                f"{name} and {names[j]} always occur together" if twins else f"{name} never occurs without {names[j]}"
+            )
+            found.append(Finding("label dependence", "warning", f"{text}: a model cannot learn {name} alone"))
     return found

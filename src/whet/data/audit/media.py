@@ -1,4 +1,4 @@
-"""How each medium is audited: the one place that knows them all."""
+"""The audit of each medium."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Medium:
-    """look: at every sample once. looking: that, in words. checks: of what was seen, besides the checks of any data. clues: for the
-    shortcut probes. first_model: without pretrained weights, of some rows and the fold of each, their class probabilities (R, K) by
-    a model that did not learn from their fold; features: what it sees, in words."""
+    """look: creates the survey by reading every sample once. looking: a description of that step. checks: checks of the survey, in
+    addition to those for all data. clues: features of the shortcut probes. first_model: a model without pretrained weights; takes
+    rows and their folds, and returns out-of-fold class probabilities (R, K). features: a description of its features."""
 
     look: Callable[[Table, int, Advance], Survey]
     looking: str
@@ -68,7 +68,7 @@ MEDIA = {
         ),
         IMAGE_CLUES,
         image_probs,
-        "features made by hand",
+        "hand-crafted features",
     ),
     "text": Medium(
         survey_texts,
@@ -76,11 +76,11 @@ MEDIA = {
         (check_near_duplicates, check_group_column, check_lengths, check_mojibake, check_scripts, check_boilerplate),
         TEXT_CLUES,
         text_probs,
-        "words and runs of characters",
+        "words and character n-grams",
     ),
     "audio": Medium(
         survey_audio,
-        "listening to every audio clip",
+        "decoding every audio clip",
         (check_unreadable, check_near_duplicates, check_group_column, check_durations, check_levels, check_formats),
         AUDIO_CLUES,
         audio_probs,

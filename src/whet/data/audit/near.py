@@ -1,7 +1,7 @@
-"""Pairs of images that are one photo twice: resized, encoded anew, brightened, mirrored, slightly cropped or turned.
+"""Finds pairs of images that are copies of one image: resized, re-encoded, brightened, mirrored, slightly cropped or rotated.
 
-A hash alone gives mostly false alarms on plain backgrounds, so it only proposes. What decides is the correlation of fine detail
-after the two images were laid on each other: two photos of one scene differ there, two copies of one photo do not.
+A hash alone gives mostly false positives on plain backgrounds, so it only proposes pairs. The criterion is the correlation of fine
+detail after the two images were aligned: it is low for two photos of one scene and high for two copies of one photo.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ import scipy.fft
 from whet.data.audit.fingerprint import THUMB
 from whet.data.audit.pairs import Pairs
 
-LOW = 8  # frequencies of the hash along each side
-PROPOSED, PER_IMAGE = 0.65, 5  # correlation of two hashes, partners of one image that are looked at
+LOW = 8  # number of frequencies of the hash along each side
+PROPOSED, PER_IMAGE = 0.65, 5  # minimum correlation of two hashes; candidates per image
 SURE, HOPELESS, ALIKE, COLOURS = 0.95, 0.4, 0.86, 0.7  # correlations, see `likenesses`
-DETAIL, _FAINT = 2.0, 2.0  # pixels of a thumbnail: what is finer is detail; its strength that counts as little, of 255
+DETAIL, _FAINT = 2.0, 2.0  # scale of detail in pixels of a thumbnail; regularisation of its strength, on 0…255
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK, _BATCH = 2048, 512
-_PRODUCTS = 1 << 23  # held at a time: 32 MB, and twice that for their order
-_SIDES = (THUMB, 46, 43)  # of a crop laid on the whole
-_REACH = 2  # pixels that two whole images may be shifted by
+_PRODUCTS = 1 << 23  # maximum size of a block: 32 MB, and twice that for its order
+_SIDES = (THUMB, 46, 43)  # sides of a crop to align with the whole image
+_REACH = 2  # maximum shift in pixels between two whole images
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-_FLAT = 1.5  # a thumbnail with less spread than this, of 255, has nothing to be known by
-_CLIPPED, _ENOUGH = 250, 100  # of 255; pixels to compare colours by
-_TINTED = 3.0  # spread of colours, of 255, from which they tell something
+_FLAT = 1.5  # a thumbnail with a smaller standard deviation, on 0…255, has no distinctive features
+_CLIPPED, _ENOUGH = 250, 100  # saturation, on 0…255; minimum number of pixels to compare colours
+_TINTED = 3.0  # minimum standard deviation of colours, on 0…255, to compare them
 
 Workers = Callable[[Callable[[int], float], Iterable[int]], Iterable[float]]  # map, or a pool's
 
 
 @dataclass(frozen=True)
 class ImagePairs(Pairs):
-    """mirrored_P: whether the one is like the mirrored other, bool."""
+    """mirrored_P: whether the second image is mirrored, bool."""
 
     mirrored_P: np.ndarray
 
@@ -49,9 +49,9 @@ def grey(thumb_NHW3: np.ndarray) -> np.ndarray:
 
 
 def hashes(grey_NHW: np.ndarray) -> np.ndarray:
-    """The low frequencies of each image as a unit vector, (N, 8, 8): a perceptual hash that keeps its numbers instead of their
-    signs alone, so that the product of two is a correlation. Each is weighted by its frequency, as images have little of the high
-    ones. The hash of the mirrored image has the other sign in every odd column."""
+    """The low frequencies of each image as a unit vector, (N, 8, 8): a perceptual hash with real values instead of signs, so that
+    the dot product of two is a correlation. Each frequency is weighted by its magnitude, because images have little energy at high
+    frequencies. The hash of the mirrored image has the opposite sign in every odd column."""
     weight = np.hypot(*np.mgrid[0:LOW, 0:LOW]).astype(np.float32)
     low_NLL = np.stack([cv2.dct(one)[:LOW, :LOW] for one in grey_NHW]) * weight
     length_N = np.linalg.norm(low_NLL.reshape(len(low_NLL), -1), axis=1)
@@ -59,7 +59,7 @@ def hashes(grey_NHW: np.ndarray) -> np.ndarray:
 
 
 def proposals(hash_NLL: np.ndarray, *, mirrored: bool) -> np.ndarray:
-    """Pairs (P, 2) whose hashes correlate, of each image those with its nearest few."""
+    """Pairs (P, 2) whose hashes correlate, with the nearest neighbours of each image."""
     one_ND = hash_NLL.reshape(len(hash_NLL), -1)
     turned = hash_NLL * np.where(np.arange(LOW) % 2, -1, 1).astype(np.float32) if mirrored else hash_NLL
     other_ND = turned.reshape(len(hash_NLL), -1)
@@ -79,13 +79,13 @@ def proposals(hash_NLL: np.ndarray, *, mirrored: bool) -> np.ndarray:
 
 
 def likenesses(one_PHW3: np.ndarray, other_PHW3: np.ndarray, workers: Workers = map) -> np.ndarray:
-    """How surely each two thumbnails, RGB uint8 (P, 48, 48, 3), show one photo: the correlation of their detail once one is laid on
-    the other, 0 … 1; 0 where their colours contradict it or nothing speaks for it."""
+    """How likely two thumbnails, RGB uint8 (P, 48, 48, 3), show one photo: the correlation of their detail after alignment, 0 … 1;
+    0 where their colours differ or the correlation is too low."""
     a_PHW, b_PHW = grey(one_PHW3), grey(other_PHW3)
     plain_P = _correlations(_details(a_PHW), _details(b_PHW))
     warp_P, hope_P = _first_guesses(a_PHW, b_PHW)
 
-    def judged(p: int) -> float:
+    def compare(p: int) -> float:
         score, warp = float(plain_P[p]), np.eye(2, 3, dtype=np.float32)
         if score < SURE and max(hope_P[p], score) >= HOPELESS:
             score, warp = _laid_on(a_PHW[p], b_PHW[p], warp_P[p], score)
@@ -95,15 +95,16 @@ def likenesses(one_PHW3: np.ndarray, other_PHW3: np.ndarray, workers: Workers = 
         inside = _inside(warp)
         return score if _same_colours(one_PHW3[p][inside], laid[inside]) else 0.0
 
-    return np.fromiter(workers(judged, range(len(a_PHW))), float, len(a_PHW))
+    return np.fromiter(workers(compare, range(len(a_PHW))), float, len(a_PHW))
 
 
 def _laid_on(a: np.ndarray, b: np.ndarray, guess: np.ndarray, score: float) -> tuple[float, np.ndarray]:
-    """(correlation of detail, transform) after the guess was refined (Evangelidis & Psarakis 2008, by OpenCV), or as they lie."""
+    """(correlation of detail, transform) after refining the guess (Evangelidis & Psarakis 2008, by OpenCV), or without a
+    transform."""
     still, detail = np.eye(2, 3, dtype=np.float32), _detail(a)
     try:
         _, warp = cv2.findTransformECC(detail, _detail(b), guess.copy(), cv2.MOTION_AFFINE, _STOP, np.empty(0), 3)
-    except cv2.error:  # the two have nothing in common to hold on to
+    except cv2.error:  # the alignment did not converge
         return score, still
     if not _is_slight(warp):
         return score, still
@@ -116,8 +117,8 @@ def _laid_on(a: np.ndarray, b: np.ndarray, guess: np.ndarray, score: float) -> t
 
 
 def _detail(image: np.ndarray) -> np.ndarray:
-    """What is finer than two pixels, everywhere of about the same strength: the outline of a thing alone would make any two round
-    things alike, the faint grain and shadows around it tell them apart."""
+    """Structure finer than two pixels, normalised to about the same strength everywhere. Without this, the outline alone would make
+    any two round objects similar; fine grain and shadows distinguish them."""
     detail = image - cv2.GaussianBlur(image, (0, 0), DETAIL)
     return detail / (np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 2 * DETAIL)) + _FAINT)
 
@@ -136,17 +137,17 @@ def _correlations(x_PHW: np.ndarray, y_PHW: np.ndarray) -> np.ndarray:
 
 
 def _first_guesses(a_PHW: np.ndarray, b_PHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each is tried as a crop of the other: the transforms (P, 2, 3) from places in `a` to places in `b`, and how well the detail
-    then correlates (P,). All shifts of one scale are tried at once, by way of their spectra."""
+    """Try each image as a crop of the other: the transforms (P, 2, 3) from coordinates in `a` to coordinates in `b`, and the
+    correlation of the detail (P,). All shifts of one scale are tested at once by FFT."""
     best_P, warp_P = np.full(len(a_PHW), -1.0), np.zeros((len(a_PHW), 2, 3), np.float32)
     spectra = [_spectrum(image_PHW, THUMB) for image_PHW in (a_PHW, b_PHW)]
     for side in _SIDES:
         for swap in (False, True) if side < THUMB else (False,):
             whole, part = (spectra[1], a_PHW) if swap else (spectra[0], b_PHW)
             product = whole * np.conj(spectra[1] if side == THUMB else _spectrum(part, side))
-            room = _REACH if side == THUMB else THUMB - side
+            margin = _REACH if side == THUMB else THUMB - side
             found_PSS = scipy.fft.irfft2(product, s=(2 * THUMB, 2 * THUMB), axes=(1, 2))
-            shifts = np.arange(-_REACH, _REACH + 1) if side == THUMB else np.arange(room + 1)
+            shifts = np.arange(-_REACH, _REACH + 1) if side == THUMB else np.arange(margin + 1)
             found_PSS = found_PSS[:, shifts[:, None], shifts[None, :]]
             place_P = found_PSS.reshape(len(a_PHW), -1).argmax(axis=1)
             top_P = found_PSS.reshape(len(a_PHW), -1)[np.arange(len(a_PHW)), place_P]
@@ -159,7 +160,8 @@ def _first_guesses(a_PHW: np.ndarray, b_PHW: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _spectrum(image_PHW: np.ndarray, side: int) -> np.ndarray:
-    """Of the detail of the images at this many pixels a side, each brought to length one, with room for every shift."""
+    """The spectrum of the detail of the images at this many pixels a side, each normalised to length 1, zero-padded for all
+    shifts."""
     if side < THUMB:
         image_PHW = np.stack([cv2.resize(one, (side, side), interpolation=cv2.INTER_AREA) for one in image_PHW])
     detail_PHW = _details(image_PHW)
@@ -169,7 +171,7 @@ def _spectrum(image_PHW: np.ndarray, side: int) -> np.ndarray:
 
 
 def _is_slight(warp: np.ndarray) -> bool:
-    """No more than a slight crop and turn: nothing else than these may be made alike by laying one on the other."""
+    """Whether the transform is only a slight crop and rotation; larger transforms are rejected."""
     return bool(np.abs(warp[:, :2] - np.eye(2)).max() < 0.2 and np.abs(_centre_shift(warp)).max() < 0.15 * THUMB)
 
 
@@ -179,16 +181,16 @@ def _centre_shift(warp: np.ndarray) -> np.ndarray:
 
 
 def _inside(warp: np.ndarray) -> np.ndarray:
-    """The places of the first image that the second covers, bool (48, 48)."""
+    """The pixels of the first image that the second covers, bool (48, 48)."""
     covered = np.ones((THUMB, THUMB), np.uint8)
     laid = cv2.warpAffine(covered, warp, (THUMB, THUMB), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     return cv2.erode(laid, np.ones((3, 3), np.uint8), borderValue=0).astype(bool)
 
 
 def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether the colours (M, 3) of the same M places change together, whatever the light or the brightness; where one of the
-    two is all of one tint or grey, nothing can be said against it."""
-    whole = (np.maximum(one, other) < _CLIPPED).all(axis=1)  # what is burnt out has lost its colour
+    """Whether the colours (M, 3) of the same M pixels vary together, independent of light and brightness. True where one of the two
+    has a single tint or is grey, because nothing can be compared."""
+    whole = (np.maximum(one, other) < _CLIPPED).all(axis=1)  # saturated pixels have lost their colour
     tints = []
     for pixels in (one[whole].astype(np.float32), other[whole].astype(np.float32)):
         if len(pixels) < _ENOUGH:
@@ -202,7 +204,7 @@ def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _known_by(thumb_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the numbers of the images that have anything to be known by, their hashes), some at a time."""
+    """(the numbers of the images with distinctive features, their hashes), computed in blocks."""
     usable, found = [np.empty(0, dtype=np.int64)], [np.empty((0, LOW, LOW), dtype=np.float32)]
     for start in range(0, len(thumb_NHW3), _BLOCK):
         grey_BHW = grey(thumb_NHW3[start : start + _BLOCK])
@@ -214,7 +216,7 @@ def _known_by(thumb_NHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> ImagePairs:
-    """Every pair that is one photo twice. Images without anything to be known by (constant ones) are left out."""
+    """Every pair of copies of one photo. Images without distinctive features (constant ones) are left out."""
     usable, hash_NLL = _known_by(thumb_NHW3)
     if len(usable) < 2:
         return ImagePairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0, dtype=bool))
@@ -236,5 +238,5 @@ def near_pairs(thumb_NHW3: np.ndarray, threads: int = 2) -> ImagePairs:
     row_P2, score_P, mirrored_P = row_P2[order], score_P[order], mirrored_P[order]
     first = np.concatenate([[True], (np.diff(row_P2, axis=0) != 0).any(axis=1)])[
         : len(row_P2)
-    ]  # a symmetric image is its mirror
+    ]  # a symmetric image equals its mirror image
     return ImagePairs(row_P2[first], score_P[first], mirrored_P[first])

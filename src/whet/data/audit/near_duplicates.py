@@ -1,4 +1,4 @@
-"""One thing in several samples that are not the same bytes, by the pairs that its medium's survey names."""
+"""Near-duplicates: samples with nearly the same content but different bytes, by the pairs of the survey."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from whet.data.audit.survey import Survey
 
 
 def check_near_duplicates(survey: Survey) -> list[Finding]:
-    """The pairs of `Survey.near`, and among them those of different classes and those on both sides of a split."""
+    """Reports the pairs of `Survey.near`, those with different classes and those across splits."""
     table, pairs, medium = survey.table, survey.near, survey.table.medium
     rows_of: dict[int, list[int]] = {}
     for row, content in enumerate(survey.content_N.tolist()):
         rows_of.setdefault(content, []).append(row)
     every, conflicts, leaks = [], [], []
-    for p in np.argsort(-pairs.likeness_P, kind="stable"):  # the most alike first
+    for p in np.argsort(-pairs.likeness_P, kind="stable"):  # the most similar first
         sides = [rows_of[survey.content_N[row]] for row in pairs.row_P2[p]]
         rows = sorted([*sides[0], *sides[1]], key=lambda row: survey.id_N[row])
         names, alike = tuple(survey.id_N[row] for row in rows), pairs.said(p)
@@ -23,22 +23,22 @@ def check_near_duplicates(survey: Survey) -> list[Finding]:
         if _differ(survey.label_N, sides):
             conflicts.append((names, f"{', '.join(table.cell_of(survey.label_N[row]) for row in rows)}; {alike}"))
         if _differ(survey.split_N, sides):
-            leaks.append((names, f"{', '.join(survey.split_N[row] or 'no part' for row in rows)}; {alike}"))
+            leaks.append((names, f"{', '.join(survey.split_N[row] or 'no split' for row in rows)}; {alike}"))
     found = []
     if conflicts:
         ways = "under two classes" if table.set_SK is None else "with two sets of labels"
-        text = f"{counted(len(conflicts), 'pair')} nearly one {medium} {ways}: at least one label is wrong"
+        text = f"{counted(len(conflicts), 'pair')} nearly the same {medium} {ways}: at least one label is wrong"
         found.append(in_order("near-duplicate conflict", "problem", text, conflicts))
     if leaks:
-        text = f"{counted(len(leaks), 'pair')} nearly one {medium} in two of train, val and test: that score is learnt by heart"
+        text = f"{counted(len(leaks), 'pair')} nearly the same {medium} in two of train, val and test: seen in training"
         found.append(in_order("near-duplicate leak", "problem", text, leaks))
     if every:
-        text = f"{counted(len(every), 'pair')} nearly one {medium}: {survey.copied_by}"
+        text = f"{counted(len(every), 'pair')} nearly the same {medium}: {survey.copied_by}"
         found.append(in_order("near-duplicates", "fact", text, every))
     return found + survey.not_searched()
 
 
 def _differ(values: np.ndarray, sides: list[list[int]]) -> bool:
-    """Whether a row of one side has another value than a row of the other."""
+    """Whether any two rows of the two sides have different values."""
     first, second = ({values[row] for row in rows} for rows in sides)
     return len(first | second) > 1

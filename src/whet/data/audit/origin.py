@@ -1,4 +1,4 @@
-"""Where images come from, as far as their files tell: camera, format, orientation flag."""
+"""The origin of images according to their files: camera, format, orientation flag."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whet.data.audit.survey import ImageSurvey
 
 
 def check_origin(survey: ImageSurvey) -> list[Finding]:
-    """Orientation flags (applied on reading here; other tools may forget them), and a camera or file format that belongs to one
+    """Orientation flags (applied on reading here; other tools may ignore them), and cameras or file formats specific to one
     class."""
     orientation_R = survey.of_readable("orientation")
     turned = [
@@ -20,7 +20,9 @@ def check_origin(survey: ImageSurvey) -> list[Finding]:
     ]
     found = []
     if turned:
-        text = f"{counted(len(turned), 'image')} stored turned, with a flag that whet follows and not every tool does"
+        text = (
+            f"{counted(len(turned), 'image')} stored rotated, with an EXIF flag that whet applies but some tools ignore"
+        )
         found.append(noted("orientation flag", "fact", text, turned))
     cameras = [camera.decode() for camera in survey.of_readable("camera").tolist()]
     formats = [name.decode() for name in survey.of_readable("format").tolist()]

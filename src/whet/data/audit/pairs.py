@@ -1,4 +1,4 @@
-"""Pairs of samples that are nearly one."""
+"""Pairs of near-duplicate samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Pairs:
-    """row_P2: numbers of the two samples, the smaller first, in ascending order. likeness_P: 0 … 1."""
+    """row_P2: numbers of the two samples, the smaller first, in ascending order. likeness_P: similarity, 0 … 1."""
 
     row_P2: np.ndarray
     likeness_P: np.ndarray
@@ -19,9 +19,9 @@ class Pairs:
         return len(self.row_P2)
 
     def of_rows(self, rows: np.ndarray) -> Self:
-        """The same pairs where sample number i is row rows[i] of a table, rows ascending or not."""
+        """The same pairs, where sample number i is row rows[i] of a table. `rows` need not be sorted."""
         return replace(self, row_P2=rows[self.row_P2].reshape(-1, 2))
 
     def said(self, p: int) -> str:
-        """What is to be said of one pair."""
+        """A description of one pair."""
         return f"likeness {self.likeness_P[p]:.2f}"

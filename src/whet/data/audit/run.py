@@ -1,4 +1,4 @@
-"""The audit: every check in turn."""
+"""The audit: runs all checks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _RANK = {"problem": 0, "warning": 1, "fact": 2}
 
 
 def audit(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> list[Finding]:
-    """Everything that one look at each sample tells, the gravest first.
+    """All findings from reading each sample once, the most severe first.
 
-    What fits a model, the shortcut probes and the suspected labels, is left to `whet check`: this here is cheap enough to come
-    before a training. Of 10,000 photos it takes about a minute of one core, most of it for the near-duplicates; images and
-    audio clips whose content is known are not opened again."""
+    The checks that fit a model (shortcut probes and suspected labels) run only in `whet check`, so that this is fast enough to run
+    before a training. For 10,000 photos it takes about a minute on one core, mostly for the near-duplicates. Images and audio clips
+    with cached records are not decoded again."""
     return audit_survey(look(table, threads, advance))
 
 
 def look(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> Survey:
-    """Look at every sample once; `advance` is told how many are done."""
+    """Read every sample once; `advance` is called with the number of newly finished samples."""
     return MEDIA[table.medium].look(table, threads, advance)
 
 
 def audit_survey(survey: Survey) -> list[Finding]:
-    """The same of samples that were looked at already."""
+    """The findings for an existing survey."""
     warned = survey.table.warnings
     found = [Finding("note", "warning" if text in warned else "fact", text) for text in survey.table.notes]
     for check in _OF_ANY_DATA:
@@ -42,5 +42,5 @@ def audit_survey(survey: Survey) -> list[Finding]:
 
 
 def by_gravity(found: list[Finding]) -> list[Finding]:
-    """Problems first, then warnings, then facts; notes last."""
+    """Sort findings: problems first, then warnings, then facts; notes last."""
     return sorted(found, key=lambda finding: (_RANK[finding.severity], finding.kind == "note"))

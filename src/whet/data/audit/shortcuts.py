@@ -1,4 +1,4 @@
-"""Shortcut probes: how far something gets that does not look at the thing itself."""
+"""Shortcut probes: the accuracy of models that do not use the content of a sample."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from whet.data.audit.survey import Survey
 from whet.data.split import deal_complete_folds
 
 FOLDS, NEIGHBOURS = 5, 10
-LEAST_CLASS = 10  # samples of a class, to be probed
-WORTH = 0.1  # a probe whose interval lies this far above the majority's share is a warning
+LEAST_CLASS = 10  # minimum samples of a class
+WORTH = 0.1  # minimum distance of a probe's interval from the majority share for a warning
 
 
 @dataclass(frozen=True)
 class Probe:
-    """accuracy: out of fold, low and high its 95 % interval, base: the share of the largest class, `always`. whole: the accuracy
-    of a first model of the whole samples; explains: which share of its gain over the base this alone gains; None where there is
-    none. meaning: of the clue, where it tells. medium: of the samples."""
+    """accuracy: out of fold; low, high: its 95 % interval. base: the share of the largest class, `always`. whole: the accuracy of a
+    first model on whole samples. explains: the share of that model's gain over the base that this probe achieves; None without
+    such a model. meaning: the consequence where the probe is predictive. medium: of the samples."""
 
     name: str
     what: str
@@ -47,19 +47,19 @@ class Probe:
 
 
 def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list[Probe]:
-    """Every probe, answered out of fold (5 folds by class, the copies of one thing in one fold) by the ten nearest neighbours,
-    or for words by the usual class of each. Samples of the test part are left out, and classes with fewer than ten samples, or
-    all of whose samples are copies of one thing.
-    whole_accuracy: what a first model of whole samples gets, to compare with.
+    """All probes, evaluated out of fold (5 stratified folds, with copies of one sample in one fold) with the ten nearest
+    neighbours, or for words with the most frequent class of each. Samples of the test split are left out, and classes with fewer
+    than ten samples, or whose samples are all copies of one.
+    whole_accuracy: the accuracy of a first model on whole samples, for comparison.
 
     Source: the idea of Geirhos et al. 2020, arXiv:2004.07780 (shortcut learning)."""
     rows = survey.row_R[survey.split_N[survey.row_R] != "test"]
     counts = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
     rows = rows[counts[survey.label_N[rows]] >= LEAST_CLASS]
-    answered, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
-    if not len(answered):
+    usable, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
+    if not len(usable):
         return []
-    rows = rows[answered]
+    rows = rows[usable]
     label_R = survey.label_N[rows]
     largest = int(np.bincount(label_R).argmax())
     base = float((label_R == largest).mean())
@@ -67,9 +67,9 @@ def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list
     for clue in MEDIA[survey.table.medium].clues:
         value_R = clue.values(survey, rows)
         if len(np.unique(value_R, axis=0)) < 2:
-            continue  # all alike: nothing to tell by
-        answer_R = (_usual if value_R.ndim == 1 else _nearest)(value_R, label_R, fold_R)
-        right = int((answer_R == label_R).sum())
+            continue  # all values are equal
+        predicted_R = (_usual if value_R.ndim == 1 else _nearest)(value_R, label_R, fold_R)
+        right = int((predicted_R == label_R).sum())
         low, high = binomtest(right, len(rows)).proportion_ci(method="wilson")
         accuracy = right / len(rows)
         explains = None
@@ -95,18 +95,18 @@ def probe_shortcuts(survey: Survey, whole_accuracy: float | None = None) -> list
 
 
 def check_shortcuts(probes: list[Probe]) -> list[Finding]:
-    """A warning for every probe whose whole interval lies more than 10 points above the share of the largest class."""
+    """A warning for every probe whose whole interval is more than 10 percentage points above the share of the largest class."""
     found = []
     for probe in probes:
         if not probe.telling:
             continue
         text = (
             f"{probe.what} give {100 * probe.accuracy:.0f} % ({100 * probe.low:.0f} to {100 * probe.high:.0f}) against "
-            f"{100 * probe.base:.1f} % for always saying {probe.always}: {probe.meaning}"
+            f"{100 * probe.base:.1f} % for always predicting {probe.always}: {probe.meaning}"
         )
         if probe.explains is not None and probe.whole is not None:
-            whole = f"a first model of the whole {probe.medium}s ({100 * probe.whole:.0f} %)"
-            text += f"; that is {100 * probe.explains:.0f} % of what {whole} gains"
+            whole = f"a first model on whole {probe.medium}s ({100 * probe.whole:.0f} %)"
+            text += f"; that is {100 * probe.explains:.0f} % of the gain of {whole}"
         found.append(Finding("shortcut", "warning", text))
     return found
 
@@ -114,18 +114,18 @@ def check_shortcuts(probes: list[Probe]) -> list[Finding]:
 def _nearest(value_RD: np.ndarray, label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     from sklearn.neighbors import KNeighborsClassifier
 
-    answer_R = np.empty(len(label_R), dtype=np.int64)
+    predicted_R = np.empty(len(label_R), dtype=np.int64)
     for fold in range(FOLDS):
         out = fold_R == fold
         if not out.any():
             continue
         model = KNeighborsClassifier(min(NEIGHBOURS, int((~out).sum())), weights="distance")
-        answer_R[out] = model.fit(value_RD[~out], label_R[~out]).predict(value_RD[out])
-    return answer_R
+        predicted_R[out] = model.fit(value_RD[~out], label_R[~out]).predict(value_RD[out])
+    return predicted_R
 
 
 def _usual(value_R: np.ndarray, label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    answer_R = np.empty(len(label_R), dtype=np.int64)
+    predicted_R = np.empty(len(label_R), dtype=np.int64)
     for fold in range(FOLDS):
         out = fold_R == fold
         seen: dict[str, Counter[int]] = {}
@@ -133,5 +133,5 @@ def _usual(value_R: np.ndarray, label_R: np.ndarray, fold_R: np.ndarray) -> np.n
             seen.setdefault(value, Counter())[label] += 1
         fallback = int(np.bincount(label_R[~out]).argmax())
         best = {value: min(counts, key=lambda label: (-counts[label], label)) for value, counts in seen.items()}
-        answer_R[out] = [best.get(value, fallback) for value in value_R[out].tolist()]
-    return answer_R
+        predicted_R[out] = [best.get(value, fallback) for value in value_R[out].tolist()]
+    return predicted_R

@@ -1,4 +1,4 @@
-"""Images of an odd size or shape, and sizes that belong to one class."""
+"""Images of unusual size or shape, and sizes specific to one class."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.survey import ImageSurvey
 
-FEW_PIXELS, MANY_PIXELS = 16, 50_000_000  # of the shorter side; of the whole
+FEW_PIXELS, MANY_PIXELS = 16, 50_000_000  # of the shorter side; of the whole image
 WIDE = 5.0  # robust standard deviations
-LEAST_SIZE, LEAST_ASPECT = 2.0, 1.0  # doublings: a quarter or four times the side; half or twice the shape
+LEAST_SIZE, LEAST_ASPECT = 2.0, 1.0  # in octaves: a factor of 4 of the side; a factor of 2 of the aspect ratio
 
 
 def check_sizes(survey: ImageSurvey) -> list[Finding]:
-    """Outliers of the side (square root of width times height) and of the shape (width to height), by `outliers` on their base-2
-    logarithms: never nearer to the median than a factor of 4 or 2. Tiny: under 16 pixels on the shorter side where most have
-    more. Huge: over 50 million pixels, slow to train on."""
+    """Outliers of the side (square root of width times height) and of the aspect ratio, by `outliers` on their base-2 logarithms,
+    at least a factor of 4 or 2 from the median. Tiny: under 16 pixels on the shorter side where most images are larger. Huge: over
+    50 million pixels, slow to train on."""
     rows = survey.row_R
     if not len(rows):
         return []
@@ -28,8 +28,12 @@ def check_sizes(survey: ImageSurvey) -> list[Finding]:
     found = []
     for kind, odd, text in (
         ("odd size", odd_size, f"far smaller or larger than the rest (usual {usual})"),
-        ("odd shape", odd_shape & ~odd_size, f"far narrower than the rest (usual {usual})"),
-        ("huge", height * width > MANY_PIXELS, "over 50 million pixels: slow to decode, and shown far smaller anyway"),
+        ("odd shape", odd_shape & ~odd_size, f"with an unusual aspect ratio (median size {usual})"),
+        (
+            "huge",
+            height * width > MANY_PIXELS,
+            "over 50 million pixels: slow to decode, and downscaled for training anyway",
+        ),
     ):
         entries = [((survey.id_N[rows[k]],), f"{width[k]:.0f} x {height[k]:.0f}") for k in np.flatnonzero(odd)]
         if entries:
@@ -46,7 +50,7 @@ def check_sizes(survey: ImageSurvey) -> list[Finding]:
 
 
 def outliers(values_N: np.ndarray, least: float) -> np.ndarray:
-    """Values farther from the median than five robust standard deviations (1.4826 times the median absolute deviation), and than
-    `least` in any case, bool (N,)."""
+    """Values farther from the median than five robust standard deviations (1.4826 times the median absolute deviation) and than
+    `least`, bool (N,)."""
     distance = np.abs(values_N - np.median(values_N))
     return distance > max(least, WIDE * 1.4826 * float(np.median(distance)))

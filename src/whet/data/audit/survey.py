@@ -1,4 +1,4 @@
-"""What the checks of one medium look at: the table, what one look at every sample saw, and which samples are one thing."""
+"""The survey: the input of the checks of one medium. It holds the table, the record of every sample, and the near-duplicates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from whet.data.split import components
 from whet.data.table import Table
 
 _BLOCK = 512  # thumbnails
-LEAST_SIDE = 30  # pixels: two images smaller than this may be alike as a whole and yet be two
+LEAST_SIDE = 30  # pixels: below this size, different images can look the same
 
 
 @dataclass(frozen=True)
 class Survey(ABC):
-    """Base of all. copied_by: how one becomes nearly another, in words. columns: of the frame, beyond file or text, label and
-    split, that the cleaned table keeps where they say something; each with the value that says nothing."""
+    """Base class of the surveys. copied_by: how near-duplicates differ, in words. columns: columns that the cleaned table keeps
+    where they are used, besides file or text, label and split; each with its default value."""
 
     table: Table
 
@@ -34,21 +34,21 @@ class Survey(ABC):
     @property
     @abstractmethod
     def near(self) -> Pairs:
-        """Samples of different content that are one thing, by row; of several with the same content the first stands for all."""
+        """Near-duplicate pairs by row. Of several rows with the same content, only the first is listed."""
 
     @property
     @abstractmethod
     def extent_N(self) -> np.ndarray:
-        """How much there is of each sample: of several copies the one with the most stays."""
+        """The size of each sample; of several copies, the largest is kept."""
 
     @property
     def reason_N(self) -> list[str]:
-        """Why each file cannot be read, "" for those that can."""
+        """Why each file cannot be read, "" for readable files."""
         return [""] * len(self.table)
 
     @functools.cached_property
     def row_R(self) -> np.ndarray:
-        """The numbers of the rows that can be read."""
+        """The numbers of the readable rows."""
         return np.flatnonzero([not reason for reason in self.reason_N])
 
     @functools.cached_property
@@ -65,26 +65,26 @@ class Survey(ABC):
 
     @functools.cached_property
     def true_NK(self) -> np.ndarray:
-        """Which classes each sample has, bool."""
+        """The classes of each sample, bool."""
         return self.table.true_NK
 
     @functools.cached_property
     def content_N(self) -> np.ndarray:
-        """A number for each content."""
+        """A number for each distinct content."""
         return np.unique(self.table.frame["digest"].to_numpy().astype(str), return_inverse=True)[1]
 
     @functools.cached_property
     def unit_N(self) -> np.ndarray:
-        """A number for each thing: rows of the same content, and near-duplicates, bear the same."""
+        """A number for each distinct sample: rows of the same content, and near-duplicates, share it."""
         links = np.stack([np.arange(len(self.table)), _first_of_each(self.content_N)[self.content_N]], axis=1)
         return components(len(self.table), np.concatenate([links, self.near.row_P2]))
 
     def first_rows(self) -> np.ndarray:
-        """Of the readable rows the first of each content."""
+        """The first readable row of each distinct content."""
         return self.row_R[_first_of_each(self.table.frame["digest"].to_numpy()[self.row_R])]
 
     def not_searched(self) -> list[Finding]:
-        """What was too small to be searched for near-duplicates."""
+        """Findings about samples too small for the search for near-duplicates."""
         return []
 
 
@@ -95,19 +95,19 @@ class ImageSurvey(Survey):
     prints_N: np.ndarray
     threads: int
 
-    copied_by = "encoded anew, resized, mirrored or cropped, or taken twice"
+    copied_by = "re-encoded, resized, mirrored or cropped, or photographed twice"
 
     @functools.cached_property
     def reason_N(self) -> list[str]:
         return [reason.decode() for reason in self.prints_N["reason"].tolist()]
 
     def of_readable(self, field: str) -> np.ndarray:
-        """One field of the fingerprints that are there, (R,): never whole records, which hold the thumbnails."""
+        """One field of the fingerprints of the readable rows, (R,). Reads no whole records, which include the thumbnails."""
         return self.prints_N[field][self.row_R]
 
     def of_thumbs(self, rows: np.ndarray, look: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """What `look` makes of the thumbnails, (B, 48, 48, 3), of these rows (at least one), some at a time: as floating-point
-        numbers all of them would be some GB."""
+        """The result of `look` for the thumbnails, (B, 48, 48, 3), of these rows (at least one), in blocks: all thumbnails as
+        floats would take several GB."""
         blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
         return np.concatenate([look(self.prints_N["thumb"][block]) for block in blocks])
 
@@ -126,16 +126,16 @@ class ImageSurvey(Survey):
         if not small:
             return []
         text = (
-            f"{counted(small, 'image')} under {LEAST_SIDE} pixels a side: too small to be searched for near-duplicates"
+            f"{counted(small, 'image')} under {LEAST_SIDE} pixels a side: too small for the search for near-duplicates"
         )
         return [Finding("near-duplicates not searched", "fact", text)]
 
 
 def _first_of_each(values: np.ndarray) -> np.ndarray:
-    """The place of the first of each value, in the order of the values."""
+    """The index of the first occurrence of each value, in the order of the values."""
     return np.unique(values.astype(str) if values.dtype == object else values, return_index=True)[1]
 
 
 def survey_images(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> ImageSurvey:
-    """Look at every image once, or take what is known of its content from the cache; `advance` is told how many are done."""
+    """Decode every image once, or read its record from the cache; `advance` is called with the number of newly finished images."""
     return ImageSurvey(table, fingerprints(table, threads, advance), threads)

@@ -1,4 +1,4 @@
-"""Files that are no images, are cut short, or are refused: found by decoding every one of them."""
+"""Files that are not images, are truncated, or are rejected, found by decoding every file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from whet.data.audit.survey import Survey
 
 
 def check_unreadable(survey: Survey) -> list[Finding]:
-    """What cannot be decoded, with the decoder's reason."""
+    """Files that cannot be decoded, with the decoder's reason."""
     bad = [((entry.id,), entry.reason) for entry in survey.table.skipped]
     bad += [((name,), why) for name, why in zip(survey.id_N, survey.reason_N) if why]
     if not bad:

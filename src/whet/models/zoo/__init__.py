@@ -1,7 +1,7 @@
-"""Small networks written here, to train from scratch and to compare architectures with.
+"""Small image networks, to train from scratch and to compare architectures.
 
-Each entry builds a backbone (B, 3, H, W) -> (B, D) with random weights and gives D. It takes images of 32 px and more, of any
-size. `width` multiplies its channels, `depth` its layers of one size. Modules are named in depth order, a residual branch ends in
+Each entry builds a backbone (B, 3, H, W) -> (B, D) with random weights and returns it with D. It takes images of any size from 32
+px. `width` multiplies its channels, `depth` its layers per stage. Modules are named in depth order, and a residual branch ends in
 a layer `drop_path`.
 """
 
@@ -26,7 +26,7 @@ class Builder(Protocol):
     def __call__(self, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]: ...
 
 
-# The command line's help names them too, without loading torch: cli/options.py.
+# The command line's help lists them too, without loading torch: cli/options.py.
 ZOO: dict[str, Builder] = {
     "lenet": lenet,
     "alexnet": alexnet,

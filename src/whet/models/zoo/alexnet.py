@@ -1,8 +1,8 @@
 """AlexNet. Source: Krizhevsky 2014, arXiv:1404.5997 (the one-column form of Krizhevsky, Sutskever, Hinton 2012).
 
-Parameter names are torchvision's, so that its ImageNet weights load as they are. The paper's dropout between the fully connected
-layers is left to the method `dropout`. Its convolutions start as He et al. 2015 (arXiv:1502.01852) propose, not with a deviation
-of 0.01, from which a short training hardly gets away.
+Parameter names are torchvision's, so that its ImageNet weights can be loaded. The paper's dropout between the fully connected
+layers is the method `dropout`. Convolutions are initialised as in He et al. 2015 (arXiv:1502.01852), instead of a standard
+deviation of 0.01, which is too slow for a short training.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ _STAGES = (((64, 11, 4, 2),), ((192, 5, 1, 2),), ((384, 3, 1, 1), (256, 3, 1, 1)
 
 
 class AlexNet(nn.Module):
-    """Images of any size -> the 4,096 features before the last linear layer. Those under 64 px are enlarged to 64 px first: the
-    first layer's stride of 4 and three pools leave nothing of them otherwise. `width` goes for the convolutions, as in VGG16."""
+    """Images of any size -> the 4,096 features before the last linear layer. Images under 64 px are enlarged to 64 px first,
+    because the first layer's stride of 4 and three pools would reduce them to nothing. `width` applies to the convolutions, as in
+    VGG16."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class AlexNet(nn.Module):
             layers.append(nn.MaxPool2d(3, 2))
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(6)
-        # Numbers 1 and 4 are torchvision's places of the two linear layers; 0 and 3 hold its dropouts.
+        # Indices 1 and 4 are torchvision's linear layers; 0 and 3 are its dropouts.
         self.classifier = nn.Sequential(
             nn.Identity(), nn.Linear(channels * 6 * 6, 4096), nn.ReLU(inplace=True),
             nn.Identity(), nn.Linear(4096, 4096), nn.ReLU(inplace=True),

@@ -8,7 +8,7 @@ _CHANNELS, _BLOCKS, _KERNEL, _PATCH = 256, 8, 5, 2
 
 
 class _MixPlaces(nn.Module):
-    """Mix places channel by channel, beside a short cut."""
+    """A depthwise convolution with a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -17,15 +17,15 @@ class _MixPlaces(nn.Module):
             nn.GELU(),
             nn.BatchNorm2d(channels),
         )
-        self.drop_path = nn.Identity()  # where the branch ends, for methods that act there
+        self.drop_path = nn.Identity()  # end of the branch, for methods
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return x_BCHW + self.drop_path(self.body(x_BCHW))
 
 
 def convmixer(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """The paper's ConvMixer-256/8 for small images: patches of 2 px, kernels of 5; 256 features. Maps stay as large as half the
-    image, so that time and memory grow with its area: at 224 px one sample of a training batch takes most of a gigabyte."""
+    """The paper's ConvMixer-256/8 for small images: patches of 2 px, kernels of 5; 256 features. All maps have half the image
+    size, so time and memory grow with its area: at 224 px one training sample needs most of a gigabyte."""
     channels = max(1, round(_CHANNELS * width))
     backbone = nn.Sequential(
         nn.Conv2d(3, channels, _PATCH, stride=_PATCH), nn.GELU(), nn.BatchNorm2d(channels),

@@ -1,6 +1,6 @@
 """ConvNeXt, the smallest. Source: Liu et al. 2022, arXiv:2201.03545; the sizes of "atto" from Woo et al. 2023, arXiv:2301.00808.
 
-The paper's stochastic depth is left to the method of that name.
+The paper's stochastic depth is the method of that name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Block(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=_EPSILON)
         self.mix = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
         self.scale = nn.Parameter(torch.full((channels,), 1e-6))
-        self.drop_path = nn.Identity()  # where the branch ends, for methods that act there
+        self.drop_path = nn.Identity()  # end of the branch, for methods
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         branch = self.mix(self.norm(self.places(x_BCHW).permute(0, 2, 3, 1)))
@@ -34,7 +34,7 @@ class _Block(nn.Module):
 
 
 def convnext_atto(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """Images of 32 px and more -> 320 features (times `width`); so many times `depth` blocks a stage."""
+    """Images of at least 32 px -> 320 features (times `width`); `depth` multiplies the blocks per stage."""
     layers: list[nn.Module] = []
     inputs = 3
     for size, count in _STAGES:

@@ -1,7 +1,7 @@
 """EfficientNet-B0. Source: Tan & Le 2019, arXiv:1905.11946.
 
-Parameter names are torchvision's, so that its ImageNet weights load as they are. The paper's stochastic depth and dropout are left
-to the methods of those names.
+Parameter names are torchvision's, so that its ImageNet weights can be loaded. The paper's stochastic depth and dropout are the
+methods of those names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STAGES = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-"""Expansion, kernel, stride of the first, channels, blocks."""
+"""Expansion, kernel, stride of the first block, channels, blocks."""
 
 
 class _ConvNorm(nn.Sequential):
@@ -57,7 +57,7 @@ class _MBConv(nn.Module):
             _ConvNorm(inner, outputs, 1, activated=False),
         ]
         self.block = nn.Sequential(*layers)
-        # Where the branch ends, for methods that act there; a block that changes the size adds nothing to its input.
+        # End of the branch, for methods; a block that changes the size has no residual connection.
         self.drop_path = nn.Identity() if stride == 1 and inputs == outputs else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class _MBConv(nn.Module):
 
 
 class EfficientNetB0(nn.Module):
-    """Images of any size -> 1,280 features (times `width`). An image is halved five times: of 32 px one cell is left."""
+    """Images of any size -> 1,280 features (times `width`). The resolution is halved five times: 32 px become one cell."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """MobileNetV2. Source: Sandler, Howard, Zhu, Zhmoginov, Chen 2018, arXiv:1801.04381.
 
-Parameter names are torchvision's, so that its ImageNet weights load as they are. The paper's dropout before the last layer is left
-to the method `dropout`.
+Parameter names are torchvision's, so that its ImageNet weights can be loaded. The paper's dropout before the last layer is the
+method `dropout`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from whet.models.depthwise import speed_up_depthwise
 from whet.models.zoo.scaling import multiple_of_eight
 
 _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-"""Expansion, channels, blocks, stride of the first."""
+"""Expansion, channels, blocks, stride of the first block."""
 
 
 class _ConvNorm(nn.Sequential):
@@ -35,7 +35,7 @@ class _InvertedResidual(nn.Module):
             nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs),
         ]  # fmt: skip
         self.conv = nn.Sequential(*layers)
-        # Where the branch ends, for methods that act there; a block that changes the size adds nothing to its input.
+        # End of the branch, for methods; a block that changes the size has no residual connection.
         self.drop_path = nn.Identity() if stride == 1 and inputs == outputs else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -44,8 +44,8 @@ class _InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Images of any size -> 1,280 features (times `width` where that is more than one, as in the paper). An image is halved five
-    times: of 32 px one cell is left."""
+    """Images of any size -> 1,280 features (times `width` if it is above one, as in the paper). The resolution is halved five
+    times: 32 px become one cell."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """ResNet-18. Source: He, Zhang, Ren, Sun 2016, arXiv:1512.03385.
 
-Parameter names are torchvision's, so that its ImageNet weights load as they are.
+Parameter names are torchvision's, so that its ImageNet weights can be loaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class _BasicBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.drop_path = nn.Identity()  # where the branch ends, for methods that act there
+        self.drop_path = nn.Identity()  # end of the branch, for methods
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(
@@ -30,8 +30,8 @@ class _BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """Images of any size -> 512 features (times `width`); two blocks a stage (times `depth`). An image is halved five times: of
-    32 px one cell is left, so that small images are better served by resnet9."""
+    """Images of any size -> 512 features (times `width`); two blocks per stage (times `depth`). The resolution is halved five
+    times: 32 px become one cell, so use resnet9 for small images."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

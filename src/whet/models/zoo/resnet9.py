@@ -21,22 +21,22 @@ class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(_ConvNorm(width, width), _ConvNorm(width, width))
-        self.drop_path = nn.Identity()  # where the branch ends, for methods that act there
+        self.drop_path = nn.Identity()  # end of the branch, for methods
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return x_BCHW + self.drop_path(self.body(x_BCHW))
 
 
 class _Scale(nn.Module):
-    """The source scales the logits by an eighth; scaling what they are made of is the same, and keeps the head linear."""
+    """The source scales the logits by 1/8; scaling the features is equivalent, and keeps the head linear."""
 
     def forward(self, x_BD: Tensor) -> Tensor:
         return x_BD * 0.125
 
 
 def resnet9(channels: int = 64, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """Eight convolutions and (outside, the head) one linear layer; `channels` (times `width`) first, eight times as many last,
-    `depth` residual blocks in a row. Takes images of 8 px and more."""
+    """Eight convolutions; the head is the linear layer. `channels` (times `width`) in the first layer, eight times as many in the
+    last, `depth` residual blocks in a row. Takes images of at least 8 px."""
     first = max(1, round(channels * width))
     backbone = nn.Sequential(
         _ConvNorm(3, first),

@@ -1,7 +1,7 @@
 """VGG16. Source: Simonyan & Zisserman 2015, arXiv:1409.1556 (configuration D).
 
-Parameter names are torchvision's, so that its ImageNet weights load as they are. The paper's dropout between the fully
-connected layers is left to the method `dropout`.
+Parameter names are torchvision's, so that its ImageNet weights can be loaded. The paper's dropout between the fully
+connected layers is the method `dropout`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions; a pool ends each
+_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions; each ends with a pool
 
 
 class VGG16(nn.Module):
-    """Images of 32 px and more -> the 4,096 features before the last linear layer."""
+    """Images of at least 32 px -> the 4,096 features before the last linear layer."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class VGG16(nn.Module):
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(7)
-        # Numbers 0 and 3 are torchvision's places of the two linear layers; 2 and 5 hold its dropouts.
+        # Indices 0 and 3 are torchvision's linear layers; 2 and 5 are its dropouts.
         self.classifier = nn.Sequential(
             nn.Linear(channels * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Identity(),
             nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Identity(),

@@ -2,7 +2,7 @@
 arXiv:2012.12877.
 
 Deviates: fixed sine positions and the mean of the tokens, after Beyer, Zhai, Kolesnikov 2022, arXiv:2205.01580, so that images
-of any size go in; patches of 8 px in place of 16, so that small images have some.
+of any size can be used; patches of 8 px instead of 16, for small images.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _HEADS, _HEAD_WIDTH, _BLOCKS, _PATCH = 3, 64, 12, 8
-_GRID = 14  # patches of a side as the published networks see them
+_GRID = 14  # patches per side in the published networks
 
 
 class _Attention(nn.Module):
@@ -35,7 +35,7 @@ class _Block(nn.Module):
         self.attention = _Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.drop_path = nn.Identity()  # where both branches end, for methods that act there
+        self.drop_path = nn.Identity()  # end of both branches, for methods
 
     def forward(self, x_BND: Tensor) -> Tensor:
         x_BND = x_BND + self.drop_path(self.attention(self.norm1(x_BND)))
@@ -63,8 +63,8 @@ class VisionTransformer(nn.Module):
 
 
 def _positions(x_BDHW: Tensor) -> Tensor:
-    """Sines and cosines of row and column, (D, H, W), D a multiple of four. Rows and columns are counted on a grid of 14 x 14
-    whatever the number of patches, so that a place in the image has the same position at any image size."""
+    """Sines and cosines of row and column, (D, H, W), D a multiple of four. Rows and columns are scaled to a grid of 14 x 14 for
+    any number of patches, so that a point of the image has the same position at any image size."""
     width, (rows, columns) = x_BDHW.shape[1], x_BDHW.shape[2:]
     row_H = (torch.arange(rows, device=x_BDHW.device) + 0.5) * (_GRID / rows)
     column_W = (torch.arange(columns, device=x_BDHW.device) + 0.5) * (_GRID / columns)

@@ -1,7 +1,7 @@
-"""Small networks for audio clips, written here.
+"""Small audio networks.
 
-Each entry builds a backbone (B, 1, frames, mels) -> (B, D) with random weights and gives D, and names the spectrogram
-that it wants. `width` multiplies its channels, `depth` its layers of one size. Modules are named in depth order.
+Each entry builds a backbone (B, 1, frames, mels) -> (B, D) with random weights and returns it with D, and defines the spectrogram
+that it needs. `width` multiplies its channels, `depth` its layers per stage. Modules are named in depth order.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from whet.models.zoo_audio.yamnet import load_yamnet, yamnet
 
 @dataclass(frozen=True)
 class AudioArchitecture:
-    """`build` makes the backbone, `mel` is its front end. fixed_rate: whether other rates are resampled to the front end's; else it
-    may be set up for the data's own rate (`mel.at_rate`). standardise: whether spectrograms are brought to mean 0 and
-    deviation 1."""
+    """`build` creates the backbone, `mel` is its front end. fixed_rate: whether other rates are resampled to that of the front end;
+    otherwise the front end uses the rate of the data (`mel.at_rate`). standardise: whether spectrograms are standardised to mean 0
+    and standard deviation 1."""
 
     build: Builder
     mel: MelSettings

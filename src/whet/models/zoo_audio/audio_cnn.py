@@ -1,5 +1,5 @@
-"""A small convolutional network over the whole spectrogram, for training from scratch. Source: in the manner of CNN10
-of Kong et al. 2020, arXiv:1912.10211, with fewer channels."""
+"""A small convolutional network over the whole spectrogram, for training from scratch. Source: similar to CNN10 of Kong et al.
+2020, arXiv:1912.10211, with fewer channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHANNELS = (16, 32, 64, 128)
 
 
 class _Block(nn.Sequential):
-    """Two 3x3 convolutions (times `depth`), of which the last halves time and bands."""
+    """Two 3x3 convolutions (times `depth`), then average pooling that halves time and bands."""
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         layers: list[nn.Module] = []
@@ -28,8 +28,8 @@ class _Block(nn.Sequential):
 
 
 class AudioCNN(nn.Module):
-    """Log-mel spectrograms (B, 1, frames, mels), 16 mels and more -> 128 features (times `width`): the mean over the
-    bands, then the greatest value and the mean over time, added."""
+    """Log-mel spectrograms (B, 1, frames, mels), at least 16 mels -> 128 features (times `width`): the mean over the bands, then
+    the sum of maximum and mean over time."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """YAMNet: MobileNetV1 over log-mel patches. Source: Howard et al. 2017, arXiv:1704.04861 (the network); Hershey et al. 2017,
 arXiv:1609.09430 (patches of 0.96 s); tensorflow/models, research/audioset/yamnet (weights and settings).
 
-Parameter names are those of the converted weights, so that they load as they are.
+Parameter names are those of the converted weights, so that they can be loaded.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _LAYERS = (
     (1024, 2, 1),
     (1024, 1, 1),
 )
-"""Channels, stride of the first, how many."""
+"""Channels, stride of the first layer, number of layers."""
 PATCH, STEP = 96, 48
-"""Frames of a patch, and from one to the next: 0.96 and 0.48 s."""
+"""Length and step of the patches in frames: 0.96 and 0.48 s."""
 
 
 class _StridedDepthwise(StridedDepthwiseConv2d):
-    """The same as TensorFlowConv2d with the faster gradient."""
+    """TensorFlowConv2d with the faster gradient."""
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         (top, bottom), (left, right) = same_paddings(self, x_BCHW)
@@ -56,8 +56,8 @@ class _ConvNorm(nn.Sequential):
 
 
 class YAMNet(nn.Module):
-    """Log-mel spectrograms (B, 1, frames, 64) -> 1,024 features (times `width`): the mean over the clip's patches, of
-    which the last is filled up with silence, as in the original."""
+    """Log-mel spectrograms (B, 1, frames, 64) -> 1,024 features (times `width`): the mean over the clip's patches, of which the
+    last is padded with silence, as in the original."""
 
     def __init__(self, width: float = 1.0, depth: int = 1) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class YAMNet(nn.Module):
 
 
 def patches(x_BCLM: Tensor, silence: float = YAMNET_MEL.silence) -> Tensor:
-    """(B, 1, frames, mels) -> (B, patches, 96, mels), the frames after the last being silent."""
+    """(B, 1, frames, mels) -> (B, patches, 96, mels), padded with silence at the end."""
     frames = x_BCLM.shape[2]
     count = 1 + -(-max(0, frames - PATCH) // STEP)
     x_BLM = F.pad(x_BCLM[:, 0], (0, 0, 0, PATCH + STEP * (count - 1) - frames), value=silence)
@@ -94,8 +94,8 @@ def yamnet(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
 
 
 def load_yamnet(backbone: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Put the AudioSet weights of a safetensors file into a backbone of width and depth 1. Gives what the file holds besides: the
-    classifier of AudioSet's 521 classes. Raises WeightsError."""
+    """Load the AudioSet weights of a safetensors file into a backbone of width and depth 1. Returns the other tensors of the file:
+    the classifier of AudioSet's 521 classes. Raises WeightsError."""
     try:
         weights = {name: tensor.float() for name, tensor in load_file(path).items()}
     except (OSError, SafetensorError) as error:

@@ -1,9 +1,8 @@
-"""Small networks for texts written here, to train from scratch.
+"""Small text networks, to train from scratch.
 
-Each entry builds a backbone, token ids (B, L) int64 -> (B, D), with random weights, and gives D. words: every token of the
-vocabulary as it is written, an empty one where it stands for no part of a text. Padding, where ids are `pad_id`, never
-changes an answer. `width` multiplies its features, `depth` its layers of one size. Modules are named in depth order, a
-residual branch ends in a layer `drop_path`.
+Each entry builds a backbone, token ids (B, L) int64 -> (B, D), with random weights, and returns it with D. words: every token of
+the vocabulary, an empty string for special tokens. Padding, where ids are `pad_id`, never changes an output. `width` multiplies its
+features, `depth` its layers. Modules are named in depth order, and a residual branch ends in a layer `drop_path`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,10 +25,10 @@ class TextBuilder(Protocol):
 
 @runtime_checkable
 class LearnsFromTexts(Protocol):
-    """A backbone that is told the training texts before its weights are used."""
+    """A backbone that is fitted on the training texts before its weights are used."""
 
     def learn(self, texts: Iterable[np.ndarray]) -> None:
-        """texts: the token ids of all of them, int64 (B, L), padded."""
+        """texts: the token ids of all texts, int64 (B, L), padded."""
         ...
 
 

@@ -1,11 +1,11 @@
-"""A bag of words, of the letters in them, and of word n-grams. Sources: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for
-efficient text classification"); the letters: Bojanowski et al. 2016, arXiv:1607.04606; the radical of a Chinese character as a
-letter of it: Sun et al. 2014, arXiv:1404.4714.
+"""A bag of words, of character n-grams, and of word n-grams. Sources: Joulin et al. 2016, arXiv:1607.01759 ("Bag of tricks for
+efficient text classification"); character n-grams: Bojanowski et al. 2016, arXiv:1607.04606; radicals of Chinese characters: Sun et
+al. 2014, arXiv:1404.4714.
 
-Deviates: n-grams (an end of the text may be one of their words, as in the authors' code) go into 32,768 buckets in place of two
-million, runs of letters likewise; a bag is divided by the root of its size in place of its size, so that a long text does not fade;
-vectors start small, so that what a text is said to be does not hang on draws. Layers behind the bag, which `depth` asks for, are
-those of Iyyer et al. 2015 (deep averaging networks).
+Deviates: word n-grams (which may include an end of the text, as in the authors' code) are hashed to 32,768 buckets instead of two
+million, character n-grams likewise; a bag is divided by the square root of its size instead of its size, so that long texts keep
+their scale; vectors start small, so that predictions do not depend on the initialisation. Layers after the bag, added by `depth`,
+are those of Iyyer et al. 2015 (deep averaging networks).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from torch import Tensor, nn
 from whet.models.token_vectors import TokenVectors
 
 _WIDTH, _LONGEST, _BUCKETS = 64, 2, 1 << 15
-_LETTERS, _MOST_RUNS = (3, 4, 5), 48  # lengths of a run; runs of one word, the first of them
+_LETTERS, _MOST_RUNS = (3, 4, 5), 48  # lengths of a character n-gram; maximum number per word, the first ones
 _START = 0.02
-# Unicode's first 20,902 Chinese characters stand in the order of their 214 radicals, each radical before the characters it heads.
+# Unicode's first 20,902 Chinese characters are sorted by their 214 radicals; each radical precedes its characters.
 _RADICALS = [unicodedata.normalize("NFKC", chr(code)) for code in range(0x2F00, 0x2FD6)]
 _LAST_BY_RADICAL = "\u9fa5"
-_PRIME, _MIX = 1_000_003, 0x5BD1E995  # odd multipliers of a hash; overflow wraps around, as it should
+_PRIME, _MIX = 1_000_003, 0x5BD1E995  # odd multipliers of a hash; overflow wraps around, as intended
 
 
 class FastText(nn.Module):
-    """Token ids (B, L) -> the sum of the vectors of all their n-grams, over the root of how many there are: (B, D). words: every
-    token of the vocabulary as it is written, an empty one where it stands for no part of a text."""
+    """Token ids (B, L) -> the sum of the vectors of all their n-grams, divided by the square root of their number: (B, D). words:
+    every token of the vocabulary, an empty string for special tokens."""
 
     def __init__(self, words: Sequence[str], pad_id: int, width: int, layers: int, longest: int = _LONGEST) -> None:
         super().__init__()
@@ -57,14 +57,14 @@ class FastText(nn.Module):
 
 
 class Letters(nn.Embedding):
-    """Token ids (B, L) -> the sum of the vectors of the runs of letters in each word, over the root of how many: (B, L, D); zeros
-    for a word that is too short to have any. Its rows are those of the runs."""
+    """Token ids (B, L) -> the sum of the vectors of the character n-grams of each word, divided by the square root of their number:
+    (B, L, D); zeros for words too short to have any. Its rows are those of the n-grams."""
 
     runs_VG: Tensor
     scale_V: Tensor
 
     def __init__(self, words: Sequence[str], width: int) -> None:
-        super().__init__(_BUCKETS + 1, width, padding_idx=_BUCKETS)  # the last row stands for no run
+        super().__init__(_BUCKETS + 1, width, padding_idx=_BUCKETS)  # the last row is padding
         runs = [list(dict.fromkeys(map(_bucket, _runs(word))))[:_MOST_RUNS] for word in words]
         most = max(1, *map(len, runs))
         filled = [found + [_BUCKETS] * (most - len(found)) for found in runs]
@@ -72,7 +72,7 @@ class Letters(nn.Embedding):
         self.register_buffer("scale_V", torch.tensor([max(len(found), 1) ** -0.5 for found in runs]), persistent=False)
 
     def forward(self, ids_BL: Tensor) -> Tensor:
-        if ids_BL.numel() > len(self.scale_V):  # more than there are words: each word once
+        if ids_BL.numel() > len(self.scale_V):  # more tokens than words: compute each word once
             return F.embedding(ids_BL, self._summed(self.runs_VG, self.scale_V))
         ids_N = ids_BL.flatten()
         return self._summed(self.runs_VG[ids_N], self.scale_V[ids_N]).view(*ids_BL.shape, -1)
@@ -82,7 +82,8 @@ class Letters(nn.Embedding):
 
 
 def _runs(word: str) -> Iterator[str]:
-    """Every run of 3 to 5 letters of a word with its two ends marked, but the whole of it; the radical of a Chinese character."""
+    """Every character n-gram of length 3 to 5 of a word with marked ends, except the whole word; and the radical of a Chinese
+    character."""
     marked = f"<{word}>"
     for length in _LETTERS if word else ():
         if length < len(marked):
@@ -95,9 +96,9 @@ def _bucket(run: str) -> int:
 
 
 def ngrams(ids_BL: Tensor, pad_id: int, longest: int, buckets: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The bucket (0 … buckets - 1) of every run of n = 2 … `longest` tokens, from that which ends with the first token to that
-    which begins with the last, (B, L + n - 1), and which of them are in the bag: one token of a run may be an end of the text,
-    written as padding is."""
+    """The bucket (0 … buckets - 1) of every n-gram of n = 2 … `longest` tokens, from the one that ends with the first token to the
+    one that begins with the last, (B, L + n - 1), and which of them are in the bag: one token of an n-gram may be an end of the
+    text, represented by padding."""
     for n in range(2, longest + 1):
         ids_BM = F.pad(ids_BL, (n - 1, n - 1), value=pad_id)
         ids_NBM = ids_BM.unfold(1, n, 1).permute(2, 0, 1)
@@ -109,6 +110,6 @@ def ngrams(ids_BL: Tensor, pad_id: int, longest: int, buckets: int) -> Iterator[
 
 
 def fast_text(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """Vectors of 64 (times `width`) and no layer behind the bag (`depth` - 1 of them)."""
+    """Vectors of size 64 (times `width`), and `depth` - 1 layers after the bag."""
     features = max(1, round(_WIDTH * width))
     return FastText(words, pad_id, features, depth - 1), features

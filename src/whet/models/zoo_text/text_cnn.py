@@ -1,7 +1,7 @@
 """A convolutional network over words. Source: Kim 2014, arXiv:1408.5882 ("Convolutional neural networks for sentence
 classification").
 
-Deviates: vectors of 128 learnt from scratch in place of 300 pretrained ones. Its dropout of 0.5 is the method `dropout`.
+Deviates: vectors of size 128 trained from scratch instead of 300 pretrained. Its dropout of 0.5 is the method `dropout`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WIDTH, _MAPS, _SPANS = 128, 100, (3, 4, 5)
 
 
 class TextCNN(nn.Module):
-    """Token ids (B, L) -> the largest answer of every detector anywhere in the text, (B, 3 * maps)."""
+    """Token ids (B, L) -> the maximum over the text of every convolution output, (B, 3 * maps)."""
 
     def __init__(self, vocabulary: int, pad_id: int, width: int, maps: int, layers: int) -> None:
         super().__init__()
@@ -37,18 +37,18 @@ class TextCNN(nn.Module):
 
 
 class _Detectors(nn.Module):
-    """Maps that look at 3, 4 and 5 tokens, side by side: (B, D, L) -> (B, 3 * maps, L)."""
+    """Parallel convolutions over 3, 4 and 5 tokens: (B, D, L) -> (B, 3 * maps, L)."""
 
     def __init__(self, width: int, maps: int) -> None:
         super().__init__()
         self.spans = nn.ModuleList(nn.Conv1d(width, maps, span, padding=span // 2) for span in _SPANS)
 
     def forward(self, x_BDL: Tensor) -> Tensor:
-        length = x_BDL.shape[2]  # an even span gives one more
+        length = x_BDL.shape[2]  # an even kernel size gives one more
         return torch.cat([conv(x_BDL)[:, :, :length] for conv in self.spans], dim=1)
 
 
 def text_cnn(words: Sequence[str], pad_id: int, *, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
-    """Vectors of 128 and 100 maps a span (times `width`), in one layer (`depth` of them)."""
+    """Vectors of size 128 and 100 maps per kernel size (times `width`), in `depth` layers."""
     maps = max(1, round(_MAPS * width))
     return TextCNN(len(words), pad_id, max(1, round(_WIDTH * width)), maps, depth), len(_SPANS) * maps

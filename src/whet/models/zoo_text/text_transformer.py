@@ -38,7 +38,7 @@ class _Block(nn.Module):
         self.attention = _Attention(width, heads)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.drop_path = nn.Identity()  # where both branches end, for methods that act there
+        self.drop_path = nn.Identity()  # end of both branches, for methods
 
     def forward(self, x_BLD: Tensor, seen_B11L: Tensor) -> Tensor:
         x_BLD = x_BLD + self.drop_path(self.attention(self.norm1(x_BLD), seen_B11L))
@@ -73,7 +73,7 @@ class TextTransformer(nn.Module):
         return mean_of_tokens(*self.states(ids_BL))
 
     def states(self, ids_BL: Tensor) -> tuple[Tensor, Tensor]:
-        """The vectors of the tokens behind the last block, (B, L, D), and which are no padding, (B, L)."""
+        """The token vectors after the last block, (B, L, D), and the mask of non-padding tokens, (B, L)."""
         real_BL = ids_BL != self.pad_id
         x_BLD, real_BL = self.vectors(self.tokens(ids_BL) * self.width**0.5, real_BL)
         x_BLD = x_BLD + _positions(ids_BL.shape[1], self.width, x_BLD)
@@ -84,7 +84,7 @@ class TextTransformer(nn.Module):
 
 
 def mean_of_tokens(x_BLD: Tensor, real_BL: Tensor) -> Tensor:
-    """The mean over the tokens that are no padding, (B, D)."""
+    """The mean over the non-padding tokens, (B, D)."""
     real_BL1 = real_BL[:, :, None].to(x_BLD.dtype)
     return (x_BLD * real_BL1).sum(1) / real_BL1.sum(1).clamp(min=1)
 

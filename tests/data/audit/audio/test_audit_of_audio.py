@@ -125,8 +125,8 @@ def test_what_belongs_to_one_class(what, tmp_path, survey):
         save(wave, tmp_path / label / f"{number}.{suffix}", rate, **options)
     seen = survey(tmp_path)
     found = kinds([*check_formats(seen), *check_durations(seen)])
-    assert found[f"{what} tells the class"].severity == "warning"
-    assert sum(kind.endswith("tells the class") for kind in found) == 1
+    assert found[f"{what} predicts the class"].severity == "warning"
+    assert sum(kind.endswith("predicts the class") for kind in found) == 1
 
 
 def test_mixed_rates_are_a_fact(audio, survey):

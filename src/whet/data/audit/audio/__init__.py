@@ -1,1 +1,1 @@
-"""The audit of audio clips: what one look at each tells, and the checks that are theirs alone."""
+"""The audit of audio clips: the record of each clip, and the checks specific to audio."""

@@ -1,4 +1,4 @@
-"""One look at every audio clip: each is decoded once, and what the checks need to know of it is kept in a record of some 13 KB."""
+"""Audio records: each audio clip is decoded once, and what the checks need is stored in a record of about 13 KB."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from whet.data.store import cache_folder, digest_of, part_digest
 from whet.data.table import Table, part_name
 
 RATE, HOP = 16_000, 0.02  # Hz, seconds: of the spectrogram
-FRAMES, BANDS = 512, 24  # kept of it: the first ten seconds, and what lies below 4 kHz in pairs of bands
+FRAMES, BANDS = 512, 24  # stored: the first ten seconds, and the range below 4 kHz in pairs of bands
 STEP = 0.5  # decibels
-QUIET = -60.0  # decibels below full scale: what is quieter is silence
-FULL, RUN = 0.999, 3  # of full scale, samples in a row: clipped
+QUIET = -60.0  # decibels relative to full scale: anything below counts as silence
+FULL, RUN = 0.999, 3  # share of full scale, number of consecutive samples: clipping
 AUDIO_PRINT = np.dtype(
     [
-        ("mel", "u1", (FRAMES, BANDS)),  # energies in steps of 0.5 dB, the loudest 255
-        ("frames", "<u2"),  # of mel that are filled
+        ("mel", "u1", (FRAMES, BANDS)),  # energies in steps of 0.5 dB, the maximum is 255
+        ("frames", "<u2"),  # number of filled rows of mel
         (
             "bands",
             "<f4",
             (3, 64),
-        ),  # of the log-mel bands to 8 kHz: mean, deviation, deviation of the change from frame to frame
+        ),  # of the log-mel bands to 8 kHz: mean, standard deviation, standard deviation of the change between frames
         ("seconds", "<f4"),
         ("rate", "<u4"),  # of the file, Hz
         ("channels", "<u2"),
         ("bytes", "<u8"),  # of the file
         ("format", "S8"),
         ("subtype", "S16"),
-        ("peak", "<f4"),  # largest value, of full scale
-        ("level", "<f4"),  # root mean square, decibels below full scale
-        ("clipped", "<f4"),  # share of samples at full scale, three and more in a row
-        ("before", "<f4"),  # seconds of silence at the beginning
-        ("after", "<f4"),  # and at the end
-        ("reason", "S160"),  # why it cannot be read; the rest is zero then
+        ("peak", "<f4"),  # largest absolute value, relative to full scale
+        ("level", "<f4"),  # root mean square, decibels relative to full scale
+        ("clipped", "<f4"),  # share of samples at full scale in runs of at least three
+        ("before", "<f4"),  # seconds of silence at the start
+        ("after", "<f4"),  # seconds of silence at the end
+        ("reason", "S160"),  # why it cannot be read; all other fields are then zero
     ]
 )
-_REVISION = 1  # raise it when a field is computed another way
-_BLOCK = 0.01  # seconds that are silent or not
+_REVISION = 1  # increase it when the computation of a field changes
+_BLOCK = 0.01  # seconds per block in the silence detection
 
 
 def audio_print(data: bytes, start: float | None = None, end: float | None = None) -> np.ndarray:
-    """The record () of one file's bytes, or of a part of it in seconds; of what cannot be read with the reason alone."""
+    """The record () of one file's bytes, or of a segment in seconds. An unreadable file has only `reason` and `bytes` set."""
     found = np.zeros((), AUDIO_PRINT)
     found["bytes"] = len(data)
     try:
@@ -72,7 +72,7 @@ def decibels(energy: float) -> float:
 
 
 def _clipped(wave: np.ndarray) -> float:
-    """Share of samples in runs of three or more at full scale on one side."""
+    """Share of samples in runs of at least three at full scale with the same sign."""
     if len(wave) < RUN:
         return 0.0
     total = 0
@@ -84,7 +84,7 @@ def _clipped(wave: np.ndarray) -> float:
 
 
 def _silences(wave: np.ndarray, rate: int) -> tuple[float, float]:
-    """Seconds of silence at both ends; (all, all) of what is silent throughout."""
+    """Seconds of silence at both ends; the whole duration for both where everything is silent."""
     size = max(1, round(_BLOCK * rate))
     starts = np.arange(0, len(wave), size)
     energy = np.add.reduceat(wave.astype(np.float64) ** 2, starts) / np.diff(np.append(starts, len(wave)))
@@ -95,7 +95,7 @@ def _silences(wave: np.ndarray, rate: int) -> tuple[float, float]:
 
 
 def _spectrum(found: np.ndarray, wave: np.ndarray) -> None:
-    """Fill in what comes of the spectrogram of a wave at 16 kHz whose peak is 1, so that its level changes nothing."""
+    """Fill in the spectrogram fields from a wave at 16 kHz with peak 1, which makes them independent of the level."""
     import torch
 
     from whet.models.mel import LogMel, MelSettings
@@ -113,7 +113,7 @@ def _spectrum(found: np.ndarray, wave: np.ndarray) -> None:
 
 
 def audio_prints(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> np.ndarray:
-    """The records of a table's audio clips, (N,) of AUDIO_PRINT; `advance` is told how many more are done."""
+    """The records of a table's audio clips, (N,) of AUDIO_PRINT; `advance` is called with the number of newly finished clips."""
     frame = table.frame
     digests, paths = frame["digest"].tolist(), frame["path"].tolist()
     start_N, end_N = frame["start"].to_numpy(float), frame["end"].to_numpy(float)
@@ -134,7 +134,7 @@ def audio_prints(table: Table, threads: int, advance: Callable[[int], None] = la
 
 
 def _version() -> str:
-    """A record of another decoder, or with other fields, is another one."""
+    """A key of the cache that changes with the decoder and the fields of the record."""
     packages = ("soundfile", "soxr", "torch")
-    said = [_REVISION, AUDIO_PRINT.descr, *(importlib.metadata.version(name) for name in packages)]
-    return hashlib.blake2b(str(said).encode(), digest_size=8).hexdigest()
+    parts = [_REVISION, AUDIO_PRINT.descr, *(importlib.metadata.version(name) for name in packages)]
+    return hashlib.blake2b(str(parts).encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""What may give an audio clip's class away without its being heard."""
+"""Metadata that may predict an audio clip's class without its content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _file_size(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 def _ends(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
-    """Seconds of silence at both ends, on a scale where few differ more than many."""
+    """Seconds of silence at both ends, on a logarithmic scale."""
     prints = survey.prints_N[rows]
     return np.log2(0.01 + np.stack([prints["before"], prints["after"]], axis=1).astype(float))
 
@@ -35,19 +35,27 @@ def _header(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
 
 CLUES = (
     Clue(
-        "duration", "the durations alone", "part of any score is these, the thing itself or how it was cut", _duration
+        "duration",
+        "the durations alone",
+        "part of any score may come from duration, a real property or how clips were cut",
+        _duration,
     ),
     Clue(
         "file size",
         "the file sizes alone",
-        "part of any score is duration and detail, or how the files were saved",
+        "part of any score may come from duration and detail, or from how the files were saved",
         _file_size,
     ),
-    Clue("silence", "silences at the two ends alone", "part of any score is how the audio clips were cut", _ends),
+    Clue(
+        "silence",
+        "silences at the two ends alone",
+        "part of any score may come from how the audio clips were cut",
+        _ends,
+    ),
     Clue(
         "level",
         "level and peak alone",
-        "part of any score is loudness, the thing itself or how it was recorded",
+        "part of any score may come from loudness, a real property or how it was recorded",
         _level,
     ),
     Clue("file header", "rate, channels and file format alone", SOURCES, _header),

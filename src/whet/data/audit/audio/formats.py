@@ -1,4 +1,4 @@
-"""Rates, channels and formats out of the ordinary, and those that belong to one class."""
+"""Unusual rates, channels and formats, and those specific to one class."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from whet.data.audit.audio.survey import AudioSurvey
 from whet.data.audit.dependence import told_apart
 from whet.data.audit.finding import Finding, noted
 
-FEW = 0.1  # of the audio clips: these are named
+FEW = 0.1  # share of the audio clips below which their names are listed
 
 
 def check_formats(survey: AudioSurvey) -> list[Finding]:
-    """More than one rate, number of channels or file format: whet makes all alike on reading, but a low rate lacks the high
-    tones. A warning where one of them is nearly all of a class and few of the others."""
+    """More than one rate, number of channels or file format. Reading converts all to the same form, but a low rate lacks high
+    frequencies. A warning where most of one class and few of the others share a value."""
     found = []
     for what, phrase, values in (
         ("rate", "at", [f"{rate:,} Hz" for rate in survey.prints_N["rate"][survey.row_R].tolist()]),
@@ -32,7 +32,7 @@ def check_formats(survey: AudioSurvey) -> list[Finding]:
 
 
 def format_words(survey: AudioSurvey) -> list[str]:
-    """Such as WAV PCM_16, of the readable rows."""
+    """Format and subtype of the readable rows, such as WAV PCM_16."""
     prints = survey.prints_N[survey.row_R]
     return [
         f"{name.decode()} {kind.decode()}" for name, kind in zip(prints["format"].tolist(), prints["subtype"].tolist())

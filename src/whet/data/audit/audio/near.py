@@ -1,9 +1,8 @@
-"""Pairs of audio clips that are one recording twice: louder or softer, encoded anew, resampled, shifted, or cut out of each other.
+"""Finds pairs of audio clips with the same recording: at another level, re-encoded, resampled, shifted, or cut from each other.
 
-What the two spectrograms are like as a whole, whatever their level and beginning, proposes pairs; of these, those stay whose
-spectrograms correlate once the one is laid on the other in time. That two takes of one spoken word do as well, so what
-decides is the same correlation of the two waves' slopes, below 4 kHz: it is near 1 for copies, however they were saved, and
-small for two takes."""
+Summary statistics of the two spectrograms, independent of level and start, propose pairs. Pairs whose spectrograms correlate at the
+best time shift are kept. Two takes of one spoken word also pass this test, so the final criterion is the same correlation of the
+derivatives of the two waves, below 4 kHz: it is near 1 for copies in any format, and small for two takes."""
 
 from __future__ import annotations
 
@@ -18,20 +17,22 @@ import scipy.fft
 from whet.data.audit.audio.audio_print import BANDS, FRAMES, HOP, STEP
 from whet.data.audit.pairs import Pairs
 
-ALIKE, HOPEFUL = 0.85, 0.6  # correlations: of the waves, and of the spectrograms
-WAVE_RATE = 16_000  # Hz, of the waves: four times their highest tone, so that half a sample of shift does little
-PROPOSED = 8  # of each audio clip its nearest
-DEEP = 50.0  # decibels below the loudest that are looked at
-LEAST, LEAST_SHARE = 15, 0.5  # frames of the one that lie on the other, and their share of the shorter
-FLAT = 1.0  # decibels: what changes less has nothing to be known by
-WAVE_SECONDS = FRAMES * HOP  # as much as the spectrograms hold
+ALIKE, HOPEFUL = 0.85, 0.6  # minimum correlations: of the waves, and of the spectrograms
+WAVE_RATE = (
+    16_000  # Hz, of the waves: four times their highest frequency, so that a shift by half a sample has little effect
+)
+PROPOSED = 8  # nearest neighbours per audio clip
+DEEP = 50.0  # decibels below the maximum at which spectrograms are clipped
+LEAST, LEAST_SHARE = 15, 0.5  # overlap in frames, and as a share of the shorter clip
+FLAT = 1.0  # decibels: a spectrogram with less variation has no distinctive features
+WAVE_SECONDS = FRAMES * HOP  # the duration stored in the spectrograms
 _BLOCK = 2048
-_KEPT = 128  # waves at a time
+_KEPT = 128  # number of cached waves
 
 
 @dataclass(frozen=True)
 class AudioPairs(Pairs):
-    """shift_P: how many seconds later a thing is heard in the second than in the first."""
+    """shift_P: how many seconds later the recording starts in the second clip than in the first."""
 
     shift_P: np.ndarray
 
@@ -41,15 +42,15 @@ class AudioPairs(Pairs):
 
 
 def spectrogram(print_: np.ndarray) -> np.ndarray:
-    """Decibels below the loudest, no deeper than 50: float32 (frames, 24)."""
+    """Decibels relative to the maximum, clipped at -50: float32 (frames, 24)."""
     mel_LB = print_["mel"][: print_["frames"]].astype(np.float32)
     return np.maximum((mel_LB - 255) * STEP, -DEEP)
 
 
 def likeness(one_LB: np.ndarray, other_LB: np.ndarray, least: int, flat: float) -> tuple[float, int]:
-    """(the correlation of what changes in two spectrograms, or in two waves (T, 1), the one laid on the other where it fits best;
-    how many frames or samples later a thing is heard in the second). least: frames that must lie on each other. 0 where there are
-    fewer, or where nothing changes by more than `flat`."""
+    """(the correlation of the changes in two spectrograms, or in two waves (T, 1), at the best shift; that shift: how many frames
+    or samples later the second is). least: minimum overlap in frames. 0 where the overlap is smaller, or where the variation is at
+    most `flat`."""
     shorter = min(len(one_LB), len(other_LB))
     least = max(least, int(LEAST_SHARE * shorter))
     if shorter < least:
@@ -59,12 +60,12 @@ def likeness(one_LB: np.ndarray, other_LB: np.ndarray, least: int, flat: float) 
     spectra = [scipy.fft.rfft(part_LB, size, axis=0) for part_LB in detail]
     product_T = scipy.fft.irfft((spectra[1] * np.conj(spectra[0])).sum(axis=1), size)
     lag_T = np.arange(least - len(one_LB), len(other_LB) - least + 1)
-    # The energies of what lies on each other, to judge every shift alike.
+    # The energies of the overlapping parts, to compare all shifts on one scale.
     energy = [np.concatenate([[0.0], np.cumsum((part_LB.astype(float) ** 2).sum(axis=1))]) for part_LB in detail]
     first_T, last_T = np.maximum(0, -lag_T), np.minimum(len(one_LB), len(other_LB) - lag_T)
     own_T = energy[0][last_T] - energy[0][first_T]
     others_T = energy[1][last_T + lag_T] - energy[1][first_T + lag_T]
-    # At least a hundredth of the energy: what is nearly silent correlates by chance.
+    # At least a hundredth of the energy: nearly silent parts correlate by chance.
     floor = 0.01 * energy[0][-1], 0.01 * energy[1][-1]
     scale_T = np.sqrt(np.maximum(own_T, floor[0]) * np.maximum(others_T, floor[1])) + 1e-9
     best = int((product_T[lag_T] / scale_T).argmax())
@@ -76,13 +77,13 @@ def likeness(one_LB: np.ndarray, other_LB: np.ndarray, least: int, flat: float) 
 
 
 def _detail(spectrum_LB: np.ndarray) -> np.ndarray:
-    """What changes in time: less the mean of each band."""
+    """The change over time: the spectrum minus the mean of each band."""
     return spectrum_LB - spectrum_LB.mean(axis=0)
 
 
 def descriptions(print_N: np.ndarray) -> np.ndarray:
-    """What each spectrogram is like where it is heard, whatever its level and beginning: mean and deviation of each band and the
-    deviation of its change, float32 (N, 72), each brought to deviation 1 over all."""
+    """Summary of the audible part of each spectrogram, independent of level and start: mean and standard deviation of each band and
+    the standard deviation of its change, float32 (N, 72), each scaled to standard deviation 1 over all clips."""
     found = []
     for print_ in print_N:
         spectrum_LB = spectrogram(print_)
@@ -95,7 +96,7 @@ def descriptions(print_N: np.ndarray) -> np.ndarray:
 
 
 def proposals(described_ND: np.ndarray) -> np.ndarray:
-    """Pairs (P, 2): of each audio clip those with its nearest few."""
+    """Pairs (P, 2): each audio clip with its nearest neighbours."""
     count, near = len(described_ND), min(PROPOSED, len(described_ND) - 1)
     length_N = (described_ND**2).sum(axis=1)
     found = []
@@ -110,25 +111,25 @@ def proposals(described_ND: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(print_N: np.ndarray, wave: Callable[[int], np.ndarray], threads: int = 2) -> AudioPairs:
-    """Every pair that is one recording twice. wave: the samples (T,) of audio clip number i at WAVE_RATE, without tones
-    above 4 kHz; empty where it cannot be read."""
+    """Every pair with the same recording. wave: the samples (T,) of audio clip number i at WAVE_RATE, low-pass filtered at 4 kHz;
+    empty where it cannot be read."""
     usable = np.flatnonzero(print_N["frames"] >= LEAST)
     if len(usable) < 2:
         return AudioPairs(np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0))
     pair_P2 = usable[proposals(descriptions(print_N[usable]))]
     kept = functools.lru_cache(_KEPT)(wave)
 
-    def judged(pair: np.ndarray) -> tuple[float, int]:
+    def compare(pair: np.ndarray) -> tuple[float, int]:
         one, other = pair.tolist()
         score, lag = likeness(spectrogram(print_N[one]), spectrogram(print_N[other]), LEAST, FLAT)
         if score < HOPEFUL:
             return 0.0, lag
-        # By their slopes, so that low tones alone decide nothing.
+        # Use the derivatives, so that low frequencies do not dominate.
         steep, others = (np.diff(kept(row), prepend=0)[:, None] for row in (one, other))
         return likeness(steep, others, round(LEAST * HOP * WAVE_RATE), 0.0)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-audit") as pool:
-        judged_P = list(pool.map(judged, pair_P2))
-    likeness_P, lag_P = np.array([score for score, _ in judged_P]), np.array([lag for _, lag in judged_P])
+        compared_P = list(pool.map(compare, pair_P2))
+    likeness_P, lag_P = np.array([score for score, _ in compared_P]), np.array([lag for _, lag in compared_P])
     good_P = likeness_P >= ALIKE
     return AudioPairs(pair_P2[good_P], likeness_P[good_P], lag_P[good_P] / WAVE_RATE)

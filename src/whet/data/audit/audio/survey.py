@@ -1,4 +1,4 @@
-"""What the checks of audio clips look at."""
+"""The survey of audio clips: the input of their checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AudioSurvey(Survey):
     prints_N: np.ndarray
     threads: int
 
-    copied_by = "louder or softer, encoded anew, shifted, or cut out of each other"
+    copied_by = "at another level, re-encoded, shifted, or cut from each other"
     columns = {**Survey.columns, "start": None, "end": None, "fold": ""}
 
     @functools.cached_property
@@ -38,7 +38,7 @@ class AudioSurvey(Survey):
         return near_pairs(self.prints_N[rows], lambda number: self._wave(int(rows[number])), self.threads).of_rows(rows)
 
     def _wave(self, row: int) -> np.ndarray:
-        """The beginning of an audio clip, below 4 kHz; nothing of one that is gone since it was listened to."""
+        """The start of an audio clip, below 4 kHz; empty where the file can no longer be read."""
         sample = self.table.frame.iloc[row]
         start = float(np.nan_to_num(sample["start"]))
         end = start + WAVE_SECONDS if np.isnan(sample["end"]) else min(float(sample["end"]), start + WAVE_SECONDS)
@@ -49,17 +49,18 @@ class AudioSurvey(Survey):
 
     @property
     def extent_N(self) -> np.ndarray:
-        """Seconds."""
+        """The duration in seconds."""
         return self.prints_N["seconds"].astype(float)
 
     def not_searched(self) -> list[Finding]:
         short = int((self.prints_N["frames"][self.row_R] < LEAST).sum())
         if not short:
             return []
-        text = f"{counted(short, 'audio')} under {LEAST * HOP:.1f} s or silent: too little to be searched for near-duplicates"
+        text = f"{counted(short, 'audio clip')} under {LEAST * HOP:.1f} s or silent: too short for the search for near-duplicates"
         return [Finding("near-duplicates not searched", "fact", text)]
 
 
 def survey_audio(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> AudioSurvey:
-    """Listen to every audio clip once, or take what is known of its content from the cache; `advance` is told how many are done."""
+    """Decode every audio clip once, or read its record from the cache; `advance` is called with the number of newly finished
+    clips."""
     return AudioSurvey(table, audio_prints(table, threads, advance), threads)

@@ -1,1 +1,1 @@
-"""The audit of texts: what one look at each tells, and the checks that are theirs alone."""
+"""The audit of texts: the survey of the texts, and the checks specific to texts."""

@@ -1,4 +1,4 @@
-"""A beginning or an end that many texts of one class share: a disclaimer, a signature, a template."""
+"""Text starts or ends shared by many texts of one class: a disclaimer, a signature, a template."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from whet.data.audit.texts.near import width
 from whet.data.audit.texts.survey import TextSurvey
 
 LEAST_WIDTH = 20  # letters, a Chinese one counts for two
-MANY, COUNT, LITTLE = 0.1, 10, 0.2  # of the class; texts; of the same share elsewhere
-KEPT = 0.9  # of these texts that a longer beginning must still be shared by
+MANY, COUNT, LITTLE = 0.1, 10, 0.2  # share of the class; number of texts; relative frequency in other classes
+KEPT = 0.9  # share of these texts that must still match a longer prefix
 _SHOWN = 60
 
 
 def check_boilerplate(survey: TextSurvey) -> list[Finding]:
-    """Of each class the most frequent beginning and end of at least 20 letters (10 Chinese ones), if a tenth of the class's texts,
-    and ten, have it; grown as long as nine tenths of them go on alike. Near-duplicates count once. A warning where it tells
-    the class: elsewhere it is at most a fifth as frequent; else a fact."""
+    """For each class, the most frequent start and end of at least 20 letters (10 Chinese ones), if a tenth of the class's texts,
+    and ten, have it; extended as long as nine tenths of them match. Near-duplicates count once. A warning where it predicts the
+    class: it is at most a fifth as frequent elsewhere; otherwise a fact."""
     rows = np.unique(survey.unit_N, return_index=True)[1]
     true_RK = survey.true_NK[rows]
-    said_R = [" ".join(survey.text_N[row].split()) for row in rows]
+    plain_R = [" ".join(survey.text_N[row].split()) for row in rows]
     found = []
-    for side, texts in (("begin", said_R), ("end", [said[::-1] for said in said_R])):
+    for side, texts in (("begin", plain_R), ("end", [plain[::-1] for plain in plain_R])):
         for k, name in enumerate(survey.table.classes):
             own = [text for text, true in zip(texts, true_RK[:, k]) if true]
             shared = _shared(own)
@@ -38,19 +38,19 @@ def check_boilerplate(survey: TextSurvey) -> list[Finding]:
             quoted = quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
             text = (
                 f"{100 * count / len(own):.0f} % of {name} {side} with “{quoted}”, and {100 * elsewhere:.0f} % of the other classes"
-                + (": a model may learn the phrase instead of what they say" if tells else "")
+                + (": a model may learn the phrase instead of the content" if tells else "")
             )
             members = tuple(
                 (survey.id_N[row],)
-                for row, said, true in zip(rows, texts, true_RK[:, k])
-                if true and said.startswith(shared)
+                for row, plain, true in zip(rows, texts, true_RK[:, k])
+                if true and plain.startswith(shared)
             )
             found.append(Finding("boilerplate", "warning" if tells else "fact", text, members))
     return found
 
 
 def _shared(texts: list[str]) -> str:
-    """The beginning that enough of them share, "" where there is none."""
+    """The prefix that enough texts share, "" where there is none."""
     starts = Counter(start for text in texts if (start := _start(text)))
     if not starts:
         return ""
@@ -67,7 +67,7 @@ def _shared(texts: list[str]) -> str:
 
 
 def _start(text: str) -> str:
-    """The shortest beginning that is wide enough; "" of a text that has no more than it."""
+    """The shortest prefix that is wide enough; "" where the text is not longer than that."""
     for length in range(LEAST_WIDTH // 2, min(LEAST_WIDTH, len(text) - 1) + 1):
         if width(text[:length]) >= LEAST_WIDTH:
             return text[:length]

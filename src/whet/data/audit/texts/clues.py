@@ -1,4 +1,4 @@
-"""What may give a text's class away without its being read."""
+"""Simple features that may predict a text's class without its content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _length(survey: TextSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 def _marks(survey: TextSurvey, rows: np.ndarray) -> np.ndarray:
-    """How many of each mark, of other signs, and of digits; on a scale where few differ more than many."""
+    """Counts of each punctuation mark, of other signs, and of digits, on a logarithmic scale."""
     counts = []
     for row in rows:
         text = survey.text_N[row]
@@ -28,7 +28,8 @@ def _marks(survey: TextSurvey, rows: np.ndarray) -> np.ndarray:
 
 
 def _capitals(survey: TextSurvey, rows: np.ndarray) -> np.ndarray:
-    """Shares of capital letters and of words that begin with one or are all capitals, and whether the first letter is one."""
+    """Shares of capital letters, of words that begin with one and of words in capitals, and whether the first letter is a
+    capital."""
     shares = []
     for row in rows:
         text = survey.text_N[row]
@@ -42,9 +43,14 @@ def _capitals(survey: TextSurvey, rows: np.ndarray) -> np.ndarray:
     return np.array(shares)
 
 
-_LEARNT = "which may be the matter itself or how the texts were gathered"
+_REASON = "a real property or how the texts were collected"
 CLUES = (
-    Clue("length", "the lengths alone (characters, words, lines)", f"part of any score is length, {_LEARNT}", _length),
-    Clue("punctuation", "punctuation and digits alone", f"part of any score is these, {_LEARNT}", _marks),
-    Clue("capitals", "capital letters alone", f"part of any score is these, {_LEARNT}", _capitals),
+    Clue(
+        "length",
+        "the lengths alone (characters, words, lines)",
+        f"part of any score may come from length, {_REASON}",
+        _length,
+    ),
+    Clue("punctuation", "punctuation and digits alone", f"part of any score may come from these, {_REASON}", _marks),
+    Clue("capitals", "capital letters alone", f"part of any score may come from these, {_REASON}", _capitals),
 )

@@ -1,4 +1,4 @@
-"""A first model of texts."""
+"""The first model of texts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MOST = 2_000  # characters of a text
 _LOOSENESS, _STEPS = (
     10.0,
     60,
-)  # C of the logistic regression, its iterations: near the optimum is near enough to judge by
+)  # C of the logistic regression, its iterations: full convergence is not needed
 
 
 def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    """The probabilities (R, K) that a linear classifier gives to texts it was not fitted on: words and their pairs, and runs
-    of one to four characters, hashed and weighted by TF-IDF. Each fold (0, 1, …) is answered by one fitted on the others,
-    which must hold every class of these texts; the others have probability 0."""
+    """Out-of-fold probabilities (R, K) of a linear classifier on words, pairs of words, and character n-grams (n = 1 to 4), hashed
+    and weighted by TF-IDF. Each fold (0, 1, …) is predicted by a model fitted on the others, which must contain every class of
+    these texts; all other classes have probability 0."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
     from sklearn.linear_model import LogisticRegression
@@ -31,7 +31,7 @@ def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.n
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
     counts = make_union(words, characters).fit_transform(texts)
-    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)  # what one text alone has tells nothing of another
+    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)  # features of a single text are useless for others
     counts = counts[:, shared] if len(shared) else counts
     probs_RK = np.zeros((len(rows), len(survey.table.classes)))
     for fold in range(int(fold_R.max()) + 1):

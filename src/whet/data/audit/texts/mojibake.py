@@ -1,4 +1,4 @@
-"""Texts that were read in a wrong encoding before they came here."""
+"""Texts that were decoded with a wrong encoding."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import unicodedata
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.texts.survey import TextSurvey
 
-LEAST_CHINESE = 3  # characters: two ordinary ones may by chance be UTF-8 ("联通")
+LEAST_CHINESE = 3  # characters: two ordinary ones may be valid UTF-8 by chance ("联通")
 _RUN = re.compile("[^\x00-\x7f]{2,}")
 _SHOWN = 40
 
 
 def check_mojibake(survey: TextSurvey) -> list[Finding]:
-    """A text is broken if it holds replacement or C1 control characters, or a run of characters beyond ASCII that, written in
-    cp1252, Latin-1 or GB18030, is UTF-8 of letters: so "crÃ¨me" was "crème"."""
+    """A text is broken if it holds replacement or C1 control characters, or a run of non-ASCII characters that, encoded as cp1252,
+    Latin-1 or GB18030, is valid UTF-8 of letters: "crÃ¨me" was "crème"."""
     entries = [((survey.id_N[n],), why) for n, text in enumerate(survey.text_N) if (why := broken(text))]
     if not entries:
         return []
-    text = f"{counted(len(entries), 'text')} broken by a wrong encoding; mend the source, or a model learns the rubble"
+    text = f"{counted(len(entries), 'text')} broken by a wrong encoding; correct the source, or a model trains on broken characters"
     return [noted("mojibake", "warning", text, entries)]
 
 
 def broken(text: str) -> str:
-    """What shows that a text was read in a wrong encoding, "" if nothing does."""
+    """The evidence of a wrong encoding, "" if there is none."""
     if text.isascii():
         return ""
     if "\ufffd" in text:
@@ -36,7 +36,7 @@ def broken(text: str) -> str:
 
 
 def _meant(run: str) -> str:
-    """What the run was before it was read wrongly, "" where it was not."""
+    """The original text of the run, "" if it was decoded correctly."""
     for encoding in ("cp1252", "latin-1", "gb18030"):
         try:
             meant = run.encode(encoding).decode("utf-8")

@@ -1,8 +1,8 @@
-"""Pairs of texts that are nearly one: retyped, with a word changed, cut or added, other case, spacing or punctuation.
+"""Finds pairs of near-duplicate texts: with a changed, removed or added word, or other case, spacing or punctuation.
 
-MinHash proposes pairs that share many shingles; the exact Jaccard index of these decides. A shingle that many texts have says
-little, so unless nearly all are shared they are weighed, too, by the logarithm of how rare each is: what two letters of one
-template share does not make them one.
+MinHash proposes pairs that share many shingles; their exact Jaccard index is the criterion. A shingle that many texts contain is
+weak evidence, so unless nearly all are shared, the index weighted by the logarithm of their rarity must also be high: two letters
+from one template are not duplicates.
 
 Source: Broder 1997 (resemblance, MinHash); Leskovec et al., Mining of Massive Datasets, chapter 3 (banding).
 """
@@ -18,11 +18,11 @@ import numpy as np
 from whet.core.rng import Rng
 from whet.data.audit.pairs import Pairs
 
-ALIKE, SURE = 0.7, 0.9  # the least Jaccard index, plain and weighted; plain alone
-LETTERS, WIDE_LETTERS = 4, 2  # of a shingle: of what is written in words, of Chinese and its like
-LEAST_WIDTH = 16  # letters, a Chinese one counts for two: of shorter texts a single word makes most
+ALIKE, SURE = 0.7, 0.9  # minimum Jaccard index: plain and weighted; plain alone
+LETTERS, WIDE_LETTERS = 4, 2  # letters per shingle: in scripts with spaces; in Chinese and similar scripts
+LEAST_WIDTH = 16  # letters, a Chinese one counts for two: in shorter texts a single word is most of the text
 BANDS, ROWS = 24, 4  # a pair of Jaccard index 0.7 shares a band in 99.8 % of cases, one of 0.3 in 18 %
-NEIGHBOURS = 5  # of one bucket that a text is compared with
+NEIGHBOURS = 5  # comparisons per text in one bucket
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BLOCK = 4096  # shingles hashed at a time
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -31,13 +31,13 @@ _UNWRITTEN = re.compile(r"[^\w]+|_+")
 
 
 def plain(text: str) -> str:
-    """Only what is said: one width and case of letters, one space between words, none beside Chinese letters and their like, no
+    """Normalise a text: one width and case of letters, one space between words, none beside Chinese letters and similar ones, no
     punctuation."""
     return _BESIDE_WIDE.sub("", _UNWRITTEN.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip())
 
 
-def width(said: str) -> int:
-    return len(said) + len(_WIDE.findall(said))
+def width(text: str) -> int:
+    return len(text) + len(_WIDE.findall(text))
 
 
 def is_short(text: str) -> bool:
@@ -45,15 +45,15 @@ def is_short(text: str) -> bool:
 
 
 def shingles(text: str) -> np.ndarray:
-    """The hashes of a text's shingles, uint64, each once: every run of 4 letters, of Chinese, Japanese and Korean of 2. A
-    short text is one shingle, with its punctuation: ":)" and ":(" are two."""
-    said = plain(text)
-    if width(said) < LEAST_WIDTH:
-        said = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-        length = len(said)
+    """The hashes of a text's shingles, uint64, without duplicates: every run of 4 letters, in Chinese, Japanese and Korean of 2. A
+    short text is one shingle, including its punctuation: ":)" and ":(" differ."""
+    normal = plain(text)
+    if width(normal) < LEAST_WIDTH:
+        normal = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        length = len(normal)
     else:
-        length = WIDE_LETTERS if 2 * len(_WIDE.findall(said)) >= len(said) else LETTERS
-    code_L = np.frombuffer(said.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+        length = WIDE_LETTERS if 2 * len(_WIDE.findall(normal)) >= len(normal) else LETTERS
+    code_L = np.frombuffer(normal.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
     hash_S = np.full(max(1, len(code_L) - length + 1), length, dtype=np.uint64)
     for place in range(length):
         hash_S = (hash_S ^ code_L[place : place + len(hash_S)]) * _FACTOR
@@ -62,7 +62,7 @@ def shingles(text: str) -> np.ndarray:
 
 
 def signatures(shingles_N: Sequence[np.ndarray]) -> np.ndarray:
-    """MinHash, uint64 (N, BANDS * ROWS): two texts agree at one place as often as their Jaccard index says."""
+    """MinHash signatures, uint64 (N, BANDS * ROWS): the expected share of equal entries of two texts is their Jaccard index."""
     count = BANDS * ROWS
     factor_H, shift_H = Rng(0).batch("minhash", 0, np.arange(count)).uniform(0, 2.0**62, (2,)).astype(np.uint64).T
     factor_H |= np.uint64(1)
@@ -77,7 +77,7 @@ def signatures(shingles_N: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def proposals(signature_NH: np.ndarray) -> np.ndarray:
-    """Pairs (P, 2) that share a band of their signatures; of one bucket each text with its next few."""
+    """Pairs (P, 2) that share a band of their signatures; in one bucket, each text with the next few."""
     found = [np.empty((0, 2), dtype=np.int64)]
     for band in range(BANDS):
         key_N = np.zeros(len(signature_NH), dtype=np.uint64)
@@ -92,7 +92,7 @@ def proposals(signature_NH: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(texts: Sequence[str]) -> Pairs:
-    """Every pair that is nearly one text. Their likeness is the Jaccard index."""
+    """All near-duplicate pairs. Their likeness is the Jaccard index."""
     if len(texts) < 2:
         return Pairs(np.empty((0, 2), dtype=np.int64), np.empty(0))
     shingles_N = [shingles(text) for text in texts]
@@ -100,7 +100,7 @@ def near_pairs(texts: Sequence[str]) -> Pairs:
     _, number, count = np.unique(np.concatenate(shingles_N), return_inverse=True, return_counts=True)
     rarity = np.log((1 + len(texts)) / count)
     ends = np.cumsum([len(hash_S) for hash_S in shingles_N])[:-1]
-    number_N = np.split(number.reshape(-1), ends)  # of the shingles in each text, ascending as their hashes are
+    number_N = np.split(number.reshape(-1), ends)  # of the shingles in each text, ascending like their hashes
     weight_N = np.array([rarity[number_S].sum() for number_S in number_N])
     likeness_P = np.zeros(len(pair_P2))
     for p, (one, other) in enumerate(pair_P2):

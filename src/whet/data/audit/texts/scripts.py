@@ -1,4 +1,4 @@
-"""Texts in another script than the rest."""
+"""Texts in a different script from the rest."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from whet.data.audit.finding import Finding, counted, noted
 if TYPE_CHECKING:
     from whet.data.audit.texts.survey import TextSurvey
 
-FEW, MOSTLY, LEAST = 0.1, 0.8, 4  # of the texts; of a text's letters; letters
-_RANGES = (  # first character, script of what follows; "" is no letter
+FEW, MOSTLY, LEAST = 0.1, 0.8, 4  # share of the texts; share of a text's letters; number of letters
+_RANGES = (  # first code point, script of the following ones; "" is not a letter
     (0x0, ""), (0x41, "Latin"), (0x5B, ""), (0x61, "Latin"), (0x7B, ""), (0xAA, "Latin"), (0xAB, ""), (0xC0, "Latin"),
     (0xD7, ""), (0xD8, "Latin"), (0xF7, ""), (0xF8, "Latin"), (0x2B0, ""), (0x370, "Greek"), (0x400, "Cyrillic"),
     (0x530, "Armenian"), (0x590, "Hebrew"), (0x600, "Arabic"), (0x700, "another"), (0x750, "Arabic"), (0x780, "another"),
@@ -31,15 +31,15 @@ _NUMBERS = np.array([SCRIPTS.index(script) if script else len(SCRIPTS) for _, sc
 
 
 def letters_by_script(text: str) -> np.ndarray:
-    """How many letters of each of SCRIPTS a text has, (S,)."""
+    """The number of letters of each of SCRIPTS in a text, (S,)."""
     code_L = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     number_L = _NUMBERS[np.searchsorted(_STARTS, code_L, side="right") - 1]
     return np.bincount(number_L, minlength=len(SCRIPTS) + 1)[:-1]
 
 
 def check_scripts(survey: TextSurvey) -> list[Finding]:
-    """A text is odd if at least 80 % of its letters (and four) are of scripts that under a tenth of the texts are written in.
-    Japanese is written with Chinese characters too: these count for it where there are Japanese texts."""
+    """A text is unusual if at least 80 % of its letters (and four) are in scripts that less than a tenth of the texts use.
+    Japanese also uses Chinese characters: these count as usual where there are Japanese texts."""
     letters_NS = survey.letters_NS
     total_N = letters_NS.sum(axis=1)
     share_NS = letters_NS / np.maximum(total_N, 1)[:, None]

@@ -1,4 +1,4 @@
-"""What the checks of texts look at."""
+"""The survey of texts: the input of their checks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from whet.data.table import Table
 
 @dataclass(frozen=True)
 class TextSurvey(Survey):
-    """letters_NS: how many letters of each script (`scripts.SCRIPTS`) each text has."""
+    """letters_NS: the number of letters of each script (`scripts.SCRIPTS`) in each text."""
 
     letters_NS: np.ndarray
 
-    copied_by = "the same but for a few words or signs"
+    copied_by = "the same except for a few words or signs"
     columns = {**Survey.columns, "fold": ""}
 
     @functools.cached_property
@@ -36,7 +36,7 @@ class TextSurvey(Survey):
 
     @functools.cached_property
     def extent_N(self) -> np.ndarray:
-        """Characters."""
+        """The number of characters."""
         return np.array([len(text) for text in self.text_N], dtype=np.int64)
 
     def not_searched(self) -> list[Finding]:
@@ -45,7 +45,7 @@ class TextSurvey(Survey):
             return []
         text = (
             f"{counted(short, 'text')} under {LEAST_WIDTH} letters (half as many Chinese, Japanese or Korean ones): "
-            "too short to be searched for more than another case, width or spacing"
+            "too short for the near-duplicate search, except for differences in case, width or spacing"
         )
         return [Finding("near-duplicates not searched", "fact", text)]
 
