@@ -11,7 +11,7 @@ from whet.core.method import Method
 from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
-from whet.methods.ensemble.held_out import turns
+from whet.methods.ensemble.held_out import stratified_folds
 from whet.methods.ensemble.linear import ScaledLogits
 
 _FOLDS = 5
@@ -45,7 +45,9 @@ class ThresholdTuning(
         true_NK = targets.probs_BK.numpy() > 0.5
         if targets.task.exclusive:
             true_NK = np.arange(targets.num_classes) == targets.probs_BK.numpy().argmax(axis=1)[:, None]
-        offsets_K = best_offsets(logits_NK.double().numpy(), true_NK, targets.task.exclusive, turns(targets, _FOLDS))
+        offsets_K = best_offsets(
+            logits_NK.double().numpy(), true_NK, targets.task.exclusive, stratified_folds(targets, _FOLDS)
+        )
         return {"offsets": offsets_K.tolist()}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:

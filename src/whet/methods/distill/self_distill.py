@@ -13,7 +13,7 @@ from whet.core.search import Search
 from whet.core.stages import Follows, Watches, WrapsLoss
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import SameTeacher, Teacher
-from whet.methods.ensemble.members import alone
+from whet.methods.ensemble.members import member_recipe
 from whet.models.net import Net
 
 
@@ -58,7 +58,7 @@ class SelfDistill(
     def predecessor(self, recipe: Recipe) -> Recipe | None:
         if self.generations == 0:
             return None
-        before = alone(recipe, self.name, 1, self.generations + 1, shares=self.generations)
+        before = member_recipe(recipe, self.name, 1, self.generations + 1, shares=self.generations)
         return before.with_methods(self.replace(generations=self.generations - 1)) if self.generations > 1 else before
 
     def following(self, run: str) -> Self:
