@@ -38,8 +38,8 @@ class LogisticRegression(
 
     identity = None
     exceptions = {
-        "identity": "a training needs an optimizer",
-        "commutes": "only one optimizer can stand in a recipe",
+        "identity": "training requires an optimizer",
+        "commutes": "a recipe has exactly one optimizer",
     }
     conflicts = frozenset(
         ("linear_probe", "finetune", "linear_probe_then_finetune", "layerwise_lr", "freeze", "gradual_unfreeze")
