@@ -25,8 +25,8 @@ class FromRun(
     Use when: you have trained a model on related data before (another camera, an earlier year, more but less accurate labels).
     Do not use when: the test images of this training were training images of that run. The test score would then be too high.
     Source: Yosinski et al. 2014, arXiv:1411.1792; Pan & Yang 2010.
-    Deviates: the rows of the last layer are copied for the classes that both runs have. The rows of other classes are initialized
-    anew.
+    Deviates: the rows of the last layer are copied for the classes that both runs have. The rows of other classes keep their
+    initialization.
     Shapes: copies every weight of the backbone, which must have the same architecture. Layers that other methods of this recipe
     add to the backbone (adapters, gates) keep their own initialization.
     """
