@@ -63,4 +63,4 @@ def test_a_run_learns_from_another_and_goes_on_only_with_the_same_teacher(uneven
     )
     other = whet("train", "--resume", tmp_path / "student")
     assert other.returncode == 1
-    assert "not those that this training began with" in other.stderr
+    assert "not those that this training started with" in other.stderr

@@ -22,7 +22,7 @@ def test_the_easiest_count_and_keep_the_mean_weight_of_the_batch():
 
 def test_the_share_left_out_grows_from_nothing_to_the_noise():
     method = CoTeaching(noise=0.4, full_at=0.5)
-    assert [round(method.left_out(Progress(step, 10, 1)), 3) for step in (0, 2, 5, 9)] == [0, 0.16, 0.4, 0.4]
+    assert [round(method.excluded(Progress(step, 10, 1)), 3) for step in (0, 2, 5, 9)] == [0, 0.16, 0.4, 0.4]
 
 
 def test_each_learns_from_what_the_other_finds_easy(outcome):

@@ -107,5 +107,5 @@ def test_it_trains_and_resumes_with_a_real_teacher(teacher_run):
 
 
 def test_no_teacher_is_told(context):
-    with pytest.raises(NoEffectError, match="no teacher is named"):
+    with pytest.raises(NoEffectError, match="no teacher is set"):
         DecoupledDistill().wrap_loss(task_loss, None, context())

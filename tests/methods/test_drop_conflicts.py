@@ -17,7 +17,7 @@ def test_all_bearers_of_two_labels_go_and_honest_twins_stay():
 
 
 def test_no_conflict_is_told():
-    with pytest.raises(NoEffectError, match="no content bears two labels"):
+    with pytest.raises(NoEffectError, match="identical content and different labels"):
         DropConflicts().select(rows([("a", 0), ("a", 0), ("b", 1)]))
 
 

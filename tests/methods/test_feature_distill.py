@@ -75,5 +75,5 @@ def test_a_teacher_of_other_classes_will_do(teacher_run):
 def test_a_frozen_backbone_and_no_teacher_are_told(teacher_run):
     with pytest.raises(NoEffectError, match="features cannot change"):
         make_bench((FeatureDistill(teacher=teacher_run()), LinearProbe()), strict=True)
-    with pytest.raises(NoEffectError, match="no teacher is named"):
+    with pytest.raises(NoEffectError, match="no teacher is set"):
         make_bench((FeatureDistill(),), strict=True)

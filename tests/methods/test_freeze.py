@@ -37,8 +37,8 @@ def test_a_layer_that_is_not_there_or_not_one_is_refused(net, context):
     with pytest.raises(RecipeError, match=r"Did you mean 'backbone\.3'"):
         Freeze(layer="backbone.33").change(net(), context())
     with pytest.raises(RecipeError, match=r"more than one name: a\.layer\.1, b\.layer\.1"):
-        Freeze(layer="layer.1")._place(["a.layer.1", "a.layer.11", "b.layer.1"])
-    assert Freeze(layer="a.layer.1")._place(["a.layer.1", "a.layer.11", "aa.layer.1"]) == 0
+        Freeze(layer="layer.1")._position(["a.layer.1", "a.layer.11", "b.layer.1"])
+    assert Freeze(layer="a.layer.1")._position(["a.layer.1", "a.layer.11", "aa.layer.1"]) == 0
 
 
 def test_less_than_one_block_is_told(net, context):

@@ -38,12 +38,12 @@ def test_every_weight_of_the_backbone_and_the_known_classes_come_along(teacher_r
 
 def test_another_architecture_is_refused_and_named(teacher_run, fresh, context):
     run = teacher_run(mean=(0.5,) * 3, std=(0.25,) * 3)
-    with pytest.raises(RecipeError, match="it is resnet9_slim, this recipe trains vgg16"):
+    with pytest.raises(RecipeError, match="the run has resnet9_slim, this recipe trains vgg16"):
         FromRun(run=run).initialise(fresh("vgg16"), context((3, 3, 3)))
 
 
 def test_inputs_normalised_otherwise_are_refused(teacher_run, fresh, context):
-    with pytest.raises(RecipeError, match=r"prepared otherwise .*mean 0.4"):
+    with pytest.raises(RecipeError, match=r"preprocesses its inputs differently .*mean 0.4"):
         FromRun(run=teacher_run()).initialise(fresh(), context((3, 3, 3)))
 
 

@@ -51,7 +51,7 @@ def test_gem_takes_the_place_of_the_pooling_and_learns(net, context):
     assert pooling.p.item() != 3.0
     model = net()
     model.backbone = torch.nn.Flatten()
-    with pytest.raises(NoEffectError, match="no pooling"):
+    with pytest.raises(NoEffectError, match="no global pooling"):
         changed(model, context, form="gem")
 
 

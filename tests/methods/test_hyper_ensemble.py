@@ -27,7 +27,7 @@ def test_external_models_differ_in_one_setting_and_the_seed_and_share_the_time()
 @pytest.mark.parametrize("setting", ["weight_decay", "sgd.nesterov", "l2.strength", "adamw.lr"])
 def test_what_is_no_number_of_the_recipe_is_refused(setting):
     recipe = Recipe(methods=(SGD(lr=0.1), L2(strength=0)))
-    with pytest.raises(RecipeError, match=r"is no number above zero; accepted: sgd\.lr, sgd\.momentum$"):
+    with pytest.raises(RecipeError, match=r"is not a number above zero; accepted: sgd\.lr, sgd\.momentum$"):
         HyperEnsemble(setting=setting).external_models(recipe)
     assert HyperEnsemble(setting=setting, factors=()).external_models(recipe) == []
 

@@ -10,7 +10,7 @@ from whet.core.errors import DataError, NoEffectError
 from whet.core.rng import Rng
 from whet.core.tokens import SpecialIds
 from whet.methods import MaskedLanguageModel, Mixout
-from whet.methods.semi.masked_language_model import hidden
+from whet.methods.semi.masked_language_model import mask_tokens
 from whet.models.front import TextFront
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.tokens import Tokens
@@ -63,7 +63,7 @@ def test_eight_of_ten_are_hidden_one_replaced_one_left():
     ids[:, 80:] = pad
     ids[:, 79] = end
     with Rng(0).torch_scope("masks"):
-        asked, chosen = hidden(ids, SpecialIds(pad, unknown, mask, frozenset({end})), 1000, 0.15)
+        asked, chosen = mask_tokens(ids, SpecialIds(pad, unknown, mask, frozenset({end})), 1000, 0.15)
     assert not chosen[:, 79:].any() and torch.equal(asked[~chosen], ids[~chosen])
     found = asked[chosen]
     assert chosen[:, :79].float().mean().item() == pytest.approx(0.15, abs=0.01)

@@ -43,7 +43,7 @@ def test_equal_answers_cost_nothing(net, outcome, context):
 
 
 def test_without_anything_dropped_it_says_so(net, context):
-    with pytest.raises(NoEffectError, match="both answers are the same"):
+    with pytest.raises(NoEffectError, match="both predictions are the same"):
         RDrop().wrap_loss(task_loss, net(), context())
     bench = make_bench((RDrop(), StochasticDepth()), architecture="resnet9_slim")
     assert bench.plan.ineffective == []

@@ -90,5 +90,5 @@ def test_it_trains_and_resumes_with_a_real_teacher(teacher_run):
 def test_a_frozen_backbone_and_no_teacher_are_told(teacher_run):
     with pytest.raises(NoEffectError, match="features cannot change"):
         make_bench((RelationalDistill(teacher=teacher_run()), LinearProbe()), strict=True)
-    with pytest.raises(NoEffectError, match="no teacher is named"):
+    with pytest.raises(NoEffectError, match="no teacher is set"):
         make_bench((RelationalDistill(),), strict=True)

@@ -45,7 +45,7 @@ def test_the_estimate_is_the_diagonal_of_the_gauss_newton_matrix(regression):
     total = torch.zeros_like(exact)
     for draw in range(400):
         with Rng(1).torch_scope("draw", draw), torch.no_grad():
-            optimizer._look(problem.closure(optimizer))
+            optimizer._update_curvature(problem.closure(optimizer))
         total += optimizer.state[problem.net.head.weight]["curvature"]
     assert torch.allclose(total / 400, exact, rtol=0.35)
     assert (total / 400).sum() / exact.sum() - 1 < 0.1
@@ -77,7 +77,7 @@ def test_the_curvature_does_not_depend_on_the_parts_that_a_batch_passes_in(regre
     total = torch.zeros_like(exact)
     for draw in range(400):
         with Rng(1).torch_scope("draw", draw), torch.no_grad():
-            optimizer._look(torch.enable_grad()(in_parts))
+            optimizer._update_curvature(torch.enable_grad()(in_parts))
         total += optimizer.state[problem.net.head.weight]["curvature"]
     assert torch.allclose(total / 400, exact, rtol=0.35)
     assert abs((total / 400).sum() / exact.sum() - 1) < 0.1

@@ -172,7 +172,7 @@ def test_data_methods_choose_the_rows_in_their_own_order_and_say_so():
     chosen, notes = select_rows((registry().get("oversample")(), registry().get("drop_conflicts")()), rows)
     assert chosen["label"].tolist() == [0, 0, 0, 1, 1, 1]
     assert notes == [
-        "drop_conflicts has no effect here: no content bears two labels among the training samples",
+        "drop_conflicts has no effect here: no training samples have identical content and different labels",
         "oversample: of 4 training rows 6 were made",
     ]
     with pytest.raises(NoEffectError):

@@ -1,4 +1,5 @@
-"""Techniques, one a file, in folders in the order of a sample's journey. To add one: its file, its test, its line here."""
+"""The techniques, one per file, grouped in folders by the part of training they change. To add one: write its file and its test,
+and add it to the import list here."""
 
 from whet.methods.architecture.blurpool import BlurPool
 from whet.methods.architecture.ghost_batchnorm import GhostBatchNorm

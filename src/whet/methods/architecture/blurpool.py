@@ -21,31 +21,33 @@ _TAPS = {3: (1.0, 2.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0, 1.0)}
 class BlurPool(
     Method, Changes, family="architecture", name="blurpool", tasks={"image-classification", "audio-classification"}
 ):
-    """Blur feature maps a little before they are halved, so that the answer depends less on where a thing stands.
+    """Blur feature maps before they are downsampled by two, so that predictions depend less on the position of an object.
 
-    Use when: answers flip as a thing moves by a pixel or two; training from scratch or a longer fine-tuning.
-    Do not use when: things are told apart by their finest details, or time is short.
+    Use when: predictions change when an object moves by a pixel or two; training from scratch or fine-tuning for many epochs.
+    Do not use when: the classes differ only in their finest details, or time is short.
     Source: Zhang 2019, arXiv:1904.11486.
-    Deviates: in front of a convolution of stride two the blur comes before it, which is the same as between it and its
-    subsampling; the paper's also lies behind the activation. Borders are repeated.
-    Shapes: maps keep their sizes. A max pool becomes a dense one whose maps are blurred, then halved.
+    Deviates: the blur comes before a convolution of stride two, which is equivalent to a blur between the convolution and its
+    subsampling. In the paper it also comes after the activation. Borders are padded by replication.
+    Shapes: feature maps keep their sizes. A max pool becomes a max pool of stride one, followed by a blur of stride two.
     """
 
     identity = {"taps": 1}
     order = 11
     conflicts = frozenset({"linear_probe"})
 
-    taps: Annotated[Literal[1, 3, 5], Field(description="width of the blur; 1 is none"), Search(choices=(3, 5))] = 3
+    taps: Annotated[
+        Literal[1, 3, 5], Field(description="width of the blur kernel; 1 is no blur"), Search(choices=(3, 5))
+    ] = 3
 
     def change(self, net: Net, context: Context) -> Net:
         if self.taps == 1:
             return net
-        halving: list[Any] = [
-            m for m in net.backbone.modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d) and _halves(m)
+        strided: list[Any] = [
+            m for m in net.backbone.modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d) and _has_stride_two(m)
         ]
-        if not halving:
-            raise NoEffectError("no convolution and no max pool of the backbone halves its maps")
-        for layer in halving:
+        if not strided:
+            raise NoEffectError("no convolution and no max pool of the backbone has stride two")
+        for layer in strided:
             if isinstance(layer, nn.Conv2d):
                 attach_before(layer, "blurpool", _Blur(_TAPS[self.taps], stride=1))
             else:
@@ -55,7 +57,7 @@ class BlurPool(
         return net
 
 
-def _halves(layer: Any) -> bool:
+def _has_stride_two(layer: Any) -> bool:
     return layer.stride in (2, (2, 2))
 
 

@@ -23,18 +23,18 @@ class GhostBatchNorm(
     name="ghost_batchnorm",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Let BatchNorm take its statistics over small parts of the batch, which keeps the noise that small batches have.
+    """Compute the BatchNorm statistics over small parts of the batch, which keeps the noise of small batches.
 
-    Use when: batches are large (256 and more) and generalise worse than small ones.
-    Do not use when: batches are small already.
+    Use when: batches are large (256 and more) and generalize worse than small ones.
+    Do not use when: batches are already small.
     Source: Hoffer, Hubara, Soudry 2017, arXiv:1705.08741.
-    Shapes: a batch (B, C, ...) is normalised in max(1, B // size) parts of nearly equal size; at prediction nothing changes.
+    Shapes: a batch (B, C, ...) is normalized in max(1, B // size) parts of nearly equal size. Inference does not change.
     """
 
     identity = {"size": _ALL}
     conflicts = frozenset({"linear_probe"})
 
-    size: Annotated[int, Field(ge=2, le=_ALL, description="samples of a part"), Search(choices=(8, 16, 32, 64))] = 32
+    size: Annotated[int, Field(ge=2, le=_ALL, description="samples per part"), Search(choices=(8, 16, 32, 64))] = 32
 
     def change(self, net: Net, context: Context) -> Net:
         norms = [module for module in net.backbone.modules() if type(module) in _GHOSTS]
@@ -47,7 +47,7 @@ class GhostBatchNorm(
 
 
 class _Ghost(nn.Module):
-    """In front of a BatchNorm class: its forward, part by part."""
+    """A mixin placed before a BatchNorm class. It calls the forward of that class on each part of the batch."""
 
     ghost_size: int
 

@@ -13,18 +13,21 @@ from whet.models.net import Net
 
 
 class ScaleDepth(Method, Changes, family="architecture", tasks={"image-classification"}):
-    """Build a network of the zoo with more layers of each size.
+    """Build a network of the zoo with more layers at each resolution.
 
     Use when: training from scratch and the network underfits.
-    Do not use when: weights are pretrained; the network has no residual branches (lenet, alexnet, vgg16): deeper it trains badly.
+    Do not use when: the weights are pretrained, or the network has no residual branches (lenet, alexnet, vgg16) and would train
+    badly with more layers.
     Source: He et al. 2016, arXiv:1512.03385; as one of three scales: Tan & Le 2019, arXiv:1905.11946.
-    Shapes: every stage has so many times its blocks, in lenet, alexnet and vgg16 its convolutions.
+    Shapes: multiplies the number of blocks in every stage (of convolutions in lenet, alexnet and vgg16) by `depth`.
     """
 
     identity = {"depth": 1}
     order = 5
 
-    depth: Annotated[int, Field(ge=1, le=8, description="layers, as a multiple"), Search(choices=(1, 2, 3))] = 2
+    depth: Annotated[
+        int, Field(ge=1, le=8, description="factor on the number of layers"), Search(choices=(1, 2, 3))
+    ] = 2
 
     def change(self, net: Net, context: Context) -> Net:
         if net.spec.depth != self.depth:

@@ -13,19 +13,21 @@ from whet.models.net import Net
 
 
 class ScaleWidth(Method, Changes, family="architecture", tasks={"image-classification"}):
-    """Build a network of the zoo with more channels (or fewer).
+    """Build a network of the zoo with more (or fewer) channels.
 
-    Use when: training from scratch and the network underfits; or below one, where it must be small or fast.
-    Do not use when: weights are pretrained: they fit one width only.
+    Use when: training from scratch and the network underfits. Use a width below 1 if the network must be small or fast.
+    Do not use when: the weights are pretrained, because they fit only one width.
     Source: Zagoruyko & Komodakis 2016, arXiv:1605.07146.
-    Shapes: every layer has so many times its channels (mobilenet_v2 and efficientnet_b0 in steps of eight, vit_tiny of a
-    head); weights and time grow with the square.
+    Shapes: multiplies the number of channels of every layer by `width` (rounded to multiples of eight in mobilenet_v2 and
+    efficientnet_b0, to whole heads in vit_tiny). The number of weights and the time grow with the square of `width`.
     """
 
     identity = {"width": 1.0}
     order = 5
 
-    width: Annotated[float, Field(gt=0, le=8, description="channels, as a multiple"), Search(0.5, 4.0, log=True)] = 2.0
+    width: Annotated[
+        float, Field(gt=0, le=8, description="factor on the number of channels"), Search(0.5, 4.0, log=True)
+    ] = 2.0
 
     def change(self, net: Net, context: Context) -> Net:
         if net.spec.width != self.width:

@@ -16,29 +16,29 @@ from whet.models.residual import residual_branches
 
 
 class SqueezeExcite(Method, Changes, family="architecture", tasks={"image-classification", "audio-classification"}):
-    """Let a small network look at the whole map and weigh its channels.
+    """Scale each channel by a gate that a small network computes from the mean of the whole feature map.
 
-    Use when: a convolutional network is trained from scratch and may cost a little more.
-    Do not use when: fine-tuning pretrained weights, which do not know the gates; the network has such gates already.
+    Use when: a convolutional network is trained from scratch and a little more computation is acceptable.
+    Do not use when: fine-tuning pretrained weights, which were trained without the gates, or the network already has such gates.
     Source: Hu, Shen, Sun 2018, arXiv:1709.01507.
-    Shapes: maps (B, C, H, W) times gates (B, C) in 0 … 1, where residual branches end; in a network without them behind every
-    BatchNorm, or every convolution where there is none.
+    Shapes: feature maps (B, C, H, W) times gates (B, C) in 0 … 1 at the end of each residual branch. In a network without
+    residual branches the gates follow every BatchNorm, or every convolution if there is no BatchNorm.
     """
 
     identity = None
-    exceptions = {"identity": "the gates always act"}
+    exceptions = {"identity": "the gates are always active"}
     order = 10
     conflicts = frozenset({"linear_probe"})
 
     reduction: Annotated[
-        int, Field(ge=1, le=64, description="channels for each hidden unit of the gates"), Search(choices=(4, 8, 16))
+        int, Field(ge=1, le=64, description="channels per hidden unit of the gates"), Search(choices=(4, 8, 16))
     ] = 16
 
     def change(self, net: Net, context: Context) -> Net:
-        places = _places(net.backbone)
-        if not places:
+        layers = _gated_layers(net.backbone)
+        if not layers:
             raise NoEffectError("the backbone has no feature maps")
-        for layer, channels in places:
+        for layer, channels in layers:
             attach_after(layer, "squeeze_excite", _Gates(channels, max(1, channels // self.reduction)))
         net.built_with(self)
         return net
@@ -53,8 +53,8 @@ class _Gates(nn.Module):
         return x_BCHW * self.gates(x_BCHW.mean(dim=(2, 3)))[:, :, None, None]
 
 
-def _places(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
-    """Where gates belong, and for how many channels."""
+def _gated_layers(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
+    """The layers that gates follow, and their numbers of channels."""
     branches = residual_branches(backbone)
     if branches:
         normed = [(branch.end, _norms(branch.block)) for branch in branches]

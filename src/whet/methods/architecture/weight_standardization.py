@@ -15,24 +15,24 @@ _EPSILON = 1e-5
 class WeightStandardization(
     Method, Changes, family="architecture", tasks={"image-classification", "audio-classification"}
 ):
-    """Give every filter of a convolution mean zero and variance one, whatever its trained weights are.
+    """Standardize every filter of a convolution to mean zero and variance one.
 
-    Use when: batches are so small that BatchNorm suffers, most of all with GroupNorm; training from scratch.
-    Do not use when: fine-tuning pretrained weights, whose sizes it throws away.
+    Use when: batches are too small for BatchNorm, above all with GroupNorm; training from scratch.
+    Do not use when: fine-tuning pretrained weights, because it discards the scale of their filters.
     Source: Qiao et al. 2019, arXiv:1903.10520.
-    Shapes: a filter w (inputs, h, w) -> (w - mean) / (standard deviation + 1e-5), for convolutions without a bias, which a norm
-    follows; the saved model holds the standardised filters.
+    Shapes: a filter w (inputs, h, w) -> (w - mean) / (standard deviation + 1e-5), for convolutions without a bias, which are
+    followed by a norm. The saved model holds the standardized filters.
     """
 
     identity = None
-    exceptions = {"identity": "a filter's variance is never one by itself"}
+    exceptions = {"identity": "an untouched filter does not have variance one"}
     order = 20
     conflicts = frozenset({"linear_probe"})
 
     def change(self, net: Net, context: Context) -> Net:
         layers = [m for m in net.backbone.modules() if isinstance(m, nn.Conv2d) and _is_normed(m)]
         if not layers:
-            raise NoEffectError("the backbone has no convolution that a norm follows")
+            raise NoEffectError("the backbone has no convolution followed by a norm")
         for layer in layers:
             parametrize.register_parametrization(layer, "weight", _Standardized())
         return net

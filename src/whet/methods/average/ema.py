@@ -20,19 +20,19 @@ class EMA(
     family="average",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Predict with a moving average of the weights instead of the last ones.
+    """Predict with an exponential moving average of the weights instead of the last weights.
 
-    Use when: nearly always; it costs little and steadies the last steps.
+    Use when: in almost every training. It costs little and smooths the last steps.
     Do not use when: training is a few dozen steps.
     Source: Polyak & Juditsky 1992; as used in Tarvainen & Valpola 2017, arXiv:1703.01780.
-    Deviates: the memory grows with training, min(decay, (1 + t) / (10 + t)), so that early weights are soon forgotten;
-    BatchNorm statistics are averaged too.
+    Deviates: the decay grows during training, min(decay, (1 + t) / (10 + t)), so that early weights are soon forgotten. BatchNorm
+    statistics are averaged too.
     """
 
     identity = {"decay": 0.0}
     conflicts = frozenset({"swa", "lawa", "soup", "snapshot"})
 
-    decay: Annotated[float, Field(ge=0, lt=1, description="memory of one step"), Search(0.9, 0.9999)] = 0.999
+    decay: Annotated[float, Field(ge=0, lt=1, description="decay of the average per step"), Search(0.9, 0.9999)] = 0.999
 
     def start(self, net: nn.Module, context: Context) -> _Average:
         return _Average(net, self.decay)

@@ -23,20 +23,22 @@ class LAWA(
     family="average",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Predict with the mean of the last few epochs' weights (latest weight averaging).
+    """Predict with the mean of the weights of the last few epochs (latest weight averaging).
 
-    Use when: training ends before it has converged, as under a short budget; memory for some copies of the weights is there.
-    Do not use when: the learning rate falls to nothing, or the first epochs are among the last few.
+    Use when: training ends before it has converged, for example with a short budget, and memory suffices for several copies of
+    the weights.
+    Do not use when: the learning rate decreases to zero, or the training is so short that the mean would include the first
+    epochs.
     Source: Kaddour 2022, arXiv:2209.14981.
-    Shapes: validations during training measure the last weights; the mean takes their place at the end, where one pass over the
-    training images gives its BatchNorm layers new statistics.
+    Shapes: validation during training uses the last weights. The mean replaces them at the end, when one pass over the training
+    samples recomputes the BatchNorm statistics.
     """
 
     identity = {"latest": 1}
     conflicts = frozenset({"ema", "swa", "soup", "snapshot", "early_stopping"})
 
-    latest: Annotated[int, Field(ge=1, description="how many weights the mean is of"), Search(2, 10)] = 6
-    every: Annotated[Duration, Field(description="how far they lie apart, counted back from the end")] = Duration(
+    latest: Annotated[int, Field(ge=1, description="number of copies of the weights in the mean"), Search(2, 10)] = 6
+    every: Annotated[Duration, Field(description="time between two copies, counted back from the end")] = Duration(
         1, "ep"
     )
 
@@ -44,10 +46,10 @@ class LAWA(
         return _Latest(net, self.latest, self.every)
 
     def weights(self, weights: dict[str, Tensor], runtime: _Latest, final: bool) -> dict[str, Tensor]:
-        return mean_of(runtime.parts) if final and len(runtime.parts) > 1 else weights
+        return mean_of(runtime.copies) if final and len(runtime.copies) > 1 else weights
 
     def finalize(self, net: Net, runtime: _Latest, context: FinalizeContext) -> None:
-        if len(runtime.parts) > 1:
+        if len(runtime.copies) > 1:
             with context.precision():
                 renew_statistics(net, context.inputs())
 
@@ -55,14 +57,14 @@ class LAWA(
 class _Latest(Runtime):
     def __init__(self, net: Net, latest: int, every: Duration) -> None:
         self._net, self._latest, self._every = net, latest, every
-        self.parts: list[dict[str, Tensor]] = []
+        self.copies: list[dict[str, Tensor]] = []
 
     def after_step(self, progress: Progress) -> None:
         if is_due(progress, self._every):
-            self.parts = [*self.parts, stored(self._net.state_dict())][-self._latest :]
+            self.copies = [*self.copies, stored(self._net.state_dict())][-self._latest :]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"parts": self.parts}
+        return {"copies": self.copies}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.parts = state["parts"]
+        self.copies = state["copies"]

@@ -1,4 +1,4 @@
-"""Means of weights, and what a network with mean weights needs before it answers."""
+"""Means of weights, and the BatchNorm statistics of a network with mean weights."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ Weights = dict[str, Tensor]
 
 
 def stored(weights: Weights) -> Weights:
-    """A copy in main memory: several would soon fill that of a GPU."""
+    """A copy in main memory, because several copies would fill the memory of a GPU."""
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
 
 
-def mean_of(parts: Sequence[Weights]) -> Weights:
-    """The mean of every weight; counters are the last part's."""
+def mean_of(copies: Sequence[Weights]) -> Weights:
+    """The mean of every weight. Integer counters are those of the last copy."""
     return {
-        name: torch.stack([part[name] for part in parts]).mean(dim=0) if last.is_floating_point() else last.clone()
-        for name, last in parts[-1].items()
+        name: torch.stack([part[name] for part in copies]).mean(dim=0) if last.is_floating_point() else last.clone()
+        for name, last in copies[-1].items()
     }
 
 
 def is_due(progress: Progress, every: Duration) -> bool:
-    """Whether a whole number of these durations is left of the training, so that its last weights are always among those due."""
+    """Whether the remaining training time is a multiple of `every`. The last weights of a training are therefore always due."""
     return (progress.total_steps - progress.step) % max(1, progress.steps(every)) == 0
 
 
 @torch.no_grad()
 def renew_statistics(net: Net, inputs: Iterable[Tensor]) -> None:
-    """Take the statistics of every BatchNorm layer that trained anew: the mean over these batches, the rest of the network being
-    as it is at prediction. Those of averaged weights are not the average of the statistics."""
-    net.train()  # what rests stays in evaluation mode
+    """Recompute the statistics of every BatchNorm layer that was trained, as the mean over these batches, with the rest of the
+    network in evaluation mode. The average of the statistics does not fit averaged weights."""
+    net.train()  # layers in `eval_only` stay in evaluation mode
     norms = [
         m
         for m in net.modules()
@@ -48,7 +48,7 @@ def renew_statistics(net: Net, inputs: Iterable[Tensor]) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's sign for a mean over all batches
+        norm.momentum = None  # torch then computes the mean over all batches
         norm.train()
     for x in inputs:
         net(x)

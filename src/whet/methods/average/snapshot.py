@@ -23,22 +23,28 @@ class Snapshot(
     family="average",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Lower the learning rate along half a cosine several times over, and answer with the mean of the models at the low points.
+    """Decrease the learning rate along a cosine several times and average the predictions of the models at the end of each cycle.
 
-    Use when: a better answer is worth as many times the time at prediction, and training is long enough for several descents.
-    Do not use when: training is a few epochs, or predictions must be fast.
+    Use when: better predictions are worth several times the inference time, and training is long enough for several cycles.
+    Do not use when: training is a few epochs, or inference must be fast.
     Source: Huang et al. 2017, arXiv:1704.00109.
-    Deviates: cycles differ by a step where they do not divide the training evenly, so that the last one ends with it.
-    Shapes: factor (cos(pi * t / T) + 1) / 2, t counted from each restart, T the steps of a cycle; the mean is that of the
-    probabilities (B, K).
+    Deviates: if the cycles do not divide the training evenly, their lengths differ by one step, so that the last cycle ends with
+    the training.
+    Shapes: factor (cos(pi * t / T) + 1) / 2, t counted from each restart, T the steps of a cycle; the probabilities (B, K) are
+    averaged.
     """
 
     identity = None
-    exceptions = {"identity": "a single cycle is still a cosine"}
+    exceptions = {"identity": "a single cycle is still a cosine schedule"}
     conflicts = frozenset({"cosine", "one_cycle", "ema", "swa", "lawa", "soup", "early_stopping"})
 
-    cycles: Annotated[int, Field(ge=1, description="descents, each of the same length"), Search(2, 8)] = 5
-    members: Annotated[int, Field(ge=1, description="the last so many answer; 1 takes the final weights alone")] = 5
+    cycles: Annotated[int, Field(ge=1, description="number of cycles of equal length"), Search(2, 8)] = 5
+    members: Annotated[
+        int,
+        Field(
+            ge=1, description="number of models in the ensemble, from the last cycles; 1 uses only the final weights"
+        ),
+    ] = 5
 
     def factor(self, progress: Progress) -> float:
         done = self.cycles * progress.step % progress.total_steps / progress.total_steps
@@ -51,12 +57,12 @@ class Snapshot(
         return runtime.taken
 
     def restarts(self, progress: Progress) -> bool:
-        """Whether the next step is the first of a cycle: whole cycles lie behind the steps taken, but not behind one less."""
+        """Whether the next step is the first step of a cycle."""
         return progress.step < progress.total_steps and self.cycles * progress.step % progress.total_steps < self.cycles
 
 
 class _Snapshots(Runtime):
-    """The weights at the low points before the end, as many as answer beside the final ones."""
+    """The weights at the ends of the cycles before the last one: members - 1 copies."""
 
     def __init__(self, net: Net, method: Snapshot) -> None:
         self._net, self._method = net, method

@@ -23,29 +23,30 @@ class Soup(
     family="average",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Predict with a mean of weights of this training, each let in only if the validation accuracy does not fall (greedy soup).
+    """Predict with a mean of weights of this training, adding each only if the validation accuracy does not fall (greedy soup).
 
     Use when: the learning rate stays large to the end, and there are some hundred validation samples.
-    Do not use when: validation samples are few: the choice then follows chance.
+    Do not use when: validation samples are few. The selection is then mostly random.
     Source: Wortsman et al. 2022, arXiv:2203.05482.
-    Deviates: the ingredients are the best validated weights of one training instead of the last ones of many. BatchNorm
-    statistics are averaged with the weights; as each mean is measured as it would be used, one that they spoil is not taken.
-    Shapes: the mean takes its place at the end; each ingredient then costs one pass over the validation samples.
+    Deviates: the candidates are the weights of one training with the best validation accuracy instead of the last weights of many
+    trainings. BatchNorm statistics are averaged with the weights. Each mean is validated in this form, so a candidate whose
+    statistics lower the accuracy is not added.
+    Shapes: the mean replaces the weights at the end of training. Each candidate costs one pass over the validation samples.
     """
 
     identity = None
-    exceptions = {"identity": "a soup of one is still the best of several validated weights, not the last"}
+    exceptions = {"identity": "a soup of one candidate has the best validated weights, not the last ones"}
     conflicts = frozenset({"ema", "swa", "lawa", "snapshot", "early_stopping"})
 
-    size: Annotated[int, Field(ge=1, description="the most ingredients tried, the best first"), Search(2, 16)] = 8
+    size: Annotated[int, Field(ge=1, description="maximum number of candidates, the best first"), Search(2, 16)] = 8
 
-    def start(self, net: Net, context: Context) -> _Pantry:
-        return _Pantry(self.size)
+    def start(self, net: Net, context: Context) -> _BestWeights:
+        return _BestWeights(self.size)
 
-    def weights(self, weights: dict[str, Tensor], runtime: _Pantry, final: bool) -> dict[str, Tensor]:
+    def weights(self, weights: dict[str, Tensor], runtime: _BestWeights, final: bool) -> dict[str, Tensor]:
         return runtime.found[0][1] if final and runtime.found else weights
 
-    def finalize(self, net: Net, runtime: _Pantry, context: FinalizeContext) -> None:
+    def finalize(self, net: Net, runtime: _BestWeights, context: FinalizeContext) -> None:
         if not runtime.found:
             return
         (best, first), *others = runtime.found
@@ -57,8 +58,8 @@ class Soup(
         net.load_state_dict(mean_of(chosen))
 
 
-class _Pantry(Runtime):
-    """The best validated weights with their accuracies, the best first; of equals the later first."""
+class _BestWeights(Runtime):
+    """The weights with the best validation accuracy, in descending order. Among equal accuracies the later one comes first."""
 
     def __init__(self, size: int) -> None:
         self._size = size

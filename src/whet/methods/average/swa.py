@@ -23,25 +23,25 @@ class SWA(
     family="average",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Predict with the plain mean of the weights at the ends of the last epochs (stochastic weight averaging).
+    """Predict with the mean of the weights at the ends of the last epochs (stochastic weight averaging).
 
-    Use when: the learning rate stays large to the end (constant or one that restarts), so that late weights differ.
-    Do not use when: the rate falls to nothing (cosine): late weights are then nearly the same.
+    Use when: the learning rate stays large to the end (constant or with restarts), so that late weights differ.
+    Do not use when: the learning rate decreases to zero (cosine). Late weights are then nearly equal.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
-    Deviates: the learning rate is left to the schedule.
-    Shapes: validations during training measure the last weights; the mean takes their place at the end, where one pass over the
-    training images gives its BatchNorm layers new statistics.
+    Deviates: the method does not change the learning rate; the schedule of the recipe sets it.
+    Shapes: validation during training uses the last weights. The mean replaces them at the end, when one pass over the training
+    samples recomputes the BatchNorm statistics.
     """
 
     identity = {"start_at": "1dur"}
     conflicts = frozenset({"ema", "lawa", "soup", "snapshot", "early_stopping"})
 
-    start_at: Annotated[Duration, Field(description="from where in training weights count: 0.75dur, 15ep or 500st")] = (
-        Duration(0.75, "dur")
-    )
-    every: Annotated[Duration, Field(description="how far they lie apart, counted back from the end")] = Duration(
-        1, "ep"
-    )
+    start_at: Annotated[
+        Duration, Field(description="time in training at which averaging starts: 0.75dur, 15ep or 500st")
+    ] = Duration(0.75, "dur")
+    every: Annotated[
+        Duration, Field(description="time between two copies of the weights, counted back from the end")
+    ] = Duration(1, "ep")
 
     def start(self, net: Net, context: Context) -> _Mean:
         return _Mean(net, self.start_at, self.every)

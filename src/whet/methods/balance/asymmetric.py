@@ -18,15 +18,16 @@ from whet.core.stages import WrapsLoss
 class Asymmetric(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Count the many labels that a sample does not bear less, and those already ruled out not at all.
+    """Reduce the loss of the many absent labels of a sample, and ignore those with a probability below a margin.
 
-    Use when: a sample may have several classes, and has few of many.
-    Do not use when: every sample has exactly one class: it then has no effect. It does not stand with label_smoothing: what that
-    gives a label that is absent counts far more than its absence; at epsilon 0.1 the optimum is 0.42, not 0.05.
+    Use when: samples may have several labels, and each has few out of many.
+    Do not use when: every sample has exactly one class; the method then has no effect. It cannot be combined with
+    label_smoothing, because the smoothed target of an absent label has a much larger loss than its absence; at epsilon 0.1 the
+    optimum is 0.42, not 0.05.
     Source: Ridnik et al. 2021, arXiv:2009.14119.
-    Deviates: stands in the place of binary cross-entropy, whose sum over labels it keeps.
-    Shapes: logits, targets (B, K) -> sum over labels of t (1 - p)^positive * -log p + (1 - t) q^negative * -log(1 - q) (B,) with q
-    = max(p - margin, 0), linear in the targets.
+    Deviates: replaces binary cross-entropy and, like it, sums over the labels.
+    Shapes: logits, targets (B, K) -> sum over labels of t (1 - p)^positive * -log p + (1 - t) q^negative * -log(1 - q) (B,) with
+    q = max(p - margin, 0), linear in the targets.
     """
 
     identity = {"positive": 0.0, "negative": 0.0, "margin": 0.0}
@@ -36,14 +37,14 @@ class Asymmetric(
     )
 
     positive: Annotated[
-        float, Field(ge=0, description="focus on hard labels among those that are there"), Search(0.0, 2.0)
+        float, Field(ge=0, description="focusing exponent for labels that are present"), Search(0.0, 2.0)
     ] = 0.0
     negative: Annotated[
-        float, Field(ge=0, description="focus on hard labels among those that are not"), Search(1.0, 6.0)
+        float, Field(ge=0, description="focusing exponent for labels that are absent"), Search(1.0, 6.0)
     ] = 4.0
     margin: Annotated[
         float,
-        Field(ge=0, lt=1, description="a label that is not there costs nothing below this probability"),
+        Field(ge=0, lt=1, description="an absent label has no loss below this probability"),
         Search(0.0, 0.2),
     ] = 0.05
 
@@ -58,9 +59,9 @@ class Asymmetric(
         z_BK, t_BK = outcome.logits_BK, outcome.batch.targets.probs_BK
         log_yes_BK, log_no_BK = F.logsigmoid(z_BK), F.logsigmoid(-z_BK)
         log_margin = z_BK.new_tensor(math.log(self.margin) if self.margin else -torch.inf)
-        spared_BK = torch.logaddexp(log_no_BK, log_margin).clamp(max=0)  # log(1 - q)
-        q_BK = -torch.expm1(spared_BK)
-        # Where q is zero the loss is, and a power would have no finite gradient.
+        log_not_q_BK = torch.logaddexp(log_no_BK, log_margin).clamp(max=0)  # log(1 - q)
+        q_BK = -torch.expm1(log_not_q_BK)
+        # If q is zero, the loss is zero, and the power would have no finite gradient.
         focus_BK = torch.where(q_BK > 0, q_BK, 1.0) ** self.negative
         yes_BK = torch.exp(self.positive * log_no_BK) * log_yes_BK
-        return -(t_BK * yes_BK + (1 - t_BK) * focus_BK * spared_BK).sum(dim=1)
+        return -(t_BK * yes_BK + (1 - t_BK) * focus_BK * log_not_q_BK).sum(dim=1)

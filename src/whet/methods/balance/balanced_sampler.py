@@ -16,15 +16,14 @@ from whet.core.stages import Arranges
 class BalancedSampler(
     Method, Arranges, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Show rare classes more often and common ones less, at the same number of samples an epoch.
+    """Sample rare classes more often and common classes less often, with the same number of samples per epoch.
 
-    Use when: classes are uneven and the rare ones matter as much.
-    Do not use when: rare classes have a handful of samples, which would then be learnt by heart; a sample may have several
-    classes.
+    Use when: classes are imbalanced and the rare ones are equally important.
+    Do not use when: rare classes have only a few samples, which the network would memorize; or samples may have several labels.
     Source: Kang et al. 2020, arXiv:1910.09217 (class-balanced and square-root sampling).
-    Deviates: shares are met exactly up to rounding, and the samples of a class take turns, instead of being drawn with
-    replacement.
-    Shapes: sample numbers (M,) -> sample numbers (M,).
+    Deviates: the class proportions are exact up to rounding, and the samples of a class are used in turn instead of being drawn
+    with replacement.
+    Shapes: sample indices (M,) -> sample indices (M,).
     """
 
     identity = {"power": 0.0}
@@ -36,7 +35,7 @@ class BalancedSampler(
         Field(
             ge=0,
             le=1,
-            description="a class of n samples gets a share proportional to n^(1 - power): 0 as it is, 1 even",
+            description="the share of a class with n samples is proportional to n^(1 - power): 0 is unchanged, 1 is balanced",
         ),
         Search(0.0, 1.0),
     ] = 1.0
@@ -49,13 +48,13 @@ class BalancedSampler(
         if len(set(counts.tolist())) == 1:
             raise NoEffectError("every class has the same number of training samples")
         shares = counts ** (1 - self.power)
-        quotas = _whole(shares / shares.sum() * len(order_M), len(order_M))
+        quotas = _rounded(shares / shares.sum() * len(order_M), len(order_M))
         chosen = [np.resize(order_M[label_M == k], quota) for k, quota in zip(classes, quotas)]
         return np.concatenate(chosen)[rng.permutation()]
 
 
-def _whole(shares: np.ndarray, total: int) -> np.ndarray:
-    """Shares as whole numbers with the same sum: the largest remainders are rounded up."""
+def _rounded(shares: np.ndarray, total: int) -> np.ndarray:
+    """Rounds the shares to integers with the same sum: the largest remainders are rounded up."""
     floors = np.floor(shares).astype(np.int64)
     short = total - int(floors.sum())
     floors[np.argsort(-(shares - floors), kind="stable")[:short]] += 1

@@ -14,13 +14,14 @@ from whet.core.stages import WrapsLoss
 class BootstrapLoss(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Believe the label for the greater part only, and the model's own answer for the rest.
+    """Replace a fraction of each target by the model's own prediction.
 
-    Use when: some labels are wrong, and the model is good enough to doubt them: pretrained weights, or a warm-up before.
-    Do not use when: training starts from random weights and is short: it would believe its own first guesses.
+    Use when: some labels are wrong, and the model is accurate enough to correct them: pretrained weights, or a warm-up before.
+    Do not use when: training starts from random weights and is short. The model would then learn its own early errors.
     Source: Reed et al. 2015, arXiv:1412.6596.
-    Shapes: targets (B, K) -> beta * targets + (1 - beta) * answer, the answer being the probabilities (soft, with their gradient,
-    as in the paper) or all on the likeliest class (hard). A mixed sample is mixed with the answer to the mixture.
+    Shapes: targets (B, K) -> beta * targets + (1 - beta) * prediction. The prediction is the probabilities (soft, with their
+    gradient, as in the paper) or a one-hot vector of the most probable class (hard). The target of a mixed sample is combined
+    with the prediction for the mixture.
     """
 
     identity = {"beta": 1.0}
@@ -28,12 +29,12 @@ class BootstrapLoss(
 
     beta: Annotated[
         float,
-        Field(ge=0, le=1, description="share of the label; the paper takes 0.95 for soft and 0.8 for hard"),
+        Field(ge=0, le=1, description="weight of the label; the paper uses 0.95 for soft and 0.8 for hard"),
         Search(0.6, 0.98),
     ] = 0.95
-    answer: Annotated[
+    prediction: Annotated[
         Literal["soft", "hard"],
-        Field(description="the model's probabilities, or its decision"),
+        Field(description="use the predicted probabilities (soft) or the predicted class (hard)"),
         Search(choices=("soft", "hard")),
     ] = "soft"
 
@@ -43,11 +44,11 @@ class BootstrapLoss(
 
         def bootstrapped(outcome: Outcome) -> Tensor:
             targets = outcome.batch.targets
-            believed_BK = self.beta * targets.probs_BK + (1 - self.beta) * self._answer(outcome)
-            return loss(outcome.with_targets(targets.having(believed_BK)))
+            target_BK = self.beta * targets.probs_BK + (1 - self.beta) * self._prediction(outcome)
+            return loss(outcome.with_targets(targets.having(target_BK)))
 
         return bootstrapped
 
-    def _answer(self, outcome: Outcome) -> Tensor:
+    def _prediction(self, outcome: Outcome) -> Tensor:
         task = outcome.batch.targets.task
-        return task.probs(outcome.logits_BK) if self.answer == "soft" else task.decided(outcome.logits_BK)
+        return task.probs(outcome.logits_BK) if self.prediction == "soft" else task.decided(outcome.logits_BK)

@@ -17,13 +17,13 @@ from whet.core.targets import Targets
 class ClassWeight(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Let the loss of rare classes count more.
+    """Weight the loss of each sample by its class, with larger weights for rare classes.
 
-    Use when: classes are uneven and the rare ones matter as much.
-    Do not use when: the classes in use are as uneven as in training and plain accuracy is what counts.
+    Use when: classes are imbalanced and the rare ones are equally important.
+    Do not use when: classes at inference are as imbalanced as in training and accuracy is the metric.
     Source: inverse frequency as in scikit-learn's "balanced"; effective number: Cui et al. 2019, arXiv:1901.05555.
-    Shapes: multiplies the loss (B,) by the weight of each sample's soft target; the mean weight over the training samples is 1.
-    Where a sample may have several classes, it has the mean weight of its own, or 1 where it has none.
+    Shapes: multiplies the loss (B,) by the weight of each sample's soft target. The mean weight over the training samples is 1. A
+    sample with several labels has their mean weight, and a sample without a label has weight 1.
     """
 
     identity = {"scheme": "none"}
@@ -36,7 +36,7 @@ class ClassWeight(
         Search(choices=("inverse", "sqrt", "effective_number")),
     ] = "inverse"
     beta: Annotated[
-        float, Field(gt=0, lt=1, description="of effective_number"), Search(choices=(0.99, 0.999, 0.9999))
+        float, Field(gt=0, lt=1, description="beta of effective_number"), Search(choices=(0.99, 0.999, 0.9999))
     ] = 0.999
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
@@ -53,12 +53,13 @@ class ClassWeight(
 
 
 def sample_weights(targets: Targets, weights_K: torch.Tensor) -> torch.Tensor:
-    """The mean weight of a sample's classes, by their shares in it, (B,). What is short of one whole class weighs 1."""
+    """The mean weight of the classes of each sample, weighted by the soft target, (B,). If the targets sum to less than 1, the
+    rest has weight 1."""
     weight_B = targets.probs_BK @ weights_K
     if targets.task.exclusive:
         return weight_B
-    whole_B = targets.probs_BK.sum(dim=1)
-    return (weight_B + (1 - whole_B).clamp(min=0)) / whole_B.clamp(min=1)
+    total_B = targets.probs_BK.sum(dim=1)
+    return (weight_B + (1 - total_B).clamp(min=0)) / total_B.clamp(min=1)
 
 
 def class_weights(counts_K: np.ndarray, scheme: str, beta: float) -> np.ndarray:

@@ -20,24 +20,25 @@ class ClassifierRetraining(
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """When training is over, fit the last layer anew with all classes counting alike; the features stay as they are.
+    """After training, refit the last layer with equal class weights. The features do not change.
 
-    Use when: classes are uneven: features learn best from the data as they are, the decision between classes does not.
-    Do not use when: the classes in use are as uneven as in training, or validation curves are to show the final model.
+    Use when: classes are imbalanced: features train best on the original data, the decision between classes does not.
+    Do not use when: classes at inference are as imbalanced as in training, or validation curves should show the final model.
     Source: Kang et al. 2020, arXiv:1910.09217 (cRT).
-    Deviates: the layer is solved as a convex problem (L-BFGS, each class weighted alike, the penalty that answers best out of fold)
-    on the training samples as they are shown at prediction, instead of trained for some epochs with class-balanced sampling.
-    Shapes: one pass of the backbone over the training images; features (N, D) -> a new last layer (K, D).
+    Deviates: the layer is solved as a convex problem (L-BFGS, equal class weights, the penalty with the best out-of-fold
+    predictions) on the training samples preprocessed as at inference, instead of being trained for some epochs with
+    class-balanced sampling.
+    Shapes: one forward pass of the backbone over the training samples; features (N, D) -> a new last layer (K, D).
     """
 
     identity = None
-    exceptions = {"identity": "a layer fitted anew is never the trained one"}
+    exceptions = {"identity": "a refitted layer never equals the trained one"}
     one_class = True
 
     def change(self, net: Net, context: Context) -> Net:
         if type(net.linear) is not nn.Linear:
             raise RecipeError(
-                f"classifier_retraining fits a linear last layer anew; the head here ends in {type(net.linear).__name__}; "
+                f"classifier_retraining refits a linear last layer, but this head ends in {type(net.linear).__name__}; "
                 "accepted: head.form linear, mlp, gem or multi_sample_dropout"
             )
         return net
@@ -54,7 +55,7 @@ class ClassifierRetraining(
 
 @torch.no_grad()
 def _inputs(net: Net, features_ND: Tensor) -> Tensor:
-    """What the last layer is given for these features: whatever the head does before it is kept."""
+    """The inputs of the last layer for these features, after the other layers of the head."""
     seen: list[Any] = []
     handle = net.linear.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
     try:

@@ -19,19 +19,20 @@ from whet.models.net import Net
 class CoTeaching(
     Method, Watches, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Train two networks side by side; each learns from the samples that the other finds easy, as wrong labels are hard ones.
+    """Train two networks; each learns from the samples with the lowest loss in the other, because wrong labels have a high loss.
 
-    Use when: many labels are wrong, a fifth and more, and nobody can look at them.
-    Do not use when: labels are good: hard samples are then the ones to learn from; every step costs two.
+    Use when: many labels are wrong (20 % and more), and nobody can correct them.
+    Do not use when: labels are correct, because hard samples are then the most useful ones. Every step trains two networks.
     Source: Han et al. 2018, arXiv:1804.06872.
-    Deviates: one of the two is kept. The other has another random start (of pretrained weights only the head), its own state of the
-    same optimizer, and none of the penalties on weights.
-    Shapes: loss (B,), zero for the share of the batch that the twin finds hardest, the rest scaled up to the same mean weight.
+    Deviates: only one of the two networks is kept. The other has a different random initialization (with pretrained weights only
+    of the head), its own state of the same optimizer, and no weight penalties.
+    Shapes: loss (B,), zero for the fraction of the batch with the highest loss in the twin network, the rest scaled up to the
+    same mean weight.
     """
 
     identity = {"noise": 0.0}
     one_class = True
-    # The twin has one gradient a step: what takes several, or looks at the curvature, would have none for it.
+    # The twin has one gradient per step: methods that need several, or the curvature, would have none for it.
     conflicts = frozenset(
         {
             "accumulate",
@@ -48,46 +49,47 @@ class CoTeaching(
     )
 
     noise: Annotated[
-        float, Field(ge=0, lt=1, description="share of labels thought wrong: so many of a batch are left out in the end"),
+        float, Field(ge=0, lt=1, description="estimated fraction of wrong labels: this fraction of a batch is excluded at the end"),
         Search(0.05, 0.5),
     ] = 0.2  # fmt: skip
     full_at: Annotated[
-        float, Field(gt=0, le=1, description="where in training so many are left out; from none at the start")
+        float,
+        Field(gt=0, le=1, description="fraction of training after which that many are excluded; none at the start"),
     ] = 0.3
 
     def start(self, net: Net, context: Context) -> _Pair:
         return _Pair(net, self, context)
 
-    def left_out(self, progress: Progress) -> float:
-        """The share of a batch that is left out."""
+    def excluded(self, progress: Progress) -> float:
+        """The fraction of a batch that is excluded."""
         return self.noise * min(1.0, progress.fraction / self.full_at)
 
 
 class _Pair(Runtime, WrapsLoss, WrapsUpdate):
-    """The twin, its optimizer, and who learns from what."""
+    """The twin network, its optimizer, and the selection of samples."""
 
     def __init__(self, net: Net, method: CoTeaching, context: Context) -> None:
         self._net, self._method, self._new_optimizer = net, method, context.optimizer
         self._twin = copy.deepcopy(net) if method.noise else None
         self._optimizer: torch.optim.Optimizer | None = None
-        self._kept_state: dict[str, Any] | None = None  # of the optimizer, until there is one
-        self._taught = False  # whether the twin has its gradients for this step
+        self._kept_state: dict[str, Any] | None = None  # state of the optimizer until the optimizer is created
+        self._twin_has_gradients = False  # whether the twin already has its gradients for this step
         if self._twin is not None:
-            _begin_anew(self._twin)
+            _reinitialize(self._twin)
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if (twin := self._twin) is None:
             return loss
 
-        def taught(outcome: Outcome) -> Tensor:
-            ours_B, theirs = loss(outcome), self._asked(twin, outcome)
+        def selected(outcome: Outcome) -> Tensor:
+            ours_B, theirs = loss(outcome), self._twin_outcome(twin, outcome)
             theirs_B = loss(theirs)
-            count = len(ours_B) - round(self._method.left_out(outcome.progress) * len(ours_B))
-            if not self._taught:
-                self._teach(twin, theirs_B * easiest(ours_B, count), outcome)
+            count = len(ours_B) - round(self._method.excluded(outcome.progress) * len(ours_B))
+            if not self._twin_has_gradients:
+                self._train_twin(twin, theirs_B * easiest(ours_B, count), outcome)
             return ours_B * easiest(theirs_B, count)
 
-        return taught
+        return selected
 
     def wrap_update(self, step: Step, optimizer: torch.optim.Optimizer) -> Step:
         if (twin := self._twin) is None:
@@ -98,7 +100,7 @@ class _Pair(Runtime, WrapsLoss, WrapsUpdate):
             theirs.load_state_dict(self._kept_state)
 
         def both(closure: Closure) -> Tensor:
-            self._taught = False
+            self._twin_has_gradients = False
             loss = step(closure)
             for ours, group in zip(optimizer.param_groups, theirs.param_groups):
                 group["lr"] = ours["lr"]
@@ -107,22 +109,22 @@ class _Pair(Runtime, WrapsLoss, WrapsUpdate):
 
         return both
 
-    def _asked(self, twin: Net, outcome: Outcome) -> Outcome:
-        """The twin's answer to the same question."""
+    def _twin_outcome(self, twin: Net, outcome: Outcome) -> Outcome:
+        """The twin's outcome for the same batch."""
         batch = outcome.batch
         model: nn.Module = twin.head if batch.cached_features else twin
         twin.train(self._net.training)
         with twin.hidden_mix(batch.hidden_mix), twin.keeping_features() as features:
-            asked = replace(outcome, model=model)
-            return replace(asked, logits_BK=asked.ask(batch.x), features_BD=features[0].float())
+            theirs = replace(outcome, model=model)
+            return replace(theirs, logits_BK=theirs.ask(batch.x), features_BD=features[0].float())
 
-    def _teach(self, twin: Net, loss_B: Tensor, outcome: Outcome) -> None:
+    def _train_twin(self, twin: Net, loss_B: Tensor, outcome: Outcome) -> None:
         weight_B = outcome.batch.weight_B
         learning = [p for p in twin.parameters() if p.requires_grad]
         mean = (loss_B * weight_B).sum() / weight_B.sum().clamp(min=1e-12)
         for parameter, gradient in zip(learning, torch.autograd.grad(mean, learning, allow_unused=True)):
             parameter.grad = gradient
-        self._taught = True
+        self._twin_has_gradients = True
 
     def state_dict(self) -> dict[str, Any]:
         if self._twin is None:
@@ -140,13 +142,13 @@ class _Pair(Runtime, WrapsLoss, WrapsUpdate):
 
 
 def easiest(loss_B: Tensor, count: int) -> Tensor:
-    """For so many samples of least loss B / count, else 0, (B,)."""
+    """B / count for the `count` samples with the lowest loss, otherwise 0, (B,)."""
     chosen = loss_B.detach().argsort(stable=True)[:count]
     return torch.zeros_like(loss_B).index_fill_(0, chosen, len(loss_B) / max(count, 1))
 
 
-def _begin_anew(net: Net) -> None:
-    """Other random weights; pretrained ones stay, and the last layer alone is new."""
+def _reinitialize(net: Net) -> None:
+    """Reinitialize the weights. Pretrained weights stay, and only the last layer is reinitialized."""
     with torch.no_grad():
         for module in () if net.spec.pretrained else net.backbone.modules():
             reset = getattr(module, "reset_parameters", None)

@@ -28,15 +28,16 @@ class ConfidentLearning(
     family="balance",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Find samples that are probably filed under the wrong class, before training, and leave them out of the loss.
+    """Before training, find samples that are probably mislabeled and exclude them from the loss.
 
-    Use when: labels are noisy and the network is pretrained, so that its features tell the classes apart from the start.
-    Do not use when: training starts from random weights: features of a random network tell little, and good samples are lost.
+    Use when: labels are noisy and the network is pretrained, so that its features already separate the classes.
+    Do not use when: training starts from random weights. Random features carry little information, and correctly labeled samples
+    are lost.
     Source: Northcutt et al. 2021, arXiv:1911.00068 (confident joint, prune by noise rate).
-    Deviates: the out-of-fold probabilities are those of a linear classifier on the features of the network as it starts, its
-    penalty chosen by their log-loss; the samples found keep their place in the order of training and count nothing.
-    Shapes: one pass of the backbone over the training images; loss (B,) times each sample's weight, whose mean over the training
-    samples is 1. A mixed sample has the weight of its leading part.
+    Deviates: the out-of-fold probabilities are those of a linear classifier on the features of the initial network, with the
+    penalty chosen by their log-loss. The samples found stay in the training order with weight 0.
+    Shapes: one forward pass of the backbone over the training samples; loss (B,) times the weight of each sample, whose mean over
+    the training samples is 1. A mixed sample has the weight of its main component.
     """
 
     one_class = True
@@ -45,17 +46,19 @@ class ConfidentLearning(
 
     action: Annotated[
         Literal["prune", "reweight"],
-        Field(description="leave those found out; or also let the rest of a class make up for what it lost to others"),
+        Field(
+            description="prune: exclude the samples found; reweight: also increase the weights of the remaining samples of a class"
+        ),
         Search(choices=("prune", "reweight")),
     ] = "prune"
-    folds: Annotated[int, Field(ge=2, le=20, description="parts that take turns to be judged by the others")] = 5
+    folds: Annotated[int, Field(ge=2, le=20, description="number of cross-validation folds")] = 5
     max_fraction: Annotated[
-        float, Field(ge=0, lt=1, description="the most of a class that may be left out; 0 leaves out nothing")
+        float, Field(ge=0, lt=1, description="maximum fraction of a class that may be excluded; 0 excludes nothing")
     ] = 0.5
 
     def change(self, net: Net, context: Context) -> Net:
         if self.max_fraction > 0:
-            # A buffer, so that a resumed training goes on with the weights that were found.
+            # A buffer, so that a resumed training continues with the same weights.
             samples, device = int(context.class_counts_K.sum()), net.linear.weight.device
             net.register_buffer(_WEIGHT, torch.ones(samples, device=device))
         return net
@@ -65,12 +68,12 @@ class ConfidentLearning(
             return
         features_ND, targets, index_N, group_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
-        judged_M, probs_MK = out_of_fold(features_ND, targets, self.folds, group_N)
-        if not len(judged_M):
+        scored_M, probs_MK = out_of_fold(features_ND, targets, self.folds, group_N)
+        if not len(scored_M):
             return
         found_N = np.ones(len(label_N))
-        found_N[judged_M] = self._weights(
-            probs_MK, label_N[judged_M], noisy(probs_MK, label_N[judged_M], self.max_fraction)
+        found_N[scored_M] = self._weights(
+            probs_MK, label_N[scored_M], noisy(probs_MK, label_N[scored_M], self.max_fraction)
         )
         found = torch.from_numpy(found_N / found_N.mean())
         weight_N = net.get_buffer(_WEIGHT)
@@ -90,19 +93,20 @@ class ConfidentLearning(
         weight_N = (~found_N).astype(float)
         if self.action == "reweight":
             joint_KK = confident_joint(probs_NK, label_N)
-            true_K, kept_K = joint_KK.sum(axis=0), np.diag(joint_KK)
-            weight_N *= np.divide(true_K, kept_K, out=np.ones_like(true_K), where=kept_K > 0)[label_N]
+            size_K, kept_K = joint_KK.sum(axis=0), np.diag(joint_KK)
+            weight_N *= np.divide(size_K, kept_K, out=np.ones_like(size_K), where=kept_K > 0)[label_N]
         return weight_N
 
 
 def out_of_fold(
     features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(the numbers of the samples judged (M,), the probabilities (M, K) that a linear classifier not fitted on them gives them).
-    A class whose samples all look the same, or are of one group, is not judged: no model of the other folds would know it."""
+    """(the indices of the scored samples (M,), their probabilities (M, K) by a linear classifier that was not fitted on them). A
+    class is not scored if all its samples are duplicates or belong to one group, because the other folds would then contain no
+    sample of it."""
     label_N = targets.probs_BK.argmax(dim=1).cpu().numpy()
-    judged_M, fold_M = deal_complete_folds(label_N, units_of(features_ND, group_N), folds)
-    if not len(judged_M):
-        return judged_M, np.empty((0, targets.num_classes))
-    rows = torch.from_numpy(judged_M)
-    return judged_M, out_of_fold_probs(features_ND[rows], targets[rows], fold_M)
+    scored_M, fold_M = deal_complete_folds(label_N, units_of(features_ND, group_N), folds)
+    if not len(scored_M):
+        return scored_M, np.empty((0, targets.num_classes))
+    rows = torch.from_numpy(scored_M)
+    return scored_M, out_of_fold_probs(features_ND[rows], targets[rows], fold_M)

@@ -15,14 +15,15 @@ from whet.core.stages import WrapsLoss
 class Focal(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Count easy samples less: cross-entropy times (1 - p)^gamma, where p is the probability given to the right class.
+    """Reduce the loss of easy samples: cross-entropy times (1 - p)^gamma, where p is the probability of the target class.
 
-    Use when: most samples are easy and belong to the common classes, so that they drown the hard and rare ones.
-    Do not use when: labels are wrong here and there: wrong ones look hard and count most. It does not stand with label_smoothing,
-    whose share for the other classes looks hard and would count most: at epsilon 0.1 the optimum for six classes is 0.69, not 0.92.
+    Use when: most samples are easy and belong to common classes, and dominate the loss of the hard and rare ones.
+    Do not use when: some labels are wrong, because mislabeled samples are hard and get the largest weight. It cannot be combined
+    with label_smoothing, whose targets for the other classes are hard and would get the largest weight: at epsilon 0.1 the
+    optimum for six classes is 0.69, not 0.92.
     Source: Lin et al. 2017, arXiv:1708.02002.
-    Deviates: without the paper's class weights, which are class_weight's task; where a sample has one class the classes share one
-    softmax. Stands in the place of cross-entropy.
+    Deviates: without the paper's class weights, for which there is class_weight. If samples have one class, the classes share one
+    softmax. Replaces cross-entropy.
     Shapes: logits, soft targets (B, K) -> sum over classes of target * (1 - p)^gamma * -log p (B,), linear in the targets.
     """
 
@@ -33,7 +34,9 @@ class Focal(
     )
 
     gamma: Annotated[
-        float, Field(ge=0, description="how fast a sample loses weight as it gets easy"), Search(0.5, 5.0)
+        float,
+        Field(ge=0, description="focusing exponent; larger values reduce the weight of easy samples more"),
+        Search(0.5, 5.0),
     ] = 2.0
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:

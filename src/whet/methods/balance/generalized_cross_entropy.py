@@ -15,15 +15,15 @@ from whet.core.stages import WrapsLoss
 class GeneralizedCrossEntropy(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Bound what one sample can cost, so that wrong labels pull less: between cross-entropy and mean absolute error.
+    """A bounded loss between cross-entropy and mean absolute error, on which wrong labels have less influence.
 
-    Use when: a good share of the labels is wrong, and which is unknown.
-    Do not use when: labels are clean, or training is short: it learns hard samples late. It does not stand with label_smoothing,
-    which it would undo: its optimum for a smoothed target is certainty.
+    Use when: a considerable fraction of the labels is wrong, and it is unknown which.
+    Do not use when: labels are correct; or training is short, because hard samples are learned late. It cannot be combined with
+    label_smoothing, because its optimum for a smoothed target is a probability of one.
     Source: Zhang & Sabuncu 2018, arXiv:1805.07836.
-    Deviates: without the paper's truncated form, which drops samples. Stands in the place of cross-entropy.
+    Deviates: without the paper's truncated form, which drops samples. Replaces cross-entropy.
     Shapes: logits, soft targets (B, K) -> sum over classes of target * (1 - p^q) / q (B,), linear in the targets; label by label
-    where several may be true.
+    if samples may have several labels.
     """
 
     identity = {"q": 0.0}
@@ -31,7 +31,7 @@ class GeneralizedCrossEntropy(
     conflicts = frozenset({"asymmetric", "focal", "label_smoothing", "ldam_drw", "symmetric_cross_entropy"})
 
     q: Annotated[
-        float, Field(ge=0, le=1, description="0 is cross-entropy, 1 the mean absolute error"), Search(0.1, 1.0)
+        float, Field(ge=0, le=1, description="0 is cross-entropy, 1 is the mean absolute error"), Search(0.1, 1.0)
     ] = 0.7
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:

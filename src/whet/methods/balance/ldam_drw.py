@@ -19,16 +19,16 @@ from whet.methods.balance.class_weight import class_weights
 class LdamDrw(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Ask for a margin that is the wider the rarer the class, and weight rare classes up towards the end of training.
+    """Require a larger margin for rarer classes, and give rare classes larger weights towards the end of training.
 
-    Use when: classes are very uneven and the rare ones matter as much.
-    Do not use when: training is a few epochs: there is no time for its two phases. It does not stand with label_smoothing: what
-    that gives a rare class would be raised as its samples are.
+    Use when: classes are very imbalanced and the rare ones are equally important.
+    Do not use when: training is a few epochs, too short for its two phases. It cannot be combined with label_smoothing, because
+    the smoothed targets of rare classes would be weighted up like their samples.
     Source: Cao et al. 2019, arXiv:1906.07413 (label-distribution-aware margins with deferred re-weighting).
-    Deviates: the margin is taken off plain logits, so it is given in their unit; the paper scales cosines by 30 and takes off at
-    most 0.5 of that. The weights have mean 1 over the training samples. Stands in the place of cross-entropy.
-    Shapes: logits, soft targets (B, K) -> sum over classes of target * weight * cross-entropy with that class's logit lowered by
-    its margin (B,), linear in the targets; the margin of a class of n samples is proportional to n^(-1/4).
+    Deviates: the margin is subtracted from plain logits, so it is in units of logits; the paper scales cosines by 30 and
+    subtracts at most 0.5 of that. The weights have mean 1 over the training samples. Replaces cross-entropy.
+    Shapes: logits, soft targets (B, K) -> sum over classes of target * weight * cross-entropy with the logit of that class
+    reduced by its margin (B,), linear in the targets. The margin of a class with n samples is proportional to n^(-1/4).
     """
 
     one_class = True
@@ -40,12 +40,16 @@ class LdamDrw(
     )
 
     max_margin: Annotated[
-        float, Field(ge=0, le=15, description="the margin of the rarest class, in logits"), Search(0.5, 8.0, log=True)
+        float,
+        Field(ge=0, le=15, description="margin of the rarest class, in units of logits"),
+        Search(0.5, 8.0, log=True),
     ] = 4.0
-    defer: Annotated[Duration, Field(description="when the weights set in; 1dur is never")] = Duration(0.8, "dur")
+    defer: Annotated[Duration, Field(description="time at which the class weights start; 1dur is never")] = Duration(
+        0.8, "dur"
+    )
     beta: Annotated[
         float,
-        Field(gt=0, lt=1, description="of the effective number of samples, as in class_weight"),
+        Field(gt=0, lt=1, description="beta of the effective number of samples, as in class_weight"),
         Search(choices=(0.99, 0.999, 0.9999)),
     ] = 0.9999
 

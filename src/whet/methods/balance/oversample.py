@@ -16,15 +16,15 @@ from whet.core.stages import Selects
 class Oversample(
     Method, Selects, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Repeat the samples of small classes until each has a stated share of the largest.
+    """Repeat the samples of small classes until each class has a given fraction of the size of the largest.
 
-    Use when: rare classes matter, augmentation is strong, and longer epochs can be paid for. Unlike with balanced_sampler, which
-    keeps the length of an epoch, no sample of a common class is shown less often, and a repeated one counts as a sample of its
-    own: what is shown twice in one epoch is augmented twice, each time in its own way.
-    Do not use when: rare classes have a handful of samples, which would be learnt by heart, or time is short (balanced_sampler);
-    a sample may have several classes.
+    Use when: rare classes matter, augmentation is strong, and longer epochs are acceptable. Unlike balanced_sampler, which keeps
+    the length of an epoch, it does not use samples of common classes less often. A repeated sample counts as a separate sample:
+    its copies are augmented independently in each epoch.
+    Do not use when: rare classes have only a few samples, which the network would memorize; time is short (use balanced_sampler);
+    or samples may have several labels.
     Source: Japkowicz & Stephen 2002, "The class imbalance problem"; Buda et al. 2018, arXiv:1710.05381.
-    Shapes: a class of n rows gets max(n, share times the rows of the largest class), its rows taking turns.
+    Shapes: a class with n rows gets max(n, share times the rows of the largest class) rows. Its rows are repeated in turn.
     """
 
     identity = {"share": 0.0}
@@ -33,7 +33,9 @@ class Oversample(
     share: Annotated[
         float,
         Field(
-            ge=0, le=1, description="the least rows of a class, as a share of those of the largest: 0 as it is, 1 even"
+            ge=0,
+            le=1,
+            description="minimum size of a class as a fraction of the largest: 0 is unchanged, 1 is balanced",
         ),
         Search(0.2, 1.0),
     ] = 1.0
@@ -46,7 +48,7 @@ class Oversample(
         least = round(self.share * counts.max())
         if counts.min() >= least:
             raise NoEffectError(f"every class has at least {self.share:.0%} of the samples of the largest")
-        # Who takes a turn more than the others is decided by content, not by the order of the files.
+        # The samples that are repeated once more are chosen by content, not by the order of the files.
         turn_N = Rng(0).keyed("oversample", rows["digest"].tolist())
         extra = []
         for k, count in zip(classes, counts):

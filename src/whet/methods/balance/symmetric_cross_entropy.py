@@ -11,20 +11,22 @@ from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import WrapsLoss
 
-_LOG_ZERO = math.log(1e-4)  # what the logarithm of a target of zero is taken for
+_LOG_ZERO = math.log(1e-4)  # used as the logarithm of a target of zero
 
 
 class SymmetricCrossEntropy(
     Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Add cross-entropy with question and answer exchanged, which wrong labels cannot drive up without end.
+    """Add the reverse cross-entropy, with target and prediction exchanged, which is bounded for wrong labels.
 
-    Use when: a good share of the labels is wrong, and which is unknown.
-    Do not use when: labels are clean. It does not stand with label_smoothing, which it would undo: its optimum for a smoothed
-    target is nearly certainty.
+    Use when: a considerable fraction of the labels is wrong, and it is unknown which.
+    Do not use when: labels are correct. It cannot be combined with label_smoothing, because its optimum for a smoothed target is
+    nearly a probability of one.
     Source: Wang et al. 2019, arXiv:1908.06112; the logarithm of zero is that of 1e-4, as in the authors' code.
-    Deviates: a soft target costs the mean of what its classes would cost, which keeps the loss linear in the targets.
-    Shapes: alpha * loss (B,) + beta * -log(1e-4) * (1 - sum of target * p) (B,); label by label where several may be true.
+    Deviates: the loss of a soft target is the weighted mean of the losses of its classes, which keeps the loss linear in the
+    targets.
+    Shapes: alpha * loss (B,) + beta * -log(1e-4) * (1 - sum of target * p) (B,); label by label if samples may have several
+    labels.
     """
 
     identity = {"alpha": 1.0, "beta": 0.0}
@@ -33,10 +35,12 @@ class SymmetricCrossEntropy(
 
     alpha: Annotated[
         float,
-        Field(ge=0, description="factor on cross-entropy; the paper takes 6 for 100 classes"),
+        Field(ge=0, description="factor on cross-entropy; the paper uses 6 for 100 classes"),
         Search(0.01, 6.0, log=True),
     ] = 0.1
-    beta: Annotated[float, Field(ge=0, description="factor on the exchanged one"), Search(0.1, 2.0, log=True)] = 1.0
+    beta: Annotated[
+        float, Field(ge=0, description="factor on the reverse cross-entropy"), Search(0.1, 2.0, log=True)
+    ] = 1.0
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if self.alpha == 1 and self.beta == 0:

@@ -23,14 +23,15 @@ class Distill(
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Learn from the softened answers of a trained network beside the labels.
+    """Train on the softened predictions of a trained network in addition to the labels.
 
-    Use when: a larger or better network has been trained on the same classes; or with an earlier run of this very recipe, since
-    such a born-again network often beats its teacher (Furlanello et al. 2018, arXiv:1805.04770).
-    Do not use when: the teacher is no better than the student and of another kind, or time is short: every image passes it too.
+    Use when: a larger or better network has been trained on the same classes; or the teacher is an earlier run of this recipe,
+    because such a born-again network often outperforms its teacher (Furlanello et al. 2018, arXiv:1805.04770).
+    Do not use when: the teacher is no better than the student and of another kind; or time is short, because every sample also
+    passes through the teacher.
     Source: Hinton et al. 2015, arXiv:1503.02531; temperature and weight as in Tian et al. 2020, arXiv:1910.10699.
-    Shapes: (1 - weight) * loss (B,) + weight * T^2 * KL(teacher || student) (B,), both at temperature T; label by label where
-    several may be true. The teacher sees the student's own view, mixed or not.
+    Shapes: (1 - weight) * loss (B,) + weight * T^2 * KL(teacher || student) (B,), both at temperature T; label by label if
+    samples may have several labels. The teacher receives the same view as the student, mixed or not.
     """
 
     identity = {"teacher": ""}
@@ -40,26 +41,28 @@ class Distill(
     teacher: TeacherRun = ""
     teacher_size: TeacherSize = None
     temperature: Annotated[
-        float, Field(gt=0, description="both answers' logits are divided by it"), Search(1.0, 20.0, log=True)
+        float,
+        Field(gt=0, description="the logits of student and teacher are divided by it"),
+        Search(1.0, 20.0, log=True),
     ] = 4.0
     weight: Annotated[
-        float, Field(ge=0, le=1, description="share of the teacher; the labels have the rest"), Search(0.1, 1.0)
+        float, Field(ge=0, le=1, description="weight of the teacher; the labels have weight 1 - this"), Search(0.1, 1.0)
     ] = 0.9
 
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
         teacher = Teacher(self.name, self.teacher, net, self.teacher_size).for_classes(context.classes)
 
         def distilled(outcome: Outcome) -> Tensor:
-            taught_BK = teacher.logits(outcome.batch)
+            teacher_BK = teacher.logits(outcome.batch)
             task = outcome.batch.targets.task
-            apart_B = divergence(outcome.logits_BK, taught_BK, self.temperature, task)
-            return (1 - self.weight) * loss(outcome) + self.weight * apart_B
+            divergence_B = divergence(outcome.logits_BK, teacher_BK, self.temperature, task)
+            return (1 - self.weight) * loss(outcome) + self.weight * divergence_B
 
         return distilled
 
 
 def divergence(student_BK: Tensor, teacher_BK: Tensor, temperature: float, task: ClassTask) -> Tensor:
-    """T^2 KL(teacher || student) of the predictions at temperature T, (B,), so that its gradient keeps its size."""
+    """T^2 KL(teacher || student) of the predictions at temperature T, (B,). The factor T^2 keeps the size of the gradient."""
     log_s, log_t = task.log_probs(student_BK / temperature), task.log_probs(teacher_BK / temperature)
     return temperature**2 * (log_t.exp() * (log_t - log_s)).flatten(1).sum(dim=1)
 

@@ -24,15 +24,15 @@ class FeatureDistill(
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Make the features alike to those of a trained network, up to a linear map that is learnt beside (a hint).
+    """Train the features to match those of a trained network, up to a linear map that is trained with them (a hint).
 
-    Use when: a stronger network is there whose classes need not be these, or whose answers say little beyond the labels.
-    Do not use when: time is short: every image passes the teacher too.
+    Use when: there is a stronger network, possibly with other classes, or its predictions add little information to the labels.
+    Do not use when: time is short, because every sample also passes through the teacher.
     Source: Romero et al. 2015, arXiv:1412.6550 (FitNets).
-    Deviates: the hint is the input of the last layer and is followed all through training, not in a phase before it; it is brought
-    to a root mean square of 1, so that the weight means the same for every teacher.
+    Deviates: the hint is the input of the last layer and is used during the whole training, not in a phase before it. It is
+    scaled to a root mean square of 1, so that the weight has the same meaning for every teacher.
     Shapes: loss (B,) + weight * mean over D of (map(features) - teacher's features / their root mean square)^2 (B,). The map is a
-    linear layer of the network while it trains, and is not kept with it.
+    linear layer of the network during training and is not saved with the model.
     """
 
     identity = {"teacher": ""}
@@ -45,12 +45,12 @@ class FeatureDistill(
     ] = 1.0
 
     def change(self, net: Net, context: Context) -> Net:
-        features, taught = (
+        student_width, teacher_width = (
             net.linear.in_features,
             Teacher(self.name, self.teacher, net, self.teacher_size).net.linear.in_features,
         )
-        hint = nn.utils.skip_init(nn.Linear, features, taught, device=net.linear.weight.device)
-        # Which feature meets which at the start is arbitrary: no draw is needed.
+        hint = nn.utils.skip_init(nn.Linear, student_width, teacher_width, device=net.linear.weight.device)
+        # The initial pairing of features is arbitrary, so no random initialization is needed.
         nn.init.eye_(hint.weight)
         nn.init.zeros_(hint.bias)
         net.hint = hint
@@ -62,14 +62,14 @@ class FeatureDistill(
             raise NoEffectError("the backbone is frozen: its features cannot change")
 
         def hinted(outcome: Outcome) -> Tensor:
-            taught_BD = teacher.features(outcome.batch)
-            learnt_BD = cast(nn.Module, net.hint)(outcome.features_BD)
-            return loss(outcome) + self.weight * hint_error(learnt_BD, taught_BD)
+            teacher_BD = teacher.features(outcome.batch)
+            student_BD = cast(nn.Module, net.hint)(outcome.features_BD)
+            return loss(outcome) + self.weight * hint_error(student_BD, teacher_BD)
 
         return hinted
 
 
-def hint_error(learnt_BD: Tensor, taught_BD: Tensor) -> Tensor:
-    """Mean squared distance of each sample's features from those to learn, which are brought to a root mean square of 1, (B,)."""
-    size = taught_BD.square().mean().sqrt()
-    return (learnt_BD - taught_BD / torch.where(size > 0, size, 1.0)).square().mean(dim=1)
+def hint_error(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
+    """Mean squared distance of each sample's features from the teacher's, which are scaled to a root mean square of 1, (B,)."""
+    size = teacher_BD.square().mean().sqrt()
+    return (student_BD - teacher_BD / torch.where(size > 0, size, 1.0)).square().mean(dim=1)

@@ -24,14 +24,13 @@ class RelationalDistill(
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Let the samples of a batch lie to each other as they do for a trained network: the same distances and angles between
-    features.
+    """Train the features of a batch to have the same pairwise distances and angles as those of a trained network.
 
-    Use when: a stronger network is there, of any width and with any classes; together with distill.
-    Do not use when: batches are a few samples, or time is short: every image passes the teacher too.
+    Use when: there is a stronger network, of any width and with any classes; together with distill.
+    Do not use when: batches have only a few samples; or time is short, because every sample also passes through the teacher.
     Source: Park et al. 2019, arXiv:1904.05068 (RKD-DA).
-    Shapes: loss (B,) + distance * mean over pairs + angle * mean over triples that a sample leads (B,), each the Huber loss of the
-    student's relation against the teacher's; distances in units of their mean, angles as cosines.
+    Shapes: loss (B,) + distance * mean over the pairs + angle * mean over the triples of each sample (B,), each the Huber loss
+    between the relations of student and teacher. Distances are in units of their mean, angles are cosines.
     """
 
     identity = {"teacher": ""}
@@ -49,31 +48,31 @@ class RelationalDistill(
 
         def related(outcome: Outcome) -> Tensor:
             assert outcome.features_BD is not None
-            learnt_BD, taught_BD = outcome.features_BD, teacher.features(outcome.batch)
-            distance_B, angle_B = relational(learnt_BD, taught_BD)
+            student_BD, teacher_BD = outcome.features_BD, teacher.features(outcome.batch)
+            distance_B, angle_B = relational(student_BD, teacher_BD)
             return loss(outcome) + self.distance * distance_B + self.angle * angle_B
 
         return related
 
 
-def relational(learnt_BD: Tensor, taught_BD: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the distances from each sample, and the angles at it, are from those to learn, (B,) each."""
-    distance_BB = F.smooth_l1_loss(_distances(learnt_BD), _distances(taught_BD), reduction="none")
-    angle_BBB = F.smooth_l1_loss(_angles(learnt_BD), _angles(taught_BD), reduction="none")
+def relational(student_BD: Tensor, teacher_BD: Tensor) -> tuple[Tensor, Tensor]:
+    """The differences between student and teacher in the distances from each sample and in the angles at it, (B,) each."""
+    distance_BB = F.smooth_l1_loss(_distances(student_BD), _distances(teacher_BD), reduction="none")
+    angle_BBB = F.smooth_l1_loss(_angles(student_BD), _angles(teacher_BD), reduction="none")
     return distance_BB.mean(dim=1), angle_BBB.mean(dim=(1, 2))
 
 
 def _distances(features_BD: Tensor) -> Tensor:
     """Distances between samples, in units of their mean."""
     distance_BB = torch.cdist(features_BD, features_BD, compute_mode="donot_use_mm_for_euclid_dist")
-    away_BB = distance_BB > 0
-    mean = distance_BB.sum() / away_BB.sum().clamp(min=1)
+    nonzero_BB = distance_BB > 0
+    mean = distance_BB.sum() / nonzero_BB.sum().clamp(min=1)
     return distance_BB / torch.where(mean > 0, mean, 1.0)
 
 
 def _angles(features_BD: Tensor) -> Tensor:
     """Cosines of the angles at each sample between the directions to any two others, (B, B, B)."""
-    apart_BBD = features_BD[None] - features_BD[:, None]
-    length_BB1 = apart_BBD.norm(dim=2, keepdim=True)
-    direction_BBD = apart_BBD / torch.where(length_BB1 > 0, length_BB1, 1.0)
+    difference_BBD = features_BD[None] - features_BD[:, None]
+    length_BB1 = difference_BBD.norm(dim=2, keepdim=True)
+    direction_BBD = difference_BBD / torch.where(length_BB1 > 0, length_BB1, 1.0)
     return direction_BBD @ direction_BBD.transpose(1, 2)

@@ -13,7 +13,7 @@ from whet.core.search import Search
 from whet.core.stages import Follows, Watches, WrapsLoss
 from whet.methods.distill.distill import divergence
 from whet.methods.distill.teacher import SameTeacher, Teacher
-from whet.methods.ensemble.members import alone
+from whet.methods.ensemble.members import member_recipe
 from whet.models.net import Net
 
 
@@ -25,16 +25,16 @@ class SelfDistill(
     family="distill",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train the same recipe first, then again from a new start with that network as the teacher, as often as there are generations.
+    """Train the recipe, then train it again from new weights with the first network as the teacher, once per generation.
 
-    Use when: accuracy is worth several times the training, prediction must cost no more than now, and there is no better network
-    to learn from.
-    Do not use when: time is short, or a stronger teacher is there: distill then learns more.
+    Use when: accuracy is worth several times the training time, inference must not become slower, and there is no better network
+    to distill from.
+    Do not use when: time is short, or there is a stronger teacher. Use distill in that case.
     Source: Furlanello et al. 2018, arXiv:1805.04770 (born-again networks, with the labels beside the teacher).
-    Deviates: one network is kept, that of the last generation, not the ensemble of all. Each generation has its own seed.
-    Shapes: (1 - weight) * loss (B,) + weight * T^2 * KL(teacher || student) (B,), both at temperature T; label by label where
-    several may be true. The teacher sees the student's own view, mixed or not. A budget in minutes is shared evenly by the
-    generations; one in epochs or steps is each generation's own.
+    Deviates: only the network of the last generation is kept, not the ensemble of all. Each generation has its own seed.
+    Shapes: (1 - weight) * loss (B,) + weight * T^2 * KL(teacher || student) (B,), both at temperature T; label by label if
+    samples may have several labels. The teacher receives the same view as the student, mixed or not. The generations share a
+    budget in minutes equally. A budget in epochs or steps applies to each generation.
     """
 
     identity = {"generations": 0}
@@ -43,14 +43,16 @@ class SelfDistill(
 
     generations: Annotated[
         int,
-        Field(ge=0, le=5, description="networks trained before this one, each the teacher of the next"),
+        Field(ge=0, le=5, description="number of networks trained before this one, each the teacher of the next"),
         Search(1, 3),
     ] = 1
     temperature: Annotated[
-        float, Field(gt=0, description="both logits are divided by it"), Search(1.0, 8.0, log=True)
+        float,
+        Field(gt=0, description="the logits of student and teacher are divided by it"),
+        Search(1.0, 8.0, log=True),
     ] = 1.0
     weight: Annotated[
-        float, Field(ge=0, le=1, description="share of the teacher; the labels have the rest"), Search(0.1, 1.0)
+        float, Field(ge=0, le=1, description="weight of the teacher; the labels have weight 1 - this"), Search(0.1, 1.0)
     ] = 0.5
 
     _teacher: str = PrivateAttr("")
@@ -58,13 +60,13 @@ class SelfDistill(
     def predecessor(self, recipe: Recipe) -> Recipe | None:
         if self.generations == 0:
             return None
-        before = alone(recipe, self.name, 1, self.generations + 1, shares=self.generations)
+        before = member_recipe(recipe, self.name, 1, self.generations + 1, shares=self.generations)
         return before.with_methods(self.replace(generations=self.generations - 1)) if self.generations > 1 else before
 
     def following(self, run: str) -> Self:
-        told = self.model_copy()
-        told._teacher = run
-        return told
+        copied = self.model_copy()
+        copied._teacher = run
+        return copied
 
     def start(self, net: Net, context: Context) -> SameTeacher:
         return SameTeacher(self.name, self._teacher)
@@ -78,7 +80,7 @@ class SelfDistill(
 
         def distilled(outcome: Outcome) -> Tensor:
             task = outcome.batch.targets.task
-            apart_B = divergence(outcome.logits_BK, teacher.logits(outcome.batch), self.temperature, task)
-            return (1 - self.weight) * loss(outcome) + self.weight * apart_B
+            divergence_B = divergence(outcome.logits_BK, teacher.logits(outcome.batch), self.temperature, task)
+            return (1 - self.weight) * loss(outcome) + self.weight * divergence_B
 
         return distilled

@@ -1,4 +1,4 @@
-"""A finished run as a teacher: its networks answer the very views that a student learns from."""
+"""A finished run as a teacher: its networks predict the same views that the student is trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run
 from whet.core.runtime import Runtime
 from whet.data.store import cache_folder
-from whet.methods.distill.kept_answers import KeptAnswers
+from whet.methods.distill.logits_cache import LogitsCache
 from whet.models.build import external_model_folders, load_nets, read_extra
 from whet.models.ensemble import shown_as
 from whet.models.hub import load_classifier
@@ -28,25 +28,25 @@ from whet.models.net import Net
 TeacherRun = Annotated[
     str,
     Field(
-        description="who to learn from: the folder of a finished run, a folder with config.json and model.safetensors, or "
-        "hub:NAME for a classifier of the hub with the same classes; empty has no effect"
+        description="the teacher: the folder of a finished run, a folder with config.json and model.safetensors, or "
+        "hub:NAME for a classifier on the Hugging Face Hub with the same classes; empty has no effect"
     ),
 ]
 TeacherSize = Annotated[
     int | None,
     Field(
         ge=8,
-        description="side in pixels at which images are shown to the teacher, whatever size its student sees; none: that of its "
-        "own training",
+        description="side length in pixels of the teacher's images, independent of the student's; none: the size that the "
+        "teacher was trained with",
     ),
 ]
 _HUB = "hub:"
 
 
 class Taught:
-    """What every method with a teacher does."""
+    """The behavior that all methods with a teacher share."""
 
-    if TYPE_CHECKING:  # each method has them; pydantic must not find them here
+    if TYPE_CHECKING:  # for type checkers only: the methods define these fields, and pydantic must not find them here
         name: str
         teacher: str
         teacher_size: int | None
@@ -61,8 +61,8 @@ class Taught:
 
 @dataclass(frozen=True)
 class _Networks:
-    """Those that answer together, the run's own first, each with the temperature that sets its confidence right; `folder` is where
-    the first one's files lie."""
+    """The networks whose predictions are combined, the run's own first, each with its calibration temperature. `folder` contains
+    the files of the first one."""
 
     members: tuple[tuple[Net, float], ...]
     folder: Path
@@ -73,13 +73,13 @@ class _Networks:
 
 
 class Teacher:
-    """The networks of a finished run, in evaluation mode, on their student's device, in the precision they were measured with. They
-    see what their student sees, with the pixels that `size` asks for, and are as sure as their run found out that they should be:
-    what learnt from softened or mixed targets says too little of what it knows."""
+    """The networks of a finished run, in evaluation mode, on the device of the student and with the precision they were evaluated
+    with. They receive the same views as the student, at the resolution `size`. Their logits are divided by the temperature fitted
+    in their run, because networks trained with softened or mixed targets are underconfident."""
 
     def __init__(self, name: str, run: str, student: Net, size: int | None = None) -> None:
         if not run:
-            raise NoEffectError("no teacher is named; set teacher to the folder of a finished run")
+            raise NoEffectError("no teacher is set; set teacher to the folder of a finished run")
         self._name = name
         self._where = f"{name}.teacher = '{run}'"
         found = _classifier(self._where, run)
@@ -90,55 +90,57 @@ class Teacher:
         self._task = student.task
         self._columns = list(range(len(self.net.spec.classes)))
         size = size or _trained_size(run)
-        seen_as = (
+        cache_key = (
             f"{_digest_of(found.folder)} {student.front} {size} {self._temperatures} {self._bf16} {torch.__version__}"
         )
-        name = hashlib.sha256(seen_as.encode()).hexdigest()[:32]
-        self._kept = KeptAnswers(cache_folder("answers") / f"{name}.sqlite")
+        name = hashlib.sha256(cache_key.encode()).hexdigest()[:32]
+        self._cache = LogitsCache(cache_folder("teacher_logits") / f"{name}.sqlite")
         self._shown_as = [shown_as(net, size, student) for net in self._nets]
 
     def for_classes(self, classes: tuple[str, ...]) -> Teacher:
-        """The same teacher, its logits in the order of these classes; it must know them and no others."""
+        """The same teacher with its logits in the order of these classes. It must have exactly these classes."""
         known = self.net.spec.classes
-        lacking, besides = sorted(set(classes) - set(known)), sorted(set(known) - set(classes))
-        if lacking or besides:
+        missing, unexpected = sorted(set(classes) - set(known)), sorted(set(known) - set(classes))
+        if missing or unexpected:
             raise RecipeError(
-                f"{self._where}: it was trained on other classes; it lacks {', '.join(lacking) or 'none'} and knows "
-                f"{', '.join(besides) or 'none'} besides"
+                f"{self._where}: the teacher was trained on other classes; missing: {', '.join(missing) or 'none'}; "
+                f"unexpected: {', '.join(unexpected) or 'none'}"
             )
         if self.net.task != self._task:
             raise RecipeError(
-                f"{self._where}: it is for samples with {self.net.task.title}, and these have {self._task.title}"
+                f"{self._where}: the teacher predicts samples with {self.net.task.title}, but these have {self._task.title}"
             )
         self._columns = [known.index(name) for name in classes]
         return self
 
     def features(self, batch: Batch) -> Tensor:
-        """What its head is given for this batch, float32 (B, D)."""
-        with self._asking(batch, [self.net]):
-            return self.net.backbone(self._shown_as[0](_closest(batch))).float()
+        """The input of the teacher's head for this batch, float32 (B, D)."""
+        with self._inference(batch, [self.net]):
+            return self.net.backbone(self._shown_as[0](_high_res(batch))).float()
 
     def logits(self, batch: Batch) -> Tensor:
-        """Its answer to this batch, float32 (B, K)."""
-        if batch.hidden_mix or batch.cached_features:  # the view alone does not tell the answer
-            return self._asked(batch)[:, self._columns]
-        return self._kept.answers(_closest(batch), lambda x_BCHW: self._asked(batch))[:, self._columns]
+        """The teacher's logits for this batch, float32 (B, K)."""
+        if batch.hidden_mix or batch.cached_features:  # the view alone does not determine the logits
+            return self._predict(batch)[:, self._columns]
+        return self._cache.logits(_high_res(batch), lambda x_BCHW: self._predict(batch))[:, self._columns]
 
-    def _asked(self, batch: Batch) -> Tensor:
-        with self._asking(batch, self._nets):
-            answers = [
-                net(shown(_closest(batch))).float()[:, [net.spec.classes.index(name) for name in self.net.spec.classes]]
+    def _predict(self, batch: Batch) -> Tensor:
+        with self._inference(batch, self._nets):
+            logits = [
+                net(shown(_high_res(batch))).float()[
+                    :, [net.spec.classes.index(name) for name in self.net.spec.classes]
+                ]
                 / t
                 for net, shown, t in zip(self._nets, self._shown_as, self._temperatures)
             ]
-        return answers[0] if len(answers) == 1 else self._task.combine(torch.stack(answers, dim=1))
+        return logits[0] if len(logits) == 1 else self._task.combine(torch.stack(logits, dim=1))
 
     @contextlib.contextmanager
-    def _asking(self, batch: Batch, nets: list[Net]) -> Iterator[None]:
-        """Without gradients, with whatever is mixed inside the student mixed inside the teacher too."""
+    def _inference(self, batch: Batch, nets: list[Net]) -> Iterator[None]:
+        """Disables gradients and applies the student's hidden mix to the teacher."""
         if batch.cached_features:
             raise RecipeError(
-                f"{self._name}: the teacher needs the samples, but this recipe keeps features of a frozen backbone in their place; "
+                f"{self._name}: the teacher needs the samples, but this recipe caches the features of a frozen backbone instead; "
                 "add a method that changes the samples (horizontal_flip), or train the backbone"
             )
         precision = torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self._bf16)
@@ -150,7 +152,7 @@ class Teacher:
 
 
 class SameTeacher(Runtime):
-    """Remembers the teacher that a training began with, so that it does not go on with another."""
+    """Stores a digest of the teacher, so that a resumed training cannot continue with another teacher."""
 
     def __init__(self, name: str, run: str) -> None:
         self._where = f"{name}.teacher = '{run}'"
@@ -162,17 +164,17 @@ class SameTeacher(Runtime):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["digest"] != self._digest:
             raise RunError(
-                f"{self._where}: its weights are not those that this training began with; put them back, or begin anew"
+                f"{self._where}: its weights are not those that this training started with; restore them, or start a new training"
             )
 
 
-def _closest(batch: Batch) -> Tensor:
-    """The batch with as many pixels as there are."""
+def _high_res(batch: Batch) -> Tensor:
+    """The images of the batch at the highest available resolution."""
     return batch.x if batch.high_res is None else batch.high_res
 
 
 def _classifier(where: str, teacher: str) -> _Networks:
-    """The networks that a setting names."""
+    """The networks of the teacher that a setting names."""
     if name := _of_transformers(teacher):
         net, folder = load_classifier(name)
         return _Networks(((net, 1.0),), folder)
@@ -182,14 +184,14 @@ def _classifier(where: str, teacher: str) -> _Networks:
 
 
 def _temperature(model: Path) -> float:
-    """What was fitted for this model's own answers on validation samples; 1 where nothing was."""
+    """The temperature fitted to this model's own predictions on validation samples; 1 if none was fitted."""
     fitted = read_extra(model).get("fitted", {})
-    beside_others = fitted.get("stacking", {}).get("temperatures", [])
-    return float(beside_others[0] if beside_others else fitted.get("temperature_scaling", {}).get("temperature", 1.0))
+    stacked = fitted.get("stacking", {}).get("temperatures", [])
+    return float(stacked[0] if stacked else fitted.get("temperature_scaling", {}).get("temperature", 1.0))
 
 
 def _of_transformers(teacher: str) -> str | None:
-    """The name or folder of a classifier of transformers, None for a run of ours."""
+    """The name or folder of a classifier of transformers; None for a whet run."""
     if teacher.startswith(_HUB):
         return teacher.removeprefix(_HUB)
     path = Path(teacher).expanduser()
@@ -197,7 +199,7 @@ def _of_transformers(teacher: str) -> str | None:
 
 
 def _trained_size(teacher: str) -> int | None:
-    """The side of the images that a teacher was trained with; None where that is not known, or it takes no images."""
+    """The side length of the images that a teacher was trained with; None if it is unknown or the teacher does not use images."""
     if name := _of_transformers(teacher):
         return load_classifier(name)[0].spec.native_size
     run = RunFolder(Path(teacher).expanduser())
@@ -206,7 +208,7 @@ def _trained_size(teacher: str) -> int | None:
 
 
 def _digest_of(folder: Path) -> str:
-    """SHA-256 of a model's weights, and of those that answer with it."""
+    """SHA-256 of the weights of a model and of its external models."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):
         digest.update(path.read_bytes())

@@ -12,7 +12,7 @@ from whet.core.search import Search
 from whet.core.stages import UsesExternalModels, WrapsPredictor
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import Combined
-from whet.methods.ensemble.members import alone
+from whet.methods.ensemble.members import member_recipe
 
 
 class DeepEnsemble(
@@ -22,25 +22,23 @@ class DeepEnsemble(
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train the same recipe several times with other seeds, and answer with the mean of their probabilities.
+    """Train the same recipe several times with different seeds and predict the mean of the probabilities.
 
-    Use when: the best answer and honest confidences are worth several times the training and the prediction.
-    Do not use when: predictions must be fast: distill the ensemble into one network instead.
+    Use when: better predictions and calibrated confidences are worth several times the training and inference time.
+    Do not use when: inference must be fast. Distill the ensemble into one network instead.
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     Deviates: without adversarial training.
-    Shapes: (B, M, K) logits -> log of the mean probabilities (B, K); logits, label by label, where several may be true.
-    A budget in minutes is shared by the members; one in epochs or steps is each member's own.
+    Shapes: (B, M, K) logits -> log of the mean probabilities (B, K); for several labels per sample, the logits of the mean
+    probability of each label. The members share a budget in minutes. A budget in epochs or steps applies to each member.
     """
 
     identity = {"members": 1}
     conflicts = frozenset({"hyper_ensemble", "stacking"})
 
-    members: Annotated[
-        int, Field(ge=1, le=20, description="networks that answer, this one among them"), Search(2, 5)
-    ] = 3
+    members: Annotated[int, Field(ge=1, le=20, description="number of networks, including this one"), Search(2, 5)] = 3
 
     def external_models(self, recipe: Recipe) -> list[str | Recipe]:
-        return [alone(recipe, self.name, number, self.members) for number in range(1, self.members)]
+        return [member_recipe(recipe, self.name, number, self.members) for number in range(1, self.members)]
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         return Combined(predictor, task) if self.members > 1 else predictor

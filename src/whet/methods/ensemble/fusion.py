@@ -1,4 +1,4 @@
-"""One answer out of several: the mean of their probabilities, weighted where weights are given."""
+"""Combines the outputs of several models: the mean of their probabilities, weighted if weights are given."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from whet.methods.ensemble.log_loss import log_loss
 from whet.methods.ensemble.temperature_scaling import best_temperature
 from whet.models.on_outputs import OnOutputs
 
-RIDGE = 1e-3  # keeps the fit where validation samples are few: towards the plain mean
+RIDGE = 1e-3  # pulls the fit towards the plain mean if validation samples are few
 _ITERATIONS = 200
 
 
 class Combined(OnOutputs):
-    """What gives the outputs of several models (B, M, K) -> what gives one output for the mean of their probabilities (B, K), each
-    model's confidence first set right by its temperature, where these are given. An output (B, K) stays as it is."""
+    """Wraps a predictor whose outputs are those of several models (B, M, K). Returns one output for the mean of their
+    probabilities (B, K). If temperatures are given, each model is calibrated first. An output (B, K) is returned unchanged."""
 
     def __init__(
         self, predictor: Predictor, task: Task, weights: Sequence[float] | None = None,
@@ -36,12 +36,12 @@ class Combined(OnOutputs):
 
 
 def temperatures(logits_NMK: Tensor, targets: Targets) -> list[float]:
-    """Each model's own, with the least log-loss."""
+    """The temperature of each model that minimizes its log-loss."""
     return [best_temperature(logits_NMK[:, m].double(), targets) for m in range(logits_NMK.shape[1])]
 
 
 def fit_weights(logits_NMK: Tensor, targets: Targets) -> dict[str, Any]:
-    """For `weighted`: each model's temperature, and how much it then counts. Nothing where there is one model, or no sample."""
+    """The temperature and the weight of each model, for `weighted`. Empty if there is only one model or no sample."""
     if logits_NMK.dim() == 2 or not len(logits_NMK):
         return {}
     found = temperatures(logits_NMK, targets)
@@ -50,19 +50,20 @@ def fit_weights(logits_NMK: Tensor, targets: Targets) -> dict[str, Any]:
 
 
 def weighted(predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Combined:
-    """With what `fit_weights` found."""
+    """A `Combined` predictor with the result of `fit_weights`."""
     return Combined(predictor, task, fitted.get("weights"), fitted.get("temperatures"))
 
 
 def calibrated(outputs_BMK: Tensor, temperatures_M: Sequence[float] | None) -> Tensor:
-    """Each model's outputs by its temperature; as they are where none were fitted, or where a model predicts alone (B, K)."""
+    """Divides the outputs of each model by its temperature. Returns them unchanged if there are no temperatures or only one model
+    (B, K)."""
     if temperatures_M is None or outputs_BMK.dim() == 2:
         return outputs_BMK
     return outputs_BMK / outputs_BMK.new_tensor(temperatures_M)[:, None]
 
 
 def best_weights(outputs_NMK: Tensor, targets: Targets) -> list[float]:
-    """The weights, none negative and with sum 1, with which the mean of the probabilities has the least log-loss."""
+    """The non-negative weights with sum 1 for which the mean of the probabilities has the lowest log-loss."""
     free_M = torch.zeros(outputs_NMK.shape[1], dtype=outputs_NMK.dtype, requires_grad=True)
 
     def loss() -> Tensor:

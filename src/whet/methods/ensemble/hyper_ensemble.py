@@ -14,7 +14,7 @@ from whet.core.stages import Fits, Stage, UsesExternalModels, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import fit_weights, weighted
-from whet.methods.ensemble.members import alone
+from whet.methods.ensemble.members import member_recipe
 
 
 class HyperEnsemble(
@@ -25,34 +25,35 @@ class HyperEnsemble(
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train the recipe again with other values of one setting, and let validation say how much each network counts.
+    """Train the recipe with several values of one setting and predict the mean of their probabilities, weighted on validation
 
-    Use when: the best learning rate, or how much regularisation your data needs, is not known and a training takes little time: one
-    command in the place of a search and a training with its best value.
-    Do not use when: predictions must be fast (search with `whet tune` instead), or validation samples are a few dozen.
+    data.
+    Use when: you do not know the best learning rate or the right amount of regularization and training takes little time. One
+    command replaces a search followed by a training with the best value.
+    Do not use when: inference must be fast (search with `whet tune` instead), or there are only a few dozen validation samples.
     Source: Wenzel et al. 2020, arXiv:2006.13570 (hyper-deep ensembles).
-    Deviates: values that are given instead of drawn, each with one seed; weights on the simplex with the least log-loss instead of
-    a greedy choice.
-    Shapes: (B, M, K) log-probabilities, p_m their calibrated probabilities -> log of sum_m w_m p_m, w on the simplex, (B, K);
-    logits, label by label, where several may be true. A budget in minutes is shared by the members.
+    Deviates: the values are given instead of drawn, each with one seed. The weights are those on the simplex with the lowest
+    log-loss instead of a greedy selection.
+    Shapes: (B, M, K) log-probabilities, p_m their calibrated probabilities -> log of sum_m w_m p_m, w on the simplex, (B, K); for
+    several labels per sample, the logits label by label. The members share a budget in minutes.
     """
 
     identity = {"factors": ()}
     conflicts = frozenset({"deep_ensemble", "stacking"})
 
-    setting: Annotated[
-        str, Field(description="the one that differs: METHOD.KEY of the recipe, or KEY of its optimizer")
-    ] = "lr"
+    setting: Annotated[str, Field(description="setting to vary: METHOD.KEY of the recipe, or KEY of its optimizer")] = (
+        "lr"
+    )
     factors: Annotated[
         tuple[float, ...],
-        Field(max_length=19, description="above zero: of the recipe's own value, a further network for each"),
+        Field(max_length=19, description="positive factors on the recipe's own value; each adds one network"),
     ] = (0.3, 3.0)
 
     @field_validator("factors")
     @classmethod
     def _above_zero(cls, factors: tuple[float, ...]) -> tuple[float, ...]:
         if any(factor <= 0 for factor in factors):
-            raise ValueError("factors are above zero")
+            raise ValueError("factors must be above zero")
         return factors
 
     def external_models(self, recipe: Recipe) -> list[str | Recipe]:
@@ -63,11 +64,11 @@ class HyperEnsemble(
         if not found or key not in _numbers(found[0]):
             accepted = [f"{m.name}.{name}" for m in recipe.methods for name in _numbers(m)]
             raise RecipeError(
-                f"{self.name}.setting = {self.setting!r} is no number above zero; accepted: {', '.join(accepted)}"
+                f"{self.name}.setting = {self.setting!r} is not a number above zero; accepted: {', '.join(accepted)}"
             )
         own = found[0].settings_dict()[key]
         return [
-            alone(recipe, self.name, number, 1 + len(self.factors)).with_methods(
+            member_recipe(recipe, self.name, number, 1 + len(self.factors)).with_methods(
                 found[0].replace(**{key: factor * own})
             )
             for number, factor in enumerate(self.factors, start=1)

@@ -1,4 +1,4 @@
-"""Modules behind a predictor that change its logits alone."""
+"""Modules that wrap a predictor and change only its logits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Tempered(OnOutputs):
 
 
 class ScaledLogits(OnOutputs):
-    """Logits (B, K) -> scale * logits + shift, by one number or a number a class."""
+    """Logits (B, K) -> scale * logits + shift, where scale and shift are scalars or have one value per class."""
 
     scale: Tensor
     shift: Tensor
@@ -39,7 +39,7 @@ class ScaledLogits(OnOutputs):
 
 
 class LinearCombination(OnOutputs):
-    """Logits of several models (B, M, K) -> the sum of theirs, by a scale for each model, and a bias for each class (B, K)."""
+    """Logits of several models (B, M, K) -> their sum, with one scale per model and one bias per class (B, K)."""
 
     scale_M: Tensor
     bias_K: Tensor

@@ -1,4 +1,4 @@
-"""What answers to validation samples cost: shared by the methods that are fitted to them."""
+"""The log-loss of predictions on validation samples, shared by the methods that are fitted on them."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from whet.core.targets import Targets
 
 
 def log_loss(logits_NK: Tensor, targets: Targets) -> Tensor:
-    """The mean over the samples of the cross-entropy, or of the sum of the binary ones where several classes may be true."""
+    """The mean over the samples of the cross-entropy, or of the summed binary cross-entropies if samples may have several
+    labels."""
     return targets.task.loss(logits_NK, targets).mean()

@@ -27,17 +27,18 @@ class Stacking(
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Let finished runs, of other architectures too, answer beside this one, and learn on validation data how much each counts.
+    """Combine the predictions of this run with those of finished runs, with weights learned on validation data.
 
-    Use when: you have trained several good models that err differently, and the best answer is worth the time of all.
-    Do not use when: predictions must be fast; or validation samples are a few dozen (then how: mean).
+    Use when: you have trained several good models, also with other architectures, that make different errors, and a better
+    prediction is worth the inference time of all of them.
+    Do not use when: inference must be fast, or there are only a few dozen validation samples (then use how: mean).
     Source: Wolpert 1992, "Stacked generalization"; Breiman 1996, "Stacked regressions" (weights that are not negative).
-    Deviates: the other runs see this run's painted image, resampled to their own size. The validation samples must not have been
-    training samples of theirs: use the same split. Each model's confidence is first set right by a temperature of its own: one that
-    learnt with mixup or softened targets is less sure than it could be, and would count for little beside a calibrated one.
-    Shapes: (B, M, K) logits, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of
-    sum_m w_m p_m, w on the simplex; linear: sum_m a_m log p_m + b_k. (B, K)
-    Where several classes may be true, p is that of each class by itself, and linear works on the logits.
+    Deviates: the other runs receive the rendered image of this run, resampled to their own size. The validation samples must not
+    be training samples of the other runs: use the same split. Each model is first calibrated with its own temperature, because a
+    model trained with mixup or softened targets is underconfident and would get too small a weight next to a calibrated one.
+    Shapes: (B, M, K) logits, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of sum_m w_m p_m, w
+    on the simplex; linear: sum_m a_m log p_m + b_k. (B, K) If samples may have several labels, p is the probability of each label
+    and linear works on the logits.
     """
 
     identity = {"runs": ()}
@@ -45,7 +46,9 @@ class Stacking(
     runs: Annotated[tuple[str, ...], Field(description="folders of finished runs with the same classes")] = ()
     how: Annotated[
         Literal["mean", "weighted", "linear"],
-        Field(description="mean of the probabilities; their weighted mean; or a linear layer on their logarithms"),
+        Field(
+            description="mean of the probabilities, weighted mean of the probabilities, or linear layer on the log-probabilities"
+        ),
         Search(choices=("mean", "weighted", "linear")),
     ] = "weighted"
 
@@ -71,15 +74,16 @@ class Stacking(
 
 
 def best_linear(outputs_NMK: Tensor, targets: Targets) -> dict[str, Any]:
-    """A scale for each model and a bias for each class with the least log-loss, held near the mean of the logarithms."""
+    """The scale of each model and the bias of each class with the lowest log-loss, regularized towards the mean of the
+    log-probabilities."""
     M, K = outputs_NMK.shape[1:]
     scale_M = torch.full((M,), 1 / M, dtype=outputs_NMK.dtype, requires_grad=True)
     bias_K = torch.zeros(K, dtype=outputs_NMK.dtype, requires_grad=True)
 
     def loss() -> Tensor:
         logits_NK = torch.einsum("nmk,m->nk", outputs_NMK, scale_M) + bias_K
-        apart = (scale_M - 1 / M).square().sum() + bias_K.square().sum()
-        return log_loss(logits_NK, targets) + RIDGE * apart
+        penalty = (scale_M - 1 / M).square().sum() + bias_K.square().sum()
+        return log_loss(logits_NK, targets) + RIDGE * penalty
 
     minimise([scale_M, bias_K], loss)
     return {"scales": scale_M.tolist(), "bias": bias_K.tolist()}

@@ -12,7 +12,7 @@ from whet.core.method import Method
 from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
-from whet.methods.ensemble.held_out import PRIOR_STD, gains
+from whet.methods.ensemble.held_out import PRIOR_STD, lowers_held_out_loss
 from whet.methods.ensemble.linear import Tempered
 from whet.methods.ensemble.log_loss import log_loss
 
@@ -24,13 +24,14 @@ class TemperatureScaling(
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Divide the logits by one number, fitted on validation data, so that confidences mean what they say.
+    """Divide the logits by one number, fitted on validation data, so that confidences match the accuracy.
 
-    Use when: confidences are shown or thresholds set; it changes no decision.
-    Do not use when: validation samples are a few dozen: it then stays near 1.
+    Use when: confidences are shown or thresholded. The predicted classes do not change.
+    Do not use when: there are only a few dozen validation samples. The temperature then stays near 1.
     Source: Guo et al. 2017, arXiv:1706.04599.
-    Deviates: the maximum a posteriori under a normal prior on log T (mean 0, standard deviation 0.5) instead of the maximum
-    likelihood, which is 0 where the few validation samples are all right; T is 1 unless it lowers the log-loss of held-out folds.
+    Deviates: the maximum a posteriori estimate under a normal prior on log T (mean 0, standard deviation 0.5) instead of the
+    maximum likelihood estimate, which is 0 if the few validation samples are all predicted correctly. T is 1 unless it lowers the
+    log-loss of held-out folds.
     Shapes: logits (B, K) -> logits / T (B, K).
     """
 
@@ -40,7 +41,7 @@ class TemperatureScaling(
     conflicts = frozenset({"vector_scaling"})
 
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
-        kept = len(logits_NK) and gains(_scaled, logits_NK, targets)
+        kept = len(logits_NK) and lowers_held_out_loss(_scaled, logits_NK, targets)
         return {"temperature": best_temperature(logits_NK, targets) if kept else 1.0}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
@@ -53,7 +54,7 @@ def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:
 
 
 def best_temperature(logits_NK: Tensor, targets: Targets) -> float:
-    """The temperature between 0.05 and 20 that is most likely given these samples; 1 where there are none."""
+    """The most probable temperature between 0.05 and 20 given these samples; 1 if there are none."""
     if not len(logits_NK):
         return 1.0
     logits, wanted = logits_NK.double(), targets.having(targets.probs_BK.double())

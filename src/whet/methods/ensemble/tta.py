@@ -16,26 +16,27 @@ from whet.core.task import Task
 
 
 class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classification"}):
-    """Answer several views of each image and take the mean of the probabilities (test-time augmentation).
+    """Average the predicted probabilities over several views of each image (test-time augmentation).
 
-    Use when: a better answer is worth a few times the time at prediction.
-    Do not use when: predictions must be fast, or a mirrored image means something else.
+    Use when: better predictions are worth several times the inference time.
+    Do not use when: inference must be fast, or a mirrored image belongs to another class.
     Source: Krizhevsky et al. 2012; Simonyan & Zisserman 2015, arXiv:1409.1556.
-    Shapes: x_BCHW -> log of the mean probabilities (B, K); the logits of the mean probabilities where several classes may be true.
+    Shapes: x_BCHW -> log of the mean probabilities (B, K); the logits of the mean probabilities if samples may have several
+    labels.
     """
 
     identity = {"flip": False, "vertical_flip": False, "zooms": ()}
     order = 30
 
-    flip: Annotated[bool, Field(description="also the mirrored image"), Search(choices=(True, False))] = True
+    flip: Annotated[bool, Field(description="add the horizontally flipped image"), Search(choices=(True, False))] = True
     vertical_flip: Annotated[
         bool,
-        Field(description="also the image upside down; only where training saw it so"),
+        Field(description="add the vertically flipped image; only if training used vertical flips"),
         Search(choices=(True, False)),
     ] = False
     zooms: Annotated[
         tuple[float, ...],
-        Field(description="also the image's middle at these magnifications, 1.15 and the like"),
+        Field(description="add the center of the image at these magnifications, for example 1.15"),
         Search(choices=((), (1.15,))),
     ] = ()
 
@@ -47,7 +48,7 @@ class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classificatio
 
 
 class Views(nn.Module):
-    """One output for several views of each image; what a flip did to an output is undone by the task."""
+    """Combines the outputs for several views of each image. The task undoes the effect of a flip on an output."""
 
     def __init__(
         self, predictor: Predictor, task: Task, flip: bool, vertical_flip: bool, zooms: tuple[float, ...]
@@ -62,18 +63,18 @@ class Views(nn.Module):
         self.flips = flips
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        seen = [x_BCHW, *(_middle(x_BCHW, zoom) for zoom in self.zooms)]
+        views = [x_BCHW, *(_center(x_BCHW, zoom) for zoom in self.zooms)]
         outputs = [
             self.task.undo(self.predictor(view.flip(axes) if axes else view).float(), axes)
             for axes in self.flips
-            for view in seen
+            for view in views
         ]
         return self.task.combine(torch.stack(outputs, dim=1))
 
 
-def _middle(x_BCHW: Tensor, zoom: float) -> Tensor:
+def _center(x_BCHW: Tensor, zoom: float) -> Tensor:
     height, width = x_BCHW.shape[2:]
     h, w = max(1, round(height / zoom)), max(1, round(width / zoom))
     top, left = (height - h) // 2, (width - w) // 2
-    middle = x_BCHW[:, :, top : top + h, left : left + w]
-    return F.interpolate(middle, size=(height, width), mode="bilinear", align_corners=False)
+    center = x_BCHW[:, :, top : top + h, left : left + w]
+    return F.interpolate(center, size=(height, width), mode="bilinear", align_corners=False)

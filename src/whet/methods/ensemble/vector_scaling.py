@@ -13,7 +13,7 @@ from whet.core.method import Method
 from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import Targets
 from whet.core.task import Task
-from whet.methods.ensemble.held_out import PRIOR_STD, gains
+from whet.methods.ensemble.held_out import PRIOR_STD, lowers_held_out_loss
 from whet.methods.ensemble.linear import ScaledLogits
 from whet.methods.ensemble.log_loss import log_loss
 
@@ -25,14 +25,15 @@ class VectorScaling(
     family="ensemble",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Scale and shift the logit of each class by numbers fitted on validation data, so that confidences mean what they say.
+    """Scale and shift the logit of each class by numbers fitted on validation data, so that confidences match the accuracy.
 
-    Use when: some classes are overconfident and others are not, and each has dozens of validation samples.
-    Do not use when: validation samples are few: take temperature_scaling, which fits one number and changes no decision.
+    Use when: some classes are overconfident and others are not, and each class has dozens of validation samples.
+    Do not use when: validation samples are few. Use temperature_scaling, which fits one number and does not change the predicted
+    classes.
     Source: Guo et al. 2017, arXiv:1706.04599.
-    Deviates: a normal prior on scales (mean 1) and shifts (mean 0), both of standard deviation 0.5, holds them where samples are
-    few; nothing is changed unless it lowers the log-loss of held-out folds.
-    Shapes: logits (B, K) -> scale_K * logits + shift_K (B, K); scales lie in 0.05 to 20, shifts in -20 to 20.
+    Deviates: a normal prior on scales (mean 1) and shifts (mean 0), both with standard deviation 0.5, regularizes the fit if
+    samples are few. Logits stay unchanged unless the fit lowers the log-loss of held-out folds.
+    Shapes: logits (B, K) -> scale_K * logits + shift_K (B, K); scales are in 0.05 to 20, shifts in -20 to 20.
     """
 
     identity = None
@@ -41,7 +42,7 @@ class VectorScaling(
     conflicts = frozenset({"temperature_scaling"})
 
     def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
-        if not len(logits_NK) or not gains(_scaled, logits_NK, targets):
+        if not len(logits_NK) or not lowers_held_out_loss(_scaled, logits_NK, targets):
             return {}
         scale_K, shift_K = best_scaling(logits_NK, targets)
         return {"scale": scale_K.tolist(), "shift": shift_K.tolist()}
@@ -58,7 +59,7 @@ def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:
 
 
 def best_scaling(logits_NK: Tensor, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
-    """The most likely scales and shifts given these samples, a convex problem; ones and zeros where there are none."""
+    """The most probable scales and shifts given these samples (a convex problem); ones and zeros if there are none."""
     K = targets.num_classes
     start = np.concatenate([np.ones(K), np.zeros(K)])
     if not len(logits_NK):

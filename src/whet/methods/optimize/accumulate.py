@@ -12,18 +12,18 @@ from whet.core.stages import Divides
 class Accumulate(
     Method, Divides, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Let a batch pass the network in parts whose gradients add up, so that it needs the memory of one part only.
+    """Process a batch in parts and sum their gradients, so that a step needs the memory of one part only.
 
-    Use when: the batch that trains well does not fit into memory.
-    Do not use when: it fits: parts cost time and change nothing but BatchNorm, which sees the parts alone.
+    Use when: the batch size that trains well does not fit into memory.
+    Do not use when: the batch fits. Parts take time and change nothing except BatchNorm, which uses the statistics of each part.
     Source: Ott et al. 2018, arXiv:1806.00187 (section 3.1); Goyal et al. 2017, arXiv:1706.02677.
-    Shapes: (B, …) -> parts of nearly one size, at most micro_batch samples each; the gradient is that of the whole batch.
+    Shapes: (B, …) -> parts of nearly equal size, at most micro_batch samples each. The gradient is that of the whole batch.
     """
 
     identity = {"micro_batch": 0}
-    conflicts = frozenset({"manifold_mixup"})  # which mixes samples of different parts inside the network
+    conflicts = frozenset({"manifold_mixup"})  # it mixes samples of different parts inside the network
 
-    micro_batch: Annotated[int, Field(ge=0, description="samples that pass at once; 0: the whole batch")] = 16
+    micro_batch: Annotated[int, Field(ge=0, description="samples per forward pass; 0: the whole batch")] = 16
 
     def parts(self, samples: int) -> int:
         return math.ceil(samples / self.micro_batch) if self.micro_batch else 1

@@ -14,29 +14,29 @@ from whet.methods.optimize.groups import with_rates
 class Adafactor(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Adam's scaling from the sums of rows and columns alone, with steps relative to each weight's size and no momentum.
+    """Adam with factored second moments (one row and one column per matrix), relative step sizes and no momentum.
 
-    Use when: memory is short: the squared gradients of a matrix take the room of one row and one column.
-    Do not use when: memory suffices; adamw ends a little better.
-    Source: Shazeer & Stern 2018, arXiv:1804.04235. The update is torch.optim.Adafactor's.
-    Deviates: the smallest number is kept from the divisor instead of added to the squared gradients, as in torch.
+    Use when: memory is short. The second moments of a matrix take the memory of one row and one column.
+    Do not use when: memory suffices. adamw gives slightly better results.
+    Source: Shazeer & Stern 2018, arXiv:1804.04235. Uses torch.optim.Adafactor.
+    Deviates: epsilon is a lower bound of the divisor instead of being added to the squared gradients, as in torch.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
 
     lr: Annotated[
         float,
         Field(
             gt=0,
-            description="largest step relative to the size of a weight tensor; falls as 1 / sqrt(step) in any case",
+            description="maximum step relative to the size of a weight tensor; it also decreases as 1 / sqrt(step)",
         ),
         Search(0.0001, 0.1, log=True),
     ] = 0.01
     decay_power: Annotated[
-        float, Field(gt=0, le=1, description="memory of the squares: 1 - step^-power"), Search(0.5, 1.0)
+        float, Field(gt=0, le=1, description="decay of the second moments: 1 - step^-power"), Search(0.5, 1.0)
     ] = 0.8
-    clip: Annotated[float, Field(ge=1, description="largest root mean square of the scaled gradient")] = 1.0
+    clip: Annotated[float, Field(ge=1, description="maximum root mean square of the scaled gradient")] = 1.0
 
     def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
         return torch.optim.Adafactor(

@@ -14,16 +14,16 @@ from whet.methods.optimize.groups import with_rates
 class Adagrad(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Gradient descent in which each weight's rate falls with all the squared gradients it has seen.
+    """Gradient descent in which the learning rate of each weight decreases with the sum of its squared gradients.
 
-    Use when: some features are rare and their weights should still move far; convex problems.
-    Do not use when: networks are deep or training is long: the rates only ever fall.
-    Source: Duchi, Hazan, Singer 2011, "Adaptive subgradient methods for online learning and stochastic optimization". The update is
-    torch.optim.Adagrad's.
+    Use when: some features are rare and their weights should still change much; convex problems.
+    Do not use when: networks are deep or training is long, because the learning rates never increase again.
+    Source: Duchi, Hazan, Singer 2011, "Adaptive subgradient methods for online learning and stochastic optimization". Uses
+    torch.optim.Adagrad.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
 
     lr: Annotated[float, Field(gt=0, description="learning rate"), Search(0.001, 0.5, log=True)] = 0.01
 

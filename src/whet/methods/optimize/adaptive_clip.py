@@ -18,25 +18,27 @@ from whet.models.net import Net
 class AdaptiveClip(
     Method, Watches, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Shorten the gradient of each unit to a share of the length of its weights.
+    """Clip the gradient of each unit to a fraction of the norm of its weights.
 
-    Use when: batches are large or networks have no norms, so that single units run away.
-    Do not use when: only the last layer is trained, which it leaves alone.
+    Use when: batches are large or networks have no norms, and the gradients of single units become too large.
+    Do not use when: only the last layer is trained, because the method skips it.
     Source: Brock et al. 2021, arXiv:2102.06171 (AGC).
-    Shapes: a unit is a row of a weight (out, in, …), or a whole vector of biases or norms; the layer that gives the logits is left
-    out, as in the paper. It acts after the methods of the gradient stage.
+    Shapes: a unit is a row of a weight (out, in, …), or a whole vector of biases or norms. The layer that outputs the logits is
+    skipped, as in the paper. The method acts after the methods of the gradient stage.
     """
 
     identity = None
-    exceptions = {"identity": "a bound is never infinite; a very large one leaves every gradient as it is"}
+    exceptions = {"identity": "a bound is never infinite; a very large one changes no gradient"}
     conflicts = frozenset({"linear_probe"})
 
     clip: Annotated[
-        float, Field(gt=0, description="longest gradient as a share of the weights"), Search(0.005, 0.5, log=True)
+        float,
+        Field(gt=0, description="maximum norm of the gradient as a fraction of the norm of the weights"),
+        Search(0.005, 0.5, log=True),
     ] = 0.01
-    epsilon: Annotated[float, Field(gt=0, description="shortest length of weights that counts, so that zeros move")] = (
-        1e-3
-    )
+    epsilon: Annotated[
+        float, Field(gt=0, description="lower bound of the norm of the weights, so that zero weights can change")
+    ] = 1e-3
 
     def start(self, net: Net, context: Context) -> _Clipping:
         return _Clipping(self, net)
@@ -45,10 +47,10 @@ class AdaptiveClip(
 class _Clipping(Runtime, WrapsStep):
     def __init__(self, method: AdaptiveClip, net: Net) -> None:
         self._method = method
-        self._left_out = set(net.linear.parameters())
+        self._skipped = set(net.linear.parameters())
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
-        clipped = [parameter for parameter in parameters if parameter not in self._left_out]
+        clipped = [parameter for parameter in parameters if parameter not in self._skipped]
 
         @torch.no_grad()
         def clip() -> None:
@@ -61,7 +63,7 @@ class _Clipping(Runtime, WrapsStep):
 
 
 def _unit_lengths(tensor: Tensor) -> Tensor:
-    """The length of each unit's weights, to be multiplied with them."""
+    """The norm of the weights of each unit, in a shape that broadcasts with them."""
     if tensor.ndim < 2:
         return tensor.norm()
     return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), keepdim=True)

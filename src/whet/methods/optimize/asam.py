@@ -16,21 +16,23 @@ from whet.methods.optimize.sharpness import step_from_uphill
 class ASAM(
     Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Step by the gradient at the worst point nearby, where near is measured in each weight's own size (adaptive SAM).
+    """Use the gradient at the worst point nearby, with distances measured relative to the size of each weight (adaptive SAM).
 
-    Use when: as sam, where layers differ in scale; every step costs two.
-    Do not use when: time is what is short: twice the steps often do as well.
+    Use when: as sam, if the scales of the layers differ. Every step takes two forward and backward passes.
+    Do not use when: time is short. Twice as many plain steps often give the same result.
     Source: Kwon et al. 2021, arXiv:2102.11600.
-    Deviates: BatchNorm's running statistics see both passes.
-    Shapes: the gradient at w + rho t^2 g / |t g| with t = |w| + eta (1 for norms and biases), taken by the optimizer at w.
+    Deviates: both passes update the running statistics of BatchNorm.
+    Shapes: the gradient at w + rho t^2 g / |t g| with t = |w| + eta (1 for norms and biases), applied by the optimizer at w.
     """
 
     identity = {"rho": 0.0}
     order = 10
     conflicts = frozenset({"sam", "awp"})
 
-    rho: Annotated[float, Field(ge=0, description="how far away the worst point is"), Search(0.1, 2.0, log=True)] = 0.5
-    eta: Annotated[float, Field(ge=0, description="added to a weight's size, so that zeros move too")] = 0.01
+    rho: Annotated[float, Field(ge=0, description="distance of the worst point"), Search(0.1, 2.0, log=True)] = 0.5
+    eta: Annotated[float, Field(ge=0, description="added to the size of a weight, so that zero weights move too")] = (
+        0.01
+    )
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
         return step_from_uphill(step, parameters, self._uphill) if self.rho else step

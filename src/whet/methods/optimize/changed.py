@@ -1,4 +1,4 @@
-"""A step whose closure leaves changed gradients behind: shared by the methods that change them."""
+"""A step whose closure changes the gradients, shared by the methods that change gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whet.core.batch import Closure, Step
 
 
 def step_with_changed_gradients(step: Step, change: Callable[[], None]) -> Step:
-    """`change` acts after every backward pass, so that a line search sees changed gradients too."""
+    """`change` runs after every backward pass, so that a line search uses the changed gradients too."""
 
     def changed_step(closure: Closure) -> Tensor:
         def changed() -> Tensor:

@@ -16,20 +16,20 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 class ClipNorm(
     Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Shorten the gradient to a largest length, all weights together.
+    """Clip the norm of the gradient of all weights together.
 
-    Use when: single batches throw training off; transformers; recurrent networks.
-    Do not use when: it acts at every step: then the learning rate is too large.
+    Use when: single batches destabilize the training; transformers; recurrent networks.
+    Do not use when: it would clip at every step. The learning rate is then too large.
     Source: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063.
     """
 
     identity = None
-    exceptions = {"identity": "a bound is never infinite; a very large one leaves every gradient as it is"}
+    exceptions = {"identity": "a bound is never infinite; a very large one changes no gradient"}
     order = 80
 
-    max_norm: Annotated[
-        float, Field(gt=0, description="largest length of the gradient"), Search(0.1, 10.0, log=True)
-    ] = 1.0
+    max_norm: Annotated[float, Field(gt=0, description="maximum norm of the gradient"), Search(0.1, 10.0, log=True)] = (
+        1.0
+    )
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
         def clip() -> None:

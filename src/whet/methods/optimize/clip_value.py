@@ -16,19 +16,21 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 class ClipValue(
     Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Cut every number of the gradient to between two bounds.
+    """Clip every element of the gradient to [-max_value, max_value].
 
-    Use when: single weights get very large gradients, and their direction may be lost.
-    Do not use when: the direction matters: clip_norm keeps it.
+    Use when: single weights get very large gradients, and the direction of the gradient may change.
+    Do not use when: the direction matters. clip_norm preserves it.
     Source: Mikolov 2012, "Statistical language models based on neural networks", section 3.2.2. As torch's clip_grad_value_.
     """
 
     identity = None
-    exceptions = {"identity": "a bound is never infinite; a very large one leaves every gradient as it is"}
+    exceptions = {"identity": "a bound is never infinite; a very large one changes no gradient"}
     order = 81
 
     max_value: Annotated[
-        float, Field(gt=0, description="largest size of a number of the gradient"), Search(0.01, 10.0, log=True)
+        float,
+        Field(gt=0, description="maximum absolute value of an element of the gradient"),
+        Search(0.01, 10.0, log=True),
     ] = 1.0
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:

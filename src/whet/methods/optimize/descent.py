@@ -1,4 +1,4 @@
-"""Optimizers that take one gradient a step and change one weight tensor after the other: shared by those written here."""
+"""Base of the optimizers in this folder that use one gradient per step and update one weight tensor after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from whet.core.batch import Closure
 
 
 class Descent(torch.optim.Optimizer):
-    """A subclass says how one weight tensor changes. Whatever it remembers lies in `state`: numbers, tensors, lists of them."""
+    """A subclass implements `change`, the update of one weight tensor. All its memory is in `state`: numbers, tensors and lists
+    of them."""
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
         super().__init__(groups, {})
@@ -35,7 +36,7 @@ class Descent(torch.optim.Optimizer):
 def adam_direction(
     gradient: Tensor, state: dict[str, Any], beta1: float, beta2: float, epsilon: float = 1e-8
 ) -> Tensor:
-    """Adam's step before the rate: the mean gradient over the root of the mean square, both freed of their start at zero."""
+    """Adam's step before the learning rate: the mean gradient divided by the root of the mean square, both with bias correction."""
     if not state:
         state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
     state["step"] += 1

@@ -20,28 +20,31 @@ from whet.models.net import Net
 class GaussNewton(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Newton steps with the part of the curvature that is never negative: that of the loss, the network taken as straight.
+    """Newton steps with the Gauss-Newton matrix, the part of the curvature that is never negative.
 
-    Use when: as newton_cg, where the network has hidden layers and its own bends would mislead a Newton step.
-    Do not use when: batches are small, the network is large, or precision is bf16: noise spoils the curvature.
+    Use when: as newton_cg, if the network has hidden layers, whose own curvature would mislead a Newton step.
+    Do not use when: batches are small, the network is large, or precision is bf16. Noise makes the curvature unreliable.
     Source: Schraudolph 2002, "Fast curvature matrix-vector products for second-order gradient descent"; Martens 2010.
     Deviates: damping is constant.
-    Shapes: G v = J^T H J v + R v. H J v is the difference of the gradients at the logits, R v that of the penalties' gradients, for
-    weights a little apart along v; J^T sends the first back through the network, exactly. Any loss and any penalty will do.
+    Shapes: G v = J^T H J v + R v. H J v is the difference of the gradients at the logits, and R v the difference of the
+    penalties' gradients, for weights a small distance apart along v. J^T is an exact backward pass through the network. Any loss
+    and any penalty can be used.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
     conflicts = BENDS_GRADIENTS | {"layerwise_lr"}
 
     lr: Annotated[
-        float, Field(gt=0, description="the first length tried, in units of the Gauss-Newton step"), Search(0.1, 1.0)
+        float,
+        Field(gt=0, description="initial step length of the line search, in units of the Gauss-Newton step"),
+        Search(0.1, 1.0),
     ] = 1.0
     damping: Annotated[
-        float, Field(ge=0, description="added to the curvature in every direction"), Search(1e-6, 0.1, log=True)
+        float, Field(ge=0, description="added to the diagonal of the curvature"), Search(1e-6, 0.1, log=True)
     ] = 1e-3
     iterations: Annotated[
-        int, Field(ge=1, description="most products a step; three gradients each"), Search(5, 100)
+        int, Field(ge=1, description="maximum number of products per step; each takes three gradients"), Search(5, 100)
     ] = 20
 
     def optimizer(self, groups: list[dict[str, Any]], net: Net) -> torch.optim.Optimizer:
@@ -54,10 +57,10 @@ class _GaussNewton(TruncatedNewton):
         self._net = net
 
     def curvature(self, closure: Closure, weights_P: Tensor) -> Product:
-        sizes: list[int] = []  # of the gradients at the logits, one a run of the network
+        sizes: list[int] = []  # sizes of the gradients at the logits, one per forward pass of the network
 
-        def ends(point_P: Tensor) -> Tensor:
-            """The gradients at the logits, then those of penalties: all that reaches the weights when nothing flows back."""
+        def stopped_gradients(point_P: Tensor) -> Tensor:
+            """The gradients at the logits, then those of the penalties, with the backward pass stopped at the logits."""
             seen: list[Tensor] = []
 
             def stop(logits_BK: Tensor, gradient_BK: Tensor) -> Tensor:
@@ -69,8 +72,8 @@ class _GaussNewton(TruncatedNewton):
             sizes[:] = [len(gradient) for gradient in seen]
             return torch.cat([*seen, self.gradient()])
 
-        def flow_back(at_logits: Tensor) -> Tensor:
-            """What these gradients at the logits become at the weights."""
+        def backward_from_logits(at_logits: Tensor) -> Tensor:
+            """The gradients of the weights for these gradients at the logits."""
             parts = iter(at_logits.split(sizes))
             self.put(weights_P)
             steered(
@@ -81,10 +84,10 @@ class _GaussNewton(TruncatedNewton):
             return self.gradient() - penalties_P
 
         P = len(weights_P)
-        penalties_P = ends(weights_P)[-P:]
+        penalties_P = stopped_gradients(weights_P)[-P:]
 
         def product(vector_P: Tensor) -> Tensor:
-            change = two_point(ends, weights_P, vector_P)
-            return flow_back(change[:-P]) + change[-P:]
+            change = two_point(stopped_gradients, weights_P, vector_P)
+            return backward_from_logits(change[:-P]) + change[-P:]
 
         return product

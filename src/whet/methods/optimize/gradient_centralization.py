@@ -11,16 +11,17 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 class GradientCentralization(
     Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Take from the gradient of each output its mean over the inputs.
+    """Subtract the mean over the inputs from the gradient of each output.
 
-    Use when: convolutional networks, from scratch or fine-tuned; it costs nothing.
-    Do not use when: an output should learn to weigh all its inputs more or less at once.
+    Use when: training or fine-tuning convolutional networks. It costs nothing.
+    Do not use when: an output should be able to increase or decrease the weights of all its inputs together.
     Source: Yong et al. 2020, arXiv:2004.01461.
-    Shapes: for weights (out, in, …) the gradient's mean over all but the first axis becomes 0; norms and biases are left alone.
+    Shapes: for weights (out, in, …) the mean of the gradient over all axes but the first becomes 0. Norms and biases do not
+    change.
     """
 
     identity = None
-    exceptions = {"identity": "it has no strength: means are taken off or not"}
+    exceptions = {"identity": "it has no strength: means are either subtracted or not"}
     order = 60
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:

@@ -17,18 +17,20 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 class GradientNoise(
     Method, Watches, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Add normal noise to the gradient, which fades as training goes on.
+    """Add normal noise to the gradient that decreases during training.
 
-    Use when: very deep networks that are hard to start, or poor starting weights.
-    Do not use when: batches are small: their gradients are noisy enough.
+    Use when: very deep networks whose training is hard to start, or poor initial weights.
+    Do not use when: batches are small. Their gradients are noisy enough.
     Source: Neelakantan et al. 2015, arXiv:1511.06807.
-    Shapes: N(0, eta / (1 + step)^gamma) on every number of the gradient, after clipping.
+    Shapes: adds N(0, eta / (1 + step)^gamma) to every element of the gradient, after clipping.
     """
 
     identity = {"eta": 0.0}
 
     eta: Annotated[float, Field(ge=0, description="variance at the first step"), Search(1e-4, 1.0, log=True)] = 0.01
-    gamma: Annotated[float, Field(ge=0, description="how fast it fades; 0 is never"), Search(0.3, 1.0)] = 0.55
+    gamma: Annotated[
+        float, Field(ge=0, description="exponent of the decrease; 0 is constant noise"), Search(0.3, 1.0)
+    ] = 0.55
 
     def start(self, net: Any, context: Context) -> _Fading:
         return _Fading(self)

@@ -21,36 +21,39 @@ from whet.models.net import Net
 class KFAC(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Natural gradient: each layer's Fisher information taken as a product of two small matrices, of its inputs and its gradients.
+    """Natural gradient with the Fisher information of each layer approximated by the Kronecker product of two small matrices.
 
     Use when: features have very different scales, or training from scratch with large batches.
-    Do not use when: layers are very wide; batches of a few samples.
+    Do not use when: layers are very wide, or batches have only a few samples.
     Source: Martens & Grosse 2015, arXiv:1503.05671; convolutions: Grosse & Martens 2016, arXiv:1602.01407; the bound on the step:
     Ba, Grosse, Martens 2017, "Distributed second-order optimization using Kronecker-factored approximations".
-    Deviates: damping is constant; weights outside linear layers and full convolutions take plain gradient steps. A weight that is
-    computed from another (spectral_norm, weight_noise, mixout) passes on its factors to that one.
-    Shapes: for a layer a (B, in) -> s (B, out), the step is G^-1 dW A^-1 with A = mean a a^T and G = mean g g^T, g the gradients
-    of s for labels drawn from the answers. A bias is one more input that is always 1. Places of a sequence or image add up.
+    Deviates: damping is constant. Weights outside linear layers and ungrouped convolutions take plain gradient steps. If a weight
+    is computed from another parameter (spectral_norm, weight_noise, mixout), that parameter gets its factors.
+    Shapes: for a layer a (B, in) -> s (B, out), the step is G^-1 dW A^-1 with A = mean a a^T and G = mean g g^T, where g are the
+    gradients of s for labels sampled from the predictions. A bias is an additional input that is always 1. The positions of a
+    sequence or image are summed.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
-    conflicts = frozenset({"lora"})  # whose factors belong to no layer: they would take plain gradient steps
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
+    conflicts = frozenset({"lora"})  # its factors belong to no layer and would take plain gradient steps
 
     lr: Annotated[float, Field(gt=0, description="learning rate"), Search(1e-3, 1.0, log=True)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1, description="of the natural gradient"), Search(0.0, 0.95)] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of the natural gradient"), Search(0.0, 0.95)] = (
+        0.9
+    )
     damping: Annotated[
         float,
-        Field(gt=0, description="added to the Fisher information, shared between the factors"),
+        Field(gt=0, description="added to the Fisher information, split between the factors"),
         Search(1e-4, 0.3, log=True),
     ] = 1e-2
-    memory: Annotated[float, Field(ge=0, lt=1, description="of the factors, from look to look"), Search(0.8, 0.99)] = (
-        0.95
-    )
-    every: Annotated[int, Field(ge=1, description="steps from one look at the factors to the next"), Search(1, 50)] = 10
+    memory: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the factors from one update to the next"), Search(0.8, 0.99)
+    ] = 0.95
+    every: Annotated[int, Field(ge=1, description="steps between updates of the factors"), Search(1, 50)] = 10
     largest_change: Annotated[
         float,
-        Field(gt=0, description="bound on lr^2 step . gradient: about the change of the answers in a step"),
+        Field(gt=0, description="bound on lr^2 step . gradient, approximately the change of the predictions in a step"),
         Search(1e-4, 1e-1, log=True),
     ] = 1e-2
 
@@ -73,9 +76,9 @@ class _KFAC(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         closure = torch.enable_grad()(closure)
-        looks, due = divmod(self.param_groups[0]["taken"], self._method.every)
+        updates, due = divmod(self.param_groups[0]["taken"], self._method.every)
         if due == 0:
-            self._look(closure, keep=min(1 - 1 / (looks + 1), self._method.memory))
+            self._update_factors(closure, keep=min(1 - 1 / (updates + 1), self._method.memory))
         loss = closure()
         natural = self._natural()
         for group in self.param_groups:
@@ -89,8 +92,8 @@ class _KFAC(torch.optim.Optimizer):
                     weight.add_(state["momentum"], alpha=-group["lr"])
         return loss
 
-    def _look(self, closure: Closure, keep: float) -> None:
-        """Measure the factors of every layer on this batch, for labels drawn from the answers, and invert them."""
+    def _update_factors(self, closure: Closure, keep: float) -> None:
+        """Update the factors of every layer with this batch, for labels sampled from the predictions, and invert them."""
         found: dict[Layer, list[Tensor]] = {}
         handles = [layer.register_forward_hook(_measuring(found)) for layer in self._layers]
         try:
@@ -106,7 +109,7 @@ class _KFAC(torch.optim.Optimizer):
             state["inverses"] = _inverses(state["factors"], self._method.damping)
 
     def _natural(self) -> dict[Tensor, Tensor]:
-        """The natural gradient of the layers' weights and biases, shortened where the answers would change too much."""
+        """The natural gradient of the weights and biases of the layers, scaled down if the predictions would change too much."""
         found: dict[Tensor, Tensor] = {}
         change = 0.0
         rates = {weight: group["lr"] for group in self.param_groups for weight in group["params"]}
@@ -132,25 +135,26 @@ def _has_factors(module: nn.Module) -> TypeGuard[Layer]:
 
 
 def _measuring(found: dict[Layer, list[Tensor]]) -> Callable[..., None]:
-    """A forward hook that puts a layer's two factors into `found`; with several runs in one closure the last counts."""
+    """A forward hook that stores the two factors of a layer in `found`. If a closure runs the network several times, the last run
+    counts."""
 
     def hook(layer: Layer, inputs: tuple[Tensor], outputs: Tensor) -> None:
-        def arrived(gradient: Tensor) -> None:
+        def store_factors(gradient: Tensor) -> None:
             B = len(gradient)
             rows = _input_rows(layer, inputs[0].detach()), _output_rows(layer, gradient)
             rows_a, rows_g = (row.to(trained_weight(layer).dtype) for row in rows)
-            places = len(rows_g) / B
+            positions = len(rows_g) / B
             # The loss is a mean over the batch: the gradient of one sample is B times as large.
-            found[layer] = [rows_a.T @ rows_a / B, rows_g.T @ rows_g * (B / places)]
+            found[layer] = [rows_a.T @ rows_a / B, rows_g.T @ rows_g * (B / positions)]
 
         if outputs.requires_grad:
-            outputs.register_hook(arrived)
+            outputs.register_hook(store_factors)
 
     return hook
 
 
 def _input_rows(layer: Layer, inputs: Tensor) -> Tensor:
-    """What each place of each sample shows the layer: (B * places, in), with a 1 more where there is a bias."""
+    """The input of the layer at each position of each sample: (B * positions, in), plus a 1 if the layer has a bias."""
     if isinstance(layer, nn.Conv2d):
         padded = F.pad(inputs, layer._reversed_padding_repeated_twice)
         patches = F.unfold(padded, layer.kernel_size, layer.dilation, stride=layer.stride)
@@ -165,14 +169,14 @@ def _bias_trained(layer: Layer) -> bool:
 
 
 def _output_rows(layer: Layer, gradient: Tensor) -> Tensor:
-    """The gradients at each place of each sample: (B * places, out)."""
+    """The gradients at each position of each sample: (B * positions, out)."""
     return (
         gradient.flatten(2).transpose(1, 2).flatten(0, 1) if isinstance(layer, nn.Conv2d) else gradient.flatten(0, -2)
     )
 
 
 def _inverses(factors: list[Tensor], damping: float) -> list[Tensor]:
-    """(A + pi sqrt(damping))^-1 and (G + sqrt(damping) / pi)^-1, pi being the root of the ratio of their mean eigenvalues."""
+    """(A + pi sqrt(damping))^-1 and (G + sqrt(damping) / pi)^-1, where pi is the root of the ratio of their mean eigenvalues."""
     sizes = [factor.trace().clamp(min=1e-12) / len(factor) for factor in factors]
     pi = (sizes[0] / sizes[1]).sqrt()
     shares = [pi * damping**0.5, damping**0.5 / pi]

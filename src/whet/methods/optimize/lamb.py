@@ -16,24 +16,26 @@ from whet.methods.optimize.groups import with_rates
 class LAMB(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Adam whose step in each layer is as long as a fixed share of that layer's weights.
+    """Adam in which the step of each layer has a fixed length relative to the norm of its weights.
 
-    Use when: batches are very large (thousands) and the learning rate with them.
-    Do not use when: batches are small: adamw does as well and needs no norms.
+    Use when: batches are very large (thousands) and the learning rate is correspondingly large.
+    Do not use when: batches are small. adamw performs as well and needs no weight norms.
     Source: You et al. 2020, arXiv:1904.00962.
-    Deviates: norms and biases are neither decayed nor scaled to their size, as in the authors' code.
+    Deviates: norms and biases are neither decayed nor scaled to their norm, as in the authors' code.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
 
     lr: Annotated[
         float,
-        Field(gt=0, description="length of a step as a share of the layer's weights"),
+        Field(gt=0, description="length of a step as a fraction of the norm of the layer's weights"),
         Search(1e-4, 3e-2, log=True),
     ] = 2e-3
-    beta1: Annotated[float, Field(ge=0, lt=1, description="memory of the gradient"), Search(0.8, 0.95)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1, description="memory of its square"), Search(0.95, 0.9999)] = 0.999
+    beta1: Annotated[float, Field(ge=0, lt=1, description="decay of the average gradient"), Search(0.8, 0.95)] = 0.9
+    beta2: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the average squared gradient"), Search(0.95, 0.9999)
+    ] = 0.999
     weight_decay: Annotated[
         float, Field(ge=0, description="added to the direction as weight * this"), Search(1e-4, 0.3, log=True)
     ] = 0.01

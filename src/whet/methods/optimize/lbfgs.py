@@ -15,22 +15,24 @@ from whet.methods.optimize.groups import at_one_rate
 class LBFGS(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Quasi-Newton steps from a short memory of gradients, with a strong Wolfe line search.
+    """Quasi-Newton steps from a limited history of gradients, with a strong Wolfe line search.
 
-    Use when: the loss is smooth and the batch is (nearly) all the data: heads on kept features, small nets.
-    Do not use when: batches are small or the network is large: the noise spoils the curvature.
-    Source: Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization". The update is torch.optim.LBFGS's.
+    Use when: the loss is smooth and the batch is (nearly) all the data: heads on cached features, small networks.
+    Do not use when: batches are small or the network is large. The noise makes the curvature unreliable.
+    Source: Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization". Uses torch.optim.LBFGS.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
     conflicts = frozenset({"layerwise_lr"})
 
     lr: Annotated[
-        float, Field(gt=0, description="the first step's length, in units of the quasi-Newton step"), Search(0.1, 1.0)
+        float,
+        Field(gt=0, description="initial step length of the line search, in units of the quasi-Newton step"),
+        Search(0.1, 1.0),
     ] = 1.0
-    history: Annotated[int, Field(ge=1, description="gradients remembered"), Search(5, 100)] = 10
-    iterations: Annotated[int, Field(ge=1, description="iterations a batch"), Search(1, 50)] = 10
+    history: Annotated[int, Field(ge=1, description="number of stored gradients"), Search(5, 100)] = 10
+    iterations: Annotated[int, Field(ge=1, description="iterations per batch"), Search(1, 50)] = 10
 
     def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
         return _LBFGS(
@@ -44,6 +46,6 @@ class LBFGS(
 
 class _LBFGS(torch.optim.LBFGS):
     def _gather_flat_grad(self) -> Tensor:
-        """torch's own takes a view of each gradient, which those of weights in channels-last memory do not have."""
+        """Uses reshape, because torch's version uses views, which do not exist for gradients in channels-last memory format."""
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._params]
         return torch.cat([gradient.reshape(-1) for gradient in gradients])

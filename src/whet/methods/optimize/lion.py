@@ -16,27 +16,27 @@ from whet.methods.optimize.groups import with_rates
 class Lion(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Move every weight by the same amount, in the direction of its momentum's sign.
+    """Move every weight by the same amount, in the direction of the sign of the momentum.
 
-    Use when: batches are large (64 and more), transformers; it remembers one number a weight where Adam remembers two.
-    Do not use when: batches are small: the sign of a noisy gradient is mostly noise.
+    Use when: batches are large (64 and more), transformers. It stores one number per weight, Adam stores two.
+    Do not use when: batches are small. The sign of a noisy gradient is mostly noise.
     Source: Chen et al. 2023, arXiv:2302.06675.
     Deviates: norms and biases are not decayed.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
 
     lr: Annotated[
         float, Field(gt=0, description="learning rate; a third to a tenth of Adam's"), Search(1e-6, 1e-3, log=True)
     ] = 1e-4
     beta1: Annotated[
-        float, Field(ge=0, lt=1, description="share of the momentum in the step's direction"), Search(0.8, 0.95)
+        float, Field(ge=0, lt=1, description="weight of the momentum in the direction of the step"), Search(0.8, 0.95)
     ] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1, description="memory of the momentum"), Search(0.95, 0.999)] = 0.99
+    beta2: Annotated[float, Field(ge=0, lt=1, description="decay of the momentum"), Search(0.95, 0.999)] = 0.99
     weight_decay: Annotated[
         float,
-        Field(ge=0, description="decoupled: weights shrink by lr * this a step; three to ten times Adam's"),
+        Field(ge=0, description="decoupled: weights shrink by lr * this per step; three to ten times Adam's"),
         Search(1e-3, 3.0, log=True),
     ] = 0.5
 

@@ -1,5 +1,5 @@
-"""The gradient that reaches the logits, seen or replaced while a closure runs. What flows back from there is the product of the
-network's Jacobian, transposed, with any vector. Shared by the optimizers that need the curvature of the answer."""
+"""Observes or replaces the gradient at the logits while a closure runs. The backward pass from there is the product of the
+transposed Jacobian of the network with any vector. Shared by the optimizers that need the curvature of the predictions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from whet.core.batch import Closure
 from whet.core.task import ClassTask
 
 Steer = Callable[[Tensor, Tensor], Tensor]
-"""Logits (B, K) and the gradient of the loss there (B, K) -> the gradient that flows back instead."""
+"""Logits (B, K) and the gradient of the loss at them (B, K) -> the gradient to use instead in the backward pass."""
 
 
 def steered(closure: Closure, head: nn.Module, steer: Steer) -> Tensor:
-    """Run a closure with the gradient at the head's output steered; its loss. A closure that runs the network twice is steered
-    twice."""
+    """Runs a closure with the gradient at the head's output replaced by `steer`, and returns its loss. If the closure runs the
+    network twice, both gradients are replaced."""
 
     def seen(module: nn.Module, inputs: Any, logits_BK: Tensor) -> Tensor:
-        # A tensor of its own, so that hooks inside the head see what is steered.
+        # A separate tensor, so that hooks inside the head receive the replaced gradient.
         passed_BK = logits_BK.view_as(logits_BK)
         if passed_BK.requires_grad:
             passed_BK.register_hook(lambda gradient_BK: steer(logits_BK.detach(), gradient_BK))
@@ -35,7 +35,7 @@ def steered(closure: Closure, head: nn.Module, steer: Steer) -> Tensor:
 
 
 def sampled_label_gradient(logits_BK: Tensor, gradient_BK: Tensor, task: ClassTask) -> Tensor:
-    """What would come from the mean cross-entropy, were each label drawn from the prediction itself. The expected square of such a
-    gradient is the Fisher information."""
+    """The gradient of the mean cross-entropy for labels sampled from the predictions. Its expected square is the Fisher
+    information."""
     probs_BK = task.probs(logits_BK.to(torch.promote_types(logits_BK.dtype, torch.float32)))
     return ((probs_BK - task.sample(probs_BK)) / len(probs_BK)).to(gradient_BK.dtype)

@@ -20,19 +20,23 @@ class Lookahead(
     family="optimize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Let the optimizer run some steps ahead, then go only part of the way there.
+    """Run the optimizer for some steps, then move the weights only part of the way to the result.
 
-    Use when: the optimizer swings: large rates, small batches.
-    Do not use when: an average of the weights is kept already: both steady the end.
-    Source: Zhang et al. 2019, arXiv:1907.08610. The optimizer keeps its momentum when the weights are set back.
-    Shapes: every `every` steps slow += alpha (fast - slow), fast = slow; prediction uses the slow weights.
+    Use when: the optimizer oscillates: large rates, small batches.
+    Do not use when: the recipe already averages the weights. Both stabilize the end of training.
+    Source: Zhang et al. 2019, arXiv:1907.08610. The optimizer keeps its momentum when the weights are reset.
+    Shapes: after each `every` steps slow += alpha (fast - slow), fast = slow. Inference uses the slow weights.
     """
 
     identity = {"alpha": 1.0}
     order = 20
 
-    every: Annotated[int, Field(ge=1, description="steps ahead"), Search(5, 20)] = 5
-    alpha: Annotated[float, Field(gt=0, le=1, description="share of the way that is gone"), Search(0.3, 0.9)] = 0.5
+    every: Annotated[
+        int, Field(ge=1, description="steps of the optimizer between updates of the slow weights"), Search(5, 20)
+    ] = 5
+    alpha: Annotated[
+        float, Field(gt=0, le=1, description="fraction of the way to the fast weights"), Search(0.3, 0.9)
+    ] = 0.5
 
     def start(self, net: nn.Module, context: Context) -> _Slow:
         return _Slow(self, net)

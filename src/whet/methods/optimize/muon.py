@@ -14,39 +14,39 @@ from whet.methods.optimize.descent import Descent, adam_direction
 from whet.methods.optimize.groups import trained_weight, with_rates
 from whet.models.net import Net
 
-_QUINTIC = (3.4445, -4.7750, 2.0315)  # maps every singular value in (0, 1] to between 0.7 and 1.2 within five rounds
+_QUINTIC = (3.4445, -4.7750, 2.0315)  # maps every singular value in (0, 1] to [0.7, 1.2] within five rounds
 
 
 class Muon(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Move the hidden matrices along their momentum made orthogonal, so that every direction in them moves equally far.
+    """Update the hidden weight matrices with their orthogonalized momentum, so that all directions change equally.
 
     Use when: training from scratch, networks with wide hidden layers.
-    Do not use when: only the last layer is trained, or pretrained weights are to move little.
+    Do not use when: only the last layer is trained, or pretrained weights should change little.
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", kellerjordan.github.io/posts/muon.
-    Deviates: the orthogonal factor is found in the weights' own precision, not in bfloat16; kernels of a convolution are scaled
-    as the flattened matrices they are.
+    Deviates: the orthogonal factor is computed in the precision of the weights, not in bfloat16. Convolution kernels are scaled
+    as flattened matrices.
     Shapes: hidden matrices are the weights of linear layers and convolutions (flattened to (out, in * kernel)) outside the head,
-    or what these are computed from (spectral_norm, weight_noise, mixout); the head, embeddings, norms, biases and grouped
-    convolutions go by AdamW in the same optimizer.
+    or the parameters these are computed from (spectral_norm, weight_noise, mixout). AdamW in the same optimizer updates the head,
+    embeddings, norms, biases and grouped convolutions.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
-    conflicts = frozenset({"bitfit", "linear_probe", "lora"})  # which leave no hidden matrix to train
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
+    conflicts = frozenset({"bitfit", "linear_probe", "lora"})  # they leave no hidden matrix to train
 
     lr: Annotated[
         float, Field(gt=0, description="learning rate of the hidden matrices"), Search(1e-3, 0.1, log=True)
     ] = 0.02
     momentum: Annotated[
-        float, Field(ge=0, lt=1, description="Nesterov's, of the hidden matrices"), Search(0.85, 0.98)
+        float, Field(ge=0, lt=1, description="Nesterov momentum of the hidden matrices"), Search(0.85, 0.98)
     ] = 0.95
     adamw_lr: Annotated[
         float, Field(gt=0, description="learning rate of all other weights"), Search(1e-5, 1e-2, log=True)
     ] = 3e-4
     weight_decay: Annotated[
-        float, Field(ge=0, description="decoupled: weights shrink by lr * this a step"), Search(1e-4, 0.3, log=True)
+        float, Field(ge=0, description="decoupled: weights shrink by lr * this per step"), Search(1e-4, 0.3, log=True)
     ] = 0.01
 
     def optimizer(self, groups: list[dict[str, Any]], net: Net) -> torch.optim.Optimizer:
@@ -56,7 +56,7 @@ class Muon(
             for wanted in (True, False)
         )
         if not any(group["params"] for group in matrices):
-            raise RecipeError("muon finds no hidden matrix to train; use adamw for a head alone")
+            raise RecipeError("muon finds no hidden matrix to train; use adamw to train only a head")
         split = [
             {**group, "momentum": self.momentum} for group in with_rates(matrices, self.lr, self.weight_decay)
         ] + with_rates(others, self.adamw_lr, self.weight_decay)
@@ -64,7 +64,7 @@ class Muon(
 
 
 def _hidden(net: Net) -> set[Tensor]:
-    """The trained weights of full linear layers and convolutions outside the head."""
+    """The trained weights of linear layers and ungrouped convolutions outside the head."""
     last = set(net.head.modules())
     return {
         trained_weight(module)
@@ -90,10 +90,10 @@ class _Muon(Descent):
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Nearly U V^T of the matrix's U S V^T, by Newton-Schulz: rounds of X <- Q X with Q = a + b A + c A^2 and A = X X^T.
+    """Approximately U V^T of the matrix's U S V^T, by Newton-Schulz: rounds of X <- Q X with Q = a + b A + c A^2 and A = X X^T.
 
-    Every Q is a polynomial of the first A, so all rounds are done on small square matrices (A <- Q A Q) and X is multiplied once,
-    by all the Q together: for a 3 x 3 convolution less than half of the work.
+    Every Q is a polynomial of the first A. All rounds therefore work on small square matrices (A <- Q A Q), and X is multiplied
+    once by the product of all Q. For a 3 x 3 convolution this is less than half of the work.
     """
     a, b, c = _QUINTIC
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix

@@ -1,5 +1,5 @@
-"""Newton's method without the matrix: conjugate gradients on products of the curvature with a vector, then a line search. Shared
-by the optimizers that differ in whose curvature they take."""
+"""Newton's method without an explicit matrix: conjugate gradients with curvature-vector products, then a line search. Shared by
+the optimizers that differ in the curvature they use."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _ARMIJO, _HALVINGS = 1e-4, 20
 
 
 class TruncatedNewton(torch.optim.Optimizer):
-    """w <- w + t d, where (curvature + damping) d = -gradient is solved nearly, and t is halved from the rate until the loss falls
-    as the slope promises. It remembers nothing from step to step."""
+    """w <- w + t d, where d approximately solves (curvature + damping) d = -gradient, and t starts at the learning rate and is
+    halved until the Armijo condition holds. It has no memory between steps."""
 
     def __init__(self, parameters: list[nn.Parameter], lr: float, damping: float, iterations: int) -> None:
         super().__init__(parameters, {"lr": lr})
         self.parameters, self._damping, self._iterations = parameters, damping, iterations
 
     def curvature(self, closure: Closure, weights_P: Tensor) -> Product:
-        """The product with the curvature at these weights. It may leave other weights in their place."""
+        """The product with the curvature at these weights. It may change the weights of the network."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -46,7 +46,7 @@ class TruncatedNewton(torch.optim.Optimizer):
         slope, length = gradient_P @ direction_P, self.param_groups[0]["lr"]
         for _ in range(_HALVINGS):
             self.put(weights_P + length * direction_P)
-            with contextlib.suppress(NonFiniteError):  # too far
+            with contextlib.suppress(NonFiniteError):  # the step is too long
                 if closure() <= loss + _ARMIJO * length * slope:
                     return loss
             length /= 2
@@ -63,20 +63,20 @@ class TruncatedNewton(torch.optim.Optimizer):
 
 
 def flat(tensors: list[Tensor] | list[nn.Parameter]) -> Tensor:
-    """All of them as one vector."""
+    """All tensors as one vector."""
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
 def two_point(function: Callable[[Tensor], Tensor], at_P: Tensor, along_P: Tensor) -> Tensor:
-    """The derivative of a function along a vector, from its values a little to either side: right to about the number of digits
-    to the power of 2/3."""
-    little = torch.finfo(at_P.dtype).eps ** (1 / 3) * (1 + at_P.norm()) / along_P.norm()
-    return (function(at_P + little * along_P) - function(at_P - little * along_P)) / (2 * little)
+    """The derivative of a function along a vector by central differences. The relative error is about the machine epsilon to the
+    power of 2/3."""
+    epsilon = torch.finfo(at_P.dtype).eps ** (1 / 3) * (1 + at_P.norm()) / along_P.norm()
+    return (function(at_P + epsilon * along_P) - function(at_P - epsilon * along_P)) / (2 * epsilon)
 
 
 def conjugate_gradients(product: Product, target_P: Tensor, iterations: int, tolerance: float) -> Tensor:
-    """x with product(x) = target, nearly: until what is left is no longer than the tolerance. Where the curvature is not positive
-    it ends with what it has, at first with the target itself.
+    """An approximate solution x of product(x) = target, with a residual norm of at most the tolerance. If the curvature is not
+    positive, it returns the current x, or the target itself in the first iteration.
 
     Source: Nocedal & Wright 2006, "Numerical optimization", algorithm 7.1.
     """

@@ -18,19 +18,21 @@ class RAdam(
     name="radam",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Adam that takes plain momentum steps until it has seen enough gradients to scale by their size.
+    """Adam that takes plain momentum steps until its estimate of the gradient magnitude is reliable.
 
-    Use when: Adam needs a warm-up and none is wanted.
-    Do not use when: a warm-up is in the recipe already; both do the same.
-    Source: Liu et al. 2020, arXiv:1908.03265. The update is torch.optim.RAdam's.
+    Use when: Adam needs a warm-up and the recipe has none.
+    Do not use when: the recipe already has a warm-up. Both have the same effect.
+    Source: Liu et al. 2020, arXiv:1908.03265. Uses torch.optim.RAdam.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
 
     lr: Annotated[float, Field(gt=0, description="learning rate"), Search(1e-05, 0.01, log=True)] = 0.001
-    beta1: Annotated[float, Field(ge=0, lt=1, description="memory of the gradient"), Search(0.8, 0.95)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1, description="memory of its square"), Search(0.95, 0.9999)] = 0.999
+    beta1: Annotated[float, Field(ge=0, lt=1, description="decay of the average gradient"), Search(0.8, 0.95)] = 0.9
+    beta2: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the average squared gradient"), Search(0.95, 0.9999)
+    ] = 0.999
 
     def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
         return torch.optim.RAdam(with_rates(groups, self.lr), lr=self.lr, betas=(self.beta1, self.beta2))

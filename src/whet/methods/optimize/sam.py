@@ -16,22 +16,20 @@ from whet.methods.optimize.sharpness import step_from_uphill
 class SAM(
     Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Step by the gradient at the worst point nearby, which leads to flat minima (sharpness-aware minimisation).
+    """Use the gradient at the worst point nearby, which leads to flat minima (sharpness-aware minimization).
 
-    Use when: a network overfits, or labels are noisy; every step costs two.
-    Do not use when: time is what is short: twice the steps often do as well.
+    Use when: a network overfits, or labels are noisy. Every step takes two forward and backward passes.
+    Do not use when: time is short. Twice as many plain steps often give the same result.
     Source: Foret et al. 2021, arXiv:2010.01412.
-    Deviates: BatchNorm's running statistics see both passes.
-    Shapes: the gradient at w + rho g / |g|, taken by the optimizer at w; clipping acts on that one.
+    Deviates: both passes update the running statistics of BatchNorm.
+    Shapes: the gradient at w + rho g / |g|, applied by the optimizer at w. Clipping applies to that gradient.
     """
 
     identity = {"rho": 0.0}
     order = 10
     conflicts = frozenset({"asam", "awp"})
 
-    rho: Annotated[float, Field(ge=0, description="how far away the worst point is"), Search(0.01, 0.5, log=True)] = (
-        0.05
-    )
+    rho: Annotated[float, Field(ge=0, description="distance of the worst point"), Search(0.01, 0.5, log=True)] = 0.05
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
         return step_from_uphill(step, parameters, self._uphill) if self.rho else step

@@ -26,32 +26,35 @@ class ScheduleFree(
     family="optimize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """AdamW that averages its weights as it goes, in place of momentum and of any falling learning rate.
+    """AdamW that averages its weights during training instead of using momentum and a decreasing learning rate.
 
-    Use when: the length of training is not known beforehand, or no schedule is wanted.
-    Do not use when: many BatchNorm layers and a short training: their statistics are those of the weights that trained.
+    Use when: the length of training is not known in advance, or no schedule is desired.
+    Do not use when: the network has many BatchNorm layers and training is short. Their statistics are those of the training
+    weights, not of the averaged ones.
     Source: Defazio et al. 2024, arXiv:2405.15682 (Schedule-Free AdamW).
-    Deviates: BatchNorm statistics are not measured anew for the averaged weights; the weights of the mean leave out the correction
-    of the squared gradient's start, as in the authors' code.
-    Shapes: gradients are taken at y = (1 - beta) z + beta x, where z takes the steps and x is the mean of z, weighted by the
-    squared rate; training holds y, validation and prediction use x.
+    Deviates: BatchNorm statistics are not recomputed for the averaged weights. The averaging weights omit the bias correction of
+    the squared gradient, as in the authors' code.
+    Shapes: gradients are computed at y = (1 - beta) z + beta x, where z takes the steps and x is the mean of z, weighted by the
+    squared learning rate. Training uses y, validation and inference use x.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
     conflicts = COURSES | {"warmup", "plateau", "ema", "swa", "lawa", "soup", "snapshot", "lookahead"}
 
     lr: Annotated[float, Field(gt=0, description="learning rate"), Search(1e-4, 3e-2, log=True)] = 2.5e-3
     beta: Annotated[
-        float, Field(ge=0, lt=1, description="share of the average where gradients are taken"), Search(0.8, 0.98)
+        float,
+        Field(ge=0, lt=1, description="weight of the average at the point where gradients are computed"),
+        Search(0.8, 0.98),
     ] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1, description="memory of the squared gradient"), Search(0.95, 0.9999)] = (
-        0.999
-    )
+    beta2: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the average of the squared gradient"), Search(0.95, 0.9999)
+    ] = 0.999
     weight_decay: Annotated[
-        float, Field(ge=0, description="decoupled: weights shrink by lr * this a step"), Search(1e-4, 0.3, log=True)
+        float, Field(ge=0, description="decoupled: weights shrink by lr * this per step"), Search(1e-4, 0.3, log=True)
     ] = 0.05
-    warmup: Annotated[Duration, Field(description="how long the rate rises: 2ep, 500st or 0.05dur")] = Duration(
+    warmup: Annotated[Duration, Field(description="length of the warm-up: 2ep, 500st or 0.05dur")] = Duration(
         0.05, "dur"
     )
 
@@ -71,7 +74,7 @@ class ScheduleFree(
 
 
 class _Averaging(Runtime):
-    """Turns the optimizer's step on y into one on z, moves the mean x, and sets y anew between them."""
+    """Converts the optimizer's step on y to a step on z, updates the mean x, and recomputes y from both."""
 
     def __init__(self, method: ScheduleFree, net: Net) -> None:
         self._method = method

@@ -17,25 +17,23 @@ from whet.methods.optimize.groups import with_rates
 class Shampoo(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Adagrad with a whole matrix for every axis of a weight tensor: rows and columns that move together are told apart.
+    """Adagrad with a full matrix for every axis of a weight tensor, which accounts for correlations between rows and columns.
 
     Use when: gradients are strongly correlated, batches are large, and there is time for the matrix roots.
-    Do not use when: training is long: as with Adagrad the rates only ever fall; soap forgets.
+    Do not use when: training is long. As with Adagrad, the learning rates never increase again; soap uses a moving average.
     Source: Gupta, Koren, Singer 2018, arXiv:1802.09568.
-    Shapes: a tensor of k axes is multiplied along each by (sum of G G^T unfolded there)^(-1 / 2k); an axis longer than `max_size`
-    by that matrix's diagonal alone, as in the paper.
+    Shapes: a tensor of k axes is multiplied along each axis by (sum of G G^T unfolded there)^(-1 / 2k). For an axis longer than
+    `max_size` only the diagonal of that matrix is used, as in the paper.
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
 
     lr: Annotated[float, Field(gt=0, description="learning rate"), Search(1e-3, 1.0, log=True)] = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1, description="memory of the gradient"), Search(0.0, 0.95)] = 0.9
-    epsilon: Annotated[float, Field(gt=0, description="the matrices begin with this on their diagonals")] = 1e-4
-    every: Annotated[int, Field(ge=1, description="steps from one root of the matrices to the next"), Search(1, 50)] = (
-        10
-    )
-    max_size: Annotated[int, Field(ge=1, description="longest axis that gets a whole matrix")] = 1200
+    momentum: Annotated[float, Field(ge=0, lt=1, description="decay of the average gradient"), Search(0.0, 0.95)] = 0.9
+    epsilon: Annotated[float, Field(gt=0, description="initial value of the diagonals of the matrices")] = 1e-4
+    every: Annotated[int, Field(ge=1, description="steps between computations of the matrix roots"), Search(1, 50)] = 10
+    max_size: Annotated[int, Field(ge=1, description="maximum length of an axis with a full matrix")] = 1200
 
     def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
         return _Shampoo(with_rates(groups, self.lr), self)
@@ -75,7 +73,7 @@ class _Shampoo(Descent):
 
 
 def _power(total: Tensor, power: float) -> Tensor:
-    """A positive definite matrix, or a diagonal, to a power."""
+    """A power of a positive definite matrix or of a diagonal."""
     if total.ndim == 1:
         return total**power
     values, vectors = eigen(total)

@@ -1,4 +1,4 @@
-"""The gradient not here but a little uphill: shared by the methods that look for flat minima."""
+"""Steps that use the gradient at a point a little uphill, shared by the methods that search for flat minima."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from whet.core.batch import Closure, Step
 
 Uphill = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
-"""Weights and their gradients -> how far to move each to where the loss is (nearly) largest."""
+"""Weights and their gradients -> the move of each weight to the point where the loss is (nearly) largest."""
 
 
 def step_from_uphill(step: Step, parameters: list[nn.Parameter], uphill: Uphill) -> Step:
-    """A step that uses the gradient found uphill, at the weights as they are. The loss is the one before the move."""
+    """A step that applies the gradient found uphill to the original weights. Its loss is that of the original weights."""
 
     def sharp_step(closure: Closure) -> Tensor:
         def from_uphill() -> Tensor:

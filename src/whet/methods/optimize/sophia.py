@@ -20,34 +20,32 @@ from whet.models.net import Net
 class Sophia(
     Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Divide the momentum by each weight's own curvature, looked at now and then, and cut what is too long.
+    """Divide the momentum by the curvature of each weight, which is estimated at intervals, and clip the step.
 
-    Use when: transformers from scratch; curvature differs much from weight to weight.
-    Do not use when: batches of a few samples; clip_norm is wanted: it cuts by itself.
+    Use when: transformers are trained from scratch, or the curvature differs much between weights.
+    Do not use when: batches have only a few samples, or you want clip_norm (Sophia clips its own steps).
     Source: Liu et al. 2024, arXiv:2305.14342 (Sophia-G, the Gauss-Newton-Bartlett estimator).
     Deviates: norms and biases are not decayed.
-    Shapes: every few steps one more gradient, of the cross-entropy with labels drawn from the answers (B, K).
+    Shapes: every few steps one more gradient, of the cross-entropy with labels sampled from the predictions (B, K).
     """
 
     identity = None
-    exceptions = {"identity": "a training needs an optimizer", "commutes": "only one optimizer can stand in a recipe"}
+    exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
     conflicts = BENDS_GRADIENTS
 
     lr: Annotated[
-        float, Field(gt=0, description="learning rate; the longest step of a weight"), Search(1e-5, 1e-2, log=True)
+        float, Field(gt=0, description="learning rate; the maximum step of a weight"), Search(1e-5, 1e-2, log=True)
     ] = 6e-4
-    beta1: Annotated[float, Field(ge=0, lt=1, description="memory of the gradient"), Search(0.9, 0.98)] = 0.96
-    beta2: Annotated[float, Field(ge=0, lt=1, description="memory of the curvature"), Search(0.9, 0.999)] = 0.99
+    beta1: Annotated[float, Field(ge=0, lt=1, description="decay of the average gradient"), Search(0.9, 0.98)] = 0.96
+    beta2: Annotated[float, Field(ge=0, lt=1, description="decay of the average curvature"), Search(0.9, 0.999)] = 0.99
     rho: Annotated[
         float,
-        Field(gt=0, description="factor on the curvature: the smaller, the more steps are cut"),
+        Field(gt=0, description="factor on the curvature: a smaller value clips more steps"),
         Search(0.005, 0.5, log=True),
     ] = 0.05
-    every: Annotated[
-        int, Field(ge=1, description="steps from one look at the curvature to the next"), Search(1, 20)
-    ] = 10
+    every: Annotated[int, Field(ge=1, description="steps between estimates of the curvature"), Search(1, 20)] = 10
     weight_decay: Annotated[
-        float, Field(ge=0, description="decoupled: weights shrink by lr * this a step"), Search(1e-3, 1.0, log=True)
+        float, Field(ge=0, description="decoupled: weights shrink by lr * this per step"), Search(1e-3, 1.0, log=True)
     ] = 0.2
 
     def optimizer(self, groups: list[dict[str, Any]], net: Net) -> torch.optim.Optimizer:
@@ -62,14 +60,14 @@ class _Sophia(Descent):
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor | None:  # type: ignore[override]
         if self.param_groups[0]["taken"] % self._method.every == 0:
-            self._look(closure)
+            self._update_curvature(closure)
         for group in self.param_groups:
             group["taken"] += 1
         return super().step(closure)
 
-    def _look(self, closure: Closure) -> None:
-        """Move the curvature towards the number of samples times the squared mean gradient for labels drawn from the outputs: the
-        squared sum over the number, however many parts the batch passes the network in."""
+    def _update_curvature(self, closure: Closure) -> None:
+        """Update the curvature with the number of samples times the squared mean gradient for labels sampled from the outputs.
+        This equals the squared sum divided by the number, also if the batch is processed in several parts."""
         sizes: list[int] = []
 
         def steer(logits_BK: Tensor, gradient_BK: Tensor) -> Tensor:
@@ -81,17 +79,17 @@ class _Sophia(Descent):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    curvature = self._remembered(weight)["curvature"].mul_(self._method.beta2)
+                    curvature = self._state_of(weight)["curvature"].mul_(self._method.beta2)
                     curvature.addcmul_(weight.grad, weight.grad, value=(1 - self._method.beta2) / sum(sizes))
 
-    def _remembered(self, weight: Tensor) -> dict[str, Any]:
+    def _state_of(self, weight: Tensor) -> dict[str, Any]:
         state = self.state[weight]
         if not state:
             state.update(momentum=torch.zeros_like(weight), curvature=torch.zeros_like(weight))
         return state
 
     def change(self, weight: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
-        state = self._remembered(weight)
+        state = self._state_of(weight)
         state["momentum"].lerp_(gradient, 1 - self._method.beta1)
         ratio = state["momentum"] / (self._method.rho * state["curvature"]).clamp(min=1e-12)
         weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(ratio.clamp_(-1, 1), alpha=-group["lr"])

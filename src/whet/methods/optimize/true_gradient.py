@@ -1,4 +1,5 @@
-"""Methods under which a closure no longer gives the gradient of its loss: no curvature can be told from such gradients."""
+"""Methods that change the gradient, so that a closure no longer returns the gradient of its loss. The curvature cannot be
+computed from such gradients."""
 
 from __future__ import annotations
 

@@ -18,22 +18,26 @@ class AWP(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Take the gradient where the weights are moved, layer by layer, towards a larger loss; then step from where they were.
+    """Compute the gradient at weights that are perturbed, layer by layer, towards a larger loss; then update the original
 
-    Use when: a flat minimum is wanted: small data, noisy labels, adversarial examples.
-    Do not use when: time is short, as every step costs two passes; sam is in the recipe, which moves all layers together.
+    weights.
+    Use when: a flat minimum is desired: small data, noisy labels, adversarial examples.
+    Do not use when: time is short, because every step takes two passes; or sam is in the recipe, which perturbs all layers
+    together.
     Source: Wu, Xia, Wang 2020, arXiv:2004.05884.
-    Deviates: used on plain samples; the move follows the gradient of the model in training instead of a proxy's. BatchNorm's
-    statistics see both passes.
-    Shapes: each weight moves by gamma times its own length along its own gradient; biases and norms stay.
+    Deviates: used on unperturbed samples. The perturbation follows the gradient of the trained model instead of a proxy model.
+    Both passes update the statistics of BatchNorm.
+    Shapes: each weight tensor moves by gamma times its own norm along its own gradient. Biases and norms do not move.
     """
 
     identity = {"gamma": 0.0}
     order = 30
-    conflicts = frozenset({"lbfgs"})  # its line search needs the gradient of the very loss it is told
+    conflicts = frozenset({"lbfgs"})  # its line search needs the gradient of the loss that the closure returns
 
     gamma: Annotated[
-        float, Field(ge=0, description="length of the move as a share of the weight's"), Search(1e-3, 5e-2, log=True)
+        float,
+        Field(ge=0, description="norm of the perturbation as a fraction of the weight's norm"),
+        Search(1e-3, 5e-2, log=True),
     ] = 0.01
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
@@ -41,8 +45,8 @@ class AWP(
             return step
         weights: list[Tensor] = [p for p in parameters if p.ndim > 1]
 
-        def hardened_step(closure: Closure) -> Tensor:
-            def hardened() -> Tensor:
+        def perturbed_step(closure: Closure) -> Tensor:
+            def perturbed() -> Tensor:
                 loss = closure()
                 with torch.no_grad():
                     kept = [weight.clone() for weight in weights]
@@ -57,6 +61,6 @@ class AWP(
                         torch._foreach_copy_(weights, kept)
                 return loss
 
-            return step(hardened)
+            return step(perturbed)
 
-        return hardened_step
+        return perturbed_step

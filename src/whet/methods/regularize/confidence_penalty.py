@@ -18,12 +18,12 @@ class ConfidencePenalty(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Reward doubt: take a share of the answer's entropy off the loss.
+    """Subtract a multiple of the entropy of the predicted probabilities from the loss.
 
     Use when: the model is overconfident.
-    Do not use when: label smoothing is in the recipe already; both do nearly the same.
+    Do not use when: label_smoothing is already in the recipe. Both have nearly the same effect.
     Source: Pereyra et al. 2017, arXiv:1701.06548.
-    Shapes: loss (B,) - strength * entropy (B,) of the answer; with several labels the sum of their entropies.
+    Shapes: loss (B,) - strength * entropy (B,) of the prediction; with several labels, the sum of their entropies.
     """
 
     identity = {"strength": 0.0}
@@ -35,8 +35,8 @@ class ConfidencePenalty(
         if self.strength == 0:
             return loss
 
-        def penalised(outcome: Outcome) -> torch.Tensor:
-            doubt_B = entropy(outcome.logits_BK, outcome.batch.targets.task)
-            return loss(outcome) - self.strength * doubt_B
+        def penalized(outcome: Outcome) -> torch.Tensor:
+            entropy_B = entropy(outcome.logits_BK, outcome.batch.targets.task)
+            return loss(outcome) - self.strength * entropy_B
 
-        return penalised
+        return penalized

@@ -1,4 +1,4 @@
-"""Entropy of a prediction and divergence between two: over the classes, or summed over labels that are each true or not."""
+"""Entropy of a prediction and divergence of two predictions: over the classes, or summed over binary labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from whet.core.task import ClassTask
 
 
 def entropy(logits_BK: Tensor, task: ClassTask) -> Tensor:
-    """(B,)"""
+    """Entropy of each prediction, (B,)."""
     log_p = task.log_probs(logits_BK)
     return -(log_p.exp() * log_p).flatten(1).sum(dim=1)
 

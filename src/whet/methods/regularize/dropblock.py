@@ -17,24 +17,30 @@ from whet.models.net import Net
 
 
 class DropBlock(Method, Changes, family="regularize", name="dropblock", tasks={"image-classification"}):
-    """Set whole squares of the feature maps to zero while training, and scale up the rest.
+    """Set square regions of the feature maps to zero during training and scale up the rest.
 
-    Use when: a convolutional network overfits and plain dropout does little, as neighbours on a map tell the same.
-    Do not use when: training is short, or maps are hardly larger than the block.
+    Use when: a convolutional network overfits and plain dropout has little effect, because neighboring positions are correlated.
+    Do not use when: training is short, or the feature maps are hardly larger than the block.
     Source: Ghiasi, Lin, Le 2018, arXiv:1810.12890.
-    Deviates: the probability is constant instead of rising over training.
-    Shapes: feature maps (B, C, H, W) behind the BatchNorm layers (the convolutions where there are none), each channel its own
-    squares; the draw is keyed by (seed, step).
+    Deviates: the probability is constant instead of increasing during training.
+    Shapes: feature maps (B, C, H, W) after the BatchNorm layers (after the convolutions if there are none). Each channel has its
+    own squares. The mask depends only on (seed, step).
     """
 
     identity = {"prob": 0.0}
     conflicts = frozenset({"linear_probe"})
 
-    prob: Annotated[float, Field(ge=0, lt=1, description="share of each map dropped"), Search(0.02, 0.3)] = 0.1
-    block: Annotated[int, Field(ge=1, description="side of a square, at most the map's"), Search(choices=(3, 5, 7))] = 7
+    prob: Annotated[float, Field(ge=0, lt=1, description="fraction of each feature map to drop"), Search(0.02, 0.3)] = (
+        0.1
+    )
+    block: Annotated[
+        int,
+        Field(ge=1, description="side length of a square, at most that of the feature map"),
+        Search(choices=(3, 5, 7)),
+    ] = 7
     from_depth: Annotated[
         float,
-        Field(ge=0, lt=1, description="share of the layers, from the image on, that drop nothing"),
+        Field(ge=0, lt=1, description="fraction of the layers, starting at the input, without DropBlock"),
         Search(0.0, 0.8),
     ] = 0.5
 
@@ -60,10 +66,10 @@ class _DropBlock(nn.modules.dropout._DropoutNd):
             return x_BCHW
         B, C, H, W = x_BCHW.shape
         block = min(self._block, H, W)
-        # Squares lie wholly on the map, so their corners have fewer places than the map has, and are drawn more often for it.
+        # Squares lie entirely on the map, so a corner has fewer positions than the map. The probability makes up for it.
         height, width = H - block + 1, W - block + 1
-        often = min(1.0, self.p * H * W / (block**2 * height * width))
-        corner = torch.empty((B, C, height, width), device=x_BCHW.device).bernoulli_(often)
+        prob = min(1.0, self.p * H * W / (block**2 * height * width))
+        corner = torch.empty((B, C, height, width), device=x_BCHW.device).bernoulli_(prob)
         kept = 1 - F.max_pool2d(F.pad(corner, [block - 1] * 4), block, stride=1)
         scale = kept.numel() / kept.sum().clamp(min=1)
         return x_BCHW * (kept * scale).to(x_BCHW.dtype)

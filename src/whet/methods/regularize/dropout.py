@@ -15,17 +15,17 @@ from whet.models.net import Net
 class Dropout(
     Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Set random features before the last layer to zero while training, and scale up the rest.
+    """Set random features before the last layer to zero during training and scale up the rest.
 
-    Use when: the training score runs far ahead of the validation score.
+    Use when: the training score is much higher than the validation score.
     Do not use when: the model underfits or training is very short.
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-    Shapes: features (B, D) -> features (B, D); the draw is keyed by (seed, step).
+    Shapes: features (B, D) -> features (B, D). The mask depends only on (seed, step).
     """
 
     identity = {"prob": 0.0}
 
-    prob: Annotated[float, Field(ge=0, lt=1, description="share of features dropped"), Search(0.05, 0.6)] = 0.2
+    prob: Annotated[float, Field(ge=0, lt=1, description="fraction of features to drop"), Search(0.05, 0.6)] = 0.2
 
     def change(self, net: Net, context: Context) -> Net:
         if self.prob > 0:

@@ -20,23 +20,23 @@ class EarlyStopping(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """End training when validation no longer improves, and go back to the best weights.
+    """Stop training when the validation metric no longer improves, and restore the best weights.
 
-    Use when: training is long, the learning rate constant, and overfitting a risk.
-    Do not use when: a schedule such as cosine ends at a planned time: its best weights come last.
+    Use when: training is long, the learning rate is constant, and overfitting is likely.
+    Do not use when: a schedule such as cosine ends at a planned time. Its best weights are the last ones.
     Source: Prechelt 1998, "Early stopping, but when?".
     """
 
     identity = None
-    exceptions = {"identity": "however patient, it goes back to the best weights at the end"}
+    exceptions = {"identity": "with any patience, it restores the best weights at the end"}
     order = 90
 
     patience: Annotated[
-        int, Field(ge=1, description="validations without a new best before it stops"), Search(2, 20)
+        int, Field(ge=1, description="validations without improvement before training stops"), Search(2, 20)
     ] = 5
-    metric: Annotated[Literal["accuracy", "macro_f1", "log_loss"], Field(description="what has to improve")] = (
-        "accuracy"
-    )
+    metric: Annotated[
+        Literal["accuracy", "macro_f1", "log_loss"], Field(description="validation metric to monitor")
+    ] = "accuracy"
 
     def start(self, net: Any, context: Context) -> _Best:
         return _Best(self.patience, self.metric)

@@ -17,13 +17,13 @@ class ElasticNet(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Add absolute and squared weights to the loss in one penalty: few weights, and those shared among features that go together.
+    """Add the absolute and the squared weights to the loss, for sparse weights that are shared among correlated features.
 
-    Use when: few non-zero weights are wanted and features are correlated, where l1 alone keeps one of them by chance.
-    Do not use when: the optimizer is adaptive (Adam and kin): its steps would undo the proportions of the penalty.
+    Use when: few non-zero weights are desired and features are correlated. l1 alone keeps one of them at random.
+    Do not use when: the optimizer is adaptive (Adam and similar). Its steps change the ratio of the two penalties.
     Source: Zou & Hastie 2005, "Regularization and variable selection via the elastic net".
-    Deviates: strength and ratio as in scikit-learn, instead of one factor a term.
-    Shapes: loss (B,) + strength * (ratio * sum |w| + (1 - ratio) / 2 * sum w^2); biases and norms are left out.
+    Deviates: strength and ratio as in scikit-learn, instead of one factor per term.
+    Shapes: loss (B,) + strength * (ratio * sum |w| + (1 - ratio) / 2 * sum w^2). Biases and norms are excluded.
     """
 
     identity = {"strength": 0.0}
@@ -34,7 +34,7 @@ class ElasticNet(
         1e-5
     )
     ratio: Annotated[
-        float, Field(ge=0, le=1, description="share of the absolute weights: 1 is l1, 0 is l2"), Search(0.05, 0.95)
+        float, Field(ge=0, le=1, description="fraction of the absolute penalty: 1 is l1, 0 is l2"), Search(0.05, 0.95)
     ] = 0.5
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
@@ -42,9 +42,9 @@ class ElasticNet(
             return loss
         weights = [p for p in net.parameters() if p.requires_grad and p.ndim > 1]
 
-        def penalised(outcome: Outcome) -> torch.Tensor:
+        def penalized(outcome: Outcome) -> torch.Tensor:
             absolute = sum(weight.abs().sum() for weight in weights)
             squared = sum(weight.square().sum() for weight in weights)
             return loss(outcome) + self.strength * (self.ratio * absolute + (1 - self.ratio) / 2 * squared)
 
-        return penalised
+        return penalized

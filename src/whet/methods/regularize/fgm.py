@@ -18,15 +18,15 @@ class FGM(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train on every sample and on the same sample moved a little in the direction that raises its loss most.
+    """Train on every sample and on an adversarial copy of it, moved a little in the direction that increases its loss most.
 
-    Use when: texts are few, the classic case; or small changes of an image flip the answer.
-    Do not use when: time is short: every step costs three forward passes; precision on clean images is all that counts.
+    Use when: there are few texts (the usual case), or small changes of an image change the prediction.
+    Do not use when: time is short, because every step takes three forward passes; or only the accuracy on clean images matters.
     Source: Miyato, Dai, Goodfellow 2017, arXiv:1605.07725; for images Goodfellow et al. 2015, arXiv:1412.6572.
-    Deviates: the length of the move is given as a root mean square, so that it means the same at every size of image; of texts it
-    is relative to the vectors, where the paper normalises these.
-    Shapes: x (B, ...) moves by epsilon * sqrt(numbers a sample) * g / |g|; of a text the vectors of its tokens move, by epsilon *
-    their own length. Loss (B,) + weight * loss of the moved (B,).
+    Deviates: the size of the perturbation is given as a root mean square, so that it is independent of the image size. For texts
+    it is relative to the token embeddings; the paper normalizes the embeddings instead.
+    Shapes: x (B, ...) moves by epsilon * sqrt(values per sample) * g / |g|. For texts the token embeddings move by epsilon *
+    their own norm. Loss (B,) + weight * loss of the perturbed samples (B,).
     """
 
     identity = {"weight": 0.0}
@@ -34,18 +34,20 @@ class FGM(
 
     epsilon: Annotated[
         float,
-        Field(gt=0, description="root mean square of the move, in units of the normalised input"),
+        Field(gt=0, description="root mean square of the perturbation, in units of the normalized input"),
         Search(0.003, 0.3, log=True),
     ] = 0.03
-    weight: Annotated[float, Field(ge=0, description="factor on the loss of the moved samples"), Search(0.2, 2.0)] = 1.0
+    weight: Annotated[
+        float, Field(ge=0, description="factor on the loss of the perturbed samples"), Search(0.2, 2.0)
+    ] = 1.0
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if self.weight == 0:
             return loss
 
-        def hardened(outcome: Outcome) -> torch.Tensor:
+        def adversarial(outcome: Outcome) -> torch.Tensor:
             _, gradient = value_and_gradient(outcome, loss)
             shift = sized(gradient, self.epsilon)
             return loss(outcome) + self.weight * value_where_moved(outcome, loss, lambda hidden: hidden + shift)
 
-        return hardened
+        return adversarial

@@ -19,30 +19,30 @@ class GradientPenalty(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Add the squared gradient of each sample's loss by its input, so that the loss changes little when the input does.
+    """Add the squared gradient of each sample's loss with respect to its input, so that small changes of the input matter less.
 
-    Use when: small changes of the input flip the answer, and answers should be explainable by their gradients.
-    Do not use when: time is short: the gradient is itself differentiated, so a step takes about three times as long.
+    Use when: small changes of the input change the prediction, or gradients should explain the predictions.
+    Do not use when: time is short. The gradient is itself differentiated, so a step takes about three times as long.
     Source: Drucker & LeCun 1992, "Improving generalization performance using double backpropagation"; Ross & Doshi-Velez 2018,
     arXiv:1711.09404.
-    Shapes: loss (B,) + strength * sum (d loss / d x)^2 (B,); of a text, by the vectors of its tokens
-    in units of their root mean square.
+    Shapes: loss (B,) + strength * sum (d loss / d x)^2 (B,). For texts the gradient is taken with respect to the token
+    embeddings, in units of their root mean square.
     """
 
     identity = {"strength": 0.0}
     order = 78
 
     strength: Annotated[
-        float, Field(ge=0, description="factor on the squared length of the gradient"), Search(1e-3, 10.0, log=True)
+        float, Field(ge=0, description="factor on the squared norm of the gradient"), Search(1e-3, 10.0, log=True)
     ] = 0.1
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if self.strength == 0:
             return loss
 
-        def penalised(outcome: Outcome) -> torch.Tensor:
-            with sdpa_kernel(SDPBackend.MATH):  # the fast kernels of attention cannot be differentiated twice
+        def penalized(outcome: Outcome) -> torch.Tensor:
+            with sdpa_kernel(SDPBackend.MATH):  # the fast attention kernels cannot be differentiated twice
                 loss_B, gradient = value_and_gradient(outcome, loss, create_graph=True)
             return loss_B + self.strength * gradient.flatten(1).square().sum(dim=1)
 
-        return penalised
+        return penalized

@@ -17,12 +17,12 @@ class L1(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Add the sum of the absolute weights to the loss, which drives small ones to zero.
+    """Add the sum of the absolute weights to the loss, which sets small weights to zero.
 
-    Use when: many features carry nothing, or few non-zero weights are wanted.
-    Do not use when: features are few and all matter.
+    Use when: many features carry no information, or few non-zero weights are desired.
+    Do not use when: features are few and all are relevant.
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
-    Shapes: loss (B,) + strength * sum |w| over the trained weights; biases and norms are left out.
+    Shapes: loss (B,) + strength * sum |w| over the trained weights. Biases and norms are excluded.
     """
 
     identity = {"strength": 0.0}
@@ -38,7 +38,7 @@ class L1(
             return loss
         weights = [p for p in net.parameters() if p.requires_grad and p.ndim > 1]
 
-        def penalised(outcome: Outcome) -> torch.Tensor:
+        def penalized(outcome: Outcome) -> torch.Tensor:
             return loss(outcome) + self.strength * sum(weight.abs().sum() for weight in weights)
 
-        return penalised
+        return penalized

@@ -19,10 +19,11 @@ class L2(
 ):
     """Add half the sum of the squared weights to the loss.
 
-    Use when: the optimizer is SGD or L-BFGS and weights grow without need.
-    Do not use when: the optimizer is adaptive (Adam and kin): its steps would shrink the penalty; decoupled decay is meant there.
+    Use when: the optimizer is SGD or L-BFGS and weights grow too large.
+    Do not use when: the optimizer is adaptive (Adam and similar), whose steps would scale down the penalty. Use weight_decay
+    instead.
     Source: Krogh & Hertz 1991, "A simple weight decay can improve generalization".
-    Shapes: loss (B,) + strength / 2 * sum w^2 over the trained weights; biases and norms are left out.
+    Shapes: loss (B,) + strength / 2 * sum w^2 over the trained weights. Biases and norms are excluded.
     """
 
     identity = {"strength": 0.0}
@@ -38,7 +39,7 @@ class L2(
             return loss
         weights = [p for p in net.parameters() if p.requires_grad and p.ndim > 1]
 
-        def penalised(outcome: Outcome) -> torch.Tensor:
+        def penalized(outcome: Outcome) -> torch.Tensor:
             return loss(outcome) + self.strength / 2 * sum(weight.square().sum() for weight in weights)
 
-        return penalised
+        return penalized

@@ -17,10 +17,10 @@ class LabelSmoothing(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Ask for a little less than certainty: part of each target is spread over all classes.
+    """Spread a fraction of each target evenly over all classes.
 
     Use when: the model is overconfident, or some labels are wrong.
-    Do not use when: the model is to teach another by distillation, which it harms.
+    Do not use when: the model will be the teacher in a distillation, which label smoothing harms.
     Source: Szegedy et al. 2016, arXiv:1512.00567.
     Shapes: targets (B, K) -> (1 - epsilon) targets + epsilon / K.
     """
@@ -28,7 +28,11 @@ class LabelSmoothing(
     identity = {"epsilon": 0.0}
     order = 10
 
-    epsilon: Annotated[float, Field(ge=0, lt=1, description="share spread over all classes"), Search(0.02, 0.3)] = 0.1
+    epsilon: Annotated[
+        float,
+        Field(ge=0, lt=1, description="fraction of the target that is spread over all classes"),
+        Search(0.02, 0.3),
+    ] = 0.1
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if self.epsilon == 0:

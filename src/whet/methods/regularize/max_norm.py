@@ -16,20 +16,20 @@ from whet.core.stages import Watches
 class MaxNorm(
     Method, Watches, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """After every step, shorten the incoming weights of each unit to a largest length.
+    """After every step, scale down the incoming weights of each unit to a maximum norm.
 
-    Use when: dropout and large learning rates let single units grow.
-    Do not use when: BatchNorm follows every layer: it undoes any length.
+    Use when: weights of single units grow large because of dropout and large learning rates.
+    Do not use when: BatchNorm follows every layer, because it cancels the scale of the weights.
     Source: Srebro & Shraibman 2005; with dropout: Srivastava et al. 2014, section 5.1.
-    Shapes: every trained weight (out, ...): each row's length is at most max_norm; biases and norms are left out.
+    Shapes: every trained weight (out, ...): the norm of each row is at most max_norm. Biases and norms are excluded.
     """
 
     identity = None
-    exceptions = {"identity": "a bound is never infinite; a very large one leaves every weight as it is"}
-    order = 10  # before averages of the weights
+    exceptions = {"identity": "a bound is never infinite; a very large one changes no weight"}
+    order = 10  # runs before the methods that average the weights
 
     max_norm: Annotated[
-        float, Field(gt=0, description="largest length of a unit's weights"), Search(0.5, 10.0, log=True)
+        float, Field(gt=0, description="maximum norm of the weights of a unit"), Search(0.5, 10.0, log=True)
     ] = 3.0
 
     def start(self, net: Any, context: Context) -> _Bound:

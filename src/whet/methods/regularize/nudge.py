@@ -1,6 +1,5 @@
-"""Another look at the samples of a batch, their input moved a little: the image or the audio clip itself, or the vectors of a
-text's
-tokens. BatchNorm's running statistics are left to the first look."""
+"""A second forward pass for a batch with perturbed inputs: the image or the audio clip itself, or the token embeddings of a text.
+Only the first pass updates the running statistics of BatchNorm."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ Value = Callable[[Outcome], Tensor]
 
 
 def value_where_moved(outcome: Outcome, value: Value, move: Move) -> Tensor:
-    """What `value` makes of the answer to inputs that passed through `move`, (B,)."""
+    """`value` of the outputs for inputs that `move` has changed, (B,)."""
     batch = outcome.batch
     with contextlib.ExitStack() as stack:
         stack.enter_context(_statistics_kept(outcome.model))
@@ -33,9 +32,9 @@ def value_where_moved(outcome: Outcome, value: Value, move: Move) -> Tensor:
 
 
 def _moved_vectors(move: Move, x_BLD: Tensor, real_BL: Tensor) -> tuple[Tensor, Tensor]:
-    """The vectors of tokens as `move` leaves them when they come to it normalised, as other inputs are: each text at a root mean
-    square of 1, padding counted as zero. A move of so much is then that share of the length of the text's own vectors, however
-    large they have grown and however much the text is padded (Miyato et al. 2017 normalise the embeddings themselves)."""
+    """Applies `move` to normalized token embeddings: each text is scaled to a root mean square of 1, with padding counted as
+    zero. The size of a move is then relative to the norm of the text's own embeddings, whatever their scale and the amount of
+    padding (Miyato et al. 2017 normalize the embeddings themselves)."""
     own_BLD = x_BLD * real_BL[..., None]
     scale_B = own_BLD.detach().float().flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
     scale_B11 = scale_B.to(x_BLD)[:, None, None]
@@ -45,7 +44,7 @@ def _moved_vectors(move: Move, x_BLD: Tensor, real_BL: Tensor) -> tuple[Tensor, 
 def value_and_gradient(
     outcome: Outcome, value: Value, start: Move = torch.zeros_like, *, create_graph: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """What `value` makes of the answer where the input is moved by `start` of it, (B,), and the gradient by that move."""
+    """`value` of the outputs for an input moved by start(input), (B,), and its gradient with respect to that move."""
     shifts: list[Tensor] = []
 
     def moved(hidden: Tensor) -> Tensor:
@@ -59,9 +58,9 @@ def value_and_gradient(
 
 
 def sized(direction: Tensor, size: float) -> Tensor:
-    """Each sample's direction at a root mean square of `size`; zero stays zero."""
+    """Scales the direction of each sample to a root mean square of `size`. Zero stays zero."""
     rows = direction.flatten(1)
-    rows = rows / rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)  # so that no square underflows
+    rows = rows / rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)  # avoids underflow of the squares
     rms = rows.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
     return (rows * (size / rms)).view_as(direction)
 

@@ -19,21 +19,23 @@ class Orthogonal(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Ask that the filters of every layer stand at right angles and have length one.
+    """Penalize the distance of the filters of every layer from an orthonormal set.
 
-    Use when: deep networks from scratch, without BatchNorm or with large learning rates.
-    Do not use when: fine-tuning, as pretrained filters are far from orthogonal.
+    Use when: deep networks are trained from scratch, without BatchNorm or with large learning rates.
+    Do not use when: fine-tuning, because pretrained filters are far from orthogonal.
     Source: Bansal, Chen, Wang 2018, arXiv:1810.09102 (soft orthogonality).
-    Deviates: the smaller of the two Gram matrices is taken, so that the penalty can reach zero in every layer; the strength is
-    constant. Grouped convolutions are left out.
-    Shapes: loss (B,) + strength * sum |W W' - 1|^2 over trained weights as matrices (out, inputs).
+    Deviates: uses the smaller of the two Gram matrices, so that the penalty can reach zero in every layer. The strength is
+    constant. Grouped convolutions are excluded.
+    Shapes: loss (B,) + strength * sum |W W' - 1|^2 over the trained weights as matrices (out, inputs).
     """
 
     identity = {"strength": 0.0}
     order = 93
 
     strength: Annotated[
-        float, Field(ge=0, description="factor on the squared distance from orthogonal"), Search(1e-6, 1e-1, log=True)
+        float,
+        Field(ge=0, description="factor on the squared distance from an orthonormal set"),
+        Search(1e-6, 1e-1, log=True),
     ] = 1e-4
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
@@ -41,12 +43,12 @@ class Orthogonal(
             return loss
         layers: list[Any] = [layer for layer in net.modules() if _is_a_matrix(layer)]
         if not layers:
-            raise NoEffectError("the model has no convolution or linear layer that is trained")
+            raise NoEffectError("the model has no trained convolution or linear layer")
 
-        def penalised(outcome: Outcome) -> torch.Tensor:
+        def penalized(outcome: Outcome) -> torch.Tensor:
             return loss(outcome) + self.strength * sum(distance(layer.weight) for layer in layers)
 
-        return penalised
+        return penalized
 
 
 def _is_a_matrix(layer: nn.Module) -> bool:

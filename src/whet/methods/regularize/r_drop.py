@@ -21,12 +21,14 @@ class RDrop(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Ask every question twice under different dropout, and ask for the same answer.
+    """Predict every batch twice with different dropout masks and penalize the divergence of the two predictions.
 
-    Use when: the model has dropout and fine-tuning overfits; transformers most of all.
-    Do not use when: time is short: every step costs two forward passes; the model has no dropout and the recipe adds none.
+    Use when: the model has dropout and fine-tuning overfits, above all with transformers.
+    Do not use when: time is short, because every step takes two forward passes; or the model has no dropout and the recipe adds
+    none.
     Source: Liang et al. 2021, arXiv:2106.14448.
-    Deviates: the mean of the two losses instead of their sum, as in the authors' code, so that the learning rate keeps its meaning.
+    Deviates: the mean of the two losses instead of their sum, as in the authors' code, so that the learning rate keeps its
+    meaning.
     Shapes: (loss_1 + loss_2) / 2 + alpha * (KL(p_1 || p_2) + KL(p_2 || p_1)) / 2, each (B,).
     """
 
@@ -34,7 +36,7 @@ class RDrop(
     order = 72
 
     alpha: Annotated[
-        float, Field(ge=0, description="factor on the divergence of the two answers"), Search(0.1, 5.0, log=True)
+        float, Field(ge=0, description="factor on the divergence of the two predictions"), Search(0.1, 5.0, log=True)
     ] = 1.0
 
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
@@ -43,15 +45,15 @@ class RDrop(
         drops = [m for m in net.modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0]
         if not drops:
             raise NoEffectError(
-                "the model drops nothing, so both answers are the same; add dropout or stochastic_depth"
+                "the model has no dropout, so both predictions are the same; add dropout or stochastic_depth"
             )
 
         def consistent(outcome: Outcome) -> torch.Tensor:
             first_BK, second_BK = outcome.logits_BK, outcome.ask(outcome.batch.x)
             task = outcome.batch.targets.task
-            there_B = kl_divergence(first_BK, second_BK, task)
-            back_B = kl_divergence(second_BK, first_BK, task)
+            forward_B = kl_divergence(first_BK, second_BK, task)
+            backward_B = kl_divergence(second_BK, first_BK, task)
             both_B = (loss(outcome) + loss(replace(outcome, logits_BK=second_BK))) / 2
-            return both_B + self.alpha * (there_B + back_B) / 2
+            return both_B + self.alpha * (forward_B + backward_B) / 2
 
         return consistent

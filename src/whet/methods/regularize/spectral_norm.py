@@ -14,7 +14,7 @@ from whet.core.search import Search
 from whet.core.stages import Changes, Initialises
 from whet.models.net import Net
 
-_FIRST_ITERATIONS = 15  # as many as torch takes for a fresh weight
+_FIRST_ITERATIONS = 15  # as many as torch uses for a new weight
 
 
 class SpectralNorm(
@@ -24,22 +24,22 @@ class SpectralNorm(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Divide every weight of the backbone by its largest singular value, so that no layer can stretch its input.
+    """Divide every weight of the backbone by its largest singular value, which bounds the Lipschitz constant of each layer.
 
-    Use when: the answer must not jump at small changes of the input; networks without BatchNorm, from scratch.
-    Do not use when: fine-tuning, or where BatchNorm follows every layer, whose scale undoes the bound.
-    Source: Miyato et al. 2018, arXiv:1802.05957. The estimate is torch.nn.utils.parametrizations.spectral_norm's.
-    Deviates: the last layer is left free, as logits must be able to grow (Liu et al. 2020, arXiv:2006.10108).
-    Shapes: a weight (out, ...) counts as a matrix (out, the rest); the saved model holds the divided weights.
+    Use when: the prediction must not change abruptly with small changes of the input; networks without BatchNorm, from scratch.
+    Do not use when: fine-tuning, or BatchNorm follows every layer, whose scale cancels the bound.
+    Source: Miyato et al. 2018, arXiv:1802.05957. Uses the estimate of torch.nn.utils.parametrizations.spectral_norm.
+    Deviates: the last layer is not normalized, because logits must be able to grow (Liu et al. 2020, arXiv:2006.10108).
+    Shapes: a weight (out, ...) is treated as a matrix (out, the rest). The saved model holds the normalized weights.
     """
 
     identity = None
-    exceptions = {"identity": "a weight's largest singular value is never one by itself"}
+    exceptions = {"identity": "the largest singular value of an untouched weight is not one"}
     order = 30
     conflicts = frozenset({"linear_probe"})
 
     iterations: Annotated[
-        int, Field(ge=1, le=20, description="power iterations a forward pass"), Search(choices=(1, 2, 5))
+        int, Field(ge=1, le=20, description="power iterations per forward pass"), Search(choices=(1, 2, 5))
     ] = 1
 
     def change(self, net: Net, context: Context) -> Net:
@@ -52,7 +52,7 @@ class SpectralNorm(
 
     @torch.no_grad()
     def initialise(self, net: Net, context: Context) -> None:
-        """Methods before this one may have put other weights there, of which nothing is estimated yet."""
+        """Estimate the singular values of the current weights, because earlier methods may have replaced the weights."""
         for layer in net.backbone.modules():
             if parametrize.is_parametrized(layer, "weight"):
                 chain: Any = layer.parametrizations["weight"]  # type: ignore[index]

@@ -19,13 +19,13 @@ from whet.models.residual import residual_branches
 class StochasticDepth(
     Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Leave out random residual branches while training, each sample its own, later ones more often.
+    """Skip random residual branches during training, independently for each sample and with a higher probability in later layers.
 
     Use when: a deep residual network or a transformer overfits.
-    Do not use when: the network has a handful of branches, or training is short.
+    Do not use when: the network has only a few branches, or training is short.
     Source: Huang et al. 2016, arXiv:1603.09382.
-    Deviates: a branch that stays is scaled up while training, instead of being scaled down at prediction.
-    Shapes: of L branches number l is left out with probability prob * l / L; the draw is keyed by (seed, step).
+    Deviates: a branch that is kept is scaled up during training instead of being scaled down at inference.
+    Shapes: branch number l of L is skipped with probability prob * l / L. The mask depends only on (seed, step).
     """
 
     identity = {"prob": 0.0}
@@ -33,7 +33,7 @@ class StochasticDepth(
 
     prob: Annotated[
         float,
-        Field(ge=0, lt=1, description="how often the last branch is left out; the paper takes 0.5 for 110 layers"),
+        Field(ge=0, lt=1, description="probability of skipping the last branch; the paper uses 0.5 for 110 layers"),
         Search(0.05, 0.5),
     ] = 0.2
 

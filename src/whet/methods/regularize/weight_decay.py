@@ -18,20 +18,20 @@ class WeightDecay(
     family="regularize",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Shrink the weights a little at every step, apart from the gradient, whatever the optimizer.
+    """Shrink the weights by a small fraction at every step, independently of the gradient and the optimizer.
 
-    Use when: nearly always; with adaptive optimizers in the place of l2.
-    Do not use when: training is so short that the weights hardly grow, or few weights are trained (a linear probe: l2 there).
+    Use when: in almost every training; with adaptive optimizers instead of l2.
+    Do not use when: training is so short that the weights hardly grow, or few weights are trained (for a linear probe use l2).
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
-    Shapes: w <- (the optimizer's w) - lr * strength * (w before the step); norms and biases are left out. An optimizer's own
-    weight_decay is set to 0, and the run notes it: weights decay once.
+    Shapes: w <- (w after the optimizer's step) - lr * strength * (w before the step). Norms and biases are excluded. If the
+    optimizer has its own weight_decay, it is set to 0 and the run reports this, so that weights decay once.
     """
 
     identity = {"strength": 0.0}
-    order = 95  # next to the optimizer, inside whatever takes or leaves whole steps
+    order = 95  # directly around the optimizer, inside the methods that accept or reject whole steps
 
     strength: Annotated[
-        float, Field(ge=0, description="weights shrink by lr * this a step"), Search(1e-4, 0.3, log=True)
+        float, Field(ge=0, description="weights shrink by lr * this per step"), Search(1e-4, 0.3, log=True)
     ] = 0.01
 
     def take_over(self, other: Method) -> Method | None:
@@ -45,11 +45,11 @@ class WeightDecay(
         def decayed_step(closure: Closure) -> Tensor:
             rates = [(p, float(g["lr"])) for g in optimizer.param_groups for p in g["params"] if p.ndim > 1]
             weights = [weight for weight, _ in rates]
-            # Taken before the step and subtracted after it, so that a step that is refused moves nothing.
-            shares = [weight.detach() * (lr * self.strength) for weight, lr in rates]
+            # Computed before the step and subtracted after it, so that a rejected step changes nothing.
+            decays = [weight.detach() * (lr * self.strength) for weight, lr in rates]
             loss = step(closure)
             with torch.no_grad():
-                torch._foreach_sub_(weights, shares)
+                torch._foreach_sub_(weights, decays)
             return loss
 
         return decayed_step

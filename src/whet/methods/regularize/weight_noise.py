@@ -18,14 +18,14 @@ from whet.models.net import Net
 class WeightNoise(
     Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Add Gaussian noise to the weights of the backbone in every training pass; what is updated and kept is without it.
+    """Add Gaussian noise to the weights of the backbone in every training pass. The stored weights are without noise.
 
-    Use when: the training score runs far ahead of the validation score, in recurrent and small networks most of all.
-    Do not use when: the model underfits, or awp or sam are in the recipe, which look for worse than random noise.
+    Use when: the training score is much higher than the validation score, above all in recurrent and small networks.
+    Do not use when: the model underfits, or awp or sam are in the recipe, which use worst-case perturbations.
     Source: Murray & Edwards 1994; Graves 2011, "Practical variational inference for neural networks".
-    Deviates: the noise is a share of each weight's own size (root mean square) instead of one size for all; biases and norms
-    have none.
-    Shapes: w -> w + strength * rms(w) * N(0, 1); the draw is keyed by (seed, step).
+    Deviates: the noise is relative to the root mean square of each weight tensor instead of one size for all. Biases and norms
+    get no noise.
+    Shapes: w -> w + strength * rms(w) * N(0, 1). The noise depends only on (seed, step).
     """
 
     identity = {"strength": 0.0}
@@ -33,7 +33,9 @@ class WeightNoise(
     conflicts = frozenset({"linear_probe"})
 
     strength: Annotated[
-        float, Field(ge=0, description="noise as a share of the weights' root mean square"), Search(0.01, 0.5, log=True)
+        float,
+        Field(ge=0, description="standard deviation of the noise as a fraction of the weights' root mean square"),
+        Search(0.01, 0.5, log=True),
     ] = 0.075
 
     def change(self, net: Net, context: Context) -> Net:

@@ -15,10 +15,10 @@ from whet.methods.schedule.courses import other_courses
 class Constant(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Keep the learning rate as it is; or hold it at a share of itself for the first part of training.
+    """Keep the learning rate constant, or keep it at a fraction of its value for the first part of training.
 
-    Use when: the rate is to stay, and early stopping, an average of the weights or plateau settles the end.
-    Do not use when: the length of training is known: a rate that falls ends better.
+    Use when: the rate should not change, and early_stopping, a weight average or plateau handles the end of training.
+    Do not use when: the length of training is known. A decreasing rate gives better results.
     Source: Goyal et al. 2017, arXiv:1706.02677 (section 2.2, the constant warm-up: a share below 1).
     Shapes: a factor `share` until `duration`, then 1.
     """
@@ -27,9 +27,11 @@ class Constant(
     conflicts = other_courses("constant")
 
     share: Annotated[
-        float, Field(gt=0, le=1, description="share of the learning rate until `duration`"), Search(0.05, 1.0, log=True)
+        float,
+        Field(gt=0, le=1, description="factor on the learning rate until `duration`"),
+        Search(0.05, 1.0, log=True),
     ] = 1.0
-    duration: Annotated[Duration, Field(description="how long the share holds: 2ep, 500st or 0.1dur")] = Duration(
+    duration: Annotated[Duration, Field(description="how long the factor applies: 2ep, 500st or 0.1dur")] = Duration(
         0.1, "dur"
     )
 

@@ -15,10 +15,10 @@ from whet.methods.schedule.courses import other_courses
 class Cosine(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Lower the learning rate along half a cosine to (nearly) nothing at the end.
+    """Decrease the learning rate along a cosine to (nearly) zero at the end of training.
 
     Use when: the length of training is known; the default.
-    Do not use when: training is to be stopped or prolonged at will.
+    Do not use when: training may be stopped early or extended.
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983 (without restarts).
     """
 

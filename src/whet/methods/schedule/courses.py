@@ -1,4 +1,4 @@
-"""The schedules that shape the learning rate over the whole training. Two of them would multiply: one is enough."""
+"""The schedules that set the learning rate over the whole training. A recipe can have only one, because their factors multiply."""
 
 from __future__ import annotations
 

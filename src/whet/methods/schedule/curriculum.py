@@ -27,30 +27,31 @@ class Curriculum(
     family="schedule",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Begin with the samples that are easy to tell apart, and let the harder ones join.
+    """Begin training with the easy samples of each class and add harder ones over time.
 
-    Use when: the network is pretrained and training is short, or some samples are hard or wrongly labelled.
-    Do not use when: training starts from random weights, whose features say little about what is hard; or hard samples are what
-    matters.
+    Use when: the network is pretrained and training is short, or some samples are hard or mislabeled.
+    Do not use when: training starts from random weights, whose features do not show which samples are hard; or the hard samples
+    matter most.
     Source: Bengio et al. 2009; Hacohen & Weinshall 2019, arXiv:1904.03626 (transfer scoring, pacing).
-    Deviates: how hard a sample is, a linear classifier on the starting network's features says that was not fitted on it; samples
-    are ranked within their class, so that classes keep their shares.
-    Shapes: an epoch is as long as ever; the easiest share of each class takes turns to fill it.
+    Deviates: the difficulty of a sample is the out-of-fold prediction of a linear classifier on the features of the initial
+    network. Samples are ranked within their class, so that the class proportions stay the same.
+    Shapes: the length of an epoch does not change. The samples of the easiest fraction of each class are repeated in turn to fill
+    it.
     """
 
     one_class = True
     identity = {"first_share": 1.0}
 
     first_share: Annotated[
-        float, Field(gt=0, le=1, description="share of each class that the first epoch shows"), Search(0.2, 1.0)
+        float, Field(gt=0, le=1, description="fraction of each class that the first epoch uses"), Search(0.2, 1.0)
     ] = 0.5
     full_at: Annotated[
-        float, Field(gt=0, le=1, description="where in training all samples take part"), Search(0.2, 0.9)
+        float, Field(gt=0, le=1, description="fraction of training after which all samples are used"), Search(0.2, 0.9)
     ] = 0.5
 
     def change(self, net: Net, context: Context) -> Net:
         if self.first_share < 1:
-            # A buffer, so that a resumed training goes on with the same ranks.
+            # A buffer, so that a resumed training continues with the same ranks.
             samples, device = int(context.class_counts_K.sum()), net.linear.weight.device
             net.register_buffer(_RANK, torch.zeros(samples, device=device))
         return net
@@ -60,10 +61,10 @@ class Curriculum(
             return
         features_ND, targets, index_N, group_N = context.features()
         label_N = targets.probs_BK.argmax(dim=1).numpy()
-        judged_M, probs_MK = out_of_fold(features_ND, targets, _FOLDS, group_N)
-        sure_N = np.ones(len(label_N))  # a class that is all one look is not judged, and easy
-        sure_N[judged_M] = probs_MK[np.arange(len(judged_M)), label_N[judged_M]]
-        found = torch.from_numpy(ranks(sure_N, label_N))
+        scored_M, probs_MK = out_of_fold(features_ND, targets, _FOLDS, group_N)
+        prob_N = np.ones(len(label_N))  # samples of a class without a score count as easy
+        prob_N[scored_M] = probs_MK[np.arange(len(scored_M)), label_N[scored_M]]
+        found = torch.from_numpy(ranks(prob_N, label_N))
         rank_N = net.get_buffer(_RANK)
         rank_N[torch.from_numpy(index_N)] = found.to(rank_N)
 
@@ -72,7 +73,7 @@ class Curriculum(
 
 
 class _Pacing(Runtime, Arranges):
-    """Chooses the samples of an epoch."""
+    """Selects the samples of an epoch."""
 
     def __init__(self, net: Net, method: Curriculum) -> None:
         self._net, self._method = net, method
@@ -87,7 +88,8 @@ class _Pacing(Runtime, Arranges):
 
 
 def ranks(prob_N: np.ndarray, label_N: np.ndarray) -> np.ndarray:
-    """The share of its class that is easier than each sample, [0, 1): 0 for the one whose class is the most probable."""
+    """The fraction of its class that is easier than each sample, [0, 1): 0 for the sample whose class has the highest
+    probability."""
     rank_N = np.empty(len(label_N), dtype=np.float32)
     for k in np.unique(label_N):
         members = np.flatnonzero(label_N == k)

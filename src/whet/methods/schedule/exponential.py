@@ -14,10 +14,10 @@ from whet.methods.schedule.courses import other_courses
 class Exponential(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Lower the learning rate by the same factor at every step.
+    """Decrease the learning rate by the same factor at every step.
 
-    Use when: an older recipe is to be matched.
-    Do not use when: training is long: the rate spends most of it near the end's.
+    Use when: you want to reproduce an older recipe.
+    Do not use when: training is long. The rate is close to its final value for most of it.
     Source: Senior et al. 2013, "An empirical study of learning rates in deep neural networks for speech recognition". As
     torch.optim.lr_scheduler.ExponentialLR, whose gamma is the root of `final_factor`.
     """

@@ -14,10 +14,10 @@ from whet.methods.schedule.courses import other_courses
 class Linear(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Lower the learning rate along a straight line to (nearly) nothing at the end.
+    """Decrease the learning rate linearly to (nearly) zero at the end of training.
 
-    Use when: fine-tuning, most of all transformers after a warm-up; the length of training is known.
-    Do not use when: training is to be stopped or prolonged at will.
+    Use when: fine-tuning, above all transformers after a warm-up; the length of training is known.
+    Do not use when: training may be stopped early or extended.
     Source: Devlin et al. 2019, arXiv:1810.04805; compared by Defazio et al. 2023, arXiv:2310.07831. As
     torch.optim.lr_scheduler.LinearLR.
     """

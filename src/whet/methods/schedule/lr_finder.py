@@ -14,9 +14,9 @@ from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import FindsBeforeTraining, RangeTest, Scales
 
-_MEMORY = 0.9  # of the smoothed loss: about the last ten steps
-_BLOWN = 4.0  # a loss so many times the least one will not come back
-_FALLEN = 0.98  # a loss that never fell this low teaches nothing
+_SMOOTHING = 0.9  # decay of the smoothed loss: about the last ten steps
+_DIVERGED_RATIO = 4.0  # the loss has diverged if it is this many times the lowest loss
+_LOWERED_RATIO = 0.98  # the test fails if the loss never falls below this fraction of the first loss
 
 
 class LRFinder(
@@ -26,24 +26,26 @@ class LRFinder(
     family="schedule",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Find the learning rate before training: raise it step by step on a copy of the network until the loss runs away.
+    """Find the learning rate before training: increase it step by step on a copy of the network until the loss diverges.
 
-    Use when: the optimizer, the network or the data are new, and no good rate is known; the report shows the curve.
-    Do not use when: the recipe's rate was tuned, or the optimizer sets its own (lbfgs, newton_cg).
+    Use when: the optimizer, the network or the data are new, and no good rate is known. The report shows the curve.
+    Do not use when: the recipe's rate is already tuned, or the optimizer sets its own (lbfgs, newton_cg).
     Source: Smith 2017, arXiv:1506.01186 (range test); Smith 2018, arXiv:1803.09820.
-    Deviates: the rate of the least smoothed loss times `share`, as in fast.ai, instead of a reading by eye.
-    Shapes: factor on the recipe's own rate; once found it is written into the run's recipe as `times`.
+    Deviates: the rate with the lowest smoothed loss times `share`, as in fast.ai, instead of a choice by eye.
+    Shapes: a factor on the recipe's rate. Once found, it is written to the recipe of the run as `times`.
     """
 
     identity = {"times": 1.0}
     conflicts = frozenset({"gauss_newton", "lbfgs", "newton_cg"})
 
-    times: Annotated[float | None, Field(gt=0, description="factor on the optimizer's rate; null finds it")] = None
-    lowest: Annotated[float, Field(gt=0, description="factor that the test begins with")] = 1e-3
-    highest: Annotated[float, Field(gt=0, description="factor that it ends with, if the loss has not run away")] = 1e3
-    steps: Annotated[int, Field(ge=20, description="steps of the test")] = 100
+    times: Annotated[float | None, Field(gt=0, description="factor on the optimizer's rate; null: find it")] = None
+    lowest: Annotated[float, Field(gt=0, description="factor at the start of the test")] = 1e-3
+    highest: Annotated[
+        float, Field(gt=0, description="factor at the end of the test, if the loss has not diverged")
+    ] = 1e3
+    steps: Annotated[int, Field(ge=20, description="number of steps of the test")] = 100
     share: Annotated[
-        float, Field(gt=0, le=1, description="the rate taken, as a share of the one with the least loss"),
+        float, Field(gt=0, le=1, description="chosen rate as a fraction of the rate with the lowest loss"),
         Search(0.03, 0.5, log=True),
     ] = 0.1  # fmt: skip
 
@@ -60,9 +62,9 @@ class LRFinder(
             lrs.append(lr)
             losses.append(loss)
             smooth = smoothed(losses)
-            if smooth[-1] > _BLOWN * min(smooth):
+            if smooth[-1] > _DIVERGED_RATIO * min(smooth):
                 break
-        if not smooth or min(smooth) > _FALLEN * smooth[0]:
+        if not smooth or min(smooth) > _LOWERED_RATIO * smooth[0]:
             raise NoEffectError(
                 f"no rate from {self.lowest:g} to {self.highest:g} times the optimizer's lowered the loss within {self.steps} steps"
             )
@@ -72,6 +74,8 @@ class LRFinder(
 
 
 def smoothed(losses: list[float]) -> list[float]:
-    """The exponential moving mean of the values so far, freed of the bias towards its start."""
-    running = itertools.accumulate(losses, lambda mean, value: _MEMORY * mean + (1 - _MEMORY) * value, initial=0.0)
-    return [mean / (1 - math.pow(_MEMORY, count)) for count, mean in enumerate(running) if count]
+    """The exponential moving average of the values so far, with bias correction."""
+    running = itertools.accumulate(
+        losses, lambda mean, value: _SMOOTHING * mean + (1 - _SMOOTHING) * value, initial=0.0
+    )
+    return [mean / (1 - math.pow(_SMOOTHING, count)) for count, mean in enumerate(running) if count]

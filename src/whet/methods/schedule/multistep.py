@@ -15,10 +15,10 @@ from whet.methods.schedule.courses import other_courses
 class Multistep(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Lower the learning rate by one factor at given points of the training.
+    """Multiply the learning rate by one factor at given points of the training.
 
-    Use when: an older recipe is to be matched, residual networks most of all.
-    Do not use when: there is no reason for it: cosine needs no points chosen.
+    Use when: you want to reproduce an older recipe, above all for residual networks.
+    Do not use when: there is no specific reason. cosine needs no milestones.
     Source: He et al. 2016, arXiv:1512.03385 (after a half and three quarters of the steps). As
     torch.optim.lr_scheduler.MultiStepLR.
     """
@@ -26,11 +26,15 @@ class Multistep(
     identity = {"gamma": 1.0}
     conflicts = other_courses("multistep")
 
-    milestones: Annotated[tuple[Duration, ...], Field(description="the points: 30ep, 5000st or 0.5dur each")] = (
+    milestones: Annotated[
+        tuple[Duration, ...], Field(description="times of the changes: 30ep, 5000st or 0.5dur each")
+    ] = (
         Duration(0.5, "dur"),
         Duration(0.75, "dur"),
     )
-    gamma: Annotated[float, Field(gt=0, le=1, description="factor at each point"), Search(0.05, 0.7, log=True)] = 0.1
+    gamma: Annotated[float, Field(gt=0, le=1, description="factor at each milestone"), Search(0.05, 0.7, log=True)] = (
+        0.1
+    )
 
     def factor(self, progress: Progress) -> float:
         return self.gamma ** sum(progress.step >= progress.steps(milestone) for milestone in self.milestones)

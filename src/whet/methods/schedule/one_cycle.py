@@ -15,21 +15,23 @@ from whet.methods.schedule.courses import other_courses
 class OneCycle(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Raise the learning rate to its peak, then lower it far below where it began, both along half a cosine.
+    """Increase the learning rate to its peak, then decrease it far below its initial value, both along a cosine.
 
     Use when: training is short and the peak rate can be large.
-    Do not use when: another schedule already warms up or lowers the rate.
+    Do not use when: another schedule already warms up or decreases the rate.
     Source: torch.optim.lr_scheduler.OneCycleLR with its defaults, fast.ai's form (Howard & Gugger 2020, arXiv:2002.04688) of the
     cycle of Smith & Topin 2018, arXiv:1708.07120.
-    Deviates: the paper rises and falls along straight lines of equal length and has a third, lower phase; fast.ai lowers momentum
-    while the rate rises, and here it is left alone.
+    Deviates: the paper uses linear ramps of equal length and a third phase with a lower rate. fast.ai decreases the momentum
+    while the rate increases; here the momentum does not change.
     """
 
     identity = None
     exceptions = {"identity": "a cycle always starts below its peak"}
     conflicts = other_courses("one_cycle") | {"warmup"}
 
-    peak_at: Annotated[float, Field(gt=0, lt=1, description="where in training the peak lies"), Search(0.1, 0.5)] = 0.3
+    peak_at: Annotated[
+        float, Field(gt=0, lt=1, description="fraction of training at which the rate peaks"), Search(0.1, 0.5)
+    ] = 0.3
     start_factor: Annotated[
         float, Field(gt=0, le=1, description="factor at the first step"), Search(0.01, 0.5, log=True)
     ] = 0.04

@@ -16,10 +16,10 @@ from whet.core.stages import Scales, Watches
 class Plateau(
     Method, Watches, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Lower the learning rate whenever validation no longer improves.
+    """Decrease the learning rate whenever the validation metric no longer improves.
 
-    Use when: the length of training is not known beforehand; with early_stopping, whose patience should then be larger.
-    Do not use when: another schedule lowers the rate already, or validation is noisy.
+    Use when: the length of training is not known in advance; together with early_stopping, whose patience should then be larger.
+    Do not use when: another schedule already decreases the rate, or validation is noisy.
     Source: Senior et al. 2013, "An empirical study of learning rates in deep neural networks for speech recognition" (Newbob). As
     torch.optim.lr_scheduler.ReduceLROnPlateau.
     Shapes: a factor on the learning rate, multiplied with those of the schedules.
@@ -27,17 +27,19 @@ class Plateau(
 
     identity = {"gamma": 1.0}
 
-    gamma: Annotated[float, Field(gt=0, le=1, description="factor each time"), Search(0.1, 0.7, log=True)] = 0.1
+    gamma: Annotated[float, Field(gt=0, le=1, description="factor at each decrease"), Search(0.1, 0.7, log=True)] = 0.1
     patience: Annotated[
         int,
-        Field(ge=0, description="validations without a new best that are borne; the next one lowers"),
+        Field(ge=0, description="validations without improvement that are tolerated; the next one decreases the rate"),
         Search(1, 10),
     ] = 3
-    metric: Annotated[Literal["accuracy", "macro_f1", "log_loss"], Field(description="what has to improve")] = (
-        "log_loss"
+    metric: Annotated[
+        Literal["accuracy", "macro_f1", "log_loss"], Field(description="validation metric to monitor")
+    ] = "log_loss"
+    threshold: Annotated[float, Field(ge=0, description="minimum relative improvement that counts as a new best")] = (
+        1e-4
     )
-    threshold: Annotated[float, Field(ge=0, description="a new best is better by more than this share")] = 1e-4
-    least: Annotated[float, Field(ge=0, le=1, description="the factor never falls below this")] = 1e-3
+    least: Annotated[float, Field(ge=0, le=1, description="lower bound of the factor")] = 1e-3
 
     def start(self, net: Any, context: Context) -> _Falling:
         return _Falling(self)

@@ -9,14 +9,14 @@ from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import Sets
 
-_STEP = 32  # most networks halve the image five times
+_STEP = 32  # most networks downsample the image by two five times
 
 
 class ProgressiveResize(Method, Sets, family="schedule", tasks={"image-classification"}):
-    """Begin with small images, which train faster, and let them grow to full size.
+    """Begin with small images, which train faster, and increase the image size to the full size.
 
-    Use when: time is short and the network takes any size.
-    Do not use when: small images lose what tells the classes apart, or the network needs one size.
+    Use when: time is short and the network accepts any image size.
+    Do not use when: small images lose the details that distinguish the classes, or the network needs a fixed size.
     Source: Howard et al. 2018 (fast.ai, DAWNBench); Tan & Le 2021, arXiv:2104.00298.
     Shapes: sets the image size of each epoch, in steps of 32 px.
     """
@@ -24,10 +24,14 @@ class ProgressiveResize(Method, Sets, family="schedule", tasks={"image-classific
     identity = {"start_fraction": 1.0}
 
     start_fraction: Annotated[
-        float, Field(gt=0, le=1, description="the first epoch's size as a share of the full one"), Search(0.4, 1.0)
+        float,
+        Field(gt=0, le=1, description="image size of the first epoch as a fraction of the full size"),
+        Search(0.4, 1.0),
     ] = 0.57
     full_at: Annotated[
-        float, Field(gt=0, le=1, description="where in training the full size is reached"), Search(0.4, 1.0)
+        float,
+        Field(gt=0, le=1, description="fraction of training after which images have the full size"),
+        Search(0.4, 1.0),
     ] = 0.7
 
     def settings(self, progress: Progress, settings: Settings) -> Settings:

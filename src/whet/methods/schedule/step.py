@@ -15,19 +15,21 @@ from whet.methods.schedule.courses import other_courses
 class Step(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Lower the learning rate by one factor at even intervals.
+    """Multiply the learning rate by one factor at regular intervals.
 
-    Use when: an older recipe is to be matched.
-    Do not use when: there is no reason for it: cosine needs no intervals chosen.
+    Use when: you want to reproduce an older recipe.
+    Do not use when: there is no specific reason. cosine needs no interval.
     Source: Goodfellow, Bengio, Courville 2016, "Deep Learning", section 8.3. As torch.optim.lr_scheduler.StepLR.
     """
 
     identity = {"gamma": 1.0}
     conflicts = other_courses("step")
 
-    every: Annotated[Duration, Field(description="the interval: 30ep, 5000st or 0.33dur")] = Duration(0.33, "dur")
+    every: Annotated[Duration, Field(description="length of an interval: 30ep, 5000st or 0.33dur")] = Duration(
+        0.33, "dur"
+    )
     gamma: Annotated[
-        float, Field(gt=0, le=1, description="factor at each interval's end"), Search(0.05, 0.7, log=True)
+        float, Field(gt=0, le=1, description="factor at the end of each interval"), Search(0.05, 0.7, log=True)
     ] = 0.1
 
     def factor(self, progress: Progress) -> float:

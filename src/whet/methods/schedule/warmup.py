@@ -13,7 +13,7 @@ from whet.core.stages import Scales
 class Warmup(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Raise the learning rate in even steps from nearly nothing, over the first part of training.
+    """Increase the learning rate linearly from nearly zero over the first part of training.
 
     Use when: the learning rate is large, weights are random, or the optimizer is adaptive.
     Do not use when: training is a few dozen steps.
@@ -24,7 +24,9 @@ class Warmup(
     identity = {"duration": "0st"}
     conflicts = frozenset({"one_cycle"})
 
-    duration: Annotated[Duration, Field(description="how long: 2ep, 500st or 0.05dur")] = Duration(0.05, "dur")
+    duration: Annotated[Duration, Field(description="length of the warm-up: 2ep, 500st or 0.05dur")] = Duration(
+        0.05, "dur"
+    )
 
     def factor(self, progress: Progress) -> float:
         steps = progress.steps(self.duration)

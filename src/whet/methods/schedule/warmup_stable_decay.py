@@ -15,10 +15,10 @@ from whet.methods.schedule.courses import other_courses
 class WarmupStableDecay(
     Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Raise the learning rate, hold it for most of the training, then lower it to nothing in the last part.
+    """Increase the learning rate, keep it constant for most of the training, then decrease it to zero in the last part.
 
-    Use when: a training may be prolonged from the end of its stable part, or several lengths are to share one.
-    Do not use when: one short training of known length is all: cosine needs no part chosen.
+    Use when: a training may be extended from the end of its constant part, or trainings of several lengths should share it.
+    Do not use when: you need one short training of known length. cosine has no phases to set.
     Source: Hu et al. 2024, arXiv:2404.06395; the shape 1 - sqrt: Hägele et al. 2024, arXiv:2405.18392.
     Shapes: (step + 1) / warmup, then 1, then 1 - d or 1 - sqrt(d), where d goes from 0 to 1 over the decay.
     """
@@ -26,15 +26,15 @@ class WarmupStableDecay(
     identity = {"warmup": "0st", "decay": "0st"}
     conflicts = other_courses("warmup_stable_decay") | {"warmup"}
 
-    warmup: Annotated[Duration, Field(description="how long the rate rises: 2ep, 500st or 0.05dur")] = Duration(
+    warmup: Annotated[Duration, Field(description="length of the increase: 2ep, 500st or 0.05dur")] = Duration(
         0.05, "dur"
     )
-    decay: Annotated[Duration, Field(description="how long it falls at the end: 2ep, 500st or 0.2dur")] = Duration(
+    decay: Annotated[Duration, Field(description="length of the decrease at the end: 2ep, 500st or 0.2dur")] = Duration(
         0.2, "dur"
     )
     shape: Annotated[
         Literal["linear", "one_minus_sqrt"],
-        Field(description="of the fall"),
+        Field(description="shape of the decrease"),
         Search(choices=("linear", "one_minus_sqrt")),
     ] = "one_minus_sqrt"
 

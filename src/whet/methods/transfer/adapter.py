@@ -15,39 +15,39 @@ from whet.core.stages import Changes
 from whet.models.attach import attach_after
 from whet.models.net import Net
 
-_PROBE_SIZE = {"image": 64, "text": 64, "audio": 1000}  # pixels of a side, tokens, milliseconds
+_PROBE_SIZE = {"image": 64, "text": 64, "audio": 1000}  # side in pixels, tokens, milliseconds
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
 class Adapter(
     Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Keep the pretrained weights and train a small two-layer network behind each block, the norms and the head.
+    """Freeze the pretrained weights and train the norms, the head and a small two-layer network after each block.
 
-    Use when: a large pretrained network and few samples, or many models that share one backbone.
-    Do not use when: prediction must be as fast as it can be (lora adds nothing to it), or training from scratch.
+    Use when: the pretrained network is large and samples are few, or many models share one backbone.
+    Do not use when: inference must be as fast as possible (lora adds no inference cost), or training starts from scratch.
     Source: Houlsby et al. 2019, arXiv:1902.00751; on the channels of convolutions: Rebuffi et al. 2017, arXiv:1705.08045.
-    Deviates: one adapter a block, not two a transformer layer; it starts as the identity, and is at most half as wide as its block.
-    BatchNorm keeps its statistics.
-    Shapes: x -> x + up(gelu(down(x))) over the channels of a block's output: (B, C, H, W), (B, C, L) of convolutions over tokens,
-    else (B, ..., C).
+    Deviates: one adapter per block instead of two per transformer layer. An adapter starts as the identity and is at most half as
+    wide as its block. BatchNorm keeps its statistics.
+    Shapes: x -> x + up(gelu(down(x))) over the channels of a block's output: (B, C, H, W), (B, C, L) for convolutions over
+    tokens, otherwise (B, ..., C).
     """
 
     identity = None
-    exceptions = {"identity": "a frozen backbone with adapters is never the same as a trained one"}
-    order = 45  # it freezes by name: after all that adds or renames weights
+    exceptions = {"identity": "a frozen backbone with adapters never equals a trained backbone"}
+    order = 45  # freezes weights by name, so it runs after the methods that add or rename weights
     conflicts = frozenset({"finetune", "freeze", "linear_probe", "bitfit", "lora", "mixout"})
 
     size: Annotated[
         int,
-        Field(ge=1, description="width of the adapter's middle, at most half the block's"),
+        Field(ge=1, description="hidden width of the adapter, at most half the width of the block"),
         Search(8, 256, log=True),
     ] = 64
 
     def change(self, net: Net, context: Context) -> Net:
         widths = _widths(net)
         if not widths:
-            raise NoEffectError("no block of the backbone gives channels to adapt")
+            raise NoEffectError("no block of the backbone outputs a tensor with channels to adapt")
         for name, (width, axis) in widths.items():
             part = Bottleneck(width, min(self.size, max(1, width // 2)), axis)
             attach_after(net.get_submodule(name), "adapter", part)
@@ -63,7 +63,7 @@ class Adapter(
 
 
 class Bottleneck(nn.Module):
-    """x + up(gelu(down(x))) over the channels, which lie on this axis of x. At first it gives x itself."""
+    """x + up(gelu(down(x))) over the channels, which are on axis `axis` of x. It is initialized to the identity."""
 
     def __init__(self, width: int, size: int, axis: int) -> None:
         super().__init__()
@@ -81,9 +81,9 @@ class Bottleneck(nn.Module):
 
 @torch.no_grad()
 def _widths(net: Net) -> dict[str, tuple[int, int]]:
-    """The channels that each block of the backbone gives and the axis they lie on, by the block's name, found by showing it empty
-    samples of two sizes: channels are as many for both. Where more than one axis stays (of images that are always brought to one
-    size), they are the second of maps and the last of all else."""
+    """The number of channels of each block's output and their axis, by block name. They are found with blank inputs of two sizes:
+    the channel axis has the same length for both. If more than one axis keeps its length (a model with a fixed image size), the
+    channel axis is the second axis of 4D outputs and the last axis of all others."""
     size = net.spec.native_size or _PROBE_SIZE[net.spec.medium]
     shapes = _shapes(net, size)
     shorter = shapes if net.spec.medium == "image" else _shapes(net, size // 2)

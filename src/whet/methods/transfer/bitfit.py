@@ -14,16 +14,16 @@ class BitFit(
     name="bitfit",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train the biases of the pretrained network and its head, and nothing else.
+    """Train only the biases of the pretrained network and its head.
 
-    Use when: samples are few, or many models of one backbone are to differ by a thousandth of its weights.
+    Use when: samples are few, or many models of one backbone should each differ in about a thousandth of the weights.
     Do not use when: there are thousands of samples, or the network's layers have no biases.
     Source: Ben Zaken, Ravfogel, Goldberg 2021, arXiv:2106.10199.
-    Shapes: the shifts of norms count as biases; BatchNorm keeps its statistics.
+    Shapes: the shift parameters of norms count as biases. BatchNorm keeps its statistics.
     """
 
     identity = None
-    exceptions = {"identity": "frozen weights are never the same as trained ones"}
+    exceptions = {"identity": "frozen weights never equal trained weights"}
     conflicts = frozenset({"finetune", "freeze", "linear_probe", "lora", "adapter", "mixout"})
 
     def change(self, net: Net, context: Context) -> Net:

@@ -14,13 +14,13 @@ from whet.models.net import Net
 class DiscriminativeLR(
     Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Train the pretrained backbone at a smaller learning rate than the new head.
+    """Train the pretrained backbone with a smaller learning rate than the new head.
 
-    Use when: fine-tuning pretrained weights with a head that starts at random.
-    Do not use when: training from scratch; or the rates should fall block by block (layerwise_lr).
-    Source: Howard & Ruder 2018, arXiv:1801.06146 (discriminative fine-tuning), in the form of two groups of fast.ai.
-    Deviates: two rates instead of one for every layer, which is layerwise_lr.
-    Shapes: scales the learning rate of every backbone weight by `backbone`.
+    Use when: fine-tuning pretrained weights with a randomly initialized head.
+    Do not use when: training from scratch, or if the learning rate should decrease block by block (layerwise_lr).
+    Source: Howard & Ruder 2018, arXiv:1801.06146 (discriminative fine-tuning), with two parameter groups as in fast.ai.
+    Deviates: two learning rates instead of one for every layer, which is layerwise_lr.
+    Shapes: multiplies the learning rate of every backbone weight by `backbone`.
     """
 
     identity = {"backbone": 1.0}
@@ -28,7 +28,7 @@ class DiscriminativeLR(
 
     backbone: Annotated[
         float,
-        Field(gt=0, le=1, description="the backbone's rate as a share of the head's"),
+        Field(gt=0, le=1, description="learning rate of the backbone as a fraction of the head's"),
         Search(0.01, 1.0, log=True),
     ] = 0.1
 

@@ -26,10 +26,10 @@ class Finetune(
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Train every weight of the pretrained network, less what freeze keeps.
+    """Train every weight of the pretrained network, except those that freeze fixes.
 
-    Use when: there are at least some dozens of samples a class.
-    Do not use when: samples are so few that only a linear probe holds up.
+    Use when: there are at least some dozens of samples per class.
+    Do not use when: samples are so few that only a linear probe generalizes.
     Source: Yosinski et al. 2014, arXiv:1411.1792.
     """
 
@@ -38,15 +38,17 @@ class Finetune(
 
     batch_norm: Annotated[
         Literal["update", "keep"],
-        Field(description="new statistics from the new images, or those of the pre-training (for small batches)"),
+        Field(
+            description="update the BatchNorm statistics on the new samples, or keep the pretrained ones (for small batches)"
+        ),
         Search(choices=("update", "keep")),
     ] = "update"
 
     few_epochs: Annotated[
         Literal["keep", "turn"],
         Field(
-            description="where a budget in minutes fits fewer than three epochs: turn freezes more of the network, so that more "
-            "epochs fit, and below one epoch fits logistic regression to the frozen features"
+            description="if a budget in minutes allows fewer than three epochs: turn freezes more of the network, so that more "
+            "epochs fit; below one epoch it fits a logistic regression to the frozen features instead"
         ),
     ] = "keep"
 
@@ -59,14 +61,14 @@ class Finetune(
         if epochs < _ONE_PASS:
             fitted = tuple(method for method in recipe.methods if isinstance(method, Fits))
             other = recipe.replace(methods=(LogisticRegression(), *fitted)).setting(budget=Duration(1, "ep"))
-            return other, "logistic regression on the frozen features takes the place of fine-tuning"
+            return other, "logistic regression on the frozen features replaces fine-tuning"
         share = recipe.method("freeze").settings_dict()["share"] if "freeze" in recipe else 0.0
         if share >= _FROZEN_SHARE:
             return None
         other = recipe.with_methods(Freeze(share=_FROZEN_SHARE))
         return (
             other,
-            f"freeze.share = {_FROZEN_SHARE:g} instead of {share:g}: fewer weights are trained, for more epochs",
+            f"freeze.share = {_FROZEN_SHARE:g} instead of {share:g}: fewer weights are trained for more epochs",
         )
 
     def change(self, net: Net, context: Context) -> Net:

@@ -15,13 +15,14 @@ from whet.models.net import Net
 class Freeze(
     Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Keep the first blocks of the pretrained network as they are, and train the rest.
+    """Freeze the first blocks of the pretrained network and train the rest.
 
-    The first blocks find edges and colours, which rarely need to change, and cost the most time, as their images are large.
+    The first blocks detect edges and colors, which rarely need to change. They take the most time, because their feature maps
+    are large.
 
     Use when: fine-tuning with little time or few samples.
-    Do not use when: training from scratch, or the images differ from those of the pre-training down to edges and colours.
-    Source: Yosinski et al. 2014, arXiv:1411.1792. The default share is the one measured on TrashNet (docs/log.md).
+    Do not use when: training from scratch, or the images differ from the pretraining images even in edges and colors.
+    Source: Yosinski et al. 2014, arXiv:1411.1792. The default fraction is the one measured on TrashNet (docs/log.md).
     """
 
     identity = {"share": 0.0}
@@ -29,29 +30,29 @@ class Freeze(
 
     share: Annotated[
         float,
-        Field(ge=0, lt=1, description="share of the backbone's blocks, from the input on, that stay as they are"),
+        Field(ge=0, lt=1, description="fraction of the backbone's blocks to freeze, starting at the input"),
         Search(0.0, 0.7),
     ] = 0.43
     layer: Annotated[
         str,
-        Field(description="none, or in place of a share the last block to keep: its name or the end of it (layer.6)"),
+        Field(description="last block to freeze, by its name or the end of its name (layer.6); none: `share` applies"),
     ] = "none"
 
     def change(self, net: Net, context: Context) -> Net:
-        count = self._place(net.block_names) + 1 if self.layer != "none" else int(self.share * len(net.block_names))
+        count = self._position(net.block_names) + 1 if self.layer != "none" else int(self.share * len(net.block_names))
         if count == 0 and self.share > 0:
             raise NoEffectError(f"{self.share:g} of {len(net.block_names)} blocks is less than one")
         frozen = net.freeze_blocks(count)
         net.notes.append(
-            f"freeze: {count} of {len(net.block_names)} blocks stay as they are, {frozen:.0%} of the backbone's weights"
+            f"freeze: {count} of {len(net.block_names)} blocks are frozen, {frozen:.0%} of the backbone's weights"
         )
         return net
 
-    def _place(self, names: list[str]) -> int:
-        found = [place for place, name in enumerate(names) if f".{name}".endswith(f".{self.layer}")]
+    def _position(self, names: list[str]) -> int:
+        found = [position for position, name in enumerate(names) if f".{name}".endswith(f".{self.layer}")]
         if not found:
             raise RecipeError(unknown("layer", self.layer, names, "freeze"))
         if len(found) > 1:
-            ends = ", ".join(names[place] for place in found)
-            raise RecipeError(f"freeze.layer = '{self.layer}' is the end of more than one name: {ends}")
+            ends = ", ".join(names[position] for position in found)
+            raise RecipeError(f"freeze.layer = '{self.layer}' matches the end of more than one name: {ends}")
         return found[0]

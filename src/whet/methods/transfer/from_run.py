@@ -20,39 +20,39 @@ class FromRun(
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Start from the weights of another run of yours instead of those that the architecture came with.
+    """Initialize the weights from another finished run instead of the architecture's pretrained weights.
 
-    Use when: you have trained on related data before (another camera, an earlier year, more but rougher labels): task-specific
-    transfer.
-    Do not use when: the test images of this training were training images of that run: the result would flatter itself.
+    Use when: you have trained a model on related data before (another camera, an earlier year, more but less accurate labels).
+    Do not use when: the test images of this training were training images of that run. The test score would then be too high.
     Source: Yosinski et al. 2014, arXiv:1411.1792; Pan & Yang 2010.
-    Deviates: rows of the last layer come along for the classes that both know; other classes start new.
-    Shapes: every weight of the backbone, which must be of the same architecture. What other methods of this recipe put into it
-    (an adapter, gates) starts as they have it.
+    Deviates: the rows of the last layer are copied for the classes that both runs have. The rows of other classes keep their
+    initialization.
+    Shapes: copies every weight of the backbone, which must have the same architecture. Layers that other methods of this recipe
+    add to the backbone (adapters, gates) keep their own initialization.
     """
 
     identity = {"run": ""}
-    order = 5  # before a head is fitted to the features
+    order = 5  # runs before a head is fitted to the features
 
     run: Annotated[str, Field(description="folder of a finished run to start from; empty has no effect")] = ""
 
     @torch.no_grad()
     def initialise(self, net: Net, context: Context) -> None:
         if not self.run:
-            raise NoEffectError("no run is named; set run to the folder of a finished run")
+            raise NoEffectError("no run is set; set run to the folder of a finished run")
         where = f"{self.name}.run = '{self.run}'"
         theirs = load_net(finished_run(where, self.run).model)
         state, wanted = theirs.backbone.state_dict(), net.architecture_state()
         lacking = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
         if lacking:
             raise RecipeError(
-                f"{where}: it is {_named(theirs)}, this recipe trains {_named(net)}: {len(lacking)} of {len(wanted)} tensors are "
-                f"missing or of another shape, the first is '{lacking[0]}'; accepted: a run of the same architecture"
+                f"{where}: the run has {_named(theirs)}, this recipe trains {_named(net)}: {len(lacking)} of {len(wanted)} tensors "
+                f"are missing or have another shape, the first is '{lacking[0]}'; accepted: a run of the same architecture"
             )
         if not theirs.front.like(net.front):
             raise RecipeError(
-                f"{where}: its inputs are prepared otherwise ({theirs.front}), here as {net.front}; give --weights as that "
-                "run was given"
+                f"{where}: the run preprocesses its inputs differently ({theirs.front}) from this recipe ({net.front}); pass the "
+                "same --weights as that run"
             )
         for name, tensor in wanted.items():
             tensor.copy_(state[name])
@@ -60,7 +60,8 @@ class FromRun(
 
 
 def _copy_rows(theirs: Net, ours: Net) -> None:
-    """The last layer's rows of the classes that both know, where both heads are a linear layer on the same features."""
+    """Copy the rows of the last layer for the classes that both networks have, if both heads are linear layers on the same
+    features."""
     if type(theirs.head) is not torch.nn.Linear or type(ours.head) is not torch.nn.Linear:
         return
     known = {name: k for k, name in enumerate(theirs.spec.classes)}

@@ -15,20 +15,20 @@ from whet.models.net import Net
 class GradualUnfreeze(
     Method, Watches, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Train the head alone at first, then one block more at a time, from the head down to the input.
+    """Train only the head at first, then unfreeze the blocks one by one from the head to the input.
 
-    Use when: fine-tuning on few samples, where a random head would spoil pretrained weights.
-    Do not use when: training from scratch, or the head starts fitted (linear_probe_then_finetune).
+    Use when: fine-tuning on few samples, where the gradients of a random head would damage the pretrained weights.
+    Do not use when: training from scratch, or the head is already fitted at the start (linear_probe_then_finetune).
     Source: Howard & Ruder 2018, arXiv:1801.06146 (ULMFiT).
-    Deviates: blocks are freed at even distances over a stated time, where the paper frees one layer an epoch; so networks of any
-    depth end up free.
-    Shapes: a block that is not free yet keeps its weights, its BatchNorm statistics and its place in the optimizer.
+    Deviates: blocks are unfrozen at even intervals over the given time instead of one layer per epoch. Networks of any depth are
+    therefore fully unfrozen at its end.
+    Shapes: a frozen block keeps its weights, its BatchNorm statistics and its optimizer state.
     """
 
     identity = {"over": "0st"}
     conflicts = frozenset({"linear_probe"})
 
-    over: Annotated[Duration, Field(description="how long until every block is free: 4ep, 500st or 0.5dur")] = Duration(
+    over: Annotated[Duration, Field(description="time until every block is unfrozen: 4ep, 500st or 0.5dur")] = Duration(
         0.5, "dur"
     )
 
@@ -43,15 +43,15 @@ class _Thaw(Runtime):
         blocks = [[name for name in names if net.get_parameter(name).requires_grad] for names in net.blocks()[:-1]]
         self._blocks = [names for names in blocks if names]
         self._eval_only = list(net.eval_only)
-        self._held = 0
-        self._hold(len(self._blocks) if over.value else 0)
+        self._frozen = 0
+        self._freeze(len(self._blocks) if over.value else 0)
 
-    def _hold(self, count: int) -> None:
-        """Hold the first blocks as they are; free the others."""
-        self._held = count
-        for place, names in enumerate(self._blocks):
+    def _freeze(self, count: int) -> None:
+        """Freeze the first `count` blocks and unfreeze the others."""
+        self._frozen = count
+        for position, names in enumerate(self._blocks):
             for name in names:
-                self._net.get_parameter(name).requires_grad_(place >= count)
+                self._net.get_parameter(name).requires_grad_(position >= count)
         self._net.eval_only = self._eval_only + self._net.layers(
             name for names in self._blocks[:count] for name in names
         )
@@ -59,12 +59,12 @@ class _Thaw(Runtime):
 
     def after_step(self, progress: Progress) -> None:
         steps, blocks = progress.steps(self._over), len(self._blocks)
-        held = blocks - blocks * progress.step // steps if progress.step < steps else 0
-        if held != self._held:
-            self._hold(held)
+        frozen = blocks - blocks * progress.step // steps if progress.step < steps else 0
+        if frozen != self._frozen:
+            self._freeze(frozen)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"held": self._held}
+        return {"held": self._frozen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._hold(state["held"])
+        self._freeze(state["held"])

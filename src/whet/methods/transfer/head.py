@@ -22,18 +22,18 @@ class Head(
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Put another head than a linear layer on the backbone's mean features.
+    """Replace the linear head on the backbone's pooled features with another kind of head.
 
-    Use when: mlp: the backbone stays frozen and the classes are not linear in its features; cosine: classes are many, uneven or
-    have few samples each, and features differ in length; gem: what tells the classes apart is a small part of the image;
-    multi_sample_dropout: fine-tuning overfits and ordinary dropout makes training long.
-    Do not use when: the backbone is fine-tuned on plenty of samples: a linear head then does as well.
+    Use when: mlp: the backbone stays frozen and the classes are not linearly separable in its features; cosine: there are many
+    classes, they are imbalanced or have few samples each, and features differ in norm; gem: the object that determines the class
+    is a small part of the image; multi_sample_dropout: fine-tuning overfits and ordinary dropout slows training down.
+    Do not use when: the backbone is fine-tuned on plenty of samples. A linear head then performs as well.
     Source: mlp: Rumelhart, Hinton, Williams 1986; cosine: Gidaris & Komodakis 2018, arXiv:1804.09458; gem: Radenović et al. 2018,
     arXiv:1711.02512; multi_sample_dropout: Inoue 2019, arXiv:1905.09788.
-    Deviates: gem takes the place of the pooling inside the backbone, and negative features count as none.
-    Shapes: features (B, D) -> mlp: linear(relu(linear(x))); cosine: scale * cos(x, weight of the class), the scale trained, (B, K);
-    gem: mean over places of x^p, to the power 1 / p, p trained from 3; multi_sample_dropout: the mean of the losses (B,) of so many
-    dropped features under one linear layer.
+    Deviates: gem replaces the pooling layer inside the backbone and clamps negative features to zero.
+    Shapes: features (B, D) -> mlp: linear(relu(linear(x))); cosine: scale * cos(x, weight of the class), the scale trained, (B,
+    K); gem: the mean over positions of x^p, to the power 1 / p, p trained from 3; multi_sample_dropout: the mean of the losses
+    (B,) over `samples` dropout masks of the features under one linear layer.
     """
 
     identity = {"form": "linear"}
@@ -42,17 +42,19 @@ class Head(
 
     form: Annotated[
         Literal["linear", "mlp", "cosine", "gem", "multi_sample_dropout"],
-        Field(description="what stands behind the features"),
+        Field(description="kind of head on the features"),
         Search(choices=("linear", "mlp", "cosine", "gem", "multi_sample_dropout")),
     ] = "mlp"
     hidden: Annotated[int, Field(ge=1, description="width of the hidden layer of mlp"), Search(64, 2048, log=True)] = (
         512
     )
-    scale: Annotated[float, Field(gt=0, description="of cosine, at the start"), Search(5.0, 40.0, log=True)] = 10.0
+    scale: Annotated[float, Field(gt=0, description="initial scale of cosine"), Search(5.0, 40.0, log=True)] = 10.0
     drop: Annotated[
-        float, Field(ge=0, lt=1, description="share of features dropped by multi_sample_dropout"), Search(0.1, 0.7)
+        float, Field(ge=0, lt=1, description="fraction of features that multi_sample_dropout drops"), Search(0.1, 0.7)
     ] = 0.5
-    samples: Annotated[int, Field(ge=1, description="draws of multi_sample_dropout"), Search(2, 16)] = 8
+    samples: Annotated[
+        int, Field(ge=1, description="number of dropout masks of multi_sample_dropout"), Search(2, 16)
+    ] = 8
 
     def change(self, net: Net, context: Context) -> Net:
         classes = net.spec.outputs
@@ -73,7 +75,7 @@ class Head(
         if self.form != "multi_sample_dropout":
             return loss
 
-        def mean_over_draws(outcome: Outcome) -> Tensor:
+        def mean_over_masks(outcome: Outcome) -> Tensor:
             total_B = loss(outcome)
             for _ in range(self.samples - 1):
                 assert outcome.features_BD is not None
@@ -82,11 +84,11 @@ class Head(
                 total_B = total_B + loss(outcome.with_logits(again_BK))
             return total_B / self.samples
 
-        return mean_over_draws
+        return mean_over_masks
 
 
 def _pooling(net: Net) -> str:
-    """The name of the backbone's last pooling of all places."""
+    """The name of the backbone's last global pooling layer."""
     kinds = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
     found = [
         name
@@ -94,19 +96,20 @@ def _pooling(net: Net) -> str:
         if isinstance(module, kinds) and module.output_size in (1, (1, 1))
     ]
     if not found:
-        raise NoEffectError(f"{net.spec.architecture} has no pooling over all places that gem could replace")
+        raise NoEffectError(f"{net.spec.architecture} has no global pooling layer that gem could replace")
     return found[-1]
 
 
 class GeM(nn.Module):
-    """Generalised mean over all places, (B, D, H, W) -> (B, D, 1, 1): the mean at p = 1, the largest value as p grows."""
+    """Generalized mean over all positions, (B, D, H, W) -> (B, D, 1, 1). It is the mean at p = 1 and approaches the maximum as p
+    grows."""
 
     def __init__(self, p: float = 3.0) -> None:
         super().__init__()
         self.p = nn.Parameter(torch.tensor(p))
 
     def forward(self, x_BDHW: Tensor) -> Tensor:
-        # In float32, as a power of a bfloat16 number is a rough one; of shares of the largest, so that none overflows.
+        # In float32, because powers in bfloat16 are inaccurate. Values are divided by the maximum to avoid overflow.
         x = x_BDHW.float().clamp(min=1e-6)
         largest = x.detach().amax(dim=(2, 3), keepdim=True)
         mean = (x / largest).pow(self.p).mean(dim=(2, 3), keepdim=True)
@@ -114,7 +117,7 @@ class GeM(nn.Module):
 
 
 class Cosine(nn.Linear):
-    """Features (B, D) -> scale * cosine of the angle to the weight of each class, (B, K)."""
+    """Features (B, D) -> scale * cosine similarity with the weight vector of each class, (B, K)."""
 
     def __init__(self, features: int, classes: int, scale: float) -> None:
         super().__init__(features, classes, bias=False)

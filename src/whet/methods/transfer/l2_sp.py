@@ -21,23 +21,26 @@ class L2SP(
     name="l2_sp",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Pull the weights back towards those that training started from, instead of towards zero.
+    """Penalize the distance of the weights from their initial values instead of from zero.
 
-    Use when: fine-tuning pretrained weights on few samples; take weight decay and l2 out.
-    Do not use when: training from scratch, or the new images have little in common with the old.
+    Use when: fine-tuning pretrained weights on few samples. Remove weight_decay and l2 from the recipe.
+    Do not use when: training from scratch, or the new samples have little in common with the pretraining data.
     Source: Li, Grandvalet, Davoine 2018, arXiv:1802.01483.
-    Deviates: biases and norms are left out.
-    Shapes: loss (B,) + alpha / 2 * |w - start|^2 over the backbone's trained weights + beta / 2 * |w|^2 over the head's.
+    Deviates: biases and norms are excluded.
+    Shapes: loss (B,) + alpha / 2 * |w - start|^2 over the trained weights of the backbone + beta / 2 * |w|^2 over those of the
+    head.
     """
 
     identity = {"alpha": 0.0, "beta": 0.0}
 
     alpha: Annotated[
-        float, Field(ge=0, description="pull of the backbone's weights to their start"), Search(1e-3, 1.0, log=True)
+        float,
+        Field(ge=0, description="strength of the penalty that pulls the backbone's weights to their initial values"),
+        Search(1e-3, 1.0, log=True),
     ] = 0.1
     beta: Annotated[
         float,
-        Field(ge=0, description="pull of the head's weights to zero, as they have no start"),
+        Field(ge=0, description="strength of the penalty that pulls the head's weights to zero"),
         Search(1e-4, 0.1, log=True),
     ] = 0.01
 
@@ -46,7 +49,7 @@ class L2SP(
 
 
 class _Start(Runtime, WrapsLoss):
-    """Keeps the weights of the start, and adds the penalty that needs them to the loss."""
+    """Stores the initial weights and adds the penalty to the loss."""
 
     def __init__(self, net: Net, alpha: float, beta: float) -> None:
         self._alpha, self._beta = alpha, beta
@@ -59,14 +62,14 @@ class _Start(Runtime, WrapsLoss):
         if self._alpha == 0 and self._beta == 0:
             return loss
 
-        def pulled(outcome: Outcome) -> Tensor:
+        def penalized(outcome: Outcome) -> Tensor:
             away = sum(
                 ((weight - self._start[name]).square().sum() for name, weight in self._weights.items()), torch.zeros(())
             )
             size = sum((weight.square().sum() for weight in self._head), torch.zeros(()))
             return loss(outcome) + self._alpha / 2 * away + self._beta / 2 * size
 
-        return pulled
+        return penalized
 
     def state_dict(self) -> dict[str, Any]:
         return {"start": self._start}

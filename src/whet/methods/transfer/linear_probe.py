@@ -10,16 +10,16 @@ from whet.models.net import Net
 class LinearProbe(
     Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
 ):
-    """Keep the pretrained backbone as it is and train the last linear layer only.
+    """Freeze the pretrained backbone and train only the last linear layer.
 
-    Use when: very few samples, very little time, or to see how good the features are.
-    Do not use when: the images differ much from those of the pre-training, or time allows fine-tuning.
+    Use when: there are very few samples or very little time, or you want to see how good the features are.
+    Do not use when: the samples differ much from the pretraining data, or there is time to fine-tune.
     Source: Alain & Bengio 2016, arXiv:1610.01644.
-    Shapes: the backbone runs once over every image if no method changes the images; the head trains on kept features.
+    Shapes: the backbone processes every sample once if no method changes the samples. The head trains on cached features.
     """
 
     identity = None
-    exceptions = {"identity": "a frozen backbone is never the same as a trained one"}
+    exceptions = {"identity": "a frozen backbone never equals a trained one"}
     conflicts = frozenset(
         ("finetune", "linear_probe_then_finetune", "layerwise_lr", "freeze", "gradual_unfreeze")
         + ("lora", "adapter", "bitfit", "mixout")

@@ -13,18 +13,19 @@ class LinearProbeThenFinetune(
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Fit the last layer to the frozen features first, to its optimum, then train every weight from there.
+    """Fit the last layer to the frozen features first, then train every weight from there.
 
-    Use when: fine-tuning pretrained weights, most of all when time or samples are few: no step is lost on a random head.
+    Use when: fine-tuning pretrained weights, above all with little time or few samples. No step is spent on a random head.
     Do not use when: training from scratch.
     Source: Kumar et al. 2022, arXiv:2202.10054.
-    Deviates: the probe is solved as a convex problem (L-BFGS on kept features) instead of trained for some epochs, under the
-    penalty that answers best out of fold; features as the network gives them in training (BatchNorm by the batch).
-    Shapes: one pass of the backbone over the training samples as they are shown at prediction.
+    Deviates: the probe is solved as a convex problem (L-BFGS on cached features) instead of being trained for some epochs. The
+    penalty is the one with the best out-of-fold predictions. Features are computed in training mode (BatchNorm uses batch
+    statistics).
+    Shapes: one forward pass of the backbone over the training samples, preprocessed as at inference.
     """
 
     identity = None
-    exceptions = {"identity": "a fitted head is never the same as a random one"}
+    exceptions = {"identity": "a fitted head never equals a random one"}
     conflicts = frozenset({"linear_probe", "head"})
 
     def initialise(self, net: Net, context: Context) -> None:

@@ -24,22 +24,22 @@ class LogisticRegression(
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Keep the backbone as it is and fit the last layer to its features to the optimum, its penalty chosen by cross-validation.
+    """Freeze the backbone and fit the last layer to its features as a logistic regression with a cross-validated penalty.
 
-    Use when: you want the result that any training has to beat, in the time of one pass over the samples; very few samples, or a
-    budget of less than a few epochs.
-    Do not use when: the samples differ much from those of the pre-training and time allows fine-tuning.
+    Use when: you want a baseline that any training must beat, in the time of one pass over the samples; samples are very few; or
+    the budget is less than a few epochs.
+    Do not use when: the samples differ much from the pretraining data and there is time to fine-tune.
     Source: Cox 1958, "The regression analysis of binary sequences"; on frozen features: Donahue et al. 2014, arXiv:1310.1531.
-    Deviates: the penalty applies to standardised features (of TF-IDF as they are). It is chosen by the log-loss over five folds of
-    the training samples.
-    Shapes: features (N, D), once, as samples are shown at prediction -> weights (K, D) and biases (K,), by L-BFGS; steps of
-    training then move nothing.
+    Deviates: the penalty applies to standardized features (TF-IDF features are not standardized). It is chosen by the log-loss
+    over five folds of the training samples.
+    Shapes: features (N, D), computed once with the preprocessing of inference -> weights (K, D) and biases (K,), fitted by
+    L-BFGS. Later training steps change no weights.
     """
 
     identity = None
     exceptions = {
-        "identity": "a training needs an optimizer",
-        "commutes": "only one optimizer can stand in a recipe",
+        "identity": "training requires an optimizer",
+        "commutes": "a recipe has exactly one optimizer",
     }
     conflicts = frozenset(
         ("linear_probe", "finetune", "linear_probe_then_finetune", "layerwise_lr", "freeze", "gradual_unfreeze")
@@ -49,7 +49,8 @@ class LogisticRegression(
     l2: Annotated[
         float | None,
         Field(
-            gt=0, description="half the squared norm of the weights times this is added to the mean loss; none: chosen"
+            gt=0,
+            description="penalty: half the squared norm of the weights times this; none: chosen by cross-validation",
         ),
         Search(1e-4, 1.0, log=True),
     ] = None
@@ -72,7 +73,7 @@ class LogisticRegression(
 
 
 class _AtOptimum(torch.optim.Optimizer):
-    """Evaluates the loss and moves nothing."""
+    """Evaluates the loss and changes no weights."""
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
         super().__init__(groups, {})

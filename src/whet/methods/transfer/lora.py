@@ -22,27 +22,27 @@ class LoRA(
     name="lora",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Keep the pretrained weights and train a change of low rank to each, and the head.
+    """Freeze the pretrained weights and train a low-rank update of each weight matrix, and the head.
 
-    Use when: a large pretrained network, few samples, or little memory for the optimizer.
-    Do not use when: training from scratch, or the network is small enough to fine-tune whole.
-    Source: Hu et al. 2021, arXiv:2106.09685. Convolutions as in Hugging Face's peft: their weight read as a matrix.
-    Deviates: every linear layer and ungrouped convolution of the backbone is changed, not the attention's projections only.
-    Shapes: weight (O, I, ...) + alpha / rank * up (O, rank) @ down (rank, I ...); `up` starts at zero, so training starts from the
-    pretrained network. The finished model holds plain weights with the change added in.
+    Use when: the pretrained network is large, samples are few, or there is little memory for the optimizer.
+    Do not use when: training from scratch, or the network is small enough to fine-tune all weights.
+    Source: Hu et al. 2021, arXiv:2106.09685. Convolutions as in Hugging Face's peft: the weight is treated as a matrix.
+    Deviates: every linear layer and ungrouped convolution of the backbone is updated, not only the attention projections.
+    Shapes: weight (O, I, ...) + alpha / rank * up (O, rank) @ down (rank, I ...). `up` is initialized to zero, so training starts
+    from the pretrained network. The saved model holds plain weights with the update merged in.
     """
 
     identity = None
-    exceptions = {"identity": "a low-rank change is never the same as a trained network"}
-    order = 45  # it freezes by name: after all that adds or renames weights
+    exceptions = {"identity": "a low-rank update never equals full training"}
+    order = 45  # freezes weights by name, so it runs after the methods that add or rename weights
     conflicts = frozenset({"finetune", "freeze", "linear_probe", "bitfit", "adapter", "mixout"})
 
     rank: Annotated[
-        int, Field(ge=1, description="rank of the change, at most that of the weight"), Search(2, 64, log=True)
+        int, Field(ge=1, description="rank of the update, at most the rank of the weight"), Search(2, 64, log=True)
     ] = 8
-    alpha: Annotated[float, Field(gt=0, description="the change counts alpha / rank"), Search(1.0, 64.0, log=True)] = (
-        8.0
-    )
+    alpha: Annotated[
+        float, Field(gt=0, description="the update is scaled by alpha / rank"), Search(1.0, 64.0, log=True)
+    ] = 8.0
 
     def change(self, net: Net, context: Context) -> Net:
         for layer in matrix_layers(net):
@@ -57,7 +57,7 @@ class LoRA(
 
 
 class LowRank(nn.Module):
-    """weight -> weight + alpha / rank * up @ down, as a matrix with a row an output."""
+    """weight -> weight + alpha / rank * up @ down, where the weight is a matrix with one row per output."""
 
     def __init__(self, weight: Tensor, rank: int, alpha: float) -> None:
         super().__init__()

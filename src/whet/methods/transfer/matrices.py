@@ -1,4 +1,4 @@
-"""The layers of a backbone whose weight is a matrix, or can be read as one."""
+"""The layers of a backbone whose weight is a matrix or can be reshaped to one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from whet.models.net import Net
 
 
 def matrix_layers(net: Net) -> list[nn.Linear | nn.Conv1d | nn.Conv2d]:
-    """The backbone's linear layers and convolutions; depthwise and other grouped ones are left out."""
+    """The linear layers and convolutions of the backbone, without depthwise and other grouped convolutions."""
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d)
     found = [layer for layer in net.backbone.modules() if isinstance(layer, kinds) and getattr(layer, "groups", 1) == 1]
     if not found:

@@ -23,32 +23,35 @@ class Mixout(
     family="transfer",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """At every step put random weights back to their pretrained values, and stretch the change of the others to make up for it.
+    """At every step, reset random weights to their pretrained values and scale up the change of the others to compensate.
 
-    Use when: fine-tuning a large network on few samples ends well with some seeds and badly with others.
-    Do not use when: training from scratch, where there is no value to go back to but a random one.
+    Use when: the result of fine-tuning a large network on few samples depends strongly on the seed.
+    Do not use when: training from scratch, where the initial values are random.
     Source: Lee, Cho, Kang 2020, arXiv:1909.11299.
-    Deviates: mixed are the weights of the backbone's linear layers and ungrouped convolutions; not biases, norms and the head.
-    Shapes: weight -> start + dropout(weight - start), whose mean is the weight itself; the draw is keyed by (seed, step).
+    Deviates: applies to the weights of the backbone's linear layers and ungrouped convolutions, not to biases, norms and the
+    head.
+    Shapes: weight -> start + dropout(weight - start), whose mean is the weight itself. The mask depends only on (seed, step).
     """
 
     identity = {"prob": 0.0}
     order = 20
     conflicts = frozenset({"linear_probe", "bitfit", "lora", "adapter"})
 
-    prob: Annotated[float, Field(ge=0, lt=1, description="share of the weights put back"), Search(0.1, 0.9)] = 0.7
+    prob: Annotated[
+        float, Field(ge=0, lt=1, description="fraction of the weights that are reset"), Search(0.1, 0.9)
+    ] = 0.7
 
     def change(self, net: Net, context: Context) -> Net:
         if self.prob == 0:
             return net
         for layer in matrix_layers(net):
-            # `unsafe` leaves out a trial run, which would draw.
+            # `unsafe` skips torch's trial call, which would draw a random mask.
             parametrize.register_parametrization(layer, "weight", Mixed(layer.weight, self.prob), unsafe=True)
         return net
 
     @torch.no_grad()
     def initialise(self, net: Net, context: Context) -> None:
-        """Methods before this one (from_run, masked_language_model) may have put other weights there: they are the start."""
+        """Take the current weights as the start: earlier methods (from_run, masked_language_model) may have replaced them."""
         for layer in net.backbone.modules():
             if parametrize.is_parametrized(layer, "weight"):
                 chain: Any = layer.parametrizations["weight"]  # type: ignore[index]
@@ -57,7 +60,7 @@ class Mixout(
 
 
 class Mixed(nn.Module):
-    """weight -> (mask * start + (1 - mask) * weight - prob * start) / (1 - prob), which is start + dropout(weight - start)."""
+    """weight -> (mask * start + (1 - mask) * weight - prob * start) / (1 - prob), which equals start + dropout(weight - start)."""
 
     start: Tensor
 
