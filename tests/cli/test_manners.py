@@ -287,7 +287,7 @@ def test_resume_refuses_whatever_it_would_ignore(tmp_path):
                   ("--lr", "1"), ("--split-file", "a"), ("--strict",), ("--weights", "none"), ("--epochs", "3")):  # fmt: skip
         done = whet("train", "--resume", tmp_path / "run", *words)
         assert done.returncode == 1
-        assert f"--resume goes on with a run as it was begun; leave out: {words[0]}" in done.stderr
+        assert f"--resume continues a run with its original options; remove: {words[0]}" in done.stderr
     done = whet("train", "--resume", tmp_path / "run", "--accept-changed-data", "--json")
     assert "is not a run folder" in done.stderr
 

@@ -128,7 +128,7 @@ def test_by_the_command_line(compared):
             r"accepted is none; pretrained weights stand among",
         ),
         (["a", "b"], {"architectures": "lenet"}, r"trains on one DATA; got 2: a, b"),
-        (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 goes with finished runs"),
+        (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 applies to finished runs"),
         (["a", "b"], {"seeds": 3, "budget": "2ep"}, r"--budget, --seeds goes with --architectures"),
     ],
 )
