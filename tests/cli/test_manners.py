@@ -242,7 +242,7 @@ def test_names_are_shown_as_they_are_in_every_command(odd, tmp_path):
 
 def test_help_keeps_its_brackets_and_puts_data_options_apart():
     told = whet("study", "--help").stdout
-    assert "needs whet[ray]" in " ".join(told.split())
+    assert "Requires whet[ray]" in " ".join(told.split())
     for command in ("train", "study", "tune"):
         told = whet(command, "--help").stdout
         assert (
@@ -311,7 +311,7 @@ def test_training_settings_by_their_usual_names(images, tmp_path):
     assert (str(train.budget), train.batch_size, train.image_size, train.device) == ("1ep", 8, 32, "cpu")
     assert next(method.lr for method in recipe.methods if hasattr(method, "lr")) == 0.003
     for wrong, message in (
-        (("--epochs", "2", "--budget", "3ep"), "give one of them"),
+        (("--epochs", "2", "--budget", "3ep"), "give only one"),
         (("--device", "tpu"), "train.device = 'tpu': accepted: auto or cpu or cuda"),
         (("--image-size", "big"), "train.image_size = 'big': accepted: a whole number from 8 to 4096 or auto"),
         (("--lr", "-1"), ".lr = -1.0: accepted: a number (above 0)"),

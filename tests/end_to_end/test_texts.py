@@ -90,7 +90,7 @@ def test_an_answer_does_not_depend_on_the_company(run):
 
 def test_the_report_shows_sentences(run):
     page = run.folder.report.read_text(encoding="utf-8")
-    assert "What the model really saw" in page and "<blockquote>This is " in page
+    assert "Inputs of the model" in page and "<blockquote>This is " in page
     assert "images" not in page
 
 

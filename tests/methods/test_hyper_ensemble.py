@@ -68,5 +68,5 @@ def test_a_run_trains_its_members_and_answers_with_all(tmp_path):
     again = run.predict([str(data / name) for name in test["id"]]).filter(like="p:").to_numpy()
     assert np.allclose(again, probs, atol=1e-4)
     assert (
-        "Of the 3 networks, which were weighed on validation samples, this one counts" in run.folder.report.read_text()
+        "The weights of the 3 networks were fitted on the validation split" in run.folder.report.read_text()
     )

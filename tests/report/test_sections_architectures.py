@@ -56,7 +56,7 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
     said, text = built(story([row(3, difference=None), row(0), row(9), lost]))
     for expected in (
         "4 architectures, each trained for 5 minutes", "431 test samples", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
-        "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "One seed was trained",
+        "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "Only one seed was trained",
         "What accuracy costs",
     ):  # fmt: skip
         assert expected in said, expected

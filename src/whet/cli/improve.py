@@ -89,7 +89,7 @@ def command(
         }
         print_json(
             {
-                "path": str(found.path), "accuracies": found.accuracies, "answer": found.answer, "metric": found.metric,
+                "path": str(found.path), "accuracies": found.accuracies, "recommended": found.recommended, "metric": found.metric,
                 "effects": found.study.effects.to_dict("records") if found.study else None, "difference": values,
                 "best_run": str(found.best_run), "report": str(found.report),
             }
@@ -101,8 +101,8 @@ def command(
     colour = {"helps": "green", "hurts": "red"}.get(d.verdict, "yellow")
     screen.print(
         Text.assemble(
-            f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} "
-            f"{100 * found.accuracies[found.answer]:.1f} %: ",
+            f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.recommended} "
+            f"{100 * found.accuracies[found.recommended]:.1f} %: ",
             (f"{100 * d.mean:+.1f} percentage points", f"bold {colour}"),
             f" of {metric.replace('_', ' ')} (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
             f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}",

@@ -37,7 +37,7 @@ def command(
     }
     kind = kind_of(path)
     if kind is None:
-        raise RunError(f"{path} is not an output folder of whet")
+        raise RunError(f"{path} is not a run folder or another output folder of whet")
     written = builders[kind](path) if kind in builders else report.build_report(RunFolder.open(path))
     if as_json:
         print_json({"report": str(written)})
