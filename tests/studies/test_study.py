@@ -106,7 +106,7 @@ def test_the_design_is_shown_smaller_images_and_the_confirmation_the_recipe_s_ow
     large = recipes.change(base, settings=("train.image_size=64", "train.eval_size=64"))
     options = {"design": "add", "budget": "2st", "seeds": 2, "metric": "accuracy", "smaller": 0.5}
     plan = make_plan(large, ["sgd.lr=0.01:0.05"], jobs=1, **options)
-    assert (plan.asked.train.image_size, plan.base.train.image_size, plan.base.train.eval_size) == (64, 32, 32)
+    assert (plan.requested.train.image_size, plan.base.train.image_size, plan.base.train.eval_size) == (64, 32, 32)
     out = tmp_path / "study"
     found = whet.study(large, ["sgd.lr=0.01:0.05"], confirming=False, out=out, **options)
     assert {Recipe.load(run / "recipe.yaml").train.image_size for run in (out / "runs").iterdir()} == {32}

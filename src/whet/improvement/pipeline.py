@@ -116,7 +116,9 @@ def improve(
 
     # Same seeds, same budget, paired on the same test samples. All choices are made on the validation samples.
     executor = executor_for(jobs, observer, ray, settled_threads(requested[PLAIN], jobs, ray))
-    settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in requested.items()}
+    settled = {
+        name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in requested.items()
+    }
     comparison = train_all(
         path,
         settled,
@@ -148,7 +150,14 @@ def improve(
     _, differences, _ = comparison.compared()
     accuracies = {name: group["accuracy"] for name, group in story["groups"].items()}
     return Improvement(
-        path, studied, comparison.recommended, differences[comparison.recommended], accuracies, best.path, report, metric
+        path,
+        studied,
+        comparison.recommended,
+        differences[comparison.recommended],
+        accuracies,
+        best.path,
+        report,
+        metric,
     )
 
 
@@ -163,7 +172,9 @@ def _with_obvious(
 ) -> tuple[dict[str, Recipe], set[str]]:
     """The recipes to compare, the plain one first, including one-pass models, and the names of the one-pass models. If there is no
     time to train a plain recipe, the first one-pass model is the plain recipe."""
-    obvious = {name: recipe for name, recipe in obvious.items() if recipe.hash not in {r.hash for r in requested.values()}}
+    obvious = {
+        name: recipe for name, recipe in obvious.items() if recipe.hash not in {r.hash for r in requested.values()}
+    }
     if obvious and not schedule.baseline and not keep_plain:
         (_, first), *others = obvious.items()
         return {**requested, PLAIN: first, **dict(others)}, {PLAIN, *(name for name, _ in others)}
