@@ -83,7 +83,7 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
     again = whet.study(base, factors, design="factorial", budget="4ep", seeds=5, out=out)
     assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")} == before
     assert again.effects.equals(found.effects)
-    with pytest.raises(RunError, match=r"holds a study of something else(.|\n)*-design: factorial(.|\n)*\+design: add"):
+    with pytest.raises(RunError, match=r"contains a study with different settings(.|\n)*-design: factorial(.|\n)*\+design: add"):
         whet.study(base, factors, design="add", budget="4ep", seeds=5, out=out)
 
 
@@ -143,15 +143,15 @@ def test_smaller_images_of_texts_are_refused():
 @pytest.mark.parametrize(
     ("factors", "options", "error", "message"),
     [
-        (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "stands twice"),
+        (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "is given twice"),
         (["mixup.alpha=0.2:0.8"], {}, RecipeError, "unknown section or method 'mixup'"),
         (["train.image_size=32"], {}, RecipeError, "KEY=LOW:HIGH"),
-        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is no share of the images' size"),
+        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is not a share of the image size"),
         (["train.image_size=32:32"], {}, RecipeError, "different values"),
-        (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is a factor itself"),
+        (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is also a factor"),
         (["sgd"], {}, RecipeError, "no optimizer"),
         (["adamw", "lion"], {}, RecipeError, "cannot both be on"),
-        (["train.seed=0:1"], {}, NoEffectError, "the same on both levels"),
+        (["train.seed=0:1"], {}, NoEffectError, "identical at both levels"),
         (["model.architecture=lenet:resnet9:vgg16"], {}, RecipeError, "--design add"),
         (["horizontal_flip"], {"design": "screeen"}, RecipeError, "Did you mean 'screen'"),
         (["horizontal_flip"], {"metric": "f1"}, RecipeError, "unknown metric 'f1'"),

@@ -34,7 +34,7 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
         "unit": " percentage points" if chosen.is_share else "",
         "best": best,
         "first": first,
-        "counts": {state: sum(trial["state"] == state for trial in trials) for state in ("finished", "given up", "failed")},
+        "counts": {state: sum(trial["state"] == state for trial in trials) for state in ("finished", "pruned", "failed")},
         "settings": [
             {
                 "key": s["key"], "range": s["text"], "was": shown(s["was"]), "best": shown(best["values"][s["key"]]),
@@ -78,11 +78,10 @@ def _history(figure: Figure, story: dict[str, Any], chosen: Metric) -> None:
     axes.step(number, best_of(score), where="post", color=ACCENT, linewidth=1.6, label="best so far")
     axes.plot(number, score, "o", color=SECOND, markersize=5, label="trial")
     bottom = score.max() if chosen.smaller_is_better else score.min()
-    for state, marker, colour in (("given up", "x", MUTED), ("failed", "X", WARN)):
+    for state, marker, colour in (("pruned", "x", MUTED), ("failed", "X", WARN)):
         numbers = [trial["trial"] for trial in story["trials"] if trial["state"] == state]
         if numbers:
-            label = "pruned" if state == "given up" else state
-            axes.plot(numbers, [bottom] * len(numbers), marker, color=colour, markersize=5, label=label)
+            axes.plot(numbers, [bottom] * len(numbers), marker, color=colour, markersize=5, label=state)
     axes.set(xlabel="trial", ylabel=_label(chosen))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, ncols=2)
@@ -93,11 +92,11 @@ def _curves(figure: Figure, story: dict[str, Any]) -> None:
     for trial in story["trials"]:
         if trial["curve"]:
             colour, width = (ACCENT, 2.2) if trial["trial"] == story["best"] else (SECOND, 0.8)
-            if trial["state"] == "given up":
+            if trial["state"] == "pruned":
                 colour = MUTED
             ends = [*zip(*trial["curve"])]
             axes.plot(*ends, color=colour, linewidth=width, alpha=1.0 if width > 1 else 0.55)
-            if trial["state"] == "given up":
+            if trial["state"] == "pruned":
                 axes.plot(ends[0][-1], ends[1][-1], "x", color=MUTED, markersize=5)
     axes.set(xlabel="% of training", ylabel="validation")
 
