@@ -120,12 +120,12 @@ def test_by_the_command_line(compared):
     [
         (["data"], {"architectures": "resnet9,lenett"}, r"unknown architecture 'lenett'. Did you mean 'lenet'"),
         (["data"], {"architectures": "lenet,resnet9,lenet"}, r"architecture 'lenet' stands twice"),
-        (["data"], {"architectures": " , "}, r"no architecture given; of the zoo: lenet"),
+        (["data"], {"architectures": " , "}, r"no architecture given; accepted: lenet"),
         (["data"], {"architectures": "lenet,./nowhere"}, r"'./nowhere': no config.json in that folder"),
         (
             ["data"],
             {"architectures": "lenet", "weights": "some/name"},
-            r"accepted is none; pretrained weights stand among",
+            r"only none is accepted; give pretrained weights as",
         ),
         (["a", "b"], {"architectures": "lenet"}, r"trains on one DATA; got 2: a, b"),
         (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 applies to finished runs"),

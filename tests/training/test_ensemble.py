@@ -120,7 +120,7 @@ def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
     assert again.returncode == 1
     assert "already holds a run (finished)" in again.stderr
     once = whet("ensemble", made[0].path, made[0].path, "--out", tmp_path / "once")
-    assert "two runs or more, each once" in once.stderr
+    assert "two or more different runs" in once.stderr
 
 
 def test_networks_of_other_image_sizes_are_told(runs, tmp_path):

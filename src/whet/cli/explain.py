@@ -52,7 +52,7 @@ def command(
         found.save(out)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror or error}") from None
-    records = [sample.told() for sample in found]
+    records = [sample.to_dict() for sample in found]
     if as_json:
         print_json({"page": str(out), "samples": records})
         raise typer.Exit(exit_code(records))
