@@ -134,9 +134,9 @@ def _first_model(
         return rows, np.empty((0, classes)), ""
     if weights is None:
         return rows, medium.first_model(survey, rows, fold_R), f"linear, on {medium.features}"
-    features_RD, painted = _frozen_features(survey, rows, spec, weights, threads)
-    rows, fold_R = _predictable(survey, painted)
-    features_RD = features_RD[np.isin(painted, rows)]
+    features_RD, rendered = _frozen_features(survey, rows, spec, weights, threads)
+    rows, fold_R = _predictable(survey, rendered)
+    features_RD = features_RD[np.isin(rendered, rows)]
     return (
         rows,
         linear_probs(features_RD, survey.label_N[rows], classes, fold_R),

@@ -49,7 +49,7 @@ def test_what_a_time_is_enough_for(limit, studying, tuning, alone, seeds):
 
 def test_the_plan_names_every_part_and_adds_up():
     found = make_schedule(Duration.parse("1h"), None, None, None, can_tune=True)
-    lines = list(found.told(14, ["plain", "strong"]))
+    lines = list(found.summary(14, ["plain", "strong"]))
     assert [line.split(", ")[-1].split(" min")[0] for line in lines] == ["21", "9", "30"]
     assert "14 techniques" in lines[0]
     usual = Duration.parse("20ep")
@@ -58,10 +58,10 @@ def test_the_plan_names_every_part_and_adds_up():
 
 
 def test_one_seed_is_said_to_judge_nothing():
-    lines = list(make_schedule(Duration.parse("6m"), None, None, None, can_tune=True).told(9, ["plain", "strong"]))
-    assert "one seed each" in lines[0] and "not judged" in lines[1]
-    several = make_schedule(Duration.parse("6m"), 3, None, None, can_tune=True).told(9, ["plain", "strong"])
-    assert "not judged" not in " ".join(several)
+    lines = list(make_schedule(Duration.parse("6m"), None, None, None, can_tune=True).summary(9, ["plain", "strong"]))
+    assert "one seed each" in lines[0] and "no verdict" in lines[1]
+    several = make_schedule(Duration.parse("6m"), 3, None, None, can_tune=True).summary(9, ["plain", "strong"])
+    assert "no verdict" not in " ".join(several)
 
 
 def test_what_takes_one_pass_stands_for_the_plain_recipe_where_time_is_short():

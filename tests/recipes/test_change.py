@@ -35,5 +35,5 @@ def test_nothing_is_said_where_all_is_as_it_was_asked_for():
 
 
 def test_two_new_methods_that_exclude_each_other_are_refused():
-    with pytest.raises(RecipeError, match="swa and lawa cannot stand in one recipe"):
+    with pytest.raises(RecipeError, match="swa and lawa cannot be used in one recipe"):
         changed(add=("swa", "lawa"))

@@ -424,7 +424,7 @@ def test_a_run_of_something_else_is_neither_reused_nor_gone_on_with(base, tmp_pa
     if not finished:
         RunFolder(task.path).done.unlink()
     assert list(InProcess(Observer()).run([task] if finished else [])) == ([task] if finished else [])
-    with pytest.raises(RunError, match=f"holds a run of another {what}; choose another --out"):
+    with pytest.raises(RunError, match=f"contains a run of another {what}; choose another --out"):
         list(InProcess(Observer()).run([change(task)]))
 
 

@@ -104,7 +104,7 @@ def test_what_answered_other_samples_is_refused(runs, tmp_path):
     with pytest.raises(RunError, match="predicted different samples"):
         ensemble_runs([made[0], RunFolder(other)], tmp_path / "both")
     twice = ensemble_runs(made, tmp_path / "once")
-    with pytest.raises(RunError, match="asks others already"):
+    with pytest.raises(RunError, match="cannot be part of another ensemble"):
         ensemble_runs([twice, made[0]], tmp_path / "both")
 
 
@@ -130,4 +130,4 @@ def test_networks_of_other_image_sizes_are_told(runs, tmp_path):
     file = tmp_path / "larger" / "model" / "whet.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"size": 48}))
     fused = ensemble_runs([made[0], RunFolder(tmp_path / "larger")], tmp_path / "both")
-    assert "of each run's own size (32, 48 px)" in fused.read_json(fused.metrics)["notes"][1]
+    assert "at each run's own size (32, 48 px)" in fused.read_json(fused.metrics)["notes"][1]

@@ -106,5 +106,5 @@ def test_a_run_s_own_recipe_leaves_nothing_open_and_is_a_recipe(finished_run):
 def test_a_device_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is one here")
-    with pytest.raises(RecipeError, match=r"train.device = cuda: this machine has none; accepted here: auto, cpu"):
+    with pytest.raises(RecipeError, match=r"train.device = cuda: not available on this machine; accepted: auto, cpu"):
         make_fabric(Recipe().setting(device="cuda"))

@@ -105,12 +105,12 @@ def test_settings_of_one_owner_are_placed_together(recipe):
         ("sgd.lr=0.1:0.2:linear", "KEY=LOW:HIGH:log"),
         ("sgd.lr=0.1", "at least two values"),
         ("sgd.lr=-1:0.1", "above 0"),
-        ("train.batch_size=8.5:32", "are whole numbers"),
+        ("train.batch_size=8.5:32", "must be whole numbers"),
         ("train.batch_size=0,8", "batch_size"),
         ("train.seed=0:9", "cannot be searched"),
         ("train.budget=2ep,4ep", "cannot be searched"),
         ("data.split_seed=0:9", "unknown section or method 'data'"),
-        ("model.architecture=a:b", "takes no range"),
+        ("model.architecture=a:b", "does not accept a range"),
     ],
 )
 def test_mistakes_are_told(recipe, text, message):
