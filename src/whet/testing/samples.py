@@ -1,4 +1,4 @@
-"""Made-up samples of every medium, and the small networks that take them."""
+"""Synthetic samples of every medium, and small networks for them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from whet.render.text import paint_texts
 
 CLASSES = ("glass", "metal", "paper")
 NUM_SAMPLES, BATCH_SIZE, IMAGE_SIZE, AUDIO_RATE = 24, 8, 16, 8_000
-LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # uneven, so that balancing methods have something to do
+LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # imbalanced, so that balancing methods have an effect
 
 
 class Images:
-    """Noise, 24 x 20 pixels."""
+    """Noise images of 24 x 20 pixels."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
         drawn = Rng(5).batch("images", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3))
@@ -56,7 +56,7 @@ class Images:
 
 
 class Texts:
-    """Two sentences each, of three to six words."""
+    """Texts of two sentences with three to six words each."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
         self._texts, self._labels = [example_texts()[row] for row in rows], labels
@@ -75,7 +75,7 @@ class Texts:
 
 
 class AudioClips:
-    """A tenth of a second of noise around a tone."""
+    """Audio clips of 0.1 seconds: a tone with noise."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
         noise = Rng(5).batch("audio", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))

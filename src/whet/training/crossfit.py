@@ -121,7 +121,7 @@ def fit_predictor(
     if known is None and not by_half:
         return FittedPredictor(numbers, None)
     fitting = any(isinstance(method, Fits) for method in methods)
-    scored_NK = (known if known is not None else whole.ask())[0].clone()
+    scored_NK = (known if known is not None else whole.outputs())[0].clone()
     dealt = parts()
     folds = np.unique(dealt.fold_N) if fitting else np.array([-1])
     # Each sample is scored by the choice of the other half.
@@ -153,7 +153,7 @@ class _Chain:
         self._external_models, self._task = external_models, task
         self._kept: dict[int, Known] = {}  # by the position in the chain
 
-    def ask(self) -> Known:
+    def outputs(self) -> Known:
         """The outputs at the end of a chain without fitted methods."""
         if len(self._methods) not in self._kept:
             self._kept[len(self._methods)] = self._outputs(self._walk(None)[1])
@@ -163,7 +163,7 @@ class _Chain:
         """The logits of all samples after fitting to the samples in `chosen_N` (bool); unfitted if there are none."""
         _, predictor, known = self._walk(chosen_N)
         if known is None:
-            known = self.ask() if chosen_N is None else self._outputs(predictor)
+            known = self.outputs() if chosen_N is None else self._outputs(predictor)
         return known[0]
 
     def fit(self, chosen_N: Tensor | None) -> tuple[dict[str, Any], Known | None]:
@@ -179,7 +179,7 @@ class _Chain:
                 predictor, known = SideBySide([predictor, *others]), None
             if isinstance(method, Fits):
                 if known is None:
-                    known = self._answered(place, predictor, shared=not fitted)
+                    known = self._computed(place, predictor, shared=not fitted)
                 logits, targets = known if chosen_N is None else (known[0][chosen_N], known[1][chosen_N])
                 fitted[method.name] = method.fit(logits, targets) if len(logits) else {}
             if isinstance(method, WrapsPredictor):
@@ -190,7 +190,7 @@ class _Chain:
                     known = (changed(known[0]), known[1]) if isinstance(method, Fits) else None
         return fitted, predictor, known
 
-    def _answered(self, place: int, predictor: Predictor, *, shared: bool) -> Known:
+    def _computed(self, place: int, predictor: Predictor, *, shared: bool) -> Known:
         if not shared:
             return self._outputs(predictor)
         if place not in self._kept:

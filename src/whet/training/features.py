@@ -18,18 +18,18 @@ from whet.training.plan import Plan
 
 _AT_ONCE = 256
 
-Ask = Callable[[Table, Any, int | None], tuple[Tensor, np.ndarray]]
+Predict = Callable[[Table, Any, int | None], tuple[Tensor, np.ndarray]]
 """(samples, predictor, batch size) -> (outputs, indices of the samples that could be read)."""
 
 
-def training_features(plan: Plan, train: Table, ask: Ask, backbone: Any, *, training: bool) -> Features:
+def training_features(plan: Plan, train: Table, predict: Predict, backbone: Any, *, training: bool) -> Features:
     """The features of a backbone. training: in training mode (see `Context.features`)."""
-    features_ND, index = _as_in_training(plan, train, ask, backbone) if training else ask(train, backbone, None)
+    features_ND, index = _as_in_training(plan, train, predict, backbone) if training else predict(train, backbone, None)
     groups = train.frame["group"].to_numpy()[index]
     return Features(features_ND, train.targets[torch.from_numpy(index)], index, groups)
 
 
-def _as_in_training(plan: Plan, train: Table, ask: Ask, backbone: Any) -> tuple[Tensor, np.ndarray]:
+def _as_in_training(plan: Plan, train: Table, predict: Predict, backbone: Any) -> tuple[Tensor, np.ndarray]:
     """Use shuffled batches of the training's batch size: rows are sorted by class, and BatchNorm statistics of single-class batches
     would differ from those in training."""
 
@@ -39,7 +39,7 @@ def _as_in_training(plan: Plan, train: Table, ask: Ask, backbone: Any) -> tuple[
 
     order_N = plan.rng.shuffled("features", 0, len(train))
     shuffled = train.with_frame(train.frame.iloc[order_N])
-    features_ND, index = ask(shuffled, features, int(plan.recipe.train.batch_size))
+    features_ND, index = predict(shuffled, features, int(plan.recipe.train.batch_size))
     rows_N = order_N[index]
     sorted_N = np.argsort(rows_N)
     return features_ND[torch.from_numpy(sorted_N)], rows_N[sorted_N]
@@ -61,13 +61,13 @@ class FrozenFeatures:
         return "/".join(sorted(set(part.frame["split"]))), part.frame["id"].tolist()
 
     def of(
-        self, part: Table, backbone: Any, ask: Callable[[Table, Any], tuple[Tensor, np.ndarray]]
+        self, part: Table, backbone: Any, predict: Callable[[Table, Any], tuple[Tensor, np.ndarray]]
     ) -> tuple[Tensor, np.ndarray]:
         """(features, sparse if most of them are zero, indices of the samples that could be read)."""
         name, ids = self._key(part)
         if not self.know(part):
             bare = backbone.sparse if isinstance(backbone, SparseFeatures) else backbone
-            found = ask(part, bare)
+            found = predict(part, bare)
             if len(ids) < len(self._found.get(name, ([],))[0]):  # a subset of a split
                 return found
             self._found[name] = ids, found

@@ -37,7 +37,7 @@ SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
 TRIED = 8  # samples on which the saved model must reproduce the trained one
 FEW_POINTS = 32  # integration points for explaining the mistakes of a text model; a dozen take less than a second
 
-Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
+Predict = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
 """(samples, predictor) -> (logits, indices of the samples that could be read)."""
 
 
@@ -48,7 +48,7 @@ Explain = Callable[[Table, np.ndarray], Iterator[tuple[int, Explanation]]]
 
 
 def finish_model(
-    plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]],
+    plan: Plan, val: Table, predict: Predict, folder: RunFolder, joined: dict[str, list[RunFolder]],
     by_half: Sequence[dict[str, Tensor]] = (),
 ) -> tuple[Any, Outputs | None, list[Member]]:  # fmt: skip
     """Finish a finalized plan: run AFTER methods, fit PREDICT methods on validation data, and save the model. Returns the
@@ -63,7 +63,7 @@ def finish_model(
 
     def outputs(predictor: Any) -> tuple[Tensor, Targets]:
         nonlocal index_M
-        logits, index_M = ask(val, predictor)
+        logits, index_M = predict(val, predictor)
         return logits, targets[torch.from_numpy(index_M)]
 
     predictor = as_one(nets)
@@ -89,7 +89,7 @@ def finish_model(
     save_net(nets[0], folder.model, extra)
     final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, external_models)
     some = val.with_frame(val.frame.iloc[:TRIED])
-    check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
+    check_saved(folder.model, plan.net.device, final, lambda one: predict(some, one)[0])
     return final, None if logits is None else (logits, index_M), members_of(nets, external_models)
 
 
@@ -116,7 +116,7 @@ def _holding(net: Net, weights: dict[str, Tensor]) -> Net:
 
 
 def measure_parts(
-    table: Table, predictor: Any, ask: Ask, folder: RunFolder, val_outputs: Outputs | None = None
+    table: Table, predictor: Any, predict: Predict, folder: RunFolder, val_outputs: Outputs | None = None
 ) -> dict[str, Any]:
     """Predict the validation samples (if not done yet) and the test samples once, and write the evidence. Returns metrics by
     split."""
@@ -125,20 +125,20 @@ def measure_parts(
         part = table.part(split)
         if not len(part):
             continue
-        logits, index = val_outputs if split == "val" and val_outputs is not None else ask(part, predictor)
+        logits, index = val_outputs if split == "val" and val_outputs is not None else predict(part, predictor)
         parts[split] = part.evidence(index, logits.double().numpy())
     write_evidence(folder, parts)
     return {split: table.task.measure(evidence) for split, evidence in parts.items()}
 
 
 def measure_inference_gain(
-    plan: Plan, weights: dict[str, Tensor], part: Table, split: str, ask: Ask, folder: RunFolder
+    plan: Plan, weights: dict[str, Tensor], part: Table, split: str, predict: Predict, folder: RunFolder
 ) -> dict[str, Any]:
     """The joint gain of weight averaging, ensembles and other PREDICT methods over the predictions of the last weights on the same
     samples, and the inference time with and without them."""
     began = time.monotonic()
     with using_weights(plan.net, weights):
-        logits, index = ask(part, plan.net)
+        logits, index = predict(part, plan.net)
     seconds = (time.monotonic() - began) / max(len(index), 1)
     plain, final = part.evidence(index, logits.double().numpy()).by_id(), read_evidence(folder, split)
     metric = part.task.metric(part.task.headline)

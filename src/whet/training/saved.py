@@ -90,10 +90,12 @@ def members_of(nets: Sequence[Net], external_models: Mapping[str, Sequence[Exter
     return [*map(Member.of, nets), *beside]
 
 
-def check_saved(folder: Path, device: torch.device, predictor: Predictor, ask: Callable[[Predictor], Tensor]) -> None:
-    """Raise RunError unless the model in the folder, loaded again, gives the same outputs as this predictor. ask: computes the
+def check_saved(
+    folder: Path, device: torch.device, predictor: Predictor, predict: Callable[[Predictor], Tensor]
+) -> None:
+    """Raise RunError unless the model in the folder, loaded again, gives the same outputs as this predictor. predict: computes the
     outputs for a few samples."""
-    expected, found = ask(predictor), ask(SavedModel(folder, device).predictor)
+    expected, found = predict(predictor), predict(SavedModel(folder, device).predictor)
     if not len(expected):
         return
     apart = float((found - expected).abs().max())

@@ -171,8 +171,8 @@ class Session:
 
         def features(backbone: Any = None, training: bool = False) -> Features:
             self.observer.phase(f"computing features of {len(train):,} samples")
-            asked = partial(self.ask, plan, fabric)
-            return training_features(plan, train, asked, backbone or plan.net.backbone, training=training)
+            predict = partial(self.predict, plan, fabric)
+            return training_features(plan, train, predict, backbone or plan.net.backbone, training=training)
 
         def texts() -> list[str]:
             self.observer.phase(f"training on {len(train):,} texts")
@@ -180,7 +180,7 @@ class Session:
 
         context = Context(cast(ClassTask, table.task), table.classes, train.counts_K, features, texts)
         plan = Plan(recipe, net, context, strict=strict)
-        self.tell(plan)
+        self.note_plan(plan)
         return plan, fabric
 
     def ready(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> Ready:
@@ -188,28 +188,28 @@ class Session:
         plan, fabric = self.plan(recipe, table, net, strict=strict)
         plan.initialise()
         range_tests = self.trial_steps(recipe, table, plan, fabric)
-        self.tell(plan)
+        self.note_plan(plan)
         self.observer.phase("timing a few steps" if recipe.train.budget.is_time else "starting")
         plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
         return Ready(plan, fabric, range_tests, state, pace)
 
-    def tell(self, plan: Plan) -> None:
+    def note_plan(self, plan: Plan) -> None:
         """Note the methods without effect, other changes of the recipe, and properties of the network."""
         for line in (*plan.notes, *plan.ineffective, *plan.net.notes):
             if line not in self.notes:
                 self.note(line)
 
-    def ask(
+    def predict(
         self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
     ) -> tuple[Tensor, np.ndarray]:
         """(outputs of the predictor, indices of the samples that could be read). A frozen backbone is run once per split."""
         net, (inner, changed) = plan.net, behind(predictor)
         if net.backbone_frozen and (inner is net or predictor is net.backbone):
-            features_ND, index = self.frozen.of(table, net.backbone, partial(self._ask, plan, fabric))
+            features_ND, index = self.frozen.of(table, net.backbone, partial(self._predict, plan, fabric))
             return (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
-        return self._ask(plan, fabric, table, predictor, batch_size)
+        return self._predict(plan, fabric, table, predictor, batch_size)
 
-    def _ask(
+    def _predict(
         self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
     ) -> tuple[Tensor, np.ndarray]:
         training = plan.net.training
@@ -288,7 +288,7 @@ class Session:
 
     def source(self, train: Table, plan: Plan, fabric: Fabric, steps: int) -> Source:
         if can_cache_features(plan, plan.net):
-            features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
+            features_ND, index = self.predict(plan, fabric, train, plan.net.backbone)
             return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
         _, per_epoch = batch_shape(len(train), plan.recipe.train.batch_size)
         cache, line = choose_cache(train, plan, -(-steps // per_epoch))
@@ -307,7 +307,7 @@ class Session:
 
         def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
-                logits, index = self.ask(plan, fabric, val, plan.net)
+                logits, index = self.predict(plan, fabric, val, plan.net)
             evidence, followed = val.evidence(index, logits.double().numpy()), val.task.followed
 
             def measured(rows_M: np.ndarray) -> dict[str, float]:
@@ -330,10 +330,10 @@ class Session:
         recipe, state = plan.recipe, training.state
         answer_seconds, answered = 0.0, 0
 
-        def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+        def predict(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
             nonlocal answer_seconds, answered
             began, known = self.clock(), self.frozen.know(part)
-            found = self.ask(plan, fabric, part, predictor)
+            found = self.predict(plan, fabric, part, predictor)
             if not known:  # otherwise most of the work is already done
                 answer_seconds += self.clock() - began
                 answered += len(found[1])
@@ -350,16 +350,16 @@ class Session:
             else None
         )
         by_half = plan.finalize(FinalizeContext(inputs, training.validate, fabric.autocast))
-        predictor, val_answers, members = finish.finish_model(
-            plan, table.part("val"), ask, self.folder, self.joined, by_half
+        predictor, val_outputs, members = finish.finish_model(
+            plan, table.part("val"), predict, self.folder, self.joined, by_half
         )
-        metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
+        metrics = finish.measure_parts(table, predictor, predict, self.folder, val_outputs)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
         shown = "test" if "test" in metrics else "val"
         if last is not None:
             metrics["inference_gain"] = finish.measure_inference_gain(
-                plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
+                plan, last, table.part(shown), shown, partial(self.predict, plan, fabric), self.folder
             )
 
         def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
