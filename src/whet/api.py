@@ -48,10 +48,16 @@ def train(
     from whet.training.job import train_run
 
     started = time.monotonic()
-    asked = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
+    requested = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
     return Run(
         train_run(
-            asked, out, observer=observer, tensorboard=tensorboard, strict=strict, started=started, report=build_report
+            requested,
+            out,
+            observer=observer,
+            tensorboard=tensorboard,
+            strict=strict,
+            started=started,
+            report=build_report,
         )
     )
 
@@ -76,11 +82,11 @@ def build_recipe(
     )
     if given is None:
         base = recipes.default(spec, model) if methods is None else Recipe(task=recipes.task_for(spec))
-    asked = base.replace(data=spec, model=model)
+    requested = base.replace(data=spec, model=model)
     if methods is not None:
-        asked = asked.replace(methods=parse_methods(methods))
+        requested = requested.replace(methods=parse_methods(methods))
     changes = {key: value for key, value in (("budget", budget), ("seed", seed)) if value is not None}
-    return asked.setting(**changes) if changes else asked
+    return requested.setting(**changes) if changes else requested
 
 
 def resume(

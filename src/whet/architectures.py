@@ -81,7 +81,7 @@ def compare_architectures(
             "hub name or local folder"
         )
     medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "image"
-    asked = {
+    requested = {
         name: _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget)
         for name, architecture in _named(architectures, medium).items()
     }
@@ -98,12 +98,12 @@ def compare_architectures(
     todo = [
         (name, path / f"{_as_folder(name)}-s{seed}", recipe.setting(seed=seed))
         for seed in range(seeds)
-        for name, recipe in asked.items()
+        for name, recipe in requested.items()
     ]
     for _, run, wanted in todo:
         refuse_other(PlannedRun(wanted, run, data=fingerprint))
-    finished: dict[str, list[RunFolder]] = {name: [] for name in asked}
-    failed: dict[str, dict[str, str]] = {name: {} for name in asked}
+    finished: dict[str, list[RunFolder]] = {name: [] for name in requested}
+    failed: dict[str, dict[str, str]] = {name: {} for name in requested}
     with Interrupts().caught():
         for number, (name, run, wanted) in enumerate(todo, 1):
             observer.phase(f"{name}, seed {wanted.train.seed} ({number} of {len(todo)} runs)")
@@ -115,7 +115,7 @@ def compare_architectures(
 
     # Compare with the architecture chosen on the validation samples, paired on the same test samples.
     observer.phase("comparing")
-    known = [name for name in asked if finished[name]]
+    known = [name for name in requested if finished[name]]
     groups = dict(zip(known, group_runs([run for name in known for run in finished[name]]), strict=True))
     best = min(known, key=lambda name: _mean(_metrics(groups[name]), "val", "log_loss"), default=None)
     chosen = groups[best] if best is not None else None
@@ -123,10 +123,10 @@ def compare_architectures(
     others = {name: group for name, group in groups.items() if chosen is not None and _share_seeds(chosen, group)}
     compared = compare_groups(chosen, list(others.values())) if chosen is not None else []
     against = dict(zip(others, compared, strict=True))
-    rows = [_row(name, groups.get(name), failed[name], against.get(name)) for name in asked]
+    rows = [_row(name, groups.get(name), failed[name], against.get(name)) for name in requested]
     story = {
         "name": path.resolve().name,
-        "budget": str(next(iter(asked.values())).train.budget),
+        "budget": str(next(iter(requested.values())).train.budget),
         "seeds": seeds,
         "seconds": time.monotonic() - started,
         "samples": chosen.right_SN.shape[1] if chosen else 0,

@@ -75,8 +75,8 @@ class RecipeComparison:
         if len(runs) < 2:
             return None
         best = self.best
-        fused = ensemble_runs([best, *(run for run in runs if run.path != best.path)], path)
-        return Ensemble(fused, best, ensemble_gain(fused, best), self.metric)
+        combined = ensemble_runs([best, *(run for run in runs if run.path != best.path)], path)
+        return Ensemble(combined, best, ensemble_gain(combined, best), self.metric)
 
 
 def merit(run: RunFolder, metric: str) -> tuple[float, float]:
@@ -107,16 +107,16 @@ class Ensemble:
         return merit(self.run, self.metric) > merit(self.single, self.metric)
 
     def to_dict(self) -> dict[str, Any]:
-        fused, single = (run.read_json(run.metrics) for run in (self.run, self.single))
-        part = "test" if "test" in fused else "val"
+        combined, single = (run.read_json(run.metrics) for run in (self.run, self.single))
+        part = "test" if "test" in combined else "val"
         return {
             "name": self.run.name,
             "runs": 1 + len(Recipe.load(self.run.requested).method("stacking").settings_dict()["runs"]),
             "single": self.single.name,
             "pays": self.pays,
-            "accuracy": fused[part]["accuracy"],
+            "accuracy": combined[part]["accuracy"],
             "difference": {**vars(self.difference), "verdict": self.difference.verdict},
-            "times": fused["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
+            "times": combined["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
         }
 
 

@@ -39,9 +39,9 @@ def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarr
     rows = [np.flatnonzero(block_R == seed) for seed in np.unique(block_R)]
     blocks = [block for block in rows if _weights(coded_RP[block]) is not None]
     columns = _columns(value_RN, coded_RP, blocks)
-    judged = [column for column in columns if column.seeds >= LEAST_SEEDS]
-    spread = [column.between for column in judged] + _between_residuals(value_RN, coded_RP, blocks)
-    freedom = [column.seeds - 1 for column in judged] + [len(blocks) - 1] * (len(spread) - len(judged))
+    tested = [column for column in columns if column.seeds >= LEAST_SEEDS]
+    spread = [column.between for column in tested] + _between_residuals(value_RN, coded_RP, blocks)
+    freedom = [column.seeds - 1 for column in tested] + [len(blocks) - 1] * (len(spread) - len(tested))
     lent = iter(moderated(spread, freedom))
     return [
         column.crossed(*next(lent)) if column.seeds >= LEAST_SEEDS else column.of_these_runs() for column in columns

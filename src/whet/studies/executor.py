@@ -235,11 +235,11 @@ class Workers:
     _workers: list[_Worker] = field(default_factory=list, repr=False)
 
     def run(self, tasks: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        fresh, busy_elsewhere, deaths = map(refuse_other, tasks), deque[PlannedRun](), Counter[Path]()
+        pending, busy_elsewhere, deaths = map(refuse_other, tasks), deque[PlannedRun](), Counter[Path]()
         try:
             while True:
                 while sum(worker.task is not None for worker in self._workers) < self.jobs:
-                    task = next(fresh, None) or (busy_elsewhere.popleft() if busy_elsewhere else None)
+                    task = next(pending, None) or (busy_elsewhere.popleft() if busy_elsewhere else None)
                     if task is None:
                         break
                     self._idle().give(task)

@@ -70,12 +70,12 @@ class RayCluster:
         self.jobs = min(jobs or room, room)
 
     def run(self, tasks: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        fresh, again = map(refuse_other, tasks), deque[PlannedRun]()
+        pending, again = map(refuse_other, tasks), deque[PlannedRun]()
         sent: dict[Any, _Sent] = {}
         try:
             while True:
                 while len(sent) < self.jobs:
-                    task = next(fresh, None) or (again.popleft() if again else None)
+                    task = next(pending, None) or (again.popleft() if again else None)
                     if task is None:
                         break
                     sent.update([self._send(task)])

@@ -82,7 +82,7 @@ class Bench:
         view = self.samples.view(index_B)
         if epoch is not None:
             view = self.plan.augmentation.draw(epoch, copies)(view, index_B)
-        received = self.plan.net.front.receive(self.samples.paint(view, index_B), IMAGE_SIZE)
+        received = self.plan.net.front.receive(self.samples.render(view, index_B), IMAGE_SIZE)
         return received if epoch is None else self.plan.augmentation.transform_batch(received, epoch, index_B, copies)
 
     def batch(self, step: int) -> Batch:

@@ -37,7 +37,7 @@ class Images:
     def view(self, index_B: np.ndarray) -> ImageView:
         return ImageView.whole([(20, 24)] * len(index_B), (IMAGE_SIZE, IMAGE_SIZE))
 
-    def paint(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
+    def render(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
         painter, out = CpuPainter(view), np.empty((len(index_B), IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
         for i, index in enumerate(index_B):
             painter.paint(i, self._images[index], out[i])
@@ -64,7 +64,7 @@ class Texts:
     def view(self, index_B: np.ndarray) -> TextView:
         return TextView.whole([self._texts[index] for index in index_B], self._labels[index_B])
 
-    def paint(self, view: TextView, index_B: np.ndarray) -> list[str]:
+    def render(self, view: TextView, index_B: np.ndarray) -> list[str]:
         return paint_texts(view)
 
     @staticmethod
@@ -87,7 +87,7 @@ class AudioClips:
     def view(self, index_B: np.ndarray) -> AudioView:
         return AudioView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
 
-    def paint(self, view: AudioView, index_B: np.ndarray) -> np.ndarray:
+    def render(self, view: AudioView, index_B: np.ndarray) -> np.ndarray:
         painter, out = AudioPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
         for i, index in enumerate(index_B):
             painter.paint(i, self._waves[index], out[i])
@@ -138,9 +138,9 @@ def example_texts() -> list[str]:
     drawn_N = Rng(5).batch("texts", 0, np.arange(NUM_SAMPLES)).uniform(shape=(14,))
     found = []
     for drawn in drawn_N:
-        said = [words[int(unit * len(words))] for unit in drawn[2:]]
+        sentence = [words[int(unit * len(words))] for unit in drawn[2:]]
         first, second = (3 + int(4 * unit) for unit in drawn[:2])
-        found.append(f"The {' '.join(said[:first])}. A {' '.join(said[first : first + second])}!")
+        found.append(f"The {' '.join(sentence[:first])}. A {' '.join(sentence[first : first + second])}!")
     return found
 
 

@@ -56,12 +56,12 @@ def write_explanation(explanation: Explanation, folder: Path, stem: str, letters
 
 def write_preview(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str, Any]]:
     """Write the samples of a preview into a folder. Returns the rows as JSON-serializable dicts with the content of each tile."""
-    told = listed(rows)
-    for r, (row, plain) in enumerate(zip(rows, told)):
+    records = listed(rows)
+    for r, (row, plain) in enumerate(zip(rows, records)):
         plain["original"] = write_sample(row.original, folder, f"{r}-0", rate)
         for column, (tile, variant) in enumerate(zip(row.variants, plain["variants"]), start=1):
             variant |= write_sample(tile.content, folder, f"{r}-{column}", rate)
-    return told
+    return records
 
 
 def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str, str] | None:

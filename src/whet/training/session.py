@@ -328,15 +328,15 @@ class Session:
         """Finish the run after the last step. If the process is killed here, all of it is repeated."""
         self.observer.phase("measuring")
         recipe, state = plan.recipe, training.state
-        answer_seconds, answered = 0.0, 0
+        predict_seconds, predicted = 0.0, 0
 
         def predict(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
-            nonlocal answer_seconds, answered
+            nonlocal predict_seconds, predicted
             began, known = self.clock(), self.frozen.know(part)
             found = self.predict(plan, fabric, part, predictor)
             if not known:  # otherwise most of the work is already done
-                answer_seconds += self.clock() - began
-                answered += len(found[1])
+                predict_seconds += self.clock() - began
+                predicted += len(found[1])
             return found
 
         def inputs() -> Iterator[Tensor]:
@@ -368,7 +368,7 @@ class Session:
 
         if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
             self.note(f"the report shows mistakes without explanations: {reason}")
-        metrics["cost"] = cost_of(training, answer_seconds / max(answered, 1))
+        metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics["notes"] = self.notes
