@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whet.core.errors import DataError, RunError
+from whet.core.media import plural
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
@@ -90,7 +91,7 @@ def read_as_trained(data: str | Path | DataSpec, recipe: Recipe, task: Task) -> 
 
 
 def _of_another_medium(recipe: Recipe, spec: DataSpec, medium: str) -> DataError:
-    return DataError(f"data {spec.path} contains {medium}s; this run was trained on {recipe.medium}s")
+    return DataError(f"data {spec.path} contains {plural(medium)}; this run was trained on {plural(recipe.medium)}")
 
 
 def targets_of(table: Table, classes: tuple[str, ...], where: str) -> np.ndarray:

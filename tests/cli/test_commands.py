@@ -52,9 +52,9 @@ def test_help_loads_what_it_shows_and_no_more():
 
 
 def test_functions_can_be_called_when_modules_of_their_names_are_imported(tmp_path):
-    """whet.train is also a package, whet.improve also a module."""
+    """whet.train and whet.improve stay functions when their packages are imported."""
     code = """
-import whet, whet.training.job, whet.improve
+import whet, whet.training.job, whet.improvement
 import whet.training.loop as loop
 for name in ("train", "improve"):
     try:

@@ -113,7 +113,7 @@ def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
     out = tmp_path / "both"
     told = whet("ensemble", made[0].path, made[1].path, "--out", out)
     assert told.returncode == 0, told.stderr
-    assert "together" in told.stdout
+    assert "ensemble" in told.stdout
     assert "points" in told.stdout
     assert (out / "report.html").is_file()
     again = whet("ensemble", made[0].path, made[1].path, "--out", out)

@@ -51,7 +51,7 @@ def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
     import whet
     from whet.training import session
 
-    monkeypatch.setattr(session, "_MANY", many)
+    monkeypatch.setattr(session, "_MAX_INITIAL_VALIDATION", many)
     run = whet.train(
         images, architecture="resnet9_slim", weights="none", budget="1ep", methods=["sgd"], out=tmp_path / "run"
     )

@@ -48,6 +48,7 @@ def command(
         require_claimable(out, "check", data=[data])
     from whet.checking import check
     from whet.cli.screen import place, print_json, print_table, results, table, talk, then
+    from whet.core.media import plural
     from whet.core.spec import DataSpec
 
     watch = talk(quiet=as_json)
@@ -79,7 +80,7 @@ def command(
                 listed = "check.json lists" if found.page else "--json lists"
                 screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
         problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
-        screen.print(f"\n{problems} in {len(samples):,} {samples.medium}s")
+        screen.print(f"\n{problems} in {len(samples):,} {plural(samples.medium)}")
         if found.page:
             cleaned = found.page.parent / "cleaned.csv"
             left_out = len(found.cleaned.dropped)
@@ -88,7 +89,7 @@ def command(
             then("improve", os.path.relpath(cleaned) if left_out else data)
         else:
             screen.print(
-                f"page    --out FOLDER writes a report with {samples.medium}s, and a cleaned table", style="dim"
+                f"page    --out FOLDER writes a report with {plural(samples.medium)}, and a cleaned table", style="dim"
             )
             then("improve", data)
     if strict and found.problems:

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
 from whet.core.errors import DataError, RecipeError
+from whet.core.media import plural
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -95,7 +96,7 @@ def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
         limit, held = f"{recipe.size / 1000:g} s (train.clip_seconds)", "seconds"
     else:
         return _out_of_range(recipe, table)
-    return found.text(f"{recipe.medium}s", limit, held) if found.cut else ""
+    return found.text(plural(recipe.medium), limit, held) if found.cut else ""
 
 
 def _out_of_range(recipe: Recipe, table: Table) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from whet.core import strict_json
 from whet.core.batch import Context, Features, FinalizeContext, Measured, Progress, Settings
 from whet.core.errors import DataError, RecipeError
+from whet.core.media import plural
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -142,8 +143,8 @@ class Session:
         table = read_data(recipe.data, int(recipe.train.loader_threads))
         if table.medium != recipe.medium:
             raise RecipeError(
-                f"data {recipe.data.path} contains {table.medium}s, but the recipe's task is {recipe.task}; "
-                f"use a recipe for {table.medium}s"
+                f"data {recipe.data.path} contains {plural(table.medium)}, but the recipe's task is {recipe.task}; "
+                f"use a recipe for {plural(table.medium)}"
             )
         if not recipe.data.evaluate_test:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
