@@ -32,7 +32,7 @@ class Run:
         return f"Run({str(self.folder.path)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}  # the network is not pickled; it is loaded again when needed
+        return {"folder": self.folder}  # the network is not sent to other processes; it is loaded again when needed
 
     @property
     def path(self) -> Path:
