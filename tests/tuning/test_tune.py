@@ -104,7 +104,7 @@ def test_the_page_tells_it_all(found):
         "Importance of the settings",
         "adamw.lr",
         "best so far",
-        "fresh seeds",
+        "new seeds",
         "kernel size",
         "lenet",
         "adamw:",
