@@ -1,4 +1,4 @@
-"""whet sharpens a model on your own data, and measures which technique helped.
+"""whet trains image, text and audio classifiers on your own data and measures which techniques help.
 
 import whet
 from whet.methods import MixUp, AdamW
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Name -> module. Nothing heavy is imported until one of these is used: `import whet` stays light.
+# Name -> module. These are imported on first use, so that `import whet` is fast.
 _HOME = {
     "DataSpec": "whet.core.spec",
     "Method": "whet.core.method",

@@ -1,4 +1,4 @@
-"""What `import whet` gives for runs: train, resume, load, compare, ensemble, augment."""
+"""The public functions for runs: train, resume, load, compare, ensemble, augment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Sheet(Protocol):
-    """What `augment` shows."""
+    """The preview that `augment` returns."""
 
     def save(self, fp: Any, /) -> None: ...
 
@@ -38,21 +38,26 @@ def train(
     tensorboard: bool = False,
     strict: bool = False,
 ) -> Run:
-    """Train on a folder or table and give the finished run, its report written.
+    """Train on a folder or table, write the report, and return the finished run.
 
-    data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or a shipped name; without one,
-    the strong default for this data and model. methods: takes the place of the recipe's methods. budget: "20ep", "500st", "10m".
-    weights: a local folder, a hub name, or "none".
-    Raises WhetError subclasses; see `whet.core.errors`.
+    data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or the name of a shipped
+    recipe; by default the strong recipe for this data and model. methods: replace the recipe's methods. budget: "20ep", "500st",
+    "10m". weights: a local folder, a hub name, or "none". Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
     from whet.training.job import train_run
 
     started = time.monotonic()
-    asked = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
+    requested = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
     return Run(
         train_run(
-            asked, out, observer=observer, tensorboard=tensorboard, strict=strict, started=started, report=build_report
+            requested,
+            out,
+            observer=observer,
+            tensorboard=tensorboard,
+            strict=strict,
+            started=started,
+            report=build_report,
         )
     )
 
@@ -66,7 +71,7 @@ def build_recipe(
     architecture: str | None = None,
     seed: int | None = None,
 ) -> Recipe:
-    """The recipe that these wishes amount to. What `data` leaves open is as the recipe has it."""
+    """Build the recipe from these arguments. Settings that `data` does not give are taken from the recipe."""
     from whet import recipes
 
     given = recipe if isinstance(recipe, Recipe) else recipes.load(recipe) if recipe is not None else None
@@ -77,11 +82,11 @@ def build_recipe(
     )
     if given is None:
         base = recipes.default(spec, model) if methods is None else Recipe(task=recipes.task_for(spec))
-    asked = base.replace(data=spec, model=model)
+    requested = base.replace(data=spec, model=model)
     if methods is not None:
-        asked = asked.replace(methods=parse_methods(methods))
+        requested = requested.replace(methods=parse_methods(methods))
     changes = {key: value for key, value in (("budget", budget), ("seed", seed)) if value is not None}
-    return asked.setting(**changes) if changes else asked
+    return requested.setting(**changes) if changes else requested
 
 
 def resume(
@@ -91,8 +96,8 @@ def resume(
     observer: Observer | None = None,
     accept_changed_data: bool = False,
 ) -> Run:
-    """Go on with a run that was stopped or killed, to the same end, its report included. data: where its data lie now, if they were
-    moved; their contents must be the same."""
+    """Resume a run that was stopped or killed, and finish it with its report. The result is the same as without the interruption.
+    data: the new location of the data if they were moved; their contents must be unchanged."""
     from whet.report import build_report
     from whet.training.job import resume_run
 
@@ -102,9 +107,10 @@ def resume(
 def augment(
     recipe: Recipe, *, rows: int = 6, variants: int = 5, size: int | None = None
 ) -> tuple[Sheet, list[dict[str, Any]]]:
-    """What a recipe does to its data's training samples: a sheet of `rows` samples with `variants` of each, whose `save` writes it
-    (images as one image, texts and audio as a page), and the same in words, {id, label, variants: [{methods, target}]}.
-    size: of what is shown (see `Recipe.size`); else the recipe's where it names a number, or one that suits these samples."""
+    """Preview a recipe on training samples. Returns a preview of `rows` samples with `variants` each, whose `save` writes one image
+    (images) or a page (texts and audio), and a list of {id, label, variants: [{methods, target}]}.
+    size: the size of the samples (see `Recipe.size`); by default the recipe's size if it is a number, else one that fits the
+    data."""
     from whet.contact_sheet import SheetPage
     from whet.core.rng import Rng
     from whet.data.read import read_data
@@ -130,13 +136,13 @@ def augment(
 
 
 def load(path: str | Path) -> Run:
-    """A finished run."""
+    """Load a finished run."""
     return Run(RunFolder.open(path))
 
 
 def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, list[Comparison]]:
-    """Runs paired on the same test samples: the first one's recipe against every other. metric: accuracy, macro_f1, worst_class,
-    log_loss or calibration_error; where a sample may have several labels also hamming_accuracy, micro_f1 or
+    """Compare runs on the same test samples, paired: the recipe of the first run with every other recipe. metric: accuracy,
+    macro_f1, worst_class, log_loss or calibration_error; for multi-label data also hamming_accuracy, micro_f1 or
     mean_average_precision."""
     from whet.evaluate.compare import compare_runs
 
@@ -146,9 +152,9 @@ def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, l
 
 
 def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: Observer | None = None) -> Run:
-    """One model of several finished runs, of any architectures: the mean of their probabilities, without training. Their data must
-    still be there, to show what it gets wrong. out: a new folder; by default the next free name below runs/. RunError where they
-    answered other samples or out holds something already."""
+    """Combine finished runs of any architectures into one model that averages their probabilities, without training. Their data
+    must still exist, because the report shows mistakes. out: a new folder; by default the next free name in runs/. Raises
+    RunError if the runs predicted different samples or `out` is not empty."""
     from whet.data.read import read_samples
     from whet.report import build_report
     from whet.training.data_record import as_recorded
@@ -156,12 +162,12 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
 
     folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
-        raise RunError(f"an ensemble is of two runs or more, each once; got {', '.join(str(f.path) for f in folders)}")
+        raise RunError(f"an ensemble needs two or more different runs; got {', '.join(str(f.path) for f in folders)}")
     path = Path(out) if out is not None else next_name(Path("runs"), "ensemble")
     data = Recipe.load(folders[0].recipe).data
     RunFolder(path).require_new(data.path)
     watch = observer or Observer()
-    watch.phase(f"putting {len(folders)} runs together")
+    watch.phase(f"combining {len(folders)} runs")
     table = read_samples(data)
     made = ensemble_runs(folders, path)
     show_mistakes(made, as_recorded(made, table))

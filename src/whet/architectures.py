@@ -1,5 +1,5 @@
-"""Which architecture? Each is trained under one budget in a process of its own, then all are compared on the same test samples:
-accuracy against size, time and memory."""
+"""Compare architectures: train each with the same budget in its own process, and compare accuracy, size, time and memory on the
+same test samples."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BUDGET = "10ep"
-_VERDICT = {"helps": "better", "hurts": "worse"}  # of architectures; other verdicts are as of methods
+_VERDICT = {"helps": "better", "hurts": "worse"}  # names for architectures; other verdicts are unchanged
 
 
 @dataclass(frozen=True)
 class ArchitectureComparison:
-    """What came of it: a row an architecture in the order asked for, as it stands in architectures.json. `best` was chosen on
-    validation samples; None where nothing could be trained."""
+    """The result: one row per architecture in the given order, as in architectures.json. `best` is chosen on the validation
+    samples; None if no architecture could be trained."""
 
     path: Path
     rows: list[dict[str, Any]]
@@ -66,24 +66,24 @@ def compare_architectures(
     observer: Observer | None = None,
     **options: Any,
 ) -> ArchitectureComparison:
-    """Train every architecture under the same budget, one run after the other, and compare them; the page is written too.
+    """Train every architecture with the same budget, one run after the other, compare them, and write the report.
 
-    architectures: names of the zoo, local folders, or hub names; the latter two bring their weights, unless weights="none".
-    budget: of each run, "5m", "10ep" or "500st"; else the recipe's, or ten epochs. recipe: for all; by default one that suits
-    any network from random weights, and the strong one for fine-tuning. A run that fails is told in its row and stops no other.
-    A comparison that was stopped goes on where it was when it is called again with the same `out`: finished runs are never
-    repeated. options: training settings of every run, as `recipes.with_options` takes them: batch_size, lr, image_size,
-    device. Raises RecipeError before any training where a name is unknown or stands twice.
+    architectures: built-in names, local folders, or hub names; the latter two load their pretrained weights, unless weights="none".
+    budget: of each run, "5m", "10ep" or "500st"; by default that of the recipe, or ten epochs. recipe: the recipe for all; by
+    default one that suits any network from scratch, and the strong recipe for fine-tuning. A failed run is reported in its row and
+    does not stop the others. A stopped comparison is resumed by calling it again with the same `out`; finished runs are never
+    repeated. options: training settings of every run (see `recipes.with_options`). Raises RecipeError before training if a name is
+    unknown or repeated.
     """
     started, observer = time.monotonic(), observer or Observer()
     spec = DataSpec.of(data)
     if weights not in (None, "auto", "none"):
         raise RecipeError(
-            f"weights '{weights}' for several architectures: accepted is none; pretrained weights stand among the architectures, "
-            "as a hub name or a local folder"
+            f"weights '{weights}' for several architectures: only none is accepted; give pretrained weights as an architecture, by "
+            "hub name or local folder"
         )
     medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "image"
-    asked = {
+    requested = {
         name: recipes.with_options(
             _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget), **options
         )
@@ -98,16 +98,16 @@ def compare_architectures(
     )
     claim(path, "architectures", data=[str(spec.path)])
 
-    # Every architecture once with the first seed, then with the next. What failed is noted, and the next one's turn comes.
+    # Train every architecture with the first seed, then with the next. Failures are recorded and do not stop the others.
     todo = [
         (name, path / f"{_as_folder(name)}-s{seed}", recipe.setting(seed=seed))
         for seed in range(seeds)
-        for name, recipe in asked.items()
+        for name, recipe in requested.items()
     ]
     for _, run, wanted in todo:
         refuse_other(PlannedRun(wanted, run, data=fingerprint))
-    finished: dict[str, list[RunFolder]] = {name: [] for name in asked}
-    failed: dict[str, dict[str, str]] = {name: {} for name in asked}
+    finished: dict[str, list[RunFolder]] = {name: [] for name in requested}
+    failed: dict[str, dict[str, str]] = {name: {} for name in requested}
     with Interrupts().caught():
         for number, (name, run, wanted) in enumerate(todo, 1):
             observer.phase(f"{name}, seed {wanted.train.seed} ({number} of {len(todo)} runs)")
@@ -117,9 +117,9 @@ def compare_architectures(
                 observer.note(f"failed: {error}")
                 failed[name][run.name] = str(error)
 
-    # Paired on the same test samples with the one that the validation samples chose.
+    # Compare with the architecture chosen on the validation samples, paired on the same test samples.
     observer.phase("comparing")
-    known = [name for name in asked if finished[name]]
+    known = [name for name in requested if finished[name]]
     groups = dict(zip(known, group_runs([run for name in known for run in finished[name]]), strict=True))
     best = min(known, key=lambda name: _mean(_metrics(groups[name]), "val", "log_loss"), default=None)
     chosen = groups[best] if best is not None else None
@@ -127,14 +127,14 @@ def compare_architectures(
     others = {name: group for name, group in groups.items() if chosen is not None and _share_seeds(chosen, group)}
     compared = compare_groups(chosen, list(others.values())) if chosen is not None else []
     against = dict(zip(others, compared, strict=True))
-    rows = [_row(name, groups.get(name), failed[name], against.get(name)) for name in asked]
+    rows = [_row(name, groups.get(name), failed[name], against.get(name)) for name in requested]
     story = {
         "name": path.resolve().name,
-        "budget": str(next(iter(asked.values())).train.budget),
+        "budget": str(next(iter(requested.values())).train.budget),
         "seeds": seeds,
         "seconds": time.monotonic() - started,
         "samples": chosen.right_SN.shape[1] if chosen else 0,
-        "part": _judged_by(_metrics(chosen)) if chosen else None,
+        "part": _evaluated_on(_metrics(chosen)) if chosen else None,
         "best": best,
         "best_run": best_run.name if best_run else None,
         "architectures": rows,
@@ -146,12 +146,10 @@ def compare_architectures(
 
 
 def _named(architectures: Sequence[str], medium: str = "image") -> dict[str, str]:
-    """What each is called here: a local folder by its own name, as a report names no place of a machine. Refuses what is unknown
-    or stands twice."""
+    """The display name of each architecture. A local folder is named without its parent, so that reports contain no path of a
+    machine. Raises RecipeError for unknown and repeated names."""
     if not architectures:
-        raise RecipeError(
-            f"no architecture given; of the zoo: {', '.join(zoo_of(medium))}; or hub names and local folders"
-        )
+        raise RecipeError(f"no architecture given; accepted: {', '.join(zoo_of(medium))}, hub names and local folders")
     found: dict[str, str] = {}
     for architecture in architectures:
         check_architecture(architecture, medium)
@@ -159,7 +157,7 @@ def _named(architectures: Sequence[str], medium: str = "image") -> dict[str, str
         name = Path(architecture).expanduser().resolve().name if local else architecture
         if name in found:
             twice = f"as '{found[name]}' and as '{architecture}'" if found[name] != architecture else "among them"
-            raise RecipeError(f"architecture '{name}' stands twice, {twice}; give each once")
+            raise RecipeError(f"architecture '{name}' is given twice, {twice}; give each once")
         found[name] = architecture
     return found
 
@@ -178,10 +176,10 @@ def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec,
 
 
 def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
-    """A finished run as it is, an unfinished one from its last checkpoint, else a new one."""
+    """Return a finished run, resume an unfinished one from its last checkpoint, or train a new one."""
     folder = RunFolder(path)
     if folder.finished:
-        observer.note(f"{path.name} is finished already")
+        observer.note(f"{path.name} is already finished")
     else:
         run_apart(recipe, path, observer)
     if not folder.report.is_file():
@@ -190,7 +188,7 @@ def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
 
 
 def _row(name: str, group: Group | None, failed: dict[str, str], against: Comparison | None) -> dict[str, Any]:
-    """What is told of an architecture. Costs are means over its runs, memory is their largest."""
+    """The row of an architecture. Costs are means over its runs; memory is the maximum."""
     row: dict[str, Any] = {"name": name, "failed": failed, "runs": []}
     if group is None:
         return row
@@ -202,7 +200,7 @@ def _row(name: str, group: Group | None, failed: dict[str, str], against: Compar
         "accuracy": float(group.accuracy_S.mean()),
         "low": low,
         "high": high,
-        "macro_f1": _mean(metrics, _judged_by(metrics), "macro_f1"),
+        "macro_f1": _mean(metrics, _evaluated_on(metrics), "macro_f1"),
         "validation": _mean(metrics, "val", "accuracy"),
         "parameters": int(_mean(metrics, "cost", "parameters")),
         "train_seconds": _mean(metrics, "cost", "train_seconds"),
@@ -220,8 +218,8 @@ def _share_seeds(best: Group, group: Group) -> bool:
 
 
 def _against(found: Comparison | None) -> dict[str, Any] | None:
-    """The difference in accuracy from the best one, corrected for how many there are; None for that one itself, and where they
-    have no seed in common."""
+    """The difference in accuracy from the best architecture, corrected for the number of comparisons; None for the best one, and if
+    they have no seed in common."""
     if found is None:
         return None
     return {**asdict(found.difference), "verdict": _VERDICT.get(found.verdict, found.verdict)}
@@ -231,7 +229,7 @@ def _metrics(group: Group) -> list[dict[str, Any]]:
     return [run.read_json(run.metrics) for run in group.runs]
 
 
-def _judged_by(metrics: list[dict[str, Any]]) -> str:
+def _evaluated_on(metrics: list[dict[str, Any]]) -> str:
     return "test" if all("test" in found for found in metrics) else "val"
 
 

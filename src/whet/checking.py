@@ -1,5 +1,5 @@
-"""The whole check of some data, told as a short story: look at every sample once, run the checks, try the shortcuts, let a first
-model doubt the labels, and write the page and the cleaned table. Nothing of the person's is changed."""
+"""The data check: read every sample once, run the checks, test for shortcuts, find likely label errors with a first model, and
+write the report and the cleaned table. The data are not changed."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from whet.data.table import SPLITS
 
 FOLDS = 5
 _STORY = "check.json"
-_OF_ONE_CLASS = "shortcuts and doubtful labels are looked for only where every sample has exactly one class"
-_MOST_PROBABILITIES = 20_000_000  # of a first model: samples times classes, 8 bytes each and several copies of them
-_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples of a group
+_OF_ONE_CLASS = "shortcuts and likely label errors are searched only if every sample has exactly one class"
+_MOST_PROBABILITIES = 20_000_000  # samples times classes of the first model; 8 bytes each, with several copies
+_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples per group
 
 
 @dataclass(frozen=True)
 class Check:
-    """findings: the gravest first. probes: how far each shortcut gets. cleaned: what would stay and what would go. page: the report
-    written, or None."""
+    """The result of a check. findings: in descending order of severity. probes: the accuracy of each shortcut. cleaned: the kept
+    and excluded samples. page: the path of the report, or None."""
 
     survey: Survey
     findings: list[Finding]
@@ -82,34 +82,34 @@ def check(
     begin: Callable[[str, int], None] = lambda stage, total: None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Check:
-    """Is this data fit to learn and to judge from?
+    """Check a data set before training.
 
-    weights: pretrained weights for the first model that doubts the labels (a local folder or a hub name); without, it sees features
-    made by hand. out: a folder for report.html, check.json, cleaned.csv and dropped.csv, new or empty; force: or one that holds an
-    earlier check, which is written over. begin: told each part of the work and how
-    many steps it takes (0: not known). advance: told of steps done.
+    weights: pretrained weights for the first model, which finds likely label errors (a local folder or a hub name); by default the
+    model uses handcrafted features. out: a new or empty folder for report.html, check.json, cleaned.csv and dropped.csv. force:
+    overwrite an earlier check in `out`. begin: called with the name of each phase and its number of steps (0 if unknown). advance:
+    called with the number of finished steps.
     """
     spec = DataSpec.of(data)
     if out is not None:
         require_claimable(out, "check", data=[str(spec.path)])
         if (Path(out) / _STORY).exists() and not force:
-            raise OutputError(f"{out} holds a check already; choose another --out, or --force to write over it")
+            raise OutputError(f"{out} already contains a check; choose another --out, or use --force to overwrite it")
     begin("reading", 0)
     table = read_data(spec, threads)
     begin(MEDIA[table.medium].looking, len(table))
     survey = look(table, threads, advance)
-    begin("looking for near-duplicates", 0)
+    begin("searching for near-duplicates", 0)
     findings = audit_survey(survey)
     probes: list[Probe] = []
     if table.set_SK is not None:
         findings.append(Finding("not searched", "fact", _OF_ONE_CLASS))
     else:
-        begin("asking a first model", 0)
+        begin("training a first model", 0)
         row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
         if len(row_R):
             findings += check_labels(survey, row_R, probs_RK, how)
-        findings += _not_answered(survey, row_R)
-        begin("trying shortcuts", 0)
+        findings += _not_predicted(survey, row_R)
+        begin("testing shortcuts", 0)
         probes = probe_shortcuts(
             survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
         )
@@ -125,18 +125,18 @@ def check(
 def _first_model(
     survey: Survey, spec: DataSpec, weights: str | None, threads: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """(rows answered (R,), their class probabilities (R, K), what answered): a linear model on fixed features, out of fold, the
-    copies of one thing in one fold. Every part takes part, test too: nothing is kept of this model but a list of doubtful
-    labels. Classes of too few samples to be answered by the others, or all of one thing, are left out."""
+    """(predicted rows (R,), their class probabilities (R, K), a description of the model). The model is linear on fixed features
+    and predicts out of fold; duplicates are in the same fold. All splits are used, including test, because only the list of
+    likely label errors is kept. Classes with too few different samples are excluded."""
     classes, medium = len(survey.table.classes), MEDIA[survey.table.medium]
-    rows, fold_R = _answerable(survey, survey.row_R)
+    rows, fold_R = _predictable(survey, survey.row_R)
     if not len(rows):
         return rows, np.empty((0, classes)), ""
     if weights is None:
         return rows, medium.first_model(survey, rows, fold_R), f"linear, on {medium.features}"
-    features_RD, painted = _frozen_features(survey, rows, spec, weights, threads)
-    rows, fold_R = _answerable(survey, painted)
-    features_RD = features_RD[np.isin(painted, rows)]
+    features_RD, rendered = _frozen_features(survey, rows, spec, weights, threads)
+    rows, fold_R = _predictable(survey, rendered)
+    features_RD = features_RD[np.isin(rendered, rows)]
     return (
         rows,
         linear_probs(features_RD, survey.label_N[rows], classes, fold_R),
@@ -144,35 +144,35 @@ def _first_model(
     )
 
 
-def _answerable(survey: Survey, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the rows that a first model can answer, and their folds."""
+def _predictable(survey: Survey, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that a first model can predict out of fold, and their folds."""
     counts_K = np.bincount(survey.label_N[rows], minlength=len(survey.table.classes))
     rows = rows[counts_K[survey.label_N[rows]] >= 2 * FOLDS]
     if len(rows) * len(counts_K) > _MOST_PROBABILITIES:
         return rows[:0], rows[:0]
-    answered, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
-    return rows[answered], fold_R
+    kept, fold_R = deal_complete_folds(survey.label_N[rows], survey.unit_N[rows], FOLDS)
+    return rows[kept], fold_R
 
 
-def _not_answered(survey: Survey, row_R: np.ndarray) -> list[Finding]:
-    """The classes that were not searched for wrong labels."""
+def _not_predicted(survey: Survey, row_R: np.ndarray) -> list[Finding]:
+    """The classes that were not searched for label errors."""
     there = np.bincount(survey.label_N[survey.row_R], minlength=len(survey.table.classes))
-    answered = np.bincount(survey.label_N[row_R], minlength=len(survey.table.classes))
-    names = [f"{survey.table.classes[k]} ({there[k]})" for k in np.flatnonzero((there > 0) & (answered == 0))]
+    predicted = np.bincount(survey.label_N[row_R], minlength=len(survey.table.classes))
+    names = [f"{survey.table.classes[k]} ({there[k]})" for k in np.flatnonzero((there > 0) & (predicted == 0))]
     if not names:
         return []
     listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    why = "too few different samples to be answered by a model of the others"
+    why = "too few different samples for out-of-fold predictions"
     if len(survey.row_R) * len(there) > _MOST_PROBABILITIES:
         why = f"more than {_MOST_PROBABILITIES:,} probabilities, samples times classes"
-    text = f"not searched for wrong labels, {why}: {listed}"
+    text = f"not searched for label errors, {why}: {listed}"
     return [Finding("not searched", "fact", text)]
 
 
 def _frozen_features(
     survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
 ) -> tuple[Any, np.ndarray]:
-    """(what the pretrained backbone makes of each sample, float32 (R, D); the rows that could be painted)."""
+    """(features of the pretrained backbone, float32 (R, D), the rows that could be rendered)."""
     from whet import recipes
     from whet.data.media import loader_of
     from whet.evaluate.inference import answer
@@ -198,8 +198,8 @@ def _frozen_features(
 
 
 def write_check(found: Check, data: str | Path, folder: Path) -> Path:
-    """Write cleaned.csv, dropped.csv, check.json, report.html and a folder of what the page shows, in place of those of an earlier
-    check; the page's path."""
+    """Write cleaned.csv, dropped.csv, check.json, report.html and a folder of the samples on the page, replacing those of an
+    earlier check. Returns the path of the page."""
     from whet.report import build_check
 
     claim(folder, "check", data=[data])
@@ -230,8 +230,7 @@ def _remove_shown(folder: Path) -> None:
 def _shown(
     survey: Survey, row: int | None, id_: str, folder: Path, written: dict[int, dict[str, str]]
 ) -> dict[str, str]:
-    """A sample of the page: its id, class, part, and what is shown of it (see `show.write_sample`), nothing of what cannot be
-    read."""
+    """A sample on the page: its id, class, split and content (see `sample_files.write_sample`); no content if it cannot be read."""
     from whet.training.sample_files import write_row
 
     if row is None:

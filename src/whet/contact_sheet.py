@@ -1,4 +1,4 @@
-"""What a recipe does to texts or audio clips, as a page."""
+"""The preview of a recipe on texts or audio clips, as a page."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from whet.training.sample_files import write_preview
 
 
 class SheetPage:
-    """The rows of a sheet as a page."""
+    """The rows of a preview as a page."""
 
     def __init__(self, rows: Sequence[Row], recipe: Recipe) -> None:
         self._rows, self._recipe = rows, recipe
 
     def save(self, path: Path) -> None:
-        """Write the page, everything it shows within it."""
+        """Write a self-contained page."""
         with tempfile.TemporaryDirectory() as folder:
             told = write_preview(self._rows, Path(folder), USUAL_RATE)
             build_preview_page(path, told, Path(folder), self._recipe)

@@ -1,4 +1,4 @@
-"""Why a run answers as it does, sample by sample, as a page."""
+"""Explanations of a run's predictions, as a page."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LIKELIEST = 3
 
 @dataclass(frozen=True)
 class Explained:
-    """One sample. probs: of every class, the run's order. explained: the class that `explanation` is about, None of a sample that
-    could not be read (`error` says why). label: the true class, where it is known."""
+    """One sample. probs: the probability of every class, in the run's order. explained: the class of `explanation`; None if the
+    sample could not be read (see `error`). label: the class label, if known."""
 
     name: str
     probs: dict[str, float]
@@ -37,8 +37,8 @@ class Explained:
     def confidence(self) -> float:
         return max(self.probs.values()) if self.explanation is not None else float("nan")
 
-    def told(self) -> dict[str, Any]:
-        """The same in words, as JSON takes it; of a text with what every piece adds."""
+    def to_dict(self) -> dict[str, Any]:
+        """The content as a JSON-serializable dict; for a text with the evidence of each piece."""
         plain: dict[str, Any] = {"sample": self.name}
         if self.explanation is None:
             return plain | {"error": self.error}
@@ -57,7 +57,7 @@ class Explained:
 
 
 class Explanations:
-    """What `Run.explain` found, in the order of the samples."""
+    """The result of `Run.explain`, in the order of the samples."""
 
     def __init__(self, samples: list[Explained], folder: RunFolder, *, mistakes: bool) -> None:
         self._samples, self._folder, self._mistakes = samples, folder, mistakes
@@ -72,7 +72,7 @@ class Explanations:
         return self._samples[number]
 
     def save(self, path: str | Path) -> None:
-        """Write the page, everything it shows within it."""
+        """Write a self-contained page."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             told = [_written(sample, folder, str(number)) for number, sample in enumerate(self._samples)]
@@ -80,8 +80,8 @@ class Explanations:
 
 
 def _written(sample: Explained, folder: Path, stem: str) -> dict[str, Any]:
-    """A sample with what the page shows of it, as files in the folder."""
-    plain, explanation = sample.told(), sample.explanation
+    """Write the content of a sample for the page as files in the folder, and return its record."""
+    plain, explanation = sample.to_dict(), sample.explanation
     if explanation is None:
         return plain
     if isinstance(explanation, ImageHeat):

@@ -1,4 +1,4 @@
-"""A finished run's network, and everything between it and a prediction."""
+"""Inference with a finished run: loading, preprocessing and prediction."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _LOADER_THREADS = 2
 
 
 class InferenceModel:
-    """Predicts the rows of a table's frame (`path` or `text`). Rows with a reason in `error`, where there is such a column, are
-    not tried. RunError where the run is not finished."""
+    """Predicts the rows of a data frame (`path` or `text`). Rows with a reason in the optional column `error` are skipped. Raises
+    RunError if the run is not finished."""
 
     def __init__(self, folder: RunFolder) -> None:
         if not folder.finished:
@@ -36,7 +36,7 @@ class InferenceModel:
         self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
 
     def probabilities(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        """(probabilities (N, K), an error or '' for each row); a row in error has NaN."""
+        """(probabilities (N, K), an error or '' for each row). Rows with an error have NaN probabilities."""
         errors = list(frame["error"]) if "error" in frame else [""] * len(frame)
         row_M = _tried(frame)
 
@@ -53,7 +53,7 @@ class InferenceModel:
     def explanations(
         self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray
     ) -> Iterator[tuple[int, Explanation]]:
-        """Why the networks see these classes in the rows: row numbers and explanations, of those that can be read."""
+        """Explain these classes for the rows: yields row numbers and explanations of the rows that can be read."""
         saved, row_M = self._saved, _tried(frame)
         if not len(row_M):
             return
@@ -61,13 +61,13 @@ class InferenceModel:
         for index, explanation in explain(saved.members, loader, saved.size, np.asarray(class_N)[row_M]):
             yield int(row_M[index]), explanation
 
-    def said(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
-        """(the class, or the list of labels where there may be several; the probability of that)."""
+    def prediction(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
+        """(the predicted class, or the list of labels for multi-label data; its probability)."""
         return self.task.prediction(probs_K, self.classes)
 
 
 def _tried(frame: pd.DataFrame) -> np.ndarray:
-    """The numbers of the rows that are samples."""
+    """The row numbers without an error."""
     return np.flatnonzero(frame["error"] == "") if "error" in frame else np.arange(len(frame))
 
 

@@ -1,4 +1,4 @@
-"""The recipes that come with whet, and how a recipe is changed from the command line."""
+"""The shipped recipes, and changes of a recipe from the command line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TASKS = {"image": "image-classification", "text": "text-classification", "audio
 _FOLDERS = {"image": "image", "text": "text", "audio": "audio"}
 _STRONG_FINETUNE = {"image": "waste"}
 _TF_IDF = "tf_idf"
-_BAG = "fast_text"  # the one network for texts that the recipe from scratch is made for
+_BAG = "fast_text"  # the text network that the from-scratch recipe is made for
 
 
 def folder() -> Path:
-    """Where the shipped recipes lie: inside the installed package, or beside its source."""
+    """The folder of the shipped recipes, inside the installed package or next to its source."""
     inside = Path(__file__).parent / "recipes"
     return inside if inside.is_dir() else Path(__file__).parents[2] / "recipes"
 
@@ -31,7 +31,7 @@ def names() -> list[str]:
 
 
 def load(name: str | Path) -> Recipe:
-    """A recipe file, or a shipped recipe by its name ("image/waste")."""
+    """Load a recipe file, or a shipped recipe by name ("image/waste")."""
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return Recipe.load(name)
     if str(name) not in names():
@@ -40,8 +40,8 @@ def load(name: str | Path) -> Recipe:
 
 
 def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
-    """The recipe for this data and model: fine-tuning where there are pretrained weights, from scratch where there are none; of
-    texts one for the bag of words and one for any other network."""
+    """The default recipe for this data and model: fine-tuning if there are pretrained weights, else from scratch. For texts, the
+    from-scratch recipe depends on whether the network is a bag of words."""
     from whet.data.read import medium_of
     from whet.models.build import zoo_of
 
@@ -57,8 +57,8 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
 
 
 def obvious(data: DataSpec, model: ModelSpec) -> dict[str, Recipe]:
-    """By name, what takes one pass and any training has to beat: logistic regression on the frozen features of the pretrained
-    weights, where there are some, and for texts on TF-IDF."""
+    """One-pass baselines by name: logistic regression on the frozen features of the pretrained weights, if there are any, and on
+    TF-IDF for texts."""
     from whet.data.read import medium_of
 
     medium, found = medium_of(data), {}
@@ -78,14 +78,14 @@ def _pretrained(data: DataSpec, model: ModelSpec, medium: str) -> bool:
 
 
 def task_for(data: DataSpec) -> str:
-    """The task that fits what lies there: a class for every image, text or audio clip."""
+    """The classification task for the medium of the data: image, text or audio."""
     from whet.data.read import medium_of
 
     return _TASKS[medium_of(data)]
 
 
 def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
-    """The recipe to compare an architecture with others: from scratch one that suits any, else the strong one for fine-tuning."""
+    """The recipe for comparing architectures: one that suits any network from scratch, or the strong recipe for fine-tuning."""
     from whet.data.read import medium_of
     from whet.models.build import resolve
 
@@ -100,7 +100,7 @@ def _comparing(medium: str) -> str:
 
 
 def _usual_size(data: DataSpec) -> int:
-    """The shorter side of the images, as training will find it."""
+    """The shorter side of the images, as used in training."""
     from whet.data.read import read_data
     from whet.training.resolve import usual_size
 
@@ -115,20 +115,22 @@ def change(
     drop: tuple[str, ...] = (),
     note: Callable[[str], None] = lambda text: None,
 ) -> Recipe:
-    """The recipe with `KEY=VALUE` settings (train.batch_size=16, mixup.alpha=0.4), methods added ("mixup") and dropped. A method
-    that is in the recipe already keeps its settings. `note` is given a line for each consequence that was not asked for: a method
-    kept as it was, and methods that had to go because they cannot stand beside a new one."""
+    """Change a recipe: `KEY=VALUE` settings (train.batch_size=16, mixup.alpha=0.4), methods to add ("mixup") and to drop. A method
+    that is already in the recipe keeps its settings. `note` is called with a line for each side effect: a method that keeps its
+    settings, and methods that are removed because they conflict with a new one."""
     recipe = recipe.without(*drop)
     for name in add:
         recipe = _with_method(recipe, name, note)
     if lost := [name for name in add if name not in recipe]:
-        raise RecipeError(f"{' and '.join(add)} cannot stand in one recipe: {lost[0]} is in conflict; add one of them")
+        raise RecipeError(
+            f"{' and '.join(add)} cannot be used in one recipe: {lost[0]} conflicts; add only one of them"
+        )
     for text in settings:
         key, equals, value = text.partition("=")
         owner, dot, field = key.strip().partition(".")
         if not equals or not dot:
             raise RecipeError(
-                f"--set {text}: write SECTION.KEY=VALUE or METHOD.KEY=VALUE, as train.batch_size=16 or mixup.alpha=0.4"
+                f"--set {text}: write SECTION.KEY=VALUE or METHOD.KEY=VALUE, such as train.batch_size=16 or mixup.alpha=0.4"
             )
         parsed = _value(value, text)
         if owner in ("data", "model", "train"):
@@ -146,12 +148,12 @@ def change(
 def _with_method(recipe: Recipe, name: str, note: Callable[[str], None]) -> Recipe:
     if name in recipe:
         kept = ", ".join(f"{key} = {value}" for key, value in recipe.method(name).settings_dict().items())
-        note(f"{name} is in the recipe already and keeps its settings" + (f": {kept}" if kept else ""))
+        note(f"{name} is already in the recipe and keeps its settings" + (f": {kept}" if kept else ""))
         return recipe
     changed = recipe.with_methods(parse_method(name))
     for gone in recipe.methods:
         if gone.name not in changed:
-            note(f"{name} takes the place of {gone.name}: they cannot stand in one recipe")
+            note(f"{name} replaces {gone.name}, because they cannot be used in one recipe")
     return changed
 
 
@@ -159,10 +161,10 @@ def with_options(
     recipe: Recipe, *, batch_size: int | None = None, lr: float | None = None, image_size: str | None = None,
     device: str | None = None,
 ) -> Recipe:  # fmt: skip
-    """The recipe with the training settings that options name; None leaves one as it is. lr: of the recipe's optimizer."""
+    """Set training options; None leaves a setting unchanged. lr: the learning rate of the recipe's optimizer."""
     pixels = int(image_size) if image_size is not None and image_size.isdecimal() else image_size
     if pixels is not None and recipe.medium != "image":
-        raise RecipeError(f"--image-size {image_size} means nothing for {recipe.task}")
+        raise RecipeError(f"--image-size {image_size} does not apply to {recipe.task}")
     given = {"batch_size": batch_size, "image_size": pixels, "device": device}
     if changes := {key: value for key, value in given.items() if value is not None}:
         recipe = recipe.setting(**changes)
@@ -170,7 +172,9 @@ def with_options(
         return recipe
     found = next((m for m in recipe.methods if m.stage is Stage.OPTIMIZER and "lr" in type(m).model_fields), None)
     if found is None:
-        raise RecipeError(f"--lr {lr:g}: the recipe names no optimizer with a learning rate; add one, as --with adamw")
+        raise RecipeError(
+            f"--lr {lr:g}: the recipe has no optimizer with a learning rate; add one, for example --with adamw"
+        )
     return recipe.replace(methods=tuple(found.replace(lr=lr) if m is found else m for m in recipe.methods))
 
 
@@ -178,4 +182,4 @@ def _value(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise RecipeError(f"--set {where}: '{text}' is not a value as YAML writes it") from None
+        raise RecipeError(f"--set {where}: '{text}' is not a valid YAML value") from None

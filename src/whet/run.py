@@ -1,4 +1,4 @@
-"""A finished run, and what it can do."""
+"""A finished run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run folder: what was trained, how well, and the model to predict with."""
+    """A finished run: its recipe, metrics, predictions and model."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class Run:
         return f"Run({str(self.folder.path)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}  # its network is loaded anew where it is needed
+        return {"folder": self.folder}  # the network is not sent to other processes; it is loaded again when needed
 
     @property
     def path(self) -> Path:
@@ -40,7 +40,7 @@ class Run:
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        """The recipe, every `auto` resolved."""
+        """The recipe with every `auto` resolved."""
         return Recipe.load(self.folder.recipe)
 
     @functools.cached_property
@@ -65,23 +65,25 @@ class Run:
     def predict(
         self, inputs: Inputs, *, file_column: str | None = None, text_column: str | None = None
     ) -> pd.DataFrame:
-        """Files, folders, patterns or tables of files -> a row a sample: file, predicted, confidence, error, p:<class>. What is no
-        sample, or cannot be read, has an empty prediction and its error; nothing is left out silently. Where a sample may have
-        several labels, predicted is the list of those whose probability is above one half, and confidence that of the whole list.
-        A run on texts takes the texts themselves (the first column is then `text`), .txt files, and tables of texts.
+        """Predict files, folders, patterns or tables of files. Returns one row per sample: file, predicted, confidence, error,
+        p:<class>. Inputs that are not samples or cannot be read have an empty prediction and an error; no input is dropped. For
+        multi-label data, predicted is the list of labels with a probability above 0.5, and confidence that of the whole list. A
+        text run accepts texts (the first column is then `text`), .txt files, and tables of texts.
 
-        The columns that are read in tables are those that the run was trained on, unless others are named. See `data.inputs` for
-        how inputs are told apart. Raises DataError for what looks like a path and names nothing."""
+        Tables are read with the columns of the training data, unless other columns are given. See `data.inputs` for how inputs are
+        distinguished. Raises DataError for an input that looks like a path but does not exist."""
         import pandas as pd
 
         frame = given_rows(self.recipe, inputs, file_column, text_column)
         probs_NK, errors = self._model.probabilities(frame)
-        answers = [("", float("nan")) if error else self._model.said(probs) for probs, error in zip(probs_NK, errors)]
+        predictions = [
+            ("", float("nan")) if error else self._model.prediction(probs) for probs, error in zip(probs_NK, errors)
+        ]
         found = pd.DataFrame(
             {
                 "text" if "text" in frame else "file": frame["name"],
-                "predicted": pd.Series([predicted for predicted, _ in answers], dtype=object),
-                "confidence": [confidence for _, confidence in answers],
+                "predicted": pd.Series([predicted for predicted, _ in predictions], dtype=object),
+                "confidence": [confidence for _, confidence in predictions],
                 "error": errors,
             }
         )
@@ -91,10 +93,10 @@ class Run:
         self, inputs: Inputs | None = None, *, class_name: str | None = None, most: int = 12,
         file_column: str | None = None, text_column: str | None = None,
     ) -> Explanations:  # fmt: skip
-        """Why the model answers as it does: of images and audio where, of texts which words speak for a class, its own answer or
-        `class_name`. inputs: as of `predict`; without them, so many of the run's mistakes at most, the most confident first (their
-        data must still be there; each is found by its content). `save` writes a page. Raises RecipeError, DataError, and
-        CannotExplain where the network is of no kind that can be explained."""
+        """Explain predictions: heatmaps for images and audio, word attributions for texts, for the predicted class or
+        `class_name`. inputs: as in `predict`; by default the run's mistakes, at most `most`, in descending order of confidence
+        (their data must still exist; samples are matched by content). `save` writes a page. Raises RecipeError, DataError, and
+        CannotExplain if the network type is not supported."""
         from whet.explanations import Explained, Explanations
 
         if class_name is not None and class_name not in self.classes:
@@ -111,7 +113,7 @@ class Run:
             else [self.classes.index(class_name)] * len(frame)
         )
         found = dict(self._model.explanations(frame, class_N))
-        labels = frame["said"] if "said" in frame else [""] * len(frame)
+        labels = frame["recorded_label"] if "recorded_label" in frame else [""] * len(frame)
         samples = [
             Explained(
                 name, dict(zip(self.classes, probs_K.tolist())), self.classes[k], found.get(index), label, errors[index]
@@ -121,13 +123,13 @@ class Run:
         return Explanations(samples, self.folder, mistakes=inputs is None)
 
     def evaluate(self, data: str | Path | DataSpec | None = None, *, part: str | None = None) -> dict[str, Any]:
-        """Metrics on other data: a folder or table whose classes this run knows, or a DataSpec that says how it is read. part:
-        "all" (the default), or "train", "val", "test" of it. Without data, on the run's own samples, each in the part that it had
-        in training; part is then "test" by default, or "val" where the run has no test part.
+        """Evaluate on other data: a folder or table with classes of this run, or a DataSpec with reading options. part: the
+        split, "all" (default), "train", "val" or "test". Without data, evaluate on the run's own samples with their original
+        splits; part is then "test" by default, or "val" if the run has no test split.
 
-        Columns that are not named are those that the run was trained on; so are label_columns and label_separator. `trained_on`
-        counts the samples whose content the run was trained on, `validated_on` those by which something was chosen: figures on
-        these are no estimate for new data. `left_out` lists what could not be read."""
+        Columns, label_columns and label_separator default to those of the training data. `trained_on` counts samples with the
+        same content as a training sample, `validated_on` those with the same content as a sample used for choices: metrics on
+        these are no estimate for new data. `left_out` lists the samples that could not be read."""
         import numpy as np
 
         from whet.core.evidence import Evidence
@@ -149,13 +151,13 @@ class Run:
             table = table.part(part)
             if not len(table):
                 raise DataError(
-                    f"{where} has no part '{part}'; accepted: all, or the parts that its folders or lists name. "
-                    "Without data, a part is that of the run's own samples"
+                    f"{where} has no split '{part}'; accepted: all, or a split named by its folders or lists. "
+                    "Without data, the split is that of the run's own samples"
                 )
         probs_NK, errors = self._model.probabilities(table.frame)
         read = np.array([not error for error in errors])
         if not read.any():
-            raise DataError(f"{where}: none of {len(table)} samples can be read; the first: {errors[0]}")
+            raise DataError(f"{where}: none of {len(table)} samples can be read; first error: {errors[0]}")
         ids, truth = table.frame["id"].to_numpy()[read], targets_of(table, self.classes, where)[read]
         metrics = table.task.measure(Evidence(table.task, self.classes, ids, truth, probs_NK[read]))
         known = known_samples(self.folder, table.with_frame(table.frame[read]))
@@ -166,7 +168,7 @@ class Run:
         return metrics
 
     def report(self) -> Path:
-        """Build report.html anew from the run folder; its path."""
+        """Rebuild report.html and return its path."""
         from whet.report import build_report
 
         return build_report(self.folder)

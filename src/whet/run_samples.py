@@ -1,4 +1,4 @@
-"""The samples that a finished run is given: inputs to predict, data to evaluate on, and its own samples as they are now."""
+"""The samples for a finished run: inputs to predict, data to evaluate on, and the run's own samples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whet.core.errors import DataError, RunError
+from whet.core.media import plural
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def given_rows(recipe: Recipe, inputs: Inputs, file_column: str | None, text_column: str | None) -> pd.DataFrame:
-    """The rows of what was given (see `read_inputs`), by the columns that the run was trained on unless others are named."""
+    """The rows of the inputs (see `read_inputs`), with the columns of the training data unless other columns are given."""
     from whet.data.inputs import read_inputs
 
     named = {"file_column": file_column, "text_column": text_column}
@@ -31,7 +32,7 @@ def given_rows(recipe: Recipe, inputs: Inputs, file_column: str | None, text_col
 
 
 def own_samples(folder: RunFolder, recipe: Recipe) -> Table:
-    """The samples that the run was made with, as they lie in its data now."""
+    """The run's own samples, as they are now in its data."""
     from whet.data.read import read_samples
     from whet.training.data_record import as_recorded
 
@@ -39,23 +40,29 @@ def own_samples(folder: RunFolder, recipe: Recipe) -> Table:
 
 
 def mistaken_rows(folder: RunFolder, recipe: Recipe, most: int) -> pd.DataFrame:
-    """Rows as of `given_rows`, with the label as the run has it (`said`), of the samples that it was wrong on with the most
-    confidence: of the test part, or of validation without one."""
-    said, metrics = folder.read_predictions(), folder.read_json(folder.metrics)
-    said = said[said["split"] == ("test" if "test" in metrics else "val")]
-    wrong = said[said["label"] != said["predicted"]]
+    """The rows (as in `given_rows`) of the most confident mistakes, with their label in the column `recorded_label`: from the
+    test split, or from the validation split if there is no test split."""
+    predictions, metrics = folder.read_predictions(), folder.read_json(folder.metrics)
+    predictions = predictions[predictions["split"] == ("test" if "test" in metrics else "val")]
+    wrong = predictions[predictions["label"] != predictions["predicted"]]
     if not len(wrong):
-        raise RunError(f"{folder.path}: none of its {len(said)} samples was wrong; name files or texts to explain")
+        raise RunError(
+            f"{folder.path}: all predictions on its {len(predictions)} samples are correct; give files or texts to explain"
+        )
     rows = own_samples(folder, recipe).frame.drop_duplicates("id").set_index("id", drop=False)
     wrong = wrong.sort_values(["confidence", "id"], ascending=[False, True])
     wrong = wrong[wrong["id"].isin(rows.index)].head(most)
     if not len(wrong):
-        raise DataError(f"data {recipe.data.path} no longer hold the samples that {folder.path} was wrong on")
-    return rows.loc[wrong["id"]].reset_index(drop=True).assign(name=wrong["id"].tolist(), said=wrong["label"].tolist())
+        raise DataError(f"data {recipe.data.path} no longer contain the misclassified samples of {folder.path}")
+    return (
+        rows.loc[wrong["id"]]
+        .reset_index(drop=True)
+        .assign(name=wrong["id"].tolist(), recorded_label=wrong["label"].tolist())
+    )
 
 
 def read_as_trained(data: str | Path | DataSpec, recipe: Recipe, task: Task) -> Table:
-    """The samples of other data; what is not said of how they are read is as it was for the run's own."""
+    """The samples of other data. Reading options that are not given are those of the training data."""
     from whet.data.read import medium_of, read_samples
 
     spec, own = DataSpec.of(data), recipe.data
@@ -70,7 +77,7 @@ def read_as_trained(data: str | Path | DataSpec, recipe: Recipe, task: Task) -> 
             raise _of_another_medium(recipe, spec, medium_of(spec)) from None
         if not any(f"'{name}'" in str(error) for key, name in inherited.items() if key.endswith("column")):
             raise
-        raise DataError(f"{error} (the run was trained on this column; another must be named)") from None
+        raise DataError(f"{error} (the run was trained on this column; give another one)") from None
     if table.medium != recipe.medium:
         raise _of_another_medium(recipe, spec, table.medium)
     table = table.for_problem(recipe.task)
@@ -84,17 +91,17 @@ def read_as_trained(data: str | Path | DataSpec, recipe: Recipe, task: Task) -> 
 
 
 def _of_another_medium(recipe: Recipe, spec: DataSpec, medium: str) -> DataError:
-    return DataError(f"data {spec.path} holds {medium}s; this run was trained on {recipe.medium}s")
+    return DataError(f"data {spec.path} contains {plural(medium)}; this run was trained on {plural(recipe.medium)}")
 
 
 def targets_of(table: Table, classes: tuple[str, ...], where: str) -> np.ndarray:
-    """The labels of a table by the numbers of the run's classes, (N,), or bool (N, K) where there may be several."""
+    """The labels of a table as class indices of the run, (N,), or bool (N, K) for multi-label data."""
     import numpy as np
 
     unknown = sorted(set(table.classes) - set(classes))
     if unknown:
         raise DataError(
-            f"{where} has classes this run never learnt: {', '.join(unknown)}; it knows {', '.join(classes)}"
+            f"{where} has classes that this run was not trained on: {', '.join(unknown)}; its classes are {', '.join(classes)}"
         )
     column_K = np.array([classes.index(name) for name in table.classes], dtype=np.int64)
     if table.set_SK is None:

@@ -94,7 +94,7 @@ def test_evaluate_the_own_test_part_and_other_data(finished_run, tmp_path):
     write_images(tmp_path / "alien", {"rubber": 3, "glass": 3})
     refused = whet("evaluate", finished_run, tmp_path / "alien")
     assert refused.returncode == 1
-    assert "never learnt: rubber" in refused.stderr
+    assert "not trained on: rubber" in refused.stderr
 
 
 def test_predict_files_folders_and_patterns(finished_run, tmp_path):

@@ -243,7 +243,7 @@ def test_names_are_shown_as_they_are_in_every_command(odd, tmp_path):
 
 def test_help_keeps_its_brackets_and_puts_data_options_apart():
     told = whet("study", "--help").stdout
-    assert "needs whet[ray]" in " ".join(told.split())
+    assert "Requires whet[ray]" in " ".join(told.split())
     for command in ("train", "study", "tune"):
         told = whet(command, "--help").stdout
         assert (
@@ -288,7 +288,7 @@ def test_resume_refuses_whatever_it_would_ignore(tmp_path):
                   ("--lr", "1"), ("--split-file", "a"), ("--strict",), ("--weights", "none"), ("--epochs", "3")):  # fmt: skip
         done = whet("train", "--resume", tmp_path / "run", *words)
         assert done.returncode == 1
-        assert f"--resume goes on with a run as it was begun; leave out: {words[0]}" in done.stderr
+        assert f"--resume continues a run with its original options; remove: {words[0]}" in done.stderr
     done = whet("train", "--resume", tmp_path / "run", "--accept-changed-data", "--json")
     assert "is not a run folder" in done.stderr
 
@@ -312,7 +312,7 @@ def test_training_settings_by_their_usual_names(images, tmp_path):
     assert (str(train.budget), train.batch_size, train.image_size, train.device) == ("1ep", 8, 32, "cpu")
     assert next(method.lr for method in recipe.methods if hasattr(method, "lr")) == 0.003
     for wrong, message in (
-        (("--epochs", "2", "--budget", "3ep"), "give one of them"),
+        (("--epochs", "2", "--budget", "3ep"), "give only one"),
         (("--device", "tpu"), "train.device = 'tpu': accepted: auto or cpu or cuda"),
         (("--image-size", "big"), "train.image_size = 'big': accepted: a whole number from 8 to 4096 or auto"),
         (("--lr", "-1"), ".lr = -1.0: accepted: a number (above 0)"),

@@ -100,7 +100,7 @@ ONE_CLASS = sorted(cls.name for cls in registry() if cls.one_class)
 def test_what_means_nothing_there_is_refused(name):
     methods, problem = (registry().get(name)(**registry().get(name).example),), "image-classification"
     refuse_foreign(methods, problem, SINGLE_LABEL)
-    with pytest.raises(RecipeError, match=f"'{name}' means nothing where samples have any number of labels"):
+    with pytest.raises(RecipeError, match=f"'{name}' does not apply to samples with any number of labels"):
         refuse_foreign(methods, problem, MULTI_LABEL)
 
 

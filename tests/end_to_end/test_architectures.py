@@ -89,7 +89,7 @@ def test_called_again_finished_runs_are_kept_and_others_go_on(compared):
     shutil.copytree(stopped.model, stopped.start)
     for path in (stopped.done, stopped.metrics):
         path.unlink()
-    with pytest.raises(RunError, match=r"resnet9_slim-s0 holds a run of another recipe"):
+    with pytest.raises(RunError, match=r"resnet9_slim-s0 contains a run of another recipe"):
         compare_architectures(architectures=["resnet9_slim"], **{**asked, "budget": "2ep"})
     again = compare_architectures(architectures=["resnet9_slim", "convmixer"], **asked)
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
@@ -119,16 +119,16 @@ def test_by_the_command_line(compared):
     ("given", "asked", "message"),
     [
         (["data"], {"architectures": "resnet9,lenett"}, r"unknown architecture 'lenett'. Did you mean 'lenet'"),
-        (["data"], {"architectures": "lenet,resnet9,lenet"}, r"architecture 'lenet' stands twice"),
-        (["data"], {"architectures": " , "}, r"no architecture given; of the zoo: lenet"),
+        (["data"], {"architectures": "lenet,resnet9,lenet"}, r"architecture 'lenet' is given twice"),
+        (["data"], {"architectures": " , "}, r"no architecture given; accepted: lenet"),
         (["data"], {"architectures": "lenet,./nowhere"}, r"'./nowhere': no config.json in that folder"),
         (
             ["data"],
             {"architectures": "lenet", "weights": "some/name"},
-            r"accepted is none; pretrained weights stand among",
+            r"only none is accepted; give pretrained weights as",
         ),
         (["a", "b"], {"architectures": "lenet"}, r"trains on one DATA; got 2: a, b"),
-        (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 goes with finished runs"),
+        (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 applies to finished runs"),
         (["a", "b"], {"seeds": 3, "budget": "2ep"}, r"--budget, --seeds goes with --architectures"),
     ],
 )
@@ -146,5 +146,5 @@ def test_two_folders_of_one_name_cannot_be_told_apart(tmp_path):
     assert _named([str(tmp_path / "one/net"), "net/on-the-hub"]) == {
         "net": str(tmp_path / "one/net"), "net/on-the-hub": "net/on-the-hub"
     }  # fmt: skip
-    with pytest.raises(RecipeError, match=r"architecture 'net' stands twice, as '.*one/net' and as '.*two/net'"):
+    with pytest.raises(RecipeError, match=r"architecture 'net' is given twice, as '.*one/net' and as '.*two/net'"):
         _named([str(tmp_path / "one/net"), str(tmp_path / "two/net")])

@@ -36,8 +36,8 @@ def test_a_run_with_rows_chosen_noise_weighed_a_new_head_and_thresholds(uneven, 
     kinds = {finding["kind"] for finding in run.read_json(run.data)["findings"]}
     assert not kinds & {"exact duplicates", "label conflict"}
     notes = run.read_json(run.metrics)["notes"]
-    assert "drop_conflicts: of 43 training rows 41 were made" in notes
-    assert "oversample: of 41 training rows 69 were made" in notes
+    assert "drop_conflicts: 43 training rows became 41" in notes
+    assert "oversample: 41 training rows became 69" in notes
     fitted = json.loads((run.model / "whet.json").read_text())["fitted"]
     assert len(fitted["threshold_tuning"]["offsets"]) == 3
     said = whet("predict", run.path, uneven / "test" / "paper", "--json")

@@ -170,7 +170,7 @@ def test_mistakes_are_kept_with_what_speaks_for_the_wrong_answer(wrong_run):
     write_mistakes(part, "test", folder, why)
     assert {path.name: path.read_bytes() for path in folder.mistakes.iterdir()} == first
     page = build_report(folder).read_text()
-    assert "speaks for the wrong answer" in page
+    assert "evidence for the predicted class" in page
     assert page.count('class="why image"') == len(told["shown"])
 
 
@@ -186,7 +186,7 @@ def test_mistakes_stand_without_explanations_where_there_are_none(wrong_run, err
     told = folder.read_json(folder.mistakes / "mistakes.json")
     assert len(told["shown"]) == min(12, len(part)) and not any("heat" in entry for entry in told["shown"])
     page = build_report(RunFolder(folder.path)).read_text()
-    assert "Most confident mistakes" in page and "speaks for the wrong answer" not in page
+    assert "Most confident mistakes" in page and "evidence for the predicted class" not in page
 
 
 def test_runs_keep_the_explanations_of_their_mistakes_themselves(finished_run, audio_run):

@@ -33,7 +33,7 @@ def test_the_difference_is_what_the_runs_say(improved):
         metrics = [json.loads((root / "out" / f"{kind}-s{seed}" / "metrics.json").read_text()) for seed in (0, 1)]
         accuracies[kind] = sum(m["test"]["accuracy"] for m in metrics) / 2
         assert found["accuracies"][kind] == pytest.approx(accuracies[kind])
-    assert found["answer"] == "strong"
+    assert found["recommended"] == "strong"
     d = found["difference"]
     assert d["mean"] == pytest.approx(accuracies["strong"] - accuracies["plain"])
     assert d["low"] <= d["mean"] <= d["high"] and d["seeds"] == 2

@@ -225,7 +225,7 @@ def test_a_study_by_a_metric_of_label_sets_is_refused_where_each_sample_has_one_
 def test_methods_for_one_class_are_refused_by_name(sentences, tmp_path, method):
     recipe = on_sentences(sentences, budget="1st", methods=(method,))
     with pytest.raises(
-        RecipeError, match=f"method '{method}' means nothing where samples have any number of labels each"
+        RecipeError, match=f"method '{method}' does not apply to samples with any number of labels each"
     ):
         train_run(recipe, tmp_path / "run")
 

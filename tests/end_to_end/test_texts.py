@@ -90,7 +90,7 @@ def test_an_answer_does_not_depend_on_the_company(run):
 
 def test_the_report_shows_sentences(run):
     page = run.folder.report.read_text(encoding="utf-8")
-    assert "What the model really saw" in page and "<blockquote>This is " in page
+    assert "Inputs of the model" in page and "<blockquote>This is " in page
     assert "images" not in page
 
 
@@ -122,10 +122,10 @@ def test_the_same_seed_gives_the_same_run_whatever_the_threads(texts, tmp_path):
 
 
 def test_images_for_a_run_on_texts_and_the_other_way_round_are_refused(run, texts, images):
-    with pytest.raises(DataError, match="holds images; this run was trained on texts"):
+    with pytest.raises(DataError, match="contains images; this run was trained on texts"):
         run.evaluate(images)
     recipe = recipes.load("image/plain_from_scratch").replace(data=DataSpec(path=str(texts)))
-    with pytest.raises(RecipeError, match="holds texts, but the recipe's task is image-classification"):
+    with pytest.raises(RecipeError, match="contains texts, but the recipe's task is image-classification"):
         train_run(recipe, texts.parent / "refused")
 
 

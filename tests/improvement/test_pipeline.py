@@ -17,7 +17,7 @@ def test_runs_of_data_that_changed_since_are_not_taken_for_runs_of_these(tmp_pat
     improve(data, **asked, out=tmp_path / "improve")
     first, second, *_ = sorted((data / "glass").iterdir())
     first.write_bytes(second.read_bytes())
-    with pytest.raises(RunError, match="holds a run of another data; choose another --out"):
+    with pytest.raises(RunError, match="contains a run of another data; choose another --out"):
         improve(data, **asked, out=tmp_path / "improve")
 
 

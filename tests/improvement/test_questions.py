@@ -59,9 +59,9 @@ def test_the_plan_names_every_part_and_adds_up():
 
 def test_one_seed_is_said_to_judge_nothing():
     lines = list(make_schedule(Duration.parse("6m"), None, None, None, can_tune=True).summary(9, ["plain", "strong"]))
-    assert "one seed each" in lines[0] and "not judged" in lines[1]
+    assert "one seed each" in lines[0] and "no verdict" in lines[1]
     several = make_schedule(Duration.parse("6m"), 3, None, None, can_tune=True).summary(9, ["plain", "strong"])
-    assert "not judged" not in " ".join(several)
+    assert "no verdict" not in " ".join(several)
 
 
 def test_what_takes_one_pass_stands_for_the_plain_recipe_where_time_is_short():

@@ -11,8 +11,8 @@ def lines(budget, seeds=None):
 
 def test_a_budget_for_one_seed_names_the_one_that_gives_a_verdict():
     schedule, told = lines("29m")
-    assert schedule.seeds == 1 and "not judged; a budget of 30m or more trains 3" in told
+    assert schedule.seeds == 1 and "no verdict; a budget of 30m or more trains 3" in told
     schedule, told = lines("30m")
-    assert schedule.seeds == 3 and "not judged" not in told
+    assert schedule.seeds == 3 and "no verdict" not in told
     schedule, told = lines("4m", seeds=3)
-    assert schedule.seeds == 3 and "not judged" not in told
+    assert schedule.seeds == 3 and "no verdict" not in told

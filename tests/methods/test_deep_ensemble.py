@@ -77,4 +77,4 @@ def test_it_says_what_it_gained_and_costs(ensemble):
     accuracy = (shown["label"] == shown["predicted"]).mean()
     assert found["plain"]["accuracy"] + found["difference"]["mean"] == pytest.approx(accuracy)
     assert found["plain"]["seconds_per_sample"] > 0
-    assert "What the way of answering gained" in run.folder.report.read_text()
+    assert "Gain at inference" in run.folder.report.read_text()

@@ -125,6 +125,6 @@ def test_methods_that_are_told_nothing_of_the_data_are_refused_before_any_work()
     method = parse_method("balanced_sampler")
     refuse_foreign((method,), "image-classification", SINGLE_LABEL)
     with pytest.raises(
-        RecipeError, match="method 'balanced_sampler' means nothing where samples have any number of labels"
+        RecipeError, match="method 'balanced_sampler' does not apply to samples with any number of labels"
     ):
         refuse_foreign((method,), "image-classification", MULTI_LABEL)

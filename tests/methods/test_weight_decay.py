@@ -81,7 +81,7 @@ def test_weights_decay_once_beside_an_optimizer_that_decays_them_itself(cls):
     both = make_bench((WeightDecay(strength=0.02), cls(weight_decay=0.3)))
     once = make_bench((WeightDecay(strength=0.02), cls(weight_decay=0.0)))
     assert train_steps(both, 3) == train_steps(once, 3)
-    assert both.plan.notes == [f"weight_decay takes the place of {cls.name}'s own: weight_decay = 0.0 instead of 0.3"]
+    assert both.plan.notes == [f"weight_decay overrides settings of {cls.name}: weight_decay = 0.0 instead of 0.3"]
     assert both.plan.recipe.method(cls.name).weight_decay == 0
     assert once.plan.notes == []
 

@@ -17,14 +17,14 @@ def changed(**how):
 def test_a_method_that_is_there_keeps_its_settings_and_this_is_said():
     recipe, notes = changed(add=("mixup",))
     assert recipe == BASE
-    assert notes == ["mixup is in the recipe already and keeps its settings: alpha = 0.8, prob = 1.0"]
+    assert notes == ["mixup is already in the recipe and keeps its settings: alpha = 0.8, prob = 1.0"]
 
 
 @pytest.mark.parametrize(("added", "gone"), [("swa", "ema"), ("linear", "cosine"), ("adamw", "sgd")])
 def test_what_has_to_go_for_a_new_method_is_named(added, gone):
     recipe, notes = changed(add=(added,))
     assert added in recipe and gone not in recipe
-    assert notes == [f"{added} takes the place of {gone}: they cannot stand in one recipe"]
+    assert notes == [f"{added} replaces {gone}, because they cannot be used in one recipe"]
 
 
 def test_nothing_is_said_where_all_is_as_it_was_asked_for():
@@ -35,5 +35,5 @@ def test_nothing_is_said_where_all_is_as_it_was_asked_for():
 
 
 def test_two_new_methods_that_exclude_each_other_are_refused():
-    with pytest.raises(RecipeError, match="swa and lawa cannot stand in one recipe"):
+    with pytest.raises(RecipeError, match="swa and lawa cannot be used in one recipe"):
         changed(add=("swa", "lawa"))

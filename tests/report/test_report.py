@@ -67,8 +67,8 @@ def test_it_loads_nothing_and_runs_nothing(page, finished_run):
 def test_every_part_is_there(page):
     text = " ".join(page.text)
     for heading in (
-        "right on test samples", "How it learnt", "Class by class", "What is taken for what", "Does it mean what it says?",
-        "Most confident mistakes", "What the model really saw", "The data", "The recipe", "How it was made",
+        "right on test samples", "Learning curves", "Results per class", "Confusion matrix", "Calibration",
+        "Most confident mistakes", "Inputs of the model", "The data", "The recipe", "Environment",
     ):  # fmt: skip
         assert heading in text, heading
     for name in ("glass", "metal", "paper", "random_resized_crop", "resnet9_slim"):
@@ -124,7 +124,7 @@ def test_many_classes_and_a_run_without_test_part(finished_run, tmp_path):
     frame = frame[frame["split"] == "val"].assign(**{f"p:{n}": 0.0 for n in names[3:]})
     frame.to_csv(folder.predictions, index=False)
     text = build_report(folder).read_text()
-    assert "There was no test part" in text
+    assert "There is no test split" in text
     assert "too many for a table" in text
 
 

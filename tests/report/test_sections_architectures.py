@@ -10,7 +10,7 @@ from tests.report.test_report import Page
 
 from whet.core import strict_json
 from whet.report import build_architectures
-from whet.report.sections.architectures import _HEIGHT, _WIDTH, _paint, _thrifty
+from whet.report.sections.architectures import _HEIGHT, _WIDTH, _is_pareto_optimal, _plot
 from whet.report.text import amount, duration, memory, seconds
 
 NAMES = (
@@ -56,8 +56,8 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
     said, text = built(story([row(3, difference=None), row(0), row(9), lost]))
     for expected in (
         "4 architectures, each trained for 5 minutes", "431 test samples", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
-        "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "One seed was trained",
-        "What accuracy costs",
+        "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "Only one seed was trained",
+        "Accuracy and cost",
     ):  # fmt: skip
         assert expected in said, expected
     assert "<b>by</b>" not in text
@@ -66,19 +66,19 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
 def test_where_all_failed_the_reasons_are_left(built):
     lost = {"name": "lenet", "failed": {"lenet-s0": "too small"}, "runs": []}
     said, _ = built(story([lost], best=None, best_run=None, samples=0, part=None))
-    assert "None of them could be trained" in said and "too small" in said and "What accuracy costs" not in said
+    assert "No architecture could be trained" in said and "too small" in said and "Accuracy and cost" not in said
 
 
-def test_thrifty_are_those_that_no_other_beats():
-    assert _thrifty([1, 2, 3, 4, 4], [0.5, 0.7, 0.6, 0.9, 0.8]) == [True, True, False, True, False]
-    assert _thrifty([1, 1], [0.5, 0.5]) == [True, True]
+def test_is_pareto_optimal_are_those_that_no_other_beats():
+    assert _is_pareto_optimal([1, 2, 3, 4, 4], [0.5, 0.7, 0.6, 0.9, 0.8]) == [True, True, False, True, False]
+    assert _is_pareto_optimal([1, 1], [0.5, 0.5]) == [True, True]
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.002, 0.0])
 def test_names_stand_apart_from_each_other_inside_the_panel(spread):
     figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
-    _paint(figure, [row(number, 0.8 + spread * (number % 4)) for number in range(len(NAMES))])
+    _plot(figure, [row(number, 0.8 + spread * (number % 4)) for number in range(len(NAMES))])
     figure.draw_without_rendering()
     for axes in figure.axes:
         boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines to their points

@@ -107,7 +107,7 @@ def test_a_tuning_on_the_cluster(cluster, tmp_path):
 
 def test_without_ray_or_a_cluster_it_is_said_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RunError, match=r"needs Ray: pip install 'whet\[ray\]'"):
+    with pytest.raises(RunError, match=r"requires Ray: pip install 'whet\[ray\]'"):
         RayCluster("auto", 1)
 
 
@@ -136,7 +136,7 @@ def test_nothing_is_written_outside_the_run_folder(tmp_path, name):
         member.size = 0
         archive.addfile(member, io.BytesIO(b""))
     (tmp_path / "inside").mkdir()
-    with pytest.raises(RunError, match=r"which is no file of a run folder"):
+    with pytest.raises(RunError, match=r"which is not a file of a run folder"):
         unpack(buffer.getvalue(), tmp_path / "inside" / "run")
     assert not list((tmp_path / "inside").iterdir())
     assert [path.name for path in tmp_path.iterdir()] == ["inside"]

@@ -86,7 +86,9 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
     again = whet.study(base, factors, design="factorial", budget="4ep", seeds=5, out=out)
     assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*/metrics.json")} == before
     assert again.effects.equals(found.effects)
-    with pytest.raises(RunError, match=r"holds a study of something else(.|\n)*-design: factorial(.|\n)*\+design: add"):
+    with pytest.raises(
+        RunError, match=r"contains a study with different settings(.|\n)*-design: factorial(.|\n)*\+design: add"
+    ):
         whet.study(base, factors, design="add", budget="4ep", seeds=5, out=out)
 
 
@@ -102,14 +104,14 @@ def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_p
     story = json.loads((out / "study.json").read_text())
     assert story["confirmed"]["part"] == "test"
     assert {len(runs) for runs in story["confirmed"]["curves"].values()} == {3}
-    assert "Does it hold?" in found.report.read_text()
+    assert "Confirmation" in found.report.read_text()
 
 
 def test_the_design_is_shown_smaller_images_and_the_confirmation_the_recipe_s_own(base, tmp_path):
     large = recipes.change(base, settings=("train.image_size=64", "train.eval_size=64"))
     options = {"design": "add", "budget": "2st", "seeds": 2, "metric": "accuracy", "smaller": 0.5}
     plan = make_plan(large, ["sgd.lr=0.01:0.05"], jobs=1, **options)
-    assert (plan.asked.train.image_size, plan.base.train.image_size, plan.base.train.eval_size) == (64, 32, 32)
+    assert (plan.requested.train.image_size, plan.base.train.image_size, plan.base.train.eval_size) == (64, 32, 32)
     out = tmp_path / "study"
     found = whet.study(large, ["sgd.lr=0.01:0.05"], confirming=False, out=out, **options)
     assert {Recipe.load(run / "recipe.yaml").train.image_size for run in (out / "runs").iterdir()} == {32}
@@ -138,7 +140,7 @@ def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypa
 def test_smaller_images_of_texts_are_refused():
     texts = Recipe(task="text-classification", methods=(parse_method("adamw"), parse_method("token_mask")))
     options = {"design": "add", "budget": "2st", "seeds": 1, "metric": "accuracy", "jobs": 1}
-    with pytest.raises(RecipeError, match=r"smaller: 0\.5 is for images"):
+    with pytest.raises(RecipeError, match=r"smaller: 0\.5 applies only to images"):
         make_plan(texts, ["token_mask"], smaller=0.5, **options)
 
 
@@ -146,15 +148,15 @@ def test_smaller_images_of_texts_are_refused():
 @pytest.mark.parametrize(
     ("factors", "options", "error", "message"),
     [
-        (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "stands twice"),
+        (["horizontal_flip", "horizontal_flip"], {}, RecipeError, "is given twice"),
         (["mixup.alpha=0.2:0.8"], {}, RecipeError, "unknown section or method 'mixup'"),
         (["train.image_size=32"], {}, RecipeError, "KEY=LOW:HIGH"),
-        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is no share of the images' size"),
+        (["horizontal_flip"], {"smaller": 1.5}, RecipeError, "1.5 is not a share of the image size"),
         (["train.image_size=32:32"], {}, RecipeError, "different values"),
-        (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is a factor itself"),
+        (["sgd.lr=0.1:0.2", "sgd"], {}, RecipeError, "which is also a factor"),
         (["sgd"], {}, RecipeError, "no optimizer"),
         (["adamw", "lion"], {}, RecipeError, "cannot both be on"),
-        (["train.seed=0:1"], {}, NoEffectError, "the same on both levels"),
+        (["train.seed=0:1"], {}, NoEffectError, "identical at both levels"),
         (["model.architecture=lenet:resnet9:vgg16"], {}, RecipeError, "--design add"),
         (["horizontal_flip"], {"design": "screeen"}, RecipeError, "Did you mean 'screen'"),
         (["horizontal_flip"], {"metric": "f1"}, RunError, "unknown metric 'f1'"),
@@ -379,7 +381,7 @@ def test_a_budget_in_minutes_is_kept(base, tmp_path, monkeypatch):
 def test_too_little_time_is_refused_with_what_it_takes(base, tmp_path, monkeypatch):
     """Nine runs of six seconds and the first run, which is to be 97 % of the time."""
     with pytest.raises(
-        TooLittleTime, match=r"takes 3 runs with each of 3 seeds, with one epoch each about 1 minutes in all"
+        TooLittleTime, match=r"takes 3 runs with each of 3 seeds, with one epoch each about 1 minutes in total"
     ):
         paced(base, tmp_path, "30s", machine := Paced(), monkeypatch)
     assert machine.made == []
@@ -427,7 +429,7 @@ def test_a_run_of_something_else_is_neither_reused_nor_gone_on_with(base, tmp_pa
     if not finished:
         RunFolder(task.path).done.unlink()
     assert list(InProcess(Observer()).run([task] if finished else [])) == ([task] if finished else [])
-    with pytest.raises(RunError, match=f"holds a run of another {what}; choose another --out"):
+    with pytest.raises(RunError, match=f"contains a run of another {what}; choose another --out"):
         list(InProcess(Observer()).run([change(task)]))
 
 

@@ -102,7 +102,7 @@ def test_every_damage_is_found_and_the_one_before_is_taken(tmp_path, file):
         found, step, passed = newest_good(tmp_path)
         assert step == 1
         assert digest(found) == digest(state(1))
-        assert "taking the one before it" in passed[0]
+        assert "using the previous one" in passed[0]
 
 
 def test_newest_is_by_step_not_by_clock(tmp_path):
@@ -114,7 +114,7 @@ def test_newest_is_by_step_not_by_clock(tmp_path):
 
 def test_no_good_checkpoint_is_said(tmp_path):
     shutil.copytree(write(tmp_path / "a", 1), tmp_path / "b" / "step-00000002")
-    with pytest.raises(RunError, match=r"(?s)no usable checkpoint.*holds step 1"):
+    with pytest.raises(RunError, match=r"(?s)no usable checkpoint.*contains step 1"):
         newest_good(tmp_path / "b")
     with pytest.raises(RunError, match="no usable checkpoint"):
         newest_good(tmp_path / "nowhere")

@@ -38,5 +38,5 @@ def test_a_run_that_another_process_began_meanwhile_is_busy(images, tmp_path):
             if text.startswith("reading"):
                 write_whole(RunFolder(claim(tmp_path / "run", "run").path).recipe, small(images).to_yaml())
 
-    with pytest.raises(BusyError, match="another process began"):
+    with pytest.raises(BusyError, match="another process has started"):
         train_run(small(images), tmp_path / "run", observer=Slow())

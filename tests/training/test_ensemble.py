@@ -104,7 +104,7 @@ def test_what_answered_other_samples_is_refused(runs, tmp_path):
     with pytest.raises(RunError, match="predicted different samples"):
         ensemble_runs([made[0], RunFolder(other)], tmp_path / "both")
     twice = ensemble_runs(made, tmp_path / "once")
-    with pytest.raises(RunError, match="asks others already"):
+    with pytest.raises(RunError, match="cannot be part of another ensemble"):
         ensemble_runs([twice, made[0]], tmp_path / "both")
 
 
@@ -113,14 +113,14 @@ def test_by_the_command_line_with_what_it_gains(runs, tmp_path):
     out = tmp_path / "both"
     told = whet("ensemble", made[0].path, made[1].path, "--out", out)
     assert told.returncode == 0, told.stderr
-    assert "together" in told.stdout
+    assert "ensemble" in told.stdout
     assert "points" in told.stdout
     assert (out / "report.html").is_file()
     again = whet("ensemble", made[0].path, made[1].path, "--out", out)
     assert again.returncode == 1
     assert "already holds a run (finished)" in again.stderr
     once = whet("ensemble", made[0].path, made[0].path, "--out", tmp_path / "once")
-    assert "two runs or more, each once" in once.stderr
+    assert "two or more different runs" in once.stderr
 
 
 def test_networks_of_other_image_sizes_are_told(runs, tmp_path):
@@ -130,4 +130,4 @@ def test_networks_of_other_image_sizes_are_told(runs, tmp_path):
     file = tmp_path / "larger" / "model" / "whet.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"size": 48}))
     fused = ensemble_runs([made[0], RunFolder(tmp_path / "larger")], tmp_path / "both")
-    assert "of each run's own size (32, 48 px)" in fused.read_json(fused.metrics)["notes"][1]
+    assert "at each run's own size (32, 48 px)" in fused.read_json(fused.metrics)["notes"][1]

@@ -51,7 +51,7 @@ def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
     import whet
     from whet.training import session
 
-    monkeypatch.setattr(session, "_MANY", many)
+    monkeypatch.setattr(session, "_MAX_INITIAL_VALIDATION", many)
     run = whet.train(
         images, architecture="resnet9_slim", weights="none", budget="1ep", methods=["sgd"], out=tmp_path / "run"
     )
@@ -106,5 +106,5 @@ def test_a_run_s_own_recipe_leaves_nothing_open_and_is_a_recipe(finished_run):
 def test_a_device_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is one here")
-    with pytest.raises(RecipeError, match=r"train.device = cuda: this machine has none; accepted here: auto, cpu"):
+    with pytest.raises(RecipeError, match=r"train.device = cuda: not available on this machine; accepted: auto, cpu"):
         make_fabric(Recipe().setting(device="cuda"))

@@ -88,7 +88,7 @@ def test_a_run_whose_saved_model_answers_otherwise_is_not_finished(tmp_path, mon
         return nets
 
     monkeypatch.setattr(saved, "load_nets", other)
-    with pytest.raises(RunError, match="answers otherwise than the trained one"):
+    with pytest.raises(RunError, match="differs from the trained one"):
         whet.train(
             data,
             methods=[SGD(lr=0.01)],

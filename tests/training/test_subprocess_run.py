@@ -89,7 +89,7 @@ def test_stopped_it_saves_and_called_again_it_goes_on(data, tmp_path):
         os.kill(int((tmp_path / "run" / ".lock").read_text().split()[1]), signal.SIGKILL)
 
     heard = Heard(kill)
-    with pytest.raises(RunError, match="killed by the system, most likely as memory ran out"):
+    with pytest.raises(RunError, match="killed by the system, most likely because it ran out of memory"):
         run_apart(recipe(data, "200ep"), tmp_path / "run", heard)
     assert ("note", f"resumed at step {saved} of 600") in heard.events
 

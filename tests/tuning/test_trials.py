@@ -107,7 +107,7 @@ def test_a_trial_below_the_median_is_given_up_but_neither_early_nor_at_its_end(t
     validated(bad, 0, 0.0)
     validated(bad, 20, 0.01)  # in the first third
     assert not task.over
-    with pytest.raises(Ended, match=r"given up after 40 % of training"):
+    with pytest.raises(Ended, match=r"pruned after 40 % of training"):
         validated(bad, 40, 0.02)
     assert task.over
     assert trials.curve(task.number) == [(20, 0.01), (40, 0.02)]  # what was before training is not told
@@ -136,5 +136,5 @@ def test_a_node_that_does_not_see_the_journal_runs_the_trial_to_its_end(tmp_path
 def test_without_optuna_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.delitem(sys.modules, "whet.tuning.trials")
-    with pytest.raises(RunError, match=r"tuning needs Optuna: pip install 'whet\[tune\]'"):
+    with pytest.raises(RunError, match=r"tuning requires Optuna: pip install 'whet\[tune\]'"):
         importlib.import_module("whet.tuning.trials")

@@ -1,7 +1,7 @@
-"""The command line: one small file a command. Nothing heavy is imported before a command runs.
+"""The command line interface, with one module per command. Heavy packages are imported only when a command runs.
 
-Results go to stdout, what is told on the way to stderr. Exit codes: 0, the work is done; 1, an error, told in a line, or a strict
-check that found a problem; 2, a wrong option; 130, stopped by Ctrl-C; 143, ended by SIGTERM.
+Results are written to stdout, progress and notes to stderr. Exit codes: 0, success; 1, an error (printed in one line) or a
+`--strict` check that found a problem; 2, an invalid option; 130, stopped by Ctrl-C; 143, stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from whet.core.errors import WhetError
 app = typer.Typer(
     name="whet",
     cls=Group,
-    rich_markup_mode=None,  # text is shown as it is: a [word] in brackets stays
-    help="Sharpen a model on your own data, and measure which techniques helped.",
+    rich_markup_mode=None,  # no markup: a [word] in brackets is printed unchanged
+    help="Train a classifier on your own data and measure which techniques help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -70,14 +70,14 @@ def _version(show: bool) -> None:
 @app.callback()
 def _main(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and end."
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run a command and end with its exit code."""
+    """Run a command and exit with its exit code."""
     try:
         app()
     except WhetError as error:
@@ -88,13 +88,13 @@ def main() -> None:
     except SystemExit as end:
         if (
             type(end) is SystemExit and end.code == _STOPPED
-        ):  # typer's word for Ctrl-C; a run that saved first says so itself
+        ):  # typer exits this way after Ctrl-C; a run that saves a checkpoint first prints its own message
             _stop()
         raise
 
 
 def _stop() -> None:
-    """One line, and out at once: threads that read samples are not waited for."""
+    """Print one line and exit immediately, without waiting for the threads that read samples."""
     typer.secho("stopped", err=True)
     sys.stdout.flush()
     sys.stderr.flush()

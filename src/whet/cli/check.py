@@ -27,28 +27,28 @@ def command(
     *,
     reading: Reading,
     weights: Annotated[
-        str | None, typer.Option(help="Pretrained weights to doubt the labels with: a local folder or a hub name.")
+        str | None,
+        typer.Option(help="Pretrained weights for finding likely label errors: a local folder or a hub name."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A folder for the page that shows what was found, and for the cleaned table.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write the report and the cleaned table to.")] = None,
     force: Force = False,
-    strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if there is a problem.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if there is a problem.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Is this data fit to learn and to judge from? Unreadable files, copies and near-copies, label conflicts, leaks, groups, odd
-    images, texts or audio clips, shortcuts, doubtful labels, balance.
+    """Check a data set before training: unreadable files, duplicates and near-duplicates, label conflicts, leaks between splits,
+    groups, outliers, shortcuts, likely label errors, class balance.
 
-    Nothing is changed."""
+    The data are not changed."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
     from whet.core.output import require_claimable
 
-    if out is not None:  # refused before torch is loaded and the data are read
+    if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "check", data=[data])
     from whet.checking import check
     from whet.cli.screen import place, print_json, print_table, results, table, talk, then
+    from whet.core.media import plural
     from whet.core.spec import DataSpec
 
     watch = talk(quiet=as_json)
@@ -80,15 +80,17 @@ def command(
                 listed = "check.json lists" if found.page else "--json lists"
                 screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
         problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
-        screen.print(f"\n{problems} in {len(samples):,} {samples.medium}s")
+        screen.print(f"\n{problems} in {len(samples):,} {plural(samples.medium)}")
         if found.page:
             cleaned = found.page.parent / "cleaned.csv"
             left_out = len(found.cleaned.dropped)
             place(screen, "page", found.page)
-            place(screen, "cleaned", cleaned, f": {len(found.cleaned.rows):,} stay, {left_out} are left out")
+            place(screen, "cleaned", cleaned, f": {len(found.cleaned.rows):,} kept, {left_out} excluded")
             then("improve", os.path.relpath(cleaned) if left_out else data)
         else:
-            screen.print(f"page    --out FOLDER writes a page with {samples.medium}s, and a cleaned table", style="dim")
+            screen.print(
+                f"page    --out FOLDER writes a report with {plural(samples.medium)}, and a cleaned table", style="dim"
+            )
             then("improve", data)
     if strict and found.problems:
         raise typer.Exit(1)

@@ -36,47 +36,47 @@ def command(
         list[str],
         typer.Argument(
             metavar="RUN RUN… | DATA",
-            help=f"Finished runs; the first one's recipe is the one compared with. With --architectures: {DATA}",
+            help=f"Finished runs; the recipe of the first one is the reference. With --architectures: {DATA}",
         ),
     ],
     architectures: Annotated[
         str | None,
         typer.Option(
-            help="Train these on DATA and compare them: lenet,resnet18,… of the zoo, hub names, local folders."
+            help="Train these architectures on DATA and compare them: built-in ones (lenet,resnet18,…), hub names, local folders."
         ),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Of each architecture's run: 5m, 10ep or 500st.")] = None,
+    budget: Annotated[str | None, typer.Option(help="The budget of each run: 5m, 10ep or 500st.")] = None,
     weights: Annotated[
-        str | None, typer.Option(help="none: hub names and local folders without their weights.")
+        str | None, typer.Option(help="none: use hub names and local folders without their pretrained weights.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each architecture; by default one.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="The number of runs per architecture. Default: 1.")] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     image_size: ImageSize = None,
     device: Device = None,
     recipe: Annotated[
-        str | None, typer.Option(help="The recipe for all architectures; a file or a shipped one.")
+        str | None, typer.Option(help="The recipe for all architectures: a file or a shipped recipe.")
     ] = None,
     *,
     reading: Reading,
     out: Out = None,
     metric: Annotated[
         str | None,
-        typer.Option(help=f"Of finished runs, by default accuracy: {METRICS_HELP}"),
+        typer.Option(help=f"The metric for finished runs. Default: accuracy. One of {METRICS_HELP}"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare recipes, or architectures, on the same samples: difference, 95 % interval, verdict.
+    """Compare recipes or architectures on the same samples: difference, 95 % interval, verdict.
 
-    Runs of one recipe with several seeds count together; fewer than three seeds are not judged."""
+    Runs of one recipe with different seeds form one group. A group with fewer than three seeds gets no verdict."""
     from whet.core.spec import DataSpec
 
     if architectures is not None:
         if len(given) != 1:
             raise RecipeError(f"--architectures trains on one DATA; got {len(given)}: {', '.join(given)}")
         if metric is not None:
-            raise RecipeError(f"--metric {metric} goes with finished runs; architectures are compared by accuracy")
+            raise RecipeError(f"--metric {metric} applies to finished runs; architectures are compared by accuracy")
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
             names, as_json, data=DataSpec(path=given[0], **reading), budget=budget_of(budget, epochs), weights=weights,
@@ -90,18 +90,18 @@ def command(
     }  # fmt: skip
     wrong = [name for name, value in beside.items() if value]
     if wrong:
-        raise RecipeError(f"{', '.join(wrong)} goes with --architectures; finished runs are compared as they are")
+        raise RecipeError(f"{', '.join(wrong)} requires --architectures; it has no effect on finished runs")
     _compare_runs(given, metric or "accuracy", as_json)
 
 
-def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> None:
+def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> None:
     from rich.text import Text
 
     from whet.architectures import compare_architectures
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
     from whet.report.text import memory, percent, points, seconds
 
-    found = compare_architectures(architectures=names, observer=observer(as_json), **asked)
+    found = compare_architectures(architectures=names, observer=observer(as_json), **options)
     if as_json:
         print_json(
             {"path": str(found.path), "best": found.best, "architectures": found.rows, "report": str(found.report)}
@@ -109,7 +109,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
     else:
         screen = results()
         rows = table(
-            "architecture", "right", "95 % interval", "against chosen", "weights", "training", "an answer", "memory",
+            "architecture", "accuracy", "95 % interval", "difference from best", "parameters", "training", "inference", "memory",
             right=(1, 2, 3, 4, 5, 6, 7),
         )  # fmt: skip
         rows.columns[0].no_wrap = True
@@ -124,7 +124,7 @@ def _compare_architectures(names: list[str], as_json: bool, **asked: Any) -> Non
         if found.best is not None:
             print_table(screen, rows)
             screen.print(
-                f"\nchosen  {found.best}, by its log-loss on validation samples; differences in points, paired",
+                f"\nbest    {found.best}, by log-loss on validation samples; paired differences in percentage points",
                 style="dim",
             )
         for row in found.rows:
@@ -197,21 +197,21 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
     print_table(screen, rows)
     screen.print(
         f"\npaired on the same {reference.samples_text}; {found[0].difference.method}; differences in "
-        f"{'points of ' if compared.is_share else ''}{compared.title}"
-        f"{', the smaller the better' if compared.smaller_is_better else ''}",
+        f"{'percentage points of ' if compared.is_share else ''}{compared.title}"
+        f"{', smaller is better' if compared.smaller_is_better else ''}",
         style="dim",
     )
     for c in found:
         if c.mcnemar is not None:
-            gained, lost, p = c.mcnemar
+            corrected, lost, p = c.mcnemar
             screen.print(
-                f"{c.group.name}: {gained} samples became right and {lost} wrong (McNemar's exact test, p = {p:.2g}); "
-                "of these two models; one seed is not judged, as another may turn it around",
+                f"{c.group.name}: {corrected} samples became correct and {lost} became wrong (McNemar's exact test, p = {p:.2g}) "
+                "for these two models; one seed gets no verdict, because another seed may reverse the difference",
                 style="dim",
             )
 
 
 def _values(group: Group, metric: Metric) -> str:
-    """The mean over the seeds and their standard deviation."""
+    """The mean and standard deviation over seeds."""
     spread = f" ± {metric.text(group.value_S.std(ddof=1))}" if len(group.seeds) > 1 else ""
     return f"{metric.text(group.value_S.mean())}{spread}{' %' if metric.is_share else ''}"

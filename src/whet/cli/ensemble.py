@@ -17,7 +17,7 @@ def command(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Put finished runs together as one model: the mean of their answers, without training."""
+    """Combine finished runs into one model that averages their predictions, without training."""
     from rich.text import Text
 
     from whet import api
@@ -35,8 +35,8 @@ def command(
         print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})
         return
     screen = results()
-    rows = table("", made.folder.task.right, "log-loss", "ms an answer", right=(1, 2, 3))
-    for name, one in (*((single.path.name, single) for single in singles), ("together", made)):
+    rows = table("", made.folder.task.right, "log-loss", "ms per sample", right=(1, 2, 3))
+    for name, one in (*((single.path.name, single) for single in singles), ("ensemble", made)):
         found = one.metrics[part]
         rows.add_row(
             name, f"{100 * found['accuracy']:.1f} %", f"{found['log_loss']:.3f}",
@@ -45,9 +45,9 @@ def command(
     print_table(screen, rows)
     screen.print(
         Text.assemble(
-            f"\nagainst {best.path.name}, the best by validation, on {made.metrics[part]['samples']} "
+            f"\ncompared with {best.path.name}, the best run on the validation split, on {made.metrics[part]['samples']} "
             f"{'test' if part == 'test' else 'validation'} samples: ",
-            (f"{100 * gain.mean:+.1f} points", "bold"),
+            (f"{100 * gain.mean:+.1f} percentage points", "bold"),
             f" ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}): {gain.verdict}",
         )
     )

@@ -22,21 +22,19 @@ NAME = "evaluate"
 @reads_data
 def command(
     run: Annotated[Path, typer.Argument(help="A finished run folder.")],
-    data: Annotated[
-        str | None, typer.Argument(help="Other labelled data; without it, the run's own test part.")
-    ] = None,
+    data: Annotated[str | None, typer.Argument(help="Other labelled data. Default: the run's own test split.")] = None,
     part: Annotated[
         str | None,
         typer.Option(
-            help="Which part: all, train, val or test; by default all of other data. Without data, of the run's own samples: test, "
-            "or val where there is no test part."
+            help="The split to evaluate on: all, train, val or test. Default: all for other data; test for the run's own data, "
+            "or val if it has no test split."
         ),
     ] = None,
     *,
     reading: Reading,
     as_json: Json = False,
 ) -> None:
-    """Measure a run: accuracy with its interval, macro-F1, calibration, and every class."""
+    """Evaluate a run: accuracy with its interval, macro-F1, calibration, and metrics per class."""
     from rich.text import Text
 
     from whet.api import load
@@ -45,8 +43,8 @@ def command(
 
     loaded = load(run)
     metrics = loaded.evaluate(None if data is None else DataSpec(path=data, **reading), part=part)
-    own = {"val": "validation", "all": "all parts"}.get(metrics["part"], metrics["part"])
-    name = own if data is None else data if metrics["part"] == "all" else f"the {own} part of {data}"
+    own = {"val": "validation", "all": "all splits"}.get(metrics["part"], metrics["part"])
+    name = own if data is None else data if metrics["part"] == "all" else f"the {own} split of {data}"
     if as_json:
         print_json(metrics)
         return
@@ -58,10 +56,10 @@ def command(
         print_table(screen, _by_class(metrics["per_class"]))
     for count, what in ((metrics["trained_on"], "was trained on"), (metrics["validated_on"], "was validated on")):
         if count:
-            told = f"{count} of {metrics['samples']} samples have the content of one that this run {what}"
-            talk().print(f"{told}: no estimate for new data", style="yellow")
+            text = f"{count} of {metrics['samples']} samples have the same content as a sample that this run {what}"
+            talk().print(f"{text}: the metrics are no estimate for new data", style="yellow")
     for entry in metrics.get("left_out", [])[:10]:
-        talk().print(f"left out: {entry['id']}: {entry['reason']}", style="yellow")
+        talk().print(f"excluded: {entry['id']}: {entry['reason']}", style="yellow")
     then("report", run)
 
 

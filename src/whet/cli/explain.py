@@ -18,21 +18,23 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Images, audio clips, folders of them, or patterns; of a run on texts the texts, .txt files, or tables. "
-            "Without any, the run's most confident mistakes."
+            help="Images, audio clips, folders of them, or patterns. For a text run: texts, .txt files, or tables. "
+            "Default: the run's most confident mistakes."
         ),
     ] = None,
     class_name: Annotated[
-        str | None, typer.Option("--class", help="Explain this class; else what the model says of each sample.")
+        str | None, typer.Option("--class", help="The class to explain. Default: the predicted class of each sample.")
     ] = None,
-    most: Annotated[int, typer.Option(min=1, max=500, help="How many mistakes, where no inputs are given.")] = 12,
+    most: Annotated[
+        int, typer.Option(min=1, max=500, help="The number of mistakes to show if no inputs are given.")
+    ] = 12,
     out: Annotated[Path, typer.Option(help="The page to write, an .html file.")] = Path("explanation.html"),
     force: Force = False,
     file_column: InputFileColumn = None,
     text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """See why the model answers as it does: heat over images and spectrograms, words for and against."""
+    """Explain predictions: heatmaps over images and spectrograms, word attributions for texts."""
     from rich.text import Text
 
     from whet.api import load
@@ -50,12 +52,12 @@ def command(
         found.save(out)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror or error}") from None
-    told = [sample.told() for sample in found]
+    records = [sample.to_dict() for sample in found]
     if as_json:
-        print_json({"page": str(out), "samples": told})
-        raise typer.Exit(exit_code(told))
+        print_json({"page": str(out), "samples": records})
+        raise typer.Exit(exit_code(records))
     screen = results()
-    rows = table("sample", "answer", "confidence", "explained", right=(2,))
+    rows = table("sample", "prediction", "confidence", "explained class", right=(2,))
     for sample in found:
         name = one_line(screen, sample.name)
         if sample.explanation is None:
@@ -64,4 +66,4 @@ def command(
             rows.add_row(name, sample.predicted, f"{100 * sample.confidence:.1f} %", sample.explained)
     print_table(screen, rows)
     place(screen, "page", out)
-    raise typer.Exit(exit_code(told))
+    raise typer.Exit(exit_code(records))

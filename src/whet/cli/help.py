@@ -1,4 +1,4 @@
-"""Help as plain text: options in titled panels, commands with their whole first sentence."""
+"""Plain-text help: options are grouped in titled panels, and each command is listed with its whole first sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Command(TyperCommand):
-    """A command whose options stand in their panels (`rich_help_panel` of an option), its own first."""
+    """A command whose options are grouped by their panels (`rich_help_panel`); options without a panel come first."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -24,7 +24,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The list of commands."""
+    """The command group, which lists every command with its first sentence."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -29,17 +29,19 @@ NAME = "improve"
 @reads_data
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
-    budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The total time (20m, 1h) or the length of each run (20ep, 500st).")
+    ] = None,
     epochs: Epochs = None,
     seeds: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Runs of each recipe; by default 3, up to 5 where runs end before the time, or 1 under half an hour.",
+            help="The number of runs per recipe. Default: 3; up to 5 if time remains; 1 if the budget is under 30 minutes.",
         ),
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="What all is chosen and compared by: accuracy, macro_f1, worst_class, …")
+        str, typer.Option(help="The metric for all choices and comparisons: accuracy, macro_f1, worst_class, …")
     ] = "accuracy",
     batch_size: BatchSize = None,
     lr: LearningRate = None,
@@ -47,32 +49,34 @@ def command(
     device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
-    plain: Annotated[str | None, typer.Option(help="The recipe to start from; by default the plain one.")] = None,
+    plain: Annotated[str | None, typer.Option(help="The baseline recipe. Default: the plain recipe.")] = None,
     strong: Annotated[
-        str | None, typer.Option(help="The recipe to compare with it; by default the strong one.")
+        str | None, typer.Option(help="The recipe to compare with the baseline. Default: the strong recipe.")
     ] = None,
     studying: Annotated[
         bool | None,
-        typer.Option("--study/--no-study", help="Study the strong recipe's techniques first; by default from 15m on."),
+        typer.Option(
+            "--study/--no-study", help="First study the techniques of the strong recipe. Default: from 15m on."
+        ),
     ] = None,
     tuning: Annotated[
         bool | None,
-        typer.Option("--tune/--no-tune", help="Search better values of what matters; by default from 1h on."),
+        typer.Option("--tune/--no-tune", help="Tune the hyperparameters that matter. Default: from 1h on."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
     ray: Ray = None,
     *,
     reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Check the data, find out which techniques help, train the plain recipe, the strong one and what came of it, and say what
-    was gained, with an interval: the main job."""
+    """Check the data, study which techniques help, train the plain, strong and improved recipes, and report the gain with its
+    interval. This is the main command."""
     from rich.text import Text
 
     from whet.core.output import require_claimable
 
-    if out is not None:  # refused before torch is loaded and the data are read
+    if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "improve", data=[data])
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.spec import DataSpec
@@ -97,7 +101,7 @@ def command(
         }
         print_json(
             {
-                "path": str(found.path), "accuracies": found.accuracies, "answer": found.answer, "metric": found.metric,
+                "path": str(found.path), "accuracies": found.accuracies, "recommended": found.recommended, "metric": found.metric,
                 "effects": found.study.effects.to_dict("records") if found.study else None, "difference": values,
                 "best_run": str(found.best_run), "report": str(found.report),
             }
@@ -109,9 +113,9 @@ def command(
     colour = {"helps": "green", "hurts": "red"}.get(d.verdict, "yellow")
     screen.print(
         Text.assemble(
-            f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.answer} "
-            f"{100 * found.accuracies[found.answer]:.1f} %: ",
-            (f"{100 * d.mean:+.1f} points", f"bold {colour}"),
+            f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.recommended} "
+            f"{100 * found.accuracies[found.recommended]:.1f} %: ",
+            (f"{100 * d.mean:+.1f} percentage points", f"bold {colour}"),
             f" of {metric.replace('_', ' ')} (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
             f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}",
         )

@@ -12,11 +12,11 @@ NAME = "methods"
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="A method: print its card.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The method whose card to print.")] = None,
     recipes: Annotated[bool, typer.Option("--recipes", help="List the shipped recipes instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The catalogue of techniques, or the card of one: what it does, when to use it, its source, its settings."""
+    """List all techniques, or print the card of one: what it does, when to use it, its source, its settings."""
     from dataclasses import asdict
 
     from whet import recipes as shipped

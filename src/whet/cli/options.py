@@ -11,19 +11,19 @@ import typer
 
 from whet.core.errors import RecipeError
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only one JSON document on stdout.")]
 InputFileColumn = Annotated[
     str | None,
-    typer.Option("--file-column", help="A table's column of file names, where it is not that of the run's own data."),
+    typer.Option("--file-column", help="The column of file names, if it differs from that of the run's own data."),
 ]
 InputTextColumn = Annotated[
     str | None,
-    typer.Option("--text-column", help="A table's column of texts, where it is not that of the run's own data."),
+    typer.Option("--text-column", help="The column of texts, if it differs from that of the run's own data."),
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none for random ones.")
+    str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none to train from scratch.")
 ]
-# The names of the zoo (models/zoo), which help must tell without loading torch; a test holds them to it.
+# The names in models/zoo, repeated here so that help needs no torch import; a test checks that they match.
 ZOO = (
     "lenet", "alexnet", "vgg16", "resnet9", "resnet9_slim", "resnet18", "mobilenet_v2", "efficientnet_b0", "convmixer",
     "convnext_atto", "vit_tiny",
@@ -35,45 +35,47 @@ Architecture = Annotated[
 ]
 _TRAINING = "Training settings"
 Epochs = Annotated[
-    int | None, typer.Option(min=1, help="So many epochs: the same as --budget Nep.", rich_help_panel=_TRAINING)
+    int | None, typer.Option(min=1, help="The number of epochs; the same as --budget Nep.", rich_help_panel=_TRAINING)
 ]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples a step.", rich_help_panel=_TRAINING)]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples per step.", rich_help_panel=_TRAINING)]
 LearningRate = Annotated[
     float | None, typer.Option("--lr", help="The learning rate of the recipe's optimizer.", rich_help_panel=_TRAINING)
 ]
 ImageSize = Annotated[
     str | None,
-    typer.Option(help="Pixels of a side, or a share of the weights' own size, as 85%.", rich_help_panel=_TRAINING),
+    typer.Option(
+        help="The image size in pixels, or a percentage of the pretrained size, such as 85%.", rich_help_panel=_TRAINING
+    ),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_TRAINING)]
+Device = Annotated[str | None, typer.Option(help="The device: auto, cpu or cuda.", rich_help_panel=_TRAINING)]
 Force = Annotated[
-    bool, typer.Option("--force", help="Write over what an earlier call left there; an input is never written over.")
+    bool, typer.Option("--force", help="Overwrite the output of an earlier call. Inputs are never overwritten.")
 ]
-Out = Annotated[Path | None, typer.Option(help="The folder to write; by default the next free name below runs/.")]
+Out = Annotated[Path | None, typer.Option(help="The output folder. Default: the next free name in runs/.")]
 Ray = Annotated[
-    str | None, typer.Option(help="Make the runs on a Ray cluster: auto, HOST:PORT, or local; needs whet[ray].")
+    str | None, typer.Option(help="Train the runs on a Ray cluster: auto, HOST:PORT, or local. Requires whet[ray].")
 ]
 METRICS_HELP = (
-    "accuracy, macro_f1, worst_class, log_loss or calibration_error; of several labels a sample also hamming_accuracy, micro_f1 "
+    "accuracy, macro_f1, worst_class, log_loss or calibration_error; for multi-label data also hamming_accuracy, micro_f1 "
     "or mean_average_precision."
 )
 
 
 def budget_of(budget: str | None, epochs: int | None) -> str | None:
-    """--budget, or --epochs in its form; RecipeError where both are given."""
+    """Return --budget, or --epochs converted to a budget. Raise RecipeError if both are given."""
     if budget is not None and epochs is not None:
-        raise RecipeError(f"--epochs {epochs} and --budget {budget} say the same thing; give one of them")
+        raise RecipeError(f"--epochs {epochs} and --budget {budget} both set the length of training; give only one")
     return f"{epochs}ep" if epochs is not None else budget
 
 
 DATA = (
-    "A folder of class folders (images, .txt files), a folder of train/ val/ test/ folders or tables, or a table: .csv, .tsv, "
-    ".jsonl or .parquet."
+    "A folder with one subfolder per class (images, audio, .txt files), a folder with train/ val/ test/ folders or tables, or "
+    "a table: .csv, .tsv, .jsonl or .parquet."
 )
 
 # --- how data are read --------------------------------------------------------------------------------------------------
 Reading = dict[str, Any]
-"""What was asked of how data are read: values of `DataSpec`, without what was not asked."""
+"""The `DataSpec` values that were set by options on how to read the data; options that were not given are absent."""
 
 _PANEL = "How the data are read"
 
@@ -87,41 +89,41 @@ _READING: dict[str, Any] = {
         list[str] | None,
         typer.Option(
             "--split-file",
-            help="A list of files for one part: train=FILE, a FILE named …train.txt, a pattern with {train,val,test}, "
-            "or a table with file and split columns. May be given several times.",
+            help="A list of the files in one split: train=FILE, a FILE named …train.txt, a pattern with {train,val,test}, "
+            "or a table with file and split columns. Can be repeated.",
             rich_help_panel=_PANEL,
         ),
     ],
-    "files_root": _named("The folder that a table's files are named from; else the table's own."),
-    "class_folder": _named("Where class folders hold folders: outer or inner, which of them name the classes."),
-    "file_column": _named("The table's column of file names, where it has no usual name."),
-    "text_column": _named("The table's column of texts, where it has no usual name."),
-    "label_column": _named("The table's column of classes, where it has no usual name."),
-    "label_columns": _named("The table's columns of 0 and 1, one a class, where a sample may have several: a,b,c."),
-    "label_separator": _named("What stands between the labels in a cell, where a sample may have several: '|'."),
-    "split_column": _named("The table's column of train, val and test, where it is not called split."),
-    "group_column": _named("The table's column of groups (speaker, patient, site), never in two parts at once."),
-    "weight_column": _named("The table's column of sample weights, how much each counts in training."),
+    "files_root": _named("The folder that file names in a table are relative to. Default: the table's folder."),
+    "class_folder": _named("The folder level that names the classes if class folders are nested: outer or inner."),
+    "file_column": _named("The column of file names, if it has no usual name."),
+    "text_column": _named("The column of texts, if it has no usual name."),
+    "label_column": _named("The column of labels, if it has no usual name."),
+    "label_columns": _named("The 0/1 columns, one per class, of multi-label data: a,b,c."),
+    "label_separator": _named("The separator between the labels in one cell of multi-label data: '|'."),
+    "split_column": _named("The column with train, val and test, if it is not called split."),
+    "group_column": _named("The column of groups (speaker, patient, site); a group is never divided between splits."),
+    "weight_column": _named("The column of sample weights for training."),
 }
 
 
 def option_of(key: str) -> str:
-    """The option that sets this value of a Reading."""
+    """Return the option that sets this key of a Reading."""
     return "--split-file" if key == "split_files" else "--" + key.replace("_", "-")
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of how data are read in the place of its keyword argument `reading`, which is given what was
-    asked by them."""
+    """Replace the keyword argument `reading` of a command by the options on how to read the data. The command receives their
+    values in `reading`."""
 
-    def told(*own: Any, **given: Any) -> None:
-        asked = {key: value for key in _READING if (value := given.pop(key, None)) is not None}
-        if "label_columns" in asked:
-            names = asked["label_columns"].split(",")
-            asked["label_columns"] = tuple(name.strip() for name in names if name.strip())
-        if "split_files" in asked:
-            asked["split_files"] = tuple(asked["split_files"])
-        command(*own, **given, reading=asked)
+    def wrapper(*own: Any, **given: Any) -> None:
+        reading = {key: value for key in _READING if (value := given.pop(key, None)) is not None}
+        if "label_columns" in reading:
+            names = reading["label_columns"].split(",")
+            reading["label_columns"] = tuple(name.strip() for name in names if name.strip())
+        if "split_files" in reading:
+            reading["split_files"] = tuple(reading["split_files"])
+        command(*own, **given, reading=reading)
 
     hints = get_type_hints(command, include_extras=True)
     parameters = []
@@ -131,7 +133,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
             continue
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters += [inspect.Parameter(key, keyword, default=None, annotation=hint) for key, hint in _READING.items()]
-    told.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    told.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    told.__name__, told.__doc__ = command.__name__, command.__doc__
-    return told
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    return wrapper

@@ -10,7 +10,7 @@ import typer
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
 
 NAME = "predict"
-_ON_SCREEN = 50  # answers
+_ON_SCREEN = 50  # predictions
 
 
 def command(
@@ -18,21 +18,21 @@ def command(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Images or audio clips, folders of them, patterns such as 'new/*.jpg', or tables of files; of a run on texts the "
-            "texts themselves, .txt files, folders of them, or tables. Every input has a row in the answers."
+            help="Images or audio clips, folders of them, patterns such as 'new/*.jpg', or tables of files. For a text run: "
+            "texts, .txt files, folders of them, or tables. The output has one row per input."
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .json file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the predictions to this .csv or .json file.")] = None,
     force: Force = False,
     spreadsheet: Annotated[
         bool,
-        typer.Option("--spreadsheet", help="For a spreadsheet: a ' before each cell that it would run as a formula."),
+        typer.Option("--spreadsheet", help="Prefix cells that a spreadsheet would run as a formula with a '."),
     ] = False,
     file_column: InputFileColumn = None,
     text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Say what your images, texts or audio clips are."""
+    """Predict the classes of your images, texts or audio clips."""
     from rich.text import Text
 
     from whet.api import load
@@ -45,47 +45,48 @@ def command(
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
     if spreadsheet and (out is None or out.suffix.lower() != ".csv"):
-        raise RecipeError("--spreadsheet is for --out NAME.csv")
+        raise RecipeError("--spreadsheet requires --out NAME.csv")
     if out is not None:
         claim_file(out, inputs=inputs, force=force)
-    answers = load(run).predict(inputs, file_column=file_column, text_column=text_column)
+    predictions = load(run).predict(inputs, file_column=file_column, text_column=text_column)
     records = [
-        {key: (None if value != value else value) for key, value in row.items()} for row in answers.to_dict("records")
+        {key: (None if value != value else value) for key, value in row.items()}
+        for row in predictions.to_dict("records")
     ]
     if out is not None and out.suffix.lower() == ".json":
         strict_json.write(out, records)
     elif out is not None:
         cells = [[_cell(value) for value in row.values()] for row in records]
-        write_csv(out, list(answers.columns), cells, exact=not spreadsheet)
+        write_csv(out, list(predictions.columns), cells, exact=not spreadsheet)
     if as_json:
         print_json(records)
         raise typer.Exit(exit_code(records))
     screen = results()
-    given = answers.columns[0]  # file, or text
-    rows = table(given, "answer", "confidence", right=(2,))
+    given = predictions.columns[0]  # "file" or "text"
+    rows = table(given, "prediction", "confidence", right=(2,))
     shown = records[:_ON_SCREEN] if screen.is_terminal else records
     for row in shown:
         sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
-        said = Text(row["error"], "red") if row["error"] else _said(row)
-        rows.add_row(one_line(screen, str(row[given])), said, sure)
+        cell = Text(row["error"], "red") if row["error"] else _prediction_text(row)
+        rows.add_row(one_line(screen, str(row[given])), cell, sure)
     print_table(screen, rows)
     if len(records) > len(shown):
-        talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out answers.csv keeps them all"))
+        talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out predictions.csv saves all"))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
         talk().print(f"{unread} of {len(records)} {given}s could not be read", style="yellow")
     if out is not None:
-        place(talk(), "answers", out)
+        place(talk(), "predictions", out)
     raise typer.Exit(exit_code(records))
 
 
 def exit_code(records: list[dict[str, Any]]) -> int:
-    """1 where there are inputs, and none of them could be read."""
+    """Return 1 if there are inputs and none of them could be read, else 0."""
     return int(bool(records) and all(row.get("error") for row in records))
 
 
-def _said(row: dict[str, Any]) -> str:
-    """The class; or every label with its probability, the surest first."""
+def _prediction_text(row: dict[str, Any]) -> str:
+    """The class, or every label with its probability in descending order."""
     from whet.core.labels import labels_said
 
     if isinstance(row["predicted"], str):
@@ -95,7 +96,7 @@ def _said(row: dict[str, Any]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """As a cell of a table."""
+    """The value as a table cell."""
     from whet.core.labels import labels_cell
 
     if isinstance(value, list):

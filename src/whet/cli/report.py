@@ -16,12 +16,12 @@ def command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A finished run, or the folder of whet improve, study, tune, check or compare --architectures."
+            help="A finished run, or an output folder of whet improve, study, tune, check or compare --architectures."
         ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Write the report anew: one HTML file that needs no network."""
+    """Rebuild the report: one self-contained HTML file."""
     from whet import report
     from whet.cli.screen import place, print_json, results
     from whet.core.errors import RunError
@@ -37,7 +37,7 @@ def command(
     }
     kind = kind_of(path)
     if kind is None:
-        raise RunError(f"{path} is not a run folder, nor one of another command: whet did not write it")
+        raise RunError(f"{path} is not a run folder or another output folder of whet")
     written = builders[kind](path) if kind in builders else report.build_report(RunFolder.open(path))
     if as_json:
         print_json({"report": str(written)})

@@ -1,5 +1,5 @@
-"""What a person sees: results on stdout, and on stderr a progress bar with the time left, live figures and notes; or plain lines
-where nobody looks. Text is shown as it is: markup is off, and a style is given beside the text it is for (`Text.assemble`)."""
+"""Terminal output: results on stdout; a progress bar with the remaining time, metrics and notes on stderr, or plain lines if
+stderr is not a terminal. Markup is off, so text is printed unchanged; styles are given separately (`Text.assemble`)."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from whet.training.log import Observer
 if TYPE_CHECKING:
     import pandas as pd
 
-_PLAIN_EVERY = 10.0  # seconds between lines where there is no screen
-_LETTERS = 90  # of a person's text
+_PLAIN_EVERY = 10.0  # seconds between progress lines if there is no terminal
+_LETTERS = 90  # the most characters of an input text in one line
 
 
-_WHOLE = 100_000  # columns: as wide as any line, where no screen bounds it
+_WHOLE = 100_000  # columns if there is no terminal: wider than any line
 
 
 def results() -> Console:
-    """For what a command was called for. Where stdout is no screen, lines stay whole, so that they can be searched."""
+    """The console for results, on stdout. If stdout is not a terminal, lines are not wrapped, so that they can be searched."""
     width = None if sys.stdout.isatty() else _WHOLE
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def talk(quiet: bool = False) -> Console:
-    """For what is told on the way. Lines stay whole: a path broken in two cannot be copied."""
+    """The console for progress and notes, on stderr. Lines are not wrapped, so that paths can be copied."""
     return Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
@@ -59,12 +59,12 @@ def table(*columns: str, right: tuple[int, ...] = ()) -> Table:
 
 
 def print_table(to: Console, rows: Table) -> None:
-    """A cell too wide for the screen goes on in a further line; nothing is cut."""
+    """Print a table. Cells that are too wide are wrapped, not cut."""
     to.print(rows, soft_wrap=False)
 
 
 def show_card(to: Console, markdown: str) -> None:
-    """A card laid out on a screen; where there is none, as it is written."""
+    """Print a method card: rendered Markdown in a terminal, else the Markdown source."""
     from rich.markdown import Markdown
 
     if to.is_terminal:
@@ -74,18 +74,18 @@ def show_card(to: Console, markdown: str) -> None:
 
 
 def place(to: Console, what: str, path: str | Path, remark: str = "") -> None:
-    """A line that says where something lies, to be copied: 'report  runs/a/report.html'."""
+    """Print the path of an output, such as 'report  runs/a/report.html'."""
     path = Path(os.path.relpath(path)) if Path(path).is_absolute() else path
     to.print(f"{what:<7} {shlex.quote(str(path))}{remark}")
 
 
 def then(*words: str | Path) -> None:
-    """The command that usually comes next, to be copied."""
+    """Print the command that usually follows."""
     talk().print(f"next    whet {' '.join(shlex.quote(str(word)) for word in words)}", style="dim")
 
 
 def one_line(to: Console, text: str) -> str:
-    """A text on one line; on a screen cut where it is long."""
+    """A text on one line; a long text is truncated in a terminal."""
     line = " ".join(text.split())
     return line if not to.is_terminal or len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
 
@@ -94,7 +94,7 @@ _COLOURS = {"helps": "green", "hurts": "red"}
 
 
 def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
-    """A study's table: what each technique does, with its interval and price."""
+    """Print the table of a study: the effect of each technique with its interval and cost."""
     from whet.core.task import metric_named
     from whet.evaluate.difference import NOT_JUDGED
 
@@ -109,14 +109,14 @@ def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
             continue
         interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
         effect, time_ = chosen.text(row["effect"], "+"), f"{100 * (row['time'] - 1):+.0f} %"
-        judged = row["verdict"] != NOT_JUDGED
-        p, chance = (f"{row['p_holm']:.2g}", f"{100 * row['chance_to_help']:.0f} %") if judged else ("", "")
+        has_verdict = row["verdict"] != NOT_JUDGED
+        p, chance = (f"{row['p_holm']:.2g}", f"{100 * row['chance_to_help']:.0f} %") if has_verdict else ("", "")
         rows.add_row(row["factor"], effect, interval, p, chance, time_, verdict + Text(_what_decides(row)))
     print_table(to, rows)
 
 
 def _what_decides(row: dict[str, Any]) -> str:
-    """Of an undecided effect, how many seeds or samples would decide."""
+    """The number of seeds or samples that would decide an undecided effect."""
     if not row["seeds_to_decide"] or row["seeds_to_decide"] != row["seeds_to_decide"]:  # NaN in a table of numbers
         return ""
     samples = f"{row['samples_to_decide']:.0f} more samples, " if row["samples_to_decide"] else ""
@@ -124,14 +124,14 @@ def _what_decides(row: dict[str, Any]) -> str:
 
 
 class Screen(Observer):
-    """Shows a run while it goes on."""
+    """Show the progress of a run."""
 
     def __init__(self, to: Console) -> None:
         self._console = to
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._validation = ""
-        self._said = 0.0
+        self._printed_at = 0.0
 
     def phase(self, text: str) -> None:
         self._stop()
@@ -158,8 +158,8 @@ class Screen(Observer):
         text = f"loss {record['loss']:.3f}{self._validation}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=record["step"], text=text)
-        elif time.monotonic() - self._said > _PLAIN_EVERY:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._printed_at > _PLAIN_EVERY:
+            self._printed_at = time.monotonic()
             self._console.print(f"  step {record['step']} of {self._total}, {text}")
 
     def validated(self, record: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ class Screen(Observer):
 
 
 def _headline(record: dict[str, Any]) -> str:
-    """The first metric of a validation, as people read it."""
+    """The first metric of a validation as text."""
     from whet.core.task import metrics_of_all_tasks
 
     known = metrics_of_all_tasks()

@@ -32,34 +32,34 @@ NAME = "study"
 def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     methods: Annotated[
-        str | None, typer.Option(help="What to measure: mixup,cutmix,…; by default every method of the recipe.")
+        str | None, typer.Option(help="The methods to measure: mixup,cutmix,…. Default: every method of the recipe.")
     ] = None,
     factor: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A setting at two levels, KEY=LOW:HIGH, as train.image_size=160:224; may be given several times."
-        ),
+        typer.Option(help="A setting at two levels, KEY=LOW:HIGH, such as train.image_size=160:224. Can be repeated."),
     ] = None,
     design: Annotated[
         str,
         typer.Option(
-            help="screen (all at once), ablate (each left out), add (each alone), factorial (with interactions)."
+            help="screen (all at once), ablate (remove one at a time), add (add one at a time), factorial (with interactions)."
         ),
     ] = "screen",
-    budget: Annotated[str | None, typer.Option(help="For everything: 20m, 1h; or for each run: 20ep, 500st.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The total time (20m, 1h) or the length of each run (20ep, 500st).")
+    ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="How often the design is run; by default three times or more.")
+        int | None, typer.Option(min=1, help="The number of seeds per design point. Default: three or more.")
     ] = None,
     metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
     smaller: Annotated[
         str | None,
         typer.Option(
-            help="Show the design's runs smaller images, as 60%; the confirmation is at the recipe's own size."
+            help="Train the runs of the design on smaller images, such as 60%; the confirmation uses the recipe's image size."
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
     ray: Ray = None,
-    recipe: Annotated[str | None, typer.Option(help="The recipe to study around; by default the strong one.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="The recipe to study. Default: the strong recipe.")] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
@@ -72,12 +72,12 @@ def command(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Measure which techniques help on your data, by how much, how surely, and at what price."""
+    """Measure which techniques help on your data, by how much, with which confidence, and at which cost."""
     from rich.text import Text
 
     from whet.core.output import require_claimable
 
-    if out is not None:  # refused before torch is loaded and the data are read
+    if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "study", data=[data])
     from whet import api, recipes
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
@@ -113,10 +113,10 @@ def command(
     show_effects(screen, found.effects, metric)
     if (d := found.confirmed) is not None:
         part = "test" if found.part == "test" else "validation"
-        seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
+        seeds_text = f"{d.seeds} new {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
             Text.assemble(
-                f"\nthe proposed change against the recipe as it was, {seeds_said}, {d.samples} {part} samples: ",
+                f"\nthe proposed recipe compared with the original recipe, {seeds_text}, {d.samples} {part} samples: ",
                 (chosen.text(d.mean, "+"), "bold"),
                 f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
             )
@@ -132,5 +132,5 @@ def _share(text: str | None) -> float:
         return 1.0
     number = text.strip().removesuffix("%")
     if not text.strip().endswith("%") or not number.isdigit() or not 0 < int(number) <= 100:
-        raise RecipeError(f"--smaller {text}: accepted: a share of the images' size from 1% to 100%, as 60%")
+        raise RecipeError(f"--smaller {text}: accepted: a percentage of the image size from 1% to 100%, such as 60%")
     return int(number) / 100

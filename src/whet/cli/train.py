@@ -34,7 +34,7 @@ def command(
     recipe: Annotated[
         str | None, typer.Option(help="A recipe file or a shipped recipe; see whet methods --recipes.")
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="How long: 10m, 1h (everything included), 20ep or 500st.")] = None,
+    budget: Annotated[str | None, typer.Option(help="The budget: 10m, 1h (total time), 20ep or 500st.")] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
@@ -42,26 +42,28 @@ def command(
     device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The random seed.")] = None,
     add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
-    drop: Annotated[list[str] | None, typer.Option("--without", help="Take a method out of the recipe.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="train.batch_size=16, mixup.alpha=0.4, …")] = None,
+    drop: Annotated[list[str] | None, typer.Option("--without", help="Remove a method from the recipe.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: train.batch_size=16, mixup.alpha=0.4, …")
+    ] = None,
     *,
     reading: Reading,
     out: Out = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was stopped or killed.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume this run, which was stopped or killed.")] = None,
     accept_changed_data: Annotated[
-        bool, typer.Option("--accept-changed-data", help="Resume although the data changed.")
+        bool, typer.Option("--accept-changed-data", help="Resume even if the data changed.")
     ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log for TensorBoard too.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="A method without effect is an error.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Raise an error if a method has no effect.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model on your data and measure it on held-out samples."""
+    """Train a model on your data and evaluate it on held-out samples."""
     from whet.core.output import require_claimable
     from whet.core.run_folder import RunFolder
 
-    if resume is not None:  # what cannot be done is refused before torch is loaded
+    if resume is not None:  # checked before torch is imported
         _refuse_beside_resume(ctx)
         RunFolder.open(resume).require_free()
     elif out is not None:
@@ -76,22 +78,22 @@ def command(
     from whet.run import Run
     from whet.training.job import train_run
 
-    started = process_began()  # the imports belong to the budget
+    started = process_began()  # the time of the imports counts towards the budget
     watch = observer(as_json)
     if resume is not None:
         finished = api.resume(resume, data, observer=watch, accept_changed_data=accept_changed_data)
     else:
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
-        asked = api.build_recipe(
+        requested = api.build_recipe(
             DataSpec(path=data, **reading), recipe, None, budget_of(budget, epochs), weights, architecture, seed
         )
-        asked = recipes.change(
-            asked, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
+        requested = recipes.change(
+            requested, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
         )
-        asked = recipes.with_options(asked, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
+        requested = recipes.with_options(requested, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
         folder = train_run(
-            asked, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started, report=build_report
+            requested, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started, report=build_report
         )
         finished = Run(folder)
     metrics = finished.metrics
@@ -105,7 +107,7 @@ def command(
     figure, what = task.summary(result, shown)
     beside = "".join(f", {title} {value}" for title, value, _ in task.tiles(result)[:1])
     screen.print(
-        Text.assemble((figure, "bold green"), f" {what}{beside}, {metrics['cost']['total_seconds']:.0f} s in all")
+        Text.assemble((figure, "bold green"), f" {what}{beside}, {metrics['cost']['total_seconds']:.0f} s in total")
     )
     place(screen, "run", finished.path)
     place(screen, "report", finished.folder.report)
@@ -113,7 +115,7 @@ def command(
 
 
 def _refuse_beside_resume(ctx: typer.Context) -> None:
-    """A run goes on as it was begun: whatever would change it is refused, not ignored. DATA is where its data lie now."""
+    """Raise an error for options that would change a resumed run. DATA gives the current location of its data."""
     given = [
         param.opts[0] if param.opts[0].startswith("-") else str(param.name)
         for param in ctx.command.params
@@ -122,4 +124,4 @@ def _refuse_beside_resume(ctx: typer.Context) -> None:
         and source.name == "COMMANDLINE"
     ]
     if given:
-        raise RecipeError(f"--resume goes on with a run as it was begun; leave out: {', '.join(given)}")
+        raise RecipeError(f"--resume continues a run with its original options; remove: {', '.join(given)}")

@@ -33,21 +33,25 @@ def command(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Whose settings to search: mixup,sgd,train; by default all that the recipe's methods declare, and train."
+            help="The methods whose settings to search: mixup,sgd,train. Default: all methods of the recipe, and train."
         ),
     ] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
-            help="A setting and where to search it: KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C; may be given several times."
+            help="A setting and its search range: KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C. Can be repeated."
         ),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="For everything: 30m, 2h; or for each run: 6ep, 500st.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="How many; by default what fits, or 24.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The total time (30m, 2h) or the length of each run (6ep, 500st).")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="The number of trials. Default: as many as fit the budget, or 24.")
+    ] = None,
     metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
     ray: Ray = None,
-    recipe: Annotated[str | None, typer.Option(help="The recipe to tune; by default the strong one.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="The recipe to tune. Default: the strong recipe.")] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
@@ -60,12 +64,12 @@ def command(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Search the values of a recipe's hyper-parameters, and confirm the best with fresh seeds."""
+    """Tune the hyperparameters of a recipe, and confirm the best values with new seeds."""
     from rich.text import Text
 
     from whet.core.output import require_claimable
 
-    if out is not None:  # refused before torch is loaded and the data are read
+    if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "tune", data=[data])
     from whet import api, recipes
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
@@ -98,15 +102,15 @@ def command(
         rows.add_row(str(row["trial"]), chosen.text(row["score"]), f"{row['seconds']:.0f} s", *values)
     print_table(screen, rows)
     if (d := found.confirmed) is not None:
-        seeds_said = f"{d.seeds} fresh {'seed' if d.seeds == 1 else 'seeds'}"
+        seeds_text = f"{d.seeds} new {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
             Text.assemble(
-                f"\ntuned against the recipe as it was, {seeds_said}, {d.samples} samples: ",
+                f"\nthe tuned recipe compared with the original recipe, {seeds_text}, {d.samples} samples: ",
                 (chosen.text(d.mean, "+"), "bold"),
                 f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
             )
         )
-    kept = "the best trial's values" if found.recommended == found.tuned != base else "as it was"
+    kept = "the values of the best trial" if found.recommended == found.tuned != base else "unchanged"
     place(screen, "recipe", found.path / "recommended.yaml", f"  ({kept})")
     place(screen, "report", found.report)
     then("train", data, "--recipe", found.path / "recommended.yaml")

@@ -89,3 +89,8 @@ def _scaled(size: int | str, share: float) -> int | str:
     if isinstance(size, int):
         return max(_LEAST_PIXELS, round(share * size / 8) * 8)
     return size if size == "auto" else f"{max(_LEAST_PERCENT, round(share * int(size.removesuffix('%'))))}%"
+
+
+def plural(medium: str) -> str:
+    """The name of several samples of a medium: images, texts, audio clips."""
+    return "audio clips" if medium == "audio" else f"{medium}s"

@@ -1,4 +1,4 @@
-"""The main job: from a folder to a better model, what helped, and how much better it is."""
+"""`whet improve`: check the data, study techniques, train and compare recipes, and report the gain."""
 
 from whet.improvement.pipeline import Improvement, improve
 

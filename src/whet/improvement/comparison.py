@@ -1,4 +1,4 @@
-"""The plain recipe, the strong one and what came of it, trained with the same seeds and the same time, and compared."""
+"""Train the plain, strong and improved recipes with the same seeds and the same time, and compare them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from whet.training.log import Observer
 PLAIN = "plain"
 _DIVISION = "division.json"
 _REPORT_SECONDS = 5.0
-_RESERVE = 1.2  # further seeds are begun where so many times the usual time of their runs is left
-_PATIENCE = 0.8  # seeds that were planned are begun where at least this share of it is left
+_RESERVE = 1.2  # an additional seed starts if the remaining time is at least this multiple of the time of one seed
+_PATIENCE = 0.8  # a planned seed starts if the remaining time is at least this multiple of the time of one seed
 
 
 @dataclass(frozen=True)
 class RecipeComparison:
-    """runs: by the recipe's name, in the order of the seeds. metric: by which all is compared. What is chosen is
-    chosen by `merit`."""
+    """The runs of each recipe. runs: by recipe name, in the order of the seeds. metric: the metric of the comparison. Choices are
+    made by `merit`."""
 
     runs: dict[str, list[RunFolder]]
     metric: str = "accuracy"
@@ -43,18 +43,18 @@ class RecipeComparison:
         return found
 
     def merit(self, name: str) -> tuple[float, float]:
-        """Mean over seeds on the validation samples, which all choosing is done by; the larger, the better."""
+        """The mean merit over seeds on the validation samples; larger is better."""
         first, second = np.mean([merit(run, self.metric) for run in self.runs[name]], axis=0)
         return float(first), float(second)
 
     @property
-    def answer(self) -> str:
-        """The best of the recipes other than the plain one: what is offered."""
+    def recommended(self) -> str:
+        """The name of the best recipe other than the plain one."""
         return max((name for name in self.runs if name != PLAIN), key=self.merit)
 
     @property
     def winner(self) -> str:
-        """The best of all recipes, from which the model is taken."""
+        """The name of the best recipe, including the plain one. Its runs give the model."""
         return max(self.runs, key=self.merit)
 
     @property
@@ -62,27 +62,27 @@ class RecipeComparison:
         return max(self.runs[self.winner], key=lambda run: merit(run, self.metric))
 
     def compared(self) -> tuple[dict[str, Group], dict[str, Difference], tuple[int, int, float] | None]:
-        """(every recipe's answers, each one's difference to the plain one, McNemar's test of the offered one where there is one
-        seed), on the test samples."""
+        """Compare the recipes on the test samples. Returns the group of each recipe, its difference from the plain recipe, and
+        McNemar's test of the recommended recipe if there is only one seed."""
         reference, comparisons, _ = compare_runs([run for runs in self.runs.values() for run in runs], self.metric)
         named = dict(zip((name for name in self.runs if name != PLAIN), comparisons, strict=True))
         groups = {PLAIN: reference} | {name: found.group for name, found in named.items()}
-        return groups, {name: found.difference for name, found in named.items()}, named[self.answer].mcnemar
+        return groups, {name: found.difference for name, found in named.items()}, named[self.recommended].mcnemar
 
     def ensemble(self, path: Path) -> Ensemble | None:
-        """All runs of the winner as one model; None where there is one run."""
+        """The ensemble of all runs of the winner; None if there is only one run."""
         runs = self.runs[self.winner]
         if len(runs) < 2:
             return None
         best = self.best
-        fused = ensemble_runs([best, *(run for run in runs if run.path != best.path)], path)
-        return Ensemble(fused, best, ensemble_gain(fused, best), self.metric)
+        combined = ensemble_runs([best, *(run for run in runs if run.path != best.path)], path)
+        return Ensemble(combined, best, ensemble_gain(combined, best), self.metric)
 
 
 def merit(run: RunFolder, metric: str) -> tuple[float, float]:
-    """What a choice goes by, of the run's cross-fitted predictions of the validation samples, larger is better: of accuracy its
-    proper score, log-loss, which tells apart what so few samples leave equal or turn round; then accuracy. Of any other metric that
-    metric, then log-loss."""
+    """The sort key for choices, from the cross-fitted predictions of the validation samples; larger is better. For accuracy: the
+    negative log-loss, which separates runs that few samples leave tied or in the wrong order, then accuracy. For any other metric:
+    that metric, then the negative log-loss."""
     evidence = read_evidence(run, "val")
     chosen = evidence.task.metric(metric)
     value = chosen.value(evidence)
@@ -93,7 +93,8 @@ def merit(run: RunFolder, metric: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """difference: of its accuracy and that of the best single run, on the same samples. metric: by which it has to be better."""
+    """An ensemble and the best single run. difference: the ensemble's accuracy minus that of the single run on the same samples.
+    metric: the metric by which the ensemble must be better."""
 
     run: RunFolder
     single: RunFolder
@@ -102,20 +103,20 @@ class Ensemble:
 
     @property
     def pays(self) -> bool:
-        """Whether it is better on the validation samples than the run that is best on these."""
+        """Whether the ensemble is better on the validation samples than the best single run."""
         return merit(self.run, self.metric) > merit(self.single, self.metric)
 
     def to_dict(self) -> dict[str, Any]:
-        fused, single = (run.read_json(run.metrics) for run in (self.run, self.single))
-        part = "test" if "test" in fused else "val"
+        combined, single = (run.read_json(run.metrics) for run in (self.run, self.single))
+        part = "test" if "test" in combined else "val"
         return {
             "name": self.run.name,
             "runs": 1 + len(Recipe.load(self.run.requested).method("stacking").settings_dict()["runs"]),
             "single": self.single.name,
             "pays": self.pays,
-            "accuracy": fused[part]["accuracy"],
+            "accuracy": combined[part]["accuracy"],
             "difference": {**vars(self.difference), "verdict": self.difference.verdict},
-            "times": fused["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
+            "times": combined["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
         }
 
 
@@ -124,11 +125,11 @@ def train_all(
     executor: Executor, observer: Observer, *, metric: str = "accuracy", once: Collection[str] = (),
     data: str | None = None,
 ) -> RecipeComparison:  # fmt: skip
-    """Train the recipes in what is left of the time. Those named in `once` first, with one seed and as long as they ask for: what
-    takes one pass does not depend on the seed. Then every other one seed by seed, all as long; the clock is read before each seed,
-    so that one less is trained where runs took longer than planned, and further ones, up to `most_seeds`, where they ended early.
-    What is finished already is not made again, and a job that was over stays as it was. data: the fingerprint of the data.
-    RunError where a run fails, or a folder holds a run of another recipe or of other data."""
+    """Train the recipes in the remaining time. The recipes in `once` are trained first, with one seed and their own budget, because
+    their result does not depend on the seed. All other recipes are trained seed by seed with equal budgets. The clock is checked
+    before each seed: fewer seeds are trained if runs took longer than planned, and more, up to `most_seeds`, if they ended early.
+    Finished runs are not repeated, and a finished comparison is not extended. data: the fingerprint of the data. Raises RunError if
+    a run fails, or if a folder contains a run of another recipe or of other data."""
     runs: dict[str, list[RunFolder]] = {name: [] for name in recipes}
     clock = _Clock(path / _DIVISION, limit, started)
 
@@ -142,7 +143,7 @@ def train_all(
                 )
                 runs[name].append(RunFolder(tasks[-1].path))
         for number, task in enumerate(executor.run(tasks), start=1):
-            _told(task, f"run {number} of {len(tasks)}", observer)
+            _finish(task, f"run {number} of {len(tasks)}", observer)
             clock.save()
 
     at_once, others = [name for name in recipes if name in once], [name for name in recipes if name not in once]
@@ -154,7 +155,7 @@ def train_all(
     while others and clock.another(seeds, most_seeds):
         new = range(clock.begun, max(clock.begun + 1, together))
         length = f", {clock.each} each" if clock.each is not None else ""
-        which = "one more seed: there is time" if new.start >= seeds else f"seed {new.start + 1} of {seeds}"
+        which = "additional seed" if new.start >= seeds else f"seed {new.start + 1} of {seeds}"
         observer.phase(f"training {', '.join(others)}, {which}{length}")
         make(others, new, clock.each)
         last = [runs[name][-1] for name in others]
@@ -163,24 +164,24 @@ def train_all(
         )
     clock.over()
     if others and clock.begun < seeds:
-        observer.note(f"{clock.begun} instead of {seeds} seeds, to keep to the budget at this pace")
+        observer.note(f"{clock.begun} instead of {seeds} seeds, to stay within the budget")
     return RecipeComparison(runs, metric)
 
 
-def _told(task: PlannedRun, place: str, observer: Observer) -> None:
-    """Report and tell of a finished run; RunError where it failed."""
+def _finish(task: PlannedRun, position: str, observer: Observer) -> None:
+    """Build the report of a finished run and note its accuracy. Raises RunError if the run failed."""
     run = RunFolder(task.path)
     if task.failure.is_file():
         raise RunError(f"{task.path} failed: {run.read_json(task.failure)['reason']}")
     if not run.report.is_file():
         build_report(run)
     accuracy = run.read_json(run.metrics)["val"]["accuracy"]
-    observer.note(f"{place}, {run.name}: {100 * accuracy:.1f} % of the validation samples right")
+    observer.note(f"{position}, {run.name}: validation accuracy {100 * accuracy:.1f} %")
 
 
 class _Clock:
-    """How the time is divided among runs. It is decided once and written down, as is how many seeds were trained, so that a job
-    that is called again does the same; the time of earlier calls counts."""
+    """Divides the time among runs. The division and the number of trained seeds are saved, so that a resumed call makes the same
+    decisions. The time of earlier calls counts."""
 
     def __init__(self, file: Path, limit: Duration | None, started: float) -> None:
         self._file, self._limit, self._started = file, limit, started
@@ -191,12 +192,12 @@ class _Clock:
 
     @property
     def each(self) -> Duration | None:
-        """The budget of each run; None for as long as its recipe asks."""
+        """The budget of each run; None for the budget of its recipe."""
         return Duration.parse(self._kept["each"]) if self._kept["each"] else None
 
     @property
     def _left(self) -> float:
-        """Seconds for further runs: none where the budget is no time."""
+        """Seconds left for more runs; 0 if the budget is not a time."""
         if self._limit is None or not self._limit.is_time:
             return 0.0
         return self._limit.seconds - self._spent - _REPORT_SECONDS
@@ -209,13 +210,13 @@ class _Clock:
         if not self._kept["divided"]:
             each = self._limit
             if each is not None and each.is_time:
-                turns = max(1, -(-recipes * seeds // jobs))  # runs one after another
+                turns = max(1, -(-recipes * seeds // jobs))  # sequential runs
                 each = Duration(max(1, int(self._left / turns)), "s")
             self._kept |= {"each": str(each) if each is not None else None, "divided": True}
             self.save()
 
     def another(self, planned: int, most: int) -> bool:
-        """Whether a further seed is trained."""
+        """Whether another seed is trained."""
         if self.begun < self._kept["seeds"] or self.begun == 0:
             return True
         if self._kept["over"]:
@@ -226,7 +227,7 @@ class _Clock:
         return timed and self.begun < most and self._left >= _RESERVE * self._round
 
     def round_over(self, begun: int, seconds: float) -> None:
-        """So many seeds are trained; the runs of the last one took so long."""
+        """Record that `begun` seeds are trained and that the runs of the last seed took `seconds`."""
         self.begun, self._round = begun, seconds
         self._kept["seeds"] = max(self._kept["seeds"], begun)
         self.save()

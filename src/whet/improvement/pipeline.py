@@ -1,4 +1,4 @@
-"""The main job, told as a short story over the other parts."""
+"""The pipeline of `whet improve`."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _FEW_EPOCHS = 3
 
 @dataclass(frozen=True)
 class Improvement:
-    """What came of it. `answer`: the best recipe beside the plain one, chosen on validation samples; `difference`: its
-    `metric` minus that of the plain one on the same test samples; `study`: what each of the strong recipe's techniques does here,
-    or None where there was no time to find out; `best_run`: the model to use, which may be several runs as one."""
+    """The result of `improve`. `recommended`: the best recipe other than the plain one, chosen on the validation samples.
+    `difference`: its `metric` minus that of the plain recipe on the same test samples. `study`: the effects of the strong recipe's
+    techniques, or None if there was no time for a study. `best_run`: the model to use; it may be an ensemble of several runs."""
 
     path: Path
     study: Study | None
-    answer: str
+    recommended: str
     difference: Difference
     accuracies: dict[str, float]
     best_run: Path
@@ -71,19 +71,21 @@ def improve(
     observer: Observer | None = None,
     **options: Any,
 ) -> Improvement:
-    """Check the data (from five minutes on); study which of the strong recipe's techniques help here; search better values of what
-    matters; train the plain recipe, the strong one and what came of it with the same seeds, and what takes one pass (logistic
-    regression on the frozen features of the pretrained weights; for texts on TF-IDF); compare them on the test samples, which are
-    read once; put the winner's runs together where that is better; report.
+    """Find a better model for some data and measure the gain.
 
-    budget: a time for everything ("1h"), or epochs or steps for each run. studying: whether there is a study; by default where the
-    budget is a time of a quarter of an hour or more (under an hour similar techniques are studied together). tuning: whether values
-    are searched; by default from an hour on, where Optuna is installed. seeds: how many of each recipe; by default three, up
-    to five where the runs end before the time, and one under half an hour, which says nothing of other seeds. Under half an hour
-    what takes one pass stands in the place of a plain recipe that is trained, unless one is given. metric: what everything is
-    studied, chosen and compared by: a metric of the samples' task that is a share. jobs, ray: as for `whet.study`. A
-    job that was stopped goes on where it was when it is called again with the same `out`: finished runs are never repeated.
-    options: training settings of every recipe, as `recipes.with_options` takes them: batch_size, lr, image_size, device.
+    The steps: check the data (for budgets from five minutes); study which techniques of the strong recipe help; tune the
+    hyperparameters that matter; train the plain, strong and improved recipes with the same seeds, and one-pass models (logistic
+    regression on the frozen features of the pretrained weights, or on TF-IDF for texts); compare them on the test samples, which
+    are used only once; combine the runs of the winner into an ensemble if that is better; write the report.
+
+    budget: the total time ("1h"), or the epochs or steps of each run. studying: whether to run a study; by default if the budget is
+    a time of 15 minutes or more (under one hour, similar techniques are studied as groups). tuning: whether to tune; by default
+    from one hour, if Optuna is installed. seeds: the number of runs per recipe; by default three, up to five if the runs end early,
+    and one under 30 minutes, which does not measure seed variance. Under 30 minutes, a one-pass model replaces the trained plain
+    recipe, unless a plain recipe is given. metric: the metric for all choices and comparisons; it must be a share and belong to the
+    samples' task. jobs, ray: as for `whet.study`. A stopped call is resumed by calling it again with the same `out`; finished runs
+    are never repeated.
+    options: training settings of every recipe, see `recipes.with_options`: batch_size, lr, image_size, device.
     """
     started, observer = time.monotonic(), observer or Observer()
     _require_share(metric)
@@ -91,35 +93,37 @@ def improve(
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
 
-    # Is the data fit to judge from?
+    # Check the data.
     observer.phase(f"reading {spec.path}")
     table = read_data(spec)
-    asked = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
+    requested = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
     limit = Duration.parse_budget(budget) if budget is not None else None
     claim(path, "improve", data=[str(spec.path)])
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
     findings = _checked(table, schedule, observer)
-    asked, once = _with_obvious(asked, recipes.obvious(spec, model), schedule, keep_plain=plain is not None)
-    asked = {name: recipes.with_options(recipe, **_suiting(recipe, options)) for name, recipe in asked.items()}
-    for line in schedule.summary(len(factors(asked[_STRONG], alone=schedule.alone)), list(asked)):
+    requested, once = _with_obvious(requested, recipes.obvious(spec, model), schedule, keep_plain=plain is not None)
+    requested = {name: recipes.with_options(recipe, **_suiting(recipe, options)) for name, recipe in requested.items()}
+    for line in schedule.summary(len(factors(requested[_STRONG], alone=schedule.alone)), list(requested)):
         observer.note(line)
     if PLAIN in once:
         observer.note(
-            f"plan: plain is {_one_pass(asked[PLAIN])}: there is no time to train a recipe beside the strong one"
+            f"plan: plain is {_one_pass(requested[PLAIN])}, because there is no time to train another recipe than the strong one"
         )
 
-    # What of the strong recipe earns its place on this data, and with which values?
-    studied = _study(path, asked[_STRONG], schedule, jobs, ray, observer, metric) if schedule.studying else None
-    improved = asked[_STRONG].replace(methods=studied.recommended.methods) if studied else asked[_STRONG]
+    # Study the techniques of the strong recipe and tune their values.
+    studied = _study(path, requested[_STRONG], schedule, jobs, ray, observer, metric) if schedule.studying else None
+    improved = requested[_STRONG].replace(methods=studied.recommended.methods) if studied else requested[_STRONG]
     if schedule.tuning:
         improved = _tuned(path / "tuning", improved, studied, schedule, jobs, ray, observer, metric)
-    if improved.hash != asked[_STRONG].hash:
-        asked[_IMPROVED] = improved
+    if improved.hash != requested[_STRONG].hash:
+        requested[_IMPROVED] = improved
 
-    # The same seeds, the same budget; paired on the same test samples; all that is chosen is chosen on validation samples.
-    executor = executor_for(jobs, observer, ray, settled_threads(asked[PLAIN], jobs, ray))
-    settled = {name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in asked.items()}
+    # Same seeds, same budget, paired on the same test samples. All choices are made on the validation samples.
+    executor = executor_for(jobs, observer, ray, settled_threads(requested[PLAIN], jobs, ray))
+    settled = {
+        name: recipe.setting(torch_threads=settled_threads(recipe, jobs, ray)) for name, recipe in requested.items()
+    }
     comparison = train_all(
         path,
         settled,
@@ -151,7 +155,14 @@ def improve(
     _, differences, _ = comparison.compared()
     accuracies = {name: group["accuracy"] for name, group in story["groups"].items()}
     return Improvement(
-        path, studied, comparison.answer, differences[comparison.answer], accuracies, best.path, report, metric
+        path,
+        studied,
+        comparison.recommended,
+        differences[comparison.recommended],
+        accuracies,
+        best.path,
+        report,
+        metric,
     )
 
 
@@ -168,19 +179,21 @@ def _require_share(metric: str) -> None:
 
 
 def _with_obvious(
-    asked: dict[str, Recipe], obvious: dict[str, Recipe], schedule: Schedule, *, keep_plain: bool
+    requested: dict[str, Recipe], obvious: dict[str, Recipe], schedule: Schedule, *, keep_plain: bool
 ) -> tuple[dict[str, Recipe], set[str]]:
-    """The recipes to compare, the plain one first, with what takes one pass among them, and the names of what takes one pass. Where
-    there is no time to train a plain recipe beside the strong one, the first of these is the plain one."""
-    obvious = {name: recipe for name, recipe in obvious.items() if recipe.hash not in {r.hash for r in asked.values()}}
+    """The recipes to compare, the plain one first, including one-pass models, and the names of the one-pass models. If there is no
+    time to train a plain recipe, the first one-pass model is the plain recipe."""
+    obvious = {
+        name: recipe for name, recipe in obvious.items() if recipe.hash not in {r.hash for r in requested.values()}
+    }
     if obvious and not schedule.baseline and not keep_plain:
         (_, first), *others = obvious.items()
-        return {**asked, PLAIN: first, **dict(others)}, {PLAIN, *(name for name, _ in others)}
-    return {**asked, **obvious}, set(obvious)
+        return {**requested, PLAIN: first, **dict(others)}, {PLAIN, *(name for name, _ in others)}
+    return {**requested, **obvious}, set(obvious)
 
 
 def _too_short(comparison: RecipeComparison, once: set[str]) -> str:
-    """A sentence where the budget was too short for training, and what takes one pass is the better model."""
+    """A note if the budget was too short for training and a one-pass model is better, else an empty string."""
     if comparison.winner not in once:
         return ""
     strong = comparison.runs[_STRONG][0]
@@ -188,12 +201,10 @@ def _too_short(comparison: RecipeComparison, once: set[str]) -> str:
         comparison.metrics(strong)["cost"]["epochs"],
         Recipe.load(comparison.runs[comparison.winner][0].requested),
     )
-    turned = _named(Recipe.load(strong.recipe)) != _named(
-        Recipe.load(strong.requested)
-    )  # its own note says what became of it
+    turned = _named(Recipe.load(strong.recipe)) != _named(Recipe.load(strong.requested))
     if epochs >= _FEW_EPOCHS or turned:
         return ""
-    return f"the budget fits {epochs:.1f} epochs of the strong recipe; {_one_pass(recipe)} is better, and is the model"
+    return f"the budget allows {epochs:.1f} epochs of the strong recipe; {_one_pass(recipe)} is better and is used as the model"
 
 
 def _named(recipe: Recipe) -> set[str]:
@@ -206,9 +217,9 @@ def _one_pass(recipe: Recipe) -> str:
 
 
 def _checked(table: Table, schedule: Schedule, observer: Observer) -> list[Finding] | None:
-    """What is wrong with the data; None where there is no time to look."""
+    """The findings of the data check; None if there is no time for it."""
     if not schedule.checking:
-        observer.note("the data are not checked in so little time; whet check does it")
+        observer.note("the data are not checked because the budget is too short; run whet check")
         return None
     observer.phase("checking the data")
     findings = audit(table, threads=4)
@@ -231,18 +242,18 @@ def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec,
 def _study(
     path: Path, strong: Recipe, schedule: Schedule, jobs: int, ray: str | None, observer: Observer, metric: str
 ) -> Study | None:
-    """A screen of the strong recipe's techniques, its verdicts left to the comparison that follows; similar techniques together
-    where there is no time for each. None where there is no time for that either."""
+    """A screening study of the strong recipe's techniques, without confirmation, because the comparison follows. Similar techniques
+    are grouped if there is no time for each one. None if there is no time for groups either."""
     for alone in (True, False) if schedule.alone else (False,):
-        asked, share = factors(strong, alone=alone), share_of_size(strong, alone=alone)
-        if not asked:
+        requested, share = factors(strong, alone=alone), share_of_size(strong, alone=alone)
+        if not requested:
             return None
         folder = path / ("study" if alone else "study-of-groups")
         budget = schedule.of_study(strong.train.budget)
         try:
             return study(
                 strong,
-                asked,
+                requested,
                 budget=budget,
                 metric=metric,
                 smaller=share,
@@ -267,7 +278,7 @@ def _tuned(
     observer: Observer,
     metric: str,
 ) -> Recipe:
-    """The recipe with the best values of a search, which are no more than a proposal: the comparison is to tell."""
+    """The recipe with the best values of a search. They are not confirmed here; the comparison tests them."""
     from whet.tuning.tune import tune
 
     names = worth_tuning(recipe, studied)
@@ -279,6 +290,6 @@ def _tuned(
             base, names, budget=budget, metric=metric, jobs=jobs, ray=ray, confirming=False, out=path, observer=observer
         )
     except TooLittleTime as error:
-        observer.note(f"no search: {error}")
+        observer.note(f"no tuning: {error}")
         return recipe
     return recipe.replace(methods=found.tuned.methods)

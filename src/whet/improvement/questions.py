@@ -1,4 +1,4 @@
-"""What is worth asking of a recipe: which of its techniques, one by one or similar ones together, and which values."""
+"""What `whet improve` studies and tunes in a recipe: techniques, single or grouped, and hyperparameters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from whet.studies.study import Study
 
 _DECIDE_NOTHING = {"temperature_scaling", "vector_scaling"}
 _PARTS = {"geometry": {"warp_B33", "flow_BNN2"}, "colour": {"colour_B37", "tones"}}  # of an ImageView
-_MOST_VALUES = 3  # methods whose values are searched, beside the optimizer: few settings are found faster than many
-_SMALLER = {True: 0.6, False: 0.4}  # of the recipe's image size, where techniques are studied one by one or in groups
+_MOST_VALUES = (
+    3  # methods whose settings are tuned, in addition to the optimizer; a small search space is searched faster
+)
+_SMALLER = {True: 0.6, False: 0.4}  # share of the recipe's image size, for studies of single techniques or of groups
 
 
 def techniques(recipe: Recipe) -> list[Method]:
-    """Not the optimizer, the schedule and the way of transfer, which a recipe is built on, nor what changes no decision."""
+    """The methods to study: not the optimizer, the schedule or the transfer method, and no method that changes no predicted
+    class."""
     built_on = {Stage.OPTIMIZER, Stage.SCHEDULE}
     return [
         method
@@ -32,7 +35,7 @@ def techniques(recipe: Recipe) -> list[Method]:
 
 
 def factors(recipe: Recipe, *, alone: bool) -> list[MethodFactor]:
-    """What a study of the recipe varies: each technique, or what does alike together."""
+    """The factors of a study: each technique, or groups of similar techniques."""
     if alone:
         return [MethodFactor((method,)) for method in techniques(recipe)]
     groups: dict[str, list[Method]] = {}
@@ -42,7 +45,7 @@ def factors(recipe: Recipe, *, alone: bool) -> list[MethodFactor]:
 
 
 def _kind(method: Method, medium: str) -> str:
-    """Of what draws on images, what it changes; of all others, the family."""
+    """The group of a method: for image augmentations, the part of the view that it changes; else its family."""
     if medium != "image" or not isinstance(method, Draws):
         return "augmentation" if method.family == "augment" else method.family
     blank, index_B = ImageView.whole(np.full((16, 2), 96), (96, 96)), np.arange(16)
@@ -56,14 +59,14 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def share_of_size(recipe: Recipe, *, alone: bool) -> float:
-    """The share of their size at which runs that are many and short are shown images; small ones, which train at their own size
-    ("auto"), stay."""
+    """The share of the image size for the short runs of a study. Recipes that train at the images' own size ("auto") are not
+    reduced."""
     return 1.0 if recipe.train.image_size == "auto" else _SMALLER[alone]
 
 
 def worth_tuning(recipe: Recipe, studied: Study | None) -> list[str]:
-    """The optimizer, and of the methods that a study found to help, those with the largest effects that declare what to search."""
+    """The methods to tune: the optimizer, and the methods with the largest positive effects that declare a search space."""
     optimizers = [method.name for method in recipe.methods if method.stage is Stage.OPTIMIZER]
-    names = [] if studied is None else list(studied.effects.query("verdict == 'helps'")["factor"])  # the best first
+    names = [] if studied is None else list(studied.effects.query("verdict == 'helps'")["factor"])  # best first
     found = [name for name in names if name in recipe and recipe.method(name).search_space()]
     return [name for name in optimizers if recipe.method(name).search_space()] + found[:_MOST_VALUES]

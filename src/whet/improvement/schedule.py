@@ -1,4 +1,4 @@
-"""How the time of the main job is divided, told before it begins."""
+"""How `whet improve` divides its time."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from whet.core.duration import Duration
 
-# In less time a look at every sample takes too much of it.
+# With a shorter budget, reading every sample would take too large a share of the time.
 _CHECK_FROM = 5 * 60
-# In less time the study's runs, or those that follow, are too short to say anything.
+# With a shorter budget, the runs of the study or the runs after it would be too short to be informative.
 _STUDY_FROM, _STUDY_SHARE = 15 * 60, 0.35
 _TUNE_FROM, _TUNE_SHARE = 60 * 60, 0.15
-_ALONE_FROM = 60 * 60  # techniques one by one; in less time similar ones together
-_SEVERAL_FROM, _SEVERAL = 30 * 60, 3  # seeds; in less time runs would be too short to be of use
-_MOST_SEEDS = 5  # where runs end before the time does
+_ALONE_FROM = 60 * 60  # single techniques; with a shorter budget, groups of similar techniques
+_SEVERAL_FROM, _SEVERAL = 30 * 60, 3  # seeds; with a shorter budget, runs would be too short
+_MOST_SEEDS = 5  # if runs end early
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """checking: whether the data are checked first. studying, tuning: whether there is a study, and a search for values. alone:
-    whether techniques are studied one by one. seeds: runs of each recipe that is compared; most_seeds: so many where the time is
-    enough. baseline: whether there is time for a plain recipe that is trained; else what takes one pass stands in its place."""
+    """The steps of `whet improve`. checking: whether the data are checked first. studying, tuning: whether there is a study and a
+    hyperparameter search. alone: whether techniques are studied one by one. seeds: runs per recipe; most_seeds: the maximum if time
+    remains. baseline: whether there is time to train a plain recipe; if not, a one-pass model replaces it."""
 
     limit: Duration | None
     checking: bool
@@ -37,7 +37,7 @@ class Schedule:
         return self.limit.seconds if self.limit is not None and self.limit.is_time else None
 
     def of_study(self, usual: Duration) -> Duration:
-        """The study's time, or the length of its runs: `usual` where nothing is said."""
+        """The time of the study, or the length of its runs; `usual` if no budget is given."""
         return self._part(_STUDY_SHARE, usual)
 
     def of_tuning(self, usual: Duration) -> Duration:
@@ -49,8 +49,8 @@ class Schedule:
         return Duration(round(share * self._seconds), "s")
 
     def summary(self, questions: int, recipes: Sequence[str]) -> Iterator[str]:
-        """A line for every part of the work, with its time where that is known. questions: how many a study asks. recipes: those
-        that are compared."""
+        """Yield one line per step, with its time if known. questions: the number of factors of the study. recipes: the names of the
+        compared recipes."""
         minutes = (self._seconds or 0.0) / 60
         rest = 1.0
         if self.studying and questions:
@@ -59,16 +59,16 @@ class Schedule:
             yield f"plan: study {questions} {what} of the strong recipe{_about(_STUDY_SHARE * minutes)}"
         if self.tuning:
             rest -= _TUNE_SHARE
-            yield f"plan: search better values of what matters{_about(_TUNE_SHARE * minutes)}"
+            yield f"plan: tune the hyperparameters that matter{_about(_TUNE_SHARE * minutes)}"
         seeds = "one seed each" if self.seeds == 1 else f"{self.seeds} seeds each"
         yield (
-            f"plan: train {', '.join(recipes)}{', and what came of it' if self.studying or self.tuning else ''}, {seeds}"
+            f"plan: train {', '.join(recipes)}{' and the improved recipe' if self.studying or self.tuning else ''}, {seeds}"
             f"{_about(rest * minutes)}; then compare on the test samples and report"
         )
         if self.seeds == 1:
             yield (
-                f"plan: one seed says nothing of other seeds, so the difference is not judged; a budget of {_SEVERAL_FROM // 60}m "
-                f"or more trains {_SEVERAL} (--seeds {_SEVERAL} does with any, with shorter runs)"
+                f"plan: one seed does not measure seed variance, so there is no verdict; a budget of {_SEVERAL_FROM // 60}m "
+                f"or more trains {_SEVERAL} seeds (--seeds {_SEVERAL} does so with any budget, with shorter runs)"
             )
 
 
@@ -79,7 +79,8 @@ def _about(minutes: float) -> str:
 def make_schedule(
     limit: Duration | None, seeds: int | None, studying: bool | None, tuning: bool | None, *, can_tune: bool
 ) -> Schedule:
-    """What was asked; where nothing was, what the time is enough for. can_tune: whether what searches is installed."""
+    """The requested steps; steps that were neither requested nor refused are included if there is enough time. can_tune: whether
+    Optuna is installed."""
     seconds = limit.seconds if limit is not None and limit.is_time else None
     fits_study, fits_tuning = (seconds is not None and seconds >= least for least in (_STUDY_FROM, _TUNE_FROM))
     long = seconds is None or seconds >= _SEVERAL_FROM

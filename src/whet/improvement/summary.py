@@ -1,4 +1,4 @@
-"""What is written down of the main job, for the report."""
+"""The content of improvement.json, for the report."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def summary(
     studied: Study | None,
 ) -> dict[str, Any]:  # fmt: skip
     groups, differences, mcnemar = comparison.compared()
-    answer = comparison.answer
-    sides = [[comparison.metrics(run) for run in comparison.runs[name]] for name in (PLAIN, answer)]
+    recommended = comparison.recommended
+    sides = [[comparison.metrics(run) for run in comparison.runs[name]] for name in (PLAIN, recommended)]
     tuning = path / "tuning" / "tuning.json"
     return {
         "name": path.resolve().name,
@@ -32,9 +32,9 @@ def summary(
         "plan": _plan(findings, comparison, studied is not None, tuning.is_file()),
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
-        "answer": answer,
+        "recommended": recommended,
         "metric": metric_named(comparison.metric).title,
-        "difference": _plain(differences[answer]),
+        "difference": _plain(differences[recommended]),
         "mcnemar": mcnemar,
         "groups": {name: _group(group, differences.get(name)) for name, group in groups.items()},
         "changes": _changes(comparison),
@@ -61,7 +61,7 @@ def _group(group: Group, difference: Difference | None) -> dict[str, Any]:
 
 
 def _changes(comparison: RecipeComparison) -> list[str]:
-    """What the improved recipe has otherwise than the strong one, a line each."""
+    """The differences of the improved recipe from the strong recipe, one line each."""
     if "improved" not in comparison.runs:
         return []
     strong, improved = (
@@ -93,17 +93,17 @@ def _plan(
         {"done": done, "text": text}
         for done, text in (
             (findings is not None, f"Check the data{found}."),
-            (studied, "Study which of the strong recipe's techniques earn their place here, and drop those that hurt."),
-            (tuned, "Search better values of the optimizer and of what helps most."),
+            (studied, "Study the techniques of the strong recipe and remove those that hurt."),
+            (tuned, "Tune the optimizer and the techniques that help most."),
             (
                 True,
-                f"Train {compared} with {seeds} {'seed' if seeds == 1 else 'seeds'}: same splits, draws and budget.",
+                f"Train {compared} with {seeds} {'seed' if seeds == 1 else 'seeds'}: same splits, random draws and budget.",
             ),
             (
                 True,
-                "Choose recipe and model on validation samples; read the test samples once, and compare pair by pair.",
+                "Choose the recipe and model on the validation split; use the test split once for a paired comparison.",
             ),
-            (seeds > 1, "Put the winner's runs together as one model, and use it where that is better."),
+            (seeds > 1, "Combine the winner's runs into an ensemble, and use it if it is better."),
         )
     ]
 
@@ -120,8 +120,8 @@ def _row(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _per_class(plain: list[dict[str, Any]], answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean recall of every class under both recipes; a class without a test sample is left out."""
+def _per_class(plain: list[dict[str, Any]], recommended: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The mean recall of each class for both recipes; classes without test samples are excluded."""
 
     def recalls(metrics: list[dict[str, Any]]) -> dict[str, float]:
         rows = [m.get("test", m["val"])["per_class"] for m in metrics]
@@ -131,11 +131,11 @@ def _per_class(plain: list[dict[str, Any]], answer: list[dict[str, Any]]) -> lis
             if cells[0]["recall"] is not None
         }
 
-    before, after = recalls(plain), recalls(answer)
+    before, after = recalls(plain), recalls(recommended)
     if before.keys() != after.keys():
-        raise RunError("the two recipes were judged on different classes")
+        raise RunError("the two recipes were evaluated on different classes")
     found = [
-        {"name": name, "plain": before[name], "answer": after[name], "difference": after[name] - before[name]}
+        {"name": name, "plain": before[name], "recommended": after[name], "difference": after[name] - before[name]}
         for name in before
     ]
     return sorted(found, key=lambda row: row["difference"])

@@ -1,4 +1,4 @@
-"""One self-contained HTML file from a run folder: no network, no script, readable on a phone and on paper."""
+"""Build one self-contained HTML report from a run folder: no network access, no scripts, readable on a phone and on paper."""
 
 from whet.report.build import (
     build_architectures,

@@ -1,4 +1,4 @@
-"""Put the sections of a report together and write the file."""
+"""Assemble the sections of a report and write the HTML file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _END = (mistakes, samples, data, recipe, environment)
 
 
 def build_report(folder: RunFolder) -> Path:
-    """Write report.html of a finished run; its path."""
+    """Write report.html of a finished run and return its path."""
     page = _page(
         f"{folder.name} · whet report", _sections((headline, inference_gain, curves, *_of_task(folder), *_END), folder)
     )
@@ -47,7 +47,7 @@ def build_report(folder: RunFolder) -> Path:
 
 
 def build_improvement(path: Path) -> Path:
-    """Write report.html of a `whet improve` folder: what was gained, then the report of its best run; its path."""
+    """Write report.html of a `whet improve` folder (the gain, then the report of the best run) and return its path."""
     story = RunFolder(path)
     improvement = story.read_json(path / "improvement.json")
     best = RunFolder.open(path / improvement["best_run"])
@@ -60,7 +60,7 @@ def build_improvement(path: Path) -> Path:
 
 
 def build_architectures(path: Path) -> Path:
-    """Write report.html of a comparison of architectures: the table, what accuracy costs, the data and the recipe; its path."""
+    """Write report.html of a comparison of architectures and return its path."""
     folder = RunFolder(path)
     story = folder.read_json(path / "architectures.json")
     sections = [_rendered(architectures, architectures.context(folder, story))]
@@ -71,7 +71,7 @@ def build_architectures(path: Path) -> Path:
 
 
 def build_study(path: Path) -> Path:
-    """Write report.html of a study's folder; its path."""
+    """Write report.html of a study folder and return its path."""
     story = RunFolder(path)
     study = story.read_json(path / "study.json")
     context = effects.context({**study, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")})
@@ -81,31 +81,33 @@ def build_study(path: Path) -> Path:
 
 
 def build_check(path: Path) -> Path:
-    """Write report.html of a `whet check` folder; its path."""
+    """Write report.html of a `whet check` folder and return its path."""
     folder = RunFolder(path)
     context = audit.context(folder)
     write_whole(folder.report, _page(f"{context['name']} · whet check", [_rendered(audit, context)]))
     return folder.report
 
 
-def build_preview_page(path: Path, told: list[dict[str, Any]], folder: Path, recipe: Recipe) -> None:
-    """Write the page of what a recipe does to some samples, which lie in `folder`."""
-    section = _rendered(samples, samples.of_rows(told, folder, recipe))
+def build_preview_page(path: Path, rows: list[dict[str, Any]], folder: Path, recipe: Recipe) -> None:
+    """Write the page that shows the effect of a recipe on some samples, which are saved in `folder`."""
+    section = _rendered(samples, samples.of_rows(rows, folder, recipe))
     write_whole(path, _page(f"{Path(str(recipe.data.path)).resolve().stem} · whet augment", [section]))
 
 
-def build_explanations(path: Path, run: RunFolder, told: list[dict[str, Any]], folder: Path, *, mistakes: bool) -> None:
-    """Write the page of why a run answers as it does to some samples, which lie in `folder`. mistakes: whether they are its own
-    mistakes."""
-    section = _rendered(explanations, explanations.context(run, told, folder, mistakes=mistakes))
+def build_explanations(
+    path: Path, run: RunFolder, records: list[dict[str, Any]], folder: Path, *, mistakes: bool
+) -> None:
+    """Write the page that explains the predictions of a run for some samples, which are saved in `folder`. mistakes: whether the
+    samples are mistakes of the run."""
+    section = _rendered(explanations, explanations.context(run, records, folder, mistakes=mistakes))
     write_whole(path, _page(f"{run.name} · whet explain", [section]))
 
 
 def build_tuning(path: Path) -> Path:
-    """Write report.html of a tuning's folder; its path."""
+    """Write report.html of a tuning folder and return its path."""
     story = RunFolder(path).read_json(path / "tuning.json")
-    told = {**story, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")}
-    page = _page(f"{story['name']} · whet tune", [_rendered(tuning, tuning.context(told))])
+    story = {**story, "recommended": (path / "recommended.yaml").read_text(encoding="utf-8")}
+    page = _page(f"{story['name']} · whet tune", [_rendered(tuning, tuning.context(story))])
     write_whole(path / "report.html", page)
     return path / "report.html"
 
@@ -124,7 +126,7 @@ def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str
 
 
 def _of_task(folder: RunFolder) -> list[Any]:
-    """The sections that a run's task brings."""
+    """The sections specific to the run's task."""
     return [_OF_TASKS[name] for name in folder.task.sections]
 
 

@@ -1,4 +1,4 @@
-"""Figures as inline SVG: text stays text, sizes follow the page."""
+"""Figures as inline SVG with real text, scaled to the width of the page."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def draw(width: float, height: float, paint: Callable[[Figure], Any], title: str) -> Markup:
-    """An SVG of the given size (inches set its proportions only; it fills its place), with `title` for screen readers."""
+def draw(width: float, height: float, plot: Callable[[Figure], Any], title: str) -> Markup:
+    """Return an SVG with the aspect ratio of the given size in inches; it fills its container. `title` is for screen readers."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        paint(figure)
+        plot(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    # The fixed size goes, the view box stays: the figure is as wide as its column.
+    # Without width and height, the view box makes the figure as wide as its column.
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(title)}" class="figure"', 1)
@@ -55,7 +55,7 @@ def draw(width: float, height: float, paint: Callable[[Figure], Any], title: str
     return Markup(svg)
 
 
-# Of names beside points, in inches: a letter, a line, from a point's middle to its rim.
+# Sizes of point labels in inches: the width of a letter, the height of a line, the radius of a point.
 _LETTER, _LINE, _POINT = 0.085, 0.18, 0.065
 _Box = tuple[float, float, float, float]
 
@@ -63,8 +63,8 @@ _Box = tuple[float, float, float, float]
 def name_points(
     axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]], colours: Sequence[str], size: tuple[float, float]
 ) -> None:  # fmt: skip
-    """Each point's name beside it, or where that place is taken some lines higher or lower, with a thin line to the point. The
-    limits of the axes must be set; size: their width and height in inches, about."""
+    """Write each point's name next to it. If that position is occupied, the name is moved up or down and connected to the point by
+    a thin line. The limits of the axes must be set. size: their approximate width and height in inches."""
     width, height = size
     letter, line, rim = _LETTER / width, _LINE / height, (_POINT / width, _POINT / height)
     places = (axes.transScale + axes.transLimits).transform(points)

@@ -1,4 +1,4 @@
-"""Samples inside the page."""
+"""Embed samples in a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whet.report.words import coloured
 
 
 def inline_jpeg(path: Path) -> str:
-    """A data: address of a JPEG file."""
+    """A JPEG file as a data: URL."""
     return _inline(path, "image/jpeg")
 
 
@@ -19,9 +19,8 @@ def _inline(path: Path, kind: str) -> str:
 
 
 def shown(plain: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What a page shows of a sample that was written into a folder: its image ("image"), what is heard ("audio"), its words
-    ("text"), and why a network answered as it did: an image ("heat") or words for and against ("pieces"); each empty where there
-    is none."""
+    """The content of a saved sample for a page: its image ("image"), audio ("audio") and text ("text"), and the explanation of its
+    prediction: a heatmap ("heat") or word attributions ("pieces"). Absent content is empty."""
     image = inline_jpeg(folder / plain["image"]) if "image" in plain else ""
     audio = _inline(folder / plain["audio"], "audio/ogg") if "audio" in plain else ""
     heat = inline_jpeg(folder / plain["heat"]) if "heat" in plain else ""

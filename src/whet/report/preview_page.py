@@ -1,4 +1,4 @@
-"""One image of many: rows of training images and their variants, each captioned with what acted on it."""
+"""The contact sheet of `whet augment`: rows of training images and their variants, each with the methods that changed it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class _Row(Protocol):
 
 
 def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
-    """The rows below each other: on the left the image as it is with its class, then its variants with the methods that acted
-    and, where mixing changed it, the new target."""
+    """Draw one row per image: the original with its class, then its variants with the methods that changed them. The target is
+    shown if mixing changed it."""
     font = ImageFont.load_default(_TEXT)
     height, width = rows[0].original.shape[:2]
-    zoom = max(1, -(-_LEAST_TILE // width))  # captions need room beside small images
+    zoom = max(1, -(-_LEAST_TILE // width))  # small images are enlarged to leave space for captions
     tile_width, tile_height = zoom * width, zoom * height
     captions = [
         [
@@ -53,7 +53,7 @@ def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     for column in range(columns):
-        text = "as it is" if column == 0 else f"epoch {column}"
+        text = "original" if column == 0 else f"epoch {column}"
         draw.text((_GAP + column * (tile_width + _GAP), 6), text, INK, font)
     y = _GAP + _LINE
     for row, texts, count in zip(rows, captions, lines):
@@ -67,14 +67,14 @@ def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
 
 
 def caption(target: Sequence[tuple[str, float]], methods: Sequence[str], label: str) -> list[str]:
-    """What acted, word by word, after the target where that is no longer the image's own class alone."""
+    """The names of the methods that changed the sample, preceded by the target if it is not only the sample's own class."""
     mixed = [name for name, _ in target] != [label]
     shares = [" + ".join(f"{100 * share:.0f} % {name}" for name, share in target[:4]) + ":"] if mixed else []
     return [*shares, *(f"{name}," for name in methods[:-1]), *(methods[-1:] or ["unchanged"])]
 
 
 def _wrapped(words: Sequence[str], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[str, ...]:
-    """Words joined by blanks into lines that fit."""
+    """Join words with spaces into lines of at most this width."""
     lines = [""]
     for word in words:
         longer = f"{lines[-1]} {word}".strip()

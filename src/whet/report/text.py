@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Format numbers for reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """A difference of shares in percentage points, always with its sign: 0.053 -> '+5.3'."""
+    """A difference of two shares in percentage points, with its sign: 0.053 -> '+5.3'."""
     return f"{100 * difference:+.{digits}f}".replace("-", "−")
 
 
@@ -37,7 +37,7 @@ def count(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A large count in short: 61326 -> '61 thousand', 6573120 -> '6.6 million'."""
+    """A large count in short form: 61326 -> '61 thousand', 6573120 -> '6.6 million'."""
     if value < 1e5:
         return f"{value / 1e3:.0f} thousand" if value >= 1e3 else f"{value:.0f}"
     millions = value / 1e6
@@ -56,5 +56,5 @@ def duration(budget: str) -> str:
 
 
 def short_name(architecture: str) -> str:
-    """The last part of a path or hub name: a report names no folder of a machine."""
+    """The last part of a path or hub name, so that a report contains no path of a machine."""
     return architecture.rstrip("/").rsplit("/", 1)[-1]

@@ -1,1 +1,1 @@
-"""Designed experiments: which techniques help on this data, by how much, how surely, and at what price."""
+"""Designed experiments that measure which techniques help, with intervals and costs."""

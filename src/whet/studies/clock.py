@@ -1,4 +1,4 @@
-"""The time of a study: how much there is, what was spent, by this call and those before it."""
+"""The time limit of a study and the time spent by this call and earlier calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from whet.core.errors import RecipeError
 
 
 class TooLittleTime(RecipeError):
-    """Not even one epoch of each of the runs fits the budget."""
+    """The budget is too short for one epoch of each run."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """A part of the work: what was done, how many runs it took, and how long."""
+    """A phase of the work: its description, its number of runs and its time."""
 
     what: str
     runs: int
@@ -25,7 +25,7 @@ class Spent:
 
 
 class Clock:
-    """Kept in a file, so that a study that goes on later knows what it spent."""
+    """Saved in a file, so that a resumed study knows the time spent."""
 
     def __init__(self, file: Path, limit: float | None, started: float) -> None:
         self._file, self._started, self.limit = file, started, limit
@@ -34,15 +34,15 @@ class Clock:
         self.parts = [Spent(**part) for part in kept.get("parts", [])]
 
     def spent(self) -> float:
-        """Seconds, those of earlier calls included."""
+        """Seconds spent, including earlier calls."""
         return self._before + time.monotonic() - self._started
 
     def left(self, share: float = 1.0) -> float:
-        """Seconds of this share of the limit that are not spent; without a limit there is no end of them."""
+        """Remaining seconds of this share of the limit; infinite without a limit."""
         return float("inf") if self.limit is None else share * self.limit - self.spent()
 
     def note(self, what: str, runs: int, seconds: float) -> None:
-        """A part of the work is over; one that an earlier call has done takes no time now, and keeps what it took then."""
+        """Record a finished phase. A phase that an earlier call finished keeps its recorded time."""
         if all(part.what != what for part in self.parts):
             self.parts.append(Spent(what, runs, seconds))
         self.save()

@@ -1,4 +1,4 @@
-"""Does what short runs recommend hold at full length, with seeds that the study has not seen, on the test samples?"""
+"""Confirmation: compare the recommended recipe with the original at full length, with new seeds, on the test samples."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from whet.studies.plan import Plan
 from whet.studies.runner import Runner
 
 MOST_SEEDS, _FRESH = 10, 1000
-_FILLED = 0.97  # of the time; the rest is for the report
+_FILLED = 0.97  # share of the time for runs; the rest is for the report
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """before, after: runs of the recipe as it was and as recommended, by seed. part: which samples it was judged by."""
+    """before, after: the runs of the original and the recommended recipe, by seed. part: the split for the comparison."""
 
     metric: str
     before: list[RunFolder]
@@ -38,22 +38,22 @@ class Confirmation:
 
     @property
     def seconds(self) -> float:
-        """That all runs took, one after another."""
+        """The total time of all runs."""
         return sum(run.read_json(run.metrics)["cost"]["total_seconds"] for run in (*self.before, *self.after))
 
     def beside(self, more: Confirmation) -> Confirmation:
-        """With the runs of both."""
+        """The confirmation with the runs of both."""
         return replace(self, before=[*self.before, *more.before], after=[*self.after, *more.after])
 
     def on(self, part: str) -> Difference:
-        """On the samples of one part."""
+        """The difference on one split."""
         chosen = metric_named(self.metric)
         seen, _ = on_common_samples([observe(run, (), 0, part) for run in (*self.before, *self.after)])
         before_SN, after_SN = np.split(np.stack([run.parts_N(self.metric) for run in seen]), 2)
         return between(chosen, before_SN, after_SN, len(seen[0].evidence))
 
     def to_dict(self) -> dict[str, Any]:
-        """With the validation curves of both, for the report."""
+        """The difference and the validation curves of both recipes, for the report."""
         on_part, on_validation = ({**asdict(d), "verdict": d.verdict} for d in (self.difference, self.on("val")))
         return on_part | {
             "part": self.part,
@@ -62,7 +62,7 @@ class Confirmation:
             "curve_of": self.before[0].task.headline,
             "curves": {
                 name: [_curve(run) for run in runs]
-                for name, runs in (("as it was", self.before), ("changed", self.after))
+                for name, runs in (("original", self.before), ("changed", self.after))
             },
         }
 
@@ -70,21 +70,21 @@ class Confirmation:
 def confirm(
     plan: Plan, runner: Runner, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
 ) -> Confirmation | None:
-    """Train the recipe at these levels and as it was; None where they are the same, where no time is left, or where no pair of runs
-    was finished. Here, and here alone, the test samples are answered. screened: the length of the design's runs."""
-    recommended = recipe_at(plan.asked, plan.factors, levels)
-    if recommended == plan.asked:
+    """Train the original recipe and the recipe at these levels. Returns None if they are equal, if no time is left, or if no pair
+    of runs finished. The test samples are used only here. screened: the length of the design's runs."""
+    recommended = recipe_at(plan.requested, plan.factors, levels)
+    if recommended == plan.requested:
         return None
     decided = runner.journal.decided("confirmation", lambda: _written(*_length(plan, runner, levels, screened, runs)))
     length, count = Duration.parse(decided["each"]), decided["seeds"]
     if count == 0:
-        runner.watch.note("no time is left to confirm what the study recommends")
+        runner.watch.note("no time is left to confirm the recommended recipe")
         return None
     before, after = (
-        recipe.setting(torch_threads=plan.base.train.torch_threads) for recipe in (plan.asked, recommended)
+        recipe.setting(torch_threads=plan.base.train.torch_threads) for recipe in (plan.requested, recommended)
     )
     found = compare_afresh(before, after, length, count, runner, plan.metric)
-    # What a run takes at full size was a guess; now it is known, and the time that is left may be enough for more.
+    # The time of a full-size run was an estimate. Now it is measured, and there may be time for more seeds.
     while found is not None and plan.seconds is not None and count < MOST_SEEDS and _another_fits(found, runner, plan):
         more = compare_afresh(before, after, length, 1, runner, plan.metric, after_seeds=count)
         found, count = found if more is None else found.beside(more), count + 1
@@ -94,10 +94,10 @@ def confirm(
 def compare_afresh(
     before: Recipe, after: Recipe, length: Duration, seeds: int, runner: Runner, metric: str, after_seeds: int = 0
 ) -> Confirmation | None:
-    """Train both with so many seeds that nothing was chosen by, beside as many before; None where no pair of runs was finished.
-    The test samples are answered."""
+    """Train both recipes with this number of seeds that were not used for any choice, in addition to earlier ones. The runs predict
+    the test samples. Returns None if no pair of runs finished."""
     another = "another" if after_seeds else seeds
-    runner.watch.phase(f"confirming with {another} fresh {'seed' if seeds == 1 else 'seeds'}, {length} each")
+    runner.watch.phase(f"confirming with {another} new {'seed' if seeds == 1 else 'seeds'}, {length} each")
     numbers = range(_FRESH + after_seeds, _FRESH + after_seeds + seeds)
     made = runner.make([recipe.setting(budget=length, seed=seed) for seed in numbers for recipe in (before, after)])
     pairs = [(a, b) for a, b in zip(made[::2], made[1::2], strict=True) if a is not None and b is not None]
@@ -125,7 +125,7 @@ def _written(length: Duration, seeds: int) -> dict[str, Any]:
 def _length(
     plan: Plan, runner: Runner, levels: Sequence[int], screened: Duration, runs: Sequence[Observed]
 ) -> tuple[Duration, int]:
-    """(length of each run, number of seeds): as the recipe asks, three seeds or as many as fit; shorter where they do not."""
+    """(length of each run, number of seeds): the recipe's length with three or more seeds if they fit, else shorter runs."""
     if plan.seconds is None:
         return screened, LEAST_SEEDS
     beside, pace = np.sum([seconds_of(one, runs) for one in (plan.as_it_was, levels)], axis=0) / plan.smaller**2
@@ -135,9 +135,9 @@ def _length(
 def length_that_fits(
     runner: Runner, beside: float, pace: float, full: int | None, shortest: Duration
 ) -> tuple[Duration, int]:
-    """(length of each run, number of seeds, none where too few fit for a verdict) in the time that is left, where a run of both
-    recipes takes `beside` seconds and `pace` for every epoch. full: the epochs that the recipe asks for; shortest: the least that
-    is worth a run."""
+    """(length of each run, number of seeds) that fit the remaining time; 0 seeds if too few fit for a verdict. A run of both
+    recipes takes `beside` seconds plus `pace` seconds per epoch. full: the epochs of the recipe; shortest: the minimum useful
+    length."""
     left = runner.clock.left(_FILLED) * min(runner.executor.jobs, 2 * LEAST_SEEDS)
     epochs = int((left / LEAST_SEEDS - beside) / pace)
     if full is not None and epochs >= full:
@@ -148,7 +148,7 @@ def length_that_fits(
 
 
 def _curve(run: RunFolder) -> list[tuple[float, float]]:
-    """(epoch, the headline's value on the validation samples) over a run."""
+    """(epoch, main validation metric) pairs of a run."""
     cost = run.read_json(run.metrics)["cost"]
     per_epoch = cost["steps"] / cost["epochs"]
     records = [record for record in run.log_records() if record["event"] == "validation"]

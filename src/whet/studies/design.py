@@ -1,4 +1,4 @@
-"""Which runs a study makes: a matrix, a row a run and a column a factor, -1 where it is low (off) and +1 where it is high."""
+"""Design matrices of studies: one row per run, one column per factor; -1 is the low level (off), +1 the high level (on)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import itertools
 import numpy as np
 
 DESIGNS = ("screen", "ablate", "add", "factorial")
-ONE_AT_A_TIME = {"ablate": 1, "add": -1}  # and where every other factor stands
-_MOST_FULL = 6  # factors: 64 runs a seed
+ONE_AT_A_TIME = {"ablate": 1, "add": -1}  # the level of all other factors
+_MOST_FULL = 6  # factors: 64 runs per seed
 
 
 def design_matrix(design: str, factors: int) -> np.ndarray:
-    """int (R, F) of -1 and +1; ValueError where the design cannot hold so many factors."""
+    """Return an int matrix (R, F) of -1 and +1. Raises ValueError if the design does not support this number of factors."""
     if factors < 1:
         raise ValueError("a study needs at least one factor")
     if design == "screen":
@@ -20,7 +20,7 @@ def design_matrix(design: str, factors: int) -> np.ndarray:
     if design == "factorial":
         if factors > _MOST_FULL:
             raise ValueError(
-                f"a full factorial of {factors} factors takes {2**factors} runs; take a screen, or at most {_MOST_FULL} factors"
+                f"a full factorial of {factors} factors takes {2**factors} runs; use a screen, or at most {_MOST_FULL} factors"
             )
         return np.array(list(itertools.product((-1, 1), repeat=factors)))
     base = ONE_AT_A_TIME[design]
@@ -28,9 +28,9 @@ def design_matrix(design: str, factors: int) -> np.ndarray:
 
 
 def screen(factors: int) -> np.ndarray:
-    """A Hadamard matrix and its mirror image: every factor is high in half of the runs, every two are at every pair of levels
-    equally often, and no main effect is mixed up with an interaction of two (resolution IV). 2 n runs for n factors, n a Hadamard
-    order.
+    """A Hadamard matrix and its foldover. Every factor is high in half of the runs, every pair of factors has each pair of levels
+    equally often, and no main effect is aliased with a two-factor interaction (resolution IV). 2 n runs for n factors, where n is a
+    Hadamard order.
 
     Source: Plackett & Burman 1946; Box & Wilson 1951 (foldover).
     """
@@ -43,8 +43,8 @@ def screen(factors: int) -> np.ndarray:
 
 
 def hadamard(order: int) -> np.ndarray | None:
-    """A matrix (n, n) of -1 and +1 with orthogonal columns, by Sylvester's doubling and Paley's construction; None where these
-    give none of that order."""
+    """A matrix (n, n) of -1 and +1 with orthogonal columns, by Sylvester's doubling and Paley's construction; None if these give no
+    matrix of this order."""
     if order in (1, 2):
         return np.array([[1, 1], [1, -1]])[:order, :order]
     if order % 4:
@@ -56,7 +56,7 @@ def hadamard(order: int) -> np.ndarray | None:
 
 
 def _paley(q: int) -> np.ndarray | None:
-    """Order q + 1 for a prime q = 3 modulo 4. Source: Paley 1933."""
+    """A matrix of order q + 1 for a prime q = 3 modulo 4. Source: Paley 1933."""
     if q % 4 != 3 or any(q % d == 0 for d in range(3, int(q**0.5) + 1, 2)):
         return None
     squares = {x * x % q for x in range(1, q)}

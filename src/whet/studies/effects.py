@@ -1,6 +1,6 @@
-"""What a study's runs say of each factor: its effect with an interval, from answers sample by sample.
+"""Estimate the effect of each factor of a study with its interval, from predictions sample by sample.
 
-Seeds (runs) and samples are two crossed random factors: an interval over seeds alone or over samples alone is too narrow.
+Seeds (runs) and samples are two crossed random factors. An interval over only seeds or only samples is too narrow.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from whet.evaluate.difference import (
     interval,
 )
 
-_MOST_PRIOR = 1.0  # degrees of freedom that other factors lend; set by benchmarks/study_truth.py
-_LIKE_OTHERS = 0.45  # a factor whose variance is above this quantile of what the others lead to expect keeps its own
-_POWER = 0.84  # normal quantile of 80 %: how often an effect of the size it seems to have would then be told
+_MOST_PRIOR = 1.0  # maximum prior degrees of freedom from other factors; set by benchmarks/study_truth.py
+_LIKE_OTHERS = 0.45  # a factor whose variance is above this quantile of the prior keeps its own variance
+_POWER = 0.84  # normal quantile of 80 % power to detect an effect of the estimated size
 _MOST_SEEDS, _USUAL_SEEDS, _MOST_TIMES = 100, 10, 1000
 
 
 def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarray) -> list[Difference]:
-    """The change from low to high of every column of the design, by least squares within each seed's block of runs.
+    """Estimate the change from low to high for every column of the design, by least squares within each seed's block of runs.
 
-    value_RN: the metric of each run on each sample; block_R: its seed. Every seed gives an effect of its own, sample by sample, and
-    their mean has the interval of `crossed_interval`, but for how much the effect differs from seed to seed: that is known by S - 1
-    degrees of freedom alone, and `moderated` by what the other columns say. Blocks that do not tell their columns apart, as where
-    runs failed, are left out. A column with fewer than three seeds has an interval over the samples alone. ValueError where no
-    block tells the columns apart.
+    value_RN: the metric of each run on each sample; block_R: its seed. Each seed gives one effect per sample. Their mean has the
+    interval of `crossed_interval`, except that the variance between seeds, which has only S - 1 degrees of freedom, is `moderated`
+    with the variances of the other columns. Blocks whose columns are not identifiable, for example because runs failed, are
+    excluded. A column with fewer than three seeds has an interval over samples only. Raises ValueError if the columns are not
+    identifiable in any block.
     """
     rows = [np.flatnonzero(block_R == seed) for seed in np.unique(block_R)]
     blocks = [block for block in rows if _weights(coded_RP[block]) is not None]
     columns = _columns(value_RN, coded_RP, blocks)
-    judged = [column for column in columns if column.seeds >= LEAST_SEEDS]
-    spread = [column.between for column in judged] + _between_residuals(value_RN, coded_RP, blocks)
-    freedom = [column.seeds - 1 for column in judged] + [len(blocks) - 1] * (len(spread) - len(judged))
+    tested = [column for column in columns if column.seeds >= LEAST_SEEDS]
+    spread = [column.between for column in tested] + _between_residuals(value_RN, coded_RP, blocks)
+    freedom = [column.seeds - 1 for column in tested] + [len(blocks) - 1] * (len(spread) - len(tested))
     lent = iter(moderated(spread, freedom))
     return [
         column.crossed(*next(lent)) if column.seeds >= LEAST_SEEDS else column.of_these_runs() for column in columns
@@ -49,13 +49,13 @@ def fitted_effects(value_RN: np.ndarray, coded_RP: np.ndarray, block_R: np.ndarr
 
 
 def _design(coded_RP: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(a mean and the columns that vary, which these are)."""
+    """(intercept and the columns that vary, the indices of these columns)."""
     varied = np.flatnonzero(np.ptp(coded_RP, axis=0))
     return np.column_stack([np.ones(len(coded_RP)), coded_RP[:, varied]]), varied
 
 
 def _weights(coded_RP: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(which columns vary, the weights of the runs (P, R) that give the effect of each); None where they are not told apart."""
+    """(indices of the columns that vary, least-squares weights (P, R) of the runs); None if the columns are not identifiable."""
     return _weights_of(coded_RP.tobytes(), coded_RP.shape, coded_RP.dtype.str)
 
 
@@ -75,20 +75,21 @@ def _columns(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray
         assert weights is not None
         effect_PN = np.round(
             weights[1] @ value_RN[rows], 12
-        )  # runs that answered alike differ by nothing, not by rounding
+        )  # runs with equal predictions differ by exactly zero, not by rounding errors
         for p, effect_N, weight_R in zip(weights[0], effect_PN, weights[1], strict=True):
             effects[p].append(effect_N)
             lengths[p].append(float((weight_R**2).sum()))
     if not all(effects):
         raise ValueError(
-            f"{len(value_RN)} runs do not tell {coded_RP.shape[1]} effects apart: more runs, or more seeds, are needed"
+            f"{len(value_RN)} runs are not enough to estimate {coded_RP.shape[1]} effects: more runs or more seeds are needed"
         )
     return [_Column(np.stack(found), np.array(length)) for found, length in zip(effects, lengths, strict=True)]
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column's effects by seed, sample by sample, (B, N); length_B: how many times the variance of one run each has."""
+    """The effects of a column by seed and sample, (B, N). length_B: the variance of each, as a multiple of the variance of one
+    run."""
 
     effect_BN: np.ndarray
     length_B: np.ndarray
@@ -111,12 +112,12 @@ class _Column:
 
     @property
     def between(self) -> float:
-        """Mean square between seeds, as the variance of one run."""
+        """Mean square between seeds, scaled to the variance of one run."""
         return float((self._away_B**2 / self.length_B).sum()) / (self.seeds - 1)
 
     @property
     def rest(self) -> float:
-        """Mean square of the residual, as the variance of one run."""
+        """Mean square of the residual, scaled to the variance of one run."""
         rest_BN, N = (self.effect_BN - self.mean_N) - self._away_B[:, None], self.effect_BN.shape[1]
         return float(((rest_BN**2).sum(axis=1) / self.length_B).sum()) / ((self.seeds - 1) * (N - 1)) / N
 
@@ -131,12 +132,12 @@ class _Column:
     def of_these_runs(self) -> Difference:
         N = self.effect_BN.shape[1]
         variance = Variance(0.0, 1.0, float(self.mean_N.var(ddof=1)) / N, N - 1)
-        return interval(float(self.mean_N.mean()), variance, self.seeds, N, "least squares, samples alone")
+        return interval(float(self.mean_N.mean()), variance, self.seeds, N, "least squares, samples only")
 
 
 def _between_residuals(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray]) -> list[float]:
-    """The mean squares between seeds of what the columns leave over, where all blocks have the same rows: contrasts of runs like
-    those of the columns, with no factor behind them, that tell how much runs differ by chance."""
+    """The mean squares between seeds of the residual contrasts, if all blocks have the same rows. These contrasts are orthogonal to
+    all factors, so they measure how much runs differ by chance."""
     first = coded_RP[blocks[0]] if blocks else coded_RP
     if len(blocks) < LEAST_SEEDS or any(not np.array_equal(coded_RP[rows], first) for rows in blocks):
         return []
@@ -147,12 +148,12 @@ def _between_residuals(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[
 
 
 def moderated(variances: Sequence[float], freedoms: Sequence[int]) -> list[tuple[float, float]]:
-    """(variance, degrees of freedom) of each, with what the others lead to expect of it: (d0 s0² + d s²) / (d0 + d) and d0 + d,
-    where d0 and s0² are fitted to all as in an empirical Bayes model, d0 at most 1.
+    """Moderated (variance, degrees of freedom) of each: (d0 s0² + d s²) / (d0 + d) and d0 + d. The prior d0 and s0² are fitted to
+    all variances by empirical Bayes, with d0 at most 1.
 
-    A variance above the 0.45 quantile of what is expected is not lowered: the others say nothing of a factor whose effect differs
-    from seed to seed as theirs do not. Source: Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
-    expression", section 6.2; Phipson et al. 2016 for variances unlike the others.
+    A variance above the 0.45 quantile of the prior is not lowered, because the other factors are not informative about a factor
+    with a larger seed variance. Source: Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
+    expression", section 6.2; Phipson et al. 2016 for outlier variances.
     """
     s2_G, d_G = np.array(variances, dtype=float), np.array(freedoms, dtype=float)
     if len(s2_G) < 2 or s2_G.max() <= 0:
@@ -184,14 +185,14 @@ def _trigamma_inverse(value: float) -> float:
 
 
 def interactions(coded_RP: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """(pairs of factors, their columns (R, Q)): products of the factors' own columns."""
+    """(pairs of factors, their columns (R, Q)). Each column is the product of the two factors' columns."""
     pairs = [(a, b) for a in range(coded_RP.shape[1]) for b in range(a + 1, coded_RP.shape[1])]
     return pairs, np.stack([coded_RP[:, a] * coded_RP[:, b] for a, b in pairs], axis=1) if pairs else coded_RP[:, :0]
 
 
 @dataclass(frozen=True)
 class ToDecide:
-    """seeds: about how many in all; more_samples: how many validation samples besides those there are."""
+    """seeds: the approximate total number of seeds; more_samples: the number of additional validation samples."""
 
     seeds: int
     more_samples: int = 0
@@ -202,24 +203,24 @@ class ToDecide:
 
 
 def to_decide(found: Difference, questions: int) -> ToDecide | None:
-    """What would tell this effect from none in four cases of five, if it is as large as it seems: more seeds, or, where no number
-    of seeds does, more samples. None where it cannot be said: fewer than three seeds, no effect, or more than a thousand times the
-    samples. questions: how many are asked at once."""
+    """The seeds, or samples if no number of seeds is enough, that detect an effect of the estimated size with a power of 80 %. None
+    if it cannot be computed: fewer than three seeds, no effect, or more than a thousand times the samples. questions: the number of
+    simultaneous comparisons."""
     if not found.judged or found.variance is None or found.mean == 0:
         return None
 
-    def tells(variance: Variance) -> bool:
+    def detects(variance: Variance) -> bool:
         power = _POWER * variance.total**0.5
         return variance.p_value(max(0.0, abs(found.mean) - power)) < LEVEL / questions
 
     for seeds in range(found.seeds, _MOST_SEEDS + 1):
-        if tells(found.variance.with_seeds(found.seeds, seeds)):
+        if detects(found.variance.with_seeds(found.seeds, seeds)):
             return ToDecide(seeds)
     usual = max(found.seeds, _USUAL_SEEDS)
     variance, low, high = found.variance.with_seeds(found.seeds, usual), found.samples, _MOST_TIMES * found.samples
-    if not tells(variance.with_samples(found.samples, high)):
+    if not detects(variance.with_samples(found.samples, high)):
         return None
     while high - low > max(1, low // 20):
         middle = (low + high) // 2
-        low, high = (low, middle) if tells(variance.with_samples(found.samples, middle)) else (middle, high)
+        low, high = (low, middle) if detects(variance.with_samples(found.samples, middle)) else (middle, high)
     return ToDecide(usual, high - found.samples)

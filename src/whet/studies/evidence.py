@@ -1,4 +1,4 @@
-"""From finished runs to what is told of each factor: effect, interval, verdict, price, classes."""
+"""From finished runs to the result for each factor: effect, interval, verdict, cost, effects per class."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from whet.studies.effects import ToDecide, fitted_effects, interactions, to_deci
 from whet.studies.factor import Factor
 
 NEVER_RAN = "could not run"
-_BY_CLASS = 10  # validation samples of a class, to say anything of it
+_BY_CLASS = 10  # minimum validation samples of a class for a result per class
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One finished run of a study, and what it answered to the samples of a part."""
+    """One finished run of a study and its predictions on one split."""
 
     run: RunFolder
     levels: tuple[int, ...]
@@ -43,7 +43,7 @@ class Observed:
     costs: dict[str, float]
 
     def parts_N(self, metric: str) -> np.ndarray:
-        """Values whose mean is the metric, one a sample or a group of samples."""
+        """Values per sample or group of samples, whose mean is the metric."""
         return self.evidence.task.metric(metric).parts(self.evidence)
 
 
@@ -52,29 +52,30 @@ def observe(run: RunFolder, levels: Sequence[int], seed: int, split: str = "val"
 
 
 def on_common_samples(runs: Sequence[Observed]) -> tuple[list[Observed], int]:
-    """The runs, each with the samples that all of them answered, and how many others there are; see `evaluate.evidence.joined`."""
+    """The runs, each restricted to the samples predicted by all of them, and the number of excluded samples; see
+    `evaluate.evidence.joined`."""
     found = joined([run.evidence for run in runs], [str(run.run.path) for run in runs])
     return [replace(run, evidence=one) for run, one in zip(runs, found.evidence, strict=True)], found.left_out
 
 
 @dataclass(frozen=True)
 class Price:
-    """How many times as much something takes, with its 95 % interval."""
+    """A cost ratio with its 95 % interval."""
 
     ratio: float
     low: float
     high: float
 
     def text(self) -> str:
-        """+12 %; nothing where chance alone would do as much."""
+        """For example +12 %; empty if the interval contains 1."""
         return "" if self.low <= 1 <= self.high else f"{100 * (self.ratio - 1):+.0f} %"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a factor does, from low (off) to high (on). p_holm, p_too_small: corrected for how many factors there are. costs: of
-    training time, memory and the time of an answer. per_class: of the recall of each class; hurts_classes: those of which it is
-    told, corrected for all factors and classes. failed: why nothing can be said of it, where all its runs failed."""
+    """The effect of a factor from low (off) to high (on). p_holm, p_too_small: corrected for the number of factors. costs: of
+    training time, memory and inference time. per_class: the effect on the recall of each class; hurts_classes: the classes with a
+    significant loss, corrected for all factors and classes. failed: the reason why all runs of a level failed."""
 
     name: str
     metric: str
@@ -94,7 +95,7 @@ class Effect:
         return self.difference.verdict_at(self.p_holm, self.p_too_small)
 
     def sentence(self) -> str:
-        """For people who know no statistics."""
+        """A summary in one sentence."""
         d, metric = self.difference, metric_named(self.metric)
         if d is None:
             return f"{self.name} {NEVER_RAN}: {self.failed}."
@@ -105,7 +106,7 @@ class Effect:
         if self.verdict == NOT_JUDGED:
             seeds = "one seed" if d.seeds == 1 else f"{d.seeds} seeds"
             return (
-                f"{self.name}: {seeds}, {NOT_JUDGED}; {reach} in these runs; give at least {LEAST_SEEDS} seeds; {tail}"
+                f"{self.name}: {seeds}, {NOT_JUDGED}; {reach} in these runs; use at least {LEAST_SEEDS} seeds; {tail}"
             )
         if self.verdict == UNDECIDED:
             chance = f"it helps with a probability of {100 * (d.chance_to_help or 0):.0f} %"
@@ -122,7 +123,7 @@ class Effect:
     def _price(self) -> str:
         found = self.costs["train_seconds"]
         if not (text := found.text()):
-            return "what it costs in time is lost in the noise"
+            return "no measurable change in time"
         return f"it {'costs' if found.ratio > 1 else 'saves'} {text[1:]} time"
 
     def _ratio(self, cost: str) -> float | None:
@@ -150,8 +151,8 @@ class Effect:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the runs say so far, on so many samples; left_out: others, which not every run answered. together: of a full factorial,
-    what every two factors do beyond what each does alone."""
+    """The results so far. samples: the number of validation samples; left_out: the samples that were not predicted by every run.
+    together: the two-factor interactions of a full factorial."""
 
     effects: list[Effect]
     together: list[dict[str, Any]]
@@ -166,14 +167,16 @@ class Findings:
         return iter(sorted(self.effects, key=gain, reverse=True))
 
 
-def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, reason: str = "") -> Findings:
-    """Every factor's effect. reason: of what runs failed, for factors with a level that never ran. RunError where the runs do not
-    tell the factors apart, or where they answered no sample in common."""
+def estimate_effects(
+    design: str, factors: Sequence[Factor], runs: Sequence[Observed], metric: str, reason: str = ""
+) -> Findings:
+    """Estimate the effect of every factor. reason: why runs failed, for factors with a level that never ran. Raises RunError if the
+    factors are not identifiable from the runs, or if the runs have no predicted sample in common."""
     if not runs:
-        raise RunError(f"the study cannot be judged: none of its runs was finished{f' ({reason})' if reason else ''}")
+        raise RunError(f"the study has no result: none of its runs finished{f' ({reason})' if reason else ''}")
     runs, left_out = on_common_samples(runs)
     if len(runs[0].evidence) < LEAST_SAMPLES:
-        raise RunError(f"the study cannot be judged by one validation sample; at least {LEAST_SAMPLES} are needed")
+        raise RunError(f"a study needs at least {LEAST_SAMPLES} validation samples; this one has one")
     coded_RF = np.array([run.levels for run in runs])
     block_R = np.array([run.seed for run in runs])
     known = [f for f in range(len(factors)) if len(np.unique(coded_RF[:, f])) == 2]
@@ -190,7 +193,7 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
     try:
         found = [about(chosen, d, samples) for d in estimate(np.stack([run.parts_N(metric) for run in runs]))]
     except ValueError as error:
-        raise RunError(f"the study cannot be judged: {error}") from None
+        raise RunError(f"the study has no result: {error}") from None
     adjusted, too_small = holm([d.p for d in found]), holm([d.p_too_small for d in found])
     by_class = _by_class(runs, estimate)
     hurt = _hurt_classes(by_class, len(known))
@@ -218,7 +221,7 @@ def judge(design: str, factors: Sequence[Factor], runs: Sequence[Observed], metr
 def _by_class(
     runs: Sequence[Observed], estimate: Callable[[np.ndarray], list[Difference]]
 ) -> dict[str, list[Difference]]:
-    """By class, every factor's effect on how many of its samples are recognised."""
+    """The effect of every factor on the recall of each class."""
     found = [run.evidence.task.found_by_class(run.evidence) for run in runs]
     return {
         name: estimate(np.stack([one[name] for one in found]).astype(float))
@@ -228,11 +231,11 @@ def _by_class(
 
 
 def _hurt_classes(by_class: dict[str, list[Difference]], factors: int) -> list[tuple[str, ...]]:
-    """Of each factor, the classes that it hurts, told of at most 5 % wrongly over all factors and classes."""
+    """The classes that each factor hurts, with a false discovery rate of at most 5 % over all factors and classes."""
     adjusted = iter(benjamini_hochberg([d.p for found in by_class.values() for d in found[:factors]]))
-    told = {name: [(d, next(adjusted)) for d in found[:factors]] for name, found in by_class.items()}
+    significant = {name: [(d, next(adjusted)) for d in found[:factors]] for name, found in by_class.items()}
     return [
-        tuple(name for name, found in told.items() if found[k][0].judged and found[k][0].mean < 0 and found[k][1] < LEVEL)
+        tuple(name for name, found in significant.items() if found[k][0].judged and found[k][0].mean < 0 and found[k][1] < LEVEL)
         for k in range(factors)
     ]  # fmt: skip
 
@@ -241,8 +244,8 @@ _PRICES = ("train_seconds", "peak_memory_mib", "seconds_per_sample")
 
 
 def price(coded_RF: np.ndarray, runs: Sequence[Observed]) -> list[dict[str, Price]]:
-    """By factor, how many times as much it takes with the factor high, all else alike: least squares on the logarithm, with the
-    95 % interval of its t distribution (as wide as the ratio itself where no run is left to tell chance by)."""
+    """The cost ratio of each factor, high to low, all else equal: least squares on the logarithm, with the 95 % interval of the t
+    distribution (as wide as the ratio itself if there are no residual degrees of freedom)."""
     costs_RC = np.array([[run.costs[key] for key in _PRICES] for run in runs])
     design = np.column_stack([np.ones(len(runs)), coded_RF])
     log_RC = np.log(np.maximum(costs_RC, 1e-9))
@@ -256,7 +259,7 @@ def price(coded_RF: np.ndarray, runs: Sequence[Observed]) -> list[dict[str, Pric
 
 
 def seconds_of(levels: Sequence[int], runs: Sequence[Observed]) -> tuple[float, float]:
-    """(seconds beside training, seconds of an epoch) of a run at these levels, as least squares over finished runs tell."""
+    """(seconds outside training, seconds per epoch) of a run at these levels, by least squares over finished runs."""
     coded_RF = np.array([run.levels for run in runs])
     epochs_R = np.array([run.costs["epochs"] for run in runs])
     train_R, total_R = (np.array([run.costs[key] for run in runs]) for key in ("train_seconds", "total_seconds"))

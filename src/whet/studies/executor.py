@@ -1,5 +1,4 @@
-"""Who makes the runs of a study: this process, one run after another, worker processes side by side, or a Ray cluster. The runs
-are the same."""
+"""Executors of runs: sequential in this process, parallel worker processes, or a Ray cluster. All give the same runs."""
 
 from __future__ import annotations
 
@@ -28,21 +27,21 @@ from whet.core.run_folder import RunFolder
 from whet.training.job import resume_or_train
 from whet.training.log import Observer
 
-ATTEMPTS = 3  # a run whose process is killed goes on from its checkpoint; one that brings down so many is given up
-SILENCE_SECONDS = 1800.0  # a run that writes nothing for so long hangs
+ATTEMPTS = 3  # a run whose process is killed is resumed from its checkpoint; after this number of kills, the run fails
+SILENCE_SECONDS = 1800.0  # a run that writes nothing for this time is treated as hung
 _LOOK_SECONDS = 1.0
-_GENTLE_SECONDS = 10.0  # to save and end
-_BEGUN, _OVER, _BUSY = "begun", "over", "busy"  # what a worker says of its task; busy: another process is at it
+_GENTLE_SECONDS = 10.0  # the time to save and exit
+_BEGUN, _OVER, _BUSY = "begun", "over", "busy"  # messages of a worker about its task; busy: another process works on it
 
 
 class Ended(WhetError):
-    """Raised by a task's observer: the run is over as far as it went, and has not failed."""
+    """Raised by a task's observer to end a run early. The run has not failed."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run to make, and its folder. What is finished there already is not made again; what is begun goes on. data: the fingerprint
-    of its data, where it is known."""
+    """A run to train and its folder. A finished run in the folder is not repeated; an unfinished one is resumed. data: the
+    fingerprint of its data, if known."""
 
     recipe: Recipe
     path: Path
@@ -54,25 +53,25 @@ class PlannedRun:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run is finished or ended."""
         return RunFolder(self.path).finished
 
     def observer(self, watch: Observer) -> Observer:
-        """Who is told of the run where it is made: `watch`, or one that tells it and may end the run by raising Ended."""
+        """The observer of the run: `watch`, or one that forwards to it and may end the run by raising Ended."""
         return watch
 
 
 def refuse_other(task: PlannedRun) -> PlannedRun:
-    """The task; RunError where its folder holds a run of another recipe, seed or data: that is neither reused nor gone on with."""
+    """Return the task. Raises RunError if its folder contains a run of another recipe, seed or data."""
     folder = RunFolder(task.path)
     if not folder.requested.is_file():
         return task
-    asked = Recipe.load(folder.requested)
+    requested = Recipe.load(folder.requested)
     differ = [
         name
         for name, other in (
-            ("recipe", asked.hash != task.recipe.hash),
-            ("seed", asked.train.seed != task.recipe.train.seed),
+            ("recipe", requested.hash != task.recipe.hash),
+            ("seed", requested.train.seed != task.recipe.train.seed),
             (
                 "data",
                 task.data is not None
@@ -84,24 +83,25 @@ def refuse_other(task: PlannedRun) -> PlannedRun:
     ]
     if differ:
         raise RunError(
-            f"{task.path} holds a run of another {' and '.join(differ)}; choose another --out, or move it away"
+            f"{task.path} contains a run of another {' and '.join(differ)}; choose another --out, or move the folder"
         )
     return task
 
 
 class Executor(Protocol):
     jobs: int
-    """How many runs it makes at a time."""
+    """The number of parallel runs."""
 
     def run(self, tasks: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        """Every task once it is over, in any order: its run is finished or ended, or a `failure.json` lies in its folder. A task is
-        asked for when there is room to make it, so that it may depend on those that are over. RunError as from `refuse_other`."""
+        """Yield every task when it is over, in any order: its run is finished or ended, or its folder contains a `failure.json`.
+        Tasks are taken from the iterable only when they can start, so a task may depend on finished ones. Raises RunError like
+        `refuse_other`."""
         ...
 
 
 def execute(task: PlannedRun, observer: Observer) -> bool:
-    """Make the run, or write down of what it failed; False where another process is at it."""
-    if task.failure.exists():  # of an earlier call: what stood in the way may be gone
+    """Train the run, or save the reason of its failure. Returns False if another process works on it."""
+    if task.failure.exists():  # from an earlier call; the cause may be gone
         remove(task.failure)
     if task.over:
         return True
@@ -112,8 +112,8 @@ def execute(task: PlannedRun, observer: Observer) -> bool:
     except Ended:
         return True
     except Exception as error:  # noqa: BLE001 - whatever a run fails of, the others go on
-        told = str(error) if isinstance(error, WhetError) else f"{type(error).__name__}: {error}"
-        fail(task, told, traceback.format_exc())
+        reason = str(error) if isinstance(error, WhetError) else f"{type(error).__name__}: {error}"
+        fail(task, reason, traceback.format_exc())
     return True
 
 
@@ -123,16 +123,15 @@ def fail(task: PlannedRun, reason: str, trace: str = "") -> None:
 
 
 def hung_for(silence: float) -> str:
-    return f"wrote nothing for {silence / 60:g} minutes, and was ended"
+    return f"wrote nothing for {silence / 60:g} minutes and was stopped"
 
 
 def brought_down() -> str:
-    return f"its process was killed {ATTEMPTS} times, most likely as memory ran out"
+    return f"its process was killed {ATTEMPTS} times, most likely because it ran out of memory"
 
 
 def silent_since(path: Path, began: float) -> float:
-    """When this run, or one that it makes beside itself, last wrote anything; `began` is when it was begun or gone on with. On the
-    clock of time.time."""
+    """The time (of time.time) of the last write of this run or of a run nested in it; `began` is the time it started or resumed."""
     run, times = RunFolder(path), [began]
     for file in (run.requested, run.log, *run.external_models.glob("*/log.jsonl")):
         with contextlib.suppress(FileNotFoundError):
@@ -141,7 +140,7 @@ def silent_since(path: Path, began: float) -> float:
 
 
 def executor_for(jobs: int, observer: Observer, ray: str | None = None, threads: int | str = "auto") -> Executor:
-    """ray: the address of a cluster, or "auto"; its tasks take `threads` cores each."""
+    """Return the executor. ray: the address of a cluster, or "auto"; its tasks use `threads` cores each."""
     if ray is not None:
         from whet.studies.ray_executor import RayCluster
 
@@ -150,8 +149,8 @@ def executor_for(jobs: int, observer: Observer, ray: str | None = None, threads:
 
 
 def settled_threads(recipe: Recipe, jobs: int, ray: str | None = None) -> int | str:
-    """The recipe's torch threads, settled before runs are made side by side: the cores of this machine divided among them; on a
-    cluster as many as this machine has, so that a run is the same on every node."""
+    """The number of torch threads of parallel runs: the cores of this machine divided among them. On a cluster: the cores of this
+    machine, so that a run is the same on every node."""
     threads, cores = recipe.train.torch_threads, torch_cores()
     if threads != "auto" or (jobs == 1 and ray is None):
         return threads
@@ -159,7 +158,7 @@ def settled_threads(recipe: Recipe, jobs: int, ray: str | None = None) -> int | 
 
 
 class InProcess:
-    """One run after another, in this process."""
+    """Runs the tasks sequentially in this process."""
 
     jobs = 1
 
@@ -167,7 +166,7 @@ class InProcess:
         self._observer = observer
 
     def run(self, tasks: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        busy: deque[PlannedRun] = deque()  # another process is at them: their turn comes again
+        busy: deque[PlannedRun] = deque()  # another process works on them; they are tried again later
         for task in map(refuse_other, tasks):
             if execute(task, self._observer):
                 yield task
@@ -184,7 +183,7 @@ class InProcess:
 
 @dataclass
 class _Worker:
-    """A process that makes one run at a time, what it is at, and since when: starting a process is no part of a run."""
+    """A worker process, its current task and the start time of the task. The start of the process is not part of a run."""
 
     process: BaseProcess
     line: Connection
@@ -202,11 +201,11 @@ class _Worker:
 
     def give(self, task: PlannedRun) -> None:
         self.task, self.began = task, math.inf
-        with contextlib.suppress(OSError):  # it died meanwhile: that is seen as if it had died at work
+        with contextlib.suppress(OSError):  # if it died in the meantime, this is handled like a death during the run
             self.line.send(task)
 
-    def heard(self) -> str:
-        """What it says of its task; nothing where it died instead."""
+    def receive(self) -> str:
+        """The worker's message about its task; empty if the worker died."""
         try:
             return str(self.line.recv())
         except (EOFError, OSError):
@@ -217,30 +216,30 @@ class _Worker:
         return time.time() - silent_since(self.task.path, self.began) > seconds
 
     def signal(self, number: int) -> None:
-        """To the worker and all it began."""
+        """Send a signal to the worker and its child processes."""
         if self.process.is_alive() and self.process.pid is not None:
             try:
                 os.killpg(self.process.pid, number)
-            except ProcessLookupError:  # not yet in a session of its own
+            except ProcessLookupError:  # not yet in its own session
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.process.pid, number)
 
 
 @dataclass
 class Workers:
-    """So many runs at a time, each in a process of its own session. A process that is killed costs its run's last steps only:
-    another one goes on from the checkpoint. One that is silent for too long is ended, and its run has failed."""
+    """Runs the tasks in parallel, each in its own process and session. If a process is killed, another process resumes the run from
+    its checkpoint. A process that writes nothing for too long is stopped, and its run fails."""
 
     jobs: int
     silence: float = SILENCE_SECONDS
     _workers: list[_Worker] = field(default_factory=list, repr=False)
 
     def run(self, tasks: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        fresh, busy_elsewhere, deaths = map(refuse_other, tasks), deque[PlannedRun](), Counter[Path]()
+        pending, busy_elsewhere, deaths = map(refuse_other, tasks), deque[PlannedRun](), Counter[Path]()
         try:
             while True:
                 while sum(worker.task is not None for worker in self._workers) < self.jobs:
-                    task = next(fresh, None) or (busy_elsewhere.popleft() if busy_elsewhere else None)
+                    task = next(pending, None) or (busy_elsewhere.popleft() if busy_elsewhere else None)
                     if task is None:
                         break
                     self._idle().give(task)
@@ -251,17 +250,17 @@ class Workers:
                 for worker in at_work:
                     task = worker.task
                     assert task is not None
-                    said = worker.heard() if worker.line in ready else ""
-                    if said == _BEGUN:
+                    message = worker.receive() if worker.line in ready else ""
+                    if message == _BEGUN:
                         worker.began = time.time()
-                    elif said == _OVER:
+                    elif message == _OVER:
                         worker.task = None
                         yield task
-                    elif said == _BUSY:
+                    elif message == _BUSY:
                         worker.task = None
                         busy_elsewhere.append(task)
                         time.sleep(_LOOK_SECONDS / self.jobs)
-                    if said:
+                    if message:
                         continue
                     alive = worker.process.is_alive()
                     hung = alive and worker.is_silent_for(self.silence)
@@ -278,7 +277,7 @@ class Workers:
             self._end(list(self._workers))
 
     def _idle(self) -> _Worker:
-        """A worker without a task, a new one where there is none."""
+        """An idle worker; a new one if there is none."""
         for worker in self._workers:
             if worker.task is None and worker.process.is_alive():
                 return worker
@@ -286,7 +285,7 @@ class Workers:
         return self._workers[-1]
 
     def _end(self, workers: list[_Worker]) -> None:
-        """Idle ones leave when nobody is on the line; those at work, and all they began, are told to save and end, then made to."""
+        """Close the connections of idle workers. Signal busy workers and their child processes to save and exit, then kill them."""
         for worker in workers:
             worker.line.close()
             if worker.task is not None:
@@ -300,8 +299,8 @@ class Workers:
 
 
 def _work(line: Connection) -> None:
-    """In the worker: one task after another, until the driver is gone."""
-    os.setsid()  # Ctrl-C reaches the driver alone, which ends its workers gently and once
+    """In the worker process: run tasks sequentially until the driver is gone."""
+    os.setsid()  # Ctrl-C reaches only the driver, which stops its workers once
     threading.Thread(target=_end_with_driver, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -311,7 +310,7 @@ def _work(line: Connection) -> None:
 
 
 def _end_with_driver() -> None:
-    """A driver that is killed takes its workers along: each saves, and leaves its run to whoever goes on."""
+    """Stop the worker if the driver is killed: it saves its run, which can be resumed later."""
     driver = multiprocessing.parent_process()
     assert driver is not None
     wait([driver.sentinel])

@@ -1,4 +1,4 @@
-"""What a study can turn on and off, or set to one of two levels."""
+"""Factors of a study: methods that are on or off, and settings at two levels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from whet.core.stages import Stage
 
 @dataclass(frozen=True)
 class MethodFactor:
-    """A method, or several together, off or on. Where the recipe has one already, on is as it stands there."""
+    """One or several methods, off or on. A method of the recipe keeps its settings when on."""
 
     methods: tuple[Method, ...]
-    title: str = ""  # in the place of the methods' names
+    title: str = ""  # replaces the methods' names
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class MethodFactor:
 
 @dataclass(frozen=True)
 class LevelFactor:
-    """A setting at one of two values: train.image_size=160:224, mixup.alpha=0.2:0.8, model.architecture=resnet9:vgg16."""
+    """A setting at two levels: train.image_size=160:224, mixup.alpha=0.2:0.8, model.architecture=resnet9:vgg16."""
 
     key: str
     low: str
@@ -50,8 +50,8 @@ Factor = MethodFactor | LevelFactor
 
 
 def parse_factors(texts: Sequence[str | Method | Factor]) -> list[Factor]:
-    """Of each: `mixup`, a Method, `rotate+shear` (both on or both off), or `KEY=LOW:HIGH`; `KEY=A:B:C` is B and C, each against A.
-    A factor stays what it is."""
+    """Parse factors: `mixup`, a Method, `rotate+shear` (both on or both off), or `KEY=LOW:HIGH`. `KEY=A:B:C` compares B and C with
+    A. Factor objects are returned unchanged."""
     return [factor for text in texts for factor in _parsed(text)]
 
 
@@ -65,29 +65,31 @@ def _parsed(text: str | Method | Factor) -> list[Factor]:
         return [MethodFactor(tuple(parse_method(name.strip()) for name in text.split("+")))]
     low, *others = [level.strip() for level in levels.split(":")]
     if not others or not all((low, *others)) or len({low, *others}) <= len(others):
-        raise RecipeError(f"factor '{text}': write KEY=LOW:HIGH with different values, as train.image_size=160:224")
+        raise RecipeError(
+            f"factor '{text}': write KEY=LOW:HIGH with different values, such as train.image_size=160:224"
+        )
     return [LevelFactor(key.strip(), low, high) for high in others]
 
 
 def own_methods(recipe: Recipe) -> list[Factor]:
-    """The methods of a recipe that it can be without: all but the optimizer."""
+    """All methods of a recipe except the optimizer."""
     return [MethodFactor((method,)) for method in recipe.methods if method.stage is not Stage.OPTIMIZER]
 
 
 def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool) -> None:
-    """Refuse factors that cannot vary as the design wants, before any work starts. one_at_a_time: each is compared with the recipe
-    by itself, so that no two need to stand together."""
+    """Raise an error for factors that cannot vary in the design. one_at_a_time: each factor is compared with the recipe separately,
+    so no two of them need to be compatible."""
     names = [name for factor in factors for name in _varied(factor)]
     if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
-        raise RecipeError(f"factor '{twice}' stands twice in one study; keep one")
+        raise RecipeError(f"factor '{twice}' is given twice; give it once")
     for factor in factors:
         if isinstance(factor, LevelFactor) and (owner := factor.key.partition(".")[0]) in names:
-            raise RecipeError(f"factor '{factor.name}' needs {owner}, which is a factor itself; study one of the two")
+            raise RecipeError(f"factor '{factor.name}' needs {owner}, which is also a factor; study only one of them")
         if factor.at(recipe, True).hash == factor.at(recipe, False).hash:
-            raise NoEffectError(f"factor '{factor.name}': what is trained is the same on both levels")
+            raise NoEffectError(f"factor '{factor.name}': training is identical at both levels")
         if not any(method.stage is Stage.OPTIMIZER for method in factor.at(recipe, False).methods):
             raise RecipeError(
-                f"factor '{factor.name}': without it the recipe has no optimizer; name another one than its own"
+                f"factor '{factor.name}': without it the recipe has no optimizer; name a different optimizer than the recipe's own"
             )
     if one_at_a_time:
         return
@@ -96,7 +98,7 @@ def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool
             raise RecipeError(f"{a.key} has more than two levels; --design add compares each with the first")
         if any(_clash(one, other) for one, other in product(_methods(a), _methods(b))):
             raise RecipeError(
-                f"factors '{a.name}' and '{b.name}' cannot both be on; study them apart, or with --design add"
+                f"factors '{a.name}' and '{b.name}' cannot both be on; study them separately, or with --design add"
             )
 
 
@@ -105,7 +107,7 @@ def _methods(factor: Factor) -> tuple[Method, ...]:
 
 
 def _varied(factor: Factor) -> list[str]:
-    """What no second factor may vary: its methods' names, or its own."""
+    """The names that no other factor may vary: those of its methods, or its own key."""
     return [method.name for method in _methods(factor)] or [factor.name]
 
 
@@ -114,7 +116,7 @@ def _clash(a: Method, b: Method) -> bool:
 
 
 def recipe_at(recipe: Recipe, factors: Sequence[Factor], levels: Sequence[int]) -> Recipe:
-    """The recipe with every factor at its level, -1 or +1; methods first, then settings, which may be those of methods."""
+    """The recipe with every factor at its level, -1 or +1. Methods are applied before settings, which may belong to methods."""
     for kind in (MethodFactor, LevelFactor):
         for factor, level in zip(factors, levels, strict=True):
             if isinstance(factor, kind):

@@ -1,4 +1,4 @@
-"""What a study has decided while it ran, written down, so that a study that is called again decides the same."""
+"""The saved decisions of a study, so that a resumed study decides the same."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 class Journal:
-    """A JSON file: by the name of each decision, what was decided."""
+    """A JSON file that maps the name of each decision to its value."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     def decided(self, what: str, decide: Callable[[], T]) -> T:
-        """What an earlier call decided, or what this one does, which is then kept. It must be what JSON can hold."""
+        """Return the saved decision, or make and save it. The value must be JSON-serializable."""
         if what not in self._kept:
             self._kept[what] = decide()
             strict_json.write(self._file, self._kept)

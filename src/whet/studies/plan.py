@@ -1,4 +1,4 @@
-"""What a study is of: settled, checked and written down before any training."""
+"""The plan of a study, which is resolved, checked and saved before training."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from whet.studies.manifest import agreed
 
 @dataclass(frozen=True)
 class Plan:
-    """asked: the recipe as given; base: the one whose runs are compared, which leaves the test samples alone and shows images at
-    the share `smaller` of their size. budget: for all, or for each run. seeds: how often the design is run; None for as often as
-    fits."""
+    """requested: the recipe as given; base: the recipe of the compared runs, which does not use the test samples and scales
+    images by `smaller`. budget: for the whole study, or for each run. seeds: the number of seeds of the design; None for as many
+    as fit."""
 
-    asked: Recipe
+    requested: Recipe
     base: Recipe
     factors: tuple[Factor, ...]
     design: str
@@ -35,62 +35,61 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """For everything, where the budget is a time."""
+        """The total time in seconds, if the budget is a time."""
         return self.budget.seconds if self.budget is not None and self.budget.is_time else None
 
     @property
     def epochs(self) -> int | None:
-        """How many epochs the recipe asks for, where it says so in epochs."""
-        return round(self.asked.train.budget.value) if self.asked.train.budget.unit == "ep" else None
+        """The number of epochs of the recipe, if its budget is in epochs."""
+        return round(self.requested.train.budget.value) if self.requested.train.budget.unit == "ep" else None
 
     @property
     def as_it_was(self) -> list[int]:
-        """Where every factor stands in the recipe as given."""
-        return [1 if factor.at(self.asked, True) == self.asked else -1 for factor in self.factors]
+        """The level of every factor in the original recipe."""
+        return [1 if factor.at(self.requested, True) == self.requested else -1 for factor in self.factors]
 
 
 def make_plan(
-    asked: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None, metric: str, jobs: int,
-    ray: str | None = None, smaller: float = 1.0,
+    requested: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None, metric: str,
+    jobs: int, ray: str | None = None, smaller: float = 1.0,
 ) -> Plan:  # fmt: skip
-    """Refuses what cannot be studied: factors that cannot stand together, designs that cannot hold so many."""
+    """Make the plan. Raises RecipeError for incompatible factors and for designs that do not support this number of factors."""
     if design not in DESIGNS:
         raise RecipeError(unknown("design", design, DESIGNS))
     metric_named(metric)
-    chosen = tuple(parse_factors(factors) or own_methods(asked))
-    check_factors(asked, chosen, design in ONE_AT_A_TIME)
+    chosen = tuple(parse_factors(factors) or own_methods(requested))
+    check_factors(requested, chosen, design in ONE_AT_A_TIME)
     try:
         rows = design_matrix(design, len(chosen)).tolist()
     except ValueError as error:
         raise RecipeError(f"design '{design}': {error}") from None
     for levels in rows:
-        recipe_at(asked, chosen, levels)  # some recipe may refuse its methods
+        recipe_at(requested, chosen, levels)  # raises an error if the methods are incompatible
     if not 0 < smaller <= 1:
-        raise RecipeError(f"smaller: {smaller:g} is no share of the images' size; accepted: above 0, up to 1")
-    if smaller < 1 and asked.medium != "image":
-        raise RecipeError(f"smaller: {smaller:g} is for images; this recipe is for {asked.task}")
+        raise RecipeError(f"smaller: {smaller:g} is not a share of the image size; accepted: above 0, up to 1")
+    if smaller < 1 and requested.medium != "image":
+        raise RecipeError(f"smaller: {smaller:g} applies only to images; this recipe is for {requested.task}")
     base = (
-        asked.smaller(smaller)
-        .setting(torch_threads=settled_threads(asked, jobs, ray))
-        .replace(data=asked.data.replace(evaluate_test=False))
+        requested.smaller(smaller)
+        .setting(torch_threads=settled_threads(requested, jobs, ray))
+        .replace(data=requested.data.replace(evaluate_test=False))
     )
     limit = Duration.parse(budget) if budget is not None else None
-    return Plan(asked, base, chosen, design, metric, limit, seeds, jobs, smaller)
+    return Plan(requested, base, chosen, design, metric, limit, seeds, jobs, smaller)
 
 
 def agreed_plan(folder: Path, plan: Plan, data: str) -> Plan:
-    """Write down what the study in this folder is of; or go on with what it began with. The threads stay as they were, whatever
-    machine goes on. data: the fingerprint of the data. RunError where the folder holds a study of something else, with what
-    differs."""
+    """Save the plan in the folder, or return the saved plan. The number of threads is kept when another machine resumes. data: the
+    fingerprint of the data. Raises RunError with a diff if the folder contains a different study."""
     file = folder / "study.yaml"
-    asked = {
+    requested = {
         "design": plan.design,
         "metric": plan.metric,
         **({"smaller": plan.smaller} if plan.smaller < 1 else {}),
         "factors": [factor.name for factor in plan.factors],
         "torch_threads": plan.base.train.torch_threads,
         "data": data,
-        "recipe": plan.asked.to_dict(),
+        "recipe": plan.requested.to_dict(),
     }
-    kept = agreed(file, asked, "study", as_before=("torch_threads",))
+    kept = agreed(file, requested, "study", as_before=("torch_threads",))
     return Plan(**{**vars(plan), "base": plan.base.setting(torch_threads=kept["torch_threads"])})

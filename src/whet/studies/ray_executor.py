@@ -1,8 +1,8 @@
-"""Runs as tasks of a Ray cluster. They are the same as those made in this process, bit for bit on a processor.
+"""Runs as tasks of a Ray cluster. On a CPU, they are bit-identical to runs in this process.
 
-The simple case is a folder that every node sees (NFS and the like): a run whose worker dies goes on from its checkpoint. A node
-that does not see the driver's folder trains in a folder of its own and sends the finished run back; there a lost run begins anew.
-The data, and weights that are folders, must lie at the same path on every node.
+If all nodes share the folder (for example by NFS), a run whose worker dies is resumed from its checkpoint. A node that does not
+share the driver's folder trains in a local folder and sends the finished run back; a lost run is then restarted. The data, and
+weights in local folders, must be at the same path on every node.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ from whet.studies.executor import (
 from whet.training.log import Observer
 
 _LOOK_SECONDS = 1.0
-_NOT_SENT = ("checkpoints", ".lock")  # of a run folder: nobody goes on with a finished run
+_NOT_SENT = ("checkpoints", ".lock")  # not needed for a finished run
 
 
 @dataclass
 class _Sent:
-    """A task on the cluster, the file by which a node knows that it sees the driver's folder, and since when it may be silent."""
+    """A task on the cluster, the file that shows a node whether it shares the driver's folder, and the start time for hang
+    detection."""
 
     task: PlannedRun
     sign: Path
@@ -52,9 +53,9 @@ class _Sent:
 
 
 class RayCluster:
-    """As many runs at a time as the cluster has room for, at most `jobs`; `threads` cores each, and a graphics card where the
-    recipe asks for one. address: "auto" for the cluster of this machine, "local" for one that is started here and ends with this
-    process, or HOST:PORT. RunError where Ray is not installed, no cluster answers, or no node has so many cores."""
+    """Runs as many tasks in parallel as fit the cluster, at most `jobs`. Each uses `threads` cores, and a GPU if the recipe
+    requests one. address: "auto" for the cluster of this machine, "local" for a new cluster that ends with this process, or
+    HOST:PORT. Raises RunError if Ray is not installed, if no cluster is found, or if no node has enough cores."""
 
     def __init__(self, address: str, threads: int, jobs: int | None = None, silence: float = SILENCE_SECONDS) -> None:
         self._ray = _connected(address)
@@ -69,12 +70,12 @@ class RayCluster:
         self.jobs = min(jobs or room, room)
 
     def run(self, tasks: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        fresh, again = map(refuse_other, tasks), deque[PlannedRun]()
+        pending, again = map(refuse_other, tasks), deque[PlannedRun]()
         sent: dict[Any, _Sent] = {}
         try:
             while True:
                 while len(sent) < self.jobs:
-                    task = next(fresh, None) or (again.popleft() if again else None)
+                    task = next(pending, None) or (again.popleft() if again else None)
                     if task is None:
                         break
                     sent.update([self._send(task)])
@@ -85,7 +86,7 @@ class RayCluster:
                     one = sent.pop(reference)
                     if self._received(reference, one):
                         yield one.task
-                    else:  # another driver's process is at it
+                    else:  # a process of another driver works on it
                         again.append(one.task)
                         time.sleep(_LOOK_SECONDS / self.jobs)
                 for reference, one in sent.items():
@@ -105,7 +106,7 @@ class RayCluster:
         return remote.remote(task, str(sign), token, os.getcwd()), _Sent(task, sign, time.time())
 
     def _received(self, reference: Any, one: _Sent) -> bool:
-        """The run is over and lies in its folder; False where another process is at it."""
+        """Whether the run is over and in its folder; False if another process works on it."""
         errors = self._ray.exceptions
         try:
             done, packed = self._ray.get(reference)
@@ -119,7 +120,7 @@ class RayCluster:
         return bool(done)
 
     def _end_where_hung(self, reference: Any, one: _Sent) -> None:
-        """A run can be seen to be silent once its folder is there: one that waits for room has none."""
+        """Stop a hung run. Only runs with a folder are checked; a queued run has none."""
         if one.hung or not RunFolder(one.task.path).requested.is_file():
             return
         if time.time() - silent_since(one.task.path, one.given) > self._silence:
@@ -131,31 +132,31 @@ def _connected(address: str) -> Any:
     try:
         import ray
     except ImportError:
-        raise RunError("running on a cluster needs Ray: pip install 'whet[ray]'") from None
+        raise RunError("running on a cluster requires Ray: pip install 'whet[ray]'") from None
     if ray.is_initialized():
         return ray
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is ever sent anywhere
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError) as error:
         raise RunError(
-            f"no Ray cluster answers at '{address}': {str(error).splitlines()[0]} Start one with: ray start --head "
-            "--include-dashboard=false --disable-usage-stats; or take --ray local"
+            f"no Ray cluster found at '{address}': {str(error).splitlines()[0]} Start one with: ray start --head "
+            "--include-dashboard=false --disable-usage-stats; or use --ray local"
         ) from None
     return ray
 
 
 def _signed(place: Path) -> tuple[Path, str]:
-    """A file beside a run's folder, and what it says: who reads that there sees the driver's folder."""
+    """A file next to a run's folder and its content. A node that can read it shares the driver's folder."""
     sign, token = place.parent / f".{place.name}.driver", uuid.uuid4().hex
     sign.write_text(token)
     return sign, token
 
 
 def _make(task: PlannedRun, sign: str, token: str, directory: str) -> tuple[bool, bytes | None]:
-    """On the node: (whether the run is over, its folder where the driver cannot see it)."""
-    with contextlib.suppress(OSError):  # paths in a recipe count from where the driver runs
+    """On the node: (whether the run is over, its packed folder if the driver does not share it)."""
+    with contextlib.suppress(OSError):  # paths in a recipe are relative to the driver's working directory
         os.chdir(directory)
     if Path(sign).is_file() and Path(sign).read_text() == token:
         return execute(task, Observer()), None
@@ -166,7 +167,7 @@ def _make(task: PlannedRun, sign: str, token: str, directory: str) -> tuple[bool
 
 
 def pack(folder: Path) -> bytes:
-    """A run folder, less what nobody needs of a run that is over."""
+    """Pack a run folder without the files that a finished run does not need."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted(folder.rglob("*")):
@@ -177,7 +178,7 @@ def pack(folder: Path) -> bytes:
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Put a packed run folder in its place, whole. RunError where it holds anything but files below itself."""
+    """Unpack a run folder atomically. Raises RunError if it contains anything but regular files inside the folder."""
     with work_folder(folder) as beside:
         _extract(packed, folder, beside)
         put(beside, folder, last="DONE")
@@ -188,7 +189,7 @@ def _extract(packed: bytes, folder: Path, beside: Path) -> None:
         for member in archive:
             parts = PurePosixPath(member.name).parts
             if not member.isfile() or not parts or ".." in parts or parts[0] == "/":
-                raise RunError(f"{folder}: a node sent '{member.name}', which is no file of a run folder")
+                raise RunError(f"{folder}: a node sent '{member.name}', which is not a file of a run folder")
             content = archive.extractfile(member)
             assert content is not None
             place = beside.joinpath(*parts)

@@ -1,4 +1,4 @@
-"""Where a study's runs are made: its folder, who makes them, the time they take, and what failed."""
+"""Runs the runs of a study: its folder, executor, clock and failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whet.training.log import Observer
 
 
 class Steps(Observer):
-    """Of a study's run only the steps are shown: all that is said of every run would hide what the study says."""
+    """Shows only the steps of each run, so that the messages of the runs do not hide those of the study."""
 
     def __init__(self, watch: Observer) -> None:
         self.steps, self.step, self.validated, self.end = watch.steps, watch.step, watch.validated, watch.end  # type: ignore[method-assign]
@@ -23,8 +23,8 @@ class Steps(Observer):
 
 @dataclass
 class Runner:
-    """failures: of what a run failed, by its name. data: the fingerprint of the data that all runs are of; a run of other data is
-    not taken for one of them."""
+    """failures: the reason of each failed run, by its name. data: the fingerprint of the data; runs of other data are not
+    reused."""
 
     path: Path
     executor: Executor
@@ -38,19 +38,19 @@ class Runner:
         self.journal = Journal(self.path / "journal.json")
 
     def make(self, recipes: Iterable[Recipe]) -> list[RunFolder | None]:
-        """The finished run of each recipe, or None where it failed; equal ones are made once."""
+        """Train each recipe and return its finished run, or None if it failed. Equal recipes are trained once."""
         tasks = [
             PlannedRun(recipe, self.path / "runs" / f"{recipe.hash}-s{recipe.train.seed}", data=self.data)
             for recipe in recipes
         ]
         unique = list({task.path: task for task in tasks}.values())
         for done, task in enumerate(self.executor.run(unique), 1):
-            self.watch.note(f"run {done} of {len(unique)}: {self._said(task)}")
+            self.watch.note(f"run {done} of {len(unique)}: {self._result(task)}")
             self.clock.save()
         runs = [RunFolder(task.path) for task in tasks]
         return [run if run.finished else None for run in runs]
 
-    def _said(self, task: PlannedRun) -> str:
+    def _result(self, task: PlannedRun) -> str:
         run = RunFolder(task.path)
         if task.failure.is_file():
             self.failures[run.name] = run.read_json(task.failure)["reason"]

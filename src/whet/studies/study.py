@@ -1,4 +1,4 @@
-"""A study from the recipe to its report: which runs, what they say, what to do about it, and whether that holds."""
+"""A study from the recipe to the report: design, runs, effects, recommendation and confirmation."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ from whet.training.signals import Interrupts
 
 @dataclass(frozen=True)
 class Study:
-    """What came of it. `effects`: a row a factor, the best first; `confirmed`: recommended minus base, fresh seeds, on the test
-    samples (validation samples where there are none), or None where nothing was recommended or no time was left."""
+    """The result of a study. `effects`: one row per factor, best first. `confirmed`: the difference of the recommended recipe from
+    the base with new seeds, on the test samples (on the validation samples if there is no test split); None if nothing was
+    recommended or no time was left."""
 
     path: Path
     effects: pd.DataFrame
     recommended: Recipe
     confirmed: Difference | None
     report: Path
-    part: str = "test"  # that `confirmed` is of
+    part: str = "test"  # the split of `confirmed`
 
 
 def study(
@@ -59,20 +60,19 @@ def study(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Study:
-    """Measure what each factor does to a recipe's answers to the validation samples; then train what that recommends against the
-    recipe as it was, at full length with fresh seeds. The validation samples choose; the test samples are read once, and told.
+    """Measure the effect of each factor on the validation samples. Then compare the recommended recipe with the original at full
+    length with new seeds. All choices are made on the validation samples; the test samples are used once, for the final result.
 
-    factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8", "model.architecture=lenet:vgg16");
-    without any, every method of the recipe that it can be without. budget: a time for everything ("1h"): short runs as often as
-    they fit, and a confirmation; or epochs or steps of each run. seeds: how often the whole design is run; by default three
-    times, as fewer give no verdict, and more often where the time is enough. metric: a name in `PlannedRun.metrics` of the
-    samples' task.
-    smaller: the share of their size, 0 … 1, at which the design's runs are shown images, which makes more of them fit; the
-    confirmation shows them as the recipe says. jobs: runs at a time; more than one are made by processes of their own, with the
-    machine's cores divided among them. ray: the address of a cluster that makes the runs instead ("auto", HOST:PORT, or "local";
-    see `whet.studies.ray_executor`). confirming: whether what is recommended is trained at full length too; without it all of the
-    time is for the design, and no test sample is read. A study that was stopped goes on when it is called again with the same
-    `out`; a finished run is never repeated, and one that fails is told and stops no other.
+    factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8",
+    "model.architecture=lenet:vgg16"); by default every method of the recipe except the optimizer. budget: the total time ("1h")
+    for short runs and a confirmation, or the epochs or steps of each run. seeds: the number of seeds of the design; by default
+    three, the minimum for a verdict, and more if there is time. metric: a metric of the samples' task. smaller: the share of the
+    image size, 0 … 1, in the runs of the design; smaller images allow more runs. The confirmation uses the recipe's image size.
+    jobs: the number of parallel runs; more than one run in separate processes, which share the cores of the machine. ray: the
+    address of a Ray cluster for the runs ("auto", HOST:PORT, or "local"; see `whet.studies.ray_executor`). confirming: whether to
+    confirm the recommended recipe at full length; if False, the design gets all of the time and no test sample is used. A stopped
+    study is resumed by calling it again with the same `out`. Finished runs are never repeated. A failed run is reported and does
+    not stop the others.
     """
     started, watch = time.monotonic(), observer or Observer()
     plan = make_plan(
@@ -82,7 +82,7 @@ def study(
     table = read_data(base.data)
     table.for_problem(base.task).task.metric(metric)
     if not len(table.part("val")):
-        raise RecipeError(f"{base.data.path} has no validation samples to study by")
+        raise RecipeError(f"{base.data.path} has no validation samples, which a study needs")
     path = (
         Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(base.data.path)).resolve().stem}-study")
     )
@@ -100,7 +100,7 @@ def study(
         confirmed = confirmation.difference if confirmation is not None else None
         adopted = change.adopted(confirmation.on("val") if confirmation is not None else None)
         if confirmed is not None and not adopted:
-            watch.note("what seemed to help in short runs is not confirmed at full length: the recipe stays as it was")
+            watch.note("the gain in short runs is not confirmed at full length; the recipe is unchanged")
         recommended = recipe_at(base, plan.factors, change.levels) if adopted else base
         write_whole(path / "recommended.yaml", recommended.to_yaml())
         _write(screening, evidence, change, confirmation, adopted)
@@ -112,22 +112,22 @@ def study(
 
 @dataclass(frozen=True)
 class Change:
-    """What the design's runs propose: the level of each factor. sure: whether by verdicts, or by what is no more than likely."""
+    """The proposed level of each factor. sure: whether the proposal is based on verdicts, not only on likely effects."""
 
     levels: list[int]
     sure: bool
 
     def adopted(self, confirmed: Difference | None) -> bool:
-        """Whether the recommended recipe has it: what is sure unless it hurts at full length, what is likely only if it
-        helps there. confirmed: on the validation samples; the test samples are read to tell, and choose nothing."""
+        """Whether the change is adopted in the recommended recipe: a sure change unless it hurts at full length, a likely change
+        only if it helps at full length. confirmed: the difference on the validation samples, not on the test samples."""
         if self.sure:
             return confirmed is None or confirmed.verdict != HURTS
         return confirmed is not None and confirmed.verdict == HELPS
 
 
 def proposed(plan: Plan, evidence: Findings, *, likely: bool = False) -> Change:
-    """Every factor high where it helps, low where it hurts, else as the recipe has it. likely: where that changes nothing, go by
-    each factor's own interval, uncorrected for having asked several questions: there is time left to try it at full length."""
+    """Set every factor high if it helps, low if it hurts, else unchanged. likely: if this changes nothing, use the uncorrected
+    interval of each factor, because there is time left to test the change at full length."""
     wanted = {HELPS: 1, HURTS: -1}
 
     def levels(verdicts: Iterable[str]) -> list[int]:
@@ -163,7 +163,7 @@ def _write(
         "seconds": runner.clock.spent(),
         "spent": [asdict(part) for part in runner.clock.parts],
         "failures": runner.failures,
-        "effects": [_told(effect) for effect in evidence.best_first()],
+        "effects": [_to_dict(effect) for effect in evidence.best_first()],
         "groups": {
             factor.title: [method.name for method in factor.methods]
             for factor in plan.factors
@@ -182,7 +182,7 @@ def _write(
     strict_json.write(runner.path / "study.json", story)
 
 
-def _told(effect: Effect) -> dict[str, Any]:
+def _to_dict(effect: Effect) -> dict[str, Any]:
     return effect.row() | {
         "sentence": effect.sentence(),
         "per_class": {name: asdict(d) for name, d in effect.per_class.items()},

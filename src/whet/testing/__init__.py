@@ -1,9 +1,9 @@
-"""The contract that every method keeps, ours and third parties': run it over your own with
+"""The contract tests for methods, built-in and third-party. Test your own method with
 
     from whet.testing import check_method
     def test_contract(): check_method(MyMethod)
 
-A method that cannot keep a check says so in its `exceptions`, with the reason.
+A method that cannot pass a check lists it in its `exceptions` with the reason.
 """
 
 from whet.testing.checks import CHECKS, check_method

@@ -1,4 +1,4 @@
-"""A bench to try methods on: made-up samples, a small network, the real plan and the real training step."""
+"""A test bench for methods: synthetic samples, a small network, the real plan and the real training step."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Bench:
         view = self.samples.view(index_B)
         if epoch is not None:
             view = self.plan.augmentation.draw(epoch, copies)(view, index_B)
-        received = self.plan.net.front.receive(self.samples.paint(view, index_B), IMAGE_SIZE)
+        received = self.plan.net.front.receive(self.samples.render(view, index_B), IMAGE_SIZE)
         return received if epoch is None else self.plan.augmentation.transform_batch(received, epoch, index_B, copies)
 
     def batch(self, step: int) -> Batch:
@@ -120,7 +120,7 @@ class Bench:
 
 
 class BenchPredictor(nn.Module):
-    """The bench's network with its PREDICT methods, fitted to the first batch: inputs -> what people are given."""
+    """The network of the bench with its PREDICT methods, fitted on the first batch. Maps inputs to final predictions."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class BenchPredictor(nn.Module):
 
 @functools.cache
 def _fabric() -> Fabric:
-    """It keeps nothing of what it trained, and each new one looks through all installed packages."""
+    """Cached, because creating Fabric scans all installed packages and it keeps no state of earlier trainings."""
     return Fabric(accelerator="cpu", devices=1)
 
 
@@ -146,7 +146,7 @@ def _zoo_net(architecture: str) -> Net:
 
 
 def training_rows(labels: np.ndarray) -> pd.DataFrame:
-    """The training rows that a DATA method is given, as far as it may look at them."""
+    """The training rows for a DATA method, with the columns that it may use."""
     names = [str(number) for number in range(len(labels))]
     return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
 
@@ -155,11 +155,11 @@ _TASKS = (
     "image-classification",
     "text-classification",
     "audio-classification",
-)  # those whet trains; the first that a method is for is its main one
+)  # the tasks that whet trains; the first task that a method supports is its main task
 
 
 def tasks_of(cls: type[Method]) -> list[str]:
-    """The tasks it declares that whet can train."""
+    """The declared tasks that whet can train."""
     return [task for task in _TASKS if task in cls.tasks]
 
 
@@ -179,13 +179,13 @@ def make_bench(
     architecture: str = "bench",
     resumed: bool = False,
 ) -> Bench:
-    if task is None:  # that which all of them are for
+    if task is None:  # a task that all methods support
         task = next(task for task in _TASKS if all(task in method.tasks for method in methods))
     return Bench(methods, task, labels, strict, architecture, resumed)
 
 
 def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
-    """Train some steps, validate once an epoch; a digest of everything that training holds."""
+    """Train some steps, validate once per epoch, and return a digest of the full training state."""
     plan = bench.plan
     per_epoch = len(bench.labels) // BATCH_SIZE
     for step in range(start, start + steps):
@@ -226,13 +226,13 @@ def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
 
 
 def _fitted(bench: Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, Any]:
-    """What PREDICT methods find on these answers."""
+    """The values that PREDICT methods fit on these outputs."""
     parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
     return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, SINGLE_LABEL).numbers
 
 
 def example_view(cls: type[Method]) -> Any:
-    """Of the first samples of its medium."""
+    """A view of the first samples of the method's medium."""
     medium = problems().get(sorted(cls.tasks, key=_known_first)[0], "image")
     return SAMPLES[medium](np.arange(NUM_SAMPLES), LABELS).view(np.arange(BATCH_SIZE))
 
@@ -249,7 +249,7 @@ def _pixels() -> Tensor:
 
 
 def example_batch() -> Batch:
-    """With masks and things, for methods that need them."""
+    """A batch with masks and segments, for methods that need them."""
     labels = torch.arange(BATCH_SIZE) % len(CLASSES)
     outline = torch.zeros((1, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.bool)
     outline[0, 2:9, 4:12] = True

@@ -1,4 +1,4 @@
-"""The checks of the contract, one function each."""
+"""The contract checks, one function per check."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from whet.training.plan import select_rows
 
 
 def check_defaults(cls: type[Method]) -> None:
-    """Builds with defaults, is frozen, and equal settings are equal methods."""
+    """The method can be created with defaults, is frozen, and is equal to a method with equal settings."""
     method = cls()
     assert method == cls()
     for key in cls.model_fields:
@@ -65,17 +65,17 @@ def check_defaults(cls: type[Method]) -> None:
 
 
 def check_yaml(cls: type[Method]) -> None:
-    """A recipe with this method survives YAML."""
+    """A recipe with this method is unchanged by a YAML round trip."""
     if not (known := sorted(cls.tasks & problems().keys())):
         return  # no task that it is for exists yet
     recipe = Recipe(task=known[0], methods=(cls(),))
     again = Recipe.from_yaml(recipe.to_yaml())
-    assert again == recipe, f"{again} is not {recipe}"
+    assert again == recipe, f"{again} differs from {recipe}"
     assert again.hash == recipe.hash
 
 
 def check_unknown_key(cls: type[Method]) -> None:
-    """An unknown key is refused, and the message names the nearest one."""
+    """An unknown key raises an error whose message names the nearest key."""
     for key in cls.model_fields or ("strength",):
         wrong = key + "x"
         try:
@@ -88,21 +88,21 @@ def check_unknown_key(cls: type[Method]) -> None:
 
 
 def check_card(cls: type[Method]) -> None:
-    """The docstring says what it does, when (not) to use it, and gives a source with a year; every setting is described."""
+    """The docstring gives a summary, when (not) to use the method, and a source with a year; every setting has a description."""
     found = card(cls)
     source = found.sections["Source"]
-    assert re.search(r"\b(17|18|19|20)\d\d\b", source), f"the source names no year: {source}"
+    assert re.search(r"\b(17|18|19|20)\d\d\b", source), f"the source has no year: {source}"
     missing = [p.name for p in found.parameters if not p.description]
     assert not missing, f"no description of {missing}"
 
 
 def check_stage(cls: type[Method]) -> None:
-    """It acts where it says, on tasks that exist."""
+    """The method acts at its declared stages, on existing tasks."""
     assert cls.stage in cls.stages() and cls.tasks <= SEGMENTATION | problems().keys()
 
 
 def check_identity(cls: type[Method]) -> None:
-    """The identity setting is bit-equal to absence: drawing, mixing, training and predicting."""
+    """The identity setting is bit-identical to absence in drawing, mixing, training and prediction."""
     assert cls.identity is not None, "no identity setting is declared"
     neutral = cls(**{**cls.example, **cls.identity})
     if not trainable(cls):
@@ -113,11 +113,13 @@ def check_identity(cls: type[Method]) -> None:
         "training with the identity setting differs from training without"
     )
     assert rendered_digest((neutral,), task) == rendered_digest((), task), "samples with the identity setting differ"
-    assert predicted_digest((neutral,), task) == predicted_digest((), task), "answers with the identity setting differ"
+    assert predicted_digest((neutral,), task) == predicted_digest((), task), (
+        "predictions with the identity setting differ"
+    )
 
 
 def check_seeded(cls: type[Method]) -> None:
-    """The same seed gives the same training twice, the same samples and the same answers."""
+    """The same seed gives the same training, samples and predictions."""
     if not trainable(cls):
         return
     task = tasks_of(cls)[0]
@@ -127,7 +129,7 @@ def check_seeded(cls: type[Method]) -> None:
 
 
 def check_draws_apart(cls: type[Method]) -> None:
-    """Adding it leaves the draws of other methods unchanged: they are keyed by name."""
+    """Adding the method does not change the random draws of other methods, which are keyed by name."""
     if not issubclass(cls, Draws | Mixes):
         return
     rng = Rng(7)
@@ -140,11 +142,11 @@ def check_draws_apart(cls: type[Method]) -> None:
     assert (before == after).all()
     alone = rng.batch(cls.name, 3, np.arange(BATCH_SIZE)).uniform()
     subset = rng.batch(cls.name, 3, np.arange(BATCH_SIZE)[3:5]).uniform()
-    assert (alone[3:5] == subset).all(), "a sample's draw depends on the batch it stands in"
+    assert (alone[3:5] == subset).all(), "the random draw of a sample depends on its batch"
 
 
 def check_inputs_kept(cls: type[Method]) -> None:
-    """What it is given is not changed."""
+    """The inputs of the method are not modified."""
     rng = Rng(1).batch(cls.name, 0, np.arange(BATCH_SIZE))
     if issubclass(cls, Draws):
         view = example_view(cls)
@@ -169,7 +171,7 @@ def check_inputs_kept(cls: type[Method]) -> None:
 
 
 def check_shapes(cls: type[Method]) -> None:
-    """Shapes, dtypes and devices stay; targets stay probabilities."""
+    """Shapes, dtypes and devices are preserved; targets remain probabilities."""
     rng = Rng(2).batch(cls.name, 0, np.arange(BATCH_SIZE))
     if issubclass(cls, Draws):
         view = made(cls).draw(example_view(cls), rng)
@@ -203,7 +205,7 @@ def check_shapes(cls: type[Method]) -> None:
 
 
 def check_trains(cls: type[Method]) -> None:
-    """Two finite training steps for every task it declares that whet can train."""
+    """Two training steps give finite losses for every declared task that whet can train."""
     if not trainable(cls):
         return
     for task in tasks_of(cls):
@@ -214,9 +216,9 @@ def check_trains(cls: type[Method]) -> None:
 
 
 def check_resumes(cls: type[Method]) -> None:
-    """Two steps, saved and loaded anew, then two more: the same bits as four steps in one go, for every task it declares.
+    """Two steps, a save and load, and two more steps are bit-identical to four uninterrupted steps, for every declared task.
 
-    As in a resumed run, what was done to the weights before the first step is not done again."""
+    As in a resumed run, changes to the weights before the first step are not repeated."""
     for task in tasks_of(cls):
         whole = train_steps(make_bench((made(cls),), task), 4)
         first = make_bench((made(cls),), task)
@@ -229,7 +231,7 @@ def check_resumes(cls: type[Method]) -> None:
 
 
 def check_finalizes(cls: type[Method]) -> None:
-    """Once training is over, every network that is to answer holds finite weights, and answers the same when it is made plain."""
+    """After training, every network for prediction has finite weights and gives the same outputs when baked."""
     if not trainable(cls):
         return
     bench = make_bench((made(cls),))
@@ -240,16 +242,16 @@ def check_finalizes(cls: type[Method]) -> None:
     for weights in (dict(net.state_dict()), *bench.plan.ensemble_members()):
         assert all(torch.isfinite(tensor).all() for tensor in weights.values()), "weights are not finite"
         with using_weights(net, weights), torch.no_grad():
-            assert torch.allclose(net.baked()(x), net(x), atol=1e-5), "the plain network answers differently"
+            assert torch.allclose(net.baked()(x), net(x), atol=1e-5), "the baked network gives different outputs"
 
 
 def check_pickles(cls: type[Method]) -> None:
-    """It can be sent to another process."""
+    """The method can be pickled."""
     assert pickle.loads(pickle.dumps(made(cls))) == made(cls)
 
 
 def check_exports(cls: type[Method]) -> None:
-    """A model it changed, and a predictor that it wraps, export to torch.export and, where its exporter is installed, to ONNX."""
+    """A model changed by the method and a predictor wrapped by it can be exported with torch.export and, if installed, to ONNX."""
     if not issubclass(cls, Changes | WrapsPredictor) or not trainable(cls):
         return
     bench = make_bench((made(cls),))
@@ -258,7 +260,7 @@ def check_exports(cls: type[Method]) -> None:
     if issubclass(cls, WrapsPredictor):
         net = BenchPredictor(bench)
     exported = torch.export.export(net, (inputs,)).module()
-    assert torch.allclose(exported(inputs), net(inputs), atol=1e-5), "what was exported predicts otherwise"
+    assert torch.allclose(exported(inputs), net(inputs), atol=1e-5), "the exported model gives different outputs"
     if importlib.util.find_spec("onnxscript") is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -266,7 +268,7 @@ def check_exports(cls: type[Method]) -> None:
 
 
 def check_saves(cls: type[Method]) -> None:
-    """A model it changed answers the same after it was saved and loaded, as a finished run saves it."""
+    """A model changed by the method gives the same outputs after it is saved and loaded like a finished run."""
     if not issubclass(cls, Changes) or not trainable(cls):
         return
     bench = make_bench((made(cls),), architecture="resnet9_slim")
@@ -275,11 +277,11 @@ def check_saves(cls: type[Method]) -> None:
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         save_net(net, Path(folder), {"task": bench.recipe.task})
         again, x_BCHW = load_net(Path(folder)), bench.batch(0).x
-        assert torch.allclose(again(x_BCHW), net(x_BCHW), atol=1e-6), "the model that was loaded answers otherwise"
+        assert torch.allclose(again(x_BCHW), net(x_BCHW), atol=1e-6), "the loaded model gives different outputs"
 
 
 def check_commutes(cls: type[Method]) -> None:
-    """Its result does not depend on where a recipe lists it among the other methods."""
+    """The result does not depend on the position of the method in the recipe."""
     others = [other for other in registry() if other.stage == cls.stage and other is not cls]
     others = [other for other in others if cls.name not in other.conflicts and other.name not in cls.conflicts]
     if not trainable(cls):
@@ -296,13 +298,13 @@ def check_commutes(cls: type[Method]) -> None:
 
 
 def check_no_effect(cls: type[Method]) -> None:
-    """Where it finds nothing to touch it raises NoEffectError or trains on; it never fails in another way."""
+    """If the method has nothing to change, it raises NoEffectError or trains; it never fails in another way."""
     if not trainable(cls):
         return
     try:
         make_bench((made(cls),), labels=np.arange(NUM_SAMPLES) % len(CLASSES), strict=True)
     except NoEffectError as error:
-        assert len(str(error)) > 10, "NoEffectError must say why"
+        assert len(str(error)) > 10, "NoEffectError must give a reason"
 
 
 CHECKS: dict[str, Callable[[type[Method]], None]] = {
@@ -328,13 +330,11 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
 
 
 def check_method(cls: type[Method]) -> list[str]:
-    """Run every check of the contract on a method class; the names of those that ran. Raises AssertionError."""
+    """Run all contract checks on a method class and return the names of the executed checks. Raises AssertionError."""
     ran = []
     for name, check in CHECKS.items():
         if name in cls.exceptions:
-            assert len(cls.exceptions[name].split()) >= 3, (
-                f"{cls.name}: the exception '{name}' needs its reason in words"
-            )
+            assert len(cls.exceptions[name].split()) >= 3, f"{cls.name}: the exception '{name}' needs a reason"
             continue
         try:
             check(cls)
@@ -342,5 +342,5 @@ def check_method(cls: type[Method]) -> list[str]:
             raise AssertionError(f"{cls.name}, check '{name}': {error}") from error
         ran.append(name)
     unknown = set(cls.exceptions) - set(CHECKS)
-    assert not unknown, f"{cls.name}: exceptions name checks that do not exist: {sorted(unknown)}"
+    assert not unknown, f"{cls.name}: exceptions contain unknown checks: {sorted(unknown)}"
     return ran

@@ -1,4 +1,4 @@
-"""Made-up samples of every medium, and the small networks that take them."""
+"""Synthetic samples of every medium, and small networks for them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from whet.render.text import paint_texts
 
 CLASSES = ("glass", "metal", "paper")
 NUM_SAMPLES, BATCH_SIZE, IMAGE_SIZE, AUDIO_RATE = 24, 8, 16, 8_000
-LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # uneven, so that balancing methods have something to do
+LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # imbalanced, so that balancing methods have an effect
 
 
 class Images:
-    """Noise, 24 x 20 pixels."""
+    """Noise images of 24 x 20 pixels."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
         drawn = Rng(5).batch("images", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3))
@@ -37,7 +37,7 @@ class Images:
     def view(self, index_B: np.ndarray) -> ImageView:
         return ImageView.whole([(20, 24)] * len(index_B), (IMAGE_SIZE, IMAGE_SIZE))
 
-    def paint(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
+    def render(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
         painter, out = CpuPainter(view), np.empty((len(index_B), IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
         for i, index in enumerate(index_B):
             painter.paint(i, self._images[index], out[i])
@@ -56,7 +56,7 @@ class Images:
 
 
 class Texts:
-    """Two sentences each, of three to six words."""
+    """Texts of two sentences with three to six words each."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
         self._texts, self._labels = [example_texts()[row] for row in rows], labels
@@ -64,7 +64,7 @@ class Texts:
     def view(self, index_B: np.ndarray) -> TextView:
         return TextView.whole([self._texts[index] for index in index_B], self._labels[index_B])
 
-    def paint(self, view: TextView, index_B: np.ndarray) -> list[str]:
+    def render(self, view: TextView, index_B: np.ndarray) -> list[str]:
         return paint_texts(view)
 
     @staticmethod
@@ -75,7 +75,7 @@ class Texts:
 
 
 class AudioClips:
-    """A tenth of a second of noise around a tone."""
+    """Audio clips of 0.1 seconds: a tone with noise."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
         noise = Rng(5).batch("audio", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))
@@ -87,7 +87,7 @@ class AudioClips:
     def view(self, index_B: np.ndarray) -> AudioView:
         return AudioView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
 
-    def paint(self, view: AudioView, index_B: np.ndarray) -> np.ndarray:
+    def render(self, view: AudioView, index_B: np.ndarray) -> np.ndarray:
         painter, out = AudioPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
         for i, index in enumerate(index_B):
             painter.paint(i, self._waves[index], out[i])
@@ -138,9 +138,9 @@ def example_texts() -> list[str]:
     drawn_N = Rng(5).batch("texts", 0, np.arange(NUM_SAMPLES)).uniform(shape=(14,))
     found = []
     for drawn in drawn_N:
-        said = [words[int(unit * len(words))] for unit in drawn[2:]]
+        sentence = [words[int(unit * len(words))] for unit in drawn[2:]]
         first, second = (3 + int(4 * unit) for unit in drawn[:2])
-        found.append(f"The {' '.join(said[:first])}. A {' '.join(said[first : first + second])}!")
+        found.append(f"The {' '.join(sentence[:first])}. A {' '.join(sentence[first : first + second])}!")
     return found
 
 

@@ -1,1 +1,1 @@
-"""Training: one readable loop, checkpoints that survive kill -9, budgets in time or epochs."""
+"""Training: the loop, checkpoints, and budgets in time or epochs."""

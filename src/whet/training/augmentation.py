@@ -1,5 +1,4 @@
-"""What a recipe does to samples on their way to the network: the methods that draw into the view, those that transform the rendered
-batch, and those that mix it."""
+"""The augmentation of a recipe: methods that draw into the view, transform the rendered batch, or mix it."""
 
 from __future__ import annotations
 
@@ -15,11 +14,11 @@ from whet.core.stages import Draws, Mixes, TransformsBatch
 from whet.core.view import View
 
 Watch = Callable[[str, np.ndarray], None]
-"""Told of every method and of the samples (B,) that it changed."""
+"""Called with the name of each method and the mask (B,) of the samples it changed."""
 
 
 class Augmentation:
-    """The SAMPLE and BATCH methods among these, in the order given. `copies`: how many of every sample a batch holds in turn."""
+    """The SAMPLE and BATCH methods among these, in the given order. `copies`: the number of copies of every sample in a batch."""
 
     def __init__(self, methods: Sequence[Method], rng: Rng) -> None:
         self._rng = rng
@@ -30,11 +29,11 @@ class Augmentation:
 
     @property
     def nothing(self) -> bool:
-        """Whether every epoch shows the same."""
+        """Whether the samples are the same in every epoch."""
         return not self._draws and not self._batch_transforms and not self._mixes and self.copies == 1
 
     def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> Callable[[View, np.ndarray], View]:
-        """What the loader is to draw in this epoch, in batches that hold their samples so many times in turn."""
+        """The draw function of the loader for this epoch, for batches that repeat their samples `copies` times."""
 
         def drawn(view: View, index_B: np.ndarray) -> View:
             copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
@@ -51,7 +50,7 @@ class Augmentation:
     def transform_batch(
         self, received: Tensor, epoch: int, index_B: np.ndarray, copies: int = 1, watch: Watch | None = None
     ) -> Tensor:
-        """What the network's front received, a row a sample, as the methods that know nothing else leave it."""
+        """Apply the methods that transform the input of the network's front, one row per sample."""
         copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
         for method in self._batch_transforms:
             before = received

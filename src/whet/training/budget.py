@@ -1,4 +1,4 @@
-"""What a training costs here: a few real steps and answers timed."""
+"""Measure the cost of training by timing a few real steps and predictions."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from whet.training.plan import Plan, wrap_predictor
 from whet.training.trial_steps import TrialSteps
 
 Clock = Callable[[], float]
-"""Seconds since any moment; `time.monotonic`, or a simulated one."""
+"""Seconds since an arbitrary moment: `time.monotonic`, or a simulated clock."""
 
-_WARM, _TIMED = 4, 6  # steps; the first ones find their images painted already
-_ANSWERED, _ANSWERS_WARM, _ANSWERS_TIMED = 16, 1, 2  # images of an answer, and answers: each is the same work
-_LATE = Progress(999_500, 1_000_000, 1_000)  # inside an epoch near the end, where all that sets in late is at work
-_TIMED_SHARE, _TIMED_SECONDS = 0.015, 15.0  # timing goes on for so much of the budget, but not longer than this
+_WARM, _TIMED = 4, 6  # steps; the images of the first ones are already rendered
+_PREDICTED, _PREDICTIONS_WARM, _PREDICTIONS_TIMED = 16, 1, 2  # images per prediction, and predictions
+_LATE = Progress(999_500, 1_000_000, 1_000)  # within an epoch near the end, when all late methods are active
+_TIMED_SHARE, _TIMED_SECONDS = (
+    0.015,
+    15.0,
+)  # the time for measuring: this share of the budget, at most this many seconds
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds a training step takes by the size of its samples, and a sample takes at prediction."""
+    """Seconds per training step, by sample size, and seconds per sample at prediction."""
 
     step_seconds: dict[int, float]
     answer_seconds: float
@@ -39,15 +42,15 @@ class Speed:
 
 
 def sizes_over_training(plan: Plan, size: int, epochs: int) -> list[int]:
-    """The size at which samples are shown, by epoch."""
+    """The sample size in each epoch."""
     return [plan.settings(Progress(epoch, epochs, 1), size).size for epoch in range(epochs)]
 
 
 def measure(
     recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table, clock: Clock = time.perf_counter
 ) -> Speed:
-    """Time real steps of this recipe, images painted beside them as in training, on a copy of the network; the network itself
-    stays as it is. A long budget is worth a longer look."""
+    """Time real steps of this recipe on a copy of the network, with images rendered in parallel as in training. The network
+    itself is not changed. A longer budget gets a longer measurement."""
     trial = TrialSteps(recipe, net, context, fabric, train)
     plan, loader = trial.plan, trial.loader
     step_seconds: dict[int, float] = {}
@@ -56,22 +59,23 @@ def measure(
     for size in sizes:
         step_seconds[size] = _mean_seconds((partial(_step, plan, step) for step in trial.steps(size)), clock, look)
     plan.net.eval()
-    shown = np.arange(min(len(train), _ANSWERED))
+    shown = np.arange(min(len(train), _PREDICTED))
     start = clock()
-    (painted,) = loader.batches([shown], recipe.eval_size, receive=plan.net.front.receive)
+    (rendered,) = loader.batches([shown], recipe.eval_size, receive=plan.net.front.receive)
     painting = (clock() - start) / loader.threads
-    x = plan.net.front(painted.content)
+    x = plan.net.front(rendered.content)
     with torch.inference_mode(), fabric.autocast():
         predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}, plan.context.task))
-        answers = [
-            _mean_seconds(repeat(partial(predictor, x)), clock, warm=_ANSWERS_WARM, timed=_ANSWERS_TIMED) + painting
+        predictions = [
+            _mean_seconds(repeat(partial(predictor, x)), clock, warm=_PREDICTIONS_WARM, timed=_PREDICTIONS_TIMED)
+            + painting
             for predictor in predictors
         ]
-    return Speed(step_seconds, answers[0] / len(shown), answers[1] / len(shown))
+    return Speed(step_seconds, predictions[0] / len(shown), predictions[1] / len(shown))
 
 
 def _step(plan: Plan, take: Callable[[], Any]) -> None:
-    """What the loop does with a batch."""
+    """Process a batch like the training loop."""
     take()
     for runtime in plan.runtimes.values():
         runtime.after_step(_LATE)
@@ -80,8 +84,8 @@ def _step(plan: Plan, take: Callable[[], Any]) -> None:
 def _mean_seconds(
     calls: Iterable[Callable[[], Any]], clock: Clock, look: float = 0.0, warm: int = _WARM, timed: int = _TIMED
 ) -> float:
-    """How long one of these takes, from the end of the one before, so that waiting for it counts too. After some to warm up, so
-    many, or as many as fill `look` seconds."""
+    """The mean time from the end of one step to the end of the next, including waiting for data. After the warm-up, time this many
+    steps, or as many as fit in `look` seconds."""
     ends = [clock()]
     for call in calls:
         call()

@@ -1,8 +1,9 @@
-"""Checkpoints that are either whole and proven, or not there.
+"""Atomic checkpoints with checksums.
 
-Each is a folder step-N: state.safetensors (every tensor), state.json (everything else), manifest.json (SHA-256 of both). It is
-written beside its place, synced to disk, renamed, and the parent synced, so that from the first save on there always is a
-loadable one. A damaged one is found by its hash before a tensor is used, and the newest good one is taken instead.
+Each checkpoint is a folder step-N with state.safetensors (all tensors), state.json (everything else) and manifest.json (SHA-256
+of both). It is written to a temporary folder, synced to disk and renamed, and the parent folder is synced, so that a loadable
+checkpoint always exists after the first save. A damaged checkpoint is detected by its hash before any tensor is used; the newest
+valid one is loaded instead.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _FILES = _STATE, _TENSORS, _MANIFEST = "state.json", "state.safetensors", "manif
 
 # --- nested state <-> JSON and tensors ------------------------------------------------------------------------------
 def flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Nested dicts, lists, tuples and plain values as JSON; tensors are copied into `tensors` and named in their place."""
+    """Convert nested dicts, lists, tuples and plain values to JSON; tensors are copied into `tensors` and replaced by their
+    names."""
     if isinstance(value, torch.Tensor):
         name = f"t{len(tensors)}"
         last = value.dim() == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
@@ -40,7 +42,7 @@ def flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return {kind: [flatten(item, tensors) for item in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a checkpoint holds numbers, texts, tensors, lists and dicts; got {type(value).__name__}")
+    raise TypeError(f"a checkpoint can contain numbers, strings, tensors, lists and dicts; got {type(value).__name__}")
 
 
 def unflatten(plain: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -57,7 +59,7 @@ def unflatten(plain: Any, tensors: dict[str, torch.Tensor]) -> Any:
 
 
 def digest(state: Any) -> str:
-    """SHA-256 over a nested state: equal digests, equal bits."""
+    """SHA-256 of a nested state: equal digests mean bit-identical states."""
     tensors: dict[str, torch.Tensor] = {}
     sha = hashlib.sha256(json.dumps(flatten(state, tensors), sort_keys=True).encode())
     for name, tensor in tensors.items():
@@ -72,16 +74,16 @@ def digest(state: Any) -> str:
 
 # --- writing --------------------------------------------------------------------------------------------------------
 def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, torch.Tensor]) -> Path:
-    """Write one checkpoint; when this returns, it survives a power cut."""
+    """Write one checkpoint. When this returns, the checkpoint survives a power failure."""
     bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if bad:
         raise NonFiniteError(f"step {step}: {len(bad)} tensors of the training state are not finite; nothing was saved")
     parent.mkdir(exist_ok=True)
     final = parent / f"step-{step:08d}"
-    if final.is_dir():  # training went on from an earlier one, as this one could not be read
+    if final.is_dir():  # training was resumed from an earlier one, because this one could not be read
         remove_checkpoint(final)
     size = sum(t.numel() * t.element_size() for t in tensors.values())
-    with writing(final, size, "; earlier checkpoints are intact, and --resume goes on from them"):
+    with writing(final, size, "; earlier checkpoints are intact, and --resume continues from them"):
         with work_folder(final) as beside:
             save_file(tensors, beside / _TENSORS)
             (beside / _STATE).write_text(json.dumps({"step": step, "state": plain}))
@@ -96,7 +98,7 @@ def write_checkpoint(parent: Path, step: int, plain: Any, tensors: dict[str, tor
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Delete the files of a checkpoint, and its folder if it holds nothing else."""
+    """Delete the files of a checkpoint, and its folder if it is then empty."""
     remove(path, *_FILES)
 
 
@@ -114,8 +116,8 @@ def _sha256(path: Path) -> str:
 
 
 class CheckpointWriter:
-    """Writes checkpoints in a thread of its own, so that training waits only for the copy in memory. If the disk is slower
-    than training asks, the newest wins; the last is always written. Keeps the newest `keep` and the best."""
+    """Writes checkpoints in a separate thread, so that training waits only for the copy in memory. If the disk is too slow, only
+    the newest pending checkpoint is written; the last one is always written. Keeps the newest `keep` checkpoints and the best."""
 
     def __init__(self, parent: Path, keep: int) -> None:
         self._parent = parent
@@ -130,10 +132,10 @@ class CheckpointWriter:
         self._thread.start()
 
     def save(self, step: int, state: Any, sync_log: Callable[[], None], best_step: int | None) -> None:
-        """Copy the state now, write it soon; of every step once, as a checkpoint is never replaced. The log up to here reaches the
-        disk before the checkpoint does."""
+        """Copy the state now and write it in the background. Each step is saved only once, because a checkpoint is never
+        replaced. The log is synced to disk before the checkpoint."""
         if step in self._saved:
-            raise ValueError(f"the state at step {step} was saved before")
+            raise ValueError(f"the state at step {step} is already saved")
         self._saved.add(step)
         tensors: dict[str, torch.Tensor] = {}
         plain = flatten(state, tensors)
@@ -143,7 +145,7 @@ class CheckpointWriter:
             self._condition.notify_all()
 
     def wait(self) -> None:
-        """Until everything asked for is on disk; an error of the thread is raised here."""
+        """Wait until all pending checkpoints are on disk. Errors of the thread are raised here."""
         with self._condition:
             self._condition.wait_for(lambda: (self._next is None and not self._busy) or self._error is not None)
             self._raise()
@@ -182,7 +184,7 @@ class CheckpointWriter:
 
 # --- reading --------------------------------------------------------------------------------------------------------
 def checkpoints(parent: Path) -> list[Path]:
-    """The checkpoints of a run, newest step first (by their number; clocks play no part)."""
+    """The checkpoints of a run in descending order of their step number."""
     found = parent.glob("step-" + 8 * "[0-9]")
     return sorted((path for path in found if any((path / name).is_file() for name in _FILES)), reverse=True)
 
@@ -194,28 +196,28 @@ def prune(parent: Path, keep: int, best_step: int | None) -> None:
 
 
 def read_checkpoint(path: Path) -> Any:
-    """The state of one checkpoint; RunError where its bytes are not those that were written."""
+    """Read the state of one checkpoint. Raises RunError if a checksum does not match."""
     try:
         manifest = json.loads((path / _MANIFEST).read_bytes())
-        # Hash the very bytes that are then parsed: the file could change in between.
+        # Hash the same bytes that are parsed, because the file could change in between.
         files = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
         wrong = [name for name, data in files.items() if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]]
         if wrong:
-            raise RunError(f"{path / wrong[0]} is damaged: its SHA-256 is not the one it was written with")
+            raise RunError(f"{path / wrong[0]} is damaged: its SHA-256 does not match the manifest")
         plain = json.loads(files[_STATE])
         if f"step-{plain['step']:08d}" != path.name or plain["step"] != manifest["step"]:
-            raise RunError(f"{path} is damaged: it holds step {plain['step']}")
+            raise RunError(f"{path} is damaged: it contains step {plain['step']}")
         return unflatten(plain["state"], load(files[_TENSORS]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}") from None
 
 
 def newest_good(parent: Path) -> tuple[Any, int, list[str]]:
-    """(state, step, a line for every damaged one passed over); RunError where no checkpoint is good."""
+    """(state, step, a line for every damaged checkpoint that was skipped). Raises RunError if no checkpoint is valid."""
     passed: list[str] = []
     for path in checkpoints(parent):
         try:
             return read_checkpoint(path), int(path.name.removeprefix("step-")), passed
         except RunError as error:
-            passed.append(f"{error}; taking the one before it")
-    raise RunError(f"{parent} holds no usable checkpoint" + "".join(f"\n  {line}" for line in passed))
+            passed.append(f"{error}; using the previous one")
+    raise RunError(f"{parent} contains no usable checkpoint" + "".join(f"\n  {line}" for line in passed))

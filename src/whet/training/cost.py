@@ -1,4 +1,4 @@
-"""What a run cost: seconds, memory, parameters."""
+"""The cost of a run: seconds, memory, parameters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from whet.training.loop import Training
 
 
 def cost_of(t: Training, seconds_per_sample: float) -> dict[str, Any]:
-    """The costs of a training that is over. Seconds are those of every process that worked at it, without what a killed one did
-    after its last checkpoint. seconds_per_sample: of one answer."""
+    """The costs of a finished training. Seconds include all processes of the run, except for work that a killed process did after
+    its last checkpoint. seconds_per_sample: the inference time per sample."""
     state, per_epoch = t.state, t.source.steps_per_epoch
     parameters = list(t.net.parameters())
     return {
@@ -32,7 +32,7 @@ def cost_of(t: Training, seconds_per_sample: float) -> dict[str, Any]:
 
 def peak_memory_mib() -> float:
     """The largest resident memory of this process so far."""
-    # Linux: what `resource` tells counts the process that began this one too
+    # On Linux, the value of `resource` includes the parent process.
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
@@ -40,5 +40,5 @@ def peak_memory_mib() -> float:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether Python, the C library or a device has no memory left. torch says so on the CPU in a RuntimeError of any kind."""
+    """Whether Python, the C library or a device is out of memory. On the CPU, torch raises a generic RuntimeError."""
     return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)

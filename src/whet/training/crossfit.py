@@ -1,8 +1,8 @@
-"""No choice sees what judges it: whatever is fitted to validation samples, or chosen by them, is scored on others.
+"""Cross-fitting: what is fitted to or chosen on validation samples is scored on other validation samples.
 
-PREDICT methods that are fitted (`Fits`) are fitted once on all validation samples, which is what the model keeps, and once
-without each of five folds, whose samples are scored by that fit. Weights that are chosen by validation are chosen three times:
-by all validation samples, and by each half of them, whose choice is scored on the other half. Neither needs a word from the method.
+PREDICT methods that are fitted (`Fits`) are fitted once on all validation samples, for the saved model, and five times without one
+fold, whose samples are scored by that fit. Weights that are chosen by validation are chosen three times: on all validation samples,
+and on each half, whose choice is scored on the other half. Methods need no code for this.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from whet.models.ensemble import SideBySide
 FOLDS, HALVES = 5, 2
 
 Known = tuple[Tensor, Targets]
-"""Logits of the validation samples that could be read, and their targets."""
+"""Logits and targets of the validation samples that could be read."""
 
 
 def chosen_by_validation(method: Method, runtime: Runtime) -> bool:
-    """Whether it gives the weights of prediction and hears of validations."""
+    """Whether the method provides the weights for prediction and uses validation metrics."""
     hears = type(runtime).after_validation is not Runtime.after_validation
     return hears and isinstance(method, ChoosesWeights | Finalizes | KeepsEnsembleMembers)
 
 
 class Crossed(Runtime):
-    """The runtime of a method that chooses weights by validation, and two more that hear of one half of the samples each. Training
-    stops when the first says so."""
+    """The runtime of a method that chooses weights by validation, and two more that get the metrics of one half of the samples
+    each. Training stops when the first one stops it."""
 
     def __init__(self, whole: Runtime, halves: Sequence[Runtime]) -> None:
         self.whole, self.halves = whole, tuple(halves)
@@ -58,7 +58,7 @@ class Crossed(Runtime):
     def after_validation(self, metrics: Mapping[str, float], weights: dict[str, Tensor], progress: Progress) -> None:
         if not isinstance(metrics, Measured):
             raise TypeError(
-                "weights are chosen by validation: its metrics must be Measured, which knows those of each half"
+                "weights are chosen by validation, so the metrics must be Measured, which contains the metrics of each half"
             )
         self.whole.after_validation(metrics, weights, progress)
         for half, runtime in enumerate(self.halves):
@@ -80,7 +80,7 @@ def halves_of(val: Table) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Parts:
-    """How the validation samples are dealt out: a fold (0 … 4) and a half (0, 1) for each, (N,)."""
+    """The fold (0 … 4) and the half (0, 1) of each validation sample, (N,)."""
 
     fold_N: np.ndarray
     half_N: np.ndarray
@@ -95,8 +95,8 @@ class Parts:
 
 @dataclass(frozen=True)
 class FittedPredictor:
-    """numbers: what each method found on all validation samples, by its name. logits_NK: of every validation sample by a predictor
-    that was neither fitted to it nor chosen by it; None where nothing was, and nobody was asked."""
+    """numbers: the values that each method fitted on all validation samples, by method name. logits_NK: the logits of every
+    validation sample from a predictor that was neither fitted to nor chosen on it; None if nothing was fitted or chosen."""
 
     numbers: dict[str, Any]
     logits_NK: Tensor | None
@@ -105,26 +105,26 @@ class FittedPredictor:
 def fit_predictor(
     methods: Sequence[Method],
     predictors: Sequence[Predictor],
-    answers: Callable[[Predictor], Known],
+    outputs: Callable[[Predictor], Known],
     parts: Callable[[], Parts],
     external_models: Mapping[str, Sequence[Predictor]],
     task: Task,
 ) -> FittedPredictor:
-    """Fit PREDICT methods in turn on validation answers. predictors: the network; and, where its weights were chosen by validation,
-    those that each half would have chosen. parts: of the samples that were answered, once there are answers. external_models: the
-    models that a method lets answer beside this one, by its name."""
-    made: dict[int, _Chain] = {}  # a half that chose as all samples did is not asked anew
+    """Fit PREDICT methods in order on validation logits. predictors: the network and, if its weights were chosen by validation,
+    the networks chosen on each half. parts: the fold and half of the predicted samples, available after prediction.
+    external_models: the models that a method combines with this one, by method name."""
+    made: dict[int, _Chain] = {}  # a half with the same choice as all samples is not predicted again
     for predictor in predictors:
-        made.setdefault(id(predictor), _Chain(methods, predictor, answers, external_models, task))
+        made.setdefault(id(predictor), _Chain(methods, predictor, outputs, external_models, task))
     whole, *by_half = [made[id(predictor)] for predictor in predictors]
     numbers, known = whole.fit(None)
     if known is None and not by_half:
         return FittedPredictor(numbers, None)
     fitting = any(isinstance(method, Fits) for method in methods)
-    scored_NK = (known if known is not None else whole.ask())[0].clone()
+    scored_NK = (known if known is not None else whole.outputs())[0].clone()
     dealt = parts()
     folds = np.unique(dealt.fold_N) if fitting else np.array([-1])
-    # The half that a sample is in chose none of what it is scored by.
+    # Each sample is scored by the choice of the other half.
     judges = [(np.ones(len(scored_NK), dtype=bool), whole)]
     if by_half:
         judges = [(dealt.half_N == half, by_half[1 - half]) for half in range(HALVES)]
@@ -138,36 +138,36 @@ def fit_predictor(
 
 
 class _Chain:
-    """One network's way through the PREDICT methods. What it answers before the first fit is asked for once, however often it is
-    fitted; a method that is fitted changes answers alone, so they need not be asked for again behind it."""
+    """The chain of PREDICT methods on one network. The outputs before the first fit are computed once for all fits. A fitted method
+    transforms only outputs, so no new forward passes are needed after it."""
 
     def __init__(
         self,
         methods: Sequence[Method],
         predictor: Predictor,
-        answers: Callable[[Predictor], Known],
+        outputs: Callable[[Predictor], Known],
         external_models: Mapping[str, Sequence[Predictor]],
         task: Task,
     ) -> None:
-        self._methods, self._predictor, self._answers = methods, predictor, answers
+        self._methods, self._predictor, self._outputs = methods, predictor, outputs
         self._external_models, self._task = external_models, task
-        self._kept: dict[int, Known] = {}  # by the place in the chain
+        self._kept: dict[int, Known] = {}  # by the position in the chain
 
-    def ask(self) -> Known:
-        """The answers at the end of the chain where nothing in it is fitted."""
+    def outputs(self) -> Known:
+        """The outputs at the end of a chain without fitted methods."""
         if len(self._methods) not in self._kept:
-            self._kept[len(self._methods)] = self._answers(self._walk(None)[1])
+            self._kept[len(self._methods)] = self._outputs(self._walk(None)[1])
         return self._kept[len(self._methods)]
 
     def score(self, chosen_N: Tensor | None) -> Tensor:
-        """The logits of all samples, fitted to these alone (bool); as they are where there are none to fit to."""
+        """The logits of all samples after fitting to the samples in `chosen_N` (bool); unfitted if there are none."""
         _, predictor, known = self._walk(chosen_N)
         if known is None:
-            known = self.ask() if chosen_N is None else self._answers(predictor)
+            known = self.outputs() if chosen_N is None else self._outputs(predictor)
         return known[0]
 
     def fit(self, chosen_N: Tensor | None) -> tuple[dict[str, Any], Known | None]:
-        """(what each method found, the answers where they are known)."""
+        """(the fitted values of each method, the outputs if known)."""
         fitted, _, known = self._walk(chosen_N)
         return fitted, known
 
@@ -179,7 +179,7 @@ class _Chain:
                 predictor, known = SideBySide([predictor, *others]), None
             if isinstance(method, Fits):
                 if known is None:
-                    known = self._answered(place, predictor, shared=not fitted)
+                    known = self._computed(place, predictor, shared=not fitted)
                 logits, targets = known if chosen_N is None else (known[0][chosen_N], known[1][chosen_N])
                 fitted[method.name] = method.fit(logits, targets) if len(logits) else {}
             if isinstance(method, WrapsPredictor):
@@ -190,9 +190,9 @@ class _Chain:
                     known = (changed(known[0]), known[1]) if isinstance(method, Fits) else None
         return fitted, predictor, known
 
-    def _answered(self, place: int, predictor: Predictor, *, shared: bool) -> Known:
+    def _computed(self, place: int, predictor: Predictor, *, shared: bool) -> Known:
         if not shared:
-            return self._answers(predictor)
+            return self._outputs(predictor)
         if place not in self._kept:
-            self._kept[place] = self._answers(predictor)
+            self._kept[place] = self._outputs(predictor)
         return self._kept[place]

@@ -1,4 +1,4 @@
-"""What a run remembers of its data: which samples it was trained and judged on, known by their content."""
+"""The record of a run's data: the samples it was trained and evaluated on, identified by content."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_data(folder: RunFolder, table: Table) -> None:
 
 
 def absolute(spec: DataSpec) -> DataSpec:
-    """The same data, named so that a run finds them again from any working directory."""
+    """The same data with absolute paths, so that they are found from any working directory."""
 
     def placed(name: str) -> str:
         return os.path.abspath(os.path.expanduser(name))
@@ -58,7 +58,7 @@ def absolute(spec: DataSpec) -> DataSpec:
 
 
 def moved(spec: DataSpec, place: str | Path) -> DataSpec:
-    """The same data at another place; files and lists of splits that lay with them moved along."""
+    """The same data in another location, including files and split lists inside the data folder."""
     there = absolute(DataSpec(path=str(place)))
     roots = [
         str(each.path) if Path(str(there.path)).is_dir() else os.path.dirname(str(each.path)) for each in (spec, there)
@@ -74,21 +74,21 @@ def moved(spec: DataSpec, place: str | Path) -> DataSpec:
 
 
 def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *, accept: bool) -> list[str]:
-    """Refuse to go on with other data than the run began with, naming the first ten differences; with `accept` go on and return
-    them. classes: those of the network; what its weights mean can never change."""
+    """Raise an error with the first ten differences if the data differ from those of the run; with `accept`, return the
+    differences. classes: the classes of the network, which must not change."""
     if table.classes != classes:
         gone = ", ".join(sorted(set(classes) - set(table.classes))) or "none"
         new = ", ".join(sorted(set(table.classes) - set(classes))) or "none"
         raise RunError(
-            f"the classes of {folder.path} changed since it began (gone: {gone}; new: {new}), and its weights belong to the old "
-            "ones: give these their names back, or begin a new run"
+            f"the classes of {folder.path} changed since the run started (removed: {gone}; new: {new}), but its weights are for "
+            "the old classes: restore the old class names, or start a new run"
         )
     if folder.read_json(folder.data)["fingerprint"] == table.fingerprint():
         return []
     with folder.splits.open(encoding="utf-8", newline="") as handle:
         before = {row["id"]: row for row in csv.DictReader(handle)}
     now = {str(row[0]): dict(zip(_COLUMNS, row)) for row in _rows(table)}
-    differences = [f"{name}: no longer there" for name in sorted(before.keys() - now.keys())]
+    differences = [f"{name}: missing" for name in sorted(before.keys() - now.keys())]
     differences += [f"{name}: new" for name in sorted(now.keys() - before.keys())]
     for name in sorted(before.keys() & now.keys()):
         for column, word in (
@@ -105,27 +105,27 @@ def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *
     more = f"\n  … and {len(differences) - 10} more" if len(differences) > 10 else ""
     if not accept:
         raise RunError(
-            f"the data of {folder.path} changed since it began, {len(differences)} differences:{listed}{more}\n"
-            "restore them, or say --accept-changed-data to go on (the report will say so)"
+            f"the data of {folder.path} changed since the run started, {len(differences)} differences:{listed}{more}\n"
+            "restore the data, or use --accept-changed-data to resume (this is noted in the report)"
         )
     return differences
 
 
 def data_fingerprint(folder: RunFolder) -> str:
-    """SHA-256 over the samples that a run was made with: id, content, class and split of each (see `Table.fingerprint`)."""
+    """SHA-256 of the samples of a run: id, content, class and split of each (see `Table.fingerprint`)."""
     return str(folder.read_json(folder.data)["fingerprint"])
 
 
 def recorded_samples(folder: RunFolder) -> pd.DataFrame:
-    """id, label (as a table's cell), split and digest of every sample that the run was made with."""
+    """id, label (as a table cell), split and digest of every sample of the run."""
     if not folder.splits.is_file():
         raise RunError(f"{folder.splits} is missing: the run has no record of its samples")
     return pd.read_csv(folder.splits, dtype=str, keep_default_na=False)
 
 
 def as_recorded(folder: RunFolder, table: Table) -> Table:
-    """The samples of a run, found again in its data as they are now: by content, under the ids and in the splits that they had.
-    Where several samples have one content, the one that still has its id is taken. Those that are gone are left out."""
+    """The samples of a run in the current data, matched by content, with their recorded ids and splits. If several samples have the
+    same content, the one with the recorded id is used. Missing samples are excluded."""
     record = recorded_samples(folder)
     place_of = {(id_, digest): row for row, (id_, digest) in enumerate(zip(table.frame["id"], table.frame["digest"]))}
     others: dict[str, list[int]] = defaultdict(list)
@@ -141,8 +141,8 @@ def as_recorded(folder: RunFolder, table: Table) -> Table:
 
 
 def known_samples(folder: RunFolder, table: Table) -> dict[str, int]:
-    """How many of these samples have the content of one that the run was trained on (train), or that something was chosen by
-    (val): figures on them are no estimate for new data."""
+    """The number of samples with the same content as a training sample (train) or a sample used for choices (val). Metrics on
+    them are no estimate for new data."""
     record, digests = recorded_samples(folder), table.frame["digest"]
     train = digests.isin(record["digest"][record["split"] == "train"])
     val = digests.isin(record["digest"][record["split"] == "val"]) & ~train

@@ -1,4 +1,4 @@
-"""One model of several finished runs, without training: the mean of their probabilities."""
+"""Combine finished runs into one model that averages their probabilities, without training."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _ADDED = ("train_seconds", "total_seconds", "seconds_per_sample", "steps", "para
 
 
 def ensemble_runs(runs: Sequence[RunFolder], path: Path) -> RunFolder:
-    """A run folder whose model asks those of all these runs, each as it answers by itself, and takes the mean. Its answers to
-    the validation and test samples come from theirs; no sample is read again. Where they take images of different sizes, the
-    model shows all of them what was painted for the first, resampled, and its notes say so. RunError where the runs answered
-    other samples, or one of them is such a model itself.
+    """Write a run folder whose model averages the probabilities of these runs. Its predictions on the validation and test samples
+    are computed from those of the runs; no sample is read again. If the runs have different image sizes, the combined model
+    renders images for the first run and resizes them for the others, which is noted. Raises RunError if the runs predicted
+    different samples, or if one of them is an ensemble itself.
 
-    runs: finished, at least two; what cannot be a mean (samples shown, how the data were split) is that of the first.
+    runs: at least two finished runs. What cannot be averaged (samples in the report, the splits) is taken from the first run.
     """
     made = RunFolder(path)
     if made.finished:
@@ -44,11 +44,11 @@ def ensemble_runs(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     recipes = [Recipe.load(run.requested) for run in runs]
     made.require_new(recipes[0].data.path)
     if any(_METHOD in recipe for recipe in recipes):
-        raise RunError(f"{path}: a run that asks others already cannot be asked beside them")
+        raise RunError(f"{path}: a run that is an ensemble cannot be part of another ensemble")
     path.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(path) as work:
         _write_ensemble(runs, RunFolder.create(work))
-        put(work, path)  # whole, at once: a call that is cut short leaves nothing
+        put(work, path)  # atomic: an interrupted call leaves nothing behind
     return made
 
 
@@ -59,7 +59,7 @@ def _write_ensemble(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     for number, run in enumerate(runs[1:], start=1):
         add_external_model(folder.model, _METHOD, number, run.model)
     extra = read_extra(folder.model)
-    # Last: what calibrates the first run's answers was fitted for these alone.
+    # Last, because the calibration of the first run was fitted for its own predictions only.
     predict = [*extra["predict"], {_METHOD: stacking.settings_dict()}]
     write_extra(folder.model, {**extra, "predict": predict, "fitted": {**extra["fitted"], _METHOD: {}}})
     shutil.copytree(first.samples, folder.samples)
@@ -67,20 +67,21 @@ def _write_ensemble(runs: Sequence[RunFolder], folder: RunFolder) -> None:
         shutil.copy(file, folder.path / file.name)
     for file in (first.requested, first.recipe):
         write_whole(folder.path / file.name, Recipe.load(file).with_methods(stacking).to_yaml())
-    _write_mean_answers(runs, folder)
+    _write_mean_predictions(runs, folder)
     strict_json.write(folder.metrics, _metrics(runs, folder))
     write_whole(folder.done, "")
 
 
-def ensemble_gain(fused: RunFolder, single: RunFolder) -> Difference:
-    """Its accuracy minus that of one of its runs, on the test samples, or the validation samples where there are none."""
-    part = "test" if "test" in fused.read_json(fused.metrics) else "val"
-    ours, alone = (read_evidence(run, part) for run in (fused, single))
+def ensemble_gain(ensemble: RunFolder, single: RunFolder) -> Difference:
+    """The accuracy of the ensemble minus that of one of its runs, on the test split, or the validation split if there is no test
+    split."""
+    part = "test" if "test" in ensemble.read_json(ensemble.metrics) else "val"
+    ours, alone = (read_evidence(run, part) for run in (ensemble, single))
     return difference(ours.task.metric(ours.task.headline), [alone], [ours])
 
 
 def show_mistakes(run: RunFolder, table: Table) -> None:
-    """mistakes/ of a fused run, as those of a trained one. table: the samples that it answered."""
+    """Write mistakes/ of an ensemble, as for a trained run. table: the predicted samples."""
     split = "test" if "test" in run.read_json(run.metrics) else "val"
     saved = SavedModel(run.model, torch.device("cpu"))
 
@@ -90,16 +91,14 @@ def show_mistakes(run: RunFolder, table: Table) -> None:
     write_mistakes(table.part(split), split, run, why)
 
 
-def _write_mean_answers(runs: Sequence[RunFolder], folder: RunFolder) -> None:
+def _write_mean_predictions(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     parts: dict[str, Evidence] = {}
     for split in _parts(runs[0]):
         found = [read_evidence(run, split) for run in runs]
         for run, evidence in zip(runs, found, strict=True):
             same = evidence.classes == found[0].classes and np.array_equal(evidence.ids, found[0].ids)
             if not same or not np.array_equal(evidence.truth, found[0].truth):
-                raise RunError(
-                    f"{run.path} and {runs[0].path} predicted different samples; one model cannot be made of both"
-                )
+                raise RunError(f"{run.path} and {runs[0].path} predicted different samples and cannot be combined")
         parts[split] = replace(found[0], probs_NK=np.mean([evidence.probs_NK for evidence in found], axis=0))
     write_evidence(folder, parts)
 
@@ -109,7 +108,7 @@ def _parts(run: RunFolder) -> list[str]:
 
 
 def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
-    """As of a trained run; times and sizes are those of all runs together."""
+    """The metrics, as for a trained run. Times and sizes are sums over all runs."""
     each = [run.read_json(run.metrics) for run in runs]
     metrics: dict[str, Any] = {}
     for split in _parts(runs[0]):
@@ -131,11 +130,11 @@ def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
 
 
 def _of_sizes(runs: Sequence[RunFolder]) -> list[str]:
-    """What to know of networks that take samples of different sizes."""
+    """A note if the networks have different input sizes."""
     sizes = [int(read_extra(run.model)["size"]) for run in runs]
     if len(set(sizes)) == 1 or Recipe.load(runs[0].requested).medium != "image":
         return []
     return [
-        f"the figures are of answers to images of each run's own size ({', '.join(map(str, sizes))} px); asked together, all are "
-        "shown images painted for the first, resampled, and may answer a little differently"
+        f"the metrics are for images at each run's own size ({', '.join(map(str, sizes))} px); the combined model renders images "
+        "for the first run and resizes them for the others, so its predictions may differ slightly"
     ]

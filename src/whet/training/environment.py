@@ -1,4 +1,5 @@
-"""Where a run was made: enough to judge its timings and to repeat it. No user name, no path, no variable of the environment."""
+"""The environment of a run, for interpreting its timings and repeating it. It contains no user name, path or environment
+variable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After the last step: the final weights, what prediction needs, the test samples answered once, and everything written."""
+"""The work after the last training step: final weights, fitted prediction methods, test predictions, and all output files."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ from whet.training.sample_files import write_explanation, write_preview, write_r
 from whet.training.saved import check_saved, load_external_models, members_of
 
 SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
-TRIED = 8  # samples that the saved model must answer as the trained one did
-FEW_POINTS = 32  # on the paths that explain the mistakes of a text model: within a second for a dozen
+TRIED = 8  # samples on which the saved model must reproduce the trained one
+FEW_POINTS = 32  # integration points for explaining the mistakes of a text model; a dozen take less than a second
 
-Ask = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
-"""(samples, predictor) -> (logits, numbers of the samples that could be read)."""
+Predict = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
+"""(samples, predictor) -> (logits, indices of the samples that could be read)."""
 
 
-Answers = tuple[Tensor, np.ndarray]
+Outputs = tuple[Tensor, np.ndarray]
 
 Explain = Callable[[Table, np.ndarray], Iterator[tuple[int, Explanation]]]
-"""(samples, a class for each) -> sample numbers, and why the model sees that class in them."""
+"""(samples, a class for each) -> sample indices and explanations of that class."""
 
 
 def finish_model(
-    plan: Plan, val: Table, ask: Ask, folder: RunFolder, joined: dict[str, list[RunFolder]],
+    plan: Plan, val: Table, predict: Predict, folder: RunFolder, joined: dict[str, list[RunFolder]],
     by_half: Sequence[dict[str, Tensor]] = (),
-) -> tuple[Any, Answers | None, list[Member]]:  # fmt: skip
-    """Of a plan that is finalized: run AFTER methods, fit PREDICT methods on validation data, save; the predictor, the cross-fitted
-    answers to the validation samples where something was fitted to them or chosen by them, and the networks that have a part in
-    the answer. joined: finished runs that answer beside this one, by the method that wants it so; their models are copied, so
-    that this run needs no other. by_half: what `Plan.finalize` gave."""
+) -> tuple[Any, Outputs | None, list[Member]]:  # fmt: skip
+    """Finish a finalized plan: run AFTER methods, fit PREDICT methods on validation data, and save the model. Returns the
+    predictor, the cross-fitted logits of the validation samples if something was fitted to or chosen on them, and the networks of
+    the predictor. joined: finished runs that are combined with this one, by method; their models are copied, so that this run is
+    self-contained. by_half: the result of `Plan.finalize`."""
     recipe, targets = plan.recipe, val.targets
-    # A half that chose as all samples did has the same network.
+    # A half with the same choice as all samples has the same network.
     halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
     nets = _compressed(plan, None)
     index_M = np.empty(0, dtype=np.int64)
 
-    def answers(predictor: Any) -> tuple[Tensor, Targets]:
+    def outputs(predictor: Any) -> tuple[Tensor, Targets]:
         nonlocal index_M
-        logits, index_M = ask(val, predictor)
+        logits, index_M = predict(val, predictor)
         return logits, targets[torch.from_numpy(index_M)]
 
     predictor = as_one(nets)
@@ -72,7 +72,7 @@ def finish_model(
             add_external_model(folder.model, name, number, run.model)
     external_models = load_external_models(folder.model, nets[0], plan.net.device)
     found = fit_predictor(
-        plan.methods, [predictor, *(half or predictor for half in halves)], answers,
+        plan.methods, [predictor, *(half or predictor for half in halves)], outputs,
         lambda: Parts.of(val).rows(index_M), external_models, plan.context.task,
     )  # fmt: skip
     fitted, logits = found.numbers, found.logits_NK
@@ -89,12 +89,12 @@ def finish_model(
     save_net(nets[0], folder.model, extra)
     final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, external_models)
     some = val.with_frame(val.frame.iloc[:TRIED])
-    check_saved(folder.model, plan.net.device, final, lambda one: ask(some, one)[0])
+    check_saved(folder.model, plan.net.device, final, lambda one: predict(some, one)[0])
     return final, None if logits is None else (logits, index_M), members_of(nets, external_models)
 
 
 def _compressed(plan: Plan, weights: dict[str, Tensor] | None) -> list[Net]:
-    """The networks that answer, as AFTER methods leave them; weights: in the place of the final ones, on a copy."""
+    """The networks for prediction after the AFTER methods. weights: replace the final weights, on a copy."""
     with using_weights(plan.net, weights) if weights is not None else contextlib.nullcontext():
         first = plan.net if weights is None else copy.deepcopy(plan.net)
         nets = [net.baked() for net in (first, *(_holding(plan.net, more) for more in plan.ensemble_members()))]
@@ -116,28 +116,29 @@ def _holding(net: Net, weights: dict[str, Tensor]) -> Net:
 
 
 def measure_parts(
-    table: Table, predictor: Any, ask: Ask, folder: RunFolder, val_answers: Answers | None = None
+    table: Table, predictor: Any, predict: Predict, folder: RunFolder, val_outputs: Outputs | None = None
 ) -> dict[str, Any]:
-    """Predict validation (where not done yet) and test samples once; write the evidence; metrics by part."""
+    """Predict the validation samples (if not done yet) and the test samples once, and write the evidence. Returns metrics by
+    split."""
     parts = {}
     for split in ("val", "test"):
         part = table.part(split)
         if not len(part):
             continue
-        logits, index = val_answers if split == "val" and val_answers is not None else ask(part, predictor)
+        logits, index = val_outputs if split == "val" and val_outputs is not None else predict(part, predictor)
         parts[split] = part.evidence(index, logits.double().numpy())
     write_evidence(folder, parts)
     return {split: table.task.measure(evidence) for split, evidence in parts.items()}
 
 
 def measure_inference_gain(
-    plan: Plan, weights: dict[str, Tensor], part: Table, split: str, ask: Ask, folder: RunFolder
+    plan: Plan, weights: dict[str, Tensor], part: Table, split: str, predict: Predict, folder: RunFolder
 ) -> dict[str, Any]:
-    """What averages, ensembles and the other PREDICT methods gain together over the plain answer of the last weights, on the same
-    samples, and what an answer costs with and without them."""
+    """The joint gain of weight averaging, ensembles and other PREDICT methods over the predictions of the last weights on the same
+    samples, and the inference time with and without them."""
     began = time.monotonic()
     with using_weights(plan.net, weights):
-        logits, index = ask(part, plan.net)
+        logits, index = predict(part, plan.net)
     seconds = (time.monotonic() - began) / max(len(index), 1)
     plain, final = part.evidence(index, logits.double().numpy()).by_id(), read_evidence(folder, split)
     metric = part.task.metric(part.task.headline)
@@ -150,17 +151,16 @@ def measure_inference_gain(
 
 
 def write_samples(plan: Plan, table: Table, loader: Loader, folder: RunFolder) -> None:
-    """samples/: some training samples as they are, and as the model saw them in the first epochs, mixing of images included."""
+    """Write samples/: training samples in their original form and as augmented and mixed in the first epochs."""
     rows = draw_preview(plan.augmentation, table, loader, plan.recipe.size, SHEET_ROWS, SHEET_VARIANTS, plan.net.front)
     folder.samples.mkdir(exist_ok=True)
-    told = write_preview(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
-    strict_json.write(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": told})
+    records = write_preview(rows, folder.samples, getattr(plan.net.front, "rate", USUAL_RATE))
+    strict_json.write(folder.samples / "samples.json", {"variants": SHEET_VARIANTS, "rows": records})
 
 
 def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain) -> str:
-    """mistakes/: the samples of this part that were wrong with the most confidence (of several labels, with the most confidence in
-    one that was missed or predicted wrongly), and why the model predicted what it did, where its kind can be explained; else the
-    reason."""
+    """Write mistakes/: the most confident mistakes of this split (for multi-label data, by the confidence in a label that was
+    missed or wrongly predicted), with explanations if the network type supports them. Returns the reason if it does not."""
     evidence = read_evidence(folder, split)
     task, classes = evidence.task, evidence.classes
     wrong = task.mistakes(evidence)
@@ -174,17 +174,17 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
             why[index] = write_explanation(explanation, folder.mistakes, str(index))
     except CannotExplain as error:
         reason = str(error)
-    except RuntimeError as error:  # torch's word for memory it does not get; a run does not fail for its images' sake
+    except RuntimeError as error:  # torch raises it if memory cannot be allocated
         reason = str(error).partition("\n")[0]
     shown: list[dict[str, Any]] = []
     for index, one in enumerate(first):
         sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
-        if sample is not None:  # else it is gone since it was predicted; the others still tell their story
+        if sample is not None:  # None if the sample was removed since it was predicted
             label, predicted = evidence.truth[one.row], evidence.predicted[one.row]
-            told: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}
-            told |= {"label": task.text(label, classes), "predicted": task.text(predicted, classes)}
+            record: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}
+            record |= {"label": task.text(label, classes), "predicted": task.text(predicted, classes)}
             if one.faults:
-                told["faults"] = list(one.faults)
-            shown.append(told | sample | why.get(index, {}))
+                record["faults"] = list(one.faults)
+            shown.append(record | sample | why.get(index, {}))
     strict_json.write(folder.mistakes / "mistakes.json", {"split": split, "wrong": len(wrong), "shown": shown})
     return reason

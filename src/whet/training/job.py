@@ -1,4 +1,4 @@
-"""One run from a recipe to a finished run folder, told in order."""
+"""Train or resume one run, from the recipe to the finished run folder."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def train_run(
     report: Report | None = None,
     clock: Clock = time.monotonic,
 ) -> RunFolder:
-    """Train a recipe into a new run folder (`out`, or the next free name below runs/) and measure it.
+    """Train a recipe into a new run folder (`out`, or the next free name in runs/) and evaluate it.
 
-    strict: a method that finds nothing to change is an error, not a warning. started: when the work began, on the `clock`; a budget
-    in minutes counts from there. report: writes the report of the run, which is not finished before that.
+    strict: raise an error, not a warning, if a method has no effect. started: the start time on the `clock`, from which a budget in
+    minutes counts. report: the function that writes the report; the run is finished only after it.
     """
     stem = data_path(recipe.data).resolve().stem
     recipe = recipe.replace(data=absolute(recipe.data))
     folder = RunFolder(out if out is not None else next_name(Path("runs"), stem))
     folder.require_new(recipe.data.path)
     with _working(Session(folder, observer or Observer(), clock, started, report)) as session:
-        prepared = session.prepare(recipe, strict=strict)  # nothing is written until the settings make sense
+        prepared = session.prepare(recipe, strict=strict)  # nothing is written before the settings are valid
         claim(folder.path, "run", data=[recipe.data.path])
         with folder.lock():
             if folder.begun or folder.finished:
-                raise BusyError(f"{folder.path}: another process began a run there meanwhile")
+                raise BusyError(f"{folder.path}: another process has started a run in this folder")
             _begin(session, recipe, prepared, tensorboard=tensorboard, strict=strict)
     return folder
 
@@ -66,11 +66,11 @@ def resume_run(
     report: Report | None = None,
     clock: Clock = time.monotonic,
 ) -> RunFolder:
-    """Go on with a run that was stopped or killed, from its newest good checkpoint, to the same end, and finish whatever is not.
-    A run that was killed before its first checkpoint is begun anew.
+    """Resume a run that was stopped or killed from its newest valid checkpoint, and finish it. The result is the same as without
+    the interruption. A run that was killed before its first checkpoint is restarted.
 
-    data: where the data lie now, if they were moved. Raises RunError where their contents are not those that the run began with,
-    unless accept_changed_data; other classes are always refused.
+    data: the new location of the data if they were moved. Raises RunError if their contents changed, unless accept_changed_data is
+    set, and always if the classes changed.
     """
     folder = RunFolder.open(path)
     if folder.finished:
@@ -79,17 +79,17 @@ def resume_run(
         if folder.recipe.is_file() and checkpoints(folder.checkpoints):
             _resume(session, data, accept_changed_data=accept_changed_data)
         else:
-            session.note("stopped before its first checkpoint: begun anew")
-            asked = Recipe.load(folder.requested)
+            session.note("stopped before its first checkpoint; restarted")
+            requested = Recipe.load(folder.requested)
             if data is not None:
-                asked = asked.replace(data=moved(asked.data, data))
-            prepared = session.prepare(asked, strict=False)
-            _begin(session, asked, prepared, tensorboard=False, strict=False)
+                requested = requested.replace(data=moved(requested.data, data))
+            prepared = session.prepare(requested, strict=False)
+            _begin(session, requested, prepared, tensorboard=False, strict=False)
     return folder
 
 
 def resume_or_train(recipe: Recipe, path: Path, observer: Observer | None = None) -> RunFolder:
-    """The finished run of this folder: as it is, gone on with from its last checkpoint, or begun."""
+    """Return the finished run of this folder; resume it from its last checkpoint or train it if necessary."""
     folder = RunFolder(path)
     if folder.finished:
         return folder
@@ -98,42 +98,42 @@ def resume_or_train(recipe: Recipe, path: Path, observer: Observer | None = None
     return train_run(recipe, path, observer=observer)
 
 
-def _join(session: Session, asked: Recipe) -> None:
-    """The runs that are to answer beside this one: those that a method names, and those that it wants trained first."""
-    for method in asked.methods:
+def _join(session: Session, requested: Recipe) -> None:
+    """The runs to combine with this one: runs named by a method, and runs that it requires to be trained first."""
+    for method in requested.methods:
         if isinstance(method, UsesExternalModels):
             session.joined[method.name] = [
                 finished_run(f"{method.name}: '{run}'", run)
                 if isinstance(run, str)
                 else resume_or_train(run, session.folder.external_models / str(number), session.observer)
-                for number, run in enumerate(method.external_models(asked), start=1)
+                for number, run in enumerate(method.external_models(requested), start=1)
             ]
 
 
-def _after_predecessors(session: Session, asked: Recipe, recipe: Recipe) -> Recipe:
-    """The recipe whose methods know the runs that come before it; these are trained where they are not finished yet."""
-    for method in asked.methods:
-        if isinstance(method, Follows) and (before := method.predecessor(asked)) is not None:
+def _after_predecessors(session: Session, requested: Recipe, recipe: Recipe) -> Recipe:
+    """Train the runs that this recipe depends on, if they are not finished, and return the recipe with references to them."""
+    for method in requested.methods:
+        if isinstance(method, Follows) and (before := method.predecessor(requested)) is not None:
             run = resume_or_train(before, session.folder.external_models / method.name, session.observer)
             following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
             recipe = recipe.with_methods(following)
     return recipe
 
 
-def _begin(session: Session, asked: Recipe, prepared: Prepared, *, tensorboard: bool, strict: bool) -> None:
+def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboard: bool, strict: bool) -> None:
     folder, table, net, size = session.folder, prepared.table, prepared.net, prepared.size
-    write_whole(folder.requested, asked.to_yaml())
-    if folder.log.is_file():  # of a run that was never resolved
+    write_whole(folder.requested, requested.to_yaml())
+    if folder.log.is_file():  # from a run that was never resolved
         remove(folder.log)
-    _join(session, asked)
-    # Threads anew: those runs have threads of their own.
-    recipe = resolve.resolve_threads(_after_predecessors(session, asked, prepared.recipe))
+    _join(session, requested)
+    # Set the threads again, because those runs have their own settings.
+    recipe = resolve.resolve_threads(_after_predecessors(session, requested, prepared.recipe))
     recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     if line := resolve.unseen_note(recipe, net, table):
         session.note(line)
-    # Resuming needs neither the hub nor the folder the weights came from. What methods do to the weights before the first step is
-    # in the first checkpoint, and what they find out in the recipe.
+    # Resuming does not need the hub or the folder of the pretrained weights. The changes of methods to the weights before the first
+    # step are in the first checkpoint, and their results in the recipe.
     save_net(net, folder.start, {})
     ready = session.ready(recipe, table, net, strict=strict)
     if other := resolve.shortened(recipe, table, ready.state):
@@ -153,16 +153,16 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
     folder = session.folder
     session.notes = [record["text"] for record in folder.log_records() if record["event"] == "note"]
     session.noted = len(session.notes)
-    asked, recipe = Recipe.load(folder.requested), Recipe.load(folder.recipe)
+    requested, recipe = Recipe.load(folder.requested), Recipe.load(folder.recipe)
     if data is not None:
-        asked, recipe = (each.replace(data=moved(each.data, data)) for each in (asked, recipe))
-    _join(session, asked)
-    recipe = resolve.resolve_threads(_after_predecessors(session, asked, recipe))
+        requested, recipe = (each.replace(data=moved(each.data, data)) for each in (requested, recipe))
+    _join(session, requested)
+    recipe = resolve.resolve_threads(_after_predecessors(session, requested, recipe))
     table, net = session.read(recipe), load_net(folder.start)
     for line in check_unchanged(folder, table, net.spec.classes, accept=accept_changed_data):
         session.note(f"resumed on changed data: {line}")
-    for path, given in ((folder.requested, asked), (folder.recipe, recipe)):
-        write_whole(path, given.to_yaml())  # with the new place of the data
+    for path, given in ((folder.requested, requested), (folder.recipe, recipe)):
+        write_whole(path, given.to_yaml())  # with the new location of the data
     saved, step, passed = newest_good(folder.checkpoints)
     for line in passed:
         session.note(line)
@@ -170,7 +170,7 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
     before = folder.read_json(folder.environment)["torch_threads"]
     if before != torch.get_num_threads():
         session.note(
-            f"begun with {before} torch threads, gone on with {torch.get_num_threads()}: the last bits may differ"
+            f"started with {before} torch threads, resumed with {torch.get_num_threads()}: the last bits may differ"
         )
     with RunLog(folder.log, resume_step=step) as log:
         session.go_on(table, plan, fabric, log, saved)
@@ -178,7 +178,7 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
 
 @contextlib.contextmanager
 def _working(session: Session) -> Iterator[Session]:
-    """Signals caught, and the observer told of the end whatever happens. Memory that ran out is an error in plain words."""
+    """Catch signals, and always call the observer's `end`. Out-of-memory errors get a readable message."""
     with session.interrupts.caught():
         try:
             yield session
@@ -186,8 +186,8 @@ def _working(session: Session) -> Iterator[Session]:
             if not out_of_memory(error):
                 raise
             raise RunError(
-                f"memory ran out: {str(error).partition(chr(10))[0]}; a smaller train.batch_size or image size, or the method "
-                f"accumulate, takes less"
+                f"out of memory: {str(error).partition(chr(10))[0]}; use a smaller train.batch_size or image size, or the method "
+                f"accumulate"
             ) from None
         finally:
             session.observer.end()

@@ -1,4 +1,4 @@
-"""What a run tells: a line of JSON an event in log.jsonl, TensorBoard where asked for, and an observer for the screen."""
+"""The log of a run: one JSON line per event in log.jsonl, optional TensorBoard logs, and an observer for progress."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from whet.core.writing import writing
 
 
 class Observer:
-    """Is told what happens while a run goes on. This one says nothing; the command line shows a progress bar."""
+    """Receives the events of a run. This class ignores them; the command line shows a progress bar."""
 
     def phase(self, text: str) -> None:
-        """A part of the work begins: 'reading 2,527 images'."""
+        """A phase starts, for example 'reading 2,527 images'."""
 
     def note(self, text: str) -> None:
-        """Something the person should know."""
+        """A note for the user."""
 
     def steps(self, done: int, total: int) -> None:
-        """Training is about to go on from `done` of `total` steps."""
+        """Training starts or resumes at step `done` of `total`."""
 
     def step(self, record: dict[str, Any]) -> None:
-        """One optimizer step was taken."""
+        """One optimizer step is done."""
 
     def validated(self, record: dict[str, Any]) -> None:
         """The model was validated."""
 
     def end(self) -> None:
-        """Nothing more will be told."""
+        """No more events follow."""
 
 
 class RunLog:
-    """Appends events to log.jsonl. Events of steps after `resume_step` are cut off first: they will be made again."""
+    """Appends events to log.jsonl. Events of steps after `resume_step` are removed first, because the steps are repeated."""
 
     def __init__(self, path: Path, resume_step: int | None = None, tensorboard: Path | None = None) -> None:
         if resume_step is not None and path.is_file():
             _cut(path, resume_step)
         self._path = path
-        self._handle = path.open("a", encoding="utf-8", buffering=1)  # who looks on sees every step
+        self._handle = path.open("a", encoding="utf-8", buffering=1)  # line-buffered, so that every step is visible
         self._board: Any = _tensorboard(tensorboard) if tensorboard is not None else None
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class RunLog:
         return record
 
     def sync(self) -> None:
-        """Everything written so far is on disk when this returns. A checkpoint that relies on it is written after that."""
+        """Sync the log to disk. A checkpoint is written only after that."""
         with writing(self._path):
             os.fsync(self._handle.fileno())
 
@@ -67,7 +67,7 @@ class RunLog:
         self.close()
 
     def close(self) -> None:
-        """Everything on disk; a second time does nothing."""
+        """Sync and close the log; a second call does nothing."""
         if self._handle.closed:
             return
         with writing(self._path), self._handle:
@@ -82,7 +82,7 @@ def _cut(path: Path, resume_step: int) -> None:
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         try:
             record = json.loads(line)
-        except ValueError:  # half a line: the process was killed while it wrote
+        except ValueError:  # an incomplete line: the process was killed while writing
             break
         if record.get("step", -1) <= resume_step:
             kept.append(line)
@@ -94,6 +94,6 @@ def _tensorboard(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise RunError(
-            "logging to TensorBoard needs the extra 'tensorboard': pip install 'whet[tensorboard]'"
+            "logging to TensorBoard requires the extra 'tensorboard': pip install 'whet[tensorboard]'"
         ) from None
     return SummaryWriter(str(folder))

@@ -1,4 +1,4 @@
-"""The training loop, to be read from top to bottom. It knows no method by name: a plan holds them all."""
+"""The training loop. It refers to no method by name; all methods are in the plan."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from whet.training.plan import Plan
 from whet.training.source import Failures, Source
 
 Validate = Callable[[dict[str, Tensor]], Measured]
-"""Answer the validation samples with these weights and measure; `score` is the number to raise."""
+"""Evaluate these weights on the validation samples; `score` is the value to maximize."""
 
 
 @dataclass
 class State:
-    """Where a training stands, beyond what network, optimizer and runtimes hold themselves.
+    """The training state outside the network, optimizer and runtimes.
 
-    total_steps: what the budget comes to, as far as is known. validate_steps, checkpoint_steps: between two of them. seconds: spent
-    in the loop; total_seconds: since the run began; what a process did after its last checkpoint before it was killed does not
-    count. pace: of `whet.training.pace.Pace`; None where the budget is not in minutes.
+    total_steps: the number of steps that the budget allows, as currently estimated. validate_steps, checkpoint_steps: the
+    intervals in steps. seconds: the time in the loop; total_seconds: the time since the start of the run; both without the work
+    of killed processes after their last checkpoint. pace: the state of `whet.training.pace.Pace`; None if the budget is not in
+    minutes.
     """
 
     total_steps: int
@@ -48,7 +49,7 @@ class State:
 
 @dataclass
 class Training:
-    """Everything the loop works with. spent: the seconds since the run began, those of earlier processes included."""
+    """Everything the loop needs. spent: the seconds since the start of the run, including earlier processes."""
 
     fabric: Fabric
     net: Net
@@ -82,7 +83,7 @@ class Training:
 
 
 def restored(plan: Plan, saved: dict[str, Any]) -> State:
-    """What `Training.state_dict` gave: loaded into the network, optimizer and runtimes of a plan that was started, and the rest."""
+    """Load a `Training.state_dict` into the network, optimizer and runtimes of a started plan, and return the rest."""
     plan.net.load_state_dict(saved["net"])
     plan.optimizer.load_state_dict(saved["optimizer"])
     for name, runtime in plan.runtimes.items():
@@ -91,7 +92,7 @@ def restored(plan: Plan, saved: dict[str, Any]) -> State:
 
 
 def fit(t: Training) -> None:
-    """Train until the last step, until a method says stop, or until interrupted (the state is then saved)."""
+    """Train until the last step, until a method stops training, or until interrupted; in the last case the state is saved."""
     state, plan = t.state, t.plan
     model, optimizer = t.fabric.setup(t.source.model, plan.optimizer)
     take_step = plan.stepper(optimizer)
@@ -102,25 +103,25 @@ def fit(t: Training) -> None:
         t.pace.begin(state.step, began)
     if not t.resumed:
         if t.validate_start:
-            validated(t, t.progress(0))  # how good the start is: weights as they came, or a fitted head
+            validated(t, t.progress(0))  # evaluates the starting weights: pretrained, or with a fitted head
         save(t)
 
     while state.step < state.total_steps and not plan.stop and not t.interrupted():
-        # One epoch at one image size, from the batch where the last run of this training stopped.
+        # One epoch at one image size, starting from the batch where this training stopped.
         epoch, first = divmod(state.step, t.source.steps_per_epoch)
         begin = t.progress(epoch * t.source.steps_per_epoch)
         settings = plan.settings(begin, t.size)
         end = begin.step + t.source.steps_per_epoch
         t.net.train()
         for batch in t.source.batches(begin, settings, first):
-            # Forward, backward and the step, as the GRADIENT methods want it.
+            # Forward, backward and optimizer step, wrapped by the GRADIENT methods.
             lr = plan.set_lr(t.progress(state.step))
             try:
                 loss = stepped(take_step, plan, t.fabric, model, optimizer, batch, t.progress(state.step))
             except NonFiniteError as error:
                 raise NonFiniteError(
-                    f"step {state.step + 1} of {state.total_steps}: {error}. The step was not taken; the checkpoint before it "
-                    f"is good. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
+                    f"step {state.step + 1} of {state.total_steps}: {error}. The step was not applied; the previous checkpoint "
+                    f"is valid. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
                 ) from None
             before, state.step = state.step, min(state.step + settings.batches, end, state.total_steps)
             progress = t.progress(state.step)
@@ -139,7 +140,7 @@ def fit(t: Training) -> None:
                 )
             )
 
-            # Keep to the budget, validate, save, and see whether to go on. The state at a step is saved once, complete.
+            # Adjust the number of steps, validate, save, and check for a stop. The state of each step is saved once.
             replanned = kept_to_time(t)
             last = state.step == state.total_steps
             if state.step // state.validate_steps > before // state.validate_steps or last:
@@ -157,7 +158,7 @@ def fit(t: Training) -> None:
 
 
 def kept_to_time(t: Training) -> bool:
-    """Fewer or more steps where the machine's pace is no longer the one that the budget was counted with; whether that is so."""
+    """Adjust the number of steps if the machine is faster or slower than estimated. Returns whether the number changed."""
     state = t.state
     if t.pace is None or state.step == state.total_steps:
         return False
@@ -166,7 +167,7 @@ def kept_to_time(t: Training) -> bool:
         return False
     epochs, before = (steps / t.source.steps_per_epoch for steps in (total, state.total_steps))
     t.log.write("replanned", step=state.step, total_steps=total)
-    t.observer.note(f"{epochs:.3g} epochs instead of {before:.3g}, to keep to the budget at this pace")
+    t.observer.note(f"{epochs:.3g} epochs instead of {before:.3g}, to stay within the budget")
     state.total_steps = total
     t.observer.steps(state.step, total)
     return True
@@ -175,7 +176,7 @@ def kept_to_time(t: Training) -> bool:
 def stepped(
     take_step: Step, plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress
 ) -> Tensor:
-    """One step on a batch; its loss. torch's own draws within it (noise on the gradient, labels drawn from the answer) are keyed
+    """Take one step on a batch and return the loss. Random draws of torch in the step (gradient noise, sampled labels) are seeded
     by the step."""
     with plan.rng.torch_scope("step", progress.step, fabric.device):
         return take_step(closure_for(plan, fabric, model, optimizer, batch, progress))
@@ -184,8 +185,8 @@ def stepped(
 def closure_for(
     plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress
 ) -> Callable[[], Tensor]:
-    """Clear the gradients, run forward and backward, return the loss. Draws inside the model are keyed by the step, so that
-    a closure called twice in one step (line search, sharpness) sees the same dropout."""
+    """Clear the gradients, run forward and backward, and return the loss. Random draws in the model are seeded by the step, so that
+    a closure called twice in one step (line search, sharpness) uses the same dropout mask."""
     parts, whole = plan.parts(batch), batch.weight_B.sum().clamp(min=1e-12)
     weights = [part.weight_B / whole for part in parts]
     bare = model.module if is_wrapped(model) else model
@@ -208,7 +209,7 @@ def closure_for(
 
 
 def validated(t: Training, progress: Progress) -> None:
-    """Measure the weights that prediction would use, and tell everyone who wants to know."""
+    """Evaluate the weights for prediction, and pass the metrics to the methods, the log and the observer."""
     weights = t.plan.weights(final=False)
     metrics = t.validate(weights)
     for runtime in t.plan.runtimes.values():

@@ -1,4 +1,4 @@
-"""Keeps a training within a budget in minutes: as many steps as fit, forecast anew while it goes on."""
+"""Keep a training within a budget in minutes by updating the number of steps during training."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Self
 from whet.core.batch import Progress
 from whet.training.plan import Plan
 
-SAFETY = 0.9  # over minutes a machine is slower than a probe of some seconds shows: 1.1 to 1.2 times on a shared one
-_FILLED = 0.97  # so much of the budget a plan fills
+SAFETY = 0.9  # over minutes, a shared machine is 1.1 to 1.2 times slower than a probe of a few seconds
+_FILLED = 0.97  # the share of the budget that a plan uses
 _TOLERANCE = (
     0.15,
     0.03,
-)  # of the budget, by which the forecast may miss that, at the start and at the end: early misses even out
-_HORIZON = 0.1  # of the budget: the pace of the machine is that of about the last tenth
-_LOOKS = 0.01  # of the budget between two forecasts
-_FIRST_LOOK = 0.1  # of the budget: before that a training pays for what is done only once
+)  # tolerance of the forecast as a share of the budget, at the start and at the end; early errors even out
+_HORIZON = 0.1  # share of the budget: the averaging window of the speed of the machine
+_LOOKS = 0.01  # share of the budget between two forecasts
+_FIRST_LOOK = 0.1  # share of the budget before the first forecast, because one-time costs distort earlier ones
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a training costs on the machine as it was timed. seconds: the budget, from the start of the run to its end. step: of one
-    step, by the size of its samples. validation: of one. ending: of everything after the last step."""
+    """The timed costs of a training. seconds: the budget of the whole run. step: seconds per step, by sample size. validation:
+    seconds per validation. ending: seconds for everything after the last step."""
 
     seconds: float
     step: dict[int, float]
@@ -32,9 +32,9 @@ class Costs:
 
 
 class Pace:
-    """Keeps a training within its minutes on a machine whose pace changes. `slowdown` is how many times as long as timed the work
-    took lately; what is left is forecast with it, and where the forecast misses the budget by more than is forgiven at this moment,
-    the training gets another number of steps."""
+    """Keeps a training within its minutes on a machine whose speed changes. `slowdown` is the recent time relative to the timed
+    costs. It is used to forecast the remaining time. If the forecast misses the budget by more than the current tolerance, the
+    number of steps is changed."""
 
     def __init__(
         self, plan: Plan, size: int, costs: Costs, steps_per_epoch: int, most: int, slowdown: float = 1 / SAFETY
@@ -52,12 +52,12 @@ class Pace:
         return {"costs": asdict(self._costs), "slowdown": self.slowdown}
 
     def begin(self, step: int, spent: float) -> None:
-        """Training begins, or goes on, with this step; so many seconds of the budget are over."""
+        """Start or resume at this step, with `spent` seconds of the budget used."""
         self._step, self._spent, self._begun = step, spent, spent
 
     def steps_that_fit(self, step: int, spent: float, validate_steps: int | None = None) -> int:
-        """The most steps in all that fit, at least one more than `step` unless that was reached, and up to `most`. validate_steps:
-        steps between validations; by default those that a training of so many epochs has."""
+        """The maximum total number of steps that fit: at least one more than `step`, at most `most`. validate_steps: the steps
+        between validations; by default those of a training with this number of epochs."""
         room = (_FILLED * self._costs.seconds - spent) / self.slowdown - self._costs.ending
         low, high = max(step, 1), max(step, self._most)
         while low < high:
@@ -69,7 +69,7 @@ class Pace:
         return low
 
     def total_steps(self, progress: Progress, spent: float, validate_steps: int) -> int:
-        """How many steps the training is to have, that has come to this progress when so many seconds were spent."""
+        """The total number of steps, given the progress and the seconds spent."""
         seconds, step, total = self._costs.seconds, progress.step, progress.total_steps
         if spent - self._spent < _LOOKS * seconds:
             return total
@@ -87,8 +87,8 @@ class Pace:
         return self.steps_that_fit(step, spent, validate_steps)
 
     def work(self, start: int, end: int, total: int, validate_steps: int | None = None, *, ends: bool = True) -> float:
-        """Seconds, on the machine as it was timed, from step `start` to `end` of a training of `total` steps, and of its
-        validations: that at `start` is still to come, that at `end` is not asked for unless training `ends` there."""
+        """The timed seconds from step `start` to `end` of a training of `total` steps, including validations: the validation at
+        `start` counts, the one at `end` only if training `ends` there."""
         per_epoch = self._per_epoch
         every = validate_steps or per_epoch * validate_every(-(-total // per_epoch))
         found = self._costs.validation * ((end - 1) // every - (start - 1) // every + ends) if end > start else 0.0
@@ -99,11 +99,11 @@ class Pace:
         return found
 
     def _step_seconds(self, size: int) -> float:
-        """Of a size that was not timed as of the nearest one, by the number of its pixels."""
+        """The seconds per step of a size. If it was not timed, scale the nearest size by the number of pixels."""
         near = min(self._costs.step, key=lambda timed: abs(timed - size))
         return self._costs.step[near] * (size / near) ** 2
 
 
 def validate_every(epochs: int) -> int:
-    """Epochs between validations: every epoch while they are few, then about twelve times."""
+    """Epochs between validations: every epoch for short trainings, else about twelve validations in total."""
     return max(1, round(epochs / 12))

@@ -1,5 +1,5 @@
-"""The plan: a recipe's methods sorted by stage and bound to one network and one table. The loop runs it without knowing any
-method by name."""
+"""The plan: the methods of a recipe, sorted by stage and bound to one network and one table. The loop executes it without
+referring to any method by name."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ from whet.training.crossfit import HALVES, Crossed, chosen_by_validation
 
 
 def ordered(methods: tuple[Method, ...]) -> list[Method]:
-    """By stage, then by their declared place, then by name: the order in which a recipe lists them never matters."""
+    """Sort by stage, then by declared order, then by name. The order in the recipe does not matter."""
     stages = list(Stage)
     return sorted(methods, key=lambda method: (stages.index(method.stage), method.order, method.name))
 
 
 def task_loss(outcome: Outcome) -> Tensor:
-    """The loss that LOSS methods wrap: the task's own, (B,)."""
+    """The task's loss, which LOSS methods wrap, (B,)."""
     targets = outcome.batch.targets
     return targets.task.loss(outcome.logits_BK, targets)
 
 
 class Plan:
-    """One recipe bound to one network. `weak` lists the methods that found nothing to change, with their reasons; `notes` what else
-    became of the recipe."""
+    """One recipe bound to one network. `weak` lists the methods without effect and the reasons; `notes` lists other changes of the
+    recipe."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
         self.recipe = recipe
@@ -99,7 +99,7 @@ class Plan:
                 with self.rng.torch_scope(f"change {method.name}", device=self.net.device):
                     self.net = self._try(method, partial(method.change, self.net, context), self.net)
                 self.net.changed_by.add(method.name)
-        self.net = self.net.on(net.device)  # with the layers that methods have added
+        self.net = self.net.on(net.device)  # including layers added by methods
         self.net.apply_freezing()
 
         self._arranges: list[tuple[Method, Arranges]] = [(m, m) for m in self.methods if isinstance(m, Arranges)]
@@ -127,12 +127,12 @@ class Plan:
 
     @property
     def rendered_size(self) -> int:
-        """The size at which samples are painted: the recipe's, or a larger one that a method wants to see."""
+        """The size of rendered samples: the recipe's, or a larger one required by a method."""
         return max(self.recipe.size, self.high_res_size)
 
     # --- DATA -----------------------------------------------------------------------------------------------------------
     def order(self, progress: Progress, label_N: np.ndarray) -> np.ndarray:
-        """The sample numbers of the epoch that begins at this progress."""
+        """The sample indices of the epoch that starts at this progress."""
         order = self.rng.shuffled("order", progress.epoch, len(label_N))
         for method, arranges in self._arranges:
             rng = self.rng.batch(method.name, progress.epoch, np.arange(len(order)))
@@ -141,14 +141,15 @@ class Plan:
 
     # --- MODEL, OPTIMIZER, SCHEDULE ---------------------------------------------------------------------------------
     def initialise(self) -> None:
-        """Better starting weights, at a fresh start only."""
+        """Initialise the weights, only at a fresh start."""
         for method in self.methods:
             if isinstance(method, Initialises):
                 with self.rng.torch_scope(f"initialise {method.name}", device=self.net.device):
                     self._try(method, partial(method.initialise, self.net, self.context), None)
 
     def trial_steps(self, trial: Callable[[Iterable[float]], Iterator[tuple[float, float]]]) -> Iterator[RangeTest]:
-        """What methods find out before training. Each of them is replaced by the one that knows, in the recipe too."""
+        """Run the methods that need trial steps before training. Each of them is replaced by its resolved version, in the recipe
+        too."""
         for method in self.methods:
             trial_steps = partial(method.trial_steps, trial) if isinstance(method, FindsBeforeTraining) else None
             found = self._try(method, trial_steps, None) if trial_steps else None
@@ -164,7 +165,7 @@ class Plan:
                 changed = [
                     f"{key} = {after[key]} instead of {before[key]}" for key in after if after[key] != before[key]
                 ]
-                self.notes.append(f"{method.name} takes the place of {other.name}'s own: {', '.join(changed)}")
+                self.notes.append(f"{method.name} overrides settings of {other.name}: {', '.join(changed)}")
                 self._put(rest)
 
     def _put(self, method: Method) -> None:
@@ -175,7 +176,7 @@ class Plan:
         self.methods, self._scales = put(self.methods), put(self._scales)
 
     def start(self) -> None:
-        """Start the STEP methods; from here on the weights are those that training begins with."""
+        """Start the STEP methods. The weights are now the starting weights of training."""
         started: list[tuple[Method, Runtime]] = []
         context = replace(self.context, optimizer=self._optimizer)
         for method in self.methods:
@@ -193,7 +194,7 @@ class Plan:
                 self.loss = runtime.wrap_loss(self.loss, self.net, self.context)
 
     def _optimizer(self, net: Net) -> torch.optim.Optimizer:
-        """The recipe's, for this network or one of its structure, whose parameters have the same names."""
+        """The recipe's optimizer for this network, or for a network with the same parameter names."""
         found = [m for m in self.methods if isinstance(m, Optimizes)]
         if len(found) != 1:
             named = ", ".join(m.name for m in found) or "none"
@@ -207,11 +208,11 @@ class Plan:
                 group = groups.setdefault((scale, decay), {"params": [], "lr_scale": scale, "decay": decay})
                 group["params"].append(parameter)
         if not groups:
-            raise RecipeError("every weight of the model is frozen; there is nothing to train")
+            raise RecipeError("all weights of the model are frozen; there is nothing to train")
         return found[0].optimizer(list(groups.values()), net)
 
     def set_lr(self, progress: Progress) -> float:
-        """Set every group's learning rate for the coming step; returns the largest."""
+        """Set the learning rate of every parameter group for the next step and return the largest."""
         factor = 1.0
         for schedule in self._scales:
             factor *= schedule.factor(progress)
@@ -220,7 +221,7 @@ class Plan:
         return max(self.base_lrs) * factor
 
     def settings(self, progress: Progress, size: int) -> Settings:
-        """The settings of the epoch that begins at this progress, `size` being the recipe's own."""
+        """The settings of the epoch that starts at this progress. size: the recipe's size."""
         settings = Settings(size)
         for method in self._sets:
             settings = method.settings(progress, settings)
@@ -228,11 +229,11 @@ class Plan:
 
     # --- LOSS, GRADIENT, STEP ---------------------------------------------------------------------------------------
     def parts(self, batch: Batch) -> list[Batch]:
-        """The batch as it passes the network: whole, or cut into parts of nearly one size. The copies of a sample stay together."""
+        """The batch as one part, or split into parts of nearly equal size. The copies of a sample stay in one part."""
         copies = self.augmentation.copies
         samples = len(batch) // copies
         count = min(samples, max((method.parts(len(batch)) for method in self._divides), default=1))
-        if count <= 1 or batch.hidden_mix:  # samples that are mixed inside the network pass it together
+        if count <= 1 or batch.hidden_mix:  # samples that are mixed inside the network must be in one part
             return [batch]
         if copies == 1:  # slices, which stay channels last
             edges = [samples * part // count for part in range(count + 1)]
@@ -241,8 +242,8 @@ class Plan:
         return [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
 
     def stepper(self, optimizer: Any) -> Step:
-        """The step function: the optimizer's, wrapped by every GRADIENT method, and by the runtimes of STEP methods that ask for
-        it. A loss or gradient that is not finite raises NonFiniteError before the optimizer moves a weight."""
+        """The step function of the optimizer, wrapped by every GRADIENT method and by the runtimes of STEP methods that request
+        it. A non-finite loss or gradient raises NonFiniteError before the optimizer changes a weight."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
 
         def plain(closure: Closure) -> Tensor:
@@ -263,8 +264,8 @@ class Plan:
 
     # --- PREDICT ----------------------------------------------------------------------------------------------------
     def weights(self, *, final: bool, half: int | None = None) -> dict[str, Tensor]:
-        """The weights prediction uses: those of training, unless a method chooses others. half: as that half of the validation
-        samples chooses, where these choose."""
+        """The weights for prediction: the training weights, unless a method chooses others. half: the weights chosen on this half
+        of the validation samples."""
         weights = dict(self.net.state_dict())
         for method in self.methods:
             if isinstance(method, ChoosesWeights):
@@ -277,17 +278,17 @@ class Plan:
 
     @property
     def finalizes(self) -> bool:
-        """Whether a pass over the data follows the training."""
+        """Whether a pass over the data follows training."""
         return any(isinstance(method, Finalizes) for method in self.methods)
 
     @property
     def predicts_otherwise(self) -> bool:
-        """Whether prediction is more than asking the last weights."""
+        """Whether prediction differs from a forward pass with the last weights."""
         return any(Stage.PREDICT in method.stages() for method in self.methods)
 
     def finalize(self, context: FinalizeContext) -> list[dict[str, Tensor]]:
-        """Training is over: the network gets the weights that prediction uses, and is set right. Where these are chosen by
-        validation, the weights that each half of its samples would have chosen are given back; else none."""
+        """Finalize the network after training: load the weights for prediction and update what depends on them. If the weights are
+        chosen by validation, return the weights chosen on each half of its samples; else return an empty list."""
         last = _copied(self.net)
         chosen = any(isinstance(runtime, Crossed) for runtime in self.runtimes.values())
 
@@ -315,7 +316,7 @@ class Plan:
                 method.finalize(self.net, self._runtime(method, half), context)
 
     def ensemble_members(self) -> list[dict[str, Tensor]]:
-        """Further weights of the network, whose answers count as much as those of the final ones."""
+        """Additional weights of the network, which are averaged with the final ones with equal weight."""
         found = [m.ensemble_members(self._runtime(m)) for m in self.methods if isinstance(m, KeepsEnsembleMembers)]
         return [weights for several in found for weights in several]
 
@@ -323,7 +324,7 @@ class Plan:
 def select_rows(
     methods: tuple[Method, ...], rows: pd.DataFrame, *, strict: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The training rows as the DATA methods choose them, and a line for each that changed their number or found nothing to do."""
+    """The training rows selected by the DATA methods, and a note for each method that changed their number or had no effect."""
     notes = []
     for method in ordered(methods):
         if isinstance(method, Selects):
@@ -335,12 +336,12 @@ def select_rows(
                     raise
                 notes.append(_without_effect(method, error))
             if len(rows) != before:
-                notes.append(f"{method.name}: of {before} training rows {len(rows)} were made")
+                notes.append(f"{method.name}: {before} training rows became {len(rows)}")
     return rows, notes
 
 
 def informed(method: Method, front: Front | None) -> Method:
-    """The method, told of the network's tokens or spectrograms where it works on these."""
+    """The method with access to the network's tokens or spectrograms, if it needs them."""
     if isinstance(method, KnowsSpectrogram) and isinstance(front, AudioFront):
         return method.hearing(front)
     if isinstance(method, KnowsTokens) and isinstance(front, TextFront):
@@ -359,7 +360,7 @@ def wrap_predictor(
     task: Task,
     external_models: Mapping[str, Sequence[Predictor]] = MappingProxyType({}),
 ) -> Predictor:
-    """The predictor as these PREDICT methods want it, one after the other."""
+    """Wrap the predictor by these PREDICT methods in order."""
     for method in methods:
         if others := external_models.get(method.name):
             predictor = SideBySide([predictor, *others])
@@ -369,10 +370,10 @@ def wrap_predictor(
 
 
 def refuse_foreign(methods: tuple[Method, ...], problem: str, task: Task) -> None:
-    """RecipeError for a method that means nothing for this task."""
+    """Raise RecipeError for a method that does not apply to this task."""
     for method in methods:
         if not task.allows(problem, method):
-            raise RecipeError(f"method '{method.name}' means nothing where samples have {task.title}")
+            raise RecipeError(f"method '{method.name}' does not apply to samples with {task.title}")
 
 
 def _copied(net: Net) -> dict[str, Tensor]:

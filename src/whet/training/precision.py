@@ -1,4 +1,4 @@
-"""Which arithmetic is faster here: float32, or bfloat16 where the processor has instructions for it."""
+"""Choose the faster precision: float32, or bfloat16 if the processor supports it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch.nn.functional as F
 
 from whet.models.net import Net
 
-WORTH = 1.2  # bfloat16 must be this many times faster; nearer than that, timing noise would decide
+WORTH = 1.2  # bfloat16 must be faster by this factor; smaller differences are within timing noise
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 itself, not by way of float32."""
+    """Whether the processor has native bfloat16 instructions."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = _cpu_flags()
@@ -33,7 +33,7 @@ def _cpu_flags() -> set[str]:
 
 
 def choose_precision(net: Net, device: torch.device, size: int, *, batch: int = 8, repeats: int = 3) -> str:
-    """ "bf16" where the processor has it and a probe of a few training steps says it is clearly faster, else "fp32"."""
+    """Return "bf16" if the processor supports it and a probe of a few training steps is clearly faster, else "fp32"."""
     if not has_bf16(device):
         return "fp32"
     if device.type == "cuda":
@@ -47,7 +47,7 @@ def choose_precision(net: Net, device: torch.device, size: int, *, batch: int = 
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 logits = probe(blank)
             F.cross_entropy(logits.float(), torch.zeros(batch, dtype=torch.int64, device=device)).backward()
-            if attempt:  # the first of each kind only warms up
-                # The fastest of several: noise only ever adds time.
+            if attempt:  # the first attempt is a warm-up
+                # The minimum of several, because noise only adds time.
                 best[bf16] = min(best[bf16], time.perf_counter() - start)
     return "bf16" if best[False] > WORTH * best[True] else "fp32"

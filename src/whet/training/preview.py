@@ -1,4 +1,4 @@
-"""Some training samples as they are, and as a model sees them epoch by epoch, with the methods that acted on each."""
+"""A preview of training samples: the originals and their augmented variants per epoch, with the methods that changed them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from whet.training.resolve import usual_seconds
 
 @dataclass(frozen=True)
 class Tile:
-    """A painted sample: an image (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that acted on it, and
-    the classes it is now, largest share first; where mixing changed nothing, its own label with all of it."""
+    """A rendered sample: an image (H, W, 3) uint8, a text, a wave, or a wave and its spectrogram; the methods that changed it;
+    and its target classes in descending order of their share (its own label if it was not mixed)."""
 
     content: Any
     methods: tuple[str, ...]
@@ -35,7 +35,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Row:
-    """A training sample as it is, and its variants, one an epoch."""
+    """A training sample and its variants, one per epoch."""
 
     id: str
     label: str
@@ -52,12 +52,12 @@ def draw_preview(
     variants: int = 5,
     front: Front | None = None,
 ) -> list[Row]:
-    """The first samples of the classes in turn, painted at this size in the first epochs. Images are mixed with each other too;
-    of texts and audio, `front` shows what is done to them behind it."""
+    """Render the first samples of each class in turn at this size in the first epochs. Images are also mixed with each other. For
+    texts and audio, `front` shows the transformations after the front."""
     (original,) = loader.batches([_one_of_each(table, rows)], size)
     index_B = original.index_B
     if not len(index_B):
-        raise DataError(f"none of the {rows} samples tried can be read; the first: {original.failed[0][1]}")
+        raise DataError(f"none of the {rows} tested samples can be read; first error: {original.failed[0][1]}")
     columns = [_variants(augmentation, table, loader, size, index_B, epoch, front) for epoch in range(variants)]
     names = [(table.frame["id"].iloc[i], table.said_of(table.label_N[i])) for i in index_B]
     return [
@@ -67,7 +67,7 @@ def draw_preview(
 
 
 def front_to_look_through(table: Table, recipe: Recipe) -> tuple[Front | None, int]:
-    """(what shows these samples where there is no network yet, the size to paint them at)."""
+    """(a front that shows these samples without a network, the size to render them at)."""
     match table.medium:
         case "text":
             tokens = recipe.train.max_tokens
@@ -80,7 +80,7 @@ def front_to_look_through(table: Table, recipe: Recipe) -> tuple[Front | None, i
 
 
 def listed(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The same in words, as JSON takes it."""
+    """The rows as JSON-serializable dicts, without their content."""
     return [
         {
             "id": row.id,
@@ -108,9 +108,9 @@ def _variants(
         for b in np.flatnonzero(changed_B):
             acted[b].append(name)
 
-    (painted,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
+    (rendered,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
     targets = table.targets[torch.from_numpy(index_B)]
-    content, probs_BK = painted.content, targets.probs_BK
+    content, probs_BK = rendered.content, targets.probs_BK
     if table.medium == "image":
         content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
     elif front is not None:
@@ -123,13 +123,13 @@ def _variants(
         Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes) if (probs_K != own_K).any() else label)
         for one, names, probs_K, own_K, label in zip(content, acted, probs_BK, targets.probs_BK, own)
     ]
-    return tiles[-shown:]  # of several copies the last: the first may be shown as it is
+    return tiles[-shown:]  # the last copies, because the first may be unchanged
 
 
 def _mixed(
     augmentation: Augmentation, images_BHWC: np.ndarray, targets: Targets, index_B: np.ndarray, epoch: int, watch: Watch
 ) -> tuple[np.ndarray, Tensor]:
-    """Painted images as the methods that know pixels alone, and those that mix, leave them; and the classes they are then."""
+    """Apply pixel transformations and mixing to rendered images. Returns the images and their target probabilities."""
     pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)
     pixels = augmentation.transform_batch(pixels, epoch, index_B, augmentation.copies, watch)
     mixed = augmentation.mix(Batch(pixels.float(), targets, index_B, torch.ones(len(index_B)), epoch), watch)

@@ -1,4 +1,4 @@
-"""Every `auto` of a recipe, resolved once: what comes out is written into the run and used again on resume."""
+"""Resolve every `auto` of a recipe once. The result is saved in the run and used again on resume."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
 from whet.core.errors import DataError, RecipeError
+from whet.core.media import plural
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -38,12 +39,12 @@ from whet.training.source import batch_shape
 _TRIED = 64
 _COUNTED, _COUNTED_AUDIO = 5000, 200
 _PROBE_SIZE = 128
-_TAIL_SECONDS = 5.0  # what saving, the images and the report take after the last answer
+_TAIL_SECONDS = 5.0  # saving, samples and report after the last prediction
 MAX_EPOCHS = 1000
 
 
 def resolve_threads(recipe: Recipe) -> Recipe:
-    """Torch's threads and the loader's: as many as there are cores to use. The process is set up accordingly."""
+    """Set the threads of torch and the loader to the number of available cores, and configure the process."""
     chosen = {}
     if recipe.train.torch_threads == "auto":
         chosen["torch_threads"] = torch_cores()
@@ -56,36 +57,35 @@ def resolve_threads(recipe: Recipe) -> Recipe:
 
 
 def usual_size(recipe: Recipe, table: Table) -> int:
-    """The median shorter side of some images; 0 of what has no sides."""
+    """The median shorter side of a sample of the images; 0 for other media."""
     if table.medium != "image":
         return 0
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
     shorter = [min(size) for size in ImageLoader(table.frame["path"], 1).sizes(rows)]
     if not shorter:
         raise DataError(
-            f"data {recipe.data.path}: none of the {len(rows)} images tried can be decoded; whet check names them"
+            f"data {recipe.data.path}: none of the {len(rows)} tested images can be decoded; whet check lists them"
         )
     return int(np.median(shorter))
 
 
 def usual_rate(recipe: Recipe, table: Table) -> int:
-    """The median rate of some audio clips, in samples a second."""
+    """The median rate of a sample of the audio clips, in samples per second."""
     return (
         int(np.median([info.rate for info, _ in _some_audio(recipe, table)])) if table.medium == "audio" else USUAL_RATE
     )
 
 
 def usual_seconds(recipe: Recipe, table: Table) -> float:
-    """How much of an audio clip is heard at once: as the recipe says, or so much that 95 of 100 are heard whole."""
+    """The length of an audio clip that the network uses: the recipe's, or the length that covers 95 % of the clips."""
     if recipe.train.clip_seconds != "auto":
         return float(recipe.train.clip_seconds)
     return clip_seconds([seconds for _, seconds in _some_audio(recipe, table)])
 
 
 def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
-    """How many texts or audio clips the network is not shown whole, and how much of them, of all parts (of very many samples, of
-    some);
-    how many images hold values that are cut off; "" for none."""
+    """A note on texts or audio clips that are truncated, and on images with clipped values; "" if there are none. Very large data
+    sets are sampled."""
     if recipe.medium == "text":
         assert isinstance(net.front, TextFront)
         texts, rows = table.frame["text"], Rng(recipe.data.split_seed).shuffled("lengths", 0, len(table))[:_COUNTED]
@@ -96,11 +96,11 @@ def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
         limit, held = f"{recipe.size / 1000:g} s (train.clip_seconds)", "seconds"
     else:
         return _out_of_range(recipe, table)
-    return found.text(f"{recipe.medium}s", limit, held) if found.cut else ""
+    return found.text(plural(recipe.medium), limit, held) if found.cut else ""
 
 
 def _out_of_range(recipe: Recipe, table: Table) -> str:
-    """How many of some images hold values that the rules of `data.image` cut off, "" for none."""
+    """A note on the number of images with values that `data.image` clips; "" if there are none."""
     bad, looked_at = 0, 0
     for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]:
         with contextlib.suppress(OSError, UnreadableImage):
@@ -109,13 +109,13 @@ def _out_of_range(recipe: Recipe, table: Table) -> str:
     if not bad:
         return ""
     return (
-        f"{bad} of {looked_at} images looked at hold values that are cut off or are no numbers: floating-point images are read "
-        "as 0 to 1, those of 32 bits as 0 to 65,535; whet check names them"
+        f"{bad} of {looked_at} tested images have values that are clipped or not finite: floating-point images are read "
+        "as 0 to 1, those of 32 bits as 0 to 65,535; whet check lists them"
     )
 
 
 def _some_audio(recipe: Recipe, table: Table, most: int = _COUNTED_AUDIO) -> list[tuple[AudioInfo, float]]:
-    """What some files say of themselves, and how many seconds each sample has."""
+    """The file information and duration in seconds of a sample of the audio clips."""
     found, frame = [], table.frame
     for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:most]:
         start, end = float(frame["start"].iloc[row]), float(frame["end"].iloc[row])
@@ -125,12 +125,14 @@ def _some_audio(recipe: Recipe, table: Table, most: int = _COUNTED_AUDIO) -> lis
             continue
         found.append((info, (info.seconds if np.isnan(end) else min(end, info.seconds)) - np.nan_to_num(start)))
     if not found:
-        raise DataError(f"data {recipe.data.path}: none of the audio clips tried can be decoded; whet check names them")
+        raise DataError(
+            f"data {recipe.data.path}: none of the tested audio clips can be decoded; whet check lists them"
+        )
     return found
 
 
 def resolve_model(recipe: Recipe, image_size: int, samples: int) -> Recipe:
-    """Architecture and weights, and a batch size."""
+    """Resolve architecture, weights and batch size."""
     recipe = recipe.replace(model=resolve(recipe.model, image_size, recipe.medium))
     if recipe.train.batch_size == "auto":
         recipe = recipe.setting(batch_size=usual_batch_size(samples))
@@ -138,15 +140,16 @@ def resolve_model(recipe: Recipe, image_size: int, samples: int) -> Recipe:
 
 
 def usual_batch_size(samples: int) -> int:
-    """About a fiftieth of the training samples, a power of two from 16 to 128."""
+    """About 1/50 of the training samples, as a power of two from 16 to 128."""
     return int(2 ** min(7, max(4, round(math.log2(max(samples, 1) / 50)))))
 
 
 def resolve_size(recipe: Recipe, net: Net, image_size: int, table: Table) -> Recipe:
-    """Images: the size the weights were trained with; from scratch, that of the images, in steps of 8 from 32 to 224. Shares of
-    it go in steps of 32, as most networks halve an image five times. Texts: so many tokens that 99 of 100 are shown whole, as
-    far as the weights allow, and at most MOST_TOKENS. Audio clips: so many seconds that 95 of 100 are heard whole, at most
-    LONGEST_CLIP; where the network wants its spectrograms at mean 0 and deviation 1, it is told those of some."""
+    """Resolve the input size. Images: the size of the pretrained weights; from scratch, the size of the images, in steps of 8
+    from 32 to 224. Percentages of it are rounded to steps of 32, because most networks halve an image five times. Texts: the
+    number of tokens that covers 99 % of the texts, as far as the weights allow, at most MOST_TOKENS. Audio: the seconds that
+    cover 95 % of the clips, at most LONGEST_CLIP. If the network expects spectrograms with mean 0 and standard deviation 1, it
+    gets the statistics of a sample."""
     if recipe.medium == "text":
         return _resolve_tokens(recipe, net, table)
     if recipe.medium == "audio":
@@ -180,19 +183,19 @@ def _resolve_clip(recipe: Recipe, net: Net, table: Table) -> Recipe:
     recipe = recipe.setting(clip_seconds=usual_seconds(recipe, train))
     rows = np.sort(Rng(recipe.data.split_seed).shuffled("levels", 0, len(train))[:_COUNTED_AUDIO])
     loader = loader_of(train.frame, "audio", int(recipe.train.loader_threads), rate=net.front.rate)
-    heard = loader.batches(chunks(rows, 16), recipe.size, receive=net.front.receive)
-    standardised(net, torch.cat([painted.content for painted in heard]))
+    batches = loader.batches(chunks(rows, 16), recipe.size, receive=net.front.receive)
+    standardised(net, torch.cat([rendered.content for rendered in batches]))
     return recipe
 
 
 def make_fabric(recipe: Recipe) -> Fabric:
-    """Lightning Fabric for the recipe's device and precision (float32 while that is still `auto`)."""
+    """Lightning Fabric for the recipe's device and precision (float32 while the precision is still `auto`)."""
     hush_fabric()
     bf16, device = recipe.train.precision == "bf16", recipe.train.device
     try:
         fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
-    except RuntimeError:  # Fabric's word for an accelerator that is not there
-        raise RecipeError(f"train.device = {device}: this machine has none; accepted here: auto, cpu") from None
+    except RuntimeError:  # Fabric raises it if the accelerator does not exist
+        raise RecipeError(f"train.device = {device}: not available on this machine; accepted: auto, cpu") from None
     fabric.launch()
     return fabric
 
@@ -208,41 +211,41 @@ def resolve_precision(recipe: Recipe, net: Net) -> Recipe:
 
 
 def resolve_device(recipe: Recipe) -> Recipe:
-    """The kind of device, once known; a resumed run stays on it."""
+    """Resolve the kind of device; a resumed run uses the same kind."""
     found = make_fabric(recipe).device.type
     return recipe.setting(device=found)
 
 
 def most_steps(recipe: Recipe, per_epoch: int) -> int:
-    """How many a budget in minutes is filled with at most."""
+    """The maximum number of steps for a budget in minutes."""
     return (recipe.train.max_epochs or MAX_EPOCHS) * per_epoch
 
 
 def shortened(recipe: Recipe, table: Table, state: State) -> tuple[Recipe, str] | None:
-    """What a method of the recipe makes of it where a budget in minutes fits too few epochs, and a note that says so."""
+    """The recipe as changed by one of its methods if a budget in minutes allows too few epochs, and a note about it."""
     if not recipe.train.budget.is_time:
         return None
     _, per_epoch = batch_shape(len(table.part("train")), recipe.train.batch_size)
     epochs = state.total_steps / per_epoch
     for method in recipe.methods:
         if isinstance(method, Shortens) and (found := method.shortened(recipe, epochs)) is not None:
-            return found[0], f"the budget fits {epochs:.1f} epochs: {found[1]}"
+            return found[0], f"the budget allows {epochs:.1f} epochs: {found[1]}"
     return None
 
 
 def resolve_budget(
     recipe: Recipe, table: Table, plan: Plan, fabric: Fabric, spent: Callable[[], float], clock: Clock
 ) -> tuple[Recipe, State, Pace | None]:
-    """The recipe with how often it is validated and saved, the state before the first step with the budget as whole steps, and what
-    keeps it to its minutes: they count from the start of the run and cover everything up to its end. spent: the seconds since it
-    began."""
+    """Resolve the budget. Returns the recipe with its validation and checkpoint intervals, the state before the first step with
+    the budget as a number of steps, and the `Pace` of a budget in minutes, which covers the whole run. spent: the seconds since
+    the start of the run."""
     train, shown, pace = table.part("train"), len(table), None
     _, per_epoch = batch_shape(len(train), recipe.train.batch_size)
     if recipe.train.budget.is_time:
         speed = budget.measure(recipe, plan.net, plan.context, fabric, train, clock)
         ending = speed.final_answer_seconds * (shown - len(train)) + _TAIL_SECONDS
         ending += speed.answer_seconds * len(train) if plan.finalizes else 0.0
-        if plan.predicts_otherwise:  # the plain answers, to compare with
+        if plan.predicts_otherwise:  # also the plain predictions, for the comparison
             ending += speed.answer_seconds * len(table.part("test"))
         validation = speed.answer_seconds * len(table.part("val"))
         costs = Costs(recipe.train.budget.seconds, speed.step_seconds, validation, ending)

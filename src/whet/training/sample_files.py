@@ -1,5 +1,5 @@
-"""Samples written where people look at them, or listen: images as small JPEG files, texts as they are, sounds as a spectrogram
-and what a player takes; and why a network answered as it did."""
+"""Write samples and explanations as files for the report: images as small JPEG files, texts, audio as a spectrogram and an Ogg
+file."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from whet.models.mel import LogMel, MelSettings
 from whet.training.preview import Row, listed
 
 _THUMBNAIL, _LETTERS, _SECONDS = 320, 600, 10
-_LOUDEST = 60.0  # decibels of a spectrogram that are shown
+_LOUDEST = 60.0  # dynamic range of the displayed spectrogram, in decibels
 
 
 def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) -> dict[str, str]:
-    """A painted sample: what a page shows of it, {"image": …, "audio": …}, the names of files in `folder`, or {"text": …}.
-    rate: of
-    a wave, in samples a second."""
+    """Write a rendered sample. Returns file names in `folder`, {"image": …, "audio": …}, or {"text": …}. rate: of a wave, in
+    samples per second."""
     if isinstance(content, str):
         return {"text": content if len(content) <= _LETTERS else content[:_LETTERS] + " …"}
     if isinstance(content, tuple):
@@ -41,8 +40,8 @@ def write_sample(content: Any, folder: Path, stem: str, rate: int = USUAL_RATE) 
 
 
 def write_explanation(explanation: Explanation, folder: Path, stem: str, letters: int = _LETTERS) -> dict[str, Any]:
-    """What a page shows of an explanation: {"heat": the name of an image in `folder`}, or {"pieces": [[a piece of the text, what
-    it adds to the evidence for the class or null], …], "lacking": see `WordHeat`} of so many letters at most."""
+    """Write an explanation. Returns {"heat": the name of an image in `folder`}, or {"pieces": [[a piece of the text, its evidence
+    for the class or null], …], "lacking": see `WordHeat`} with at most `letters` characters."""
     if isinstance(explanation, ImageHeat | AudioHeat):
         return {"heat": _write_image(explanation.drawn(), folder, f"{stem}-heat")}
     pieces: list[list[Any]] = []
@@ -56,17 +55,17 @@ def write_explanation(explanation: Explanation, folder: Path, stem: str, letters
 
 
 def write_preview(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str, Any]]:
-    """The samples of a sheet into a folder; the rows as JSON takes them, with what a page shows of each tile."""
-    told = listed(rows)
-    for r, (row, plain) in enumerate(zip(rows, told)):
+    """Write the samples of a preview into a folder. Returns the rows as JSON-serializable dicts with the content of each tile."""
+    records = listed(rows)
+    for r, (row, plain) in enumerate(zip(rows, records)):
         plain["original"] = write_sample(row.original, folder, f"{r}-0", rate)
         for column, (tile, variant) in enumerate(zip(row.variants, plain["variants"]), start=1):
             variant |= write_sample(tile.content, folder, f"{r}-{column}", rate)
-    return told
+    return records
 
 
 def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str, str] | None:
-    """The same of a row of the table of samples; None where it can no longer be read."""
+    """Write a row of the table of samples; None if it can no longer be read."""
     if medium == "text":
         return write_sample(row["text"], folder, stem)
     try:
@@ -100,7 +99,7 @@ def _log_mel(wave: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _coloured(mel_LM: np.ndarray) -> np.ndarray:
-    """A log-mel spectrogram as an image, low at the bottom, RGB uint8."""
+    """A log-mel spectrogram as an RGB uint8 image with low frequencies at the bottom."""
     decibels = mel_LM.T[::-1] * (10 / np.log(10))
     share = np.clip(1 + (decibels - decibels.max()) / _LOUDEST, 0, 1)
     coloured = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_VIRIDIS)

@@ -1,4 +1,4 @@
-"""A saved model and everything between it and an answer."""
+"""Load a saved model for prediction."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from whet.models.ensemble import Member, as_one, shown_as
 from whet.models.net import Net
 from whet.training.plan import wrap_predictor
 
-_APART = 0.02  # of the largest logit: in bfloat16 a weight that is rounded otherwise moves the answer
+_APART = 0.02  # tolerance as a share of the largest logit; in bfloat16, rounding of weights changes the logits
 
 
 class SavedModel:
-    """The networks of a model folder, on a device, with what was fitted for them and how they are shown samples."""
+    """The networks of a model folder on a device, with their fitted values and preprocessing."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         extra = read_extra(folder)
@@ -38,17 +38,17 @@ class SavedModel:
         self.members = members_of(nets, external_models)
 
     def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
-        """What shows these samples (`path` or `text`) as the networks are shown them."""
+        """A loader that preprocesses these samples (`path` or `text`) for the networks."""
         return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=getattr(self.net.front, "rate", None))
 
     def beside(self, ours: Net, where: str) -> ExternalModel:
-        """The same beside our network; `where` is the folder, for the message."""
+        """This model as an external model of our network. where: the folder, for error messages."""
         wanted, known = set(ours.spec.classes), set(self.classes)
         lacking, besides = sorted(wanted - known), sorted(known - wanted)
         if lacking or besides:
             raise RecipeError(
-                f"{where}: that model has other classes and cannot answer beside this one; it lacks "
-                f"{', '.join(lacking) or 'none'} and knows {', '.join(besides) or 'none'} besides"
+                f"{where}: the classes of that model differ, so it cannot be combined with this one; missing: "
+                f"{', '.join(lacking) or 'none'}; additional: {', '.join(besides) or 'none'}"
             )
         if self.task != ours.task:
             raise RecipeError(
@@ -60,7 +60,8 @@ class SavedModel:
 
 
 class ExternalModel(nn.Module):
-    """A saved model beside another network: what it predicts, the classes in that one's order, of inputs as that one takes them."""
+    """A saved model that is combined with another network. It accepts the inputs of that network and returns logits in its class
+    order."""
 
     def __init__(self, saved: SavedModel, shown: nn.Module, columns: tuple[int, ...]) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class ExternalModel(nn.Module):
 
 
 def load_external_models(folder: Path, ours: Net, device: torch.device) -> Mapping[str, list[ExternalModel]]:
-    """The models that methods let answer beside the one in this folder, by the method's name."""
+    """The external models of the model in this folder, by the method that combines them."""
     return {
         name: [SavedModel(path, device).beside(ours, str(path)) for path in paths]
         for name, paths in external_model_folders(folder).items()
@@ -84,19 +85,22 @@ def load_external_models(folder: Path, ours: Net, device: torch.device) -> Mappi
 
 
 def members_of(nets: Sequence[Net], external_models: Mapping[str, Sequence[ExternalModel]]) -> list[Member]:
-    """Every network that has a part in the answer."""
+    """All networks of the predictor."""
     beside = [member for several in external_models.values() for one in several for member in one.members]
     return [*map(Member.of, nets), *beside]
 
 
-def check_saved(folder: Path, device: torch.device, predictor: Predictor, ask: Callable[[Predictor], Tensor]) -> None:
-    """RunError unless the model in the folder, loaded anew, answers as this predictor does. ask: its answers to a few samples."""
-    expected, found = ask(predictor), ask(SavedModel(folder, device).predictor)
+def check_saved(
+    folder: Path, device: torch.device, predictor: Predictor, predict: Callable[[Predictor], Tensor]
+) -> None:
+    """Raise RunError unless the model in the folder, loaded again, gives the same outputs as this predictor. predict: computes the
+    outputs for a few samples."""
+    expected, found = predict(predictor), predict(SavedModel(folder, device).predictor)
     if not len(expected):
         return
     apart = float((found - expected).abs().max())
     if not apart <= _APART * float(expected.abs().max()) + 1e-3:
         raise RunError(
-            f"the model in {folder}, loaded again, answers otherwise than the trained one: logits up to {apart:.3g} apart; "
-            "the run is not finished, as its predictions would be wrong"
+            f"the model in {folder}, loaded again, differs from the trained one: logits differ by up to {apart:.3g}; "
+            "the run is not finished, because its predictions would be wrong"
         )

@@ -1,4 +1,4 @@
-"""One process's work at a run: what every part of it needs, and the parts that come after everything is resolved."""
+"""The session of one process on a run: shared state, and the phases after the recipe is resolved."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from whet.core import strict_json
 from whet.core.batch import Context, Features, FinalizeContext, Measured, Progress, Settings
 from whet.core.errors import DataError, RecipeError
+from whet.core.media import plural
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -52,15 +53,15 @@ from whet.training.source import (
 )
 from whet.training.trial_steps import TrialSteps
 
-_MANY = 2000  # validation samples
+_MAX_INITIAL_VALIDATION = 2000  # validation samples
 
 Report = Callable[[RunFolder], object]
-"""Writes the report of a run whose metrics are written."""
+"""Writes the report of a run after its metrics."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known of a run before anything is written: its data and network, and the recipe as far as they settle it."""
+    """A run before anything is written: its data, network and partly resolved recipe."""
 
     recipe: Recipe
     table: Table
@@ -70,7 +71,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Ready:
-    """What a training begins with: everything is resolved. range_tests: what methods found out by some steps before it."""
+    """A run that is ready to train, with everything resolved. range_tests: the results of trial steps."""
 
     plan: Plan
     fabric: Fabric
@@ -81,7 +82,7 @@ class Ready:
 
 @dataclass
 class Session:
-    """What every part of the work needs to say or to ask. before: the seconds of earlier processes at the same run."""
+    """The shared state of a process on a run. before: the seconds of earlier processes on the same run."""
 
     folder: RunFolder
     observer: Observer
@@ -91,16 +92,16 @@ class Session:
     before: float = 0.0
     interrupts: Interrupts = field(default_factory=Interrupts)
     notes: list[str] = field(default_factory=list)
-    noted: int = 0  # how many of them stand in the log already
+    noted: int = 0  # the number of notes already in the log
     failures: Failures = field(default_factory=lambda: Failures(1))
-    joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that answer beside this one, by method
+    joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that are combined with this one, by method
     frozen: FrozenFeatures = field(default_factory=FrozenFeatures)
 
     def __post_init__(self) -> None:
         self._from = self.clock() if self.started is None else self.started
 
     def spent(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the start of the run."""
         return self.before + self.clock() - self._from
 
     def note(self, text: str) -> None:
@@ -109,13 +110,13 @@ class Session:
 
     def failed(self, id_: str, reason: str) -> None:
         if self.failures.add(id_, reason):
-            self.note(f"left out, it cannot be read: {id_}: {reason}")
+            self.note(f"excluded, because it cannot be read: {id_}: {reason}")
 
     def trial_steps(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
-        """What some methods can only find out by some steps of training, before it."""
+        """Run the methods that need trial steps before training."""
 
         def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
-            self.observer.phase("looking for a learning rate")
+            self.observer.phase("searching for a learning rate")
             first = plan.settings(Progress(0, 1, 1), recipe.size).size
             return TrialSteps(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
 
@@ -127,7 +128,7 @@ class Session:
     def prepare(self, recipe: Recipe, *, strict: bool) -> Prepared:
         recipe = resolve.resolve_threads(recipe)
         table = self.read(recipe, strict=strict)
-        recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # what evaluate and predict will read, too
+        recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # also used by evaluate and predict
         size = resolve.usual_size(recipe, table)
         recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
         with Rng(recipe.train.seed).torch_scope("init"):
@@ -142,8 +143,8 @@ class Session:
         table = read_data(recipe.data, int(recipe.train.loader_threads))
         if table.medium != recipe.medium:
             raise RecipeError(
-                f"data {recipe.data.path} holds {table.medium}s, but the recipe's task is {recipe.task}; "
-                f"give a recipe for {table.medium}s"
+                f"data {recipe.data.path} contains {plural(table.medium)}, but the recipe's task is {recipe.task}; "
+                f"use a recipe for {plural(table.medium)}"
             )
         if not recipe.data.evaluate_test:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
@@ -154,7 +155,9 @@ class Session:
         for split in ("train", "val"):
             if not len(table.part(split)):
                 why = (
-                    f"; left out, the first: {table.skipped[0].id}: {table.skipped[0].reason}" if table.skipped else ""
+                    f"; first excluded sample: {table.skipped[0].id}: {table.skipped[0].reason}"
+                    if table.skipped
+                    else ""
                 )
                 raise DataError(f"data {recipe.data.path}: no {split} samples are left{why}")
         self.failures.total = len(table) + len(table.skipped)
@@ -168,47 +171,46 @@ class Session:
         train = table.part("train")
 
         def features(backbone: Any = None, training: bool = False) -> Features:
-            self.observer.phase(f"features of {len(train):,} samples")
-            asked = partial(self.ask, plan, fabric)
-            return training_features(plan, train, asked, backbone or plan.net.backbone, training=training)
+            self.observer.phase(f"computing features of {len(train):,} samples")
+            predict = partial(self.predict, plan, fabric)
+            return training_features(plan, train, predict, backbone or plan.net.backbone, training=training)
 
         def texts() -> list[str]:
-            self.observer.phase(f"learning from {len(train):,} texts")
+            self.observer.phase(f"training on {len(train):,} texts")
             return list(train.frame.get("text", ()))
 
         context = Context(cast(ClassTask, table.task), table.classes, train.counts_K, features, texts)
         plan = Plan(recipe, net, context, strict=strict)
-        self.tell(plan)
+        self.note_plan(plan)
         return plan, fabric
 
     def ready(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> Ready:
-        """The network as methods change it, with its starting weights, and the budget as steps."""
+        """Prepare the network with the changes of the methods and its starting weights, and convert the budget to steps."""
         plan, fabric = self.plan(recipe, table, net, strict=strict)
         plan.initialise()
         range_tests = self.trial_steps(recipe, table, plan, fabric)
-        self.tell(plan)
+        self.note_plan(plan)
         self.observer.phase("timing a few steps" if recipe.train.budget.is_time else "starting")
         plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
         return Ready(plan, fabric, range_tests, state, pace)
 
-    def tell(self, plan: Plan) -> None:
-        """Which methods found nothing to change, what else became of the recipe, and what there is to tell of the network."""
+    def note_plan(self, plan: Plan) -> None:
+        """Note the methods without effect, other changes of the recipe, and properties of the network."""
         for line in (*plan.notes, *plan.ineffective, *plan.net.notes):
             if line not in self.notes:
                 self.note(line)
 
-    def ask(
+    def predict(
         self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
     ) -> tuple[Tensor, np.ndarray]:
-        """(what the predictor makes of every sample, the numbers of those that could be read). A frozen backbone runs once over the
-        samples of a part."""
+        """(outputs of the predictor, indices of the samples that could be read). A frozen backbone is run once per split."""
         net, (inner, changed) = plan.net, behind(predictor)
         if net.backbone_frozen and (inner is net or predictor is net.backbone):
-            features_ND, index = self.frozen.of(table, net.backbone, partial(self._ask, plan, fabric))
+            features_ND, index = self.frozen.of(table, net.backbone, partial(self._predict, plan, fabric))
             return (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
-        return self._ask(plan, fabric, table, predictor, batch_size)
+        return self._predict(plan, fabric, table, predictor, batch_size)
 
-    def _ask(
+    def _predict(
         self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
     ) -> tuple[Tensor, np.ndarray]:
         training = plan.net.training
@@ -227,7 +229,7 @@ class Session:
         if reasons and not len(found[1]):
             parts, (first, *_) = "/".join(sorted(set(table.frame["split"]))), reasons.items()
             raise DataError(
-                f"not one of the {len(table)} {parts} samples can be read; the first: {first[0]}: {first[1]}"
+                f"none of the {len(table)} {parts} samples can be read; first error: {first[0]}: {first[1]}"
             )
         return found
 
@@ -270,8 +272,8 @@ class Session:
             pace=pace,
             resumed=resumed,
             interrupted=self.interrupts,
-            # Random weights guess; on many samples that costs minutes to see.
-            validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MANY,
+            # Random weights predict at chance; validating them on many samples would take minutes.
+            validate_start=plan.net.spec.pretrained or len(table.part("val")) <= _MAX_INITIAL_VALIDATION,
         )
         for line in self.notes[self.noted :]:
             log.write("note", text=line)
@@ -287,7 +289,7 @@ class Session:
 
     def source(self, train: Table, plan: Plan, fabric: Fabric, steps: int) -> Source:
         if can_cache_features(plan, plan.net):
-            features_ND, index = self.ask(plan, fabric, train, plan.net.backbone)
+            features_ND, index = self.predict(plan, fabric, train, plan.net.backbone)
             return FeatureSource(features_ND, train.with_frame(train.frame.iloc[index]), plan, fabric.device)
         _, per_epoch = batch_shape(len(train), plan.recipe.train.batch_size)
         cache, line = choose_cache(train, plan, -(-steps // per_epoch))
@@ -306,7 +308,7 @@ class Session:
 
         def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
-                logits, index = self.ask(plan, fabric, val, plan.net)
+                logits, index = self.predict(plan, fabric, val, plan.net)
             evidence, followed = val.evidence(index, logits.double().numpy()), val.task.followed
 
             def measured(rows_M: np.ndarray) -> dict[str, float]:
@@ -317,25 +319,25 @@ class Session:
 
             def of_half(half: int) -> dict[str, float]:
                 rows_M = np.flatnonzero(half_N[index] == half)
-                return measured(rows_M) if len(rows_M) else whole  # all samples are duplicates of one
+                return measured(rows_M) if len(rows_M) else whole  # all samples are duplicates of one sample
 
             return Measured(whole, of_half)
 
         return validate
 
     def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
-        """From the last step to the finished run. A run that is killed in here does all of it again."""
+        """Finish the run after the last step. If the process is killed here, all of it is repeated."""
         self.observer.phase("measuring")
         recipe, state = plan.recipe, training.state
-        answer_seconds, answered = 0.0, 0
+        predict_seconds, predicted = 0.0, 0
 
-        def ask(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
-            nonlocal answer_seconds, answered
+        def predict(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+            nonlocal predict_seconds, predicted
             began, known = self.clock(), self.frozen.know(part)
-            found = self.ask(plan, fabric, part, predictor)
-            if not known:  # else most of the work was done before
-                answer_seconds += self.clock() - began
-                answered += len(found[1])
+            found = self.predict(plan, fabric, part, predictor)
+            if not known:  # otherwise most of the work is already done
+                predict_seconds += self.clock() - began
+                predicted += len(found[1])
             return found
 
         def inputs() -> Iterator[Tensor]:
@@ -349,16 +351,16 @@ class Session:
             else None
         )
         by_half = plan.finalize(FinalizeContext(inputs, training.validate, fabric.autocast))
-        predictor, val_answers, members = finish.finish_model(
-            plan, table.part("val"), ask, self.folder, self.joined, by_half
+        predictor, val_outputs, members = finish.finish_model(
+            plan, table.part("val"), predict, self.folder, self.joined, by_half
         )
-        metrics = finish.measure_parts(table, predictor, ask, self.folder, val_answers)
+        metrics = finish.measure_parts(table, predictor, predict, self.folder, val_outputs)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
         shown = "test" if "test" in metrics else "val"
         if last is not None:
             metrics["inference_gain"] = finish.measure_inference_gain(
-                plan, last, table.part(shown), shown, partial(self.ask, plan, fabric), self.folder
+                plan, last, table.part(shown), shown, partial(self.predict, plan, fabric), self.folder
             )
 
         def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
@@ -366,8 +368,8 @@ class Session:
             return explain(members, loader, recipe.eval_size, class_N, most_points=finish.FEW_POINTS)
 
         if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
-            self.note(f"mistakes are shown without explanations: {reason}")
-        metrics["cost"] = cost_of(training, answer_seconds / max(answered, 1))
+            self.note(f"the report shows mistakes without explanations: {reason}")
+        metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics["notes"] = self.notes

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: the first asks training to save and end, the second ends at once."""
+"""Handling of Ctrl-C and SIGTERM: the first signal requests training to save and stop, the second stops immediately."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from types import FrameType
 
 
 class Interrupted(SystemExit):
-    """Ended by a signal, after saving; the exit code is 128 plus the signal's number."""
+    """Stopped by a signal after saving. The exit code is 128 plus the signal number."""
 
 
 class Interrupts:
-    """`asked` is the signal's number once one came. While `gentle`, the loop is trusted to notice; else work ends at once."""
+    """`received` is the number of the received signal. While `gentle`, the training loop handles it; otherwise work stops
+    immediately."""
 
     def __init__(self) -> None:
-        self.asked: int | None = None
+        self.received: int | None = None
         self.gentle = False
 
     def __call__(self) -> bool:
-        return self.asked is not None
+        return self.received is not None
 
     def exit_code(self) -> int:
-        return 128 + (self.asked or signal.SIGTERM)
+        return 128 + (self.received or signal.SIGTERM)
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[Interrupts]:
-        """Catch SIGINT and SIGTERM within the block (from the main thread only; elsewhere Python cannot)."""
+        """Catch SIGINT and SIGTERM within the block. Works only in the main thread, a restriction of Python."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
 
         def handle(number: int, frame: FrameType | None) -> None:
-            if self.asked is not None:
+            if self.received is not None:
                 os._exit(128 + number)
-            self.asked = number
+            self.received = number
             if not self.gentle:
                 raise Interrupted(128 + number)
 
@@ -50,7 +51,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def noticed(self) -> Iterator[None]:
-        """Within the block a signal only sets `asked`: the work looks for it itself and saves first."""
+        """Within the block, a signal only sets `received`; the work checks it and saves first."""
         self.gentle = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""Where the loop's batches come from: samples painted anew each epoch, or features kept from one pass of a frozen backbone."""
+"""Sources of training batches: samples rendered in each epoch, or cached features of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from whet.training.plan import Plan
 _TRIED = 64
 _WINDOW = 32
 _PAGE_CACHE_SHARE = (
-    0.5  # a store that the system cannot hold in memory is read from disk, slower than a JPEG is decoded
+    0.5  # a cache that the system cannot keep in memory is read from disk, which is slower than decoding a JPEG
 )
 
 
 @dataclass
 class Failures:
-    """Samples that cannot be used, by id, with the reason. More than 1 % of all (and more than one) stops the run."""
+    """Samples that cannot be used, by id, with the reason. More than 1 % of all samples (and more than one) stops the run."""
 
     total: int
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, id_: str, reason: str) -> bool:
-        """Whether this sample is new here."""
+        """Add a sample; returns whether it is new."""
         if id_ in self.reasons:
             return False
         self.reasons[id_] = reason
@@ -54,7 +54,7 @@ class Failures:
 
 
 class Source(Protocol):
-    """Batches of the epoch that begins at this progress, from the recipe's batch number `first` on."""
+    """Batches of the epoch that starts at this progress, from batch number `first`."""
 
     model: nn.Module
     steps_per_epoch: int
@@ -68,8 +68,8 @@ class Source(Protocol):
 def training_loader(
     table: Table, recipe: Recipe, net: Net | None = None, cache: Cache | None = None, size: int | None = None
 ) -> Loader:
-    """Samples as training sees them: images decoded to their working size for views of `size` (the recipe's own), and whole
-    waves, kept in `cache`."""
+    """The loader for training samples: images decoded to their working size for views of `size` (the recipe's size), and whole
+    waves, with `cache`."""
     if net is not None and isinstance(net.front, AudioFront):
         return AudioLoader(audio_store(table.frame, net.front.rate, cache), int(recipe.train.loader_threads))
     if table.medium != "image":
@@ -80,14 +80,14 @@ def training_loader(
 
 
 def eval_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Loader:
-    """Samples as they are shown at prediction."""
+    """The loader for samples at prediction."""
     rate = getattr(net.front, "rate", None) if net is not None else None
     return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
 def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, str | None]:
-    """Where the decoded samples of this training are kept, and a line that says so where it lies outside the run. `auto`: in
-    memory if all fit the stated share of it, else on disk if they fit there, else nowhere."""
+    """The cache of decoded samples, and a note if it is outside the run folder. `auto`: in memory if all samples fit in the given
+    share of it, else on disk if they fit there, else none."""
     recipe, size = plan.recipe, plan.rendered_size
     settings = recipe.train
     if table.medium == "text" or settings.store == "off" or epochs < 2:
@@ -95,8 +95,8 @@ def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, s
     rows = Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]
     if table.medium == "audio":
         loader = training_loader(table, recipe, plan.net)
-        (heard,) = loader.batches([rows], recipe.size)
-        needed, keys = heard.content.nbytes // max(1, len(heard.index_B)) * len(table), list(table.frame["digest"])
+        (batch,) = loader.batches([rows], recipe.size)
+        needed, keys = batch.content.nbytes // max(1, len(batch.index_B)) * len(table), list(table.frame["digest"])
     else:
         sizes = ImageLoader(table.frame["path"], 1).sizes(rows)
         needed = int(len(table) * kept_bytes(sizes, size))
@@ -111,12 +111,12 @@ def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, s
     try:
         cache = DiskCache(folder, disk, needed, keys)
     except OSError as error:
-        return None, f"decoded images are not kept: {folder}: {error.strerror}"
-    return cache, f"decoded images are kept in {folder}, about {needed / 1e9:.1f} GB (train.store: off keeps none)"
+        return None, f"decoded images are not cached: {folder}: {error.strerror}"
+    return cache, f"decoded images are cached in {folder}, about {needed / 1e9:.1f} GB (train.store: off disables this)"
 
 
 class RenderedSource:
-    """Samples painted as the SAMPLE methods wish, mixed as the BATCH methods wish, prepared on the device."""
+    """Samples rendered with the SAMPLE methods, mixed with the BATCH methods, and moved to the device."""
 
     def __init__(
         self, table: Table, loader: Loader, plan: Plan, device: torch.device, failed: Callable[[str, str], Any]
@@ -128,7 +128,7 @@ class RenderedSource:
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
 
     def _order(self, progress: Progress) -> np.ndarray:
-        """The epoch's order; where length costs, samples of nearly one length fill a batch."""
+        """The order of the epoch. If cost depends on length, batches contain samples of similar length."""
         order = self._plan.order(progress, self._table.label_N)
         if self._loader.lengths is None:
             return order
@@ -143,30 +143,30 @@ class RenderedSource:
         epoch, order, copies = progress.epoch, self._order(progress), self._plan.augmentation.copies
         order = showings(order, len(self._table))
         orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
-        shown = self._painted(orders, settings.size, epoch)
+        shown = self._rendered(orders, settings.size, epoch)
         if self._plan.high_res_size <= settings.size:
             yield from shown
             return
-        # The same views once more, not these made larger or smaller: a painted image has a sharpness of its own.
-        for batch, high_res in zip(shown, self._painted(orders, self._plan.high_res_size, epoch)):
+        # Render the same views again instead of resizing the images, because the sharpness depends on the rendered size.
+        for batch, high_res in zip(shown, self._rendered(orders, self._plan.high_res_size, epoch)):
             yield batch.replace(high_res=high_res.x)
 
-    def _painted(self, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Batch]:
-        """Painted and mixed; the draws are those of the samples and the epoch, whatever the size."""
+    def _rendered(self, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Batch]:
+        """Render and mix the batches. The random draws depend on the samples and the epoch, not on the size."""
         augmentation, front = self._plan.augmentation, self._plan.net.front
         copies = augmentation.copies
-        for painted in self._loader.batches(orders, size, augmentation.draw(epoch, copies), front.receive):
-            for index, reason in painted.failed:
+        for rendered in self._loader.batches(orders, size, augmentation.draw(epoch, copies), front.receive):
+            for index, reason in rendered.failed:
                 self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
-            if not len(painted.index_B):
+            if not len(rendered.index_B):
                 raise DataError(
-                    f"not one file of a batch of {len(painted.failed)} can be read; the last: {painted.failed[-1][1]}"
+                    f"none of the {len(rendered.failed)} files of a batch can be read; last error: {rendered.failed[-1][1]}"
                 )
-            row_B = painted.index_B % len(self._table)
+            row_B = rendered.index_B % len(self._table)
             rows = torch.from_numpy(row_B)
             targets = self._target[rows]
             batch = Batch(
-                x=front(augmentation.transform_batch(painted.content, epoch, painted.index_B, copies)),
+                x=front(augmentation.transform_batch(rendered.content, epoch, rendered.index_B, copies)),
                 targets=targets.having(to_device(targets.probs_BK, self._device)),
                 index_B=row_B,
                 weight_B=to_device(self._weight_N[rows], self._device),
@@ -176,7 +176,7 @@ class RenderedSource:
 
 
 class FeatureSource:
-    """Features of a frozen backbone, computed once: possible where every epoch shows the same."""
+    """Features of a frozen backbone, computed once. Requires that samples are the same in every epoch."""
 
     def __init__(self, features_ND: Tensor, table: Table, plan: Plan, device: torch.device) -> None:
         self.model: nn.Module = plan.net.head
@@ -197,8 +197,8 @@ class FeatureSource:
 
 
 def showings(order_M: np.ndarray, rows: int) -> np.ndarray:
-    """The epoch's sample numbers, those of a sample's second showing raised by `rows`, of its third by twice that, and so on: each
-    showing then has draws of its own."""
+    """The sample numbers of the epoch. The number of the second occurrence of a sample is increased by `rows`, of the third by
+    twice that, and so on, so that each occurrence has its own random draws."""
     place = np.argsort(order_M, kind="stable")
     in_turn = order_M[place]
     first = np.flatnonzero(np.diff(in_turn, prepend=-1))
@@ -209,8 +209,8 @@ def showings(order_M: np.ndarray, rows: int) -> np.ndarray:
 
 
 def by_length(order_M: np.ndarray, length_N: np.ndarray, batch_size: int, shuffled: np.ndarray) -> np.ndarray:
-    """The order sorted by length within every _WINDOW batches, and its whole batches then in the order `shuffled`: little is
-    padded, and chance still decides what meets in a batch and when. What is left of a last short batch stays at the end."""
+    """Sort the order by length within windows of _WINDOW batches, then put the full batches in the order `shuffled`. This needs
+    little padding, and the composition and order of batches stay random. The rest of a last short batch stays at the end."""
     whole = len(shuffled) * batch_size
     window = _WINDOW * batch_size
     parts = [order_M[start : min(start + window, whole)] for start in range(0, whole, window)]
@@ -219,17 +219,17 @@ def by_length(order_M: np.ndarray, length_N: np.ndarray, batch_size: int, shuffl
 
 
 def _cut(order_M: np.ndarray, batch_size: int, together: int, first: int) -> list[np.ndarray]:
-    """The epoch's whole batches from number `first` on, so many of them together."""
+    """The full batches of the epoch from number `first`, `together` of them at a time."""
     whole = len(order_M) // batch_size * batch_size
     return chunks(order_M[first * batch_size : whole], batch_size * together)
 
 
 def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
-    """(batch size, batches an epoch). A last short batch is left to the next epoch's order, which is shuffled anew."""
+    """(batch size, batches per epoch). The last incomplete batch is dropped; the next epoch is shuffled again."""
     batch_size = min(int(batch_size), samples)
     return batch_size, samples // batch_size
 
 
 def can_cache_features(plan: Plan, net: Net) -> bool:
-    """Whether features can stand in for samples."""
+    """Whether cached features can replace the samples."""
     return plan.augmentation.nothing and net.backbone_frozen

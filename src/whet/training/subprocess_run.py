@@ -1,7 +1,7 @@
-"""A run in a process of its own: its memory is measured by itself, and what brings it down brings down nothing else.
+"""Train a run in a separate process. Its memory is measured separately, and a crash does not affect the parent.
 
-The child, `python -m whet.training.apart RUN`, reads the recipe from its standard input, or goes on with the run that lies there,
-and tells what happens in lines of JSON on its standard output; the parent passes them on to its observer.
+The child, `python -m whet.training.subprocess_run RUN`, reads the recipe from its standard input, or resumes the run in the folder,
+and writes events as JSON lines to its standard output; the parent forwards them to its observer.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def run_apart(recipe: Recipe, path: Path, observer: Observer) -> RunFolder:
-    """Train this recipe into the folder, or go on with the run that was begun there. Its methods must be known to a new process,
-    by the entry point `whet.methods`. Raises RunError with the reason where the run fails, whatever it failed of."""
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints:
-        asked.write(recipe.to_yaml().encode())
-        asked.seek(0)
-        # In a session of its own: Ctrl-C reaches this process alone, which then ends the child gently and once.
+    """Train this recipe into the folder, or resume the run there. Its methods must be importable in a new process by the entry
+    point `whet.methods`. Raises RunError with the reason if the run fails for any reason."""
+    with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as complaints:
+        request.write(recipe.to_yaml().encode())
+        request.seek(0)
+        # In its own session: Ctrl-C reaches only this process, which then stops the child once.
         with subprocess.Popen(
-            [sys.executable, "-P", "-m", "whet.training.subprocess_run", str(path)], stdin=asked, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "whet.training.subprocess_run", str(path)], stdin=request, stdout=subprocess.PIPE,
             stderr=complaints, text=True, encoding="utf-8", start_new_session=True,
         ) as child:  # fmt: skip
             try:
-                said = _listen(child, observer)
+                error_text = _listen(child, observer)
                 status = child.wait()
             finally:
                 if child.poll() is None:
-                    child.terminate()  # it saves first; what it still tells has room in the pipe
+                    child.terminate()  # it saves first; its remaining output fits in the pipe
                     child.wait()
                 observer.end()
         if status != 0:
             complaints.seek(0)
-            raise RunError(said or _reason(status, complaints.read().decode(errors="replace")))
+            raise RunError(error_text or _reason(status, complaints.read().decode(errors="replace")))
     return RunFolder.open(path)
 
 
 def _listen(child: subprocess.Popen[str], observer: Observer) -> str:
-    """Pass on what the child tells until it ends; the error it ended with, where it told one."""
+    """Forward the events of the child until it ends. Returns its error, if it reported one."""
     hear: dict[str, Any] = {
         "phase": observer.phase,
         "note": observer.note,
@@ -63,7 +63,7 @@ def _listen(child: subprocess.Popen[str], observer: Observer) -> str:
     failed = ""
     assert child.stdout is not None
     for line in child.stdout:
-        if not line.endswith("\n"):  # killed while it wrote
+        if not line.endswith("\n"):  # killed while writing
             break
         event, *values = json.loads(line)
         if event == "failed":
@@ -74,11 +74,11 @@ def _listen(child: subprocess.Popen[str], observer: Observer) -> str:
 
 
 def _reason(status: int, complaints: str) -> str:
-    """Why a child ended that did not say so itself."""
+    """The reason why a child ended without reporting one."""
     if status == -signal.SIGKILL:
-        return "killed by the system, most likely as memory ran out"
+        return "killed by the system, most likely because it ran out of memory"
     if status < 0:
-        return f"ended by the signal {signal.Signals(-status).name}"
+        return f"stopped by the signal {signal.Signals(-status).name}"
     if status in _STOPPED:
         return f"stopped by the signal {signal.Signals(status - 128).name} before it was finished"
     lines = [line for line in complaints.splitlines() if line.strip()]
@@ -86,39 +86,39 @@ def _reason(status: int, complaints: str) -> str:
     return (raised or lines or [f"ended with exit code {status}"])[-1]
 
 
-class _Teller(Observer):
-    """In the child: everything as a line of JSON."""
+class _JsonObserver(Observer):
+    """In the child: writes every event as a JSON line."""
 
     def __init__(self, to: TextIO) -> None:
         self._to = to
 
-    def _tell(self, event: str, *values: Any) -> None:
+    def _write(self, event: str, *values: Any) -> None:
         self._to.write(json.dumps([event, *values], ensure_ascii=False) + "\n")
         self._to.flush()
 
     def phase(self, text: str) -> None:
-        self._tell("phase", text)
+        self._write("phase", text)
 
     def note(self, text: str) -> None:
-        self._tell("note", text)
+        self._write("note", text)
 
     def steps(self, done: int, total: int) -> None:
-        self._tell("steps", done, total)
+        self._write("steps", done, total)
 
     def step(self, record: dict[str, Any]) -> None:
-        self._tell("step", record)
+        self._write("step", record)
 
     def validated(self, record: dict[str, Any]) -> None:
-        self._tell("validated", record)
+        self._write("validated", record)
 
     def failed(self, error: WhetError) -> None:
-        self._tell("failed", str(error))
+        self._write("failed", str(error))
 
 
 def _main(path: str) -> int:
-    started = process_began()  # the imports belong to the budget
-    teller = _Teller(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.dup2(2, 1)  # whatever a library prints is no line of ours
+    started = process_began()  # the time of the imports counts towards the budget
+    teller = _JsonObserver(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)  # output of libraries must not mix with the JSON lines
     try:
         if RunFolder(path).requested.is_file():
             resume_run(path, observer=teller)

@@ -1,4 +1,4 @@
-"""Steps of training on a copy of the network, to time them or to see what a learning rate does. The network stays as it is."""
+"""Training steps on a copy of the network, for timing or for a learning rate range test. The network itself is not changed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from whet.training.loop import stepped
 from whet.training.plan import Plan
 from whet.training.source import FeatureSource, RenderedSource, Source, can_cache_features, training_loader
 
-_LONG = 1_000_000  # steps: whatever sets in late never does
+_LONG = 1_000_000  # steps, so that late methods never start
 
 
 class TrialSteps:
-    """A training of this recipe that begins like the real one, images painted beside it, and leaves nothing behind."""
+    """A training of this recipe that starts like the real one, with parallel rendering, and writes nothing."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, fabric: Fabric, train: Table) -> None:
         self.plan = Plan(recipe, copy.deepcopy(net), context)
@@ -42,7 +42,7 @@ class TrialSteps:
             self._source = RenderedSource(train, self.loader, self.plan, fabric.device, lambda *failed: None)
 
     def steps(self, size: int) -> Iterator[Callable[[], Tensor]]:
-        """One step after another at this image size, to be called for its loss."""
+        """Yield training steps at this image size; calling one runs it and returns its loss."""
         self.plan.net.train()
         per_epoch = self._source.steps_per_epoch
         begins = (Progress(epoch * per_epoch, _LONG, per_epoch) for epoch in count())
@@ -50,8 +50,8 @@ class TrialSteps:
         return (self._step(batch, Progress(step, _LONG, per_epoch)) for step, batch in enumerate(batches))
 
     def try_rates(self, factors: Iterable[float], size: int) -> Iterator[tuple[float, float]]:
-        """(learning rate, loss) of one step after another, each at its factor on the recipe's rate; ends where the loss is not
-        finite any more."""
+        """Yield (learning rate, loss) of consecutive steps, each with its factor on the recipe's learning rate. Ends if the loss
+        is not finite."""
         for factor, step in zip(factors, self.steps(size)):
             for group, base in zip(self.plan.optimizer.param_groups, self.plan.base_lrs):
                 group["lr"] = base * factor

@@ -1,1 +1,1 @@
-"""Values of hyper-parameters: a search by short runs, and a confirmation of its winner with fresh seeds."""
+"""Hyperparameter search with short runs, and a confirmation of the best trial with new seeds."""

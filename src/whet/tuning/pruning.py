@@ -1,4 +1,4 @@
-"""Trials that are ended early: each tells the search how it does after every validation, and asks whether to go on."""
+"""Pruning of trials: each trial reports its metric after every validation and stops if the search prunes it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from whet.training.checkpoint import checkpoints, remove_checkpoint
 from whet.training.log import Observer
 from whet.tuning.trials import load_trial
 
-# Of the metrics that a search may go by, what validation tells during training; all others it tells by their own name.
-_TOLD = {"worst_class": "macro_f1"}
+# The metric that is reported during training, if it differs from the metric of the search.
+_REPORTED = {"worst_class": "macro_f1"}
 
 
 @dataclass(frozen=True)
 class TrialRun(PlannedRun):
-    """A trial's run. storage: the search's journal; a node that does not see it runs the trial to its end."""
+    """The run of a trial. storage: the journal of the search. A node that does not share it never prunes the trial."""
 
     number: int
     trial_id: int
@@ -39,7 +39,7 @@ class TrialRun(PlannedRun):
 
 
 class Pruning(Observer):
-    """Passes everything on, and raises Ended where the search gives the trial up."""
+    """Forwards all events to `watch`, and raises Ended if the search prunes the trial."""
 
     def __init__(self, task: TrialRun, watch: Observer) -> None:
         self._task, self._watch, self._total = task, watch, 1
@@ -56,14 +56,14 @@ class Pruning(Observer):
         percent = round(100 * record["step"] / self._total)
         if percent == 0:
             return
-        if percent not in self._known:  # a run that goes on from a checkpoint tells some twice
-            self._trial.report(record[_TOLD.get(self._task.metric, self._task.metric)], percent)
+        if percent not in self._known:  # a resumed run repeats some validations
+            self._trial.report(record[_REPORTED.get(self._task.metric, self._task.metric)], percent)
         if record["step"] < self._total and self._trial.should_prune():
             strict_json.write(self._task.pruned, {"percent": percent})
-            raise Ended(f"given up after {percent} % of training: worse than most others by then")
+            raise Ended(f"pruned after {percent} % of training: below the median of the other trials")
 
 
 def clear_up(task: TrialRun) -> None:
-    """What nobody needs of a run that is never gone on with."""
+    """Remove the checkpoints of a run that will not be resumed."""
     for path in checkpoints(RunFolder(task.path).checkpoints):
         remove_checkpoint(path)

@@ -1,4 +1,4 @@
-"""The search: short runs of proposed values, one after another or side by side, until the trials or the time are used up."""
+"""The search: sequential or parallel short runs of proposed values, until all trials or the time are used."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from whet.tuning.pruning import TrialRun, clear_up
 from whet.tuning.space import Setting, place
 from whet.tuning.trials import Proposal, Trials
 
-SHARE = 0.75  # of the time, at the least; the rest confirms
-FILLED = 0.97  # of the time, where nothing is confirmed; the rest is for the report
-USUAL_TRIALS = 24  # what a time is divided by, and how many are made where no time is given
-_MOST_FAILURES = 5  # in a row: then it is not the values
-_MOST_REPEATS = 20  # proposals in a row that were tried before: then there are no others
+SHARE = 0.75  # the minimum share of the time for the search; the rest is for the confirmation
+FILLED = 0.97  # the share of the time without a confirmation; the rest is for the report
+USUAL_TRIALS = 24  # the number of trials that a time is divided by, and the default if no time is given
+_MOST_FAILURES = 5  # consecutive failures after which the search stops
+_MOST_REPEATS = 20  # consecutive repeated proposals after which the search stops
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that is over. values: those it tried; score: the metric on the validation samples, and loss its log-loss, where it
-    was finished. state: "finished", "given up" or "failed"."""
+    """A trial that is over. values: its settings; score: the metric on the validation samples; loss: the log-loss; both only if it
+    finished. state: "finished", "pruned" or "failed"."""
 
     number: int
     values: dict[str, Any]
@@ -56,9 +56,9 @@ class Trial:
 
 
 def decide_length(base: Recipe, runner: Runner, wanted: int, share: float) -> tuple[Recipe, float]:
-    """(the recipe at the length of a trial, seconds that one takes): so long that `wanted` of them fit this share of the time, and
-    a confirmation of as long runs the rest, as one run tells. That run's arithmetic is that of all, which need not find it out
-    again. TooLittleTime where not even trials of one epoch fit."""
+    """(the recipe with the length of a trial, seconds per trial). The length is chosen by timing one run, so that `wanted` trials
+    fit this share of the time and a confirmation with equally long runs fits the rest. The precision chosen by that run is used for
+    all runs. Raises TooLittleTime if not even trials of one epoch fit."""
     limit, jobs = runner.clock.limit, runner.executor.jobs
     assert limit is not None
     each = share * limit / (wanted / jobs + 1)
@@ -71,27 +71,28 @@ def decide_length(base: Recipe, runner: Runner, wanted: int, share: float) -> tu
         data=runner.data,
     )
     if not probe.over:
-        runner.watch.phase("one run, to see how long they may be")
+        runner.watch.phase("timing one run")
     list(runner.executor.run([probe]))
     run = RunFolder(probe.path)
     if not run.finished:
-        raise RunError(f"the recipe as it is cannot be trained: {run.read_json(probe.failure)['reason']}")
-    cost, asked = run.read_json(run.metrics)["cost"], base.train.budget
+        raise RunError(f"the original recipe cannot be trained: {run.read_json(probe.failure)['reason']}")
+    cost, requested = run.read_json(run.metrics)["cost"], base.train.budget
     seconds, epochs = float(cost["total_seconds"]), round(cost["planned_epochs"])
     if epochs < 1:
         an_epoch = seconds / cost["planned_epochs"]
         raise TooLittleTime(
-            f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take some "
-            f"{an_epoch:.0f} seconds: give about {limit * an_epoch / each / 60:.0f} minutes, or fewer trials"
+            f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take about "
+            f"{an_epoch:.0f} seconds: use about {limit * an_epoch / each / 60:.0f} minutes, or fewer trials"
         )
-    runner.clock.note("a first run, to see how long they may be", 1, seconds)
-    length = Duration(min(epochs, round(asked.value)) if asked.unit == "ep" else epochs, "ep")
+    runner.clock.note("a first run for timing", 1, seconds)
+    length = Duration(min(epochs, round(requested.value)) if requested.unit == "ep" else epochs, "ep")
     return base.setting(budget=length, precision=Recipe.load(run.recipe).train.precision), seconds
 
 
 @dataclass
 class Searching:
-    """base: the recipe at the trials' length. most: trials, where so many are wanted. seconds: of a trial, as far as is known."""
+    """The search. base: the recipe with the length of a trial. most: the maximum number of trials, if given. seconds: the estimated
+    time of a trial."""
 
     base: Recipe
     space: tuple[Setting, ...]
@@ -100,13 +101,13 @@ class Searching:
     runner: Runner
     most: int | None
     seconds: float
-    full: int | None  # epochs of a confirming run, where the recipe says
-    least_share: float = SHARE  # of the time
+    full: int | None  # epochs of a confirmation run, if the recipe gives them
+    least_share: float = SHARE  # share of the time
     found: dict[int, Trial] = field(default_factory=dict)
-    stopped: str = ""  # why it ended early
+    stopped: str = ""  # the reason if the search ended early
 
     def run(self) -> Trial:
-        """The best trial; RunError where none was finished."""
+        """Run the search and return the best trial. Raises RunError if no trial finished."""
         began = self.runner.clock.spent()
         for task in self.runner.executor.run(self._tasks()):
             assert isinstance(task, TrialRun)
@@ -117,23 +118,23 @@ class Searching:
         return self.best()
 
     def recall(self) -> None:
-        """What earlier calls found, where the search is over."""
+        """Load the results of earlier calls if the search is over."""
         for proposal in self.trials.over():
-            with contextlib.suppress(RecipeError):  # values that were refused
+            with contextlib.suppress(RecipeError):  # invalid values
                 self._look(self._task(proposal))
 
     def best(self) -> Trial:
-        """By its score; among equals, as a few validation samples make many, by its log-loss."""
+        """The best trial by score; ties, which are frequent with few validation samples, are broken by log-loss."""
         finished = [trial for trial in self.found.values() if trial.state == "finished"]
         if not finished:
-            reason = next(iter(self.runner.failures.values()), "all were given up")
-            raise RunError(f"no trial of {self.runner.path} was finished; the first failed of: {reason}")
+            reason = next(iter(self.runner.failures.values()), "all were pruned")
+            raise RunError(f"no trial of {self.runner.path} finished; reason: {reason}")
         sign = 1 if metric_named(self.metric).smaller_is_better else -1
         return min(finished, key=lambda trial: (sign * (trial.score or 0.0), trial.loss, trial.number))
 
     # --- which trials -------------------------------------------------------------------------------------------------
     def _tasks(self) -> Iterator[TrialRun]:
-        """Those that an earlier call began, then new ones, each asked for in the light of what is known by then."""
+        """The unfinished trials of earlier calls, then new ones, each proposed from the results so far."""
         self.recall()
         for proposal in self.trials.unfinished():
             yield self._task(proposal)
@@ -143,17 +144,17 @@ class Searching:
             proposal = self.trials.ask()
             try:
                 task = self._task(proposal)
-            except RecipeError as error:  # values that do not go together
+            except RecipeError as error:  # incompatible values
                 refused += 1
                 self.trials.tell_failed(proposal.number)
                 self.runner.failures[f"trial {proposal.number}"] = str(error)
                 if refused == _MOST_FAILURES:
-                    self.stopped = f"{refused} proposals in a row were refused, the last one: {error}"
+                    self.stopped = f"{refused} consecutive proposals were invalid, the last one: {error}"
                     return
                 continue
             repeats = repeats + 1 if task.path.name in known else 0
             if repeats == _MOST_REPEATS:
-                self.stopped = "everything that is proposed was tried before"
+                self.stopped = "all proposals repeat earlier trials"
                 return
             known.add(task.path.name)
             refused = 0
@@ -169,7 +170,7 @@ class Searching:
         return self.runner.clock.left(self.share()) > self._expected()
 
     def _expected(self) -> float:
-        """Seconds of a whole trial."""
+        """The expected seconds of a full trial."""
         seconds = [trial.seconds for trial in self.found.values() if trial.state == "finished" and trial.seconds]
         return float(np.mean(seconds)) if seconds else self.seconds
 
@@ -178,7 +179,7 @@ class Searching:
         return self.least_share < FILLED
 
     def share(self) -> float:
-        """Of the time, for the search: more than usual where the confirmation cannot use its share up."""
+        """The share of the time for the search; larger than `least_share` if the confirmation cannot use all of its share."""
         limit = self.runner.clock.limit
         if limit is None or self.full is None or not self.confirming:
             return self.least_share
@@ -191,19 +192,19 @@ class Searching:
         storage = self.trials.file.resolve()
         return TrialRun(recipe, path, proposal.number, proposal.id, storage, self.metric, data=self.runner.data)
 
-    # --- what came of them --------------------------------------------------------------------------------------------
+    # --- their results ------------------------------------------------------------------------------------------------
     def _record(self, task: TrialRun) -> None:
         trial = self._look(task)
         if trial.state == "finished":
             assert trial.score is not None
             self.trials.tell(task.number, trial.score)
-        elif trial.state == "given up":
+        elif trial.state == "pruned":
             self.trials.tell_pruned(task.number)
             clear_up(task)
         else:
             self.trials.tell_failed(task.number)
         self.runner.clock.save()
-        self.runner.watch.note(self._said(trial))
+        self.runner.watch.note(self._result(trial))
 
     def _look(self, task: TrialRun) -> Trial:
         run = RunFolder(task.path)
@@ -216,29 +217,29 @@ class Searching:
                 metrics["cost"]["total_seconds"],
             )  # fmt: skip
         elif task.pruned.is_file():
-            trial = Trial(task.number, values, "given up", run)
+            trial = Trial(task.number, values, "pruned", run)
         else:
             self.runner.failures[task.path.name] = run.read_json(task.failure)["reason"]
             trial = Trial(task.number, values, "failed", run)
         self.found[task.number] = trial
         return trial
 
-    def _said(self, trial: Trial) -> str:
+    def _result(self, trial: Trial) -> str:
         if trial.state == "failed":
             return f"trial {trial.number} failed: {self.runner.failures[trial.run.name]}"
-        if trial.state == "given up":
+        if trial.state == "pruned":
             percent = trial.run.read_json(trial.run.path / "pruned.json")["percent"]
-            return f"trial {trial.number} given up after {percent} % of training"
+            return f"trial {trial.number} pruned after {percent} % of training"
         chosen, best = metric_named(self.metric), self.best()
         assert trial.score is not None and best.score is not None
         return (
             f"trial {trial.number}: {chosen.title} {chosen.text(trial.score)}, {trial.seconds:.0f} s; "
-            f"the best so far is {chosen.text(best.score)}, of trial {best.number}"
+            f"best so far: {chosen.text(best.score)}, trial {best.number}"
         )
 
 
 def _value(recipe: Recipe, key: str) -> Any:
-    """A setting as the recipe has it, plain."""
+    """The plain value of a setting in the recipe."""
     owner, _, name = key.partition(".")
     part = getattr(recipe, owner) if owner in ("model", "train") else recipe.method(owner)
     return part.model_dump(mode="json")[name]

@@ -1,4 +1,4 @@
-"""What is searched: settings of a recipe with their ranges, as methods declare them on their fields or as a person asks."""
+"""The search space: settings of a recipe with their ranges, declared by methods on their fields or given by the user."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from whet.training.resolve import usual_batch_size
 
 TRAIN = "train"
 _SEARCHED = ("model", TRAIN)
-# What is no setting of a training: data and splits are what it is judged by, the best seed is luck, and a longer run proves little.
+# Not searched: data and splits define the evaluation, the seed is not a hyperparameter, and longer runs are not comparable.
 _NEVER = frozenset(("seed", "budget", "max_epochs", "epochs", "steps", "seconds", "device"))
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting to search. key: METHOD.KEY, model.KEY or train.KEY. whole: whole numbers only. was: its value in the recipe, the
-    first to be tried where the range holds it."""
+    """A setting to search. key: METHOD.KEY, model.KEY or train.KEY. whole: integers only. was: its value in the recipe, which is
+    tried first if the range contains it."""
 
     key: str
     search: Search
@@ -45,35 +45,35 @@ class Setting:
 
     @property
     def texts(self) -> list[str]:
-        """The choices as they are kept by a search, which knows plain values only."""
+        """The choices as stored by Optuna, which supports only plain values."""
         return [json.dumps(choice) for choice in self.search.choices]
 
     def suggest(self, trial: Any) -> Any:
-        """The value that an Optuna trial has, or is given, for this setting."""
+        """Let an Optuna trial suggest a value for this setting."""
         if self.search.choices:
             return self.given(trial.suggest_categorical(self.key, self.texts))
         draw = trial.suggest_int if self.whole else trial.suggest_float
         return draw(self.key, self.search.low, self.search.high, log=self.search.log)
 
     def kept(self, value: Any) -> Any:
-        """A value as a search keeps it."""
+        """Convert a value to its stored form."""
         return json.dumps(value) if self.search.choices else value
 
     def given(self, kept: Any) -> Any:
-        """A value that a search kept."""
+        """Convert a stored value back."""
         return self.search.choices[self.texts.index(kept)] if self.search.choices else kept
 
     def text(self) -> str:
-        """0.001 … 1, log."""
+        """The range as text, such as '0.001 … 1, log'."""
         if self.search.choices:
             return ", ".join(self.texts)
         return f"{self.search.low:g} … {self.search.high:g}" + (", log" if self.search.log else "")
 
 
 def make_space(recipe: Recipe, methods: Sequence[str], searches: Sequence[str], samples: int) -> tuple[Setting, ...]:
-    """The settings to search: those that these methods of the recipe declare (of all, and batch and image size, where neither
-    methods nor searches are named; "train" names the latter two), and those that `searches` name, in place of what is declared:
-    KEY=LOW:HIGH, KEY=LOW:HIGH:log, KEY=A,B,C. samples: how many there are to train on."""
+    """The settings to search. methods: search the settings declared by these methods of the recipe; "train" stands for batch size
+    and image size. searches: settings with ranges, KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C, which override declared ranges. If
+    neither is given, all declared settings, batch size and image size are searched. samples: the number of training samples."""
     names = list(methods) or ([*(method.name for method in recipe.methods), TRAIN] if not searches else [])
     found: dict[str, Setting] = {}
     for name in names:
@@ -84,7 +84,7 @@ def make_space(recipe: Recipe, methods: Sequence[str], searches: Sequence[str], 
         found[setting.key] = setting
     if not found:
         where = ", ".join(names) or "this recipe"
-        raise RecipeError(f"{where}: nothing declares what is worth searching; name it: --search KEY=LOW:HIGH")
+        raise RecipeError(f"{where}: no method declares a search space; give one: --search KEY=LOW:HIGH")
     return tuple(_widened(setting) for setting in found.values())
 
 
@@ -96,7 +96,7 @@ def _declared(method: Method) -> list[Setting]:
 
 
 def _of_training(recipe: Recipe, samples: int) -> list[Setting]:
-    """Half and twice the batch; about three quarters and five quarters of the image size."""
+    """Batch size: half to double. Image size: about 0.75 to 1.25 times."""
     batch, size = recipe.train.batch_size, recipe.train.image_size
     usual = usual_batch_size(samples) if batch == "auto" else int(batch)
     batches = (max(1, usual // 2), usual, 2 * usual)
@@ -115,7 +115,7 @@ def _of_training(recipe: Recipe, samples: int) -> list[Setting]:
 
 
 def _widened(setting: Setting) -> Setting:
-    """The range with the recipe's own value in it, where a range can hold that."""
+    """Extend the range to include the recipe's value, if possible."""
     search, was = setting.search, setting.was
     if setting.holds_was:
         return setting
@@ -128,12 +128,13 @@ def _widened(setting: Setting) -> Setting:
 
 
 def parse_search(recipe: Recipe, text: str) -> Setting:
-    """`KEY=LOW:HIGH`, `KEY=LOW:HIGH:log` or `KEY=A,B,C`; RecipeError where the recipe has no such setting or refuses the values."""
+    """Parse `KEY=LOW:HIGH`, `KEY=LOW:HIGH:log` or `KEY=A,B,C`. Raises RecipeError if the setting does not exist or a value is
+    invalid."""
     key, equals, values = (part.strip() for part in text.partition("="))
     owner, dot, name = key.partition(".")
     if not equals or not dot or not values:
         raise RecipeError(
-            f"--search {text}: write KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C, as sgd.lr=0.01:0.3:log or "
+            f"--search {text}: write KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C, such as sgd.lr=0.01:0.3:log or "
             "train.batch_size=16,32,64"
         )
     part = _owner(recipe, owner)
@@ -141,7 +142,7 @@ def parse_search(recipe: Recipe, text: str) -> Setting:
         raise RecipeError(unknown("setting", name, type(part).model_fields, owner))
     if owner == TRAIN and name in _NEVER:
         raise RecipeError(
-            f"--search {text}: {key} is no setting to search; the seed, length and machine are the same for all"
+            f"--search {text}: {key} cannot be searched; seed, length and machine settings are the same for all trials"
         )
     was = getattr(part, name)
     low, colon, rest = values.partition(":")
@@ -149,30 +150,32 @@ def parse_search(recipe: Recipe, text: str) -> Setting:
         try:
             choices = yaml.safe_load(f"[{values}]")
         except yaml.YAMLError:
-            raise RecipeError(f"--search {text}: '{values}' are no values as YAML writes them") from None
+            raise RecipeError(f"--search {text}: '{values}' are not valid YAML values") from None
         if len(choices) < 2:
-            raise RecipeError(f"--search {text}: name at least two values")
+            raise RecipeError(f"--search {text}: give at least two values")
         checked = [getattr(_owner(place(recipe, {key: choice}), owner), name) for choice in choices]
         return Setting(key, Search(choices=tuple(dict.fromkeys(checked))), False, was)
     high, colon, scale = rest.partition(":")
     kinds = _kinds(type(part).model_fields[name].annotation)
     if not kinds & {int, float} or (colon and scale != "log"):
-        raise RecipeError(f"--search {text}: {key} takes no range; write KEY=A,B,C, or KEY=LOW:HIGH:log for numbers")
+        raise RecipeError(
+            f"--search {text}: {key} does not accept a range; write KEY=A,B,C, or KEY=LOW:HIGH:log for numbers"
+        )
     whole = float not in kinds
     try:
         ends = [int(end) if whole else float(end) for end in (low, high)]
     except ValueError:
         wanted = "whole numbers" if whole else "numbers"
-        raise RecipeError(f"--search {text}: the ends of a range are {wanted}; got {low} and {high}") from None
+        raise RecipeError(f"--search {text}: the bounds must be {wanted}; got {low} and {high}") from None
     if not ends[0] < ends[1] or (scale and ends[0] <= 0):
-        raise RecipeError(f"--search {text}: LOW lies below HIGH, and above 0 on a logarithmic scale")
+        raise RecipeError(f"--search {text}: LOW must be below HIGH, and above 0 on a logarithmic scale")
     for end in ends:
         place(recipe, {key: end})
     return Setting(key, Search(ends[0], ends[1], log=bool(scale)), whole, was)
 
 
 def place(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe with these values, by METHOD.KEY, model.KEY or train.KEY; those of one owner together."""
+    """Return the recipe with these values (METHOD.KEY, model.KEY or train.KEY). All values of one owner are set together."""
     by_owner: dict[str, dict[str, Any]] = defaultdict(dict)
     for key, value in values.items():
         owner, _, name = key.partition(".")
@@ -187,7 +190,7 @@ def place(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
 
 
 def as_it_was(space: Iterable[Setting]) -> dict[str, Any]:
-    """The recipe's own values, of the settings whose range holds them."""
+    """The recipe's own values of the settings whose range contains them."""
     return {setting.key: setting.was for setting in space if setting.holds_was}
 
 
@@ -202,7 +205,7 @@ def _owner(recipe: Recipe, name: str) -> Strict:
 
 
 def _kinds(annotation: Any) -> set[type]:
-    """The plain types that a field takes."""
+    """The plain types that a field accepts."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _kinds(typing.get_args(annotation)[0])

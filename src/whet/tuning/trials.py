@@ -1,4 +1,4 @@
-"""The memory of a search: an Optuna study in a journal file, which outlives every process that writes into it."""
+"""The trials of a search, stored as an Optuna study in a journal file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ try:
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
     from optuna.trial import TrialState
 except ImportError:
-    raise RunError("tuning needs Optuna: pip install 'whet[tune]'") from None
+    raise RunError("tuning requires Optuna: pip install 'whet[tune]'") from None
 
 _NAME = "tune"
-_LOCK_SECONDS = 10  # a lock that a killed process left is broken then; a line is written in a few milliseconds
-_RANDOM_TRIALS = 8  # before the sampler trusts what it has seen
-# Whoever is below the median of the others at the same point of training is given up, but not in the first third: under a schedule
-# large learning rates look bad early on. Measured on 19 whole trials of the digits (docs/tuning.md): the rank correlation of the
-# score by then with that at the end is 0.2 at 9 % of training, 0.4 at 27, 0.7 at 36 to 64, 0.9 from 73.
+_LOCK_SECONDS = 10  # the age at which the lock of a killed process is removed; writing a line takes a few milliseconds
+_RANDOM_TRIALS = 8  # random trials before the sampler uses the results
+# A trial below the median of the others at the same point of training is pruned, but not in the first third: with a schedule,
+# large learning rates score low early in training. Measured on 19 full trials of the digits (docs/tuning.md): the rank correlation
+# of the intermediate with the final score is 0.2 at 9 % of training, 0.4 at 27 %, 0.7 at 36 to 64 %, 0.9 from 73 %.
 # Source: Golovin et al. 2017, "Google Vizier", the median stopping rule.
 _WARM_PERCENT, _COMPARED = 33, 4
 
@@ -35,18 +35,18 @@ def open_storage(file: Path) -> Any:
 
 
 def load_trial(file: Path, trial_id: int) -> Any:
-    """An Optuna trial, to report to from the process that makes its run."""
+    """Load an Optuna trial in the process of its run, for reporting."""
     pruner = optuna.pruners.MedianPruner(
         n_startup_trials=_COMPARED, n_warmup_steps=_WARM_PERCENT, n_min_trials=_COMPARED
     )
-    sampler = optuna.samplers.RandomSampler(seed=0)  # draws nothing here
+    sampler = optuna.samplers.RandomSampler(seed=0)  # not used for sampling here
     study = optuna.load_study(study_name=_NAME, storage=open_storage(file), pruner=pruner, sampler=sampler)
     return optuna.trial.Trial(study, trial_id)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Values to try. `id` is Optuna's own number of the trial."""
+    """The proposed values of a trial. `id` is Optuna's trial id."""
 
     number: int
     id: int
@@ -54,7 +54,7 @@ class Proposal:
 
 
 class Trials:
-    """What was tried and what came of it. What the n-th trial tries follows from the seed, n, and what is known by then."""
+    """The trials and their results. The values of the n-th trial depend only on the seed, n and the results so far."""
 
     def __init__(self, file: Path, space: tuple[Setting, ...], *, smaller_is_better: bool, seed: int) -> None:
         self.file, self._space, self._rng = file, space, Rng(seed)
@@ -71,17 +71,17 @@ class Trials:
             )
 
     def __len__(self) -> int:
-        """How many were begun."""
+        """The number of started trials."""
         return sum(trial.state != TrialState.WAITING for trial in self._study.get_trials(deepcopy=False))
 
     def unfinished(self) -> Iterator[Proposal]:
-        """Those that an earlier call began."""
+        """The trials that an earlier call started and did not finish."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._draw_for(trial.number)
             yield self._proposal(optuna.trial.Trial(self._study, trial._trial_id))
 
     def over(self) -> Iterator[Proposal]:
-        """Those that are known."""
+        """The trials with a result."""
         done = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         for trial in self._study.get_trials(deepcopy=False, states=done):
             yield Proposal(
@@ -113,8 +113,8 @@ class Trials:
         self._study.tell(number, state=TrialState.FAIL)
 
     def importances(self) -> dict[str, float]:
-        """By setting, its share of what explains which trials are among the better ones, all together 1; empty before that can be
-        told. Source: Watanabe, Bansal, Hutter 2023, "PED-ANOVA"."""
+        """The importance of each setting for being among the better trials; the sum is 1. Empty if there are too few trials.
+        Source: Watanabe, Bansal, Hutter 2023, "PED-ANOVA"."""
         done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         varied = [s.key for s in self._space if len({t.params[s.key] for t in done if s.key in t.params}) > 1]
         if not varied or len(done) < _RANDOM_TRIALS:
@@ -123,11 +123,11 @@ class Trials:
         return {key: float(share) for key, share in found.items()}
 
     def curve(self, number: int) -> list[tuple[int, float]]:
-        """(percent of training, what validation said) of a trial."""
+        """(percent of training, validation metric) pairs of a trial."""
         return sorted(self._study.get_trials(deepcopy=False)[number].intermediate_values.items())
 
 
 def _mend(file: Path) -> None:
-    """Cut off a line that a dying machine left half written."""
+    """Remove an incomplete last line, left by a crash."""
     if file.is_file() and (text := file.read_bytes()) and not text.endswith(b"\n"):
         os.truncate(file, text.rfind(b"\n") + 1)

@@ -1,4 +1,4 @@
-"""Tuning from the recipe to its report: what is searched, the search, and whether its winner holds with seeds it has not seen."""
+"""Tuning from the recipe to the report: search space, search, and confirmation of the best trial with new seeds."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ from whet.tuning.trials import Trials
 
 @dataclass(frozen=True)
 class Tuning:
-    """What came of it. `trials`: a row a trial; `tuned`: the recipe with the best trial's values; `recommended`: that one, or the
-    recipe as it was where fresh seeds do not bear it out; `confirmed`: tuned minus base with fresh seeds on the test samples
-    (validation samples where there are none), or None where the recipe as it was won, or no time was left."""
+    """The result of tuning. `trials`: one row per trial. `tuned`: the recipe with the values of the best trial. `recommended`:
+    the tuned recipe, or the original if new seeds do not confirm the gain. `confirmed`: the difference of the tuned from the
+    original recipe with new seeds, on the test samples (on the validation samples if there is no test split); None if the
+    original recipe was the best, or no time was left."""
 
     path: Path
     trials: pd.DataFrame
@@ -63,16 +64,16 @@ def tune(
     out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Tuning:
-    """Search the values of a recipe's hyper-parameters by its answers to the validation samples; then train the best against the
-    recipe as it was, with fresh seeds, and read the test samples once.
+    """Tune the hyperparameters of a recipe on the validation samples. Then compare the best trial with the original recipe with new
+    seeds, using the test samples once.
 
-    methods, searches: what is searched, see `whet.tuning.space.make_space`. budget: a time for everything ("1h"), three quarters of
-    it for the search; or epochs or steps of each run. trials: how many; by default as many as fit the time, or 24. metric: a
-    name of the samples' task. jobs, ray: as for `whet.study`. Every trial has the recipe's own seed, so that trials differ by
-    their values and not by their luck; the first is the recipe as it is. confirming: whether the best is trained with fresh
-    seeds too; without it all of the time is for the search, no test sample is read, and nothing is recommended. A tuning that
-    was stopped goes on when it is called again with the same `out`: a trial that is over is never repeated, and one that fails
-    is told and stops no other.
+    methods, searches: the search space; see `whet.tuning.space.make_space`. budget: the total time ("1h"), three quarters of it
+    for the search, or the epochs or steps of each run. trials: the number of trials; by default as many as fit the time, or 24.
+    metric: a metric of the samples' task. jobs, ray: as for `whet.study`. All trials have the recipe's seed, so that they differ
+    only by their values; the first trial is the original recipe. confirming: whether to confirm the best trial with new seeds; if
+    False, the search gets all of the time, no test sample is used, and nothing is recommended. A stopped tuning is resumed by
+    calling it again with the same `out`. Finished trials are never repeated. A failed trial is reported and does not stop the
+    others.
     """
     started, watch = time.monotonic(), observer or Observer()
     limit = Duration.parse_budget(budget) if budget is not None else None
@@ -80,7 +81,7 @@ def tune(
     table = read_data(base.data)
     table.for_problem(base.task).task.metric(metric)
     if not len(table.part("val")):
-        raise RecipeError(f"{base.data.path} has no validation samples to tune by")
+        raise RecipeError(f"{base.data.path} has no validation samples, which tuning needs")
     space = make_space(base, methods, searches, len(table.part("train")))
     stem = Path(str(base.data.path)).resolve().stem
     path = Path(out) if out is not None else next_name(Path("runs"), f"{stem}-tune")
@@ -89,24 +90,24 @@ def tune(
         timed = limit is not None and limit.is_time
         data = table.fingerprint()
         threads = _agree(path, base, data, space, metric, limit, settled_threads(base, jobs, ray))
-        asked = base.setting(torch_threads=threads)
+        requested = base.setting(torch_threads=threads)
         executor = executor_for(jobs, Steps(watch), ray, threads)
         clock = Clock(path / "clock.json", limit.seconds if limit is not None and timed else None, started)
         runner = Runner(path, executor, clock, watch, data)
         with Interrupts().caught():
-            searching = _plan(asked, space, metric, limit, trials, runner, SHARE if confirming else FILLED)
+            searching = _plan(requested, space, metric, limit, trials, runner, SHARE if confirming else FILLED)
             watch.phase(_planned(searching))
-            chosen = path / "chosen.json"  # the search is over, and what is to be confirmed
+            chosen = path / "chosen.json"  # exists when the search is over; contains the trial to confirm
             if chosen.is_file():
                 searching.recall()
             else:
                 searching.run()
             best = searching.best()
             tuned = place(base, _given(space, best))
-            confirmation = _confirm(asked, searching, best, chosen) if confirming else None
+            confirmation = _confirm(requested, searching, best, chosen) if confirming else None
         recommended = tuned if _holds(confirmation, best) else base
         if confirmation is not None and recommended is base:
-            watch.note("what was best of the trials is no better with fresh seeds: the recipe stays as it was")
+            watch.note("the best trial is not better with new seeds; the recipe is unchanged")
         write_whole(path / "tuned.yaml", tuned.to_yaml())
         write_whole(path / "recommended.yaml", recommended.to_yaml())
         clock.save()
@@ -125,8 +126,9 @@ def _agree(
     limit: Duration | None,
     threads: int | str,
 ) -> int | str:
-    """What the tuning in this folder is of, written down once; the threads it has. data: the fingerprint of the data."""
-    asked = {
+    """Save the settings of the tuning in the folder, or check that they match, and return the number of threads. data: the
+    fingerprint of the data."""
+    requested = {
         "metric": metric,
         "each": "as the time allows" if limit is not None and limit.is_time else str(limit or base.train.budget),
         "space": {setting.key: setting.text() for setting in space},
@@ -134,13 +136,13 @@ def _agree(
         "data": data,
         "recipe": base.to_dict(),
     }  # fmt: skip
-    kept = agreed(path / "tune.yaml", asked, "tuning", as_before=("torch_threads",))
+    kept = agreed(path / "tune.yaml", requested, "tuning", as_before=("torch_threads",))
     found: int | str = kept["torch_threads"]
     return found
 
 
 def _plan(
-    asked: Recipe,
+    requested: Recipe,
     space: tuple[Setting, ...],
     metric: str,
     limit: Duration | None,
@@ -148,13 +150,13 @@ def _plan(
     runner: Runner,
     share: float,
 ) -> Searching:
-    """How long the trials are and how many, and where they are remembered."""
-    base = asked.replace(data=asked.data.replace(evaluate_test=False))
+    """The search with the length, number and storage of the trials."""
+    base = requested.replace(data=requested.data.replace(evaluate_test=False))
     if runner.clock.limit is not None:
         base, seconds = decide_length(base, runner, trials or USUAL_TRIALS, share)
     else:
-        base, seconds = base.setting(budget=limit or asked.train.budget), 0.0
-    smaller, budget = metric_named(metric).smaller_is_better, asked.train.budget
+        base, seconds = base.setting(budget=limit or requested.train.budget), 0.0
+    smaller, budget = metric_named(metric).smaller_is_better, requested.train.budget
     memory = Trials(runner.path / "trials.journal", space, smaller_is_better=smaller, seed=base.train.seed)
     return Searching(
         base, space, metric, memory, runner,
@@ -164,7 +166,7 @@ def _plan(
 
 
 def _planned(searching: Searching) -> str:
-    """The plan, with the times it takes as far as they are known."""
+    """The plan as text, with estimated times."""
     clock, jobs = searching.runner.clock, searching.runner.executor.jobs
     each, settings = searching.base.train.budget, len(searching.space)
     what = f"{settings} {'setting' if settings == 1 else 'settings'}, trials of {each}"
@@ -183,29 +185,29 @@ def _planned(searching: Searching) -> str:
 
 
 def _given(space: tuple[Setting, ...], best: Trial) -> dict[str, Any]:
-    """The best trial's values, of the settings it was given."""
+    """The best trial's values of the settings that it was given."""
     return {s.key: best.values[s.key] for s in space if best.number > 0 or s.holds_was}
 
 
-def _confirm(asked: Recipe, searching: Searching, best: Trial, chosen: Path) -> Confirmation | None:
-    """Decided once, so that one that is gone on with makes the same runs."""
-    runner, asked = searching.runner, asked.setting(precision=searching.base.train.precision)
-    after = place(asked, _given(searching.space, best))
+def _confirm(requested: Recipe, searching: Searching, best: Trial, chosen: Path) -> Confirmation | None:
+    """Confirm the best trial. The length and number of the runs are saved, so that a resumed confirmation is the same."""
+    runner, requested = searching.runner, requested.setting(precision=searching.base.train.precision)
+    after = place(requested, _given(searching.space, best))
     if not chosen.is_file():
         each, seeds = _length(searching, best)
         strict_json.write(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
     kept = json.loads(chosen.read_text(encoding="utf-8"))
-    if best.number == 0 or after == asked:
-        runner.watch.note("nothing was better than the recipe as it is")
+    if best.number == 0 or after == requested:
+        runner.watch.note("no trial was better than the original recipe")
         return None
     if kept["seeds"] == 0:
         runner.watch.note("no time is left to confirm the best trial")
         return None
-    return compare_afresh(asked, after, Duration.parse(kept["each"]), kept["seeds"], runner, searching.metric)
+    return compare_afresh(requested, after, Duration.parse(kept["each"]), kept["seeds"], runner, searching.metric)
 
 
 def _length(searching: Searching, best: Trial) -> tuple[Duration, int]:
-    """(length of the confirming runs, number of seeds): as the recipe asks where time allows."""
+    """(length of the confirmation runs, number of seeds): the recipe's length if there is time."""
     each, runner = searching.base.train.budget, searching.runner
     if runner.clock.limit is None:
         return each, LEAST_SEEDS
@@ -220,8 +222,8 @@ def _length(searching: Searching, best: Trial) -> tuple[Duration, int]:
 
 
 def _holds(confirmation: Confirmation | None, best: Trial) -> bool:
-    """Whether fresh seeds bear the best trial out on the validation samples: the test samples choose nothing. Without any, a best
-    trial other than the first is only a guess, and the recipe stays as it was."""
+    """Whether new seeds confirm the best trial on the validation samples. The test samples are not used for this choice. Without a
+    confirmation, the original recipe is kept."""
     if confirmation is None or best.number == 0:
         return False
     found = confirmation.on("val")
@@ -256,7 +258,7 @@ def _write(searching: Searching, best: Trial, confirmation: Confirmation | None,
         "best": best.number,
         "importances": searching.trials.importances(),
         "failures": runner.failures,
-        "spread": spread,  # of the recipe as it was, between the fresh seeds
+        "spread": spread,  # standard deviation of the original recipe over the new seeds
         "tuned": tuned,
         "confirming": searching.confirming,
         "confirmed": confirmation.to_dict() if confirmation is not None else None,

@@ -1,1 +1,1 @@
-"""The sections of a report. Each module reads a run folder and gives what its template of the same name shows, or None."""
+"""The sections of a report. Each module reads a run folder and returns the context of the template with the same name, or None."""

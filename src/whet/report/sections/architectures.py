@@ -1,4 +1,4 @@
-"""Which architecture: a table of accuracy, its distance from the best and what it costs, and a figure of the same."""
+"""Comparison of architectures: a table and a figure of accuracy, difference from the best, and cost."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from whet.core.run_folder import RunFolder
 from whet.report import text
 from whet.report.figures import ACCENT, GRID, INK, MUTED, draw, name_points
 
-_WIDTH, _HEIGHT = 10.5, 6.6  # inches, of two panels by two
+_WIDTH, _HEIGHT = 10.5, 6.6  # inches, for 2 x 2 panels
 _DECADES = [digit * 10.0**power for power in range(-6, 12) for digit in (1, 3)]
 _TIMES = [tick for tick in _DECADES if tick < 60] + [60.0, 120, 300, 600, 1800, 3600, 3 * 3600, 10 * 3600, 30 * 3600]
 _DOUBLES = [part * 2.0**power for power in range(4, 21) for part in (1, 1.5)]
 _COSTS: tuple[tuple[str, str, Callable[[float], str], list[float]], ...] = (
-    ("parameters", "weights", text.amount, _DECADES),
+    ("parameters", "parameters", text.amount, _DECADES),
     ("train_seconds", "training", text.seconds, _TIMES),
-    ("seconds_per_sample", "one answer", text.seconds, _TIMES),
-    ("peak_memory_mib", "most memory", text.memory, _DOUBLES),
+    ("seconds_per_sample", "inference per sample", text.seconds, _TIMES),
+    ("peak_memory_mib", "peak memory", text.memory, _DOUBLES),
 )
-"""Key, title, how a value is said, where ticks may stand."""
-_MOST_TICKS = 5
+"""Key, title, value formatter, possible tick positions."""
+_MAX_TICKS = 5
 
 
 def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
@@ -45,36 +45,36 @@ def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
         "failed": [row for row in story["architectures"] if row["failed"]],
         "bounds": (low, max(high, low + 1e-6)),
         "environment": environment,
-        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _paint(figure, rows), "Accuracy against cost") if rows else None,
+        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows), "Accuracy against cost") if rows else None,
     }
 
 
-def _paint(figure: Figure, rows: list[dict[str, Any]]) -> None:
+def _plot(figure: Figure, rows: list[dict[str, Any]]) -> None:
     figure.set_layout_engine("constrained", hspace=0.1)
     panels = figure.subplots(2, 2, sharey=True)
     low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
     pad = max(0.05 * (high - low), 0.005)
-    for axes, (cost, title, words, ticks) in zip(panels.flat, _COSTS):
+    for axes, (cost, title, format_value, ticks) in zip(panels.flat, _COSTS):
         values = [max(row[cost], 1e-9) for row in rows]
         axes.set(title=title, xscale="log", ylim=(low - pad, high + pad), xlim=_limits(min(values), max(values)))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        _set_ticks(axes, ticks, words)
-        thrifty = _thrifty(values, [row["accuracy"] for row in rows])
-        for row, value, leads in zip(rows, values, thrifty):
+        _set_ticks(axes, ticks, format_value)
+        pareto = _is_pareto_optimal(values, [row["accuracy"] for row in rows])
+        for row, value, leads in zip(rows, values, pareto):
             error = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
             axes.errorbar(
                 value, row["accuracy"], yerr=error, fmt="o", markersize=6, elinewidth=1, color=ACCENT if leads else MUTED,
                 markerfacecolor=ACCENT if leads else "white", ecolor=ACCENT if leads else GRID, alpha=1.0,
             )  # fmt: skip
         points = [(value, row["accuracy"]) for row, value in zip(rows, values)]
-        colours = [INK if leads else MUTED for leads in thrifty]
+        colours = [INK if leads else MUTED for leads in pareto]
         name_points(axes, [row["name"] for row in rows], points, colours, (_WIDTH / 2, _HEIGHT / 2))
     for axes in panels[:, 0]:
-        axes.set_ylabel("right")
+        axes.set_ylabel("accuracy")
 
 
-def _thrifty(cost_N: list[float], accuracy_N: list[float]) -> list[bool]:
-    """Those that no other beats: none is at once at least as cheap and more accurate, or cheaper and as accurate."""
+def _is_pareto_optimal(cost_N: list[float], accuracy_N: list[float]) -> list[bool]:
+    """True if no other architecture is at least as cheap and more accurate, or cheaper and at least as accurate."""
     pairs = list(zip(cost_N, accuracy_N))
     return [
         not any((c <= cost and a > accuracy) or (c < cost and a >= accuracy) for c, a in pairs)
@@ -83,16 +83,16 @@ def _thrifty(cost_N: list[float], accuracy_N: list[float]) -> list[bool]:
 
 
 def _limits(least: float, most: float) -> tuple[float, float]:
-    """With room for labels, and wide enough for some ticks."""
+    """Axis limits with a margin for labels, wide enough for several ticks."""
     reach = max(most / least, 3.0) ** 0.12
     middle, half = math.sqrt(least * most), max(math.sqrt(most / least), math.sqrt(3.0)) * reach
     return middle / half, middle * half
 
 
-def _set_ticks(axes: Axes, ticks: list[float], words: Callable[[float], str]) -> None:
-    """A few of these, as people say them."""
+def _set_ticks(axes: Axes, ticks: list[float], format_value: Callable[[float], str]) -> None:
+    """Show at most `_MAX_TICKS` of these ticks, formatted."""
     left, right = axes.get_xlim()
     inside = [tick for tick in ticks if left <= tick <= right]
-    axes.xaxis.set_major_locator(FixedLocator(inside[:: -(-len(inside) // _MOST_TICKS) or 1]))
+    axes.xaxis.set_major_locator(FixedLocator(inside[:: -(-len(inside) // _MAX_TICKS) or 1]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: words(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: format_value(value)))

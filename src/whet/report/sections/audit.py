@@ -1,5 +1,4 @@
-"""What `whet check` found, with the samples it is about: the findings, how far shortcuts get, and what the cleaned table
-leaves out."""
+"""The findings of `whet check` with their samples, the accuracy of shortcuts, and the samples excluded from the cleaned table."""
 
 from __future__ import annotations
 
@@ -58,12 +57,12 @@ def _finding(folder: Path, finding: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(reason: str) -> str:
-    """The rule that a sample was dropped by."""
+    """The category of the reason for which a sample was excluded."""
     for start, kind in (
         ("cannot be read", "cannot be read"),
-        ("the same", "the same under two classes"),
-        ("a copy of", "an exact copy of one that stays"),
-        ("nearly the same", "nearly the same as one that stays"),
+        ("the same", "duplicate with a different label"),
+        ("a copy of", "exact duplicate of a kept sample"),
+        ("nearly the same", "near-duplicate of a kept sample"),
     ):
         if reason.startswith(start):
             return kind

@@ -1,4 +1,4 @@
-"""Confidence against how often it is right."""
+"""Reliability diagram: accuracy as a function of confidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
     task = cast(ClassTask, evidence.task)
     bins = reliability(*task.decisions(evidence), bins=10)
 
-    def paint(figure: Figure) -> None:
+    def plot(figure: Figure) -> None:
         curve, counts = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
         curve.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
         x, y = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
@@ -31,7 +31,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         curve.errorbar(
             x, y, yerr=np.abs(spans.T - np.array(y)), color=ACCENT, marker="o", markersize=4, capsize=2, elinewidth=1
         )
-        curve.set(ylabel="right", xlim=(0, 1), ylim=(0, 1.03))
+        curve.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
         counts.bar(x, [b["count"] for b in bins], width=0.07, color=GRID, edgecolor=MUTED, linewidth=0.6)
         counts.set(xlabel="confidence", ylabel=task.decided_upon)
         for axis in (curve.yaxis, counts.xaxis):
@@ -39,7 +39,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
 
     error = metrics[part]["calibration_error"]
     return {
-        "figure": draw(4.6, 4.2, paint, "Calibration"),
+        "figure": draw(4.6, 4.2, plot, "Calibration"),
         "error": error,
         "temperature": _temperature(folder),
         "decided_upon": task.decided_upon,

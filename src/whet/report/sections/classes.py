@@ -1,4 +1,4 @@
-"""A row a class: how many, how well, and within which interval."""
+"""One row per class: number of samples, metrics and intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken for what."""
+"""The confusion matrix and the most frequent confusions."""
 
 from __future__ import annotations
 

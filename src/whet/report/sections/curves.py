@@ -1,4 +1,4 @@
-"""Learning curves: loss of every step (smoothed), validation accuracy, learning rate and size of what is shown."""
+"""Learning curves: smoothed loss per step, validation metrics, learning rate and input size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     loss_of = [task.validation_loss(check, num_classes) for check in checks]
     x, seen = step / per_epoch, np.array([r["step"] for r in checks]) / per_epoch
 
-    def paint(figure: Figure) -> None:
+    def plot(figure: Figure) -> None:
         left, middle, right = figure.subplots(1, 3)
         left.plot(x, loss, color=MUTED, alpha=0.25, linewidth=0.8)
         left.plot(x, _smooth(loss), color=ACCENT, label="training")
@@ -64,7 +64,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
 
     tests = [r for r in records if r["event"] == "range_test"]
     return {
-        "figure": draw(10.5, 3.0, paint, "Learning curves"),
+        "figure": draw(10.5, 3.0, plot, "Learning curves"),
         "range_tests": [{**test, "figure": _range_test(test)} for test in tests],
     }
 
@@ -72,7 +72,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
 def _range_test(test: dict[str, Any]) -> Markup:
     loss = np.array(test["loss"])
 
-    def paint(figure: Figure) -> None:
+    def plot(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot(test["lr"], loss, color=MUTED, alpha=0.35, linewidth=0.8)
         axes.plot(test["lr"], _smooth(loss), color=ACCENT)
@@ -88,11 +88,11 @@ def _range_test(test: dict[str, Any]) -> Markup:
             ylim=(0, 1.6 * float(loss[: max(5, len(loss) // 5)].mean())),
         )
 
-    return draw(7.5, 2.8, paint, "Learning rate range test")
+    return draw(7.5, 2.8, plot, "Learning rate range test")
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """A centred moving mean over about a thirtieth of the curve."""
+    """A centred moving average over about 1/15 of the curve."""
     width = max(1, len(values) // 30) * 2 + 1
     padded = np.pad(values, width // 2, mode="edge")
     return np.convolve(padded, np.ones(width) / width, mode="valid")

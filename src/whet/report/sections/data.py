@@ -1,4 +1,4 @@
-"""The data: how many of what, and what was found wrong with them."""
+"""The data: class counts and findings."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def context(folder: RunFolder, improvement: dict[str, Any] | None = None) -> dic
 
 
 def samples_of(data: dict[str, Any]) -> dict[str, int]:
-    """The samples of every part: one a class and time, or, where a sample may have several classes, as they were counted."""
+    """The number of samples per split: the sum of the class counts, or the stored number for multi-label data."""
     return data.get("samples") or {split: sum(counts.values()) for split, counts in data["counts"].items()}
 
 
 def _lines(finding: dict[str, Any]) -> list[str]:
-    """A line a group, with what is to be said of it."""
+    """One line per group of samples, with its note."""
     notes = finding.get("notes") or [""] * len(finding["groups"])
     return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]

@@ -1,4 +1,4 @@
-"""A study's answer: what every factor does, with its interval, its price, and class by class."""
+"""The result of a study: the effect of each factor with its interval, its cost, and its effect per class."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _COLOURS = {"helps": ACCENT, "hurts": WARN}
 
 
 def context(study: dict[str, Any]) -> dict[str, Any]:
-    told = [effect for effect in study["effects"] if effect["seeds"]]
-    classes = sorted({name for effect in told for name in effect["per_class"]})
-    reach = max([0.01, *(abs(one["mean"]) for effect in told for one in effect["per_class"].values())])
-    unit, factor = ("points of ", 100) if metric_named(study["metric"]).is_share else ("", 1)
+    measured = [effect for effect in study["effects"] if effect["seeds"]]
+    classes = sorted({name for effect in measured for name in effect["per_class"]})
+    reach = max([0.01, *(abs(one["mean"]) for effect in measured for one in effect["per_class"].values())])
+    unit, factor = ("percentage points of ", 100) if metric_named(study["metric"]).is_share else ("", 1)
     scale = (f"{unit}{metric_named(study['metric']).title}", factor)
     confirmed = study["confirmed"]
     return {
         "study": study,
         "effects": study["effects"],
-        "told": told,
+        "measured": measured,
         "classes": classes,
         "reach": reach,
         "text": metric_named(study["metric"]).text,
         "title": metric_named(study["metric"]).title,
-        "unit": " points" if metric_named(study["metric"]).is_share else "",
+        "unit": " percentage points" if metric_named(study["metric"]).is_share else "",
         "forest": draw(
-            8.4, 0.9 + 0.36 * len(told), lambda figure: _forest(figure, told, scale), "Effects with intervals"
+            8.4, 0.9 + 0.36 * len(measured), lambda figure: _forest(figure, measured, scale), "Effects with intervals"
         ),
-        "price": draw(*_PRICE, lambda figure: _price(figure, told, scale), "Gain against cost"),
+        "price": draw(*_PRICE, lambda figure: _price(figure, measured, scale), "Gain against cost"),
         "heat": _heat(study, scale),
         "curves": draw(
             5.2,
@@ -48,14 +48,14 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
 
 def _forest(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]) -> None:
     axes, (unit, factor) = figure.subplots(), scale
-    place = np.arange(len(effects))[::-1]
+    position = np.arange(len(effects))[::-1]
     axes.axvline(0, color=INK, linewidth=0.8)
-    for y, effect in zip(place, effects, strict=True):
+    for y, effect in zip(position, effects, strict=True):
         colour = _COLOURS.get(effect["verdict"], MUTED)
         ends = [factor * effect["low"], factor * effect["high"]]
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
         axes.plot(factor * effect["effect"], y, marker="o", markersize=6, color=colour)
-    axes.set_yticks(place, [effect["factor"] for effect in effects], color=INK)
+    axes.set_yticks(position, [effect["factor"] for effect in effects], color=INK)
     axes.set(xlabel=f"{unit}, 95 % interval", ylim=(-0.7, len(effects) - 0.3))
     axes.grid(axis="y", color=GRID, linewidth=0.5)
 
@@ -67,7 +67,7 @@ def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]
     colours = [_COLOURS.get(effect["verdict"], MUTED) for effect in effects]
     for (x, y), colour in zip(points, colours, strict=True):
         axes.plot(x, y, marker="o", color=colour)
-    axes.set(xlabel="% more training time", ylabel=unit)
+    axes.set(xlabel="change of training time, %", ylabel=unit)
     axes.margins(0.25)
     axes.autoscale_view()
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
@@ -75,7 +75,7 @@ def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]
 
 
 def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]], metric: str) -> None:
-    """Every seed thin, their mean thick."""
+    """Plot each seed as a thin line and the mean as a thick line."""
     axes, chosen = figure.subplots(), metric_named(metric)
     factor = 100 if chosen.is_share else 1
     for (name, runs), colour in zip(curves.items(), (MUTED, ACCENT), strict=True):
@@ -89,7 +89,7 @@ def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]], 
 
 
 def _heat(study: dict[str, Any], scale: tuple[str, int]) -> Any:
-    """How much two factors do together beyond what each does alone; of a full factorial."""
+    """The interactions of pairs of factors in a full factorial design."""
     pairs = study["interactions"]
     if not pairs:
         return None
@@ -99,7 +99,7 @@ def _heat(study: dict[str, Any], scale: tuple[str, int]) -> Any:
         a, b = (names.index(name) for name in pair["factors"])
         table[a, b] = table[b, a] = scale[1] * pair["mean"]
 
-    def paint(figure: Figure) -> None:
+    def plot(figure: Figure) -> None:
         axes = figure.subplots()
         most = max(float(np.nanmax(np.abs(table))), 0.1)
         image = axes.imshow(table, cmap="RdYlGn", vmin=-most, vmax=most)
@@ -110,4 +110,4 @@ def _heat(study: dict[str, Any], scale: tuple[str, int]) -> Any:
             axes.text(j, i, f"{table[i, j]:+.1f}", ha="center", va="center", fontsize=8)
         figure.colorbar(image, ax=axes, label=scale[0])
 
-    return draw(5.2, 3.8, paint, "Interactions of two factors")
+    return draw(5.2, 3.8, plot, "Interactions of two factors")

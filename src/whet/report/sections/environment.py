@@ -1,4 +1,4 @@
-"""Where it was made, and what the run wants to be known."""
+"""The environment, cost and notes of the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a model answers as it does: samples with heat, or with words for and against."""
+"""Explanations of predictions: samples with heatmaps or word attributions."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from whet.report.images import shown
 from whet.report.text import short_name
 
 
-def context(run: RunFolder, told: list[dict[str, Any]], folder: Path, *, mistakes: bool) -> dict[str, Any]:
+def context(run: RunFolder, records: list[dict[str, Any]], folder: Path, *, mistakes: bool) -> dict[str, Any]:
     recipe = Recipe.load(run.recipe)
-    samples = [_sample(entry, folder, recipe.medium) for entry in told if "error" not in entry]
-    asked = {entry["explained"] for entry in samples if entry["explained"] != entry["predicted"]}
+    samples = [_sample(entry, folder, recipe.medium) for entry in records if "error" not in entry]
+    requested = {entry["explained"] for entry in samples if entry["explained"] != entry["predicted"]}
     return {
         "name": run.name,
         "model": short_name(recipe.model.architecture),
         "medium": recipe.medium,
         "mistakes": mistakes,
-        "asked": ", ".join(sorted(asked)),
+        "requested": ", ".join(sorted(requested)),
         "by_covering": any(entry.get("by_covering") for entry in samples),
         "samples": samples,
-        "unread": [entry for entry in told if "error" in entry],
+        "unread": [entry for entry in records if "error" in entry],
     }
 
 
 def _sample(entry: dict[str, Any], folder: Path, medium: str) -> dict[str, Any]:
-    """Files by their own names alone: a page names no folder of a machine."""
+    """The context of one sample. Files are named without their folder, so that the page contains no path of the machine."""
     name = "" if medium == "text" else entry["sample"].replace("\\", "/").rsplit("/", 1)[-1]
     return {**entry, **shown(entry, folder), "name": name}

@@ -1,4 +1,4 @@
-"""What `whet improve` gained over the plain recipe, with its interval."""
+"""The gain of `whet improve` over the plain recipe, with its interval."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 from whet.core.run_folder import RunFolder
 
 _SENTENCE = {
-    "helps": "The {} recipe is better than the plain one.",
-    "hurts": "The {} recipe is worse than the plain one here.",
-    "no difference worth having": "The {} recipe and the plain one differ by less than one percentage point either way.",
-    "undecided": "These runs cannot tell the {} recipe from the plain one. More seeds or test samples would narrow the interval.",
-    "not judged": "With fewer than three seeds the {} recipe is not judged: another seed may turn the difference around.",
+    "helps": "The {} recipe is better than the plain recipe.",
+    "hurts": "The {} recipe is worse than the plain recipe on these data.",
+    "no difference worth having": "The {} recipe and the plain recipe differ by less than one percentage point.",
+    "undecided": "The difference between the {} recipe and the plain recipe is not distinguishable from zero. More seeds or test "
+    "samples would narrow the interval.",
+    "not judged": "With fewer than three seeds, the {} recipe gets no verdict: another seed may reverse the difference.",
 }
 
 
@@ -21,9 +22,9 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": improvement["name"],
         "difference": difference,
-        "sentence": _SENTENCE[difference["verdict"]].format(improvement["answer"]),
+        "sentence": _SENTENCE[difference["verdict"]].format(improvement["recommended"]),
         "groups": improvement["groups"],
-        "answer": improvement["answer"],
+        "recommended": improvement["recommended"],
         "metric": improvement["metric"],
         "changes": improvement["changes"],
         "ensemble": improvement["ensemble"],

@@ -1,4 +1,4 @@
-"""The result in one line, with its interval and what it cost."""
+"""The main result with its interval and cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
     return {
         "name": folder.name,
         "part": {"test": "test", "val": "validation"}[part],
-        "judged_by_val": part == "val",
+        "evaluated_on_val": part == "val",
         "result": result,
         "figure": task.figure(result)[0],
         "what": task.figure(result)[1],

@@ -1,5 +1,5 @@
-"""What averages, ensembles, several views and calibration gained over the plain answer of the last weights, and their
-price."""
+"""The gain of weight averaging, ensembles, test-time augmentation and calibration over the predictions of the last weights, and
+their cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         "plain": [metric.shown(found["plain"][key]) for key, metric in shown.items()],
         "result": [metric.shown(result[key]) for key, metric in shown.items()],
         "plain_seconds": found["plain"]["seconds_per_sample"],
-        "gain": f"{headline.text(difference['mean'], '+')}{' points' if headline.is_share else ''} of {headline.title}",
+        "gain": f"{headline.text(difference['mean'], '+')}{' percentage points' if headline.is_share else ''} of {headline.title}",
         "low": headline.text(difference["low"], "+"),
         "high": headline.text(difference["high"], "+"),
         "seconds": metrics["cost"]["seconds_per_sample"],
@@ -34,6 +34,6 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def _weights(folder: RunFolder) -> list[float]:
-    """How much each network counts, this one first, where that was fitted."""
+    """The ensemble weight of each network, this one first, if the weights were fitted."""
     fitted: Mapping[str, Any] = folder.read_json(folder.model / "whet.json")["fitted"]
     return next((found["weights"] for found in fitted.values() if "weights" in found), [])

@@ -1,4 +1,4 @@
-"""The samples that were wrong with the most confidence, and why: bad labels and true confusions show here first."""
+"""The most confident mistakes with explanations. They often show label errors and ambiguous samples."""
 
 from __future__ import annotations
 

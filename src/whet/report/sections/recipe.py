@@ -1,4 +1,4 @@
-"""The recipe, every `auto` resolved, ready to be run again."""
+"""The recipe with every `auto` resolved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         values = ", ".join(f"{key} {value}" for key, value in method.settings_dict().items())
         described = card(type(method))
         methods.append({"name": method.name, "family": method.family, "values": values, "summary": described.summary})
-    # The report may travel: it names no folder of this machine.
+    # Reports may be shared, so they contain no path of this machine.
     shown = recipe.replace(data=recipe.data.replace(path=None, files_root=None, split_files=()))
     for key in ("architecture", "weights"):
         value = getattr(shown.model, key)

@@ -1,4 +1,4 @@
-"""Every run of the comparison, and the steps taken and still to come."""
+"""Every run of the comparison, and the steps that were done or skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model really saw: training samples beside their augmented and mixed variants."""
+"""Inputs of the model: training samples and their augmented and mixed variants."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     return of_rows(plain["rows"], folder.samples, Recipe.load(folder.recipe))
 
 
-def of_rows(told: list[dict[str, Any]], folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """Of the rows of a sheet, whose samples lie in a folder."""
+def of_rows(records: list[dict[str, Any]], folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """The context for the rows of a preview, whose samples are saved in `folder`."""
     rows = []
-    for row in told:
+    for row in records:
         captions = [caption(list(v["target"].items()), v["methods"], row["label"]) for v in row["variants"]]
         words = [row["label"], *(" ".join(several) for several in captions)]
         tiles = (row["original"], *row["variants"])
         rows.append([{**shown(tile, folder), "caption": text} for tile, text in zip(tiles, words)])
     acting = [m.name for m in recipe.methods if {"sample", "batch"} & {s.value for s in m.stages()}]
-    return {"rows": rows, "variants": len(told[0]["variants"]), "methods": acting}
+    return {"rows": rows, "variants": len(records[0]["variants"]), "methods": acting}

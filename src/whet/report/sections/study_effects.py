@@ -1,4 +1,4 @@
-"""What each technique of the strong recipe does here, where `whet improve` had time to study them."""
+"""The effect of each technique of the strong recipe, if `whet improve` had time for a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tuning's answer: every trial, which settings mattered, what is recommended, and whether it holds with fresh seeds."""
+"""The result of tuning: all trials, the importance of the settings, the recommended recipe, and its confirmation with new seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from whet.core.task import metric_named
 from whet.evaluate.compare import Metric
 from whet.report.figures import ACCENT, GRID, INK, MUTED, SECOND, WARN, draw
 
-_ACROSS, _MOST_SLICES = 3, 12
+_COLUMNS, _MAX_SLICES = 3, 12
 
 
 def context(story: dict[str, Any]) -> dict[str, Any]:
@@ -24,17 +24,17 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
     best = next(trial for trial in trials if trial["trial"] == story["best"])
     first = next((trial for trial in finished if trial["trial"] == 0), None)
     important = sorted(story["space"], key=lambda setting: -story["importances"].get(setting["key"], 0.0))
-    varied = [s for s in important if len({repr(trial["values"][s["key"]]) for trial in finished}) > 1][:_MOST_SLICES]
+    varied = [s for s in important if len({repr(trial["values"][s["key"]]) for trial in finished}) > 1][:_MAX_SLICES]
     confirmed = story["confirmed"]
     return {
         "story": story,
         "title": chosen.title,
         "text": chosen.text,
         "share": " %" if chosen.is_share else "",
-        "unit": " points" if chosen.is_share else "",
+        "unit": " percentage points" if chosen.is_share else "",
         "best": best,
         "first": first,
-        "counts": {state: sum(trial["state"] == state for trial in trials) for state in ("finished", "given up", "failed")},
+        "counts": {state: sum(trial["state"] == state for trial in trials) for state in ("finished", "pruned", "failed")},
         "settings": [
             {
                 "key": s["key"], "range": s["text"], "was": shown(s["was"]), "best": shown(best["values"][s["key"]]),
@@ -46,13 +46,13 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
         "curves": draw(5.2, 3.4, lambda figure: _curves(figure, story), "Validation over the training of every trial"),
         "importances": _importances(story),
         "slices": _slices(finished, varied, best, chosen),
-        "forest": draw(8.4, 1.9, lambda figure: _forest(figure, confirmed, chosen), "Tuned minus as it was")
+        "forest": draw(8.4, 1.9, lambda figure: _forest(figure, confirmed, chosen), "Tuned minus original")
         if confirmed else None,
     }  # fmt: skip
 
 
 def shown(value: Any) -> str:
-    """A value as people read it: 0.0123, 16, true."""
+    """Format a value: 0.0123, 16, true."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -74,13 +74,11 @@ def _history(figure: Figure, story: dict[str, Any], chosen: Metric) -> None:
     score = np.array([_scaled(chosen, trial["score"]) for trial in finished])
     if story["spread"] is not None and number[0] == 0:
         reach = 2 * _scaled(chosen, story["spread"])
-        axes.axhspan(
-            score[0] - reach, score[0] + reach, color=GRID, alpha=0.7, linewidth=0, label="what the seed alone may do"
-        )
+        axes.axhspan(score[0] - reach, score[0] + reach, color=GRID, alpha=0.7, linewidth=0, label="seed variance")
     axes.step(number, best_of(score), where="post", color=ACCENT, linewidth=1.6, label="best so far")
     axes.plot(number, score, "o", color=SECOND, markersize=5, label="trial")
     bottom = score.max() if chosen.smaller_is_better else score.min()
-    for state, marker, colour in (("given up", "x", MUTED), ("failed", "X", WARN)):
+    for state, marker, colour in (("pruned", "x", MUTED), ("failed", "X", WARN)):
         numbers = [trial["trial"] for trial in story["trials"] if trial["state"] == state]
         if numbers:
             axes.plot(numbers, [bottom] * len(numbers), marker, color=colour, markersize=5, label=state)
@@ -94,11 +92,11 @@ def _curves(figure: Figure, story: dict[str, Any]) -> None:
     for trial in story["trials"]:
         if trial["curve"]:
             colour, width = (ACCENT, 2.2) if trial["trial"] == story["best"] else (SECOND, 0.8)
-            if trial["state"] == "given up":
+            if trial["state"] == "pruned":
                 colour = MUTED
             ends = [*zip(*trial["curve"])]
             axes.plot(*ends, color=colour, linewidth=width, alpha=1.0 if width > 1 else 0.55)
-            if trial["state"] == "given up":
+            if trial["state"] == "pruned":
                 axes.plot(ends[0][-1], ends[1][-1], "x", color=MUTED, markersize=5)
     axes.set(xlabel="% of training", ylabel="validation")
 
@@ -108,38 +106,38 @@ def _importances(story: dict[str, Any]) -> Markup | None:
     if not found:
         return None
 
-    def paint(figure: Figure) -> None:
+    def plot(figure: Figure) -> None:
         axes = figure.subplots()
         axes.barh([key for key, _ in found], [100 * share for _, share in found], color=ACCENT, height=0.6)
-        axes.set(xlabel="% of what tells good trials from others")
+        axes.set(xlabel="importance, %")
         axes.tick_params(axis="y", labelcolor=INK)
         axes.grid(axis="y", visible=False)
 
-    return draw(5.2, 0.9 + 0.3 * len(found), paint, "Importance of every setting")
+    return draw(5.2, 0.9 + 0.3 * len(found), plot, "Importance of every setting")
 
 
 def _slices(
     finished: list[dict[str, Any]], settings: list[dict[str, Any]], best: dict[str, Any], chosen: Metric
 ) -> Markup | None:
-    """The scores of the trials over the values of each setting, the most important one first."""
+    """The scores of the trials over the values of each setting, in descending order of importance."""
     if not settings:
         return None
-    across = min(_ACROSS, len(settings))
-    rows = math.ceil(len(settings) / across)
+    columns = min(_COLUMNS, len(settings))
+    rows = math.ceil(len(settings) / columns)
 
-    def paint(figure: Figure) -> None:
-        grid = figure.subplots(rows, across, sharey=True, squeeze=False)
+    def plot(figure: Figure) -> None:
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, setting in zip(grid.flat, settings):
             key, names = setting["key"], [shown(choice) for choice in setting["choices"]]
 
-            def place(value: Any, names: list[str] = names) -> float:
+            def position(value: Any, names: list[str] = names) -> float:
                 return names.index(shown(value)) if names else value
 
             for trial in sorted(finished, key=lambda trial: trial is best):
                 colour, size = (ACCENT, 9) if trial is best else (SECOND, 4.5)
                 alpha = 1.0 if trial is best else 0.65
                 axes.plot(
-                    place(trial["values"][key]),
+                    position(trial["values"][key]),
                     _scaled(chosen, trial["score"]),
                     "o",
                     color=colour,
@@ -152,21 +150,21 @@ def _slices(
             elif setting["log"]:
                 axes.set_xscale("log")
             if shown(setting["was"]) in names or (not names and isinstance(setting["was"], int | float)):
-                axes.axvline(place(setting["was"]), color=MUTED, linewidth=0.9, linestyle=":")
+                axes.axvline(position(setting["was"]), color=MUTED, linewidth=0.9, linestyle=":")
             axes.set_title(key, fontsize=9)
         for axes in list(grid.flat)[len(settings) :]:
             axes.set_visible(False)
         for row in grid:
             row[0].set_ylabel(_label(chosen), fontsize=8)
 
-    return draw(8.4, 2.2 * rows, paint, "Scores over the values of every setting")
+    return draw(8.4, 2.2 * rows, plot, "Scores over the values of every setting")
 
 
 def _forest(figure: Figure, confirmed: dict[str, Any], chosen: Metric) -> None:
     axes = figure.subplots()
-    rows = [("validation, fresh seeds", confirmed["validation"])]
+    rows = [("validation, new seeds", confirmed["validation"])]
     if confirmed["part"] == "test":
-        rows.append(("test, fresh seeds", confirmed))
+        rows.append(("test, new seeds", confirmed))
     axes.axvline(0, color=INK, linewidth=0.8)
     for y, (_, found) in enumerate(reversed(rows)):
         colour = {"helps": ACCENT, "hurts": WARN}.get(found["verdict"], MUTED)
@@ -174,6 +172,6 @@ def _forest(figure: Figure, confirmed: dict[str, Any], chosen: Metric) -> None:
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
         axes.plot(_scaled(chosen, found["mean"]), y, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)], color=INK)
-    unit = "points of " if chosen.is_share else ""
-    axes.set(xlabel=f"tuned minus as it was: {unit}{chosen.title}, 95 % interval", ylim=(-0.6, len(rows) - 0.4))
+    unit = "percentage points of " if chosen.is_share else ""
+    axes.set(xlabel=f"tuned minus original: {unit}{chosen.title}, 95 % interval", ylim=(-0.6, len(rows) - 0.4))
     axes.grid(axis="y", visible=False)
