@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
+from whet.core.media import plural
 from whet.data.below import Passed, all_below, folders_in
 from whet.data.table import Skipped, Table, make_frame, split_name
 
@@ -36,7 +37,7 @@ class Files:
     @property
     def name(self) -> str:
         """The plural name for messages."""
-        return "audio clips" if self.medium == "audio" else f"{self.medium}s"
+        return plural(self.medium)
 
     def reason(self, path: Path) -> str:
         """Why an unsupported file is left out."""

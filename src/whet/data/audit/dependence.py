@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from whet.core.media import plural
 from whet.data.audit.finding import Finding
 from whet.data.audit.survey import Survey
 
@@ -28,7 +29,7 @@ def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -
         if share >= MOST and elsewhere <= LITTLE and usual:
             text = (
                 f"{100 * share:.0f} % of {name} are {phrase} {usual}, but {100 * elsewhere:.0f} % of the other classes: "
-                f"a model may learn the source of the {survey.table.medium}s {_CONTENT}"
+                f"a model may learn the source of the {plural(survey.table.medium)} {_CONTENT}"
             )
             found.append(Finding(f"{what} predicts the class", "warning", text))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from whet.core.media import plural
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.table import Table
 
@@ -31,6 +32,6 @@ def check_duplicates(table: Table) -> list[Finding]:
         word = "text" if table.medium == "text" else "file"
         extra = sum(len(names) - 1 for names, _ in twins)
         copies = counted(extra, word, ("is an exact copy", "are exact copies"))
-        text = f"{copies} of others ({len(twins)} different {table.medium}s)"
+        text = f"{copies} of others ({len(twins)} different {plural(table.medium)})"
         found.append(noted("exact duplicates", "fact", text, twins))
     return found

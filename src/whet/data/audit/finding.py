@@ -9,6 +9,9 @@ from typing import Any, Literal
 Severity = Literal["problem", "warning", "fact"]
 
 
+from whet.core import media
+
+
 @dataclass(frozen=True)
 class Finding:
     """kind: the check and its result. severity: "problem" (results would be wrong), "warning" (they may be), or "fact".
@@ -46,4 +49,6 @@ def in_order(kind: str, severity: Severity, text: str, entries: Entries) -> Find
 
 def counted(count: int, word: str, verb: tuple[str, str] = ("is", "are"), plural: str = "") -> str:
     """'1 image is', '3 images are'."""
-    return f"1 {word} {verb[0]}" if count == 1 else f"{count:,} {plural or word + 's'} {verb[1]}"
+    several = plural or media.plural(word)
+    one = "audio clip" if word == "audio" else word
+    return f"1 {one} {verb[0]}" if count == 1 else f"{count:,} {several} {verb[1]}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from whet.core.media import plural
 from whet.data.audit.finding import Finding
 from whet.data.audit.media import MEDIA
 from whet.data.audit.survey import Survey
@@ -105,7 +106,7 @@ def check_shortcuts(probes: list[Probe]) -> list[Finding]:
             f"{100 * probe.base:.1f} % for always predicting {probe.always}: {probe.meaning}"
         )
         if probe.explains is not None and probe.whole is not None:
-            whole = f"a first model on whole {probe.medium}s ({100 * probe.whole:.0f} %)"
+            whole = f"a first model on whole {plural(probe.medium)} ({100 * probe.whole:.0f} %)"
             text += f"; that is {100 * probe.explains:.0f} % of the gain of {whole}"
         found.append(Finding("shortcut", "warning", text))
     return found
