@@ -123,7 +123,8 @@ def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
     assert again.confirmed == found.confirmed
     with pytest.raises(
         RunError,
-        match=r"contains a tuning with different settings(.|\n)*-  adamw.lr: 0.0001 … 0.03, log(.|\n)*\+  adamw.lr: 0.0001 … 0.03\n?",
+        match=r"contains a tuning with different settings(.|\n)*-  adamw.lr: 0.0001 … 0.03, log"
+        r"(.|\n)*\+  adamw.lr: 0.0001 … 0.03\n?",
     ):
         tuned(found.path.parent, searches=("adamw.lr=0.01:0.03", SEARCHES[1]))
     with pytest.raises(RunError, match=r"-each: 2ep(.|\n)*\+each: 3ep"):

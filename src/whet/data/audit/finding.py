@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Severity = Literal["problem", "warning", "fact"]
-
-
 from whet.core import media
+
+Severity = Literal["problem", "warning", "fact"]
 
 
 @dataclass(frozen=True)
