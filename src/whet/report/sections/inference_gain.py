@@ -9,6 +9,8 @@ from typing import Any
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 
+_COLUMNS = 4  # of metrics: a page is not wider
+
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
     metrics = folder.read_json(folder.metrics)
@@ -18,7 +20,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     acting = [m.name for m in Recipe.load(folder.recipe).methods if "predict" in {s.value for s in m.stages()}]
     task, result = folder.task, metrics[found["split"]]
     difference, headline = found["difference"], task.metric(task.headline)
-    shown = {key: task.metric(key) for key in task.followed}
+    shown = {key: task.metric(key) for key in task.followed[:_COLUMNS]}
     return {
         "methods": acting,
         "titles": [metric.title for metric in shown.values()],
