@@ -113,7 +113,7 @@ def test_predict_files_folders_and_patterns(finished_run, tmp_path):
     assert whet("predict", finished_run, data, "--out", tmp_path / "answers.json").returncode == 0
     assert len(json.loads((tmp_path / "answers.json").read_text())) == 9
     assert "name must end in .csv or .json" in whet("predict", finished_run, data, "--out", tmp_path / "a.txt").stderr
-    assert "nothing matches" in whet("predict", finished_run, tmp_path / "none*.png").stderr
+    assert "no file matches it as a pattern" in whet("predict", finished_run, tmp_path / "none*.png").stderr
 
 
 def test_predictions_are_those_of_the_run(finished_run):

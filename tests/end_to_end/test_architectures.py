@@ -73,7 +73,7 @@ def test_the_best_was_chosen_on_validation_and_the_other_is_paired_with_it(compa
 def test_the_page_holds_table_figure_and_failure(compared):
     _, _, found = compared
     page = found.report.read_text()
-    for text in ("resnet9_slim", "convmixer", "What accuracy costs", "lenet-s0", "RuntimeError", "<svg"):
+    for text in ("resnet9_slim", "convmixer", "Accuracy and cost", "lenet-s0", "RuntimeError", "<svg"):
         assert text in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
 
@@ -109,10 +109,10 @@ def test_by_the_command_line(compared):
     assert [row["name"] for row in plain["architectures"]] == ["resnet9_slim", "convmixer"]
     assert plain["best"] in ("resnet9_slim", "convmixer")
     shown = " ".join(whet(*words).stdout.split())
-    assert f"chosen {plain['best']}, by its log-loss on validation samples" in shown
+    assert f"best {plain['best']}, by log-loss on validation samples" in shown
     (root / "out" / "report.html").unlink()
     assert whet("report", root / "out").returncode == 0
-    assert "What accuracy costs" in (root / "out" / "report.html").read_text()
+    assert "Accuracy and cost" in (root / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_by_the_command_line(compared):
         ),
         (["a", "b"], {"architectures": "lenet"}, r"trains on one DATA; got 2: a, b"),
         (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 applies to finished runs"),
-        (["a", "b"], {"seeds": 3, "budget": "2ep"}, r"--budget, --seeds goes with --architectures"),
+        (["a", "b"], {"seeds": 3, "budget": "2ep"}, r"--budget, --seeds requires --architectures"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(given, asked, message, tmp_path, monkeypatch):

@@ -123,7 +123,7 @@ def test_without_inputs_the_most_confident_mistakes(finished_run, tmp_path):
     said = run.predictions[run.predictions["split"] == "test"]
     wrong = said[said["label"] != said["predicted"]].sort_values(["confidence", "id"], ascending=[False, True])
     if not len(wrong):
-        with pytest.raises(RunError, match=r"none of its .* samples was wrong"):
+        with pytest.raises(RunError, match=r"all predictions on its .* samples are correct"):
             run.explain()
         return
     done = explain(finished_run, "--most", "3", "--out", tmp_path / "page.html", "--json")

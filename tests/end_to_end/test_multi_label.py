@@ -251,7 +251,7 @@ def test_the_check_tells_of_labels_that_differ_and_come_together(tmp_path):
     found = check(DataSpec(path=str(tmp_path / "t.csv"), label_separator="|"), out=tmp_path / "check")
     by_kind = {finding.kind: finding for finding in found.findings}
     assert by_kind["label conflict"].notes == ('["a", "b"], ["a"]',)
-    assert "b never comes without a" in by_kind["label dependence"].text
+    assert "b never occurs without a" in by_kind["label dependence"].text
     assert "most often together: a and b (21)" in by_kind["label sets"].text
     assert "exactly one class" in by_kind["not searched"].text
     again = read_samples(DataSpec(path=str(tmp_path / "check" / "cleaned.csv")))

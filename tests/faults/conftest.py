@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import write_images
-from tests.end_to_end.test_audio import write_audio
+from tests.end_to_end.test_audio_runs import write_audio
 from tests.end_to_end.test_texts import write_texts
 
 # 42 training samples in batches of 8: five steps an epoch, three epochs, a checkpoint every second step.

@@ -66,7 +66,7 @@ def test_a_learning_rate_out_of_this_world(images, tmp_path):
     words = ("--recipe", "image/plain_from_scratch", "--set", "sgd.lr=1e20")
     done = train_small(images, tmp_path / "run", *words, budget="30ep")
     assert done.returncode == 1
-    assert "The step was not taken" in done.stderr or "not finite; nothing was saved" in done.stderr
+    assert "The step was not applied" in done.stderr or "not finite; nothing was saved" in done.stderr
     assert "Traceback" not in done.stderr
     for path in checkpoints(tmp_path / "run" / "checkpoints"):
         state = read_checkpoint(path)
@@ -108,7 +108,7 @@ def test_changed_classes_are_never_accepted(stopped):
     (data / "glass").rename(data / "zinc")  # the order of the classes changes, too
     done = whet("train", "--resume", run, "--accept-changed-data")
     assert done.returncode == 1
-    assert "gone: glass; new: zinc" in done.stderr, done.stderr
+    assert "removed: glass; new: zinc" in done.stderr, done.stderr
     (data / "zinc").rename(data / "glass")
     assert whet("train", "--resume", run, "--accept-changed-data").returncode == 0
 

@@ -63,8 +63,9 @@ def test_the_rare_classes_are_found_more_often_on_fresh_samples(net, context):
 def test_the_backbone_stays_and_so_does_what_the_head_does_first(net, context):
     x, y = features()
     model = net(D, K)
-    first = nn.Linear(D, 5)
-    model.head = nn.Sequential(nn.Dropout(0.5), first, nn.ReLU(), nn.Linear(5, K)).train()
+    with Rng(0).torch_scope("head"):
+        first, last = nn.Linear(D, 5), nn.Linear(5, K)
+    model.head = nn.Sequential(nn.Dropout(0.5), first, nn.ReLU(), last).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     given = Features(torch.from_numpy(x).float(), SINGLE_LABEL.targets(torch.from_numpy(y), K), np.arange(N))
     ClassifierRetraining().compress(model, context((1, 1, 1), lambda *_, **__: given))

@@ -33,6 +33,6 @@ def test_conflicts_go_before_rows_are_repeated_however_the_recipe_lists_them():
         assert chosen["label"].tolist() == [0, 0, 0, 1, 1, 1]
         assert "a" not in set(chosen["digest"])
         assert notes == [
-            "drop_conflicts: of 6 training rows 4 were made",
-            "oversample: of 4 training rows 6 were made",
+            "drop_conflicts: 6 training rows became 4",
+            "oversample: 4 training rows became 6",
         ]

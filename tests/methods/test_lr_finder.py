@@ -64,7 +64,7 @@ def test_a_trial_leaves_the_network_as_it_was(images, tmp_path):
     )  # fmt: skip
     (test,) = [r for r in run.folder.log_records() if r["event"] == "range_test"]
     assert run.recipe.method("lr_finder").times * 0.1 == pytest.approx(test["chosen"])
-    assert "How the learning rate was found" in run.folder.report.read_text()
+    assert "Learning rate range test" in run.folder.report.read_text()
     first = next(r for r in run.folder.log_records() if r["event"] == "step")
     assert first["lr"] == pytest.approx(test["chosen"])
     assert torch.isfinite(torch.tensor(first["loss"]))

@@ -100,7 +100,7 @@ def test_a_run_that_is_not_there_or_knows_other_classes_is_named(images, finishe
             methods=[SGD(), Stacking(runs=(str(tmp_path / "nowhere"),))],
         )  # fmt: skip
     (images / "paper").rename(images / "wood")
-    with pytest.raises((RecipeError, RunError), match="it lacks wood and knows paper besides"):
+    with pytest.raises((RecipeError, RunError), match="missing: wood; additional: paper"):
         whet.train(
             images, architecture="resnet9_slim", weights="none", budget="1ep", out=tmp_path / "b",
             methods=[SGD(), Stacking(runs=(str(finished_run),))],

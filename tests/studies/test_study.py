@@ -134,7 +134,7 @@ def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypa
     assert rows.loc["horizontal_flip", "seeds"] == 3
     failure = json.loads(next((tmp_path / "study" / "runs").glob("*/failure.json")).read_text())
     assert "Traceback" in failure["traceback"]
-    assert "failed" in found.report.read_text()
+    assert "could not run" in found.report.read_text()
 
 
 def test_smaller_images_of_texts_are_refused():

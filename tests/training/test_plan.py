@@ -173,7 +173,7 @@ def test_data_methods_choose_the_rows_in_their_own_order_and_say_so():
     assert chosen["label"].tolist() == [0, 0, 0, 1, 1, 1]
     assert notes == [
         "drop_conflicts has no effect here: no training samples have identical content and different labels",
-        "oversample: of 4 training rows 6 were made",
+        "oversample: 4 training rows became 6",
     ]
     with pytest.raises(NoEffectError):
         select_rows((registry().get("drop_conflicts")(),), rows, strict=True)

@@ -53,7 +53,7 @@ def trained(recipe, path, work, budget, observer=None):
 
 
 def told(run):
-    return [line for line in run.read_json(run.metrics)["notes"] if line.startswith("the budget fits")]
+    return [line for line in run.read_json(run.metrics)["notes"] if line.startswith("the budget allows")]
 
 
 @pytest.mark.parametrize(("budget", "share", "notes"), [("1500s", 0.43, 0), ("600s", 0.7, 1)])

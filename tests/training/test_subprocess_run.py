@@ -105,7 +105,7 @@ def test_what_whet_refuses_and_what_torch_refuses_are_reasons(data, tmp_path):
 @pytest.mark.parametrize(
     ("status", "complaints", "reason"),
     [
-        (-signal.SIGSEGV, "", "ended by the signal SIGSEGV"),
+        (-signal.SIGSEGV, "", "stopped by the signal SIGSEGV"),
         (143, "", "stopped by the signal SIGTERM before it was finished"),
         (3, "", "ended with exit code 3"),
         (1, "Traceback\n  File x\ntorch.OutOfMemoryError: no room\n  of any kind\n", "torch.OutOfMemoryError: no room"),
