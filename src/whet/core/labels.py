@@ -28,13 +28,3 @@ def labels_said(names: Sequence[str]) -> str:
 def names_of(label_K: np.ndarray, classes: Sequence[str]) -> list[str]:
     """The names of the positive classes, in the order of the classes."""
     return [name for name, true in zip(classes, label_K) if true]
-
-
-def matrix_of(cells: Iterable[str], classes: Sequence[str]) -> np.ndarray:
-    """The classes named in each cell, bool (N, K)."""
-    number = {name: k for k, name in enumerate(classes)}
-    cells = list(cells)
-    found_NK = np.zeros((len(cells), len(classes)), dtype=bool)
-    for row, cell in enumerate(cells):
-        found_NK[row, [number[name] for name in cell_labels(cell)]] = True
-    return found_NK

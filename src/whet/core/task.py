@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from whet.core.targets import Targets
 
 GROUP = "whet.tasks"
-MEDIA = {"image": "image", "text": "text", "audio": "audio"}
-"""The medium, by the first word of most problems' names."""
+MEDIA = ("image", "text", "audio")
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class MultiLabel(ClassTask):
     title = "any number of labels each"
     right = "with every label right"
     decided_upon = "decisions"
-    problems = {f"{word}-classification": medium for word, medium in MEDIA.items()}
+    problems = {f"{medium}-classification": medium for medium in MEDIA}
     exclusive = False
     metrics = {
         "accuracy": Metric("accuracy", right_N, is_mean=True, is_right=True),

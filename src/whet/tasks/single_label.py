@@ -81,7 +81,7 @@ def surest_first(found: list[Mistake], evidence: Evidence) -> list[Mistake]:
 class SingleLabel(ClassTask):
     name = "single-label"
     title = "exactly one class each"
-    problems = {f"{word}-classification": medium for word, medium in MEDIA.items()}
+    problems = {f"{medium}-classification": medium for medium in MEDIA}
     exclusive = True
     metrics = {
         "accuracy": Metric("accuracy", right_N, is_mean=True, is_right=True),
