@@ -128,12 +128,12 @@ def test_threads_may_ask_for_different_lengths_at_once(tokens):
     wanted = {most: tokens.encode(TEXTS, most) for most in (3, 8, 16)}
     wrong = []
 
-    def ask(most):
+    def tokenized(most):
         for _ in range(20):
             if not np.array_equal(tokens.encode(TEXTS, most), wanted[most]):
                 wrong.append(most)
 
-    threads = [threading.Thread(target=ask, args=(most,)) for most in (3, 8, 16, 8)]
+    threads = [threading.Thread(target=tokenized, args=(most,)) for most in (3, 8, 16, 8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -157,7 +157,7 @@ class Outcome:
     progress: Progress = Progress(0, 1, 1)
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 
-    def ask(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """The model's logits for other inputs, float (B, K), in the precision of the training."""
         with self.precision():
             return self.model(x).float()

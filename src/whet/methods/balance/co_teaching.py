@@ -116,7 +116,7 @@ class _Pair(Runtime, WrapsLoss, WrapsUpdate):
         twin.train(self._net.training)
         with twin.hidden_mix(batch.hidden_mix), twin.keeping_features() as features:
             theirs = replace(outcome, model=model)
-            return replace(theirs, logits_BK=theirs.ask(batch.x), features_BD=features[0].float())
+            return replace(theirs, logits_BK=theirs.forward(batch.x), features_BD=features[0].float())
 
     def _train_twin(self, twin: Net, loss_B: Tensor, outcome: Outcome) -> None:
         weight_B = outcome.batch.weight_B

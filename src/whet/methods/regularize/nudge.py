@@ -28,7 +28,7 @@ def value_where_moved(outcome: Outcome, value: Value, move: Move) -> Tensor:
             vectors = next(module for module in outcome.model.modules() if isinstance(module, TokenVectors))
             handle = vectors.register_forward_hook(lambda module, inputs, output: _moved_vectors(move, *output))
             stack.callback(handle.remove)
-        return value(replace(outcome, batch=batch, logits_BK=outcome.ask(batch.x)))
+        return value(replace(outcome, batch=batch, logits_BK=outcome.forward(batch.x)))
 
 
 def _moved_vectors(move: Move, x_BLD: Tensor, real_BL: Tensor) -> tuple[Tensor, Tensor]:

@@ -49,7 +49,7 @@ class RDrop(
             )
 
         def consistent(outcome: Outcome) -> torch.Tensor:
-            first_BK, second_BK = outcome.logits_BK, outcome.ask(outcome.batch.x)
+            first_BK, second_BK = outcome.logits_BK, outcome.forward(outcome.batch.x)
             task = outcome.batch.targets.task
             forward_B = kl_divergence(first_BK, second_BK, task)
             backward_B = kl_divergence(second_BK, first_BK, task)
