@@ -6,10 +6,10 @@ from whet.core.evidence import Evidence
 from whet.tasks import SINGLE_LABEL
 
 
-def evidence(probs_NK, truth, classes=None, task=SINGLE_LABEL):
+def evidence(probs_NK, labels, classes=None, task=SINGLE_LABEL):
     probs_NK = np.asarray(probs_NK, dtype=float)
     names = tuple("abcdefghij"[: probs_NK.shape[1]]) if classes is None else classes
-    return Evidence(task, names, np.array([f"{n:06d}" for n in range(len(probs_NK))]), np.asarray(truth), probs_NK)
+    return Evidence(task, names, np.array([f"{n:06d}" for n in range(len(probs_NK))]), np.asarray(labels), probs_NK)
 
 
 def decided(predicted_N, label_N, num_classes):

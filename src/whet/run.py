@@ -158,8 +158,8 @@ class Run:
         read = np.array([not error for error in errors])
         if not read.any():
             raise DataError(f"{where}: none of {len(table)} samples can be read; first error: {errors[0]}")
-        ids, truth = table.frame["id"].to_numpy()[read], targets_of(table, self.classes, where)[read]
-        metrics = table.task.measure(Evidence(table.task, self.classes, ids, truth, probs_NK[read]))
+        ids, labels = table.frame["id"].to_numpy()[read], targets_of(table, self.classes, where)[read]
+        metrics = table.task.measure(Evidence(table.task, self.classes, ids, labels, probs_NK[read]))
         known = known_samples(self.folder, table.with_frame(table.frame[read]))
         metrics |= {"part": part or "all", "trained_on": known["train"], "validated_on": known["val"]}
         metrics["left_out"] = [

@@ -106,6 +106,6 @@ def targets_of(table: Table, classes: tuple[str, ...], where: str) -> np.ndarray
     column_K = np.array([classes.index(name) for name in table.classes], dtype=np.int64)
     if table.set_SK is None:
         return column_K[table.label_N]
-    truth_NK = np.zeros((len(table), len(classes)), dtype=bool)
-    truth_NK[:, column_K] = table.truth
-    return truth_NK
+    label_NK = np.zeros((len(table), len(classes)), dtype=bool)
+    label_NK[:, column_K] = table.labels
+    return label_NK

@@ -48,14 +48,14 @@ def test_every_form_says_the_same(tmp_path, form):
     table = read_samples(written(tmp_path, form))
     assert table.task == MULTI_LABEL
     assert table.classes == CLASSES
-    assert (table.truth == TRUE).all() and table.truth.dtype == bool
+    assert (table.labels == TRUE).all() and table.labels.dtype == bool
     assert table.counts_K.tolist() == [2, 2, 2]
     assert table.targets.task == MULTI_LABEL and (table.targets.probs_BK.numpy() == TRUE).all()
     assert [table.cell_of(label) for label in table.label_N] == [
         '["red"]', '["blue", "red"]', "[]", '["green"]', '["blue", "green"]',
     ]  # fmt: skip
     assert table.said_of(table.label_N[1]) == "blue, red" and table.said_of(table.label_N[2]) == "no label"
-    assert (table.with_frame(table.frame[2:4]).truth == TRUE[2:4]).all()
+    assert (table.with_frame(table.frame[2:4]).labels == TRUE[2:4]).all()
 
 
 @pytest.mark.parametrize("form", ["json", "separator", "columns"])
@@ -67,7 +67,7 @@ def test_tables_of_files_too(images, form):
     frame.to_csv(texts.path, index=False)
     table = read_samples(texts)
     assert table.medium == "image" and table.frame["id"].tolist() == files
-    assert (table.truth == TRUE).all()
+    assert (table.labels == TRUE).all()
 
 
 def test_parts_of_audio_too(tmp_path):
@@ -75,7 +75,7 @@ def test_parts_of_audio_too(tmp_path):
     (tmp_path / "t.csv").write_text("file,start,end,dog,rain\none.wav,0,1,1,0\none.wav,1,2,1,1\none.wav,2,,0,0\n")
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_columns=("rain", "dog")))
     assert table.medium == "audio" and table.classes == ("dog", "rain")
-    assert table.truth.tolist() == [[1, 0], [1, 1], [0, 0]]
+    assert table.labels.tolist() == [[1, 0], [1, 1], [0, 0]]
     assert set(table.frame["group"]) == {"one.wav"}
 
 
@@ -83,7 +83,7 @@ def test_a_label_called_na_is_a_label(images):
     files = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))[:3]
     (images / "t.csv").write_text(f"file,label\n{files[0]},NA\n{files[1]},NA;b\n{files[2]},\n")
     table = read_samples(DataSpec(path=str(images / "t.csv"), label_separator=";"))
-    assert table.classes == ("NA", "b") and table.truth.tolist() == [[1, 0], [1, 1], [0, 0]]
+    assert table.classes == ("NA", "b") and table.labels.tolist() == [[1, 0], [1, 1], [0, 0]]
 
 
 def test_equal_label_sets_bear_one_number_however_they_are_written(tmp_path):
@@ -105,7 +105,7 @@ def test_one_class_a_sample_is_read_as_ever(tmp_path):
 def test_empty_and_doubled_names_are_told(tmp_path):
     (tmp_path / "t.csv").write_text("text,label\none,a;;b\ntwo,a;b;a\nthree,\nfour,b;\n")
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_separator=";"))
-    assert table.truth.tolist() == [[1, 1], [1, 1], [0, 0], [0, 1]]
+    assert table.labels.tolist() == [[1, 1], [1, 1], [0, 0], [0, 1]]
     assert "t.csv: row 3 names the same label twice: it counts once" in table.notes
     assert "t.csv: 2 rows, the first is 2, name an empty name: it is ignored" in table.notes
 

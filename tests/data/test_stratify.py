@@ -66,5 +66,5 @@ def test_a_label_of_one_sample_is_learnt_from():
 
 
 def test_a_part_that_asks_for_nothing_gets_nothing():
-    parts = deal_by_label(table().truth, np.arange(N), np.linspace(0, 1, N), [0.85, 0.0, 0.15])
+    parts = deal_by_label(table().labels, np.arange(N), np.linspace(0, 1, N), [0.85, 0.0, 0.15])
     assert np.bincount(parts, minlength=3)[1] == 0

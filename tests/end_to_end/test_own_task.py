@@ -26,7 +26,7 @@ GRADES = ("0", "1", "2", "3")
 
 
 def absolute_error_N(evidence):
-    return np.abs(evidence.predicted - evidence.truth).astype(float)
+    return np.abs(evidence.predicted - evidence.labels).astype(float)
 
 
 class Ordinal(Task):
@@ -49,8 +49,8 @@ class Ordinal(Task):
     def allows(self, problem, method):
         return "image-classification" in method.tasks and method.stage not in (Stage.BATCH, Stage.LOSS, Stage.PREDICT)
 
-    def targets(self, truth, num_classes):
-        above = torch.as_tensor(np.array(truth))[:, None] > torch.arange(num_classes - 1)
+    def targets(self, labels, num_classes):
+        above = torch.as_tensor(np.array(labels))[:, None] > torch.arange(num_classes - 1)
         return Targets(above.to(torch.float32), self)
 
     def outputs(self, num_classes):
@@ -70,8 +70,8 @@ class Ordinal(Task):
     def decide(self, probs_NK):
         return (probs_NK.cumsum(axis=1) < 0.5).sum(axis=1)  # the median
 
-    def strata(self, truth):
-        return truth
+    def strata(self, labels):
+        return labels
 
     def measure(self, evidence):
         errors_N = absolute_error_N(evidence)

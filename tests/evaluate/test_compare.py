@@ -65,15 +65,15 @@ def edited(run, to, *, seed=None, asked=None, predicted=None, relabelled=False, 
     strict_json.write(folder.metrics, metrics)
     parts = {part: read_evidence(folder, part) for part in ("val", "test")}
     one = parts["test"]
-    probs_NK, truth, classes = one.probs_NK.copy(), one.truth.copy(), one.classes
+    probs_NK, labels, classes = one.probs_NK.copy(), one.labels.copy(), one.classes
     if predicted:  # a class that only this run knows
         classes = (*classes, predicted)
         probs_NK = np.column_stack([probs_NK, np.zeros(len(one))])
         probs_NK[:3] = np.eye(len(classes))[-1]
         parts["val"] = SINGLE_LABEL.with_classes(parts["val"], classes)
     if relabelled:
-        truth = (truth + 1) % len(one.classes)
-    parts["test"] = replace(one, classes=classes, probs_NK=probs_NK, truth=truth).rows(
+        labels = (labels + 1) % len(one.classes)
+    parts["test"] = replace(one, classes=classes, probs_NK=probs_NK, labels=labels).rows(
         np.arange(min(drop, len(one) - 1), len(one))
     )
     if drop >= len(one):

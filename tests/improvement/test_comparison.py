@@ -110,25 +110,25 @@ def test_a_failed_run_is_told(tmp_path):
         held(tmp_path, Executor(failing="strong-s0"))
 
 
-def answered(path, probabilities, truth):
+def answered(path, probabilities, labels):
     """A run whose validation samples were given these probabilities of class b."""
     path.mkdir(parents=True)
     from whet.core.run_folder import RunFolder
 
     run, p = RunFolder(path), np.array(probabilities)
-    seen = evidence(np.column_stack([1 - p, p]), ["ab".index(label) for label in truth])
+    seen = evidence(np.column_stack([1 - p, p]), ["ab".index(label) for label in labels])
     write_evidence(run, {"val": seen})
-    loss = sum((1 - p if label == "b" else p) for p, label in zip(probabilities, truth, strict=True))
+    loss = sum((1 - p if label == "b" else p) for p, label in zip(probabilities, labels, strict=True))
     (path / "metrics.json").write_text(json.dumps({"val": {"log_loss": loss}}))
     return run
 
 
 def test_accuracy_is_chosen_by_its_proper_score_and_other_metrics_by_themselves(tmp_path):
-    truth = "aaaaaabb"
-    often = answered(tmp_path / "often", [0.1] * 6 + [0.4, 0.4], truth)  # 75 % right, never b: macro-F1 43 %
-    fair = answered(tmp_path / "fair", [0.6] * 3 + [0.1] * 3 + [0.9] * 2, truth)  # 62 %: macro-F1 62 %
-    shy = answered(tmp_path / "shy", [0.45] * 8, truth)  # as right as `often`, and less sure
+    labels = "aaaaaabb"
+    often = answered(tmp_path / "often", [0.1] * 6 + [0.4, 0.4], labels)  # 75 % right, never b: macro-F1 43 %
+    fair = answered(tmp_path / "fair", [0.6] * 3 + [0.1] * 3 + [0.9] * 2, labels)  # 62 %: macro-F1 62 %
+    shy = answered(tmp_path / "shy", [0.45] * 8, labels)  # as right as `often`, and less sure
     runs = {"plain": [shy], "often": [often], "fair": [fair]}
     assert RecipeComparison(runs, "accuracy").winner == "often" and RecipeComparison(runs, "macro_f1").winner == "fair"
-    lucky = answered(tmp_path / "lucky", [0.1] * 6 + [0.01, 0.01], truth)  # 75 % right, and certain where it is wrong
+    lucky = answered(tmp_path / "lucky", [0.1] * 6 + [0.01, 0.01], labels)  # 75 % right, and certain where it is wrong
     assert RecipeComparison({"plain": [lucky], "fair": [fair]}, "accuracy").winner == "fair"

@@ -18,7 +18,7 @@ CLASSES = tuple("abcde")
 
 @pytest.fixture(scope="module")
 def answers():
-    """(probabilities, truth) of 300 samples and five labels of uneven frequency, right more often than not."""
+    """(probabilities, labels) of 300 samples and five labels of uneven frequency, right more often than not."""
     draws = Rng(5).batch("answers", 0, np.arange(300))
     true_NK = draws.uniform(shape=(5,)) < np.array([0.5, 0.3, 0.2, 0.1, 0.05])
     return MULTI_LABEL.probabilities(1.5 * draws.normal((5,)) + 2 * true_NK - 1), true_NK
@@ -112,6 +112,6 @@ def test_a_prediction_is_what_is_likelier_than_not_and_its_probability_that_of_a
 def test_other_classes_cannot_be_joined_and_another_order_can():
     seen = evidence([[0.9, 0.2]], [[True, False]], ("b", "a"), MULTI_LABEL)
     found = MULTI_LABEL.with_classes(seen, ("a", "b"))
-    assert found.truth.tolist() == [[False, True]] and found.probs_NK.tolist() == [[0.2, 0.9]]
+    assert found.labels.tolist() == [[False, True]] and found.probs_NK.tolist() == [[0.2, 0.9]]
     with pytest.raises(RunError, match="classes b, a cannot be read with a, b, c"):
         MULTI_LABEL.with_classes(seen, ("a", "b", "c"))

@@ -111,7 +111,7 @@ def test_a_prediction_is_the_likeliest_class():
 def test_other_classes_are_put_in_their_order_and_unknown_ones_never_predicted():
     seen = evidence([[0.9, 0.1], [0.2, 0.8]], [0, 1], ("b", "a"))
     found = SINGLE_LABEL.with_classes(seen, ("a", "b", "c"))
-    assert found.truth.tolist() == [1, 0] and found.predicted.tolist() == [1, 0]
+    assert found.labels.tolist() == [1, 0] and found.predicted.tolist() == [1, 0]
     assert found.probs_NK.tolist() == [[0.1, 0.9, 0.0], [0.8, 0.2, 0.0]]
 
 

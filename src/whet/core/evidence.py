@@ -17,13 +17,13 @@ GROUPS = 20  # groups of samples for the jackknife
 
 @dataclass(frozen=True)
 class Evidence:
-    """Predictions for some samples. ids: names (N,). truth: the labels in the form of the task: class numbers (N,), or bool (N, K)
+    """Predictions for some samples. ids: names (N,). labels: in the form of the task, class numbers (N,), or bool (N, K)
     with one column per class. probs_NK: probabilities, float64."""
 
     task: Task
     classes: tuple[str, ...]
     ids: np.ndarray
-    truth: np.ndarray
+    labels: np.ndarray
     probs_NK: np.ndarray
 
     def __len__(self) -> int:
@@ -31,12 +31,12 @@ class Evidence:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The predictions, in the form of `truth`."""
+        """The predictions, in the form of `labels`."""
         return self.task.decide(self.probs_NK)
 
     def rows(self, chosen_M: np.ndarray) -> Evidence:
         """A subset of the samples: row numbers, or bool (N,)."""
-        return replace(self, ids=self.ids[chosen_M], truth=self.truth[chosen_M], probs_NK=self.probs_NK[chosen_M])
+        return replace(self, ids=self.ids[chosen_M], labels=self.labels[chosen_M], probs_NK=self.probs_NK[chosen_M])
 
     def by_id(self) -> Evidence:
         """The samples sorted by id."""
@@ -86,7 +86,7 @@ def pseudo_values(value: Callable[[Evidence], float], evidence: Evidence, groups
     N = len(evidence)
     groups = min(groups, N)
     group_N = np.empty(N, dtype=np.int64)
-    group_N[np.argsort(evidence.task.strata(evidence.truth), kind="stable")] = np.arange(N) % groups
+    group_N[np.argsort(evidence.task.strata(evidence.labels), kind="stable")] = np.arange(N) % groups
     whole = value(evidence)
     without_G = np.array([value(evidence.rows(group_N != g)) for g in range(groups)])
     return whole + (groups - 1) * (without_G.mean() - without_G)

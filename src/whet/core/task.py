@@ -59,8 +59,8 @@ class Task(ABC):
         """Whether this task can be trained on these labels: sets of any number of classes, or one class per sample."""
 
     @abstractmethod
-    def targets(self, truth: Any, num_classes: int) -> Targets:
-        """The labels in the form of `Evidence.truth`, on the CPU -> the targets of the loss."""
+    def targets(self, labels: Any, num_classes: int) -> Targets:
+        """The labels in the form of `Evidence.labels`, on the CPU -> the targets of the loss."""
 
     def outputs(self, num_classes: int) -> int:
         """The number of outputs of the head."""
@@ -91,7 +91,7 @@ class Task(ABC):
 
     @abstractmethod
     def decide(self, probs_NK: np.ndarray) -> np.ndarray:
-        """The predictions, in the form of `Evidence.truth`."""
+        """The predictions, in the form of `Evidence.labels`."""
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Task(ABC):
         return -value if self.metrics[self.headline].smaller_is_better else value
 
     @abstractmethod
-    def strata(self, truth: np.ndarray) -> np.ndarray:
+    def strata(self, labels: np.ndarray) -> np.ndarray:
         """Samples with equal numbers (N,) belong to one stratum when samples are split into groups."""
 
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
@@ -135,10 +135,10 @@ class Task(ABC):
 
     @abstractmethod
     def cell(self, target: Any, classes: tuple[str, ...]) -> str:
-        """One row of `Evidence.truth` as a table cell."""
+        """One row of `Evidence.labels` as a table cell."""
 
     def text(self, target: Any, classes: tuple[str, ...]) -> str:
-        """One row of `Evidence.truth` for display."""
+        """One row of `Evidence.labels` for display."""
         return self.cell(target, classes)
 
     def figure(self, result: Mapping[str, Any]) -> tuple[str, str]:

@@ -102,29 +102,29 @@ class Table:
         return replace(self, chosen_task=task)
 
     @property
-    def truth(self) -> np.ndarray:
+    def labels(self) -> np.ndarray:
         """Class numbers (N,); or, for multi-label data, the classes of each sample, bool (N, K)."""
         return self.label_N if self.set_SK is None else self.set_SK[self.label_N]
 
     @property
     def true_NK(self) -> np.ndarray:
         """The classes of each sample, bool (N, K)."""
-        return self.label_N[:, None] == np.arange(len(self.classes)) if self.set_SK is None else self.truth
+        return self.label_N[:, None] == np.arange(len(self.classes)) if self.set_SK is None else self.labels
 
     @property
     def targets(self) -> Targets:
-        return self.task.targets(self.truth, len(self.classes))
+        return self.task.targets(self.labels, len(self.classes))
 
     def evidence(self, index_M: np.ndarray, outputs_MK: np.ndarray) -> Evidence:
         """The evidence from a network's outputs for some of the samples, given by row number."""
         ids, probs_MK = self.frame["id"].to_numpy()[index_M], self.task.probabilities(outputs_MK)
-        return Evidence(self.task, self.classes, ids, self.truth[index_M], probs_MK)
+        return Evidence(self.task, self.classes, ids, self.labels[index_M], probs_MK)
 
     @property
     def counts_K(self) -> np.ndarray:
         """Samples per class."""
         if self.set_SK is not None:
-            return self.truth.sum(axis=0)
+            return self.labels.sum(axis=0)
         return np.bincount(self.label_N, minlength=len(self.classes))
 
     def cell_of(self, label: int) -> str:

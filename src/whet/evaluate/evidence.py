@@ -24,7 +24,7 @@ def write_evidence(folder: RunFolder, parts: Mapping[str, Evidence]) -> None:
     arrays: dict[str, Any] = {"task": first.task.name, "classes": np.array(first.classes, dtype=np.str_)}
     rows: list[list[Any]] = []
     for split, evidence in parts.items():
-        arrays |= {f"{split}/ids": np.array(evidence.ids, dtype=np.str_), f"{split}/truth": evidence.truth}
+        arrays |= {f"{split}/ids": np.array(evidence.ids, dtype=np.str_), f"{split}/labels": evidence.labels}
         arrays[f"{split}/probs"] = evidence.probs_NK
         rows += _rows(split, evidence)
     packed = io.BytesIO()
@@ -36,7 +36,7 @@ def write_evidence(folder: RunFolder, parts: Mapping[str, Evidence]) -> None:
 
 def _rows(split: str, evidence: Evidence) -> list[list[Any]]:
     task, classes, rows = evidence.task, evidence.classes, []
-    for id_, target, probs_K in zip(evidence.ids, evidence.truth, evidence.probs_NK, strict=True):
+    for id_, target, probs_K in zip(evidence.ids, evidence.labels, evidence.probs_NK, strict=True):
         predicted, confidence = task.prediction(probs_K, classes)
         named = predicted if isinstance(predicted, str) else labels_cell(predicted)
         shares = [f"{p:.6g}" for p in probs_K]
@@ -50,7 +50,7 @@ def read_evidence(folder: RunFolder, part: str) -> Evidence:
         raise RunError(f"{folder.path} has no evidence.npz: the run has not finished")
     with np.load(folder.evidence) as arrays:
         task, classes = task_named(str(arrays["task"])), tuple(arrays["classes"].tolist())
-        found = [arrays[f"{part}/{key}"] for key in ("ids", "truth", "probs")]
+        found = [arrays[f"{part}/{key}"] for key in ("ids", "labels", "probs")]
     return Evidence(task, classes, *found).by_id()
 
 
@@ -85,12 +85,12 @@ def joined(evidence: Sequence[Evidence], names: Sequence[str]) -> Joined:
 
 
 def _refuse_other_labels(first: Evidence, other: Evidence, first_name: str, name: str) -> None:
-    same_N = np.asarray(first.truth == other.truth)
+    same_N = np.asarray(first.labels == other.labels)
     rows = np.flatnonzero(~(same_N if same_N.ndim == 1 else same_N.all(axis=tuple(range(1, same_N.ndim)))))
     if len(rows):
         task, classes = first.task, first.classes
         listed = ", ".join(
-            f"{first.ids[row]} ({task.cell(first.truth[row], classes)} and {task.cell(other.truth[row], classes)})"
+            f"{first.ids[row]} ({task.cell(first.labels[row], classes)} and {task.cell(other.labels[row], classes)})"
             for row in rows[:3]
         )
         raise RunError(f"{first_name} and {name} have different labels for the same samples, for example {listed}")

@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 def right_N(evidence: Evidence) -> np.ndarray:
     """Whether each sample has every label correct and none extra, bool (N,)."""
-    return (evidence.predicted == evidence.truth).all(axis=1)
+    return (evidence.predicted == evidence.labels).all(axis=1)
 
 
 def hamming_accuracy_N(evidence: Evidence) -> np.ndarray:
     """The share of correct decisions of each sample, (N,)."""
-    return (evidence.predicted == evidence.truth).mean(axis=1)
+    return (evidence.predicted == evidence.labels).mean(axis=1)
 
 
 def label_rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall and F1 of each class (K,); see `rates.rates`."""
-    predicted_NK, true_NK = evidence.predicted, evidence.truth
+    predicted_NK, true_NK = evidence.predicted, evidence.labels
     return rates((predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0))
 
 
@@ -60,7 +60,7 @@ def worst_recall(evidence: Evidence) -> float:
 
 def micro_f1(evidence: Evidence) -> float:
     """F1 over all decisions; 1 where there are no positive labels and no positive predictions."""
-    predicted_NK, true_NK = evidence.predicted, evidence.truth
+    predicted_NK, true_NK = evidence.predicted, evidence.labels
     both = int(true_NK.sum() + predicted_NK.sum())
     return 2 * float((predicted_NK & true_NK).sum()) / both if both else 1.0
 
@@ -69,7 +69,7 @@ def average_precision_K(evidence: Evidence) -> np.ndarray:
     """The area under each class's precision-recall curve, as steps, (K,); NaN for a class without positive samples."""
     from sklearn.metrics import average_precision_score
 
-    true_NK = evidence.truth
+    true_NK = evidence.labels
     found_K = np.full(true_NK.shape[1], np.nan)
     for k in np.flatnonzero(true_NK.any(axis=0)):
         found_K[k] = average_precision_score(true_NK[:, k], evidence.probs_NK[:, k])
@@ -84,7 +84,7 @@ def mean_average_precision(evidence: Evidence) -> float:
 
 def log_loss_N(evidence: Evidence) -> np.ndarray:
     """The mean binary cross-entropy of each sample's decisions, (N,)."""
-    given_NK = np.where(evidence.truth, evidence.probs_NK, 1 - evidence.probs_NK)
+    given_NK = np.where(evidence.labels, evidence.probs_NK, 1 - evidence.probs_NK)
     return -np.log(np.clip(given_NK, LEAST, 1)).mean(axis=1)
 
 
@@ -116,13 +116,13 @@ class MultiLabel(ClassTask):
     def allows(self, problem: str, method: Any) -> bool:
         return super().allows(problem, method) and not method.one_class
 
-    def targets(self, truth: Any, num_classes: int) -> Targets:
-        """truth: bool (N, K), an array or a tensor."""
+    def targets(self, labels: Any, num_classes: int) -> Targets:
+        """labels: bool (N, K), an array or a tensor."""
         import torch
 
         from whet.core.targets import Targets
 
-        return Targets((torch.tensor(truth) if isinstance(truth, np.ndarray) else truth).to(torch.float32), self)
+        return Targets((torch.tensor(labels) if isinstance(labels, np.ndarray) else labels).to(torch.float32), self)
 
     def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
         """The sum of the binary cross-entropies."""
@@ -179,25 +179,25 @@ class MultiLabel(ClassTask):
     def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
         """Every decision of a sample and class as a binary classification, absent and present."""
         yes = evidence.probs_NK.ravel()
-        return np.stack([1 - yes, yes], axis=1), evidence.truth.ravel().astype(np.int64)
+        return np.stack([1 - yes, yes], axis=1), evidence.labels.ravel().astype(np.int64)
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
         """The loss is the sum over a sample's labels, the log-loss their mean."""
         return num_classes * record["log_loss"]
 
-    def strata(self, truth: np.ndarray) -> np.ndarray:
+    def strata(self, labels: np.ndarray) -> np.ndarray:
         """Samples with the same labels share a stratum."""
-        return np.unique(truth, axis=0, return_inverse=True)[1].reshape(-1)
+        return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
 
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
         if set(evidence.classes) != set(classes):
             return super().with_classes(evidence, classes)
         column_K = [evidence.classes.index(name) for name in classes]
-        return Evidence(self, classes, evidence.ids, evidence.truth[:, column_K], evidence.probs_NK[:, column_K])
+        return Evidence(self, classes, evidence.ids, evidence.labels[:, column_K], evidence.probs_NK[:, column_K])
 
     def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
-        seen = np.flatnonzero(evidence.truth.any(axis=0))
-        return {evidence.classes[k]: evidence.predicted[evidence.truth[:, k], k] for k in seen}
+        seen = np.flatnonzero(evidence.labels.any(axis=0))
+        return {evidence.classes[k]: evidence.predicted[evidence.labels[:, k], k] for k in seen}
 
     def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
         """(the names of the predicted classes, the probability of this label set for independent classes)."""
@@ -237,7 +237,7 @@ class MultiLabel(ClassTask):
     def measure(self, evidence: Evidence) -> dict[str, Any]:
         """The metrics of `SingleLabel.measure` for label sets, as defined in this module. Means over classes exclude those without
         positive samples."""
-        true_NK, predicted_NK, classes = evidence.truth, evidence.predicted, evidence.classes
+        true_NK, predicted_NK, classes = evidence.labels, evidence.predicted, evidence.classes
         N, K = true_NK.shape
         precision, recall, f1 = label_rates(evidence)
         right, true, said = (predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0)
@@ -281,7 +281,7 @@ def _mean(values: np.ndarray) -> float:
 
 def _faults(evidence: Evidence, row: int) -> list[dict[str, Any]]:
     """The labels that were missed or wrongly predicted, the most confident first, with the confidence."""
-    true_K, prob_K = evidence.truth[row], evidence.probs_NK[row]
+    true_K, prob_K = evidence.labels[row], evidence.probs_NK[row]
     found = [
         {
             "name": evidence.classes[k],

@@ -38,7 +38,7 @@ def class_rates(table_KK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def right_N(evidence: Evidence) -> np.ndarray:
     """Whether each sample's class was predicted, bool (N,)."""
-    return evidence.predicted == evidence.truth
+    return evidence.predicted == evidence.labels
 
 
 def macro_f1(evidence: Evidence) -> float:
@@ -54,7 +54,7 @@ def worst_recall(evidence: Evidence) -> float:
 
 def log_loss_N(evidence: Evidence) -> np.ndarray:
     """The negative log-probability of each sample's target class, (N,)."""
-    return -np.log(np.clip(evidence.probs_NK[np.arange(len(evidence)), evidence.truth], LEAST, 1))
+    return -np.log(np.clip(evidence.probs_NK[np.arange(len(evidence)), evidence.labels], LEAST, 1))
 
 
 def calibration_gap(evidence: Evidence) -> float:
@@ -63,7 +63,7 @@ def calibration_gap(evidence: Evidence) -> float:
 
 
 def _rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return class_rates(confusion(evidence.predicted, evidence.truth, len(evidence.classes)))
+    return class_rates(confusion(evidence.predicted, evidence.labels, len(evidence.classes)))
 
 
 def tiles_of_classes(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -96,13 +96,13 @@ class SingleLabel(ClassTask):
     def reads(self, label_sets: bool) -> bool:
         return not label_sets
 
-    def targets(self, truth: Any, num_classes: int) -> Targets:
-        """truth: int64 (N,) of 0 … K - 1, an array or a tensor."""
+    def targets(self, labels: Any, num_classes: int) -> Targets:
+        """labels: int64 (N,) of 0 … K - 1, an array or a tensor."""
         import torch
 
         from whet.core.targets import Targets
 
-        label_N = torch.tensor(truth) if isinstance(truth, np.ndarray) else truth
+        label_N = torch.tensor(labels) if isinstance(labels, np.ndarray) else labels
         if label_N.numel() and (int(label_N.min()) < 0 or int(label_N.max()) >= num_classes):
             raise ValueError(
                 f"labels must lie in 0 … {num_classes - 1}, got {int(label_N.min())} … {int(label_N.max())}"
@@ -162,13 +162,13 @@ class SingleLabel(ClassTask):
 
     def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
         """One decision per sample."""
-        return evidence.probs_NK, evidence.truth
+        return evidence.probs_NK, evidence.labels
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
         return record["log_loss"]
 
-    def strata(self, truth: np.ndarray) -> np.ndarray:
-        return truth
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        return labels
 
     def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
         """Added classes have probability 0."""
@@ -177,11 +177,11 @@ class SingleLabel(ClassTask):
         place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
         probs_NK = np.zeros((len(evidence), len(classes)))
         probs_NK[:, place_K] = evidence.probs_NK
-        return Evidence(self, classes, evidence.ids, place_K[evidence.truth], probs_NK)
+        return Evidence(self, classes, evidence.ids, place_K[evidence.labels], probs_NK)
 
     def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
         found_N = right_N(evidence)
-        return {evidence.classes[k]: found_N[evidence.truth == k] for k in np.unique(evidence.truth).tolist()}
+        return {evidence.classes[k]: found_N[evidence.labels == k] for k in np.unique(evidence.labels).tolist()}
 
     def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
         """(the most likely class, its probability)."""
@@ -209,7 +209,7 @@ class SingleLabel(ClassTask):
         """Accuracy (with Wilson interval), balanced accuracy, macro-F1, worst class, log-loss, calibration error, and metrics per
         class. Means over classes exclude those without samples."""
         N, K, classes = len(evidence), len(evidence.classes), evidence.classes
-        table = confusion(evidence.predicted, evidence.truth, K)
+        table = confusion(evidence.predicted, evidence.labels, K)
         precision, recall, f1 = class_rates(table)
         right, true = np.diag(table), table.sum(axis=1)
         seen = true > 0

@@ -97,7 +97,7 @@ def _write_mean_predictions(runs: Sequence[RunFolder], folder: RunFolder) -> Non
         found = [read_evidence(run, split) for run in runs]
         for run, evidence in zip(runs, found, strict=True):
             same = evidence.classes == found[0].classes and np.array_equal(evidence.ids, found[0].ids)
-            if not same or not np.array_equal(evidence.truth, found[0].truth):
+            if not same or not np.array_equal(evidence.labels, found[0].labels):
                 raise RunError(f"{run.path} and {runs[0].path} predicted different samples and cannot be combined")
         parts[split] = replace(found[0], probs_NK=np.mean([evidence.probs_NK for evidence in found], axis=0))
     write_evidence(folder, parts)

@@ -180,7 +180,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
     for index, one in enumerate(first):
         sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
         if sample is not None:  # None if the sample was removed since it was predicted
-            label, predicted = evidence.truth[one.row], evidence.predicted[one.row]
+            label, predicted = evidence.labels[one.row], evidence.predicted[one.row]
             record: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}
             record |= {"label": task.text(label, classes), "predicted": task.text(predicted, classes)}
             if one.faults:
