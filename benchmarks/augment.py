@@ -34,7 +34,7 @@ from whet.core.process import keep_freed_memory
 from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
 from whet.data.image import ImageSample
-from whet.data.image_loader import paint_images
+from whet.data.image_loader import render_images
 from whet.data.store import Kept
 from whet.models.front import normalise
 from whet.training.augmentation import Augmentation
@@ -185,7 +185,7 @@ METHODS: dict[str, tuple[Any, Callable[[], Any], Callable[[], Any] | None]] = {
     "downscale": ({"downscale": {"prob": 1}}, lambda: A.Downscale(scale_range=(0.33, 0.95), p=1), None),
 }  # fmt: skip
 
-# Painted groups: warp, colour, tone, filter, noise, cover. Twelve methods fall into six of them.
+# Rendered groups: warp, colour, tone, filter, noise, cover. Twelve methods fall into six of them.
 CURVE: list[tuple[Any, Callable[[], Any]]] = [
     (FRAME, frame),
     ("horizontal_flip", lambda: A.HorizontalFlip()),
@@ -207,8 +207,8 @@ def whet(
 
     def run(batch: list[Any]) -> object:
         images = [opened(one) for one in batch]
-        painted = paint_images(images, np.arange(len(batch)), size, "squash", augmentation.draw(next(epoch)))
-        return normalise(torch.from_numpy(painted.content), mean, std) if tensor else painted.content
+        rendered = render_images(images, np.arange(len(batch)), size, "squash", augmentation.draw(next(epoch)))
+        return normalise(torch.from_numpy(rendered.content), mean, std) if tensor else rendered.content
 
     return run
 

@@ -1,7 +1,7 @@
 """Augmenting audio clips on one core: whet against audiomentations, method by method and as one policy, on clips of 5 s at 16 kHz.
 
 The contenders take turns, batch by batch; counted are seconds of the processor, so that others on the machine do not matter. Every
-method always acts. Waves go in and waves come out; masks on spectrograms are painted on spectrograms made beforehand.
+method always acts. Waves go in and waves come out; masks are applied to spectrograms computed beforehand.
 
     pip install --no-deps audiomentations==0.43.1 numpy-minmax numpy-rms python-stretch
     python benchmarks/augment_audio.py [--repeats 15]
@@ -25,7 +25,7 @@ from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
 from whet.core.stages import Draws, TransformsBatch
 from whet.models.mel import LogMel, MelSettings
-from whet.render.audio import AudioPainter
+from whet.render.audio import AudioRenderer
 from whet.training.plan import ordered
 
 RATE, SECONDS, BATCH, CLIPS = 16000, 5, 16, 64
@@ -61,9 +61,9 @@ class Whet:
         for method, rng in zip(self._draws, self._rng.batches(names, self._epoch, index_B)):
             view = method.draw(view, rng)  # type: ignore[arg-type, assignment]
         if self._draws:
-            painter = AudioPainter(view)
+            renderer = AudioRenderer(view)
             for i, wave in enumerate(waves_BT):
-                painter.paint(i, wave, out_BT[i])
+                renderer.render(i, wave, out_BT[i])
         for method in self._batch_transforms:
             mels_BCLM = method.transform_batch(mels_BCLM, self._rng.batch(method.name, self._epoch, index_B))
         return out_BT, mels_BCLM

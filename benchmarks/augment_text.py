@@ -38,7 +38,7 @@ from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
 from whet.core.text_view import TextView
 from whet.methods.augment_text import wordnet
-from whet.render.text import paint_texts
+from whet.render.text import render_texts
 
 BATCH, TEXTS, ALPHA = 32, 640, 0.1
 Run = Callable[[list[str]], list[str]]
@@ -55,7 +55,7 @@ def whet(name: str, settings: dict[str, Any]) -> Run:
     epoch = iter(range(10**9))
 
     def run(texts: list[str]) -> list[str]:
-        return paint_texts(_drawn(method, texts, next(epoch)))
+        return render_texts(_drawn(method, texts, next(epoch)))
 
     return run
 

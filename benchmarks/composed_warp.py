@@ -17,14 +17,14 @@ from sklearn.datasets import load_sample_image
 import record
 from whet.core.view import ImageView
 from whet.methods.augment_image.rotate import rotated
-from whet.render import CpuPainter
+from whet.render import CpuRenderer
 
 SIDE, DEGREES, TIMES = 224, 2.5, 12
 
 
-def painted(view: ImageView, pixels: np.ndarray) -> np.ndarray:
+def rendered(view: ImageView, pixels: np.ndarray) -> np.ndarray:
     out = np.empty_like(pixels)
-    CpuPainter(view).paint(0, pixels, out)
+    CpuRenderer(view).render(0, pixels, out)
     return out
 
 
@@ -52,8 +52,8 @@ def main() -> None:
     view, after_another = empty(), pixels
     for count in range(1, TIMES + 1):
         view = rotated(view, turn)
-        after_another = painted(rotated(empty(), turn), after_another)
-        composed, reference = painted(view, pixels), ideal(pixels, count * DEGREES)
+        after_another = rendered(rotated(empty(), turn), after_another)
+        composed, reference = rendered(view, pixels), ideal(pixels, count * DEGREES)
         results[str(count)] = {
             "composed_db": psnr(composed, reference, inside),
             "one_after_another_db": psnr(after_another, reference, inside),

@@ -4,7 +4,7 @@ plain training.
 The wrong labels are drawn once, evenly from the other classes; those of 20 % are among those of 40 %. Validation and
 test labels stay right. Two settings, every run of one with the same number of steps: a head with a hidden layer on kept
 features of TrashNet, and the slim ResNet-9 from random weights on 35 % of the training images of CIFAR-10's subset.
-Paired seeds; the gain in accuracy with its 95 % interval over seeds and test images. mixup paints every image anew,
+Paired seeds; the gain in accuracy with its 95 % interval over seeds and test images. mixup renders every image anew,
 which kept features do not allow: it is measured on CIFAR alone.
 
     python benchmarks/label_noise.py [--data trashnet cifar10_subset] [--percent 20 40] [--seeds 3]

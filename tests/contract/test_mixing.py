@@ -78,7 +78,7 @@ def test_smoothing_before_or_after_is_the_same(cls, seed, amount):
 @given(st.integers(0, 10**6))
 @settings(max_examples=30)
 def test_masks_move_with_the_pixels(cls, seed):
-    """A pixel of class k is painted k: after any mixing of whole pixels the mask still says what the image shows."""
+    """A pixel of class k has value k: after any mixing of whole pixels the mask still says what the image shows."""
     batch = plain(5, seed)
     halves = (torch.arange(SIDE) < SIDE // 2)[None, None, :].expand(5, SIDE, SIDE)
     mask = torch.where(halves, batch.mask_BHW, (batch.mask_BHW + 1) % 4)

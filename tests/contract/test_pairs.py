@@ -1,4 +1,4 @@
-"""Any two methods that may stand together can be planned together, and train a step or paint a batch; their order never matters."""
+"""Any two methods that may stand together can be planned together, and train a step or render a batch, in any order."""
 
 import itertools
 

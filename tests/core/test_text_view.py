@@ -12,7 +12,7 @@ from whet.core.errors import RecipeError
 from whet.core.rng import Rng
 from whet.core.segment import Words, cut, gap_between, has_jieba, is_word, segmented
 from whet.core.text_view import TextView
-from whet.render.text import paint_texts
+from whet.render.text import render_texts
 
 ODD = [
     "", " ", "\t a \n\n b\r\n", "Hello,world", "a  b\u00a0c\u3000d", "e\u0301te\u0301 naïve", "👩‍👩‍👧 ok 🇨🇳", "مرحبا، كيف حالك؟",
@@ -39,15 +39,15 @@ def test_any_string_comes_back(text):
     assert str(segmented(text, "characters")) == text
     view = TextView.whole([text], chinese="characters")
     looked_at = view.rewritten(np.array([True]), lambda i, words: words)
-    assert paint_texts(looked_at) == paint_texts(view) == [text]
+    assert render_texts(looked_at) == render_texts(view) == [text]
 
 
 def test_naughty_strings_come_back(shared):
     texts = json.loads((shared / "badinputs" / "text" / "blns" / "blns.json").read_text("utf-8"))
     assert len(texts) > 400
     view = TextView.whole(texts)
-    assert paint_texts(view) == texts
-    assert paint_texts(view.rewritten(np.ones(len(texts), dtype=bool), lambda i, words: words)) == texts
+    assert render_texts(view) == texts
+    assert render_texts(view.rewritten(np.ones(len(texts), dtype=bool), lambda i, words: words)) == texts
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_changed_since_compares_what_is_read():
     assert not same.changed_since(view).any()
     other = same.rewritten(np.array([False, True]), lambda i, words: words.replaced({0: "four"}))
     assert other.changed_since(view).tolist() == [False, True]
-    assert paint_texts(other) == ["one two", "four"] and paint_texts(view) == ["one two", "three"]
+    assert render_texts(other) == ["one two", "four"] and render_texts(view) == ["one two", "three"]
 
 
 def test_draws_of_a_word_depend_on_its_sample_and_place_alone():

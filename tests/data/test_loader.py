@@ -28,7 +28,7 @@ def paths(images):
     return sorted(str(path) for path in images.rglob("*.*g"))
 
 
-def painted(paths, threads, batch_size, draw=all_wishes):
+def rendered(paths, threads, batch_size, draw=all_wishes):
     loader = ImageLoader(paths, threads)
     order = Rng(1).shuffled("order", 0, len(paths))
     batches = list(loader.batches(chunks(order, batch_size), 32, draw))
@@ -39,14 +39,14 @@ def painted(paths, threads, batch_size, draw=all_wishes):
 
 
 @pytest.mark.parametrize(("threads", "batch_size"), [(1, 7), (2, 7), (4, 7), (3, 60), (2, 1)])
-def test_any_number_of_threads_and_any_batch_size_paint_the_same(paths, threads, batch_size):
-    assert (painted(paths, threads, batch_size) == painted(paths, 1, 16)).all()
+def test_any_number_of_threads_and_any_batch_size_render_the_same(paths, threads, batch_size):
+    assert (rendered(paths, threads, batch_size) == rendered(paths, 1, 16)).all()
 
 
 def test_without_wishes_it_is_the_resized_image(paths):
     import cv2
 
-    images = painted(paths, 2, 8, lambda view, index: view)
+    images = rendered(paths, 2, 8, lambda view, index: view)
     first = cv2.imread(paths[0], cv2.IMREAD_COLOR_RGB)
     assert np.abs(images[0].astype(int) - cv2.resize(first, (32, 32))).max() <= 2
 
@@ -105,7 +105,7 @@ def test_odd_images_go_the_whole_road(tmp_path, name, image):
 
 
 def test_what_is_received_is_received_in_the_loader_s_threads(paths):
-    """In place of the painted samples, in the order asked for, and nothing of it in the thread that reads the batches."""
+    """In place of the rendered samples, in the order asked for, and nothing of it in the thread that reads the batches."""
     threads = set()
 
     def receive(content, size):

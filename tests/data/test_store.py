@@ -31,7 +31,7 @@ def loader(paths, cache, shown=16):
     return ImageLoader(paths, 2, store=ImageStore(paths, digests, shown, cache))
 
 
-def painted(loader, size=16):
+def rendered(loader, size=16):
     return np.concatenate([b.content for b in loader.batches(chunks(np.arange(len(loader)), 7), size, all_wishes)])
 
 
@@ -52,23 +52,23 @@ def decoded(monkeypatch):
 @pytest.mark.parametrize("where", ["memory", "disk"])
 def test_kept_images_are_the_same_images_and_are_decoded_once(paths, images, tmp_path, decoded, where):
     before = contents(images)
-    without = painted(loader(paths, None))
+    without = rendered(loader(paths, None))
     decoded.clear()
     cache = MemoryCache(MEGABYTES) if where == "memory" else DiskCache(tmp_path / "cache", MEGABYTES, MEGABYTES)
     keeping = loader(paths, cache)
-    assert (painted(keeping) == without).all()
+    assert (rendered(keeping) == without).all()
     assert len(decoded) == len(paths)
-    assert (painted(keeping) == without).all()
+    assert (rendered(keeping) == without).all()
     assert len(decoded) == len(paths)
     assert contents(images) == before  # a person's folder is only read
 
 
 def test_another_run_finds_what_lies_on_disk(paths, tmp_path, decoded):
     cache = tmp_path / "cache"
-    first = painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
+    first = rendered(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
     decoded.clear()
     wanted = keys(loader(paths, None))
-    assert (painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES, wanted))) == first).all()
+    assert (rendered(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES, wanted))) == first).all()
     assert not decoded
     assert not [path for path in cache.rglob(".*") if path.is_file()]
 
@@ -78,7 +78,7 @@ def test_bounded(paths, tmp_path, where):
     one = 24 * 32 * 3 + 28
     cache = MemoryCache(10 * one) if where == "memory" else DiskCache(tmp_path / "cache", 10 * one, 10 * one)
     full = loader(paths, cache)
-    assert (painted(full) == painted(loader(paths, None))).all()
+    assert (rendered(full) == rendered(loader(paths, None))).all()
     kept = sum(cache.get(key) is not None for key in keys(full))
     assert 9 <= kept <= 10
     assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) <= 10 * one
@@ -102,7 +102,7 @@ def test_what_was_unused_for_longest_makes_room(tmp_path):
 @pytest.mark.parametrize("damage", ["turned", "cut", "emptied", "header", "size"])
 def test_a_damaged_file_is_dropped_and_the_image_decoded_anew(paths, tmp_path, damage):
     cache = tmp_path / "cache"
-    good = painted(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
+    good = rendered(loader(paths, DiskCache(cache, MEGABYTES, MEGABYTES)))
     for path in [p for p in cache.rglob("*") if p.is_file()][::3]:
         data = bytearray(path.read_bytes())
         if damage == "turned":
@@ -113,7 +113,7 @@ def test_a_damaged_file_is_dropped_and_the_image_decoded_anew(paths, tmp_path, d
             data[8] ^= 16
         path.write_bytes(b"" if damage == "emptied" else bytes(data[:-7] if damage == "cut" else data))
     again = DiskCache(cache, MEGABYTES, MEGABYTES)
-    assert (painted(loader(paths, again)) == good).all()
+    assert (rendered(loader(paths, again)) == good).all()
     assert all(again.get(key) is not None for key in keys(loader(paths, again)))
 
 
@@ -127,7 +127,7 @@ def test_a_disk_that_takes_nothing_stops_nothing(paths, tmp_path):
     cache = DiskCache(tmp_path / "cache", MEGABYTES, MEGABYTES)
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("in the way")
-    assert (painted(loader(paths, cache)) == painted(loader(paths, None))).all()
+    assert (rendered(loader(paths, cache)) == rendered(loader(paths, None))).all()
 
 
 def test_a_file_that_changed_is_not_kept_under_its_old_name(paths, images):
@@ -135,7 +135,7 @@ def test_a_file_that_changed_is_not_kept_under_its_old_name(paths, images):
     changing = loader(paths, cache)
     before = keys(changing)
     Image.new("RGB", (32, 24), (9, 9, 9)).save(paths[0])
-    painted(changing)
+    rendered(changing)
     assert cache.get(before[0]) is None
     assert cache.get(before[1]) is not None
 

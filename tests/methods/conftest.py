@@ -1,4 +1,4 @@
-"""Draw, paint and train with one method at a time."""
+"""Draw, render and train with one method at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from whet.core.batch import Batch, Progress
 from whet.core.rng import Rng
 from whet.core.view import ImageView
 from whet.models.net import Net, NetSpec
-from whet.render import CpuPainter, shrink, shrink_factors
-from whet.render.audio import AudioPainter
+from whet.render import CpuRenderer, shrink, shrink_factors
+from whet.render.audio import AudioRenderer
 from whet.tasks import SINGLE_LABEL
 
 
@@ -28,15 +28,15 @@ def draw():
 
 
 @pytest.fixture
-def paint():
-    """paint(view, pixels): sample 0 of the view."""
+def render():
+    """render(view, pixels): sample 0 of the view."""
 
-    def painted(view, pixels):
+    def rendered(view, pixels):
         out = np.empty((*view.size, 3), dtype=np.uint8)
-        CpuPainter(view).paint(0, shrink(pixels, pixels.shape[:2], shrink_factors(view)[0]), out)
+        CpuRenderer(view).render(0, shrink(pixels, pixels.shape[:2], shrink_factors(view)[0]), out)
         return out
 
-    return painted
+    return rendered
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ def draw_audio():
 
 @pytest.fixture
 def hear():
-    """hear(view, wave, i): sample i of the view, painted."""
+    """hear(view, wave, i): sample i of the view, rendered."""
 
     def heard(view, wave, i=0):
         out = np.empty(view.samples, dtype=np.float32)
-        AudioPainter(view).paint(i, wave, out)
+        AudioRenderer(view).render(i, wave, out)
         return out
 
     return heard

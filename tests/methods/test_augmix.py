@@ -17,10 +17,10 @@ def test_weights_leave_a_uniform_share_to_the_image_itself(draw):
     assert (weight_WB / weight_WB.sum(axis=0)).mean(axis=1) == pytest.approx(1 / 3, abs=0.02)  # Dirichlet
 
 
-def test_a_blend_is_the_weighted_mean_of_what_is_painted(paint, one, photo):
+def test_a_blend_is_the_weighted_mean_of_what_is_rendered(render, one, photo):
     turned = rotated(one(photo), np.array([20.0]))
-    out = paint(one(photo).blended(Blend(turned, np.array([0.3]))), photo)
-    expected = 0.7 * photo.astype(float) + 0.3 * paint(turned, photo)
+    out = render(one(photo).blended(Blend(turned, np.array([0.3]))), photo)
+    expected = 0.7 * photo.astype(float) + 0.3 * render(turned, photo)
     assert np.abs(out - expected).max() <= 0.51
 
 

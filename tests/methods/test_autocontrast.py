@@ -6,10 +6,10 @@ from whet.methods import AutoContrast
 from whet.methods.augment_image.autocontrast import autocontrasted
 
 
-def test_parity_with_pillow(paint, one, photo):
+def test_parity_with_pillow(render, one, photo):
     narrow = (photo // 4 + 60).astype(np.uint8)
     reference = np.asarray(ImageOps.autocontrast(Image.fromarray(narrow)))
-    out = paint(autocontrasted(one(narrow), np.array([True])), narrow)
+    out = render(autocontrasted(one(narrow), np.array([True])), narrow)
     assert np.abs(out.astype(int) - reference).max() <= 1
     assert out.min() == 0
     assert out.max() == 255

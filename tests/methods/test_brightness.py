@@ -8,9 +8,9 @@ from whet.methods.augment_image.brightness import brightened
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.6, 1.0, 1.7])
-def test_parity_with_pillow(paint, one, photo, factor):
+def test_parity_with_pillow(render, one, photo, factor):
     reference = np.asarray(ImageEnhance.Brightness(Image.fromarray(photo)).enhance(factor))
-    assert np.abs(paint(brightened(one(photo), np.array([factor])), photo).astype(int) - reference).max() <= 1
+    assert np.abs(render(brightened(one(photo), np.array([factor])), photo).astype(int) - reference).max() <= 1
 
 
 def test_factors_are_uniform(draw):

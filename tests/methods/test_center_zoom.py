@@ -5,12 +5,12 @@ from scipy import stats
 from whet.methods import CenterZoom
 
 
-def test_it_is_the_middle_enlarged(draw, paint, photo):
+def test_it_is_the_middle_enlarged(draw, render, photo):
     view = draw(CenterZoom(max_zoom=2.0), B=1)
     part = view.warp_B33[0, 0, 0]
     centre = cv2.getRectSubPix(photo, (round(128 * part), round(96 * part)), (63.5, 47.5))
     reference = cv2.resize(centre, (128, 96))
-    assert np.abs(paint(view, photo).astype(float) - reference).mean() < 6
+    assert np.abs(render(view, photo).astype(float) - reference).mean() < 6
 
 
 def test_zooms_are_uniform_and_centred(draw):

@@ -4,10 +4,10 @@ import pytest
 from whet.methods import ChannelShuffle
 
 
-def test_channels_are_swapped_and_nothing_else(draw, paint, photo):
+def test_channels_are_swapped_and_nothing_else(draw, render, photo):
     orders = set()
     for seed in range(40):
-        out = paint(draw(ChannelShuffle(prob=1.0), B=1, seed=seed), photo)
+        out = render(draw(ChannelShuffle(prob=1.0), B=1, seed=seed), photo)
         orders.add(tuple(next(k for k in range(3) if (out[..., c] == photo[..., k]).all()) for c in range(3)))
     assert len(orders) == 5  # every order but the one it has
     assert (0, 1, 2) not in orders

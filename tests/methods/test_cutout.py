@@ -14,10 +14,10 @@ def test_squares_have_their_centre_anywhere(draw):
     assert (x1 > x0).all()
 
 
-def test_the_square_takes_the_mean_colour_and_the_rest_is_untouched(draw, paint, photo):
+def test_the_square_takes_the_mean_colour_and_the_rest_is_untouched(draw, render, photo):
     view = draw(Cutout(side=0.3), B=1)
     x0, y0, x1, y1 = view.covers[0].box_BN4[0, 0].astype(int)
-    out = paint(view, photo)
+    out = render(view, photo)
     hidden = np.zeros(photo.shape[:2], dtype=bool)
     hidden[y0:y1, x0:x1] = True
     assert (out[~hidden] == photo[~hidden]).all()

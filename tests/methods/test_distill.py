@@ -67,7 +67,7 @@ def test_the_teacher_is_shown_the_student_s_images_and_answers_in_the_student_s_
 
 
 def test_a_teacher_of_larger_images_sees_the_student_s_views_as_large(teacher_run, images, tmp_path):
-    """What a student of 16 pixels is taught is what the teacher says to the view that was painted with 32."""
+    """What a student of 16 pixels is taught is what the teacher says to the view that was rendered with 32."""
     run = Path(teacher_run(classes=("glass", "metal", "paper")))
     with Rng(0).torch_scope("student"):
         net = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), CLASSES)[0]

@@ -7,8 +7,8 @@ from whet.core.view import Codec
 from whet.methods import Downscale
 
 
-def test_it_is_smaller_and_large_again(paint, one, photo):
-    out = paint(one(photo).coded(Codec("downscale", np.array([4.0]))), photo)
+def test_it_is_smaller_and_large_again(render, one, photo):
+    out = render(one(photo).coded(Codec("downscale", np.array([4.0]))), photo)
     reference = cv2.resize(cv2.resize(photo, (32, 24), interpolation=cv2.INTER_AREA), (128, 96))
     assert (out == reference).all()
 

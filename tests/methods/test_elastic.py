@@ -7,15 +7,15 @@ from whet.methods.augment_image.elastic import refined
 from whet.render.image_cpu import flow_field
 
 
-def test_the_image_is_looked_up_where_the_flow_says(draw, paint, photo):
-    """The same map painted by OpenCV's remap, and not the image itself."""
+def test_the_image_is_looked_up_where_the_flow_says(draw, render, photo):
+    """The same map rendered by OpenCV's remap, and not the image itself."""
     view = draw(Elastic(strength=0.03), B=1)
     flow = flow_field(view, 0)
     y, x = np.mgrid[0:96, 0:128].astype(np.float32)
     reference = cv2.remap(
         photo, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-    out = paint(view, photo)
+    out = render(view, photo)
     assert (out == reference).all()
     assert np.abs(out.astype(int) - photo).mean() > 2
 

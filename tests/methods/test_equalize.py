@@ -7,22 +7,22 @@ from whet.methods.augment_image.brightness import brightened
 from whet.methods.augment_image.equalize import equalized
 
 
-def test_parity_with_pillow(paint, one, photo):
+def test_parity_with_pillow(render, one, photo):
     reference = np.asarray(ImageOps.equalize(Image.fromarray(photo)))
-    assert (paint(equalized(one(photo), np.array([True])), photo) == reference).all()
+    assert (render(equalized(one(photo), np.array([True])), photo) == reference).all()
 
 
-def test_the_histogram_is_that_of_the_image_as_it_is_by_then(paint, one, photo):
+def test_the_histogram_is_that_of_the_image_as_it_is_by_then(render, one, photo):
     """Behind a colour it equalises the coloured image, not the original."""
     dark = np.asarray(Image.fromarray(np.rint(photo * 0.5).astype(np.uint8)))
-    out = paint(equalized(brightened(one(photo), np.array([0.5])), np.array([True])), photo)
+    out = render(equalized(brightened(one(photo), np.array([0.5])), np.array([True])), photo)
     reference = np.asarray(ImageOps.equalize(Image.fromarray(dark)))
     assert np.abs(out.astype(int) - reference).mean() < 2
 
 
-def test_a_flat_image_stays(paint, one):
+def test_a_flat_image_stays(render, one):
     flat = np.full((20, 20, 3), 99, dtype=np.uint8)
-    assert (paint(equalized(one(flat), np.array([True])), flat) == flat).all()
+    assert (render(equalized(one(flat), np.array([True])), flat) == flat).all()
 
 
 def test_share_of_images(draw):

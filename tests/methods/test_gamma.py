@@ -7,9 +7,9 @@ from whet.methods.augment_image.gamma import gamma_bent
 
 
 @pytest.mark.parametrize("exponent", [0.5, 2.2])
-def test_the_formula(paint, one, photo, exponent):
+def test_the_formula(render, one, photo, exponent):
     expected = np.rint(255 * (photo / 255) ** exponent)
-    assert (paint(gamma_bent(one(photo), np.array([exponent])), photo) == expected).all()
+    assert (render(gamma_bent(one(photo), np.array([exponent])), photo) == expected).all()
 
 
 def test_black_and_white_stay(draw):

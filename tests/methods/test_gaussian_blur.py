@@ -8,15 +8,15 @@ from whet.methods import GaussianBlur
 
 
 @pytest.mark.parametrize("sigma", [0.6, 1.5, 4.0])
-def test_parity_with_scipy(paint, one, photo, sigma):
-    out = paint(one(photo).filtered(Filter("gaussian", np.array([sigma]))), photo)
+def test_parity_with_scipy(render, one, photo, sigma):
+    out = render(one(photo).filtered(Filter("gaussian", np.array([sigma]))), photo)
     reference = ndimage.gaussian_filter(photo.astype(float), (sigma, sigma, 0), mode="mirror")
     assert np.abs(out - reference).max() <= 2.5
     assert np.abs(out - reference).mean() <= 0.5
 
 
-def test_parity_with_opencv(paint, one, photo):
-    out = paint(one(photo).filtered(Filter("gaussian", np.array([1.5]))), photo)
+def test_parity_with_opencv(render, one, photo):
+    out = render(one(photo).filtered(Filter("gaussian", np.array([1.5]))), photo)
     assert (out == cv2.GaussianBlur(photo, (0, 0), 1.5, borderType=cv2.BORDER_REFLECT_101)).all()
 
 

@@ -5,8 +5,8 @@ from PIL import Image
 from whet.methods import Grayscale
 
 
-def test_parity_with_pillow(draw, paint, photo):
-    out = paint(draw(Grayscale(prob=1.0), B=1), photo)
+def test_parity_with_pillow(draw, render, photo):
+    out = render(draw(Grayscale(prob=1.0), B=1), photo)
     reference = np.asarray(Image.fromarray(photo).convert("L"))
     assert np.abs(out.astype(int) - reference[..., None]).max() <= 1
 

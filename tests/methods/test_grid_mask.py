@@ -11,8 +11,8 @@ def covered(view, i):
     return mask
 
 
-def test_share_of_the_image_painted_over(draw):
-    """Of each cell's side `kept` stays: (1 - kept)^2 of the area is painted over."""
+def test_share_of_the_image_covered(draw):
+    """Of each cell's side `kept` stays: (1 - kept)^2 of the area is covered."""
     view = draw(GridMask(prob=1.0, kept=0.6, min_cells=3, max_cells=6), B=300, size=(120, 120))
     assert np.mean([covered(view, i).mean() for i in range(300)]) == pytest.approx(0.16, abs=0.01)
 

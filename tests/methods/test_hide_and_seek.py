@@ -21,8 +21,8 @@ def test_chance_of_a_cell_and_share_of_images(draw):
     assert np.abs(np.corrcoef(hidden[acted].T) - np.eye(16)).max() < 0.1  # each cell for itself
 
 
-def test_hidden_cells_take_the_mean_colour_of_the_whole(draw, paint, photo):
+def test_hidden_cells_take_the_mean_colour_of_the_whole(draw, render, photo):
     view = draw(HideAndSeek(prob=1.0, hidden=0.5), B=1)
-    out = paint(view, photo)
+    out = render(view, photo)
     x0, y0, x1, y1 = next(b for b in view.covers[0].box_BN4[0].astype(int) if b[2] > b[0])
     assert np.abs(out[y0:y1, x0:x1] - photo.mean(axis=(0, 1))).max() <= 1

@@ -3,8 +3,8 @@ import numpy as np
 from whet.methods import HorizontalFlip
 
 
-def test_a_flip_is_the_mirrored_image(draw, paint, photo):
-    assert (paint(draw(HorizontalFlip(prob=1.0), B=1), photo) == photo[:, ::-1]).all()
+def test_a_flip_is_the_mirrored_image(draw, render, photo):
+    assert (render(draw(HorizontalFlip(prob=1.0), B=1), photo) == photo[:, ::-1]).all()
 
 
 def test_half_of_them(draw):

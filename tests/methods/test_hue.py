@@ -7,13 +7,13 @@ from whet.methods import Hue
 from whet.methods.augment_image.hue import hue_shifted
 
 
-def test_brightness_is_kept_and_grey_does_not_move(paint, one, photo):
+def test_brightness_is_kept_and_grey_does_not_move(render, one, photo):
     pale = (photo // 3 + 85).astype(np.uint8)  # far from the edges of the colour cube, so that nothing is clipped
-    out = paint(hue_shifted(one(pale), np.array([0.13])), pale)
+    out = render(hue_shifted(one(pale), np.array([0.13])), pale)
     grey = [0.299, 0.587, 0.114]
     assert (out @ grey) == pytest.approx(pale @ grey, abs=1.5)
     flat = np.full_like(pale, 120)
-    assert np.abs(paint(hue_shifted(one(flat), np.array([0.3])), flat).astype(int) - 120).max() <= 1
+    assert np.abs(render(hue_shifted(one(flat), np.array([0.3])), flat).astype(int) - 120).max() <= 1
 
 
 def test_shifts_add_and_a_full_turn_is_none(one, photo):

@@ -5,8 +5,8 @@ from PIL import Image, ImageOps
 from whet.methods import Invert
 
 
-def test_parity_with_pillow(draw, paint, photo):
-    assert (paint(draw(Invert(prob=1.0), B=1), photo) == np.asarray(ImageOps.invert(Image.fromarray(photo)))).all()
+def test_parity_with_pillow(draw, render, photo):
+    assert (render(draw(Invert(prob=1.0), B=1), photo) == np.asarray(ImageOps.invert(Image.fromarray(photo)))).all()
 
 
 def test_share(draw):

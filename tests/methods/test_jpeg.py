@@ -9,8 +9,8 @@ from whet.methods import Jpeg
 
 
 @pytest.mark.parametrize("quality", [10, 50, 90])
-def test_parity_with_pillow(paint, one, photo, quality):
-    out = paint(one(photo).coded(Codec("jpeg", np.array([quality]))), photo)
+def test_parity_with_pillow(render, one, photo, quality):
+    out = render(one(photo).coded(Codec("jpeg", np.array([quality]))), photo)
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "jpeg", quality=quality, subsampling=2)
     assert np.abs(out.astype(int) - np.asarray(Image.open(buffer))).max() <= 2

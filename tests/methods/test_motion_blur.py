@@ -19,10 +19,10 @@ def test_the_kernel_is_a_line_of_that_length_and_direction(degrees):
     assert (kernel * across**2).sum() < 0.35
 
 
-def test_a_dot_becomes_a_line(paint, one):
+def test_a_dot_becomes_a_line(render, one):
     pixels = np.zeros((31, 31, 3), dtype=np.uint8)
     pixels[15, 15] = 255
-    out = paint(one(pixels).filtered(Filter("motion", np.array([8.0]), np.array([0.0]))), pixels)[..., 0]
+    out = render(one(pixels).filtered(Filter("motion", np.array([8.0]), np.array([0.0]))), pixels)[..., 0]
     assert (out[15] > 10).sum() in (8, 9)
     assert out[14].sum() + out[16].sum() == 0
 

@@ -50,8 +50,8 @@ def test_a_repeated_sample_is_augmented_on_its_own_where_a_sampler_shows_the_sam
         """How many different images of the rare class an epoch shows, by the image they were made of."""
         bench = make_bench((method, Rotate()), labels=np.array([0] * 20 + [1] * 4))
         order = bench.plan.order(Progress(0, 9, 3), bench.labels)
-        painted = bench.render(order, 0)[bench.labels[order] == 1]
-        return len(painted), len(np.unique(painted.reshape(len(painted), -1), axis=0))
+        rendered = bench.render(order, 0)[bench.labels[order] == 1]
+        return len(rendered), len(np.unique(rendered.reshape(len(rendered), -1), axis=0))
 
     assert looks(Oversample()) == (20, 20)
     assert looks(BalancedSampler()) == (12, 4)

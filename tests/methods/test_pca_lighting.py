@@ -16,7 +16,7 @@ def test_offsets_have_the_source_s_covariance(draw):
     assert np.abs(offset.mean(axis=0)).max() < 5e-4
 
 
-def test_every_pixel_moves_alike(draw, paint, photo):
-    out = paint(draw(PcaLighting(spread=1.0), B=1), photo).astype(int)
+def test_every_pixel_moves_alike(draw, render, photo):
+    out = render(draw(PcaLighting(spread=1.0), B=1), photo).astype(int)
     moved = (out - photo)[(out > 0).all(axis=2) & (out < 255).all(axis=2)]
     assert (moved == moved[0]).all()

@@ -23,11 +23,11 @@ def test_corners_move_uniformly_within_reach(draw):
     assert stats.kstest(place[:, 1] / 96, stats.uniform(-0.2, 0.4).cdf).pvalue > 0.001
 
 
-def test_parity_with_opencv_s_perspective_warp(draw, paint, photo):
+def test_parity_with_opencv_s_perspective_warp(draw, render, photo):
     view = draw(Perspective(max_shift=0.1), B=1, seed=5)
     # OpenCV counts pixels at their corner, whet at their centre.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     matrix = np.linalg.inv(half) @ view.warp_B33[0] @ half
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     reference = cv2.warpPerspective(photo, matrix, (128, 96), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    assert (paint(view, photo) == reference).all()
+    assert (render(view, photo) == reference).all()

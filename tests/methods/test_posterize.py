@@ -7,9 +7,9 @@ from whet.methods.augment_image.posterize import posterized
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
-def test_parity_with_pillow(paint, one, photo, bits):
+def test_parity_with_pillow(render, one, photo, bits):
     reference = np.asarray(ImageOps.posterize(Image.fromarray(photo), bits))
-    assert (paint(posterized(one(photo), np.array([bits])), photo) == reference).all()
+    assert (render(posterized(one(photo), np.array([bits])), photo) == reference).all()
 
 
 def test_all_numbers_of_bits_come_up_evenly(draw):

@@ -5,11 +5,11 @@ import pytest
 from whet.methods import RandomCrop
 
 
-def test_it_is_a_padded_slice(draw, paint, photo):
+def test_it_is_a_padded_slice(draw, render, photo):
     view = draw(RandomCrop(padding=0.125), B=1, seed=3)
     x, y = view.warp_B33[0, :2, 2].astype(int)
     padded = cv2.copyMakeBorder(photo, 12, 12, 16, 16, cv2.BORDER_REFLECT_101)
-    assert (paint(view, photo) == padded[12 + y : 12 + y + 96, 16 + x : 16 + x + 128]).all()
+    assert (render(view, photo) == padded[12 + y : 12 + y + 96, 16 + x : 16 + x + 128]).all()
 
 
 def test_shifts_are_whole_and_equally_frequent(draw):

@@ -19,10 +19,10 @@ def test_shares_areas_and_frames(draw):
     assert (y1 <= 200).all()
 
 
-def test_what_is_erased_is_noise_and_the_rest_is_untouched(draw, paint, photo):
+def test_what_is_erased_is_noise_and_the_rest_is_untouched(draw, render, photo):
     view = draw(RandomErasing(prob=1.0), B=1)
     x0, y0, x1, y1 = view.covers[0].box_BN4[0, 0].astype(int)
-    out = paint(view, photo)
+    out = render(view, photo)
     hidden = np.zeros(photo.shape[:2], dtype=bool)
     hidden[y0:y1, x0:x1] = True
     assert (out[~hidden] == photo[~hidden]).all()

@@ -38,9 +38,9 @@ def test_every_place_is_reached_evenly(draw):
     assert stats.kstest(left / (1280 - w + 1), "uniform").pvalue > 0.001
 
 
-def test_the_whole_image_where_nothing_may_change(draw, paint, photo):
+def test_the_whole_image_where_nothing_may_change(draw, render, photo):
     view = draw(RandomResizedCrop(min_area=1.0, max_aspect=1.0), B=3)
-    assert (paint(view, photo) == photo).all()
+    assert (render(view, photo) == photo).all()
 
 
 def test_shapes_are_relative_to_what_prediction_shows(draw):

@@ -6,8 +6,8 @@ from whet.methods import Rotate
 from whet.methods.augment_image.rotate import rotated
 
 
-def test_parity_with_pillow_inside_the_image(paint, one, photo):
-    out = paint(rotated(one(photo), np.array([17.0])), photo)
+def test_parity_with_pillow_inside_the_image(render, one, photo):
+    out = render(rotated(one(photo), np.array([17.0])), photo)
     reference = np.asarray(Image.fromarray(photo).rotate(17, Image.Resampling.BILINEAR))
     inside = (
         np.asarray(Image.fromarray(np.full(photo.shape[:2], 255, np.uint8)).rotate(17, Image.Resampling.BILINEAR))

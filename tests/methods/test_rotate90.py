@@ -7,15 +7,15 @@ from whet.methods.augment_image.rotate90 import quarter_turned
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_squares_turn_exactly(paint, one, photo, quarters):
+def test_squares_turn_exactly(render, one, photo, quarters):
     square = np.ascontiguousarray(photo[:96, :96])
-    assert (paint(quarter_turned(one(square), np.array([quarters])), square) == np.rot90(square, quarters)).all()
+    assert (render(quarter_turned(one(square), np.array([quarters])), square) == np.rot90(square, quarters)).all()
 
 
-def test_a_frame_that_is_not_square_keeps_its_shape(paint, photo):
+def test_a_frame_that_is_not_square_keeps_its_shape(render, photo):
     view = quarter_turned(ImageView.whole([(96, 128)], (60, 80)), np.array([1]))
-    whole = paint(ImageView.whole([(128, 96)], (60, 80)), np.ascontiguousarray(np.rot90(photo)))
-    assert np.abs(paint(view, photo).astype(float) - whole).mean() < 1
+    whole = render(ImageView.whole([(128, 96)], (60, 80)), np.ascontiguousarray(np.rot90(photo)))
+    assert np.abs(render(view, photo).astype(float) - whole).mean() < 1
 
 
 def test_quarters_are_equally_frequent(draw):

@@ -6,8 +6,8 @@ from whet.methods import Scale
 from whet.methods.augment_image.scale import scaled
 
 
-def test_parity_with_pillow_s_affine_map(paint, one, photo):
-    out = paint(scaled(one(photo), np.array([1.4])), photo)
+def test_parity_with_pillow_s_affine_map(render, one, photo):
+    out = render(scaled(one(photo), np.array([1.4])), photo)
     k = 1 / 1.4
     matrix = (k, 0, 64 * (1 - k), 0, k, 48 * (1 - k))
     reference = np.asarray(

@@ -8,9 +8,9 @@ from whet.methods.augment_image.sharpen import sharpened
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.4, 1.0, 1.9])
-def test_parity_with_pillow(paint, one, photo, factor):
+def test_parity_with_pillow(render, one, photo, factor):
     reference = np.asarray(ImageEnhance.Sharpness(Image.fromarray(photo)).enhance(factor))
-    out = paint(sharpened(one(photo), np.array([factor - 1])), photo)
+    out = render(sharpened(one(photo), np.array([factor - 1])), photo)
     assert np.abs(out.astype(int) - reference).max() <= 2
 
 

@@ -7,10 +7,10 @@ from whet.methods import ShotNoise
 
 
 @pytest.mark.parametrize("level", [20, 80, 200])
-def test_variance_grows_with_brightness_as_poisson_s(paint, one, level):
+def test_variance_grows_with_brightness_as_poisson_s(render, one, level):
     """A white pixel of P photons: level x holds x P / 255 of them, whose standard deviation is sqrt(x 255 / P) levels."""
     pixels = np.full((200, 200, 3), level, dtype=np.uint8)
-    out = paint(one(pixels).noised(Noise("shot", np.array([255 / 400]), np.array([5]))), pixels).astype(float)
+    out = render(one(pixels).noised(Noise("shot", np.array([255 / 400]), np.array([5]))), pixels).astype(float)
     assert out.mean() == pytest.approx(level, abs=0.3)
     assert out.std() == pytest.approx(np.sqrt(level * 255 / 400), rel=0.03)
 

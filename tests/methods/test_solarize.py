@@ -7,9 +7,9 @@ from whet.methods.augment_image.solarize import solarized
 
 
 @pytest.mark.parametrize("threshold", [0, 64, 128, 256])
-def test_parity_with_pillow(paint, one, photo, threshold):
+def test_parity_with_pillow(render, one, photo, threshold):
     reference = np.asarray(ImageOps.solarize(Image.fromarray(photo), threshold))
-    assert (paint(solarized(one(photo), np.array([float(threshold)])), photo) == reference).all()
+    assert (render(solarized(one(photo), np.array([float(threshold)])), photo) == reference).all()
 
 
 def test_share_of_images(draw):

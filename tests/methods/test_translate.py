@@ -5,8 +5,8 @@ from whet.methods import Translate
 from whet.methods.augment_image.translate import translated
 
 
-def test_the_image_moves_right_and_down(paint, one, photo):
-    out = paint(translated(one(photo), np.array([16 / 128]), np.array([12 / 96])), photo)
+def test_the_image_moves_right_and_down(render, one, photo):
+    out = render(translated(one(photo), np.array([16 / 128]), np.array([12 / 96])), photo)
     assert (out[12:, 16:] == photo[:-12, :-16]).all()
 
 

@@ -4,8 +4,8 @@ import pytest
 from whet.methods import VerticalFlip
 
 
-def test_flipped_is_upside_down_exactly(draw, paint, photo):
-    assert (paint(draw(VerticalFlip(prob=1.0), B=1), photo) == photo[::-1]).all()
+def test_flipped_is_upside_down_exactly(draw, render, photo):
+    assert (render(draw(VerticalFlip(prob=1.0), B=1), photo) == photo[::-1]).all()
 
 
 def test_share(draw):

@@ -7,7 +7,7 @@ import numpy as np
 from whet.core.rng import Rng
 from whet.core.segment import segmented
 from whet.core.text_view import TextView
-from whet.render.text import paint_texts
+from whet.render.text import render_texts
 
 WORDS = (
     "plastic",
@@ -37,7 +37,7 @@ def said(method, texts, labels=None, seed=0, epoch=0, indices=None, chinese="aut
     """The texts as the method leaves them."""
     view = TextView.whole(texts, labels, chinese)
     indices = np.arange(len(texts)) if indices is None else np.asarray(indices)
-    return paint_texts(method.draw(view, Rng(seed).batch(method.name, epoch, indices, copies)))
+    return render_texts(method.draw(view, Rng(seed).batch(method.name, epoch, indices, copies)))
 
 
 def words_of(text: str, chinese="auto") -> list[str]:

@@ -1,4 +1,4 @@
-"""The two renderers paint the same images."""
+"""The two renderers render the same images."""
 
 import numpy as np
 import pytest
@@ -8,20 +8,20 @@ from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.stages import Draws, Stage
 from whet.core.view import ImageView
-from whet.render import CpuPainter, shrink, shrink_factors
-from whet.render.image_torch import paint_batch, paint_masks
+from whet.render import CpuRenderer, shrink, shrink_factors
+from whet.render.image_torch import render_batch, render_masks
 
 TOLERANCE = 1.5  # mean absolute difference, of 255
 
 
 def both(view, images):
-    """(painted by OpenCV, painted by torch) from the same reduced sources."""
+    """(rendered by OpenCV, rendered by torch) from the same reduced sources."""
     factors = shrink_factors(view)
     reduced = [shrink(p, p.shape[:2], f) for p, f in zip(images, factors)]
-    painter, out = CpuPainter(view), np.empty((len(view), *view.size, 3), dtype=np.uint8)
+    renderer, out = CpuRenderer(view), np.empty((len(view), *view.size, 3), dtype=np.uint8)
     for i, pixels in enumerate(reduced):
-        painter.paint(i, pixels, out[i])
-    return out, paint_batch(view, reduced).numpy()
+        renderer.render(i, pixels, out[i])
+    return out, render_batch(view, reduced).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_there_are_methods_to_compare():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_on_the_device(photo):
     view = ImageView.whole([photo.shape[:2]], (64, 64))
-    assert (paint_batch(view, [photo], "cuda").cpu().numpy() == paint_batch(view, [photo]).numpy()).mean() > 0.99
+    assert (render_batch(view, [photo], "cuda").cpu().numpy() == render_batch(view, [photo]).numpy()).mean() > 0.99
 
 
 @pytest.mark.parametrize("cls", SAMPLE_METHODS, ids=lambda cls: cls.name)
@@ -97,12 +97,12 @@ def test_masks(cls, images):
     strong = {"prob": 1.0} if "prob" in cls.model_fields else {}
     view = ImageView.whole([p.shape[:2] for p in images], (56, 64))
     view = cls(**strong).draw(view, Rng(1).batch(cls.name, 0, np.arange(len(images))))
-    painter, painted = CpuPainter(view), paint_masks(view, masks).numpy()
+    renderer, rendered = CpuRenderer(view), render_masks(view, masks).numpy()
     for i, mask in enumerate(masks):
-        assert (painter.paint_mask(i, mask) == painted[i]).mean() > (0.999 if view.flow_BNN2 is None else 0.98)
+        assert (renderer.render_mask(i, mask) == rendered[i]).mean() > (0.999 if view.flow_BNN2 is None else 0.98)
 
 
 def test_a_mask_of_another_size_is_refused(photo):
     view = ImageView.whole([photo.shape[:2]], (16, 16))
     with pytest.raises(ValueError, match="differ in size"):
-        paint_masks(view, [np.zeros((5, 5), dtype=np.uint8)])
+        render_masks(view, [np.zeros((5, 5), dtype=np.uint8)])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.view import ImageView, rotation, scaling, shearing
-from whet.render import CpuPainter, warp_boxes, warp_points
+from whet.render import CpuRenderer, warp_boxes, warp_points
 
 
 def some_view(degrees=0.0, slant=0.0, flip=False, box=(10, 5, 110, 90), size=(64, 80)):
@@ -25,12 +25,12 @@ def test_a_point_goes_where_its_pixel_goes(degrees, slant, flip, x, y):
     assert back[:2] / back[2] == pytest.approx((x, y), abs=1e-6)
 
 
-def test_a_painted_dot_is_found_at_its_point():
+def test_a_rendered_dot_is_found_at_its_point():
     pixels = np.zeros((96, 128, 3), dtype=np.uint8)
     pixels[40:45, 60:65] = 255
     view = some_view(25.0, 8.0, True)
     out = np.empty((*view.size, 3), dtype=np.uint8)
-    CpuPainter(view).paint(0, pixels, out)
+    CpuRenderer(view).render(0, pixels, out)
     y, x = np.mgrid[0 : view.size[0], 0 : view.size[1]] + 0.5
     weight = out[:, :, 0].astype(float)
     centre = (x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()

@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 
 from whet.core.view import Cover, Filter, ImageView, Tone, rotation, scaling, translation
-from whet.render import CpuPainter, shrink, shrink_factors
+from whet.render import CpuRenderer, shrink, shrink_factors
 from whet.render.shrink import decoder_factors
 
 
-def paint(view, pixels, i=0):
+def render(view, pixels, i=0):
     out = np.empty((*view.size, 3), dtype=np.uint8)
     factors = shrink_factors(view)[i]
-    CpuPainter(view).paint(i, shrink(pixels, pixels.shape[:2], factors), out)
+    CpuRenderer(view).render(i, shrink(pixels, pixels.shape[:2], factors), out)
     return out
 
 
@@ -19,35 +19,35 @@ def whole(pixels, size=None):
 
 
 def test_the_empty_view_at_the_image_s_own_size_is_the_image(photo):
-    assert (paint(whole(photo), photo) == photo).all()
+    assert (render(whole(photo), photo) == photo).all()
 
 
 def test_a_whole_pixel_crop_is_a_slice(photo):
     view = whole(photo, (40, 50)).crop(np.array([[30, 20, 80, 60]]))
-    assert (paint(view, photo) == photo[20:60, 30:80]).all()
+    assert (render(view, photo) == photo[20:60, 30:80]).all()
 
 
 def test_a_mirrored_crop_is_a_mirrored_slice(photo):
     view = (
         whole(photo, (40, 50)).crop(np.array([[30, 20, 80, 60]])).warped_about_centre(scaling(-np.ones(1), np.ones(1)))
     )
-    assert (paint(view, photo) == photo[20:60, 30:80][:, ::-1]).all()
+    assert (render(view, photo) == photo[20:60, 30:80][:, ::-1]).all()
 
 
 def test_a_resize_is_opencv_s(photo):
-    assert (paint(whole(photo, (60, 70)), photo) == cv2.resize(photo, (70, 60), interpolation=cv2.INTER_LINEAR)).all()
+    assert (render(whole(photo, (60, 70)), photo) == cv2.resize(photo, (70, 60), interpolation=cv2.INTER_LINEAR)).all()
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])
 def test_quarter_turns_move_pixels_exactly(photo, quarter):
     square = np.ascontiguousarray(photo[:96, :96])
     view = whole(square).warped_about_centre(rotation(np.array([90.0 * quarter])))
-    assert np.abs(paint(view, square).astype(int) - np.rot90(square, quarter)).max() <= 1
+    assert np.abs(render(view, square).astype(int) - np.rot90(square, quarter)).max() <= 1
 
 
 def test_a_shift_mirrors_the_border(photo):
     view = whole(photo).warped(translation(np.array([-10.0]), np.array([0.0])))
-    out = paint(view, photo)
+    out = render(view, photo)
     assert (out[:, 10:] == photo[:, :-10]).all()
     assert (out[:, :10] == photo[:, 10:0:-1]).all()  # …3 2 1 | 0 1 2…: the edge is not repeated
 
@@ -56,7 +56,7 @@ def test_fast_path_and_general_warp_agree(photo):
     """The same crop half a thousandth of a pixel off the grid goes through the general warp."""
     straight = whole(photo, (64, 64)).crop(np.array([[10, 8, 100, 90]]))
     general = whole(photo, (64, 64)).crop(np.array([[10.002, 8.002, 100.002, 90.002]]))
-    assert np.abs(paint(straight, photo).astype(float) - paint(general, photo)).mean() < 0.5
+    assert np.abs(render(straight, photo).astype(float) - render(general, photo)).mean() < 0.5
 
 
 def test_shrinking_far_averages_instead_of_skipping():
@@ -64,7 +64,7 @@ def test_shrinking_far_averages_instead_of_skipping():
     board = (np.indices((256, 256)).sum(axis=0) % 2 * 255).astype(np.uint8)
     pixels = np.repeat(board[:, :, None], 3, axis=2)
     for view in (whole(pixels, (32, 32)), whole(pixels, (32, 32)).warped_about_centre(rotation(np.array([10.0])))):
-        out = paint(view, pixels)
+        out = render(view, pixels)
         assert np.abs(out.astype(int) - 127).max() <= 3
 
 
@@ -79,7 +79,7 @@ def test_shrink_factors():
 def test_colour_is_applied_once_with_rounding_and_clipping(photo):
     view = whole(photo).coloured(np.eye(3)[None] * 1.5, b_B3=np.array([[10.0, 0, -20]]))
     expected = np.clip(np.rint(photo * 1.5 + [10, 0, -20]), 0, 255)
-    assert np.abs(paint(view, photo) - expected).max() <= 1
+    assert np.abs(render(view, photo) - expected).max() <= 1
 
 
 def test_tones_compose_in_order(photo):
@@ -87,47 +87,47 @@ def test_tones_compose_in_order(photo):
     halve = np.broadcast_to(np.arange(256) // 2 * 1.0, (1, 3, 256))
     yes = np.array([True])
     view = whole(photo).toned(Tone(yes, invert)).toned(Tone(yes, halve))
-    assert (paint(view, photo) == (255 - photo) // 2).all()
-    assert (paint(whole(photo).toned(Tone(~yes, invert)), photo) == photo).all()
+    assert (render(view, photo) == (255 - photo) // 2).all()
+    assert (render(whole(photo).toned(Tone(~yes, invert)), photo) == photo).all()
 
 
 def test_covers(photo):
     key = np.array([7])
     box = np.array([[[10, 20, 40, 50]]])
-    black = paint(whole(photo).covered(Cover(box, "black", key)), photo)
+    black = render(whole(photo).covered(Cover(box, "black", key)), photo)
     assert (black[20:50, 10:40] == 0).all()
     assert (black[:20] == photo[:20]).all()
-    mean = paint(whole(photo).covered(Cover(box, "mean", key)), photo)
+    mean = render(whole(photo).covered(Cover(box, "mean", key)), photo)
     assert np.abs(mean[30, 20].astype(float) - photo.mean(axis=(0, 1))).max() <= 1
-    noise = paint(whole(photo).covered(Cover(box, "noise", key)), photo)[20:50, 10:40]
+    noise = render(whole(photo).covered(Cover(box, "noise", key)), photo)[20:50, 10:40]
     assert abs(noise.mean() - 127.5) < 6
     assert noise.std() > 60
-    none = paint(whole(photo).covered(Cover(box * 0, "black", key)), photo)
+    none = render(whole(photo).covered(Cover(box * 0, "black", key)), photo)
     assert (none == photo).all()
 
 
 def test_sharpening_by_minus_one_is_the_smoothing(photo):
-    smooth = paint(whole(photo).filtered(Filter("sharpen", np.array([-1.0]))), photo)
+    smooth = render(whole(photo).filtered(Filter("sharpen", np.array([-1.0]))), photo)
     kernel = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13
     assert np.abs(smooth[1:-1, 1:-1].astype(int) - cv2.filter2D(photo, -1, kernel)[1:-1, 1:-1]).max() <= 1
 
 
 def test_masks_follow_the_warp_to_the_pixel(photo):
-    """A mask painted beside an image made from it shows the same pixels (away from its edges)."""
+    """A mask rendered beside an image made from it shows the same pixels (away from its edges)."""
     mask = np.zeros(photo.shape[:2], dtype=np.uint8)
     mask[30:70, 40:90] = 3
     pixels = np.repeat((mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2)
     view = whole(photo, (80, 80)).crop(np.array([[10, 5, 120, 90]])).warped_about_centre(rotation(np.array([20.0])))
-    painted, followed = paint(view, pixels)[:, :, 0], CpuPainter(view).paint_mask(0, mask)
+    rendered, followed = render(view, pixels)[:, :, 0], CpuRenderer(view).render_mask(0, mask)
     assert set(np.unique(followed)) == {0, 3}
-    clear = (painted < 5) | (painted > 250)
-    assert ((painted > 127) == (followed == 3))[clear].all()
+    clear = (rendered < 5) | (rendered > 250)
+    assert ((rendered > 127) == (followed == 3))[clear].all()
     assert clear.mean() > 0.9
 
 
 def test_a_mask_of_another_size_is_refused(photo):
     with pytest.raises(ValueError, match="differ in size"):
-        CpuPainter(whole(photo)).paint_mask(0, np.zeros((5, 5)))
+        CpuRenderer(whole(photo)).render_mask(0, np.zeros((5, 5)))
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(-9, 0), (0, 12), (-20, -31), (40, 7), (5, 5)])
@@ -135,11 +135,11 @@ def test_a_crop_beyond_the_edge_on_whole_pixels_is_the_general_warp_s(photo, dx,
     """The mirrored border, without resampling."""
     height, width = photo.shape[:2]
     view = ImageView.whole([(height, width)], (height, width)).crop(np.array([[dx, dy, dx + width, dy + height]]))
-    painter, out = CpuPainter(view), np.empty_like(photo)
-    painter.paint(0, photo, out)
+    renderer, out = CpuRenderer(view), np.empty_like(photo)
+    renderer.render(0, photo, out)
     matrix = np.array([[1.0, 0, dx], [0, 1, dy]])
     reference = cv2.warpAffine(
         photo, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101
     )
     assert (out == reference).all()
-    assert painter._box_B[0] is not None
+    assert renderer._box_B[0] is not None

@@ -25,7 +25,7 @@ def test_samples_shown_once_keep_their_numbers():
     assert showings(order, 4).tolist() == order.tolist()
 
 
-def test_a_sample_shown_twice_in_an_epoch_is_not_painted_alike(images):
+def test_a_sample_shown_twice_in_an_epoch_is_not_rendered_alike(images):
     from whet.core.rng import Rng
     from whet.data.image_loader import ImageLoader
     from whet.methods import RandomResizedCrop

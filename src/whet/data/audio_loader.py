@@ -6,9 +6,9 @@ import numpy as np
 
 from whet.core.audio_view import AudioView
 from whet.data.audio import UnreadableAudio
-from whet.data.loader import Draw, Loader, Painted, why
+from whet.data.loader import Draw, Loader, Rendered, why
 from whet.data.store import AudioStore
-from whet.render.audio import AudioPainter
+from whet.render.audio import AudioRenderer
 
 
 class AudioLoader(Loader):
@@ -22,7 +22,7 @@ class AudioLoader(Loader):
     def __len__(self) -> int:
         return len(self._store)
 
-    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Rendered:
         waves: list[np.ndarray] = []
         kept, failed = [], []
         for index in index_B.tolist():
@@ -35,7 +35,7 @@ class AudioLoader(Loader):
         out_BT = np.zeros((len(waves), max(1, round(size * rate / 1000))), dtype=np.float32)
         if waves:
             view = draw(AudioView.whole([len(wave) for wave in waves], rate, out_BT.shape[1]), index_B)
-            painter = AudioPainter(view)
+            renderer = AudioRenderer(view)
             for i, wave in enumerate(waves):
-                painter.paint(i, wave, out_BT[i])
-        return Painted(out_BT, index_B, tuple(failed))
+                renderer.render(i, wave, out_BT[i])
+        return Rendered(out_BT, index_B, tuple(failed))

@@ -11,9 +11,9 @@ import numpy as np
 
 from whet.core.view import ImageView
 from whet.data.image import ImageSample, UnreadableImage
-from whet.data.loader import Draw, Loader, Painted, why
+from whet.data.loader import Draw, Loader, Rendered, why
 from whet.data.store import ImageStore, Kept, WorkingImage
-from whet.render.image_cpu import CpuPainter
+from whet.render.image_cpu import CpuRenderer
 from whet.render.shrink import decoder_factors, sampling_steps, shrink, shrink_factors
 
 Fit = Literal["squash", "crop"]
@@ -50,7 +50,7 @@ class ImageLoader(Loader):
     def _open(self, index: int) -> AnyImage:
         return ImageSample(Path(self._paths[index]).read_bytes()) if self._store is None else self._store.open(index)
 
-    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Rendered:
         images: list[AnyImage] = []
         kept, failed = [], []
         for index in index_B.tolist():
@@ -59,38 +59,38 @@ class ImageLoader(Loader):
                 kept.append(index)
             except (OSError, UnreadableImage) as error:
                 failed.append((index, why(error)))
-        return paint_images(images, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
+        return render_images(images, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
 
 
-def paint_images(
+def render_images(
     images: Sequence[AnyImage],
     index_B: np.ndarray,
     size: int,
     fit: Fit,
     draw: Draw,
     failed: tuple[tuple[int, str], ...] = (),
-) -> Painted:
+) -> Rendered:
     """Draw one batch and render it; an image that proves damaged during decoding is added to `failed`."""
     out = np.empty((len(images), size, size, 3), dtype=np.uint8)
     if not images:
-        return Painted(out, index_B, failed)
+        return Rendered(out, index_B, failed)
     view = draw(ImageView.whole([image.size for image in images], (size, size), fit), index_B)
     factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1).tolist()
     decoder_B = decoder_factors(factors_B2).tolist()
-    painter, good = CpuPainter(view), []
+    renderer, good = CpuRenderer(view), []
     for i, image in enumerate(images):
         # A decoder needs the buffer; cached pixels are copied into it only where this is faster.
-        buffer = _buffer() if painter.jumps_B[i] or not isinstance(image, Kept) else None
+        buffer = _buffer() if renderer.jumps_B[i] or not isinstance(image, Kept) else None
         try:
             pixels = image.pixels(decoder_B[i], buffer, fine=magnified_B[i])
         except UnreadableImage as error:
             failed = (*failed, (int(index_B[i]), why(error)))
             continue
-        painter.paint(i, shrink(pixels, image.size, factors_B2[i]), out[i])
+        renderer.render(i, shrink(pixels, image.size, factors_B2[i]), out[i])
         good.append(i)
     if len(good) < len(images):
         out, index_B = out[good], index_B[good]
-    return Painted(out, index_B, failed)
+    return Rendered(out, index_B, failed)
 
 
 def _buffer() -> np.ndarray:

@@ -26,7 +26,7 @@ at once; see `whet.models.front.Front.receive`."""
 
 
 @dataclass(frozen=True)
-class Painted:
+class Rendered:
     """One rendered batch. content: images, uint8 (B, H, W, 3); texts, a list of str; audio clips, float32 waves (B, T); or the
     output of `receive`. index_B: numbers of the rendered samples. failed: the others, with the reason; a failed sample is left out,
     never replaced."""
@@ -55,15 +55,15 @@ class Loader(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted: ...
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Rendered: ...
 
     def batches(
         self, orders: Iterable[np.ndarray], size: int, draw: Draw = plain, receive: Receive | None = None
-    ) -> Iterator[Painted]:
+    ) -> Iterator[Rendered]:
         """One rendered batch for each array of sample numbers, in that order; `receive`, where given, runs in the same thread. A
         number beyond the last sample, n + k len(self), renders sample n again, with its own draws. At most `threads` + 2 batches
         are in progress. An exception in a thread is raised here, in place of its batch."""
-        pending: deque[Future[Painted]] = deque()
+        pending: deque[Future[Rendered]] = deque()
         orders = iter(orders)
         with ThreadPoolExecutor(self.threads, thread_name_prefix="whet-loader") as pool:
             try:
@@ -80,7 +80,7 @@ class Loader(ABC):
                 for future in pending:
                     future.cancel()
 
-    def _load(self, index_B: np.ndarray, size: int, draw: Draw, receive: Receive | None) -> Painted:
+    def _load(self, index_B: np.ndarray, size: int, draw: Draw, receive: Receive | None) -> Rendered:
         rendered = self._render(index_B, size, draw)
         return rendered if receive is None else replace(rendered, content=receive(rendered.content, size))
 

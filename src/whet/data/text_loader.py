@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from whet.core.text_view import TextView
-from whet.data.loader import Draw, Loader, Painted, plain
-from whet.render.text import paint_texts
+from whet.data.loader import Draw, Loader, Rendered, plain
+from whet.render.text import render_texts
 
 
 class TextLoader(Loader):
@@ -23,10 +23,10 @@ class TextLoader(Loader):
     def __len__(self) -> int:
         return len(self._texts)
 
-    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Painted:
+    def _render(self, index_B: np.ndarray, size: int, draw: Draw) -> Rendered:
         row_B = index_B % len(self)
         texts = [self._texts[row] for row in row_B]
         if draw is plain:
-            return Painted(texts, index_B)
+            return Rendered(texts, index_B)
         view = TextView.whole(texts, None if self._label_N is None else self._label_N[row_B])
-        return Painted(paint_texts(draw(view, index_B)), index_B)
+        return Rendered(render_texts(draw(view, index_B)), index_B)

@@ -5,7 +5,7 @@ them. (A paper that applies its operations in random order differs here; see the
 """
 
 from whet.render.geometry import warp_boxes, warp_points, warp_polygon
-from whet.render.image_cpu import CpuPainter
+from whet.render.image_cpu import CpuRenderer
 from whet.render.shrink import shrink, shrink_factors
 
-__all__ = ["CpuPainter", "shrink", "shrink_factors", "warp_boxes", "warp_points", "warp_polygon"]
+__all__ = ["CpuRenderer", "shrink", "shrink_factors", "warp_boxes", "warp_points", "warp_polygon"]

@@ -20,14 +20,14 @@ _LAPPED, _BANDS = 512, 16  # coefficients of the lapped transform; number of ban
 _LONGEST_FILE = 60.0  # maximum length of a background recording in seconds
 
 
-class AudioPainter:
+class AudioRenderer:
     """Renders the samples of one view."""
 
     def __init__(self, view: AudioView) -> None:
         self.view = view
         self._step_B, self._heard_B = view.step_B, view.heard_B
 
-    def paint(self, i: int, wave: np.ndarray, out: np.ndarray) -> None:
+    def render(self, i: int, wave: np.ndarray, out: np.ndarray) -> None:
         """Render sample i from its source, float32 (length,), into `out`, float32 (samples,)."""
         view = self.view
         self._stretch(i, wave, out)

@@ -21,7 +21,7 @@ _CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel
 _UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
 
-class CpuPainter:
+class CpuRenderer:
     """Renders the samples of one view. Computations for the whole batch are done once, on construction. `jumps_B`: the samples
     whose warp reads their source non-sequentially, unlike a crop, a flip or a resize."""
 
@@ -40,7 +40,7 @@ class CpuPainter:
         boxed_B = np.array([box is not None for box in self._box_B], dtype=bool) & ~self._flowing_B
         self.jumps_B = ~(boxed_B & (self._upright_B | self._sideways_B)) | bool(view.blends)
         self._plan_colours(view)
-        self._others = [(blend.weight_B, CpuPainter(blend.view)) for blend in view.blends]
+        self._others = [(blend.weight_B, CpuRenderer(blend.view)) for blend in view.blends]
 
     def _plan_colours(self, view: ImageView) -> None:
         """Compute look-up tables for the whole batch: fixed tone curves, preceded by a colour transform that does not mix the
@@ -66,7 +66,7 @@ class CpuPainter:
         self._table_BC256 = rounded(composed_tables(view.tones, table_BC256))
         self._curved_B = (self._table_BC256 != BYTES).any(axis=(1, 2))
 
-    def paint(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
+    def render(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
         """Render sample i from its source pixels (H, W, 3), full size or shrunk, into `out` (h, w, 3), both RGB uint8."""
         view = self.view
         self._warp(i, pixels, out)
@@ -89,7 +89,7 @@ class CpuPainter:
         if self._others:
             self._blend(i, pixels, out)
 
-    def paint_mask(self, i: int, mask: np.ndarray) -> np.ndarray:
+    def render_mask(self, i: int, mask: np.ndarray) -> np.ndarray:
         """Apply the same warp to the mask (H, W) of sample i, in full source size: nearest pixel, reflected at the border like the
         image. Returns (h, w) of the same dtype."""
         height, width = self.view.size
@@ -138,13 +138,13 @@ class CpuPainter:
             cv2.transform(out, matrix_34, dst=out)
 
     def _blend(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
-        parts = [(float(weight_B[i]), painter) for weight_B, painter in self._others if weight_B[i] > 0]
+        parts = [(float(weight_B[i]), renderer) for weight_B, renderer in self._others if weight_B[i] > 0]
         if not parts:
             return
         total = (1 - sum(weight for weight, _ in parts)) * out.astype(np.float32)
         other = np.empty_like(out)
-        for weight, painter in parts:
-            painter.paint(i, pixels, other)
+        for weight, renderer in parts:
+            renderer.render(i, pixels, other)
             total += weight * other.astype(np.float32)
         out[:] = np.clip(np.rint(total), 0, 255)
 

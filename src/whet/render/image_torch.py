@@ -16,7 +16,7 @@ from whet.render.noise import bank_rows, normal_bank, pixel_noise, uniform_bank
 from whet.render.tone import autocontrast_table, equalize_table
 
 
-def paint_batch(view: ImageView, pixels: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
+def render_batch(view: ImageView, pixels: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
     """Render every sample of the view from its source pixels (H, W, 3) uint8, full size or shrunk -> uint8 (B, h, w, 3)."""
     x_BCHW = _warp(view, pixels, torch.device(device))
     for filter_ in view.filters:
@@ -42,7 +42,7 @@ def paint_batch(view: ImageView, pixels: list[np.ndarray], device: torch.device 
     total = torch.zeros_like(x_BHWC, dtype=torch.float32)
     for blend in view.blends:
         weight = _to(blend.weight_B, total)[:, None, None, None]
-        total += weight * paint_batch(blend.view, pixels, device)
+        total += weight * render_batch(blend.view, pixels, device)
         left_B = left_B - blend.weight_B
     return (total + _to(left_B, total)[:, None, None, None] * x_BHWC).round().clamp(0, 255).to(torch.uint8)
 
@@ -73,7 +73,7 @@ def _warp(view: ImageView, pixels: list[np.ndarray], device: torch.device) -> to
     return sampled.round()
 
 
-def paint_masks(view: ImageView, masks: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
+def render_masks(view: ImageView, masks: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
     """Apply the same warp to the masks (H, W) of the samples, in full source size: nearest pixel, reflected at the border like the
     images -> (B, h, w) of the masks' dtype."""
     device = torch.device(device)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from whet.core.text_view import TextView
 
 
-def paint_texts(view: TextView) -> list[str]:
+def render_texts(view: TextView) -> list[str]:
     """The texts of a batch. A text that no method changed equals the original string exactly."""
     return [str(content) for content in view.content_B]

@@ -18,9 +18,9 @@ from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, new_head
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
-from whet.render.audio import AudioPainter
-from whet.render.image_cpu import CpuPainter
-from whet.render.text import paint_texts
+from whet.render.audio import AudioRenderer
+from whet.render.image_cpu import CpuRenderer
+from whet.render.text import render_texts
 
 CLASSES = ("glass", "metal", "paper")
 NUM_SAMPLES, BATCH_SIZE, IMAGE_SIZE, AUDIO_RATE = 24, 8, 16, 8_000
@@ -38,9 +38,9 @@ class Images:
         return ImageView.whole([(20, 24)] * len(index_B), (IMAGE_SIZE, IMAGE_SIZE))
 
     def render(self, view: ImageView, index_B: np.ndarray) -> np.ndarray:
-        painter, out = CpuPainter(view), np.empty((len(index_B), IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+        renderer, out = CpuRenderer(view), np.empty((len(index_B), IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
         for i, index in enumerate(index_B):
-            painter.paint(i, self._images[index], out[i])
+            renderer.render(i, self._images[index], out[i])
         return out
 
     @staticmethod
@@ -65,7 +65,7 @@ class Texts:
         return TextView.whole([self._texts[index] for index in index_B], self._labels[index_B])
 
     def render(self, view: TextView, index_B: np.ndarray) -> list[str]:
-        return paint_texts(view)
+        return render_texts(view)
 
     @staticmethod
     def net() -> Net:
@@ -88,9 +88,9 @@ class AudioClips:
         return AudioView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
 
     def render(self, view: AudioView, index_B: np.ndarray) -> np.ndarray:
-        painter, out = AudioPainter(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
+        renderer, out = AudioRenderer(view), np.zeros((len(index_B), view.samples), dtype=np.float32)
         for i, index in enumerate(index_B):
-            painter.paint(i, self._waves[index], out[i])
+            renderer.render(i, self._waves[index], out[i])
         return out
 
     @staticmethod

@@ -62,13 +62,13 @@ def measure(
     shown = np.arange(min(len(train), _PREDICTED))
     start = clock()
     (rendered,) = loader.batches([shown], recipe.eval_size, receive=plan.net.front.receive)
-    painting = (clock() - start) / loader.threads
+    rendering = (clock() - start) / loader.threads
     x = plan.net.front(rendered.content)
     with torch.inference_mode(), fabric.autocast():
         predictors = (plan.net, wrap_predictor(plan.methods, plan.net, {}, plan.context.task))
         predictions = [
             _mean_seconds(repeat(partial(predictor, x)), clock, warm=_PREDICTIONS_WARM, timed=_PREDICTIONS_TIMED)
-            + painting
+            + rendering
             for predictor in predictors
         ]
     return Speed(step_seconds, predictions[0] / len(shown), predictions[1] / len(shown))

@@ -6,11 +6,11 @@ from whet.core.rng import Rng
 from whet.data.audit import check_shortcuts, probe_shortcuts
 
 
-def images(root, count, paint):
-    """paint(number, label, pixels) -> (pixels, name, save options)."""
+def images(root, count, edit):
+    """edit(number, label, pixels) -> (pixels, name, save options)."""
     for number in range(count):
         label = number % 3
-        pixels, name, options = paint(number, label, scene(number, (64, 64)))
+        pixels, name, options = edit(number, label, scene(number, (64, 64)))
         save(pixels, root / "abc"[label] / name, **options)
     return root
 
@@ -20,11 +20,11 @@ def probed(seen, **options):
 
 
 def test_corners_that_tell_the_class(tmp_path, survey):
-    def paint(number, label, pixels):
+    def edit(number, label, pixels):
         pixels[:8, :8] = [(200, 40, 40), (40, 200, 40), (40, 40, 200)][label]
         return pixels, f"{number}.png", {}
 
-    probes = probed(survey(images(tmp_path, 150, paint)), whole_accuracy=0.95)
+    probes = probed(survey(images(tmp_path, 150, edit)), whole_accuracy=0.95)
     assert probes["corners"].low > 0.9 and probes["corners"].base == pytest.approx(1 / 3, abs=0.03)
     assert probes["corners"].explains == pytest.approx(1.0)
     (finding,) = [f for f in check_shortcuts(list(probes.values())) if "corners" in f.text]
@@ -48,11 +48,11 @@ def test_random_labels_raise_no_alarm(tmp_path, survey):
 
 
 def test_size_file_size_header_and_name_pattern(tmp_path, survey):
-    def paint(number, label, pixels):
+    def edit(number, label, pixels):
         pixels = pixels[: [64, 48, 40][label]]
         return pixels, [f"IMG_{number}.jpg", f"DSC{number}.png", f"a {number}.jpg"][label], {}
 
-    probes = probed(survey(images(tmp_path, 120, paint)))
+    probes = probed(survey(images(tmp_path, 120, edit)))
     assert all(probes[name].telling for name in ("image size", "file size", "file header", "name pattern"))
     assert not probes["corners"].telling
     assert probes["file header"].accuracy < 0.8  # two of the classes are JPEG

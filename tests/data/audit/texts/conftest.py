@@ -12,7 +12,7 @@ from whet.core.spec import DataSpec
 from whet.data import read_data
 from whet.data.audit.texts.survey import survey_texts
 
-_WHO = ["farmer", "sailor", "teacher", "baker", "doctor", "painter", "miller", "soldier", "writer", "singer"]
+_WHO = ["farmer", "sailor", "teacher", "baker", "doctor", "renderer", "miller", "soldier", "writer", "singer"]
 _DID = {"a": ["cooked", "fried", "tasted", "served", "peeled", "boiled", "salted", "sliced"],
         "b": ["played", "kicked", "caught", "threw", "scored", "raced", "jumped", "tackled"]}  # fmt: skip
 _WHAT = {"a": ["soup", "onions", "carrots", "dumplings", "noodles", "pancakes", "cabbage", "lentils"],
