@@ -33,12 +33,23 @@ def pad_inside(model: nn.Module) -> int:
         # With dilation, transformers pads as if there were none.
         if not odd or max(convolution.stride) > 1 or max(convolution.dilation) > 1 or any(convolution.padding):
             continue
-        own: Any = copy.copy(config)
-        own.tf_padding = False
-        layer.config = own
+        _without_padding(layer)
         convolution.__class__ = SamePaddedConv2d
         count += 1
     return count
+
+
+def own_padding(model: nn.Module, convolution: nn.Conv2d) -> None:
+    """Remove the separate padding step before this convolution, which pads its input itself from now on."""
+    for layer in model.modules():
+        if getattr(layer, "convolution", None) is convolution and getattr(layer.config, "tf_padding", False):
+            _without_padding(layer)
+
+
+def _without_padding(layer: nn.Module) -> None:
+    own: Any = copy.copy(layer.config)
+    own.tf_padding = False
+    layer.config = own
 
 
 class TensorFlowConv2d(nn.Conv2d):

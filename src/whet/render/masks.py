@@ -1,0 +1,53 @@
+"""Renders masks on the CPU with the warp of their images: nearest pixel, exact positions, thread-safe.
+
+What lies beyond the border of an image is shown mirrored in the image, but not in its mask: a mirrored object is no object.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from whet.core.view import ImageView
+from whet.render.image_cpu import flow_field
+
+
+def warped_mask(view: ImageView, i: int, mask_HW: np.ndarray, outside: int) -> np.ndarray:
+    """The mask of sample i, (H, W) uint8 or uint16 in full source size, as the view shows it, (h, w). outside: the value of pixels
+    that show nothing of the source."""
+    if mask_HW.shape != tuple(view.source_size_B2[i]):
+        raise ValueError(f"mask {mask_HW.shape} and image {view.source_size_B2[i]} differ in size")
+    height, width = view.size
+    warp, flow = view.warp_B33[i], None
+    if view.flow_BNN2 is not None and view.flow_BNN2[i].any():
+        flow = flow_field(view, i)
+    x_W, y_H = np.arange(width) + 0.5, np.arange(height) + 0.5
+    if flow is None and _upright(warp):
+        columns = np.floor(warp[0, 0] * x_W + warp[0, 2]).astype(np.int64)
+        rows = np.floor(warp[1, 1] * y_H + warp[1, 2]).astype(np.int64)
+        return _picked(mask_HW, rows, columns, outside)
+    x_HW, y_HW = x_W[None], y_H[:, None]
+    if flow is not None:
+        x_HW, y_HW = x_HW + flow[..., 0], y_HW + flow[..., 1]
+    across, down = (warp[row, 0] * x_HW + warp[row, 1] * y_HW + warp[row, 2] for row in (0, 1))
+    if warp[2, :2].any():
+        depth = warp[2, 0] * x_HW + warp[2, 1] * y_HW + warp[2, 2]
+        seen = depth > 0
+        across, down = (np.where(seen, place / np.where(seen, depth, 1), -1) for place in (across, down))
+    # remap is given whole numbers, because OpenCV rounds fractions to even halves.
+    maps = [np.floor(place).astype(np.float32) for place in (across, down)]
+    return cv2.remap(mask_HW, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
+
+
+def _upright(warp_33: np.ndarray) -> bool:
+    """Whether the warp only crops, flips and resizes."""
+    return not (warp_33[2, :2].any() or warp_33[0, 1] or warp_33[1, 0])
+
+
+def _picked(mask_HW: np.ndarray, row_h: np.ndarray, column_w: np.ndarray, outside: int) -> np.ndarray:
+    height, width = mask_HW.shape
+    inside_h, inside_w = (row_h >= 0) & (row_h < height), (column_w >= 0) & (column_w < width)
+    found = mask_HW[row_h.clip(0, height - 1)].take(column_w.clip(0, width - 1), axis=1)
+    found[~inside_h] = outside
+    found[:, ~inside_w] = outside
+    return found

@@ -1,0 +1,311 @@
+"""Semantic segmentation: a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+from scipy.stats import t as student
+
+from whet.core.evidence import Evidence, Metric, pseudo_values
+from whet.core.masks import IGNORE
+from whet.core.task import Task, percent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from whet.core.targets import Targets
+
+BOUNDARY_SHARE = 0.0075  # of the image's diagonal: the distance within which boundaries match
+
+
+@dataclass(frozen=True)
+class MaskEvidence(Evidence):
+    """Counts of each image, from which every metric of any set of images can be computed.
+
+    counts_NKK: int64, pixels by target class (rows) and predicted class (columns), ignored pixels left out. edges_NK4: int64, for
+    every class the predicted boundary pixels, those of them near a target boundary, the target boundary pixels, and those of them
+    near a predicted boundary.
+    """
+
+    counts_NKK: np.ndarray
+    edges_NK4: np.ndarray
+
+    @property
+    def total_KK(self) -> np.ndarray:
+        return cast(np.ndarray, self.counts_NKK.sum(axis=0))
+
+
+def iou_K(counts_KK: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class over all pixels; NaN for a class that occurs neither in targets nor predictions."""
+    hit_K = np.diagonal(counts_KK).astype(float)
+    union_K = counts_KK.sum(axis=0) + counts_KK.sum(axis=1) - hit_K
+    return np.divide(hit_K, union_K, out=np.full(len(hit_K), np.nan), where=union_K > 0)
+
+
+def dice_K(counts_KK: np.ndarray) -> np.ndarray:
+    """2 TP / (2 TP + FP + FN) of each class over all pixels; NaN as for `iou_K`."""
+    iou = iou_K(counts_KK)
+    return 2 * iou / (1 + iou)
+
+
+def boundary_f_K(edges_K4: np.ndarray) -> np.ndarray:
+    """The harmonic mean of boundary precision and recall of each class; NaN for a class without any boundary.
+
+    Source: Csurka, Larlus, Perronnin 2013, "What is a good evaluation measure for semantic segmentation?".
+    """
+    predicted_K, near_target_K, target_K, near_predicted_K = edges_K4.T.astype(float)
+    none_K = (predicted_K + target_K) == 0
+    precision_K = np.divide(near_target_K, predicted_K, out=np.zeros(len(none_K)), where=predicted_K > 0)
+    recall_K = np.divide(near_predicted_K, target_K, out=np.zeros(len(none_K)), where=target_K > 0)
+    both_K = precision_K + recall_K
+    found_K = np.divide(2 * precision_K * recall_K, both_K, out=np.zeros(len(none_K)), where=both_K > 0)
+    return np.where(none_K, np.nan, found_K)
+
+
+def _mean(values_K: np.ndarray) -> float:
+    """The mean over the classes where the value is defined; NaN where there are none."""
+    defined = values_K[~np.isnan(values_K)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def mean_iou(evidence: Evidence) -> float:
+    return _mean(iou_K(cast(MaskEvidence, evidence).total_KK))
+
+
+def mean_dice(evidence: Evidence) -> float:
+    return _mean(dice_K(cast(MaskEvidence, evidence).total_KK))
+
+
+def worst_iou(evidence: Evidence) -> float:
+    """The lowest IoU among the classes that occur in the targets."""
+    total_KK = cast(MaskEvidence, evidence).total_KK
+    return float(iou_K(total_KK)[total_KK.sum(axis=1) > 0].min())
+
+
+def pixel_accuracy(evidence: Evidence) -> float:
+    total_KK = cast(MaskEvidence, evidence).total_KK
+    return float(np.trace(total_KK) / total_KK.sum())
+
+
+def boundary_f(evidence: Evidence) -> float:
+    return _mean(boundary_f_K(cast(MaskEvidence, evidence).edges_NK4.sum(axis=0)))
+
+
+def class_map(outputs_Khw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The most likely class of every pixel, uint8 (H, W): logits are resized bilinearly, one class at a time, so that a large image
+    needs memory for two classes only."""
+    height, width = size
+    best_HW, found_HW = np.full((height, width), -np.inf, dtype=np.float32), np.zeros((height, width), dtype=np.uint8)
+    for k, logit_hw in enumerate(outputs_Khw):
+        logit_HW = cv2.resize(logit_hw, (width, height), interpolation=cv2.INTER_LINEAR)
+        found_HW[logit_HW > best_HW] = k
+        np.maximum(best_HW, logit_HW, out=best_HW)
+    return found_HW
+
+
+def confusion_KK(predicted_HW: np.ndarray, target_HW: np.ndarray, num_classes: int) -> np.ndarray:
+    """int64 (K, K): pixels by target class and predicted class, without ignored pixels."""
+    valid_HW = target_HW != IGNORE
+    pairs = target_HW[valid_HW].astype(np.int64) * num_classes + predicted_HW[valid_HW]
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def boundary_counts(predicted_HW: np.ndarray, target_HW: np.ndarray, num_classes: int) -> np.ndarray:
+    """int64 (K, 4), see `MaskEvidence.edges_NK4`. Ignored pixels, and boundaries towards them, are left out."""
+    distance = max(1.0, BOUNDARY_SHARE * float(np.hypot(*target_HW.shape)))
+    side = 2 * int(np.ceil(distance)) + 1
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    ignored_HW = (target_HW == IGNORE).astype(np.uint8)
+    valid_HW = cv2.dilate(ignored_HW, np.ones((3, 3), np.uint8)) == 0
+    counts_K4 = np.zeros((num_classes, 4), dtype=np.int64)
+    for k in np.union1d(np.unique(predicted_HW), np.unique(target_HW[target_HW != IGNORE])).tolist():
+        predicted, target = (_boundary(one_HW == k) & valid_HW for one_HW in (predicted_HW, target_HW))
+        near_target, near_predicted = (cv2.dilate(one.astype(np.uint8), disk) > 0 for one in (target, predicted))
+        pairs = (predicted, predicted & near_target, target, target & near_predicted)
+        counts_K4[k] = [int(np.count_nonzero(one)) for one in pairs]
+    return counts_K4
+
+
+def _boundary(mask_HW: np.ndarray) -> np.ndarray:
+    """The pixels of the mask with a neighbour (of four) outside it; the edge of the image is no boundary."""
+    mask = mask_HW.astype(np.uint8)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return cast(np.ndarray, (mask - cv2.erode(mask, cross, borderType=cv2.BORDER_REPLICATE)) > 0)
+
+
+class SemanticSegmentation(Task):
+    name = "semantic-segmentation"
+    title = "a mask with a class for every pixel"
+    problems = {"semantic-segmentation": "image"}
+    labels = "masks"
+    heads = ("fpn", "lr_aspp", "deeplab_v3_plus", "unet")
+    metrics = {
+        "mean_iou": Metric("mean IoU", mean_iou),
+        "dice": Metric("mean Dice", mean_dice),
+        "worst_class": Metric("worst class (IoU)", worst_iou),
+        "pixel_accuracy": Metric("pixel accuracy", pixel_accuracy),
+        "boundary_f": Metric("boundary F", boundary_f),
+    }
+    headline = "mean_iou"
+    followed = ("mean_iou", "dice", "pixel_accuracy", "boundary_f")
+    sections = ("segments", "worst_images")
+
+    # Targets and outputs --------------------------------------------------------------------------------------------------
+    def collate(self, labels: Any, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
+        import torch
+
+        from whet.core.mask_targets import MaskTargets
+
+        assert masks_BHW is not None
+        return MaskTargets.of(torch.from_numpy(masks_BHW), self)
+
+    def loss(self, outputs_BKhw: Tensor, targets: Targets) -> Tensor:
+        """The mean cross-entropy of the pixels that are not ignored; 0 for an image without any."""
+        from torch.nn.functional import cross_entropy
+
+        from whet.core.mask_targets import MaskTargets
+        from whet.models.decoders import resized
+
+        assert isinstance(targets, MaskTargets)
+        logits_BKHW = resized(outputs_BKhw, targets.label_MBHW.shape[2:])
+        total_B = logits_BKHW.new_zeros(len(logits_BKHW))
+        for label_BHW, weight_B in zip(targets.label_MBHW, targets.weight_MB):
+            pixel_BHW = cross_entropy(logits_BKHW, label_BHW.long(), ignore_index=IGNORE, reduction="none")
+            valid_B = (label_BHW != IGNORE).sum(dim=(1, 2)).clamp(min=1)
+            total_B = total_B + weight_B * pixel_BHW.sum(dim=(1, 2)) / valid_B
+        return total_B
+
+    def combine(self, outputs_BMKhw: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
+        """The logarithm of the mean of the probabilities of each pixel."""
+        import torch
+
+        from whet.tasks.single_label import log_weights
+
+        log_BMKhw = outputs_BMKhw.log_softmax(dim=2)
+        weight_M = log_weights(log_BMKhw, weights)
+        return torch.logsumexp(log_BMKhw + weight_M.reshape(-1, 1, 1, 1), dim=1)
+
+    def undo(self, outputs_BKhw: Tensor, flipped: tuple[int, ...]) -> Tensor:
+        return outputs_BKhw.flip(flipped) if flipped else outputs_BKhw
+
+    def reduce(self, outputs_BKhw: Tensor, native_masks: Sequence[np.ndarray]) -> Tensor:
+        """Compare the outputs with the masks in their own size: the counts of `MaskEvidence`, float64 (B, K K + 4 K)."""
+        import torch
+
+        rows = []
+        for outputs_Khw, target_HW in zip(outputs_BKhw.float().cpu().numpy(), native_masks, strict=True):
+            height, width = target_HW.shape
+            K = len(outputs_Khw)
+            predicted_HW = class_map(outputs_Khw, (height, width))
+            counts_KK = confusion_KK(predicted_HW, target_HW, K)
+            rows.append(np.concatenate([counts_KK.ravel(), boundary_counts(predicted_HW, target_HW, K).ravel()]))
+        return torch.from_numpy(np.array(rows, dtype=np.float64))
+
+    # Evidence and metrics -------------------------------------------------------------------------------------------------
+    def evidence(self, classes: tuple[str, ...], ids: np.ndarray, labels: np.ndarray, stats_NS: np.ndarray) -> Evidence:
+        K = len(classes)
+        counts = np.rint(stats_NS).astype(np.int64)
+        return MaskEvidence(
+            self, classes, ids, counts[:, : K * K].reshape(-1, K, K), counts[:, K * K :].reshape(-1, K, 4)
+        )
+
+    def read_evidence(self, classes: tuple[str, ...], ids: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Evidence:
+        return MaskEvidence(self, classes, ids, arrays["counts"], arrays["edges"])
+
+    def arrays(self, evidence: Evidence) -> dict[str, np.ndarray]:
+        found = cast(MaskEvidence, evidence)
+        return {"counts": found.counts_NKK, "edges": found.edges_NK4}
+
+    def same_labels(self, one: Evidence, other: Evidence) -> np.ndarray:
+        a, b = (cast(MaskEvidence, evidence).counts_NKK.sum(axis=2) for evidence in (one, other))
+        return cast(np.ndarray, (a == b).all(axis=1))
+
+    def strata(self, evidence: Evidence) -> np.ndarray:
+        """The class with the most pixels besides the first, which is the background where there is one."""
+        pixels_NK = cast(MaskEvidence, evidence).counts_NKK.sum(axis=2)
+        return cast(np.ndarray, pixels_NK[:, 1:].argmax(axis=1))
+
+    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+        if evidence.classes == classes:
+            return evidence
+        found, K = cast(MaskEvidence, evidence), len(classes)
+        place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
+        counts_NKK = np.zeros((len(found), K, K), dtype=np.int64)
+        edges_NK4 = np.zeros((len(found), K, 4), dtype=np.int64)
+        counts_NKK[:, place_K[:, None], place_K] = found.counts_NKK
+        edges_NK4[:, place_K] = found.edges_NK4
+        return MaskEvidence(self, classes, found.ids, counts_NKK, edges_NK4)
+
+    def measure(self, evidence: Evidence) -> dict[str, Any]:
+        """All metrics over the pixels of all images, the mean IoU with its interval (jackknife over images), and per class.
+        `undefined`: the classes that occur neither in targets nor predictions, which no mean includes."""
+        found, classes = cast(MaskEvidence, evidence), evidence.classes
+        total_KK, edges_K4 = found.total_KK, found.edges_NK4.sum(axis=0)
+        iou, dice, edge = iou_K(total_KK), dice_K(total_KK), boundary_f_K(edges_K4)
+        target_K, predicted_K, hit_K = total_KK.sum(axis=1), total_KK.sum(axis=0), np.diagonal(total_KK)
+        there = np.flatnonzero(target_K > 0)
+        worst = int(there[np.argmin(iou[there])])
+        images_K = (found.counts_NKK.sum(axis=2) > 0).sum(axis=0)
+        return {
+            "samples": len(evidence),
+            "mean_iou": _mean(iou),
+            "mean_iou_interval": _interval(found),
+            "dice": _mean(dice),
+            "pixel_accuracy": float(hit_K.sum() / total_KK.sum()),
+            "boundary_f": _mean(edge),
+            "worst_class": {"name": classes[worst], "iou": float(iou[worst])},
+            "undefined": [classes[k] for k in np.flatnonzero(np.isnan(iou))],
+            "per_class": [
+                {
+                    "name": classes[k],
+                    "images": int(images_K[k]),
+                    "pixels": int(target_K[k]),
+                    "iou": _or_none(iou[k]),
+                    "dice": _or_none(dice[k]),
+                    "precision": _or_none(hit_K[k] / predicted_K[k]) if predicted_K[k] else None,
+                    "recall": _or_none(hit_K[k] / target_K[k]) if target_K[k] else None,
+                    "boundary_f": _or_none(edge[k]),
+                }
+                for k in range(len(classes))
+            ],
+            "confusion": total_KK.tolist(),
+        }
+
+    # Display --------------------------------------------------------------------------------------------------------------
+    def table_of(self, evidence: Evidence) -> tuple[list[str], list[list[Any]]]:
+        """Columns and rows of predictions.csv: pixel accuracy and mean IoU of each image, and its pixels by class."""
+        found, classes = cast(MaskEvidence, evidence), evidence.classes
+        rows = []
+        for id_, counts_KK in zip(found.ids, found.counts_NKK):
+            pixels = counts_KK.sum()
+            right = np.trace(counts_KK) / pixels if pixels else float("nan")
+            shares = (counts_KK.sum(axis=0) / max(pixels, 1)).tolist()
+            rows.append([id_, f"{right:.6g}", f"{_mean(iou_K(counts_KK)):.6g}", *(f"{share:.6g}" for share in shares)])
+        return ["id", "pixel_accuracy", "mean_iou", *(f"area:{name}" for name in classes)], rows
+
+    def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        worst = result["worst_class"]
+        return [
+            ("pixel accuracy", percent(result["pixel_accuracy"]), "share of the pixels"),
+            ("worst class", percent(worst["iou"]), f"IoU of {worst['name']}"),
+            ("boundary F", percent(result["boundary_f"]), f"within {BOUNDARY_SHARE:.2%} of the diagonal"),
+        ]
+
+
+def _interval(evidence: MaskEvidence) -> list[float] | None:
+    """The 95 % interval of the mean IoU by the jackknife over images; None for fewer than two images."""
+    N = len(evidence)
+    if N < 2:
+        return None
+    values_G = pseudo_values(mean_iou, evidence, groups=min(N, 100))
+    half = float(student.ppf(0.975, len(values_G) - 1) * values_G.std(ddof=1) / len(values_G) ** 0.5)
+    middle = mean_iou(evidence)
+    return [max(0.0, middle - half), min(1.0, middle + half)]
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
