@@ -12,4 +12,4 @@ def certain(predicted_N: np.ndarray, label_N: np.ndarray) -> Evidence:
     """Evidence of which only the decisions are known."""
     K = int(max(predicted_N.max(), label_N.max())) + 1
     ids = np.arange(len(label_N)).astype(np.str_)
-    return Evidence(SINGLE_LABEL, tuple(map(str, range(K))), ids, label_N, np.eye(K)[predicted_N])
+    return Predictions(SINGLE_LABEL, tuple(map(str, range(K))), ids, label_N, np.eye(K)[predicted_N])

@@ -9,7 +9,7 @@ from whet.tasks import SINGLE_LABEL
 def evidence(probs_NK, labels, classes=None, task=SINGLE_LABEL):
     probs_NK = np.asarray(probs_NK, dtype=float)
     names = tuple("abcdefghij"[: probs_NK.shape[1]]) if classes is None else classes
-    return Evidence(task, names, np.array([f"{n:06d}" for n in range(len(probs_NK))]), np.asarray(labels), probs_NK)
+    return Predictions(task, names, np.array([f"{n:06d}" for n in range(len(probs_NK))]), np.asarray(labels), probs_NK)
 
 
 def decided(predicted_N, label_N, num_classes):

@@ -132,7 +132,6 @@ class Run:
         these are no estimate for new data. `left_out` lists the samples that could not be read."""
         import numpy as np
 
-        from whet.core.evidence import Evidence
         from whet.training.data_record import known_samples
 
         own = {name: self.metrics[name] for name in ("test", "val") if name in self.metrics}
@@ -154,12 +153,12 @@ class Run:
                     f"{where} has no split '{part}'; accepted: all, or a split named by its folders or lists. "
                     "Without data, the split is that of the run's own samples"
                 )
-        probs_NK, errors = self._model.probabilities(table.frame)
+        found_NS, errors = self._model.statistics(table.frame)
         read = np.array([not error for error in errors])
         if not read.any():
             raise DataError(f"{where}: none of {len(table)} samples can be read; first error: {errors[0]}")
         ids, labels = table.frame["id"].to_numpy()[read], targets_of(table, self.classes, where)[read]
-        metrics = table.task.measure(Evidence(table.task, self.classes, ids, labels, probs_NK[read]))
+        metrics = table.task.measure(table.task.evidence(self.classes, ids, labels, found_NS[read]))
         known = known_samples(self.folder, table.with_frame(table.frame[read]))
         metrics |= {"part": part or "all", "trained_on": known["train"], "validated_on": known["val"]}
         metrics["left_out"] = [

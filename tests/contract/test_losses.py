@@ -9,7 +9,7 @@ from whet.core.errors import NoEffectError, RecipeError
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.stages import Changes, WrapsLoss
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 from whet.training.plan import refuse_foreign, task_loss
 
@@ -30,7 +30,7 @@ def loss_of(cls, net, task=SINGLE_LABEL):
 def asked(logits_BK, probs_BK, task=SINGLE_LABEL):
     """Late in training, when everything that is deferred has set in."""
     B = len(logits_BK)
-    batch = Batch(torch.zeros(B, 1), Targets(probs_BK, task), np.arange(B), torch.ones(B))
+    batch = Batch(torch.zeros(B, 1), ClassTargets(probs_BK, task), np.arange(B), torch.ones(B))
     return Outcome(logits_BK, batch, None, None, Progress(95, 100, 10))
 
 

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whet.core.batch import Batch, HiddenMix, Instances
+from whet.core.mask_targets import MaskTargets
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.stages import Mixes
-from whet.core.targets import Targets
-from whet.tasks import MULTI_LABEL, SINGLE_LABEL
+from whet.core.targets import ClassTargets
+from whet.tasks import MULTI_LABEL, SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 MIXING = sorted((cls for cls in registry() if cls.family == "mix"), key=lambda cls: cls.name)
 OF_CLASSES = [cls for cls in MIXING if any(task.endswith("-classification") for task in cls.tasks)]
@@ -27,14 +28,13 @@ def mixed(cls, batch, seed):
 
 
 def plain(B, seed=0, task=SINGLE_LABEL):
-    """Images that are constant at 1 in the channel of their class (channels stand for classes), and masks that say the same."""
+    """Images that are constant at 1 in the channel of their class (channels stand for classes)."""
     label = torch.from_numpy(Rng(seed).batch("labels", 0, np.arange(B)).integers(4))
     targets = SINGLE_LABEL.targets(label, 4)
     if task == MULTI_LABEL:
-        targets = Targets(targets.probs_BK, MULTI_LABEL)
+        targets = ClassTargets(targets.probs_BK, MULTI_LABEL)
     x = targets.probs_BK[:, :, None, None].expand(B, 4, SIDE, SIDE).contiguous()
-    mask = label[:, None, None].expand(B, SIDE, SIDE).contiguous()
-    return Batch(x, targets, np.arange(B), torch.ones(B), mask_BHW=mask)
+    return Batch(x, targets, np.arange(B), torch.ones(B))
 
 
 def test_all_of_them_are_seen():
@@ -80,17 +80,20 @@ def test_smoothing_before_or_after_is_the_same(cls, seed, amount):
 def test_masks_move_with_the_pixels(cls, seed):
     """A pixel of class k has value k: after any mixing of whole pixels the mask still says what the image shows."""
     batch = plain(5, seed)
+    label = batch.targets.probs_BK.argmax(dim=1)[:, None, None].expand(5, SIDE, SIDE)
     halves = (torch.arange(SIDE) < SIDE // 2)[None, None, :].expand(5, SIDE, SIDE)
-    mask = torch.where(halves, batch.mask_BHW, (batch.mask_BHW + 1) % 4)
+    mask = torch.where(halves, label, (label + 1) % 4)
     x = torch.nn.functional.one_hot(mask, 4).permute(0, 3, 1, 2).float()
     instances = tuple(Instances(torch.stack([m == k for k in m.unique()]), m.unique()) for m in mask)
-    out = mixed(cls, batch.replace(x=x, mask_BHW=mask, instances=instances), seed)
+    targets = MaskTargets.of(mask, SEMANTIC_SEGMENTATION)
+    out = mixed(cls, batch.replace(x=x, targets=targets, instances=instances), seed)
     shown = out.x.argmax(dim=1)
-    agree = (shown == out.mask_BHW).float().mean()
+    found = out.targets.label_MBHW[0]
+    agree = (shown == found).float().mean()
     assert agree > 0.93  # where an image is resized, an edge pixel lies between two
-    assert set(out.mask_BHW.unique().tolist()) <= set(range(4))
+    assert set(found.unique().tolist()) <= set(range(4))
     if out.instances is not None:
-        for image, things in zip(out.mask_BHW, out.instances):
+        for image, things in zip(found, out.instances):
             assert len(things.mask_NHW) == len(things.label_N)
             assert things.mask_NHW.flatten(1).any(dim=1).all()  # nothing that is wholly covered is left
             for thing, label in zip(things.mask_NHW, things.label_N):

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 
 
 def some_targets(task=SINGLE_LABEL, B=6, K=4):
     probs = torch.from_numpy(Rng(0).batch("t", 0, np.arange(B)).uniform(shape=(K,)))
-    return Targets(probs / probs.sum(dim=1, keepdim=True) if task.exclusive else probs, task)
+    return ClassTargets(probs / probs.sum(dim=1, keepdim=True) if task.exclusive else probs, task)
 
 
 @given(st.floats(0, 0.9), st.floats(0, 1), st.sampled_from([SINGLE_LABEL, MULTI_LABEL]))
@@ -37,7 +37,7 @@ def test_labels_become_certain():
 
 
 def test_multi_label_ignorance_is_one_half():
-    assert Targets(torch.tensor([[1.0, 0.0]]), MULTI_LABEL).smooth(0.2).probs_BK[0].tolist() == pytest.approx(
+    assert ClassTargets(torch.tensor([[1.0, 0.0]]), MULTI_LABEL).smooth(0.2).probs_BK[0].tolist() == pytest.approx(
         [0.9, 0.1]
     )
 

@@ -15,7 +15,7 @@ from whet.core.evidence import Metric
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.stages import Stage
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task, tasks
 from whet.evaluate.compare import compare_runs
 from whet.report import build_report
@@ -51,7 +51,7 @@ class Ordinal(Task):
 
     def targets(self, labels, num_classes):
         above = torch.as_tensor(np.array(labels))[:, None] > torch.arange(num_classes - 1)
-        return Targets(above.to(torch.float32), self)
+        return ClassTargets(above.to(torch.float32), self)
 
     def outputs(self, num_classes):
         return num_classes - 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from whet.core.errors import NoEffectError
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import Asymmetric, Focal
 from whet.tasks import MULTI_LABEL
 from whet.training.plan import task_loss
@@ -15,7 +15,7 @@ MANY = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torc
 
 @pytest.fixture
 def loss_of(outcome, context):
-    given = outcome(LOGITS, [0, 0, 0, 0]).with_targets(Targets(MANY, MULTI_LABEL))
+    given = outcome(LOGITS, [0, 0, 0, 0]).with_targets(ClassTargets(MANY, MULTI_LABEL))
     return lambda method: method.wrap_loss(task_loss, None, replace(context(), task=MULTI_LABEL))(given)
 
 
@@ -38,7 +38,7 @@ def test_with_nothing_set_it_is_binary_cross_entropy(outcome, context):
 
 def test_what_is_ruled_out_costs_nothing_and_pulls_nowhere(outcome, context):
     logits = torch.full((1, 2), -4.0, requires_grad=True)  # probability 0.018
-    given = outcome([[0.0, 0.0]], [0]).with_logits(logits).with_targets(Targets(torch.zeros(1, 2), MULTI_LABEL))
+    given = outcome([[0.0, 0.0]], [0]).with_logits(logits).with_targets(ClassTargets(torch.zeros(1, 2), MULTI_LABEL))
     loss = Asymmetric(margin=0.05).wrap_loss(task_loss, None, replace(context(), task=MULTI_LABEL))(given)
     loss.sum().backward()
     assert float(loss.detach()) == 0

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import BootstrapLoss
 from whet.tasks import MULTI_LABEL
 from whet.training.plan import task_loss
@@ -47,7 +47,7 @@ def test_all_of_the_label_is_no_change(context):
 @pytest.mark.parametrize("prediction", ["soft", "hard"])
 def test_labels_one_by_one_where_several_may_be_true(outcome, context, prediction):
     t = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.float64)
-    given = outcome(LOGITS, LABELS).with_targets(Targets(t, MULTI_LABEL))
+    given = outcome(LOGITS, LABELS).with_targets(ClassTargets(t, MULTI_LABEL))
     loss = BootstrapLoss(beta=0.8, prediction=prediction).wrap_loss(task_loss, None, context())(given)
     q = LOGITS.sigmoid() if prediction == "soft" else (LOGITS > 0).double()
     believed = 0.8 * t + 0.2 * q

@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 from torch.distributions import Bernoulli, Categorical
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import ConfidencePenalty
 from whet.tasks import MULTI_LABEL
 from whet.training.plan import task_loss
@@ -19,7 +19,7 @@ def test_it_takes_the_entropy_off_the_loss(outcome, context):
 
 def test_with_several_labels_it_is_the_sum_of_theirs(outcome, context):
     given = outcome(LOGITS, [1, 2, 0])
-    given = given.with_targets(Targets(given.batch.targets.probs_BK, MULTI_LABEL))
+    given = given.with_targets(ClassTargets(given.batch.targets.probs_BK, MULTI_LABEL))
     loss = ConfidencePenalty(strength=0.3).wrap_loss(task_loss, None, context())(given)
     assert torch.allclose(task_loss(given) - loss, 0.3 * Bernoulli(logits=LOGITS).entropy().sum(dim=1))
 

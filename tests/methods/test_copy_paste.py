@@ -3,8 +3,10 @@ import torch
 
 from whet.core.batch import Instances
 from whet.core.errors import NoEffectError
+from whet.core.mask_targets import MaskTargets
 from whet.core.rng import Rng
 from whet.methods import CopyPaste
+from whet.tasks import SEMANTIC_SEGMENTATION
 
 
 def things(batch):
@@ -16,7 +18,7 @@ def things(batch):
         outline[0, 3 * i : 3 * i + 5, 2 * i : 2 * i + 5] = True
         mask[i][outline[0]] = i + 1
         instances.append(Instances(outline, torch.tensor([i + 1])))
-    return given.replace(instances=tuple(instances), mask_BHW=mask)
+    return given.replace(instances=tuple(instances), targets=MaskTargets.of(mask, SEMANTIC_SEGMENTATION))
 
 
 def test_things_come_with_their_pixels_and_hide_what_is_under_them(batch):
@@ -28,11 +30,11 @@ def test_things_come_with_their_pixels_and_hide_what_is_under_them(batch):
         outline = given.instances[other].mask_NHW[0]
         assert torch.equal(mixed.x[i][:, outline], given.x[other][:, outline])
         assert torch.equal(mixed.x[i][:, ~outline], given.x[i][:, ~outline])
-        assert (mixed.mask_BHW[i][outline] == other + 1).all()
+        assert (mixed.targets.label_MBHW[0, i][outline] == other + 1).all()
         # No pixel belongs to two things, and each thing's pixels carry its class.
         assert mixed.instances[i].mask_NHW.sum(dim=0).max() == 1
         for thing, label in zip(mixed.instances[i].mask_NHW, mixed.instances[i].label_N):
-            assert (mixed.mask_BHW[i][thing] == label).all()
+            assert (mixed.targets.label_MBHW[0, i][thing] == label).all()
 
 
 def test_without_outlines_it_says_so(batch):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from whet.core.errors import NoEffectError
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import DecoupledDistill, Distill
 from whet.methods.distill import decoupled_distill
 from whet.methods.distill.decoupled_distill import decoupled
@@ -74,7 +74,7 @@ def test_a_mixed_image_costs_what_its_classes_cost_by_their_shares(monkeypatch, 
     first, second = outcome(STUDENT, LABELS), outcome(STUDENT, LABELS.roll(1))
     share = torch.tensor([0.5, 0.7, 0.9, 1.0])
     mixed = first.with_targets(
-        Targets(
+        ClassTargets(
             share[:, None] * first.batch.targets.probs_BK + (1 - share[:, None]) * second.batch.targets.probs_BK,
             SINGLE_LABEL,
         )

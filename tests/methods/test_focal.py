@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import Focal
 from whet.tasks import MULTI_LABEL
 from whet.training.plan import task_loss
@@ -27,7 +27,7 @@ def test_gamma_zero_is_cross_entropy_and_so_is_its_limit(outcome, context):
 
 def test_labels_one_by_one_where_several_may_be_true(outcome, context):
     t = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torch.float64)
-    given = outcome(LOGITS, [0, 0, 0, 0]).with_targets(Targets(t, MULTI_LABEL))
+    given = outcome(LOGITS, [0, 0, 0, 0]).with_targets(ClassTargets(t, MULTI_LABEL))
     loss = Focal(gamma=2).wrap_loss(task_loss, None, context())(given)
     p = LOGITS.sigmoid()
     expected = -(t * (1 - p) ** 2 * p.log() + (1 - t) * p**2 * (1 - p).log()).sum(dim=1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import GeneralizedCrossEntropy
 from whet.tasks import MULTI_LABEL
 from whet.training.plan import task_loss
@@ -41,7 +41,7 @@ def test_at_one_all_labels_together_cost_the_same_whatever_the_answer(outcome, c
 
 def test_labels_one_by_one_where_several_may_be_true(outcome, context):
     t = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 0.5, 1]], dtype=torch.float64)
-    given = outcome(LOGITS, LABELS).with_targets(Targets(t, MULTI_LABEL))
+    given = outcome(LOGITS, LABELS).with_targets(ClassTargets(t, MULTI_LABEL))
     p = LOGITS.sigmoid()
     expected = (t * (1 - p**0.7) / 0.7 + (1 - t) * (1 - (1 - p) ** 0.7) / 0.7).sum(dim=1)
     assert torch.allclose(loss_of(given, context, 0.7), expected, rtol=1e-10)

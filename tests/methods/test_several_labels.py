@@ -9,7 +9,7 @@ from whet.core.batch import Batch, Context, Outcome
 from whet.core.errors import RecipeError
 from whet.core.recipe import parse_method
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import TTA, ClassWeight, DeepEnsemble, JsdConsistency, Stacking, TemperatureScaling, VectorScaling
 from whet.methods.balance.class_weight import class_weights, sample_weights
 from whet.methods.optimize.logits import sampled_label_gradient
@@ -98,11 +98,11 @@ def test_drawn_labels_give_each_label_s_own_fisher_information():
 def test_a_sample_has_the_mean_weight_of_its_labels():
     weights_K = torch.tensor([0.5, 2.0, 4.0])
     rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0.5, 0], [1, 1, 1]])
-    found = sample_weights(Targets(rows, MULTI_LABEL), weights_K)
+    found = sample_weights(ClassTargets(rows, MULTI_LABEL), weights_K)
     assert found.tolist() == pytest.approx([0.5, 1.25, 1.0, 1.5, 6.5 / 3])
     counts = np.array([50, 30, 20])
     context = Context(MULTI_LABEL, ("a", "b", "c"), counts, lambda: None)
-    batch = Batch(torch.zeros(3, 1), Targets(rows[:3], MULTI_LABEL), np.arange(3), torch.ones(3))
+    batch = Batch(torch.zeros(3, 1), ClassTargets(rows[:3], MULTI_LABEL), np.arange(3), torch.ones(3))
     outcome = Outcome(torch.linspace(-1, 1, 9).view(3, 3), batch, None)
     ratio = ClassWeight().wrap_loss(task_loss, None, context)(outcome) / task_loss(outcome)
     w = class_weights(counts, "inverse", 0.9)
@@ -111,7 +111,7 @@ def test_a_sample_has_the_mean_weight_of_its_labels():
 
 def test_consistency_is_label_by_label():
     logits = torch.linspace(-2, 2, 3 * 4 * 5, dtype=torch.float64).sin().mul(3).view(3, 4, 5)
-    targets = Targets((torch.arange(60).view(12, 5) % 2).double(), MULTI_LABEL)
+    targets = ClassTargets((torch.arange(60).view(12, 5) % 2).double(), MULTI_LABEL)
     outcome = Outcome(logits.reshape(12, 5), Batch(torch.zeros(12, 1), targets, np.arange(12), torch.ones(12)), None)
     found = JsdConsistency(weight=2.0).wrap_loss(task_loss, None, None)(outcome)[:4]
     yes = logits.sigmoid().numpy()

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import SymmetricCrossEntropy
 from whet.tasks import MULTI_LABEL
 from whet.training.plan import task_loss
@@ -35,7 +35,7 @@ def test_of_the_exchanged_one_all_labels_together_cost_the_same_whatever_the_ans
 def test_labels_one_by_one_where_several_may_be_true(outcome, context):
     """Each label is a question with two answers, p and 1 - p."""
     t = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.float64)
-    given = outcome(LOGITS, LABELS).with_targets(Targets(t, MULTI_LABEL))
+    given = outcome(LOGITS, LABELS).with_targets(ClassTargets(t, MULTI_LABEL))
     p = LOGITS.sigmoid()
     reverse = -(p * t.clamp(1e-4, 1).log() + (1 - p) * (1 - t).clamp(1e-4, 1).log()).sum(dim=1)
     assert torch.allclose(loss_of(given, context, 0.1, 1), 0.1 * task_loss(given) + reverse, rtol=1e-12)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import TemperatureScaling
 from whet.methods.ensemble.temperature_scaling import best_temperature
 from whet.tasks import SINGLE_LABEL
@@ -38,7 +38,7 @@ def test_it_calibrates_and_changes_no_decision():
 
 
 def test_no_validation_sample_leaves_it_at_one():
-    assert best_temperature(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL)) == 1.0
+    assert best_temperature(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL)) == 1.0
 
 
 @pytest.mark.parametrize(("samples", "least"), [(8, 0.5), (30, 0.35)])

@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import ThresholdTuning
 from whet.methods.balance.threshold_tuning import _best_step, best_offsets, macro_f1
 from whet.tasks import SINGLE_LABEL
@@ -93,7 +93,7 @@ def test_each_label_has_its_own_threshold_where_several_may_be_true():
 
 
 def test_no_validation_sample_leaves_every_answer():
-    fitted = ThresholdTuning().fit(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL))
+    fitted = ThresholdTuning().fit(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL))
     logits = torch.tensor([[1.0, 2.0, 3.0]])
     assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(logits), logits)
     assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, {}, SINGLE_LABEL)(logits), logits)

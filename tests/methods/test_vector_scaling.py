@@ -4,7 +4,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from whet.core.rng import Rng
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods import TemperatureScaling, VectorScaling
 from whet.methods.ensemble.vector_scaling import best_scaling
 from whet.tasks import SINGLE_LABEL
@@ -61,7 +61,7 @@ def test_of_two_classes_it_is_scikit_learn_s_logistic_regression():
 
 
 def test_no_validation_sample_leaves_it_as_it_is():
-    fitted = VectorScaling().fit(torch.empty(0, 3), Targets(torch.empty(0, 3), SINGLE_LABEL))
+    fitted = VectorScaling().fit(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL))
     assert fitted == {}
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.core.view import ImageView, rotation, scaling, translation
-from whet.render.image_cpu import CpuPainter
+from whet.render.image_cpu import CpuRenderer
 from whet.render.masks import warped_mask
 
 
@@ -41,7 +41,7 @@ def test_a_mask_shows_the_pixels_of_its_image(turn):
     pixels = np.repeat((mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2)
     view = view_of(mask, (80, 80)).crop(np.array([[10, 5, 110, 75]])).warped_about_centre(rotation(np.array([turn])))
     out = np.empty((80, 80, 3), dtype=np.uint8)
-    CpuPainter(view).paint(0, pixels, out)
+    CpuRenderer(view).render(0, pixels, out)
     shown = warped_mask(view, 0, mask, 255)
     clear = ((out[..., 0] < 5) | (out[..., 0] > 250)) & (shown != 255)
     assert ((out[..., 0] > 127) == (shown == 3))[clear].all()

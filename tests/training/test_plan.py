@@ -67,10 +67,10 @@ def test_what_is_not_finite_stops_before_the_optimizer_moves(spoil):
 
 
 def test_multi_label_loss_is_binary_cross_entropy(outcome):
-    from whet.core.targets import Targets
+    from whet.core.targets import ClassTargets
 
     given = outcome([[0.5, -1.0], [2.0, 0.1]], [0, 1])
-    many = given.with_targets(Targets(torch.tensor([[1.0, 1.0], [0.0, 0.5]], dtype=torch.float64), MULTI_LABEL))
+    many = given.with_targets(ClassTargets(torch.tensor([[1.0, 1.0], [0.0, 0.5]], dtype=torch.float64), MULTI_LABEL))
     reference = torch.nn.functional.binary_cross_entropy_with_logits(
         given.logits_BK, many.batch.targets.probs_BK, reduction="none"
     ).sum(dim=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import ClassTask
 
 if TYPE_CHECKING:
@@ -49,11 +49,10 @@ class Batch:
     """
 
     x: Tensor
-    targets: Targets
+    targets: ClassTargets
     index_B: np.ndarray
     weight_B: Tensor
     epoch: int = 0
-    mask_BHW: Tensor | None = None
     instances: tuple[Instances, ...] | None = None
     hidden_mix: tuple[HiddenMix, ...] = ()
     high_res: Tensor | None = None
@@ -75,7 +74,6 @@ class Batch:
             targets=self.targets[chosen],
             index_B=self.index_B[places],
             weight_B=self.weight_B[chosen],
-            mask_BHW=None if self.mask_BHW is None else self.mask_BHW[chosen],
             high_res=None if self.high_res is None else self.high_res[chosen],
             instances=None
             if self.instances is None
@@ -172,7 +170,7 @@ class Outcome:
     def with_logits(self, logits_BK: Tensor) -> Outcome:
         return replace(self, logits_BK=logits_BK)
 
-    def with_targets(self, targets: Targets) -> Outcome:
+    def with_targets(self, targets: ClassTargets) -> Outcome:
         return replace(self, batch=self.batch.replace(targets=targets))
 
 
@@ -194,7 +192,7 @@ class Features(NamedTuple):
     numbers in the training table, without unreadable samples. group_N: group names, empty for samples without a group."""
 
     x_ND: Tensor
-    targets: Targets
+    targets: ClassTargets
     index_N: np.ndarray
     group_N: np.ndarray | None = None
 

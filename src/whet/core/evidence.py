@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from whet.core.task import Task
+    from whet.core.task import Task, VectorTask
 
 GROUPS = 20  # groups of samples for the jackknife
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Predictions for some samples. ids: names (N,). labels: in the form of the task, class numbers (N,), or bool (N, K)
-    with one column per class. probs_NK: probabilities, float64."""
+    """What a run found out about some samples, so that every metric of any subset of them can be computed. ids: names (N,). A task
+    adds fields of its own: arrays with one row per sample."""
 
     task: Task
     classes: tuple[str, ...]
     ids: np.ndarray
-    labels: np.ndarray
-    probs_NK: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The task's arrays, by field."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("task", "classes", "ids")}
+
+    def rows(self, chosen_M: np.ndarray) -> Self:
+        """A subset of the samples: row numbers, or bool (N,)."""
+        chosen: dict[str, Any] = {name: array[chosen_M] for name, array in self.arrays.items()}
+        return replace(self, ids=self.ids[chosen_M], **chosen)
+
+    def by_id(self) -> Self:
+        """The samples sorted by id."""
+        return self.rows(np.argsort(self.ids, kind="stable"))
+
+
+@dataclass(frozen=True)
+class Predictions(Evidence):
+    """Predicted probabilities of classes. labels: in the form of the task, class numbers (N,), or bool (N, K) with one column per
+    class. probs_NK: probabilities, float64."""
+
+    task: VectorTask
+    labels: np.ndarray
+    probs_NK: np.ndarray
 
     @cached_property
     def predicted(self) -> np.ndarray:
         """The predictions, in the form of `labels`."""
         return self.task.decide(self.probs_NK)
-
-    def rows(self, chosen_M: np.ndarray) -> Evidence:
-        """A subset of the samples: row numbers, or bool (N,)."""
-        return replace(self, ids=self.ids[chosen_M], labels=self.labels[chosen_M], probs_NK=self.probs_NK[chosen_M])
-
-    def by_id(self) -> Evidence:
-        """The samples sorted by id."""
-        return self.rows(np.argsort(self.ids, kind="stable"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Metric:
     each sample (N,)."""
 
     title: str
-    measure: Callable[[Evidence], Any]
+    measure: Callable[[Any], Any]
     is_mean: bool = False
     smaller_is_better: bool = False
     is_share: bool = True  # printed in per cent
@@ -73,7 +87,7 @@ class Metric:
         return np.asarray(self.measure(evidence), dtype=float) if self.is_mean else pseudo_values(self.value, evidence)
 
 
-def pseudo_values(value: Callable[[Evidence], float], evidence: Evidence, groups: int = GROUPS) -> np.ndarray:
+def pseudo_values(value: Callable[[Any], float], evidence: Evidence, groups: int = GROUPS) -> np.ndarray:
     """(G,) values whose mean is the metric of one run, for a metric that is not a mean over samples.
 
     The samples are split into stratified groups. Leaving out one group at a time gives the pseudo-values G m - (G - 1) m_without,
@@ -86,7 +100,7 @@ def pseudo_values(value: Callable[[Evidence], float], evidence: Evidence, groups
     N = len(evidence)
     groups = min(groups, N)
     group_N = np.empty(N, dtype=np.int64)
-    group_N[np.argsort(evidence.task.strata(evidence.labels), kind="stable")] = np.arange(N) % groups
+    group_N[np.argsort(evidence.task.strata(evidence), kind="stable")] = np.arange(N) % groups
     whole = value(evidence)
     without_G = np.array([value(evidence.rows(group_N != g)) for g in range(groups)])
     return whole + (groups - 1) * (without_G.mean() - without_G)

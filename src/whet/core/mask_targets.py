@@ -43,6 +43,14 @@ class MaskTargets(Targets):
     def to(self, device: torch.device) -> MaskTargets:
         return replace(self, label_MBHW=self.label_MBHW.to(device), weight_MB=self.weight_MB.to(device))
 
+    def differs(self, other: MaskTargets) -> Tensor:
+        import torch
+
+        if self.label_MBHW.shape != other.label_MBHW.shape:
+            return torch.ones(len(self), dtype=torch.bool, device=self.weight_MB.device)
+        labels = (self.label_MBHW != other.label_MBHW).flatten(2).any(dim=2).any(dim=0)
+        return labels | (self.weight_MB != other.weight_MB).any(dim=0)
+
     def mix(self, partner_B: Tensor, weight_B: Tensor) -> MaskTargets:
         import torch
 
@@ -60,6 +68,17 @@ class MaskTargets(Targets):
 
         assert isinstance(pasted, MaskTargets)
         return replace(self, label_MBHW=torch.where(region_BHW, pasted.label_MBHW, self.label_MBHW))
+
+    def sampled(self, grid_BHW2: Tensor) -> MaskTargets:
+        """Nearest pixel."""
+        from torch.nn.functional import grid_sample
+
+        x_BMHW = self.label_MBHW.permute(1, 0, 2, 3).float()
+        shown = grid_sample(x_BMHW, grid_BHW2, mode="nearest", padding_mode="border", align_corners=False)
+        return replace(self, label_MBHW=shown.permute(1, 0, 2, 3).to(self.label_MBHW.dtype))
+
+    def composed(self, before: MaskTargets, index_BQ: Tensor, share_BQ: Tensor) -> MaskTargets:
+        return self
 
     @property
     def valid_MBHW(self) -> Tensor:

@@ -102,6 +102,13 @@ class ModelSpec(Strict):
 
     architecture: str = "auto"
     weights: str = "auto"
+    head: Annotated[
+        str,
+        Field(
+            description="what predicts from the features: linear; for segmentation fpn, lr_aspp, deeplab_v3_plus or unet; auto "
+            "takes the first that fits the task"
+        ),
+    ] = "auto"
 
     @classmethod
     def label(cls) -> str:

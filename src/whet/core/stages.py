@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from whet.core.recipe import Recipe
     from whet.core.rng import BatchRng
     from whet.core.runtime import Runtime
-    from whet.core.targets import Targets
+    from whet.core.targets import ClassTargets
     from whet.core.task import Task
 
 
@@ -226,7 +226,7 @@ class UsesExternalModels(ABC):
 
 class Fits(ABC):
     @abstractmethod
-    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
         """Validation outputs of the predictor so far, (N, M, K) where the method combines several models -> numbers (as JSON) to
         save with the model."""
 

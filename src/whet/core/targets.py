@@ -5,8 +5,9 @@ Mixing and smoothing are linear maps of the targets, so they commute and a loss 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import torch
@@ -15,8 +16,44 @@ if TYPE_CHECKING:
     from whet.core.task import ClassTask
 
 
+class Targets(ABC):
+    """What the samples of a batch are trained towards."""
+
+    task: Any
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: Tensor | slice) -> Self: ...
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self: ...
+
+    @abstractmethod
+    def differs(self, other: Self) -> Tensor:
+        """Whether the targets of each sample differ from the other's, bool (B,)."""
+
+    @abstractmethod
+    def mix(self, partner_B: Tensor, weight_B: Tensor) -> Self:
+        """Sample i keeps weight `weight_B[i]` on its own target; the rest comes from sample `partner_B[i]`."""
+
+    @abstractmethod
+    def paste(self, pasted: Self, region_BHW: Tensor) -> Self:
+        """The targets of images that show `pasted` inside the region, bool (B, H, W)."""
+
+    @abstractmethod
+    def sampled(self, grid_BHW2: Tensor) -> Self:
+        """The targets of images that are resampled at these points (-1 … 1, as for torch's `grid_sample`)."""
+
+    @abstractmethod
+    def composed(self, before: Self, index_BQ: Tensor, share_BQ: Tensor) -> Self:
+        """The targets of images composed of several by `paste`, which returned this object. before: the targets of the images.
+        index_BQ: the image of each part. share_BQ: its share of the area; the shares of a row sum to one."""
+
+
 @dataclass(frozen=True)
-class Targets:
+class ClassTargets(Targets):
     """Class probabilities of a batch.
 
     probs_BK: float (B, K). Each row sums to one where classes are mutually exclusive; otherwise each entry is a separate
@@ -29,31 +66,44 @@ class Targets:
     def __len__(self) -> int:
         return len(self.probs_BK)
 
-    def __getitem__(self, index: Tensor | slice) -> Targets:
+    def __getitem__(self, index: Tensor | slice) -> ClassTargets:
         return self.having(self.probs_BK[index])
 
     @property
     def num_classes(self) -> int:
         return self.probs_BK.shape[1]
 
-    def having(self, probs_BK: Tensor) -> Targets:
+    def having(self, probs_BK: Tensor) -> ClassTargets:
         """Targets of the same task with other probabilities."""
         return replace(self, probs_BK=probs_BK)
 
-    def to(self, device: torch.device) -> Targets:
+    def to(self, device: torch.device) -> ClassTargets:
         return self.having(self.probs_BK.to(device))
 
-    def mix(self, partner_B: Tensor, weight_B: Tensor) -> Targets:
-        """Sample i keeps weight `weight_B[i]` on its own target; the rest comes from sample `partner_B[i]`."""
+    def differs(self, other: ClassTargets) -> Tensor:
+        return (self.probs_BK != other.probs_BK).any(dim=1)
+
+    def mix(self, partner_B: Tensor, weight_B: Tensor) -> ClassTargets:
         w = weight_B.to(self.probs_BK)[:, None]
         return self.having(w * self.probs_BK + (1 - w) * self.probs_BK[partner_B])
 
-    def gather(self, index_BQ: Tensor, weight_BQ: Tensor) -> Targets:
+    def paste(self, pasted: ClassTargets, region_BHW: Tensor) -> ClassTargets:
+        """Mixed in proportion to the pixels."""
+        kept_B1 = (1 - region_BHW.flatten(1).float().mean(dim=1)).to(self.probs_BK)[:, None]
+        return self.having(kept_B1 * self.probs_BK + (1 - kept_B1) * pasted.probs_BK)
+
+    def sampled(self, grid_BHW2: Tensor) -> ClassTargets:
+        return self
+
+    def composed(self, before: ClassTargets, index_BQ: Tensor, share_BQ: Tensor) -> ClassTargets:
+        return before.gather(index_BQ, share_BQ)
+
+    def gather(self, index_BQ: Tensor, weight_BQ: Tensor) -> ClassTargets:
         """Sample i gets the weighted mean of the targets of samples `index_BQ[i]`; the weights of a row sum to one."""
         parts_BQK = self.probs_BK[index_BQ]
         return self.having((weight_BQ.to(parts_BQK)[..., None] * parts_BQK).sum(dim=1))
 
-    def smooth(self, epsilon: float) -> Targets:
+    def smooth(self, epsilon: float) -> ClassTargets:
         """`1 - epsilon` of the target plus `epsilon` of the uninformed probability: 1/K per class, or 1/2 for independent
         classes."""
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from whet.core.errors import RunError, unknown
-from whet.core.evidence import Evidence, Metric
+from whet.core.evidence import Evidence, Metric, Predictions
+from whet.core.labels import labels_cell
 from whet.core.plugins import Registry, filled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from whet.core.targets import Targets
+    from whet.core.targets import ClassTargets, Targets
 
 GROUP = "whet.tasks"
 MEDIA = ("image", "text", "audio")
+
+LabelKind = Literal["class", "classes", "masks"]
+"""What a sample is labelled with: one class, any number of classes, or a mask of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,9 @@ class Task(ABC):
     """What is predicted for a sample. It has no state; all instances are equal.
 
     name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
-    one class each", for messages. right: the word for a correct prediction. metrics: the metrics by which runs can be compared.
-    headline: the metric that is reported first. followed: the entries of `measure` that every validation reports, the headline
-    first. sections: additional sections of the run report.
+    one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
+    first. metrics: the metrics by which runs can be compared. headline: the metric that is reported first. followed: the entries of
+    `measure` that every validation reports, the headline first. sections: additional sections of the run report.
     """
 
     kind: ClassVar[str] = "task"
@@ -48,6 +52,7 @@ class Task(ABC):
     title: ClassVar[str]
     right: ClassVar[str] = "right"
     problems: ClassVar[Mapping[str, str]]
+    heads: ClassVar[tuple[str, ...]] = ("linear",)
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str] = "accuracy"
     followed: ClassVar[tuple[str, ...]]
@@ -55,12 +60,12 @@ class Task(ABC):
 
     # Labels and training targets ------------------------------------------------------------------------------------------
     @abstractmethod
-    def reads(self, label_sets: bool) -> bool:
-        """Whether this task can be trained on these labels: sets of any number of classes, or one class per sample."""
+    def reads(self, labels: LabelKind) -> bool:
+        """Whether this task can be trained on labels of this kind."""
 
     @abstractmethod
-    def targets(self, labels: Any, num_classes: int) -> Targets:
-        """The labels in the form of `Evidence.labels`, on the CPU -> the targets of the loss."""
+    def collate(self, labels_B: np.ndarray, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
+        """The targets of a batch, on the CPU: from its labels, or from its masks as rendered with the images, uint8."""
 
     def outputs(self, num_classes: int) -> int:
         """The number of outputs of the head."""
@@ -72,29 +77,44 @@ class Task(ABC):
 
     # Network outputs ------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Targets) -> Tensor:
         """The loss that LOSS methods wrap: one value per sample, (B,)."""
 
     @abstractmethod
-    def combine(self, outputs_BMK: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-        """Combine the outputs of several networks or views, (B, M, K) -> (B, K). weights: (M,) with sum 1; equal weights by
+    def combine(self, outputs: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
+        """Combine the outputs of several networks or views, (B, M, …) -> (B, …). weights: (M,) with sum 1; equal weights by
         default."""
 
-    def undo(self, outputs_BK: Tensor, flipped: tuple[int, ...]) -> Tensor:
+    def undo(self, outputs: Tensor, flipped: tuple[int, ...]) -> Tensor:
         """Map the outputs for a sample flipped along the axes `flipped` back to those for the original sample."""
-        return outputs_BK
+        return outputs
+
+    def statistics(self, outputs: Tensor, masks: Sequence[np.ndarray] | None) -> Tensor:
+        """What is kept of the outputs of a batch, on the CPU: (B, S). masks: the masks of the samples in their own size, where they
+        have any."""
+        return outputs.float().cpu()
 
     # Metrics --------------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def probabilities(self, outputs_NK: np.ndarray) -> np.ndarray:
-        """float64 (N, number of classes)."""
+    def evidence(
+        self, classes: tuple[str, ...], ids: np.ndarray, labels: np.ndarray, statistics_NS: np.ndarray
+    ) -> Evidence:
+        """The evidence from the labels and statistics of some samples."""
 
     @abstractmethod
-    def decide(self, probs_NK: np.ndarray) -> np.ndarray:
-        """The predictions, in the form of `Evidence.labels`."""
+    def read_evidence(self, classes: tuple[str, ...], ids: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Evidence:
+        """The evidence from its saved arrays (`Evidence.arrays`)."""
 
     @abstractmethod
-    def measure(self, evidence: Evidence) -> dict[str, Any]:
+    def table(self, evidence: Any) -> tuple[list[str], list[list[Any]]]:
+        """The evidence in readable form: the columns after the id, and their rows."""
+
+    @abstractmethod
+    def different_labels(self, one: Any, other: Any) -> list[str]:
+        """The samples of two runs, in the same order, that have different labels, described in words."""
+
+    @abstractmethod
+    def measure(self, evidence: Any) -> dict[str, Any]:
         """All entries of metrics.json for one split."""
 
     def score(self, measured: Mapping[str, Any]) -> float:
@@ -103,10 +123,10 @@ class Task(ABC):
         return -value if self.metrics[self.headline].smaller_is_better else value
 
     @abstractmethod
-    def strata(self, labels: np.ndarray) -> np.ndarray:
+    def strata(self, evidence: Any) -> np.ndarray:
         """Samples with equal numbers (N,) belong to one stratum when samples are split into groups."""
 
-    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+    def with_classes(self, evidence: Any, classes: tuple[str, ...]) -> Evidence:
         """The evidence with its classes in this order, and missing classes added. RunError where that is not possible."""
         if evidence.classes == classes:
             return evidence
@@ -114,7 +134,12 @@ class Task(ABC):
             f"evidence with the classes {', '.join(evidence.classes)} cannot be read with {', '.join(classes)}"
         )
 
-    def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
+    def averaged(self, evidence: Sequence[Any]) -> Evidence:
+        """The evidence of the mean of several runs' outputs for the same samples. RunError where it cannot be computed from
+        theirs."""
+        raise RunError(f"the predictions of several runs of a {self.name} cannot be averaged from their evidence")
+
+    def found_by_class(self, evidence: Any) -> dict[str, np.ndarray]:
         """For each class that occurs: whether it was predicted, bool, one value per sample that has it."""
         return {}
 
@@ -130,16 +155,12 @@ class Task(ABC):
 
     # Display --------------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
-        """(the prediction, its probability)."""
+    def cell(self, label: Any, classes: tuple[str, ...]) -> str:
+        """The label of a sample as a table cell."""
 
-    @abstractmethod
-    def cell(self, target: Any, classes: tuple[str, ...]) -> str:
-        """One row of `Evidence.labels` as a table cell."""
-
-    def text(self, target: Any, classes: tuple[str, ...]) -> str:
-        """One row of `Evidence.labels` for display."""
-        return self.cell(target, classes)
+    def text(self, label: Any, classes: tuple[str, ...]) -> str:
+        """The label of a sample for display."""
+        return self.cell(label, classes)
 
     def figure(self, result: Mapping[str, Any]) -> tuple[str, str]:
         """The headline metric from the result of `measure`, and its name: ("93.2 %", "right")."""
@@ -157,7 +178,7 @@ class Task(ABC):
         """Further metrics of `measure` for a report: (title, figure, remark)."""
         return []
 
-    def mistakes(self, evidence: Evidence) -> list[Mistake]:
+    def mistakes(self, evidence: Any) -> list[Mistake]:
         """The wrongly predicted samples, the most confident first."""
         return []
 
@@ -171,8 +192,62 @@ class Task(ABC):
         return f"{type(self).__name__}()"
 
 
-class ClassTask(Task):
-    """A task whose outputs are class logits and whose targets are class probabilities (`Targets`). Losses get the underlying
+class VectorTask(Task):
+    """A task whose network returns one vector per sample, from which the probabilities of the classes follow. Its evidence is
+    `Predictions`."""
+
+    @abstractmethod
+    def targets(self, labels: Any, num_classes: int) -> ClassTargets:
+        """The labels in the form of `Predictions.labels`, on the CPU -> the targets of the loss."""
+
+    def collate(self, labels_B: np.ndarray, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
+        return self.targets(labels_B, num_classes)
+
+    @abstractmethod
+    def probabilities(self, outputs_NK: np.ndarray) -> np.ndarray:
+        """float64 (N, number of classes)."""
+
+    @abstractmethod
+    def decide(self, probs_NK: np.ndarray) -> np.ndarray:
+        """The predictions, in the form of `Predictions.labels`."""
+
+    @abstractmethod
+    def prediction(self, probs_K: np.ndarray, classes: tuple[str, ...]) -> tuple[str | list[str], float]:
+        """(the prediction, its probability)."""
+
+    def evidence(
+        self, classes: tuple[str, ...], ids: np.ndarray, labels: np.ndarray, statistics_NS: np.ndarray
+    ) -> Evidence:
+        return Predictions(self, classes, ids, labels, self.probabilities(statistics_NS))
+
+    def read_evidence(self, classes: tuple[str, ...], ids: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Evidence:
+        return Predictions(self, classes, ids, arrays["labels"], arrays["probs_NK"])
+
+    def table(self, evidence: Any) -> tuple[list[str], list[list[Any]]]:
+        """label, predicted, confidence, and p:<class> for every class. Sets of labels are lists of names (see `core.labels`)."""
+        classes, rows = evidence.classes, []
+        for label, probs_K in zip(evidence.labels, evidence.probs_NK, strict=True):
+            predicted, confidence = self.prediction(probs_K, classes)
+            named = predicted if isinstance(predicted, str) else labels_cell(predicted)
+            shares = [f"{p:.6g}" for p in probs_K]
+            rows.append([self.cell(label, classes), named, f"{confidence:.6g}", *shares])
+        return ["label", "predicted", "confidence", *(f"p:{name}" for name in classes)], rows
+
+    def different_labels(self, one: Any, other: Any) -> list[str]:
+        labels, others = one.labels, other.labels
+        same_N = np.asarray(labels == others)
+        rows = np.flatnonzero(~(same_N if same_N.ndim == 1 else same_N.all(axis=tuple(range(1, same_N.ndim)))))
+        return [
+            f"{one.ids[row]} ({self.cell(labels[row], one.classes)} and {self.cell(others[row], one.classes)})"
+            for row in rows
+        ]
+
+    def averaged(self, evidence: Sequence[Any]) -> Evidence:
+        return replace(evidence[0], probs_NK=np.mean([one.probs_NK for one in evidence], axis=0))
+
+
+class ClassTask(VectorTask):
+    """A task whose outputs are class logits and whose targets are class probabilities (`ClassTargets`). Losses get the underlying
     distribution from this object. exclusive: whether each sample has exactly one class; otherwise each class is an independent
     binary label."""
 
@@ -180,7 +255,7 @@ class ClassTask(Task):
     decided_upon: ClassVar[str] = "samples"  # the unit of a row of `decisions`
 
     @abstractmethod
-    def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    def decisions(self, evidence: Any) -> tuple[np.ndarray, np.ndarray]:
         """The decisions for calibration: (probabilities (M, C) of each decision, the number of the correct option (M,))."""
 
     @abstractmethod
@@ -193,7 +268,7 @@ class ClassTask(Task):
         """log(1 - p) of every outcome, in the shape of `log_probs`, finite for any logits."""
 
     @abstractmethod
-    def outcomes(self, targets: Targets) -> Tensor:
+    def outcomes(self, targets: ClassTargets) -> Tensor:
         """The target probabilities of the outcomes of `log_probs`."""
 
     @abstractmethod
@@ -233,10 +308,10 @@ def task_named(name: str) -> Task:
     return _made(tasks().get(name))
 
 
-def task_for(problem: str, *, label_sets: bool) -> Task | None:
+def task_for(problem: str, labels: LabelKind) -> Task | None:
     """The task of this problem that can be trained on these labels."""
     for cls in tasks():
-        if problem in cls.problems and _made(cls).reads(label_sets):
+        if problem in cls.problems and _made(cls).reads(labels):
             return _made(cls)
     return None
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from whet.core.errors import DataError
+from whet.core.masks import IGNORE
 from whet.core.view import ImageView
 from whet.data.image import ImageSample, UnreadableImage
 from whet.data.loader import Draw, Loader, Rendered, why
+from whet.data.mask_store import MaskStore
 from whet.data.store import ImageStore, Kept, WorkingImage
 from whet.render.image_cpu import CpuRenderer
+from whet.render.masks import warped_mask
 from whet.render.shrink import decoder_factors, sampling_steps, shrink, shrink_factors
 
 Fit = Literal["squash", "crop"]
@@ -24,14 +29,30 @@ _BUFFER_BYTES = 64_000_000
 _SCRATCH = threading.local()
 
 
+@dataclass(frozen=True)
+class MasksBeside:
+    """The masks to return with the images: as shown by the view of each image, or in their own size."""
+
+    store: MaskStore
+    as_shown: bool
+
+    def of(self, index: int, size: tuple[int, int], view: ImageView, i: int) -> np.ndarray:
+        """DataError where the mask cannot be read or has another size than its image."""
+        mask_HW = self.store[index % len(self.store)]
+        if mask_HW.shape != size:
+            raise DataError(f"its mask has {mask_HW.shape[1]} x {mask_HW.shape[0]} pixels, the image {size[1]} x {size[0]}")
+        return warped_mask(view, i, mask_HW, IGNORE) if self.as_shown else mask_HW
+
+
 class ImageLoader(Loader):
-    """Renders the images at `paths`; `store` caches decoded images."""
+    """Renders the images at `paths`, and their masks where given; `store` caches decoded images."""
 
     def __init__(
-        self, paths: Sequence[str], threads: int, fit: Fit = "squash", store: ImageStore | None = None
-    ) -> None:
+        self, paths: Sequence[str], threads: int, fit: Fit = "squash", store: ImageStore | None = None,
+        masks: MasksBeside | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(threads)
-        self._paths, self._store = list(paths), store
+        self._paths, self._store, self._masks = list(paths), store, masks
         self._fit: Fit = fit
 
     def __len__(self) -> int:
@@ -59,7 +80,8 @@ class ImageLoader(Loader):
                 kept.append(index)
             except (OSError, UnreadableImage) as error:
                 failed.append((index, why(error)))
-        return render_images(images, np.array(kept, dtype=np.int64), size, self._fit, draw, tuple(failed))
+        index_B = np.array(kept, dtype=np.int64)
+        return render_images(images, index_B, size, self._fit, draw, tuple(failed), self._masks)
 
 
 def render_images(
@@ -69,11 +91,13 @@ def render_images(
     fit: Fit,
     draw: Draw,
     failed: tuple[tuple[int, str], ...] = (),
+    masks: MasksBeside | None = None,
 ) -> Rendered:
-    """Draw one batch and render it; an image that proves damaged during decoding is added to `failed`."""
-    out = np.empty((len(images), size, size, 3), dtype=np.uint8)
+    """Draw one batch and render it; an image that proves damaged during decoding, or has no readable mask, is added to
+    `failed`."""
+    out, shown = np.empty((len(images), size, size, 3), dtype=np.uint8), []
     if not images:
-        return Rendered(out, index_B, failed)
+        return Rendered(out, index_B, failed, None if masks is None else out[..., 0])
     view = draw(ImageView.whole([image.size for image in images], (size, size), fit), index_B)
     factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1).tolist()
     decoder_B = decoder_factors(factors_B2).tolist()
@@ -82,15 +106,20 @@ def render_images(
         # A decoder needs the buffer; cached pixels are copied into it only where this is faster.
         buffer = _buffer() if renderer.jumps_B[i] or not isinstance(image, Kept) else None
         try:
+            if masks is not None:
+                mask_HW = masks.of(int(index_B[i]), image.size, view, i)
             pixels = image.pixels(decoder_B[i], buffer, fine=magnified_B[i])
-        except UnreadableImage as error:
+        except (UnreadableImage, DataError) as error:
             failed = (*failed, (int(index_B[i]), why(error)))
             continue
         renderer.render(i, shrink(pixels, image.size, factors_B2[i]), out[i])
         good.append(i)
+        if masks is not None:
+            shown.append(mask_HW)
     if len(good) < len(images):
         out, index_B = out[good], index_B[good]
-    return Rendered(out, index_B, failed)
+    found = None if masks is None else np.stack(shown) if masks.as_shown and shown else shown
+    return Rendered(out, index_B, failed, found)
 
 
 def _buffer() -> np.ndarray:

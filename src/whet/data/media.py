@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from whet.data.image_loader import Fit, ImageLoader
+from whet.data.image_loader import Fit, ImageLoader, MasksBeside
 from whet.data.loader import Loader
+from whet.data.mask_store import MaskStore
 from whet.data.store import AudioStore, Cache
 
 USUAL_RATE = 16_000
@@ -16,6 +17,11 @@ def audio_store(frame: pd.DataFrame, rate: int, cache: Cache | None = None) -> A
     digests = frame["digest"] if "digest" in frame else [""] * len(frame)
     start, end = (frame[side].to_numpy(float) if side in frame else None for side in ("start", "end"))
     return AudioStore(frame["path"].tolist(), list(digests), rate, start, end, cache)
+
+
+def masks_beside(frame: pd.DataFrame, *, as_shown: bool) -> MasksBeside | None:
+    """The masks of a table's frame, None where it has none."""
+    return MasksBeside(MaskStore(frame["masks"]), as_shown) if "masks" in frame else None
 
 
 def loader_of(
@@ -33,4 +39,4 @@ def loader_of(
 
             return AudioLoader(audio_store(frame, rate or USUAL_RATE), threads)
         case _:
-            return ImageLoader(frame["path"], threads, fit)
+            return ImageLoader(frame["path"], threads, fit, masks=masks_beside(frame, as_shown=False))

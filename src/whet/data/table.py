@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,17 @@ import pandas as pd
 from whet.core.errors import DataError
 from whet.core.evidence import Evidence
 from whet.core.spec import DataSpec
-from whet.core.task import Task, task_for
+from whet.core.task import LabelKind, Task, VectorTask, task_for
 from whet.data.cells import missing, read_cells, word
 from whet.data.class_names import whole_numbers
 from whet.data.columns import AS_IT_IS, Columns
 from whet.data.labels import find_labels, numbered
-from whet.tasks import MULTI_LABEL, SINGLE_LABEL
+from whet.tasks import MULTI_LABEL, SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 if TYPE_CHECKING:
-    from whet.core.targets import Targets
+    from whet.core.targets import ClassTargets
 
+_USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, "masks": SEMANTIC_SEGMENTATION}
 SPLITS = ("train", "val", "test")
 MAX_LEFT_OUT = 0.01  # share of the samples; more (and more than one) is a problem, and stops a training
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
@@ -90,14 +91,17 @@ class Table:
     @property
     def task(self) -> Task:
         """The task: as set by `for_problem`, else classification by the form of the labels."""
-        return self.chosen_task or (SINGLE_LABEL if self.set_SK is None else MULTI_LABEL)
+        return self.chosen_task or _USUAL[self.label_kind]
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return "masks" if "masks" in self.frame else "class" if self.set_SK is None else "classes"
 
     def for_problem(self, problem: str) -> Table:
         """The same samples with the task of a recipe. DataError where the labels do not fit it."""
-        label_sets = self.set_SK is not None
-        task = task_for(problem, label_sets=label_sets)
+        task = task_for(problem, self.label_kind)
         if task is None:
-            have = MULTI_LABEL.title if label_sets else SINGLE_LABEL.title
+            have = _USUAL[self.label_kind].title
             raise DataError(f"the samples have {have}, which does not fit {problem}")
         return replace(self, chosen_task=task)
 
@@ -112,13 +116,14 @@ class Table:
         return self.label_N[:, None] == np.arange(len(self.classes)) if self.set_SK is None else self.labels
 
     @property
-    def targets(self) -> Targets:
-        return self.task.targets(self.labels, len(self.classes))
+    def targets(self) -> ClassTargets:
+        """Of class labels."""
+        return cast(VectorTask, self.task).targets(self.labels, len(self.classes))
 
-    def evidence(self, index_M: np.ndarray, outputs_MK: np.ndarray) -> Evidence:
-        """The evidence from a network's outputs for some of the samples, given by row number."""
-        ids, probs_MK = self.frame["id"].to_numpy()[index_M], self.task.probabilities(outputs_MK)
-        return Evidence(self.task, self.classes, ids, self.labels[index_M], probs_MK)
+    def evidence(self, index_M: np.ndarray, statistics_MS: np.ndarray) -> Evidence:
+        """The evidence from the statistics (`Task.statistics`) of some of the samples, given by row number."""
+        ids = self.frame["id"].to_numpy()[index_M]
+        return self.task.evidence(self.classes, ids, self.labels[index_M], statistics_MS)
 
     @property
     def counts_K(self) -> np.ndarray:

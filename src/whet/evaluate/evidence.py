@@ -11,37 +11,27 @@ import numpy as np
 
 from whet.core.errors import RunError
 from whet.core.evidence import Evidence
-from whet.core.labels import labels_cell
 from whet.core.output import write_whole
 from whet.core.run_folder import RunFolder, write_csv
 from whet.core.task import task_named
 
 
 def write_evidence(folder: RunFolder, parts: Mapping[str, Evidence]) -> None:
-    """Write evidence.npz, and predictions.csv with the same data in readable form: id, split, label, predicted, confidence, and
-    p:<class> for every class. For multi-label data, label and predicted are lists of names (see `core.labels`). parts: by split."""
+    """Write evidence.npz, and predictions.csv with the same data in readable form: id, split, and the columns of the task
+    (`Task.table`). parts: by split."""
     first = next(iter(parts.values()))
     arrays: dict[str, Any] = {"task": first.task.name, "classes": np.array(first.classes, dtype=np.str_)}
+    columns: list[str] = []
     rows: list[list[Any]] = []
     for split, evidence in parts.items():
-        arrays |= {f"{split}/ids": np.array(evidence.ids, dtype=np.str_), f"{split}/labels": evidence.labels}
-        arrays[f"{split}/probs"] = evidence.probs_NK
-        rows += _rows(split, evidence)
+        arrays[f"{split}/ids"] = np.array(evidence.ids, dtype=np.str_)
+        arrays |= {f"{split}/{name}": array for name, array in evidence.arrays.items()}
+        columns, found = evidence.task.table(evidence)
+        rows += [[id_, split, *cells] for id_, cells in zip(evidence.ids, found, strict=True)]
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     write_whole(folder.evidence, packed.getvalue())
-    header = ["id", "split", "label", "predicted", "confidence", *(f"p:{name}" for name in first.classes)]
-    write_csv(folder.predictions, header, rows, exact=True)
-
-
-def _rows(split: str, evidence: Evidence) -> list[list[Any]]:
-    task, classes, rows = evidence.task, evidence.classes, []
-    for id_, target, probs_K in zip(evidence.ids, evidence.labels, evidence.probs_NK, strict=True):
-        predicted, confidence = task.prediction(probs_K, classes)
-        named = predicted if isinstance(predicted, str) else labels_cell(predicted)
-        shares = [f"{p:.6g}" for p in probs_K]
-        rows.append([id_, split, task.cell(target, classes), named, f"{confidence:.6g}", *shares])
-    return rows
+    write_csv(folder.predictions, ["id", "split", *columns], rows, exact=True)
 
 
 def read_evidence(folder: RunFolder, part: str) -> Evidence:
@@ -50,8 +40,9 @@ def read_evidence(folder: RunFolder, part: str) -> Evidence:
         raise RunError(f"{folder.path} has no evidence.npz: the run has not finished")
     with np.load(folder.evidence) as arrays:
         task, classes = task_named(str(arrays["task"])), tuple(arrays["classes"].tolist())
-        found = [arrays[f"{part}/{key}"] for key in ("ids", "labels", "probs")]
-    return Evidence(task, classes, *found).by_id()
+        ids = arrays[f"{part}/ids"]
+        found = {name.removeprefix(f"{part}/"): arrays[name] for name in arrays.files if name.startswith(f"{part}/")}
+    return task.read_evidence(classes, ids, found).by_id()
 
 
 @dataclass(frozen=True)
@@ -85,12 +76,6 @@ def joined(evidence: Sequence[Evidence], names: Sequence[str]) -> Joined:
 
 
 def _refuse_other_labels(first: Evidence, other: Evidence, first_name: str, name: str) -> None:
-    same_N = np.asarray(first.labels == other.labels)
-    rows = np.flatnonzero(~(same_N if same_N.ndim == 1 else same_N.all(axis=tuple(range(1, same_N.ndim)))))
-    if len(rows):
-        task, classes = first.task, first.classes
-        listed = ", ".join(
-            f"{first.ids[row]} ({task.cell(first.labels[row], classes)} and {task.cell(other.labels[row], classes)})"
-            for row in rows[:3]
-        )
+    if different := first.task.different_labels(first, other):
+        listed = ", ".join(different[:3])
         raise RunError(f"{first_name} and {name} have different labels for the same samples, for example {listed}")

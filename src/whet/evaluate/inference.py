@@ -13,7 +13,7 @@ from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.errors import NonFiniteError
-from whet.data.loader import Loader, chunks
+from whet.data.loader import Loader, Rendered, chunks
 from whet.models.net import Net
 
 # On a CPU, small batches use the cache better and avoid allocating new memory for every tensor.
@@ -28,21 +28,24 @@ def answer(
     autocast: Callable[[], AbstractContextManager[Any]],
     failed: Callable[[int, str], Any] = lambda index, reason: None,
     batch_size: int | None = None,
+    statistics: Callable[[Tensor, Any], Tensor] | None = None,
 ) -> tuple[Tensor, np.ndarray]:
-    """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
+    """(outputs float32 (N, …) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
+    statistics: what is kept of each batch instead of the outputs (`Task.statistics`), from the outputs and the masks.
     NonFiniteError for NaN or infinite logits."""
     found, indices = [], []
-    for x, index_B in prepared(net, loader, size, failed, batch_size):
+    for x, rendered in prepared(net, loader, size, failed, batch_size):
         with torch.inference_mode(), autocast():
-            found.append(predictor(x).float().cpu())
-        given = found[-1].coalesce().values() if found[-1].is_sparse else found[-1]
+            outputs = predictor(x).float()
+        given = outputs.coalesce().values() if outputs.is_sparse else outputs
         if not given.isfinite().all():
-            row = int((~found[-1].to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0])
+            row, index_B = int((~outputs.to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0]), rendered.index_B
             raise NonFiniteError(
                 f"{net.spec.architecture} returns NaN or an infinite number for sample {int(index_B[row])}; its weights cannot be "
                 "used for prediction"
             )
-        indices.append(index_B)
+        found.append(outputs.cpu() if statistics is None else statistics(outputs, rendered.masks))
+        indices.append(rendered.index_B)
     if not found:
         return torch.empty((0, len(net.spec.classes))), np.empty(0, dtype=np.int64)
     return torch.cat(found), np.concatenate(indices)
@@ -54,15 +57,15 @@ def prepared(
     size: int,
     failed: Callable[[int, str], Any] = lambda index, reason: None,
     batch_size: int | None = None,
-) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Batches of network inputs, prepared as at prediction, with their sample numbers."""
+) -> Iterator[tuple[Tensor, Rendered]]:
+    """Batches of network inputs, prepared as at prediction, with what was rendered."""
     batch_size = batch_size or _BATCH.get(net.device.type, 16)
     order_N = np.arange(len(loader)) if loader.lengths is None else np.argsort(loader.lengths, kind="stable")
     for batch in loader.batches(chunks(order_N, batch_size), size, receive=net.front.receive):
         for index, reason in batch.failed:
             failed(index, reason)
         if len(batch.index_B):
-            yield net.front(batch.content), batch.index_B
+            yield net.front(batch.content), batch
 
 
 @contextlib.contextmanager

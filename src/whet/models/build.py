@@ -25,7 +25,7 @@ from whet.models import hub, hub_audio, hub_text
 from whet.models.front import AudioFront, Front, TextFront
 from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
 from whet.models.mel import MelSettings
-from whet.models.net import Net, NetSpec, new_head
+from whet.models.net import Net, NetSpec, new_head, with_head
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
 from whet.models.zoo_audio import AUDIO_ZOO, load_yamnet
@@ -58,7 +58,7 @@ def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpe
         architecture = "resnet9" if small or weights == "none" else DEFAULT_HUB_NAME
     if weights == "auto":
         weights = "none" if architecture in zoo_of(medium) else architecture
-    return ModelSpec(architecture=architecture, weights=weights)
+    return spec.replace(architecture=architecture, weights=weights)
 
 
 def _is_yamnet(weights: str) -> bool:
@@ -109,8 +109,8 @@ def check_architecture(name: str, medium: str = "image") -> None:
 def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Net, list[str]]:
     backbone, features = ZOO[spec.architecture]()
     if spec.weights == "none":
-        net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task)
-        return Net(net_spec, backbone, new_head(features, net_spec.outputs)), [
+        net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=spec.head)
+        return with_head(net_spec, backbone, features), [
             "random weights, as requested (weights: none)"
         ]
     state = _read_weights(Path(spec.weights).expanduser())
@@ -122,8 +122,8 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
             f"or of another shape, the first is '{missing[0]}'"
         )
     backbone.load_state_dict({name: state[name] for name in wanted})
-    net_spec = NetSpec("zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True, task=task)
-    return Net(net_spec, backbone, new_head(features, net_spec.outputs)), [f"weights from {spec.weights}"]
+    net_spec = NetSpec("zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True, task=task, head=spec.head)
+    return with_head(net_spec, backbone, features), [f"weights from {spec.weights}"]
 
 
 def _build_for_texts(
@@ -206,7 +206,7 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
     else:
         made = ZOO[spec.architecture](width=spec.width, depth=spec.depth)
     backbone, features = made
-    return Net(spec, backbone, new_head(features, spec.outputs), front)
+    return with_head(spec, backbone, features, front)
 
 
 def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_audio.AudioEncoder, front: Front) -> Net:
@@ -263,12 +263,12 @@ def save_net(net: Net, folder: Path, extra: dict) -> None:
         with work_folder(folder) as beside:
             _write_net(net, beside, extra)
             put(beside, folder, last=_WHET_FILE)  # written last, because it refers to the others
-    if net.spec.changes and (folder / "model.safetensors").exists():
+    if _saved_whole(net.spec) and (folder / "model.safetensors").exists():
         remove(folder / "model.safetensors")
 
 
 def _write_net(net: Net, folder: Path, extra: dict) -> None:
-    hub_made, rebuilt = net.spec.source == "transformers", bool(net.spec.changes)
+    hub_made, rebuilt = net.spec.source == "transformers", _saved_whole(net.spec)
     if isinstance(net.backbone, hub_text.TextEncoder) and isinstance(net.front, TextFront):
         write = hub_text.save_config if rebuilt else hub_text.save
         write(net.backbone, net.front.tokens, folder)
@@ -320,7 +320,7 @@ def load_net(folder: Path) -> Net:
         if not spec.changes:
             net.head.load_state_dict(load_file(folder / HEAD_FILE))
             return net.eval()
-    elif hub_made and not spec.changes:
+    elif hub_made and not _saved_whole(spec):
         return hub.load(folder, spec).eval()
     elif hub_made:
         net = hub.load_bare(folder, bare)
@@ -328,12 +328,17 @@ def load_net(folder: Path) -> Net:
         net = _zoo_net(bare, _loaded_front(bare, folder))
     if spec.changes:
         net = _rebuilt(net, spec.changes)
-    path = folder / (_CHANGED_FILE if spec.changes else "model.safetensors")
+    path = folder / (_CHANGED_FILE if _saved_whole(spec) else "model.safetensors")
     try:
         net.load_state_dict(load_file(path))
     except RuntimeError as error:  # torch's error for missing, unexpected or mismatched tensors
         raise RunError(f"the weights in {path} do not fit the network saved there: {error}") from None
     return net.eval()
+
+
+def _saved_whole(spec: NetSpec) -> bool:
+    """Whether the network is saved to whet.safetensors: methods rebuilt it, or its head is no linear layer."""
+    return bool(spec.changes) or spec.head != "linear"
 
 
 def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:

@@ -28,7 +28,7 @@ from whet.models.hub_access import (
     save_tensors,
 )
 from whet.models.mend import mend
-from whet.models.net import Net, NetSpec, new_head
+from whet.models.net import Net, NetSpec, with_head
 from whet.models.same_padding import pad_inside
 
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -109,7 +109,9 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
     pretrained = spec.weights != "none"
     net = _wrap(
         model,
-        NetSpec("transformers", config.model_type, classes, mean, std, _native_size(config), pretrained, task=task),
+        NetSpec(
+            "transformers", config.model_type, classes, mean, std, _native_size(config), pretrained, task=task, head=spec.head
+        ),
     )
     return net, notes
 
@@ -200,7 +202,7 @@ def save_config(net: Net, folder: Path) -> None:
     model = cast(Any, net.backbone.model)
     model.config.id2label = dict(enumerate(net.spec.classes))
     model.config.label2id = {label: k for k, label in enumerate(net.spec.classes)}
-    if not net.task.exclusive:
+    if not getattr(net.task, "exclusive", True):
         model.config.problem_type = "multi_label_classification"
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
@@ -217,7 +219,7 @@ def _wrap(model: Any, spec: NetSpec) -> Net:
         model.set_submodule(name, nn.Identity())
     pad_inside(model)
     speed_up_depthwise(model)
-    return Net(spec, HubBackbone(model, classifiers), new_head(features, spec.outputs))
+    return with_head(spec, HubBackbone(model, classifiers), features)
 
 
 def _classifiers(model: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import ClassTask
 from whet.data.split import deal_folds
 
@@ -40,7 +40,7 @@ def feature_rows(features_ND: Tensor, rows_M: Tensor) -> Tensor:
 def fit_linear(
     layer: nn.Linear,
     features_ND: Tensor,
-    targets: Targets,
+    targets: ClassTargets,
     l2: float,
     iterations: int = 1000,
     weight_N: Tensor | None = None,
@@ -55,7 +55,7 @@ def fit_linear(
 
 
 def fit_best_linear(
-    layer: nn.Linear, features_ND: Tensor, targets: Targets, fold_N: np.ndarray, weight_N: Tensor | None = None
+    layer: nn.Linear, features_ND: Tensor, targets: ClassTargets, fold_N: np.ndarray, weight_N: Tensor | None = None
 ) -> float:
     """`fit_linear` with the penalty that has the lowest out-of-fold loss (folds 0, 1, …); returns that penalty. This avoids
     overfitting for features that separate the training samples perfectly."""
@@ -73,7 +73,7 @@ def units_of(features_ND: Tensor, group_N: np.ndarray | None = None) -> np.ndarr
     return np.where(names[of_N] == "", unit_N, unit_N.max() + 1 + of_N)
 
 
-def folds_of(features_ND: Tensor, targets: Targets, folds: int = 5, group_N: np.ndarray | None = None) -> np.ndarray:
+def folds_of(features_ND: Tensor, targets: ClassTargets, folds: int = 5, group_N: np.ndarray | None = None) -> np.ndarray:
     """A fold (0 … folds - 1) for each sample: the samples of a class are assigned in turn. Units of `units_of` stay in one fold."""
     return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), units_of(features_ND, group_N), folds)
 
@@ -89,7 +89,7 @@ def _alike(features_ND: Tensor) -> np.ndarray:
 
 
 def out_of_fold_probs(
-    features_ND: Tensor, targets: Targets, fold_N: np.ndarray, learn_N: np.ndarray | None = None
+    features_ND: Tensor, targets: ClassTargets, fold_N: np.ndarray, learn_N: np.ndarray | None = None
 ) -> np.ndarray:
     """Out-of-fold probabilities (N, K) of a linear classifier: each fold (0, 1, …) is predicted by one fitted on the others, with
     the penalty chosen by the log-loss of these predictions. learn_N: which samples to fit on (bool), where not all."""
@@ -98,7 +98,7 @@ def out_of_fold_probs(
 
 def _best_out_of_fold(
     features_ND: Tensor,
-    targets: Targets,
+    targets: ClassTargets,
     fold_N: np.ndarray,
     weight_N: Tensor | None = None,
     learn_N: np.ndarray | None = None,
@@ -140,7 +140,7 @@ class _Problem:
 
     @classmethod
     def of(
-        cls, features_ND: Tensor, targets: Targets, weight_N: Tensor | None, *, standardised: bool = True
+        cls, features_ND: Tensor, targets: ClassTargets, weight_N: Tensor | None, *, standardised: bool = True
     ) -> _Problem:
         x = cls.array(features_ND.detach().cpu())
         weights = np.ones(x.shape[0]) if weight_N is None else weight_N.detach().cpu().double().numpy()

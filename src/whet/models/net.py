@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from whet.core.batch import HiddenMix
+from whet.core.errors import NoEffectError
 from whet.core.method import Method
 from whet.core.task import ClassTask, task_named
 from whet.models.blocks import layer_of, split_blocks
+from whet.models.decoders import DECODERS, Decoder
 from whet.models.front import Front, ImageFront
+from whet.models.maps import Maps, dilate
 from whet.models.mend import spare_lone_values
 from whet.models.token_vectors import TokenVectors, token_vectors
 
@@ -38,6 +41,7 @@ class NetSpec:
     width: float = 1.0  # for zoo networks: multiplier of the channels
     depth: int = 1  # for zoo networks: multiplier of the layers
     task: str = "single-label"  # name of the task; see `core.task`
+    head: str = "linear"  # or a decoder of feature maps; see `models.decoders`
     changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in order
 
     @property
@@ -56,17 +60,21 @@ class NetSpec:
 
 class Net(nn.Module):
     """front: rendered samples -> inputs (see `Batch.x`). backbone: inputs -> features (B, D). head: features -> logits (B, K).
+    maps: for a head that predicts pixels, collects the feature maps inside the backbone, which are then the head's input.
 
     `lr_scale` maps parameter names to learning rate factors (1 by default, 0 = frozen). Modules in `eval_only` stay in evaluation
     mode during training (a frozen backbone, BatchNorm with fixed statistics). `changed_by` contains the names of the methods that
     have changed this network, `notes` their notes about it.
     """
 
-    def __init__(self, spec: NetSpec, backbone: nn.Module, head: nn.Module, front: Front | None = None) -> None:
+    def __init__(
+        self, spec: NetSpec, backbone: nn.Module, head: nn.Module, front: Front | None = None, maps: Maps | None = None
+    ) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.maps = spec, maps
         self.adopt(backbone)
         self.head = head
+        spare_lone_values(head)
         self.front = front or ImageFront(spec.mean, spec.std)
         self.lr_scale: dict[str, float] = {}
         self.eval_only: list[nn.Module] = []
@@ -86,7 +94,7 @@ class Net(nn.Module):
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.backbone(x))
+        return self.head(self.backbone(x) if self.maps is None else self.maps(self.backbone, x))
 
     def prepare(self, content: Any, size: int = 0) -> Tensor:
         """Rendered samples of one batch -> inputs of the backbone, on the network's device; see `Front.receive`."""
@@ -99,7 +107,7 @@ class Net(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.linear.weight.device
+        return self.last.weight.device
 
     def on(self, device: torch.device) -> Net:
         """Move this network to a device, channels last in memory."""
@@ -263,8 +271,13 @@ class Net(nn.Module):
 
     # --- the linear layers of the head ------------------------------------------------------------------------------
     @property
-    def linear(self) -> nn.Linear:
+    def last(self) -> nn.Linear | nn.Conv2d:
         """The layer that returns the logits."""
+        return self.head.classifier if isinstance(self.head, Decoder) else self.linear
+
+    @property
+    def linear(self) -> nn.Linear:
+        """The last linear layer of a head for vectors."""
         return self._linears()[-1]
 
     @property
@@ -288,6 +301,19 @@ def _through(change: Callable[[Tensor], Tensor], module: nn.Module, inputs: Any,
         real_BL1 = real_BL[..., None].to(x_BLD)
         return change(x_BLD * real_BL1), change(real_BL1)[..., 0] > 0  # padding: the mixed mask is zero
     return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
+
+
+def with_head(spec: NetSpec, backbone: nn.Module, features: int, front: Front | None = None) -> Net:
+    """The network with the head of its spec, with random weights. features: the length of the backbone's vector. RecipeError where
+    the backbone has no feature maps for a decoder."""
+    if spec.head == "linear":
+        return Net(spec, backbone, new_head(features, spec.outputs), front)
+    decoder = DECODERS[spec.head]
+    if decoder.output_stride is not None:
+        with contextlib.suppress(NoEffectError):  # a backbone that does not go so far needs no change
+            dilate(backbone, decoder.output_stride)
+    maps = Maps(backbone, spec.architecture)
+    return Net(spec, backbone, decoder(maps.strides, maps.channels, spec.outputs), front, maps)
 
 
 def new_head(features: int, classes: int) -> nn.Linear:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from whet.core.evidence import Evidence, Metric
+from whet.core.evidence import Metric, Predictions
 from whet.core.labels import labels_cell, labels_said, names_of
-from whet.core.task import MEDIA, ClassTask, Mistake, percent
+from whet.core.task import MEDIA, ClassTask, LabelKind, Mistake, percent
 from whet.evaluate.rates import rates, wilson_interval
 from whet.tasks.single_label import (
     LEAST,
@@ -28,44 +28,44 @@ from whet.tasks.single_label import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from whet.core.targets import Targets
+    from whet.core.targets import ClassTargets
 
 
-def right_N(evidence: Evidence) -> np.ndarray:
+def right_N(evidence: Predictions) -> np.ndarray:
     """Whether each sample has every label correct and none extra, bool (N,)."""
     return (evidence.predicted == evidence.labels).all(axis=1)
 
 
-def hamming_accuracy_N(evidence: Evidence) -> np.ndarray:
+def hamming_accuracy_N(evidence: Predictions) -> np.ndarray:
     """The share of correct decisions of each sample, (N,)."""
     return (evidence.predicted == evidence.labels).mean(axis=1)
 
 
-def label_rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def label_rates(evidence: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall and F1 of each class (K,); see `rates.rates`."""
     predicted_NK, true_NK = evidence.predicted, evidence.labels
     return rates((predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0))
 
 
-def macro_f1(evidence: Evidence) -> float:
+def macro_f1(evidence: Predictions) -> float:
     """The mean F1 over the classes with at least one positive sample."""
     _, recall, f1 = label_rates(evidence)
     return float(f1[~np.isnan(recall)].mean())
 
 
-def worst_recall(evidence: Evidence) -> float:
+def worst_recall(evidence: Predictions) -> float:
     """The lowest recall among the classes with at least one positive sample."""
     return float(np.nanmin(label_rates(evidence)[1]))
 
 
-def micro_f1(evidence: Evidence) -> float:
+def micro_f1(evidence: Predictions) -> float:
     """F1 over all decisions; 1 where there are no positive labels and no positive predictions."""
     predicted_NK, true_NK = evidence.predicted, evidence.labels
     both = int(true_NK.sum() + predicted_NK.sum())
     return 2 * float((predicted_NK & true_NK).sum()) / both if both else 1.0
 
 
-def average_precision_K(evidence: Evidence) -> np.ndarray:
+def average_precision_K(evidence: Predictions) -> np.ndarray:
     """The area under each class's precision-recall curve, as steps, (K,); NaN for a class without positive samples."""
     from sklearn.metrics import average_precision_score
 
@@ -76,13 +76,13 @@ def average_precision_K(evidence: Evidence) -> np.ndarray:
     return found_K
 
 
-def mean_average_precision(evidence: Evidence) -> float:
+def mean_average_precision(evidence: Predictions) -> float:
     """The mean over the classes with at least one positive sample; 0 where there are none."""
     found_K = average_precision_K(evidence)
     return float(np.nanmean(found_K)) if (~np.isnan(found_K)).any() else 0.0
 
 
-def log_loss_N(evidence: Evidence) -> np.ndarray:
+def log_loss_N(evidence: Predictions) -> np.ndarray:
     """The mean binary cross-entropy of each sample's decisions, (N,)."""
     given_NK = np.where(evidence.labels, evidence.probs_NK, 1 - evidence.probs_NK)
     return -np.log(np.clip(given_NK, LEAST, 1)).mean(axis=1)
@@ -110,21 +110,21 @@ class MultiLabel(ClassTask):
     )  # fmt: skip
     sections = ("classes", "calibration")  # a confusion matrix is not defined for label sets
 
-    def reads(self, label_sets: bool) -> bool:
-        return label_sets
+    def reads(self, labels: LabelKind) -> bool:
+        return labels in ("classes", "masks")
 
     def allows(self, problem: str, method: Any) -> bool:
         return super().allows(problem, method) and not method.one_class
 
-    def targets(self, labels: Any, num_classes: int) -> Targets:
+    def targets(self, labels: Any, num_classes: int) -> ClassTargets:
         """labels: bool (N, K), an array or a tensor."""
         import torch
 
-        from whet.core.targets import Targets
+        from whet.core.targets import ClassTargets
 
-        return Targets((torch.tensor(labels) if isinstance(labels, np.ndarray) else labels).to(torch.float32), self)
+        return ClassTargets((torch.tensor(labels) if isinstance(labels, np.ndarray) else labels).to(torch.float32), self)
 
-    def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
+    def loss(self, outputs_BK: Tensor, targets: ClassTargets) -> Tensor:
         """The sum of the binary cross-entropies."""
         from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -148,7 +148,7 @@ class MultiLabel(ClassTask):
     def log_others(self, logits: Tensor) -> Tensor:
         return self.log_probs(logits).flip(-1)
 
-    def outcomes(self, targets: Targets) -> Tensor:
+    def outcomes(self, targets: ClassTargets) -> Tensor:
         import torch
 
         return torch.stack([targets.probs_BK, 1 - targets.probs_BK], dim=-1)
@@ -176,7 +176,7 @@ class MultiLabel(ClassTask):
         """The classes with a probability above one half, bool (N, K)."""
         return probs_NK > 0.5
 
-    def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    def decisions(self, evidence: Predictions) -> tuple[np.ndarray, np.ndarray]:
         """Every decision of a sample and class as a binary classification, absent and present."""
         yes = evidence.probs_NK.ravel()
         return np.stack([1 - yes, yes], axis=1), evidence.labels.ravel().astype(np.int64)
@@ -185,17 +185,17 @@ class MultiLabel(ClassTask):
         """The loss is the sum over a sample's labels, the log-loss their mean."""
         return num_classes * record["log_loss"]
 
-    def strata(self, labels: np.ndarray) -> np.ndarray:
+    def strata(self, evidence: Predictions) -> np.ndarray:
         """Samples with the same labels share a stratum."""
-        return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+        return np.unique(evidence.labels, axis=0, return_inverse=True)[1].reshape(-1)
 
-    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+    def with_classes(self, evidence: Predictions, classes: tuple[str, ...]) -> Predictions:
         if set(evidence.classes) != set(classes):
             return super().with_classes(evidence, classes)
         column_K = [evidence.classes.index(name) for name in classes]
-        return Evidence(self, classes, evidence.ids, evidence.labels[:, column_K], evidence.probs_NK[:, column_K])
+        return Predictions(self, classes, evidence.ids, evidence.labels[:, column_K], evidence.probs_NK[:, column_K])
 
-    def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
+    def found_by_class(self, evidence: Predictions) -> dict[str, np.ndarray]:
         seen = np.flatnonzero(evidence.labels.any(axis=0))
         return {evidence.classes[k]: evidence.predicted[evidence.labels[:, k], k] for k in seen}
 
@@ -224,7 +224,7 @@ class MultiLabel(ClassTask):
             *tiles_of_classes(result),
         ]
 
-    def mistakes(self, evidence: Evidence) -> list[Mistake]:
+    def mistakes(self, evidence: Predictions) -> list[Mistake]:
         """The confidence of a mistake is that of the most confident wrong decision."""
         found = []
         for row in np.flatnonzero(~right_N(evidence)).tolist():
@@ -234,7 +234,7 @@ class MultiLabel(ClassTask):
             )
         return surest_first(found, evidence)
 
-    def measure(self, evidence: Evidence) -> dict[str, Any]:
+    def measure(self, evidence: Predictions) -> dict[str, Any]:
         """The metrics of `SingleLabel.measure` for label sets, as defined in this module. Means over classes exclude those without
         positive samples."""
         true_NK, predicted_NK, classes = evidence.labels, evidence.predicted, evidence.classes
@@ -279,7 +279,7 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else 0.0
 
 
-def _faults(evidence: Evidence, row: int) -> list[dict[str, Any]]:
+def _faults(evidence: Predictions, row: int) -> list[dict[str, Any]]:
     """The labels that were missed or wrongly predicted, the most confident first, with the confidence."""
     true_K, prob_K = evidence.labels[row], evidence.probs_NK[row]
     found = [

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from whet.core.evidence import Evidence, Metric
-from whet.core.task import MEDIA, ClassTask, Mistake, percent
+from whet.core.evidence import Metric, Predictions
+from whet.core.task import MEDIA, ClassTask, LabelKind, Mistake, percent
 from whet.evaluate.calibration import calibration_error
 from whet.evaluate.rates import rates, wilson_interval
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from whet.core.targets import Targets
+    from whet.core.targets import ClassTargets
 
 LEAST = 1e-12  # lower bound of a probability before taking the logarithm
 
@@ -36,33 +36,33 @@ def class_rates(table_KK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return rates(np.diag(table_KK), table_KK.sum(axis=1), table_KK.sum(axis=0))
 
 
-def right_N(evidence: Evidence) -> np.ndarray:
+def right_N(evidence: Predictions) -> np.ndarray:
     """Whether each sample's class was predicted, bool (N,)."""
     return evidence.predicted == evidence.labels
 
 
-def macro_f1(evidence: Evidence) -> float:
+def macro_f1(evidence: Predictions) -> float:
     """The mean F1 over the classes with at least one sample."""
     _, recall, f1 = _rates(evidence)
     return float(f1[~np.isnan(recall)].mean())
 
 
-def worst_recall(evidence: Evidence) -> float:
+def worst_recall(evidence: Predictions) -> float:
     """The lowest recall among the classes with at least one sample."""
     return float(np.nanmin(_rates(evidence)[1]))
 
 
-def log_loss_N(evidence: Evidence) -> np.ndarray:
+def log_loss_N(evidence: Predictions) -> np.ndarray:
     """The negative log-probability of each sample's target class, (N,)."""
     return -np.log(np.clip(evidence.probs_NK[np.arange(len(evidence)), evidence.labels], LEAST, 1))
 
 
-def calibration_gap(evidence: Evidence) -> float:
+def calibration_gap(evidence: Predictions) -> float:
     """The mean gap between confidence and accuracy, over the decisions of the evidence's task."""
     return calibration_error(*cast(ClassTask, evidence.task).decisions(evidence))
 
 
-def _rates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rates(evidence: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return class_rates(confusion(evidence.predicted, evidence.labels, len(evidence.classes)))
 
 
@@ -74,7 +74,7 @@ def tiles_of_classes(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def surest_first(found: list[Mistake], evidence: Evidence) -> list[Mistake]:
+def surest_first(found: list[Mistake], evidence: Predictions) -> list[Mistake]:
     return sorted(found, key=lambda mistake: (-mistake.confidence, str(evidence.ids[mistake.row])))
 
 
@@ -93,23 +93,23 @@ class SingleLabel(ClassTask):
     followed = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     sections = ("classes", "confusion", "calibration")
 
-    def reads(self, label_sets: bool) -> bool:
-        return not label_sets
+    def reads(self, labels: LabelKind) -> bool:
+        return labels == "class"
 
-    def targets(self, labels: Any, num_classes: int) -> Targets:
+    def targets(self, labels: Any, num_classes: int) -> ClassTargets:
         """labels: int64 (N,) of 0 … K - 1, an array or a tensor."""
         import torch
 
-        from whet.core.targets import Targets
+        from whet.core.targets import ClassTargets
 
         label_N = torch.tensor(labels) if isinstance(labels, np.ndarray) else labels
         if label_N.numel() and (int(label_N.min()) < 0 or int(label_N.max()) >= num_classes):
             raise ValueError(
                 f"labels must lie in 0 … {num_classes - 1}, got {int(label_N.min())} … {int(label_N.max())}"
             )
-        return Targets(torch.nn.functional.one_hot(label_N, num_classes).to(torch.float32), self)
+        return ClassTargets(torch.nn.functional.one_hot(label_N, num_classes).to(torch.float32), self)
 
-    def loss(self, outputs_BK: Tensor, targets: Targets) -> Tensor:
+    def loss(self, outputs_BK: Tensor, targets: ClassTargets) -> Tensor:
         """Soft cross-entropy."""
         return -(targets.probs_BK * outputs_BK.log_softmax(dim=1)).sum(dim=1)
 
@@ -133,7 +133,7 @@ class SingleLabel(ClassTask):
         best_not = others - logits.logsumexp(dim=-1, keepdim=True)
         return torch.log1p(-logits.softmax(dim=-1).clamp(max=0.5)).scatter(-1, best, best_not)
 
-    def outcomes(self, targets: Targets) -> Tensor:
+    def outcomes(self, targets: ClassTargets) -> Tensor:
         return targets.probs_BK
 
     def probs(self, logits: Tensor) -> Tensor:
@@ -160,26 +160,26 @@ class SingleLabel(ClassTask):
         """The most likely class, int64 (N,)."""
         return probs_NK.argmax(axis=1)
 
-    def decisions(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    def decisions(self, evidence: Predictions) -> tuple[np.ndarray, np.ndarray]:
         """One decision per sample."""
         return evidence.probs_NK, evidence.labels
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
         return record["log_loss"]
 
-    def strata(self, labels: np.ndarray) -> np.ndarray:
-        return labels
+    def strata(self, evidence: Predictions) -> np.ndarray:
+        return evidence.labels
 
-    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+    def with_classes(self, evidence: Predictions, classes: tuple[str, ...]) -> Predictions:
         """Added classes have probability 0."""
         if evidence.classes == classes:
             return evidence
         place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
         probs_NK = np.zeros((len(evidence), len(classes)))
         probs_NK[:, place_K] = evidence.probs_NK
-        return Evidence(self, classes, evidence.ids, place_K[evidence.labels], probs_NK)
+        return Predictions(self, classes, evidence.ids, place_K[evidence.labels], probs_NK)
 
-    def found_by_class(self, evidence: Evidence) -> dict[str, np.ndarray]:
+    def found_by_class(self, evidence: Predictions) -> dict[str, np.ndarray]:
         found_N = right_N(evidence)
         return {evidence.classes[k]: found_N[evidence.labels == k] for k in np.unique(evidence.labels).tolist()}
 
@@ -198,14 +198,14 @@ class SingleLabel(ClassTask):
             *tiles_of_classes(result),
         ]
 
-    def mistakes(self, evidence: Evidence) -> list[Mistake]:
+    def mistakes(self, evidence: Predictions) -> list[Mistake]:
         found = [
             Mistake(int(row), float(evidence.probs_NK[row].max()), int(evidence.predicted[row]))
             for row in np.flatnonzero(~right_N(evidence))
         ]
         return surest_first(found, evidence)
 
-    def measure(self, evidence: Evidence) -> dict[str, Any]:
+    def measure(self, evidence: Predictions) -> dict[str, Any]:
         """Accuracy (with Wilson interval), balanced accuracy, macro-F1, worst class, log-loss, calibration error, and metrics per
         class. Means over classes exclude those without samples."""
         N, K, classes = len(evidence), len(evidence.classes), evidence.classes

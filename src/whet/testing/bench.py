@@ -13,18 +13,19 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from whet.core.batch import Batch, Context, Features, FinalizeContext, Instances, Measured, Progress
+from whet.core.mask_targets import MaskTargets
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.core.stages import Compresses, Stage
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import problems
 from whet.evaluate.inference import using_weights
 from whet.models.build import build_net
 from whet.models.net import Net
-from whet.tasks import SINGLE_LABEL
+from whet.tasks import SEMANTIC_SEGMENTATION, SINGLE_LABEL
 from whet.testing.samples import (
     BATCH_SIZE,
     CLASSES,
@@ -225,7 +226,7 @@ def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
         return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted, SINGLE_LABEL)(x))
 
 
-def _fitted(bench: Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, Any]:
+def _fitted(bench: Bench, net: Any, x: Tensor, targets: ClassTargets) -> dict[str, Any]:
     """The values that PREDICT methods fit on these outputs."""
     parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
     return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, SINGLE_LABEL).numbers
@@ -248,13 +249,15 @@ def _pixels() -> Tensor:
     )
 
 
-def example_batch() -> Batch:
-    """A batch with masks and segments, for methods that need them."""
+def example_batch(*, masks: bool = False) -> Batch:
+    """A batch with outlines of objects, for methods that need them. masks: with targets of pixels in place of classes."""
     labels = torch.arange(BATCH_SIZE) % len(CLASSES)
     outline = torch.zeros((1, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.bool)
     outline[0, 2:9, 4:12] = True
+    targets: Any = SINGLE_LABEL.targets(labels, len(CLASSES))
+    if masks:
+        targets = MaskTargets.of(outline.to(torch.uint8).repeat(BATCH_SIZE, 1, 1), SEMANTIC_SEGMENTATION)
     return Batch(
-        _pixels().clone(), SINGLE_LABEL.targets(labels, len(CLASSES)), np.arange(BATCH_SIZE), torch.ones(BATCH_SIZE),
-        mask_BHW=outline.long().repeat(BATCH_SIZE, 1, 1),
+        _pixels().clone(), targets, np.arange(BATCH_SIZE), torch.ones(BATCH_SIZE),
         instances=tuple(Instances(outline.clone(), torch.tensor([1])) for _ in range(BATCH_SIZE)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from whet.core.batch import Progress, Settings
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
+from whet.core.mask_targets import MaskTargets
 from whet.core.method import SEGMENTATION, Method
 from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
@@ -137,7 +139,7 @@ def check_draws_apart(cls: type[Method]) -> None:
     if issubclass(cls, Draws):
         made(cls).draw(example_view(cls), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
     if issubclass(cls, Mixes):
-        made(cls).apply(example_batch(), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
+        made(cls).apply(example_batch(masks="image-classification" not in cls.tasks), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
     after = rng.batch("someone_else", 3, np.arange(BATCH_SIZE)).uniform(shape=(5,))
     assert (before == after).all()
     alone = rng.batch(cls.name, 3, np.arange(BATCH_SIZE)).uniform()
@@ -154,7 +156,7 @@ def check_inputs_kept(cls: type[Method]) -> None:
         made(cls).draw(view, rng)
         assert not view.changed_since(kept).any(), "the given view was changed"
     if issubclass(cls, Mixes):
-        batch = example_batch()
+        batch = example_batch(masks="image-classification" not in cls.tasks)
         x, y, index = batch.x.clone(), batch.targets.probs_BK.clone(), batch.index_B.copy()
         made(cls).apply(batch, rng)
         assert torch.equal(batch.x, x) and torch.equal(batch.targets.probs_BK, y), "the given batch was changed"
@@ -182,16 +184,17 @@ def check_shapes(cls: type[Method]) -> None:
             colour = view.colour_B37
             assert colour is None or (colour.shape == (BATCH_SIZE, 3, 7) and np.isfinite(colour).all())
     if issubclass(cls, Mixes):
-        given = example_batch()
+        given = example_batch(masks="image-classification" not in cls.tasks)
         batch = made(cls).apply(given, rng)
         assert batch.x.shape == given.x.shape and batch.x.dtype == given.x.dtype
         assert batch.x.device == given.x.device
-        assert batch.mask_BHW is not None and batch.mask_BHW.shape == (BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE)
         assert batch.instances is not None and len(batch.instances) == BATCH_SIZE
         assert all(one.mask_NHW.shape == (len(one.label_N), IMAGE_SIZE, IMAGE_SIZE) for one in batch.instances)
-        total = batch.targets.probs_BK.sum(dim=1)
+        targets: Any = batch.targets
+        share = targets.weight_MB.T if isinstance(targets, MaskTargets) else targets.probs_BK
+        total = share.sum(dim=1)
         assert torch.allclose(total, torch.ones_like(total)), "the targets do not sum to one"
-        assert (batch.targets.probs_BK >= 0).all()
+        assert (share >= 0).all()
     if issubclass(cls, Arranges):
         order = np.arange(NUM_SAMPLES)
         arranged = made(cls).arrange(order, LABELS, Progress(0, 20, 5), Rng(1).batch(cls.name, 0, order))

@@ -65,6 +65,5 @@ class Augmentation:
             batch = method.apply(batch, self._rng.batch(method.name, batch.epoch, batch.index_B))
             if watch is not None:
                 moved = (batch.x != before.x).flatten(1).any(dim=1)
-                mixed = (batch.targets.probs_BK != before.targets.probs_BK).any(dim=1)
-                watch(method.name, (moved | mixed).cpu().numpy())
+                watch(method.name, (moved | before.targets.differs(batch.targets)).cpu().numpy())
         return batch

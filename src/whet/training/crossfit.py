@@ -19,7 +19,7 @@ from whet.core.batch import Measured, Predictor, Progress
 from whet.core.method import Method
 from whet.core.runtime import Runtime
 from whet.core.stages import ChoosesWeights, Finalizes, Fits, KeepsEnsembleMembers, WrapsPredictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.data.split import deal_units
 from whet.data.table import Table
@@ -27,7 +27,7 @@ from whet.models.ensemble import SideBySide
 
 FOLDS, HALVES = 5, 2
 
-Known = tuple[Tensor, Targets]
+Known = tuple[Tensor, ClassTargets]
 """Logits and targets of the validation samples that could be read."""
 
 

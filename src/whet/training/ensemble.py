@@ -97,9 +97,9 @@ def _write_mean_predictions(runs: Sequence[RunFolder], folder: RunFolder) -> Non
         found = [read_evidence(run, split) for run in runs]
         for run, evidence in zip(runs, found, strict=True):
             same = evidence.classes == found[0].classes and np.array_equal(evidence.ids, found[0].ids)
-            if not same or not np.array_equal(evidence.labels, found[0].labels):
+            if not same or evidence.task.different_labels(evidence, found[0]):
                 raise RunError(f"{run.path} and {runs[0].path} predicted different samples and cannot be combined")
-        parts[split] = replace(found[0], probs_NK=np.mean([evidence.probs_NK for evidence in found], axis=0))
+        parts[split] = found[0].task.averaged(found)
     write_evidence(folder, parts)
 
 

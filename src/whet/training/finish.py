@@ -16,7 +16,7 @@ from torch import Tensor
 from whet.core import strict_json
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Compresses, Stage
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
 from whet.data.table import Table
@@ -61,7 +61,7 @@ def finish_model(
     nets = _compressed(plan, None)
     index_M = np.empty(0, dtype=np.int64)
 
-    def outputs(predictor: Any) -> tuple[Tensor, Targets]:
+    def outputs(predictor: Any) -> tuple[Tensor, ClassTargets]:
         nonlocal index_M
         logits, index_M = predict(val, predictor)
         return logits, targets[torch.from_numpy(index_M)]

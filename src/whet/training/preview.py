@@ -13,7 +13,7 @@ from torch import Tensor
 from whet.core.batch import Batch
 from whet.core.errors import DataError
 from whet.core.recipe import Recipe
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.data.loader import Loader
 from whet.data.table import Table
 from whet.models.front import AudioFront, Front, TextFront
@@ -127,7 +127,7 @@ def _variants(
 
 
 def _mixed(
-    augmentation: Augmentation, images_BHWC: np.ndarray, targets: Targets, index_B: np.ndarray, epoch: int, watch: Watch
+    augmentation: Augmentation, images_BHWC: np.ndarray, targets: ClassTargets, index_B: np.ndarray, epoch: int, watch: Watch
 ) -> tuple[np.ndarray, Tensor]:
     """Apply pixel transformations and mixing to rendered images. Returns the images and their target probabilities."""
     pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)

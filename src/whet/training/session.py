@@ -205,7 +205,7 @@ class Session:
     ) -> tuple[Tensor, np.ndarray]:
         """(outputs of the predictor, indices of the samples that could be read). A frozen backbone is run once per split."""
         net, (inner, changed) = plan.net, behind(predictor)
-        if net.backbone_frozen and (inner is net or predictor is net.backbone):
+        if net.maps is None and net.backbone_frozen and (inner is net or predictor is net.backbone):
             features_ND, index = self.frozen.of(table, net.backbone, partial(self._predict, plan, fabric))
             return (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
         return self._predict(plan, fabric, table, predictor, batch_size)
@@ -223,7 +223,7 @@ class Session:
 
         found = answer(
             plan.net, predictor, eval_loader(table, plan.recipe, plan.net), plan.recipe.eval_size, fabric.autocast,
-            failed, batch_size,
+            failed, batch_size, statistics if inner is not plan.net.backbone else None,
         )  # fmt: skip
         plan.net.train(training)
         if reasons and not len(found[1]):

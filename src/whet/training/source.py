@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from whet.core.errors import DataError
 from whet.core.process import available_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.targets import ClassTargets
 from whet.data.audio_loader import AudioLoader
 from whet.data.image_loader import ImageLoader
 from whet.data.loader import Loader, chunks
-from whet.data.media import audio_store, loader_of
+from whet.data.media import audio_store, loader_of, masks_beside
 from whet.data.store import Cache, DiskCache, ImageStore, MemoryCache, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import MAX_LEFT_OUT, Table
 from whet.models.front import AudioFront, to_device
@@ -76,7 +77,8 @@ def training_loader(
         return eval_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
     store = ImageStore(paths, digests, size or recipe.size, cache)
-    return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store)
+    masks = masks_beside(table.frame, as_shown=True)
+    return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store, masks)
 
 
 def eval_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Loader:
@@ -123,7 +125,7 @@ class RenderedSource:
     ) -> None:
         self.model: nn.Module = plan.net
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
-        self._target = table.targets
+        self._task, self._labels, self._num_classes = table.task, table.labels, len(table.classes)
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
 
@@ -164,10 +166,10 @@ class RenderedSource:
                 )
             row_B = rendered.index_B % len(self._table)
             rows = torch.from_numpy(row_B)
-            targets = self._target[rows]
+            targets = self._task.collate(self._labels[row_B], self._num_classes, rendered.masks)
             batch = Batch(
                 x=front(augmentation.transform_batch(rendered.content, epoch, rendered.index_B, copies)),
-                targets=targets.having(to_device(targets.probs_BK, self._device)),
+                targets=cast(ClassTargets, targets.to(self._device)),
                 index_B=row_B,
                 weight_B=to_device(self._weight_N[rows], self._device),
                 epoch=epoch,
@@ -232,4 +234,4 @@ def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
 
 def can_cache_features(plan: Plan, net: Net) -> bool:
     """Whether cached features can replace the samples."""
-    return plan.augmentation.nothing and net.backbone_frozen
+    return net.maps is None and plan.augmentation.nothing and net.backbone_frozen

@@ -11,7 +11,7 @@ from whet.core.errors import NoEffectError
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import WrapsLoss
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 
 
 class ClassWeight(
@@ -52,7 +52,7 @@ class ClassWeight(
         return weighted
 
 
-def sample_weights(targets: Targets, weights_K: torch.Tensor) -> torch.Tensor:
+def sample_weights(targets: ClassTargets, weights_K: torch.Tensor) -> torch.Tensor:
     """The mean weight of the classes of each sample, weighted by the soft target, (B,). If the targets sum to less than 1, the
     rest has weight 1."""
     weight_B = targets.probs_BK @ weights_K

@@ -11,7 +11,7 @@ from whet.core.batch import Context, Loss, Outcome
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import Changes, Initialises, WrapsLoss
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.data.audit.label_errors import confident_joint, noisy
 from whet.data.split import deal_complete_folds
 from whet.models.linear import out_of_fold_probs, units_of
@@ -99,7 +99,7 @@ class ConfidentLearning(
 
 
 def out_of_fold(
-    features_ND: Tensor, targets: Targets, folds: int, group_N: np.ndarray | None = None
+    features_ND: Tensor, targets: ClassTargets, folds: int, group_N: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(the indices of the scored samples (M,), their probabilities (M, K) by a linear classifier that was not fitted on them). A
     class is not scored if all its samples are duplicates or belong to one group, because the other folds would then contain no

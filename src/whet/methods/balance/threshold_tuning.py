@@ -9,7 +9,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method
 from whet.core.stages import Fits, WrapsPredictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import stratified_folds
 from whet.methods.ensemble.linear import ScaledLogits
@@ -41,7 +41,7 @@ class ThresholdTuning(
     exceptions = {"identity": "the offsets are fitted, not set"}
     order = 60
 
-    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
         target_NK = targets.probs_BK.numpy() > 0.5
         if targets.task.exclusive:
             target_NK = np.arange(targets.num_classes) == targets.probs_BK.numpy().argmax(axis=1)[:, None]

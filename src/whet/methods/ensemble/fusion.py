@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.log_loss import log_loss
 from whet.methods.ensemble.temperature_scaling import best_temperature
@@ -35,12 +35,12 @@ class Combined(OnOutputs):
         return outputs if outputs.dim() == 2 else self.task.combine(outputs, self.weights)
 
 
-def temperatures(logits_NMK: Tensor, targets: Targets) -> list[float]:
+def temperatures(logits_NMK: Tensor, targets: ClassTargets) -> list[float]:
     """The temperature of each model that minimizes its log-loss."""
     return [best_temperature(logits_NMK[:, m].double(), targets) for m in range(logits_NMK.shape[1])]
 
 
-def fit_weights(logits_NMK: Tensor, targets: Targets) -> dict[str, Any]:
+def fit_weights(logits_NMK: Tensor, targets: ClassTargets) -> dict[str, Any]:
     """The temperature and the weight of each model, for `weighted`. Empty if there is only one model or no sample."""
     if logits_NMK.dim() == 2 or not len(logits_NMK):
         return {}
@@ -62,7 +62,7 @@ def calibrated(outputs_BMK: Tensor, temperatures_M: Sequence[float] | None) -> T
     return outputs_BMK / outputs_BMK.new_tensor(temperatures_M)[:, None]
 
 
-def best_weights(outputs_NMK: Tensor, targets: Targets) -> list[float]:
+def best_weights(outputs_NMK: Tensor, targets: ClassTargets) -> list[float]:
     """The non-negative weights with sum 1 for which the mean of the probabilities has the lowest log-loss."""
     free_M = torch.zeros(outputs_NMK.shape[1], dtype=outputs_NMK.dtype, requires_grad=True)
 

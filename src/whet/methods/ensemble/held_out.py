@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.methods.ensemble.log_loss import log_loss
 
 PRIOR_STD = 0.5  # prior standard deviation of the logarithm of a scale, and of a shift
@@ -16,7 +16,7 @@ _FOLDS = 5
 
 
 def lowers_held_out_loss(
-    apply_fitted: Callable[[Tensor, Targets, Tensor], Tensor], logits_NK: Tensor, targets: Targets
+    apply_fitted: Callable[[Tensor, ClassTargets, Tensor], Tensor], logits_NK: Tensor, targets: ClassTargets
 ) -> bool:
     """Whether a fit lowers the log-loss of held-out samples in five-fold cross-validation. apply_fitted: (logits, targets to fit
     on, other logits) -> the other logits, changed by the fit."""
@@ -29,7 +29,7 @@ def lowers_held_out_loss(
     return bool(log_loss(held_out_NK, targets) < log_loss(logits_NK, targets))
 
 
-def stratified_folds(targets: Targets, folds: int) -> np.ndarray:
+def stratified_folds(targets: ClassTargets, folds: int) -> np.ndarray:
     """A fold (0 … folds - 1) for each sample. The samples of each class are dealt to the folds in turn. With several labels, the
     first one counts."""
     first_N = targets.probs_BK.numpy().argmax(axis=1)

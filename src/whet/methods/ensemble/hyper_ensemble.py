@@ -11,7 +11,7 @@ from whet.core.errors import RecipeError
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.stages import Fits, Stage, UsesExternalModels, WrapsPredictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import fit_weights, weighted
 from whet.methods.ensemble.members import member_recipe
@@ -74,7 +74,7 @@ class HyperEnsemble(
             for number, factor in enumerate(self.factors, start=1)
         ]
 
-    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
         return fit_weights(logits_NK, targets)
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:

@@ -12,7 +12,7 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.search import Search
 from whet.core.stages import Fits, UsesExternalModels, WrapsPredictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import RIDGE, fit_weights, minimise, temperatures, weighted
 from whet.methods.ensemble.linear import LinearCombination
@@ -55,7 +55,7 @@ class Stacking(
     def external_models(self, recipe: Recipe) -> list[str | Recipe]:
         return list(self.runs)
 
-    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
         if logits_NK.dim() == 2 or not len(logits_NK):
             return {}
         if self.how == "linear":
@@ -73,7 +73,7 @@ class Stacking(
         return LinearCombination(predictor, fitted["scales"], fitted["bias"])
 
 
-def best_linear(outputs_NMK: Tensor, targets: Targets) -> dict[str, Any]:
+def best_linear(outputs_NMK: Tensor, targets: ClassTargets) -> dict[str, Any]:
     """The scale of each model and the bias of each class with the lowest log-loss, regularized towards the mean of the
     log-probabilities."""
     M, K = outputs_NMK.shape[1:]

@@ -10,7 +10,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method
 from whet.core.stages import Fits, WrapsPredictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, lowers_held_out_loss
 from whet.methods.ensemble.linear import Tempered
@@ -40,7 +40,7 @@ class TemperatureScaling(
     order = 70
     conflicts = frozenset({"vector_scaling"})
 
-    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
         kept = len(logits_NK) and lowers_held_out_loss(_scaled, logits_NK, targets)
         return {"temperature": best_temperature(logits_NK, targets) if kept else 1.0}
 
@@ -49,11 +49,11 @@ class TemperatureScaling(
         return Tempered(predictor, temperature)
 
 
-def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:
+def _scaled(logits_NK: Tensor, targets: ClassTargets, others_MK: Tensor) -> Tensor:
     return others_MK / best_temperature(logits_NK, targets)
 
 
-def best_temperature(logits_NK: Tensor, targets: Targets) -> float:
+def best_temperature(logits_NK: Tensor, targets: ClassTargets) -> float:
     """The most probable temperature between 0.05 and 20 given these samples; 1 if there are none."""
     if not len(logits_NK):
         return 1.0

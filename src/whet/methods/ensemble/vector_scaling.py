@@ -11,7 +11,7 @@ from torch import Tensor
 from whet.core.batch import Predictor
 from whet.core.method import Method
 from whet.core.stages import Fits, WrapsPredictor
-from whet.core.targets import Targets
+from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, lowers_held_out_loss
 from whet.methods.ensemble.linear import ScaledLogits
@@ -41,7 +41,7 @@ class VectorScaling(
     order = 70
     conflicts = frozenset({"temperature_scaling"})
 
-    def fit(self, logits_NK: Tensor, targets: Targets) -> dict[str, Any]:
+    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
         if not len(logits_NK) or not lowers_held_out_loss(_scaled, logits_NK, targets):
             return {}
         scale_K, shift_K = best_scaling(logits_NK, targets)
@@ -53,12 +53,12 @@ class VectorScaling(
         return ScaledLogits(predictor, fitted["scale"], fitted["shift"])
 
 
-def _scaled(logits_NK: Tensor, targets: Targets, others_MK: Tensor) -> Tensor:
+def _scaled(logits_NK: Tensor, targets: ClassTargets, others_MK: Tensor) -> Tensor:
     scale_K, shift_K = (torch.from_numpy(found).to(others_MK) for found in best_scaling(logits_NK, targets))
     return others_MK * scale_K + shift_K
 
 
-def best_scaling(logits_NK: Tensor, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
+def best_scaling(logits_NK: Tensor, targets: ClassTargets) -> tuple[np.ndarray, np.ndarray]:
     """The most probable scales and shifts given these samples (a convex problem); ones and zeros if there are none."""
     K = targets.num_classes
     start = np.concatenate([np.ones(K), np.zeros(K)])

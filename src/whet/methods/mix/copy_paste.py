@@ -21,7 +21,7 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
     Do not use when: the surroundings of an object determine its class.
     Source: Ghiasi et al. 2021, arXiv:2012.07177.
     Deviates: objects keep their position and size. Crop and scale methods have already transformed the whole images.
-    Shapes: batch.x float (B, C, H, W), instances one entry per sample, masks (B, H, W) if present.
+    Shapes: batch.x float (B, C, H, W), instances one entry per sample; the masks of the targets (B, H, W) follow.
     """
 
     identity = {"prob": 0.0}
@@ -46,5 +46,4 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
         for i, partner in enumerate(partner_B.tolist()):
             masks_NHW = batch.instances[partner].mask_NHW
             region_BHW[i] = masks_NHW[taken_BN[i, : len(masks_NHW)].to(masks_NHW.device)].any(dim=0)
-        pasted = paste(batch, partner_B.to(batch.x.device), partners(batch, partner_B), region_BHW)
-        return pasted.replace(targets=batch.targets)  # masks and instances, not class targets, describe the objects
+        return paste(batch, partners(batch, partner_B.to(batch.x.device)), region_BHW)

@@ -44,7 +44,7 @@ class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classific
         top, bottom = (np.clip(np.rint(y + sign * side * height / 2), 0, height) for sign in (-1, 1))
         partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
         inside = _between(left, right, width)[:, None, :] & _between(top, bottom, height)[:, :, None]
-        return paste(batch, partner_B, partners(batch, partner_B), inside.to(batch.x.device))
+        return paste(batch, partners(batch, partner_B), inside.to(batch.x.device))
 
 
 def _between(low_B: np.ndarray, high_B: np.ndarray, size: int) -> torch.Tensor:

@@ -55,7 +55,7 @@ class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classificatio
         # Paste the pixels with the highest values of the random field.
         rank_BN = field_BHW.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
         region_BHW = (rank_BN < count_B[:, None]).view_as(field_BHW).to(batch.x.device)
-        return paste(batch, partner_B, partners(batch, partner_B), region_BHW)
+        return paste(batch, partners(batch, partner_B), region_BHW)
 
 
 def random_fields(rng: BatchRng, decay: float, size: tuple[int, int]) -> np.ndarray:

@@ -60,9 +60,9 @@ class Mosaic(
             region_BHW = rows[:, :, None] & columns[:, None, :] & chosen_B[:, None, None]
             share_BQ[:, quarter] = region_BHW.flatten(1).float().mean(dim=1)
             partner_B = index_BQ[:, quarter].to(device)
-            mixed = paste(mixed, partner_B, squeezed(partners(batch, partner_B), u_BW, v_BH), region_BHW)
+            mixed = paste(mixed, squeezed(partners(batch, partner_B), u_BW, v_BH), region_BHW)
         share_BQ[:, 0] += 1 - share_BQ.sum(dim=1)  # samples that are not mixed
-        return mixed.replace(targets=batch.targets.gather(index_BQ.to(device), share_BQ))
+        return mixed.replace(targets=mixed.targets.composed(batch.targets, index_BQ.to(device), share_BQ))
 
 
 def _halves(centre_B: np.ndarray, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

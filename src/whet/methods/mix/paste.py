@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from whet.core.batch import Batch, Instances
+from whet.core.targets import Targets
 
 
 @dataclass(frozen=True)
 class Pasted:
-    """The content to paste, one row per sample: images (B, C, H, W), masks and instances as in a Batch."""
+    """The content to paste, one row per sample: images (B, C, H, W), targets and instances as in a Batch."""
 
     x: Tensor
-    mask_BHW: Tensor | None = None
+    targets: Targets
     instances: tuple[Instances, ...] | None = None
 
 
@@ -23,24 +25,22 @@ def partners(batch: Batch, partner_B: Tensor) -> Pasted:
     """Return the unchanged partners as the content to paste."""
     return Pasted(
         batch.x[partner_B],
-        None if batch.mask_BHW is None else batch.mask_BHW[partner_B],
+        batch.targets[partner_B],
         None if batch.instances is None else tuple(batch.instances[i] for i in partner_B.tolist()),
     )
 
 
-def paste(batch: Batch, partner_B: Tensor, pasted: Pasted, region_BHW: Tensor) -> Batch:
+def paste(batch: Batch, pasted: Pasted, region_BHW: Tensor) -> Batch:
     """Return the batch with `pasted` inside the region (bool (B, H, W)).
 
-    Class targets are mixed in proportion to the pixels. Instances are cut where the region covers them; instances without
+    Class targets are mixed in proportion to the pixels, masks are pasted. Instances are cut where the region covers them; instances without
     visible pixels are removed.
     """
-    kept_B = 1 - region_BHW.flatten(1).float().mean(dim=1)
-    changes = {
+    targets: Targets = batch.targets
+    changes: dict[str, Any] = {
         "x": torch.where(region_BHW[:, None], pasted.x, batch.x),
-        "targets": batch.targets.mix(partner_B, kept_B),
+        "targets": targets.paste(pasted.targets, region_BHW),
     }
-    if batch.mask_BHW is not None and pasted.mask_BHW is not None:
-        changes["mask_BHW"] = torch.where(region_BHW, pasted.mask_BHW, batch.mask_BHW)
     if batch.instances is not None and pasted.instances is not None:
         changes["instances"] = tuple(
             _cut(own, other, region_HW) for own, other, region_HW in zip(batch.instances, pasted.instances, region_BHW)

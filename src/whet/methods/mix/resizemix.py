@@ -55,7 +55,7 @@ class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-cla
         region_BHW = down[:, :, None] & across[:, None, :]
         u_BW = (x - box_B4[:, 0:1]) / (box_B4[:, 2:3] - box_B4[:, 0:1]).clamp(min=1)
         v_BH = (y - box_B4[:, 1:2]) / (box_B4[:, 3:4] - box_B4[:, 1:2]).clamp(min=1)
-        return paste(batch, partner_B, squeezed(partners(batch, partner_B), u_BW, v_BH), region_BHW)
+        return paste(batch, squeezed(partners(batch, partner_B), u_BW, v_BH), region_BHW)
 
 
 def squeezed(pasted: Pasted, u_BW: Tensor, v_BH: Tensor) -> Pasted:
@@ -65,9 +65,7 @@ def squeezed(pasted: Pasted, u_BW: Tensor, v_BH: Tensor) -> Pasted:
     def sampled(x_BCHW: Tensor, mode: str) -> Tensor:
         return F.grid_sample(x_BCHW, grid.to(x_BCHW.dtype), mode=mode, padding_mode="border", align_corners=False)
 
-    mask, instances = pasted.mask_BHW, pasted.instances
-    if mask is not None:
-        mask = sampled(mask[:, None].float(), "nearest")[:, 0].to(mask.dtype)
+    instances = pasted.instances
     if instances is not None:
         instances = tuple(
             Instances(
@@ -78,4 +76,4 @@ def squeezed(pasted: Pasted, u_BW: Tensor, v_BH: Tensor) -> Pasted:
             )
             for i, one in enumerate(instances)
         )  # fmt: skip
-    return Pasted(sampled(pasted.x, "bilinear"), mask, instances)
+    return Pasted(sampled(pasted.x, "bilinear"), pasted.targets.sampled(grid), instances)
