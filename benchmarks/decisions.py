@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.core.evidence import Evidence
+from whet.core.evidence import Predictions
 from whet.tasks import SINGLE_LABEL
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from whet.core.evidence import Evidence
+from whet.core.evidence import Predictions
 from whet.tasks import SINGLE_LABEL
 
 

@@ -183,7 +183,7 @@ def _frozen_features(
     model = ModelSpec(weights=weights)
     recipe: Recipe = resolve.resolve_threads(recipes.default(spec, model).replace(data=spec, model=model))
     size = resolve.usual_size(recipe, chosen)
-    recipe = resolve.resolve_model(recipe, size, len(chosen))
+    recipe = resolve.resolve_model(recipe, size, len(chosen), chosen.task)
     with Rng(recipe.train.seed).torch_scope("init"):
         rate = resolve.usual_rate(recipe, chosen)
         net, _ = build_net(recipe.model, chosen.classes, chosen.medium, chosen.frame.get("text", ()), rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 from whet.core.errors import RunError
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
+from whet.core.task import VectorTask
 from whet.evaluate.inference import answer
 from whet.explain import Explanation, explain
 from whet.training.precision import has_bf16
@@ -35,19 +37,38 @@ class InferenceModel:
         bf16 = self._saved.precision == "bf16" and has_bf16(device)
         self._fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true")
 
-    def probabilities(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        """(probabilities (N, K), an error or '' for each row). Rows with an error have NaN probabilities."""
+    def statistics(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        """(the statistics of the task for each row, float64 (N, S); an error or '' for each row). Rows with an error are NaN."""
         errors = list(frame["error"]) if "error" in frame else [""] * len(frame)
         row_M = _tried(frame)
 
         def failed(index: int, reason: str) -> None:
             errors[row_M[index]] = reason
 
-        saved, probs_NK = self._saved, np.full((len(frame), len(self.classes)), np.nan)
+        saved, found_NS = self._saved, np.full((len(frame), 0), np.nan)
         if len(row_M):
             loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
-            logits, index_M = answer(saved.net, saved.predictor, loader, saved.size, self._fabric.autocast, failed)
-            probs_NK[row_M[index_M]] = self.task.probabilities(logits.double().numpy())
+            found, index_M = answer(
+                saved.net,
+                saved.predictor,
+                loader,
+                saved.size,
+                self._fabric.autocast,
+                failed,
+                None,
+                self.task.statistics,
+            )
+            found_NS = np.full((len(frame), found.shape[1]), np.nan)
+            found_NS[row_M[index_M]] = found.double().numpy()
+        return found_NS, errors
+
+    def probabilities(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        """(probabilities (N, K), an error or '' for each row), of a task with classes. Rows with an error are NaN."""
+        found_NS, errors = self.statistics(frame)
+        probs_NK = np.full((len(frame), len(self.classes)), np.nan)
+        read = np.array([not error for error in errors], dtype=bool)
+        if read.any():
+            probs_NK[read] = cast(VectorTask, self.task).probabilities(found_NS[read])
         return probs_NK, errors
 
     def explanations(
@@ -63,7 +84,7 @@ class InferenceModel:
 
     def prediction(self, probs_K: np.ndarray) -> tuple[str | list[str], float]:
         """(the predicted class, or the list of labels for multi-label data; its probability)."""
-        return self.task.prediction(probs_K, self.classes)
+        return cast(VectorTask, self.task).prediction(probs_K, self.classes)
 
 
 def _tried(frame: pd.DataFrame) -> np.ndarray:

@@ -16,7 +16,7 @@ from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.stages import Stage
 from whet.core.targets import ClassTargets
-from whet.core.task import Task, tasks
+from whet.core.task import VectorTask, tasks
 from whet.evaluate.compare import compare_runs
 from whet.report import build_report
 from whet.studies.study import study
@@ -29,7 +29,7 @@ def absolute_error_N(evidence):
     return np.abs(evidence.predicted - evidence.labels).astype(float)
 
 
-class Ordinal(Task):
+class Ordinal(VectorTask):
     """Classes in an order: K - 1 logits, each of the sample's grade lying above one of the steps. Source: Frank & Hall 2001."""
 
     name = "ordinal"
@@ -43,8 +43,8 @@ class Ordinal(Task):
     headline = "mean_absolute_error"
     followed = ("mean_absolute_error",)
 
-    def reads(self, label_sets):
-        return not label_sets
+    def reads(self, labels):
+        return labels == "class"
 
     def allows(self, problem, method):
         return "image-classification" in method.tasks and method.stage not in (Stage.BATCH, Stage.LOSS, Stage.PREDICT)
@@ -70,8 +70,8 @@ class Ordinal(Task):
     def decide(self, probs_NK):
         return (probs_NK.cumsum(axis=1) < 0.5).sum(axis=1)  # the median
 
-    def strata(self, labels):
-        return labels
+    def strata(self, evidence):
+        return evidence.labels
 
     def measure(self, evidence):
         errors_N = absolute_error_N(evidence)

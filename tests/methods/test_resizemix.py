@@ -23,6 +23,8 @@ def test_the_whole_partner_is_shown_small():
     """Squeezed into a box, an image is what torch's own resize to the box's size makes of it."""
     x = torch.from_numpy(Rng(0).batch("x", 0, np.arange(1)).uniform(shape=(3, 8, 8))).float()
     place = (torch.arange(8) + 0.5)[None]
-    small = squeezed(Pasted(x, SINGLE_LABEL.targets(torch.zeros(1, dtype=torch.int64), 2)), (place - 2) / 4, (place - 3) / 4)
+    small = squeezed(
+        Pasted(x, SINGLE_LABEL.targets(torch.zeros(1, dtype=torch.int64), 2)), (place - 2) / 4, (place - 3) / 4
+    )
     reference = F.interpolate(x, (4, 4), mode="bilinear", align_corners=False)
     assert torch.allclose(small.x[:, :, 3:7, 2:6], reference, atol=1e-6)

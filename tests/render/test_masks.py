@@ -50,14 +50,16 @@ def test_a_mask_shows_the_pixels_of_its_image(turn):
 
 @given(st.floats(0.3, 3), st.floats(0.3, 3), st.floats(-40, 40), st.floats(-40, 40))
 def test_the_fast_path_equals_the_general_one(per_x, per_y, x, y):
-    """A turn by an angle too small to be seen takes the general path."""
+    """A turn by an angle too small to be seen takes the general path. Only where pixel centres fall on an edge it may matter."""
     mask = (np.indices((40, 50)).sum(axis=0) // 7 % 5).astype(np.uint8)
     upright = scaling(np.array([per_x]), np.array([per_y])) @ translation(np.array([x]), np.array([y]))
     turned = upright.copy()
     turned[:, 0, 1] = 1e-12
     views = [view_of(mask).warped(matrix) for matrix in (upright, turned)]
     fast, general = (warped_mask(view, 0, mask, 255) for view in views)
-    assert (fast == general).mean() > 0.999
+    on_edge = [np.isclose(place % 1, 0, atol=1e-6) | np.isclose(place % 1, 1, atol=1e-6) for place in (
+        per_x * (np.arange(50) + 0.5 + x), per_y * (np.arange(40) + 0.5 + y))]  # fmt: skip
+    assert (fast == general)[~on_edge[1]][:, ~on_edge[0]].all()
 
 
 def test_a_mask_of_another_size_is_refused():

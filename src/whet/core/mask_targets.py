@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskTargets(Targets):
-    """Class numbers of the pixels of a batch. Mixing adds a further layer, so that the loss of a mixed target is the weighted sum of
-    the losses of its layers, as for mixed class probabilities.
+    """Class numbers of the pixels of a batch. Mixing adds a further layer, so that the loss of a mixed target is the weighted sum
+    of the losses of its layers, as for mixed class probabilities.
 
     label_MBHW: uint8, M layers; IGNORE (255) has no loss. weight_MB: float, the weights of the layers, with sum 1 for every sample.
     """

@@ -43,8 +43,9 @@ class Task(ABC):
 
     name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
     one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
-    first. metrics: the metrics by which runs can be compared. headline: the metric that is reported first. followed: the entries of
-    `measure` that every validation reports, the headline first. sections: additional sections of the run report.
+    first. most_in_batch: the largest batch that is chosen by default. metrics: the metrics by which runs can be compared. headline:
+    the metric that is reported first. followed: the entries of `measure` that every validation reports, the headline first.
+    sections: additional sections of the run report.
     """
 
     kind: ClassVar[str] = "task"
@@ -53,6 +54,7 @@ class Task(ABC):
     right: ClassVar[str] = "right"
     problems: ClassVar[Mapping[str, str]]
     heads: ClassVar[tuple[str, ...]] = ("linear",)
+    most_in_batch: ClassVar[int] = 128
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str] = "accuracy"
     followed: ClassVar[tuple[str, ...]]
@@ -77,7 +79,7 @@ class Task(ABC):
 
     # Network outputs ------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def loss(self, outputs: Tensor, targets: Targets) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Any) -> Tensor:
         """The loss that LOSS methods wrap: one value per sample, (B,)."""
 
     @abstractmethod
@@ -126,7 +128,7 @@ class Task(ABC):
     def strata(self, evidence: Any) -> np.ndarray:
         """Samples with equal numbers (N,) belong to one stratum when samples are split into groups."""
 
-    def with_classes(self, evidence: Any, classes: tuple[str, ...]) -> Evidence:
+    def with_classes(self, evidence: Any, classes: tuple[str, ...]) -> Any:
         """The evidence with its classes in this order, and missing classes added. RunError where that is not possible."""
         if evidence.classes == classes:
             return evidence

@@ -40,7 +40,9 @@ class MasksBeside:
         """DataError where the mask cannot be read or has another size than its image."""
         mask_HW = self.store[index % len(self.store)]
         if mask_HW.shape != size:
-            raise DataError(f"its mask has {mask_HW.shape[1]} x {mask_HW.shape[0]} pixels, the image {size[1]} x {size[0]}")
+            raise DataError(
+                f"its mask has {mask_HW.shape[1]} x {mask_HW.shape[0]} pixels, the image {size[1]} x {size[0]}"
+            )
         return warped_mask(view, i, mask_HW, IGNORE) if self.as_shown else mask_HW
 
 

@@ -110,9 +110,7 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
     backbone, features = ZOO[spec.architecture]()
     if spec.weights == "none":
         net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=spec.head)
-        return with_head(net_spec, backbone, features), [
-            "random weights, as requested (weights: none)"
-        ]
+        return with_head(net_spec, backbone, features), ["random weights, as requested (weights: none)"]
     state = _read_weights(Path(spec.weights).expanduser())
     wanted = backbone.state_dict()
     missing = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
@@ -122,7 +120,9 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
             f"or of another shape, the first is '{missing[0]}'"
         )
     backbone.load_state_dict({name: state[name] for name in wanted})
-    net_spec = NetSpec("zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True, task=task, head=spec.head)
+    net_spec = NetSpec(
+        "zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True, task=task, head=spec.head
+    )
     return with_head(net_spec, backbone, features), [f"weights from {spec.weights}"]
 
 

@@ -7,7 +7,7 @@ are depthwise separable, because these heads run at high resolution. A branch th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,8 @@ def _separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
 def _classifier(inputs: int, classes: int) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, classes, 1)
     nn.init.normal_(layer.weight, std=0.01)
-    nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        cast(Tensor, layer.bias).zero_()
     return layer
 
 

@@ -110,7 +110,15 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
     net = _wrap(
         model,
         NetSpec(
-            "transformers", config.model_type, classes, mean, std, _native_size(config), pretrained, task=task, head=spec.head
+            "transformers",
+            config.model_type,
+            classes,
+            mean,
+            std,
+            _native_size(config),
+            pretrained,
+            task=task,
+            head=spec.head,
         ),
     )
     return net, notes

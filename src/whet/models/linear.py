@@ -73,7 +73,9 @@ def units_of(features_ND: Tensor, group_N: np.ndarray | None = None) -> np.ndarr
     return np.where(names[of_N] == "", unit_N, unit_N.max() + 1 + of_N)
 
 
-def folds_of(features_ND: Tensor, targets: ClassTargets, folds: int = 5, group_N: np.ndarray | None = None) -> np.ndarray:
+def folds_of(
+    features_ND: Tensor, targets: ClassTargets, folds: int = 5, group_N: np.ndarray | None = None
+) -> np.ndarray:
     """A fold (0 … folds - 1) for each sample: the samples of a class are assigned in turn. Units of `units_of` stay in one fold."""
     return deal_folds(targets.probs_BK.argmax(dim=1).cpu().numpy(), units_of(features_ND, group_N), folds)
 

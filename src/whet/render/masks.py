@@ -35,8 +35,8 @@ def warped_mask(view: ImageView, i: int, mask_HW: np.ndarray, outside: int) -> n
         seen = depth > 0
         across, down = (np.where(seen, place / np.where(seen, depth, 1), -1) for place in (across, down))
     # remap is given whole numbers, because OpenCV rounds fractions to even halves.
-    maps = [np.floor(place).astype(np.float32) for place in (across, down)]
-    return cv2.remap(mask_HW, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
+    x_map, y_map = (np.floor(place).astype(np.float32) for place in (across, down))
+    return cv2.remap(mask_HW, x_map, y_map, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
 
 
 def _upright(warp_33: np.ndarray) -> bool:

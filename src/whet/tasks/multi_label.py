@@ -122,7 +122,9 @@ class MultiLabel(ClassTask):
 
         from whet.core.targets import ClassTargets
 
-        return ClassTargets((torch.tensor(labels) if isinstance(labels, np.ndarray) else labels).to(torch.float32), self)
+        return ClassTargets(
+            (torch.tensor(labels) if isinstance(labels, np.ndarray) else labels).to(torch.float32), self
+        )
 
     def loss(self, outputs_BK: Tensor, targets: ClassTargets) -> Tensor:
         """The sum of the binary cross-entropies."""

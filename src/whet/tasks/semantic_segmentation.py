@@ -11,8 +11,9 @@ import numpy as np
 from scipy.stats import t as student
 
 from whet.core.evidence import Evidence, Metric, pseudo_values
+from whet.core.labels import labels_cell, names_of
 from whet.core.masks import IGNORE
-from whet.core.task import Task, percent
+from whet.core.task import LabelKind, Task, percent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,27 +73,27 @@ def _mean(values_K: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def mean_iou(evidence: Evidence) -> float:
-    return _mean(iou_K(cast(MaskEvidence, evidence).total_KK))
+def mean_iou(evidence: MaskEvidence) -> float:
+    return _mean(iou_K(evidence.total_KK))
 
 
-def mean_dice(evidence: Evidence) -> float:
-    return _mean(dice_K(cast(MaskEvidence, evidence).total_KK))
+def mean_dice(evidence: MaskEvidence) -> float:
+    return _mean(dice_K(evidence.total_KK))
 
 
-def worst_iou(evidence: Evidence) -> float:
+def worst_iou(evidence: MaskEvidence) -> float:
     """The lowest IoU among the classes that occur in the targets."""
-    total_KK = cast(MaskEvidence, evidence).total_KK
+    total_KK = evidence.total_KK
     return float(iou_K(total_KK)[total_KK.sum(axis=1) > 0].min())
 
 
-def pixel_accuracy(evidence: Evidence) -> float:
-    total_KK = cast(MaskEvidence, evidence).total_KK
+def pixel_accuracy(evidence: MaskEvidence) -> float:
+    total_KK = evidence.total_KK
     return float(np.trace(total_KK) / total_KK.sum())
 
 
-def boundary_f(evidence: Evidence) -> float:
-    return _mean(boundary_f_K(cast(MaskEvidence, evidence).edges_NK4.sum(axis=0)))
+def boundary_f(evidence: MaskEvidence) -> float:
+    return _mean(boundary_f_K(evidence.edges_NK4.sum(axis=0)))
 
 
 def class_map(outputs_Khw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -141,7 +142,7 @@ class SemanticSegmentation(Task):
     name = "semantic-segmentation"
     title = "a mask with a class for every pixel"
     problems = {"semantic-segmentation": "image"}
-    labels = "masks"
+    most_in_batch = 16
     heads = ("fpn", "lr_aspp", "deeplab_v3_plus", "unet")
     metrics = {
         "mean_iou": Metric("mean IoU", mean_iou),
@@ -153,6 +154,13 @@ class SemanticSegmentation(Task):
     headline = "mean_iou"
     followed = ("mean_iou", "dice", "pixel_accuracy", "boundary_f")
     sections = ("segments", "worst_images")
+
+    def reads(self, labels: LabelKind) -> bool:
+        return labels == "masks"
+
+    def cell(self, label: Any, classes: tuple[str, ...]) -> str:
+        """The classes that occur in the mask."""
+        return labels_cell(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
     def collate(self, labels: Any, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
@@ -192,12 +200,13 @@ class SemanticSegmentation(Task):
     def undo(self, outputs_BKhw: Tensor, flipped: tuple[int, ...]) -> Tensor:
         return outputs_BKhw.flip(flipped) if flipped else outputs_BKhw
 
-    def reduce(self, outputs_BKhw: Tensor, native_masks: Sequence[np.ndarray]) -> Tensor:
-        """Compare the outputs with the masks in their own size: the counts of `MaskEvidence`, float64 (B, K K + 4 K)."""
+    def statistics(self, outputs_BKhw: Tensor, masks: Sequence[np.ndarray] | None) -> Tensor:
+        """The outputs compared with the masks in their own size: the counts of `MaskEvidence`, float64 (B, K K + 4 K)."""
         import torch
 
+        assert masks is not None
         rows = []
-        for outputs_Khw, target_HW in zip(outputs_BKhw.float().cpu().numpy(), native_masks, strict=True):
+        for outputs_Khw, target_HW in zip(outputs_BKhw.float().cpu().numpy(), masks, strict=True):
             height, width = target_HW.shape
             K = len(outputs_Khw)
             predicted_HW = class_map(outputs_Khw, (height, width))
@@ -206,33 +215,34 @@ class SemanticSegmentation(Task):
         return torch.from_numpy(np.array(rows, dtype=np.float64))
 
     # Evidence and metrics -------------------------------------------------------------------------------------------------
-    def evidence(self, classes: tuple[str, ...], ids: np.ndarray, labels: np.ndarray, stats_NS: np.ndarray) -> Evidence:
+    def evidence(
+        self, classes: tuple[str, ...], ids: np.ndarray, labels: np.ndarray, statistics_NS: np.ndarray
+    ) -> MaskEvidence:
         K = len(classes)
-        counts = np.rint(stats_NS).astype(np.int64)
+        counts = np.rint(statistics_NS).astype(np.int64)
         return MaskEvidence(
             self, classes, ids, counts[:, : K * K].reshape(-1, K, K), counts[:, K * K :].reshape(-1, K, 4)
         )
 
-    def read_evidence(self, classes: tuple[str, ...], ids: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Evidence:
-        return MaskEvidence(self, classes, ids, arrays["counts"], arrays["edges"])
+    def read_evidence(
+        self, classes: tuple[str, ...], ids: np.ndarray, arrays: Mapping[str, np.ndarray]
+    ) -> MaskEvidence:
+        return MaskEvidence(self, classes, ids, arrays["counts_NKK"], arrays["edges_NK4"])
 
-    def arrays(self, evidence: Evidence) -> dict[str, np.ndarray]:
-        found = cast(MaskEvidence, evidence)
-        return {"counts": found.counts_NKK, "edges": found.edges_NK4}
+    def different_labels(self, one: MaskEvidence, other: MaskEvidence) -> list[str]:
+        """By the pixels of each class."""
+        a, b = (evidence.counts_NKK.sum(axis=2) for evidence in (one, other))
+        return [f"{one.ids[row]} (other pixels in its mask)" for row in np.flatnonzero((a != b).any(axis=1))]
 
-    def same_labels(self, one: Evidence, other: Evidence) -> np.ndarray:
-        a, b = (cast(MaskEvidence, evidence).counts_NKK.sum(axis=2) for evidence in (one, other))
-        return cast(np.ndarray, (a == b).all(axis=1))
-
-    def strata(self, evidence: Evidence) -> np.ndarray:
+    def strata(self, evidence: MaskEvidence) -> np.ndarray:
         """The class with the most pixels besides the first, which is the background where there is one."""
-        pixels_NK = cast(MaskEvidence, evidence).counts_NKK.sum(axis=2)
+        pixels_NK = evidence.counts_NKK.sum(axis=2)
         return cast(np.ndarray, pixels_NK[:, 1:].argmax(axis=1))
 
-    def with_classes(self, evidence: Evidence, classes: tuple[str, ...]) -> Evidence:
+    def with_classes(self, evidence: MaskEvidence, classes: tuple[str, ...]) -> MaskEvidence:
         if evidence.classes == classes:
             return evidence
-        found, K = cast(MaskEvidence, evidence), len(classes)
+        found, K = evidence, len(classes)
         place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
         counts_NKK = np.zeros((len(found), K, K), dtype=np.int64)
         edges_NK4 = np.zeros((len(found), K, 4), dtype=np.int64)
@@ -240,10 +250,10 @@ class SemanticSegmentation(Task):
         edges_NK4[:, place_K] = found.edges_NK4
         return MaskEvidence(self, classes, found.ids, counts_NKK, edges_NK4)
 
-    def measure(self, evidence: Evidence) -> dict[str, Any]:
+    def measure(self, evidence: MaskEvidence) -> dict[str, Any]:
         """All metrics over the pixels of all images, the mean IoU with its interval (jackknife over images), and per class.
         `undefined`: the classes that occur neither in targets nor predictions, which no mean includes."""
-        found, classes = cast(MaskEvidence, evidence), evidence.classes
+        found, classes = evidence, evidence.classes
         total_KK, edges_K4 = found.total_KK, found.edges_NK4.sum(axis=0)
         iou, dice, edge = iou_K(total_KK), dice_K(total_KK), boundary_f_K(edges_K4)
         target_K, predicted_K, hit_K = total_KK.sum(axis=1), total_KK.sum(axis=0), np.diagonal(total_KK)
@@ -276,16 +286,16 @@ class SemanticSegmentation(Task):
         }
 
     # Display --------------------------------------------------------------------------------------------------------------
-    def table_of(self, evidence: Evidence) -> tuple[list[str], list[list[Any]]]:
-        """Columns and rows of predictions.csv: pixel accuracy and mean IoU of each image, and its pixels by class."""
-        found, classes = cast(MaskEvidence, evidence), evidence.classes
+    def table(self, evidence: MaskEvidence) -> tuple[list[str], list[list[Any]]]:
+        """Pixel accuracy and mean IoU of each image, and the share of each class in its predicted mask."""
+        found, classes = evidence, evidence.classes
         rows = []
-        for id_, counts_KK in zip(found.ids, found.counts_NKK):
+        for counts_KK in found.counts_NKK:
             pixels = counts_KK.sum()
             right = np.trace(counts_KK) / pixels if pixels else float("nan")
             shares = (counts_KK.sum(axis=0) / max(pixels, 1)).tolist()
-            rows.append([id_, f"{right:.6g}", f"{_mean(iou_K(counts_KK)):.6g}", *(f"{share:.6g}" for share in shares)])
-        return ["id", "pixel_accuracy", "mean_iou", *(f"area:{name}" for name in classes)], rows
+            rows.append([f"{right:.6g}", f"{_mean(iou_K(counts_KK)):.6g}", *(f"{share:.6g}" for share in shares)])
+        return ["pixel_accuracy", "mean_iou", *(f"area:{name}" for name in classes)], rows
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         worst = result["worst_class"]

@@ -139,7 +139,9 @@ def check_draws_apart(cls: type[Method]) -> None:
     if issubclass(cls, Draws):
         made(cls).draw(example_view(cls), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
     if issubclass(cls, Mixes):
-        made(cls).apply(example_batch(masks="image-classification" not in cls.tasks), rng.batch(cls.name, 3, np.arange(BATCH_SIZE)))
+        made(cls).apply(
+            example_batch(masks="image-classification" not in cls.tasks), rng.batch(cls.name, 3, np.arange(BATCH_SIZE))
+        )
     after = rng.batch("someone_else", 3, np.arange(BATCH_SIZE)).uniform(shape=(5,))
     assert (before == after).all()
     alone = rng.batch(cls.name, 3, np.arange(BATCH_SIZE)).uniform()

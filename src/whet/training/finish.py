@@ -7,13 +7,14 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from whet.core import strict_json
+from whet.core.evidence import Predictions
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Compresses, Stage
 from whet.core.targets import ClassTargets
@@ -55,7 +56,7 @@ def finish_model(
     predictor, the cross-fitted logits of the validation samples if something was fitted to or chosen on them, and the networks of
     the predictor. joined: finished runs that are combined with this one, by method; their models are copied, so that this run is
     self-contained. by_half: the result of `Plan.finalize`."""
-    recipe, targets = plan.recipe, val.targets
+    recipe = plan.recipe
     # A half with the same choice as all samples has the same network.
     halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
     nets = _compressed(plan, None)
@@ -64,7 +65,7 @@ def finish_model(
     def outputs(predictor: Any) -> tuple[Tensor, ClassTargets]:
         nonlocal index_M
         logits, index_M = predict(val, predictor)
-        return logits, targets[torch.from_numpy(index_M)]
+        return logits, val.targets[torch.from_numpy(index_M)]
 
     predictor = as_one(nets)
     for name, runs in joined.items():
@@ -162,7 +163,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
     """Write mistakes/: the most confident mistakes of this split (for multi-label data, by the confidence in a label that was
     missed or wrongly predicted), with explanations if the network type supports them. Returns the reason if it does not."""
     evidence = read_evidence(folder, split)
-    task, classes = evidence.task, evidence.classes
+    task, classes, found = evidence.task, evidence.classes, cast(Predictions, evidence)
     wrong = task.mistakes(evidence)
     there = set(part.frame["id"])
     first = [mistake for mistake in wrong if evidence.ids[mistake.row] in there][:MISTAKES]
@@ -180,7 +181,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
     for index, one in enumerate(first):
         sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
         if sample is not None:  # None if the sample was removed since it was predicted
-            label, predicted = evidence.labels[one.row], evidence.predicted[one.row]
+            label, predicted = found.labels[one.row], found.predicted[one.row]
             record: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}
             record |= {"label": task.text(label, classes), "predicted": task.text(predicted, classes)}
             if one.faults:

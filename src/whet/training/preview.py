@@ -127,7 +127,12 @@ def _variants(
 
 
 def _mixed(
-    augmentation: Augmentation, images_BHWC: np.ndarray, targets: ClassTargets, index_B: np.ndarray, epoch: int, watch: Watch
+    augmentation: Augmentation,
+    images_BHWC: np.ndarray,
+    targets: ClassTargets,
+    index_B: np.ndarray,
+    epoch: int,
+    watch: Watch,
 ) -> tuple[np.ndarray, Tensor]:
     """Apply pixel transformations and mixing to rendered images. Returns the images and their target probabilities."""
     pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)

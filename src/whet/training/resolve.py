@@ -12,12 +12,13 @@ import torch
 from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
-from whet.core.errors import DataError, RecipeError
+from whet.core.errors import DataError, RecipeError, unknown
 from whet.core.media import plural
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.stages import Shortens
+from whet.core.task import Task
 from whet.data.audio import AudioInfo, UnreadableAudio, audio_info
 from whet.data.extent import MOST_TOKENS, Truncation, clip_seconds
 from whet.data.image import UnreadableImage, uncertain_pixels
@@ -131,11 +132,15 @@ def _some_audio(recipe: Recipe, table: Table, most: int = _COUNTED_AUDIO) -> lis
     return found
 
 
-def resolve_model(recipe: Recipe, image_size: int, samples: int) -> Recipe:
-    """Resolve architecture, weights and batch size."""
+def resolve_model(recipe: Recipe, image_size: int, samples: int, task: Task) -> Recipe:
+    """Resolve architecture, weights, head and batch size."""
     recipe = recipe.replace(model=resolve(recipe.model, image_size, recipe.medium))
+    head = recipe.model.head
+    if head not in ("auto", *task.heads):
+        raise RecipeError(unknown("model.head", head, task.heads) + f"; the task is {task.name}")
+    recipe = recipe.replace(model=recipe.model.replace(head=task.heads[0] if head == "auto" else head))
     if recipe.train.batch_size == "auto":
-        recipe = recipe.setting(batch_size=usual_batch_size(samples))
+        recipe = recipe.setting(batch_size=min(usual_batch_size(samples), task.most_in_batch))
     return recipe
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from whet.core import strict_json
 from whet.core.batch import Context, Features, FinalizeContext, Measured, Progress, Settings
-from whet.core.errors import DataError, RecipeError
+from whet.core.errors import DataError, NoEffectError, RecipeError
 from whet.core.media import plural
 from whet.core.output import remove
 from whet.core.recipe import Recipe
@@ -130,7 +130,7 @@ class Session:
         table = self.read(recipe, strict=strict)
         recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # also used by evaluate and predict
         size = resolve.usual_size(recipe, table)
-        recipe = resolve.resolve_model(recipe, size, len(table.part("train")))
+        recipe = resolve.resolve_model(recipe, size, len(table.part("train")), table.task)
         with Rng(recipe.train.seed).torch_scope("init"):
             texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
             net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)
@@ -171,6 +171,10 @@ class Session:
         train = table.part("train")
 
         def features(backbone: Any = None, training: bool = False) -> Features:
+            if plan.net.maps is not None:
+                raise NoEffectError(
+                    f"a head for {table.task.name} predicts from feature maps, not from one vector per image"
+                )
             self.observer.phase(f"computing features of {len(train):,} samples")
             predict = partial(self.predict, plan, fabric)
             return training_features(plan, train, predict, backbone or plan.net.backbone, training=training)
@@ -223,7 +227,7 @@ class Session:
 
         found = answer(
             plan.net, predictor, eval_loader(table, plan.recipe, plan.net), plan.recipe.eval_size, fabric.autocast,
-            failed, batch_size, statistics if inner is not plan.net.backbone else None,
+            failed, batch_size, table.task.statistics,
         )  # fmt: skip
         plan.net.train(training)
         if reasons and not len(found[1]):
@@ -308,8 +312,8 @@ class Session:
 
         def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
-                logits, index = self.predict(plan, fabric, val, plan.net)
-            evidence, followed = val.evidence(index, logits.double().numpy()), val.task.followed
+                found, index = self.predict(plan, fabric, val, plan.net)
+            evidence, followed = val.evidence(index, found.double().numpy()), val.task.followed
 
             def measured(rows_M: np.ndarray) -> dict[str, float]:
                 metrics = val.task.measure(evidence.rows(rows_M))

@@ -33,8 +33,8 @@ def partners(batch: Batch, partner_B: Tensor) -> Pasted:
 def paste(batch: Batch, pasted: Pasted, region_BHW: Tensor) -> Batch:
     """Return the batch with `pasted` inside the region (bool (B, H, W)).
 
-    Class targets are mixed in proportion to the pixels, masks are pasted. Instances are cut where the region covers them; instances without
-    visible pixels are removed.
+    Class targets are mixed in proportion to the pixels, masks are pasted. Instances are cut where the region covers them; instances
+    without visible pixels are removed.
     """
     targets: Targets = batch.targets
     changes: dict[str, Any] = {
