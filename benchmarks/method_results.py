@@ -63,7 +63,7 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
         "p": found.p,
         "seeds": len(seeds),
         "time": _ratio(a, b, paces, "seconds"),
-        "answer_time": _ratio(a, b, paces, "image_seconds"),
+        "inference_time": _ratio(a, b, paces, "image_seconds"),
     }
 
 

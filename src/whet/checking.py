@@ -237,5 +237,5 @@ def _shown(
         return {"id": id_, "label": "", "split": ""}
     if row not in written and not survey.reason_N[row]:
         written[row] = write_row(survey.table.frame.iloc[row], survey.table.medium, folder, str(len(written))) or {}
-    label, split = survey.table.said_of(survey.label_N[row]), str(survey.split_N[row])
+    label, split = survey.table.text_of(survey.label_N[row]), str(survey.split_N[row])
     return {"id": id_, "label": label, "split": split, **written.get(row, {})}

@@ -11,7 +11,7 @@ WESTERN = "Les déchets dangereux – piles, médicaments – sont recyclés à 
 
 
 @pytest.mark.parametrize(
-    ("text", "encoding", "said"),
+    ("text", "encoding", "named"),
     [
         (CHINESE, "utf-8", "UTF-8"),
         (CHINESE, "utf-8-sig", "UTF-8"),
@@ -30,8 +30,8 @@ WESTERN = "Les déchets dangereux – piles, médicaments – sont recyclés à 
         ("plain", "ascii", "UTF-8"),
     ],
 )
-def test_the_encoding_is_told_from_the_bytes(text, encoding, said):
-    assert decode(text.encode(encoding)) == (text.removeprefix("\ufeff"), said)
+def test_the_encoding_is_detected_from_the_bytes(text, encoding, named):
+    assert decode(text.encode(encoding)) == (text.removeprefix("\ufeff"), named)
 
 
 @pytest.mark.parametrize(

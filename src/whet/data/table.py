@@ -131,7 +131,7 @@ class Table:
         """A label as a table cell: the class name, or the label set as a JSON list."""
         return self.task.cell(label if self.set_SK is None else self.set_SK[label], self.classes)
 
-    def said_of(self, label: int) -> str:
+    def text_of(self, label: int) -> str:
         """A label for display: the class name, or the names of the label set."""
         return self.task.text(label if self.set_SK is None else self.set_SK[label], self.classes)
 

@@ -40,8 +40,8 @@ class ImagePairs(Pairs):
 
     mirrored_P: np.ndarray
 
-    def said(self, p: int) -> str:
-        return super().said(p) + (", mirrored" if self.mirrored_P[p] else "")
+    def describe(self, p: int) -> str:
+        return super().describe(p) + (", mirrored" if self.mirrored_P[p] else "")
 
 
 def grey(thumb_NHW3: np.ndarray) -> np.ndarray:

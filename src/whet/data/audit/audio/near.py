@@ -36,9 +36,9 @@ class AudioPairs(Pairs):
 
     shift_P: np.ndarray
 
-    def said(self, p: int) -> str:
+    def describe(self, p: int) -> str:
         shift = self.shift_P[p]
-        return super().said(p) + (f", shifted by {abs(shift):.2f} s" if abs(shift) > HOP else "")
+        return super().describe(p) + (f", shifted by {abs(shift):.2f} s" if abs(shift) > HOP else "")
 
 
 def spectrogram(print_: np.ndarray) -> np.ndarray:
