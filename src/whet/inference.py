@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from whet.core.errors import RunError
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
-from whet.evaluate.inference import answer
+from whet.evaluate.inference import run_inference
 from whet.explain import Explanation, explain
 from whet.training.precision import has_bf16
 from whet.training.saved import SavedModel
@@ -46,7 +46,9 @@ class InferenceModel:
         saved, probs_NK = self._saved, np.full((len(frame), len(self.classes)), np.nan)
         if len(row_M):
             loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
-            logits, index_M = answer(saved.net, saved.predictor, loader, saved.size, self._fabric.autocast, failed)
+            logits, index_M = run_inference(
+                saved.net, saved.predictor, loader, saved.size, self._fabric.autocast, failed
+            )
             probs_NK[row_M[index_M]] = self.task.probabilities(logits.double().numpy())
         return probs_NK, errors
 
