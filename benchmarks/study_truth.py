@@ -37,7 +37,7 @@ from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Mixes, Selects
 from whet.evaluate.difference import HELPS, HURTS, LEAST_SEEDS, UNDECIDED, crossed_interval
-from whet.studies.executor import Task, Workers
+from whet.studies.executor import PlannedRun, Workers
 from whet.studies.study import study
 
 FOLDER = record.FOLDER / "study_truth"
@@ -83,7 +83,7 @@ def identical(jobs: int) -> dict[str, Any]:
     per_study, asked = 2 * SEEDS, digits_recipe(0, 25, "6ep")
     count = 40 * per_study
     recipes = [asked.setting(seed=seed) for seed in range(count)]
-    tasks = [Task(recipe, FOLDER / "identical" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
+    tasks = [PlannedRun(recipe, FOLDER / "identical" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
     for done, _ in enumerate(Workers(jobs).run(tasks), 1):
         if done % 20 == 0:
             print(f"{done} of {count} runs", flush=True)

@@ -40,8 +40,8 @@ def test_the_encoding_is_detected_from_the_bytes(text, encoding, named):
         (b"\x81\x8d\x8f", "neither UTF-8"),
         ("text".encode("utf-16-le"), "UTF-16 without a byte order mark"),
         ("text".encode("utf-32"), "UTF-32 is not accepted"),
-        (b"\xef\xbb\xbfcaf\xe9", "its byte order mark says UTF-8, but it is not"),
-        (b"\xff\xfea", "its byte order mark says UTF-16"),
+        (b"\xef\xbb\xbfcaf\xe9", "it has the byte order mark of UTF-8, but is not valid"),
+        (b"\xff\xfea", "it has the byte order mark of UTF-16"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_with_the_reason(data, message):

@@ -333,7 +333,7 @@ class Session:
 
         def predict(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
             nonlocal predict_seconds, predicted
-            began, known = self.clock(), self.frozen.know(part)
+            began, known = self.clock(), self.frozen.has(part)
             found = self.predict(plan, fabric, part, predictor)
             if not known:  # otherwise most of the work is already done
                 predict_seconds += self.clock() - began
