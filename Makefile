@@ -14,7 +14,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)
 
-# The main job on data that ship with a dependency: scikit-learn's handwritten digits.
+# whet improve on data that ship with a dependency: scikit-learn's handwritten digits.
 demo: setup
 	rm -rf demo
 	$(BIN)/python examples/digits/write_digits.py demo/digits

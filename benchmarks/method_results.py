@@ -54,7 +54,7 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
     paces = runs.of(comparison.plain(cell.setting.name, 0).key)
     return {
         **row,
-        "verdict": _told(found),
+        "verdict": _verdict(found),
         "metric": cell.metric,
         "plain": statistics.fmean(value(cell.metric, run, label_N) for run in a),
         "effect": found.mean,
@@ -63,11 +63,11 @@ def row_of(comparison: Comparison, cell: Cell) -> dict[str, Any] | None:
         "p": found.p,
         "seeds": len(seeds),
         "time": _ratio(a, b, paces, "seconds"),
-        "answer_time": _ratio(a, b, paces, "image_seconds"),
+        "inference_time": _ratio(a, b, paces, "image_seconds"),
     }
 
 
-def _told(found: Difference) -> str:
+def _verdict(found: Difference) -> str:
     """As the cards have it."""
     return found.verdict if found.verdict in (HELPS, HURTS) else "no evidence"
 
@@ -89,7 +89,7 @@ def value(metric: str, run: Run, label_N: np.ndarray) -> float:
 
 
 def _ratio(a: list[Run], b: list[Run], paces: list[Run], what: str) -> float:
-    """How many times as long the runs of b took as those of a, each told in plain runs of its own time."""
+    """How many times as long the runs of b took as those of a, each in units of the plain run of its own time."""
 
     def relative(run: Run) -> float:
         near = sorted(paces, key=lambda pace: abs(pace.at - run.at))[:PACES]
@@ -174,12 +174,12 @@ def conditions(name: str, about: dict[str, Any]) -> str:
 def measured_rows(results: dict[str, Any]) -> dict[str, list[Measured]]:
     """The rows of the cards."""
     titles = {name: about["title"] for name, about in results["settings"].items()}
-    told = {name: conditions(name, about) for name, about in results["settings"].items()}
+    known = {name: conditions(name, about) for name, about in results["settings"].items()}
     return {
         name: [
             Measured(
                 data=titles.get(row["setting"], "any data"),
-                conditions=told.get(row["setting"], ""),
+                conditions=known.get(row["setting"], ""),
                 **{key: value for key, value in row.items() if key not in ("setting", "p")},
             )
             for row in rows

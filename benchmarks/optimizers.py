@@ -42,7 +42,7 @@ from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
 from whet.data.image_loader import ImageLoader
 from whet.data.read import read_data
-from whet.evaluate.inference import answer
+from whet.evaluate.inference import run_inference
 from whet.models.build import build_net
 from whet.models.net import Net, NetSpec, new_head
 from whet.tasks import SINGLE_LABEL
@@ -122,7 +122,7 @@ def trashnet() -> Problem:
         net, _ = build_net(ModelSpec(architecture=str(WEIGHTS), weights=str(WEIGHTS)), table.classes)
         net = net.on(torch.device("cpu")).eval()
         loader = ImageLoader(table.frame["path"], 2)
-        features, index_N = answer(net, net.backbone, loader, 224, contextlib.nullcontext)
+        features, index_N = run_inference(net, net.backbone, loader, 224, contextlib.nullcontext)
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(kept, features=features.numpy(), labels=table.label_N[index_N])
     with np.load(kept) as found:

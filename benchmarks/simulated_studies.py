@@ -1,9 +1,9 @@
-"""Studies whose effects are known: right or wrong answers of made-up runs, judged by whet as those of real ones are.
+"""Studies whose effects are known: right or wrong answers of made-up runs, evaluated by whet as those of real ones are.
 
 A sample is answered rightly where its ease, what the factors do to it, the luck of the seed, the luck of the run and the luck of
 the answer add up to more than zero (a normal threshold model), so that the effects over all samples, seeds and runs are known in
 closed form. The luck of a run is what makes one training end differently from the next: small and large are what the digits and
-TrashNet show, 0.4 and 3 points of accuracy. Many studies are made at once; each is judged by itself.
+TrashNet show, 0.4 and 3 points of accuracy. Many studies are made at once; each is evaluated separately.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Outcome:
     """covered_P: of each factor, the share of 95 % intervals that hold the true effect (of fewer than three seeds that of these
     very runs); width: their mean. wrong: the share of studies with a verdict that is not true: of a factor without an effect that
     it helps or hurts, of one with an effect that it does the other, or that it is not worth having though it is. right: the share
-    of factors with an effect whose verdict says which. judged: the share of factors that have a verdict or are undecided.
+    of factors with an effect whose verdict says which. assessed: the share of factors that have a verdict or are undecided.
     covered_error, wrong_error: standard errors of the mean coverage and of wrong."""
 
     covered_P: np.ndarray
@@ -147,11 +147,11 @@ class Outcome:
     wrong: float
     wrong_error: float
     right: float
-    judged: float
+    assessed: float
 
 
 def simulated(setting: Setting, studies: int) -> Outcome:
-    truth, held, widths, wrong, right, judged = setting.truth(), [], [], [], [], []
+    truth, held, widths, wrong, right, assessed = setting.truth(), [], [], [], [], []
     for value_SRN, these_P in setting.outcomes(studies):
         found = [replace(d, margin=MARGIN) for d in whet_differences(value_SRN, setting)]
         aim = truth if setting.seeds >= 3 else these_P
@@ -163,7 +163,7 @@ def simulated(setting: Setting, studies: int) -> Outcome:
         right += [
             v == (HELPS if true > 0 else HURTS) for v, true in zip(verdicts, truth, strict=True) if abs(true) > 1e-9
         ]
-        judged += [d.judged for d in found]
+        assessed += [d.assessed for d in found]
     return Outcome(
         np.mean(held, axis=0),
         float(stats.sem(np.mean(held, axis=1))),
@@ -171,7 +171,7 @@ def simulated(setting: Setting, studies: int) -> Outcome:
         float(np.mean(wrong)),
         float(stats.sem(np.array(wrong, dtype=float))),
         float(np.mean(right or [0.0])),
-        float(np.mean(judged)),
+        float(np.mean(assessed)),
     )
 
 

@@ -1,8 +1,8 @@
-"""How many trainings does it take to know the effects of twelve methods this well? A screen, in which every run says something of
+"""How many trainings does it take to know the effects of twelve methods this well? A screen, in which every run contributes to
 every method, against one method at a time, both on the digits, with the same seeds.
 
 The screen is run with three seeds (72 runs); one at a time with more and more seeds, until its intervals are as narrow on the
-average. Both judge the same validation images.
+average. Both are evaluated on the same validation images.
 
     python benchmarks/study_efficiency.py [--seeds 12] [--jobs 2] [--fresh]
 
@@ -22,10 +22,10 @@ from study_digits import digits_recipe
 from whet.evaluate.difference import LEAST_SEEDS
 from whet.studies.clock import Clock
 from whet.studies.design import design_matrix
-from whet.studies.evidence import Evidence, Observed, judge, observe
+from whet.studies.evidence import Findings, Observed, estimate_effects, observe
 from whet.studies.executor import Workers
 from whet.studies.factor import parse_factors, recipe_at
-from whet.studies.runner import Bench
+from whet.studies.runner import Runner
 from whet.training.log import Observer
 
 METHODS = (
@@ -39,17 +39,17 @@ def runs_of(design: str, seeds: int, jobs: int) -> list[Observed]:
     """The design's runs, seed by seed."""
     base, factors = digits_recipe(0, 25, "6ep"), parse_factors(METHODS)
     base = base.replace(data=base.data.replace(evaluate_test=False))
-    bench = Bench(FOLDER, Workers(jobs), Clock(FOLDER / f"{design}.json", None, 0.0), Observer())
+    runner = Runner(FOLDER, Workers(jobs), Clock(FOLDER / f"{design}.json", None, 0.0), Observer())
     rows = [(seed, levels) for seed in range(seeds) for levels in design_matrix(design, len(factors)).tolist()]
-    made = bench.make([recipe_at(base, factors, levels).setting(seed=seed) for seed, levels in rows])
-    if bench.failures:
-        raise SystemExit(f"runs failed: {bench.failures}")
+    made = runner.make([recipe_at(base, factors, levels).setting(seed=seed) for seed, levels in rows])
+    if runner.failures:
+        raise SystemExit(f"runs failed: {runner.failures}")
     return [observe(run, levels, seed) for run, (seed, levels) in zip(made, rows, strict=True) if run is not None]
 
 
-def widths(evidence: Evidence) -> np.ndarray:
-    found = [effect.difference for effect in evidence.effects]
-    return np.array([d.high - d.low for d in found if d is not None])
+def widths(found: Findings) -> np.ndarray:
+    differences = [effect.difference for effect in found.effects]
+    return np.array([d.high - d.low for d in differences if d is not None])
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
         runs = runs_of(design, seeds, arguments.jobs)
         for count in range(LEAST_SEEDS, seeds + 1):
             part = [run for run in runs if run.seed < count]
-            width = float(widths(judge(design, factors, part, "accuracy")).mean())
+            width = float(widths(estimate_effects(design, factors, part, "accuracy")).mean())
             results[name][count] = {"runs": len(part), "mean_width": width}
             print(f"{name:14s} {count:2d} seeds {len(part):4d} runs: intervals of {100 * width:.1f} points", flush=True)
     aim = results["screen"][3]

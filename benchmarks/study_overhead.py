@@ -23,25 +23,25 @@ METHODS = ("ema", "label_smoothing", "mixup", "cutout", "warmup", "l2", "rotate"
 def measured(budget: str) -> dict[str, float]:
     """Seconds of the whole study, and of those the ones inside its runs."""
     inside, runs = 0.0, 0
-    carry = executor.carry
+    execute = executor.execute
 
     def timed(*given: Any) -> bool:
         nonlocal inside, runs
         began = time.perf_counter()
         try:
-            return carry(*given)
+            return execute(*given)
         finally:
             inside += time.perf_counter() - began
             runs += 1
 
-    executor.carry = timed
+    executor.execute = timed
     try:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             study(digits_recipe(0, 25, budget), METHODS, seeds=2, out=Path(folder) / "study")
             whole = time.perf_counter() - began
     finally:
-        executor.carry = carry
+        executor.execute = execute
     return {"seconds": whole, "seconds_in_runs": inside, "runs": runs, "bookkeeping_share": 1 - inside / whole}
 
 

@@ -2,7 +2,7 @@
 
 simulated: 400 to 4,000 studies of each kind whose effects are known in closed form (`simulated_studies.py`): 95 % intervals must
 hold them 92 to 98 % of the time, at most 5 % of studies may have a verdict that is not true, and wrong ways to find intervals must
-not. Of one and two seeds: none is judged, and intervals hold what these very runs would do on fresh samples.
+not. Of one and two seeds: none is assessed, and intervals hold what these very runs would do on fresh samples.
 classes: studies whose factors do nothing; at most 5 % may say that some class is hurt.
 validation: a method that is fitted on the validation samples and cannot help; it is scored in-sample and cross-fitted.
 identical: 200 studies of the same recipe on both sides, three seeds each, the seeds of one side not those of the other, from real
@@ -37,7 +37,7 @@ from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Mixes, Selects
 from whet.evaluate.difference import HELPS, HURTS, LEAST_SEEDS, UNDECIDED, crossed_interval
-from whet.studies.executor import Task, Workers
+from whet.studies.executor import PlannedRun, Workers
 from whet.studies.study import study
 
 FOLDER = record.FOLDER / "study_truth"
@@ -83,7 +83,7 @@ def identical(jobs: int) -> dict[str, Any]:
     per_study, asked = 2 * SEEDS, digits_recipe(0, 25, "6ep")
     count = 40 * per_study
     recipes = [asked.setting(seed=seed) for seed in range(count)]
-    tasks = [Task(recipe, FOLDER / "identical" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
+    tasks = [PlannedRun(recipe, FOLDER / "identical" / f"{recipe.hash}-s{recipe.train.seed}") for recipe in recipes]
     for done, _ in enumerate(Workers(jobs).run(tasks), 1):
         if done % 20 == 0:
             print(f"{done} of {count} runs", flush=True)
@@ -197,7 +197,7 @@ def _covered(setting: _Setting) -> dict[str, Any]:
     row |= {
         "covered_error": found.covered_error, "covered_least": float(found.covered_P.min()),
         "covered_most": float(found.covered_P.max()), "wrong": found.wrong, "wrong_error": found.wrong_error,
-        "right": found.right, "judged": found.judged, "studies": _studies(setting),
+        "right": found.right, "assessed": found.assessed, "studies": _studies(setting),
     }  # fmt: skip
     print(row, flush=True)
     return row

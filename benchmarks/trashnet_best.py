@@ -2,9 +2,9 @@
 what an ensemble gains on it, and what a small network gains by being taught.
 
 For each seed, in turn: the plain and the shipped recipe with MobileNetV1 0.75 at 224 px; the shipped one with 0.5 at 160 px
-and 0.25 at 128 px; these three put together (`whet ensemble`). Each training has the same minutes, which cover everything from
-reading to the test answers. Then the small network, 0.25 at 128 px: alone, taught by the 0.75, and taught by the ensemble. These
-have the same epochs, since what counts of a small network is what an answer costs; what their training costs is told.
+and 0.25 at 128 px; these three combined (`whet ensemble`). Each training has the same minutes, which cover everything from
+reading to the test predictions. Then the small network, 0.25 at 128 px: alone, taught by the 0.75, and taught by the ensemble.
+These have the same epochs, because the cost of a prediction is what matters for a small network; the cost of training is printed.
 
     python benchmarks/trashnet_best.py [--seeds 3] [--minutes 3] [--epochs 12] [--fresh]
 
@@ -27,8 +27,8 @@ from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
 from whet.evaluate.difference import Difference
 from whet.tasks import SINGLE_LABEL
-from whet.training.ensemble import fuse
-from whet.training.job import carry_out
+from whet.training.ensemble import ensemble_runs
+from whet.training.job import resume_or_train
 
 FOLDER = record.FOLDER / "trashnet_best"
 LISTS = str(paired.TRASHNET / "one-indexed-files-notrash_{train,val,test}.txt")
@@ -44,7 +44,7 @@ GAINS = (
 )
 
 
-def asked(name: str, weights: str, budget: str, seed: int, *methods: Any) -> Recipe:
+def recipe_of(name: str, weights: str, budget: str, seed: int, *methods: Any) -> Recipe:
     model = ModelSpec(architecture=weights, weights=weights)
     recipe = recipes.load(name).replace(data=DataSpec(path=str(paired.TRASHNET), split_files=(LISTS,)), model=model)
     return recipe.with_methods(*parse_methods(methods)).setting(budget=budget, seed=seed)
@@ -52,15 +52,15 @@ def asked(name: str, weights: str, budget: str, seed: int, *methods: Any) -> Rec
 
 def trained(name: str, recipe: Recipe) -> RunFolder:
     path = FOLDER / f"{name.replace(' ', '-')}-{recipe.train.budget}-s{recipe.train.seed}"
-    return told(name, carry_out(recipe, path))
+    return print_run(name, resume_or_train(recipe, path))
 
 
-def told(name: str, run: RunFolder) -> RunFolder:
+def print_run(name: str, run: RunFolder) -> RunFolder:
     metrics = run.read_json(run.metrics)
     test, cost = metrics["test"], metrics["cost"]
     print(
         f"seed {metrics['seed']}  {name:30s} {100 * test['accuracy']:5.2f} %  log-loss {test['log_loss']:.3f}  "
-        f"{cost['total_seconds']:4.0f} s  {1e3 * cost['seconds_per_sample']:.1f} ms an answer", flush=True,
+        f"{cost['total_seconds']:4.0f} s  {1e3 * cost['seconds_per_sample']:.1f} ms a prediction", flush=True,
     )  # fmt: skip
     return run
 
@@ -69,21 +69,21 @@ def large(budget: str, seed: int) -> dict[str, RunFolder]:
     """The contenders with the same minutes."""
 
     def one(name: str, recipe: str, weights: str, *methods: Any) -> RunFolder:
-        return trained(name, asked(recipe, weights, budget, seed, *methods))
+        return trained(name, recipe_of(recipe, weights, budget, seed, *methods))
 
     found = {"plain": one("plain", PLAIN, LARGE), "shipped": one("shipped", SHIPPED, LARGE)}
     found["0.5 at 160 px"], found["0.25 at 128 px"] = one("middle", SHIPPED, MIDDLE), one("small", SHIPPED, SMALL)
     together = [found[name] for name in ("shipped", "0.5 at 160 px", "0.25 at 128 px")]
-    found["ensemble"] = told("together", fuse(together, FOLDER / f"together-{budget}-s{seed}"))
+    found["ensemble"] = print_run("together", ensemble_runs(together, FOLDER / f"together-{budget}-s{seed}"))
     return found
 
 
 def small(budget: str, seed: int, teachers: dict[str, RunFolder]) -> dict[str, RunFolder]:
     """The small network with the same epochs, alone and taught."""
-    found = {"small": trained("small", asked(SHIPPED, SMALL, budget, seed))}
+    found = {"small": trained("small", recipe_of(SHIPPED, SMALL, budget, seed))}
     for name, teacher in (("small taught by one", "shipped"), ("small taught by the ensemble", "ensemble")):
         taught = {"distill": {"teacher": str(teachers[teacher].path)}}
-        found[name] = trained(name, asked(SHIPPED, SMALL, budget, seed, taught))
+        found[name] = trained(name, recipe_of(SHIPPED, SMALL, budget, seed, taught))
     return found
 
 
@@ -120,7 +120,9 @@ def main() -> None:
             "accuracy_mean": float(np.mean(accuracy)),
             "accuracy_std": float(np.std(accuracy, ddof=1)) if len(accuracy) > 1 else None,
             "seconds": record.summary([found["cost"]["total_seconds"] for found in metrics]),
-            "answer_milliseconds": float(np.median([1e3 * found["cost"]["seconds_per_sample"] for found in metrics])),
+            "prediction_milliseconds": float(
+                np.median([1e3 * found["cost"]["seconds_per_sample"] for found in metrics])
+            ),
             "parameters": metrics[0]["cost"]["parameters"],
         }
     gains = {}
@@ -130,12 +132,12 @@ def main() -> None:
         gains[title] = paired.plain_dict(gain)
         print(f"{title}: {paired.text_of('accuracy', gain)} points: {gain.verdict}")
     print()
-    header = ["", "test accuracy, %", "seconds", "ms an answer"]
+    header = ["", "test accuracy, %", "seconds", "ms a prediction"]
     table = []
     for name, row in rows.items():
         spread = f" ± {100 * row['accuracy_std']:.1f}" if row["accuracy_std"] is not None else ""
         accuracy = SINGLE_LABEL.metrics["accuracy"].text(row["accuracy_mean"]) + spread
-        table.append([name, accuracy, f"{row['seconds']['median']:.0f}", f"{row['answer_milliseconds']:.1f}"])
+        table.append([name, accuracy, f"{row['seconds']['median']:.0f}", f"{row['prediction_milliseconds']:.1f}"])
     print(record.markdown(header, table))
     question = (
         f"TrashNet, authors' split, {arguments.minutes:g} minutes a run: plain, shipped, ensemble; {arguments.epochs} epochs: "

@@ -175,7 +175,7 @@ def _frozen_features(
     """(features of the pretrained backbone, float32 (R, D), the rows that could be rendered)."""
     from whet import recipes
     from whet.data.media import loader_of
-    from whet.evaluate.inference import answer
+    from whet.evaluate.inference import run_inference
     from whet.models.build import build_net
     from whet.training import resolve
 
@@ -190,9 +190,9 @@ def _frozen_features(
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
     fabric = resolve.make_fabric(recipe)
     net = net.on(fabric.device).eval()
-    heard_at = getattr(net.front, "rate", None)
-    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=heard_at)
-    features_RD, index_R = answer(net, net.backbone, loader, recipe.eval_size, fabric.autocast)
+    front_rate = getattr(net.front, "rate", None)
+    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=front_rate)
+    features_RD, index_R = run_inference(net, net.backbone, loader, recipe.eval_size, fabric.autocast)
     order = np.argsort(index_R)
     return features_RD[order], rows[index_R[order]]
 
@@ -237,5 +237,5 @@ def _shown(
         return {"id": id_, "label": "", "split": ""}
     if row not in written and not survey.reason_N[row]:
         written[row] = write_row(survey.table.frame.iloc[row], survey.table.medium, folder, str(len(written))) or {}
-    label, split = survey.table.said_of(survey.label_N[row]), str(survey.split_N[row])
+    label, split = survey.table.text_of(survey.label_N[row]), str(survey.split_N[row])
     return {"id": id_, "label": label, "split": split, **written.get(row, {})}

@@ -22,5 +22,5 @@ class SheetPage:
     def save(self, path: Path) -> None:
         """Write a self-contained page."""
         with tempfile.TemporaryDirectory() as folder:
-            told = write_preview(self._rows, Path(folder), USUAL_RATE)
-            build_preview_page(path, told, Path(folder), self._recipe)
+            rows = write_preview(self._rows, Path(folder), USUAL_RATE)
+            build_preview_page(path, rows, Path(folder), self._recipe)

@@ -75,8 +75,8 @@ class Explanations:
         """Write a self-contained page."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            told = [_written(sample, folder, str(number)) for number, sample in enumerate(self._samples)]
-            build_explanations(Path(path), self._folder, told, folder, mistakes=self._mistakes)
+            records = [_written(sample, folder, str(number)) for number, sample in enumerate(self._samples)]
+            build_explanations(Path(path), self._folder, records, folder, mistakes=self._mistakes)
 
 
 def _written(sample: Explained, folder: Path, stem: str) -> dict[str, Any]:

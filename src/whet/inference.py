@@ -13,7 +13,7 @@ from whet.core.errors import RunError
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
 from whet.core.task import VectorTask
-from whet.evaluate.inference import answer
+from whet.evaluate.inference import run_inference
 from whet.explain import Explanation, explain
 from whet.training.precision import has_bf16
 from whet.training.saved import SavedModel
@@ -48,7 +48,7 @@ class InferenceModel:
         saved, found_NS = self._saved, np.full((len(frame), 0), np.nan)
         if len(row_M):
             loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
-            found, index_M = answer(
+            found, index_M = run_inference(
                 saved.net,
                 saved.predictor,
                 loader,

@@ -13,8 +13,6 @@ from whet.core.recipe import Recipe, parse_method
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
 
-_TASKS = {"image": "image-classification", "text": "text-classification", "audio": "audio-classification"}
-_FOLDERS = {"image": "image", "text": "text", "audio": "audio"}
 _STRONG_FINETUNE = {"image": "waste"}
 _TF_IDF = "tf_idf"
 _BAG = "fast_text"  # the text network that the from-scratch recipe is made for
@@ -42,28 +40,31 @@ def load(name: str | Path) -> Recipe:
 def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
     """The default recipe for this data and model: fine-tuning if there are pretrained weights, else from scratch. For texts, the
     from-scratch recipe depends on whether the network is a bag of words."""
-    from whet.data.read import medium_of
+    from whet.data.read import has_masks, medium_of
     from whet.models.build import zoo_of
 
     medium = medium_of(data)
+    where = "segmentation" if has_masks(data) else medium
     if model.architecture == _TF_IDF:
         return load(f"text/{_TF_IDF}")
     if medium == "text" and not plain and model.architecture in set(zoo_of(medium)) - {_BAG}:
         return load(_comparing(medium))
     kind = "finetune" if _pretrained(data, model, medium) else "from_scratch"
     if plain:
-        return load(f"{_FOLDERS[medium]}/plain_{kind}")
-    return load(f"{_FOLDERS[medium]}/{_STRONG_FINETUNE.get(medium, kind) if kind == 'finetune' else kind}")
+        return load(f"{where}/plain_{kind}")
+    return load(f"{where}/{_STRONG_FINETUNE.get(where, kind) if kind == 'finetune' else kind}")
 
 
 def obvious(data: DataSpec, model: ModelSpec) -> dict[str, Recipe]:
     """One-pass baselines by name: logistic regression on the frozen features of the pretrained weights, if there are any, and on
     TF-IDF for texts."""
-    from whet.data.read import medium_of
+    from whet.data.read import has_masks, medium_of
 
     medium, found = medium_of(data), {}
+    if has_masks(data):
+        return {}
     if _pretrained(data, model, medium):
-        found["frozen"] = load(f"{_FOLDERS[medium]}/frozen").replace(data=data, model=model)
+        found["frozen"] = load(f"{medium}/frozen").replace(data=data, model=model)
     if medium == "text":
         found[_TF_IDF] = load(f"text/{_TF_IDF}").replace(data=data)
     return found
@@ -78,10 +79,10 @@ def _pretrained(data: DataSpec, model: ModelSpec, medium: str) -> bool:
 
 
 def task_for(data: DataSpec) -> str:
-    """The classification task for the medium of the data: image, text or audio."""
-    from whet.data.read import medium_of
+    """The task that the data suggest."""
+    from whet.data.read import problem_of
 
-    return _TASKS[medium_of(data)]
+    return problem_of(data)
 
 
 def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
@@ -96,7 +97,7 @@ def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
 
 
 def _comparing(medium: str) -> str:
-    return f"{_FOLDERS[medium]}/compare_from_scratch"
+    return f"{medium}/compare_from_scratch"
 
 
 def _usual_size(data: DataSpec) -> int:

@@ -140,9 +140,9 @@ def test_the_settings_keep_their_parts_apart(name, shared, tmp_path, monkeypatch
 def run(key="m", seed=0, right=80, **changes):
     """100 test samples of 10 classes, of which the first `right` are answered rightly."""
     label_N = np.arange(100) % 10
-    said = np.where(np.arange(100) < right, label_N, (label_N + 1) % 10)
+    predicted = np.where(np.arange(100) < right, label_N, (label_N + 1) % 10)
     losses = base64.b64encode(np.full(100, 1 - right / 100, np.float16).tobytes()).decode()
-    answers = "".join(map(str, said))
+    answers = "".join(map(str, predicted))
     values = {"repeat": 0, "at": 0.0, "answers": answers, "losses": losses, "seconds": 2.0, "image_seconds": 0.001}
     return Run(key=key, seed=seed, **(values | changes))
 
@@ -212,7 +212,7 @@ RESULTS = {
     "methods": {
         "ema": [
             {"setting": "digits", "how": "", "verdict": "helps", "metric": "accuracy", "plain": 0.9, "effect": 0.014,
-             "low": 0.003, "high": 0.025, "p": 0.0001, "seeds": 3, "time": 1.02, "answer_time": 1.0, "certain": True}
+             "low": 0.003, "high": 0.025, "p": 0.0001, "seeds": 3, "time": 1.02, "inference_time": 1.0, "certain": True}
         ],
         "copy_paste": [{"setting": "", "how": "", "verdict": "cannot act", "reason": "for segmentation"}],
     },

@@ -136,7 +136,7 @@ def test_compare_report_and_methods(finished_run, tmp_path):
     assert done.returncode == 0, done.stderr
     compared = json.loads(whet("compare", tmp_path / "plain", finished_run, "--json").stdout)
     assert compared["reference"]["name"] == "plain"
-    assert compared["comparisons"][0]["verdict"] == "not judged"  # of one seed
+    assert compared["comparisons"][0]["verdict"] == "not assessed"  # of one seed
     assert compared["part"] == "test"
     by_loss = json.loads(whet("compare", tmp_path / "plain", finished_run, "--metric", "log_loss", "--json").stdout)
     assert by_loss["metric"] == "log_loss"

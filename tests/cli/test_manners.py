@@ -332,12 +332,12 @@ from whet.data.audit import fingerprint as looking
 
 plain = looking.fingerprint
 
-def said(data):
+def fingerprint(data):
     os.write(1, b"looking\\n")
     time.sleep(1)  # and there are 60 images
     return plain(data)
 
-looking.fingerprint = said
+looking.fingerprint = fingerprint
 main()
 """
 

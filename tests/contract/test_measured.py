@@ -27,7 +27,7 @@ HELPS = Measured(
     certain=True,
 )
 NOT_SURE = Measured("CIFAR-10", "no evidence", how="lr 0.003 of 0.001, 0.003", plain=0.4, effect=-0.001, low=-0.01,
-                    high=0.008, seeds=6, answer_time=2.0)  # fmt: skip
+                    high=0.008, seeds=6, inference_time=2.0)  # fmt: skip
 REFUSED = Measured("TrashNet", "cannot act", reason="the backbone has no biases")
 
 

@@ -54,7 +54,7 @@ def test_every_form_says_the_same(tmp_path, form):
     assert [table.cell_of(label) for label in table.label_N] == [
         '["red"]', '["blue", "red"]', "[]", '["green"]', '["blue", "green"]',
     ]  # fmt: skip
-    assert table.said_of(table.label_N[1]) == "blue, red" and table.said_of(table.label_N[2]) == "no label"
+    assert table.text_of(table.label_N[1]) == "blue, red" and table.text_of(table.label_N[2]) == "no label"
     assert (table.with_frame(table.frame[2:4]).labels == TRUE[2:4]).all()
 
 

@@ -11,7 +11,7 @@ WESTERN = "Les déchets dangereux – piles, médicaments – sont recyclés à 
 
 
 @pytest.mark.parametrize(
-    ("text", "encoding", "said"),
+    ("text", "encoding", "named"),
     [
         (CHINESE, "utf-8", "UTF-8"),
         (CHINESE, "utf-8-sig", "UTF-8"),
@@ -30,8 +30,8 @@ WESTERN = "Les déchets dangereux – piles, médicaments – sont recyclés à 
         ("plain", "ascii", "UTF-8"),
     ],
 )
-def test_the_encoding_is_told_from_the_bytes(text, encoding, said):
-    assert decode(text.encode(encoding)) == (text.removeprefix("\ufeff"), said)
+def test_the_encoding_is_detected_from_the_bytes(text, encoding, named):
+    assert decode(text.encode(encoding)) == (text.removeprefix("\ufeff"), named)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_the_encoding_is_told_from_the_bytes(text, encoding, said):
         (b"\x81\x8d\x8f", "neither UTF-8"),
         ("text".encode("utf-16-le"), "UTF-16 without a byte order mark"),
         ("text".encode("utf-32"), "UTF-32 is not accepted"),
-        (b"\xef\xbb\xbfcaf\xe9", "its byte order mark says UTF-8, but it is not"),
-        (b"\xff\xfea", "its byte order mark says UTF-16"),
+        (b"\xef\xbb\xbfcaf\xe9", "it has the byte order mark of UTF-8, but is not valid"),
+        (b"\xff\xfea", "it has the byte order mark of UTF-16"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_with_the_reason(data, message):

@@ -109,9 +109,9 @@ def test_cells_are_what_they_stand_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "said"), [("utf-8-sig", "UTF-8"), ("utf-16", "UTF-16"), ("gb18030", "GB18030"), ("cp1252", "cp1252")]
+    ("encoding", "named"), [("utf-8-sig", "UTF-8"), ("utf-16", "UTF-16"), ("gb18030", "GB18030"), ("cp1252", "cp1252")]
 )
-def test_the_encoding_is_told(tmp_path, encoding, said):
+def test_the_encoding_is_told(tmp_path, encoding, named):
     rows = (
         [("café à côté", "x"), ("là-bas", "y")]
         if encoding == "cp1252"
@@ -119,7 +119,7 @@ def test_the_encoding_is_told(tmp_path, encoding, said):
     )
     table = read_texts(write(tmp_path / "t.csv", rows, encoding=encoding))
     assert table.frame["text"].tolist() == [text for text, _ in rows]
-    assert table.notes[0] == f"encoding: {said} (1 file)"
+    assert table.notes[0] == f"encoding: {named} (1 file)"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def recipe(path, *methods):
 
 @pytest.fixture
 def uneven(tmp_path):
-    """Three uneven classes, one image filed under two of them; which part it comes to is said."""
+    """Three uneven classes, one image filed under two of them; the split it goes to is reported."""
     data = tmp_path / "data"
     for part, counts in (("train", {"glass": 24, "metal": 12, "paper": 6}), ("val", {"glass": 9, "metal": 6, "paper": 5}),
                          ("test", {"glass": 4, "metal": 4, "paper": 4})):  # fmt: skip
@@ -40,8 +40,8 @@ def test_a_run_with_rows_chosen_noise_weighed_a_new_head_and_thresholds(uneven, 
     assert "oversample: 41 training rows became 69" in notes
     fitted = json.loads((run.model / "whet.json").read_text())["fitted"]
     assert len(fitted["threshold_tuning"]["offsets"]) == 3
-    said = whet("predict", run.path, uneven / "test" / "paper", "--json")
-    assert said.returncode == 0, said.stderr
+    done = whet("predict", run.path, uneven / "test" / "paper", "--json")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_run_learns_from_another_and_goes_on_only_with_the_same_teacher(uneven, tmp_path):

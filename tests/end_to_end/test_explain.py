@@ -120,8 +120,10 @@ def test_audio_have_a_spectrogram_with_heat_and_a_player(audio_run, tmp_path):
 
 def test_without_inputs_the_most_confident_mistakes(finished_run, tmp_path):
     run = package.load(finished_run)
-    said = run.predictions[run.predictions["split"] == "test"]
-    wrong = said[said["label"] != said["predicted"]].sort_values(["confidence", "id"], ascending=[False, True])
+    predicted = run.predictions[run.predictions["split"] == "test"]
+    wrong = predicted[predicted["label"] != predicted["predicted"]].sort_values(
+        ["confidence", "id"], ascending=[False, True]
+    )
     if not len(wrong):
         with pytest.raises(RunError, match=r"all predictions on its .* samples are correct"):
             run.explain()

@@ -1,4 +1,4 @@
-"""The main job as a person runs it: improve, then predict with what came out."""
+"""`whet improve` on the command line, then `whet predict` with the result."""
 
 import json
 import re

@@ -62,8 +62,8 @@ def write_sentences(path, count=240):
     for i, true in enumerate(planted("words", _WORDS, count)):
         words = [_FILLERS[int(5 * u)] for u in filler[i]]
         words += [two[int(2 * u)] for two, u, there in zip(_WORDS.values(), which[i], true) if there]
-        said = " ".join(words[j] for j in np.argsort(place[i, : len(words)]))
-        rows.append([said, "|".join(name for name, there in zip(_WORDS, true) if there)])
+        sentence = " ".join(words[j] for j in np.argsort(place[i, : len(words)]))
+        rows.append([sentence, "|".join(name for name, there in zip(_WORDS, true) if there)])
     with path.open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([["text", "label"], *rows])
     return path
@@ -122,23 +122,28 @@ def test_what_is_planted_is_found(seen, read):
 
 
 def test_predictions_hold_label_sets_that_are_read_back(seen):
-    said = seen.predictions
-    columns = said[[f"p:{name}" for name in _COLOURS]].to_numpy()
-    assert [json.loads(cell) for cell in said["predicted"]] == [
+    predicted = seen.predictions
+    columns = predicted[[f"p:{name}" for name in _COLOURS]].to_numpy()
+    assert [json.loads(cell) for cell in predicted["predicted"]] == [
         [name for name, p in zip(_COLOURS, row) if p > 0.5] for row in columns
     ]
     decided = np.maximum(columns, 1 - columns).prod(axis=1)
-    assert said["confidence"].to_numpy() == pytest.approx(decided, abs=1e-5)
+    assert predicted["confidence"].to_numpy() == pytest.approx(decided, abs=1e-5)
     assert columns.sum(axis=1).max() > 1.3  # each label by itself
-    assert seen.metrics["test"]["accuracy"] == (said["label"] == said["predicted"])[said["split"] == "test"].mean()
+    assert (
+        seen.metrics["test"]["accuracy"]
+        == (predicted["label"] == predicted["predicted"])[predicted["split"] == "test"].mean()
+    )
 
 
 def test_the_saved_model_answers_as_the_run_did(seen, squares):
-    said = seen.predictions.query("split == 'test'")  # validation samples are answered by fits that did not see them
-    again = seen.predict([squares.parent / id_ for id_ in said["id"]])
-    assert again["predicted"].map(json.dumps).tolist() == said["predicted"].tolist()
+    predicted = seen.predictions.query(
+        "split == 'test'"
+    )  # validation samples are answered by fits that did not see them
+    again = seen.predict([squares.parent / id_ for id_ in predicted["id"]])
+    assert again["predicted"].map(json.dumps).tolist() == predicted["predicted"].tolist()
     names = [f"p:{name}" for name in _COLOURS]
-    assert np.abs(again[names].to_numpy() - said[names].to_numpy()).max() < 2e-5
+    assert np.abs(again[names].to_numpy() - predicted[names].to_numpy()).max() < 2e-5
 
 
 def test_texts_are_asked(read):
@@ -186,7 +191,7 @@ def weak(sentences, tmp_path_factory):
 def test_runs_are_compared_on_the_same_samples(weak, read, sentences, tmp_path_factory, metric):
     reference, (found,), samples = compare_runs([weak[0], read.folder], metric)
     assert samples == read.metrics["test"]["samples"] == len(reference.evidence[0])
-    assert found.difference.is_gain and found.difference.verdict == "not judged"  # of one seed
+    assert found.difference.is_gain and found.difference.verdict == "not assessed"  # of one seed
     value = read.metrics["test"][metric]
     assert found.group.value_S[0] == pytest.approx(value, abs=1e-4)
     assert (found.mcnemar is not None) == (metric == "accuracy")

@@ -137,7 +137,7 @@ def test_several_recipes_are_corrected_for_by_holm(finished_run, tmp_path):
     runs += [edited(finished_run, tmp_path / name, asked=name, predicted="nonsense") for name in ("b", "c")]
     _, found, _ = compare_runs(runs)
     assert [c.p_holm for c in found] == [min(1.0, 2 * c.difference.p) for c in found]
-    assert {c.verdict for c in found} == {"not judged"}  # of one seed
+    assert {c.verdict for c in found} == {"not assessed"}  # of one seed
 
 
 def group(right_SN):
@@ -257,9 +257,9 @@ def test_a_smaller_loss_helps():
 def test_metrics_of_runs_are_those_they_wrote(finished_run, tmp_path, metric):
     runs = [edited(finished_run, tmp_path / "a"), edited(finished_run, tmp_path / "b", asked="b")]
     reference, (comparison,), _ = compare_runs(runs, metric)
-    said = runs[0].read_json(runs[0].metrics)["test"][metric]
-    assert reference.value_S == pytest.approx([said["recall"] if metric == "worst_class" else said], abs=1e-4)
-    assert (comparison.difference.mean, comparison.difference.verdict) == (0.0, "not judged")
+    stored = runs[0].read_json(runs[0].metrics)["test"][metric]
+    assert reference.value_S == pytest.approx([stored["recall"] if metric == "worst_class" else stored], abs=1e-4)
+    assert (comparison.difference.mean, comparison.difference.verdict) == (0.0, "not assessed")
     assert (comparison.mcnemar is not None) == (metric == "accuracy")
 
 

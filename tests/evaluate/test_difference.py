@@ -89,7 +89,7 @@ def test_however_much_seeds_add_the_interval_covers_and_a_verdict_errs_as_promis
 def test_fewer_than_three_seeds_are_never_a_verdict(S):
     found = crossed_interval(np.full((S, 100), 0.3) + study(S, 100, 2.0, 0.0, 1))
     assert found.low > 0
-    assert (found.verdict, found.chance_to_help) == ("not judged", None)
+    assert (found.verdict, found.chance_to_help) == ("not assessed", None)
 
 
 def test_two_seeds_have_the_interval_of_these_runs():

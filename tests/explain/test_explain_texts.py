@@ -88,16 +88,16 @@ def test_of_a_bag_of_words_every_word_has_its_weight_times_its_count():
     with Rng(0).torch_scope("init"):
         bag = FastText(TOKENS.words, TOKENS.pad_id, width=8, layers=0, longest=1)
         net = Net(NetSpec("zoo", "bag", ("x", "y", "z"), medium="text"), bag, nn.Linear(8, 3), TextFront(TOKENS)).eval()
-    said = integrated_gradients(Member.of(net), ids([text]), 2)
+    found = integrated_gradients(Member.of(net), ids([text]), 2)
     weight_D = net.head.weight[2] - net.head.weight.mean(dim=0)
     row = ids([text])[0].tolist()
     for word, count in (("red", 3), ("lid", 1), ("box", 1), ("the", 1)):
         (number,) = {k for k in row if TOKENS.decode([k]) == word}
         vector_D = bag.tokens.weight[number] + bag.letters(torch.tensor([number]))[0]
         closed = count * (weight_D @ vector_D).item() / 6**0.5
-        assert said.share_T[[k == number for k in row]].sum() == pytest.approx(closed, abs=1e-6)
-    assert not said.share_T[6:].any()  # padding
-    assert said.gap < 1e-6
+        assert found.share_T[[k == number for k in row]].sum() == pytest.approx(closed, abs=1e-6)
+    assert not found.share_T[6:].any()  # padding
+    assert found.gap < 1e-6
 
 
 def test_pairs_of_words_share_what_they_add():
@@ -140,19 +140,19 @@ def test_shares_add_up_to_the_evidence_within_one_per_cent(learnt):
     """The axiom of completeness, Sundararajan et al. 2017, on networks that have learnt something."""
     for text in written(4, seed=2)[0]:
         for k in (0, 1):
-            said = integrated_gradients(Member.of(learnt), ids([text]), k)
-            assert abs(said.total - said.blank) > 0.1
-            assert said.gap <= 0.01 * abs(said.total - said.blank)
-            assert said.total == pytest.approx(evidence(Member.of(learnt), ids([text]), k).item(), abs=1e-4)
+            found = integrated_gradients(Member.of(learnt), ids([text]), k)
+            assert abs(found.total - found.blank) > 0.1
+            assert found.gap <= 0.01 * abs(found.total - found.blank)
+            assert found.total == pytest.approx(evidence(Member.of(learnt), ids([text]), k).item(), abs=1e-4)
 
 
 def test_shares_of_an_encoder_add_up_too_and_its_own_marks_have_none(bert):
     text = "unbelievable. a story"
-    said = integrated_gradients(Member.of(bert), bert.front.receive([text], 32), 1)
-    assert said.gap <= max(0.01 * abs(said.total - said.blank), 1e-3)
+    found = integrated_gradients(Member.of(bert), bert.front.receive([text], 32), 1)
+    assert found.gap <= max(0.01 * abs(found.total - found.blank), 1e-3)
     marks = [0, 7]  # [CLS] un ##believ ##able . a story [SEP]
-    assert not said.share_T[marks].any()
-    assert np.count_nonzero(said.share_T) == 6
+    assert not found.share_T[marks].any()
+    assert np.count_nonzero(found.share_T) == 6
 
 
 def test_word_pieces_become_words_and_the_whole_text_is_told(bert):

@@ -114,7 +114,7 @@ class Command:
         os.kill(self.pid, number)
 
     def ended(self) -> tuple[int, str]:
-        """(its exit code, what it said on stderr), once it is over."""
+        """(its exit code, its stderr), once it is over."""
         return self.zygote.tell(do="code", pid=self.pid, wait=True)["code"], self.errors.read_text()
 
 

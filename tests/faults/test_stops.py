@@ -24,7 +24,7 @@ from whet.training.checkpoint import checkpoints, read_checkpoint
 def start(zygote: Zygote, data: Path, out: Path, budget: str = "2000ep") -> Command:
     settings = [word for setting in FAST for word in ("--set", setting)]
     words = ["train", data, "--out", out, "--architecture", "resnet9_slim", "--budget", budget, *settings]
-    return zygote.whet(*words, errors=out.with_name("said"))
+    return zygote.whet(*words, errors=out.with_name("stderr"))
 
 
 def wait_for_steps(out: Path, process: Command, steps: int = 3) -> None:
@@ -40,13 +40,13 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on(zygote, images, tmp_path, n
     process = start(zygote, images, out)
     wait_for_steps(out, process)
     process.send_signal(number)
-    ended, said = process.ended()
-    assert ended == code, said
-    assert "Traceback" not in said
+    ended, stderr = process.ended()
+    assert ended == code, stderr
+    assert "Traceback" not in stderr
     state = read_checkpoint(checkpoints(out / "checkpoints")[0])["state"]
     steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert state["step"] == max(record["step"] for record in steps if record["event"] == "step")
-    resumed = zygote.whet("train", "--resume", out, errors=tmp_path / "said again")
+    resumed = zygote.whet("train", "--resume", out, errors=tmp_path / "stderr again")
     wait_for_steps(out, resumed, state["step"] + 5)
     resumed.send_signal(signal.SIGTERM)
     assert resumed.ended()[0] == 143
@@ -148,22 +148,22 @@ def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on(zygote, whole, tmp_
     assert size == 0
     out = tmp_path / "run"
     assert zygote.train(out, kill=("step", 5)) == -9
-    code = zygote.resume(out, limit=1_000_000, errors=str(tmp_path / "said"))
-    said = (tmp_path / "said").read_text()
+    code = zygote.resume(out, limit=1_000_000, errors=str(tmp_path / "stderr"))
+    stderr = (tmp_path / "stderr").read_text()
     assert code == 1
-    assert re.search(r"^error: .*step-000000\d\d \([\d,]+ bytes\) cannot be written: .*", said), said
-    assert len(said.splitlines()) == 1
+    assert re.search(r"^error: .*step-000000\d\d \([\d,]+ bytes\) cannot be written: .*", stderr), stderr
+    assert len(stderr.splitlines()) == 1
     assert zygote.resume(out) == 0
     assert story(out) == whole("image")
 
 
 @pytest.mark.parametrize("limit", [200_000, 2_000])
 def test_a_disk_that_is_full_at_the_start(zygote, tmp_path, limit):
-    code = zygote.train(tmp_path / "run", limit=limit, errors=str(tmp_path / "said"))
-    said = (tmp_path / "said").read_text()
+    code = zygote.train(tmp_path / "run", limit=limit, errors=str(tmp_path / "stderr"))
+    stderr = (tmp_path / "stderr").read_text()
     assert code == 1
-    assert re.search(r"^error: .*\([\d,]+ bytes\) cannot be written: .*", said), said
-    assert len(said.splitlines()) == 1
+    assert re.search(r"^error: .*\([\d,]+ bytes\) cannot be written: .*", stderr), stderr
+    assert len(stderr.splitlines()) == 1
 
 
 def test_memory_that_runs_out_is_one_line(images, tmp_path, monkeypatch):

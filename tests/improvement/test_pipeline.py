@@ -1,4 +1,4 @@
-"""The main job from its data to its end."""
+"""`whet improve` from start to end."""
 
 import pytest
 from tests.studies import runs

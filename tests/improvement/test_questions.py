@@ -1,4 +1,4 @@
-"""What the main job asks of a recipe, and how it divides its time."""
+"""What `whet improve` studies and tunes in a recipe, and how it divides its time."""
 
 import pytest
 

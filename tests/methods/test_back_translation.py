@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import said
+from tests.methods.texts import augmented
 
 from whet.core.errors import RecipeError, WeightsError
 from whet.core.rng import Rng
@@ -57,17 +57,17 @@ def pair(marian):
 
 
 def test_off_is_absence_and_both_models_must_be_given():
-    assert said(BackTranslation(prob=0), ["the glass"]) == ["the glass"]
+    assert augmented(BackTranslation(prob=0), ["the glass"]) == ["the glass"]
     with pytest.raises(RecipeError, match="must be given"):
-        said(BackTranslation(prob=1, there="x"), ["the glass"])
+        augmented(BackTranslation(prob=1, there="x"), ["the glass"])
     with pytest.raises(WeightsError, match="nowhere"):
-        said(BackTranslation(prob=1, there="/nowhere/a", back="/nowhere/b"), ["the glass"])
+        augmented(BackTranslation(prob=1, there="/nowhere/a", back="/nowhere/b"), ["the glass"])
 
 
 @pytest.mark.filterwarnings("ignore")  # transformers warns of its own defaults
 def test_sentence_by_sentence_through_both_models(pair):
     text = "  the glass is clean.\n\nthe bottle.  "
-    (out,) = said(BackTranslation(prob=1, versions=1, **pair), [text])
+    (out,) = augmented(BackTranslation(prob=1, versions=1, **pair), [text])
     ways = [
         translated(pair["back"], translated(pair["there"], one, 1)[0], 1)[0]
         for one in ("the glass is clean.", "the bottle.")
@@ -81,7 +81,7 @@ def test_versions_are_drawn_and_kept(pair, monkeypatch):
     true_translated = back_translation.translated
     monkeypatch.setattr(back_translation, "translated", lambda *words: calls.append(words) or true_translated(*words))
     back_translation._back_translated.cache_clear()
-    seen = [said(BackTranslation(prob=1, versions=2, **pair), [text], epoch=epoch)[0] for epoch in range(40)]
+    seen = [augmented(BackTranslation(prob=1, versions=2, **pair), [text], epoch=epoch)[0] for epoch in range(40)]
     assert len(calls) == 2 and len(set(seen)) == 2 and 8 <= seen.count(seen[0]) <= 32
     best = true_translated(pair["back"], true_translated(pair["there"], text, 1)[0], 2)
     assert set(seen) == set(best)
@@ -91,6 +91,6 @@ def test_versions_are_drawn_and_kept(pair, monkeypatch):
 def test_odd_texts_pass_and_a_sample_s_result_hangs_on_itself_alone(pair):
     texts = ["the glass", "", " \n", "the glass " * 30, "!?"]
     method = BackTranslation(prob=1, **pair)
-    whole = said(method, texts)
+    whole = augmented(method, texts)
     assert whole[1:4] == texts[1:4]  # the third is longer than the model takes
-    assert [said(method, [text], indices=[i])[0] for i, text in enumerate(texts)] == whole
+    assert [augmented(method, [text], indices=[i])[0] for i, text in enumerate(texts)] == whole

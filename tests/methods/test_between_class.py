@@ -24,7 +24,9 @@ def batch_of(x, labels):
 
 def mixed(given, front=None, seed=0):
     method = BetweenClass()
-    return (method.hearing(front) if front else method).apply(given, Rng(seed).batch("between_class", 0, given.index_B))
+    return (method.with_scale(front) if front else method).apply(
+        given, Rng(seed).batch("between_class", 0, given.index_B)
+    )
 
 
 def test_the_factors_are_those_of_the_paper():

@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
+from tests.methods.texts import CHINESE, augmented, keeps_the_rules, share_of_words_changed
 
 from whet.methods import CaseNoise
 from whet.methods.augment_text.case_noise import recased
@@ -21,5 +21,5 @@ def test_the_other_ways_to_write_a_word():
 
 
 def test_only_the_case_changes():
-    (out,) = said(CaseNoise(prob=1, fraction=1), [CHINESE])
+    (out,) = augmented(CaseNoise(prob=1, fraction=1), [CHINESE])
     assert out.lower() == CHINESE.lower() and out != CHINESE

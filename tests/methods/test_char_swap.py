@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
+from tests.methods.texts import CHINESE, augmented, keeps_the_rules, share_of_words_changed
 
 from whet.methods import CharSwap
 from whet.methods.augment_text.char_swap import transposed
@@ -21,4 +21,4 @@ def test_two_inner_neighbours_change_places():
 
 def test_short_words_codes_and_chinese_stay():
     texts = ["the cat", "aaaa", "1234", CHINESE.replace("Python", "py"), "自然语言"]
-    assert said(CharSwap(prob=1, fraction=1), texts) == texts
+    assert augmented(CharSwap(prob=1, fraction=1), texts) == texts

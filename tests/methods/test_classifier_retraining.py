@@ -55,9 +55,9 @@ def test_the_rare_classes_are_found_more_often_on_fresh_samples(net, context):
     plain = LogisticRegression().fit(x, y)
     new, true = features(seed=2)
     with torch.no_grad():
-        said = model.head(torch.from_numpy(new).float()).argmax(dim=1).numpy()
+        predicted = model.head(torch.from_numpy(new).float()).argmax(dim=1).numpy()
     for k in (1, 2):
-        assert (said[true == k] == k).mean() > (plain.predict(new)[true == k] == k).mean() + 0.05
+        assert (predicted[true == k] == k).mean() > (plain.predict(new)[true == k] == k).mean() + 0.05
 
 
 def test_the_backbone_stays_and_so_does_what_the_head_does_first(net, context):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.methods.texts import CHINESE, said, words_of
+from tests.methods.texts import CHINESE, augmented, words_of
 
 from whet.core.errors import RecipeError, WeightsError
 from whet.core.rng import Rng
@@ -54,17 +54,17 @@ TEXT = "the old glass bottle is clean. the paper box is old."
 
 
 def test_off_is_absence_and_the_model_must_be_given():
-    assert said(ContextualSubstitution(prob=0), [TEXT]) == [TEXT]
+    assert augmented(ContextualSubstitution(prob=0), [TEXT]) == [TEXT]
     with pytest.raises(RecipeError, match="must be given"):
-        said(ContextualSubstitution(), [TEXT] * 8)
+        augmented(ContextualSubstitution(), [TEXT] * 8)
     with pytest.raises(WeightsError, match="nowhere"):
-        said(ContextualSubstitution(prob=1, model="/nowhere/at/all"), [TEXT])
+        augmented(ContextualSubstitution(prob=1, model="/nowhere/at/all"), [TEXT])
 
 
 def test_so_many_words_become_other_whole_words_of_the_model(masked_model):
     method = ContextualSubstitution(prob=1, fraction=0.3, model=masked_model, top=4)
     known = {word for word in VOCABULARY if word.isalpha()}
-    for out in said(method, [TEXT] * 40):
+    for out in augmented(method, [TEXT] * 40):
         old, new = words_of(TEXT), words_of(out)
         changed = [(a, b) for a, b in zip(old, new) if a != b]
         assert len(old) == len(new) and len(changed) == int(0.3 * len(old)) and {b for _, b in changed} <= known
@@ -79,7 +79,7 @@ def test_candidates_come_as_often_as_the_model_says(masked_model):
         odds = model(torch.tensor([[2, 4, 3]])).logits[0, 1].softmax(dim=0).numpy()
     allowed = [i for i in np.argsort(-odds) if VOCABULARY[i].isalpha() and VOCABULARY[i] != "glass"][:3]
     expected = odds[allowed] / odds[allowed].sum()
-    outs = said(ContextualSubstitution(prob=1, model=masked_model, top=3, versions=1), ["glass"] * 3000)
+    outs = augmented(ContextualSubstitution(prob=1, model=masked_model, top=3, versions=1), ["glass"] * 3000)
     found = [outs.count(VOCABULARY[i]) / 3000 for i in allowed]
     assert found == pytest.approx(expected.tolist(), abs=0.03) and sum(found) == pytest.approx(1)
 
@@ -87,10 +87,10 @@ def test_candidates_come_as_often_as_the_model_says(masked_model):
 def test_the_same_twice_alone_or_in_a_batch_and_odd_texts_pass(masked_model):
     method = ContextualSubstitution(prob=1, model=masked_model)
     texts = [TEXT, "", "!?", CHINESE, "the [MASK] box", "old " * 300]
-    whole = said(method, texts)
+    whole = augmented(method, texts)
     contextual_substitution._expected.cache_clear()
-    assert said(method, texts) == whole
-    assert [said(method, [text], indices=[i])[0] for i, text in enumerate(texts)] == whole
+    assert augmented(method, texts) == whole
+    assert [augmented(method, [text], indices=[i])[0] for i, text in enumerate(texts)] == whole
     assert whole[1:3] == ["", "!?"]
 
 
@@ -101,5 +101,7 @@ def test_a_text_passes_the_model_once_a_version(masked_model, monkeypatch):
         contextual_substitution, "_predicted", lambda *words: calls.append(words) or true_predicted(*words)
     )
     contextual_substitution._expected.cache_clear()
-    outs = {said(ContextualSubstitution(prob=1, model=masked_model, versions=3), [TEXT], epoch=e)[0] for e in range(40)}
+    outs = {
+        augmented(ContextualSubstitution(prob=1, model=masked_model, versions=3), [TEXT], epoch=e)[0] for e in range(40)
+    }
     assert len(calls) <= 3 < len(outs)

@@ -32,19 +32,33 @@ def ensemble(tmp_path_factory):
     from tests.conftest import write_images
 
     import whet
+    from whet.training.log import Observer
 
+    class Phases(Observer):
+        def phase(self, text):
+            seen.append(text)
+
+    seen = []
     root = tmp_path_factory.mktemp("ensemble")
     data = write_images(root / "images", {"glass": 30, "metal": 18, "paper": 12})
-    return data, whet.train(
+    run = whet.train(
         data, architecture="resnet9_slim", weights="none", budget="1ep", seed=2, out=root / "run",
-        methods=[SGD(lr=0.05), DeepEnsemble(members=2), TemperatureScaling()],
+        methods=[SGD(lr=0.05), DeepEnsemble(members=2), TemperatureScaling()], observer=Phases(),
     )  # fmt: skip
+    return data, run, seen
 
 
-def test_a_run_trains_its_members_keeps_them_and_answers_with_all(ensemble):
+def test_the_phases_name_the_model_in_training(ensemble):
+    data, _, seen = ensemble
+    one = ["starting", "measuring"]
+    first = [f"reading {data}", "deep_ensemble: training external model 1", f"reading {data}"]
+    assert seen == [*first, *one, "training the main model", *one]
+
+
+def test_a_run_trains_its_members_keeps_them_and_predicts_with_all(ensemble):
     import whet
 
-    data, run = ensemble
+    data, run, _ = ensemble
     member = whet.load(run.path / "external_models" / "1")
     assert member.recipe.train.seed == 3
     shown = run.predictions[run.predictions["split"] == "test"]  # those of validation are scored by other temperatures
@@ -62,7 +76,7 @@ def test_the_run_needs_no_other_folder_once_it_is_finished(ensemble):
 
     import whet
 
-    data, run = ensemble
+    data, run, _ = ensemble
     before = run.predict(data)
     moved = run.path.parent / "moved"
     shutil.copytree(run.path, moved)
@@ -71,7 +85,7 @@ def test_the_run_needs_no_other_folder_once_it_is_finished(ensemble):
 
 
 def test_it_says_what_it_gained_and_costs(ensemble):
-    _, run = ensemble
+    _, run, _ = ensemble
     found = run.metrics["inference_gain"]
     shown = run.predictions[run.predictions["split"] == "test"]
     accuracy = (shown["label"] == shown["predicted"]).mean()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests.methods.texts import keeps_the_rules, said
+from tests.methods.texts import augmented, keeps_the_rules
 
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
@@ -32,7 +32,7 @@ def test_rules(synonyms):
 
 def test_one_of_the_four_each_equally_often(synonyms):
     text = " ".join(f"w{i}" for i in range(100))
-    kinds = [kind(text, out) for out in said(EDA(prob=0.8, path=synonyms), [text] * 800)]
+    kinds = [kind(text, out) for out in augmented(EDA(prob=0.8, path=synonyms), [text] * 800)]
     share = {name: kinds.count(name) / 800 for name in ("none", "replacement", "insertion", "swap", "deletion")}
     assert share == pytest.approx(dict.fromkeys(share, 0.2), abs=0.055)
 
@@ -41,7 +41,7 @@ def test_the_paper_s_arithmetic(synonyms):
     """alpha 0.1 of 50 words: five words replaced, five inserted, five swaps, each word lost with probability 0.1."""
     text = " ".join(f"w{i}" for i in range(50))
     found = {}
-    for out in said(EDA(prob=1, alpha=0.1, path=synonyms), [text] * 400):
+    for out in augmented(EDA(prob=1, alpha=0.1, path=synonyms), [text] * 400):
         found.setdefault(kind(text, out), []).append(out.split())
     old = text.split()
     assert {sum(a != b for a, b in zip(old, new)) for new in found["replacement"]} == {5}

@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import CHINESE, ENGLISH, keeps_the_rules, said, share_of_words_changed
+from tests.methods.texts import CHINESE, ENGLISH, augmented, keeps_the_rules, share_of_words_changed
 
 from whet.core.errors import RecipeError
 from whet.methods import Homophone
@@ -27,7 +27,7 @@ def test_the_share_of_words_is_the_fraction(fraction):
 @pytest.mark.parametrize("same_tone", [False, True])
 def test_what_is_put_in_audio_alike(same_tone):
     style = pypinyin.Style.TONE3 if same_tone else pypinyin.Style.NORMAL
-    outs = said(Homophone(prob=1, fraction=1, same_tone=same_tone), [CHINESE] * 30, chinese="characters")
+    outs = augmented(Homophone(prob=1, fraction=1, same_tone=same_tone), [CHINESE] * 30, chinese="characters")
     for out in outs:
         assert len(out) == len(CHINESE) and out != CHINESE
         for old, new in zip(CHINESE, out):
@@ -36,12 +36,12 @@ def test_what_is_put_in_audio_alike(same_tone):
 
 
 def test_other_languages_stay():
-    assert said(Homophone(prob=1, fraction=1), [ENGLISH]) == [ENGLISH]
+    assert augmented(Homophone(prob=1, fraction=1), [ENGLISH]) == [ENGLISH]
 
 
 def test_without_pypinyin_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pypinyin", None)
     homophone._homophones.cache_clear()
     with pytest.raises(RecipeError, match=r"pip install whet\[text\]"):
-        said(Homophone(prob=1), ["我"])
-    assert said(Homophone(prob=0), ["我"]) == ["我"]
+        augmented(Homophone(prob=1), ["我"])
+    assert augmented(Homophone(prob=0), ["我"]) == ["我"]

@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import CHINESE, keeps_the_rules, said, share_of_words_changed
+from tests.methods.texts import CHINESE, augmented, keeps_the_rules, share_of_words_changed
 
 from whet.methods import KeyboardTypo
 from whet.methods.augment_text.keyboard_typo import NEIGHBOURS, mistyped
@@ -31,6 +31,6 @@ def test_one_letter_a_word_becomes_a_neighbour_in_its_case():
 
 def test_other_scripts_stay():
     texts = ["我爱你", "привет", "1234 !!", ""]
-    assert said(KeyboardTypo(prob=1, fraction=1), texts) == texts
-    (mixed,) = said(KeyboardTypo(prob=1, fraction=1), [CHINESE])
+    assert augmented(KeyboardTypo(prob=1, fraction=1), texts) == texts
+    (mixed,) = augmented(KeyboardTypo(prob=1, fraction=1), [CHINESE])
     assert mixed.replace(mixed[4:10], "Python") == CHINESE and mixed != CHINESE

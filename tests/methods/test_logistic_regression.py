@@ -44,8 +44,8 @@ def test_tf_idf_becomes_a_run_like_any_other(tmp_path):
     words = {"glass": "bottle jar window", "paper": "box letter newspaper"}
     rows = [
         f"{label},an old {word} {number}"
-        for label, said in words.items()
-        for word in said.split()
+        for label, kinds in words.items()
+        for word in kinds.split()
         for number in range(12)
     ]
     (tmp_path / "texts.csv").write_text("\n".join(["label,text", *rows]))

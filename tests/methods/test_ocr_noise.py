@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import CHINESE, keeps_the_rules, said
+from tests.methods.texts import CHINESE, augmented, keeps_the_rules
 
 from whet.methods import OcrNoise
 from whet.methods.augment_text.ocr_noise import CONFUSIONS, misread
@@ -14,7 +14,7 @@ def test_the_share_of_words_is_the_fraction(fraction):
     texts = ["clean modern river l0ng " * 25] * 200
     changed = [
         [a != b for a, b in zip(t.split(), o.split())]
-        for t, o in zip(texts, said(OcrNoise(prob=1, fraction=fraction), texts))
+        for t, o in zip(texts, augmented(OcrNoise(prob=1, fraction=fraction), texts))
     ]
     assert sum(map(sum, changed)) / (200 * 100) == pytest.approx(fraction, abs=0.01)
 
@@ -35,5 +35,5 @@ def test_one_shape_of_the_word_is_misread():
 
 
 def test_what_has_no_look_alike_stays():
-    assert said(OcrNoise(prob=1, fraction=1), ["我爱你", "...", "4 73"]) == ["我爱你", "...", "4 73"]
-    assert said(OcrNoise(prob=1, fraction=1), [CHINESE])[0].startswith("我喜欢用")
+    assert augmented(OcrNoise(prob=1, fraction=1), ["我爱你", "...", "4 73"]) == ["我爱你", "...", "4 73"]
+    assert augmented(OcrNoise(prob=1, fraction=1), [CHINESE])[0].startswith("我喜欢用")

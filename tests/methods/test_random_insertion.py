@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from tests.methods.texts import keeps_the_rules, said
+from tests.methods.texts import augmented, keeps_the_rules
 
 from whet.methods import RandomInsertion
 
@@ -20,16 +20,16 @@ def test_rules(synonyms):
 @pytest.mark.parametrize(("words", "alpha", "count"), [(4, 0.1, 1), (20, 0.1, 2), (30, 0.5, 15)])
 def test_inserts_so_many_synonyms_of_the_text_s_own_words(synonyms, words, alpha, count):
     text = " ".join(f"w{i}" for i in range(words))
-    for result in said(RandomInsertion(prob=1, fraction=alpha, path=synonyms), [text] * 40):
+    for result in augmented(RandomInsertion(prob=1, fraction=alpha, path=synonyms), [text] * 40):
         new = Counter(result.split()) - Counter(text.split())
         assert sum(new.values()) == count and set(new) <= {"s1", "s2a", "s2b"}
         assert [word for word in result.split() if word.startswith("w")] == text.split()
 
 
 def test_every_place_before_a_word_and_every_synonym_comes_up(synonyms):
-    results = set(said(RandomInsertion(prob=1, path=synonyms), ["w2 x."] * 100))
+    results = set(augmented(RandomInsertion(prob=1, path=synonyms), ["w2 x."] * 100))
     assert results == {"s2a w2 x.", "s2b w2 x.", "w2 s2a x.", "w2 s2b x."}
 
 
 def test_a_text_without_synonyms_stays(synonyms):
-    assert said(RandomInsertion(prob=1, path=synonyms), ["none here", "", "!"]) == ["none here", "", "!"]
+    assert augmented(RandomInsertion(prob=1, path=synonyms), ["none here", "", "!"]) == ["none here", "", "!"]

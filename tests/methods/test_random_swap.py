@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.methods.texts import CHINESE, ENGLISH, keeps_the_rules, said, words_of
+from tests.methods.texts import CHINESE, ENGLISH, augmented, keeps_the_rules, words_of
 
 from whet.core.segment import segmented
 from whet.methods import RandomSwap
@@ -14,7 +14,7 @@ def test_rules():
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE])
 def test_the_same_words_in_another_order_and_punctuation_where_it_was(text):
-    for swapped in set(said(RandomSwap(prob=1, fraction=0.3), [text] * 50)):
+    for swapped in set(augmented(RandomSwap(prob=1, fraction=0.3), [text] * 50)):
         assert Counter(words_of(swapped, "characters")) == Counter(words_of(text, "characters"))
         marks = [None if place in words.places else token for words in [segmented(text, "characters")]
                  for place, token in enumerate(words.tokens)]  # fmt: skip
@@ -27,7 +27,7 @@ def test_as_many_swaps_as_in_the_paper_s_code(length, fraction, swaps):
     text = " ".join(f"w{i}" for i in range(length))
     moved = [
         sum(a != b for a, b in zip(text.split(), out.split()))
-        for out in said(RandomSwap(prob=1, fraction=fraction), [text] * 400)
+        for out in augmented(RandomSwap(prob=1, fraction=fraction), [text] * 400)
     ]
     assert max(moved) <= 2 * swaps and min(moved) >= (2 if swaps == 1 else 0)
     expected = length * (1 - (1 - 2 / length) ** swaps)  # words touched by at least one swap
@@ -35,6 +35,6 @@ def test_as_many_swaps_as_in_the_paper_s_code(length, fraction, swaps):
 
 
 def test_all_pairs_are_equally_likely():
-    seen = [said(RandomSwap(prob=1, fraction=0.1), ["a b c d"], indices=[i])[0] for i in range(1200)]
+    seen = [augmented(RandomSwap(prob=1, fraction=0.1), ["a b c d"], indices=[i])[0] for i in range(1200)]
     counts = np.unique(seen, return_counts=True)[1]
     assert len(counts) == 6 and np.abs(counts - 200).max() < 5 * np.sqrt(200)

@@ -2,7 +2,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from tests.methods.texts import keeps_the_rules, said
+from tests.methods.texts import augmented, keeps_the_rules
 
 from whet.core.segment import segmented
 from whet.methods import SentenceShuffle
@@ -36,11 +36,11 @@ def test_sentences(text, expected):
 
 def test_every_order_comes_equally_often_and_gaps_stay():
     text = " One.  Two!\tThree? "
-    outs = said(SentenceShuffle(prob=1), [text] * 1200)
+    outs = augmented(SentenceShuffle(prob=1), [text] * 1200)
     orders, counts = np.unique(outs, return_counts=True)
     assert set(orders) == {" {}  {}\t{} ".format(*order) for order in permutations(["One.", "Two!", "Three?"])}
     assert np.abs(counts - 200).max() < 5 * np.sqrt(200)
 
 
 def test_one_sentence_stays():
-    assert set(said(SentenceShuffle(prob=1), ["Only one sentence."] * 20)) == {"Only one sentence."}
+    assert set(augmented(SentenceShuffle(prob=1), ["Only one sentence."] * 20)) == {"Only one sentence."}

@@ -1,5 +1,5 @@
 import pytest
-from tests.methods.texts import ENGLISH, keeps_the_rules, said, share_of_words_changed
+from tests.methods.texts import ENGLISH, augmented, keeps_the_rules, share_of_words_changed
 
 from whet.core.errors import RecipeError
 from whet.methods import SimilarCharacter
@@ -29,7 +29,7 @@ def test_own_groups(tmp_path):
     path = tmp_path / "groups.txt"
     path.write_text("甲由申\n瓶饼", "utf-8")
     method = SimilarCharacter(prob=1, fraction=1, path=str(path))
-    assert set(said(method, ["瓶甲未"] * 50, chinese="characters")) == {"饼由未", "饼申未"}
+    assert set(augmented(method, ["瓶甲未"] * 50, chinese="characters")) == {"饼由未", "饼申未"}
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "cannot be read"), ("甲 由", "no group")])
@@ -38,8 +38,8 @@ def test_bad_groups_are_named(tmp_path, content, message):
     if content:
         path.write_text(content, "utf-8")
     with pytest.raises(RecipeError, match=message):
-        said(SimilarCharacter(prob=1, path=str(path)), ["甲"])
+        augmented(SimilarCharacter(prob=1, path=str(path)), ["甲"])
 
 
 def test_other_languages_stay():
-    assert said(SimilarCharacter(prob=1, fraction=1), [ENGLISH]) == [ENGLISH]
+    assert augmented(SimilarCharacter(prob=1, fraction=1), [ENGLISH]) == [ENGLISH]

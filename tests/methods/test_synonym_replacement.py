@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.methods.texts import keeps_the_rules, said, words_of
+from tests.methods.texts import augmented, keeps_the_rules, words_of
 
 from whet.core.errors import RecipeError
 from whet.methods import SynonymReplacement
@@ -36,24 +36,24 @@ def test_rules(synonyms):
 def test_as_many_words_as_in_the_paper_s_code(distinct, words, alpha, count):
     """n = max(1, int(alpha * words)), all different words."""
     text = " ".join(f"w{i}" for i in range(words))
-    for result in said(SynonymReplacement(prob=1, fraction=alpha, path=distinct), [text] * 20):
+    for result in augmented(SynonymReplacement(prob=1, fraction=alpha, path=distinct), [text] * 20):
         changed = [(old, new) for old, new in zip(text.split(), result.split()) if old != new]
         assert len(changed) == count and all(new == "s" + old[1:] for old, new in changed)
 
 
 def test_a_chosen_word_is_replaced_wherever_it_stands(distinct):
-    results = set(said(SynonymReplacement(prob=1, fraction=0.3, path=distinct), ["w1 w2 w1"] * 50))
+    results = set(augmented(SynonymReplacement(prob=1, fraction=0.3, path=distinct), ["w1 w2 w1"] * 50))
     assert results == {"s1 w2 s1", "w1 s2 w1"}
 
 
 def test_stop_words_and_words_without_synonyms_stay_and_case_is_kept(synonyms):
-    results = set(said(SynonymReplacement(prob=1, fraction=1, path=synonyms), ["The QUICK brown Fox."] * 60))
+    results = set(augmented(SynonymReplacement(prob=1, fraction=1, path=synonyms), ["The QUICK brown Fox."] * 60))
     assert results == {"The FAST brown Vixen.", "The RAPID brown Vixen."}
 
 
 def test_chinese_words_of_a_list(synonyms):
     pytest.importorskip("jieba")
-    assert said(SynonymReplacement(prob=1, path=synonyms), ["我喜欢苹果。"]) == ["我喜欢林檎。"]
+    assert augmented(SynonymReplacement(prob=1, path=synonyms), ["我喜欢苹果。"]) == ["我喜欢林檎。"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_bad_list_is_named(tmp_path, content, message):
     path = tmp_path / "list.csv"
     path.write_bytes(content)
     with pytest.raises(RecipeError, match=message):
-        said(SynonymReplacement(prob=1, path=str(path)), ["good"])
+        augmented(SynonymReplacement(prob=1, path=str(path)), ["good"])
     with pytest.raises(RecipeError, match="cannot be read"):
         read_list("eda", str(tmp_path / "missing.csv"))
 
@@ -77,7 +77,7 @@ def test_without_wordnet_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(wordnet_module, "places", list)
     with pytest.raises(RecipeError, match=r"apt install wordnet-base.*whet\[text\].*nltk.downloader"):
         wordnet_module.wordnet("synonym_replacement")
-    assert said(SynonymReplacement(prob=0), ["good"]) == ["good"]  # off asks for nothing
+    assert augmented(SynonymReplacement(prob=0), ["good"]) == ["good"]  # off asks for nothing
 
 
 # A WordNet of four synsets, written as wndb(5WN) says.
@@ -113,7 +113,7 @@ def test_wordnet_files_are_read_and_words_brought_to_their_base_form(tmp_path, m
     assert found.synonyms("unheard") == ()
     monkeypatch.setenv("WNSEARCHDIR", str(folder))
     assert find() == folder
-    assert set(said(SynonymReplacement(prob=1, fraction=1), ["Two dogs"] * 40)) == {
+    assert set(augmented(SynonymReplacement(prob=1, fraction=1), ["Two dogs"] * 40)) == {
         "Two Dog".replace("Dog", name) for name in ("dog", "domestic dog", "canis familiaris")
     }
 
@@ -152,7 +152,8 @@ def test_the_whole_wordnet_agrees_with_nltk(tmp_path, monkeypatch):
 def test_words_of_a_text_stay_as_many(distinct):
     text = " ".join(f"w{i}" for i in range(40))
     assert all(
-        len(words_of(out)) == 40 for out in said(SynonymReplacement(prob=1, fraction=0.5, path=distinct), [text] * 5)
+        len(words_of(out)) == 40
+        for out in augmented(SynonymReplacement(prob=1, fraction=0.5, path=distinct), [text] * 5)
     )
 
 
@@ -161,4 +162,4 @@ def test_marks_stay_and_long_texts_are_read_alike(tmp_path):
     path.write_text("&,and\nquick,fast\n", "utf-8")
     long = "none " * 400 + "quick & quick"
     method = SynonymReplacement(prob=1, fraction=1, path=str(path))
-    assert said(method, ["quick & quick", long]) == ["fast & fast", "none " * 400 + "fast & fast"]
+    assert augmented(method, ["quick & quick", long]) == ["fast & fast", "none " * 400 + "fast & fast"]

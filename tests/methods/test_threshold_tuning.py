@@ -67,8 +67,8 @@ def test_one_class_s_step_is_the_best_of_all(seed=5):
     true = np.arange(3) == label[:, None]
 
     def score(step):
-        said = (logits + np.array([0, step, 0])).argmax(axis=1)
-        return f1_score(label, said, average="macro")
+        predicted = (logits + np.array([0, step, 0])).argmax(axis=1)
+        return f1_score(label, predicted, average="macro")
 
     found = score(_best_step(logits, true, 1, exclusive=True))
     assert found >= max(score(step) for step in np.linspace(-12, 12, 401))
@@ -76,8 +76,8 @@ def test_one_class_s_step_is_the_best_of_all(seed=5):
 
 def test_its_macro_f1_is_scikit_learn_s():
     logits, label = samples(300, 1)
-    said, true = np.arange(3) == logits.argmax(axis=1)[:, None], np.arange(3) == label[:, None]
-    assert macro_f1(said, true) == pytest.approx(f1_score(label, logits.argmax(axis=1), average="macro"))
+    predicted, true = np.arange(3) == logits.argmax(axis=1)[:, None], np.arange(3) == label[:, None]
+    assert macro_f1(predicted, true) == pytest.approx(f1_score(label, logits.argmax(axis=1), average="macro"))
 
 
 def test_each_label_has_its_own_threshold_where_several_may_be_true():

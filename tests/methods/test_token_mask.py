@@ -5,7 +5,7 @@ import torch
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
 from whet.core.stages import TransformsBatch
-from whet.core.tokens import KnowsTokens, SpecialIds
+from whet.core.tokens import NeedsSpecialIds, SpecialIds
 from whet.methods import TokenMask
 
 SPECIAL = SpecialIds(pad=0, unknown=1, mask=2, frame=frozenset({3, 4}))
@@ -22,7 +22,7 @@ def ids(lengths, width=None):
 
 def transformed(method, ids_BL, indices=None, special=SPECIAL):
     rng = Rng(0).batch(method.name, 0, np.arange(len(ids_BL)) if indices is None else indices)
-    return method.knowing(special).transform_batch(ids_BL, rng)
+    return method.with_special_ids(special).transform_batch(ids_BL, rng)
 
 
 def test_off_is_absence_and_missing_special_ids_are_an_error():
@@ -31,9 +31,9 @@ def test_off_is_absence_and_missing_special_ids_are_an_error():
     assert torch.equal(TokenMask(fraction=0).transform_batch(x, rng), x)
     with pytest.raises(RecipeError, match="needs the special token ids"):
         TokenMask().transform_batch(x, rng)
-    told = TokenMask(fraction=0.5).knowing(SPECIAL)
-    assert isinstance(told, KnowsTokens) and isinstance(told, TransformsBatch) and told.fraction == 0.5
-    assert told.settings_dict() == {"fraction": 0.5}
+    informed = TokenMask(fraction=0.5).with_special_ids(SPECIAL)
+    assert isinstance(informed, NeedsSpecialIds) and isinstance(informed, TransformsBatch) and informed.fraction == 0.5
+    assert informed.settings_dict() == {"fraction": 0.5}
 
 
 def test_the_share_hidden_and_what_stays():

@@ -33,7 +33,7 @@ def long_text(words: int, seed: int = 0) -> str:
     return " ".join(np.array(WORDS)[Rng(seed).batch("text", 0, np.arange(words)).integers(len(WORDS))])
 
 
-def said(method, texts, labels=None, seed=0, epoch=0, indices=None, chinese="auto", copies=None) -> list[str]:
+def augmented(method, texts, labels=None, seed=0, epoch=0, indices=None, chinese="auto", copies=None) -> list[str]:
     """The texts as the method leaves them."""
     view = TextView.whole(texts, labels, chinese)
     indices = np.arange(len(texts)) if indices is None else np.asarray(indices)
@@ -50,26 +50,26 @@ def keeps_the_rules(
     """What every text method keeps: off is absence; a sample's result hangs on itself alone; the same twice; texts that are
     not chosen are not touched; odd texts pass."""
     texts = list(texts)
-    assert said(cls(**{**settings, **cls.identity}), texts) == texts
+    assert augmented(cls(**{**settings, **cls.identity}), texts) == texts
     always = cls(**{**settings, "prob": 1.0})
-    whole = said(always, texts)
-    assert whole == said(always, texts), "the same seed gives another result"
+    whole = augmented(always, texts)
+    assert whole == augmented(always, texts), "the same seed gives another result"
     for i in range(len(texts)):
-        assert said(always, [texts[i]], indices=[i]) == [whole[i]], "the result depends on the batch"
-    longer = said(always, [*texts, long_text(200)], indices=np.arange(len(texts) + 1))
+        assert augmented(always, [texts[i]], indices=[i]) == [whole[i]], "the result depends on the batch"
+    longer = augmented(always, [*texts, long_text(200)], indices=np.arange(len(texts) + 1))
     assert longer[:-1] == whole, "the result depends on how long the other texts are"
     many = [ENGLISH + " " + CHINESE] * 500
-    changed = np.mean([a != b for a, b in zip(said(cls(**{**settings, "prob": 0.3}), many), many)])
-    always_changed = np.mean([a != b for a, b in zip(said(always, many), many)])
+    changed = np.mean([a != b for a, b in zip(augmented(cls(**{**settings, "prob": 0.3}), many), many)])
+    always_changed = np.mean([a != b for a, b in zip(augmented(always, many), many)])
     assert abs(changed - 0.3 * always_changed) < 0.08
-    assert said(always, texts * 40, epoch=1) != said(always, texts * 40, epoch=0), "every epoch is the same"
+    assert augmented(always, texts * 40, epoch=1) != augmented(always, texts * 40, epoch=0), "every epoch is the same"
 
 
 def share_of_words_changed(method, texts=None, chinese="auto") -> float:
     """Over long texts, word by word; for methods that keep the number of words."""
     texts = [long_text(100, seed) for seed in range(200)] if texts is None else texts
     changed = []
-    for before, after in zip(texts, said(method, texts, chinese=chinese)):
+    for before, after in zip(texts, augmented(method, texts, chinese=chinese)):
         old, new = words_of(before, chinese), words_of(after, chinese)
         assert len(old) == len(new)
         changed += [a != b for a, b in zip(old, new)]

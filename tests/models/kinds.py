@@ -268,11 +268,11 @@ def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
     )
     recipe = build_recipe(data, recipe, weights=str(folder / "published"))
     run = Run(train_run(recipe, folder / "run"))
-    said = run.predictions.set_index("id")
-    frame = read_samples(run.recipe.data).frame.set_index("id").loc[said.index]
+    predicted = run.predictions.set_index("id")
+    frame = read_samples(run.recipe.data).frame.set_index("id").loc[predicted.index]
     samples = [str(sample) for sample in frame["text" if kind.medium == "text" else "path"]]
     again, columns = load(run.path).predict(samples), [f"p:{name}" for name in run.classes]
-    apart = float(np.abs(again[columns].to_numpy() - said[columns].to_numpy()).max())
+    apart = float(np.abs(again[columns].to_numpy() - predicted[columns].to_numpy()).max())
     state = load_net(run.folder.model).backbone.state_dict()
     before = built(folder / "published", kind.medium).backbone
     trains = any(not torch.equal(state[name], tensor) for name, tensor in before.named_parameters())

@@ -53,20 +53,20 @@ def built(finished_run, tmp_path):
 
 def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
     lost = {"name": "vit_tiny", "failed": {"vit_tiny-s0": "killed <b>by</b> the system"}, "runs": []}
-    said, text = built(story([row(3, difference=None), row(0), row(9), lost]))
+    html, text = built(story([row(3, difference=None), row(0), row(9), lost]))
     for expected in (
         "4 architectures, each trained for 5 minutes", "431 test samples", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
         "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "Only one seed was trained",
         "Accuracy and cost",
     ):  # fmt: skip
-        assert expected in said, expected
+        assert expected in html, expected
     assert "<b>by</b>" not in text
 
 
 def test_where_all_failed_the_reasons_are_left(built):
     lost = {"name": "lenet", "failed": {"lenet-s0": "too small"}, "runs": []}
-    said, _ = built(story([lost], best=None, best_run=None, samples=0, part=None))
-    assert "No architecture could be trained" in said and "too small" in said and "Accuracy and cost" not in said
+    html, _ = built(story([lost], best=None, best_run=None, samples=0, part=None))
+    assert "No architecture could be trained" in html and "too small" in html and "Accuracy and cost" not in html
 
 
 def test_is_pareto_optimal_are_those_that_no_other_beats():

@@ -73,7 +73,7 @@ def test_a_seed_whose_runs_failed_is_left_out():
 @pytest.mark.parametrize("design", ["screen", "add"])
 def test_one_and_two_seeds_are_not_judged_and_speak_of_their_own_runs(design, seeds):
     found = simulated_studies.simulated(simulated_studies.Setting(design, seeds, "large"), 80)
-    assert found.judged == found.wrong == found.right == 0
+    assert found.assessed == found.wrong == found.right == 0
     assert 0.90 <= found.covered_P.mean() <= 0.99
 
 

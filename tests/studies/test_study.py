@@ -192,7 +192,7 @@ def test_without_factors_every_method_but_the_optimizer_is_one(base):
 
 
 # --- the race ---------------------------------------------------------------------------------------------------------
-def said(name, mean, p):
+def effect_of(name, mean, p):
     found = Difference(mean, mean - 0.01, mean + 0.01, p, 3, 100, "")
     return Effect(name, "accuracy", found, p, {}, {}, None)
 
@@ -208,7 +208,9 @@ def test_only_what_is_all_but_certain_leaves_the_race(base, tmp_path, design, le
     )
     runner = Runner(tmp_path, InProcess(Observer()), Clock(tmp_path / "clock.json", None, 0.0), Observer())
     screening = Screening(plan, runner, base.train.budget)
-    found = Findings([said("cutout", 0.1, 1e-6), said("mixup", -0.1, 0.01), said("horizontal_flip", -0.1, 1e-6)], [])
+    found = Findings(
+        [effect_of("cutout", 0.1, 1e-6), effect_of("mixup", -0.1, 0.01), effect_of("horizontal_flip", -0.1, 1e-6)], []
+    )
     assert not screening._race(found)
     assert {plan.factors[f].name for f in range(3) if f not in screening.fixed} == left
     assert set(screening.fixed.values()) == {-1}
@@ -227,8 +229,8 @@ def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_on
     plan = make_plan(
         base, ["horizontal_flip", "mixup"], design="screen", budget="1h", seeds=None, metric="accuracy", jobs=1
     )
-    likely_bad = replace(said("horizontal_flip", -0.02, 0.3), difference=found_with(-0.02, -0.03, -0.01))
-    unknown = replace(said("mixup", 0.01, 1.0), difference=found_with(0.01, -0.01, 0.03))
+    likely_bad = replace(effect_of("horizontal_flip", -0.02, 0.3), difference=found_with(-0.02, -0.03, -0.01))
+    unknown = replace(effect_of("mixup", 0.01, 1.0), difference=found_with(0.01, -0.01, 0.03))
     found = Findings([likely_bad, unknown], [])
     assert likely_bad.verdict == "undecided"
     assert proposed(plan, found) == Change([1, -1], sure=True)  # as it was
@@ -237,7 +239,7 @@ def test_what_is_no_more_than_likely_is_tried_where_nothing_is_sure_and_taken_on
     good, none, bad = found_with(0.02, 0.01, 0.03), found_with(0.02, -0.01, 0.05), found_with(-0.02, -0.03, -0.01)
     assert [tried.adopted(found) for found in (good, none, bad, None)] == [True, False, False, False]
     # A verdict needs less: it stands unless full length contradicts it, and then nothing that is only likely is tried beside it.
-    proven = Findings([likely_bad, replace(said("mixup", 0.02, 1e-6))], [])
+    proven = Findings([likely_bad, replace(effect_of("mixup", 0.02, 1e-6))], [])
     sure = proposed(plan, proven, likely=True)
     assert sure == Change([1, 1], sure=True)
     assert [sure.adopted(found) for found in (good, none, bad, None)] == [True, True, False, True]

@@ -35,21 +35,21 @@ def found(answers):
 
 def test_they_are_scikit_learn_s(answers, found):
     probs, true = answers
-    said = probs > 0.5
-    assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, said))
-    assert found["hamming_accuracy"] == pytest.approx(1 - sk.hamming_loss(true, said))
-    assert found["macro_f1"] == pytest.approx(sk.f1_score(true, said, average="macro"))
-    assert found["micro_f1"] == pytest.approx(sk.f1_score(true, said, average="micro"))
-    assert found["balanced_accuracy"] == pytest.approx(sk.recall_score(true, said, average="macro"))
+    predicted = probs > 0.5
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, predicted))
+    assert found["hamming_accuracy"] == pytest.approx(1 - sk.hamming_loss(true, predicted))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(true, predicted, average="macro"))
+    assert found["micro_f1"] == pytest.approx(sk.f1_score(true, predicted, average="micro"))
+    assert found["balanced_accuracy"] == pytest.approx(sk.recall_score(true, predicted, average="macro"))
     assert found["mean_average_precision"] == pytest.approx(sk.average_precision_score(true, probs, average="macro"))
     losses = [sk.log_loss(true[:, k], probs[:, k]) for k in range(5)]
     assert found["log_loss"] == pytest.approx(np.mean(losses))
-    precision, recall, f1, support = sk.precision_recall_fscore_support(true, said, zero_division=0)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(true, predicted, zero_division=0)
     for k, row in enumerate(found["per_class"]):
         assert (row["name"], row["samples"]) == (CLASSES[k], support[k])
         assert (row["precision"], row["recall"], row["f1"]) == pytest.approx((precision[k], recall[k], f1[k]))
-        (_, wrongly), (missed, _) = sk.multilabel_confusion_matrix(true, said)[k]
-        assert (row["missed"], row["said_wrongly"]) == (missed, wrongly)
+        (_, wrongly), (missed, _) = sk.multilabel_confusion_matrix(true, predicted)[k]
+        assert (row["missed"], row["wrongly_predicted"]) == (missed, wrongly)
     assert found["worst_class"] == {"name": CLASSES[recall.argmin()], "recall": pytest.approx(recall.min())}
     assert "confusion" not in found
 
@@ -104,8 +104,8 @@ def test_a_mean_over_samples_has_groups_for_pseudo_values(answers):
 
 
 def test_a_prediction_is_what_is_likelier_than_not_and_its_probability_that_of_all_decisions():
-    said, confidence = MULTI_LABEL.prediction(np.array([0.9, 0.2, 0.6]), ("a", "b", "c"))
-    assert said == ["a", "c"] and confidence == pytest.approx(0.9 * 0.8 * 0.6)
+    predicted, confidence = MULTI_LABEL.prediction(np.array([0.9, 0.2, 0.6]), ("a", "b", "c"))
+    assert predicted == ["a", "c"] and confidence == pytest.approx(0.9 * 0.8 * 0.6)
     assert MULTI_LABEL.prediction(np.array([0.1, 0.5]), ("a", "b")) == ([], pytest.approx(0.45))
 
 

@@ -25,13 +25,13 @@ def answers(N=300, seed=0, empty=None):
 
 def test_they_are_scikit_learn_s():
     probs, labels = answers()
-    found, said = SINGLE_LABEL.measure(evidence(probs, labels)), probs.argmax(axis=1)
-    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, said))
-    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, said))
-    assert found["macro_f1"] == pytest.approx(sk.f1_score(labels, said, average="macro"))
+    found, predicted = SINGLE_LABEL.measure(evidence(probs, labels)), probs.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, predicted))
+    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(labels, predicted, average="macro"))
     assert found["log_loss"] == pytest.approx(sk.log_loss(labels, probs))
-    assert (np.array(found["confusion"]) == sk.confusion_matrix(labels, said)).all()
-    precision, recall, f1, support = sk.precision_recall_fscore_support(labels, said)
+    assert (np.array(found["confusion"]) == sk.confusion_matrix(labels, predicted)).all()
+    precision, recall, f1, support = sk.precision_recall_fscore_support(labels, predicted)
     for k, row in enumerate(found["per_class"]):
         values = (row["precision"], row["recall"], row["f1"], row["samples"])
         assert values == pytest.approx((precision[k], recall[k], f1[k], support[k]))
@@ -40,14 +40,14 @@ def test_they_are_scikit_learn_s():
 
 def test_metrics_of_class_numbers_are_scikit_learn_s():
     probs, labels = answers()
-    said = probs.argmax(axis=1)
+    predicted = probs.argmax(axis=1)
     seen = evidence(probs, labels)
-    assert macro_f1(seen) == pytest.approx(sk.f1_score(labels, said, average="macro"))
-    assert worst_recall(seen) == pytest.approx(sk.recall_score(labels, said, average=None).min())
+    assert macro_f1(seen) == pytest.approx(sk.f1_score(labels, predicted, average="macro"))
+    assert worst_recall(seen) == pytest.approx(sk.recall_score(labels, predicted, average=None).min())
     assert log_loss_N(seen).mean() == pytest.approx(sk.log_loss(labels, probs))
-    few = labels < 2  # the others are never true, but said
+    few = labels < 2  # the others are never true, but are predicted
     assert macro_f1(seen.rows(few)) == pytest.approx(
-        sk.f1_score(labels[few], said[few], average="macro", labels=[0, 1])
+        sk.f1_score(labels[few], predicted[few], average="macro", labels=[0, 1])
     )
 
 

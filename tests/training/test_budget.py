@@ -27,7 +27,7 @@ def test_measuring_leaves_the_network_as_it_is(tmp_path, methods, net):
     speed = measure(recipe, made, plan.context, resolve.make_fabric(recipe), table)
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
     assert set(speed.step_seconds) == {32} and speed.step_seconds[32] > 0
-    assert speed.final_answer_seconds > 0 and np.isfinite(speed.answer_seconds)
+    assert speed.final_inference_seconds > 0 and np.isfinite(speed.inference_seconds)
 
 
 def test_waiting_for_images_counts():

@@ -39,11 +39,11 @@ def test_its_answers_are_the_mean(runs):
     columns = [column for column in answers[0].columns if column.startswith("p:")]
     mean = np.mean([frame[columns].to_numpy(float) for frame in answers[1:]], axis=0)
     np.testing.assert_allclose(answers[0][columns].to_numpy(float), mean, atol=1e-5)
-    said = np.array([column[2:] for column in columns])[mean.argmax(axis=1)]
-    assert (answers[0]["predicted"] == said).all()
+    predicted = np.array([column[2:] for column in columns])[mean.argmax(axis=1)]
+    assert (answers[0]["predicted"] == predicted).all()
     test = answers[0]["split"] == "test"
     accuracy = fused.read_json(fused.metrics)["test"]["accuracy"]
-    assert accuracy == pytest.approx((said == answers[0]["label"])[test].mean())
+    assert accuracy == pytest.approx((predicted == answers[0]["label"])[test].mean())
 
 
 def test_the_model_itself_answers_so(runs):

@@ -26,9 +26,11 @@ def test_the_saved_model_answers_as_the_run_did(methods, tmp_path):
     recipe = recipe.replace(data=DataSpec(path=str(data)), model=ModelSpec(architecture="resnet9_slim"))
     recipe = recipe.setting(budget="3ep", batch_size=8, image_size=32, precision="fp32")
     run = Run(train_run(recipe, tmp_path / "run", strict=True))
-    said = run.predictions.query("split == 'test'")  # validation samples are answered by fits that did not see them
-    again = run.predict([data / id_ for id_ in said["id"]])
+    predicted = run.predictions.query(
+        "split == 'test'"
+    )  # validation samples are answered by fits that did not see them
+    again = run.predict([data / id_ for id_ in predicted["id"]])
     columns = [f"p:{name}" for name in run.classes]
-    assert len(said) > 5
-    assert np.abs(again[columns].to_numpy() - said[columns].to_numpy()).max() < 2e-5
+    assert len(predicted) > 5
+    assert np.abs(again[columns].to_numpy() - predicted[columns].to_numpy()).max() < 2e-5
     assert (tmp_path / "run" / "model" / "members").is_dir() == ("snapshot" in methods)

@@ -60,10 +60,10 @@ def test_random_weights_are_not_judged_on_many_samples_before_the_first_step(
     assert steps[-1] > 0
 
 
-@pytest.mark.parametrize(("said", "threads"), [("", 3), ("2", 2), ("2,1", 2), ("64", 3), ("0", 1), ("many", 3)])
-def test_torch_takes_the_cores_it_may_run_on_and_no_more_than_omp_num_threads(monkeypatch, said, threads):
+@pytest.mark.parametrize(("value", "threads"), [("", 3), ("2", 2), ("2,1", 2), ("64", 3), ("0", 1), ("many", 3)])
+def test_torch_takes_the_cores_it_may_run_on_and_no_more_than_omp_num_threads(monkeypatch, value, threads):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 2, 5}, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
     train = resolve_threads(Recipe()).train
     assert (train.torch_threads, train.loader_threads) == (threads, 3)
     assert torch.get_num_threads() == threads

@@ -87,12 +87,12 @@ def exit_code(records: list[dict[str, Any]]) -> int:
 
 def _prediction_text(row: dict[str, Any]) -> str:
     """The class, or every label with its probability in descending order."""
-    from whet.core.labels import labels_said
+    from whet.core.labels import labels_text
 
     if isinstance(row["predicted"], str):
         return row["predicted"]
     sure = sorted(row["predicted"], key=lambda name: -row[f"p:{name}"])
-    return labels_said([f"{name} {100 * row[f'p:{name}']:.0f} %" for name in sure])
+    return labels_text([f"{name} {100 * row[f'p:{name}']:.0f} %" for name in sure])
 
 
 def _cell(value: Any) -> Any:

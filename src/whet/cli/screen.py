@@ -96,7 +96,7 @@ _COLOURS = {"helps": "green", "hurts": "red"}
 def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
     """Print the table of a study: the effect of each technique with its interval and cost."""
     from whet.core.task import metric_named
-    from whet.evaluate.difference import NOT_JUDGED
+    from whet.evaluate.difference import NOT_ASSESSED
 
     chosen = metric_named(metric)
     rows = table(
@@ -109,7 +109,7 @@ def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
             continue
         interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
         effect, time_ = chosen.text(row["effect"], "+"), f"{100 * (row['time'] - 1):+.0f} %"
-        has_verdict = row["verdict"] != NOT_JUDGED
+        has_verdict = row["verdict"] != NOT_ASSESSED
         p, chance = (f"{row['p_holm']:.2g}", f"{100 * row['chance_to_help']:.0f} %") if has_verdict else ("", "")
         rows.add_row(row["factor"], effect, interval, p, chance, time_, verdict + Text(_what_decides(row)))
     print_table(to, rows)

@@ -121,7 +121,7 @@ class AudioView:
         return self.tempo_B * self.resample_B
 
     @property
-    def heard_B(self) -> np.ndarray:
+    def signal_samples_B(self) -> np.ndarray:
         """Number of output samples that contain the source, int64; the others are silent padding."""
         step = self.step_B
         first = np.where(self.wrap_B, 0, np.maximum(0, -self.start_B))

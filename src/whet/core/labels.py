@@ -20,7 +20,7 @@ def cell_labels(cell: str) -> list[str]:
     return json.loads(cell)
 
 
-def labels_said(names: Sequence[str]) -> str:
+def labels_text(names: Sequence[str]) -> str:
     """The labels for display: "blue, red", or "no label"."""
     return ", ".join(names) or NO_LABEL
 

@@ -20,7 +20,7 @@ class Measured:
 
     conditions: number of training samples, training length and network. verdict: helps, hurts, no evidence, cannot act (`reason`
     then gives the reason). plain, effect, low, high: values of the metric, which is accuracy, macro_f1 or log_loss. time,
-    answer_time: training time and inference time, relative to the plain recipe. certain: the effect is significant after Holm's
+    inference_time: training time and inference time, relative to the plain recipe. certain: the effect is significant after Holm's
     correction over all comparisons (5 %).
     """
 
@@ -36,7 +36,7 @@ class Measured:
     high: float = 0.0
     seeds: int = 0
     time: float = 1.0
-    answer_time: float = 1.0
+    inference_time: float = 1.0
     certain: bool = False
 
     def cells(self) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ class Measured:
         plain = _METRICS[self.metric] + (
             f"{self.plain:.3f}" if self.metric == "log_loss" else f"{100 * self.plain:.1f} %"
         )
-        time = f"× {self.time:.2f}" + (f", inference × {self.answer_time:.1f}" if self.answer_time >= 1.3 else "")
+        time = f"× {self.time:.2f}" + (f", inference × {self.inference_time:.1f}" if self.inference_time >= 1.3 else "")
         verdict = f"**{self.verdict}**" if self.certain else self.verdict
         if self.verdict == "no evidence":
             verdict += self.seeds_needed()

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError
+from whet.core.mask_spec import MaskSpec
 from whet.core.strict import Strict
 
 Auto = Literal["auto"]
@@ -60,6 +61,7 @@ class DataSpec(Strict):
         BeforeValidator(lambda fold: fold if fold is None else str(fold)),  # usually written as a number
         Field(description="the fold used as the test split, where a table has a column fold"),
     ] = None
+    masks: Annotated[MaskSpec, Field(description="how masks are read, for segmentation")] = MaskSpec()
     val_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
     split_seed: Annotated[int, Field(ge=0)] = 0

@@ -40,12 +40,12 @@ class SpectrogramScale:
         return ((mel + self.floor if self.added else mel.clamp(min=self.floor)).log() - self.mean) / self.std
 
 
-class KnowsSpectrogram(ABC):
-    """A method that needs the scale of the spectrograms. The owner of the network's front calls `hearing(front)` once and uses the
-    returned method instead."""
+class NeedsSpectrogramScale(ABC):
+    """A method that needs the scale of the spectrograms. The owner of the network's front calls `with_scale(front)` once and uses
+    the returned method instead."""
 
     @abstractmethod
-    def hearing(self, front: HasScale) -> Self:
+    def with_scale(self, front: HasScale) -> Self:
         """The same method with access to the scale."""
 
 

@@ -67,6 +67,6 @@ class TextView:
             words[i] = rewrite(i, words[i])
         return replace(self, content_B=tuple(words))
 
-    def retold(self, new: dict[int, str]) -> TextView:
+    def with_texts(self, new: dict[int, str]) -> TextView:
         """Replace the texts of some samples, by their position in the batch."""
         return replace(self, content_B=tuple(new.get(i, content) for i, content in enumerate(self.content_B)))

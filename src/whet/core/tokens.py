@@ -28,10 +28,10 @@ class SpecialIds:
         return ~torch.isin(ids_BL, outside)
 
 
-class KnowsTokens(ABC):
-    """A SAMPLE method whose `transform_batch` receives token ids. The owner of the tokenizer calls `knowing(special)` once and uses
-    the returned method instead."""
+class NeedsSpecialIds(ABC):
+    """A SAMPLE method whose `transform_batch` receives token ids. The owner of the tokenizer calls `with_special_ids(special)` once
+    and uses the returned method instead."""
 
     @abstractmethod
-    def knowing(self, special: SpecialIds) -> Self:
+    def with_special_ids(self, special: SpecialIds) -> Self:
         """The same method with the special ids."""

@@ -16,6 +16,8 @@ from whet.data.class_names import class_warnings
 from whet.data.columns import usual_column
 from whet.data.digests import file_digests
 from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, has_classes, read_folder
+from whet.data.mask_table import read_mask_table
+from whet.data.masks import detect
 from whet.data.split import split_rows
 from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
@@ -67,6 +69,17 @@ def medium_of(spec: DataSpec) -> str:
     return medium
 
 
+def has_masks(spec: DataSpec) -> bool:
+    """Whether the data are images with masks."""
+    path = data_path(spec)
+    return medium_of(spec) == "image" and detect(path, spec.masks) is not None
+
+
+def problem_of(spec: DataSpec) -> str:
+    """The problem that these data suggest, as in a recipe's `task`."""
+    return "semantic-segmentation" if has_masks(spec) else f"{medium_of(spec)}-classification"
+
+
 def _tables_in(folder: Path) -> list[Path]:
     return [
         file
@@ -102,7 +115,9 @@ def read_samples(spec: DataSpec, threads: int = 4) -> Table:
     """The samples with their given splits. Files that cannot be opened are skipped and listed; whether the others can be decoded is
     checked by `whet check`, or when each is first rendered."""
     path, medium = data_path(spec), medium_of(spec)
-    if medium == "text":
+    if has_masks(spec):
+        table = hash_contents(read_mask_table(spec, threads), threads)
+    elif medium == "text":
         table = read_texts(path, spec, threads=threads)
     else:
         table = hash_contents(_read_files(path, spec, medium), threads)

@@ -95,8 +95,8 @@ def _require_train_and_val(table: Table) -> None:
 def _stratify(table: Table, fractions: dict[str, float], seed: int) -> np.ndarray:
     """Splits for the rows. Rows that share content or a group form one unit and get the same split. Units of one class are assigned
     by class, in the order of a hash of their content, so that a new file does not reshuffle the old ones. For multi-label data, or
-    if a tenth of the samples are in units of several classes (a speaker who says all words), every unit goes to the split that most
-    lacks its labels, and a new file may then move some of the old ones."""
+    if a tenth of the samples are in units of several classes (a speaker with recordings of all words), every unit goes to the split
+    that most lacks its labels, and a new file may then move some of the old ones."""
     frame, true_NK = table.frame, table.true_NK
     unit_N = np.unique(_units(frame), return_inverse=True)[1].reshape(-1)
     key_N = Rng(seed).keyed("split", frame["digest"].tolist())

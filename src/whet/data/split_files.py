@@ -37,7 +37,7 @@ def apply_split_files(table: Table, patterns: tuple[str, ...]) -> Table:
                 label = int(table.frame["label"].iloc[row])
                 known = class_of.setdefault(class_word, (label, where))
                 if known[0] != label:
-                    here, there = table.said_of(label), table.said_of(known[0])
+                    here, there = table.text_of(label), table.text_of(known[0])
                     raise DataError(f"{where}: class {class_word} means '{here}' here, but '{there}' at {known[1]}")
     frame = table.frame.copy()
     frame["split"] = [splits[row][0] if row in splits else "" for row in range(len(frame))]

@@ -136,7 +136,7 @@ class Table:
         """A label as a table cell: the class name, or the label set as a JSON list."""
         return self.task.cell(label if self.set_SK is None else self.set_SK[label], self.classes)
 
-    def said_of(self, label: int) -> str:
+    def text_of(self, label: int) -> str:
         """A label for display: the class name, or the names of the label set."""
         return self.task.text(label if self.set_SK is None else self.set_SK[label], self.classes)
 
@@ -145,6 +145,10 @@ class Table:
         frame = self.frame
         if self.set_SK is not None:
             frame = frame.assign(label=[self.cell_of(label) for label in self.label_N])
+        if "masks" in frame:
+            frame = frame.assign(
+                digest=[f"{digest} {masks.digest()}" for digest, masks in zip(frame["digest"], frame["masks"])]
+            )
         rows = frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
         return hashlib.sha256(json.dumps([list(self.classes), rows]).encode()).hexdigest()
 

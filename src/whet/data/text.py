@@ -60,7 +60,7 @@ def _decoded(data: bytes, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise UnreadableText(
-            f"its byte order mark says {_NAMES[encoding]}, but it is not ({error.reason} at byte {error.start} after the mark)"
+            f"it has the byte order mark of {_NAMES[encoding]}, but is not valid ({error.reason} at byte {error.start} after it)"
         ) from None
 
 

@@ -221,7 +221,7 @@ def _read_rows(path: Path, part: str, spec: DataSpec, log: _ReadLog) -> pd.DataF
     frame = with_folds(frame, columns, raw)
     log.further += columns.notes()
     if part and usual_column([str(name) for name in raw.columns], "split"):
-        log.further.append(f"{path.name}: its column 'split' is ignored, because the file name says {part}")
+        log.further.append(f"{path.name}: its column 'split' is ignored, because the file name gives the split {part}")
     return frame
 
 

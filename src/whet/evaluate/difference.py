@@ -17,8 +17,8 @@ from whet.evaluate.rates import wilson_interval
 LEVEL = 0.05
 LEAST_SEEDS = 3  # minimum number of seeds to estimate the variance between seeds
 MARGIN = 0.01  # one percentage point: a smaller difference of a share is not relevant
-HELPS, HURTS, TOO_SMALL, UNDECIDED, NOT_JUDGED = (
-    "helps", "hurts", "no difference worth having", "undecided", "not judged",
+HELPS, HURTS, TOO_SMALL, UNDECIDED, NOT_ASSESSED = (
+    "helps", "hurts", "no difference worth having", "undecided", "not assessed",
 )  # fmt: skip
 
 LEAST_SAMPLES = 2
@@ -104,7 +104,7 @@ class Difference:
     variance: Variance | None = None
 
     @property
-    def judged(self) -> bool:
+    def assessed(self) -> bool:
         """Whether there are enough seeds for a verdict."""
         return self.seeds >= LEAST_SEEDS
 
@@ -120,8 +120,8 @@ class Difference:
 
     def verdict_at(self, p: float, p_too_small: float) -> str:
         """The verdict for p-values corrected for multiple comparisons."""
-        if not self.judged:
-            return NOT_JUDGED
+        if not self.assessed:
+            return NOT_ASSESSED
         if p < LEVEL and self.mean != 0:
             return HELPS if self.is_gain else HURTS
         return TOO_SMALL if p_too_small < LEVEL else UNDECIDED
@@ -138,7 +138,7 @@ class Difference:
     @property
     def chance_to_help(self) -> float | None:
         """The probability of an improvement under a flat prior; None without a verdict."""
-        if not self.judged:
+        if not self.assessed:
             return None
         return 1 - self.p / 2 if self.is_gain else self.p / 2
 

@@ -20,7 +20,7 @@ from whet.models.net import Net
 _BATCH = {"cpu": 16, "cuda": 128}
 
 
-def answer(
+def run_inference(
     net: Net,
     predictor: Predictor,
     loader: Loader,

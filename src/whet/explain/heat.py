@@ -46,9 +46,9 @@ def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor | None:
             score = evidence(member, x, k).sum()
         if not maps:
             return None
-        last, laid_out = maps[-1]
+        last, to_map = maps[-1]
         (gradient,) = torch.autograd.grad(score, last)
-    return laid_out(gradient * last.detach()).sum(dim=1).float().cpu()
+    return to_map(gradient * last.detach()).sum(dim=1).float().cpu()
 
 
 Layout = Callable[[Tensor], Tensor]
@@ -62,9 +62,9 @@ def _maps(net: Net, parts: int) -> Iterator[list[tuple[Tensor, Layout]]]:
 
     def keep(module: nn.Module, inputs: tuple, output: object) -> None:
         found = output[0] if isinstance(output, tuple) and output else output
-        laid_out = _layout(module, found) if isinstance(found, Tensor) and len(found) == parts else None
-        if isinstance(found, Tensor) and laid_out is not None and min(laid_out(found).shape[2:]) >= _LEAST:
-            kept.append((found, laid_out))
+        to_map = _layout(module, found) if isinstance(found, Tensor) and len(found) == parts else None
+        if isinstance(found, Tensor) and to_map is not None and min(to_map(found).shape[2:]) >= _LEAST:
+            kept.append((found, to_map))
 
     chosen = [module for module in net.backbone.modules() if not isinstance(module, _SPREADS)]
     handles = [module.register_forward_hook(keep) for module in chosen]

@@ -47,7 +47,7 @@ def _explain(members: Sequence[Member], content: Any, size: int, k: int, most_po
         return explain_text(members, content, size, k, most_points)
     if isinstance(front, WaveFront):
         raise CannotExplain(
-            "a network with wave inputs has no spectrogram for a heat map; accepted: a network with spectrogram inputs"
+            "the input of this network is the waveform, and a heat map needs a spectrogram; use a network with spectrogram input"
         )
     received = front.receive(content[None])
     if isinstance(front, AudioFront):

@@ -28,8 +28,8 @@ class Maps:
         found = _by_stride(backbone)
         if len(found) < 2:
             raise RecipeError(
-                f"{name} has no feature maps of several strides, so a segmentation head cannot be attached; accepted: convolutional "
-                "networks such as google/mobilenet_v2_1.0_224, mobilenet_v2, efficientnet_b0, resnet18"
+                f"{name} has no feature maps of several strides, so a segmentation head cannot be attached; accepted: "
+                "convolutional networks such as google/mobilenet_v2_1.0_224, mobilenet_v2, efficientnet_b0, resnet18"
             )
         self.strides = tuple(found)
         self.channels = tuple(channels for channels, _ in found.values())

@@ -25,7 +25,7 @@ class AudioRenderer:
 
     def __init__(self, view: AudioView) -> None:
         self.view = view
-        self._step_B, self._heard_B = view.step_B, view.heard_B
+        self._step_B, self._signal_samples_B = view.step_B, view.signal_samples_B
 
     def render(self, i: int, wave: np.ndarray, out: np.ndarray) -> None:
         """Render sample i from its source, float32 (length,), into `out`, float32 (samples,)."""
@@ -38,7 +38,7 @@ class AudioRenderer:
                 _reverberate(out, reverb, i, view.rate)
         for noise in view.noises:
             if np.isfinite(noise.snr_db_B[i]):
-                _add_noise(out, noise, i, view.rate, self._heard_B[i])
+                _add_noise(out, noise, i, view.rate, self._signal_samples_B[i])
         if view.gain_B[i] != 1:
             out *= np.float32(view.gain_B[i])
         for codec in view.codecs:
@@ -166,13 +166,13 @@ def room(seconds: float, wet_db: float, key: int, rate: int, longest: int) -> np
     return tail.astype(np.float32)
 
 
-def _add_noise(out: np.ndarray, noise: AudioNoise, i: int, rate: int, heard: int) -> None:
+def _add_noise(out: np.ndarray, noise: AudioNoise, i: int, rate: int, signal_samples: int) -> None:
     key = int(noise.key_B[i])
     if noise.kind == "files":
         added = _stretch_of(_recording(noise.files[key % len(noise.files)], rate), key, len(out))
     else:
         added = _stretch_of(coloured_bank(noise.kind), key, len(out))
-    signal, power = _energy(out) / max(1, heard), _energy(added) / len(added)
+    signal, power = _energy(out) / max(1, signal_samples), _energy(added) / len(added)
     if signal > 0 and power > 0:
         out += added * np.float32(np.sqrt(signal / power) * 10 ** (-noise.snr_db_B[i] / 20))
 

@@ -206,7 +206,7 @@ def to_decide(found: Difference, questions: int) -> ToDecide | None:
     """The seeds, or samples if no number of seeds is enough, that detect an effect of the estimated size with a power of 80 %. None
     if it cannot be computed: fewer than three seeds, no effect, or more than a thousand times the samples. questions: the number of
     simultaneous comparisons."""
-    if not found.judged or found.variance is None or found.mean == 0:
+    if not found.assessed or found.variance is None or found.mean == 0:
         return None
 
     def detects(variance: Variance) -> bool:

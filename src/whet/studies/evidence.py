@@ -18,7 +18,7 @@ from whet.evaluate.difference import (
     LEAST_SAMPLES,
     LEAST_SEEDS,
     LEVEL,
-    NOT_JUDGED,
+    NOT_ASSESSED,
     UNDECIDED,
     Difference,
     benjamini_hochberg,
@@ -103,10 +103,10 @@ class Effect:
         of = "" if self.metric == "accuracy" else f" of {metric.title}"
         reach = f"{metric.text(d.mean, '+')}{unit}{of} ({metric.text(d.low, '+')} to {metric.text(d.high, '+')})"
         tail = f"{self._price()}{self._harm()}."
-        if self.verdict == NOT_JUDGED:
+        if self.verdict == NOT_ASSESSED:
             seeds = "one seed" if d.seeds == 1 else f"{d.seeds} seeds"
             return (
-                f"{self.name}: {seeds}, {NOT_JUDGED}; {reach} in these runs; use at least {LEAST_SEEDS} seeds; {tail}"
+                f"{self.name}: {seeds}, {NOT_ASSESSED}; {reach} in these runs; use at least {LEAST_SEEDS} seeds; {tail}"
             )
         if self.verdict == UNDECIDED:
             chance = f"it helps with a probability of {100 * (d.chance_to_help or 0):.0f} %"
@@ -142,7 +142,7 @@ class Effect:
             "chance_to_help": d.chance_to_help if d else None,
             "time": self._ratio("train_seconds"),
             "memory": self._ratio("peak_memory_mib"),
-            "answer_time": self._ratio("seconds_per_sample"),
+            "inference_time": self._ratio("seconds_per_sample"),
             "seeds": d.seeds if d else 0,
             "seeds_to_decide": self.to_decide.seeds if self.to_decide else None,
             "samples_to_decide": self.to_decide.more_samples if self.to_decide else None,
@@ -235,7 +235,7 @@ def _hurt_classes(by_class: dict[str, list[Difference]], factors: int) -> list[t
     adjusted = iter(benjamini_hochberg([d.p for found in by_class.values() for d in found[:factors]]))
     significant = {name: [(d, next(adjusted)) for d in found[:factors]] for name, found in by_class.items()}
     return [
-        tuple(name for name, found in significant.items() if found[k][0].judged and found[k][0].mean < 0 and found[k][1] < LEVEL)
+        tuple(name for name, found in significant.items() if found[k][0].assessed and found[k][0].mean < 0 and found[k][1] < LEVEL)
         for k in range(factors)
     ]  # fmt: skip
 

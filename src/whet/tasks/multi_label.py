@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whet.core.evidence import Metric, Predictions
-from whet.core.labels import labels_cell, labels_said, names_of
+from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.task import MEDIA, ClassTask, LabelKind, Mistake, percent
 from whet.evaluate.rates import rates, wilson_interval
 from whet.tasks.single_label import (
@@ -210,7 +210,7 @@ class MultiLabel(ClassTask):
         return labels_cell(names_of(target, classes))
 
     def text(self, target: Any, classes: tuple[str, ...]) -> str:
-        return labels_said(names_of(target, classes))
+        return labels_text(names_of(target, classes))
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         labels = result["labels_a_sample"]
@@ -221,7 +221,7 @@ class MultiLabel(ClassTask):
             (
                 "mean average precision",
                 percent(result["mean_average_precision"]),
-                f"{labels['true']:.2f} labels a sample, {labels['said']:.2f} predicted",
+                f"{labels['true']:.2f} labels a sample, {labels['predicted']:.2f} predicted",
             ),
             *tiles_of_classes(result),
         ]
@@ -242,7 +242,7 @@ class MultiLabel(ClassTask):
         true_NK, predicted_NK, classes = evidence.labels, evidence.predicted, evidence.classes
         N, K = true_NK.shape
         precision, recall, f1 = label_rates(evidence)
-        right, true, said = (predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0)
+        right, true, predicted = (predicted_NK & true_NK).sum(axis=0), true_NK.sum(axis=0), predicted_NK.sum(axis=0)
         average_precision = average_precision_K(evidence)
         seen, whole = true > 0, int(right_N(evidence).sum())
         worst = int(np.nanargmin(recall)) if seen.any() else 0
@@ -258,7 +258,7 @@ class MultiLabel(ClassTask):
             "worst_class": {"name": classes[worst], "recall": float(np.nan_to_num(recall[worst]))},
             "log_loss": float(log_loss_N(evidence).mean()),
             "calibration_error": calibration_gap(evidence),
-            "labels_a_sample": {"true": float(true_NK.sum() / N), "said": float(predicted_NK.sum() / N)},
+            "labels_a_sample": {"true": float(true_NK.sum() / N), "predicted": float(predicted_NK.sum() / N)},
             "per_class": [
                 {
                     "name": classes[k],
@@ -269,7 +269,7 @@ class MultiLabel(ClassTask):
                     "f1": float(f1[k]),
                     "average_precision": float(average_precision[k]) if seen[k] else None,
                     "missed": int(true[k] - right[k]),
-                    "said_wrongly": int(said[k] - right[k]),
+                    "wrongly_predicted": int(predicted[k] - right[k]),
                 }
                 for k in range(K)
             ],

@@ -37,8 +37,8 @@ class Speed:
     """Seconds per training step, by sample size, and seconds per sample at prediction."""
 
     step_seconds: dict[int, float]
-    answer_seconds: float
-    final_answer_seconds: float
+    inference_seconds: float
+    final_inference_seconds: float
 
 
 def sizes_over_training(plan: Plan, size: int, epochs: int) -> list[int]:

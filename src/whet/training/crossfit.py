@@ -33,8 +33,8 @@ Known = tuple[Tensor, ClassTargets]
 
 def chosen_by_validation(method: Method, runtime: Runtime) -> bool:
     """Whether the method provides the weights for prediction and uses validation metrics."""
-    hears = type(runtime).after_validation is not Runtime.after_validation
-    return hears and isinstance(method, ChoosesWeights | Finalizes | KeepsEnsembleMembers)
+    uses_validation = type(runtime).after_validation is not Runtime.after_validation
+    return uses_validation and isinstance(method, ChoosesWeights | Finalizes | KeepsEnsembleMembers)
 
 
 class Crossed(Runtime):
@@ -125,12 +125,12 @@ def fit_predictor(
     dealt = parts()
     folds = np.unique(dealt.fold_N) if fitting else np.array([-1])
     # Each sample is scored by the choice of the other half.
-    judges = [(np.ones(len(scored_NK), dtype=bool), whole)]
+    chains = [(np.ones(len(scored_NK), dtype=bool), whole)]
     if by_half:
-        judges = [(dealt.half_N == half, by_half[1 - half]) for half in range(HALVES)]
+        chains = [(dealt.half_N == half, by_half[1 - half]) for half in range(HALVES)]
     for fold in folds:
         in_fold_N = dealt.fold_N == fold if fitting else np.ones(len(scored_NK), dtype=bool)
-        for in_half_N, chain in judges:
+        for in_half_N, chain in chains:
             out_N = torch.from_numpy(in_fold_N & in_half_N)
             if out_N.any():
                 scored_NK[out_N] = chain.score(torch.from_numpy(~in_fold_N) if fitting else None)[out_N]

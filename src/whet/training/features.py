@@ -51,7 +51,7 @@ class FrozenFeatures:
     def __init__(self) -> None:
         self._found: dict[str, tuple[list[str], tuple[Tensor, np.ndarray]]] = {}
 
-    def know(self, part: Table) -> bool:
+    def has(self, part: Table) -> bool:
         """Whether the features of these samples are cached."""
         name, ids = self._key(part)
         return name in self._found and self._found[name][0] == ids
@@ -65,7 +65,7 @@ class FrozenFeatures:
     ) -> tuple[Tensor, np.ndarray]:
         """(features, sparse if most of them are zero, indices of the samples that could be read)."""
         name, ids = self._key(part)
-        if not self.know(part):
+        if not self.has(part):
             bare = backbone.sparse if isinstance(backbone, SparseFeatures) else backbone
             found = predict(part, bare)
             if len(ids) < len(self._found.get(name, ([],))[0]):  # a subset of a split

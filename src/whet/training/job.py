@@ -98,6 +98,14 @@ def resume_or_train(recipe: Recipe, path: Path, observer: Observer | None = None
     return train_run(recipe, path, observer=observer)
 
 
+def _train_first(session: Session, recipe: Recipe, name: str, phase: str) -> RunFolder:
+    """Train a run that this one depends on, into external_models/<name>."""
+    path = session.folder.external_models / name
+    if not RunFolder(path).finished:
+        session.observer.phase(phase)
+    return resume_or_train(recipe, path, session.observer)
+
+
 def _join(session: Session, requested: Recipe) -> None:
     """The runs to combine with this one: runs named by a method, and runs that it requires to be trained first."""
     for method in requested.methods:
@@ -105,7 +113,7 @@ def _join(session: Session, requested: Recipe) -> None:
             session.joined[method.name] = [
                 finished_run(f"{method.name}: '{run}'", run)
                 if isinstance(run, str)
-                else resume_or_train(run, session.folder.external_models / str(number), session.observer)
+                else _train_first(session, run, str(number), f"{method.name}: training external model {number}")
                 for number, run in enumerate(method.external_models(requested), start=1)
             ]
 
@@ -114,7 +122,7 @@ def _after_predecessors(session: Session, requested: Recipe, recipe: Recipe) -> 
     """Train the runs that this recipe depends on, if they are not finished, and return the recipe with references to them."""
     for method in requested.methods:
         if isinstance(method, Follows) and (before := method.predecessor(requested)) is not None:
-            run = resume_or_train(before, session.folder.external_models / method.name, session.observer)
+            run = _train_first(session, before, method.name, f"{method.name}: training the preceding run")
             following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
             recipe = recipe.with_methods(following)
     return recipe
@@ -128,6 +136,8 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
     _join(session, requested)
     # Set the threads again, because those runs have their own settings.
     recipe = resolve.resolve_threads(_after_predecessors(session, requested, prepared.recipe))
+    if folder.external_models.is_dir():  # the phases that follow have the same names as those of the other models
+        session.observer.phase("training the main model")
     recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     if line := resolve.unseen_note(recipe, net, table):

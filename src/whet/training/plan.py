@@ -33,7 +33,7 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.runtime import Runtime
-from whet.core.spectrogram import KnowsSpectrogram
+from whet.core.spectrogram import NeedsSpectrogramScale
 from whet.core.stages import (
     Arranges,
     Changes,
@@ -56,7 +56,7 @@ from whet.core.stages import (
     WrapsUpdate,
 )
 from whet.core.task import Task
-from whet.core.tokens import KnowsTokens
+from whet.core.tokens import NeedsSpecialIds
 from whet.models.ensemble import SideBySide
 from whet.models.front import AudioFront, Front, TextFront
 from whet.models.net import Net
@@ -342,10 +342,10 @@ def select_rows(
 
 def informed(method: Method, front: Front | None) -> Method:
     """The method with access to the network's tokens or spectrograms, if it needs them."""
-    if isinstance(method, KnowsSpectrogram) and isinstance(front, AudioFront):
-        return method.hearing(front)
-    if isinstance(method, KnowsTokens) and isinstance(front, TextFront):
-        return method.knowing(front.tokens.special)
+    if isinstance(method, NeedsSpectrogramScale) and isinstance(front, AudioFront):
+        return method.with_scale(front)
+    if isinstance(method, NeedsSpecialIds) and isinstance(front, TextFront):
+        return method.with_special_ids(front.tokens.special)
     return method
 
 

@@ -59,7 +59,7 @@ def draw_preview(
     if not len(index_B):
         raise DataError(f"none of the {rows} tested samples can be read; first error: {original.failed[0][1]}")
     columns = [_variants(augmentation, table, loader, size, index_B, epoch, front) for epoch in range(variants)]
-    names = [(table.frame["id"].iloc[i], table.said_of(table.label_N[i])) for i in index_B]
+    names = [(table.frame["id"].iloc[i], table.text_of(table.label_N[i])) for i in index_B]
     return [
         Row(id_, label, original.content[b], tuple(column[b] for column in columns))
         for b, (id_, label) in enumerate(names)
@@ -118,7 +118,7 @@ def _variants(
         transformed = augmentation.transform_batch(received, epoch, index_B, copies, watch)
         changed_B = (transformed != received).flatten(1).any(dim=1).tolist()
         content = [front.seen(*pair) if changed else pair[0] for *pair, changed in zip(content, transformed, changed_B)]
-    own = [((table.said_of(label), 1.0),) for label in table.label_N[index_B]]
+    own = [((table.text_of(label), 1.0),) for label in table.label_N[index_B]]
     tiles = [
         Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes) if (probs_K != own_K).any() else label)
         for one, names, probs_K, own_K, label in zip(content, acted, probs_BK, targets.probs_BK, own)

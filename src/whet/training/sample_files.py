@@ -87,15 +87,15 @@ def _write_image(pixels: np.ndarray, folder: Path, stem: str) -> str:
 
 
 def _write_audio(wave: np.ndarray, mel_LM: np.ndarray, folder: Path, stem: str, rate: int) -> dict[str, str]:
-    heard = np.clip(wave[: _SECONDS * rate], -1, 1)
-    soundfile.write(folder / f"{stem}.ogg", heard, rate, format="OGG", subtype="VORBIS")
+    clip = np.clip(wave[: _SECONDS * rate], -1, 1)
+    soundfile.write(folder / f"{stem}.ogg", clip, rate, format="OGG", subtype="VORBIS")
     return {"audio": f"{stem}.ogg", **write_sample(_coloured(mel_LM), folder, stem)}
 
 
 def _log_mel(wave: np.ndarray, rate: int) -> np.ndarray:
     with torch.inference_mode():
-        heard = torch.from_numpy(np.ascontiguousarray(wave[: _SECONDS * rate]))
-        return LogMel(MelSettings().at_rate(rate))(heard[None])[0, 0].numpy()
+        clip = torch.from_numpy(np.ascontiguousarray(wave[: _SECONDS * rate]))
+        return LogMel(MelSettings().at_rate(rate))(clip[None])[0, 0].numpy()
 
 
 def _coloured(mel_LM: np.ndarray) -> np.ndarray:

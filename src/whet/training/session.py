@@ -24,7 +24,7 @@ from whet.core.stages import RangeTest
 from whet.core.task import ClassTask
 from whet.data.read import read_data
 from whet.data.table import Table
-from whet.evaluate.inference import answer, using_weights
+from whet.evaluate.inference import run_inference, using_weights
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
 from whet.models.net import Net
@@ -225,7 +225,7 @@ class Session:
             reasons[ids.iloc[index]] = reason
             self.failed(ids.iloc[index], reason)
 
-        found = answer(
+        found = run_inference(
             plan.net, predictor, eval_loader(table, plan.recipe, plan.net), plan.recipe.eval_size, fabric.autocast,
             failed, batch_size, table.task.statistics,
         )  # fmt: skip
@@ -337,7 +337,7 @@ class Session:
 
         def predict(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
             nonlocal predict_seconds, predicted
-            began, known = self.clock(), self.frozen.know(part)
+            began, known = self.clock(), self.frozen.has(part)
             found = self.predict(plan, fabric, part, predictor)
             if not known:  # otherwise most of the work is already done
                 predict_seconds += self.clock() - began

@@ -53,7 +53,7 @@ def run_apart(recipe: Recipe, path: Path, observer: Observer) -> RunFolder:
 
 def _listen(child: subprocess.Popen[str], observer: Observer) -> str:
     """Forward the events of the child until it ends. Returns its error, if it reported one."""
-    hear: dict[str, Any] = {
+    handlers: dict[str, Any] = {
         "phase": observer.phase,
         "note": observer.note,
         "steps": observer.steps,
@@ -69,7 +69,7 @@ def _listen(child: subprocess.Popen[str], observer: Observer) -> str:
         if event == "failed":
             (failed,) = values
         else:
-            hear[event](*values)
+            handlers[event](*values)
     return failed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.data.audit.dependence import told_apart
+from whet.data.audit.dependence import find_shortcuts
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.survey import ImageSurvey
 
@@ -33,7 +33,7 @@ def check_colours(survey: ImageSurvey) -> list[Finding]:
         found.append(
             noted("odd colour mode", "fact", f"{counted(len(odd), 'image')} stored in an unusual colour mode", odd)
         )
-    return found + told_apart(survey, ["grey" if one else "coloured" for one in grey], "colour", "")
+    return found + find_shortcuts(survey, ["grey" if one else "coloured" for one in grey], "colour", "")
 
 
 def _channels_apart(thumb_BHW3: np.ndarray) -> np.ndarray:

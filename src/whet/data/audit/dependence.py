@@ -14,7 +14,7 @@ MOST, LITTLE, LEAST = 0.8, 0.2, 10
 _CONTENT = "instead of their content"
 
 
-def told_apart(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
+def find_shortcuts(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
     """A warning for each class of which at least 80 % (and ten samples) share a value that at most 20 % of the others have.
     value_R: one value per readable row. A value shared by all classes, or spread over all, gives no warning."""
     true_RK, value = survey.true_NK[survey.row_R], np.array(value_R)

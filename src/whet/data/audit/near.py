@@ -40,8 +40,8 @@ class ImagePairs(Pairs):
 
     mirrored_P: np.ndarray
 
-    def said(self, p: int) -> str:
-        return super().said(p) + (", mirrored" if self.mirrored_P[p] else "")
+    def describe(self, p: int) -> str:
+        return super().describe(p) + (", mirrored" if self.mirrored_P[p] else "")
 
 
 def grey(thumb_NHW3: np.ndarray) -> np.ndarray:
@@ -88,17 +88,17 @@ def likenesses(one_PHW3: np.ndarray, other_PHW3: np.ndarray, workers: Workers = 
     def compare(p: int) -> float:
         score, warp = float(plain_P[p]), np.eye(2, 3, dtype=np.float32)
         if score < SURE and max(hope_P[p], score) >= HOPELESS:
-            score, warp = _laid_on(a_PHW[p], b_PHW[p], warp_P[p], score)
+            score, warp = _refined(a_PHW[p], b_PHW[p], warp_P[p], score)
         if score < HOPELESS:
             return 0.0
-        laid = cv2.warpAffine(other_PHW3[p], warp, (THUMB, THUMB), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        warped = cv2.warpAffine(other_PHW3[p], warp, (THUMB, THUMB), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         inside = _inside(warp)
-        return score if _same_colours(one_PHW3[p][inside], laid[inside]) else 0.0
+        return score if _same_colours(one_PHW3[p][inside], warped[inside]) else 0.0
 
     return np.fromiter(workers(compare, range(len(a_PHW))), float, len(a_PHW))
 
 
-def _laid_on(a: np.ndarray, b: np.ndarray, guess: np.ndarray, score: float) -> tuple[float, np.ndarray]:
+def _refined(a: np.ndarray, b: np.ndarray, guess: np.ndarray, score: float) -> tuple[float, np.ndarray]:
     """(correlation of detail, transform) after refining the guess (Evangelidis & Psarakis 2008, by OpenCV), or without a
     transform."""
     still, detail = np.eye(2, 3, dtype=np.float32), _detail(a)
@@ -108,11 +108,11 @@ def _laid_on(a: np.ndarray, b: np.ndarray, guess: np.ndarray, score: float) -> t
         return score, still
     if not _is_slight(warp):
         return score, still
-    laid = cv2.warpAffine(
+    warped = cv2.warpAffine(
         b, warp, (THUMB, THUMB), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
     inside = _inside(warp)
-    refined = _correlation(detail[inside], _detail(laid)[inside])
+    refined = _correlation(detail[inside], _detail(warped)[inside])
     return (refined, warp) if refined > score else (score, still)
 
 
@@ -183,8 +183,8 @@ def _centre_shift(warp: np.ndarray) -> np.ndarray:
 def _inside(warp: np.ndarray) -> np.ndarray:
     """The pixels of the first image that the second covers, bool (48, 48)."""
     covered = np.ones((THUMB, THUMB), np.uint8)
-    laid = cv2.warpAffine(covered, warp, (THUMB, THUMB), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-    return cv2.erode(laid, np.ones((3, 3), np.uint8), borderValue=0).astype(bool)
+    warped = cv2.warpAffine(covered, warp, (THUMB, THUMB), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    return cv2.erode(warped, np.ones((3, 3), np.uint8), borderValue=0).astype(bool)
 
 
 def _same_colours(one: np.ndarray, other: np.ndarray) -> bool:

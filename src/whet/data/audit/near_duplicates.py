@@ -18,7 +18,7 @@ def check_near_duplicates(survey: Survey) -> list[Finding]:
     for p in np.argsort(-pairs.likeness_P, kind="stable"):  # the most similar first
         sides = [rows_of[survey.content_N[row]] for row in pairs.row_P2[p]]
         rows = sorted([*sides[0], *sides[1]], key=lambda row: survey.id_N[row])
-        names, alike = tuple(survey.id_N[row] for row in rows), pairs.said(p)
+        names, alike = tuple(survey.id_N[row] for row in rows), pairs.describe(p)
         every.append((names, alike))
         if _differ(survey.label_N, sides):
             conflicts.append((names, f"{', '.join(table.cell_of(survey.label_N[row]) for row in rows)}; {alike}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from whet.data.audit.dependence import told_apart
+from whet.data.audit.dependence import find_shortcuts
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.survey import ImageSurvey
 
@@ -32,6 +32,6 @@ def check_origin(survey: ImageSurvey) -> list[Finding]:
         found.append(Finding("mixed formats", "fact", text))
     return (
         found
-        + told_apart(survey, cameras, "camera", "from the camera")
-        + told_apart(survey, formats, "file format", "stored as")
+        + find_shortcuts(survey, cameras, "camera", "from the camera")
+        + find_shortcuts(survey, formats, "file format", "stored as")
     )

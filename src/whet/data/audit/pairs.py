@@ -22,6 +22,6 @@ class Pairs:
         """The same pairs, where sample number i is row rows[i] of a table. `rows` need not be sorted."""
         return replace(self, row_P2=rows[self.row_P2].reshape(-1, 2))
 
-    def said(self, p: int) -> str:
+    def describe(self, p: int) -> str:
         """A description of one pair."""
         return f"likeness {self.likeness_P[p]:.2f}"

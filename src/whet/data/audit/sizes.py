@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.data.audit.dependence import told_apart
+from whet.data.audit.dependence import find_shortcuts
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.survey import ImageSurvey
 
@@ -46,7 +46,7 @@ def check_sizes(survey: ImageSurvey) -> list[Finding]:
                 )
             )
     values = [f"{w:.0f} x {h:.0f}" for w, h in zip(width, height)]
-    return found + told_apart(survey, values, "size", "images of")
+    return found + find_shortcuts(survey, values, "size", "images of")
 
 
 def outliers(values_N: np.ndarray, least: float) -> np.ndarray:

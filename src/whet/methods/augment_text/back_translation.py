@@ -65,7 +65,7 @@ class BackTranslation(Method, Draws, family="augment", tasks={"text-classificati
         for i in np.flatnonzero(acts_B):
             paraphrases = _back_translated(self.there, self.back, self.versions, str(view.content_B[i]), view.chinese)
             new[int(i)] = paraphrases[version_B[i]]
-        return view.retold(new)
+        return view.with_texts(new)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -8,14 +8,14 @@ from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
 from whet.core.stages import TransformsBatch
-from whet.core.tokens import KnowsTokens, SpecialIds
+from whet.core.tokens import NeedsSpecialIds, SpecialIds
 from whet.methods.augment_text.special_ids import require_special_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SpanCutoff(Method, TransformsBatch, KnowsTokens, family="augment", tasks={"text-classification"}):
+class SpanCutoff(Method, TransformsBatch, NeedsSpecialIds, family="augment", tasks={"text-classification"}):
     """Replace a span of adjacent tokens by padding in some texts.
 
     Use when: texts have several sentences, and several parts show the class. Works best with r_drop.
@@ -39,7 +39,7 @@ class SpanCutoff(Method, TransformsBatch, KnowsTokens, family="augment", tasks={
 
     _special: SpecialIds | None = PrivateAttr(None)
 
-    def knowing(self, special: SpecialIds) -> Self:
+    def with_special_ids(self, special: SpecialIds) -> Self:
         bound = self.model_copy()
         bound._special = special
         return bound

@@ -11,6 +11,6 @@ def require_special_ids(name: str, special: SpecialIds | None) -> SpecialIds:
     if special is None:
         raise RecipeError(
             f"{name}: works on token ids and needs the special token ids; "
-            "call method.knowing(SpecialIds(…)) and use the method it returns"
+            "call method.with_special_ids(SpecialIds(…)) and use the method it returns"
         )
     return special

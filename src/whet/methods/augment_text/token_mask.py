@@ -8,14 +8,14 @@ from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
 from whet.core.stages import TransformsBatch
-from whet.core.tokens import KnowsTokens, SpecialIds
+from whet.core.tokens import NeedsSpecialIds, SpecialIds
 from whet.methods.augment_text.special_ids import require_special_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class TokenMask(Method, TransformsBatch, KnowsTokens, family="augment", tasks={"text-classification"}):
+class TokenMask(Method, TransformsBatch, NeedsSpecialIds, family="augment", tasks={"text-classification"}):
     """Replace random tokens of every text by the mask token.
 
     Use when: texts are few, and several words show the class. It has no cost and works for any language.
@@ -33,7 +33,7 @@ class TokenMask(Method, TransformsBatch, KnowsTokens, family="augment", tasks={"
 
     _special: SpecialIds | None = PrivateAttr(None)
 
-    def knowing(self, special: SpecialIds) -> Self:
+    def with_special_ids(self, special: SpecialIds) -> Self:
         bound = self.model_copy()
         bound._special = special
         return bound

@@ -11,7 +11,7 @@ from whet.core.batch import Batch
 from whet.core.method import Method
 from whet.core.rng import BatchRng
 from whet.core.search import Search
-from whet.core.spectrogram import HasScale, KnowsSpectrogram
+from whet.core.spectrogram import HasScale, NeedsSpectrogramScale
 from whet.core.stages import Mixes
 
 _MIN_ENERGY = 1e-8  # -80 dB
@@ -19,7 +19,7 @@ _WINDOW_SAMPLES = 2048  # at 16 kHz
 
 
 class BetweenClass(
-    Method, Mixes, KnowsSpectrogram, family="mix", tasks={"audio-classification", "image-classification"}
+    Method, Mixes, NeedsSpectrogramScale, family="mix", tasks={"audio-classification", "image-classification"}
 ):
     """Mix two samples of different classes with a correction for loudness, so that each is perceived in proportion to its target.
 
@@ -42,7 +42,7 @@ class BetweenClass(
 
     _front: HasScale | None = PrivateAttr(None)
 
-    def hearing(self, front: HasScale) -> Self:
+    def with_scale(self, front: HasScale) -> Self:
         bound = self.model_copy()
         bound._front = front
         return bound

@@ -12,7 +12,7 @@ _SENTENCE = {
     "no difference worth having": "The {} recipe and the plain recipe differ by less than one percentage point.",
     "undecided": "The difference between the {} recipe and the plain recipe is not distinguishable from zero. More seeds or test "
     "samples would narrow the interval.",
-    "not judged": "With fewer than three seeds, the {} recipe gets no verdict: another seed may reverse the difference.",
+    "not assessed": "With fewer than three seeds, the {} recipe gets no verdict: another seed may reverse the difference.",
 }
 
 

@@ -88,10 +88,10 @@ def _silences(wave: np.ndarray, rate: int) -> tuple[float, float]:
     size = max(1, round(_BLOCK * rate))
     starts = np.arange(0, len(wave), size)
     energy = np.add.reduceat(wave.astype(np.float64) ** 2, starts) / np.diff(np.append(starts, len(wave)))
-    heard = np.flatnonzero(energy > 10 ** (QUIET / 10))
-    if not len(heard):
+    loud = np.flatnonzero(energy > 10 ** (QUIET / 10))
+    if not len(loud):
         return len(wave) / rate, len(wave) / rate
-    return starts[heard[0]] / rate, max(0, len(wave) - starts[heard[-1]] - size) / rate
+    return starts[loud[0]] / rate, max(0, len(wave) - starts[loud[-1]] - size) / rate
 
 
 def _spectrum(found: np.ndarray, wave: np.ndarray) -> None:

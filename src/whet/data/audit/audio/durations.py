@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whet.data.audit.audio.survey import AudioSurvey
-from whet.data.audit.dependence import told_apart
+from whet.data.audit.dependence import find_shortcuts
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.audit.sizes import outliers
 from whet.data.extent import Truncation, clip_seconds
@@ -30,10 +30,10 @@ def check_durations(survey: AudioSurvey) -> list[Finding]:
             f"{counted(len(odd), 'audio clip')} far shorter or longer than the rest (usual {np.median(seconds):.2f} s)"
         )
         found.append(noted("odd duration", "warning", text, entries))
-    heard = clip_seconds(seconds)
-    longer = Truncation.of(seconds, heard)
+    window = clip_seconds(seconds)
+    longer = Truncation.of(seconds, window)
     if longer.cut:
-        text = longer.text("audio clips", f"the {heard:g} s of a training input (train.clip_seconds)", "seconds")
-        entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in np.flatnonzero(seconds > heard)]
+        text = longer.text("audio clips", f"the {window:g} s of a training input (train.clip_seconds)", "seconds")
+        entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in np.flatnonzero(seconds > window)]
         found.append(noted("longer than the window", "warning" if longer.share >= _MUCH else "fact", text, entries))
-    return found + told_apart(survey, [f"{second:.2f} s" for second in seconds], "duration", "audio clips of")
+    return found + find_shortcuts(survey, [f"{second:.2f} s" for second in seconds], "duration", "audio clips of")

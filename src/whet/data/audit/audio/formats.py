@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from whet.data.audit.audio.survey import AudioSurvey
-from whet.data.audit.dependence import told_apart
+from whet.data.audit.dependence import find_shortcuts
 from whet.data.audit.finding import Finding, noted
 
 FEW = 0.1  # share of the audio clips below which their names are listed
@@ -27,7 +27,7 @@ def check_formats(survey: AudioSurvey) -> list[Finding]:
             entries = [((survey.id_N[row],), name) for row, name in zip(survey.row_R, values) if name in rare]
             plural = "channels" if what == "channels" else f"{what}s"
             found.append(noted(f"mixed {plural}", "fact", f"several {plural}: {listed}", entries))
-        found += told_apart(survey, values, what, phrase)
+        found += find_shortcuts(survey, values, what, phrase)
     return found
 
 

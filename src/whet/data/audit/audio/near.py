@@ -36,9 +36,9 @@ class AudioPairs(Pairs):
 
     shift_P: np.ndarray
 
-    def said(self, p: int) -> str:
+    def describe(self, p: int) -> str:
         shift = self.shift_P[p]
-        return super().said(p) + (f", shifted by {abs(shift):.2f} s" if abs(shift) > HOP else "")
+        return super().describe(p) + (f", shifted by {abs(shift):.2f} s" if abs(shift) > HOP else "")
 
 
 def spectrogram(print_: np.ndarray) -> np.ndarray:
@@ -87,10 +87,10 @@ def descriptions(print_N: np.ndarray) -> np.ndarray:
     found = []
     for print_ in print_N:
         spectrum_LB = spectrogram(print_)
-        heard_L = spectrum_LB.max(axis=1) > -DEEP
-        heard_LB = spectrum_LB[heard_L] if heard_L.any() else np.zeros((1, BANDS), np.float32)
-        change_LB = np.diff(heard_LB, axis=0) if len(heard_LB) > 1 else np.zeros((1, BANDS), np.float32)
-        found.append(np.concatenate([heard_LB.mean(axis=0), heard_LB.std(axis=0), change_LB.std(axis=0)]))
+        loud_L = spectrum_LB.max(axis=1) > -DEEP
+        loud_LB = spectrum_LB[loud_L] if loud_L.any() else np.zeros((1, BANDS), np.float32)
+        change_LB = np.diff(loud_LB, axis=0) if len(loud_LB) > 1 else np.zeros((1, BANDS), np.float32)
+        found.append(np.concatenate([loud_LB.mean(axis=0), loud_LB.std(axis=0), change_LB.std(axis=0)]))
     found_ND = np.array(found, np.float32)
     return (found_ND - found_ND.mean(axis=0)) / (found_ND.std(axis=0) + 1e-6)
 

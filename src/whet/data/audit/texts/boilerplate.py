@@ -33,19 +33,19 @@ def check_boilerplate(survey: TextSurvey) -> list[Finding]:
             count = sum(text.startswith(shared) for text in own)
             others = len(texts) - len(own)
             elsewhere = (sum(text.startswith(shared) for text in texts) - count) / max(1, others)
-            tells = elsewhere <= LITTLE * count / len(own)
+            revealing = elsewhere <= LITTLE * count / len(own)
             quoted = shared if side == "begin" else shared[::-1]
             quoted = quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
             text = (
                 f"{100 * count / len(own):.0f} % of {name} {side} with “{quoted}”, and {100 * elsewhere:.0f} % of the other classes"
-                + (": a model may learn the phrase instead of the content" if tells else "")
+                + (": a model may learn the phrase instead of the content" if revealing else "")
             )
             members = tuple(
                 (survey.id_N[row],)
                 for row, plain, true in zip(rows, texts, true_RK[:, k])
                 if true and plain.startswith(shared)
             )
-            found.append(Finding("boilerplate", "warning" if tells else "fact", text, members))
+            found.append(Finding("boilerplate", "warning" if revealing else "fact", text, members))
     return found
 
 

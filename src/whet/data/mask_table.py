@@ -1,0 +1,43 @@
+"""Annotated masks as a table of samples."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import DataError
+from whet.core.masks import IGNORE, Masks
+from whet.core.spec import DataSpec
+from whet.data.masks import MaskData
+from whet.data.masks.detect import read_masks
+from whet.data.table import Table
+
+
+def read_mask_table(spec: DataSpec, threads: int) -> Table:
+    """The annotated images of a data set with masks. The label of a sample is the set of the classes in its mask, so that splits
+    are stratified by every class."""
+    data = read_masks(str(spec.path), spec.masks, threads=threads).require_usable()
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        true_NK = np.array(list(pool.map(lambda masks: _classes_in(masks, data), data.frame["masks"])))
+    set_SK, set_N = np.unique(true_NK, axis=0, return_inverse=True)
+    frame = data.frame[["id", "path"]].assign(
+        label=set_N.reshape(-1), split=data.frame["split"].astype(str), group=data.frame["group"].astype(str),
+        weight=1.0, digest="",
+    )  # fmt: skip
+    frame["masks"] = pd.Series(data.frame["masks"].to_numpy(), index=frame.index, dtype=object)
+    table = Table(frame, data.classes, data.root, data.skipped, data.notes, "image", set_SK)
+    return table.warned(*data.warnings)
+
+
+def _classes_in(masks: Masks, data: MaskData) -> np.ndarray:
+    """Which classes have pixels, bool (K,)."""
+    found = np.unique(masks.class_map())
+    found = found[found != IGNORE]
+    if len(found) and found[-1] >= len(data.classes):
+        raise DataError(
+            f"data {data.root}: a mask has the class {found[-1]}, but there are {len(data.classes)} classes: "
+            f"{', '.join(data.classes)}"
+        )
+    return np.isin(np.arange(len(data.classes)), found)
