@@ -85,7 +85,7 @@ def test_masks_move_with_the_pixels(cls, seed):
     mask = torch.where(halves, label, (label + 1) % 4)
     x = torch.nn.functional.one_hot(mask, 4).permute(0, 3, 1, 2).float()
     instances = tuple(Instances(torch.stack([m == k for k in m.unique()]), m.unique()) for m in mask)
-    targets = MaskTargets.of(mask, SEMANTIC_SEGMENTATION)
+    targets = MaskTargets.of(mask, SEMANTIC_SEGMENTATION, 4)
     out = mixed(cls, batch.replace(x=x, targets=targets, instances=instances), seed)
     shown = out.x.argmax(dim=1)
     found = out.targets.label_MBHW[0]

@@ -18,7 +18,7 @@ def things(batch):
         outline[0, 3 * i : 3 * i + 5, 2 * i : 2 * i + 5] = True
         mask[i][outline[0]] = i + 1
         instances.append(Instances(outline, torch.tensor([i + 1])))
-    return given.replace(instances=tuple(instances), targets=MaskTargets.of(mask, SEMANTIC_SEGMENTATION))
+    return given.replace(instances=tuple(instances), targets=MaskTargets.of(mask, SEMANTIC_SEGMENTATION, 5))
 
 
 def test_things_come_with_their_pixels_and_hide_what_is_under_them(batch):

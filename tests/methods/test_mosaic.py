@@ -22,7 +22,7 @@ def plain(batch, B=8):
 
 def masks(B=8):
     """Every image's mask has its own value."""
-    return MaskTargets.of(torch.arange(B).view(-1, 1, 1).expand(-1, 20, 24).clone(), SEMANTIC_SEGMENTATION)
+    return MaskTargets.of(torch.arange(B).view(-1, 1, 1).expand(-1, 20, 24).clone(), SEMANTIC_SEGMENTATION, B)
 
 
 def test_targets_masks_and_things_say_what_the_pixels_show(batch):

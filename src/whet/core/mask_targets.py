@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whet.core.masks import IGNORE
 from whet.core.targets import Targets
 
 if TYPE_CHECKING:
@@ -26,13 +25,14 @@ class MaskTargets(Targets):
     label_MBHW: Tensor
     weight_MB: Tensor
     task: Task
+    num_classes: int
 
     @classmethod
-    def of(cls, label_BHW: Tensor, task: Task) -> MaskTargets:
+    def of(cls, label_BHW: Tensor, task: Task, num_classes: int) -> MaskTargets:
         """Unmixed targets."""
         import torch
 
-        return cls(label_BHW[None], torch.ones(1, len(label_BHW), device=label_BHW.device), task)
+        return cls(label_BHW[None], torch.ones(1, len(label_BHW), device=label_BHW.device), task, num_classes)
 
     def __len__(self) -> int:
         return self.label_MBHW.shape[1]
@@ -42,6 +42,16 @@ class MaskTargets(Targets):
 
     def to(self, device: torch.device) -> MaskTargets:
         return replace(self, label_MBHW=self.label_MBHW.to(device), weight_MB=self.weight_MB.to(device))
+
+    @property
+    def share_BK(self) -> Tensor:
+        """Shares of the pixels that are not ignored."""
+        import torch
+
+        share_MBK = torch.stack(
+            [(self.label_MBHW == k).flatten(2).float().mean(dim=2) for k in range(self.num_classes)], dim=2
+        )
+        return (self.weight_MB[..., None] * share_MBK / share_MBK.sum(dim=2, keepdim=True).clamp(min=1e-9)).sum(dim=0)
 
     def differs(self, other: MaskTargets) -> Tensor:
         import torch
@@ -79,7 +89,3 @@ class MaskTargets(Targets):
 
     def composed(self, before: MaskTargets, index_BQ: Tensor, share_BQ: Tensor) -> MaskTargets:
         return self
-
-    @property
-    def valid_MBHW(self) -> Tensor:
-        return self.label_MBHW != IGNORE

@@ -46,6 +46,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
         self.mistakes = self.path / "mistakes"
+        self.worst_images = self.path / "worst_images"
         self.report = self.path / "report.html"
         self.done = self.path / "DONE"
 

@@ -30,6 +30,11 @@ class Targets(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> Self: ...
 
+    @property
+    @abstractmethod
+    def share_BK(self) -> Tensor:
+        """The share of each class in the targets of each sample, for display."""
+
     @abstractmethod
     def differs(self, other: Self) -> Tensor:
         """Whether the targets of each sample differ from the other's, bool (B,)."""
@@ -79,6 +84,10 @@ class ClassTargets(Targets):
 
     def to(self, device: torch.device) -> ClassTargets:
         return self.having(self.probs_BK.to(device))
+
+    @property
+    def share_BK(self) -> Tensor:
+        return self.probs_BK
 
     def differs(self, other: ClassTargets) -> Tensor:
         return (self.probs_BK != other.probs_BK).any(dim=1)

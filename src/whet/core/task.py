@@ -164,6 +164,10 @@ class Task(ABC):
         """The label of a sample for display."""
         return self.cell(label, classes)
 
+    def drawn(self, images_BHWC: np.ndarray, targets: Any) -> np.ndarray:
+        """Rendered images with their targets drawn into them, where these have a place, uint8."""
+        return images_BHWC
+
     def figure(self, result: Mapping[str, Any]) -> tuple[str, str]:
         """The headline metric from the result of `measure`, and its name: ("93.2 %", "right")."""
         metric = self.metrics[self.headline]

@@ -20,6 +20,14 @@ from whet.models.net import Net
 _BATCH = {"cpu": 16, "cuda": 128}
 
 
+Keep = Callable[[Tensor, Any], Tensor]
+"""The outputs of a batch, and the masks of its samples where they have any -> what is kept of them, on the CPU."""
+
+
+def as_it_is(outputs: Tensor, masks: Any) -> Tensor:
+    return outputs.cpu()
+
+
 def run_inference(
     net: Net,
     predictor: Predictor,
@@ -28,10 +36,10 @@ def run_inference(
     autocast: Callable[[], AbstractContextManager[Any]],
     failed: Callable[[int, str], Any] = lambda index, reason: None,
     batch_size: int | None = None,
-    statistics: Callable[[Tensor, Any], Tensor] | None = None,
+    keep: Keep = as_it_is,
 ) -> tuple[Tensor, np.ndarray]:
     """(outputs float32 (N, …) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
-    statistics: what is kept of each batch instead of the outputs (`Task.statistics`), from the outputs and the masks.
+    keep: what is kept of each batch, such as `Task.statistics`.
     NonFiniteError for NaN or infinite logits."""
     found, indices = [], []
     for x, rendered in prepared(net, loader, size, failed, batch_size):
@@ -44,7 +52,7 @@ def run_inference(
                 f"{net.spec.architecture} returns NaN or an infinite number for sample {int(index_B[row])}; its weights cannot be "
                 "used for prediction"
             )
-        found.append(outputs.cpu() if statistics is None else statistics(outputs, rendered.masks))
+        found.append(keep(outputs, rendered.masks))
         indices.append(rendered.index_B)
     if not found:
         return torch.empty((0, len(net.spec.classes))), np.empty(0, dtype=np.int64)

@@ -260,9 +260,9 @@ class Net(nn.Module):
                 handle.remove()
 
     @contextlib.contextmanager
-    def keeping_features(self) -> Iterator[list[Tensor]]:
-        """Within the block, the list collects the input of the head for each call."""
-        kept: list[Tensor] = []
+    def keeping_features(self) -> Iterator[list[Any]]:
+        """Within the block, the list collects the input of the head for each call: vectors, or maps."""
+        kept: list[Any] = []
         handle = self.head.register_forward_pre_hook(lambda head, inputs: kept.append(inputs[0]))
         try:
             yield kept

@@ -29,11 +29,16 @@ from whet.report.sections import (
     recipe,
     runs,
     samples,
+    segments,
     study_effects,
     tuning,
+    worst_images,
 )
 
-_OF_TASKS = {"classes": classes, "confusion": confusion, "calibration": calibration}
+_OF_TASKS = {
+    "classes": classes, "confusion": confusion, "calibration": calibration, "segments": segments,
+    "worst_images": worst_images,
+}  # fmt: skip
 _END = (mistakes, samples, data, recipe, environment)
 
 

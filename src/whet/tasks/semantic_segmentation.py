@@ -14,10 +14,12 @@ from whet.core.evidence import Evidence, Metric, pseudo_values
 from whet.core.labels import labels_cell, names_of
 from whet.core.masks import IGNORE
 from whet.core.task import LabelKind, Task, percent
+from whet.render.overlay import overlay
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from whet.core.mask_targets import MaskTargets
     from whet.core.targets import Targets
 
 BOUNDARY_SHARE = 0.0075  # of the image's diagonal: the distance within which boundaries match
@@ -96,6 +98,11 @@ def boundary_f(evidence: MaskEvidence) -> float:
     return _mean(boundary_f_K(evidence.edges_NK4.sum(axis=0)))
 
 
+def image_iou(evidence: MaskEvidence) -> np.ndarray:
+    """The mean IoU of each image over its own classes, (N,)."""
+    return np.array([_mean(iou_K(counts_KK)) for counts_KK in evidence.counts_NKK])
+
+
 def class_map(outputs_Khw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The most likely class of every pixel, uint8 (H, W): logits are resized bilinearly, one class at a time, so that a large image
     needs memory for two classes only."""
@@ -169,7 +176,7 @@ class SemanticSegmentation(Task):
         from whet.core.mask_targets import MaskTargets
 
         assert masks_BHW is not None
-        return MaskTargets.of(torch.from_numpy(masks_BHW), self)
+        return MaskTargets.of(torch.from_numpy(masks_BHW), self, num_classes)
 
     def loss(self, outputs_BKhw: Tensor, targets: Targets) -> Tensor:
         """The mean cross-entropy of the pixels that are not ignored; 0 for an image without any."""
@@ -284,6 +291,11 @@ class SemanticSegmentation(Task):
             ],
             "confusion": total_KK.tolist(),
         }
+
+    def drawn(self, images_BHWC: np.ndarray, targets: MaskTargets) -> np.ndarray:
+        """Of a mixture, the layer with the greatest weight."""
+        label_BHW = targets.label_MBHW[targets.weight_MB.argmax(dim=0), range(len(targets))].cpu().numpy()
+        return np.stack([overlay(image, mask, targets.num_classes) for image, mask in zip(images_BHWC, label_BHW)])
 
     # Display --------------------------------------------------------------------------------------------------------------
     def table(self, evidence: MaskEvidence) -> tuple[list[str], list[list[Any]]]:

@@ -256,7 +256,7 @@ def example_batch(*, masks: bool = False) -> Batch:
     outline[0, 2:9, 4:12] = True
     targets: Any = SINGLE_LABEL.targets(labels, len(CLASSES))
     if masks:
-        targets = MaskTargets.of(outline.to(torch.uint8).repeat(BATCH_SIZE, 1, 1), SEMANTIC_SEGMENTATION)
+        targets = MaskTargets.of(outline.to(torch.uint8).repeat(BATCH_SIZE, 1, 1), SEMANTIC_SEGMENTATION, len(CLASSES))
     return Batch(
         _pixels().clone(), targets, np.arange(BATCH_SIZE), torch.ones(BATCH_SIZE),
         instances=tuple(Instances(outline.clone(), torch.tensor([1])) for _ in range(BATCH_SIZE)),

@@ -198,7 +198,7 @@ def closure_for(
             for part, weight_P in zip(parts, weights):
                 with plan.net.hidden_mix(part.hidden_mix), plan.net.keeping_features() as features:
                     logits_BK = model(part.x)
-                    features_BD = features[0].float()
+                    features_BD = features[0].float() if isinstance(features[0], Tensor) else None
                     loss_B = plan.loss(Outcome(logits_BK.float(), part, bare, features_BD, progress, fabric.autocast))
                 loss = (loss_B * weight_P).sum()
                 fabric.backward(loss)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from whet.core.batch import Batch
 from whet.core.errors import DataError
@@ -109,10 +108,11 @@ def _variants(
             acted[b].append(name)
 
     (rendered,) = loader.batches([index_B], size, augmentation.draw(epoch, copies, watch))
-    targets = table.targets[torch.from_numpy(index_B)]
-    content, probs_BK = rendered.content, targets.probs_BK
+    targets: Any = table.task.collate(table.labels[index_B], len(table.classes), rendered.masks)
+    content, share_BK = rendered.content, targets.share_BK
     if table.medium == "image":
-        content, probs_BK = _mixed(augmentation, content, targets, index_B, epoch, watch)
+        content, mixed = _mixed(augmentation, content, targets, index_B, epoch, watch)
+        content, share_BK = table.task.drawn(content, mixed), mixed.share_BK
     elif front is not None:
         received = front.receive(content, size)
         transformed = augmentation.transform_batch(received, epoch, index_B, copies, watch)
@@ -121,7 +121,7 @@ def _variants(
     own = [((table.text_of(label), 1.0),) for label in table.label_N[index_B]]
     tiles = [
         Tile(one, tuple(names), _shares(probs_K.tolist(), table.classes) if (probs_K != own_K).any() else label)
-        for one, names, probs_K, own_K, label in zip(content, acted, probs_BK, targets.probs_BK, own)
+        for one, names, probs_K, own_K, label in zip(content, acted, share_BK, targets.share_BK, own)
     ]
     return tiles[-shown:]  # the last copies, because the first may be unchanged
 
@@ -133,12 +133,12 @@ def _mixed(
     index_B: np.ndarray,
     epoch: int,
     watch: Watch,
-) -> tuple[np.ndarray, Tensor]:
-    """Apply pixel transformations and mixing to rendered images. Returns the images and their target probabilities."""
+) -> tuple[np.ndarray, Any]:
+    """Apply pixel transformations and mixing to rendered images. Returns the images and their targets."""
     pixels = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2)
     pixels = augmentation.transform_batch(pixels, epoch, index_B, augmentation.copies, watch)
     mixed = augmentation.mix(Batch(pixels.float(), targets, index_B, torch.ones(len(index_B)), epoch), watch)
-    return mixed.x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy(), mixed.targets.probs_BK
+    return mixed.x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy(), mixed.targets
 
 
 def _shares(probs: list[float], classes: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

@@ -75,9 +75,14 @@ def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str,
         pixels = decode_image(Path(row["path"]).read_bytes())
     except (OSError, UnreadableImage, UnreadableAudio):
         return None
+    return {"image": write_thumbnail(pixels, folder, stem)}
+
+
+def write_thumbnail(pixels: np.ndarray, folder: Path, stem: str) -> str:
+    """Write an image in a small size. Returns its file name in `folder`."""
     shrink = min(1.0, _THUMBNAIL / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
-    return write_sample(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), folder, stem)
+    return _write_image(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), folder, stem)
 
 
 def _write_image(pixels: np.ndarray, folder: Path, stem: str) -> str:

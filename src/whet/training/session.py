@@ -24,7 +24,7 @@ from whet.core.stages import RangeTest
 from whet.core.task import ClassTask
 from whet.data.read import read_data
 from whet.data.table import Table
-from whet.evaluate.inference import run_inference, using_weights
+from whet.evaluate.inference import Keep, as_it_is, run_inference, using_weights
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
 from whet.models.net import Net
@@ -52,6 +52,7 @@ from whet.training.source import (
     training_loader,
 )
 from whet.training.trial_steps import TrialSteps
+from whet.training.worst_images import write_worst_images
 
 _MAX_INITIAL_VALIDATION = 2000  # validation samples
 
@@ -215,7 +216,13 @@ class Session:
         return self._predict(plan, fabric, table, predictor, batch_size)
 
     def _predict(
-        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+        self,
+        plan: Plan,
+        fabric: Fabric,
+        table: Table,
+        predictor: Any,
+        batch_size: int | None = None,
+        keep: Keep | None = None,
     ) -> tuple[Tensor, np.ndarray]:
         training = plan.net.training
         plan.net.eval()
@@ -227,7 +234,7 @@ class Session:
 
         found = run_inference(
             plan.net, predictor, eval_loader(table, plan.recipe, plan.net), plan.recipe.eval_size, fabric.autocast,
-            failed, batch_size, table.task.statistics,
+            failed, batch_size, keep or table.task.statistics,
         )  # fmt: skip
         plan.net.train(training)
         if reasons and not len(found[1]):
@@ -371,7 +378,14 @@ class Session:
             loader = eval_loader(part, recipe, plan.net)
             return explain(members, loader, recipe.eval_size, class_N, most_points=finish.FEW_POINTS)
 
-        if reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
+        if "worst_images" in table.task.sections:
+            write_worst_images(
+                table.part(shown),
+                shown,
+                self.folder,
+                lambda some: self._predict(plan, fabric, some, predictor, keep=as_it_is),
+            )
+        elif reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
             self.note(f"the report shows mistakes without explanations: {reason}")
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}

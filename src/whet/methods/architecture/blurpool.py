@@ -19,7 +19,11 @@ _TAPS = {3: (1.0, 2.0, 1.0), 5: (1.0, 4.0, 6.0, 4.0, 1.0)}
 
 
 class BlurPool(
-    Method, Changes, family="architecture", name="blurpool", tasks={"image-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="architecture",
+    name="blurpool",
+    tasks={"image-classification", "semantic-segmentation", "audio-classification"},
 ):
     """Blur feature maps before they are downsampled by two, so that predictions depend less on the position of an object.
 

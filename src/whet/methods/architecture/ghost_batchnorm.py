@@ -21,7 +21,7 @@ class GhostBatchNorm(
     Changes,
     family="architecture",
     name="ghost_batchnorm",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Compute the BatchNorm statistics over small parts of the batch, which keeps the noise of small batches.
 

@@ -12,7 +12,7 @@ from whet.models.build import rescale
 from whet.models.net import Net
 
 
-class ScaleDepth(Method, Changes, family="architecture", tasks={"image-classification"}):
+class ScaleDepth(Method, Changes, family="architecture", tasks={"image-classification", "semantic-segmentation"}):
     """Build a network of the zoo with more layers at each resolution.
 
     Use when: training from scratch and the network underfits.

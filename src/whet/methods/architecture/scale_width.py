@@ -12,7 +12,7 @@ from whet.models.build import rescale
 from whet.models.net import Net
 
 
-class ScaleWidth(Method, Changes, family="architecture", tasks={"image-classification"}):
+class ScaleWidth(Method, Changes, family="architecture", tasks={"image-classification", "semantic-segmentation"}):
     """Build a network of the zoo with more (or fewer) channels.
 
     Use when: training from scratch and the network underfits. Use a width below 1 if the network must be small or fast.

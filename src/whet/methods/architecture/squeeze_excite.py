@@ -15,7 +15,12 @@ from whet.models.net import Net
 from whet.models.residual import residual_branches
 
 
-class SqueezeExcite(Method, Changes, family="architecture", tasks={"image-classification", "audio-classification"}):
+class SqueezeExcite(
+    Method,
+    Changes,
+    family="architecture",
+    tasks={"image-classification", "semantic-segmentation", "audio-classification"},
+):
     """Scale each channel by a gate that a small network computes from the mean of the whole feature map.
 
     Use when: a convolutional network is trained from scratch and a little more computation is acceptable.

@@ -13,7 +13,10 @@ _EPSILON = 1e-5
 
 
 class WeightStandardization(
-    Method, Changes, family="architecture", tasks={"image-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="architecture",
+    tasks={"image-classification", "semantic-segmentation", "audio-classification"},
 ):
     """Standardize every filter of a convolution to mean zero and variance one.
 

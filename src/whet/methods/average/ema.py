@@ -18,7 +18,7 @@ class EMA(
     Watches,
     ChoosesWeights,
     family="average",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Predict with an exponential moving average of the weights instead of the last weights.
 

@@ -21,7 +21,7 @@ class LAWA(
     ChoosesWeights,
     Finalizes,
     family="average",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Predict with the mean of the weights of the last few epochs (latest weight averaging).
 

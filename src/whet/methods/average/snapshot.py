@@ -21,7 +21,7 @@ class Snapshot(
     Scales,
     KeepsEnsembleMembers,
     family="average",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate along a cosine several times and average the predictions of the models at the end of each cycle.
 

@@ -21,7 +21,7 @@ class Soup(
     ChoosesWeights,
     Finalizes,
     family="average",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Predict with a mean of weights of this training, adding each only if the validation accuracy does not fall (greedy soup).
 

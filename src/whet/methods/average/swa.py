@@ -21,7 +21,7 @@ class SWA(
     ChoosesWeights,
     Finalizes,
     family="average",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Predict with the mean of the weights at the ends of the last epochs (stochastic weight averaging).
 

@@ -15,7 +15,7 @@ from whet.core.stages import WrapsPredictor
 from whet.core.task import Task
 
 
-class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classification"}):
+class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classification", "semantic-segmentation"}):
     """Average the predicted probabilities over several views of each image (test-time augmentation).
 
     Use when: better predictions are worth several times the inference time.

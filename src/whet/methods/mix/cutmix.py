@@ -14,7 +14,7 @@ from whet.core.stages import Mixes
 from whet.methods.mix.paste import partners, paste
 
 
-class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classification"}):
+class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classification", "semantic-segmentation"}):
     """Paste a rectangle of one image into another and mix the targets in proportion to the areas.
 
     Use when: objects can appear anywhere in the image, and training is long enough.

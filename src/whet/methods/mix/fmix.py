@@ -17,7 +17,7 @@ from whet.methods.mix.paste import partners, paste
 _MAX_FREQUENCIES = 12
 
 
-class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classification"}):
+class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classification", "semantic-segmentation"}):
     """Paste an irregular, smooth region of one image into another and mix the targets in proportion to the areas.
 
     Use when: cutmix helps, but the network should not learn the straight edges of its rectangles.

@@ -19,7 +19,7 @@ class MixUp(
     Mixes,
     name="mixup",
     family="mix",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Train on weighted means of two samples and of their targets. For text, token embeddings are averaged.
 

@@ -16,7 +16,7 @@ from whet.core.stages import Mixes
 from whet.methods.mix.paste import Pasted, partners, paste
 
 
-class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-classification"}):
+class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-classification", "semantic-segmentation"}):
     """Paste a whole image, reduced in size, into another and mix the targets in proportion to the areas.
 
     Use when: objects should not be cropped, as cutmix may do.

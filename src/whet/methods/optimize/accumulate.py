@@ -10,7 +10,10 @@ from whet.core.stages import Divides
 
 
 class Accumulate(
-    Method, Divides, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Divides,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Process a batch in parts and sum their gradients, so that a step needs the memory of one part only.
 

@@ -12,7 +12,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class Adafactor(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adam with factored second moments (one row and one column per matrix), relative step sizes and no momentum.
 

@@ -12,7 +12,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class Adagrad(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Gradient descent in which the learning rate of each weight decreases with the sum of its squared gradients.
 

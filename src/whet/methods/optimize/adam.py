@@ -12,7 +12,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class Adam(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Momentum in which each step is divided by the recent gradient magnitude of the weight.
 

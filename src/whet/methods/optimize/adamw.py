@@ -16,7 +16,7 @@ class AdamW(
     Optimizes,
     family="optimize",
     name="adamw",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adam with decoupled weight decay.
 

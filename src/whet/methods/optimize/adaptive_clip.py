@@ -16,7 +16,10 @@ from whet.models.net import Net
 
 
 class AdaptiveClip(
-    Method, Watches, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Watches,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Clip the gradient of each unit to a fraction of the norm of its weights.
 

@@ -14,7 +14,10 @@ from whet.methods.optimize.sharpness import step_from_uphill
 
 
 class ASAM(
-    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    WrapsStep,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Use the gradient at the worst point nearby, with distances measured relative to the size of each weight (adaptive SAM).
 

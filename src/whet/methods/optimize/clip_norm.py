@@ -14,7 +14,10 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 
 
 class ClipNorm(
-    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    WrapsStep,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Clip the norm of the gradient of all weights together.
 

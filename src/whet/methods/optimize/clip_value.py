@@ -14,7 +14,10 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 
 
 class ClipValue(
-    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    WrapsStep,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Clip every element of the gradient to [-max_value, max_value].
 

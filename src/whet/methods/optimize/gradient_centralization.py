@@ -9,7 +9,10 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 
 
 class GradientCentralization(
-    Method, WrapsStep, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    WrapsStep,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Subtract the mean over the inputs from the gradient of each output.
 

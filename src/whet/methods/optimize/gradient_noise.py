@@ -15,7 +15,10 @@ from whet.methods.optimize.changed import step_with_changed_gradients
 
 
 class GradientNoise(
-    Method, Watches, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Watches,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Add normal noise to the gradient that decreases during training.
 

@@ -14,7 +14,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class LAMB(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adam in which the step of each layer has a fixed length relative to the norm of its weights.
 

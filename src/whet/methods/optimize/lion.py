@@ -14,7 +14,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class Lion(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Move every weight by the same amount, in the direction of the sign of the momentum.
 

@@ -18,7 +18,7 @@ class Lookahead(
     Watches,
     ChoosesWeights,
     family="optimize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Run the optimizer for some steps, then move the weights only part of the way to the result.
 

@@ -18,7 +18,10 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)  # maps every singular value in (0, 1] to [
 
 
 class Muon(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Update the hidden weight matrices with their orthogonalized momentum, so that all directions change equally.
 

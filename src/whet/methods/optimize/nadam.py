@@ -16,7 +16,7 @@ class NAdam(
     Optimizes,
     family="optimize",
     name="nadam",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adam with Nesterov momentum.
 

@@ -16,7 +16,7 @@ class RAdam(
     Optimizes,
     family="optimize",
     name="radam",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adam that takes plain momentum steps until its estimate of the gradient magnitude is reliable.
 

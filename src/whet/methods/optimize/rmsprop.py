@@ -16,7 +16,7 @@ class RMSprop(
     Optimizes,
     family="optimize",
     name="rmsprop",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Gradient descent in which each step is divided by the recent gradient magnitude of the weight.
 

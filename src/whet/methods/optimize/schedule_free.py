@@ -24,7 +24,7 @@ class ScheduleFree(
     Watches,
     ChoosesWeights,
     family="optimize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """AdamW that averages its weights during training instead of using momentum and a decreasing learning rate.
 

@@ -12,7 +12,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class SGD(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Stochastic gradient descent with momentum.
 

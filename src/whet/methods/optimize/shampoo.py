@@ -15,7 +15,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class Shampoo(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adagrad with a full matrix for every axis of a weight tensor, which accounts for correlations between rows and columns.
 

@@ -15,7 +15,10 @@ from whet.methods.optimize.groups import with_rates
 
 
 class SOAP(
-    Method, Optimizes, family="optimize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Optimizes,
+    family="optimize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Adam in the eigenbasis of the gradients of each matrix, which is updated at intervals.
 

@@ -16,7 +16,7 @@ class AWP(
     Method,
     WrapsStep,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Compute the gradient at weights that are perturbed, layer by layer, towards a larger loss; then update the original
 

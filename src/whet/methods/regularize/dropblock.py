@@ -16,7 +16,9 @@ from whet.models.attach import attach_after
 from whet.models.net import Net
 
 
-class DropBlock(Method, Changes, family="regularize", name="dropblock", tasks={"image-classification"}):
+class DropBlock(
+    Method, Changes, family="regularize", name="dropblock", tasks={"image-classification", "semantic-segmentation"}
+):
     """Set square regions of the feature maps to zero during training and scale up the rest.
 
     Use when: a convolutional network overfits and plain dropout has little effect, because neighboring positions are correlated.

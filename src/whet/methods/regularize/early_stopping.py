@@ -18,7 +18,7 @@ class EarlyStopping(
     Watches,
     ChoosesWeights,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Stop training when the validation metric no longer improves, and restore the best weights.
 

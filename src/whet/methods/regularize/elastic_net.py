@@ -15,7 +15,7 @@ class ElasticNet(
     Method,
     WrapsLoss,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Add the absolute and the squared weights to the loss, for sparse weights that are shared among correlated features.
 

@@ -15,7 +15,7 @@ class L1(
     Method,
     WrapsLoss,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Add the sum of the absolute weights to the loss, which sets small weights to zero.
 

@@ -15,7 +15,7 @@ class L2(
     Method,
     WrapsLoss,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Add half the sum of the squared weights to the loss.
 

@@ -17,7 +17,7 @@ class Orthogonal(
     Method,
     WrapsLoss,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Penalize the distance of the filters of every layer from an orthonormal set.
 

@@ -17,7 +17,10 @@ from whet.models.residual import residual_branches
 
 
 class StochasticDepth(
-    Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="regularize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Skip random residual branches during training, independently for each sample and with a higher probability in later layers.
 

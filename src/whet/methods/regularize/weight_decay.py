@@ -16,7 +16,7 @@ class WeightDecay(
     Method,
     WrapsUpdate,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Shrink the weights by a small fraction at every step, independently of the gradient and the optimizer.
 

@@ -16,7 +16,10 @@ from whet.models.net import Net
 
 
 class WeightNoise(
-    Method, Changes, family="regularize", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="regularize",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Add Gaussian noise to the weights of the backbone in every training pass. The stored weights are without noise.
 

@@ -11,7 +11,10 @@ from whet.core.stages import Sets
 
 
 class BatchRamp(
-    Method, Sets, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Sets,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Increase the batch size during training instead of decreasing the learning rate.
 

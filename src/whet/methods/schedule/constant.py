@@ -13,7 +13,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class Constant(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Keep the learning rate constant, or keep it at a fraction of its value for the first part of training.
 

@@ -13,7 +13,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class Cosine(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate along a cosine to (nearly) zero at the end of training.
 

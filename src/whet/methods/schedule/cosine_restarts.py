@@ -13,7 +13,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class CosineRestarts(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate along a cosine several times, restarting at the full rate with a longer cycle each time.
 

@@ -12,7 +12,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class Exponential(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate by the same factor at every step.
 

@@ -12,7 +12,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class Linear(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate linearly to (nearly) zero at the end of training.
 

@@ -13,7 +13,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class Multistep(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Multiply the learning rate by one factor at given points of the training.
 

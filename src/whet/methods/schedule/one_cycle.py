@@ -13,7 +13,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class OneCycle(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Increase the learning rate to its peak, then decrease it far below its initial value, both along a cosine.
 

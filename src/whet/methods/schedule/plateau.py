@@ -14,7 +14,10 @@ from whet.core.stages import Scales, Watches
 
 
 class Plateau(
-    Method, Watches, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Watches,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate whenever the validation metric no longer improves.
 

@@ -12,7 +12,7 @@ from whet.core.stages import Sets
 _STEP = 32  # most networks downsample the image by two five times
 
 
-class ProgressiveResize(Method, Sets, family="schedule", tasks={"image-classification"}):
+class ProgressiveResize(Method, Sets, family="schedule", tasks={"image-classification", "semantic-segmentation"}):
     """Begin with small images, which train faster, and increase the image size to the full size.
 
     Use when: time is short and the network accepts any image size.

@@ -11,7 +11,10 @@ from whet.core.stages import Scales
 
 
 class Warmup(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Increase the learning rate linearly from nearly zero over the first part of training.
 

@@ -13,7 +13,10 @@ from whet.methods.schedule.courses import other_courses
 
 
 class WarmupStableDecay(
-    Method, Scales, family="schedule", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Scales,
+    family="schedule",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Increase the learning rate, keep it constant for most of the training, then decrease it to zero in the last part.
 

@@ -12,7 +12,10 @@ from whet.models.net import Net
 
 
 class DiscriminativeLR(
-    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="transfer",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Train the pretrained backbone with a smaller learning rate than the new head.
 

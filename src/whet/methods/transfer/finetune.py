@@ -24,7 +24,7 @@ class Finetune(
     Changes,
     Shortens,
     family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Train every weight of the pretrained network, except those that freeze fixes.
 

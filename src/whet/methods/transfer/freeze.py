@@ -13,7 +13,10 @@ from whet.models.net import Net
 
 
 class Freeze(
-    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="transfer",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Freeze the first blocks of the pretrained network and train the rest.
 

@@ -19,7 +19,7 @@ class L2SP(
     Watches,
     family="transfer",
     name="l2_sp",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Penalize the distance of the weights from their initial values instead of from zero.
 

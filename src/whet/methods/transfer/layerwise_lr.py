@@ -13,7 +13,10 @@ from whet.models.net import Net
 
 
 class LayerwiseLr(
-    Method, Changes, family="transfer", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    Changes,
+    family="transfer",
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Decrease the learning rate layer by layer from the head to the input.
 

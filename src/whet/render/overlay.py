@@ -1,0 +1,43 @@
+"""Draws class maps over images, for people."""
+
+from __future__ import annotations
+
+import colorsys
+
+import cv2
+import numpy as np
+
+from whet.core.masks import IGNORE
+
+_STRENGTH = 0.45
+_IGNORED = (128, 128, 128)
+
+
+def colours(num_classes: int) -> np.ndarray:
+    """A colour for each class, uint8 (K, 3): black for class 0, then hues in steps of the golden ratio."""
+    found = [(0, 0, 0)]
+    for k in range(1, num_classes):
+        hue, light = 0.09 + 0.618034 * (k - 1), (0.5, 0.36, 0.66)[(k - 1) // 5 % 3]
+        found.append(tuple(round(255 * part) for part in colorsys.hls_to_rgb(hue % 1, light, 0.85)))  # type: ignore[arg-type]
+    return np.array(found[:num_classes], dtype=np.uint8)
+
+
+def coloured(map_HW: np.ndarray, num_classes: int) -> np.ndarray:
+    """A class map in the classes' colours, uint8 (H, W, 3); ignored pixels are grey."""
+    table = np.full((256, 3), _IGNORED, dtype=np.uint8)
+    table[:num_classes] = colours(num_classes)
+    return table[map_HW]
+
+
+def overlay(pixels_HW3: np.ndarray, map_HW: np.ndarray, num_classes: int) -> np.ndarray:
+    """The image with every class but class 0 in its colour, outlined; ignored pixels are striped."""
+    found = coloured(map_HW, num_classes)
+    mixed = cv2.addWeighted(pixels_HW3, 1 - _STRENGTH, found, _STRENGTH, 0)
+    shown = np.where((map_HW != 0)[..., None], mixed, pixels_HW3)
+    rows, columns = np.ogrid[: map_HW.shape[0], : map_HW.shape[1]]
+    striped = (map_HW == IGNORE) & ((rows + columns) % 8 < 2)
+    shown[striped] = _IGNORED
+    edges = cv2.morphologyEx(map_HW, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    inner = edges & (map_HW != 0) & (map_HW != IGNORE)
+    shown[inner] = found[inner]
+    return shown

@@ -1,0 +1,20 @@
+"""The images with the lowest IoU: the image, its mask and the prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whet.core.run_folder import RunFolder
+from whet.report.images import inline_jpeg
+
+
+def context(folder: RunFolder) -> dict[str, Any] | None:
+    listing = folder.worst_images / "worst_images.json"
+    if not listing.is_file():
+        return None
+    plain = folder.read_json(listing)
+    shown = [
+        entry | {name: inline_jpeg(folder.worst_images / entry[name]) for name in ("image", "target", "predicted")}
+        for entry in plain["shown"]
+    ]
+    return {"shown": shown, "part": {"test": "test", "val": "validation"}[plain["split"]]}
