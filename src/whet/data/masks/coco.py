@@ -154,13 +154,17 @@ def _key(entry: Any, key: str, file: _File) -> Any:
 def _read_categories(file: _File) -> None:
     categories = file.content["categories"]
     used = {ann.get("category_id") for ann in file.content["annotations"] if isinstance(ann, dict)}
-    parents = {category.get("supercategory") for category in categories if isinstance(category, dict)}
     _refuse_twice(file, "category id", Counter(_key(category, "id", file) for category in categories))
     for category in categories:
         name = checked_name(category.get("name"), f"{file.path}: category {category['id']}")
-        # Roboflow lists the project itself as an empty category 0, sometimes with the name of a class.
-        if category["id"] in used or name not in parents:
-            file.names[category["id"]] = name
+        file.names[category["id"]] = name
+    # Roboflow lists the project as an empty category 0, parent of all others, sometimes with the name of one of them.
+    for category in categories:
+        children = [
+            other for other in categories if other.get("supercategory") == category["name"] and other != category
+        ]
+        if category["id"] not in used and any(other["name"] == category["name"] for other in children):
+            del file.names[category["id"]]
     _refuse_twice(file, "category name", Counter(file.names.values()))
 
 

@@ -100,7 +100,7 @@ def _by_names(root: Path, files: list[Path]) -> Pairs | None:
     masks: dict[Key, list[Path]] = {}
     for path, (folders, stem) in keys.items():
         bare = _ENDING.sub("", stem)
-        is_mask = len(bare) > 1 and bare != stem and stem[len(bare)] in " _.-" and (folders, bare.lower()) in known
+        is_mask = bool(bare) and bare != stem and stem[len(bare)] in " _.-" and (folders, bare.lower()) in known
         (masks if is_mask else pairs.images).setdefault((folders, stem), []).append(path)
     if not masks:
         return None

@@ -1,4 +1,4 @@
-"""Files with one number for each pixel: PNG, BMP, GIF, TIFF or lossless WebP; L, P, 1, 16 bits, or RGB with a colour table.
+"""Files with one number for each pixel: PNG, BMP, TIFF or lossless WebP; L, P, 1, 16 bits, or RGB with a colour table.
 
 In a palette file the indices are the numbers, never the colours. Grey files of 1, 2 or 4 bits keep their numbers too: decoders
 usually scale them to 255.
@@ -23,7 +23,7 @@ from whet.data.image import DAMAGE, MAX_PIXELS, upright
 from whet.data.loader import why
 from whet.data.store import digest_of
 
-_FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP")
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP")  # programs that save a GIF renumber its colours
 _COLOURS = 1 << 24
 _MOST_NUMBER = 65535
 Table = tuple[tuple[int, int], ...]
