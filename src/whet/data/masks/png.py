@@ -34,6 +34,10 @@ class MaskFileError(DataError):
     """A file that does not hold one number for each pixel."""
 
 
+class ColouredMask(MaskFileError):
+    """An RGB file, whose colours need a table."""
+
+
 def packed(red: int, green: int, blue: int) -> int:
     """A colour as one number."""
     return (red << 16) | (green << 8) | blue
@@ -90,7 +94,7 @@ def _of_colours(values_HW3: np.ndarray, colours: bool) -> np.ndarray:
     if colours:
         return (red.astype(np.uint32) << 16) | (green.astype(np.uint32) << 8) | blue
     if (red != green).any() or (red != blue).any():
-        raise MaskFileError(
+        raise ColouredMask(
             "an RGB mask; give the colour of each class in data.masks.colours, or in class_dict.csv (name,r,g,b)"
         )
     return np.ascontiguousarray(red)
@@ -126,7 +130,7 @@ class NumberFile:
         except (MaskFileError, OSError) as error:
             raise DataError(f"{self.path}: {why(error)}") from None
         if self.table is None:
-            found = values.astype(np.uint16)
+            found = _numbered(values) if self.colours else values.astype(np.uint16)
             if self.ignored is not None:
                 found[values == self.ignored] = IGNORE_ID
         else:
@@ -141,6 +145,25 @@ class NumberFile:
     def digest(self) -> str:
         """See `PixelFile.digest`."""
         return digest_of(repr((self.table, self.turn, self.ignored)).encode() + Path(self.path).read_bytes())
+
+
+def _numbered(colours_HW: np.ndarray) -> np.ndarray:
+    """One number for each colour; black is 0."""
+    known, place = np.unique(np.append(colours_HW.ravel(), 0), return_inverse=True)
+    if len(known) > IGNORE_ID:
+        raise DataError(f"{len(known)} colours in a mask of objects")
+    return place[:-1].reshape(colours_HW.shape).astype(np.uint16)
+
+
+def is_coloured(path: str | Path) -> bool:
+    """Whether a mask file is RGB with channels that differ."""
+    try:
+        read_numbers(path)
+    except ColouredMask:
+        return True
+    except (MaskFileError, OSError):
+        pass
+    return False
 
 
 def said(value: int, colours: bool) -> str:
