@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from whet.training.log import Observer
 
 
-class Sheet(Protocol):
+class ContactSheet(Protocol):
     """The preview that `augment` returns."""
 
     def save(self, fp: Any, /) -> None: ...
@@ -106,12 +106,12 @@ def resume(
 
 def augment(
     recipe: Recipe, *, rows: int = 6, variants: int = 5, size: int | None = None
-) -> tuple[Sheet, list[dict[str, Any]]]:
+) -> tuple[ContactSheet, list[dict[str, Any]]]:
     """Preview a recipe on training samples. Returns a preview of `rows` samples with `variants` each, whose `save` writes one image
     (images) or a page (texts and audio), and a list of {id, label, variants: [{methods, target}]}.
     size: the size of the samples (see `Recipe.size`); by default the recipe's size if it is a number, else one that fits the
     data."""
-    from whet.contact_sheet import SheetPage
+    from whet.contact_sheet import PreviewPage
     from whet.core.rng import Rng
     from whet.data.read import read_data
     from whet.report.preview_page import contact_sheet
@@ -131,7 +131,7 @@ def augment(
     else:
         loader = eval_loader(table, recipe)
     drawn = draw_preview(augmentation, table, loader, size, rows, variants, front)
-    sheet: Sheet = contact_sheet(drawn) if table.medium == "image" else SheetPage(drawn, recipe)
+    sheet: ContactSheet = contact_sheet(drawn) if table.medium == "image" else PreviewPage(drawn, recipe)
     return sheet, listed(drawn)
 
 

@@ -26,7 +26,7 @@ from whet.report import build_architectures, build_report
 from whet.studies.executor import PlannedRun, refuse_other
 from whet.training.log import Observer
 from whet.training.signals import Interrupts
-from whet.training.subprocess_run import run_apart
+from whet.training.subprocess_run import run_in_subprocess
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +181,7 @@ def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
     if folder.finished:
         observer.note(f"{path.name} is already finished")
     else:
-        run_apart(recipe, path, observer)
+        run_in_subprocess(recipe, path, observer)
     if not folder.report.is_file():
         build_report(folder)
     return folder

@@ -13,7 +13,7 @@ from whet.training.preview import Row
 from whet.training.sample_files import write_preview
 
 
-class SheetPage:
+class PreviewPage:
     """The rows of a preview as a page."""
 
     def __init__(self, rows: Sequence[Row], recipe: Recipe) -> None:

@@ -19,7 +19,7 @@ RECIPE = "train: {budget: 9ep, batch_size: 8, image_size: 8, precision: fp32}\nm
 
 
 def run_here(recipe, path, observer):
-    """`run_apart` in this process."""
+    """`run_in_subprocess` in this process."""
     try:
         return resume_or_train(recipe, path, observer)
     except Exception as error:
@@ -34,7 +34,7 @@ def compared(tmp_path_factory):
     asked = {"data": data, "budget": "1ep", "recipe": root / "recipe.yaml", "out": root / "out"}
     # One process for each costs the import of everything; the run that goes on below has its own.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(architectures, "run_apart", run_here)
+        patch.setattr(architectures, "run_in_subprocess", run_here)
         found = compare_architectures(architectures=["resnet9_slim", "lenet", "convmixer"], **asked)
     return root, asked, found
 

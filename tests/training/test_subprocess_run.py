@@ -14,10 +14,10 @@ from whet.core.spec import DataSpec, ModelSpec
 from whet.methods import SGD
 from whet.training.checkpoint import checkpoints
 from whet.training.log import Observer
-from whet.training.subprocess_run import _reason, run_apart
+from whet.training.subprocess_run import _reason, run_in_subprocess
 
 
-class Heard(Observer):
+class Recorded(Observer):
     """Keeps what it is told; `at_step` is called with each step's number."""
 
     def __init__(self, at_step=lambda number: None):
@@ -57,17 +57,17 @@ def recipe(data, budget="2ep", architecture="resnet9_slim", size=32):
 
 def test_the_parent_hears_everything_and_the_memory_is_the_child_s_own(data, tmp_path):
     held = np.ones(1 << 27)  # a gibibyte that the child does not hold
-    heard = Heard()
-    folder = run_apart(recipe(data), tmp_path / "run", heard)
+    recorded = Recorded()
+    folder = run_in_subprocess(recipe(data), tmp_path / "run", recorded)
     assert folder.finished
     per_epoch = 28 // 8
-    steps = [event[1] for event in heard.events if event[0] == "step"]
+    steps = [event[1] for event in recorded.events if event[0] == "step"]
     assert steps == list(range(1, 2 * per_epoch + 1))
-    assert ("steps", 0, 2 * per_epoch) in heard.events
-    validated = [event[1] for event in heard.events if event[0] == "validated"]
+    assert ("steps", 0, 2 * per_epoch) in recorded.events
+    validated = [event[1] for event in recorded.events if event[0] == "validated"]
     assert validated == [r["accuracy"] for r in folder.log_records() if r["event"] == "validation"]
-    assert heard.events[0] == ("stage", f"reading {data}")
-    assert heard.events[-1] == ("end",)
+    assert recorded.events[0] == ("stage", f"reading {data}")
+    assert recorded.events[-1] == ("end",)
     peak = folder.read_json(folder.metrics)["cost"]["peak_memory_mib"]
     assert 100 < peak < held.nbytes / 2**20
 
@@ -79,7 +79,7 @@ def test_stopped_it_saves_and_called_again_it_goes_on(data, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_apart(recipe(data, "200ep"), tmp_path / "run", Heard(stop))
+        run_in_subprocess(recipe(data, "200ep"), tmp_path / "run", Recorded(stop))
     folder = RunFolder(tmp_path / "run")
     (newest, *_) = checkpoints(folder.checkpoints)
     saved = int(newest.name.removeprefix("step-"))
@@ -88,18 +88,18 @@ def test_stopped_it_saves_and_called_again_it_goes_on(data, tmp_path):
     def kill(number):
         os.kill(int((tmp_path / "run" / ".lock").read_text().split()[1]), signal.SIGKILL)
 
-    heard = Heard(kill)
+    recorded = Recorded(kill)
     with pytest.raises(RunError, match="killed by the system, most likely because it ran out of memory"):
-        run_apart(recipe(data, "200ep"), tmp_path / "run", heard)
-    assert ("note", f"resumed at step {saved} of 600") in heard.events
+        run_in_subprocess(recipe(data, "200ep"), tmp_path / "run", recorded)
+    assert ("note", f"resumed at step {saved} of 600") in recorded.events
 
 
 @pytest.mark.slow
 def test_what_whet_refuses_and_what_torch_refuses_are_reasons(data, tmp_path):
     with pytest.raises(RunError, match=r"^data .*nowhere does not exist$"):
-        run_apart(recipe(tmp_path / "nowhere"), tmp_path / "one", Observer())
+        run_in_subprocess(recipe(tmp_path / "nowhere"), tmp_path / "one", Observer())
     with pytest.raises(RunError, match=r"^RuntimeError: .*[Kk]ernel size"):
-        run_apart(recipe(data, architecture="lenet", size=8), tmp_path / "two", Observer())
+        run_in_subprocess(recipe(data, architecture="lenet", size=8), tmp_path / "two", Observer())
 
 
 @pytest.mark.parametrize(

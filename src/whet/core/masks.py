@@ -164,14 +164,22 @@ class Masks:
         for shape in self.shapes:
             if shape.crowd:
                 Layer(0, *_pixels(shape, self.size)).paint(ids_HW, IGNORE_ID)
-        things = [shape for shape in self.shapes if not shape.crowd]
+        things = [shape for shape in self.shapes if not shape.crowd and shape.class_number]
         if len(things) >= IGNORE_ID:
             raise DataError(f"{len(things)} objects in one image; at most {IGNORE_ID - 1} are read")
-        areas = []
-        for k, shape in enumerate(things, start=1):
+        areas: list[int] = []
+        for shape in self.shapes:
+            if shape.crowd:
+                continue
             layer = Layer(0, *_pixels(shape, self.size))
-            layer.paint(ids_HW, k)
-            areas.append(layer.mask.sum())
+            if shape.class_number:
+                areas.append(int(layer.mask.sum()))
+            else:  # background drawn over objects: a hole in them
+                for k, count in enumerate(
+                    np.bincount(layer.within(ids_HW)[layer.mask], minlength=1)[1 : len(areas) + 1]
+                ):
+                    areas[k] -= int(count)
+            layer.paint(ids_HW, len(areas) if shape.class_number else 0)
         left = np.bincount(ids_HW.ravel(), minlength=len(things) + 1)[1:]
         covered = {}
         for k, (shape, area) in enumerate(zip(things, areas), start=1):

@@ -60,16 +60,20 @@ def raster(polygons: Sequence[np.ndarray], size: Size) -> Cropped:
     """The union of polygons without `polygon_fault`, clipped to the image. A union that covers no pixel's centre gets the one pixel
     in its middle: nothing that is labelled vanishes."""
     height, width = size
-    near = [clipped(points, (-_FAR, -_FAR, width + _FAR, height + _FAR)) for points in polygons]
-    fifths = [np.trunc(_SCALE * points + 0.5) for points in near if len(points) > 2]
+    far = (-_FAR, -_FAR, width + _FAR, height + _FAR)
+    fifths = [np.trunc(_SCALE * near + 0.5) for points in polygons if len(near := clipped(points, far)) > 2]
     if fifths:
-        low, high = np.min([q.min(axis=0) for q in fifths], axis=0), np.max([q.max(axis=0) for q in fifths], axis=0)
-        left, top = (int(v) for v in np.clip(low // _SCALE, 0, (width - 1, height - 1)))
-        right, bottom = (int(v) for v in np.clip(high // _SCALE + 1, (left + 1, top + 1), (width, height)))
-        local = [_for_pycocotools(q - _SCALE * np.array([left, top])) for q in fifths]
-        found = coco.frPyObjects(local, bottom - top, right - left)
+        every = fifths[0] if len(fifths) == 1 else np.concatenate(fifths)
+        (x0, y0), (x1, y1) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
+        left, top = (int(min(max(low // _SCALE, 0), side - 1)) for low, side in ((x0, width), (y0, height)))
+        right, bottom = (
+            int(min(max(x1 // _SCALE + 1, left + 1), width)),
+            int(min(max(y1 // _SCALE + 1, top + 1), height)),
+        )
+        corner = (_SCALE * left, _SCALE * top)
+        found = coco.frPyObjects([_for_pycocotools(q - corner) for q in fifths], bottom - top, right - left)
         union = coco.merge(found) if len(found) > 1 else found[0]
-        row, column, mask = decode_cropped(union["counts"], (bottom - top, right - left))
+        row, column, mask = decode_cropped(union["counts"], (bottom - top, right - left), checked=True)
         if mask.size:
             return top + row, left + column, mask
     inside = [clipped(points, (0.0, 0.0, float(width), float(height))) for points in polygons]

@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 
 from whet.core.errors import DataError
 
+_LONGEST = 7  # characters of a number: 35 bits
 Size = tuple[int, int]
 """(height, width) in pixels."""
 Cropped = tuple[int, int, np.ndarray]
@@ -49,25 +50,31 @@ def from_coco(segmentation: dict[str, Any], size: Size) -> bytes:
 
 
 def runs_of(counts: bytes, size: Size) -> np.ndarray:
-    """Run lengths, int64; zeros first. The inverse of `compressed`.
-
-    Each number is written in characters of five bits, the lowest first, from "0"; a sixth bit says that more follow. From the
-    fourth number on it is the difference from the number two places before."""
-    code = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
-    if not code.size:
-        return _checked(code, size)
-    if code.min() < 0 or code.max() > 63 or code[-1] & 32:
+    """Run lengths, int64; zeros first. The inverse of `compressed`."""
+    code = np.frombuffer(counts, np.uint8)
+    if code.size and (code.min() < 48 or code.max() > 111 or (code[-1] - 48) & 32):
         raise DataError("the RLE counts are not in COCO's compressed form")
-    last = np.flatnonzero(code & 32 == 0)  # the last character of each number
-    first = np.concatenate([[0], last[:-1] + 1]).astype(np.int64)
-    place = np.arange(code.size) - np.repeat(first, last - first + 1)
-    if place.max() > 6:  # 35 bits
+    return _checked(_parsed(code), size)
+
+
+def _parsed(code: np.ndarray) -> np.ndarray:
+    """Each number is written in characters of five bits, the lowest first, from "0"; a sixth bit says that more follow. From the
+    fourth number on it is the difference from the number two places before."""
+    code = code.astype(np.int64) - 48
+    if not code.size:
+        return code
+    last = np.flatnonzero(code < 32)  # the last character of each number
+    first = np.empty_like(last)
+    first[0], first[1:] = 0, last[:-1] + 1
+    length = last - first + 1
+    if length.max() > _LONGEST:
         raise DataError("the RLE counts hold a number beyond any image")
+    place = np.arange(code.size) - np.repeat(first, length)
     runs = np.add.reduceat((code & 31) << (5 * place), first)
-    runs = runs - np.where(code[last] & 16, 1 << (5 * (place[last] + 1)), 0)
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
-    return _checked(runs, size)
+    runs -= (code[last] >> 4 & 1) << (5 * length)
+    runs[1::2].cumsum(out=runs[1::2])
+    runs[2::2].cumsum(out=runs[2::2])
+    return runs
 
 
 def _checked(runs: np.ndarray, size: Size) -> np.ndarray:
@@ -80,19 +87,21 @@ def _checked(runs: np.ndarray, size: Size) -> np.ndarray:
     return runs.astype(np.int64)
 
 
-def decode_cropped(counts: bytes, size: Size) -> Cropped:
-    """The mask inside its bounding box."""
+def decode_cropped(counts: bytes, size: Size, *, checked: bool = False) -> Cropped:
+    """The mask inside its bounding box. checked: whether the counts are known to fill the image."""
     height = size[0]
-    ends = np.cumsum(runs_of(counts, size))
-    start, stop = ends[0::2], ends[1::2]
-    start = start[: len(stop)]
-    start, stop = start[stop > start], stop[stop > start]
+    runs = _parsed(np.frombuffer(counts, np.uint8)) if checked else runs_of(counts, size)
+    ends = runs.cumsum()
+    start, stop = ends[: len(ends) // 2 * 2 : 2], ends[1::2]
+    if (runs[1::2] == 0).any():
+        start, stop = start[stop > start], stop[stop > start]
     if not len(start):
         return 0, 0, np.zeros((0, 0), bool)
     left, right = int(start[0]) // height, (int(stop[-1]) - 1) // height + 1
-    edges = np.stack([start, stop], axis=1).ravel() - left * height
-    lengths = np.diff(edges, prepend=0, append=(right - left) * height)
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    edges = np.empty(2 * len(start) + 2, np.int64)
+    edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = left * height, start, stop, right * height
+    flat = np.repeat(np.arange(len(edges) - 1) % 2 == 1, edges[1:] - edges[:-1])
     columns_WH = flat.reshape(right - left, height)
-    rows = np.flatnonzero(columns_WH.any(axis=0))
-    return int(rows[0]), left, np.ascontiguousarray(columns_WH[:, rows[0] : rows[-1] + 1].T)
+    rows = columns_WH.any(axis=0)
+    top, bottom = int(rows.argmax()), height - int(rows[::-1].argmax())
+    return top, left, np.ascontiguousarray(columns_WH[:, top:bottom].T)

@@ -206,11 +206,11 @@ def _has_exif(data: bytes) -> bool:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (2 … 8); other values leave the image unchanged."""
+    """Undo an EXIF orientation (2 … 8) of pixels (H, W, …); other values leave them unchanged."""
     if orientation not in _UNTURN:
         return pixels
     swap, flip_rows, flip_columns = _UNTURN[orientation]
-    pixels = pixels.transpose(1, 0, 2) if swap else pixels
+    pixels = pixels.swapaxes(0, 1) if swap else pixels
     return np.ascontiguousarray(pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
 
 

@@ -54,8 +54,8 @@ class CpuRenderer:
             self._colour_B34 = np.ascontiguousarray(view.colour_B37[:, :, [0, 1, 2, 6]])
             self._of_mean_B33 = view.colour_B37[:, :, 3:6]
             self._needs_mean_B = np.any(self._of_mean_B33 != 0, axis=(1, 2))
-            self._apart_B = (view.colour_B37[:, :, :3] * (1 - np.eye(3)) == 0).all(axis=(1, 2))
-            tabled_B = self._apart_B & ~self._needs_mean_B
+            self._separable_B = (view.colour_B37[:, :, :3] * (1 - np.eye(3)) == 0).all(axis=(1, 2))
+            tabled_B = self._separable_B & ~self._needs_mean_B
             self._coloured_B = ~tabled_B & (view.colour_B37 != np.eye(3, 7)).any(axis=(1, 2))
             if tabled_B.any():
                 table_BC256 = np.where(tabled_B[:, None, None], _colour_table(self._colour_B34), table_BC256)
@@ -132,7 +132,7 @@ class CpuRenderer:
         if self._needs_mean_B[i]:
             matrix_34 = matrix_34.copy()
             matrix_34[:, 3] += self._of_mean_B33[i] @ cv2.mean(out[::MEAN_ROWS])[:3]
-        if self._apart_B[i]:
+        if self._separable_B[i]:
             _look_up(rounded(_colour_table(matrix_34)), out)
         else:
             cv2.transform(out, matrix_34, dst=out)

@@ -130,7 +130,7 @@ def check_seeded(cls: type[Method]) -> None:
     assert predicted_digest((made(cls),), task) == predicted_digest((made(cls),), task)
 
 
-def check_draws_apart(cls: type[Method]) -> None:
+def check_draws_independent(cls: type[Method]) -> None:
     """Adding the method does not change the random draws of other methods, which are keyed by name."""
     if not issubclass(cls, Draws | Mixes):
         return
@@ -320,7 +320,7 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
     "stage": check_stage,
     "identity": check_identity,
     "seeded": check_seeded,
-    "draws_apart": check_draws_apart,
+    "draws_independent": check_draws_independent,
     "inputs_kept": check_inputs_kept,
     "shapes": check_shapes,
     "trains": check_trains,

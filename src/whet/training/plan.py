@@ -77,8 +77,8 @@ def task_loss(outcome: Outcome) -> Tensor:
 
 
 class Plan:
-    """One recipe bound to one network. `weak` lists the methods without effect and the reasons; `notes` lists other changes of the
-    recipe."""
+    """One recipe bound to one network. `ineffective` lists the methods without effect and the reasons; `notes` lists other changes
+    of the recipe."""
 
     def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
         self.recipe = recipe

@@ -19,7 +19,7 @@ from whet.models.ensemble import Member, as_one, shown_as
 from whet.models.net import Net
 from whet.training.plan import wrap_predictor
 
-_APART = 0.02  # tolerance as a share of the largest logit; in bfloat16, rounding of weights changes the logits
+_MAX_DIFFERENCE = 0.02  # tolerance as a share of the largest logit; in bfloat16, rounding of weights changes the logits
 
 
 class SavedModel:
@@ -98,9 +98,9 @@ def check_saved(
     expected, found = predict(predictor), predict(SavedModel(folder, device).predictor)
     if not len(expected):
         return
-    apart = float((found - expected).abs().max())
-    if not apart <= _APART * float(expected.abs().max()) + 1e-3:
+    difference = float((found - expected).abs().max())
+    if not difference <= _MAX_DIFFERENCE * float(expected.abs().max()) + 1e-3:
         raise RunError(
-            f"the model in {folder}, loaded again, differs from the trained one: logits differ by up to {apart:.3g}; "
+            f"the model in {folder}, loaded again, differs from the trained one: logits differ by up to {difference:.3g}; "
             "the run is not finished, because its predictions would be wrong"
         )

@@ -26,7 +26,7 @@ from whet.training.log import Observer
 _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
-def run_apart(recipe: Recipe, path: Path, observer: Observer) -> RunFolder:
+def run_in_subprocess(recipe: Recipe, path: Path, observer: Observer) -> RunFolder:
     """Train this recipe into the folder, or resume the run there. Its methods must be importable in a new process by the entry
     point `whet.methods`. Raises RunError with the reason if the run fails for any reason."""
     with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as complaints:

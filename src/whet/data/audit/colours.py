@@ -21,7 +21,7 @@ def check_colours(survey: ImageSurvey) -> list[Finding]:
     rows = survey.row_R
     if not len(rows):
         return []
-    grey = survey.of_thumbs(rows, _channels_apart) <= GREY
+    grey = survey.of_thumbs(rows, _channel_distance) <= GREY
     found = []
     for few, word in ((grey, "grey among coloured ones"), (~grey, "coloured among grey ones")):
         if 0 < few.sum() <= FEW * len(rows):
@@ -36,7 +36,7 @@ def check_colours(survey: ImageSurvey) -> list[Finding]:
     return found + find_shortcuts(survey, ["grey" if one else "coloured" for one in grey], "colour", "")
 
 
-def _channels_apart(thumb_BHW3: np.ndarray) -> np.ndarray:
+def _channel_distance(thumb_BHW3: np.ndarray) -> np.ndarray:
     """The mean difference between the channels, on 0…255."""
     red, green, blue = np.moveaxis(thumb_BHW3, 3, 0)
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)

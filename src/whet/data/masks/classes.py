@@ -19,15 +19,13 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import IGNORE
 from whet.data.cells import read_cells
-from whet.data.masks.data import BACKGROUND
+from whet.data.masks.named import BACKGROUND, is_background, is_ignored
 from whet.data.masks.png import Seen, Table, packed, said
 from whet.data.masks.shapes import checked_name
 from whet.data.text import decode
 
 _NAME_FILES = ("classes.txt", "class_names.txt", "labels.txt", "codes.txt", "_classes.csv")
 _COLOUR_FILES = ("class_dict.csv", "labelmap.txt", "label_colors.txt")
-_BACKGROUNDS = frozenset({"background", "_background_", "bg", "__background__"})
-_IGNORED = frozenset({"ignore", "ignored", "void", "_ignore_", "__ignore__"})
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,6 @@ class Classes:
     table: Table
     has_background: bool
     notes: tuple[str, ...] = ()
-
-
-def is_background(name: str) -> bool:
-    """Whether a class of this name is the background."""
-    return name.strip().lower() in _BACKGROUNDS
 
 
 def colour_table(folders: Sequence[Path], spec: MaskSpec) -> tuple[dict[str, tuple[int, int, int]], str] | None:
@@ -71,7 +64,7 @@ def of_colours(
     colours: dict[str, tuple[int, int, int]], where: str, paths: Sequence[str], seen: Sequence[Seen]
 ) -> Classes:
     """The classes of a colour table, the background first. DataError for two classes of one colour, or an unlisted colour."""
-    names = [name for name in colours if name.strip().lower() not in _IGNORED]
+    names = [name for name in colours if not is_ignored(name)]
     names.sort(key=lambda name: not is_background(name))
     numbers = {name: number for number, name in enumerate(names)}
     table: dict[int, int] = {}

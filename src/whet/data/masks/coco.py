@@ -24,8 +24,9 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.below import folders_in
-from whet.data.masks.data import BACKGROUND, INSTANCES, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id
 from whet.data.masks.frame import Frame, frames_of
+from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.shapes import Placed, checked_name
 from whet.data.table import Skipped, split_name
 
@@ -87,18 +88,15 @@ def read_coco(
         raise DataError(f"{root}: several COCO files that do not all name their split ({listed}); give one of them")
     for file in files:
         file.folder = files_root or _images_folder(file)
-    counts = Counter(file.names[ann["category_id"]] for file in files for ann in _annotations(file))
+    used = [file.names[ann["category_id"]] for file in files for ann in _annotations(file)]
     names = list(dict.fromkeys(name for file in files for name in file.names.values()))
-    used = [name for name in names if counts[name]]
-    notes = [f"{image_id(file.path, root)}: {len(file.content['images'])} images" for file in files]
-    if len(used) < len(names):
-        notes.append(f"categories without objects, left out: {', '.join(name for name in names if not counts[name])}")
+    numbers, empty = numbered(names, used, "categories")
+    notes = [*empty, *(f"{image_id(file.path, root)}: {len(file.content['images'])} images" for file in files)]
     if not used:
         raise DataError(f"{files[0].path}: no object in {sum(len(file.content['images']) for file in files)} images")
     boxes_only = not any(ann.get("segmentation") for file in files for ann in _annotations(file))
     if boxes_only:
         notes.append("no object has a segmentation: the boxes are read")
-    numbers = {name: number for number, name in enumerate(used, start=1)}
     reading = _Reading(root, numbers, boxes_only, spec.frame)
     for file in files:
         _read_images(file, reading, threads)
@@ -106,7 +104,7 @@ def read_coco(
         root,
         "coco",
         tuple(reading.images),
-        (BACKGROUND, *used),
+        (BACKGROUND, *(name for name, number in numbers.items() if number)),
         True,
         INSTANCES,
         reading.objects,
@@ -154,13 +152,17 @@ def _key(entry: Any, key: str, file: _File) -> Any:
 def _read_categories(file: _File) -> None:
     categories = file.content["categories"]
     used = {ann.get("category_id") for ann in file.content["annotations"] if isinstance(ann, dict)}
-    parents = {category.get("supercategory") for category in categories if isinstance(category, dict)}
     _refuse_twice(file, "category id", Counter(_key(category, "id", file) for category in categories))
     for category in categories:
         name = checked_name(category.get("name"), f"{file.path}: category {category['id']}")
-        # Roboflow lists the project itself as an empty category 0, sometimes with the name of a class.
-        if category["id"] in used or name not in parents:
-            file.names[category["id"]] = name
+        file.names[category["id"]] = name
+    # Roboflow lists the project as an empty category 0, parent of all others, sometimes with the name of one of them.
+    for category in categories:
+        children = [
+            other for other in categories if other.get("supercategory") == category["name"] and other != category
+        ]
+        if category["id"] not in used and any(other["name"] == category["name"] for other in children):
+            del file.names[category["id"]]
     _refuse_twice(file, "category name", Counter(file.names.values()))
 
 

@@ -14,7 +14,6 @@ from whet.core.masks import Masks
 from whet.data.table import MAX_LEFT_OUT, Skipped
 
 INSTANCES, SEMANTIC = "instance-segmentation", "semantic-segmentation"
-BACKGROUND = "background"
 _SHOWN = 10
 
 

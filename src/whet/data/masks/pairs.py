@@ -17,12 +17,12 @@ from pathlib import Path
 from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
-from whet.data.below import Passed, all_below
 from whet.data.folder import IMAGE_FILES
 from whet.data.masks.classes import Classes, colour_table, of_colours, of_numbers, thing_name
-from whet.data.masks.data import BACKGROUND, INSTANCES, SEMANTIC, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id
 from whet.data.masks.frame import Frame, FrameUnknown, frames_of
-from whet.data.masks.png import NumberFile, Seen, scan
+from whet.data.masks.named import BACKGROUND
+from whet.data.masks.png import NumberFile, Seen, is_coloured, packed, scan
 from whet.data.table import Skipped, split_name
 
 _IMAGES = frozenset({"images", "image", "imgs", "img", "photos", "inputs", "input"})
@@ -51,10 +51,9 @@ class Pairs:
     notes: list[str] = field(default_factory=list)
 
 
-def find_pairs(root: Path, spec: MaskSpec) -> Pairs | None:
-    """The pairs below a folder; None where fewer than half of the images have a mask."""
-    passed = Passed()
-    files = [path for path in all_below(root, passed) if path.suffix.lower() in IMAGE_FILES.suffixes]
+def find_pairs(root: Path, files: list[Path], spec: MaskSpec) -> Pairs | None:
+    """The pairs among the files below a folder; None where fewer than half of the images have a mask."""
+    files = [path for path in files if path.suffix.lower() in IMAGE_FILES.suffixes]
     pairs = (
         _by_template(root, files, spec.template)
         if spec.template
@@ -70,7 +69,6 @@ def find_pairs(root: Path, spec: MaskSpec) -> Pairs | None:
             pairs.objects, pairs.masks = pairs.masks, {}
         elif not spec.objects and not pairs.masks:
             pairs.masks, pairs.objects = pairs.objects, {}
-    pairs.notes += passed.notes(root)
     return pairs
 
 
@@ -100,7 +98,7 @@ def _by_names(root: Path, files: list[Path]) -> Pairs | None:
     masks: dict[Key, list[Path]] = {}
     for path, (folders, stem) in keys.items():
         bare = _ENDING.sub("", stem)
-        is_mask = len(bare) > 1 and bare != stem and stem[len(bare)] in " _.-" and (folders, bare.lower()) in known
+        is_mask = bool(bare) and bare != stem and stem[len(bare)] in " _.-" and (folders, bare.lower()) in known
         (masks if is_mask else pairs.images).setdefault((folders, stem), []).append(path)
     if not masks:
         return None
@@ -164,60 +162,95 @@ def _match(pairs: Pairs, masks: dict[Key, list[Path]], found: dict[Key, Path]) -
     pairs.alone += [path for paths in left.values() for path in paths]
 
 
-def read_pairs(pairs: Pairs, spec: MaskSpec, threads: int = 4) -> MaskData:
-    """The images and masks of these pairs, with every mask file read once."""
-    root = pairs.root
-    rows = _images(pairs)
-    class_files = sorted({str(pairs.masks[key]) for _, key in rows if key in pairs.masks})
-    object_files = sorted({str(pairs.objects[key]) for _, key in rows if key in pairs.objects})
-    folders = [
-        root,
-        *{path.parent: None for path in sorted(pairs.masks.values())},
-        *sorted({path.parents[1] for path, _ in rows}),
-    ]
-    given = colour_table(folders, spec)
-    seen = dict(zip(class_files, scan(class_files, colours=given is not None, threads=threads)))
-    seen_objects = dict(zip(object_files, scan(object_files, threads=threads)))
+@dataclass(frozen=True)
+class _Scanned:
+    """What the mask files hold. border: the number in files of objects of pixels that do not count."""
+
+    found: Classes
+    seen: dict[str, Seen]
+    seen_objects: dict[str, Seen]
+    colours: bool
+    object_colours: bool
+    border: int | None
+
+    def masks(
+        self, frame: Frame | str, class_path: Path | None, object_path: Path | None, spec: MaskSpec, name: str
+    ) -> Masks:
+        """DataError with the reason where the image is to be left out."""
+        if isinstance(frame, str):
+            raise DataError(frame)
+        if class_path is None and object_path is None:
+            raise DataError("no mask file")
+        class_file = object_file = None
+        if class_path is not None:
+            turn = _turn(frame, self.seen[str(class_path)], class_path, spec, name)
+            class_file = NumberFile(str(class_path), self.found.table, self.colours, turn)
+        if object_path is not None:
+            turn = _turn(frame, self.seen_objects[str(object_path)], object_path, spec, name)
+            object_file = NumberFile(str(object_path), None, self.object_colours, turn, self.border)
+        return Masks(frame.size, class_file=class_file, id_file=object_file)
+
+    def objects_in(self, path: Path) -> int:
+        return sum(number not in (0, self.border) for number, _ in self.seen_objects[str(path)].counts)
+
+
+def _turn(frame: Frame, seen: Seen, path: Path, spec: MaskSpec, name: str) -> int:
+    if seen.reason:
+        raise DataError(f"{path.name}: {seen.reason}")
+    return frame.turn_for(seen.size, spec.frame, name)
+
+
+def read_pairs(pairs: Pairs, spec: MaskSpec, threads: int = 4, *, border: int | None = None) -> MaskData:
+    """The images and masks of these pairs, with every mask file read once. border: the number in files of objects of pixels that do
+    not count."""
+    root, skipped = pairs.root, list(pairs.skipped)
+    rows = _images(pairs, skipped)
+    scanned = _scan(pairs, spec, threads, border)
+    read: list[MaskImage] = []
+    objects = 0
+    for (path, key), frame in zip(rows, frames_of([path for path, _ in rows], threads)):
+        name, object_path = image_id(path, root), pairs.objects.get(key)
+        try:
+            masks = scanned.masks(frame, pairs.masks.get(key), object_path, spec, name)
+        except FrameUnknown:
+            raise
+        except DataError as error:
+            skipped.append(Skipped(name, str(error)))
+            continue
+        objects += 0 if object_path is None else scanned.objects_in(object_path)
+        read.append(MaskImage(name, str(path), masks, _split_of(path, root)))
     notes = list(pairs.notes)
+    if pairs.alone:
+        notes.append(f"{len(pairs.alone)} mask files without an image: {_listed(pairs.alone, root)}")
+    task, found = INSTANCES if pairs.objects else SEMANTIC, scanned.found
+    data = MaskData(
+        root, "pairs", tuple(read), found.names, found.has_background, task, objects, tuple(skipped), (), tuple(notes)
+    )
+    return data.warned(*found.notes, *_case_warning(pairs))
+
+
+def _scan(pairs: Pairs, spec: MaskSpec, threads: int, border: int | None) -> _Scanned:
+    class_files = sorted({str(path) for path in pairs.masks.values()})
+    object_files = sorted({str(path) for path in pairs.objects.values()})
+    beside = [path.parent for path in (*pairs.masks.values(), *pairs.objects.values())]
+    folders = list(dict.fromkeys([pairs.root, *sorted(beside), *sorted(folder.parent for folder in beside)]))
+    given = colour_table(folders, spec) if class_files else None
+    seen = dict(zip(class_files, scan(class_files, colours=given is not None, threads=threads)))
+    # Files of objects in RGB: each colour is an object.
+    object_colours = bool(object_files) and is_coloured(object_files[0])
+    seen_objects = dict(zip(object_files, scan(object_files, colours=object_colours, threads=threads)))
     if class_files:
         usable = [path for path in class_files if not seen[path].reason]
         counted = [seen[path] for path in usable]
         found = of_colours(*given, usable, counted) if given else of_numbers(folders, spec, usable, counted)
     else:
         found = Classes((BACKGROUND, thing_name(folders, spec)), (), True)
-    read: list[MaskImage] = []
-    objects = 0
-    for (path, key), frame in zip(rows, frames_of([path for path, _ in rows], threads)):
-        name = image_id(path, root)
-        try:
-            masks = _masks(frame, pairs, key, found.table, given is not None, seen, seen_objects, spec, name)
-        except FrameUnknown:
-            raise
-        except DataError as error:
-            pairs.skipped.append(Skipped(name, str(error)))
-            continue
-        if key in pairs.objects:
-            objects += sum(number > 0 for number, _ in seen_objects[str(pairs.objects[key])].counts)
-        read.append(MaskImage(name, str(path), masks, _split_of(path, root)))
-    if pairs.alone:
-        notes.append(f"{len(pairs.alone)} mask files without an image: {_listed(pairs.alone, root)}")
-    task = INSTANCES if object_files else SEMANTIC
-    data = MaskData(
-        root,
-        "pairs",
-        tuple(read),
-        found.names,
-        found.has_background,
-        task,
-        objects,
-        tuple(pairs.skipped),
-        (),
-        tuple(notes),
-    )
-    return data.warned(*found.notes, *_case_warning(pairs))
+    if object_colours and border is not None:
+        border = packed(224, 224, 192)
+    return _Scanned(found, seen, seen_objects, given is not None, object_colours, border)
 
 
-def _images(pairs: Pairs) -> list[tuple[Path, Key]]:
+def _images(pairs: Pairs, skipped: list[Skipped]) -> list[tuple[Path, Key]]:
     """Every image that has no namesake."""
     rows = []
     for key, paths in pairs.images.items():
@@ -226,36 +259,8 @@ def _images(pairs: Pairs) -> list[tuple[Path, Key]]:
             continue
         for path in paths:
             other = next(other for other in paths if other != path)
-            pairs.skipped.append(
-                Skipped(image_id(path, pairs.root), f"{other.name} has the same name: whose is the mask?")
-            )
+            skipped.append(Skipped(image_id(path, pairs.root), f"{other.name} has the same name: whose is the mask?"))
     return rows
-
-
-def _masks(
-    frame: Frame | str, pairs: Pairs, key: Key, table: tuple[tuple[int, int], ...], colours: bool,
-    seen: dict[str, Seen], seen_objects: dict[str, Seen], spec: MaskSpec, name: str,
-) -> Masks:  # fmt: skip
-    """DataError with the reason where the image is to be left out."""
-    if isinstance(frame, str):
-        raise DataError(frame)
-    class_file = object_file = None
-    if key in pairs.masks:
-        path = str(pairs.masks[key])
-        class_file = NumberFile(path, table, colours, _turn(frame, seen[path], pairs.masks[key], spec, name))
-    if key in pairs.objects:
-        path = str(pairs.objects[key])
-        turn = _turn(frame, seen_objects[path], pairs.objects[key], spec, name)
-        object_file = NumberFile(path, None, turn=turn)
-    if class_file is None and object_file is None:
-        raise DataError("no mask file")
-    return Masks(frame.size, class_file=class_file, id_file=object_file)
-
-
-def _turn(frame: Frame, seen: Seen, path: Path, spec: MaskSpec, name: str) -> int:
-    if seen.reason:
-        raise DataError(f"{path.name}: {seen.reason}")
-    return frame.turn_for(seen.size, spec.frame, name)
 
 
 def _split_of(path: Path, root: Path) -> str:

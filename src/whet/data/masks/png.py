@@ -1,4 +1,4 @@
-"""Files with one number for each pixel: PNG, BMP, GIF, TIFF or lossless WebP; L, P, 1, 16 bits, or RGB with a colour table.
+"""Files with one number for each pixel: PNG, BMP, TIFF or lossless WebP; L, P, 1, 16 bits, or RGB with a colour table.
 
 In a palette file the indices are the numbers, never the colours. Grey files of 1, 2 or 4 bits keep their numbers too: decoders
 usually scale them to 255.
@@ -23,7 +23,7 @@ from whet.data.image import DAMAGE, MAX_PIXELS, upright
 from whet.data.loader import why
 from whet.data.store import digest_of
 
-_FORMATS = ("PNG", "BMP", "GIF", "TIFF", "WEBP")
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP")  # programs that save a GIF renumber its colours
 _COLOURS = 1 << 24
 _MOST_NUMBER = 65535
 Table = tuple[tuple[int, int], ...]
@@ -32,6 +32,10 @@ Table = tuple[tuple[int, int], ...]
 
 class MaskFileError(DataError):
     """A file that does not hold one number for each pixel."""
+
+
+class ColouredMask(MaskFileError):
+    """An RGB file, whose colours need a table."""
 
 
 def packed(red: int, green: int, blue: int) -> int:
@@ -90,7 +94,7 @@ def _of_colours(values_HW3: np.ndarray, colours: bool) -> np.ndarray:
     if colours:
         return (red.astype(np.uint32) << 16) | (green.astype(np.uint32) << 8) | blue
     if (red != green).any() or (red != blue).any():
-        raise MaskFileError(
+        raise ColouredMask(
             "an RGB mask; give the colour of each class in data.masks.colours, or in class_dict.csv (name,r,g,b)"
         )
     return np.ascontiguousarray(red)
@@ -126,7 +130,7 @@ class NumberFile:
         except (MaskFileError, OSError) as error:
             raise DataError(f"{self.path}: {why(error)}") from None
         if self.table is None:
-            found = values.astype(np.uint16)
+            found = _numbered(values) if self.colours else values.astype(np.uint16)
             if self.ignored is not None:
                 found[values == self.ignored] = IGNORE_ID
         else:
@@ -141,6 +145,25 @@ class NumberFile:
     def digest(self) -> str:
         """See `PixelFile.digest`."""
         return digest_of(repr((self.table, self.turn, self.ignored)).encode() + Path(self.path).read_bytes())
+
+
+def _numbered(colours_HW: np.ndarray) -> np.ndarray:
+    """One number for each colour; black is 0."""
+    known, place = np.unique(np.append(colours_HW.ravel(), 0), return_inverse=True)
+    if len(known) > IGNORE_ID:
+        raise DataError(f"{len(known)} colours in a mask of objects")
+    return place[:-1].reshape(colours_HW.shape).astype(np.uint16)
+
+
+def is_coloured(path: str | Path) -> bool:
+    """Whether a mask file is RGB with channels that differ."""
+    try:
+        read_numbers(path)
+    except ColouredMask:
+        return True
+    except (MaskFileError, OSError):
+        pass
+    return False
 
 
 def said(value: int, colours: bool) -> str:

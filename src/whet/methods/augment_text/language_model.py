@@ -12,7 +12,17 @@ from whet.core.errors import WeightsError
 
 Kind = Literal["AutoModelForMaskedLM", "AutoModelForSeq2SeqLM"]
 
-_CHECKS = ("seeded", "draws_apart", "inputs_kept", "shapes", "trains", "resumes", "finalizes", "commutes", "no_effect")
+_CHECKS = (
+    "seeded",
+    "draws_independent",
+    "inputs_kept",
+    "shapes",
+    "trains",
+    "resumes",
+    "finalizes",
+    "commutes",
+    "no_effect",
+)
 WITHOUT_MODELS = dict.fromkeys(_CHECKS, "requires models chosen by the user; its own test builds small ones")
 
 
