@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pandas as pd
+import torch
 from lightning_fabric import Fabric
 
 from whet.core.errors import RunError
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
 from whet.core.task import VectorTask
-from whet.evaluate.inference import run_inference
+from whet.data.image import decode
+from whet.evaluate.inference import prepared, run_inference
 from whet.explain import Explanation, explain
+from whet.segments import SegmentedImage
+from whet.tasks.semantic_segmentation import most_likely
 from whet.training.precision import has_bf16
 from whet.training.saved import SavedModel
 
 _LOADER_THREADS = 2
+_MASKS_AT_ONCE = 4
 
 
 class InferenceModel:
@@ -70,6 +76,30 @@ class InferenceModel:
         if read.any():
             probs_NK[read] = cast(VectorTask, self.task).probabilities(found_NS[read])
         return probs_NK, errors
+
+    def segmented(self, frame: pd.DataFrame) -> Iterator[SegmentedImage]:
+        """The predicted masks of images, in the order of the rows, a batch at a time."""
+        errors = dict(enumerate(frame["error"])) if "error" in frame else {}
+        names, paths = list(frame["name"]), list(frame["path"])
+        row_M, saved = _tried(frame), self._saved
+        reasons: dict[int, str] = {}
+        loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
+        following = 0
+        for x, rendered in prepared(saved.net, loader, saved.size, reasons.__setitem__, _MASKS_AT_ONCE):
+            with torch.inference_mode(), self._fabric.autocast():
+                probs_BKhw = saved.predictor(x).float().softmax(dim=1).cpu().numpy()
+            for probs_Khw, index in zip(probs_BKhw, rendered.index_B.tolist()):
+                row = int(row_M[index])
+                for skipped in range(following, row):
+                    yield SegmentedImage(
+                        names[skipped], errors.get(skipped) or reasons[int(np.searchsorted(row_M, skipped))]
+                    )
+                following = row + 1
+                pixels = decode(Path(paths[row]).read_bytes())
+                map_HW, probability_HW = most_likely(probs_Khw, pixels.shape[:2])
+                yield SegmentedImage(names[row], "", map_HW, probability_HW, pixels)
+        for skipped in range(following, len(frame)):
+            yield SegmentedImage(names[skipped], errors.get(skipped) or reasons[int(np.searchsorted(row_M, skipped))])
 
     def explanations(
         self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from whet.explanations import Explanations
     from whet.inference import InferenceModel
+    from whet.segments import SegmentedImage
 
     Inputs = str | Path | Iterable[str | Path]
 
@@ -68,12 +69,15 @@ class Run:
         """Predict files, folders, patterns or tables of files. Returns one row per sample: file, predicted, confidence, error,
         p:<class>. Inputs that are not samples or cannot be read have an empty prediction and an error; no input is dropped. For
         multi-label data, predicted is the list of labels with a probability above 0.5, and confidence that of the whole list. A
+        segmentation run returns file, error and the share of each class, area:<class>; see also `segment`. A
         text run accepts texts (the first column is then `text`), .txt files, and tables of texts.
 
         Tables are read with the columns of the training data, unless other columns are given. See `data.inputs` for how inputs are
         distinguished. Raises DataError for an input that looks like a path but does not exist."""
         import pandas as pd
 
+        if self.has_masks:
+            return pd.DataFrame([image.row(self.classes) for image in self.segment(inputs, file_column=file_column)])
         frame = given_rows(self.recipe, inputs, file_column, text_column)
         probs_NK, errors = self._model.probabilities(frame)
         predictions = [
@@ -88,6 +92,18 @@ class Run:
             }
         )
         return found.join(pd.DataFrame(probs_NK, columns=[f"p:{name}" for name in self.classes]))
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether this run predicts masks (`segment`)."""
+        from whet.core.task import VectorTask
+
+        return not isinstance(self.folder.task, VectorTask)
+
+    def segment(self, inputs: Inputs, *, file_column: str | None = None) -> Iterator[SegmentedImage]:
+        """The predicted masks of files, folders, patterns or tables of files, in their order, one at a time. Inputs that cannot be
+        read have an error. `whet.segments.write_segments` writes them."""
+        return self._model.segmented(given_rows(self.recipe, inputs, file_column, None))
 
     def explain(
         self, inputs: Inputs | None = None, *, class_name: str | None = None, most: int = 12,
@@ -153,11 +169,15 @@ class Run:
                     f"{where} has no split '{part}'; accepted: all, or a split named by its folders or lists. "
                     "Without data, the split is that of the run's own samples"
                 )
-        found_NS, errors = self._model.statistics(table.frame)
+        frame, labels = table.frame, targets_of(table, self.classes, where)
+        if "masks" in frame:
+            numbers = tuple(self.classes.index(name) for name in table.classes)
+            frame = frame.assign(masks=[masks.renumbered(numbers) for masks in frame["masks"]])
+        found_NS, errors = self._model.statistics(frame)
         read = np.array([not error for error in errors])
         if not read.any():
             raise DataError(f"{where}: none of {len(table)} samples can be read; first error: {errors[0]}")
-        ids, labels = table.frame["id"].to_numpy()[read], targets_of(table, self.classes, where)[read]
+        ids, labels = frame["id"].to_numpy()[read], labels[read]
         metrics = table.task.measure(table.task.evidence(self.classes, ids, labels, found_NS[read]))
         known = known_samples(self.folder, table.with_frame(table.frame[read]))
         metrics |= {"part": part or "all", "trained_on": known["train"], "validated_on": known["val"]}

@@ -53,7 +53,7 @@ def command(
     screen.print(Text.assemble((figure, "bold"), f" {what}"))
     screen.print(" · ".join(f"{title} {value}" for title, value, _ in task.tiles(metrics)) + "\n")
     if "per_class" in metrics:
-        print_table(screen, _by_class(metrics["per_class"]))
+        print_table(screen, (_by_segment if "iou" in metrics["per_class"][0] else _by_class)(metrics["per_class"]))
     for count, what in ((metrics["trained_on"], "was trained on"), (metrics["validated_on"], "was validated on")):
         if count:
             text = f"{count} of {metrics['samples']} samples have the same content as a sample that this run {what}"
@@ -61,6 +61,17 @@ def command(
     for entry in metrics.get("left_out", [])[:10]:
         talk().print(f"excluded: {entry['id']}: {entry['reason']}", style="yellow")
     then("report", run)
+
+
+def _by_segment(per_class: list[dict[str, Any]]) -> Table:
+    from whet.cli.screen import table
+
+    keys = ("iou", "dice", "precision", "recall", "boundary_f")
+    rows = table("class", "images", "IoU", "Dice", "precision", "recall", "boundary F", right=(1, 2, 3, 4, 5, 6))
+    for row in per_class:
+        cells = ["none" if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
+        rows.add_row(row["name"], str(row["images"]), *cells)
+    return rows
 
 
 def _by_class(per_class: list[dict[str, Any]]) -> Table:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
+
+if TYPE_CHECKING:
+    from whet.run import Run
 
 NAME = "predict"
 _ON_SCREEN = 50  # predictions
@@ -22,7 +25,13 @@ def command(
             "texts, .txt files, folders of them, or tables. The output has one row per input."
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="Write the predictions to this .csv or .json file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the predictions to this .csv or .json file; for a segmentation run, to this folder: masks, overlays, a COCO "
+            "file, and a table of segments."
+        ),
+    ] = None,
     force: Force = False,
     spreadsheet: Annotated[
         bool,
@@ -32,7 +41,7 @@ def command(
     text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the classes of your images, texts or audio clips."""
+    """Predict the classes of your images, texts or audio clips, or the masks of your images."""
     from rich.text import Text
 
     from whet.api import load
@@ -42,13 +51,17 @@ def command(
     from whet.core.output import claim_file
     from whet.core.run_folder import write_csv
 
+    loaded = load(run)
+    if loaded.has_masks:
+        _segment(loaded, inputs, out, file_column, as_json=as_json)
+        return
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
     if spreadsheet and (out is None or out.suffix.lower() != ".csv"):
         raise RecipeError("--spreadsheet requires --out NAME.csv")
     if out is not None:
         claim_file(out, inputs=inputs, force=force)
-    predictions = load(run).predict(inputs, file_column=file_column, text_column=text_column)
+    predictions = loaded.predict(inputs, file_column=file_column, text_column=text_column)
     records = [
         {key: (None if value != value else value) for key, value in row.items()}
         for row in predictions.to_dict("records")
@@ -75,6 +88,38 @@ def command(
     unread = sum(bool(row["error"]) for row in records)
     if unread:
         talk().print(f"{unread} of {len(records)} {given}s could not be read", style="yellow")
+    if out is not None:
+        place(talk(), "predictions", out)
+    raise typer.Exit(exit_code(records))
+
+
+def _segment(run: Run, inputs: list[str], out: Path | None, file_column: str | None, *, as_json: bool) -> None:
+    from rich.text import Text
+
+    from whet.cli.screen import one_line, place, print_json, print_table, results, table, talk
+    from whet.segments import write_segments
+
+    images = run.segment(inputs, file_column=file_column)
+    found = (
+        write_segments(images, run.classes, out) if out is not None else (image.row(run.classes) for image in images)
+    )
+    records = [{key: (None if value != value else value) for key, value in row.items()} for row in found]
+    if as_json:
+        print_json(records)
+        raise typer.Exit(exit_code(records))
+    screen = results()
+    rows = table("file", "classes by area")
+    shown = records[:_ON_SCREEN] if screen.is_terminal else records
+    for row in shown:
+        area = {name.removeprefix("area:"): share for name, share in row.items() if name.startswith("area:") and share}
+        listed = ", ".join(f"{name} {100 * area[name]:.1f} %" for name in sorted(area, key=lambda name: -area[name]))
+        rows.add_row(one_line(screen, str(row["file"])), Text(row["error"], "red") if row["error"] else listed)
+    print_table(screen, rows)
+    if len(records) > len(shown):
+        talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out FOLDER saves all"))
+    unread = sum(bool(row["error"]) for row in records)
+    if unread:
+        talk().print(f"{unread} of {len(records)} files could not be read", style="yellow")
     if out is not None:
         place(talk(), "predictions", out)
     raise typer.Exit(exit_code(records))

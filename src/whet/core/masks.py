@@ -80,6 +80,22 @@ class PixelFile(Protocol):
 
 
 @dataclass(frozen=True)
+class Renumbered:
+    """A file of class numbers with other numbers: class k becomes `numbers[k]`."""
+
+    file: PixelFile
+    numbers: tuple[int, ...]
+
+    def read(self) -> np.ndarray:
+        table = np.full(IGNORE + 1, IGNORE, np.uint8)
+        table[: len(self.numbers)] = self.numbers
+        return table[self.file.read()]
+
+    def digest(self) -> str:
+        return f"{self.file.digest()} {self.numbers}"
+
+
+@dataclass(frozen=True)
 class IdMap:
     """The objects of one image, painted once. ids_HW: uint16, 0 where no object is, k for the object k, IGNORE_ID where unknown.
     Where objects overlap the later one is on top. class_of_id: (n,), the class of object k at k - 1. covered: the objects that
@@ -203,6 +219,16 @@ class Masks:
         """The same with boxes taken for masks: every pixel inside has the class."""
         shapes = tuple(replace(shape, kind="mask") if shape.kind == "box" else shape for shape in self.shapes)
         return replace(self, shapes=shapes)
+
+    def renumbered(self, numbers: tuple[int, ...]) -> Masks:
+        """The same with other class numbers: class k becomes `numbers[k]`."""
+        if numbers == tuple(range(len(numbers))):
+            return self
+        shapes = tuple(replace(shape, class_number=numbers[shape.class_number]) for shape in self.shapes)
+        file = None if self.class_file is None else Renumbered(self.class_file, numbers)
+        if self.id_file is not None and self.class_file is None and len(numbers) > 1 and numbers[1] != 1:
+            raise DataError(f"{self.id_file}: its objects have no class, so they cannot get the class {numbers[1]}")
+        return replace(self, shapes=shapes, class_file=file)
 
     def digest(self) -> str:
         """A hash of the annotation."""

@@ -104,15 +104,20 @@ def image_iou(evidence: MaskEvidence) -> np.ndarray:
 
 
 def class_map(outputs_Khw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The most likely class of every pixel, uint8 (H, W): logits are resized bilinearly, one class at a time, so that a large image
-    needs memory for two classes only."""
+    """The most likely class of every pixel, uint8 (H, W)."""
+    return most_likely(outputs_Khw, size)[0]
+
+
+def most_likely(outputs_Khw: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """(the class with the largest output at every pixel, uint8 (H, W); that output, float32). Outputs are resized bilinearly, one
+    class at a time, so that a large image needs memory for two classes only."""
     height, width = size
     best_HW, found_HW = np.full((height, width), -np.inf, dtype=np.float32), np.zeros((height, width), dtype=np.uint8)
     for k, logit_hw in enumerate(outputs_Khw):
         logit_HW = cv2.resize(logit_hw, (width, height), interpolation=cv2.INTER_LINEAR)
         found_HW[logit_HW > best_HW] = k
         np.maximum(best_HW, logit_HW, out=best_HW)
-    return found_HW
+    return found_HW, best_HW
 
 
 def confusion_KK(predicted_HW: np.ndarray, target_HW: np.ndarray, num_classes: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from whet.core.errors import DataError
 from whet.core.masks import IGNORE, Layer, Masks, Shape
 from whet.core.outlines import polygons_of
 from whet.core.output import write_whole
+from whet.render.overlay import coloured
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def write_png(path: Path, numbers_HW: np.ndarray) -> None:
     """Write class numbers (uint8, with a palette for people: the numbers stay) or object numbers (uint16) atomically."""
     if numbers_HW.dtype == np.uint8:
         image = Image.fromarray(numbers_HW, "P")
-        image.putpalette(_palette())
+        image.putpalette(coloured(np.arange(256, dtype=np.uint8)[None], IGNORE)[0].ravel().tolist())
     elif numbers_HW.dtype == np.uint16:
         image = Image.fromarray(numbers_HW)
     else:
@@ -93,12 +94,3 @@ def write_png(path: Path, numbers_HW: np.ndarray) -> None:
     content = io.BytesIO()
     image.save(content, "PNG")
     write_whole(path, content.getvalue())
-
-
-def _palette() -> list[int]:
-    """The colours of Pascal VOC: the bits of a number in turn set the highest bits of red, green and blue; IGNORE is light."""
-    colours = []
-    for number in range(256):
-        levels = [sum(((number >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
-        colours += [224, 224, 192] if number == IGNORE else levels
-    return colours
