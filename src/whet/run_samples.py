@@ -70,6 +70,8 @@ def read_as_trained(data: str | Path | DataSpec, recipe: Recipe, task: Task) -> 
     if spec.label_column is None and not spec.several_labels:
         keys += ["label_column", "label_columns", "label_separator"]
     inherited = {key: getattr(own, key) for key in keys if getattr(spec, key) is None}
+    if spec.masks == type(spec)().masks:
+        inherited["masks"] = own.masks
     try:
         table = read_samples(spec.replace(**inherited))
     except DataError as error:

@@ -151,6 +151,10 @@ class Session:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
         table = table.for_problem(recipe.task)
         refuse_foreign(recipe.methods, recipe.task, table.task)
+        if "masks" in table.frame and recipe.train.fit == "crop":
+            raise RecipeError(
+                "train.fit = crop: the masks of whole images are predicted; accepted for segmentation: squash"
+            )
         chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
         table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
         for split in ("train", "val"):
