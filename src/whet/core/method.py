@@ -44,6 +44,9 @@ class Method(Strict):
     """Position among the methods of one stage, ascending; ties are sorted by name. The order in the recipe does not matter."""
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Names of methods that cannot be combined with this one in a recipe."""
+    waits: ClassVar[str] = ""
+    """Why a training step with this method reads values from the device, as a line search does that compares losses. Such a step
+    waits until the device has computed them. Empty for all other methods."""
     one_class: ClassVar[bool] = False
     """Whether it applies only where each sample has exactly one class."""
     example: ClassVar[Mapping[str, Any]] = {}

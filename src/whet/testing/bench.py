@@ -38,6 +38,7 @@ from whet.training.checkpoint import digest
 from whet.training.crossfit import FOLDS, HALVES, Parts, fit_predictor
 from whet.training.loop import stepped
 from whet.training.plan import Plan, ordered, select_rows, wrap_predictor
+from whet.training.unread import Unread
 
 
 class Bench:
@@ -68,7 +69,8 @@ class Bench:
             self.plan.initialise()
         self.plan.start()
         self.fabric = _fabric()
-        self.step = self.plan.stepper(self.plan.optimizer)
+        self.unread = Unread()
+        self.step = self.plan.stepper(self.plan.optimizer, self.unread.check)
 
     def _features(self, backbone: Any = None, training: bool = False) -> Features:
         mode, net = self.plan.net.training, self.plan.net.eval()

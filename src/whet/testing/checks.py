@@ -48,7 +48,9 @@ from whet.testing.samples import (
     LABELS,
     NUM_SAMPLES,
 )
+from whet.testing.waits import Waits
 from whet.training.checkpoint import flatten, unflatten
+from whet.training.loop import stepped
 from whet.training.plan import select_rows
 
 
@@ -280,6 +282,25 @@ def check_saves(cls: type[Method]) -> None:
         assert torch.allclose(again(x_BCHW), net(x_BCHW), atol=1e-6), "the loaded model gives different outputs"
 
 
+def check_waits(cls: type[Method]) -> None:
+    """A training step does not wait for the device, unless the method declares why (`waits`)."""
+    if not trainable(cls):
+        return
+    bench = make_bench((made(cls),))
+    plan, bench.unread.every = bench.plan, 3  # more than the steps, so that no loss is read
+    plan.net.train()
+    for step in range(2):
+        batch, progress = bench.batch(step), Progress(step, 12, 6)
+        with Waits(plan.optimizer) as waits:
+            stepped(bench.step, plan, bench.fabric, plan.net, plan.optimizer, plan.augmentation.mix(batch), progress)
+            for runtime in plan.runtimes.values():
+                runtime.after_step(progress)
+    if cls.waits:
+        assert waits.places, "the method declares `waits`, but reads nothing from the device"
+    else:
+        assert not waits.places, f"a training step waits for the device at {', '.join(sorted(waits.places))}"
+
+
 def check_commutes(cls: type[Method]) -> None:
     """The result does not depend on the position of the method in the recipe."""
     others = [other for other in registry() if other.stage == cls.stage and other is not cls]
@@ -324,6 +345,7 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
     "pickles": check_pickles,
     "exports": check_exports,
     "saves": check_saves,
+    "waits": check_waits,
     "commutes": check_commutes,
     "no_effect": check_no_effect,
 }

@@ -28,7 +28,7 @@ from whet.core.batch import (
     Settings,
     Step,
 )
-from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
+from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -62,6 +62,8 @@ from whet.models.front import AudioFront, Front, TextFront
 from whet.models.net import Net
 from whet.training.augmentation import Augmentation
 from whet.training.crossfit import HALVES, Crossed, chosen_by_validation
+
+Check = Callable[[Tensor, list[nn.Parameter]], Tensor]
 
 
 def ordered(methods: tuple[Method, ...]) -> list[Method]:
@@ -241,13 +243,13 @@ class Plan:
         row_CN = torch.arange(len(batch)).view(copies, samples)
         return [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
 
-    def stepper(self, optimizer: Any) -> Step:
+    def stepper(self, optimizer: Any, check: Check) -> Step:
         """The step function of the optimizer, wrapped by every GRADIENT method and by the runtimes of STEP methods that request
-        it. A non-finite loss or gradient raises NonFiniteError before the optimizer changes a weight."""
+        it. check: called with the loss and the parameters before the optimizer changes a weight; returns the loss."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
 
         def plain(closure: Closure) -> Tensor:
-            return optimizer.step(lambda: _finite(closure(), parameters))
+            return optimizer.step(lambda: check(closure(), parameters))
 
         step: Step = plain
         # The first is outermost, next to the closure.
@@ -383,12 +385,3 @@ def _copied(net: Net) -> dict[str, Tensor]:
 def _of_half(validate: Callable[[dict[str, Tensor]], Measured], half: int, weights: dict[str, Tensor]) -> Measured:
     found = validate(weights).half(half)
     return Measured(found, lambda _: found)
-
-
-def _finite(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    if not torch.isfinite(loss):
-        raise NonFiniteError(f"the loss became {loss.item()}")
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if gradients and not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
-        raise NonFiniteError("the gradient is not finite")
-    return loss

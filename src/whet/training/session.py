@@ -52,6 +52,7 @@ from whet.training.source import (
     training_loader,
 )
 from whet.training.trial_steps import TrialSteps
+from whet.training.unread import Unread, steps_between_reads
 
 _MAX_INITIAL_VALIDATION = 2000  # validation samples
 
@@ -270,6 +271,7 @@ class Session:
             failures=self.failures,
             spent=self.spent,
             pace=pace,
+            unread=Unread(steps_between_reads(plan, fabric.device)),
             resumed=resumed,
             interrupted=self.interrupts,
             # Random weights predict at chance; validating them on many samples would take minutes.

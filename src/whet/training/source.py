@@ -190,7 +190,7 @@ class FeatureSource:
     def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
         order = self._plan.order(progress, self._label_N)
         for index_B in _cut(order, self._batch_size, settings.batches, first):
-            rows = torch.from_numpy(index_B).to(self._features_ND.device)
+            rows = to_device(torch.from_numpy(index_B), self._features_ND.device)
             yield Batch(
                 feature_rows(self._features_ND, rows), self._target[rows], index_B, self._weight_N[rows], progress.epoch
             )

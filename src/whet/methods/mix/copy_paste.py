@@ -45,6 +45,6 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
         region_BHW = torch.zeros((len(batch), *batch.x.shape[2:]), dtype=torch.bool, device=batch.x.device)
         for i, partner in enumerate(partner_B.tolist()):
             masks_NHW = batch.instances[partner].mask_NHW
-            region_BHW[i] = masks_NHW[taken_BN[i, : len(masks_NHW)].to(masks_NHW.device)].any(dim=0)
-        pasted = paste(batch, partner_B.to(batch.x.device), partners(batch, partner_B), region_BHW)
+            region_BHW[i] = masks_NHW[taken_BN[i, : len(masks_NHW)].to(masks_NHW.device, non_blocking=True)].any(dim=0)
+        pasted = paste(batch, partner_B.to(batch.x.device, non_blocking=True), partners(batch, partner_B), region_BHW)
         return pasted.replace(targets=batch.targets)  # masks and instances, not class targets, describe the objects
