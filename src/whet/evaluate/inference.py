@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -31,21 +31,40 @@ def run_inference(
 ) -> tuple[Tensor, np.ndarray]:
     """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
     NonFiniteError for NaN or infinite logits."""
-    found, indices = [], []
+    return concatenated(infer_batches(net, predictor, loader, size, autocast, failed, batch_size), len(net.spec.classes))
+
+
+def concatenated(batches: Iterable[tuple[Tensor, np.ndarray]], num_classes: int = 0) -> tuple[Tensor, np.ndarray]:
+    """The outputs and sample numbers of all batches. num_classes: the width of the outputs if there is no batch."""
+    found = list(batches)
+    if not found:
+        return torch.empty((0, num_classes)), np.empty(0, dtype=np.int64)
+    if len(found) == 1:
+        return found[0]
+    return torch.cat([outputs for outputs, _ in found]), np.concatenate([index_B for _, index_B in found])
+
+
+def infer_batches(
+    net: Net,
+    predictor: Predictor,
+    loader: Loader,
+    size: int,
+    autocast: Callable[[], AbstractContextManager[Any]],
+    failed: Callable[[int, str], Any] = lambda index, reason: None,
+    batch_size: int | None = None,
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """The same batch by batch."""
     for x, index_B in prepared(net, loader, size, failed, batch_size):
         with torch.inference_mode(), autocast():
-            found.append(predictor(x).float().cpu())
-        given = found[-1].coalesce().values() if found[-1].is_sparse else found[-1]
+            found = predictor(x).float().cpu()
+        given = found.coalesce().values() if found.is_sparse else found
         if not given.isfinite().all():
-            row = int((~found[-1].to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0])
+            row = int((~found.to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0])
             raise NonFiniteError(
                 f"{net.spec.architecture} returns NaN or an infinite number for sample {int(index_B[row])}; its weights cannot be "
                 "used for prediction"
             )
-        indices.append(index_B)
-    if not found:
-        return torch.empty((0, len(net.spec.classes))), np.empty(0, dtype=np.int64)
-    return torch.cat(found), np.concatenate(indices)
+        yield found, index_B
 
 
 def prepared(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from whet.core.batch import Batch, Context, Features, FinalizeContext, Instances, Measured, Progress
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
@@ -230,7 +231,8 @@ def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
 def _fitted(bench: Bench, net: Any, x: Tensor, targets: Targets) -> dict[str, Any]:
     """The values that PREDICT methods fit on these outputs."""
     parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
-    return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, SINGLE_LABEL).numbers
+    outputs = lambda one: Outputs.of(one(x), targets)  # noqa: E731
+    return fit_predictor(methods, [net], outputs, lambda index_N: parts, {}, SINGLE_LABEL).numbers
 
 
 def example_view(cls: type[Method]) -> Any:

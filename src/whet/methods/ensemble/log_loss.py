@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from whet.core.outputs import Outputs
 from whet.core.targets import Targets
 
 
@@ -11,3 +13,8 @@ def log_loss(logits_NK: Tensor, targets: Targets) -> Tensor:
     """The mean over the samples of the cross-entropy, or of the summed binary cross-entropies if samples may have several
     labels."""
     return targets.task.loss(logits_NK, targets).mean()
+
+
+def losses(outputs: Outputs) -> Tensor:
+    """The terms of this mean, one per sample (N,)."""
+    return torch.cat([chunk.targets.task.loss(chunk.outputs, chunk.targets) for chunk in outputs])
