@@ -33,7 +33,6 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.runtime import Runtime
-from whet.core.spectrogram import NeedsSpectrogramScale
 from whet.core.stages import (
     Arranges,
     Changes,
@@ -56,11 +55,9 @@ from whet.core.stages import (
     WrapsUpdate,
 )
 from whet.core.task import Task
-from whet.core.tokens import NeedsSpecialIds
 from whet.models.ensemble import SideBySide
-from whet.models.front import AudioFront, Front, TextFront
 from whet.models.net import Net
-from whet.training.augmentation import Augmentation
+from whet.training.augmentation import Augmentation, informed, requested_views
 from whet.training.crossfit import HALVES, Crossed, chosen_by_validation
 
 Check = Callable[[Tensor, list[nn.Parameter]], Tensor]
@@ -92,6 +89,8 @@ class Plan:
         self.ineffective: list[str] = []
         self.notes: list[str] = []
         self._strict = strict
+        self.views: dict[str, Augmentation] = {}
+        self._use_unlabelled()
         self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         for method in self.methods:
             self._take_over(method)
@@ -126,6 +125,24 @@ class Plan:
             if (line := _without_effect(method, error)) not in self.ineffective:
                 self.ineffective.append(line)
             return otherwise
+
+    def _use_unlabelled(self) -> None:
+        count, requests = (
+            self.context.unlabelled,
+            {m.name: m.unlabelled for m in self.methods if m.unlabelled is not None},
+        )
+        if count and not requests:
+            self.notes.append(
+                f"the {count:,} unlabelled samples are not used: no method of the recipe learns from them"
+            )
+        for method in self.methods if not count else ():
+            if requests.pop(method.name, None) is not None:
+                self._try(method, _without_unlabelled, None)
+        self.unlabelled_ratio = max((request.ratio for request in requests.values()), default=0.0)
+        for view, further in requested_views(requests).items():
+            methods = {m.name: m for m in (*self.methods, *further)}  # a method of the view replaces that of the recipe
+            drawn = [informed(method, self.net.front) for method in ordered(tuple(methods.values()))]
+            self.views[view] = Augmentation(drawn, self.rng, view)
 
     @property
     def rendered_size(self) -> int:
@@ -238,10 +255,14 @@ class Plan:
         if count <= 1 or batch.hidden_mix:  # samples that are mixed inside the network must be in one part
             return [batch]
         if copies == 1:  # slices, which stay channels last
-            edges = [samples * part // count for part in range(count + 1)]
-            return [batch.rows(slice(start, end)) for start, end in pairwise(edges)]
-        row_CN = torch.arange(len(batch)).view(copies, samples)
-        return [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
+            parts = [batch.rows(rows) for rows in _slices(samples, count)]
+        else:
+            row_CN = torch.arange(len(batch)).view(copies, samples)
+            parts = [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
+        if (more := batch.unlabelled) is None:
+            return parts
+        slices = _slices(len(more), count)
+        return [part.replace(unlabelled=more.rows(rows)) for part, rows in zip(parts, slices, strict=True)]
 
     def stepper(self, optimizer: Any, check: Check) -> Step:
         """The step function of the optimizer, wrapped by every GRADIENT method and by the runtimes of STEP methods that request
@@ -342,13 +363,12 @@ def select_rows(
     return rows, notes
 
 
-def informed(method: Method, front: Front | None) -> Method:
-    """The method with access to the network's tokens or spectrograms, if it needs them."""
-    if isinstance(method, NeedsSpectrogramScale) and isinstance(front, AudioFront):
-        return method.with_scale(front)
-    if isinstance(method, NeedsSpecialIds) and isinstance(front, TextFront):
-        return method.with_special_ids(front.tokens.special)
-    return method
+def _slices(count: int, parts: int) -> list[slice]:
+    return [slice(start, end) for start, end in pairwise(count * part // parts for part in range(parts + 1))]
+
+
+def _without_unlabelled() -> None:
+    raise NoEffectError("no unlabelled samples are given (--unlabelled, data.unlabelled)")
 
 
 def _without_effect(method: Method, error: NoEffectError) -> str:

@@ -23,7 +23,7 @@ from whet.core.run_folder import RunFolder, write_whole
 from whet.core.stages import RangeTest
 from whet.core.task import ClassTask
 from whet.data.read import read_data
-from whet.data.table import Table
+from whet.data.table import UNLABELLED, Table
 from whet.evaluate.inference import concatenated, infer_batches, using_weights
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
@@ -162,7 +162,7 @@ class Session:
                     else ""
                 )
                 raise DataError(f"data {recipe.data.path}: no {split} samples are left{why}")
-        self.failures.total = len(table) + len(table.skipped)
+        self.failures.total = len(table) + len(table.part(UNLABELLED)) + len(table.skipped)
         for entry in table.skipped:
             self.failed(entry.id, entry.reason)
         return table
@@ -181,7 +181,10 @@ class Session:
             self.observer.phase(f"training on {len(train):,} texts")
             return list(train.frame.get("text", ()))
 
-        context = Context(cast(ClassTask, table.task), table.classes, train.counts_K, features, texts)
+        context = Context(
+            cast(ClassTask, table.task), table.classes, train.counts_K, features, texts,
+            unlabelled=len(table.part(UNLABELLED)),
+        )  # fmt: skip
         plan = Plan(recipe, net, context, strict=strict)
         self.note_plan(plan)
         return plan, fabric

@@ -16,5 +16,9 @@ def log_loss(logits_NK: Tensor, targets: Targets) -> Tensor:
 
 
 def losses(outputs: Outputs) -> Tensor:
-    """The terms of this mean, one per sample (N,)."""
-    return torch.cat([chunk.targets.task.loss(chunk.outputs, chunk.targets) for chunk in outputs])
+    """The terms of this mean, one per sample (N,), in the precision of the outputs."""
+    found = []
+    for chunk in outputs:
+        targets = chunk.targets.having(chunk.targets.probs_BK.to(chunk.outputs.dtype))
+        found.append(targets.task.loss(chunk.outputs, targets))
+    return torch.cat(found)
