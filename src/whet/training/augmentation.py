@@ -88,11 +88,12 @@ def informed(method: Method, front: Front | None) -> Method:
     return method
 
 
-def requested_views(requests: Mapping[str, Unlabelled]) -> dict[str, tuple[Method, ...]]:
-    """The views that these methods need, by name, with their further SAMPLE methods. RecipeError where two disagree."""
-    found: dict[str, tuple[Method, ...]] = {}
+def requested_views(requests: Mapping[str, Unlabelled], methods: Sequence[Method]) -> dict[str, tuple[Method, ...]]:
+    """The methods of every view that is requested, by the name of the view: those of the recipe and those of the request, which
+    replace the recipe's of the same name. RecipeError where two requests differ."""
+    further: dict[str, tuple[Method, ...]] = {}
     for name, request in requests.items():
-        for view, methods in request.views.items():
-            if found.setdefault(view, methods) != methods:
+        for view, own in request.views.items():
+            if further.setdefault(view, own) != own:
                 raise RecipeError(f"method '{name}' needs another view '{view}' than the methods before it")
-    return found
+    return {view: tuple({method.name: method for method in (*methods, *own)}.values()) for view, own in further.items()}

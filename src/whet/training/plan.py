@@ -1,5 +1,4 @@
-"""The plan: the methods of a recipe, sorted by stage and bound to one network and one table. The loop executes it without
-referring to any method by name."""
+"""The plan: the methods of a recipe, sorted by stage and bound to one network and one table. It names no method to the loop."""
 
 from __future__ import annotations
 
@@ -127,21 +126,15 @@ class Plan:
             return otherwise
 
     def _use_unlabelled(self) -> None:
-        count, requests = (
-            self.context.unlabelled,
-            {m.name: m.unlabelled for m in self.methods if m.unlabelled is not None},
-        )
-        if count and not requests:
-            self.notes.append(
-                f"the {count:,} unlabelled samples are not used: no method of the recipe learns from them"
-            )
-        for method in self.methods if not count else ():
-            if requests.pop(method.name, None) is not None:
-                self._try(method, _without_unlabelled, None)
+        users, count = [method for method in self.methods if method.unlabelled is not None], self.context.unlabelled
+        if count and not users:
+            self.notes.append(f"{count:,} unlabelled samples are not used: no method of the recipe learns from them")
+        for method in users if not count else ():
+            self._try(method, _without_unlabelled, None)
+        requests = {method.name: method.unlabelled for method in users if method.unlabelled is not None and count}
         self.unlabelled_ratio = max((request.ratio for request in requests.values()), default=0.0)
-        for view, further in requested_views(requests).items():
-            methods = {m.name: m for m in (*self.methods, *further)}  # a method of the view replaces that of the recipe
-            drawn = [informed(method, self.net.front) for method in ordered(tuple(methods.values()))]
+        for view, methods in requested_views(requests, self.methods).items():
+            drawn = [informed(method, self.net.front) for method in ordered(methods)]
             self.views[view] = Augmentation(drawn, self.rng, view)
 
     @property

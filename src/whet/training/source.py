@@ -25,7 +25,7 @@ from whet.models.front import AudioFront, to_device
 from whet.models.linear import feature_rows
 from whet.models.net import Net
 from whet.training.plan import Plan
-from whet.training.unlabelled import UnlabelledSource, showings
+from whet.training.unlabelled_source import UnlabelledSource, showings
 
 _TRIED = 64
 _WINDOW = 32

@@ -197,3 +197,18 @@ def test_changed_unlabelled_samples_are_noticed_on_resume(images, more, tmp_path
 def test_run_folders_are_not_written_into_unlabelled_data(images, more):
     with pytest.raises(OutputError):
         train_run(recipe(images, more), more / "run")
+
+
+def test_two_requests_for_the_same_view_must_agree():
+    from whet.core.errors import RecipeError
+    from whet.methods import HorizontalFlip
+    from whet.training.augmentation import requested_views
+
+    strong = Unlabelled(1.0, {"weak": (), "strong": (Brightness(max_change=0.5),)})
+    found = requested_views(
+        {"a": strong, "b": Unlabelled(3.0, {"weak": ()})}, [HorizontalFlip(), Brightness(max_change=0.1)]
+    )
+    assert found["weak"] == (HorizontalFlip(), Brightness(max_change=0.1))
+    assert found["strong"] == (HorizontalFlip(), Brightness(max_change=0.5))  # in place of the recipe's own
+    with pytest.raises(RecipeError, match="method 'b' needs another view 'strong'"):
+        requested_views({"a": strong, "b": Unlabelled(1.0, {"strong": ()})}, [])
