@@ -150,6 +150,11 @@ def _zoo_net(architecture: str) -> Net:
 
 def training_rows(labels: np.ndarray) -> pd.DataFrame:
     """The training rows for a DATA method, with the columns that it may use."""
+    return _training_rows(tuple(labels.tolist())).copy()
+
+
+@functools.cache
+def _training_rows(labels: tuple[int, ...]) -> pd.DataFrame:
     names = [str(number) for number in range(len(labels))]
     return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
 
@@ -187,6 +192,11 @@ def make_bench(
     return Bench(methods, task, labels, strict, architecture, resumed)
 
 
+@functools.cache
+def has_effect(cls: type[Method], task: str) -> bool:
+    return not make_bench((made(cls),), task).plan.ineffective
+
+
 def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
     """Train some steps, validate once per epoch, and return a digest of the full training state."""
     plan = bench.plan
@@ -210,13 +220,21 @@ def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
     return digest({key: state[key] for key in ("net", "optimizer")} | {"predict": plan.weights(final=False)})
 
 
-def rendered_digest(methods: tuple[Method, ...], task: str) -> str:
+def digests(methods: tuple[Method, ...], task: str) -> dict[str, str]:
+    """Digests of the samples of two epochs, of the weights after an epoch of three steps, and of their predictions."""
     bench = make_bench(methods, task)
-    return digest({str(epoch): bench.render(np.arange(BATCH_SIZE), epoch) for epoch in range(2)})
+    samples = digest({str(epoch): bench.render(np.arange(BATCH_SIZE), epoch) for epoch in range(2)})
+    weights = train_steps(bench, 3)
+    return {"samples": samples, "weights": weights, "predictions": _predicted_digest(bench)}
 
 
-def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
-    bench = make_bench(methods, task)
+@functools.cache
+def digests_without(task: str) -> dict[str, str]:
+    """What `digests` are without a method."""
+    return digests((), task)
+
+
+def _predicted_digest(bench: Bench) -> str:
     net = bench.plan.net.eval()
     for method in bench.plan.methods:
         if isinstance(method, Compresses):
