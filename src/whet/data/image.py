@@ -39,8 +39,9 @@ _UNTURN = {  # EXIF orientation -> transpose, then flip rows, then flip columns
     8: (True, True, False),
 }
 _ORIENTATION, _MAKER, _MODEL, _CHANGED, _EXIF_PART, _TAKEN = 0x0112, 0x010F, 0x0110, 0x0132, 0x8769, 0x9003  # EXIF tags
+_MAY_BE_TURNED = (b"eXIf", b"EXIF", b"Exif", b"exif", b"\x12\x01\x03\x00", b"\x01\x12\x00\x03", b"rientation")
 _SWAPS = {turn for turn, (swap, _, _) in _UNTURN.items() if swap}
-_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, OverflowError, TypeError,
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, KeyError, IndexError, OverflowError, TypeError,
            AttributeError, ZeroDivisionError, AssertionError, MemoryError, Image.DecompressionBombError)  # fmt: skip
 
 
@@ -83,7 +84,7 @@ class ImageSample:
             )
         except ValueError:  # libjpeg warnings: Pillow decides
             return _decode_pillow(self._data)
-        return _upright(pixels, self._turn)
+        return upright(pixels, self._turn)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -116,11 +117,29 @@ def read_header(data: bytes) -> Header:
             maker, model = (str(exif.get(tag, "")).strip("\0 ") for tag in (_MAKER, _MODEL))
             taken = exif.get_ifd(_EXIF_PART).get(_TAKEN) or exif.get(_CHANGED) or ""
             turn = exif.get(_ORIENTATION, 1)
-        except _DAMAGE:
+        except DAMAGE:
             return plain
     camera = model if model.startswith(maker) else f"{maker} {model}".strip()
     turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
     return Header(plain.format, plain.mode, turn, camera, str(taken).strip("\0 "), plain.frames)
+
+
+def stored_frame(data: bytes) -> tuple[tuple[int, int], int]:
+    """((height, width) as stored, EXIF orientation, 1 for upright), without decoding pixels where possible. The beginning of a JPEG
+    is enough. Raises UnreadableImage."""
+    header = _jpeg_header(data)
+    if header is not None:
+        turn = _orientation(data)
+    else:
+        with _open(data) as image:
+            header = (image.height, image.width)
+            turn = 1
+            if any(mark in data for mark in _MAY_BE_TURNED):  # for a PNG, Pillow decodes the pixels to look for it
+                try:
+                    turn = image.getexif().get(_ORIENTATION, 1)
+                except DAMAGE:
+                    turn = 1
+    return header, turn if turn in _UNTURN else 1
 
 
 def _frames(image: Image.Image) -> int:
@@ -129,7 +148,7 @@ def _frames(image: Image.Image) -> int:
         return 1
     try:
         return int(getattr(image, "n_frames", 1))
-    except _DAMAGE:
+    except DAMAGE:
         return 1
 
 
@@ -142,7 +161,7 @@ def uncertain_pixels(data: bytes) -> tuple[int, int]:
         try:
             image.load()
             values, top = np.asarray(image, dtype=np.float64), _TOP[image.mode]
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise UnreadableImage(_reason(error, data)) from None
     finite = np.isfinite(values)
     outside = finite & ((values < -top / 510) | (values > top + top / 510))  # beyond the rounding error
@@ -172,7 +191,7 @@ def _orientation(data: bytes) -> int:
     with _open(data) as image:
         try:
             return image.getexif().get(_ORIENTATION, 1)
-        except _DAMAGE:
+        except DAMAGE:
             return 1
 
 
@@ -186,19 +205,19 @@ def _has_exif(data: bytes) -> bool:
     return data[place : place + 2] != b"\xff\xda" and data.find(b"Exif\0\0", 0, 65536) >= 0
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (2 … 8); other values leave the image unchanged."""
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation (2 … 8) of pixels (H, W, …); other values leave them unchanged."""
     if orientation not in _UNTURN:
         return pixels
     swap, flip_rows, flip_columns = _UNTURN[orientation]
-    pixels = pixels.transpose(1, 0, 2) if swap else pixels
+    pixels = pixels.swapaxes(0, 1) if swap else pixels
     return np.ascontiguousarray(pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
 
 
 def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UnreadableImage(_reason(error, data)) from None
     _refuse_bomb(image.height, image.width)
     return image
@@ -209,7 +228,7 @@ def _decode_pillow(data: bytes) -> np.ndarray:
         try:
             opened.load()
             return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)))
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise UnreadableImage(_reason(error, data)) from None
 
 

@@ -1,0 +1,282 @@
+"""The annotation of one image: shapes, or references to files of pixels, painted only when asked for.
+
+Everything is in the upright frame: the EXIF orientation of the image is applied. Class numbers are those of the data set's classes;
+where it has a background, this is class 0. What is not known of a pixel is `IGNORE`:
+
+- "mask": the pixels inside have the class, the rest is background; crowds (several objects in one outline) are ignored.
+- "box": the pixels outside are background, those inside are ignored.
+- "point", "scribble": the pixels on it have the class, all others are ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from scipy import ndimage
+
+from whet.core import rle
+from whet.core.errors import DataError
+from whet.core.polygons import raster, trim
+
+IGNORE = 255
+"""A pixel of a class map that counts neither in training nor in metrics."""
+IGNORE_ID = 65535
+"""The same in a map of object numbers."""
+Kind = Literal["mask", "box", "point", "scribble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One labelled object. polygons: (P, 2) float arrays of (x, y) in pixels, whose union is the object; for a box its four
+    corners, for a point or a scribble its points in order. rle: instead of polygons, COCO's compressed counts over the whole
+    image. crowd: several objects in one outline."""
+
+    class_number: int
+    polygons: tuple[np.ndarray, ...] = ()
+    rle: bytes | None = None
+    crowd: bool = False
+    kind: Kind = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The pixels of one object inside its bounding box. mask: bool (h, w), (0, 0) where it has none."""
+
+    class_number: int
+    top: int
+    left: int
+    mask: np.ndarray
+    crowd: bool = False
+    kind: Kind = "mask"
+
+    def within(self, canvas: np.ndarray) -> np.ndarray:
+        """The part of an image-sized array inside the box."""
+        height, width = self.mask.shape
+        return canvas[self.top : self.top + height, self.left : self.left + width]
+
+    def paint(self, canvas: np.ndarray, value: int) -> None:
+        self.within(canvas)[self.mask] = value
+
+    def whole(self, size: rle.Size) -> np.ndarray:
+        """The mask over the whole image, bool (H, W)."""
+        canvas = np.zeros(size, bool)
+        self.paint(canvas, True)
+        return canvas
+
+
+class PixelFile(Protocol):
+    """A file with one number for each pixel. A small object that can be pickled."""
+
+    def read(self) -> np.ndarray:
+        """In the upright frame: class numbers, uint8 (H, W) with IGNORE; or object numbers, uint16 with 0 for none and IGNORE_ID.
+        DataError where the file changed or cannot be read."""
+
+    def digest(self) -> str:
+        """A hash of the content."""
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """The objects of one image, painted once. ids_HW: uint16, 0 where no object is, k for the object k, IGNORE_ID where unknown.
+    Where objects overlap the later one is on top. class_of_id: (n,), the class of object k at k - 1. covered: the objects that
+    others cover in part or whole, by k; their shapes still have all pixels, at a fraction of the memory."""
+
+    ids_HW: np.ndarray
+    class_of_id: np.ndarray
+    covered: dict[int, Shape] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.class_of_id)
+
+    def layers(self) -> Iterator[Layer]:
+        """All pixels of each object, covered ones too, in the order of their numbers."""
+        size = self.ids_HW.shape
+        plain = np.where(self.ids_HW == IGNORE_ID, 0, self.ids_HW)
+        boxes = ndimage.find_objects(plain, len(self)) if len(self) else []
+        for k, box in enumerate(boxes, start=1):
+            if k in self.covered:
+                found: rle.Cropped = _pixels(self.covered[k], size)
+            elif box is None:
+                found = (0, 0, np.zeros((0, 0), bool))
+            else:
+                found = (box[0].start, box[1].start, plain[box] == k)
+            yield Layer(int(self.class_of_id[k - 1]), *found)
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """size: (height, width) of the upright image. Either shapes, in painting order, or files of pixels: class_file with class
+    numbers, id_file with object numbers (of the majority class in class_file, or of class 1 without it)."""
+
+    size: rle.Size
+    shapes: tuple[Shape, ...] = ()
+    class_file: PixelFile | None = None
+    id_file: PixelFile | None = None
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What kinds of annotation this image has."""
+        if self.class_file is not None or self.id_file is not None:
+            return frozenset({"mask"})
+        return frozenset(shape.kind for shape in self.shapes)
+
+    def layers(self) -> Iterator[Layer]:
+        """Each object's pixels in order, one at a time. A box covers its whole area."""
+        if self.id_file is not None:
+            yield from self.id_map().layers()
+            return
+        self._require_shapes()
+        for shape in self.shapes:
+            yield Layer(shape.class_number, *_pixels(shape, self.size), shape.crowd, shape.kind)
+
+    def class_map(self) -> np.ndarray:
+        """The class of each pixel, uint8 (H, W), IGNORE where it is not known. Later shapes paint over earlier ones, boxes and
+        crowds are below masks, points and scribbles above."""
+        if self.class_file is not None:
+            return self._read(self.class_file)
+        if self.id_file is not None:
+            return self._classes_of_ids()
+        partial = any(shape.kind in ("point", "scribble") for shape in self.shapes)
+        canvas = np.full(self.size, IGNORE if partial else 0, np.uint8)
+        for shape in sorted(self.shapes, key=_height):  # stable
+            if shape.class_number >= IGNORE:
+                raise DataError(f"class {shape.class_number}: maps of classes hold at most {IGNORE} classes")
+            layer = Layer(shape.class_number, *_pixels(shape, self.size))
+            layer.paint(canvas, IGNORE if _height(shape) == 0 else shape.class_number)
+        return canvas
+
+    def id_map(self) -> IdMap:
+        """The objects, painted once. Crowds are IGNORE_ID, below the objects. DataError for classes without objects, and for
+        boxes, points and scribbles, which do not say which pixels belong to an object."""
+        if self.id_file is not None:
+            return self._numbered(self._read(self.id_file))
+        self._require_shapes()
+        weak = sorted(self.kinds - {"mask"})
+        if weak:
+            raise DataError(
+                f"a {weak[0]} does not say which pixels belong to its object; masks of objects are needed here"
+            )
+        ids_HW = np.zeros(self.size, np.uint16)
+        for shape in self.shapes:
+            if shape.crowd:
+                Layer(0, *_pixels(shape, self.size)).paint(ids_HW, IGNORE_ID)
+        things = [shape for shape in self.shapes if not shape.crowd and shape.class_number]
+        if len(things) >= IGNORE_ID:
+            raise DataError(f"{len(things)} objects in one image; at most {IGNORE_ID - 1} are read")
+        areas: list[int] = []
+        for shape in self.shapes:
+            if shape.crowd:
+                continue
+            layer = Layer(0, *_pixels(shape, self.size))
+            if shape.class_number:
+                areas.append(int(layer.mask.sum()))
+            else:  # background drawn over objects: a hole in them
+                for k, count in enumerate(
+                    np.bincount(layer.within(ids_HW)[layer.mask], minlength=1)[1 : len(areas) + 1]
+                ):
+                    areas[k] -= int(count)
+            layer.paint(ids_HW, len(areas) if shape.class_number else 0)
+        left = np.bincount(ids_HW.ravel(), minlength=len(things) + 1)[1:]
+        covered = {}
+        for k, (shape, area) in enumerate(zip(things, areas), start=1):
+            if left[k - 1] < area:
+                covered[k] = shape
+        return IdMap(ids_HW, np.array([shape.class_number for shape in things], np.int64), covered)
+
+    def boxes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(the tight box (x0, y0, x1, y1) of each object in pixels, float (n, 4); its class (n,); whether it is a crowd (n,)), in
+        the order of `layers`, without objects that have no pixel."""
+        rows = []
+        for layer in self.layers():
+            height, width = layer.mask.shape
+            if layer.mask.size:
+                box = (layer.left, layer.top, layer.left + width, layer.top + height)
+                rows.append((*box, layer.class_number, layer.crowd))
+        found = np.array(rows, dtype=float).reshape(-1, 6)
+        return found[:, :4], found[:, 4].astype(np.int64), found[:, 5].astype(bool)
+
+    def as_masks(self) -> Masks:
+        """The same with boxes taken for masks: every pixel inside has the class."""
+        shapes = tuple(replace(shape, kind="mask") if shape.kind == "box" else shape for shape in self.shapes)
+        return replace(self, shapes=shapes)
+
+    def digest(self) -> str:
+        """A hash of the annotation."""
+        found = hashlib.blake2b(repr(self.size).encode(), digest_size=16)
+        for file in (self.class_file, self.id_file):
+            found.update(b"-" if file is None else file.digest().encode())
+        for shape in self.shapes:
+            found.update(repr((shape.class_number, shape.rle, shape.crowd, shape.kind)).encode())
+            for points in shape.polygons:
+                found.update(np.ascontiguousarray(points, np.float64).tobytes() + b"|")
+        return found.hexdigest()
+
+    def _read(self, file: PixelFile) -> np.ndarray:
+        values = file.read()
+        if values.shape != self.size:
+            raise DataError(
+                f"{file}: {values.shape[1]} x {values.shape[0]} pixels, the image {self.size[1]} x {self.size[0]}"
+            )
+        return values
+
+    def _require_shapes(self) -> None:
+        if self.class_file is not None:
+            raise DataError(
+                f"{self.class_file}: it holds classes, not objects; annotate each object for instance segmentation"
+            )
+
+    def _numbered(self, raw_HW: np.ndarray) -> IdMap:
+        """The objects of a map with gaps in its numbers."""
+        counts = np.bincount(raw_HW.ravel(), minlength=IGNORE_ID + 1)
+        present = np.flatnonzero(counts[1:IGNORE_ID]) + 1
+        table = np.zeros(IGNORE_ID + 1, np.uint16)
+        table[present], table[IGNORE_ID] = np.arange(1, len(present) + 1), IGNORE_ID
+        ids_HW = table[raw_HW]
+        if self.class_file is None:
+            return IdMap(ids_HW, np.ones(len(present), np.int64))
+        known = (ids_HW > 0) & (ids_HW < IGNORE_ID)
+        pairs = ids_HW[known].astype(np.int64) * (IGNORE + 1) + self._read(self.class_file)[known]
+        votes = np.bincount(pairs, minlength=(len(present) + 1) * (IGNORE + 1)).reshape(-1, IGNORE + 1)[1:]
+        votes[:, IGNORE] = 0
+        votes[:, 0] = 0
+        return IdMap(ids_HW, votes.argmax(axis=1).astype(np.int64))
+
+    def _classes_of_ids(self) -> np.ndarray:
+        found = self.id_map()
+        table = np.zeros(IGNORE_ID + 1, np.uint8)
+        table[1 : len(found) + 1], table[IGNORE_ID] = found.class_of_id, IGNORE
+        return table[found.ids_HW]
+
+
+def _height(shape: Shape) -> int:
+    """The order of painting a class map."""
+    if shape.crowd or shape.kind == "box":
+        return 0
+    return 1 if shape.kind == "mask" else 2
+
+
+def _pixels(shape: Shape, size: rle.Size) -> rle.Cropped:
+    if shape.rle is not None:
+        return rle.decode_cropped(shape.rle, size)
+    if shape.kind in ("mask", "box"):
+        return raster(shape.polygons, size)
+    return _line_pixels(shape.polygons, size)
+
+
+def _line_pixels(lines: tuple[np.ndarray, ...], size: rle.Size) -> rle.Cropped:
+    """The pixels that a polyline or a point passes through, sampled every quarter of a pixel."""
+    canvas = np.zeros(size, bool)
+    for points in lines:
+        steps = np.abs(np.diff(points, axis=0)).max(axis=1, initial=0)
+        dense = [
+            start + np.linspace(0, 1, int(4 * step) + 2)[:, None] * (stop - start)
+            for start, stop, step in zip(points, points[1:], steps)
+        ]
+        x, y = np.floor(np.concatenate([points, *dense])).astype(np.int64).T
+        inside = (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
+        canvas[y[inside], x[inside]] = True
+    return trim(0, 0, canvas)
