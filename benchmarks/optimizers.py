@@ -49,6 +49,7 @@ from whet.tasks import SINGLE_LABEL
 from whet.training import resolve
 from whet.training.loop import stepped
 from whet.training.plan import Plan
+from whet.training.unread import Unread
 
 L2, TARGET = 1e-3, 1e-6
 RATES = range(-2, 5)  # of the default rate, in half decades
@@ -153,7 +154,7 @@ def descend(given: Problem, method: Method, most_steps: int, most_seconds: float
     plan.loss = counted
     plan.start()
     model, optimizer = fabric.setup(plan.net.head, plan.optimizer)
-    take_step = plan.stepper(optimizer)
+    take_step = plan.stepper(optimizer, Unread().check)
     targets = SINGLE_LABEL.targets(torch.from_numpy(given.label_N), K)
     batch = Batch(given.x_ND, targets, np.arange(N), torch.ones(N))
     step, next_look, seconds, gap = 0, 1, 0.0, given.gap(plan.weights(final=False))

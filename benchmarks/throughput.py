@@ -58,6 +58,7 @@ def whet() -> float:
     from whet.training import resolve
     from whet.training.loop import closure_for
     from whet.training.plan import Plan
+    from whet.training.unread import Unread
 
     recipe = Recipe.from_yaml("methods: [{adamw: {lr: 1.0e-4}}]").setting(
         image_size=SIZE, eval_size=SIZE, batch_size=BATCH
@@ -69,7 +70,7 @@ def whet() -> float:
     fabric = resolve.make_fabric(recipe)
     plan = Plan(recipe, net.on(fabric.device), Context(SINGLE_LABEL, classes, np.ones(CLASSES), lambda: None))  # type: ignore[arg-type]
     model, optimizer = fabric.setup(plan.net, plan.optimizer)
-    take = plan.stepper(optimizer)
+    take = plan.stepper(optimizer, Unread().check)
     x = torch.randn(BATCH, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     targets = SINGLE_LABEL.targets(torch.arange(BATCH) % CLASSES, CLASSES)
     batch = Batch(x, targets, np.arange(BATCH), torch.ones(BATCH))

@@ -115,8 +115,8 @@ def augment(
     from whet.core.rng import Rng
     from whet.data.read import read_data
     from whet.report.preview_page import contact_sheet
-    from whet.training.augmentation import Augmentation
-    from whet.training.plan import informed, ordered
+    from whet.training.augmentation import Augmentation, informed
+    from whet.training.plan import ordered
     from whet.training.preview import draw_preview, front_to_look_through, listed
     from whet.training.resolve import resolve_threads
     from whet.training.source import eval_loader, training_loader

@@ -225,19 +225,19 @@ def test_the_options_are_these():
         ),
         "train": sorted(
             [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed",
-             "--set", "--strict", "--tensorboard", "--weights", "--with", "--without"]
+             "--set", "--strict", "--tensorboard", "--unlabelled", "--weights", "--with", "--without"]
         ),
         "study": sorted(
             [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
-             "--ray", "--recipe", "--seeds", "--smaller", "--weights"]
+             "--ray", "--recipe", "--seeds", "--smaller", "--unlabelled", "--weights"]
         ),
         "tune": sorted(
             [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
-             "--search", "--trials", "--weights"]
+             "--search", "--trials", "--unlabelled", "--weights"]
         ),
         "improve": sorted(
             [*data, *training, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds",
-             "--strong", "--study", "--tune", "--weights"]
+             "--strong", "--study", "--tune", "--unlabelled", "--weights"]
         ),
         "ensemble": ["--json", "--out"],
         "evaluate": sorted([*data, "--part"]),

@@ -18,12 +18,19 @@ from whet.training.job import resume_or_train
 RECIPE = "train: {budget: 9ep, batch_size: 8, image_size: 8, precision: fp32}\nmethods: [adamw, cosine]\n"
 
 
-def run_here(recipe, path, observer):
-    """`run_in_subprocess` in this process."""
-    try:
-        return resume_or_train(recipe, path, observer)
-    except Exception as error:
-        raise RunError(f"{type(error).__name__}: {error}") from error
+@pytest.fixture(scope="module", autouse=True)
+def run_here():
+    """`run_in_subprocess`, which has tests of its own, in this process: each new one would import everything again."""
+
+    def run(recipe, path, observer):
+        try:
+            return resume_or_train(recipe, path, observer)
+        except Exception as error:
+            raise RunError(f"{type(error).__name__}: {error}") from error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(architectures, "run_in_subprocess", run)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +39,7 @@ def compared(tmp_path_factory):
     data = write_images(root / "images", {"glass": 30, "metal": 30})
     (root / "recipe.yaml").write_text(RECIPE)
     asked = {"data": data, "budget": "1ep", "recipe": root / "recipe.yaml", "out": root / "out"}
-    # One process for each costs the import of everything; the run that goes on below has its own.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(architectures, "run_in_subprocess", run_here)
-        found = compare_architectures(architectures=["resnet9_slim", "lenet", "convmixer"], **asked)
+    found = compare_architectures(architectures=["resnet9_slim", "lenet", "convmixer"], **asked)
     return root, asked, found
 
 

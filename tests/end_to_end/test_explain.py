@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
 import re
@@ -43,18 +42,6 @@ def jpegs(page):
     """The images within a page, RGB."""
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int) for data in found]
-
-
-@pytest.fixture(scope="module")
-def text_run(tmp_path_factory):
-    root = tmp_path_factory.mktemp("texts")
-    things = {"glass": ("jar", "bottle"), "metal": ("can", "foil")}
-    rows = [
-        [f"this old {word} number {i}", name] for name, words in things.items() for i in range(30) for word in words
-    ]
-    with (root / "waste.csv").open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([["text", "label"], *rows])
-    return package.train(root / "waste.csv", budget="40ep", out=root / "run")
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def write_sentences(path, count=240):
     return path
 
 
-def on_squares(data, budget="20ep", methods=("horizontal_flip", "tta", "temperature_scaling"), **settings):
+def on_squares(data, budget="8ep", methods=("horizontal_flip", "tta", "temperature_scaling"), **settings):
     plain = {
         "data": {"path": str(data)},
         "model": {"architecture": "resnet9_slim"},
@@ -80,7 +80,7 @@ def on_squares(data, budget="20ep", methods=("horizontal_flip", "tta", "temperat
     return Recipe.from_dict(plain)
 
 
-def on_sentences(data, budget="25ep", methods=(), **settings):
+def on_sentences(data, budget="12ep", methods=(), **settings):
     plain = {
         "task": "text-classification",
         "data": {"path": str(data), "label_separator": "|"},

@@ -8,7 +8,6 @@ import json
 import pytest
 from tests.conftest import whet
 
-import whet as package
 from whet import recipes
 from whet.core.errors import DataError, RecipeError
 from whet.core.recipe import Recipe
@@ -36,21 +35,11 @@ def write_texts(path, count=40):
     return path
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    return write_texts(tmp_path_factory.mktemp("data") / "waste.csv")
-
-
-@pytest.fixture(scope="module")
-def run(texts, tmp_path_factory):
-    return package.train(texts, budget="60ep", out=tmp_path_factory.mktemp("runs") / "texts")
-
-
-def test_what_can_be_learnt_is_learnt_without_a_word_of_settings(run):
-    assert run.recipe.task == "text-classification"
-    assert run.recipe.model.architecture == "fast_text"
-    assert run.metrics["test"]["accuracy"] > 0.9
-    assert run.recipe.train.max_tokens == 16  # seven words and their marks, in steps of eight
+def test_what_can_be_learnt_is_learnt_without_a_word_of_settings(text_run):
+    assert text_run.recipe.task == "text-classification"
+    assert text_run.recipe.model.architecture == "fast_text"
+    assert text_run.metrics["test"]["accuracy"] > 0.9
+    assert text_run.recipe.train.max_tokens == 16  # seven words and their marks, in steps of eight
 
 
 def test_short_names_are_told_by_how_they_end_the_rare_ones_too(tmp_path):
@@ -70,26 +59,28 @@ def test_short_names_are_told_by_how_they_end_the_rare_ones_too(tmp_path):
     assert test["worst_class"]["recall"] > 0.8
 
 
-def test_texts_files_and_tables_are_asked(run, tmp_path):
+def test_texts_files_and_tables_are_asked(text_run, tmp_path):
     (tmp_path / "one.txt").write_text("a lid and some foil", encoding="utf-8")
     (tmp_path / "several.csv").write_text('text\n"an old letter, what now?"\na broken jar\n', encoding="utf-8")
-    answers = run.predict(["one more newspaper", tmp_path / "one.txt", tmp_path / "several.csv"])
+    answers = text_run.predict(["one more newspaper", tmp_path / "one.txt", tmp_path / "several.csv"])
     assert answers["text"].tolist() == [
         "one more newspaper", "a lid and some foil", "an old letter, what now?", "a broken jar",
     ]  # fmt: skip
     assert answers["predicted"].tolist() == ["paper", "metal", "paper", "glass"]
-    assert answers[[f"p:{name}" for name in run.classes]].sum(axis=1).tolist() == pytest.approx([1.0] * 4, abs=1e-5)
+    assert answers[[f"p:{name}" for name in text_run.classes]].sum(axis=1).tolist() == pytest.approx(
+        [1.0] * 4, abs=1e-5
+    )
 
 
-def test_an_answer_does_not_depend_on_the_company(run):
+def test_an_answer_does_not_depend_on_the_company(text_run):
     """Padding to the longest text of a batch changes nothing."""
-    alone = run.predict(["a broken jar"])
-    beside = run.predict(["a broken jar", "jar " * 14])
+    alone = text_run.predict(["a broken jar"])
+    beside = text_run.predict(["a broken jar", "jar " * 14])
     assert alone["confidence"][0] == pytest.approx(beside["confidence"][0], abs=1e-6)
 
 
-def test_the_report_shows_sentences(run):
-    page = run.folder.report.read_text(encoding="utf-8")
+def test_the_report_shows_sentences(text_run):
+    page = text_run.folder.report.read_text(encoding="utf-8")
     assert "Inputs of the model" in page and "<blockquote>This is " in page
     assert "images" not in page
 
@@ -121,9 +112,9 @@ def test_the_same_seed_gives_the_same_run_whatever_the_threads(texts, tmp_path):
     assert trained(1) == trained(3)
 
 
-def test_images_for_a_run_on_texts_and_the_other_way_round_are_refused(run, texts, images):
+def test_images_for_a_run_on_texts_and_the_other_way_round_are_refused(text_run, texts, images):
     with pytest.raises(DataError, match="contains images; this run was trained on texts"):
-        run.evaluate(images)
+        text_run.evaluate(images)
     recipe = recipes.load("image/plain_from_scratch").replace(data=DataSpec(path=str(texts)))
     with pytest.raises(RecipeError, match="contains texts, but the recipe's task is image-classification"):
         train_run(recipe, texts.parent / "refused")
@@ -135,9 +126,9 @@ def test_settings_of_another_medium_are_refused():
     assert "image_size" not in Recipe(task="text-classification").to_yaml()
 
 
-def test_by_the_command_line(run, texts, tmp_path):
-    done = whet("predict", run.path, "an old mirror", "--json")
+def test_by_the_command_line(text_run, texts, tmp_path):
+    done = whet("predict", text_run.path, "an old mirror", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["predicted"] == "glass"
-    done = whet("evaluate", run.path, texts, "--json")
+    done = whet("evaluate", text_run.path, texts, "--json")
     assert json.loads(done.stdout)["accuracy"] > 0.9

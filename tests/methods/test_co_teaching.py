@@ -11,6 +11,7 @@ from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench, train_steps
 from whet.training.loop import stepped
 from whet.training.plan import task_loss
+from whet.training.unread import Unread
 
 OPTIMIZERS = [cls for cls in registry() if cls.stage is Stage.OPTIMIZER and cls.name not in CoTeaching.conflicts]
 
@@ -82,7 +83,7 @@ def test_wrong_labels_are_left_out_more_often_than_right_ones():
     recipe = Recipe(methods=(SGD(lr=0.1), CoTeaching(noise=0.3, full_at=0.2)))
     plan = Plan(recipe, net, Context(SINGLE_LABEL, ("a", "b", "c"), np.bincount(label), lambda: None))
     plan.start()
-    step, fabric = plan.stepper(plan.optimizer), Fabric(accelerator="cpu", devices=1)
+    step, fabric = plan.stepper(plan.optimizer, Unread().check), Fabric(accelerator="cpu", devices=1)
     loss, kept = plan.loss, []
     plan.loss = lambda outcome: kept.append(loss(outcome)) or kept[-1]
     batch = Batch(x, SINGLE_LABEL.targets(torch.from_numpy(label), 3), np.arange(120), torch.ones(120))

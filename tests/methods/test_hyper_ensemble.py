@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from whet.core.errors import RecipeError
+from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
 from whet.core.targets import ClassTargets
 from whet.methods import L2, SGD, AdamW, HyperEnsemble, TemperatureScaling
@@ -43,7 +44,7 @@ def test_a_network_that_knows_nothing_counts_for_nothing():
     good = 3 * torch.eye(3)[label] + torch.randn(400, 3, generator=draws)
     noise = torch.randn(400, 3, generator=draws)
     logs_NMK = torch.stack([noise, good], dim=1).log_softmax(dim=2)
-    fitted = HyperEnsemble(factors=(2.0,)).fit(logs_NMK, ClassTargets(torch.eye(3)[label], SINGLE_LABEL))
+    fitted = HyperEnsemble(factors=(2.0,)).fit(Outputs.of(logs_NMK, ClassTargets(torch.eye(3)[label], SINGLE_LABEL)))
     assert fitted["weights"][1] > 0.95
     answer = HyperEnsemble(factors=(2.0,)).wrap_predictor(lambda x: logs_NMK, fitted, SINGLE_LABEL)(None)
     assert (answer.argmax(1) == label).float().mean() > (good.argmax(1) == label).float().mean() - 0.02

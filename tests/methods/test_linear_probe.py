@@ -8,6 +8,7 @@ from whet.methods import L2, LBFGS, LinearProbe
 from whet.tasks import SINGLE_LABEL
 from whet.testing.bench import make_bench, train_steps
 from whet.training.plan import Plan
+from whet.training.unread import Unread
 
 
 def test_the_backbone_stays_bit_for_bit_statistics_included(net, context):
@@ -40,7 +41,7 @@ def test_with_lbfgs_it_reaches_scikit_learn_s_optimum(net, context):
     y = (x[:, :K] + 0.7 * rng.normal((K,))).argmax(axis=1)
     recipe = Recipe(methods=(LinearProbe(), LBFGS(iterations=100), L2(strength=l2)))
     plan = Plan(recipe, net(D, K), context((40, 40, 40)))
-    step, fabric = plan.stepper(plan.optimizer), Fabric(accelerator="cpu", devices=1)
+    step, fabric = plan.stepper(plan.optimizer, Unread().check), Fabric(accelerator="cpu", devices=1)
     batch = Batch(
         torch.from_numpy(x).float(), SINGLE_LABEL.targets(torch.from_numpy(y), K), np.arange(N), torch.ones(N)
     )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from whet.core.batch import Batch, Context, Outcome
 from whet.core.errors import RecipeError
+from whet.core.outputs import Outputs
 from whet.core.recipe import parse_method
 from whet.core.rng import Rng
 from whet.core.targets import ClassTargets
@@ -32,12 +33,14 @@ def honest():
 
 def test_the_temperature_is_that_of_each_label_by_itself(honest):
     logits, targets = honest
-    assert TemperatureScaling().fit(3 * logits, targets)["temperature"] == pytest.approx(3, rel=0.06)
+    assert TemperatureScaling().fit(Outputs.of(3 * logits, targets))["temperature"] == pytest.approx(3, rel=0.06)
 
 
 def test_a_scale_and_a_shift_for_each_label(honest):
     logits, targets = honest
-    found = VectorScaling().fit((logits - torch.tensor([0.0, 1.0, -1.0])) / torch.tensor([1.0, 2.0, 0.5]), targets)
+    found = VectorScaling().fit(
+        Outputs.of((logits - torch.tensor([0.0, 1.0, -1.0])) / torch.tensor([1.0, 2.0, 0.5]), targets)
+    )
     assert found["scale"] == pytest.approx([1, 2, 0.5], rel=0.15) and found["shift"] == pytest.approx(
         [0, 1, -1], abs=0.15
     )
@@ -77,7 +80,7 @@ def test_stacking_gives_the_better_model_more_weight(honest, how):
     logits, targets = honest
     guess = 1.5 * torch.from_numpy(Rng(8).batch("guess", 0, np.arange(N)).normal((K,)))
     method = Stacking(runs=("a",), how=how)
-    fitted = method.fit(torch.stack([logits, guess], dim=1), targets)
+    fitted = method.fit(Outputs.of(torch.stack([logits, guess], dim=1), targets))
     first, second = fitted.get("weights") or fitted["scales"]
     assert first > 0.9 and abs(second) < 0.1
     answer = method.wrap_predictor(lambda x: x, fitted, MULTI_LABEL)(torch.stack([logits, guess], dim=1))

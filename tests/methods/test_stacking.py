@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import minimize
 
 from whet.core.errors import RecipeError, RunError
+from whet.core.outputs import Outputs
 from whet.core.rng import Rng
 from whet.methods import SGD, Stacking
 from whet.methods.ensemble.fusion import best_weights
@@ -53,7 +54,7 @@ def test_a_linear_layer_is_no_worse_than_the_mean_and_the_one_that_guesses_count
 def test_what_was_fitted_is_what_answers(answers, how):
     log_NMK, targets = answers
     method = Stacking(runs=("a", "b"), how=how)
-    fitted = method.fit(log_NMK, targets)
+    fitted = method.fit(Outputs.of(log_NMK, targets))
     answer = method.wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(log_NMK)
     assert answer.shape == (300, 4)
     assert float((answer.argmax(dim=1) == targets.probs_BK.argmax(dim=1)).double().mean()) > 0.6
@@ -68,7 +69,7 @@ def test_a_model_that_is_too_unsure_counts_as_if_it_were_not(answers, how):
 
     def answer(log_NMK):
         log_NMK = log_NMK.log_softmax(dim=2)
-        return method.wrap_predictor(lambda x: x, method.fit(log_NMK, targets), SINGLE_LABEL)(log_NMK)
+        return method.wrap_predictor(lambda x: x, method.fit(Outputs.of(log_NMK, targets)), SINGLE_LABEL)(log_NMK)
 
     # But for the prior that holds a temperature near 1.
     assert torch.allclose(answer(unsure_NMK), answer(log_NMK), atol=0.15)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
+from whet.core.outputs import Outputs
 from whet.core.rng import Rng
 from whet.core.targets import ClassTargets
 from whet.methods import ThresholdTuning
@@ -27,7 +28,7 @@ def gain(fitted_on, seed, leaning=True):
     """(macro-F1 on fresh samples less that without offsets, the offsets)."""
     method = ThresholdTuning()
     logits, label = samples(fitted_on, seed, leaning)
-    fitted = method.fit(torch.from_numpy(logits), SINGLE_LABEL.targets(torch.from_numpy(label), 3))
+    fitted = method.fit(Outputs.of(torch.from_numpy(logits), SINGLE_LABEL.targets(torch.from_numpy(label), 3)))
     new, true = samples(4000, seed + 1000, leaning)
     tuned = method.wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(torch.from_numpy(new)).argmax(dim=1).numpy()
     before = f1_score(true, new.argmax(axis=1), average="macro")
@@ -93,7 +94,7 @@ def test_each_label_has_its_own_threshold_where_several_may_be_true():
 
 
 def test_no_validation_sample_leaves_every_answer():
-    fitted = ThresholdTuning().fit(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL))
+    fitted = ThresholdTuning().fit(Outputs.of(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL)))
     logits = torch.tensor([[1.0, 2.0, 3.0]])
     assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, fitted, SINGLE_LABEL)(logits), logits)
     assert torch.equal(ThresholdTuning().wrap_predictor(lambda x: x, {}, SINGLE_LABEL)(logits), logits)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from whet.core.outputs import Outputs
 from whet.core.rng import Rng
 from whet.core.targets import ClassTargets
 from whet.methods import TemperatureScaling, VectorScaling
@@ -22,7 +23,7 @@ def answers(scale, shift, N=8000):
 
 
 def log_loss(method, logits, targets):
-    scaled = method.wrap_predictor(lambda x: logits, method.fit(logits, targets), SINGLE_LABEL)(None)
+    scaled = method.wrap_predictor(lambda x: logits, method.fit(Outputs.of(logits, targets)), SINGLE_LABEL)(None)
     return float(-(targets.probs_BK * scaled.log_softmax(dim=1)).sum(dim=1).mean())
 
 
@@ -61,7 +62,7 @@ def test_of_two_classes_it_is_scikit_learn_s_logistic_regression():
 
 
 def test_no_validation_sample_leaves_it_as_it_is():
-    fitted = VectorScaling().fit(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL))
+    fitted = VectorScaling().fit(Outputs.of(torch.empty(0, 3), ClassTargets(torch.empty(0, 3), SINGLE_LABEL)))
     assert fitted == {}
 
 
@@ -75,5 +76,5 @@ def test_separable_answers_stay_finite():
 
 def test_what_helps_no_held_out_sample_is_not_kept():
     logits, targets = answers(np.ones(4), np.zeros(4), N=60)
-    kept = [VectorScaling().fit(logits[i::3], targets[slice(i, None, 3)]) for i in range(3)]
+    kept = [VectorScaling().fit(Outputs.of(logits[i::3], targets[slice(i, None, 3)])) for i in range(3)]
     assert kept.count({}) >= 2

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from whet.core.batch import FinalizeContext, Measured, Progress
+from whet.core.outputs import Outputs
 from whet.core.registry import registry
 from whet.core.runtime import Runtime
 from whet.core.stages import ChoosesWeights, Finalizes, Fits, KeepsEnsembleMembers
@@ -33,12 +34,14 @@ def test_what_is_kept_is_fitted_to_all_and_each_sample_is_scored_by_a_fit_withou
     targets = SINGLE_LABEL.targets(torch.randint(K, (40,), generator=generator), K)
     method = TemperatureScaling()
     found = fitted([method], logits, targets)
-    assert found.numbers == {"temperature_scaling": method.fit(logits, targets)}
+    assert found.numbers == {"temperature_scaling": method.fit(Outputs.of(logits, targets))}
     fold_N = dealt(40).fold_N
     for fold in range(FOLDS):
         out = torch.from_numpy(fold_N == fold)
-        alone = method.fit(logits[~out], targets[~out])
-        assert torch.equal(found.logits_NK[out], method.wrap_predictor(lambda x: x, alone, SINGLE_LABEL)(logits[out]))
+        alone = method.fit(Outputs.of(logits[~out], targets[~out]))
+        assert torch.equal(
+            found.outputs.whole()[0][out], method.wrap_predictor(lambda x: x, alone, SINGLE_LABEL)(logits[out])
+        )
 
 
 def test_the_score_of_a_sample_does_not_depend_on_its_own_label():
@@ -52,7 +55,7 @@ def test_the_score_of_a_sample_does_not_depend_on_its_own_label():
 
     other = label.clone()
     other[::FOLDS] = (label[::FOLDS] + 1) % K  # the labels of fold 0
-    assert torch.equal(scored(label).logits_NK[::FOLDS], scored(other).logits_NK[::FOLDS])
+    assert torch.equal(scored(label).outputs.whole()[0][::FOLDS], scored(other).outputs.whole()[0][::FOLDS])
     assert scored(label).numbers != scored(other).numbers
 
 
@@ -63,15 +66,18 @@ def test_validation_is_answered_once_however_often_it_is_fitted():
 
     def answers(predictor):
         asked.append(predictor)
-        return predictor(x), bench.batch(0).targets
+        return Outputs.of(predictor(x), bench.batch(0).targets)
 
     with torch.no_grad():
-        found = fit_predictor(bench.plan.methods, [net], answers, lambda: dealt(len(x)), {}, SINGLE_LABEL)
+        found = fit_predictor(bench.plan.methods, [net], answers, lambda index_N: dealt(len(x)), {}, SINGLE_LABEL)
         assert len(asked) == 1
-        assert wrap_predictor(bench.plan.methods, net, found.numbers, SINGLE_LABEL)(x).shape == found.logits_NK.shape
+        assert (
+            wrap_predictor(bench.plan.methods, net, found.numbers, SINGLE_LABEL)(x).shape
+            == found.outputs.whole()[0].shape
+        )
         without = make_bench((TTA(), SGD()))
-        nothing = fit_predictor(without.plan.methods, [net], answers, lambda: dealt(len(x)), {}, SINGLE_LABEL)
-    assert (nothing.numbers, nothing.logits_NK) == ({}, None) and len(asked) == 1
+        nothing = fit_predictor(without.plan.methods, [net], answers, lambda index_N: dealt(len(x)), {}, SINGLE_LABEL)
+    assert (nothing.numbers, nothing.outputs) == ({}, None) and len(asked) == 1
 
 
 def test_duplicates_and_groups_are_fitted_or_scored_together():
@@ -127,8 +133,10 @@ def test_each_half_chooses_what_the_other_is_scored_by(method):
     logits = torch.zeros(10, K)
     targets = SINGLE_LABEL.targets(torch.zeros(10, dtype=torch.long), K)
     predictors = [lambda x, of=of: x + of for of in (2, 1, 2)]  # as the whole and each half chose
-    found = fit_predictor([method], predictors, lambda p: (p(logits), targets), lambda: dealt(10), {}, False)
-    assert found.logits_NK[0::2].eq(2).all() and found.logits_NK[1::2].eq(1).all()
+    found = fit_predictor(
+        [method], predictors, lambda p: Outputs.of(p(logits), targets), lambda index_N: dealt(10), {}, False
+    )
+    assert found.outputs.whole()[0][0::2].eq(2).all() and found.outputs.whole()[0][1::2].eq(1).all()
 
 
 def test_a_choice_at_the_end_alone_is_crossed_too():
@@ -178,10 +186,10 @@ def test_where_nothing_helps_no_method_helps(cls):
         logits, targets = calibrated(150, seed, models)
         plain = logits if models is None else logits[:, 0]
         found = fitted([method], logits, targets)
-        gain_N = per_sample(plain, targets) - per_sample(found.logits_NK, targets)
+        gain_N = per_sample(plain, targets) - per_sample(found.outputs.whole()[0], targets)
         helped.append(float(gain_N.mean() / (gain_N.std() / 150**0.5 + 1e-12)) > 1.976)
         new, wanted = calibrated(4000, 1000 + seed, models)
-        cross.append(float(log_loss(found.logits_NK, targets)))
+        cross.append(float(log_loss(found.outputs.whole()[0], targets)))
         test.append(
             float(
                 log_loss(method.wrap_predictor(lambda x: x, found.numbers.get(cls.name, {}), SINGLE_LABEL)(new), wanted)
@@ -195,7 +203,9 @@ def test_where_nothing_helps_no_method_helps(cls):
 
 def fitted(methods, logits, targets):
     parts = dealt(len(logits))
-    return fit_predictor(methods, [lambda x: x], lambda p: (p(logits), targets), lambda: parts, {}, SINGLE_LABEL)
+    return fit_predictor(
+        methods, [lambda x: x], lambda p: Outputs.of(p(logits), targets), lambda index_N: parts, {}, SINGLE_LABEL
+    )
 
 
 def per_sample(logits_NK, targets):

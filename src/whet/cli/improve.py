@@ -18,6 +18,7 @@ from whet.cli.options import (
     Out,
     Ray,
     Reading,
+    Unlabelled,
     Weights,
     budget_of,
     reads_data,
@@ -66,6 +67,7 @@ def command(
     jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
     ray: Ray = None,
     *,
+    unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
     as_json: Json = False,
@@ -83,7 +85,7 @@ def command(
     from whet.improvement import improve
 
     found = improve(
-        DataSpec(path=data, **reading), budget=budget_of(budget, epochs), seeds=seeds,
+        DataSpec(path=data, unlabelled=unlabelled, **reading), budget=budget_of(budget, epochs), seeds=seeds,
         metric=metric, weights=weights, architecture=architecture,
         plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json), batch_size=batch_size, lr=lr, image_size=image_size, device=device,

@@ -84,6 +84,14 @@ def _named(help_: str) -> Any:
     return Annotated[str | None, typer.Option(help=help_, rich_help_panel=_PANEL)]
 
 
+Unlabelled = Annotated[
+    str | None,
+    typer.Option(
+        help="Further samples without a label: a folder, a table, or rows, for the samples of the data that have no label.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
 _READING: dict[str, Any] = {
     "split_files": Annotated[
         list[str] | None,

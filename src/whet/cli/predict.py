@@ -28,8 +28,8 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write the predictions to this .csv or .json file; for a segmentation run, to this folder: masks, overlays, a COCO "
-            "file, and a table of segments."
+            help="Write the predictions to this .csv or .json file; for a segmentation run, to this folder: masks, overlays, a COCO"
+            " file, and a table of segments."
         ),
     ] = None,
     force: Force = False,

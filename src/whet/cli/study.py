@@ -19,6 +19,7 @@ from whet.cli.options import (
     Out,
     Ray,
     Reading,
+    Unlabelled,
     Weights,
     budget_of,
     reads_data,
@@ -68,6 +69,7 @@ def command(
     weights: Weights = None,
     architecture: Architecture = None,
     *,
+    unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
     as_json: Json = False,
@@ -85,7 +87,9 @@ def command(
     from whet.core.task import metric_named
     from whet.studies.study import study
 
-    base = api.build_recipe(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
+    base = api.build_recipe(
+        DataSpec(path=data, unlabelled=unlabelled, **reading), recipe, weights=weights, architecture=architecture
+    )
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(

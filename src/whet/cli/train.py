@@ -18,6 +18,7 @@ from whet.cli.options import (
     LearningRate,
     Out,
     Reading,
+    Unlabelled,
     Weights,
     budget_of,
     reads_data,
@@ -49,6 +50,7 @@ def command(
         list[str] | None, typer.Option("--set", help="Change a setting: train.batch_size=16, mixup.alpha=0.4, …")
     ] = None,
     *,
+    unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
     resume: Annotated[Path | None, typer.Option(help="Resume this run, which was stopped or killed.")] = None,
@@ -85,9 +87,8 @@ def command(
     else:
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
-        requested = api.build_recipe(
-            DataSpec(path=data, **reading), recipe, None, budget_of(budget, epochs), weights, architecture, seed
-        )
+        spec = DataSpec(path=data, unlabelled=unlabelled, **reading)
+        requested = api.build_recipe(spec, recipe, None, budget_of(budget, epochs), weights, architecture, seed)
         requested = recipes.change(
             requested, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
         )

@@ -19,6 +19,7 @@ from whet.cli.options import (
     Out,
     Ray,
     Reading,
+    Unlabelled,
     Weights,
     budget_of,
     reads_data,
@@ -60,6 +61,7 @@ def command(
     weights: Weights = None,
     architecture: Architecture = None,
     *,
+    unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
     as_json: Json = False,
@@ -77,7 +79,9 @@ def command(
     from whet.core.task import metric_named
     from whet.tuning.tune import tune
 
-    base = api.build_recipe(DataSpec(path=data, **reading), recipe, weights=weights, architecture=architecture)
+    base = api.build_recipe(
+        DataSpec(path=data, unlabelled=unlabelled, **reading), recipe, weights=weights, architecture=architecture
+    )
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = tune(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -46,6 +46,10 @@ class Batch:
     training table (the key of every random draw). weight_B: float (B,), the sample weights. Where a method requests several copies
     of each sample, the rows are all samples, then all of them again, and so on. high_res: the same views at a higher resolution,
     where a method requests them.
+
+    unlabelled: further samples without a label, where a method requests them and the data have some. Their `index_B` are row
+    numbers among the unlabelled samples. views: of unlabelled samples, the requested views by name, each like `x`, which is the
+    first of them.
     """
 
     x: Tensor
@@ -56,6 +60,8 @@ class Batch:
     instances: tuple[Instances, ...] | None = None
     hidden_mix: tuple[HiddenMix, ...] = ()
     high_res: Tensor | None = None
+    unlabelled: Batch | None = None
+    views: Mapping[str, Tensor] = field(default_factory=dict)
 
     def replace(self, **changes: Any) -> Batch:
         return replace(self, **changes)
@@ -66,7 +72,7 @@ class Batch:
         return self.x.dim() == 2 and self.x.is_floating_point()
 
     def rows(self, chosen: slice | Tensor) -> Batch:
-        """A subset of the samples: a slice, or row numbers, int64. `hidden_mix` stays the same."""
+        """A subset of the samples: a slice, or row numbers, int64. `hidden_mix` and `unlabelled` stay the same."""
         places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
         return replace(
             self,
@@ -75,6 +81,7 @@ class Batch:
             index_B=self.index_B[places],
             weight_B=self.weight_B[chosen],
             high_res=None if self.high_res is None else self.high_res[chosen],
+            views={name: x[chosen] for name, x in self.views.items()},
             instances=None
             if self.instances is None
             else tuple(self.instances[i] for i in np.arange(len(self))[places]),
@@ -205,7 +212,8 @@ class Context:
     (the network's own, or another that takes the same inputs) once over the training samples, prepared as at prediction. It is
     expensive, so call it once. training: run the backbone in training mode, where BatchNorm uses batch statistics instead of
     running statistics. texts: the training texts, where samples are texts. optimizer: creates another optimizer as configured in
-    the recipe, for a network of the same structure (for example a copy); available once the STEP methods start.
+    the recipe, for a network of the same structure (for example a copy); available once the STEP methods start. unlabelled: the
+    number of samples without a label.
     """
 
     task: ClassTask
@@ -214,3 +222,4 @@ class Context:
     features: Callable[..., Features]
     texts: Callable[[], Sequence[str]] = tuple
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None
+    unlabelled: int = 0

@@ -37,7 +37,7 @@ class BusyError(RunError):
 
 
 class NonFiniteError(WhetError):
-    """A loss, gradient or weight became NaN or infinite; the step was skipped and nothing was saved."""
+    """A loss, gradient or weight became NaN or infinite; nothing was saved since."""
 
 
 class NoEffectError(WhetError):

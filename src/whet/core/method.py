@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from whet.core.role_check import ROLE_OF, check_roles, stages_of
@@ -18,6 +19,16 @@ FAMILIES = frozenset(
 )
 SEGMENTATION = frozenset(["semantic-segmentation", "instance-segmentation"])
 """Problems that methods already declare but no task implements yet."""
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The unlabelled samples that a method needs in every batch (`Batch.unlabelled`). ratio: their number for each labelled sample.
+    views: the name of each view, and SAMPLE methods that draw it in addition to those of the recipe (or in place of one of the same
+    name). Every view has its own draws, keyed by its name."""
+
+    ratio: float
+    views: Mapping[str, tuple[Method, ...]]
 
 
 class Method(Strict):
@@ -44,6 +55,9 @@ class Method(Strict):
     """Position among the methods of one stage, ascending; ties are sorted by name. The order in the recipe does not matter."""
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Names of methods that cannot be combined with this one in a recipe."""
+    waits: ClassVar[str] = ""
+    """Why a training step with this method reads values from the device, as a line search does that compares losses. Such a step
+    waits until the device has computed them. Empty for all other methods."""
     one_class: ClassVar[bool] = False
     """Whether it applies only where each sample has exactly one class."""
     example: ClassVar[Mapping[str, Any]] = {}
@@ -91,6 +105,12 @@ class Method(Strict):
     def high_res_size(self) -> int | None:
         """The side in pixels at which this method needs every training image (`Batch.high_res`), if the network gets a smaller
         one."""
+        return None
+
+    @property
+    def unlabelled(self) -> Unlabelled | None:
+        """The unlabelled samples that this method needs. If several methods need some, each gets all views and the highest
+        ratio."""
         return None
 
     def take_over(self, other: Method) -> Method | None:

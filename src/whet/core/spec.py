@@ -13,6 +13,8 @@ from whet.core.mask_spec import MaskSpec
 from whet.core.strict import Strict
 
 Auto = Literal["auto"]
+ROWS = "rows"
+"""The value of `DataSpec.unlabelled` for the samples of the data that have no label."""
 
 
 def _share(text: str) -> str:
@@ -56,6 +58,14 @@ class DataSpec(Strict):
     ] = None
     weight_column: Annotated[str | None, Field(description="weight of a sample in training")] = None
     split_files: tuple[str, ...] = ()
+    unlabelled: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="further samples without a label: a folder or a table, or `rows`: the samples of the data itself that "
+            "have no label, which are otherwise left out. Used by methods that learn from unlabelled samples",
+        ),
+    ] = None
     fold: Annotated[
         str | None,
         BeforeValidator(lambda fold: fold if fold is None else str(fold)),  # usually written as a number
@@ -91,6 +101,11 @@ class DataSpec(Strict):
     def over(self, base: DataSpec) -> DataSpec:
         """`base`, with the values that differ from the defaults here."""
         return base.replace(**{key: value for key, value in self if value != type(self).model_fields[key].default})
+
+    @property
+    def sources(self) -> list[str | None]:
+        """The paths of the data: that of the labelled samples, and that of the unlabelled ones if they are elsewhere."""
+        return [self.path] if self.unlabelled in (None, ROWS) else [self.path, self.unlabelled]
 
     @property
     def several_labels(self) -> bool:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from whet.core.batch import Batch, Context, FinalizeContext, Loss, Predictor, Progress, Settings, Step
     from whet.core.method import Method
+    from whet.core.outputs import Outputs
     from whet.core.recipe import Recipe
     from whet.core.rng import BatchRng
     from whet.core.runtime import Runtime
-    from whet.core.targets import ClassTargets
     from whet.core.task import Task
 
 
@@ -226,9 +226,9 @@ class UsesExternalModels(ABC):
 
 class Fits(ABC):
     @abstractmethod
-    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
-        """Validation outputs of the predictor so far, (N, M, K) where the method combines several models -> numbers (as JSON) to
-        save with the model."""
+    def fit(self, outputs: Outputs) -> dict[str, Any]:
+        """Validation outputs of the predictor so far, chunks (B, K), or (B, M, K) where the method combines several models ->
+        numbers (as JSON) to save with the model."""
 
 
 class WrapsPredictor(ABC):

@@ -62,17 +62,20 @@ class ClassTargets(Targets):
     """Class probabilities of a batch.
 
     probs_BK: float (B, K). Each row sums to one where classes are mutually exclusive; otherwise each entry is a separate
-    probability. task: determines which of the two applies.
+    probability. task: determines which of the two applies. known_B: bool (B,), false for samples without a label, whose
+    probabilities are those of no information; None where all are known.
     """
 
     probs_BK: Tensor
     task: ClassTask
+    known_B: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.probs_BK)
 
     def __getitem__(self, index: Tensor | slice) -> ClassTargets:
-        return self.having(self.probs_BK[index])
+        known_B = None if self.known_B is None else self.known_B[index]
+        return replace(self, probs_BK=self.probs_BK[index], known_B=known_B)
 
     @property
     def num_classes(self) -> int:
@@ -83,7 +86,15 @@ class ClassTargets(Targets):
         return replace(self, probs_BK=probs_BK)
 
     def to(self, device: torch.device) -> ClassTargets:
-        return self.having(self.probs_BK.to(device))
+        known_B = None if self.known_B is None else self.known_B.to(device)
+        return replace(self, probs_BK=self.probs_BK.to(device), known_B=known_B)
+
+    def unknown(self) -> ClassTargets:
+        """As many targets of samples without a label."""
+        import torch
+
+        probs_BK = torch.full_like(self.probs_BK, self.task.ignorance(self.num_classes))
+        return replace(self, probs_BK=probs_BK, known_B=torch.zeros(len(self), dtype=torch.bool))
 
     @property
     def share_BK(self) -> Tensor:
@@ -94,12 +105,14 @@ class ClassTargets(Targets):
 
     def mix(self, partner_B: Tensor, weight_B: Tensor) -> ClassTargets:
         w = weight_B.to(self.probs_BK)[:, None]
-        return self.having(w * self.probs_BK + (1 - w) * self.probs_BK[partner_B])
+        known_B = None if self.known_B is None else self.known_B & self.known_B[partner_B]
+        return replace(self, probs_BK=w * self.probs_BK + (1 - w) * self.probs_BK[partner_B], known_B=known_B)
 
     def paste(self, pasted: ClassTargets, region_BHW: Tensor) -> ClassTargets:
         """Mixed in proportion to the pixels."""
         kept_B1 = (1 - region_BHW.flatten(1).float().mean(dim=1)).to(self.probs_BK)[:, None]
-        return self.having(kept_B1 * self.probs_BK + (1 - kept_B1) * pasted.probs_BK)
+        known_B = None if self.known_B is None or pasted.known_B is None else self.known_B & pasted.known_B
+        return replace(self, probs_BK=kept_B1 * self.probs_BK + (1 - kept_B1) * pasted.probs_BK, known_B=known_B)
 
     def sampled(self, grid_BHW2: Tensor) -> ClassTargets:
         return self
@@ -110,7 +123,8 @@ class ClassTargets(Targets):
     def gather(self, index_BQ: Tensor, weight_BQ: Tensor) -> ClassTargets:
         """Sample i gets the weighted mean of the targets of samples `index_BQ[i]`; the weights of a row sum to one."""
         parts_BQK = self.probs_BK[index_BQ]
-        return self.having((weight_BQ.to(parts_BQK)[..., None] * parts_BQK).sum(dim=1))
+        known_B = None if self.known_B is None else self.known_B[index_BQ].all(dim=1)
+        return replace(self, probs_BK=(weight_BQ.to(parts_BQK)[..., None] * parts_BQK).sum(dim=1), known_B=known_B)
 
     def smooth(self, epsilon: float) -> ClassTargets:
         """`1 - epsilon` of the target plus `epsilon` of the uninformed probability: 1/K per class, or 1/2 for independent

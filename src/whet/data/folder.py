@@ -58,6 +58,7 @@ AUDIO_FILES = Files(
     frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}),
     frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".caf", ".au"}),
 )
+NO_CLASS, WITHOUT_LABEL = "is not in a class folder and so has no class", "have no label and were left out"
 _UNLABELLED = frozenset({"unlabeled", "unlabelled", "unsup", "unsupervised"})
 _SHOWN = 5
 
@@ -178,12 +179,10 @@ def _rows_of_parts(found: _Found, files: Files) -> list[dict[str, Any]]:
         elif part is not None and len(names) > 2 and names[1].lower() in _UNLABELLED and len(parts_of[names[1]]) == 1:
             unlabelled[f"{names[0]}/{names[1]}/"] += 1
         elif len(names) < 3:
-            found.skip(names, "is not in a class folder and so has no class")
+            found.skip(names, NO_CLASS)
         else:
             rows.append({"id": _id(names), "path": str(path), "label": names[1], "split": part})
-    found.notes += [
-        f"{count} {files.name} in {name} have no label and were left out" for name, count in unlabelled.items()
-    ]
+    found.notes += [f"{count} {files.name} in {name} {WITHOUT_LABEL}" for name, count in unlabelled.items()]
     return rows
 
 
@@ -194,7 +193,7 @@ def _rows_of_classes(found: _Found, files: Files, class_folder: str | None) -> l
     rows = []
     for names, path in found.samples:
         if len(names) < 2:
-            found.skip(names, "is not in a class folder and so has no class")
+            found.skip(names, NO_CLASS)
             continue
         inner = class_folder == "inner" and len(names) > 2
         label, group = (names[-2], "/".join(names[:-2])) if inner else (names[0], "")

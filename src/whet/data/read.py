@@ -8,21 +8,22 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from whet.core.errors import DataError
-from whet.core.spec import DataSpec
+from whet.core.spec import ROWS, DataSpec
 from whet.data.audio_folder import read_audio
 from whet.data.below import all_below
 from whet.data.cells import TABLE_SUFFIXES, first_rows
 from whet.data.class_names import class_warnings
 from whet.data.columns import usual_column
 from whet.data.digests import file_digests
-from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, has_classes, read_folder
+from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, Files, has_classes, read_folder
 from whet.data.mask_table import read_mask_table
 from whet.data.masks import detect
 from whet.data.split import split_rows
 from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
 from whet.data.table import Skipped, Table, part_name, read_table
-from whet.data.text_table import read_texts
+from whet.data.text_table import read_texts, text_tables_in
+from whet.data.unlabelled import with_unlabelled
 
 _FILES = {files.medium: files for files in (IMAGE_FILES, TEXTS, AUDIO_FILES)}
 _LOOKED_AT = 500  # files of a folder to read for detecting its medium
@@ -37,7 +38,27 @@ def read_data(spec: DataSpec, threads: int = 4) -> Table:
         raise DataError(
             f"data {spec.path}: only one class found ('{table.classes[0]}'); classification needs at least two"
         )
-    return split_rows(table, spec)
+    split = split_rows(table, spec)
+    return (
+        split if spec.unlabelled is None else with_unlabelled(split, table, _sources(spec, table.medium), spec, threads)
+    )
+
+
+def _sources(spec: DataSpec, medium: str) -> list[Path]:
+    """Where the unlabelled samples are: the given folder or table, or for `rows` the tables or folder of the data itself."""
+    if spec.unlabelled != ROWS:
+        return [Path(str(spec.unlabelled)).expanduser()]
+    path = data_path(spec)
+    if not path.is_dir():
+        return [path]
+    if medium == "text":
+        return [table for _, table in text_tables_in(path)] or [path]
+    return _tables_in(path) if _is_read_by_table(path, _FILES[medium]) else [path]
+
+
+def _is_read_by_table(path: Path, files: Files) -> bool:
+    """Whether a folder is read through its only table."""
+    return len(_tables_in(path)) == 1 and not has_classes(path, files)
 
 
 def data_path(spec: DataSpec) -> Path:
@@ -134,7 +155,7 @@ def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
     """Images or audio clips. A folder with one table and without class folders is read through that table."""
     files = _FILES[medium]
     tables = _tables_in(path) if path.is_dir() else [path]
-    by_table = len(tables) == 1 and (not path.is_dir() or not has_classes(path, files))
+    by_table = not path.is_dir() or _is_read_by_table(path, files)
     if not path.is_dir() and path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"data {path}: neither a folder nor a table; accepted: a folder, {', '.join(TABLE_SUFFIXES)}")
     read = read_audio if medium == "audio" else _read_images

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, "masks": SEMANTIC_SEGMENTATION}
 SPLITS = ("train", "val", "test")
+UNLABELLED = "unlabelled"
+NO_LABEL = "no label"  # why a row is left out
 MAX_LEFT_OUT = 0.01  # share of the samples; more (and more than one) is a problem, and stops a training
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
 _LOOKED_FOR = 100  # files of a table to look for, to find the folder they are relative to
@@ -57,7 +59,10 @@ class Table:
     columns: the columns that were read for files, texts and labels, by their keys in DataSpec.
 
     For multi-label data, label is the number of the label set (equal sets share a number), and set_SK the classes of each set, bool
-    (S, K); None where every sample has exactly one class. chosen_task: the task of a recipe, once known."""
+    (S, K); None where every sample has exactly one class. chosen_task: the task of a recipe, once known.
+
+    unlabelled: the samples without a label, as a frame of the same columns with the label -1, or None where none are declared. They
+    are the part "unlabelled" and in no other: no count, fold or metric includes them."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -69,12 +74,17 @@ class Table:
     warnings: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     chosen_task: Task | None = None
+    unlabelled: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def part(self, split: str) -> Table:
-        """The rows of one split, with a new index from 0."""
+        """The rows of one split, with a new index from 0; or of "unlabelled", the samples without a label."""
+        if split == UNLABELLED:
+            return replace(
+                self, frame=self.frame.iloc[:0] if self.unlabelled is None else self.unlabelled, unlabelled=None
+            )
         return replace(self, frame=self.frame[self.frame["split"] == split].reset_index(drop=True))
 
     def with_frame(self, frame: pd.DataFrame, *notes: str) -> Table:
@@ -118,7 +128,12 @@ class Table:
     @property
     def targets(self) -> ClassTargets:
         """Of class labels."""
-        return cast(VectorTask, self.task).targets(self.labels, len(self.classes))
+        task = cast(VectorTask, self.task)
+        if len(self) and (self.label_N < 0).all():
+            some = np.zeros(len(self), dtype=np.int64)
+            any_label = some if self.set_SK is None else self.set_SK[some]
+            return task.targets(any_label, len(self.classes)).unknown()
+        return task.targets(self.labels, len(self.classes))
 
     def evidence(self, index_M: np.ndarray, statistics_MS: np.ndarray) -> Evidence:
         """The evidence from the statistics (`Task.statistics`) of some of the samples, given by row number."""
@@ -141,7 +156,8 @@ class Table:
         return self.task.text(label if self.set_SK is None else self.set_SK[label], self.classes)
 
     def fingerprint(self) -> str:
-        """SHA-256 over every sample's id, content, class and split; it identifies the data independent of their location."""
+        """SHA-256 over every sample's id, content, class and split, and over the samples without a label; it identifies the data
+        independent of their location."""
         frame = self.frame
         if self.set_SK is not None:
             frame = frame.assign(label=[self.cell_of(label) for label in self.label_N])
@@ -150,7 +166,10 @@ class Table:
                 digest=[f"{digest} {masks.digest()}" for digest, masks in zip(frame["digest"], frame["masks"])]
             )
         rows = frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
-        return hashlib.sha256(json.dumps([list(self.classes), rows]).encode()).hexdigest()
+        content = [list(self.classes), rows]
+        if self.unlabelled is not None:
+            content.append(self.unlabelled[["id", "digest"]].sort_values("id").to_numpy().tolist())
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def make_frame(rows: list[dict]) -> pd.DataFrame:
@@ -186,7 +205,7 @@ def read_table(path: Path, spec: DataSpec = AS_IT_IS, *, parts: bool = False) ->
     skipped = []
     for line, file, label in zip(cells.frame.index, files, labels):
         if not file or label is None:
-            skipped.append(Skipped(file or f"{path.name}:{line}", "no label" if file else "no file name"))
+            skipped.append(Skipped(file or f"{path.name}:{line}", NO_LABEL if file else "no file name"))
     kept = [bool(file) and label is not None for file, label in zip(files, labels)]
     if not any(kept):
         raise DataError(

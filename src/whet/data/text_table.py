@@ -26,7 +26,7 @@ from whet.data.columns import AS_IT_IS, Columns, usual_column
 from whet.data.folder import TEXTS, read_folder
 from whet.data.labels import Names, find_labels, numbered
 from whet.data.store import digest_of
-from whet.data.table import Skipped, Table, given_groups, given_splits, given_weights, split_name, with_folds
+from whet.data.table import NO_LABEL, Skipped, Table, given_groups, given_splits, given_weights, split_name, with_folds
 from whet.data.text import MAX_CHARACTERS, CleanText, UnreadableText, clean_text, decode
 
 _SHOWN = 5
@@ -206,7 +206,7 @@ def _read_rows(path: Path, part: str, spec: DataSpec, log: _ReadLog) -> pd.DataF
         text = clean_text(word(words, path, line, text_column))
         kept.append(label is not None and not text.blank)
         if not kept[-1]:
-            log.skip(id_, "no label" if label is None else "no text")
+            log.skip(id_, NO_LABEL if label is None else "no text")
             continue
         log.keep(id_, text)
         given.append(label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -41,22 +41,43 @@ def run_inference(
     """(outputs float32 (N, …) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
     keep: what is kept of each batch, such as `Task.statistics`.
     NonFiniteError for NaN or infinite logits."""
-    found, indices = [], []
+    return concatenated(
+        infer_batches(net, predictor, loader, size, autocast, failed, batch_size, keep), len(net.spec.classes)
+    )
+
+
+def concatenated(batches: Iterable[tuple[Tensor, np.ndarray]], num_classes: int = 0) -> tuple[Tensor, np.ndarray]:
+    """The outputs and sample numbers of all batches. num_classes: the width of the outputs if there is no batch."""
+    found = list(batches)
+    if not found:
+        return torch.empty((0, num_classes)), np.empty(0, dtype=np.int64)
+    if len(found) == 1:
+        return found[0]
+    return torch.cat([outputs for outputs, _ in found]), np.concatenate([index_B for _, index_B in found])
+
+
+def infer_batches(
+    net: Net,
+    predictor: Predictor,
+    loader: Loader,
+    size: int,
+    autocast: Callable[[], AbstractContextManager[Any]],
+    failed: Callable[[int, str], Any] = lambda index, reason: None,
+    batch_size: int | None = None,
+    keep: Keep = as_it_is,
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """The same batch by batch."""
     for x, rendered in prepared(net, loader, size, failed, batch_size):
         with torch.inference_mode(), autocast():
-            outputs = predictor(x).float()
-        given = outputs.coalesce().values() if outputs.is_sparse else outputs
+            found = predictor(x).float()
+        given = found.coalesce().values() if found.is_sparse else found
         if not given.isfinite().all():
-            row, index_B = int((~outputs.to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0]), rendered.index_B
+            row, index_B = int((~found.to_dense().isfinite()).flatten(1).any(dim=1).nonzero()[0]), rendered.index_B
             raise NonFiniteError(
                 f"{net.spec.architecture} returns NaN or an infinite number for sample {int(index_B[row])}; its weights cannot be "
                 "used for prediction"
             )
-        found.append(keep(outputs, rendered.masks))
-        indices.append(rendered.index_B)
-    if not found:
-        return torch.empty((0, len(net.spec.classes))), np.empty(0, dtype=np.int64)
-    return torch.cat(found), np.concatenate(indices)
+        yield keep(found, rendered.masks), rendered.index_B
 
 
 def prepared(

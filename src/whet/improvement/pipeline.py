@@ -98,7 +98,7 @@ def improve(
     table = read_data(spec)
     requested = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
     limit = Duration.parse_budget(budget) if budget is not None else None
-    claim(path, "improve", data=[str(spec.path)])
+    claim(path, "improve", data=spec.sources)
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
     findings = _checked(table, schedule, observer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,9 @@ def _page(title: str, sections: list[str]) -> str:
     )
 
 
+@functools.cache
 def _environment() -> Environment:
+    """Cached, because each environment compiles the templates for itself."""
     found = Environment(
         loader=PackageLoader("whet.report"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

@@ -86,7 +86,7 @@ def study(
     path = (
         Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(base.data.path)).resolve().stem}-study")
     )
-    claim(path, "study", data=[base.data.path])
+    claim(path, "study", data=base.data.sources)
     plan = agreed_plan(path, plan, table.fingerprint())
     executor = executor_for(jobs, Steps(watch), ray, plan.base.train.torch_threads)
     plan = replace(plan, jobs=executor.jobs)

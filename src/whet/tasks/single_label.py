@@ -148,7 +148,7 @@ class SingleLabel(ClassTask):
         import torch
 
         label_B = torch.multinomial(probs_BK, 1).squeeze(1)
-        return torch.nn.functional.one_hot(label_B, probs_BK.shape[1])
+        return torch.zeros_like(probs_BK, dtype=torch.int64).scatter_(1, label_B[:, None], 1)
 
     def ignorance(self, num_classes: int) -> float:
         return 1.0 / num_classes

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from whet.core.batch import Batch, Context, Features, FinalizeContext, Instances, Measured, Progress
 from whet.core.mask_targets import MaskTargets
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
@@ -39,6 +40,7 @@ from whet.training.checkpoint import digest
 from whet.training.crossfit import FOLDS, HALVES, Parts, fit_predictor
 from whet.training.loop import stepped
 from whet.training.plan import Plan, ordered, select_rows, wrap_predictor
+from whet.training.unread import Unread
 
 
 class Bench:
@@ -69,7 +71,8 @@ class Bench:
             self.plan.initialise()
         self.plan.start()
         self.fabric = _fabric()
-        self.step = self.plan.stepper(self.plan.optimizer)
+        self.unread = Unread()
+        self.step = self.plan.stepper(self.plan.optimizer, self.unread.check)
 
     def _features(self, backbone: Any = None, training: bool = False) -> Features:
         mode, net = self.plan.net.training, self.plan.net.eval()
@@ -148,6 +151,11 @@ def _zoo_net(architecture: str) -> Net:
 
 def training_rows(labels: np.ndarray) -> pd.DataFrame:
     """The training rows for a DATA method, with the columns that it may use."""
+    return _training_rows(tuple(labels.tolist())).copy()
+
+
+@functools.cache
+def _training_rows(labels: tuple[int, ...]) -> pd.DataFrame:
     names = [str(number) for number in range(len(labels))]
     return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
 
@@ -185,6 +193,11 @@ def make_bench(
     return Bench(methods, task, labels, strict, architecture, resumed)
 
 
+@functools.cache
+def has_effect(cls: type[Method], task: str) -> bool:
+    return not make_bench((made(cls),), task).plan.ineffective
+
+
 def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
     """Train some steps, validate once per epoch, and return a digest of the full training state."""
     plan = bench.plan
@@ -208,13 +221,21 @@ def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
     return digest({key: state[key] for key in ("net", "optimizer")} | {"predict": plan.weights(final=False)})
 
 
-def rendered_digest(methods: tuple[Method, ...], task: str) -> str:
+def digests(methods: tuple[Method, ...], task: str) -> dict[str, str]:
+    """Digests of the samples of two epochs, of the weights after an epoch of three steps, and of their predictions."""
     bench = make_bench(methods, task)
-    return digest({str(epoch): bench.render(np.arange(BATCH_SIZE), epoch) for epoch in range(2)})
+    samples = digest({str(epoch): bench.render(np.arange(BATCH_SIZE), epoch) for epoch in range(2)})
+    weights = train_steps(bench, 3)
+    return {"samples": samples, "weights": weights, "predictions": _predicted_digest(bench)}
 
 
-def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
-    bench = make_bench(methods, task)
+@functools.cache
+def digests_without(task: str) -> dict[str, str]:
+    """What `digests` are without a method."""
+    return digests((), task)
+
+
+def _predicted_digest(bench: Bench) -> str:
     net = bench.plan.net.eval()
     for method in bench.plan.methods:
         if isinstance(method, Compresses):
@@ -229,7 +250,8 @@ def predicted_digest(methods: tuple[Method, ...], task: str) -> str:
 def _fitted(bench: Bench, net: Any, x: Tensor, targets: ClassTargets) -> dict[str, Any]:
     """The values that PREDICT methods fit on these outputs."""
     parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
-    return fit_predictor(methods, [net], lambda one: (one(x), targets), lambda: parts, {}, SINGLE_LABEL).numbers
+    outputs = lambda one: Outputs.of(one(x), targets)  # noqa: E731
+    return fit_predictor(methods, [net], outputs, lambda index_N: parts, {}, SINGLE_LABEL).numbers
 
 
 def example_view(cls: type[Method]) -> Any:

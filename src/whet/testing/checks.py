@@ -32,12 +32,13 @@ from whet.evaluate.inference import using_weights
 from whet.models.build import load_net, save_net
 from whet.testing.bench import (
     BenchPredictor,
+    digests,
+    digests_without,
     example_batch,
     example_view,
+    has_effect,
     made,
     make_bench,
-    predicted_digest,
-    rendered_digest,
     tasks_of,
     train_steps,
     trainable,
@@ -50,7 +51,9 @@ from whet.testing.samples import (
     LABELS,
     NUM_SAMPLES,
 )
+from whet.testing.waits import Waits
 from whet.training.checkpoint import flatten, unflatten
+from whet.training.loop import stepped
 from whet.training.plan import select_rows
 
 
@@ -110,14 +113,9 @@ def check_identity(cls: type[Method]) -> None:
     if not trainable(cls):
         return
     task = tasks_of(cls)[0]
-    without, with_it = make_bench((), task), make_bench((neutral,), task)
-    assert train_steps(with_it, 3) == train_steps(without, 3), (
-        "training with the identity setting differs from training without"
-    )
-    assert rendered_digest((neutral,), task) == rendered_digest((), task), "samples with the identity setting differ"
-    assert predicted_digest((neutral,), task) == predicted_digest((), task), (
-        "predictions with the identity setting differ"
-    )
+    with_it, without = digests((neutral,), task), digests_without(task)
+    for what, expected in without.items():
+        assert with_it[what] == expected, f"the {what} with the identity setting differ from those without the method"
 
 
 def check_seeded(cls: type[Method]) -> None:
@@ -125,9 +123,9 @@ def check_seeded(cls: type[Method]) -> None:
     if not trainable(cls):
         return
     task = tasks_of(cls)[0]
-    assert train_steps(make_bench((made(cls),)), 3) == train_steps(make_bench((made(cls),)), 3)
-    assert rendered_digest((made(cls),), task) == rendered_digest((made(cls),), task)
-    assert predicted_digest((made(cls),), task) == predicted_digest((made(cls),), task)
+    once, again = digests((made(cls),), task), digests((made(cls),), task)
+    for what, expected in once.items():
+        assert again[what] == expected, f"the {what} of two trainings with one seed differ"
 
 
 def check_draws_independent(cls: type[Method]) -> None:
@@ -221,18 +219,20 @@ def check_trains(cls: type[Method]) -> None:
 
 
 def check_resumes(cls: type[Method]) -> None:
-    """Two steps, a save and load, and two more steps are bit-identical to four uninterrupted steps, for every declared task.
+    """A training loaded from what another one saved after two steps goes on as that one does, bit for bit, for every declared
+    task.
 
     As in a resumed run, changes to the weights before the first step are not repeated."""
     for task in tasks_of(cls):
-        whole = train_steps(make_bench((made(cls),), task), 4)
         first = make_bench((made(cls),), task)
         train_steps(first, 2)
         tensors: dict[str, Tensor] = {}
         plain = flatten(first.state(), tensors)
         second = make_bench((made(cls),), task, resumed=True)
         second.load(unflatten(plain, tensors))
-        assert train_steps(second, 2, start=2) == whole, f"{task}: a resumed training differs from an uninterrupted one"
+        assert train_steps(second, 2, start=2) == train_steps(first, 2, start=2), (
+            f"{task}: a resumed training differs from an uninterrupted one"
+        )
 
 
 def check_finalizes(cls: type[Method]) -> None:
@@ -264,12 +264,26 @@ def check_exports(cls: type[Method]) -> None:
     inputs = torch.linspace(-1, 1, 2 * 3 * IMAGE_SIZE * IMAGE_SIZE).view(2, 3, IMAGE_SIZE, IMAGE_SIZE)
     if issubclass(cls, WrapsPredictor):
         net = BenchPredictor(bench)
-    exported = torch.export.export(net, (inputs,)).module()
-    assert torch.allclose(exported(inputs), net(inputs), atol=1e-5), "the exported model gives different outputs"
-    if importlib.util.find_spec("onnxscript") is not None:
+    exported = torch.export.export(net, (inputs,))
+    assert torch.allclose(exported.module()(inputs), net(inputs), atol=1e-5), (
+        "the exported model gives different outputs"
+    )
+    if importlib.util.find_spec("onnxscript") is not None and not (operations := _operations(exported)) <= _IN_ONNX:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert torch.onnx.export(net, (inputs,), dynamo=True, verbose=False) is not None
+            assert torch.onnx.export(exported, (inputs,), dynamo=True, verbose=False) is not None
+        _IN_ONNX.update(operations)
+
+
+_IN_ONNX: set[str] = (
+    set()
+)  # operations that were exported: each export takes seconds, and most methods add no operation
+
+
+def _operations(exported: torch.export.ExportedProgram) -> set[str]:
+    """The operations of a graph with the kinds of their arguments: what ONNX must have to hold it."""
+    calls = [node for node in exported.graph.nodes if node.op == "call_function"]
+    return {f"{node.target} {[type(arg).__name__ for arg in node.args]} {sorted(node.kwargs)}" for node in calls}
 
 
 def check_saves(cls: type[Method]) -> None:
@@ -285,6 +299,25 @@ def check_saves(cls: type[Method]) -> None:
         assert torch.allclose(again(x_BCHW), net(x_BCHW), atol=1e-6), "the loaded model gives different outputs"
 
 
+def check_waits(cls: type[Method]) -> None:
+    """A training step does not wait for the device, unless the method declares why (`waits`)."""
+    if not trainable(cls):
+        return
+    bench = make_bench((made(cls),))
+    plan, bench.unread.every = bench.plan, 3  # more than the steps, so that no loss is read
+    plan.net.train()
+    for step in range(2):
+        batch, progress = bench.batch(step), Progress(step, 12, 6)
+        with Waits(plan.optimizer) as waits:
+            stepped(bench.step, plan, bench.fabric, plan.net, plan.optimizer, plan.augmentation.mix(batch), progress)
+            for runtime in plan.runtimes.values():
+                runtime.after_step(progress)
+    if cls.waits:
+        assert waits.places, "the method declares `waits`, but reads nothing from the device"
+    else:
+        assert not waits.places, f"a training step waits for the device at {', '.join(sorted(waits.places))}"
+
+
 def check_commutes(cls: type[Method]) -> None:
     """The result does not depend on the position of the method in the recipe."""
     others = [other for other in registry() if other.stage == cls.stage and other is not cls]
@@ -293,8 +326,7 @@ def check_commutes(cls: type[Method]) -> None:
         return
     task = tasks_of(cls)[0]
     others = [other for other in others if task in other.tasks and "trains" not in other.exceptions]
-    acting = (other for other in others if not make_bench((made(other),), task).plan.ineffective)
-    other = next(acting, None)
+    other = next((other for other in others if has_effect(other, task)), None)
     if other is None:
         return
     assert train_steps(make_bench((made(cls), made(other))), 2) == train_steps(
@@ -329,6 +361,7 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
     "pickles": check_pickles,
     "exports": check_exports,
     "saves": check_saves,
+    "waits": check_waits,
     "commutes": check_commutes,
     "no_effect": check_no_effect,
 }

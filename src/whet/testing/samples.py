@@ -31,8 +31,7 @@ class Images:
     """Noise images of 24 x 20 pixels."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        drawn = Rng(5).batch("images", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3))
-        self._images = drawn.astype(np.uint8)[rows]
+        self._images = _noise_images()[rows]
 
     def view(self, index_B: np.ndarray) -> ImageView:
         return ImageView.whole([(20, 24)] * len(index_B), (IMAGE_SIZE, IMAGE_SIZE))
@@ -69,7 +68,7 @@ class Texts:
 
     @staticmethod
     def net() -> Net:
-        tokens = Tokens.train(example_texts())
+        tokens = _tokens()
         spec = NetSpec("zoo", "bench", CLASSES, medium="text")
         return Net(spec, _MeanOfWords(len(tokens), tokens.pad_id), new_head(4, len(CLASSES)), TextFront(tokens))
 
@@ -78,11 +77,7 @@ class AudioClips:
     """Audio clips of 0.1 seconds: a tone with noise."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        noise = Rng(5).batch("audio", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))
-        tone = np.sin(
-            2 * np.pi * np.arange(10, 10 + NUM_SAMPLES)[:, None] * 40 * np.arange(AUDIO_RATE // 10) / AUDIO_RATE
-        )
-        self._waves = (noise + 0.3 * tone).astype(np.float32)[rows]
+        self._waves = _tones()[rows]
 
     def view(self, index_B: np.ndarray) -> AudioView:
         return AudioView.whole([AUDIO_RATE // 10] * len(index_B), AUDIO_RATE, AUDIO_RATE // 10)
@@ -130,6 +125,24 @@ class _MeanOfWords(nn.Module):
         x_BLD, real_BL = self.states(ids_BL)
         seen = real_BL.unsqueeze(2)
         return torch.relu(self.mix((x_BLD * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)))
+
+
+# All benches show the same samples: they are made once and copied.
+@functools.cache
+def _noise_images() -> np.ndarray:
+    return Rng(5).batch("images", 0, np.arange(NUM_SAMPLES)).uniform(0, 256, (20, 24, 3)).astype(np.uint8)
+
+
+@functools.cache
+def _tones() -> np.ndarray:
+    noise = Rng(5).batch("audio", 0, np.arange(NUM_SAMPLES)).uniform(-0.1, 0.1, (AUDIO_RATE // 10,))
+    tone = np.sin(2 * np.pi * np.arange(10, 10 + NUM_SAMPLES)[:, None] * 40 * np.arange(AUDIO_RATE // 10) / AUDIO_RATE)
+    return (noise + 0.3 * tone).astype(np.float32)
+
+
+@functools.cache
+def _tokens() -> Tokens:
+    return Tokens.train(example_texts())
 
 
 @functools.cache

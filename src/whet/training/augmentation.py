@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from whet.core.batch import Batch
-from whet.core.method import Method
+from whet.core.errors import RecipeError
+from whet.core.method import Method, Unlabelled
 from whet.core.rng import Rng
+from whet.core.spectrogram import NeedsSpectrogramScale
 from whet.core.stages import Draws, Mixes, TransformsBatch
+from whet.core.tokens import NeedsSpecialIds
 from whet.core.view import View
+from whet.models.front import AudioFront, Front, TextFront
 
 Watch = Callable[[str, np.ndarray], None]
 """Called with the name of each method and the mask (B,) of the samples it changed."""
 
 
 class Augmentation:
-    """The SAMPLE and BATCH methods among these, in the given order. `copies`: the number of copies of every sample in a batch."""
+    """The SAMPLE and BATCH methods among these, in the given order. `copies`: the number of copies of every sample in a batch.
+    view: the name of a view with its own random draws; "" for the labelled samples."""
 
-    def __init__(self, methods: Sequence[Method], rng: Rng) -> None:
-        self._rng = rng
-        self._draws = [method for method in methods if isinstance(method, Draws)]
-        self._batch_transforms = [method for method in methods if isinstance(method, TransformsBatch)]
+    def __init__(self, methods: Sequence[Method], rng: Rng, view: str = "") -> None:
+        self._rng, self._view = rng, view
+        self._draws: list[Any] = [method for method in methods if isinstance(method, Draws)]
+        self._batch_transforms: list[Any] = [method for method in methods if isinstance(method, TransformsBatch)]
         self._mixes = [method for method in methods if isinstance(method, Mixes)]
         self.copies = max((method.copies for method in methods), default=1)
 
@@ -32,12 +38,15 @@ class Augmentation:
         """Whether the samples are the same in every epoch."""
         return not self._draws and not self._batch_transforms and not self._mixes and self.copies == 1
 
+    def _purpose(self, method: Method) -> str:
+        return f"{method.name} of view {self._view}" if self._view else method.name
+
     def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> Callable[[View, np.ndarray], View]:
         """The draw function of the loader for this epoch, for batches that repeat their samples `copies` times."""
 
         def drawn(view: View, index_B: np.ndarray) -> View:
             copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
-            rngs = self._rng.batches([method.name for method in self._draws], epoch, index_B, copy_B)
+            rngs = self._rng.batches([self._purpose(method) for method in self._draws], epoch, index_B, copy_B)
             for method, rng in zip(self._draws, rngs):
                 before = view
                 view = method.draw(view, rng)
@@ -54,7 +63,7 @@ class Augmentation:
         copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
         for method in self._batch_transforms:
             before = received
-            received = method.transform_batch(received, self._rng.batch(method.name, epoch, index_B, copy_B))
+            received = method.transform_batch(received, self._rng.batch(self._purpose(method), epoch, index_B, copy_B))
             if watch is not None:
                 watch(method.name, (received != before).flatten(1).any(dim=1).cpu().numpy())
         return received
@@ -67,3 +76,23 @@ class Augmentation:
                 moved = (batch.x != before.x).flatten(1).any(dim=1)
                 watch(method.name, (moved | before.targets.differs(batch.targets)).cpu().numpy())
         return batch
+
+
+def informed(method: Method, front: Front | None) -> Method:
+    """The method with access to the network's tokens or spectrograms, if it needs them."""
+    if isinstance(method, NeedsSpectrogramScale) and isinstance(front, AudioFront):
+        return method.with_scale(front)
+    if isinstance(method, NeedsSpecialIds) and isinstance(front, TextFront):
+        return method.with_special_ids(front.tokens.special)
+    return method
+
+
+def requested_views(requests: Mapping[str, Unlabelled], methods: Sequence[Method]) -> dict[str, tuple[Method, ...]]:
+    """The methods of every view that is requested, by the name of the view: those of the recipe and those of the request, which
+    replace the recipe's of the same name. RecipeError where two requests differ."""
+    further: dict[str, tuple[Method, ...]] = {}
+    for name, request in requests.items():
+        for view, own in request.views.items():
+            if further.setdefault(view, own) != own:
+                raise RecipeError(f"method '{name}' needs another view '{view}' than the methods before it")
+    return {view: tuple({method.name: method for method in (*methods, *own)}.values()) for view, own in further.items()}

@@ -9,26 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from whet.core.batch import Measured, Predictor, Progress
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.runtime import Runtime
 from whet.core.stages import ChoosesWeights, Finalizes, Fits, KeepsEnsembleMembers, WrapsPredictor
-from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.data.split import deal_units
 from whet.data.table import Table
 from whet.models.ensemble import SideBySide
 
 FOLDS, HALVES = 5, 2
-
-Known = tuple[Tensor, ClassTargets]
-"""Logits and targets of the validation samples that could be read."""
 
 
 def chosen_by_validation(method: Method, runtime: Runtime) -> bool:
@@ -95,23 +91,23 @@ class Parts:
 
 @dataclass(frozen=True)
 class FittedPredictor:
-    """numbers: the values that each method fitted on all validation samples, by method name. logits_NK: the logits of every
+    """numbers: the values that each method fitted on all validation samples, by method name. outputs: the outputs for every
     validation sample from a predictor that was neither fitted to nor chosen on it; None if nothing was fitted or chosen."""
 
     numbers: dict[str, Any]
-    logits_NK: Tensor | None
+    outputs: Outputs | None
 
 
 def fit_predictor(
     methods: Sequence[Method],
     predictors: Sequence[Predictor],
-    outputs: Callable[[Predictor], Known],
-    parts: Callable[[], Parts],
+    outputs: Callable[[Predictor], Outputs],
+    parts: Callable[[np.ndarray], Parts],
     external_models: Mapping[str, Sequence[Predictor]],
     task: Task,
 ) -> FittedPredictor:
-    """Fit PREDICT methods in order on validation logits. predictors: the network and, if its weights were chosen by validation,
-    the networks chosen on each half. parts: the fold and half of the predicted samples, available after prediction.
+    """Fit PREDICT methods in order on validation outputs. predictors: the network and, if its weights were chosen by validation,
+    the networks chosen on each half. parts: the fold and half of the samples with these row numbers.
     external_models: the models that a method combines with this one, by method name."""
     made: dict[int, _Chain] = {}  # a half with the same choice as all samples is not predicted again
     for predictor in predictors:
@@ -121,20 +117,20 @@ def fit_predictor(
     if known is None and not by_half:
         return FittedPredictor(numbers, None)
     fitting = any(isinstance(method, Fits) for method in methods)
-    scored_NK = (known if known is not None else whole.outputs())[0].clone()
-    dealt = parts()
+    scored = known if known is not None else whole.outputs()
+    dealt, all_N = parts(scored.index_N), np.ones(len(scored), dtype=bool)
     folds = np.unique(dealt.fold_N) if fitting else np.array([-1])
     # Each sample is scored by the choice of the other half.
-    chains = [(np.ones(len(scored_NK), dtype=bool), whole)]
+    chains = [(all_N, whole)]
     if by_half:
         chains = [(dealt.half_N == half, by_half[1 - half]) for half in range(HALVES)]
+    judged = []
     for fold in folds:
-        in_fold_N = dealt.fold_N == fold if fitting else np.ones(len(scored_NK), dtype=bool)
+        in_fold_N = dealt.fold_N == fold if fitting else all_N
         for in_half_N, chain in chains:
-            out_N = torch.from_numpy(in_fold_N & in_half_N)
-            if out_N.any():
-                scored_NK[out_N] = chain.score(torch.from_numpy(~in_fold_N) if fitting else None)[out_N]
-    return FittedPredictor(numbers, scored_NK)
+            if (in_fold_N & in_half_N).any():
+                judged.append((in_fold_N & in_half_N, chain.score(~in_fold_N if fitting else None)))
+    return FittedPredictor(numbers, Outputs.merged(judged) if judged else scored)
 
 
 class _Chain:
@@ -145,52 +141,52 @@ class _Chain:
         self,
         methods: Sequence[Method],
         predictor: Predictor,
-        outputs: Callable[[Predictor], Known],
+        outputs: Callable[[Predictor], Outputs],
         external_models: Mapping[str, Sequence[Predictor]],
         task: Task,
     ) -> None:
         self._methods, self._predictor, self._outputs = methods, predictor, outputs
         self._external_models, self._task = external_models, task
-        self._kept: dict[int, Known] = {}  # by the position in the chain
+        self._kept: dict[int, Outputs] = {}  # by the position in the chain
 
-    def outputs(self) -> Known:
+    def outputs(self) -> Outputs:
         """The outputs at the end of a chain without fitted methods."""
         if len(self._methods) not in self._kept:
             self._kept[len(self._methods)] = self._outputs(self._walk(None)[1])
         return self._kept[len(self._methods)]
 
-    def score(self, chosen_N: Tensor | None) -> Tensor:
-        """The logits of all samples after fitting to the samples in `chosen_N` (bool); unfitted if there are none."""
+    def score(self, chosen_N: np.ndarray | None) -> Outputs:
+        """The outputs for all samples after fitting to the samples in `chosen_N` (bool); unfitted if there are none."""
         _, predictor, known = self._walk(chosen_N)
         if known is None:
             known = self.outputs() if chosen_N is None else self._outputs(predictor)
-        return known[0]
+        return known
 
-    def fit(self, chosen_N: Tensor | None) -> tuple[dict[str, Any], Known | None]:
+    def fit(self, chosen_N: np.ndarray | None) -> tuple[dict[str, Any], Outputs | None]:
         """(the fitted values of each method, the outputs if known)."""
         fitted, _, known = self._walk(chosen_N)
         return fitted, known
 
-    def _walk(self, chosen_N: Tensor | None) -> tuple[dict[str, Any], Predictor, Known | None]:
+    def _walk(self, chosen_N: np.ndarray | None) -> tuple[dict[str, Any], Predictor, Outputs | None]:
         fitted: dict[str, Any] = {}
-        predictor, known = self._predictor, None
+        predictor, known = self._predictor, cast(Outputs | None, None)
         for place, method in enumerate(self._methods):
             if others := self._external_models.get(method.name):
                 predictor, known = SideBySide([predictor, *others]), None
             if isinstance(method, Fits):
                 if known is None:
                     known = self._computed(place, predictor, shared=not fitted)
-                logits, targets = known if chosen_N is None else (known[0][chosen_N], known[1][chosen_N])
-                fitted[method.name] = method.fit(logits, targets) if len(logits) else {}
+                outputs = known if chosen_N is None else known.rows(chosen_N)
+                fitted[method.name] = method.fit(outputs) if len(outputs) else {}
             if isinstance(method, WrapsPredictor):
                 found = fitted.get(method.name, {})
                 predictor = method.wrap_predictor(predictor, found, self._task)
                 if known is not None:
                     changed = method.wrap_predictor(nn.Identity(), found, self._task)
-                    known = (changed(known[0]), known[1]) if isinstance(method, Fits) else None
+                    known = known.through(changed) if isinstance(method, Fits) else None
         return fitted, predictor, known
 
-    def _computed(self, place: int, predictor: Predictor, *, shared: bool) -> Known:
+    def _computed(self, place: int, predictor: Predictor, *, shared: bool) -> Outputs:
         if not shared:
             return self._outputs(predictor)
         if place not in self._kept:

@@ -14,9 +14,9 @@ import pandas as pd
 from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder, write_csv
-from whet.core.spec import DataSpec
+from whet.core.spec import ROWS, DataSpec
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
-from whet.data.table import SPLITS, Table, split_name
+from whet.data.table import SPLITS, UNLABELLED, Table, split_name
 
 _COLUMNS = ["id", "label", "split", "digest"]
 
@@ -27,6 +27,7 @@ def write_data(folder: RunFolder, table: Table) -> None:
         "classes": list(table.classes),
         "fingerprint": table.fingerprint(),
         "counts": {split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in SPLITS},
+        **({} if table.unlabelled is None else {UNLABELLED: len(table.unlabelled)}),
         **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.set_SK is not None else {}),
         "skipped": [vars(entry) for entry in table.skipped],
         "notes": list(table.notes),
@@ -52,6 +53,7 @@ def absolute(spec: DataSpec) -> DataSpec:
         return spec
     return spec.replace(
         path=placed(spec.path),
+        unlabelled=spec.unlabelled if spec.unlabelled in (None, ROWS) else placed(str(spec.unlabelled)),
         files_root=None if spec.files_root is None else placed(spec.files_root),
         split_files=tuple(listed(pattern) for pattern in spec.split_files),
     )
@@ -69,6 +71,7 @@ def moved(spec: DataSpec, place: str | Path) -> DataSpec:
         files_root=None
         if spec.files_root is None
         else f"{spec.files_root}{os.sep}".replace(before, now, 1).rstrip(os.sep),
+        unlabelled=None if spec.unlabelled is None else spec.unlabelled.replace(before, now, 1),
         split_files=tuple(name.replace(before, now, 1) for name in spec.split_files),
     )
 
@@ -117,10 +120,11 @@ def data_fingerprint(folder: RunFolder) -> str:
 
 
 def recorded_samples(folder: RunFolder) -> pd.DataFrame:
-    """id, label (as a table cell), split and digest of every sample of the run."""
+    """id, label (as a table cell), split and digest of every labelled sample of the run."""
     if not folder.splits.is_file():
         raise RunError(f"{folder.splits} is missing: the run has no record of its samples")
-    return pd.read_csv(folder.splits, dtype=str, keep_default_na=False)
+    found = pd.read_csv(folder.splits, dtype=str, keep_default_na=False)
+    return found[found["split"] != UNLABELLED].reset_index(drop=True)
 
 
 def as_recorded(folder: RunFolder, table: Table) -> Table:
@@ -152,4 +156,7 @@ def known_samples(folder: RunFolder, table: Table) -> dict[str, int]:
 def _rows(table: Table) -> list[list[Any]]:
     frame = table.frame
     names = [table.cell_of(label) for label in table.label_N]
-    return [list(row) for row in zip(frame["id"], names, frame["split"], frame["digest"])]
+    more = table.part(UNLABELLED).frame
+    return [list(row) for row in zip(frame["id"], names, frame["split"], frame["digest"])] + [
+        [id_, "", UNLABELLED, digest] for id_, digest in zip(more["id"], more["digest"])
+    ]

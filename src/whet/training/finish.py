@@ -7,6 +7,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -15,20 +16,21 @@ from torch import Tensor
 
 from whet.core import strict_json
 from whet.core.evidence import Predictions
+from whet.core.outputs import Outputs
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Compresses, Stage
-from whet.core.targets import ClassTargets
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
 from whet.data.table import Table
 from whet.evaluate.compare import difference
 from whet.evaluate.evidence import read_evidence, write_evidence
-from whet.evaluate.inference import using_weights
+from whet.evaluate.inference import concatenated, using_weights
 from whet.explain import CannotExplain, Explanation
 from whet.models.build import add_external_model, member_folder, save_net
 from whet.models.ensemble import Member, as_one
 from whet.models.net import Net
 from whet.training.crossfit import Parts, fit_predictor
+from whet.training.kept_outputs import Batches, keep_outputs
 from whet.training.plan import Plan, wrap_predictor
 from whet.training.preview import draw_preview
 from whet.training.sample_files import write_explanation, write_preview, write_row
@@ -38,11 +40,8 @@ SHEET_ROWS, SHEET_VARIANTS, MISTAKES = 6, 5, 12
 TRIED = 8  # samples on which the saved model must reproduce the trained one
 FEW_POINTS = 32  # integration points for explaining the mistakes of a text model; a dozen take less than a second
 
-Predict = Callable[[Table, Any], tuple[Tensor, np.ndarray]]
-"""(samples, predictor) -> (logits, indices of the samples that could be read)."""
-
-
-Outputs = tuple[Tensor, np.ndarray]
+Predict = Callable[[Table, Any], Batches]
+"""(samples, predictor) -> (logits, indices of the samples that could be read), batch by batch."""
 
 Explain = Callable[[Table, np.ndarray], Iterator[tuple[int, Explanation]]]
 """(samples, a class for each) -> sample indices and explanations of that class."""
@@ -53,19 +52,16 @@ def finish_model(
     by_half: Sequence[dict[str, Tensor]] = (),
 ) -> tuple[Any, Outputs | None, list[Member]]:  # fmt: skip
     """Finish a finalized plan: run AFTER methods, fit PREDICT methods on validation data, and save the model. Returns the
-    predictor, the cross-fitted logits of the validation samples if something was fitted to or chosen on them, and the networks of
+    predictor, the cross-fitted outputs for the validation samples if something was fitted to or chosen on them, and the networks of
     the predictor. joined: finished runs that are combined with this one, by method; their models are copied, so that this run is
     self-contained. by_half: the result of `Plan.finalize`."""
     recipe = plan.recipe
     # A half with the same choice as all samples has the same network.
     halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
     nets = _compressed(plan, None)
-    index_M = np.empty(0, dtype=np.int64)
 
-    def outputs(predictor: Any) -> tuple[Tensor, ClassTargets]:
-        nonlocal index_M
-        logits, index_M = predict(val, predictor)
-        return logits, val.targets[torch.from_numpy(index_M)]
+    def outputs(predictor: Any) -> Outputs:
+        return keep_outputs(partial(predict, val, predictor), val, folder.path)
 
     predictor = as_one(nets)
     for name, runs in joined.items():
@@ -74,9 +70,9 @@ def finish_model(
     external_models = load_external_models(folder.model, nets[0], plan.net.device)
     found = fit_predictor(
         plan.methods, [predictor, *(half or predictor for half in halves)], outputs,
-        lambda: Parts.of(val).rows(index_M), external_models, plan.context.task,
+        Parts.of(val).rows, external_models, plan.context.task,
     )  # fmt: skip
-    fitted, logits = found.numbers, found.logits_NK
+    fitted = found.numbers
     extra = {
         "task": recipe.task,
         "size": recipe.eval_size,
@@ -90,8 +86,8 @@ def finish_model(
     save_net(nets[0], folder.model, extra)
     final = wrap_predictor(plan.methods, predictor, fitted, plan.context.task, external_models)
     some = val.with_frame(val.frame.iloc[:TRIED])
-    check_saved(folder.model, plan.net.device, final, lambda one: predict(some, one)[0])
-    return final, None if logits is None else (logits, index_M), members_of(nets, external_models)
+    check_saved(folder.model, plan.net.device, final, lambda one: concatenated(predict(some, one))[0])
+    return final, found.outputs, members_of(nets, external_models)
 
 
 def _compressed(plan: Plan, weights: dict[str, Tensor] | None) -> list[Net]:
@@ -126,7 +122,10 @@ def measure_parts(
         part = table.part(split)
         if not len(part):
             continue
-        logits, index = val_outputs if split == "val" and val_outputs is not None else predict(part, predictor)
+        if split == "val" and val_outputs is not None:
+            (logits, _), index = val_outputs.whole(), val_outputs.index_N
+        else:
+            logits, index = concatenated(predict(part, predictor))
         parts[split] = part.evidence(index, logits.double().numpy())
     write_evidence(folder, parts)
     return {split: table.task.measure(evidence) for split, evidence in parts.items()}
@@ -139,7 +138,7 @@ def measure_inference_gain(
     samples, and the inference time with and without them."""
     began = time.monotonic()
     with using_weights(plan.net, weights):
-        logits, index = predict(part, plan.net)
+        logits, index = concatenated(predict(part, plan.net))
     seconds = (time.monotonic() - began) / max(len(index), 1)
     plain, final = part.evidence(index, logits.double().numpy()).by_id(), read_evidence(folder, split)
     metric = part.task.metric(part.task.headline)

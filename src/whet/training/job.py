@@ -46,10 +46,10 @@ def train_run(
     stem = data_path(recipe.data).resolve().stem
     recipe = recipe.replace(data=absolute(recipe.data))
     folder = RunFolder(out if out is not None else next_name(Path("runs"), stem))
-    folder.require_new(recipe.data.path)
+    folder.require_new(*recipe.data.sources)
     with _working(Session(folder, observer or Observer(), clock, started, report)) as session:
         prepared = session.prepare(recipe, strict=strict)  # nothing is written before the settings are valid
-        claim(folder.path, "run", data=[recipe.data.path])
+        claim(folder.path, "run", data=recipe.data.sources)
         with folder.lock():
             if folder.begun or folder.finished:
                 raise BusyError(f"{folder.path}: another process has started a run in this folder")

@@ -19,6 +19,7 @@ from whet.training.log import Observer, RunLog
 from whet.training.pace import Pace
 from whet.training.plan import Plan
 from whet.training.source import Failures, Source
+from whet.training.unread import Unread, advice
 
 Validate = Callable[[dict[str, Tensor]], Measured]
 """Evaluate these weights on the validation samples; `score` is the value to maximize."""
@@ -64,6 +65,7 @@ class Training:
     failures: Failures
     spent: Callable[[], float]
     pace: Pace | None = None
+    unread: Unread = field(default_factory=Unread)
     resumed: bool = False
     interrupted: Callable[[], bool] = lambda: False
     validate_start: bool = True
@@ -95,7 +97,7 @@ def fit(t: Training) -> None:
     """Train until the last step, until a method stops training, or until interrupted; in the last case the state is saved."""
     state, plan = t.state, t.plan
     model, optimizer = t.fabric.setup(t.source.model, plan.optimizer)
-    take_step = plan.stepper(optimizer)
+    take_step = plan.stepper(optimizer, t.unread.check)
     began, trained, waited = t.spent(), state.seconds, state.wait_seconds
     last_saved = began
     t.observer.steps(state.step, state.total_steps)
@@ -120,28 +122,20 @@ def fit(t: Training) -> None:
                 loss = stepped(take_step, plan, t.fabric, model, optimizer, batch, t.progress(state.step))
             except NonFiniteError as error:
                 raise NonFiniteError(
-                    f"step {state.step + 1} of {state.total_steps}: {error}. The step was not applied; the previous checkpoint "
-                    f"is valid. The learning rate was {lr:g}; a tenth of it, or the method clip_norm, usually helps"
+                    f"step {state.step + 1} of {state.total_steps}: {error}. The step was not applied. {advice(lr)}"
                 ) from None
             before, state.step = state.step, min(state.step + settings.batches, end, state.total_steps)
             progress = t.progress(state.step)
             for runtime in plan.runtimes.values():
                 runtime.after_step(progress)
             order = zlib.crc32(batch.index_B.tobytes())
-            t.observer.step(
-                t.log.write(
-                    "step",
-                    step=state.step,
-                    epoch=epoch,
-                    loss=float(loss),
-                    lr=lr,
-                    size=settings.size,
-                    order=f"{order:08x}",
-                )
-            )
+            t.unread.add(loss, step=state.step, epoch=epoch, loss=None, lr=lr, size=settings.size, order=f"{order:08x}")
 
             # Adjust the number of steps, validate, save, and check for a stop. The state of each step is saved once.
-            replanned = kept_to_time(t)
+            replanned = False
+            if t.unread.due:
+                write_steps(t)
+                replanned = kept_to_time(t)
             last = state.step == state.total_steps
             if state.step // state.validate_steps > before // state.validate_steps or last:
                 validated(t, t.progress(state.step))
@@ -208,8 +202,15 @@ def closure_for(
     return closure
 
 
+def write_steps(t: Training) -> None:
+    """Write the steps that are not in the log yet. This waits for the device."""
+    for record in t.unread.read():
+        t.observer.step(t.log.write("step", **record))
+
+
 def validated(t: Training, progress: Progress) -> None:
     """Evaluate the weights for prediction, and pass the metrics to the methods, the log and the observer."""
+    write_steps(t)
     weights = t.plan.weights(final=False)
     metrics = t.validate(weights)
     for runtime in t.plan.runtimes.values():
@@ -220,5 +221,6 @@ def validated(t: Training, progress: Progress) -> None:
 
 
 def save(t: Training) -> None:
+    write_steps(t)
     t.state.total_seconds = t.spent()
     t.writer.save(t.state.step, t.state_dict(), t.log.sync, t.state.best_step)

@@ -1,5 +1,4 @@
-"""The plan: the methods of a recipe, sorted by stage and bound to one network and one table. The loop executes it without
-referring to any method by name."""
+"""The plan: the methods of a recipe, sorted by stage and bound to one network and one table. It names no method to the loop."""
 
 from __future__ import annotations
 
@@ -28,12 +27,11 @@ from whet.core.batch import (
     Settings,
     Step,
 )
-from whet.core.errors import NoEffectError, NonFiniteError, RecipeError
+from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.runtime import Runtime
-from whet.core.spectrogram import NeedsSpectrogramScale
 from whet.core.stages import (
     Arranges,
     Changes,
@@ -56,12 +54,12 @@ from whet.core.stages import (
     WrapsUpdate,
 )
 from whet.core.task import Task
-from whet.core.tokens import NeedsSpecialIds
 from whet.models.ensemble import SideBySide
-from whet.models.front import AudioFront, Front, TextFront
 from whet.models.net import Net
-from whet.training.augmentation import Augmentation
+from whet.training.augmentation import Augmentation, informed, requested_views
 from whet.training.crossfit import HALVES, Crossed, chosen_by_validation
+
+Check = Callable[[Tensor, list[nn.Parameter]], Tensor]
 
 
 def ordered(methods: tuple[Method, ...]) -> list[Method]:
@@ -90,6 +88,8 @@ class Plan:
         self.ineffective: list[str] = []
         self.notes: list[str] = []
         self._strict = strict
+        self.views: dict[str, Augmentation] = {}
+        self._use_unlabelled()
         self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         for method in self.methods:
             self._take_over(method)
@@ -124,6 +124,18 @@ class Plan:
             if (line := _without_effect(method, error)) not in self.ineffective:
                 self.ineffective.append(line)
             return otherwise
+
+    def _use_unlabelled(self) -> None:
+        users, count = [method for method in self.methods if method.unlabelled is not None], self.context.unlabelled
+        if count and not users:
+            self.notes.append(f"{count:,} unlabelled samples are not used: no method of the recipe learns from them")
+        for method in users if not count else ():
+            self._try(method, _without_unlabelled, None)
+        requests = {method.name: method.unlabelled for method in users if method.unlabelled is not None and count}
+        self.unlabelled_ratio = max((request.ratio for request in requests.values()), default=0.0)
+        for view, methods in requested_views(requests, self.methods).items():
+            drawn = [informed(method, self.net.front) for method in ordered(methods)]
+            self.views[view] = Augmentation(drawn, self.rng, view)
 
     @property
     def rendered_size(self) -> int:
@@ -236,18 +248,22 @@ class Plan:
         if count <= 1 or batch.hidden_mix:  # samples that are mixed inside the network must be in one part
             return [batch]
         if copies == 1:  # slices, which stay channels last
-            edges = [samples * part // count for part in range(count + 1)]
-            return [batch.rows(slice(start, end)) for start, end in pairwise(edges)]
-        row_CN = torch.arange(len(batch)).view(copies, samples)
-        return [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
+            parts = [batch.rows(rows) for rows in _slices(samples, count)]
+        else:
+            row_CN = torch.arange(len(batch)).view(copies, samples)
+            parts = [batch.rows(part_CP.flatten()) for part_CP in row_CN.tensor_split(count, dim=1)]
+        if (more := batch.unlabelled) is None:
+            return parts
+        slices = _slices(len(more), count)
+        return [part.replace(unlabelled=more.rows(rows)) for part, rows in zip(parts, slices, strict=True)]
 
-    def stepper(self, optimizer: Any) -> Step:
+    def stepper(self, optimizer: Any, check: Check) -> Step:
         """The step function of the optimizer, wrapped by every GRADIENT method and by the runtimes of STEP methods that request
-        it. A non-finite loss or gradient raises NonFiniteError before the optimizer changes a weight."""
+        it. check: called with the loss and the parameters before the optimizer changes a weight; returns the loss."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
 
         def plain(closure: Closure) -> Tensor:
-            return optimizer.step(lambda: _finite(closure(), parameters))
+            return optimizer.step(lambda: check(closure(), parameters))
 
         step: Step = plain
         # The first is outermost, next to the closure.
@@ -340,13 +356,12 @@ def select_rows(
     return rows, notes
 
 
-def informed(method: Method, front: Front | None) -> Method:
-    """The method with access to the network's tokens or spectrograms, if it needs them."""
-    if isinstance(method, NeedsSpectrogramScale) and isinstance(front, AudioFront):
-        return method.with_scale(front)
-    if isinstance(method, NeedsSpecialIds) and isinstance(front, TextFront):
-        return method.with_special_ids(front.tokens.special)
-    return method
+def _slices(count: int, parts: int) -> list[slice]:
+    return [slice(start, end) for start, end in pairwise(count * part // parts for part in range(parts + 1))]
+
+
+def _without_unlabelled() -> None:
+    raise NoEffectError("no unlabelled samples are given (--unlabelled, data.unlabelled)")
 
 
 def _without_effect(method: Method, error: NoEffectError) -> str:
@@ -383,12 +398,3 @@ def _copied(net: Net) -> dict[str, Tensor]:
 def _of_half(validate: Callable[[dict[str, Tensor]], Measured], half: int, weights: dict[str, Tensor]) -> Measured:
     found = validate(weights).half(half)
     return Measured(found, lambda _: found)
-
-
-def _finite(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    if not torch.isfinite(loss):
-        raise NonFiniteError(f"the loss became {loss.item()}")
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if gradients and not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
-        raise NonFiniteError("the gradient is not finite")
-    return loss

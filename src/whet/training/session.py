@@ -23,8 +23,8 @@ from whet.core.run_folder import RunFolder, write_whole
 from whet.core.stages import RangeTest
 from whet.core.task import ClassTask
 from whet.data.read import read_data
-from whet.data.table import Table
-from whet.evaluate.inference import Keep, as_it_is, run_inference, using_weights
+from whet.data.table import UNLABELLED, Table
+from whet.evaluate.inference import Keep, as_it_is, concatenated, infer_batches, using_weights
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
 from whet.models.net import Net
@@ -35,6 +35,7 @@ from whet.training.checkpoint import CheckpointWriter
 from whet.training.cost import cost_of
 from whet.training.crossfit import halves_of
 from whet.training.features import FrozenFeatures, head_of, training_features
+from whet.training.kept_outputs import Batches
 from whet.training.log import Observer, RunLog
 from whet.training.loop import State, Training, Validate, fit, restored
 from whet.training.pace import Pace
@@ -52,6 +53,7 @@ from whet.training.source import (
     training_loader,
 )
 from whet.training.trial_steps import TrialSteps
+from whet.training.unread import Unread, steps_between_reads
 from whet.training.worst_images import write_worst_images
 
 _MAX_INITIAL_VALIDATION = 2000  # validation samples
@@ -165,7 +167,7 @@ class Session:
                     else ""
                 )
                 raise DataError(f"data {recipe.data.path}: no {split} samples are left{why}")
-        self.failures.total = len(table) + len(table.skipped)
+        self.failures.total = len(table) + len(table.part(UNLABELLED)) + len(table.skipped)
         for entry in table.skipped:
             self.failed(entry.id, entry.reason)
         return table
@@ -188,7 +190,10 @@ class Session:
             self.observer.phase(f"training on {len(train):,} texts")
             return list(train.frame.get("text", ()))
 
-        context = Context(cast(ClassTask, table.task), table.classes, train.counts_K, features, texts)
+        context = Context(
+            cast(ClassTask, table.task), table.classes, train.counts_K, features, texts,
+            unlabelled=len(table.part(UNLABELLED)),
+        )  # fmt: skip
         plan = Plan(recipe, net, context, strict=strict)
         self.note_plan(plan)
         return plan, fabric
@@ -213,22 +218,31 @@ class Session:
         self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
     ) -> tuple[Tensor, np.ndarray]:
         """(outputs of the predictor, indices of the samples that could be read). A frozen backbone is run once per split."""
+        return concatenated(self.outputs(plan, fabric, table, predictor, batch_size), len(table.classes))
+
+    def outputs(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None = None
+    ) -> Batches:
+        """The same batch by batch."""
         net, (inner, changed) = plan.net, behind(predictor)
         if net.maps is None and net.backbone_frozen and (inner is net or predictor is net.backbone):
-            features_ND, index = self.frozen.of(table, net.backbone, partial(self._predict, plan, fabric))
-            return (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
-        return self._predict(plan, fabric, table, predictor, batch_size)
 
-    def _predict(
-        self,
-        plan: Plan,
-        fabric: Fabric,
-        table: Table,
-        predictor: Any,
-        batch_size: int | None = None,
-        keep: Keep | None = None,
-    ) -> tuple[Tensor, np.ndarray]:
-        training = plan.net.training
+            def joined_features(part: Table, backbone: Any) -> tuple[Tensor, np.ndarray]:
+                return concatenated(self._outputs(plan, fabric, part, backbone, None), len(part.classes))
+
+            features_ND, index = self.frozen.of(table, net.backbone, joined_features)
+            yield (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
+        else:
+            yield from self._outputs(plan, fabric, table, predictor, batch_size)
+
+    def logits(self, plan: Plan, fabric: Fabric, predictor: Any, table: Table) -> tuple[Tensor, np.ndarray]:
+        """The outputs themselves, also of a task that keeps statistics of them only."""
+        return concatenated(self._outputs(plan, fabric, table, predictor, None, as_it_is))
+
+    def _outputs(
+        self, plan: Plan, fabric: Fabric, table: Table, predictor: Any, batch_size: int | None, keep: Keep | None = None
+    ) -> Batches:
+        training, found = plan.net.training, 0
         plan.net.eval()
         ids, reasons = table.frame["id"], {}
 
@@ -236,17 +250,18 @@ class Session:
             reasons[ids.iloc[index]] = reason
             self.failed(ids.iloc[index], reason)
 
-        found = run_inference(
+        for outputs, index_B in infer_batches(
             plan.net, predictor, eval_loader(table, plan.recipe, plan.net), plan.recipe.eval_size, fabric.autocast,
             failed, batch_size, keep or table.task.statistics,
-        )  # fmt: skip
+        ):  # fmt: skip
+            found += len(index_B)
+            yield outputs, index_B
         plan.net.train(training)
-        if reasons and not len(found[1]):
+        if reasons and not found:
             parts, (first, *_) = "/".join(sorted(set(table.frame["split"]))), reasons.items()
             raise DataError(
                 f"none of the {len(table)} {parts} samples can be read; first error: {first[0]}: {first[1]}"
             )
-        return found
 
     def go_on(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, saved: dict[str, Any]) -> None:
         plan.start()
@@ -285,6 +300,7 @@ class Session:
             failures=self.failures,
             spent=self.spent,
             pace=pace,
+            unread=Unread(steps_between_reads(plan, fabric.device)),
             resumed=resumed,
             interrupted=self.interrupts,
             # Random weights predict at chance; validating them on many samples would take minutes.
@@ -346,14 +362,15 @@ class Session:
         recipe, state = plan.recipe, training.state
         predict_seconds, predicted = 0.0, 0
 
-        def predict(part: Table, predictor: Any) -> tuple[Tensor, np.ndarray]:
+        def predict(part: Table, predictor: Any) -> Batches:
             nonlocal predict_seconds, predicted
             began, known = self.clock(), self.frozen.has(part)
-            found = self.predict(plan, fabric, part, predictor)
-            if not known:  # otherwise most of the work is already done
-                predict_seconds += self.clock() - began
-                predicted += len(found[1])
-            return found
+            for outputs, index_B in self.outputs(plan, fabric, part, predictor):
+                if not known:  # otherwise most of the work is already done
+                    predict_seconds += self.clock() - began
+                    predicted += len(index_B)
+                yield outputs, index_B
+                began = self.clock()
 
         def inputs() -> Iterator[Tensor]:
             progress = training.progress(state.total_steps)
@@ -375,7 +392,7 @@ class Session:
         shown = "test" if "test" in metrics else "val"
         if last is not None:
             metrics["inference_gain"] = finish.measure_inference_gain(
-                plan, last, table.part(shown), shown, partial(self.predict, plan, fabric), self.folder
+                plan, last, table.part(shown), shown, partial(self.outputs, plan, fabric), self.folder
             )
 
         def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
@@ -383,12 +400,7 @@ class Session:
             return explain(members, loader, recipe.eval_size, class_N, most_points=finish.FEW_POINTS)
 
         if "worst_images" in table.task.sections:
-            write_worst_images(
-                table.part(shown),
-                shown,
-                self.folder,
-                lambda some: self._predict(plan, fabric, some, predictor, keep=as_it_is),
-            )
+            write_worst_images(table.part(shown), shown, self.folder, partial(self.logits, plan, fabric, predictor))
         elif reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
             self.note(f"the report shows mistakes without explanations: {reason}")
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))

@@ -21,11 +21,12 @@ from whet.data.image_loader import ImageLoader
 from whet.data.loader import Loader, chunks
 from whet.data.media import audio_store, loader_of, masks_beside
 from whet.data.store import Cache, DiskCache, ImageStore, MemoryCache, cache_folder, free_disk, kept_bytes, keys_of
-from whet.data.table import MAX_LEFT_OUT, Table
+from whet.data.table import MAX_LEFT_OUT, UNLABELLED, Table
 from whet.models.front import AudioFront, to_device
 from whet.models.linear import feature_rows
 from whet.models.net import Net
 from whet.training.plan import Plan
+from whet.training.unlabelled_source import UnlabelledSource, showings
 
 _TRIED = 64
 _WINDOW = 32
@@ -128,6 +129,13 @@ class RenderedSource:
         self._task, self._labels, self._num_classes = table.task, table.labels, len(table.classes)
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
+        self._unlabelled: UnlabelledSource | None = None
+        if plan.views:
+            more = table.part(UNLABELLED)
+            more_loader = training_loader(more, plan.recipe, plan.net, size=plan.rendered_size)
+            self._unlabelled = UnlabelledSource(
+                more, more_loader, plan, device, failed, self._batch_size, self.steps_per_epoch
+            )
 
     def _order(self, progress: Progress) -> np.ndarray:
         """The order of the epoch. If cost depends on length, batches contain samples of similar length."""
@@ -139,9 +147,18 @@ class RenderedSource:
 
     @property
     def wait_seconds(self) -> float:
-        return self._loader.wait_seconds
+        more = self._unlabelled
+        return self._loader.wait_seconds + (0.0 if more is None else more.wait_seconds)
 
     def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
+        batches = self._labelled(progress, settings, first)
+        if self._unlabelled is None:
+            yield from batches
+            return
+        for batch, more in zip(batches, self._unlabelled.batches(progress, settings, first), strict=True):
+            yield batch.replace(unlabelled=more)
+
+    def _labelled(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
         epoch, order, copies = progress.epoch, self._order(progress), self._plan.augmentation.copies
         order = showings(order, len(self._table))
         orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
@@ -192,22 +209,10 @@ class FeatureSource:
     def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
         order = self._plan.order(progress, self._label_N)
         for index_B in _cut(order, self._batch_size, settings.batches, first):
-            rows = torch.from_numpy(index_B).to(self._features_ND.device)
+            rows = to_device(torch.from_numpy(index_B), self._features_ND.device)
             yield Batch(
                 feature_rows(self._features_ND, rows), self._target[rows], index_B, self._weight_N[rows], progress.epoch
             )
-
-
-def showings(order_M: np.ndarray, rows: int) -> np.ndarray:
-    """The sample numbers of the epoch. The number of the second occurrence of a sample is increased by `rows`, of the third by
-    twice that, and so on, so that each occurrence has its own random draws."""
-    place = np.argsort(order_M, kind="stable")
-    in_turn = order_M[place]
-    first = np.flatnonzero(np.diff(in_turn, prepend=-1))
-    again = np.arange(len(order_M)) - np.repeat(first, np.diff(first, append=len(order_M)))
-    shown = order_M.copy()
-    shown[place] += again * rows
-    return shown
 
 
 def by_length(order_M: np.ndarray, length_N: np.ndarray, batch_size: int, shuffled: np.ndarray) -> np.ndarray:
@@ -234,4 +239,4 @@ def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
 
 def can_cache_features(plan: Plan, net: Net) -> bool:
     """Whether cached features can replace the samples."""
-    return net.maps is None and plan.augmentation.nothing and net.backbone_frozen
+    return net.maps is None and plan.augmentation.nothing and net.backbone_frozen and not plan.views

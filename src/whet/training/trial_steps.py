@@ -19,6 +19,7 @@ from whet.models.net import Net
 from whet.training.loop import stepped
 from whet.training.plan import Plan
 from whet.training.source import FeatureSource, RenderedSource, Source, can_cache_features, training_loader
+from whet.training.unread import Unread
 
 _LONG = 1_000_000  # steps, so that late methods never start
 
@@ -32,7 +33,7 @@ class TrialSteps:
         model = self.plan.net.head if self.kept else self.plan.net
         self._model, self._optimizer = fabric.setup(model, self.plan.optimizer)
         self.plan.start()
-        self._take_step = self.plan.stepper(self._optimizer)
+        self._take_step = self.plan.stepper(self._optimizer, Unread().check)
         self.loader = training_loader(train, recipe, self.plan.net, size=self.plan.rendered_size)
         self._source: Source
         if self.kept:

@@ -85,7 +85,7 @@ def tune(
     space = make_space(base, methods, searches, len(table.part("train")))
     stem = Path(str(base.data.path)).resolve().stem
     path = Path(out) if out is not None else next_name(Path("runs"), f"{stem}-tune")
-    claim(path, "tune", data=[base.data.path])
+    claim(path, "tune", data=base.data.sources)
     with RunFolder(path).lock():
         timed = limit is not None and limit.is_time
         data = table.fingerprint()

@@ -21,7 +21,7 @@ def masked(x_BCLM: Tensor, time_BL: np.ndarray | None = None, bands_BM: np.ndarr
     """Set these frames and bands of each sample to the mean of its spectrogram."""
     hidden = torch.zeros_like(x_BCLM, dtype=torch.bool)
     if time_BL is not None:
-        hidden |= torch.from_numpy(time_BL).to(x_BCLM.device)[:, None, :, None]
+        hidden |= torch.from_numpy(time_BL).to(x_BCLM.device, non_blocking=True)[:, None, :, None]
     if bands_BM is not None:
-        hidden |= torch.from_numpy(bands_BM).to(x_BCLM.device)[:, None, None, :]
+        hidden |= torch.from_numpy(bands_BM).to(x_BCLM.device, non_blocking=True)[:, None, None, :]
     return torch.where(hidden, x_BCLM.mean(dim=(1, 2, 3), keepdim=True), x_BCLM)

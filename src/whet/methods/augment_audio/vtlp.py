@@ -50,7 +50,9 @@ class Vtlp(Method, TransformsBatch, family="augment", tasks={"audio-classificati
         if self.max_factor == 1:
             return x_BCLM
         B, _, L, M = x_BCLM.shape
-        factor_B1 = torch.from_numpy(rng.uniform(2 - self.max_factor, self.max_factor)).to(x_BCLM)[:, None]
+        factor_B1 = torch.from_numpy(rng.uniform(2 - self.max_factor, self.max_factor)).to(x_BCLM, non_blocking=True)[
+            :, None
+        ]
         position_M = torch.arange(M, device=x_BCLM.device, dtype=x_BCLM.dtype) / (M - 1)
         # The inverse of the paper's curve: the output at position p is the input at g(p).
         bend_B1 = self.knee * factor_B1.clamp(max=1)

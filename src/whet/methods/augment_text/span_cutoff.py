@@ -54,8 +54,8 @@ class SpanCutoff(Method, TransformsBatch, NeedsSpecialIds, family="augment", tas
         position_BL = text_BL.cumsum(dim=1) - 1  # position of each token within its text
         tokens_B = text_BL.sum(dim=1)
         length_B = (tokens_B * self.fraction).long().clamp(min=1) * (tokens_B > 1)
-        acts_B = torch.from_numpy(rng.bernoulli(self.prob)).to(ids_BL.device)
-        where_B = torch.from_numpy(rng.uniform()).to(ids_BL.device)
+        acts_B = torch.from_numpy(rng.bernoulli(self.prob)).to(ids_BL.device, non_blocking=True)
+        where_B = torch.from_numpy(rng.uniform()).to(ids_BL.device, non_blocking=True)
         start_B = (where_B * (tokens_B - length_B + 1)).long()
         cut_BL = (position_BL >= start_B[:, None]) & (position_BL < (start_B + length_B)[:, None])
         return ids_BL.masked_fill(cut_BL & text_BL & acts_B[:, None], special.pad)

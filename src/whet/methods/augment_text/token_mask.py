@@ -44,6 +44,8 @@ class TokenMask(Method, TransformsBatch, NeedsSpecialIds, family="augment", task
         if self.fraction == 0:
             return ids_BL
         special = require_special_ids(self.name, self._special)
-        hidden_BL = torch.from_numpy(rng.uniform(shape=(ids_BL.shape[1],)) < self.fraction).to(ids_BL.device)
+        hidden_BL = torch.from_numpy(rng.uniform(shape=(ids_BL.shape[1],)) < self.fraction).to(
+            ids_BL.device, non_blocking=True
+        )
         mask = special.unknown if special.mask is None else special.mask
         return ids_BL.masked_fill(hidden_BL & special.in_text(ids_BL), mask)

@@ -85,7 +85,9 @@ class ConfidentLearning(
 
         def weighted(outcome: Outcome) -> Tensor:
             weight_N = net.get_buffer(_WEIGHT)
-            return loss(outcome) * weight_N[torch.from_numpy(outcome.batch.index_B).to(weight_N.device)]
+            return (
+                loss(outcome) * weight_N[torch.from_numpy(outcome.batch.index_B).to(weight_N.device, non_blocking=True)]
+            )
 
         return weighted
 

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.stages import Fits, WrapsPredictor
-from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import stratified_folds
 from whet.methods.ensemble.linear import ScaledLogits
@@ -41,12 +40,15 @@ class ThresholdTuning(
     exceptions = {"identity": "the offsets are fitted, not set"}
     order = 60
 
-    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
+    def fit(self, outputs: Outputs) -> dict[str, Any]:
+        if not len(outputs):
+            return {}
+        logits_NK, targets = outputs.whole()
         target_NK = targets.probs_BK.numpy() > 0.5
         if targets.task.exclusive:
             target_NK = np.arange(targets.num_classes) == targets.probs_BK.numpy().argmax(axis=1)[:, None]
         offsets_K = best_offsets(
-            logits_NK.double().numpy(), target_NK, targets.task.exclusive, stratified_folds(targets, _FOLDS)
+            logits_NK.double().numpy(), target_NK, targets.task.exclusive, stratified_folds(outputs, _FOLDS)
         )
         return {"offsets": offsets_K.tolist()}
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from whet.core.batch import Predictor
+from whet.core.outputs import Outputs
 from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.log_loss import log_loss
@@ -37,7 +38,7 @@ class Combined(OnOutputs):
 
 def temperatures(logits_NMK: Tensor, targets: ClassTargets) -> list[float]:
     """The temperature of each model that minimizes its log-loss."""
-    return [best_temperature(logits_NMK[:, m].double(), targets) for m in range(logits_NMK.shape[1])]
+    return [best_temperature(Outputs.of(logits_NMK[:, m], targets)) for m in range(logits_NMK.shape[1])]
 
 
 def fit_weights(logits_NMK: Tensor, targets: ClassTargets) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.errors import RecipeError
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
 from whet.core.stages import Fits, Stage, UsesExternalModels, WrapsPredictor
-from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.fusion import fit_weights, weighted
 from whet.methods.ensemble.members import member_recipe
@@ -74,8 +73,8 @@ class HyperEnsemble(
             for number, factor in enumerate(self.factors, start=1)
         ]
 
-    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
-        return fit_weights(logits_NK, targets)
+    def fit(self, outputs: Outputs) -> dict[str, Any]:
+        return fit_weights(*outputs.whole()) if len(outputs) else {}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         return weighted(predictor, fitted, task) if self.factors else predictor

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
 from whet.core.search import Search
 from whet.core.stages import Fits, UsesExternalModels, WrapsPredictor
@@ -55,8 +56,11 @@ class Stacking(
     def external_models(self, recipe: Recipe) -> list[str | Recipe]:
         return list(self.runs)
 
-    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
-        if logits_NK.dim() == 2 or not len(logits_NK):
+    def fit(self, outputs: Outputs) -> dict[str, Any]:
+        if not len(outputs):
+            return {}
+        logits_NK, targets = outputs.whole()
+        if logits_NK.dim() == 2:
             return {}
         if self.how == "linear":
             return best_linear(logits_NK.double(), targets.having(targets.probs_BK.double()))

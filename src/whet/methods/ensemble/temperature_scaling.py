@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.stages import Fits, WrapsPredictor
-from whet.core.targets import ClassTargets
 from whet.core.task import Task
 from whet.methods.ensemble.held_out import PRIOR_STD, lowers_held_out_loss
 from whet.methods.ensemble.linear import Tempered
-from whet.methods.ensemble.log_loss import log_loss
+from whet.methods.ensemble.log_loss import losses
 
 
 class TemperatureScaling(
@@ -40,28 +40,30 @@ class TemperatureScaling(
     order = 70
     conflicts = frozenset({"vector_scaling"})
 
-    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
-        kept = len(logits_NK) and lowers_held_out_loss(_scaled, logits_NK, targets)
-        return {"temperature": best_temperature(logits_NK, targets) if kept else 1.0}
+    def fit(self, outputs: Outputs) -> dict[str, Any]:
+        kept = len(outputs) and lowers_held_out_loss(_scaling, outputs)
+        return {"temperature": best_temperature(outputs) if kept else 1.0}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
         temperature = float(fitted.get("temperature", 1.0))
         return Tempered(predictor, temperature)
 
 
-def _scaled(logits_NK: Tensor, targets: ClassTargets, others_MK: Tensor) -> Tensor:
-    return others_MK / best_temperature(logits_NK, targets)
+def _scaling(outputs: Outputs) -> Callable[[Tensor], Tensor]:
+    temperature = best_temperature(outputs)
+    return lambda others_MK: others_MK / temperature
 
 
-def best_temperature(logits_NK: Tensor, targets: ClassTargets) -> float:
-    """The most probable temperature between 0.05 and 20 given these samples; 1 if there are none."""
-    if not len(logits_NK):
+def best_temperature(outputs: Outputs) -> float:
+    """The most probable temperature between 0.05 and 20 given these samples; 1 if there are none. It takes some thirty passes."""
+    if not len(outputs):
         return 1.0
-    logits, wanted = logits_NK.double(), targets.having(targets.probs_BK.double())
+    exact = outputs.through(Tensor.double)
 
     def loss(log_temperature: float) -> float:
         prior = (log_temperature / PRIOR_STD) ** 2 / 2
-        return float(log_loss(logits / np.exp(log_temperature), wanted)) + prior / len(logits)
+        scaled = exact.through(lambda logits: logits / np.exp(log_temperature))
+        return float(losses(scaled).mean()) + prior / len(outputs)
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.method import Method
+from whet.core.outputs import Outputs
 from whet.core.stages import Fits, WrapsPredictor
 from whet.core.targets import ClassTargets
 from whet.core.task import Task
@@ -41,10 +42,10 @@ class VectorScaling(
     order = 70
     conflicts = frozenset({"temperature_scaling"})
 
-    def fit(self, logits_NK: Tensor, targets: ClassTargets) -> dict[str, Any]:
-        if not len(logits_NK) or not lowers_held_out_loss(_scaled, logits_NK, targets):
+    def fit(self, outputs: Outputs) -> dict[str, Any]:
+        if not len(outputs) or not lowers_held_out_loss(_scaling, outputs):
             return {}
-        scale_K, shift_K = best_scaling(logits_NK, targets)
+        scale_K, shift_K = best_scaling(*outputs.whole())
         return {"scale": scale_K.tolist(), "shift": shift_K.tolist()}
 
     def wrap_predictor(self, predictor: Predictor, fitted: Mapping[str, Any], task: Task) -> Predictor:
@@ -53,9 +54,9 @@ class VectorScaling(
         return ScaledLogits(predictor, fitted["scale"], fitted["shift"])
 
 
-def _scaled(logits_NK: Tensor, targets: ClassTargets, others_MK: Tensor) -> Tensor:
-    scale_K, shift_K = (torch.from_numpy(found).to(others_MK) for found in best_scaling(logits_NK, targets))
-    return others_MK * scale_K + shift_K
+def _scaling(outputs: Outputs) -> Callable[[Tensor], Tensor]:
+    scale_K, shift_K = (torch.from_numpy(found) for found in best_scaling(*outputs.whole()))
+    return lambda others_MK: others_MK * scale_K.to(others_MK) + shift_K.to(others_MK)
 
 
 def best_scaling(logits_NK: Tensor, targets: ClassTargets) -> tuple[np.ndarray, np.ndarray]:

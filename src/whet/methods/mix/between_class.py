@@ -52,8 +52,8 @@ class BetweenClass(
             return batch
         partner = other_class(batch.targets.probs_BK, rng)
         share = np.where(rng.bernoulli(self.prob), rng.uniform(), 1.0)
-        partner_B = torch.from_numpy(partner).to(batch.x.device)
-        share_B = torch.from_numpy(share).to(batch.x)
+        partner_B = torch.from_numpy(partner).to(batch.x.device, non_blocking=True)
+        share_B = torch.from_numpy(share).to(batch.x, non_blocking=True)
         return batch.replace(x=self._mixed(batch.x, partner_B, share_B), targets=batch.targets.mix(partner_B, share_B))
 
     def _mixed(self, x: Tensor, partner_B: Tensor, share_B: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class BetweenClass(
         else:
             scale = self._front.scale()
             energy = scale.energy(x)
-            weight_M = torch.from_numpy(a_weighting(scale.hertz_M) * scale.width_M).to(x)
+            weight_M = torch.from_numpy(a_weighting(scale.hertz_M) * scale.width_M).to(x, non_blocking=True)
             loudest_B = (energy[:, 0] * weight_M).sum(dim=2).amax(dim=1)
             own, other = weights(loudest_B.clamp(min=_MIN_ENERGY).sqrt(), partner_B, share_B, x.dim())
             mixed = scale.normalised(own**2 * energy + other**2 * energy[partner_B])
@@ -108,7 +108,7 @@ def wave_amplitude(wave_BT: Tensor, rate: int) -> Tensor:
     window = max(2, min(round(_WINDOW_SAMPLES * rate / 16_000), wave_BT.shape[1]))
     frames_BLW = wave_BT.float().unfold(1, window, max(1, window // 2))
     spectrum = torch.fft.rfft(frames_BLW * torch.hann_window(window, device=wave_BT.device))
-    weight_F = torch.from_numpy(a_weighting(np.linspace(0, rate / 2, window // 2 + 1))).to(wave_BT)
+    weight_F = torch.from_numpy(a_weighting(np.linspace(0, rate / 2, window // 2 + 1))).to(wave_BT, non_blocking=True)
     return (spectrum.abs().square() * weight_F).sum(dim=2).amax(dim=1).clamp(min=_MIN_ENERGY).sqrt().to(wave_BT)
 
 

@@ -45,5 +45,5 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
         region_BHW = torch.zeros((len(batch), *batch.x.shape[2:]), dtype=torch.bool, device=batch.x.device)
         for i, partner in enumerate(partner_B.tolist()):
             masks_NHW = batch.instances[partner].mask_NHW
-            region_BHW[i] = masks_NHW[taken_BN[i, : len(masks_NHW)].to(masks_NHW.device)].any(dim=0)
-        return paste(batch, partners(batch, partner_B.to(batch.x.device)), region_BHW)
+            region_BHW[i] = masks_NHW[taken_BN[i, : len(masks_NHW)].to(masks_NHW.device, non_blocking=True)].any(dim=0)
+        return paste(batch, partners(batch, partner_B.to(batch.x.device, non_blocking=True)), region_BHW)

@@ -42,9 +42,9 @@ class CutMix(Method, Mixes, name="cutmix", family="mix", tasks={"image-classific
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         left, right = (np.clip(np.rint(x + sign * side * width / 2), 0, width) for sign in (-1, 1))
         top, bottom = (np.clip(np.rint(y + sign * side * height / 2), 0, height) for sign in (-1, 1))
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device, non_blocking=True)
         inside = _between(left, right, width)[:, None, :] & _between(top, bottom, height)[:, :, None]
-        return paste(batch, partners(batch, partner_B), inside.to(batch.x.device))
+        return paste(batch, partners(batch, partner_B), inside.to(batch.x.device, non_blocking=True))
 
 
 def _between(low_B: np.ndarray, high_B: np.ndarray, size: int) -> torch.Tensor:

@@ -48,13 +48,13 @@ class FMix(Method, Mixes, name="fmix", family="mix", tasks={"image-classificatio
         if self.prob == 0:
             return batch
         pasted_B = (1 - rng.beta(self.alpha, self.alpha)) * rng.bernoulli(self.prob)
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device, non_blocking=True)
         height, width = batch.x.shape[2:]
         field_BHW = torch.from_numpy(random_fields(rng, self.decay, (height, width)))
         count_B = torch.from_numpy(np.rint(pasted_B * height * width).astype(np.int64))
         # Paste the pixels with the highest values of the random field.
         rank_BN = field_BHW.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
-        region_BHW = (rank_BN < count_B[:, None]).view_as(field_BHW).to(batch.x.device)
+        region_BHW = (rank_BN < count_B[:, None]).view_as(field_BHW).to(batch.x.device, non_blocking=True)
         return paste(batch, partners(batch, partner_B), region_BHW)
 
 

@@ -45,7 +45,7 @@ class ManifoldMixup(
             return batch
         depth = float(rng.uniform(0, self.max_depth)[0])
         weight = rng.beta(self.alpha, self.alpha)
-        weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).float().to(batch.x.device)
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
+        weight_B = torch.from_numpy(np.maximum(weight, 1 - weight)).float().to(batch.x.device, non_blocking=True)
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device, non_blocking=True)
         inside = (*batch.hidden_mix, HiddenMix(depth, mean_with_partners(partner_B, weight_B)))
         return batch.replace(targets=batch.targets.mix(partner_B, weight_B), hidden_mix=inside)

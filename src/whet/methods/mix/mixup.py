@@ -46,8 +46,8 @@ class MixUp(
             return batch
         weight = rng.beta(self.alpha, self.alpha)
         weight = np.where(rng.bernoulli(self.prob), np.maximum(weight, 1 - weight), 1.0)
-        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device)
-        weight_B = torch.from_numpy(weight).float().to(batch.x.device)
+        partner_B = torch.from_numpy(rng.permutation()).to(batch.x.device, non_blocking=True)
+        weight_B = torch.from_numpy(weight).float().to(batch.x.device, non_blocking=True)
         mixed, targets = mean_with_partners(partner_B, weight_B), batch.targets.mix(partner_B, weight_B)
         if batch.x.is_floating_point():
             return batch.replace(x=mixed(batch.x), targets=targets)

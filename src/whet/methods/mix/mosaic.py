@@ -47,7 +47,7 @@ class Mosaic(
         if self.prob == 0:
             return batch
         B, (height, width), device = len(batch), batch.x.shape[2:], batch.x.device
-        chosen_B = torch.from_numpy(rng.bernoulli(self.prob)).to(device)
+        chosen_B = torch.from_numpy(rng.bernoulli(self.prob)).to(device, non_blocking=True)
         reach = self.spread / 2
         centre_x, centre_y = (np.rint(rng.uniform(0.5 - reach, 0.5 + reach) * side) for side in (width, height))
         index_BQ = torch.stack([torch.arange(B), *(torch.from_numpy(rng.permutation()) for _ in range(3))], dim=1)
@@ -59,15 +59,17 @@ class Mosaic(
             rows = low_BH if quarter // 2 else ~low_BH
             region_BHW = rows[:, :, None] & columns[:, None, :] & chosen_B[:, None, None]
             share_BQ[:, quarter] = region_BHW.flatten(1).float().mean(dim=1)
-            partner_B = index_BQ[:, quarter].to(device)
+            partner_B = index_BQ[:, quarter].to(device, non_blocking=True)
             mixed = paste(mixed, squeezed(partners(batch, partner_B), u_BW, v_BH), region_BHW)
         share_BQ[:, 0] += 1 - share_BQ.sum(dim=1)  # samples that are not mixed
-        return mixed.replace(targets=mixed.targets.composed(batch.targets, index_BQ.to(device), share_BQ))
+        return mixed.replace(
+            targets=mixed.targets.composed(batch.targets, index_BQ.to(device, non_blocking=True), share_BQ)
+        )
 
 
 def _halves(centre_B: np.ndarray, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the source coordinate (0 … 1) of each row or column, and whether it is past the centre; both (B, size)."""
     position = torch.arange(size, device=device) + 0.5
-    centre = torch.from_numpy(centre_B).to(device).float().clamp(1, size - 1)[:, None]
+    centre = torch.from_numpy(centre_B).to(device, non_blocking=True).float().clamp(1, size - 1)[:, None]
     beyond = position > centre
     return torch.where(beyond, (position - centre) / (size - centre), position / centre), beyond

@@ -47,8 +47,12 @@ class ResizeMix(Method, Mixes, name="resizemix", family="mix", tasks={"image-cla
         w_B, h_B = np.rint(side_B * width), np.rint(side_B * height)
         left_B, top_B = np.floor(rng.uniform() * (width - w_B + 1)), np.floor(rng.uniform() * (height - h_B + 1))
         device = batch.x.device
-        partner_B = torch.from_numpy(rng.permutation()).to(device)
-        box_B4 = torch.from_numpy(np.stack([left_B, top_B, left_B + w_B, top_B + h_B], axis=1)).to(device).float()
+        partner_B = torch.from_numpy(rng.permutation()).to(device, non_blocking=True)
+        box_B4 = (
+            torch.from_numpy(np.stack([left_B, top_B, left_B + w_B, top_B + h_B], axis=1))
+            .to(device, non_blocking=True)
+            .float()
+        )
         x, y = (torch.arange(n, device=device) + 0.5 for n in (width, height))
         across = (x > box_B4[:, 0:1]) & (x < box_B4[:, 2:3])
         down = (y > box_B4[:, 1:2]) & (y < box_B4[:, 3:4])

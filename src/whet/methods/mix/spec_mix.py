@@ -53,8 +53,10 @@ class SpecMix(Method, Mixes, family="mix", tasks={"audio-classification"}):
         mixed_B, partner_B = rng.bernoulli(self.prob), rng.permutation()
         time_BL, mel_BM = self._segments(rng, frames), self._segments(rng, mels)
         region_BLM = (time_BL[:, :, None] | mel_BM[:, None, :]) & mixed_B[:, None, None]
-        partner = torch.from_numpy(partner_B).to(batch.x.device)
-        return paste(batch, partners(batch, partner), torch.from_numpy(region_BLM).to(batch.x.device))
+        partner = torch.from_numpy(partner_B).to(batch.x.device, non_blocking=True)
+        return paste(
+            batch, partners(batch, partner), torch.from_numpy(region_BLM).to(batch.x.device, non_blocking=True)
+        )
 
     def _segments(self, rng: BatchRng, size: int) -> np.ndarray:
         """Masks, bool (B, size), of 1 … `bands` segments of the given width."""

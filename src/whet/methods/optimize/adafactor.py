@@ -27,6 +27,7 @@ class Adafactor(
 
     identity = None
     exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
+    waits = "torch's implementation compares the norms of weights and updates on the host"
 
     lr: Annotated[
         float,

@@ -111,7 +111,7 @@ class _KFAC(torch.optim.Optimizer):
     def _natural(self) -> dict[Tensor, Tensor]:
         """The natural gradient of the weights and biases of the layers, scaled down if the predictions would change too much."""
         found: dict[Tensor, Tensor] = {}
-        change = 0.0
+        change = torch.zeros((), dtype=torch.float64, device=self._layers[0].weight.device)
         rates = {weight: group["lr"] for group in self.param_groups for weight in group["params"]}
         for layer in self._layers:
             parts = [part for part in (trained_weight(layer), layer.bias) if part is not None and part.requires_grad]
@@ -121,10 +121,10 @@ class _KFAC(torch.optim.Optimizer):
             gradient = torch.cat(gradients, dim=1)
             inputs_inverse, outputs_inverse = self.state[parts[0]]["inverses"]
             step = outputs_inverse @ gradient @ inputs_inverse
-            change += float((step * gradient).sum()) * rates[parts[0]] ** 2
+            change += (step * gradient).sum() * rates[parts[0]] ** 2
             for part, piece in zip(parts, step.split([g.shape[1] for g in gradients], dim=1)):
                 found[part] = piece.reshape(part.shape)
-        shorter = min(1.0, (self._method.largest_change / change) ** 0.5) if change > 0 else 1.0
+        shorter = torch.where(change > 0, (self._method.largest_change / change).sqrt().clamp(max=1.0), 1.0)
         return {weight: shorter * step for weight, step in found.items()}
 
 

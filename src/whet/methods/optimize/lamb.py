@@ -54,5 +54,7 @@ class _LAMB(Descent):
         direction = adam_direction(gradient, state, group["beta1"], group["beta2"], epsilon=1e-6)
         direction.add_(weight, alpha=group["weight_decay"])
         sizes = weight.norm(), direction.norm()
-        scaled = group["scaled"] and all(size > 0 for size in sizes)
-        weight.add_(direction, alpha=-group["lr"] * (float(sizes[0] / sizes[1]) if scaled else 1.0))
+        if group["scaled"]:
+            ratio = torch.where((sizes[0] > 0) & (sizes[1] > 0), sizes[0] / sizes[1], 1.0)  # stays on the device
+            direction.mul_(ratio)
+        weight.add_(direction, alpha=-group["lr"])

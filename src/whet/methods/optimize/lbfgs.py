@@ -24,6 +24,7 @@ class LBFGS(
 
     identity = None
     exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
+    waits = "the line search compares losses"
     conflicts = frozenset({"layerwise_lr"})
 
     lr: Annotated[

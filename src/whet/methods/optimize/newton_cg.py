@@ -32,6 +32,7 @@ class NewtonCG(
 
     identity = None
     exceptions = {"identity": "training requires an optimizer", "commutes": "a recipe has exactly one optimizer"}
+    waits = "the conjugate gradients stop by their residual, and the line search compares losses"
     conflicts = BENDS_GRADIENTS | {"layerwise_lr"}
 
     lr: Annotated[

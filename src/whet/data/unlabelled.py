@@ -1,0 +1,103 @@
+"""Reads the samples without a label, the part "unlabelled" of a table.
+
+The rules:
+- `data.unlabelled` is a folder or a table, read like the inputs of a prediction (`inputs.py`): class folders and labels in it do
+  not matter. Everything in it that is not a sample is left out, and a note counts it.
+- `rows` takes the samples of the data itself that have no label: rows of a table with an empty label, files outside every class
+  folder, and folders named unlabeled. A sample whose content occurs with a label is not one of them.
+- Copies of validation and test samples are left out and named, because training would see them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from whet.core.errors import DataError
+from whet.core.media import plural
+from whet.core.spec import ROWS, DataSpec
+from whet.data.digests import file_digests
+from whet.data.folder import NO_CLASS, WITHOUT_LABEL
+from whet.data.inputs import read_inputs
+from whet.data.store import digest_of, part_digest
+from whet.data.table import NO_LABEL, UNLABELLED, Table, part_name
+
+_SHOWN = 20
+_NO_LABEL_REASONS = frozenset({NO_LABEL, NO_CLASS})
+
+
+def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec: DataSpec, threads: int) -> Table:
+    """The table with its unlabelled samples. labelled: all labelled samples, before they were split. sources: the folders or
+    tables to read."""
+    for source in sources:
+        if not source.exists():
+            raise DataError(
+                f"data.unlabelled = {spec.unlabelled}: {source} does not exist; accepted: a folder, a table or {ROWS}"
+            )
+    own = spec.unlabelled == ROWS
+    frame, left_out = _read(sources, spec, table.medium, threads)
+    if own:
+        frame = frame[~frame["digest"].isin(set(labelled.frame["digest"]))]
+        table = replace(
+            table,
+            skipped=tuple(one for one in table.skipped if one.reason not in _NO_LABEL_REASONS),
+            notes=tuple(note for note in table.notes if not note.endswith(WITHOUT_LABEL)),
+        )
+    held_out = table.frame[table.frame["split"].isin(["val", "test"])]
+    copied = frame["digest"].isin(set(held_out["digest"]))
+    copies, frame = frame["id"][copied].tolist(), frame[~copied].reset_index(drop=True)
+    if frame.empty:
+        why = (
+            "every sample has a label"
+            if own
+            else "; ".join(left_out[:1]) or "all are copies of validation or test samples"
+        )
+        raise DataError(f"data.unlabelled = {spec.unlabelled}: no unlabelled {plural(table.medium)} found: {why}")
+    notes = [f"{len(frame):,} unlabelled {plural(table.medium)} from {'the data' if own else spec.unlabelled}"]
+    if copies:
+        more = f" and {len(copies) - _SHOWN} more" if len(copies) > _SHOWN else ""
+        notes.append(
+            f"{len(copies)} unlabelled {plural(table.medium)} are copies of validation or test samples and were left out: "
+            f"{', '.join(copies[:_SHOWN])}{more}"
+        )
+    if left_out and not own:
+        notes.append(f"{len(left_out)} entries of {spec.unlabelled} were left out, the first: {left_out[0]}")
+    return replace(
+        table, unlabelled=frame[[*table.frame.columns.intersection(frame.columns)]], notes=(*table.notes, *notes)
+    )
+
+
+def _read(sources: Sequence[Path], spec: DataSpec, medium: str, threads: int) -> tuple[pd.DataFrame, list[str]]:
+    """(the frame of all samples, with or without a label; everything else, each with the reason)."""
+    found, left_out = [], []
+    for source in sources:
+        inputs = read_inputs(source, spec, medium)
+        base = source if source.is_dir() else source.parent
+        names = [
+            f"{source.name}:{number}" if medium == "text" else os.path.relpath(name, base).replace(os.sep, "/")
+            for number, name in enumerate(inputs["name"], start=1)
+        ]
+        frame = pd.DataFrame({"id": [f"{UNLABELLED}/{name}" for name in names]})
+        if medium == "text":
+            frame["path"] = pd.Series([str(source)] * len(inputs), dtype=object)
+            frame["text"] = inputs["text"]
+            digests = [(digest_of(str(text).encode()), "") for text in inputs["text"]]
+        else:
+            frame["path"] = inputs["path"]
+            digests = file_digests(inputs["path"].tolist(), threads)
+        if medium == "audio":
+            frame["start"], frame["end"] = inputs["start"], inputs["end"]
+            digests = [
+                (part_digest(digest, part_name(start, end)) if digest else "", reason)
+                for (digest, reason), start, end in zip(digests, inputs["start"], inputs["end"])
+            ]
+        frame = frame.assign(label=-1, split=UNLABELLED, group="", weight=1.0, digest=[digest for digest, _ in digests])
+        reasons = [error or reason for error, (_, reason) in zip(inputs["error"], digests)]
+        left_out += [f"{id_}: {reason}" for id_, reason in zip(frame["id"], reasons) if reason]
+        found.append(frame[np.array([not reason for reason in reasons], dtype=bool)])
+    return pd.concat(found, ignore_index=True), left_out
