@@ -134,7 +134,9 @@ def test_two_runs_are_compared_by_their_images(run, data, tmp_path):
     assert found.difference.low <= found.difference.mean <= found.difference.high
 
 
-@pytest.mark.parametrize("methods", [("mosaic", "tta", "rotate"), ("mixup", "freeze", "random_erasing")])
+@pytest.mark.parametrize(
+    "methods", [("mosaic", "tta", "rotate"), ("mixup", "freeze", "random_erasing", "early_stopping")]
+)
 def test_methods_train(methods, data, tmp_path):
     done = train_run(recipe(data, *methods, budget="1ep"), tmp_path / "run")
     assert np.isfinite(json.loads(done.metrics.read_text())["test"]["mean_iou"])

@@ -7,7 +7,7 @@ from whet.methods import Soup
 
 def accuracy(weights):
     """The nearer to 3 the better, in steps of a hundredth."""
-    return {"accuracy": round(1 - abs(float(weights["weight"]) - 3) / 10, 2)}
+    return {"score": round(1 - abs(float(weights["weight"]) - 3) / 10, 2)}
 
 
 def cooked(method, values, progress, validate=accuracy):
@@ -25,7 +25,7 @@ def by_the_paper(values, validate=accuracy):
     """Recipe 1 of Wortsman et al.: sorted by accuracy, each added if the mean with it is no worse."""
 
     def score(values):
-        return validate({"weight": torch.tensor(sum(values) / len(values))})["accuracy"]
+        return validate({"weight": torch.tensor(sum(values) / len(values))})["score"]
 
     soup = []
     for value in sorted(values, key=lambda value: -score([value])):
@@ -49,15 +49,15 @@ def test_ingredients_that_make_it_worse_are_left_out(progress):
 def test_only_the_best_are_tried_and_of_equals_the_latest(progress):
     runtime = Soup(size=2).start(None, None)
     for number, score in enumerate([0.5, 0.9, 0.5, 0.7, 0.7]):
-        runtime.after_validation({"accuracy": score}, {"w": torch.tensor(float(number))}, progress(number))
+        runtime.after_validation({"score": score}, {"w": torch.tensor(float(number))}, progress(number))
     assert [(score, weights["w"].item()) for score, weights in runtime.found] == [(0.9, 1.0), (0.7, 4.0)]
 
 
 def test_a_resumed_training_has_the_same_ingredients(progress):
     first = Soup(size=3).start(None, None)
     for number, score in enumerate([0.2, 0.4]):
-        first.after_validation({"accuracy": score}, {"w": torch.tensor(float(number))}, progress(number))
+        first.after_validation({"score": score}, {"w": torch.tensor(float(number))}, progress(number))
     second = Soup(size=3).start(None, None)
     second.load_state_dict(first.state_dict())
-    second.after_validation({"accuracy": 0.3}, {"w": torch.tensor(2.0)}, progress(2))
+    second.after_validation({"score": 0.3}, {"w": torch.tensor(2.0)}, progress(2))
     assert [score for score, _ in second.found] == [0.4, 0.3, 0.2]

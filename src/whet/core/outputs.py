@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Chunk(NamedTuple):
-    """Some of the samples: their ids (B,), the outputs (B, …), float, on the CPU, and the targets."""
+    """Some of the samples: their ids (B,), the outputs (B, …), float, on the CPU, and the targets of class labels."""
 
     ids: np.ndarray
     outputs: Tensor
-    targets: ClassTargets
+    targets: Any
 
 
 class Outputs:
@@ -60,7 +60,8 @@ class Outputs:
             for chunk, chosen_B in _cut(self, chosen_N):
                 rows_B = torch.from_numpy(np.flatnonzero(chosen_B))
                 if len(rows_B):
-                    yield Chunk(chunk.ids[chosen_B], chunk.outputs[rows_B], chunk.targets[rows_B])
+                    targets = None if chunk.targets is None else chunk.targets[rows_B]
+                    yield Chunk(chunk.ids[chosen_B], chunk.outputs[rows_B], targets)
 
         return self._derived(chunks, self.index_N[chosen_N])
 

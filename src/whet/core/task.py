@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from whet.core.errors import RunError, unknown
+from whet.core.errors import RecipeError, RunError, unknown
 from whet.core.evidence import Evidence, Metric, Predictions
 from whet.core.labels import labels_cell
 from whet.core.plugins import Registry, filled
@@ -292,6 +292,12 @@ class ClassTask(VectorTask):
     @abstractmethod
     def ignorance(self, num_classes: int) -> float:
         """The probability of a class without any information."""
+
+
+def require_followed(task: Task, metric: str, method: str) -> None:
+    """RecipeError where the validation of this task does not report the metric that a method monitors."""
+    if metric not in ("score", *task.followed):
+        raise RecipeError(unknown(f"{method}.metric", metric, ("score", *task.followed)))
 
 
 def percent(share: float) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from whet.core.outputs import Chunk, Outputs
+from whet.core.task import VectorTask
 from whet.core.writing import writing
 from whet.data.store import free_disk
 from whet.data.table import Table
@@ -30,10 +31,10 @@ def keep_outputs(predict: Callable[[], Batches], part: Table, folder: Path, in_m
     """Predict these samples and keep the outputs: in memory where they need at most `in_memory` bytes, else in a nameless file
     below `folder`, which the system removes even if the process is killed. Where that needs more than half of the free disk, every
     iteration predicts the samples again."""
-    ids_N, targets = part.frame["id"].to_numpy(), part.targets
+    ids_N, targets = part.frame["id"].to_numpy(), part.targets if isinstance(part.task, VectorTask) else None
 
     def chunk(outputs: Tensor, index_B: np.ndarray) -> Chunk:
-        return Chunk(ids_N[index_B], outputs, targets[torch.from_numpy(index_B)])
+        return Chunk(ids_N[index_B], outputs, None if targets is None else targets[torch.from_numpy(index_B)])
 
     kept: list[Chunk] = []
     file: _File | None = None

@@ -52,24 +52,24 @@ class Soup(
         (best, first), *others = runtime.found
         chosen = [first]
         for _, weights in others:
-            accuracy = context.validate(mean_of([*chosen, weights]))["accuracy"]
-            if accuracy >= best:
-                best, chosen = accuracy, [*chosen, weights]
+            score = context.validate(mean_of([*chosen, weights]))["score"]
+            if score >= best:
+                best, chosen = score, [*chosen, weights]
         net.load_state_dict(mean_of(chosen))
 
 
 class _BestWeights(Runtime):
-    """The weights with the best validation accuracy, in descending order. Among equal accuracies the later one comes first."""
+    """The weights with the best validation score, in descending order. Among equal scores the later one comes first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self.found: list[tuple[float, dict[str, Tensor]]] = []
 
     def after_validation(self, metrics: Mapping[str, float], weights: dict[str, Tensor], progress: Progress) -> None:
-        better = [entry for entry in self.found if entry[0] > metrics["accuracy"]]
+        better = [entry for entry in self.found if entry[0] > metrics["score"]]
         rest = self.found[len(better) :]
         if len(better) < self._size:
-            self.found = [*better, (metrics["accuracy"], stored(weights)), *rest][: self._size]
+            self.found = [*better, (metrics["score"], stored(weights)), *rest][: self._size]
 
     def state_dict(self) -> dict[str, Any]:
         return {"found": self.found}

@@ -11,6 +11,7 @@ from whet.core.method import Method
 from whet.core.runtime import Runtime
 from whet.core.search import Search
 from whet.core.stages import ChoosesWeights, Watches
+from whet.core.task import require_followed
 
 
 class EarlyStopping(
@@ -35,10 +36,12 @@ class EarlyStopping(
         int, Field(ge=1, description="validations without improvement before training stops"), Search(2, 20)
     ] = 5
     metric: Annotated[
-        Literal["accuracy", "macro_f1", "log_loss"], Field(description="validation metric to monitor")
-    ] = "accuracy"
+        Literal["score", "accuracy", "macro_f1", "log_loss"],
+        Field(description="validation metric to monitor; score is the first metric of the task"),
+    ] = "score"
 
     def start(self, net: Any, context: Context) -> _Best:
+        require_followed(context.task, self.metric, self.name)
         return _Best(self.patience, self.metric)
 
     def weights(self, weights: dict[str, Tensor], runtime: _Best, final: bool) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from whet.core.method import Method
 from whet.core.runtime import Runtime
 from whet.core.search import Search
 from whet.core.stages import Scales, Watches
+from whet.core.task import require_followed
 
 
 class Plateau(
@@ -37,7 +38,8 @@ class Plateau(
         Search(1, 10),
     ] = 3
     metric: Annotated[
-        Literal["accuracy", "macro_f1", "log_loss"], Field(description="validation metric to monitor")
+        Literal["score", "accuracy", "macro_f1", "log_loss"],
+        Field(description="validation metric to monitor; score is the first metric of the task"),
     ] = "log_loss"
     threshold: Annotated[float, Field(ge=0, description="minimum relative improvement that counts as a new best")] = (
         1e-4
@@ -45,6 +47,7 @@ class Plateau(
     least: Annotated[float, Field(ge=0, le=1, description="lower bound of the factor")] = 1e-3
 
     def start(self, net: Any, context: Context) -> _Falling:
+        require_followed(context.task, self.metric, self.name)
         return _Falling(self)
 
 
