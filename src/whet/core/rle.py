@@ -102,6 +102,6 @@ def decode_cropped(counts: bytes, size: Size, *, checked: bool = False) -> Cropp
     edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = left * height, start, stop, right * height
     flat = np.repeat(np.arange(len(edges) - 1) % 2 == 1, edges[1:] - edges[:-1])
     columns_WH = flat.reshape(right - left, height)
-    rows = columns_WH.any(axis=0)
+    rows = np.asarray(columns_WH.any(axis=0))
     top, bottom = int(rows.argmax()), height - int(rows[::-1].argmax())
     return top, left, np.ascontiguousarray(columns_WH[:, top:bottom].T)

@@ -203,7 +203,7 @@ def test_what_covers_nothing_is_named_and_left_out(coco, segmentation, reason):
     assert reason in entry.reason
     assert data.objects == 151
     assert data.require_usable() is data
-    assert any("1 objects were left out: 1.jpg, annotation 17" in note for note in data.notes)
+    assert any("left out 1 object: 1.jpg, annotation 17" in note for note in data.notes)
 
 
 def test_more_than_one_percent_left_out_stops(coco):

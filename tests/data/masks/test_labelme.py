@@ -127,7 +127,7 @@ def test_images_without_a_file_are_left_out_and_sizes_decide_the_frame(tmp_path)
     )
     save_image(tmp_path / "bare.jpg")
     data = read_masks(tmp_path)
-    assert "1 images without a JSON file, left out, such as bare.jpg" in data.notes
+    assert "1 image without a JSON file, left out, such as bare.jpg" in data.notes
     assert data.images[0].masks.class_map()[:, :5].all()
     save_labelme(tmp_path, [shape(" ", SQUARE)], name="2")
     with pytest.raises(DataError, match=r"2\.json: the name ' '"):

@@ -24,7 +24,7 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.below import folders_in
-from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import Frame, frames_of
 from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.shapes import Placed, checked_name
@@ -91,7 +91,7 @@ def read_coco(
     used = [file.names[ann["category_id"]] for file in files for ann in _annotations(file)]
     names = list(dict.fromkeys(name for file in files for name in file.names.values()))
     numbers, empty = numbered(names, used, "categories")
-    notes = [*empty, *(f"{image_id(file.path, root)}: {len(file.content['images'])} images" for file in files)]
+    notes = [*empty, *(f"{image_id(file.path, root)}: {many(len(file.content['images']), 'image')}" for file in files)]
     if not used:
         raise DataError(f"{files[0].path}: no object in {sum(len(file.content['images']) for file in files)} images")
     boxes_only = not any(ann.get("segmentation") for file in files for ann in _annotations(file))

@@ -19,7 +19,7 @@ from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.folder import IMAGE_FILES
 from whet.data.masks.classes import Classes, colour_table, of_colours, of_numbers, thing_name
-from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import Frame, FrameUnknown, frames_of
 from whet.data.masks.named import BACKGROUND
 from whet.data.masks.png import NumberFile, Seen, is_coloured, packed, scan
@@ -221,7 +221,7 @@ def read_pairs(pairs: Pairs, spec: MaskSpec, threads: int = 4, *, border: int | 
         read.append(MaskImage(name, str(path), masks, _split_of(path, root)))
     notes = list(pairs.notes)
     if pairs.alone:
-        notes.append(f"{len(pairs.alone)} mask files without an image: {_listed(pairs.alone, root)}")
+        notes.append(f"{many(len(pairs.alone), 'mask file')} without an image: {_listed(pairs.alone, root)}")
     task, found = INSTANCES if pairs.objects else SEMANTIC, scanned.found
     data = MaskData(
         root, "pairs", tuple(read), found.names, found.has_background, task, objects, tuple(skipped), (), tuple(notes)
@@ -272,7 +272,7 @@ def _case_warning(pairs: Pairs) -> list[str]:
     if not pairs.odd:
         return []
     return [
-        f"{len(pairs.odd)} masks whose names differ from those of their images in case: {', '.join(pairs.odd[:_SHOWN])}"
+        f"{many(len(pairs.odd), 'mask')} with names that differ from those of their images in case: {', '.join(pairs.odd[:_SHOWN])}"
     ]
 
 
