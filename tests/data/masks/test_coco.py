@@ -317,3 +317,24 @@ def test_files_that_are_not_coco(tmp_path, content, message):
     (tmp_path / "data.json").write_text(content)
     with pytest.raises(DataError, match=rf"data\.json.*{message}"):
         read_masks(tmp_path / "data.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("images", "height", math.nan, "has the size 60 x nan|accepted: whole numbers"),
+        ("images", "height", math.inf, "accepted: whole numbers"),
+        ("images", "file_name", 7, "file_name is 7"),
+        ("images", "file_name", "\0", "none of 1 images can be used.*null byte"),
+        ("annotations", "category_id", {"a": 1}, "category_id is {'a': 1}"),
+        ("annotations", "image_id", 9, "annotation 1: image_id 9 is not among the images"),
+        ("annotations", "segmentation", {"size": [60, 60], "counts": [[], 3600]}, "annotation 1: RLE counts must be"),
+    ],
+)
+def test_odd_values_are_named(coco, part, key, value, message):
+    path = coco([annotation(1, [rectangle(0, 0, 9, 9)])])
+    content = json.loads(path.read_text())
+    content[part][0][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"data\.json.*({message})"):
+        read_masks(path)

@@ -111,6 +111,7 @@ def test_ignored_pixels_and_background_over_an_object(tmp_path):
         (shape("can", [[1, 1]], "rectangle"), "1 points; a rectangle has 2"),
         (shape("can", "abc"), "not pairs"),
         (shape("can", SQUARE, "cuboid"), "a cuboid; read are polygon"),
+        (shape("can", SQUARE, {"a": 1}), "a {'a': 1}; read are polygon"),
         (shape("can", [[0, 0], [5, 5]], "mask", mask="!"), "not a PNG in base64"),
     ],
 )

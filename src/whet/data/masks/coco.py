@@ -131,7 +131,9 @@ def _load(path: Path, split: str) -> _File:
     for ann in content["annotations"]:
         image, category = _key(ann, "image_id", file), _key(ann, "category_id", file)
         if category not in file.names:
-            same = sum(other.get("category_id") == category for other in content["annotations"])
+            same = sum(
+                isinstance(other, dict) and other.get("category_id") == category for other in content["annotations"]
+            )
             raise DataError(
                 f"{path}: category_id {category} of {same} annotations is not among the categories "
                 f"({', '.join(f'{key}: {name}' for key, name in file.names.items())})"
@@ -144,14 +146,16 @@ def _load(path: Path, split: str) -> _File:
 
 def _key(entry: Any, key: str, file: _File) -> Any:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if not isinstance(value, int | str) or isinstance(value, bool):
-        raise DataError(f"{file.path}: {key} is {value!r} in {str(entry)[:80]}; accepted: a number or text")
+    accepted = str if key == "file_name" else int | str
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        what = "text" if key == "file_name" else "a number or text"
+        raise DataError(f"{file.path}: {key} is {value!r} in {str(entry)[:80]}; accepted: {what}")
     return value
 
 
 def _read_categories(file: _File) -> None:
     categories = file.content["categories"]
-    used = {ann.get("category_id") for ann in file.content["annotations"] if isinstance(ann, dict)}
+    used = {_key(ann, "category_id", file) for ann in file.content["annotations"]}
     _refuse_twice(file, "category id", Counter(_key(category, "id", file) for category in categories))
     for category in categories:
         name = checked_name(category.get("name"), f"{file.path}: category {category['id']}")
@@ -220,7 +224,7 @@ def _stated(entry: dict[str, Any], file: _File) -> rle.Size | None:
     height, width = entry.get("height"), entry.get("width")
     if height is None and width is None:
         return None
-    if not all(isinstance(side, int | float) and side == int(side) for side in (height, width)):
+    if not all(isinstance(side, int) or (isinstance(side, float) and side.is_integer()) for side in (height, width)):
         raise DataError(
             f"{file.path}: image {entry['id']} has the size {width!r} x {height!r}; accepted: whole numbers"
         )

@@ -119,9 +119,10 @@ def _image_of(file: Path, content: dict[str, Any]) -> Path:
 
 def _objects(shapes: Iterable[dict[str, Any]], name: str, placed: Placed) -> list[_Object]:
     found: list[_Object] = []
-    groups: dict[tuple[str, Any, Kind], _Object] = {}
+    groups: dict[tuple[str, str | None, Kind], _Object] = {}
     for number, shape in enumerate(shapes, start=1):
-        thing, form, group = f"{name}, shape {number}", shape.get("shape_type") or "polygon", shape.get("group_id")
+        thing, form = f"{name}, shape {number}", str(shape.get("shape_type") or "polygon")
+        group = None if shape.get("group_id") is None else str(shape["group_id"])
         label = str(shape["label"]).strip()
         kind = _KINDS.get(form)
         if kind is None:
