@@ -258,7 +258,9 @@ def test_images_are_found_around_the_annotations_folder(tmp_path, place):
     save_coco(
         tmp_path / "annotations" / "instances_val2017.json", [annotation(1, [rectangle(0, 0, 9, 9)])], images=images
     )
-    (tmp_path / "annotations" / "captions_val2017.json").write_text('{"images": [], "annotations": []}')
+    thing = annotation(1, [rectangle(0, 0, 9, 9)])
+    for name, more in (("captions", {"caption": "a"}), ("person_keypoints", {"num_keypoints": 3})):
+        save_coco(tmp_path / "annotations" / f"{name}_val2017.json", [thing | more], images=images)
     data = read_masks(tmp_path)
     assert [(image.id, image.split) for image in data.images] == [(place, "val")]
 
@@ -338,3 +340,20 @@ def test_odd_values_are_named(coco, part, key, value, message):
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=rf"data\.json.*({message})"):
         read_masks(path)
+
+
+def test_an_image_in_two_files_is_refused(tmp_path):
+    images = [{"id": 1, "file_name": "../1.jpg", "width": 60, "height": 60}]
+    save_image(tmp_path / "1.jpg")
+    for split in ("train", "val"):
+        save_coco(tmp_path / split / "data.json", [annotation(1, [rectangle(0, 0, 9, 9)])], images=images)
+    with pytest.raises(DataError, match=r"val/data\.json: 1\.jpg is also in .*train/data\.json"):
+        read_masks(tmp_path)
+
+
+def test_a_large_file_is_recognised_by_its_keys(coco, tmp_path):
+    things = [annotation(1, [rectangle(10, 10, 50, 50) * 10], id=k) for k in range(5000)]
+    path = coco(things)
+    assert path.stat().st_size > 1 << 20
+    data = read_masks(tmp_path)
+    assert (data.format, data.objects) == ("coco", 5000)

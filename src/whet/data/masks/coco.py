@@ -58,6 +58,7 @@ class _Reading:
     skipped: list[Skipped] = field(default_factory=list)
     dropped: list[Skipped] = field(default_factory=list)
     objects: int = 0
+    read_by: dict[str, Path] = field(default_factory=dict)  # the file of each image
 
 
 def is_coco(content: Any) -> bool:
@@ -216,6 +217,8 @@ def _read_images(file: _File, reading: _Reading, threads: int) -> None:
                 continue
             else:
                 raise
+        if (other := reading.read_by.setdefault(name, file.path)) != file.path:
+            raise DataError(f"{file.path}: {name} is also in {other}; give one of the files")
         masks = _masks(file, entry, frame, turn, name, reading)
         reading.images.append(MaskImage(name, str(path), masks, file.split))
 

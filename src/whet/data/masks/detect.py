@@ -70,7 +70,7 @@ class _Place:
 
 def detect(path: str | Path, spec: MaskSpec = AS_THEY_ARE) -> Detected | None:
     """The format of the masks at a path, None where there are none. Reads the beginning of JSON files, no image."""
-    place = _Place(Path(path), spec)
+    place = _Place(Path(path).expanduser(), spec)
     for name, find in _FORMATS.items():
         if spec.format in (None, name) and (found := find(place)) is not None:
             return found

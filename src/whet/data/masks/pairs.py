@@ -29,7 +29,7 @@ _IMAGES = frozenset({"images", "image", "imgs", "img", "photos", "inputs", "inpu
 _MASKS = frozenset({"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth",
                     "segmentation", "segmentations", "labelids", "targets"})  # fmt: skip
 _OBJECTS = frozenset({"instances", "instance", "instance_masks", "objects"})
-_ENDING = re.compile(r"(?i)[ _.-]?(masks?|labels?|label_?ids|seg|segmentation|gt|annotation|l|p)$")
+_ENDING = re.compile(r"(?i)[ _.-](masks?|labels?|label_?ids|seg|segmentation|gt|annotation|l|p)$")
 _LEAST_PAIRED = 0.5  # of the images, to recognise the format
 _SHOWN = 5
 Key = tuple[tuple[str, ...], str]
@@ -98,7 +98,7 @@ def _by_names(root: Path, files: list[Path]) -> Pairs | None:
     masks: dict[Key, list[Path]] = {}
     for path, (folders, stem) in keys.items():
         bare = _ENDING.sub("", stem)
-        is_mask = bool(bare) and bare != stem and stem[len(bare)] in " _.-" and (folders, bare.lower()) in known
+        is_mask = bare != stem and (folders, bare.lower()) in known
         (masks if is_mask else pairs.images).setdefault((folders, stem), []).append(path)
     if not masks:
         return None
