@@ -11,8 +11,8 @@ _SIDE = 1 << 16
 
 
 def kind_of_json(path: Path) -> str | None:
-    """ "coco" for images, categories and annotations of objects, "labelme" for shapes of one image, else None, also for captions and
-    key points of COCO."""
+    """The format of a file: coco for images, categories and annotations of objects, labelme for shapes of one image, else None.
+    Captions and key points of COCO are None too."""
     try:
         size = path.stat().st_size
         with path.open("rb") as handle:
