@@ -83,7 +83,7 @@ def _with_splits(data: MaskData, root: Path) -> MaskData:
     split_of: dict[str, str] = {}
     for path in sorted((root / "ImageSets" / kind).glob("*.txt")):
         split = split_name(path.stem)
-        for line in path.read_text(encoding="utf-8").splitlines() if split else []:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if split else []:
             stem = line.split()[0] if line.strip() else ""
             if stem and split_of.setdefault(stem, split or "") != split:
                 raise DataError(f"{path}: {stem} is also in {split_of[stem]}")

@@ -120,7 +120,7 @@ def _listed(base: Path, beside: Path, place: str, where: str) -> list[Path]:
         raise DataError(f"{where} = {place}: no such folder or file")
     if there.is_dir():
         return files_below(there, IMAGE_FILES)
-    names = [line.strip() for line in there.read_text(encoding="utf-8").splitlines()]
+    names = [line.strip() for line in there.read_text(encoding="utf-8", errors="replace").splitlines()]
     images = [there.parent / name if name.startswith("./") else base / name for name in names if name]
     return [image for image in images if image.suffix.lower() in IMAGE_FILES.suffixes]
 
