@@ -257,10 +257,10 @@ class Masks:
 
     def _numbered(self, raw_HW: np.ndarray) -> IdMap:
         """The objects of a map with gaps in its numbers."""
-        counts = np.bincount(raw_HW.ravel(), minlength=IGNORE_ID + 1)
+        counts = np.bincount(raw_HW.ravel())
         present = np.flatnonzero(counts[1:IGNORE_ID]) + 1
-        table = np.zeros(IGNORE_ID + 1, np.uint16)
-        table[present], table[IGNORE_ID] = np.arange(1, len(present) + 1), IGNORE_ID
+        table = np.zeros(len(counts), np.uint16)
+        table[present], table[IGNORE_ID:] = np.arange(1, len(present) + 1), IGNORE_ID
         ids_HW = table[raw_HW]
         if self.class_file is None:
             return IdMap(ids_HW, np.ones(len(present), np.int64))

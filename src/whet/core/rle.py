@@ -27,7 +27,11 @@ def encode(mask_HW: np.ndarray) -> bytes:
 
 def compressed(runs: Sequence[int] | np.ndarray, size: Size) -> bytes:
     """The compressed counts of run lengths that alternate between zeros and ones. DataError where they do not fill the image."""
-    runs = _checked(np.asarray(runs), size)
+    try:
+        numbers = np.asarray(runs)
+    except ValueError:  # a list within the list
+        raise DataError("RLE counts must be non-negative whole numbers") from None
+    runs = _checked(numbers, size)
     return coco.frPyObjects({"counts": runs.tolist(), "size": list(size)}, *size)["counts"]
 
 

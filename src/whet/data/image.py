@@ -139,6 +139,8 @@ def stored_frame(data: bytes) -> tuple[tuple[int, int], int]:
                     turn = image.getexif().get(_ORIENTATION, 1)
                 except DAMAGE:
                     turn = 1
+            if image.format == "TIFF" and turn in _SWAPS:  # Pillow states the size of the upright image
+                header = header[::-1]
     return header, turn if turn in _UNTURN else 1
 
 

@@ -203,7 +203,7 @@ def test_what_covers_nothing_is_named_and_left_out(coco, segmentation, reason):
     assert reason in entry.reason
     assert data.objects == 151
     assert data.require_usable() is data
-    assert any("1 objects were left out: 1.jpg, annotation 17" in note for note in data.notes)
+    assert any("left out 1 object: 1.jpg, annotation 17" in note for note in data.notes)
 
 
 def test_more_than_one_percent_left_out_stops(coco):
@@ -258,7 +258,9 @@ def test_images_are_found_around_the_annotations_folder(tmp_path, place):
     save_coco(
         tmp_path / "annotations" / "instances_val2017.json", [annotation(1, [rectangle(0, 0, 9, 9)])], images=images
     )
-    (tmp_path / "annotations" / "captions_val2017.json").write_text('{"images": [], "annotations": []}')
+    thing = annotation(1, [rectangle(0, 0, 9, 9)])
+    for name, more in (("captions", {"caption": "a"}), ("person_keypoints", {"num_keypoints": 3})):
+        save_coco(tmp_path / "annotations" / f"{name}_val2017.json", [thing | more], images=images)
     data = read_masks(tmp_path)
     assert [(image.id, image.split) for image in data.images] == [(place, "val")]
 
@@ -317,3 +319,41 @@ def test_files_that_are_not_coco(tmp_path, content, message):
     (tmp_path / "data.json").write_text(content)
     with pytest.raises(DataError, match=rf"data\.json.*{message}"):
         read_masks(tmp_path / "data.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("images", "height", math.nan, "has the size 60 x nan|accepted: whole numbers"),
+        ("images", "height", math.inf, "accepted: whole numbers"),
+        ("images", "file_name", 7, "file_name is 7"),
+        ("images", "file_name", "\0", "none of 1 images can be used.*null byte"),
+        ("annotations", "category_id", {"a": 1}, "category_id is {'a': 1}"),
+        ("annotations", "image_id", 9, "annotation 1: image_id 9 is not among the images"),
+        ("annotations", "segmentation", {"size": [60, 60], "counts": [[], 3600]}, "annotation 1: RLE counts must be"),
+    ],
+)
+def test_odd_values_are_named(coco, part, key, value, message):
+    path = coco([annotation(1, [rectangle(0, 0, 9, 9)])])
+    content = json.loads(path.read_text())
+    content[part][0][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"data\.json.*({message})"):
+        read_masks(path)
+
+
+def test_an_image_in_two_files_is_refused(tmp_path):
+    images = [{"id": 1, "file_name": "../1.jpg", "width": 60, "height": 60}]
+    save_image(tmp_path / "1.jpg")
+    for split in ("train", "val"):
+        save_coco(tmp_path / split / "data.json", [annotation(1, [rectangle(0, 0, 9, 9)])], images=images)
+    with pytest.raises(DataError, match=r"val/data\.json: 1\.jpg is also in .*train/data\.json"):
+        read_masks(tmp_path)
+
+
+def test_a_large_file_is_recognised_by_its_keys(coco, tmp_path):
+    things = [annotation(1, [rectangle(10, 10, 50, 50) * 10], id=k) for k in range(5000)]
+    path = coco(things)
+    assert path.stat().st_size > 1 << 20
+    data = read_masks(tmp_path)
+    assert (data.format, data.objects) == ("coco", 5000)

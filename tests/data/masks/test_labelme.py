@@ -111,6 +111,7 @@ def test_ignored_pixels_and_background_over_an_object(tmp_path):
         (shape("can", [[1, 1]], "rectangle"), "1 points; a rectangle has 2"),
         (shape("can", "abc"), "not pairs"),
         (shape("can", SQUARE, "cuboid"), "a cuboid; read are polygon"),
+        (shape("can", SQUARE, {"a": 1}), "a {'a': 1}; read are polygon"),
         (shape("can", [[0, 0], [5, 5]], "mask", mask="!"), "not a PNG in base64"),
     ],
 )
@@ -127,7 +128,7 @@ def test_images_without_a_file_are_left_out_and_sizes_decide_the_frame(tmp_path)
     )
     save_image(tmp_path / "bare.jpg")
     data = read_masks(tmp_path)
-    assert "1 images without a JSON file, left out, such as bare.jpg" in data.notes
+    assert "1 image without a JSON file, left out, such as bare.jpg" in data.notes
     assert data.images[0].masks.class_map()[:, :5].all()
     save_labelme(tmp_path, [shape(" ", SQUARE)], name="2")
     with pytest.raises(DataError, match=r"2\.json: the name ' '"):

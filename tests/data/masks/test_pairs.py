@@ -206,8 +206,8 @@ def test_what_does_not_fit_is_named(tmp_path):
         "images/alpha.jpg": "alpha.png: a mask with transparent pixels (mode RGBA)",
         "images/lossy.jpg": "lossy.jpg: a JPEG, which changes the numbers of a mask",
     }
-    assert "1 mask files without an image: masks/alone.png" in data.notes
-    assert "names differ from those of their images in case: masks/img_1.png" in data.warnings[-1]
+    assert "1 mask file without an image: masks/alone.png" in data.notes
+    assert "1 mask with names that differ from those of their images in case: masks/img_1.png" in data.warnings[-1]
     with pytest.raises(DataError, match="4 of 6 images cannot be used"):
         data.require_usable()
 

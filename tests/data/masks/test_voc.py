@@ -36,7 +36,7 @@ def test_classes_and_objects(voc):
         ("JPEGImages/1.jpg", "train"),
         ("JPEGImages/2.jpg", "val"),
     ]
-    assert "1 images without masks are not read" in data.notes
+    assert "not read: 1 image without masks" in data.notes
     class_HW = data.images[0].masks.class_map()
     assert [(class_HW == value).sum() for value in (1, 2, IGNORE)] == [100, 200, 60]
     found = data.images[0].masks.id_map()

@@ -53,7 +53,7 @@ def test_lines_are_objects_in_shares_of_the_sides(yolo):
     found = data.images[0].masks.id_map()
     assert [layer.mask.sum() for layer in found.layers()] == [1600, 1600]
     assert found.class_of_id.tolist() == [2, 1]
-    assert "1 of 3 images have no text file: images without objects" in data.notes
+    assert "1 image of 3 without a text file: images without objects" in data.notes
     assert detect(yolo / "data.yaml").format == "yolo"
 
 

@@ -24,7 +24,7 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.below import folders_in
-from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import Frame, frames_of
 from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.shapes import Placed, checked_name
@@ -58,6 +58,7 @@ class _Reading:
     skipped: list[Skipped] = field(default_factory=list)
     dropped: list[Skipped] = field(default_factory=list)
     objects: int = 0
+    read_by: dict[str, Path] = field(default_factory=dict)  # the file of each image
 
 
 def is_coco(content: Any) -> bool:
@@ -91,7 +92,7 @@ def read_coco(
     used = [file.names[ann["category_id"]] for file in files for ann in _annotations(file)]
     names = list(dict.fromkeys(name for file in files for name in file.names.values()))
     numbers, empty = numbered(names, used, "categories")
-    notes = [*empty, *(f"{image_id(file.path, root)}: {len(file.content['images'])} images" for file in files)]
+    notes = [*empty, *(f"{image_id(file.path, root)}: {many(len(file.content['images']), 'image')}" for file in files)]
     if not used:
         raise DataError(f"{files[0].path}: no object in {sum(len(file.content['images']) for file in files)} images")
     boxes_only = not any(ann.get("segmentation") for file in files for ann in _annotations(file))
@@ -131,7 +132,9 @@ def _load(path: Path, split: str) -> _File:
     for ann in content["annotations"]:
         image, category = _key(ann, "image_id", file), _key(ann, "category_id", file)
         if category not in file.names:
-            same = sum(other.get("category_id") == category for other in content["annotations"])
+            same = sum(
+                isinstance(other, dict) and other.get("category_id") == category for other in content["annotations"]
+            )
             raise DataError(
                 f"{path}: category_id {category} of {same} annotations is not among the categories "
                 f"({', '.join(f'{key}: {name}' for key, name in file.names.items())})"
@@ -144,14 +147,16 @@ def _load(path: Path, split: str) -> _File:
 
 def _key(entry: Any, key: str, file: _File) -> Any:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if not isinstance(value, int | str) or isinstance(value, bool):
-        raise DataError(f"{file.path}: {key} is {value!r} in {str(entry)[:80]}; accepted: a number or text")
+    accepted = str if key == "file_name" else int | str
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        what = "text" if key == "file_name" else "a number or text"
+        raise DataError(f"{file.path}: {key} is {value!r} in {str(entry)[:80]}; accepted: {what}")
     return value
 
 
 def _read_categories(file: _File) -> None:
     categories = file.content["categories"]
-    used = {ann.get("category_id") for ann in file.content["annotations"] if isinstance(ann, dict)}
+    used = {_key(ann, "category_id", file) for ann in file.content["annotations"]}
     _refuse_twice(file, "category id", Counter(_key(category, "id", file) for category in categories))
     for category in categories:
         name = checked_name(category.get("name"), f"{file.path}: category {category['id']}")
@@ -212,6 +217,8 @@ def _read_images(file: _File, reading: _Reading, threads: int) -> None:
                 continue
             else:
                 raise
+        if (other := reading.read_by.setdefault(name, file.path)) != file.path:
+            raise DataError(f"{file.path}: {name} is also in {other}; give one of the files")
         masks = _masks(file, entry, frame, turn, name, reading)
         reading.images.append(MaskImage(name, str(path), masks, file.split))
 
@@ -220,7 +227,7 @@ def _stated(entry: dict[str, Any], file: _File) -> rle.Size | None:
     height, width = entry.get("height"), entry.get("width")
     if height is None and width is None:
         return None
-    if not all(isinstance(side, int | float) and side == int(side) for side in (height, width)):
+    if not all(isinstance(side, int) or (isinstance(side, float) and side.is_integer()) for side in (height, width)):
         raise DataError(
             f"{file.path}: image {entry['id']} has the size {width!r} x {height!r}; accepted: whole numbers"
         )

@@ -85,6 +85,11 @@ class MaskData:
         return replace(self, notes=self.notes + warnings, warnings=self.warnings + warnings)
 
 
+def many(count: int, word: str) -> str:
+    """'1 image', '3 images'."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
 def image_id(path: Path, root: Path) -> str:
     """The id of an image: its path below the root; a name that is not UTF-8 is escaped."""
     return os.fsencode(Path(os.path.relpath(path, root)).as_posix()).decode("utf-8", "backslashreplace")
@@ -93,11 +98,11 @@ def image_id(path: Path, root: Path) -> str:
 def left_out_notes(skipped: list[Skipped], dropped: list[Skipped]) -> list[str]:
     """What was left out, the first few by name."""
     notes = []
-    for what, entries in (("images", skipped), ("objects", dropped)):
+    for word, entries in (("image", skipped), ("object", dropped)):
         if entries:
             first = "; ".join(f"{entry.id}: {entry.reason}" for entry in entries[:3])
             more = f"; and {len(entries) - 3} more" if len(entries) > 3 else ""
-            notes.append(f"{len(entries)} {what} were left out: {first}{more}")
+            notes.append(f"left out {many(len(entries), word)}: {first}{more}")
     return notes
 
 

@@ -14,7 +14,7 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.data.below import all_below
 from whet.data.masks.coco import read_coco
-from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, grouped_copies, left_out_notes
+from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, grouped_copies, left_out_notes, many
 from whet.data.masks.json_files import kind_of_json
 from whet.data.masks.labelme import read_labelme
 from whet.data.masks.pairs import Pairs, find_pairs, read_pairs
@@ -70,7 +70,7 @@ class _Place:
 
 def detect(path: str | Path, spec: MaskSpec = AS_THEY_ARE) -> Detected | None:
     """The format of the masks at a path, None where there are none. Reads the beginning of JSON files, no image."""
-    place = _Place(Path(path), spec)
+    place = _Place(Path(path).expanduser(), spec)
     for name, find in _FORMATS.items():
         if spec.format in (None, name) and (found := find(place)) is not None:
             return found
@@ -133,7 +133,7 @@ def _pairs(place: _Place) -> Detected | None:
         return None
     what = " and ".join(word for word, files in (("classes", pairs.masks), ("objects", pairs.objects)) if files)
     first = next(iter([*pairs.objects.values(), *pairs.masks.values()])).relative_to(place.root).as_posix()
-    why = f"{len(pairs.images)} images and files with the {what} of their pixels, such as {first}"
+    why = f"{many(len(pairs.images), 'image')} and files with the {what} of their pixels, such as {first}"
     task = INSTANCES if pairs.objects else SEMANTIC
     return Detected("pairs", why, task, lambda spec, files_root, threads: read_pairs(pairs, spec, threads))
 
@@ -163,7 +163,7 @@ def _labelme(place: _Place) -> Detected | None:
     files = place.json_files.get("labelme", [])
     if not files:
         return None
-    why = f"labelme: {len(files)} JSON files"
+    why = f"labelme: {many(len(files), 'JSON file')}"
     return Detected(
         "labelme", why, INSTANCES, lambda spec, files_root, threads: read_labelme(files, place.root, spec, threads)
     )

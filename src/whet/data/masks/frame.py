@@ -96,7 +96,7 @@ def frames_of(paths: Iterable[str | Path], threads: int = 4) -> list[Frame | str
     def one(path: str | Path) -> Frame | str:
         try:
             return frame_of(path)
-        except (UnreadableImage, OSError) as error:
+        except (OSError, ValueError) as error:  # UnreadableImage, or a name that no file can have
             return why(error)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="whet-header") as pool:

@@ -11,7 +11,8 @@ _SIDE = 1 << 16
 
 
 def kind_of_json(path: Path) -> str | None:
-    """ "coco" for images, annotations and categories of objects, "labelme" for shapes of one image, else None."""
+    """The format of a file: coco for images, categories and annotations of objects, labelme for shapes of one image, else None.
+    Captions and key points of COCO are None too."""
     try:
         size = path.stat().st_size
         with path.open("rb") as handle:
@@ -21,15 +22,23 @@ def kind_of_json(path: Path) -> str | None:
                 data += handle.read()
     except OSError:
         return None
-    if size <= _WHOLE:
-        try:
-            content = json.loads(data)
-        except ValueError:
-            return None
-        keys = set(content) if isinstance(content, dict) else set()
-    else:
-        keys = {word.decode() for word in re.findall(rb'"(\w+)"\s*:', data)}
+    keys = _keys(data) if size <= _WHOLE else {word.decode() for word in re.findall(rb'"(\w+)"\s*:', data)}
     if {"shapes", "imagePath"} <= keys:
         return "labelme"
-    coco = len(keys & {"images", "annotations", "categories"})
-    return "coco" if coco == 3 or (coco == 2 and size > _WHOLE) else None
+    if keys & {"caption", "num_keypoints"}:
+        return None
+    # Of a large file, one of the lists may begin out of sight.
+    return "coco" if len(keys & {"images", "annotations", "categories"}) >= (3 if size <= _WHOLE else 2) else None
+
+
+def _keys(data: bytes) -> set[str]:
+    """The keys of an object, and of its first annotation."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return set()
+    if not isinstance(content, dict):
+        return set()
+    annotations = content.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else None
+    return set(content) | (set(first) if isinstance(first, dict) else set())

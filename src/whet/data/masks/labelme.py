@@ -31,7 +31,7 @@ from whet.core.outlines import polygons_of
 from whet.core.polygons import box_points
 from whet.data.folder import IMAGE_FILES, files_below
 from whet.data.image import DAMAGE
-from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import FrameUnknown, frames_of
 from whet.data.masks.named import BACKGROUND, is_ignored, numbered
 from whet.data.masks.shapes import Placed, as_points, checked_name
@@ -65,7 +65,7 @@ def read_labelme(files: list[Path], root: Path, spec: MaskSpec, threads: int = 4
         raise DataError(f"{root}: no object in {len(files)} labelme files")
     bare = [path for path in files_below(root, IMAGE_FILES) if path not in set(images)]
     if bare:
-        notes.append(f"{len(bare)} images without a JSON file, left out, such as {image_id(bare[0], root)}")
+        notes.append(f"{many(len(bare), 'image')} without a JSON file, left out, such as {image_id(bare[0], root)}")
     read, skipped, dropped, objects = list[MaskImage](), list[Skipped](), list[Skipped](), 0
     for file, content, image, frame in zip(files, loaded, images, frames_of(images, threads)):
         name = image_id(image, root)
@@ -119,9 +119,10 @@ def _image_of(file: Path, content: dict[str, Any]) -> Path:
 
 def _objects(shapes: Iterable[dict[str, Any]], name: str, placed: Placed) -> list[_Object]:
     found: list[_Object] = []
-    groups: dict[tuple[str, Any, Kind], _Object] = {}
+    groups: dict[tuple[str, str | None, Kind], _Object] = {}
     for number, shape in enumerate(shapes, start=1):
-        thing, form, group = f"{name}, shape {number}", shape.get("shape_type") or "polygon", shape.get("group_id")
+        thing, form = f"{name}, shape {number}", str(shape.get("shape_type") or "polygon")
+        group = None if shape.get("group_id") is None else str(shape["group_id"])
         label = str(shape["label"]).strip()
         kind = _KINDS.get(form)
         if kind is None:

@@ -19,7 +19,7 @@ from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.folder import IMAGE_FILES
 from whet.data.masks.classes import Classes, colour_table, of_colours, of_numbers, thing_name
-from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import Frame, FrameUnknown, frames_of
 from whet.data.masks.named import BACKGROUND
 from whet.data.masks.png import NumberFile, Seen, is_coloured, packed, scan
@@ -29,7 +29,7 @@ _IMAGES = frozenset({"images", "image", "imgs", "img", "photos", "inputs", "inpu
 _MASKS = frozenset({"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth",
                     "segmentation", "segmentations", "labelids", "targets"})  # fmt: skip
 _OBJECTS = frozenset({"instances", "instance", "instance_masks", "objects"})
-_ENDING = re.compile(r"(?i)[ _.-]?(masks?|labels?|label_?ids|seg|segmentation|gt|annotation|l|p)$")
+_ENDING = re.compile(r"(?i)[ _.-](masks?|labels?|label_?ids|seg|segmentation|gt|annotation|l|p)$")
 _LEAST_PAIRED = 0.5  # of the images, to recognise the format
 _SHOWN = 5
 Key = tuple[tuple[str, ...], str]
@@ -98,7 +98,7 @@ def _by_names(root: Path, files: list[Path]) -> Pairs | None:
     masks: dict[Key, list[Path]] = {}
     for path, (folders, stem) in keys.items():
         bare = _ENDING.sub("", stem)
-        is_mask = bool(bare) and bare != stem and stem[len(bare)] in " _.-" and (folders, bare.lower()) in known
+        is_mask = bare != stem and (folders, bare.lower()) in known
         (masks if is_mask else pairs.images).setdefault((folders, stem), []).append(path)
     if not masks:
         return None
@@ -221,7 +221,7 @@ def read_pairs(pairs: Pairs, spec: MaskSpec, threads: int = 4, *, border: int | 
         read.append(MaskImage(name, str(path), masks, _split_of(path, root)))
     notes = list(pairs.notes)
     if pairs.alone:
-        notes.append(f"{len(pairs.alone)} mask files without an image: {_listed(pairs.alone, root)}")
+        notes.append(f"{many(len(pairs.alone), 'mask file')} without an image: {_listed(pairs.alone, root)}")
     task, found = INSTANCES if pairs.objects else SEMANTIC, scanned.found
     data = MaskData(
         root, "pairs", tuple(read), found.names, found.has_background, task, objects, tuple(skipped), (), tuple(notes)
@@ -272,7 +272,7 @@ def _case_warning(pairs: Pairs) -> list[str]:
     if not pairs.odd:
         return []
     return [
-        f"{len(pairs.odd)} masks whose names differ from those of their images in case: {', '.join(pairs.odd[:_SHOWN])}"
+        f"{many(len(pairs.odd), 'mask')} with names that differ from those of their images in case: {', '.join(pairs.odd[:_SHOWN])}"
     ]
 
 

@@ -18,7 +18,7 @@ from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.below import folders_in
 from whet.data.folder import IMAGE_FILES, files_below
-from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import FrameUnknown, frames_of
 from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.pairs import Pairs, read_pairs
@@ -63,7 +63,7 @@ def read_voc(root: Path, spec: MaskSpec, threads: int = 4) -> MaskData:
     pairs.objects = {((), stem): objects[stem] for stem in keys if stem in objects}
     pairs.alone = [path for stem, path in (masks or objects).items() if stem not in files]
     if len(keys) < len(files):
-        pairs.notes.append(f"{len(files) - len(keys)} images without masks are not read")
+        pairs.notes.append(f"not read: {many(len(files) - len(keys), 'image')} without masks")
     data = read_pairs(pairs, spec, threads, border=255)
     if data.has_background and all(name.isdecimal() and int(name) < len(_VOC_2012) for name in data.things):
         names = tuple(_VOC_2012[int(name)] for name in data.things)
@@ -83,7 +83,7 @@ def _with_splits(data: MaskData, root: Path) -> MaskData:
     split_of: dict[str, str] = {}
     for path in sorted((root / "ImageSets" / kind).glob("*.txt")):
         split = split_name(path.stem)
-        for line in path.read_text(encoding="utf-8").splitlines() if split else []:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if split else []:
             stem = line.split()[0] if line.strip() else ""
             if stem and split_of.setdefault(stem, split or "") != split:
                 raise DataError(f"{path}: {stem} is also in {split_of[stem]}")
@@ -100,7 +100,7 @@ def _read_boxes(files: dict[str, Path], root: Path, spec: MaskSpec, threads: int
         raise DataError(f"{root}: neither masks nor boxes for {len(files)} images")
     notes.append(f"neither {_CLASSES} nor {_OBJECTS}: the boxes of Annotations are read")
     if len(trees) < len(files):
-        notes.append(f"{len(files) - len(trees)} images without an XML file are not read")
+        notes.append(f"not read: {many(len(files) - len(trees), 'image')} without an XML file")
     read, skipped, dropped, objects = list[MaskImage](), list[Skipped](), list[Skipped](), 0
     for stem, frame in zip(trees, frames_of([files[stem] for stem in trees], threads)):
         name, path, tree = image_id(files[stem], root), found[stem], trees[stem]

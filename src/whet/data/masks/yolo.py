@@ -18,7 +18,7 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.folder import IMAGE_FILES, files_below
-from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id
+from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import Frame, frames_of
 from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.shapes import Placed, checked_name
@@ -66,7 +66,7 @@ def read_yolo(path: Path, spec: MaskSpec, threads: int = 4) -> MaskData:
     if not used:
         raise DataError(f"{path}: no object in the text files of {len(split_of)} images")
     if without:
-        notes.append(f"{without} of {len(split_of)} images have no text file: images without objects")
+        notes.append(f"{many(without, 'image')} of {len(split_of)} without a text file: images without objects")
     read, skipped, objects = list[MaskImage](), list[Skipped](), 0
     for image, frame in zip(split_of, frames_of(split_of, threads)):
         name = image_id(image, root)
@@ -120,7 +120,7 @@ def _listed(base: Path, beside: Path, place: str, where: str) -> list[Path]:
         raise DataError(f"{where} = {place}: no such folder or file")
     if there.is_dir():
         return files_below(there, IMAGE_FILES)
-    names = [line.strip() for line in there.read_text(encoding="utf-8").splitlines()]
+    names = [line.strip() for line in there.read_text(encoding="utf-8", errors="replace").splitlines()]
     images = [there.parent / name if name.startswith("./") else base / name for name in names if name]
     return [image for image in images if image.suffix.lower() in IMAGE_FILES.suffixes]
 

@@ -1,0 +1,5 @@
+"""Checks of masks, each in one file; `audit_masks` runs them all."""
+
+from whet.data.audit.masks.run import audit_masks
+
+__all__ = ["audit_masks"]

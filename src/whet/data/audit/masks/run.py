@@ -1,0 +1,24 @@
+"""The audit of masks: runs all checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from whet.data.audit.finding import Finding
+from whet.data.audit.masks.alignment import check_alignment
+from whet.data.audit.masks.balance import check_mask_balance
+from whet.data.audit.masks.left_out import check_copies, check_left_out
+from whet.data.audit.masks.outlines import check_outlines
+from whet.data.audit.masks.overlaps import check_duplicate_objects
+from whet.data.audit.run import by_gravity
+from whet.data.masks import MaskData
+
+CHECKS: tuple[Callable[[MaskData], list[Finding]], ...] = (
+    check_left_out, check_copies, check_outlines, check_duplicate_objects, check_mask_balance, check_alignment,
+)  # fmt: skip
+
+
+def audit_masks(data: MaskData) -> list[Finding]:
+    """All findings about the annotation, the most severe first."""
+    found = [Finding("note", "warning" if text in data.warnings else "fact", text) for text in data.notes]
+    return by_gravity(found + [finding for check in CHECKS for finding in check(data)])
