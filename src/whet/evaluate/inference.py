@@ -31,7 +31,9 @@ def run_inference(
 ) -> tuple[Tensor, np.ndarray]:
     """(logits float32 (N, K) on the CPU, sample numbers (N,)); samples that cannot be read are passed to `failed` and left out.
     NonFiniteError for NaN or infinite logits."""
-    return concatenated(infer_batches(net, predictor, loader, size, autocast, failed, batch_size), len(net.spec.classes))
+    return concatenated(
+        infer_batches(net, predictor, loader, size, autocast, failed, batch_size), len(net.spec.classes)
+    )
 
 
 def concatenated(batches: Iterable[tuple[Tensor, np.ndarray]], num_classes: int = 0) -> tuple[Tensor, np.ndarray]:
