@@ -14,6 +14,7 @@ from whet.core.registry import registry
 from whet.core.stages import WrapsLoss
 from whet.methods import SGD, Brightness
 from whet.training import loop
+from whet.training.data_record import recorded_samples
 from whet.training.job import resume_run, train_run
 
 SEEN = []  # the unlabelled batches that the loss received
@@ -90,6 +91,7 @@ def test_two_epochs_on_views_of_the_same_samples(images, more, tmp_path):
         assert sorted(numbers[start : start + 25]) == list(range(25))
     data = run.read_json(run.data)
     assert data["unlabelled"] == 25 and sum(sum(counts.values()) for counts in data["counts"].values()) == 60
+    assert len(recorded_samples(run)) == 60  # what compare, evaluate and improve read
     assert "25 unlabelled images" in " ".join(run.read_json(run.metrics)["notes"])
 
 

@@ -72,8 +72,10 @@ class Batch:
         return self.x.dim() == 2 and self.x.is_floating_point()
 
     def rows(self, chosen: slice | Tensor) -> Batch:
-        """A subset of the samples: a slice, or row numbers, int64. `hidden_mix` and `unlabelled` stay the same."""
-        places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
+        """A subset of the samples: a slice, or row numbers, int64, on the CPU. `hidden_mix` and `unlabelled` stay the same."""
+        places = chosen if isinstance(chosen, slice) else chosen.numpy()
+        if not isinstance(chosen, slice):
+            chosen = chosen.to(self.x.device, non_blocking=True)
         return replace(
             self,
             x=self.x[chosen],

@@ -58,7 +58,8 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
             else "; ".join(left_out[:1]) or "all are copies of validation or test samples"
         )
         raise DataError(f"data.unlabelled = {spec.unlabelled}: no unlabelled {plural(table.medium)} found: {why}")
-    notes = [f"{len(frame):,} unlabelled {plural(table.medium)} from {'the data' if own else spec.unlabelled}"]
+    where = "the data" if own else sources[0].name  # notes are shown in reports, which contain no path
+    notes = [f"{len(frame):,} unlabelled {plural(table.medium)} from {where}"]
     if copies:
         more = f" and {len(copies) - _SHOWN} more" if len(copies) > _SHOWN else ""
         notes.append(
@@ -66,7 +67,7 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
             f"{', '.join(copies[:_SHOWN])}{more}"
         )
     if left_out and not own:
-        notes.append(f"{len(left_out)} entries of {spec.unlabelled} were left out, the first: {left_out[0]}")
+        notes.append(f"{len(left_out)} entries of {where} were left out, the first: {left_out[0]}")
     return replace(
         table, unlabelled=frame[[*table.frame.columns.intersection(frame.columns)]], notes=(*table.notes, *notes)
     )

@@ -301,7 +301,7 @@ def check_saves(cls: type[Method]) -> None:
 
 def check_waits(cls: type[Method]) -> None:
     """A training step does not wait for the device, unless the method declares why (`waits`)."""
-    if not trainable(cls):
+    if not trainable(cls) or "trains" in cls.exceptions:
         return
     bench = make_bench((made(cls),))
     plan, bench.unread.every = bench.plan, 3  # more than the steps, so that no loss is read

@@ -53,7 +53,10 @@ def _by_mask(indices: Sequence[Tensor | None]) -> bool:
 
 
 def _place(name: str) -> str:
-    frames = [
-        frame for frame in traceback.extract_stack() if frame.filename != __file__ and "/_ops.py" not in frame.filename
+    """The innermost line outside the machinery of torch; for its optimizers, their own line."""
+    found = [
+        frame
+        for frame in traceback.extract_stack()
+        if frame.filename != __file__ and ("/torch/" not in frame.filename or "/torch/optim/" in frame.filename)
     ]
-    return f"{frames[-1].filename}:{frames[-1].lineno} ({name})"
+    return f"{found[-1].filename}:{found[-1].lineno} ({name})"
