@@ -1,14 +1,15 @@
 """Augmenting images on one core: whet against Albumentations and kornia, method by method, policy by policy.
 
-The contenders take turns, batch by batch, so that a machine whose speed drifts is the same for all. Four questions:
+The contenders take turns, batch by batch, so that a machine whose speed drifts is the same for all. Five questions:
 
 path      JPEG bytes of TrashNet (512x384) to a normalised 224 px tensor under the light policy, beside bare decoding; and the same
           from images that the store keeps decoded.
 policies  decoded images (512x384) to 224 px, uint8, under whole policies.
 methods   224 px to 224 px, uint8, each method alone and always acting.
+masks     the same with a mask each, under the policies of segmentation.
 curve     the first 1 … 12 methods of a list together, from decoded images.
 
-    python benchmarks/augment.py [--repeats 15] [--part path policies methods curve]
+    python benchmarks/augment.py [--repeats 15] [--part path policies masks methods curve]
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
@@ -34,7 +35,8 @@ from whet.core.process import keep_freed_memory
 from whet.core.recipe import parse_methods
 from whet.core.rng import Rng
 from whet.data.image import ImageSample
-from whet.data.image_loader import render_images
+from whet.data.image_loader import MasksBeside, render_images
+from whet.data.mask_store import MaskStore
 from whet.data.store import Kept
 from whet.models.front import normalise
 from whet.training.augmentation import Augmentation
@@ -230,6 +232,37 @@ def albumentations(transforms: list[Any], tensor: bool = False) -> Run:
     return run
 
 
+def whet_masks(specs: Sequence[Any]) -> Run:
+    """Batches of (image, mask) to uint8, both under one view."""
+    augmentation = Augmentation(ordered(parse_methods(specs)), Rng(0))
+    epoch = iter(range(10**9))
+
+    def run(batch: list[Any]) -> object:
+        masks = MasksBeside(cast(MaskStore, [mask for _, mask in batch]), as_shown=True)
+        images = [kept(pixels) for pixels, _ in batch]
+        draw = augmentation.draw(next(epoch))
+        rendered = render_images(images, np.arange(len(batch)), SIZE, "squash", draw, masks=masks)
+        return rendered.content, rendered.masks
+
+    return run
+
+
+def albumentations_masks(transforms: list[Any]) -> Run:
+    pipeline = A.Compose(transforms)
+
+    def run(batch: list[Any]) -> object:
+        found = [pipeline(image=pixels, mask=mask) for pixels, mask in batch]
+        return np.stack([one["image"] for one in found]), np.stack([one["mask"] for one in found])
+
+    return run
+
+
+def made_mask(pixels: np.ndarray) -> np.ndarray:
+    """Some regions: the image's brightness in eight steps, smoothed."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (31, 31), 0)
+    return grey // 32
+
+
 def kornia(augmentation: Any) -> Run:
     """Of a whole batch at once, from uint8 as it comes to uint8 again."""
 
@@ -292,7 +325,7 @@ def shown(title: str, found: dict[str, Any]) -> None:
 def main() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, for everyone
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ("path", "policies", "methods", "curve")
+    parts = ("path", "policies", "masks", "methods", "curve")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--part", nargs="+", choices=parts, default=parts)
     arguments = parser.parse_args()
@@ -328,6 +361,14 @@ def main() -> None:
             contenders = {"whet": whet(specs, opened=kept), "albumentations": albumentations(theirs())}
             results["policies"][name] = compared(contenders, {"all": batched(decoded)}, repeats)
             shown(name, results["policies"][name])
+    if "masks" in arguments.part:
+        results["masks"] = {}
+        pairs = [(pixels, made_mask(pixels)) for pixels in decoded]
+        for name in ("light", "heavy, ten methods"):
+            specs, theirs = POLICIES[name]
+            contenders = {"whet": whet_masks(specs), "albumentations": albumentations_masks(theirs())}
+            results["masks"][name] = compared(contenders, {"all": batched(pairs)}, repeats)
+            shown(f"{name}, masks", results["masks"][name])
     if "methods" in arguments.part:
         results["methods"] = {}
         for name, (spec, theirs, also) in METHODS.items():

@@ -8,7 +8,7 @@ from whet.core.evidence import Predictions
 from whet.tasks import SINGLE_LABEL
 
 
-def certain(predicted_N: np.ndarray, label_N: np.ndarray) -> Evidence:
+def certain(predicted_N: np.ndarray, label_N: np.ndarray) -> Predictions:
     """Evidence of which only the decisions are known."""
     K = int(max(predicted_N.max(), label_N.max())) + 1
     ids = np.arange(len(label_N)).astype(np.str_)

@@ -112,24 +112,6 @@ def test_sharpening_by_minus_one_is_the_smoothing(photo):
     assert np.abs(smooth[1:-1, 1:-1].astype(int) - cv2.filter2D(photo, -1, kernel)[1:-1, 1:-1]).max() <= 1
 
 
-def test_masks_follow_the_warp_to_the_pixel(photo):
-    """A mask rendered beside an image made from it shows the same pixels (away from its edges)."""
-    mask = np.zeros(photo.shape[:2], dtype=np.uint8)
-    mask[30:70, 40:90] = 3
-    pixels = np.repeat((mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2)
-    view = whole(photo, (80, 80)).crop(np.array([[10, 5, 120, 90]])).warped_about_centre(rotation(np.array([20.0])))
-    rendered, followed = render(view, pixels)[:, :, 0], CpuRenderer(view).render_mask(0, mask)
-    assert set(np.unique(followed)) == {0, 3}
-    clear = (rendered < 5) | (rendered > 250)
-    assert ((rendered > 127) == (followed == 3))[clear].all()
-    assert clear.mean() > 0.9
-
-
-def test_a_mask_of_another_size_is_refused(photo):
-    with pytest.raises(ValueError, match="differ in size"):
-        CpuRenderer(whole(photo)).render_mask(0, np.zeros((5, 5)))
-
-
 @pytest.mark.parametrize(("dx", "dy"), [(-9, 0), (0, 12), (-20, -31), (40, 7), (5, 5)])
 def test_a_crop_beyond_the_edge_on_whole_pixels_is_the_general_warp_s(photo, dx, dy):
     """The mirrored border, without resampling."""

@@ -17,8 +17,8 @@ cv2.setNumThreads(0)
 
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 MEAN_ROWS = 4  # an image's mean colour uses every fourth row
-_CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel number -> pixel centre
-_UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
+CENTRE = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # pixel number -> pixel centre
+UNCENTRE = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 
 
 class CpuRenderer:
@@ -34,7 +34,7 @@ class CpuRenderer:
         self._flowing_B = np.zeros(len(view), dtype=bool)
         if view.flow_BNN2 is not None:
             self._flowing_B = np.any(view.flow_BNN2 != 0, axis=(1, 2, 3))
-        self._matrix_B33 = _UNCENTRE @ warp @ _CENTRE
+        self._matrix_B33 = UNCENTRE @ warp @ CENTRE
         self._size_B = [(int(height), int(width)) for height, width in view.source_size_B2]
         self._box_B = _boxes(warp, view.source_size_B2, view.size)
         boxed_B = np.array([box is not None for box in self._box_B], dtype=bool) & ~self._flowing_B
@@ -89,23 +89,6 @@ class CpuRenderer:
         if self._others:
             self._blend(i, pixels, out)
 
-    def render_mask(self, i: int, mask: np.ndarray) -> np.ndarray:
-        """Apply the same warp to the mask (H, W) of sample i, in full source size: nearest pixel, reflected at the border like the
-        image. Returns (h, w) of the same dtype."""
-        height, width = self.view.size
-        if mask.shape[:2] != self._size_B[i]:
-            raise ValueError(f"mask {mask.shape[:2]} and image {self._size_B[i]} differ in size")
-        # OpenCV rounds positions for nearest-pixel sampling to even halves; using floor is exact.
-        x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-        if self._flowing_B[i]:
-            flow = flow_field(self.view, i)
-            x, y = x + flow[..., 0], y + flow[..., 1]
-        points = np.stack([x, y, np.ones_like(x)], axis=-1) @ self.view.warp_B33[i].T
-        points = points[..., :2] / points[..., 2:]
-        columns = _mirror(np.floor(points[..., 0]).astype(np.int64), mask.shape[1])
-        rows = _mirror(np.floor(points[..., 1]).astype(np.int64), mask.shape[0])
-        return mask[rows, columns]
-
     def _warp(self, i: int, pixels: np.ndarray, out: np.ndarray) -> None:
         per_y, per_x = pixels.shape[0] / self._size_B[i][0], pixels.shape[1] / self._size_B[i][1]
         warp, flowing = self.view.warp_B33[i], self._flowing_B[i]
@@ -117,7 +100,7 @@ class CpuRenderer:
                 return
         matrix = self._matrix_B33[i]
         if per_x != 1 or per_y != 1:
-            matrix = _UNCENTRE @ (warp * np.array([[per_x], [per_y], [1.0]])) @ _CENTRE
+            matrix = UNCENTRE @ (warp * np.array([[per_x], [per_y], [1.0]])) @ CENTRE
         size = self.view.size[::-1]
         if flowing:
             x, y = _places(matrix, flow_field(self.view, i))
@@ -209,15 +192,6 @@ def _resize_box(box: _Box, pixels: np.ndarray, out: np.ndarray, *, sideways: boo
         cv2.transpose(part, dst=out)
     elif part is not out:
         np.copyto(out, part)
-
-
-def _mirror(index: np.ndarray, size: int) -> np.ndarray:
-    """Reflect integer positions into 0 … size - 1 without repeating the edge (…2 1 0 1 2…)."""
-    if size == 1:
-        return np.zeros_like(index)
-    period = 2 * size - 2
-    index = np.abs(index) % period
-    return np.where(index >= size, period - index, index)
 
 
 def _filter(filter_: Filter, i: int, out: np.ndarray) -> None:

@@ -73,19 +73,23 @@ def _warp(view: ImageView, pixels: list[np.ndarray], device: torch.device) -> to
     return sampled.round()
 
 
-def render_masks(view: ImageView, masks: list[np.ndarray], device: torch.device | str = "cpu") -> torch.Tensor:
-    """Apply the same warp to the masks (H, W) of the samples, in full source size: nearest pixel, reflected at the border like the
-    images -> (B, h, w) of the masks' dtype."""
+def render_masks(
+    view: ImageView, masks: list[np.ndarray], outside: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """The masks (H, W) of the samples, in full source size, as the view shows them, with the nearest pixel -> (B, h, w) of the
+    masks' dtype. outside: the value of pixels that show nothing of the source, as in `render.masks.warped_mask`."""
     device = torch.device(device)
     size_B2 = np.array([mask.shape[:2] for mask in masks], dtype=np.float64)
     if (size_B2 != view.source_size_B2).any():
         raise ValueError("masks and images differ in size")
-    limit = torch.as_tensor(size_B2[:, ::-1].copy(), device=device)[:, None, None, :] - 1
-    place_BHW2 = _mirror(_shown_points(view, size_B2, device).floor(), limit).long()
-    rendered = [
-        torch.from_numpy(np.ascontiguousarray(mask)).to(device)[place_HW2[..., 1], place_HW2[..., 0]]
-        for mask, place_HW2 in zip(masks, place_BHW2)
-    ]
+    place_BHW2 = _shown_points(view, size_B2, device).floor().long()
+    rendered = []
+    for mask, place_HW2 in zip(masks, place_BHW2):
+        (height, width), (x_HW, y_HW) = mask.shape, place_HW2.unbind(dim=-1)
+        inside = (x_HW >= 0) & (x_HW < width) & (y_HW >= 0) & (y_HW < height)
+        source = torch.from_numpy(np.ascontiguousarray(mask)).to(device)
+        shown = source[y_HW.clamp(0, height - 1), x_HW.clamp(0, width - 1)]
+        rendered.append(torch.where(inside, shown, torch.full_like(shown, outside)))
     return torch.stack(rendered)
 
 

@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 
 from whet.core.view import ImageView
-from whet.render.image_cpu import flow_field
+from whet.render.image_cpu import CENTRE, UNCENTRE, flow_field
+
+_FARTHEST = 32766  # the largest position in a map of 16 bits that lies outside of every image
+_NO_FRACTION = np.empty(0)
 
 
 def warped_mask(view: ImageView, i: int, mask_HW: np.ndarray, outside: int) -> np.ndarray:
@@ -26,17 +29,29 @@ def warped_mask(view: ImageView, i: int, mask_HW: np.ndarray, outside: int) -> n
         columns = np.floor(warp[0, 0] * x_W + warp[0, 2]).astype(np.int64)
         rows = np.floor(warp[1, 1] * y_H + warp[1, 2]).astype(np.int64)
         return _picked(mask_HW, rows, columns, outside)
-    x_HW, y_HW = x_W[None], y_H[:, None]
+    if flow is None and not warp[2, :2].any():
+        # Exact to a thousandth of a pixel, and ten times as fast as whole numbers for `remap`.
+        matrix, flags = (UNCENTRE @ warp @ CENTRE)[:2], cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(
+            mask_HW, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=outside
+        )
+    m = warp.astype(np.float32)
+    x_HW, y_HW = x_W.astype(np.float32)[None], y_H.astype(np.float32)[:, None]
     if flow is not None:
         x_HW, y_HW = x_HW + flow[..., 0], y_HW + flow[..., 1]
-    across, down = (warp[row, 0] * x_HW + warp[row, 1] * y_HW + warp[row, 2] for row in (0, 1))
+    places = [(m[row, 0] * x_HW + m[row, 2]) + m[row, 1] * y_HW for row in (0, 1)]
     if warp[2, :2].any():
-        depth = warp[2, 0] * x_HW + warp[2, 1] * y_HW + warp[2, 2]
+        depth = (m[2, 0] * x_HW + m[2, 2]) + m[2, 1] * y_HW
         seen = depth > 0
-        across, down = (np.where(seen, place / np.where(seen, depth, 1), -1) for place in (across, down))
+        places = [np.where(seen, place / np.where(seen, depth, 1), -1) for place in places]
     # remap is given whole numbers, because OpenCV rounds fractions to even halves.
-    x_map, y_map = (np.floor(place).astype(np.float32) for place in (across, down))
-    return cv2.remap(mask_HW, x_map, y_map, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
+    map_HW2 = np.empty((height, width, 2), dtype=np.int16)
+    for axis, place in enumerate(places):
+        np.floor(place, out=place)
+        map_HW2[..., axis] = np.clip(place, -1, _FARTHEST, out=place)
+    return cv2.remap(
+        mask_HW, map_HW2, _NO_FRACTION, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=outside
+    )
 
 
 def _upright(warp_33: np.ndarray) -> bool:
