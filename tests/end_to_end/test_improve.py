@@ -86,7 +86,7 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     assert found.accuracies.keys() == {"plain", "strong", "improved"}
     story = json.loads((tmp_path / "out" / "improvement.json").read_text())
     assert story["changes"] == ["without l2"]
-    assert "Which techniques earn their place" in found.report.read_text()
+    assert "Effects of the techniques" in found.report.read_text()
     assert {path.name for path in (tmp_path / "out" / "study").iterdir()} >= {"study.json", "effects.csv", "runs"}
 
 

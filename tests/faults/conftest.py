@@ -77,9 +77,10 @@ class Zygote:
     def resume(self, out: Path, **told: Any) -> int:
         return self._do(do="resume", out=str(out), **told)
 
-    def whet(self, *words: str | Path, errors: Path) -> Command:
+    def whet(self, *words: str | Path, errors: Path, offline: bool = False) -> Command:
         """The command line in a process of its own that need not import anything; its stderr goes to a file."""
-        return Command(self, self.tell(do="whet", words=list(map(str, words)), errors=str(errors))["pid"], errors)
+        told = self.tell(do="whet", words=list(map(str, words)), errors=str(errors), offline=offline)
+        return Command(self, told["pid"], errors)
 
     def _do(self, **command: Any) -> int:
         return self.tell(**command)["code"]

@@ -17,13 +17,15 @@ One JSON command a line on stdin, one JSON answer a line on stdout. A command is
 samples, after t seconds f times as many. "limit": n makes the system refuse to write files of more than n bytes. "errors": a file
 for what goes to stderr.
 
-{"do": "whet", "words": [...], "errors": FILE} begins a command line and answers with its process id at once;
+{"do": "whet", "words": [...], "errors": FILE} begins a command line and answers with its process id at once; with "offline": true
+it has no network, or ends with 77 where the system refuses that;
 {"do": "code", "pid": n, "wait": true or false} tells its exit code, null while it is at work.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -184,10 +186,15 @@ def run(command: dict) -> int:
     return 0
 
 
-def command_line(words: list[str], errors: str) -> int:
+NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # of unshare(2)
+
+
+def command_line(words: list[str], errors: str, offline: bool) -> int:
     """Begin a command line in a fork; its process id."""
     child = os.fork()
     if child == 0:
+        if offline and ctypes.CDLL(None).unshare(NEW_USER | NEW_NETWORK) != 0:
+            os._exit(77)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
         sys.argv, code = ["whet", *words], 0
@@ -207,7 +214,7 @@ def exit_code(pid: int, wait: bool) -> int | None:
 
 def carry(command: dict) -> dict:
     if command["do"] == "whet":
-        return {"pid": command_line(command["words"], command["errors"])}
+        return {"pid": command_line(command["words"], command["errors"], command["offline"])}
     if command["do"] == "code":
         return {"code": exit_code(command["pid"], command["wait"])}
     child = os.fork()

@@ -23,7 +23,7 @@ from whet.tuning.tune import tune
 ROOT = Path(__file__).resolve().parents[2]
 # LeNet fails on images of 8 px.
 SEARCHES = ("adamw.lr=0.0001:0.03:log", "model.architecture=lenet,resnet9_slim")
-TRIALS = 8
+TRIALS = 6
 
 
 def recipe(root):
