@@ -38,11 +38,16 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def draw(width: float, height: float, plot: Callable[[Figure], Any], title: str) -> Markup:
-    """Return an SVG with the aspect ratio of the given size in inches; it fills its container. `title` is for screen readers."""
+def draw(
+    width: float, height: float, plot: Callable[[Figure], Any], title: str, *, margins: dict[str, float] | None = None
+) -> Markup:
+    """Return an SVG with the aspect ratio of the given size in inches; it fills its container. `title` is for screen readers.
+    margins: of a figure whose labels have known sizes (`Figure.subplots_adjust`), which takes half the time of computing them."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained" if margins is None else None)
         plot(figure)
+        if margins is not None:
+            figure.subplots_adjust(**margins)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()

@@ -15,6 +15,8 @@ from whet.evaluate.evidence import read_evidence
 from whet.evaluate.rates import wilson_interval
 from whet.report.figures import ACCENT, GRID, MUTED, draw
 
+_MARGINS = {"left": 0.145, "right": 0.97, "bottom": 0.115, "top": 0.985, "hspace": 0.09}
+
 
 def context(folder: RunFolder) -> dict[str, Any]:
     metrics = folder.read_json(folder.metrics)
@@ -39,7 +41,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
 
     error = metrics[part]["calibration_error"]
     return {
-        "figure": draw(4.6, 4.2, plot, "Calibration"),
+        "figure": draw(4.6, 4.2, plot, "Calibration", margins=_MARGINS),
         "error": error,
         "temperature": _temperature(folder),
         "decided_upon": task.decided_upon,

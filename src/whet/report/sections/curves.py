@@ -13,6 +13,8 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.figures import ACCENT, MUTED, SECOND, WARN, draw
 
+_MARGINS = {"left": 0.05, "right": 0.935, "bottom": 0.165, "top": 0.83, "wspace": 0.22}
+
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
     records = folder.log_records()
@@ -64,7 +66,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
 
     tests = [r for r in records if r["event"] == "range_test"]
     return {
-        "figure": draw(10.5, 3.0, plot, "Learning curves"),
+        "figure": draw(10.5, 3.0, plot, "Learning curves", margins=_MARGINS),
         "range_tests": [{**test, "figure": _range_test(test)} for test in tests],
     }
 

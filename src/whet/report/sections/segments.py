@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.palette import colours
 from whet.core.run_folder import RunFolder
-from whet.render.overlay import colours
 
 _PAIRS = 6
 
