@@ -21,8 +21,8 @@ def test_there_is_something_to_compare(whole, medium):
 
 @pytest.mark.parametrize(
     "kill",
-    [("step", 1), ("step", 9), ("half", 5), ("unnamed", 1), ("renamed", 6), ("finish", 1), ("metrics", 1), ("report", 1),
-     ("reported", 1)],
+    [("step", 9), ("half", 5), ("renamed", 6), ("metrics", 1), *(pytest.param(kill, marks=pytest.mark.slow) for kill in (
+        ("step", 1), ("unnamed", 1), ("finish", 1), ("report", 1), ("reported", 1)))],
     ids=lambda kill: f"{kill[0]}-{kill[1]}",
 )  # fmt: skip
 def test_killed_at_one_of_some_places(zygote, whole, tmp_path, kill):
@@ -49,7 +49,13 @@ def test_killed_twice(zygote, whole, tmp_path):
     assert story(out) == whole("image")
 
 
-@pytest.mark.parametrize("mutant", ["global draws", "forgotten averages", "epoch starts over"])
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        "epoch starts over",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("global draws", "forgotten averages")),
+    ],
+)
 def test_wrong_designs_are_noticed(zygote, tmp_path, mutant):
     """The check above can fail: with each of these a resumed run ends elsewhere."""
     assert zygote.train(tmp_path / "whole", mutant=mutant) == 0
@@ -82,7 +88,9 @@ def test_killed_at_every_place(zygote, whole, tmp_path, medium):
     assert killed >= 200
 
 
-@pytest.mark.parametrize(("medium", "threads"), [("image", 1), ("image", 4), ("text", 4), ("audio", 4)])
+@pytest.mark.parametrize(
+    ("medium", "threads"), [("image", 4), ("text", 4), ("audio", 4), pytest.param("image", 1, marks=pytest.mark.slow)]
+)
 def test_any_number_of_loader_threads_and_a_second_time(zygote, whole, tmp_path, medium, threads):
     """Promise T18."""
     assert zygote.train(tmp_path / "run", medium, loader_threads=threads) == 0

@@ -54,6 +54,7 @@ def base(data):
     return recipes.change(asked, settings=(*FAST, "train.image_size=16", "train.batch_size=16", "train.budget=4ep"))
 
 
+@pytest.mark.slow
 def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
     """A rate at which nothing is learnt against one at which all is; and a mirror, which does nothing to noise. What an untrained
     network has right differs much from seed to seed: three seeds would leave it undecided."""
