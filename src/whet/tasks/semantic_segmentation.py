@@ -165,6 +165,7 @@ class SemanticSegmentation(Task):
     }
     headline = "mean_iou"
     followed = ("mean_iou", "dice", "pixel_accuracy", "boundary_f")
+    per_class = "iou"
     sections = ("segments", "worst_images")
 
     def reads(self, labels: LabelKind) -> bool:
@@ -250,6 +251,16 @@ class SemanticSegmentation(Task):
         """The class with the most pixels besides the first, which is the background where there is one."""
         pixels_NK = evidence.counts_NKK.sum(axis=2)
         return cast(np.ndarray, pixels_NK[:, 1:].argmax(axis=1))
+
+    def found_by_class(self, evidence: MaskEvidence) -> dict[str, np.ndarray]:
+        """The share of the class's pixels that were found, float, one value per image that has it."""
+        target_NK = evidence.counts_NKK.sum(axis=2)
+        hit_NK = np.diagonal(evidence.counts_NKK, axis1=1, axis2=2)
+        return {
+            name: hit_NK[target_NK[:, k] > 0, k] / target_NK[target_NK[:, k] > 0, k]
+            for k, name in enumerate(evidence.classes)
+            if target_NK[:, k].any()
+        }
 
     def with_classes(self, evidence: MaskEvidence, classes: tuple[str, ...]) -> MaskEvidence:
         if evidence.classes == classes:
