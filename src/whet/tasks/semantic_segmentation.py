@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from whet.core.evidence import Evidence, Metric, pseudo_values
-from whet.core.labels import labels_cell, names_of
+from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.masks import IGNORE
 from whet.core.task import LabelKind, Task, percent
 from whet.render.overlay import overlay
@@ -174,6 +174,9 @@ class SemanticSegmentation(Task):
     def cell(self, label: Any, classes: tuple[str, ...]) -> str:
         """The classes that occur in the mask."""
         return labels_cell(names_of(label, classes))
+
+    def text(self, label: Any, classes: tuple[str, ...]) -> str:
+        return labels_text(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
     def collate(self, labels: Any, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
