@@ -140,10 +140,9 @@ def load(path: str | Path) -> Run:
     return Run(RunFolder.open(path))
 
 
-def compare(*runs: str | Path | Run, metric: str = "accuracy") -> tuple[Group, list[Comparison]]:
-    """Compare runs on the same test samples, paired: the recipe of the first run with every other recipe. metric: accuracy,
-    macro_f1, worst_class, log_loss or calibration_error; for multi-label data also hamming_accuracy, micro_f1 or
-    mean_average_precision."""
+def compare(*runs: str | Path | Run, metric: str | None = None) -> tuple[Group, list[Comparison]]:
+    """Compare runs on the same test samples, paired: the recipe of the first run with every other recipe. metric: a metric of
+    their task, by default its headline: accuracy, or mean_iou for masks."""
     from whet.evaluate.compare import compare_runs
 
     folders = [run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs]

@@ -19,6 +19,7 @@ from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name
 from whet.core.spec import DataSpec, ModelSpec
+from whet.core.task import Task
 from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of
@@ -45,10 +46,12 @@ class ArchitectureComparison:
     best: str | None
     best_run: Path | None
     report: Path
+    metric: str | None  # title of what is compared
+    chosen_by: str | None  # title of the metric that chose the best
 
     @property
     def table(self) -> pd.DataFrame:
-        """The rows as a table: name, accuracy, low, high, parameters, train_seconds, seconds_per_sample, peak_memory_mib, …"""
+        """The rows as a table: name, value, low, high, parameters, train_seconds, seconds_per_sample, peak_memory_mib, …"""
         import pandas as pd
 
         return pd.DataFrame(self.rows)
@@ -121,19 +124,24 @@ def compare_architectures(
     observer.phase("comparing")
     known = [name for name in requested if finished[name]]
     groups = dict(zip(known, group_runs([run for name in known for run in finished[name]]), strict=True))
-    best = min(known, key=lambda name: _mean(_metrics(groups[name]), "val", "log_loss"), default=None)
+    best = max(known, key=lambda name: _merit(groups[name]), default=None)
     chosen = groups[best] if best is not None else None
     best_run = _best_run(chosen).path if chosen is not None else None
     others = {name: group for name, group in groups.items() if chosen is not None and _share_seeds(chosen, group)}
     compared = compare_groups(chosen, list(others.values())) if chosen is not None else []
     against = dict(zip(others, compared, strict=True))
     rows = [_row(name, groups.get(name), failed[name], against.get(name)) for name in requested]
+    metric, chooser = (
+        (_task(chosen).metric(None).title, _task(chosen).chooser.title) if chosen is not None else (None, None)
+    )
     story = {
         "name": path.resolve().name,
         "budget": str(next(iter(requested.values())).train.budget),
         "seeds": seeds,
         "seconds": time.monotonic() - started,
-        "samples": chosen.right_SN.shape[1] if chosen else 0,
+        "samples": len(chosen.evidence[0]) if chosen else 0,
+        "metric": metric,
+        "chosen_by": chooser,
         "part": _evaluated_on(_metrics(chosen)) if chosen else None,
         "best": best,
         "best_run": best_run.name if best_run else None,
@@ -142,7 +150,7 @@ def compare_architectures(
     strict_json.write(path / "architectures.json", story)
     report = build_architectures(path)
     observer.end()
-    return ArchitectureComparison(path, rows, best, best_run, report)
+    return ArchitectureComparison(path, rows, best, best_run, report, metric, chooser)
 
 
 def _named(architectures: Sequence[str], medium: str = "image") -> dict[str, str]:
@@ -192,16 +200,15 @@ def _row(name: str, group: Group | None, failed: dict[str, str], against: Compar
     row: dict[str, Any] = {"name": name, "failed": failed, "runs": []}
     if group is None:
         return row
-    recipe, (low, high) = Recipe.load(group.runs[0].recipe), group.accuracy_interval
+    recipe, (low, high) = Recipe.load(group.runs[0].recipe), group.interval
     metrics = _metrics(group)
     return row | {
         "runs": [run.path.name for run in group.runs],
         "seeds": list(group.seeds),
-        "accuracy": float(group.accuracy_S.mean()),
+        "value": float(group.value_S.mean()),
         "low": low,
         "high": high,
-        "macro_f1": _mean(metrics, _evaluated_on(metrics), "macro_f1"),
-        "validation": _mean(metrics, "val", "accuracy"),
+        "validation": _mean(metrics, "val", group.metric),
         "parameters": int(_mean(metrics, "cost", "parameters")),
         "train_seconds": _mean(metrics, "cost", "train_seconds"),
         "seconds_per_sample": _mean(metrics, "cost", "seconds_per_sample"),
@@ -218,7 +225,7 @@ def _share_seeds(best: Group, group: Group) -> bool:
 
 
 def _against(found: Comparison | None) -> dict[str, Any] | None:
-    """The difference in accuracy from the best architecture, corrected for the number of comparisons; None for the best one, and if
+    """The difference from the best architecture, corrected for the number of comparisons; None for the best one, and if
     they have no seed in common."""
     if found is None:
         return None
@@ -238,4 +245,13 @@ def _mean(metrics: list[dict[str, Any]], section: str, key: str) -> float:
 
 
 def _best_run(group: Group) -> RunFolder:
-    return min(group.runs, key=lambda run: run.read_json(run.metrics)["val"]["log_loss"])
+    return max(group.runs, key=lambda run: _task(group).merit(run.read_json(run.metrics)["val"]))
+
+
+def _task(group: Group) -> Task:
+    return group.evidence[0].task
+
+
+def _merit(group: Group) -> float:
+    """The mean merit of the runs on the validation samples."""
+    return float(np.mean([_task(group).merit(found["val"]) for found in _metrics(group)]))

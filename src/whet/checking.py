@@ -40,7 +40,10 @@ from whet.data.table import SPLITS
 
 FOLDS = 5
 _STORY = "check.json"
-_OF_ONE_CLASS = "shortcuts and likely label errors are searched only if every sample has exactly one class"
+_NOT_SEARCHED = {
+    "classes": "shortcuts and likely label errors are searched only if every sample has exactly one class",
+    "masks": "likely mask errors are searched by a trained model: the report of a run shows the images with the lowest IoU",
+}
 _MOST_PROBABILITIES = 20_000_000  # samples times classes of the first model; 8 bytes each, with several copies
 _SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples per group
 
@@ -64,6 +67,7 @@ class Check:
         table = self.survey.table
         return {
             "samples": len(table),
+            "labels": table.label_kind,
             "counts": {part: dict(zip(table.classes, table.part(part).counts_K.tolist())) for part in SPLITS},
             "problems": self.problems,
             "findings": [finding.to_dict() for finding in self.findings],
@@ -95,14 +99,14 @@ def check(
         if (Path(out) / _STORY).exists() and not force:
             raise OutputError(f"{out} already contains a check; choose another --out, or use --force to overwrite it")
     begin("reading", 0)
-    table = read_data(spec, threads)
+    table = read_data(spec, threads, usable=False)
     begin(MEDIA[table.medium].looking, len(table))
     survey = look(table, threads, advance)
     begin("searching for near-duplicates", 0)
     findings = audit_survey(survey)
     probes: list[Probe] = []
-    if table.set_SK is not None:
-        findings.append(Finding("not searched", "fact", _OF_ONE_CLASS))
+    if table.label_kind != "class":
+        findings.append(Finding("not searched", "fact", _NOT_SEARCHED[table.label_kind]))
     else:
         begin("training a first model", 0)
         row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
@@ -224,7 +228,8 @@ def _remove_shown(folder: Path) -> None:
     story = json.loads((folder / _STORY).read_text(encoding="utf-8"))
     shown = [sample for finding in story["findings"] for group in finding["shown"] for sample in group]
     names = {sample[key] for sample in shown for key in ("image", "audio") if key in sample}
-    remove(folder / f"{story['medium']}s", *map(glob.escape, sorted(names)))
+    if names:  # without names, the folder itself would be meant
+        remove(folder / f"{story['medium']}s", *map(glob.escape, sorted(names)))
 
 
 def _shown(
@@ -236,6 +241,7 @@ def _shown(
     if row is None:
         return {"id": id_, "label": "", "split": ""}
     if row not in written and not survey.reason_N[row]:
-        written[row] = write_row(survey.table.frame.iloc[row], survey.table.medium, folder, str(len(written))) or {}
+        sample, table = survey.table.frame.iloc[row], survey.table
+        written[row] = write_row(sample, table.medium, folder, str(len(written)), len(table.classes)) or {}
     label, split = survey.table.text_of(survey.label_N[row]), str(survey.split_N[row])
     return {"id": id_, "label": label, "split": split, **written.get(row, {})}

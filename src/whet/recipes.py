@@ -87,11 +87,11 @@ def task_for(data: DataSpec) -> str:
 
 def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
     """The recipe for comparing architectures: one that suits any network from scratch, or the strong recipe for fine-tuning."""
-    from whet.data.read import medium_of
+    from whet.data.read import has_masks, medium_of
     from whet.models.build import resolve
 
     medium = medium_of(data)
-    if medium == "audio" or resolve(model, 0, medium).weights != "none":
+    if medium == "audio" or has_masks(data) or resolve(model, 0, medium).weights != "none":
         return default(data, model)
     return load(_comparing(medium))
 

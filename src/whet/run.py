@@ -112,7 +112,14 @@ class Run:
         """Explain predictions: heatmaps for images and audio, word attributions for texts, for the predicted class or
         `class_name`. inputs: as in `predict`; by default the run's mistakes, at most `most`, in descending order of confidence
         (their data must still exist; samples are matched by content). `save` writes a page. Raises RecipeError, DataError, and
-        CannotExplain if the network type is not supported."""
+        CannotExplain if the network type is not supported, or the run predicts masks."""
+        if self.has_masks:
+            from whet.explain import CannotExplain
+
+            raise CannotExplain(
+                f"run {self.path} predicts a class for every pixel, so its masks show which parts of an image it took for what: "
+                f"whet predict {self.path} IMAGES --out FOLDER writes them; its report shows the images with the lowest IoU"
+            )
         from whet.explanations import Explained, Explanations
 
         if class_name is not None and class_name not in self.classes:

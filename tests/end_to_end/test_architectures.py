@@ -51,13 +51,13 @@ def test_each_has_a_row_and_a_failure_is_told_in_its_own(compared):
     for row in (slim, mixer):
         metrics = json.loads((root / "out" / row["runs"][0] / "metrics.json").read_text())
         assert row["failed"] == {}
-        assert row["accuracy"] == pytest.approx(metrics["test"]["accuracy"])
+        assert row["value"] == pytest.approx(metrics["test"]["accuracy"])
         assert [row["low"], row["high"]] == pytest.approx(metrics["test"]["accuracy_interval"])
         assert row["parameters"] == metrics["cost"]["parameters"]
         assert row["peak_memory_mib"] == metrics["cost"]["peak_memory_mib"]
         assert row["epochs"] == 1
     assert slim["parameters"] < mixer["parameters"] < 600_000
-    assert set(found.table.columns) >= {"name", "accuracy", "low", "high", "parameters", "train_seconds"}
+    assert set(found.table.columns) >= {"name", "value", "low", "high", "parameters", "train_seconds"}
 
 
 def test_the_best_was_chosen_on_validation_and_the_other_is_paired_with_it(compared):
@@ -70,7 +70,7 @@ def test_the_best_was_chosen_on_validation_and_the_other_is_paired_with_it(compa
     assert found.best_run == root / "out" / f"{found.best}-s0"
     best, other = sorted((row for row in found.rows if row["runs"]), key=lambda row: row["name"] != found.best)
     assert best["difference"] is None
-    assert other["difference"]["mean"] == pytest.approx(other["accuracy"] - best["accuracy"])
+    assert other["difference"]["mean"] == pytest.approx(other["value"] - best["value"])
     assert other["difference"]["low"] <= other["difference"]["mean"] <= other["difference"]["high"]
 
 
@@ -100,7 +100,7 @@ def test_called_again_finished_runs_are_kept_and_others_go_on(compared):
     after = RunFolder(out / "convmixer-s0").read_json(out / "convmixer-s0" / "metrics.json")
     assert any(note.startswith("resumed at step 5") for note in after["notes"])
     assert after["test"] == before["test"]
-    assert [row["accuracy"] for row in again.rows] == [found.rows[0]["accuracy"], found.rows[2]["accuracy"]]
+    assert [row["value"] for row in again.rows] == [found.rows[0]["value"], found.rows[2]["value"]]
 
 
 def test_by_the_command_line(compared):

@@ -32,7 +32,7 @@ def test_the_difference_is_what_the_runs_say(improved):
     for kind in ("plain", "strong"):
         metrics = [json.loads((root / "out" / f"{kind}-s{seed}" / "metrics.json").read_text()) for seed in (0, 1)]
         accuracies[kind] = sum(m["test"]["accuracy"] for m in metrics) / 2
-        assert found["accuracies"][kind] == pytest.approx(accuracies[kind])
+        assert found["values"][kind] == pytest.approx(accuracies[kind])
     assert found["recommended"] == "strong"
     d = found["difference"]
     assert d["mean"] == pytest.approx(accuracies["strong"] - accuracies["plain"])
@@ -83,7 +83,7 @@ def test_with_a_study_what_hurts_is_left_out(tmp_path):
     assert rows.loc["l2", "verdict"] == "hurts"
     asked = {name: Recipe.load(tmp_path / "out" / f"{name}-s0" / "requested.yaml") for name in ("strong", "improved")}
     assert "l2" in asked["strong"] and "l2" not in asked["improved"] and "horizontal_flip" in asked["improved"]
-    assert found.accuracies.keys() == {"plain", "strong", "improved"}
+    assert found.values.keys() == {"plain", "strong", "improved"}
     story = json.loads((tmp_path / "out" / "improvement.json").read_text())
     assert story["changes"] == ["without l2"]
     assert "Effects of the techniques" in found.report.read_text()

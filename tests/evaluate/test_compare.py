@@ -143,18 +143,18 @@ def test_several_recipes_are_corrected_for_by_holm(finished_run, tmp_path):
 def group(right_SN):
     seeds, label_N = tuple(range(len(right_SN))), np.zeros(right_SN.shape[1], dtype=int)
     runs = tuple(seeds_of(np.where(right_SN, 0, 1), label_N))
-    return Group("a", (), seeds, runs, right_SN.mean(axis=1), seconds=1.0)
+    return Group("a", (), seeds, runs, "accuracy", right_SN.mean(axis=1), seconds=1.0)
 
 
 def test_the_accuracy_of_one_seed_has_wilson_s_interval():
     right = np.array([[True] * 90 + [False] * 10])
-    assert group(right).accuracy_interval == pytest.approx(wilson_interval(90, 100))
+    assert group(right).interval == pytest.approx(wilson_interval(90, 100))
 
 
 @pytest.mark.parametrize("S", [1, 3, 5])
 def test_all_right_is_not_certainly_right(S):
     """30 of 30, whatever the seeds: at least Wilson's interval of 30 samples."""
-    low, high = group(np.ones((S, 30), dtype=bool)).accuracy_interval
+    low, high = group(np.ones((S, 30), dtype=bool)).interval
     assert high == pytest.approx(1.0)
     assert 0.85 < low <= wilson_interval(30, 30)[0] + 1e-9
 
@@ -165,7 +165,7 @@ def test_the_accuracy_of_several_seeds_covers_what_is_true_near_one_too():
     for number in range(400):
         sample_N = rng.batch("ease", number, np.arange(60)).normal()
         answer_SN = rng.batch("answer", number, np.arange(180)).normal().reshape(3, 60)
-        low, high = group(sample_N + 0.7 * answer_SN + ease > 0).accuracy_interval
+        low, high = group(sample_N + 0.7 * answer_SN + ease > 0).interval
         held.append(low <= stats.norm.cdf(ease / (1 + 0.7**2) ** 0.5) <= high)
     assert 0.92 <= np.mean(held) <= 1.0
 

@@ -28,7 +28,11 @@ class Executor:
     def run(self, tasks):
         for task in tasks:
             task.path.mkdir(parents=True, exist_ok=True)
-            metrics = {"val": {"accuracy": 0.5, "log_loss": 0.7}, "cost": {"total_seconds": self.seconds}}
+            metrics = {
+                "val": {"accuracy": 0.5, "log_loss": 0.7},
+                "task": "single-label",
+                "cost": {"total_seconds": self.seconds},
+            }
             (task.path / "metrics.json").write_text(json.dumps(metrics))
             (task.path / "report.html").write_text("")
             if task.path.name == self.failing:
@@ -47,7 +51,9 @@ def held(path, executor, *, limit="1000s", spent=0.0, seeds=1, most=5, names=("p
     path.mkdir(exist_ok=True)
     started = time.monotonic() - spent
     recipes = {name: Recipe() for name in names}
-    return train_all(path, recipes, Duration.parse(limit), seeds, most, started, executor, Observer(), once=once)
+    return train_all(
+        path, recipes, Duration.parse(limit), seeds, most, started, executor, Observer(), metric="accuracy", once=once
+    )
 
 
 def test_time_that_runs_leave_goes_to_more_seeds(tmp_path):

@@ -23,8 +23,8 @@ def row(number, accuracy=None, **changes):
     accuracy = 0.7 + 0.02 * number if accuracy is None else accuracy
     difference = {"mean": -0.031, "low": -0.05, "high": -0.012, "p": 0.01, "verdict": "worse"}
     return {
-        "name": NAMES[number], "failed": {}, "runs": [f"{NAMES[number]}-s0"], "seeds": [0], "accuracy": accuracy,
-        "low": accuracy - 0.03, "high": accuracy + 0.02, "macro_f1": accuracy, "validation": accuracy,
+        "name": NAMES[number], "failed": {}, "runs": [f"{NAMES[number]}-s0"], "seeds": [0], "value": accuracy,
+        "low": accuracy - 0.03, "high": accuracy + 0.02, "validation": accuracy,
         "parameters": 60_000 * 2**number, "train_seconds": 300 + number, "seconds_per_sample": 0.0004 * (number + 1),
         "peak_memory_mib": 700 + 90 * number, "epochs": 4.0, "shown": "32 px", "pretrained": number == 9,
         "difference": difference, **changes,
@@ -34,6 +34,7 @@ def row(number, accuracy=None, **changes):
 def story(rows, **changes):
     return {
         "name": "waste-architectures-1", "budget": "5m", "seeds": 1, "seconds": 900.0, "samples": 431, "part": "test",
+        "metric": "accuracy", "chosen_by": "log-loss",
         "best": rows[0]["name"], "best_run": "best", "architectures": rows, **changes,
     }  # fmt: skip
 
@@ -57,7 +58,7 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
     for expected in (
         "4 architectures, each trained for 5 minutes", "431 test samples", "76.0 %", "−3.1", "−5.0 to −1.2", "worse",
         "60 thousand", "0.4 ms", "700 MiB", "1.5 GiB", "pretrained", "killed <b>by</b> the system", "Only one seed was trained",
-        "Accuracy and cost",
+        "Quality and cost",
     ):  # fmt: skip
         assert expected in html, expected
     assert "<b>by</b>" not in text
@@ -66,7 +67,7 @@ def test_every_row_with_its_costs_and_every_failure_with_its_reason(built):
 def test_where_all_failed_the_reasons_are_left(built):
     lost = {"name": "lenet", "failed": {"lenet-s0": "too small"}, "runs": []}
     html, _ = built(story([lost], best=None, best_run=None, samples=0, part=None))
-    assert "No architecture could be trained" in html and "too small" in html and "Accuracy and cost" not in html
+    assert "No architecture could be trained" in html and "too small" in html and "Quality and cost" not in html
 
 
 def test_is_pareto_optimal_are_those_that_no_other_beats():
@@ -78,7 +79,7 @@ def test_is_pareto_optimal_are_those_that_no_other_beats():
 def test_names_stand_apart_from_each_other_inside_the_panel(spread):
     figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
-    _plot(figure, [row(number, 0.8 + spread * (number % 4)) for number in range(len(NAMES))])
+    _plot(figure, [row(number, 0.8 + spread * (number % 4)) for number in range(len(NAMES))], "accuracy")
     figure.draw_without_rendering()
     for axes in figure.axes:
         boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines to their points

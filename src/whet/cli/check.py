@@ -86,7 +86,9 @@ def command(
             left_out = len(found.cleaned.dropped)
             place(screen, "page", found.page)
             place(screen, "cleaned", cleaned, f": {len(found.cleaned.rows):,} kept, {left_out} excluded")
-            then("improve", os.path.relpath(cleaned) if left_out else data)
+            kept = os.path.relpath(cleaned)
+            as_list = (data, "--split-file", kept) if samples.label_kind == "masks" else (kept,)
+            then("improve", *(as_list if left_out else (data,)))
         else:
             screen.print(
                 f"page    --out FOLDER writes a report with {plural(samples.medium)}, and a cleaned table", style="dim"

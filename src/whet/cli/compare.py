@@ -63,7 +63,7 @@ def command(
     out: Out = None,
     metric: Annotated[
         str | None,
-        typer.Option(help=f"The metric for finished runs. Default: accuracy. One of {METRICS_HELP}"),
+        typer.Option(help=f"The metric for finished runs. {METRICS_HELP}"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +76,9 @@ def command(
         if len(given) != 1:
             raise RecipeError(f"--architectures trains on one DATA; got {len(given)}: {', '.join(given)}")
         if metric is not None:
-            raise RecipeError(f"--metric {metric} applies to finished runs; architectures are compared by accuracy")
+            raise RecipeError(
+                f"--metric {metric} applies to finished runs; architectures are compared by the first metric of the task"
+            )
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
             names, as_json, data=DataSpec(path=given[0], **reading), budget=budget_of(budget, epochs), weights=weights,
@@ -91,7 +93,7 @@ def command(
     wrong = [name for name, value in beside.items() if value]
     if wrong:
         raise RecipeError(f"{', '.join(wrong)} requires --architectures; it has no effect on finished runs")
-    _compare_runs(given, metric or "accuracy", as_json)
+    _compare_runs(given, metric, as_json)
 
 
 def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> None:
@@ -109,14 +111,15 @@ def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> N
     else:
         screen = results()
         rows = table(
-            "architecture", "accuracy", "95 % interval", "difference from best", "parameters", "training", "inference", "memory",
+            "architecture", found.metric or "", "95 % interval", "difference from best", "parameters", "training", "inference",
+            "memory",
             right=(1, 2, 3, 4, 5, 6, 7),
         )  # fmt: skip
         rows.columns[0].no_wrap = True
-        for row in sorted((row for row in found.rows if row["runs"]), key=lambda row: -row["accuracy"]):
+        for row in sorted((row for row in found.rows if row["runs"]), key=lambda row: -row["value"]):
             d = row["difference"]
             rows.add_row(
-                row["name"], percent(row["accuracy"]), f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+                row["name"], percent(row["value"]), f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
                 f"{points(d['mean'])} ({points(d['low'])} to {points(d['high'])})" if d else "",
                 f"{row['parameters'] / 1e6:.3g} M", seconds(row["train_seconds"]), seconds(row["seconds_per_sample"]),
                 memory(row["peak_memory_mib"]),
@@ -124,7 +127,7 @@ def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> N
         if found.best is not None:
             print_table(screen, rows)
             screen.print(
-                f"\nbest    {found.best}, by log-loss on validation samples; paired differences in percentage points",
+                f"\nbest    {found.best}, by {found.chosen_by} on validation samples; paired differences in percentage points",
                 style="dim",
             )
         for row in found.rows:
@@ -137,13 +140,13 @@ def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> N
         raise typer.Exit(1)
 
 
-def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
+def _compare_runs(runs: list[str], asked: str | None, as_json: bool) -> None:
     from whet.cli.screen import print_json, print_table, results, table
     from whet.core.run_folder import RunFolder
-    from whet.core.task import metric_named
     from whet.evaluate.compare import compare_runs
 
-    reference, found, samples = compare_runs([RunFolder.open(run) for run in runs], metric)
+    reference, found, samples = compare_runs([RunFolder.open(run) for run in runs], asked)
+    metric = reference.metric
     if as_json:
         print_json(
             {
@@ -165,7 +168,7 @@ def _compare_runs(runs: list[str], metric: str, as_json: bool) -> None:
             }
         )  # fmt: skip
         return
-    screen, compared = results(), metric_named(metric)
+    screen, compared = results(), reference.evidence[0].task.metric(metric)
     rows = table(
         "recipe",
         "seeds",

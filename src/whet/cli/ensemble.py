@@ -28,18 +28,20 @@ def command(
     made = api.ensemble(*runs, out=out, observer=observer(as_json))
     part = "test" if "test" in made.metrics else "val"
     singles = [api.load(path) for path in runs]
-    best = min(singles, key=lambda one: float(one.metrics["val"]["log_loss"]))
+    task = made.folder.task
+    best = max(singles, key=lambda one: task.merit(one.metrics["val"]))
     gain = ensemble_gain(made.folder, RunFolder.open(best.path))
     if as_json:
         difference = {**vars(gain), "verdict": gain.verdict}
         print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})
         return
-    screen = results()
-    rows = table("", made.folder.task.right, "log-loss", "ms per sample", right=(1, 2, 3))
+    screen, headline = results(), task.metric(None)
+    shown = (task.headline, task.selects_by or task.followed[1])
+    rows = table("", *(task.metrics[name].title for name in shown), "ms per sample", right=(1, 2, 3))
     for name, one in (*((single.path.name, single) for single in singles), ("ensemble", made)):
         found = one.metrics[part]
         rows.add_row(
-            name, f"{100 * found['accuracy']:.1f} %", f"{found['log_loss']:.3f}",
+            name, *(task.metrics[key].shown(found[key]) for key in shown),
             f"{1e3 * one.metrics['cost']['seconds_per_sample']:.1f}",
         )  # fmt: skip
     print_table(screen, rows)
@@ -47,8 +49,8 @@ def command(
         Text.assemble(
             f"\ncompared with {best.path.name}, the best run on the validation split, on {made.metrics[part]['samples']} "
             f"{'test' if part == 'test' else 'validation'} samples: ",
-            (f"{100 * gain.mean:+.1f} percentage points", "bold"),
-            f" ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}): {gain.verdict}",
+            (f"{headline.text(gain.mean, '+')}{' percentage points' if headline.is_share else ''}", "bold"),
+            f" ({headline.text(gain.low, '+')} to {headline.text(gain.high, '+')}): {gain.verdict}",
         )
     )
     place(screen, "run", made.path)

@@ -42,8 +42,11 @@ def command(
         ),
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="The metric for all choices and comparisons: accuracy, macro_f1, worst_class, …")
-    ] = "accuracy",
+        str | None,
+        typer.Option(
+            help="The metric for all choices and comparisons: accuracy, macro_f1, worst_class, …; for masks mean_iou, …"
+        ),
+    ] = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     image_size: ImageSize = None,
@@ -82,6 +85,7 @@ def command(
         require_claimable(out, "improve", data=[data])
     from whet.cli.screen import observer, place, print_json, results, show_effects, then
     from whet.core.spec import DataSpec
+    from whet.core.task import metric_named
     from whet.improvement import improve
 
     found = improve(
@@ -103,7 +107,7 @@ def command(
         }
         print_json(
             {
-                "path": str(found.path), "accuracies": found.accuracies, "recommended": found.recommended, "metric": found.metric,
+                "path": str(found.path), "values": found.values, "recommended": found.recommended, "metric": found.metric,
                 "effects": found.study.effects.to_dict("records") if found.study else None, "difference": values,
                 "best_run": str(found.best_run), "report": str(found.report),
             }
@@ -111,14 +115,14 @@ def command(
         return
     screen = results()
     if found.study is not None:
-        show_effects(screen, found.study.effects, metric)
+        show_effects(screen, found.study.effects, found.metric)
     colour = {"helps": "green", "hurts": "red"}.get(d.verdict, "yellow")
     screen.print(
         Text.assemble(
-            f"\nplain {100 * found.accuracies['plain']:.1f} %  →  {found.recommended} "
-            f"{100 * found.accuracies[found.recommended]:.1f} %: ",
+            f"\nplain {100 * found.values['plain']:.1f} %  →  {found.recommended} "
+            f"{100 * found.values[found.recommended]:.1f} %: ",
             (f"{100 * d.mean:+.1f} percentage points", f"bold {colour}"),
-            f" of {metric.replace('_', ' ')} (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
+            f" of {metric_named(found.metric).title} (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
             f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}",
         )
     )

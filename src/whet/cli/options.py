@@ -56,8 +56,8 @@ Ray = Annotated[
     str | None, typer.Option(help="Train the runs on a Ray cluster: auto, HOST:PORT, or local. Requires whet[ray].")
 ]
 METRICS_HELP = (
-    "accuracy, macro_f1, worst_class, log_loss or calibration_error; for multi-label data also hamming_accuracy, micro_f1 "
-    "or mean_average_precision."
+    "accuracy (default), macro_f1, worst_class, log_loss or calibration_error; for multi-label data also hamming_accuracy, "
+    "micro_f1 or mean_average_precision; for masks mean_iou (default), dice, worst_class, pixel_accuracy or boundary_f."
 )
 
 

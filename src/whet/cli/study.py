@@ -51,7 +51,7 @@ def command(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="The number of seeds per design point. Default: three or more.")
     ] = None,
-    metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
+    metric: Annotated[str | None, typer.Option(help=METRICS_HELP)] = None,
     smaller: Annotated[
         str | None,
         typer.Option(
@@ -113,8 +113,8 @@ def command(
             }
         )  # fmt: skip
         return
-    screen, chosen = results(), metric_named(metric)
-    show_effects(screen, found.effects, metric)
+    screen, chosen = results(), metric_named(found.metric)
+    show_effects(screen, found.effects, found.metric)
     if (d := found.confirmed) is not None:
         part = "test" if found.part == "test" else "validation"
         seeds_text = f"{d.seeds} new {'seed' if d.seeds == 1 else 'seeds'}"

@@ -49,7 +49,7 @@ def command(
     trials: Annotated[
         int | None, typer.Option(min=1, help="The number of trials. Default: as many as fit the budget, or 24.")
     ] = None,
-    metric: Annotated[str, typer.Option(help=METRICS_HELP)] = "accuracy",
+    metric: Annotated[str | None, typer.Option(help=METRICS_HELP)] = None,
     jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
     ray: Ray = None,
     recipe: Annotated[str | None, typer.Option(help="The recipe to tune. Default: the strong recipe.")] = None,
@@ -97,7 +97,7 @@ def command(
             }
         )  # fmt: skip
         return
-    screen, chosen = results(), metric_named(metric)
+    screen, chosen = results(), metric_named(found.metric)
     settings = list(found.trials.columns[5:])
     done = found.trials[found.trials["state"] == "finished"].sort_values("score", ascending=chosen.smaller_is_better)
     rows = table("trial", chosen.title, "time", *settings, right=tuple(range(3 + len(settings))))

@@ -73,6 +73,10 @@ class Metric:
         """The value formatted for people; sign: "+" for a difference."""
         return f"{100 * value:{sign}.1f}" if self.is_share else f"{value:{sign}.3f}"
 
+    def merit(self, value: float) -> float:
+        """The value, or its negative where a smaller one is better: the larger the better."""
+        return -value if self.smaller_is_better else value
+
     def shown(self, value: float) -> str:
         """The formatted value with its unit."""
         return f"{self.text(value)}{' %' if self.is_share else ''}"

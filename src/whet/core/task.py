@@ -44,8 +44,9 @@ class Task(ABC):
     name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
     one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
     first. most_in_batch: the largest batch that is chosen by default. metrics: the metrics by which runs can be compared. headline:
-    the metric that is reported first. followed: the entries of `measure` that every validation reports, the headline first.
-    sections: additional sections of the run report.
+    the metric that is reported first. selects_by: the metric by which runs are chosen, None for the headline. followed: the
+    entries of `measure` that every validation reports, the headline first. per_class: the entry of the `per_class` rows of
+    `measure` by which classes are compared. sections: additional sections of the run report.
     """
 
     kind: ClassVar[str] = "task"
@@ -56,8 +57,10 @@ class Task(ABC):
     heads: ClassVar[tuple[str, ...]] = ("linear",)
     most_in_batch: ClassVar[int] = 128
     metrics: ClassVar[Mapping[str, Metric]]
-    headline: ClassVar[str] = "accuracy"
+    headline: ClassVar[str]
+    selects_by: ClassVar[str | None] = None
     followed: ClassVar[tuple[str, ...]]
+    per_class: ClassVar[str] = "recall"
     sections: ClassVar[tuple[str, ...]] = ()
 
     # Labels and training targets ------------------------------------------------------------------------------------------
@@ -121,8 +124,17 @@ class Task(ABC):
 
     def score(self, measured: Mapping[str, Any]) -> float:
         """The number to maximise, from the result of `measure`; it selects the best validation."""
-        value = float(measured[self.headline])
-        return -value if self.metrics[self.headline].smaller_is_better else value
+        return self.metrics[self.headline].merit(float(measured[self.headline]))
+
+    @property
+    def chooser(self) -> Metric:
+        """The metric by which runs are chosen."""
+        return self.metrics[self.selects_by or self.headline]
+
+    def merit(self, measured: Mapping[str, Any]) -> float:
+        """The number to maximise when runs are chosen, from the result of `measure`. It separates runs that the headline metric
+        leaves tied or in the wrong order."""
+        return self.chooser.merit(float(measured[self.selects_by or self.headline]))
 
     @abstractmethod
     def strata(self, evidence: Any) -> np.ndarray:
@@ -142,18 +154,22 @@ class Task(ABC):
         raise RunError(f"the predictions of several runs of a {self.name} cannot be averaged from their evidence")
 
     def found_by_class(self, evidence: Any) -> dict[str, np.ndarray]:
-        """For each class that occurs: whether it was predicted, bool, one value per sample that has it."""
+        """For each class that occurs: whether it was predicted, or the share of it, one value per sample that has it."""
         return {}
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
         """The mean validation loss, computed from the `followed` entries; None where they do not determine it."""
         return None
 
-    def metric(self, name: str) -> Metric:
-        """The metric of this name. RunError where this task does not have it."""
-        if name not in self.metrics:
+    def metric_name(self, name: str | None) -> str:
+        """The name of a metric, by default of the headline. RunError where this task does not have it."""
+        if name is not None and name not in self.metrics:
             raise RunError(f"{unknown('metric', name, self.metrics)} (the samples have {self.title})")
-        return self.metrics[name]
+        return name or self.headline
+
+    def metric(self, name: str | None) -> Metric:
+        """The metric of this name, or the headline. RunError where this task does not have it."""
+        return self.metrics[self.metric_name(name)]
 
     # Display --------------------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -257,6 +273,8 @@ class ClassTask(VectorTask):
     distribution from this object. exclusive: whether each sample has exactly one class; otherwise each class is an independent
     binary label."""
 
+    headline = "accuracy"
+    selects_by = "log_loss"
     exclusive: ClassVar[bool]
     decided_upon: ClassVar[str] = "samples"  # the unit of a row of `decisions`
 

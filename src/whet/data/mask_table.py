@@ -15,10 +15,12 @@ from whet.data.masks.detect import read_masks
 from whet.data.table import Table
 
 
-def read_mask_table(spec: DataSpec, threads: int) -> Table:
+def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Table:
     """The annotated images of a data set with masks. The label of a sample is the set of the classes in its mask, so that splits
-    are stratified by every class."""
-    data = read_masks(str(spec.path), spec.masks, threads=threads).require_usable()
+    are stratified by every class. usable: whether more than 1 % of left-out images or objects are an error."""
+    data = read_masks(str(spec.path), spec.masks, threads=threads)
+    if usable:
+        data.require_usable()
     with ThreadPoolExecutor(max(1, threads)) as pool:
         true_NK = np.array(list(pool.map(lambda masks: _classes_in(masks, data), data.frame["masks"])))
     set_SK, set_N = np.unique(true_NK, axis=0, return_inverse=True)
@@ -27,8 +29,9 @@ def read_mask_table(spec: DataSpec, threads: int) -> Table:
         weight=1.0, digest="",
     )  # fmt: skip
     frame["masks"] = pd.Series(data.frame["masks"].to_numpy(), index=frame.index, dtype=object)
-    table = Table(frame, data.classes, data.root, data.skipped, data.notes, "image", set_SK)
-    return table.warned(*data.warnings)
+    return Table(
+        frame, data.classes, data.root, data.skipped, data.notes, "image", set_SK, data.warnings, annotation=data
+    )
 
 
 def _classes_in(masks: Masks, data: MaskData) -> np.ndarray:

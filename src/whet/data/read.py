@@ -29,9 +29,10 @@ _FILES = {files.medium: files for files in (IMAGE_FILES, TEXTS, AUDIO_FILES)}
 _LOOKED_AT = 500  # files of a folder to read for detecting its medium
 
 
-def read_data(spec: DataSpec, threads: int = 4) -> Table:
-    """The table of samples for the data section of a recipe: read, hashed, and split into train, val and test."""
-    table = read_samples(spec, threads)
+def read_data(spec: DataSpec, threads: int = 4, *, usable: bool = True) -> Table:
+    """The table of samples for the data section of a recipe: read, hashed, and split into train, val and test. usable: whether many
+    masks that cannot be used are an error."""
+    table = read_samples(spec, threads, usable=usable)
     if not table.classes:
         raise DataError(f"data {spec.path}: no sample has a label")
     if len(table.classes) < 2:
@@ -132,12 +133,12 @@ def _medium_of_names(cells: list[str]) -> str | None:
     return None
 
 
-def read_samples(spec: DataSpec, threads: int = 4) -> Table:
+def read_samples(spec: DataSpec, threads: int = 4, *, usable: bool = True) -> Table:
     """The samples with their given splits. Files that cannot be opened are skipped and listed; whether the others can be decoded is
     checked by `whet check`, or when each is first rendered."""
     path, medium = data_path(spec), medium_of(spec)
     if has_masks(spec):
-        table = hash_contents(read_mask_table(spec, threads), threads)
+        table = hash_contents(read_mask_table(spec, threads, usable=usable), threads)
     elif medium == "text":
         table = read_texts(path, spec, threads=threads)
     else:

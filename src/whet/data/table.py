@@ -24,6 +24,7 @@ from whet.tasks import MULTI_LABEL, SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 if TYPE_CHECKING:
     from whet.core.targets import ClassTargets
+    from whet.data.masks import MaskData
 
 _USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, "masks": SEMANTIC_SEGMENTATION}
 SPLITS = ("train", "val", "test")
@@ -61,6 +62,8 @@ class Table:
     For multi-label data, label is the number of the label set (equal sets share a number), and set_SK the classes of each set, bool
     (S, K); None where every sample has exactly one class. chosen_task: the task of a recipe, once known.
 
+    annotation: for images with masks, what their reader returned.
+
     unlabelled: the samples without a label, as a frame of the same columns with the label -1, or None where none are declared. They
     are the part "unlabelled" and in no other: no count, fold or metric includes them."""
 
@@ -75,6 +78,7 @@ class Table:
     columns: dict[str, str] = field(default_factory=dict)
     chosen_task: Task | None = None
     unlabelled: pd.DataFrame | None = None
+    annotation: MaskData | None = None
 
     def __len__(self) -> int:
         return len(self.frame)

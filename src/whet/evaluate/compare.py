@@ -52,6 +52,7 @@ class Group:
     runs: tuple[RunFolder, ...]
     seeds: tuple[int, ...]
     evidence: tuple[Evidence, ...]
+    metric: str
     value_S: np.ndarray  # the metric of every run
     seconds: float  # mean training time
     part: str = "test"
@@ -59,18 +60,23 @@ class Group:
 
     @property
     def right_SN(self) -> np.ndarray:
-        """bool: whether the run with seed s predicted sample n correctly."""
-        right = self.evidence[0].task.metric("accuracy")
-        return np.stack([right.parts(one) > 0 for one in self.evidence])
+        """Where the metric is the share of correct predictions, bool: whether the run with seed s predicted sample n correctly."""
+        return self._parts_SN > 0
 
     @property
-    def accuracy_S(self) -> np.ndarray:
-        return self.right_SN.mean(axis=1)
+    def _parts_SN(self) -> np.ndarray:
+        chosen = self.evidence[0].task.metric(self.metric)
+        return np.stack([chosen.parts(one) for one in self.evidence])
 
     @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """95 %, over seeds x samples; for fewer than three seeds over samples alone, which does not generalise to other seeds."""
-        return accuracy_interval(self.right_SN)
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the metric, over seeds x samples; for fewer than three seeds over samples alone, which does not
+        generalise to other seeds."""
+        chosen = self.evidence[0].task.metric(self.metric)
+        if chosen.is_right:
+            return accuracy_interval(self.right_SN)
+        found = crossed_interval(self._parts_SN)
+        return (max(0.0, found.low), min(1.0, found.high)) if chosen.is_share else (found.low, found.high)
 
     @property
     def samples_text(self) -> str:
@@ -95,31 +101,32 @@ class Comparison:
         return self.difference.verdict_at(self.p_holm, self.p_too_small_holm)
 
 
-def compare_runs(folders: list[RunFolder], metric: str = "accuracy") -> tuple[Group, list[Comparison], int]:
+def compare_runs(folders: list[RunFolder], metric: str | None = None) -> tuple[Group, list[Comparison], int]:
     """(the reference, every other recipe compared with it, number of samples). The first run's recipe is the reference. Runs are
-    grouped by recipe, ignoring the seed, and joined by the ids of their samples. metric: a name in the `metrics` of their task."""
+    grouped by recipe, ignoring the seed, and joined by the ids of their samples. metric: a name in the `metrics` of their task, by
+    default its headline."""
     groups = group_runs(folders, metric)
     if len(groups) < 2:
         raise RunError(f"{len(folders)} runs of one recipe: give runs of at least two recipes to compare")
     reference, others = groups[0], groups[1:]
-    return reference, compare_groups(reference, others, metric), len(reference.evidence[0])
+    return reference, compare_groups(reference, others), len(reference.evidence[0])
 
 
-def compare_groups(reference: Group, others: list[Group], metric: str = "accuracy") -> list[Comparison]:
-    """Compare each group with the reference, corrected for multiple comparisons."""
-    found = [paired(reference, group, metric) for group in others]
+def compare_groups(reference: Group, others: list[Group]) -> list[Comparison]:
+    """Compare each group with the reference by its metric, corrected for multiple comparisons."""
+    found = [paired(reference, group) for group in others]
     adjusted = holm([d.p for d in found]), holm([d.p_too_small for d in found])
     return [
-        Comparison(group, d, _mcnemar(reference, group, d, metric), p, p_too_small)
+        Comparison(group, d, _mcnemar(reference, group, d), p, p_too_small)
         for group, d, p, p_too_small in zip(others, found, *adjusted, strict=True)
     ]
 
 
-def paired(reference: Group, group: Group, metric: str = "accuracy") -> Difference:
+def paired(reference: Group, group: Group) -> Difference:
     """Compare one group with the reference, over their common seeds; two single runs may differ in their seeds."""
     rows_a, rows_b = _pairs(reference, group)
     return difference(
-        reference.evidence[0].task.metric(metric),
+        reference.evidence[0].task.metric(reference.metric),
         [reference.evidence[row] for row in rows_a],
         [group.evidence[row] for row in rows_b],
     )
@@ -137,25 +144,29 @@ def _pairs(reference: Group, group: Group) -> tuple[list[int], list[int]]:
     )
 
 
-def _mcnemar(reference: Group, group: Group, found: Difference, metric: str) -> tuple[int, int, float] | None:
-    if not reference.evidence[0].task.metric(metric).is_right or found.seeds != 1:
+def _mcnemar(reference: Group, group: Group, found: Difference) -> tuple[int, int, float] | None:
+    if not reference.evidence[0].task.metric(reference.metric).is_right or found.seeds != 1:
         return None
     (a, *_), (b, *_) = _pairs(reference, group)
     return mcnemar(reference.right_SN[a], group.right_SN[b])
 
 
-def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group]:
+def group_runs(folders: list[RunFolder], metric: str | None = None) -> list[Group]:
     """Group runs by recipe, ignoring the seed, in order of first occurrence, on the samples that all runs predicted: test samples,
-    or validation samples if not every run has a test split. RunError where the runs have no common sample, a sample has different
-    labels, or the classes differ and the metric needs equal classes."""
+    or validation samples if not every run has a test split. metric: by default the headline of their task. RunError where the
+    runs have no common sample, a sample has different labels, or the classes differ and the metric needs equal classes."""
     metrics = [folder.read_json(folder.metrics) for folder in folders]
     part = "test" if all("test" in one for one in metrics) else "val"
     names = [str(folder.path) for folder in folders]
     found = joined([read_evidence(folder, part) for folder in folders], names)
-    evidence, chosen = found.evidence, found.evidence[0].task.metric(metric)
+    evidence, task = found.evidence, found.evidence[0].task
+    metric = task.metric_name(metric)
+    chosen = task.metric(metric)
     if found.classes_differ and not chosen.is_right:
+        accepted = ", ".join(name for name, one in task.metrics.items() if one.is_right)
         raise RunError(
-            f"{' and '.join(names)} have different classes: their {chosen.title} cannot be paired; accepted: accuracy"
+            f"{' and '.join(names)} have different classes: their {chosen.title} cannot be paired"
+            + (f"; accepted: {accepted}" if accepted else "")
         )
     rows: dict[str, list[int]] = {}
     for row, one in enumerate(metrics):
@@ -174,6 +185,7 @@ def group_runs(folders: list[RunFolder], metric: str = "accuracy") -> list[Group
                 runs=tuple(folders[row] for row in same),
                 seeds=tuple(seeds),
                 evidence=tuple(evidence[row] for row in same),
+                metric=metric,
                 value_S=np.array([chosen.value(evidence[row]) for row in same]),
                 seconds=float(np.mean([metrics[row]["cost"]["train_seconds"] for row in same])),
                 part=part,

@@ -36,7 +36,7 @@ class RecipeComparison:
     made by `merit`."""
 
     runs: dict[str, list[RunFolder]]
-    metric: str = "accuracy"
+    metric: str
 
     def metrics(self, run: RunFolder) -> dict[str, Any]:
         found: dict[str, Any] = run.read_json(run.metrics)
@@ -80,26 +80,24 @@ class RecipeComparison:
 
 
 def merit(run: RunFolder, metric: str) -> tuple[float, float]:
-    """The sort key for choices, from the cross-fitted predictions of the validation samples; larger is better. For accuracy: the
-    negative log-loss, which separates runs that few samples leave tied or in the wrong order, then accuracy. For any other metric:
-    that metric, then the negative log-loss."""
+    """The sort key for choices, from the cross-fitted predictions of the validation samples; larger is better. For the headline
+    metric of the task: its merit (`Task.merit`), then the metric. For any other metric: that metric, then the merit."""
     evidence = read_evidence(run, "val")
-    chosen = evidence.task.metric(metric)
-    value = chosen.value(evidence)
-    value = -value if chosen.smaller_is_better else value
-    minus_log_loss = -float(run.read_json(run.metrics)["val"]["log_loss"])
-    return (minus_log_loss, value) if metric == "accuracy" else (value, minus_log_loss)
+    task = evidence.task
+    chosen = task.metric(metric)
+    value, finer = chosen.merit(chosen.value(evidence)), task.merit(run.read_json(run.metrics)["val"])
+    return (finer, value) if metric == task.headline else (value, finer)
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """An ensemble and the best single run. difference: the ensemble's accuracy minus that of the single run on the same samples.
-    metric: the metric by which the ensemble must be better."""
+    """An ensemble and the best single run. difference: the ensemble's headline metric minus that of the single run on the same
+    samples. metric: the metric by which the ensemble must be better."""
 
     run: RunFolder
     single: RunFolder
     difference: Difference
-    metric: str = "accuracy"
+    metric: str
 
     @property
     def pays(self) -> bool:
@@ -114,7 +112,7 @@ class Ensemble:
             "runs": 1 + len(Recipe.load(self.run.requested).method("stacking").settings_dict()["runs"]),
             "single": self.single.name,
             "pays": self.pays,
-            "accuracy": combined[part]["accuracy"],
+            "value": combined[part][self.run.task.headline],
             "difference": {**vars(self.difference), "verdict": self.difference.verdict},
             "times": combined["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
         }
@@ -122,7 +120,7 @@ class Ensemble:
 
 def train_all(
     path: Path, recipes: Mapping[str, Recipe], limit: Duration | None, seeds: int, most_seeds: int, started: float,
-    executor: Executor, observer: Observer, *, metric: str = "accuracy", once: Collection[str] = (),
+    executor: Executor, observer: Observer, *, metric: str, once: Collection[str] = (),
     data: str | None = None,
 ) -> RecipeComparison:  # fmt: skip
     """Train the recipes in the remaining time. The recipes in `once` are trained first, with one seed and their own budget, because
@@ -169,14 +167,15 @@ def train_all(
 
 
 def _finish(task: PlannedRun, position: str, observer: Observer) -> None:
-    """Build the report of a finished run and note its accuracy. Raises RunError if the run failed."""
+    """Build the report of a finished run and note its headline metric. Raises RunError if the run failed."""
     run = RunFolder(task.path)
     if task.failure.is_file():
         raise RunError(f"{task.path} failed: {run.read_json(task.failure)['reason']}")
     if not run.report.is_file():
         build_report(run)
-    accuracy = run.read_json(run.metrics)["val"]["accuracy"]
-    observer.note(f"{position}, {run.name}: validation accuracy {100 * accuracy:.1f} %")
+    metric, measured = run.task.metric(None), run.read_json(run.metrics)["val"]
+    value = metric.shown(measured[run.task.headline])
+    observer.note(f"{position}, {run.name}: validation {metric.title} {value}")
 
 
 class _Clock:

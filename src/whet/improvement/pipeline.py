@@ -13,6 +13,7 @@ from whet import recipes
 from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError, unknown
+from whet.core.evidence import Metric
 from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name
@@ -41,16 +42,17 @@ _FEW_EPOCHS = 3
 class Improvement:
     """The result of `improve`. `recommended`: the best recipe other than the plain one, chosen on the validation samples.
     `difference`: its `metric` minus that of the plain recipe on the same test samples. `study`: the effects of the strong recipe's
-    techniques, or None if there was no time for a study. `best_run`: the model to use; it may be an ensemble of several runs."""
+    techniques, or None if there was no time for a study. `values`: the metric of each recipe. `best_run`: the model to use; it may
+    be an ensemble of several runs."""
 
     path: Path
     study: Study | None
     recommended: str
     difference: Difference
-    accuracies: dict[str, float]
+    values: dict[str, float]
     best_run: Path
     report: Path
-    metric: str = "accuracy"
+    metric: str
 
 
 def improve(
@@ -58,7 +60,7 @@ def improve(
     *,
     budget: str | Duration | None = None,
     seeds: int | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     weights: str | None = None,
     architecture: str | None = None,
     plain: Recipe | str | Path | None = None,
@@ -82,13 +84,14 @@ def improve(
     a time of 15 minutes or more (under one hour, similar techniques are studied as groups). tuning: whether to tune; by default
     from one hour, if Optuna is installed. seeds: the number of runs per recipe; by default three, up to five if the runs end early,
     and one under 30 minutes, which does not measure seed variance. Under 30 minutes, a one-pass model replaces the trained plain
-    recipe, unless a plain recipe is given. metric: the metric for all choices and comparisons; it must be a share and belong to the
-    samples' task. jobs, ray: as for `whet.study`. A stopped call is resumed by calling it again with the same `out`; finished runs
-    are never repeated.
-    options: training settings of every recipe, see `recipes.with_options`: batch_size, lr, image_size, device.
+    recipe, unless a plain recipe is given. metric: the metric for all choices and comparisons, by default the headline of the
+    samples' task; it must be a share. jobs, ray: as for `whet.study`. A stopped call is resumed by calling it again with the same
+    `out`; finished runs are never repeated. options: training settings of every recipe, see `recipes.with_options`: batch_size,
+    lr, image_size, device.
     """
     started, observer = time.monotonic(), observer or Observer()
-    _require_share(metric)
+    if metric is not None:
+        _require_share(metric, metrics_of_all_tasks())
     spec = DataSpec.of(data)
     model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
@@ -97,6 +100,9 @@ def improve(
     observer.phase(f"reading {spec.path}")
     table = read_data(spec)
     requested = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
+    task = table.for_problem(requested[_STRONG].task).task
+    metric = task.metric_name(metric)
+    _require_share(metric, task.metrics)
     limit = Duration.parse_budget(budget) if budget is not None else None
     claim(path, "improve", data=spec.sources)
     can_tune = importlib.util.find_spec("optuna") is not None
@@ -153,13 +159,13 @@ def improve(
     report = build_improvement(path)
     observer.end()
     _, differences, _ = comparison.compared()
-    accuracies = {name: group["accuracy"] for name, group in story["groups"].items()}
+    values = {name: group["value"] for name, group in story["groups"].items()}
     return Improvement(
         path,
         studied,
         comparison.recommended,
         differences[comparison.recommended],
-        accuracies,
+        values,
         best.path,
         report,
         metric,
@@ -172,8 +178,8 @@ def _suiting(recipe: Recipe, options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if not (fitted and key == "lr")}
 
 
-def _require_share(metric: str) -> None:
-    shares = [name for name, one in metrics_of_all_tasks().items() if one.is_share and not one.smaller_is_better]
+def _require_share(metric: str, known: Mapping[str, Metric]) -> None:
+    shares = [name for name, one in known.items() if one.is_share and not one.smaller_is_better]
     if metric not in shares:
         raise RunError(unknown("metric", metric, shares))
 

@@ -11,11 +11,13 @@ import numpy as np
 from whet.core.errors import RunError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.core.task import metric_named
+from whet.core.task import Task
 from whet.data.audit import Finding
 from whet.evaluate.compare import Difference, Group
 from whet.improvement.comparison import PLAIN, Ensemble, RecipeComparison
 from whet.studies.study import Study
+
+_COLUMNS = 2  # metrics in the table of runs
 
 
 def summary(
@@ -23,6 +25,7 @@ def summary(
     studied: Study | None,
 ) -> dict[str, Any]:  # fmt: skip
     groups, differences, mcnemar = comparison.compared()
+    task = best.task
     recommended = comparison.recommended
     sides = [[comparison.metrics(run) for run in comparison.runs[name]] for name in (PLAIN, recommended)]
     tuning = path / "tuning" / "tuning.json"
@@ -33,13 +36,15 @@ def summary(
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
         "recommended": recommended,
-        "metric": metric_named(comparison.metric).title,
+        "metric": task.metric(comparison.metric).title,
+        "chosen_by": (task.chooser if comparison.metric == task.headline else task.metric(comparison.metric)).title,
         "difference": _plain(differences[recommended]),
         "mcnemar": mcnemar,
         "groups": {name: _group(group, differences.get(name)) for name, group in groups.items()},
         "changes": _changes(comparison),
-        "per_class": _per_class(*sides),
-        "runs": [_row(run, comparison.metrics(run)) for runs in comparison.runs.values() for run in runs],
+        "per_class": _per_class(sides[0], sides[1], task.per_class),
+        "columns": [task.metrics[name].title for name in task.followed[:_COLUMNS]],
+        "runs": [_row(run, comparison.metrics(run), task) for runs in comparison.runs.values() for run in runs],
         "ensemble": ensemble.to_dict() if ensemble is not None else None,
         "best_run": best.path.name,
     }
@@ -50,11 +55,10 @@ def _plain(difference: Difference) -> dict[str, Any]:
 
 
 def _group(group: Group, difference: Difference | None) -> dict[str, Any]:
-    accuracy_S = group.accuracy_S
+    value_S = group.value_S
     return {
-        "accuracy": float(accuracy_S.mean()),
-        "value": float(np.mean(group.value_S)),
-        "std": float(accuracy_S.std(ddof=1)) if len(accuracy_S) > 1 else None,
+        "value": float(value_S.mean()),
+        "std": float(value_S.std(ddof=1)) if len(value_S) > 1 else None,
         "seconds": group.seconds,
         "difference": _plain(difference) if difference is not None else None,
     }
@@ -108,30 +112,29 @@ def _plan(
     ]
 
 
-def _row(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
+def _row(run: RunFolder, metrics: dict[str, Any], task: Task) -> dict[str, Any]:
     result = metrics.get("test", metrics["val"])
     return {
         "name": run.path.name,
         "seed": metrics["seed"],
-        "val": metrics["val"]["accuracy"],
-        "test": result["accuracy"],
-        "macro_f1": result["macro_f1"],
+        "val": task.metric(None).shown(metrics["val"][task.headline]),
+        "test": [task.metrics[name].shown(result[name]) for name in task.followed[:_COLUMNS]],
         "seconds": metrics["cost"]["train_seconds"],
     }
 
 
-def _per_class(plain: list[dict[str, Any]], recommended: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The mean recall of each class for both recipes; classes without test samples are excluded."""
+def _per_class(plain: list[dict[str, Any]], recommended: list[dict[str, Any]], entry: str) -> list[dict[str, Any]]:
+    """The mean of this entry of each class for both recipes; classes without test samples are excluded."""
 
-    def recalls(metrics: list[dict[str, Any]]) -> dict[str, float]:
+    def means(metrics: list[dict[str, Any]]) -> dict[str, float]:
         rows = [m.get("test", m["val"])["per_class"] for m in metrics]
         return {
-            cells[0]["name"]: float(np.mean([cell["recall"] for cell in cells]))
+            cells[0]["name"]: float(np.mean([cell[entry] for cell in cells]))
             for cells in zip(*rows)
-            if cells[0]["recall"] is not None
+            if all(cell[entry] is not None for cell in cells)
         }
 
-    before, after = recalls(plain), recalls(recommended)
+    before, after = means(plain), means(recommended)
     if before.keys() != after.keys():
         raise RunError("the two recipes were evaluated on different classes")
     found = [

@@ -100,7 +100,7 @@ class Effect:
         if d is None:
             return f"{self.name} {NEVER_RAN}: {self.failed}."
         unit = " points" if metric.is_share else ""
-        of = "" if self.metric == "accuracy" else f" of {metric.title}"
+        of = "" if metric.is_right else f" of {metric.title}"
         reach = f"{metric.text(d.mean, '+')}{unit}{of} ({metric.text(d.low, '+')} to {metric.text(d.high, '+')})"
         tail = f"{self._price()}{self._harm()}."
         if self.verdict == NOT_ASSESSED:

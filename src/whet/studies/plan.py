@@ -21,7 +21,7 @@ from whet.studies.manifest import agreed
 class Plan:
     """requested: the recipe as given; base: the recipe of the compared runs, which does not use the test samples and scales
     images by `smaller`. budget: for the whole study, or for each run. seeds: the number of seeds of the design; None for as many
-    as fit."""
+    as fit. metric: "" until the data are read where none was asked for."""
 
     requested: Recipe
     base: Recipe
@@ -50,13 +50,15 @@ class Plan:
 
 
 def make_plan(
-    requested: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None, metric: str,
+    requested: Recipe, factors: Sequence[Any], *, design: str, budget: str | Duration | None, seeds: int | None,
+    metric: str | None,
     jobs: int, ray: str | None = None, smaller: float = 1.0,
 ) -> Plan:  # fmt: skip
     """Make the plan. Raises RecipeError for incompatible factors and for designs that do not support this number of factors."""
     if design not in DESIGNS:
         raise RecipeError(unknown("design", design, DESIGNS))
-    metric_named(metric)
+    if metric is not None:
+        metric_named(metric)
     chosen = tuple(parse_factors(factors) or own_methods(requested))
     check_factors(requested, chosen, design in ONE_AT_A_TIME)
     try:
@@ -75,7 +77,7 @@ def make_plan(
         .replace(data=requested.data.replace(evaluate_test=False))
     )
     limit = Duration.parse(budget) if budget is not None else None
-    return Plan(requested, base, chosen, design, metric, limit, seeds, jobs, smaller)
+    return Plan(requested, base, chosen, design, metric or "", limit, seeds, jobs, smaller)
 
 
 def agreed_plan(folder: Path, plan: Plan, data: str) -> Plan:

@@ -42,6 +42,7 @@ class Study:
     recommended: Recipe
     confirmed: Difference | None
     report: Path
+    metric: str
     part: str = "test"  # the split of `confirmed`
 
 
@@ -52,7 +53,7 @@ def study(
     design: str = "screen",
     budget: str | Duration | None = None,
     seeds: int | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     smaller: float = 1.0,
     jobs: int = 1,
     ray: str | None = None,
@@ -66,13 +67,13 @@ def study(
     factors: methods (names or Method objects) and settings at two levels ("mixup.alpha=0.2:0.8",
     "model.architecture=lenet:vgg16"); by default every method of the recipe except the optimizer. budget: the total time ("1h")
     for short runs and a confirmation, or the epochs or steps of each run. seeds: the number of seeds of the design; by default
-    three, the minimum for a verdict, and more if there is time. metric: a metric of the samples' task. smaller: the share of the
-    image size, 0 … 1, in the runs of the design; smaller images allow more runs. The confirmation uses the recipe's image size.
-    jobs: the number of parallel runs; more than one run in separate processes, which share the cores of the machine. ray: the
-    address of a Ray cluster for the runs ("auto", HOST:PORT, or "local"; see `whet.studies.ray_executor`). confirming: whether to
-    confirm the recommended recipe at full length; if False, the design gets all of the time and no test sample is used. A stopped
-    study is resumed by calling it again with the same `out`. Finished runs are never repeated. A failed run is reported and does
-    not stop the others.
+    three, the minimum for a verdict, and more if there is time. metric: a metric of the samples' task, by default its headline.
+    smaller: the share of the image size, 0 … 1, in the runs of the design; smaller images allow more runs. The confirmation uses
+    the recipe's image size. jobs: the number of parallel runs; more than one run in separate processes, which share the cores of
+    the machine. ray: the address of a Ray cluster for the runs ("auto", HOST:PORT, or "local"; see `whet.studies.ray_executor`).
+    confirming: whether to confirm the recommended recipe at full length; if False, the design gets all of the time and no test
+    sample is used. A stopped study is resumed by calling it again with the same `out`. Finished runs are never repeated. A failed
+    run is reported and does not stop the others.
     """
     started, watch = time.monotonic(), observer or Observer()
     plan = make_plan(
@@ -80,7 +81,7 @@ def study(
     )
     watch.phase(f"reading {base.data.path}")
     table = read_data(base.data)
-    table.for_problem(base.task).task.metric(metric)
+    plan = replace(plan, metric=table.for_problem(base.task).task.metric_name(metric))
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples, which a study needs")
     path = (
@@ -107,7 +108,7 @@ def study(
     watch.end()
     frame = pd.DataFrame([effect.row() for effect in evidence.best_first()])
     part = confirmation.part if confirmation is not None else "test"
-    return Study(path, frame, recommended, confirmed, build_study(path), part)
+    return Study(path, frame, recommended, confirmed, build_study(path), plan.metric, part)
 
 
 @dataclass(frozen=True)

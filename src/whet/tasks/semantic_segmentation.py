@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from whet.core.evidence import Evidence, Metric, pseudo_values
-from whet.core.labels import labels_cell, names_of
+from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.masks import IGNORE
 from whet.core.task import LabelKind, Task, percent
 from whet.render.overlay import overlay
@@ -165,6 +165,7 @@ class SemanticSegmentation(Task):
     }
     headline = "mean_iou"
     followed = ("mean_iou", "dice", "pixel_accuracy", "boundary_f")
+    per_class = "iou"
     sections = ("segments", "worst_images")
 
     def reads(self, labels: LabelKind) -> bool:
@@ -173,6 +174,9 @@ class SemanticSegmentation(Task):
     def cell(self, label: Any, classes: tuple[str, ...]) -> str:
         """The classes that occur in the mask."""
         return labels_cell(names_of(label, classes))
+
+    def text(self, label: Any, classes: tuple[str, ...]) -> str:
+        return labels_text(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
     def collate(self, labels: Any, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
@@ -250,6 +254,16 @@ class SemanticSegmentation(Task):
         """The class with the most pixels besides the first, which is the background where there is one."""
         pixels_NK = evidence.counts_NKK.sum(axis=2)
         return cast(np.ndarray, pixels_NK[:, 1:].argmax(axis=1))
+
+    def found_by_class(self, evidence: MaskEvidence) -> dict[str, np.ndarray]:
+        """The share of the class's pixels that were found, float, one value per image that has it."""
+        target_NK = evidence.counts_NKK.sum(axis=2)
+        hit_NK = np.diagonal(evidence.counts_NKK, axis1=1, axis2=2)
+        return {
+            name: hit_NK[target_NK[:, k] > 0, k] / target_NK[target_NK[:, k] > 0, k]
+            for k, name in enumerate(evidence.classes)
+            if target_NK[:, k].any()
+        }
 
     def with_classes(self, evidence: MaskEvidence, classes: tuple[str, ...]) -> MaskEvidence:
         if evidence.classes == classes:

@@ -72,8 +72,8 @@ def _write_ensemble(runs: Sequence[RunFolder], folder: RunFolder) -> None:
 
 
 def ensemble_gain(ensemble: RunFolder, single: RunFolder) -> Difference:
-    """The accuracy of the ensemble minus that of one of its runs, on the test split, or the validation split if there is no test
-    split."""
+    """The headline metric of the ensemble minus that of one of its runs, on the test split, or the validation split if there is
+    no test split."""
     part = "test" if "test" in ensemble.read_json(ensemble.metrics) else "val"
     ours, alone = (read_evidence(run, part) for run in (ensemble, single))
     return difference(ours.task.metric(ours.task.headline), [alone], [ours])

@@ -178,7 +178,7 @@ def write_mistakes(part: Table, split: str, folder: RunFolder, explain: Explain)
         reason = str(error).partition("\n")[0]
     shown: list[dict[str, Any]] = []
     for index, one in enumerate(first):
-        sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index))
+        sample = write_row(chosen.frame.iloc[index], part.medium, folder.mistakes, str(index), len(part.classes))
         if sample is not None:  # None if the sample was removed since it was predicted
             label, predicted = found.labels[one.row], found.predicted[one.row]
             record: dict[str, Any] = {"id": evidence.ids[one.row], "confidence": one.confidence}

@@ -20,6 +20,7 @@ from whet.data.image import decode as decode_image
 from whet.data.media import USUAL_RATE
 from whet.explain import AudioHeat, Explanation, ImageHeat
 from whet.models.mel import LogMel, MelSettings
+from whet.render.overlay import overlay
 from whet.training.preview import Row, listed
 
 _THUMBNAIL, _LETTERS, _SECONDS = 320, 600, 10
@@ -64,8 +65,8 @@ def write_preview(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str
     return records
 
 
-def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str, str] | None:
-    """Write a row of the table of samples; None if it can no longer be read."""
+def write_row(row: pd.Series, medium: str, folder: Path, stem: str, num_classes: int) -> dict[str, str] | None:
+    """Write a row of the table of samples, an image with its mask drawn in, if it has one; None if it can no longer be read."""
     if medium == "text":
         return write_sample(row["text"], folder, stem)
     try:
@@ -75,6 +76,8 @@ def write_row(row: pd.Series, medium: str, folder: Path, stem: str) -> dict[str,
         pixels = decode_image(Path(row["path"]).read_bytes())
     except (OSError, UnreadableImage, UnreadableAudio):
         return None
+    if "masks" in row and row["masks"].size == pixels.shape[:2]:
+        pixels = overlay(pixels, row["masks"].class_map(), num_classes)
     return {"image": write_thumbnail(pixels, folder, stem)}
 
 

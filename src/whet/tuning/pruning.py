@@ -13,8 +13,8 @@ from whet.training.checkpoint import checkpoints, remove_checkpoint
 from whet.training.log import Observer
 from whet.tuning.trials import load_trial
 
-# The metric that is reported during training, if it differs from the metric of the search.
-_REPORTED = {"worst_class": "macro_f1"}
+# The metrics that are reported during training in place of one that is not; the first that the task has.
+_REPORTED = {"worst_class": ("macro_f1", "mean_iou")}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Pruning(Observer):
         if percent == 0:
             return
         if percent not in self._known:  # a resumed run repeats some validations
-            self._trial.report(record[_REPORTED.get(self._task.metric, self._task.metric)], percent)
+            reported = (self._task.metric, *_REPORTED.get(self._task.metric, ()))
+            self._trial.report(next(record[name] for name in reported if name in record), percent)
         if record["step"] < self._total and self._trial.should_prune():
             strict_json.write(self._task.pruned, {"percent": percent})
             raise Ended(f"pruned after {percent} % of training: below the median of the other trials")

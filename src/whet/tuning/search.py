@@ -34,15 +34,15 @@ _MOST_REPEATS = 20  # consecutive repeated proposals after which the search stop
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that is over. values: its settings; score: the metric on the validation samples; loss: the log-loss; both only if it
-    finished. state: "finished", "pruned" or "failed"."""
+    """A trial that is over. values: its settings; score: the metric on the validation samples; merit: see `Task.merit`; both only
+    if it finished. state: "finished", "pruned" or "failed"."""
 
     number: int
     values: dict[str, Any]
     state: str
     run: RunFolder
     score: float | None = None
-    loss: float | None = None
+    merit: float | None = None
     seconds: float | None = None
 
     def row(self) -> dict[str, Any]:
@@ -124,13 +124,13 @@ class Searching:
                 self._look(self._task(proposal))
 
     def best(self) -> Trial:
-        """The best trial by score; ties, which are frequent with few validation samples, are broken by log-loss."""
+        """The best trial by score; ties, which are frequent with few validation samples, are broken by the merit."""
         finished = [trial for trial in self.found.values() if trial.state == "finished"]
         if not finished:
             reason = next(iter(self.runner.failures.values()), "all were pruned")
             raise RunError(f"no trial of {self.runner.path} finished; reason: {reason}")
         sign = 1 if metric_named(self.metric).smaller_is_better else -1
-        return min(finished, key=lambda trial: (sign * (trial.score or 0.0), trial.loss, trial.number))
+        return min(finished, key=lambda trial: (sign * (trial.score or 0.0), -(trial.merit or 0.0), trial.number))
 
     # --- which trials -------------------------------------------------------------------------------------------------
     def _tasks(self) -> Iterator[TrialRun]:
@@ -213,8 +213,8 @@ class Searching:
             seen = observe(run, (), task.recipe.train.seed)
             metrics = run.read_json(run.metrics)
             trial = Trial(
-                task.number, values, "finished", run, float(seen.parts_N(self.metric).mean()), metrics["val"]["log_loss"],
-                metrics["cost"]["total_seconds"],
+                task.number, values, "finished", run, float(seen.parts_N(self.metric).mean()),
+                seen.evidence.task.merit(metrics["val"]), metrics["cost"]["total_seconds"],
             )  # fmt: skip
         elif task.pruned.is_file():
             trial = Trial(task.number, values, "pruned", run)

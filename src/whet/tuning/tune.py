@@ -48,6 +48,7 @@ class Tuning:
     recommended: Recipe
     confirmed: Difference | None
     report: Path
+    metric: str
 
 
 def tune(
@@ -57,7 +58,7 @@ def tune(
     *,
     budget: str | Duration | None = None,
     trials: int | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     jobs: int = 1,
     ray: str | None = None,
     confirming: bool = True,
@@ -69,17 +70,17 @@ def tune(
 
     methods, searches: the search space; see `whet.tuning.space.make_space`. budget: the total time ("1h"), three quarters of it
     for the search, or the epochs or steps of each run. trials: the number of trials; by default as many as fit the time, or 24.
-    metric: a metric of the samples' task. jobs, ray: as for `whet.study`. All trials have the recipe's seed, so that they differ
-    only by their values; the first trial is the original recipe. confirming: whether to confirm the best trial with new seeds; if
-    False, the search gets all of the time, no test sample is used, and nothing is recommended. A stopped tuning is resumed by
-    calling it again with the same `out`. Finished trials are never repeated. A failed trial is reported and does not stop the
-    others.
+    metric: a metric of the samples' task, by default its headline. jobs, ray: as for `whet.study`. All trials have the recipe's
+    seed, so that they differ only by their values; the first trial is the original recipe. confirming: whether to confirm the
+    best trial with new seeds; if False, the search gets all of the time, no test sample is used, and nothing is recommended. A
+    stopped tuning is resumed by calling it again with the same `out`. Finished trials are never repeated. A failed trial is
+    reported and does not stop the others.
     """
     started, watch = time.monotonic(), observer or Observer()
     limit = Duration.parse_budget(budget) if budget is not None else None
     watch.phase(f"reading {base.data.path}")
     table = read_data(base.data)
-    table.for_problem(base.task).task.metric(metric)
+    metric = table.for_problem(base.task).task.metric_name(metric)
     if not len(table.part("val")):
         raise RecipeError(f"{base.data.path} has no validation samples, which tuning needs")
     space = make_space(base, methods, searches, len(table.part("train")))
@@ -114,7 +115,7 @@ def tune(
         frame = _write(searching, best, confirmation, recommended is not base)
     watch.end()
     confirmed = confirmation.difference if confirmation is not None else None
-    return Tuning(path, frame, tuned, recommended, confirmed, build_tuning(path))
+    return Tuning(path, frame, tuned, recommended, confirmed, build_tuning(path), metric)
 
 
 def _agree(

@@ -99,17 +99,18 @@ def _is_text(path: str) -> bool:
 
 def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path, Path]:
     """Write cleaned.csv (file or text, label, split, and the medium's own columns where they are used), which whet can read, and
-    dropped.csv (file, label, split, reason); return their paths. File names are relative to `folder`. Both are data files: the
+    dropped.csv (file, label, split, reason); return their paths. For images with masks, cleaned.csv is a split list (id, label,
+    split), to be used with the data. File names are relative to `folder`. Both are data files: the
     cells are exact, without the prefix that protects against spreadsheet formulas."""
     table, frame = survey.table, survey.table.frame
+    named = "id" if table.label_kind == "masks" else "text" if table.medium == "text" else "file"
     extra = [name for name, unused in survey.columns.items() if name in frame and _is_used(frame[name], unused)]
     rows = []
     for row in cleaned.rows:
         sample = frame.iloc[row]
-        written = sample["text"] if table.medium == "text" else _path_from(folder, sample["path"])
+        written = sample[named] if named in ("text", "id") else _path_from(folder, sample["path"])
         cells = ["" if pd.isna(sample[name]) else sample[name] for name in extra]
         rows.append([written, table.cell_of(survey.label_N[row]), survey.split_N[row], *cells])
-    named = "text" if table.medium == "text" else "file"
     header = [named, "label", "split", *(_AS_READ.get(name, name) for name in extra)]
     write_csv(folder / "cleaned.csv", header, rows, exact=True)
     gone = [[entry.id, entry.label, entry.split, entry.reason] for entry in cleaned.dropped]

@@ -16,7 +16,10 @@ _CONTENT = "instead of their content"
 
 def find_shortcuts(survey: Survey, value_R: Sequence[str], what: str, phrase: str) -> list[Finding]:
     """A warning for each class of which at least 80 % (and ten samples) share a value that at most 20 % of the others have.
-    value_R: one value per readable row. A value shared by all classes, or spread over all, gives no warning."""
+    value_R: one value per readable row. A value shared by all classes, or spread over all, gives no warning. Masks give none: the
+    value of an image does not say where its classes are."""
+    if survey.table.label_kind == "masks":
+        return []
     true_RK, value = survey.true_NK[survey.row_R], np.array(value_R)
     found = []
     for k, name in enumerate(survey.table.classes):

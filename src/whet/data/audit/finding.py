@@ -9,6 +9,7 @@ from typing import Any, Literal
 from whet.core import media
 
 Severity = Literal["problem", "warning", "fact"]
+_RANK = {"problem": 0, "warning": 1, "fact": 2}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Finding:
         """One line per group, for display."""
         notes = self.notes or ("",) * len(self.groups)
         return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(self.groups, notes)]
+
+
+def by_gravity(found: list[Finding]) -> list[Finding]:
+    """Sort findings: problems first, then warnings, then facts; notes last."""
+    return sorted(found, key=lambda finding: (_RANK[finding.severity], finding.kind == "note"))
 
 
 Entries = Iterable[tuple[tuple[str, ...], str]]  # (group, note)

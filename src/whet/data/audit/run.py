@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from whet.core.task import LabelKind
 from whet.data.audit.balance import check_balance
 from whet.data.audit.duplicates import check_duplicates
-from whet.data.audit.finding import Finding
+from whet.data.audit.finding import Finding, by_gravity
 from whet.data.audit.label_sets import check_label_sets
+from whet.data.audit.masks import check_annotation
 from whet.data.audit.media import MEDIA
 from whet.data.audit.survey import Survey
 from whet.data.table import Table
 
-_OF_ANY_DATA: tuple[Callable[[Table], list[Finding]], ...] = (check_duplicates, check_balance, check_label_sets)
-_RANK = {"problem": 0, "warning": 1, "fact": 2}
+_CHECKS: dict[LabelKind, tuple[Callable[[Table], list[Finding]], ...]] = {
+    "class": (check_duplicates, check_balance),
+    "classes": (check_duplicates, check_balance, check_label_sets),
+    "masks": (check_duplicates, check_annotation),
+}
+"""By the kind of the labels."""
 
 
 def audit(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> list[Finding]:
@@ -34,13 +40,8 @@ def audit_survey(survey: Survey) -> list[Finding]:
     """The findings for an existing survey."""
     warned = survey.table.warnings
     found = [Finding("note", "warning" if text in warned else "fact", text) for text in survey.table.notes]
-    for check in _OF_ANY_DATA:
+    for check in _CHECKS[survey.table.label_kind]:
         found += check(survey.table)
     for check_medium in MEDIA[survey.table.medium].checks:
         found += check_medium(survey)
     return by_gravity(found)
-
-
-def by_gravity(found: list[Finding]) -> list[Finding]:
-    """Sort findings: problems first, then warnings, then facts; notes last."""
-    return sorted(found, key=lambda finding: (_RANK[finding.severity], finding.kind == "note"))

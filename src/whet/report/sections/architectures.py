@@ -1,4 +1,4 @@
-"""Comparison of architectures: a table and a figure of accuracy, difference from the best, and cost."""
+"""Comparison of architectures: a table and a figure of their metric, difference from the best, and cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_TICKS = 5
 
 
 def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
-    rows = sorted((row for row in story["architectures"] if row["runs"]), key=lambda row: -row["accuracy"])
+    rows = sorted((row for row in story["architectures"] if row["runs"]), key=lambda row: -row["value"])
     low, high = min((row["low"] for row in rows), default=0.0), max((row["high"] for row in rows), default=1.0)
     environment = None
     if story["best_run"] is not None:
@@ -45,11 +45,13 @@ def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
         "failed": [row for row in story["architectures"] if row["failed"]],
         "bounds": (low, max(high, low + 1e-6)),
         "environment": environment,
-        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows), "Accuracy against cost") if rows else None,
+        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows, story["metric"]), "Metric against cost")
+        if rows
+        else None,
     }
 
 
-def _plot(figure: Figure, rows: list[dict[str, Any]]) -> None:
+def _plot(figure: Figure, rows: list[dict[str, Any]], metric: str) -> None:
     figure.set_layout_engine("constrained", hspace=0.1)
     panels = figure.subplots(2, 2, sharey=True)
     low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
@@ -59,27 +61,24 @@ def _plot(figure: Figure, rows: list[dict[str, Any]]) -> None:
         axes.set(title=title, xscale="log", ylim=(low - pad, high + pad), xlim=_limits(min(values), max(values)))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         _set_ticks(axes, ticks, format_value)
-        pareto = _is_pareto_optimal(values, [row["accuracy"] for row in rows])
+        pareto = _is_pareto_optimal(values, [row["value"] for row in rows])
         for row, value, leads in zip(rows, values, pareto):
-            error = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
+            error = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
             axes.errorbar(
-                value, row["accuracy"], yerr=error, fmt="o", markersize=6, elinewidth=1, color=ACCENT if leads else MUTED,
+                value, row["value"], yerr=error, fmt="o", markersize=6, elinewidth=1, color=ACCENT if leads else MUTED,
                 markerfacecolor=ACCENT if leads else "white", ecolor=ACCENT if leads else GRID, alpha=1.0,
             )  # fmt: skip
-        points = [(value, row["accuracy"]) for row, value in zip(rows, values)]
+        points = [(value, row["value"]) for row, value in zip(rows, values)]
         colours = [INK if leads else MUTED for leads in pareto]
         name_points(axes, [row["name"] for row in rows], points, colours, (_WIDTH / 2, _HEIGHT / 2))
     for axes in panels[:, 0]:
-        axes.set_ylabel("accuracy")
+        axes.set_ylabel(metric)
 
 
-def _is_pareto_optimal(cost_N: list[float], accuracy_N: list[float]) -> list[bool]:
-    """True if no other architecture is at least as cheap and more accurate, or cheaper and at least as accurate."""
-    pairs = list(zip(cost_N, accuracy_N))
-    return [
-        not any((c <= cost and a > accuracy) or (c < cost and a >= accuracy) for c, a in pairs)
-        for cost, accuracy in pairs
-    ]
+def _is_pareto_optimal(cost_N: list[float], value_N: list[float]) -> list[bool]:
+    """True if no other architecture is at least as cheap and better, or cheaper and at least as good."""
+    pairs = list(zip(cost_N, value_N))
+    return [not any((c <= cost and v > value) or (c < cost and v >= value) for c, v in pairs) for cost, value in pairs]
 
 
 def _limits(least: float, most: float) -> tuple[float, float]:

@@ -22,6 +22,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
     return {
         "name": story["name"],
         "medium": story["medium"],
+        "masks": story["labels"] == "masks",
         "samples": story["samples"],
         "severities": Counter(finding["severity"] for finding in findings),
         "findings": findings,

@@ -26,6 +26,7 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
         "groups": improvement["groups"],
         "recommended": improvement["recommended"],
         "metric": improvement["metric"],
+        "chosen_by": improvement["chosen_by"],
         "changes": improvement["changes"],
         "ensemble": improvement["ensemble"],
         "best_run": improvement["best_run"],

@@ -8,4 +8,9 @@ from whet.core.run_folder import RunFolder
 
 
 def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
-    return {"runs": improvement["runs"], "plan": improvement["plan"], "best_run": improvement["best_run"]}
+    return {
+        "runs": improvement["runs"],
+        "columns": improvement["columns"],
+        "plan": improvement["plan"],
+        "best_run": improvement["best_run"],
+    }
