@@ -25,7 +25,7 @@ from whet.models import hub, hub_audio, hub_text
 from whet.models.front import AudioFront, Front, TextFront
 from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
 from whet.models.mel import MelSettings
-from whet.models.net import Net, NetSpec, new_head, with_head
+from whet.models.net import Net, NetSpec, head_name, new_head, with_head
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
 from whet.models.zoo_audio import AUDIO_ZOO, load_yamnet
@@ -109,7 +109,9 @@ def check_architecture(name: str, medium: str = "image") -> None:
 def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Net, list[str]]:
     backbone, features = ZOO[spec.architecture]()
     if spec.weights == "none":
-        net_spec = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=spec.head)
+        net_spec = NetSpec(
+            "zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=head_name(spec, task)
+        )
         return with_head(net_spec, backbone, features), ["random weights, as requested (weights: none)"]
     state = _read_weights(Path(spec.weights).expanduser())
     wanted = backbone.state_dict()
@@ -121,7 +123,14 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
         )
     backbone.load_state_dict({name: state[name] for name in wanted})
     net_spec = NetSpec(
-        "zoo", spec.architecture, classes, _IMAGENET_MEAN, _IMAGENET_STD, pretrained=True, task=task, head=spec.head
+        "zoo",
+        spec.architecture,
+        classes,
+        _IMAGENET_MEAN,
+        _IMAGENET_STD,
+        pretrained=True,
+        task=task,
+        head=head_name(spec, task),
     )
     return with_head(net_spec, backbone, features), [f"weights from {spec.weights}"]
 

@@ -28,7 +28,7 @@ from whet.models.hub_access import (
     save_tensors,
 )
 from whet.models.mend import mend
-from whet.models.net import Net, NetSpec, with_head
+from whet.models.net import Net, NetSpec, head_name, with_head
 from whet.models.same_padding import pad_inside
 
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -118,7 +118,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
             _native_size(config),
             pretrained,
             task=task,
-            head=spec.head,
+            head=head_name(spec, task),
         ),
     )
     return net, notes

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 from whet.core.batch import HiddenMix
 from whet.core.errors import NoEffectError
 from whet.core.method import Method
+from whet.core.spec import ModelSpec
 from whet.core.task import ClassTask, task_named
 from whet.models.blocks import layer_of, split_blocks
 from whet.models.decoders import DECODERS, Decoder
@@ -301,6 +302,11 @@ def _through(change: Callable[[Tensor], Tensor], module: nn.Module, inputs: Any,
         real_BL1 = real_BL[..., None].to(x_BLD)
         return change(x_BLD * real_BL1), change(real_BL1)[..., 0] > 0  # padding: the mixed mask is zero
     return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
+
+
+def head_name(spec: ModelSpec, task: str) -> str:
+    """The head of a network for this task: `auto` is the task's first."""
+    return task_named(task).heads[0] if spec.head == "auto" else spec.head
 
 
 def with_head(spec: NetSpec, backbone: nn.Module, features: int, front: Front | None = None) -> Net:
