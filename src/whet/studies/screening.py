@@ -158,7 +158,7 @@ class Screening:
                 self.fixed[f] = alone if alone is not None else -1
                 self.runner.watch.note(
                     english(
-                        "{name!t} {verdict!t} at the strict level; it is no longer varied",
+                        "{name!t}: {verdict!t} at the strict level; it is no longer varied",
                         name=effect.name,
                         verdict=effect.verdict,
                     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.core.language import english
+from whet.core.language import Sentence, english, english_n
 from whet.core.media import plural
-from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.finding import Finding, noted
 from whet.data.audit.sizes import outliers
 from whet.data.audit.texts.survey import TextSurvey
 from whet.data.extent import MOST_TOKENS, Truncation, words_in
@@ -33,17 +33,13 @@ def check_lengths(survey: TextSurvey) -> list[Finding]:
     length_N = survey.extent_N
     usual = float(np.median(length_N))
     odd_N = outliers(np.log2(np.maximum(length_N, 1)), LEAST)
-    for kind, chosen_N, word in (
-        (english("very short"), odd_N & (length_N < usual), english("far shorter than the rest")),
-        (english("very long"), odd_N & (length_N > usual), english("far longer than the rest")),
+    for kind, chosen_N, described in (
+        (english("very short"), odd_N & (length_N < usual), _short),
+        (english("very long"), odd_N & (length_N > usual), _long),
     ):
         entries = [((survey.id_N[n],), english("{n:,} characters", n=length_N[n])) for n in np.flatnonzero(chosen_N)]
         if entries:
-            text = english(
-                "{texts!t} {what!t} (median {usual:,.0f} characters)",
-                texts=counted(len(entries), "text"), what=word, usual=usual,
-            )  # fmt: skip
-            found.append(noted(kind, "warning", text, entries))
+            found.append(noted(kind, "warning", described(len(entries), usual), entries))
     words_N = np.array([words_in(text) for text in survey.text_N])
     longer = Truncation.of(words_N, MOST_TOKENS)
     if longer.cut:
@@ -59,3 +55,19 @@ def check_lengths(survey: TextSurvey) -> list[Finding]:
             noted(english("longer than is read"), "warning" if longer.share >= _MUCH else "fact", text, entries)
         )
     return found
+
+
+def _short(count: int, usual: float) -> Sentence:
+    return english_n(
+        "{n} text is far shorter than the rest (median {usual:,.0f} characters)",
+        "{n:,} texts are far shorter than the rest (median {usual:,.0f} characters)",
+        count, usual=usual,
+    )  # fmt: skip
+
+
+def _long(count: int, usual: float) -> Sentence:
+    return english_n(
+        "{n} text is far longer than the rest (median {usual:,.0f} characters)",
+        "{n:,} texts are far longer than the rest (median {usual:,.0f} characters)",
+        count, usual=usual,
+    )  # fmt: skip
