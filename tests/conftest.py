@@ -30,8 +30,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither see nor fill the cache of whoever runs them."""
+    """Tests neither see nor fill the cache of whoever runs them, and do not depend on their language."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LANGUAGE", "en")
         patch.setenv("WHET_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -99,7 +99,7 @@ def test_parts_of_the_own_data_are_those_of_the_training(run):
     assert run.evaluate()["accuracy"] == run.metrics["test"]["accuracy"]
     assert run.evaluate(part="val")["accuracy"] == run.metrics["val"]["accuracy"]
     done = whet("evaluate", run.path, "--part", "train")
-    assert done.returncode == 0 and "of train" in done.stdout + done.stderr
+    assert done.returncode == 0 and "training samples" in done.stdout + done.stderr
     assert "trained on" in done.stdout + done.stderr
 
 

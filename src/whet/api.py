@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from whet.core.errors import RunError
+from whet.core.language import english, in_its_language
 from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder, next_name
 from whet.core.spec import DataSpec
@@ -24,6 +25,7 @@ class ContactSheet(Protocol):
     def save(self, fp: Any, /) -> None: ...
 
 
+@in_its_language
 def train(
     data: str | Path | DataSpec,
     *,
@@ -37,12 +39,14 @@ def train(
     observer: Observer | None = None,
     tensorboard: bool = False,
     strict: bool = False,
+    language: str | None = None,
 ) -> Run:
     """Train on a folder or table, write the report, and return the finished run.
 
     data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or the name of a shipped
     recipe; by default the strong recipe for this data and model. methods: replace the recipe's methods. budget: "20ep", "500st",
-    "10m". weights: a local folder, a hub name, or "none". Raises WhetError subclasses; see `whet.core.errors`.
+    "10m". weights: a local folder, a hub name, or "none". language: of the report, "en" or "zh"; by default that of the locale.
+    Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
     from whet.training.job import train_run
@@ -89,15 +93,18 @@ def build_recipe(
     return requested.setting(**changes) if changes else requested
 
 
+@in_its_language
 def resume(
     path: str | Path,
     data: str | Path | None = None,
     *,
     observer: Observer | None = None,
     accept_changed_data: bool = False,
+    language: str | None = None,
 ) -> Run:
     """Resume a run that was stopped or killed, and finish it with its report. The result is the same as without the interruption.
-    data: the new location of the data if they were moved; their contents must be unchanged."""
+    data: the new location of the data if they were moved; their contents must be unchanged. language: of the report, see
+    `train`."""
     from whet.report import build_report
     from whet.training.job import resume_run
 
@@ -150,10 +157,16 @@ def compare(*runs: str | Path | Run, metric: str | None = None) -> tuple[Group, 
     return reference, found
 
 
-def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: Observer | None = None) -> Run:
+@in_its_language
+def ensemble(
+    *runs: str | Path | Run,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+    language: str | None = None,
+) -> Run:
     """Combine finished runs of any architectures into one model that averages their probabilities, without training. Their data
-    must still exist, because the report shows mistakes. out: a new folder; by default the next free name in runs/. Raises
-    RunError if the runs predicted different samples or `out` is not empty."""
+    must still exist, because the report shows mistakes. out: a new folder; by default the next free name in runs/. language: of
+    the report, see `train`. Raises RunError if the runs predicted different samples or `out` is not empty."""
     from whet.data.read import read_samples
     from whet.report import build_report
     from whet.training.data_record import as_recorded
@@ -166,7 +179,7 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
     data = Recipe.load(folders[0].recipe).data
     RunFolder(path).require_new(data.path)
     watch = observer or Observer()
-    watch.phase(f"combining {len(folders)} runs")
+    watch.phase(english("combining {n} runs", n=len(folders)))
     table = read_samples(data)
     made = ensemble_runs(folders, path)
     show_mistakes(made, as_recorded(made, table))

@@ -15,6 +15,7 @@ import numpy as np
 from whet import recipes
 from whet.core import strict_json
 from whet.core.errors import RecipeError, RunError
+from whet.core.language import english, in_its_language
 from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name
@@ -57,6 +58,7 @@ class ArchitectureComparison:
         return pd.DataFrame(self.rows)
 
 
+@in_its_language
 def compare_architectures(
     data: str | Path | DataSpec,
     architectures: Sequence[str],
@@ -67,6 +69,7 @@ def compare_architectures(
     recipe: Recipe | str | Path | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    language: str | None = None,
     **options: Any,
 ) -> ArchitectureComparison:
     """Train every architecture with the same budget, one run after the other, compare them, and write the report.
@@ -75,8 +78,8 @@ def compare_architectures(
     budget: of each run, "5m", "10ep" or "500st"; by default that of the recipe, or ten epochs. recipe: the recipe for all; by
     default one that suits any network from scratch, and the strong recipe for fine-tuning. A failed run is reported in its row and
     does not stop the others. A stopped comparison is resumed by calling it again with the same `out`; finished runs are never
-    repeated. options: training settings of every run (see `recipes.with_options`). Raises RecipeError before training if a name is
-    unknown or repeated.
+    repeated. language: of the reports, see `whet.train`. options: training settings of every run (see `recipes.with_options`).
+    Raises RecipeError before training if a name is unknown or repeated.
     """
     started, observer = time.monotonic(), observer or Observer()
     spec = DataSpec.of(data)
@@ -92,7 +95,7 @@ def compare_architectures(
         )
         for name, architecture in _named(architectures, medium).items()
     }
-    observer.phase(f"reading {spec.path}")
+    observer.phase(english("reading {data}", data=spec.path))
     fingerprint = read_data(spec).fingerprint()
     path = (
         Path(out)
@@ -113,15 +116,23 @@ def compare_architectures(
     failed: dict[str, dict[str, str]] = {name: {} for name in requested}
     with Interrupts().caught():
         for number, (name, run, wanted) in enumerate(todo, 1):
-            observer.phase(f"{name}, seed {wanted.train.seed} ({number} of {len(todo)} runs)")
+            observer.phase(
+                english(
+                    "{name}, seed {seed:d} ({number:d} of {total:d} runs)",
+                    name=name,
+                    seed=wanted.train.seed,
+                    number=number,
+                    total=len(todo),
+                )
+            )
             try:
                 finished[name].append(_run(run, wanted, observer))
             except RunError as error:
-                observer.note(f"failed: {error}")
+                observer.note(english("failed: {reason}", reason=error))
                 failed[name][run.name] = str(error)
 
     # Compare with the architecture chosen on the validation samples, paired on the same test samples.
-    observer.phase("comparing")
+    observer.phase(english("comparing"))
     known = [name for name in requested if finished[name]]
     groups = dict(zip(known, group_runs([run for name in known for run in finished[name]]), strict=True))
     best = max(known, key=lambda name: _merit(groups[name]), default=None)
@@ -187,7 +198,7 @@ def _run(path: Path, recipe: Recipe, observer: Observer) -> RunFolder:
     """Return a finished run, resume an unfinished one from its last checkpoint, or train a new one."""
     folder = RunFolder(path)
     if folder.finished:
-        observer.note(f"{path.name} is already finished")
+        observer.note(english("{run} is already finished", run=path.name))
     else:
         run_in_subprocess(recipe, path, observer)
     if not folder.report.is_file():

@@ -14,6 +14,7 @@ import numpy as np
 
 from whet.core import strict_json
 from whet.core.errors import OutputError
+from whet.core.language import Sentence, english, in_its_language, named
 from whet.core.output import claim, remove, require_claimable
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -41,8 +42,10 @@ from whet.data.table import SPLITS
 FOLDS = 5
 _STORY = "check.json"
 _NOT_SEARCHED = {
-    "classes": "shortcuts and likely label errors are searched only if every sample has exactly one class",
-    "masks": "likely mask errors are searched by a trained model: the report of a run shows the images with the lowest IoU",
+    "classes": english("shortcuts and likely label errors are searched only if every sample has exactly one class"),
+    "masks": english(
+        "likely mask errors are searched by a trained model: the report of a run shows the images with the lowest IoU"
+    ),
 }
 _MOST_PROBABILITIES = 20_000_000  # samples times classes of the first model; 8 bytes each, with several copies
 _SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples per group
@@ -76,6 +79,7 @@ class Check:
         }
 
 
+@in_its_language
 def check(
     data: str | Path | DataSpec,
     *,
@@ -83,37 +87,38 @@ def check(
     out: str | Path | None = None,
     force: bool = False,
     threads: int = 4,
-    begin: Callable[[str, int], None] = lambda stage, total: None,
+    begin: Callable[[Sentence, int], None] = lambda stage, total: None,
     advance: Callable[[int], None] = lambda count: None,
+    language: str | None = None,
 ) -> Check:
     """Check a data set before training.
 
     weights: pretrained weights for the first model, which finds likely label errors (a local folder or a hub name); by default the
     model uses handcrafted features. out: a new or empty folder for report.html, check.json, cleaned.csv and dropped.csv. force:
     overwrite an earlier check in `out`. begin: called with the name of each phase and its number of steps (0 if unknown). advance:
-    called with the number of finished steps.
+    called with the number of finished steps. language: of the report, see `whet.train`.
     """
     spec = DataSpec.of(data)
     if out is not None:
         require_claimable(out, "check", data=[str(spec.path)])
         if (Path(out) / _STORY).exists() and not force:
             raise OutputError(f"{out} already contains a check; choose another --out, or use --force to overwrite it")
-    begin("reading", 0)
+    begin(english("reading"), 0)
     table = read_data(spec, threads, usable=False)
     begin(MEDIA[table.medium].looking, len(table))
     survey = look(table, threads, advance)
-    begin("searching for near-duplicates", 0)
+    begin(english("searching for near-duplicates"), 0)
     findings = audit_survey(survey)
     probes: list[Probe] = []
     if table.label_kind != "class":
-        findings.append(Finding("not searched", "fact", _NOT_SEARCHED[table.label_kind]))
+        findings.append(Finding(english("not searched"), "fact", _NOT_SEARCHED[table.label_kind]))
     else:
-        begin("training a first model", 0)
+        begin(english("training a first model"), 0)
         row_R, probs_RK, how = _first_model(survey, spec, weights, threads)
         if len(row_R):
             findings += check_labels(survey, row_R, probs_RK, how)
         findings += _not_predicted(survey, row_R)
-        begin("testing shortcuts", 0)
+        begin(english("testing shortcuts"), 0)
         probes = probe_shortcuts(
             survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
         )
@@ -121,7 +126,7 @@ def check(
     found = Check(survey, by_gravity(findings), probes, clean(survey))
     if out is None:
         return found
-    begin("writing the page", 0)
+    begin(english("writing the page"), 0)
     page = write_check(found, str(spec.path), Path(out))
     return Check(found.survey, found.findings, found.probes, found.cleaned, page)
 
@@ -137,14 +142,18 @@ def _first_model(
     if not len(rows):
         return rows, np.empty((0, classes)), ""
     if weights is None:
-        return rows, medium.first_model(survey, rows, fold_R), f"linear, on {medium.features}"
+        return (
+            rows,
+            medium.first_model(survey, rows, fold_R),
+            english("linear, on {features!t}", features=medium.features),
+        )
     features_RD, rendered = _frozen_features(survey, rows, spec, weights, threads)
     rows, fold_R = _predictable(survey, rendered)
     features_RD = features_RD[np.isin(rendered, rows)]
     return (
         rows,
         linear_probs(features_RD, survey.label_N[rows], classes, fold_R),
-        f"linear, on features of {Path(weights).name}",
+        english("linear, on features of {weights}", weights=Path(weights).name),
     )
 
 
@@ -165,12 +174,11 @@ def _not_predicted(survey: Survey, row_R: np.ndarray) -> list[Finding]:
     names = [f"{survey.table.classes[k]} ({there[k]})" for k in np.flatnonzero((there > 0) & (predicted == 0))]
     if not names:
         return []
-    listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    why = "too few different samples for out-of-fold predictions"
+    why = english("too few different samples for out-of-fold predictions")
     if len(survey.row_R) * len(there) > _MOST_PROBABILITIES:
-        why = f"more than {_MOST_PROBABILITIES:,} probabilities, samples times classes"
-    text = f"not searched for label errors, {why}: {listed}"
-    return [Finding("not searched", "fact", text)]
+        why = english("more than {n:,} probabilities, samples times classes", n=_MOST_PROBABILITIES)
+    text = english("not searched for label errors, {why!t}: {names!n}", why=why, names=named(names, _SHOWN))
+    return [Finding(english("not searched"), "fact", text)]
 
 
 def _frozen_features(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whet.core.language import in_its_language
 from whet.core.run_folder import RunFolder
 from whet.explain import AudioHeat, Explanation, ImageHeat, WordHeat
 from whet.report import build_explanations
@@ -71,8 +72,9 @@ class Explanations:
     def __getitem__(self, number: int) -> Explained:
         return self._samples[number]
 
-    def save(self, path: str | Path) -> None:
-        """Write a self-contained page."""
+    @in_its_language
+    def save(self, path: str | Path, *, language: str | None = None) -> None:
+        """Write a self-contained page. language: "en" or "zh"; by default that of the locale."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             records = [_written(sample, folder, str(number)) for number, sample in enumerate(self._samples)]

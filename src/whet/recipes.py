@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, unknown
+from whet.core.language import Sentence, english
 from whet.core.recipe import Recipe, parse_method
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
@@ -60,11 +61,12 @@ def obvious(data: DataSpec, model: ModelSpec) -> dict[str, Recipe]:
     TF-IDF for texts."""
     from whet.data.read import has_masks, medium_of
 
-    medium, found = medium_of(data), {}
+    medium = medium_of(data)
+    found: dict[str, Recipe] = {}
     if has_masks(data):
         return {}
     if _pretrained(data, model, medium):
-        found["frozen"] = load(f"{medium}/frozen").replace(data=data, model=model)
+        found[english("frozen")] = load(f"{medium}/frozen").replace(data=data, model=model)
     if medium == "text":
         found[_TF_IDF] = load(f"text/{_TF_IDF}").replace(data=data)
     return found
@@ -114,7 +116,7 @@ def change(
     settings: tuple[str, ...] = (),
     add: tuple[str, ...] = (),
     drop: tuple[str, ...] = (),
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[Sentence], None] = lambda text: None,
 ) -> Recipe:
     """Change a recipe: `KEY=VALUE` settings (train.batch_size=16, mixup.alpha=0.4), methods to add ("mixup") and to drop. A method
     that is already in the recipe keeps its settings. `note` is called with a line for each side effect: a method that keeps its
@@ -146,15 +148,26 @@ def change(
     return recipe
 
 
-def _with_method(recipe: Recipe, name: str, note: Callable[[str], None]) -> Recipe:
+def _with_method(recipe: Recipe, name: str, note: Callable[[Sentence], None]) -> Recipe:
     if name in recipe:
         kept = ", ".join(f"{key} = {value}" for key, value in recipe.method(name).settings_dict().items())
-        note(f"{name} is already in the recipe and keeps its settings" + (f": {kept}" if kept else ""))
+        if kept:
+            note(
+                english(
+                    "{method} is already in the recipe and keeps its settings: {settings}", method=name, settings=kept
+                )
+            )
+        else:
+            note(english("{method} is already in the recipe", method=name))
         return recipe
     changed = recipe.with_methods(parse_method(name))
     for gone in recipe.methods:
         if gone.name not in changed:
-            note(f"{name} replaces {gone.name}, because they cannot be used in one recipe")
+            note(
+                english(
+                    "{method} replaces {other}, because they cannot be used in one recipe", method=name, other=gone.name
+                )
+            )
     return changed
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whet.core.errors import DataError, RecipeError, unknown
+from whet.core.language import in_its_language
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
@@ -193,8 +194,9 @@ class Run:
         ] + [vars(entry) for entry in table.skipped]  # fmt: skip
         return metrics
 
-    def report(self) -> Path:
-        """Rebuild report.html and return its path."""
+    @in_its_language
+    def report(self, *, language: str | None = None) -> Path:
+        """Rebuild report.html and return its path. language: "en" or "zh"; by default that of the locale."""
         from whet.report import build_report
 
         return build_report(self.folder)

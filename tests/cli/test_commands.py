@@ -213,6 +213,8 @@ def test_the_options_are_these():
         name: sorted(p.opts[0] for p in command.params if p.opts[0].startswith("-"))
         for name, command in group.commands.items()
     }
+    assert all("--language" in options for options in found.values())
+    found = {name: [one for one in options if one != "--language"] for name, options in found.items()}
     data = [
         "--class-folder", "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns",
         "--label-separator", "--split-column", "--split-file", "--text-column", "--weight-column",

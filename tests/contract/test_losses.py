@@ -10,8 +10,9 @@ from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.stages import Changes, WrapsLoss
 from whet.core.targets import ClassTargets
+from whet.core.task import refuse_foreign
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
-from whet.training.plan import refuse_foreign, task_loss
+from whet.training.plan import task_loss
 
 LOSSES = [cls for cls in registry() if cls.family == "balance" and issubclass(cls, WrapsLoss)]
 NOT_LINEAR = {"class_weight": "a factor that is linear in the targets, on a loss that is"}

@@ -107,7 +107,7 @@ def test_empty_and_doubled_names_are_told(tmp_path):
     table = read_samples(DataSpec(path=str(tmp_path / "t.csv"), label_separator=";"))
     assert table.labels.tolist() == [[1, 1], [1, 1], [0, 0], [0, 1]]
     assert "t.csv: row 3 names the same label twice: it counts once" in table.notes
-    assert "t.csv: 2 rows, the first is 2, name an empty name: it is ignored" in table.notes
+    assert "t.csv: 2 rows, the first is 2, have an empty name: it is ignored" in table.notes
 
 
 def test_a_null_in_a_column_of_lists_says_nothing(tmp_path):

@@ -79,7 +79,7 @@ def test_names_of_one_class_spelt_in_two_ways_are_warned_of(tmp_path):
             image(tmp_path / name / f"{i}.png", 40 * k + i)
     table = read_samples(DataSpec(path=str(tmp_path)))
     (warning,) = table.warnings
-    assert "'Glass' (4) and 'glass' (4)" in warning and warning in table.notes
+    assert "'Glass' (4) / 'glass' (4)" in warning and warning in table.notes
 
 
 def texts(tmp_path, labels):
@@ -93,7 +93,7 @@ def test_whole_numbers_written_as_decimals_are_whole_numbers(tmp_path):
     assert table.classes == ("1", "2") and any("1.0 is the class 1" in note for note in table.notes)
     assert texts(tmp_path, ["0.5", "1.0", "2.0"] * 3).classes == ("0.5", "1.0", "2.0")
     table = texts(tmp_path, ["1", "1.0", "none"] * 3)
-    assert table.classes == ("1", "1.0", "none") and "'1' (3) and '1.0' (3)" in table.warnings[0]
+    assert table.classes == ("1", "1.0", "none") and "'1' (3) / '1.0' (3)" in table.warnings[0]
 
 
 def test_many_numbers_are_a_number_to_predict(tmp_path):

@@ -119,7 +119,7 @@ def test_the_encoding_is_told(tmp_path, encoding, named):
     )
     table = read_texts(write(tmp_path / "t.csv", rows, encoding=encoding))
     assert table.frame["text"].tolist() == [text for text, _ in rows]
-    assert table.notes[0] == f"encoding: {named} (1 file)"
+    assert table.notes[0] == f"encoding: {named} (1)"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_class_folders_of_text_files(tmp_path):
     assert [s.id for s in table.skipped] == ["train/ham/3.txt", "train/ham/4.txt"]
     assert table.skipped[0].reason == "no text"
     assert "neither UTF-8" in table.skipped[1].reason
-    assert table.notes[0] == "encoding: UTF-8 (4 files), cp1252 (1 file)"
+    assert table.notes[0] == "encoding: UTF-8 (4), cp1252 (1)"
     assert any("1 .png" in note for note in table.notes)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import whet, write_images
+from tests.report.english import english_sentences
 
 TRAIN = "train: {budget: 2ep, batch_size: 8, image_size: 16, precision: fp32}\n"
 PLAIN = TRAIN + "methods: [sgd, cosine]\n"
@@ -44,6 +45,16 @@ def test_the_report_says_it_and_names_the_broken_file(improved):
     page = Path(found["report"]).read_text(encoding="utf-8")
     assert "broken.jpg" in page and "95 %" in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)  # nothing from the network
+
+
+def test_the_report_in_chinese(improved):
+    root, _, found = improved
+    done = whet("report", root / "out", "--language", "zh")
+    assert done.returncode == 0, done.stderr
+    page = Path(found["report"]).read_text(encoding="utf-8")
+    assert "各类别的差异" in page
+    assert english_sentences(page, "broken.jpg") == []  # the decoder's reason
+    assert whet("report", root / "out").returncode == 0
 
 
 def test_called_again_it_repeats_nothing_and_says_the_same(improved):

@@ -11,13 +11,14 @@ from whet.core.outputs import Outputs
 from whet.core.recipe import parse_method
 from whet.core.rng import Rng
 from whet.core.targets import ClassTargets
+from whet.core.task import refuse_foreign
 from whet.methods import TTA, ClassWeight, DeepEnsemble, JsdConsistency, Stacking, TemperatureScaling, VectorScaling
 from whet.methods.balance.class_weight import class_weights, sample_weights
 from whet.methods.optimize.logits import sampled_label_gradient
 from whet.models.ensemble import as_one
 from whet.models.net import NetSpec
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
-from whet.training.plan import refuse_foreign, task_loss
+from whet.training.plan import task_loss
 
 N, K = 4000, 3
 

@@ -117,7 +117,7 @@ def test_the_design_is_shown_smaller_images_and_the_confirmation_the_recipe_s_ow
     found = whet.study(large, ["sgd.lr=0.01:0.05"], confirming=False, out=out, **options)
     assert {Recipe.load(run / "recipe.yaml").train.image_size for run in (out / "runs").iterdir()} == {32}
     assert found.recommended.train.image_size == 64
-    assert "images at 50 % of their size" in found.report.read_text()
+    assert "The images had 50 % of their size." in found.report.read_text()
 
 
 class Breaks(Method, Mixes, family="mix", tasks={"image-classification"}):

@@ -82,7 +82,7 @@ def test_what_a_network_is_not_shown_is_told(tmp_path):
     assert unseen_note(texts, net, table) == (
         "2 of 8 texts are longer than 4 tokens (train.max_tokens) and are truncated: 29 % of all tokens are lost"
     )
-    assert unseen_note(texts.setting(max_tokens=8), net, table) == ""
+    assert unseen_note(texts.setting(max_tokens=8), net, table) is None
     for i in range(6):
         path = tmp_path / "audio" / "ab"[i % 2] / f"{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)

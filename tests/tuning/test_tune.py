@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.conftest import whet
+from tests.report.english import english_sentences
 from tests.studies import runs
 
 from whet.core.errors import RecipeError, RunError
+from whet.core.language import in_language
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
@@ -113,6 +115,14 @@ def test_the_page_tells_it_all(found):
     before = page
     found.report.unlink()
     assert build_tuning(found.path).read_text() == before
+
+
+def test_the_page_in_chinese(found):
+    with in_language("zh"):
+        page = build_tuning(found.path).read_text(encoding="utf-8")
+    build_tuning(found.path)
+    assert "设置的重要性" in page
+    assert english_sentences(page, "ernel size") == []  # the reasons of the runs that failed
 
 
 def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):

@@ -28,7 +28,9 @@ from whet.cli import (
     tune,
 )
 from whet.cli.help import Command, Group
+from whet.cli.options import speaks
 from whet.core.errors import WhetError
+from whet.core.language import tr
 
 app = typer.Typer(
     name="whet",
@@ -55,7 +57,7 @@ for module in (
     report,
     methods,
 ):
-    app.command(module.NAME, cls=Command)(module.command)
+    app.command(module.NAME, cls=Command)(speaks(module.command))
 
 
 _STOPPED = 130
@@ -95,7 +97,7 @@ def main() -> None:
 
 def _stop() -> None:
     """Print one line and exit immediately, without waiting for the threads that read samples."""
-    typer.secho("stopped", err=True)
+    typer.secho(tr("stopped"), err=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(_STOPPED)

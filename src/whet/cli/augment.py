@@ -14,6 +14,7 @@ from whet.cli.options import (
     Reading,
     reads_data,
 )
+from whet.core.language import tr
 
 NAME = "augment"
 
@@ -75,5 +76,5 @@ def command(
     if as_json:
         print_json({"sheet": str(out), "rows": listed})
         return
-    place(results(), "sheet", out)
+    place(results(), tr("sheet"), out)
     then("train", data, *(("--recipe", recipe) if recipe else ()))

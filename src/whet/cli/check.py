@@ -15,6 +15,7 @@ from whet.cli.options import (
     Reading,
     reads_data,
 )
+from whet.core.language import tr, tr_n, translated
 
 NAME = "check"
 _COLOUR = {"problem": "red", "warning": "yellow", "fact": "blue"}
@@ -47,17 +48,17 @@ def command(
     if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "check", data=[data])
     from whet.checking import check
-    from whet.cli.screen import place, print_json, print_table, results, table, talk, then
+    from whet.cli.screen import hint, place, print_json, print_table, results, table, talk, then
     from whet.core.media import plural
     from whet.core.spec import DataSpec
 
     watch = talk(quiet=as_json)
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(bar_width=28), TimeRemainingColumn())
     with Progress(*columns, console=watch, transient=True, disable=not watch.is_terminal) as bar:
-        task = bar.add_task("reading", total=None)
+        task = bar.add_task(tr("reading"), total=None)
         found = check(
             DataSpec(path=data, **reading), weights=weights, out=out, force=force,
-            begin=lambda stage, total: bar.reset(task, description=stage, total=total or None),
+            begin=lambda stage, total: bar.reset(task, description=translated(stage), total=total or None),
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip
     samples = found.survey.table
@@ -66,33 +67,40 @@ def command(
     else:
         screen = results()
         parts = [part for part in ("train", "val", "test") if len(samples.part(part))]
-        rows = table("class", *parts, right=tuple(range(1, len(parts) + 1)))
+        rows = table(tr("class"), *map(translated, parts), right=tuple(range(1, len(parts) + 1)))
         for k, name in enumerate(samples.classes):
             rows.add_row(name, *(str(samples.part(part).counts_K[k]) for part in parts))
         print_table(screen, rows)
         screen.print()
         for finding in found.findings:
-            screen.print(Text.assemble((finding.kind, f"bold {_COLOUR[finding.severity]}"), f"  {finding.text}"))
+            kind, text = translated(finding.kind), translated(finding.text)
+            screen.print(Text.assemble((kind, f"bold {_COLOUR[finding.severity]}"), f"  {text}"))
             lines, most = finding.lines(), _LINES[finding.severity]
             for line in lines[:most]:
                 screen.print("    " + line, style="dim")
             if len(lines) > most:
-                listed = "check.json lists" if found.page else "--json lists"
-                screen.print(f"    … and {len(lines) - most} more ({listed} all)", style="dim")
-        problems = "1 problem" if found.problems == 1 else f"{found.problems} problems"
-        screen.print(f"\n{problems} in {len(samples):,} {plural(samples.medium)}")
+                where = "check.json" if found.page else "--json"
+                screen.print(
+                    "    " + tr("… and {n} more ({where} lists all)", n=len(lines) - most, where=where), style="dim"
+                )
+        samples_text = tr("{n:,} {samples!t}", n=len(samples), samples=plural(samples.medium))
+        screen.print(
+            "\n" + tr_n("{n} problem in {samples}", "{n} problems in {samples}", found.problems, samples=samples_text)
+        )
         if found.page:
             cleaned = found.page.parent / "cleaned.csv"
             left_out = len(found.cleaned.dropped)
-            place(screen, "page", found.page)
-            place(screen, "cleaned", cleaned, f": {len(found.cleaned.rows):,} kept, {left_out} excluded")
+            place(screen, tr("page"), found.page)
+            counts = tr(": {kept:,} kept, {dropped} excluded", kept=len(found.cleaned.rows), dropped=left_out)
+            place(screen, tr("cleaned"), cleaned, counts)
             kept = os.path.relpath(cleaned)
             as_list = (data, "--split-file", kept) if samples.label_kind == "masks" else (kept,)
             then("improve", *(as_list if left_out else (data,)))
         else:
-            screen.print(
-                f"page    --out FOLDER writes a report with {plural(samples.medium)}, and a cleaned table", style="dim"
+            page = tr(
+                "--out FOLDER writes a report with {samples!t}, and a cleaned table", samples=plural(samples.medium)
             )
+            hint(screen, tr("page"), page)
             then("improve", data)
     if strict and found.problems:
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ from whet.cli.options import (
     reads_data,
 )
 from whet.core.errors import RecipeError
+from whet.core.language import tr, translated
 
 if TYPE_CHECKING:
     from whet.core.evidence import Metric
@@ -101,7 +102,7 @@ def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> N
 
     from whet.architectures import compare_architectures
     from whet.cli.screen import observer, place, print_json, print_table, results, table, then
-    from whet.report.text import memory, percent, points, seconds
+    from whet.report.text import between, memory, percent, points, seconds
 
     found = compare_architectures(architectures=names, observer=observer(as_json), **options)
     if as_json:
@@ -111,29 +112,34 @@ def _compare_architectures(names: list[str], as_json: bool, **options: Any) -> N
     else:
         screen = results()
         rows = table(
-            "architecture", found.metric or "", "95 % interval", "difference from best", "parameters", "training", "inference",
-            "memory",
+            tr("architecture"), translated(found.metric or ""), tr("95 % interval"), tr("difference from best"), tr("parameters"),
+            tr("training"), tr("inference"), tr("memory"),
             right=(1, 2, 3, 4, 5, 6, 7),
         )  # fmt: skip
         rows.columns[0].no_wrap = True
         for row in sorted((row for row in found.rows if row["runs"]), key=lambda row: -row["value"]):
             d = row["difference"]
             rows.add_row(
-                row["name"], percent(row["value"]), f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
-                f"{points(d['mean'])} ({points(d['low'])} to {points(d['high'])})" if d else "",
+                row["name"], percent(row["value"]), between(f"{100 * row['low']:.1f}", f"{100 * row['high']:.1f}"),
+                f"{points(d['mean'])} ({between(points(d['low']), points(d['high']))})" if d else "",
                 f"{row['parameters'] / 1e6:.3g} M", seconds(row["train_seconds"]), seconds(row["seconds_per_sample"]),
                 memory(row["peak_memory_mib"]),
             )  # fmt: skip
         if found.best is not None:
             print_table(screen, rows)
             screen.print(
-                f"\nbest    {found.best}, by {found.chosen_by} on validation samples; paired differences in percentage points",
+                "\n"
+                + tr(
+                    "best: {name}, by {metric!t} on validation samples; paired differences in percentage points",
+                    name=found.best,
+                    metric=found.chosen_by or "",
+                ),
                 style="dim",
             )
         for row in found.rows:
             for run, reason in row["failed"].items():
-                screen.print(Text.assemble(("failed", "red"), f"  {run}: {reason}"))
-        place(screen, "report", found.report)
+                screen.print(Text.assemble((tr("failed"), "red"), f"  {run}: {reason}"))
+        place(screen, tr("report"), found.report)
         if found.best_run is not None:
             then("predict", found.best_run, "YOUR_SAMPLES")
     if found.best is None:
@@ -144,6 +150,7 @@ def _compare_runs(runs: list[str], asked: str | None, as_json: bool) -> None:
     from whet.cli.screen import print_json, print_table, results, table
     from whet.core.run_folder import RunFolder
     from whet.evaluate.compare import compare_runs
+    from whet.report.text import between, seconds, unit_of
 
     reference, found, samples = compare_runs([RunFolder.open(run) for run in runs], asked)
     metric = reference.metric
@@ -170,14 +177,14 @@ def _compare_runs(runs: list[str], asked: str | None, as_json: bool) -> None:
         return
     screen, compared = results(), reference.evidence[0].task.metric(metric)
     rows = table(
-        "recipe",
-        "seeds",
-        compared.title,
-        "difference",
-        "95 % interval",
-        "p" if len(found) == 1 else "p (Holm)",
-        "verdict",
-        "training",
+        tr("recipe"),
+        tr("seeds"),
+        translated(compared.title),
+        tr("difference"),
+        tr("95 % interval"),
+        "p" if len(found) == 1 else tr("p (Holm)"),
+        tr("verdict"),
+        tr("training"),
         right=(1, 2, 3, 4, 5, 7),
     )
     rows.add_row(
@@ -187,29 +194,37 @@ def _compare_runs(runs: list[str], asked: str | None, as_json: bool) -> None:
         "",
         "",
         "",
-        "reference",
-        f"{reference.seconds:.0f} s",
+        tr("reference"),
+        seconds(reference.seconds),
     )
     for c in found:
         d = c.difference
         rows.add_row(
             c.group.name, str(len(c.group.seeds)), _values(c.group, compared), compared.text(d.mean, "+"),
-            f"{compared.text(d.low, '+')} to {compared.text(d.high, '+')}", f"{c.p_holm:.2g}", c.verdict,
-            f"{c.group.seconds:.0f} s",
+            between(compared.text(d.low, "+"), compared.text(d.high, "+")), f"{c.p_holm:.2g}",
+            translated(c.verdict), seconds(c.group.seconds),
         )  # fmt: skip
     print_table(screen, rows)
-    screen.print(
-        f"\npaired on the same {reference.samples_text}; {found[0].difference.method}; differences in "
-        f"{'percentage points of ' if compared.is_share else ''}{compared.title}"
-        f"{', smaller is better' if compared.smaller_is_better else ''}",
-        style="dim",
-    )
+    notes = [
+        tr("paired on the same {samples!t}", samples=reference.samples_text),
+        translated(found[0].difference.method),
+        tr("differences in {unit}", unit=unit_of(compared)),
+        *([tr("smaller is better")] if compared.smaller_is_better else []),
+    ]
+    screen.print("\n" + tr("; ").join(notes), style="dim")
     for c in found:
         if c.mcnemar is not None:
             corrected, lost, p = c.mcnemar
             screen.print(
-                f"{c.group.name}: {corrected} samples became correct and {lost} became wrong (McNemar's exact test, p = {p:.2g}) "
-                "for these two models; one seed gets no verdict, because another seed may reverse the difference",
+                tr(
+                    "{name}: {better} samples became correct and {worse} became wrong (McNemar's exact test, p = "
+                    "{p:.2g}) for "
+                    "these two models; one seed gets no verdict, because another seed may reverse the difference",
+                    name=c.group.name,
+                    better=corrected,
+                    worse=lost,
+                    p=p,
+                ),
                 style="dim",
             )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.options import Json, Out
+from whet.core.language import english, tr, translated
 
 NAME = "ensemble"
 
@@ -21,8 +22,9 @@ def command(
     from rich.text import Text
 
     from whet import api
-    from whet.cli.screen import observer, place, print_json, print_table, results, table, then
+    from whet.cli.screen import measured, observer, place, print_json, print_table, results, table, then
     from whet.core.run_folder import RunFolder
+    from whet.report.text import part_name
     from whet.training.ensemble import ensemble_gain
 
     made = api.ensemble(*runs, out=out, observer=observer(as_json))
@@ -37,8 +39,8 @@ def command(
         return
     screen, headline = results(), task.metric(None)
     shown = (task.headline, task.selects_by or task.followed[1])
-    rows = table("", *(task.metrics[name].title for name in shown), "ms per sample", right=(1, 2, 3))
-    for name, one in (*((single.path.name, single) for single in singles), ("ensemble", made)):
+    rows = table("", *(translated(task.metrics[name].title) for name in shown), tr("ms per sample"), right=(1, 2, 3))
+    for name, one in (*((single.path.name, single) for single in singles), (tr("ensemble"), made)):
         found = one.metrics[part]
         rows.add_row(
             name, *(task.metrics[key].shown(found[key]) for key in shown),
@@ -47,12 +49,16 @@ def command(
     print_table(screen, rows)
     screen.print(
         Text.assemble(
-            f"\ncompared with {best.path.name}, the best run on the validation split, on {made.metrics[part]['samples']} "
-            f"{'test' if part == 'test' else 'validation'} samples: ",
-            (f"{headline.text(gain.mean, '+')}{' percentage points' if headline.is_share else ''}", "bold"),
-            f" ({headline.text(gain.low, '+')} to {headline.text(gain.high, '+')}): {gain.verdict}",
+            "\n",
+            tr(
+                "compared with {name}, the best run on the validation split, on {samples} {part!t} samples: ",
+                name=best.path.name,
+                samples=made.metrics[part]["samples"],
+                part=part_name(part),
+            ),
+            *measured(headline, gain, english(" percentage points") if headline.is_share else ""),
         )
     )
-    place(screen, "run", made.path)
-    place(screen, "report", made.folder.report)
+    place(screen, tr("run"), made.path)
+    place(screen, tr("report"), made.folder.report)
     then("predict", made.path, "YOUR_SAMPLES")

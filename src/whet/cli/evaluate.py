@@ -12,6 +12,7 @@ from whet.cli.options import (
     Reading,
     reads_data,
 )
+from whet.core.language import tr
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,23 +44,29 @@ def command(
 
     loaded = load(run)
     metrics = loaded.evaluate(None if data is None else DataSpec(path=data, **reading), part=part)
-    own = {"val": "validation", "all": "all splits"}.get(metrics["part"], metrics["part"])
-    name = own if data is None else data if metrics["part"] == "all" else f"the {own} split of {data}"
     if as_json:
         print_json(metrics)
         return
     task, screen = loaded.folder.task, results()
-    figure, what = task.summary(metrics, f"{metrics['samples']} samples of {name}")
+    figure, what = task.summary(metrics, _samples(metrics, data))
     screen.print(Text.assemble((figure, "bold"), f" {what}"))
     screen.print(" · ".join(f"{title} {value}" for title, value, _ in task.tiles(metrics)) + "\n")
     if "per_class" in metrics:
         print_table(screen, (_by_segment if "iou" in metrics["per_class"][0] else _by_class)(metrics["per_class"]))
-    for count, what in ((metrics["trained_on"], "was trained on"), (metrics["validated_on"], "was validated on")):
-        if count:
-            text = f"{count} of {metrics['samples']} samples have the same content as a sample that this run {what}"
-            talk().print(f"{text}: the metrics are no estimate for new data", style="yellow")
+    known = {"known": metrics["trained_on"], "samples": metrics["samples"]}
+    if metrics["trained_on"]:
+        trained = tr(
+            "{known} of {samples} samples have the same content as a sample that this run was trained on", **known
+        )
+        talk().print(trained + tr(": the metrics are no estimate for new data"), style="yellow")
+    known["known"] = metrics["validated_on"]
+    if metrics["validated_on"]:
+        seen = tr(
+            "{known} of {samples} samples have the same content as a sample that this run was validated on", **known
+        )
+        talk().print(seen + tr(": the metrics are no estimate for new data"), style="yellow")
     for entry in metrics.get("left_out", [])[:10]:
-        talk().print(f"excluded: {entry['id']}: {entry['reason']}", style="yellow")
+        talk().print(tr("excluded: {id}: {reason}", id=entry["id"], reason=entry["reason"]), style="yellow")
     then("report", run)
 
 
@@ -67,19 +74,49 @@ def _by_segment(per_class: list[dict[str, Any]]) -> Table:
     from whet.cli.screen import table
 
     keys = ("iou", "dice", "precision", "recall", "boundary_f")
-    rows = table("class", "images", "IoU", "Dice", "precision", "recall", "boundary F", right=(1, 2, 3, 4, 5, 6))
+    rows = table(
+        tr("class"),
+        tr("images"),
+        "IoU",
+        "Dice",
+        tr("precision"),
+        tr("recall"),
+        tr("boundary F"),
+        right=(1, 2, 3, 4, 5, 6),
+    )
     for row in per_class:
-        cells = ["none" if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
+        cells = [tr("none") if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
         rows.add_row(row["name"], str(row["images"]), *cells)
     return rows
+
+
+def _samples(metrics: dict[str, Any], data: str | None) -> str:
+    """'431 samples of test', '60 samples of photos/', …"""
+    from whet.report.text import part_name
+
+    part, samples = metrics["part"], metrics["samples"]
+    if part == "all":
+        return tr("{n} samples of {data}", n=samples, data=data) if data else tr("{n} samples of all splits", n=samples)
+    if data is None:
+        return tr("{n} {part!t} samples", n=samples, part=part_name(part))
+    return tr("{n} {part!t} samples of {data}", n=samples, part=part_name(part), data=data)
 
 
 def _by_class(per_class: list[dict[str, Any]]) -> Table:
     from whet.cli.screen import table
 
     by_label = "average_precision" in per_class[0]
-    beside = ("average precision",) if by_label else ()
-    rows = table("class", "samples", "recall", "interval", "precision", "F1", *beside, right=(1, 2, 3, 4, 5, 6))
+    beside = (tr("average precision"),) if by_label else ()
+    rows = table(
+        tr("class"),
+        tr("samples"),
+        tr("recall"),
+        tr("interval"),
+        tr("precision"),
+        "F1",
+        *beside,
+        right=(1, 2, 3, 4, 5, 6),
+    )
     for row in per_class:
         if row["samples"]:
             band = f"{100 * row['recall_interval'][0]:.0f}–{100 * row['recall_interval'][1]:.0f}"

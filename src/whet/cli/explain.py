@@ -9,6 +9,7 @@ import typer
 
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
 from whet.cli.predict import exit_code
+from whet.core.language import tr
 
 NAME = "explain"
 
@@ -57,7 +58,7 @@ def command(
         print_json({"page": str(out), "samples": records})
         raise typer.Exit(exit_code(records))
     screen = results()
-    rows = table("sample", "prediction", "confidence", "explained class", right=(2,))
+    rows = table(tr("sample"), tr("prediction"), tr("confidence"), tr("explained class"), right=(2,))
     for sample in found:
         name = one_line(screen, sample.name)
         if sample.explanation is None:
@@ -65,5 +66,5 @@ def command(
         else:
             rows.add_row(name, sample.predicted, f"{100 * sample.confidence:.1f} %", sample.explained)
     print_table(screen, rows)
-    place(screen, "page", out)
+    place(screen, tr("page"), out)
     raise typer.Exit(exit_code(records))

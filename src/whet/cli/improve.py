@@ -23,6 +23,7 @@ from whet.cli.options import (
     budget_of,
     reads_data,
 )  # fmt: skip
+from whet.core.language import tr, tr_n
 
 NAME = "improve"
 
@@ -119,13 +120,26 @@ def command(
     colour = {"helps": "green", "hurts": "red"}.get(d.verdict, "yellow")
     screen.print(
         Text.assemble(
-            f"\nplain {100 * found.values['plain']:.1f} %  →  {found.recommended} "
-            f"{100 * found.values[found.recommended]:.1f} %: ",
-            (f"{100 * d.mean:+.1f} percentage points", f"bold {colour}"),
-            f" of {metric_named(found.metric).title} (95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f}; "
-            f"{d.samples} test samples, {d.seeds} {'seed' if d.seeds == 1 else 'seeds'}): {d.verdict}",
+            "\n",
+            tr(
+                "plain {plain:.1f} %  →  {name!t} {recommended:.1f} %: ",
+                plain=100 * found.values["plain"],
+                name=found.recommended,
+                recommended=100 * found.values[found.recommended],
+            ),
+            (tr("{mean:+.1f} percentage points", mean=100 * d.mean), f"bold {colour}"),
+            tr_n(
+                " of {metric!t} (95 % interval {low:+.1f} to {high:+.1f}; {samples} test samples, {n} seed): {verdict!t}",
+                " of {metric!t} (95 % interval {low:+.1f} to {high:+.1f}; {samples} test samples, {n} seeds): {verdict!t}",
+                d.seeds,
+                metric=metric_named(found.metric).title,
+                low=100 * d.low,
+                high=100 * d.high,
+                samples=d.samples,
+                verdict=d.verdict,
+            ),
         )
     )
-    place(screen, "best", found.best_run)
-    place(screen, "report", found.report)
+    place(screen, tr("best"), found.best_run)
+    place(screen, tr("report"), found.report)
     then("predict", found.best_run, "YOUR_SAMPLES")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.options import Json
+from whet.core.language import tr
 
 NAME = "methods"
 
@@ -43,7 +44,7 @@ def command(
     if as_json:
         print_json([asdict(found) for found in cards])
         return
-    rows = table("method", "family", "acts at", "what it does")
+    rows = table(tr("method"), tr("family"), tr("acts at"), tr("what it does"))
     for found in sorted(cards, key=lambda c: (c.family, c.name)):
         rows.add_row(found.name, found.family, " + ".join(found.stages), found.summary)
     print_table(screen, rows)

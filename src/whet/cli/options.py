@@ -10,8 +10,13 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from whet.core.errors import RecipeError
+from whet.core.language import set_language
 
 Json = Annotated[bool, typer.Option("--json", help="Print only one JSON document on stdout.")]
+_Language = Annotated[
+    str | None,
+    typer.Option("--language", help="The language of reports and summaries: en or zh. Default: that of the locale."),
+]
 InputFileColumn = Annotated[
     str | None,
     typer.Option("--file-column", help="The column of file names, if it differs from that of the run's own data."),
@@ -133,14 +138,37 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
             reading["split_files"] = tuple(reading["split_files"])
         command(*own, **given, reading=reading)
 
-    hints = get_type_hints(command, include_extras=True)
     parameters = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name != "reading":
-            parameters.append(parameter.replace(annotation=hints[name]))
-            continue
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters += [inspect.Parameter(key, keyword, default=None, annotation=hint) for key, hint in _READING.items()]
+    for parameter in _parameters(command):
+        parameters += (
+            [_option(key, hint) for key, hint in _READING.items()] if parameter.name == "reading" else [parameter]
+        )
+    return _presented(wrapper, command, parameters)
+
+
+def speaks(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option --language to a command, and run it in that language."""
+
+    def wrapper(*own: Any, language: str | None, **given: Any) -> None:
+        set_language(language)
+        command(*own, **given)
+
+    return _presented(wrapper, command, [*_parameters(command), _option("language", _Language)])
+
+
+def _option(key: str, hint: Any) -> inspect.Parameter:
+    return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
+def _parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+    hints = get_type_hints(command, include_extras=True)
+    return [one.replace(annotation=hints[name]) for name, one in inspect.signature(command).parameters.items()]
+
+
+def _presented(
+    wrapper: Callable[..., None], command: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """The wrapper with the name and the help of the command and with these parameters."""
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__

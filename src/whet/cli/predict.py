@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
+from whet.core.language import tr
 
 if TYPE_CHECKING:
     from whet.run import Run
@@ -76,7 +77,7 @@ def command(
         raise typer.Exit(exit_code(records))
     screen = results()
     given = predictions.columns[0]  # "file" or "text"
-    rows = table(given, "prediction", "confidence", right=(2,))
+    rows = table(tr("text") if given == "text" else tr("file"), tr("prediction"), tr("confidence"), right=(2,))
     shown = records[:_ON_SCREEN] if screen.is_terminal else records
     for row in shown:
         sure = f"{100 * row['confidence']:.1f} %" if row["confidence"] is not None else ""
@@ -84,12 +85,19 @@ def command(
         rows.add_row(one_line(screen, str(row[given])), cell, sure)
     print_table(screen, rows)
     if len(records) > len(shown):
-        talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out predictions.csv saves all"))
+        more = tr("… and {n} more", n=len(records) - len(shown))
+        talk().print(more + ("" if out else tr("; --out predictions.csv saves all")))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        talk().print(f"{unread} of {len(records)} {given}s could not be read", style="yellow")
+        counts = {"unread": unread, "n": len(records)}
+        text = (
+            tr("{unread} of {n} texts could not be read", **counts)
+            if given == "text"
+            else tr("{unread} of {n} files could not be read", **counts)
+        )
+        talk().print(text, style="yellow")
     if out is not None:
-        place(talk(), "predictions", out)
+        place(talk(), tr("predictions"), out)
     raise typer.Exit(exit_code(records))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.options import Json
+from whet.core.language import tr
 
 NAME = "report"
 
@@ -42,4 +43,4 @@ def command(
     if as_json:
         print_json({"report": str(written)})
     else:
-        place(results(), "report", written)
+        place(results(), tr("report"), written)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,12 +25,17 @@ from rich.table import Table
 from rich.text import Text
 
 from whet.core import strict_json
+from whet.core.language import Sentence, tr, translated
 from whet.training.log import Observer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from whet.core.evidence import Metric
+    from whet.evaluate.difference import Difference
+
 _PLAIN_EVERY = 10.0  # seconds between progress lines if there is no terminal
+_COLUMN = 7  # cells of the word before a path
 _LETTERS = 90  # the most characters of an input text in one line
 
 
@@ -74,14 +80,23 @@ def show_card(to: Console, markdown: str) -> None:
 
 
 def place(to: Console, what: str, path: str | Path, remark: str = "") -> None:
-    """Print the path of an output, such as 'report  runs/a/report.html'."""
+    """Print the path of an output, such as 'report  runs/a/report.html'. what: in the current language."""
     path = Path(os.path.relpath(path)) if Path(path).is_absolute() else path
-    to.print(f"{what:<7} {shlex.quote(str(path))}{remark}")
+    to.print(f"{_padded(what)} {shlex.quote(str(path))}{remark}")
+
+
+def _padded(what: str) -> str:
+    return set_cell_size(what, max(_COLUMN, cell_len(what)))
+
+
+def hint(to: Console, what: str, text: str) -> None:
+    """Print how an output that was not written can be had."""
+    to.print(f"{_padded(what)} {text}", style="dim")
 
 
 def then(*words: str | Path) -> None:
     """Print the command that usually follows."""
-    talk().print(f"next    whet {' '.join(shlex.quote(str(word)) for word in words)}", style="dim")
+    talk().print(f"{_padded(tr('next'))} whet {' '.join(shlex.quote(str(word)) for word in words)}", style="dim")
 
 
 def one_line(to: Console, text: str) -> str:
@@ -97,34 +112,52 @@ def show_effects(to: Console, effects: pd.DataFrame, metric: str) -> None:
     """Print the table of a study: the effect of each technique with its interval and cost."""
     from whet.core.task import metric_named
     from whet.evaluate.difference import NOT_ASSESSED
+    from whet.report.text import between
 
     chosen = metric_named(metric)
     rows = table(
-        "technique", chosen.title, "95 % interval", "p (Holm)", "helps", "time", "verdict", right=(1, 2, 3, 4, 5)
+        tr("technique"),
+        translated(chosen.title),
+        tr("95 % interval"),
+        tr("p (Holm)"),
+        tr("chance to help"),
+        tr("time"),
+        tr("verdict"),
+        right=(1, 2, 3, 4, 5),
     )
     for row in effects.to_dict("records"):
-        verdict = Text(row["verdict"], _COLOURS.get(row["verdict"], "dim"))
+        verdict = Text(translated(row["verdict"]), _COLOURS.get(row["verdict"], "dim"))
         if not row["seeds"]:
-            rows.add_row(row["factor"], "", "", "", "", "", verdict)
+            rows.add_row(translated(row["factor"]), "", "", "", "", "", verdict)
             continue
-        interval = f"{chosen.text(row['low'], '+')} to {chosen.text(row['high'], '+')}"
+        interval = between(chosen.text(row["low"], "+"), chosen.text(row["high"], "+"))
         effect, time_ = chosen.text(row["effect"], "+"), f"{100 * (row['time'] - 1):+.0f} %"
         has_verdict = row["verdict"] != NOT_ASSESSED
         p, chance = (f"{row['p_holm']:.2g}", f"{100 * row['chance_to_help']:.0f} %") if has_verdict else ("", "")
-        rows.add_row(row["factor"], effect, interval, p, chance, time_, verdict + Text(_what_decides(row)))
+        rows.add_row(translated(row["factor"]), effect, interval, p, chance, time_, verdict + Text(_what_decides(row)))
     print_table(to, rows)
+
+
+def measured(chosen: Metric, found: Difference, unit: str = "") -> tuple[tuple[str, str], str]:
+    """A difference with its unit, interval and verdict, for `Text.assemble`."""
+    low, high = chosen.text(found.low, "+"), chosen.text(found.high, "+")
+    return (chosen.text(found.mean, "+") + translated(unit), "bold"), tr(
+        " ({low} to {high}): {verdict!t}", low=low, high=high, verdict=found.verdict
+    )
 
 
 def _what_decides(row: dict[str, Any]) -> str:
     """The number of seeds or samples that would decide an undecided effect."""
     if not row["seeds_to_decide"] or row["seeds_to_decide"] != row["seeds_to_decide"]:  # NaN in a table of numbers
         return ""
-    samples = f"{row['samples_to_decide']:.0f} more samples, " if row["samples_to_decide"] else ""
-    return f"; {samples}{row['seeds_to_decide']:.0f} seeds would decide"
+    seeds, samples = row["seeds_to_decide"], row["samples_to_decide"]
+    if samples:
+        return tr("; {samples:.0f} more samples, {seeds:.0f} seeds would decide", samples=samples, seeds=seeds)
+    return tr("; {seeds:.0f} seeds would decide", seeds=seeds)
 
 
 class Screen(Observer):
-    """Show the progress of a run."""
+    """Show the progress of a run. Phases and notes are English; they are shown in the current language."""
 
     def __init__(self, to: Console) -> None:
         self._console = to
@@ -133,12 +166,12 @@ class Screen(Observer):
         self._validation = ""
         self._printed_at = 0.0
 
-    def phase(self, text: str) -> None:
+    def phase(self, text: Sentence) -> None:
         self._stop()
-        self._console.print(Text.assemble(("› ", "bold"), text))
+        self._console.print(Text.assemble(("› ", "bold"), translated(text)))
 
-    def note(self, text: str) -> None:
-        (self._bar.console if self._bar else self._console).print(f"  {text}", style="dim")
+    def note(self, text: Sentence) -> None:
+        (self._bar.console if self._bar else self._console).print(f"  {translated(text)}", style="dim")
 
     def steps(self, done: int, total: int) -> None:
         self._stop()
@@ -146,21 +179,23 @@ class Screen(Observer):
         if not self._console.is_terminal:
             return
         self._bar = Progress(
-            TextColumn("  training"), BarColumn(bar_width=28), MofNCompleteColumn(),
+            TextColumn("  " + tr("training")), BarColumn(bar_width=28), MofNCompleteColumn(),
             TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(), TextColumn("·"),
-            TimeRemainingColumn(), TextColumn("left"),
+            TimeRemainingColumn(), TextColumn(tr("left")),
             console=self._console, transient=True,
         )  # fmt: skip
         self._bar.start()
         self._task = self._bar.add_task("", total=total, completed=done, text="")
 
     def step(self, record: dict[str, Any]) -> None:
-        text = f"loss {record['loss']:.3f}{self._validation}"
+        text = tr("loss {loss:.3f}", loss=record["loss"]) + self._validation
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=record["step"], text=text)
         elif time.monotonic() - self._printed_at > _PLAIN_EVERY:
             self._printed_at = time.monotonic()
-            self._console.print(f"  step {record['step']} of {self._total}, {text}")
+            self._console.print(
+                "  " + tr("step {step} of {total}", step=record["step"], total=self._total) + tr(", ") + text
+            )
 
     def validated(self, record: dict[str, Any]) -> None:
         self._validation = _headline(record)
@@ -182,7 +217,7 @@ def _headline(record: dict[str, Any]) -> str:
     name = next((key for key in record if key in known), None)
     if name is None:
         return ""
-    return f" · validation {known[name].title} {known[name].shown(record[name])}"
+    return " · " + tr("validation {metric!t} {value}", metric=known[name].title, value=known[name].shown(record[name]))
 
 
 def observer(quiet: bool) -> Observer:

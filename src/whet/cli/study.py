@@ -25,6 +25,7 @@ from whet.cli.options import (
     reads_data,
 )
 from whet.core.errors import RecipeError
+from whet.core.language import tr, tr_n
 
 NAME = "study"
 
@@ -82,9 +83,10 @@ def command(
     if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "study", data=[data])
     from whet import api, recipes
-    from whet.cli.screen import observer, place, print_json, results, show_effects, then
+    from whet.cli.screen import measured, observer, place, print_json, results, show_effects, then
     from whet.core.spec import DataSpec
     from whet.core.task import metric_named
+    from whet.report.text import part_name
     from whet.studies.study import study
 
     base = api.build_recipe(
@@ -116,17 +118,21 @@ def command(
     screen, chosen = results(), metric_named(found.metric)
     show_effects(screen, found.effects, found.metric)
     if (d := found.confirmed) is not None:
-        part = "test" if found.part == "test" else "validation"
-        seeds_text = f"{d.seeds} new {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
             Text.assemble(
-                f"\nthe proposed recipe compared with the original recipe, {seeds_text}, {d.samples} {part} samples: ",
-                (chosen.text(d.mean, "+"), "bold"),
-                f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
+                "\n",
+                tr_n(
+                    "the proposed recipe compared with the original recipe, {n} new seed, {samples} {part!t} samples: ",
+                    "the proposed recipe compared with the original recipe, {n} new seeds, {samples} {part!t} samples: ",
+                    d.seeds,
+                    samples=d.samples,
+                    part=part_name(found.part),
+                ),
+                *measured(chosen, d),
             )
         )
-    place(screen, "recipe", found.path / "recommended.yaml")
-    place(screen, "report", found.report)
+    place(screen, tr("recipe"), found.path / "recommended.yaml")
+    place(screen, tr("report"), found.report)
     then("train", data, "--recipe", found.path / "recommended.yaml")
 
 

@@ -24,6 +24,7 @@ from whet.cli.options import (
     reads_data,
 )
 from whet.core.errors import RecipeError
+from whet.core.language import tr
 
 NAME = "train"
 
@@ -77,6 +78,7 @@ def command(
     from whet.core.process import process_began
     from whet.core.spec import DataSpec
     from whet.report import build_report
+    from whet.report.text import part_name
     from whet.run import Run
     from whet.training.job import train_run
 
@@ -103,15 +105,14 @@ def command(
         return
     part = "test" if "test" in metrics else "val"
     result, screen = metrics[part], results()
-    shown = f"{result['samples']} {'test' if part == 'test' else 'validation'} samples"
+    shown = tr("{n} {part!t} samples", n=result["samples"], part=part_name(part))
     task = finished.folder.task
     figure, what = task.summary(result, shown)
-    beside = "".join(f", {title} {value}" for title, value, _ in task.tiles(result)[:1])
-    screen.print(
-        Text.assemble((figure, "bold green"), f" {what}{beside}, {metrics['cost']['total_seconds']:.0f} s in total")
-    )
-    place(screen, "run", finished.path)
-    place(screen, "report", finished.folder.report)
+    beside = [f"{title} {value}" for title, value, _ in task.tiles(result)[:1]]
+    total = tr("{s:.0f} s in total", s=metrics["cost"]["total_seconds"])
+    screen.print(Text.assemble((figure, "bold green"), " " + tr(", ").join([what, *beside, total])))
+    place(screen, tr("run"), finished.path)
+    place(screen, tr("report"), finished.folder.report)
     then("predict", finished.path, "YOUR_SAMPLES")
 
 
@@ -120,7 +121,7 @@ def _refuse_beside_resume(ctx: typer.Context) -> None:
     given = [
         param.opts[0] if param.opts[0].startswith("-") else str(param.name)
         for param in ctx.command.params
-        if param.name not in ("data", "resume", "accept_changed_data", "as_json")
+        if param.name not in ("data", "resume", "accept_changed_data", "as_json", "language")
         and (source := ctx.get_parameter_source(str(param.name))) is not None
         and source.name == "COMMANDLINE"
     ]

@@ -24,6 +24,7 @@ from whet.cli.options import (
     budget_of,
     reads_data,
 )
+from whet.core.language import tr, tr_n, translated
 
 NAME = "tune"
 
@@ -74,9 +75,10 @@ def command(
     if out is not None:  # checked before torch is imported and the data are read
         require_claimable(out, "tune", data=[data])
     from whet import api, recipes
-    from whet.cli.screen import observer, place, print_json, print_table, results, table, then
+    from whet.cli.screen import measured, observer, place, print_json, print_table, results, table, then
     from whet.core.spec import DataSpec
     from whet.core.task import metric_named
+    from whet.report.text import seconds
     from whet.tuning.tune import tune
 
     base = api.build_recipe(
@@ -100,21 +102,25 @@ def command(
     screen, chosen = results(), metric_named(found.metric)
     settings = list(found.trials.columns[5:])
     done = found.trials[found.trials["state"] == "finished"].sort_values("score", ascending=chosen.smaller_is_better)
-    rows = table("trial", chosen.title, "time", *settings, right=tuple(range(3 + len(settings))))
+    rows = table(tr("trial"), translated(chosen.title), tr("time"), *settings, right=tuple(range(3 + len(settings))))
     for row in done.head(5).to_dict("records"):
         values = (f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in settings)
-        rows.add_row(str(row["trial"]), chosen.text(row["score"]), f"{row['seconds']:.0f} s", *values)
+        rows.add_row(str(row["trial"]), chosen.text(row["score"]), seconds(row["seconds"]), *values)
     print_table(screen, rows)
     if (d := found.confirmed) is not None:
-        seeds_text = f"{d.seeds} new {'seed' if d.seeds == 1 else 'seeds'}"
         screen.print(
             Text.assemble(
-                f"\nthe tuned recipe compared with the original recipe, {seeds_text}, {d.samples} samples: ",
-                (chosen.text(d.mean, "+"), "bold"),
-                f" ({chosen.text(d.low, '+')} to {chosen.text(d.high, '+')}): {d.verdict}",
+                "\n",
+                tr_n(
+                    "the tuned recipe compared with the original recipe, {n} new seed, {samples} samples: ",
+                    "the tuned recipe compared with the original recipe, {n} new seeds, {samples} samples: ",
+                    d.seeds,
+                    samples=d.samples,
+                ),
+                *measured(chosen, d),
             )
         )
-    kept = "the values of the best trial" if found.recommended == found.tuned != base else "unchanged"
-    place(screen, "recipe", found.path / "recommended.yaml", f"  ({kept})")
-    place(screen, "report", found.report)
+    kept = tr("the values of the best trial") if found.recommended == found.tuned != base else tr("unchanged")
+    place(screen, tr("recipe"), found.path / "recommended.yaml", f"  ({kept})")
+    place(screen, tr("report"), found.report)
     then("train", data, "--recipe", found.path / "recommended.yaml")

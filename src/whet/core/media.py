@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from whet.core.errors import RecipeError, unknown
+from whet.core.language import Sentence, english
 from whet.core.spec import TrainSpec
 
 _LEAST_PIXELS, _LEAST_PERCENT = 32, 25  # of the size of smaller images
@@ -33,7 +34,7 @@ class Medium(ABC):
 
 
 class _Images(Medium):
-    unit = "px"
+    unit = english("px")
     settings = frozenset(
         [("data", "files_root"), ("data", "file_column"), ("train", "store"), ("train", "store_share")]
         + [("train", "image_size"), ("train", "eval_size"), ("train", "fit")]
@@ -52,7 +53,7 @@ class _Images(Medium):
 
 
 class _Texts(Medium):
-    unit = "tokens"
+    unit = english("tokens")
     settings = frozenset([("data", "text_column"), ("train", "max_tokens")])
 
     def size(self, train: TrainSpec) -> int:
@@ -60,7 +61,7 @@ class _Texts(Medium):
 
 
 class _Audio(Medium):
-    unit = "ms"
+    unit = english("ms")
     settings = frozenset(
         [("data", "files_root"), ("data", "file_column"), ("train", "store"), ("train", "store_share")]
         + [("train", "clip_seconds")]
@@ -91,6 +92,6 @@ def _scaled(size: int | str, share: float) -> int | str:
     return size if size == "auto" else f"{max(_LEAST_PERCENT, round(share * int(size.removesuffix('%'))))}%"
 
 
-def plural(medium: str) -> str:
+def plural(medium: str) -> Sentence:
     """The name of several samples of a medium: images, texts, audio clips."""
-    return "audio clips" if medium == "audio" else f"{medium}s"
+    return {"image": english("images"), "text": english("texts"), "audio": english("audio clips")}[medium]

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from whet.core.language import Sentence
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -94,7 +96,7 @@ class Initialises(ABC):
 
 class Shortens(ABC):
     @abstractmethod
-    def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, str] | None:
+    def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, Sentence] | None:
         """The recipe to train instead, if a budget in minutes allows only this many epochs, and a description of the change for a
         note; None where the epochs suffice. Called once, before the first step, with all `auto` settings resolved."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from whet.core.errors import RecipeError, RunError, unknown
 from whet.core.evidence import Evidence, Metric, Predictions
 from whet.core.labels import labels_cell
+from whet.core.language import english, tr
 from whet.core.plugins import Registry, filled
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Task(ABC):
     kind: ClassVar[str] = "task"
     name: ClassVar[str]
     title: ClassVar[str]
-    right: ClassVar[str] = "right"
+    right: ClassVar[str] = english("right")
     problems: ClassVar[Mapping[str, str]]
     heads: ClassVar[tuple[str, ...]] = ("linear",)
     most_in_batch: ClassVar[int] = 128
@@ -185,19 +186,22 @@ class Task(ABC):
         return images_BHWC
 
     def figure(self, result: Mapping[str, Any]) -> tuple[str, str]:
-        """The headline metric from the result of `measure`, and its name: ("93.2 %", "right")."""
+        """The headline metric from the result of `measure`, and its name in English: ("93.2 %", "right")."""
         metric = self.metrics[self.headline]
         return metric.shown(result[self.headline]), self.right if metric.is_right else metric.title
 
     def summary(self, result: Mapping[str, Any], samples: str) -> tuple[str, str]:
-        """The headline metric with its interval, on one line. samples: "431 test samples"."""
+        """The headline metric with its interval, on one line, in the current language. samples: "431 test samples"."""
         figure, what = self.figure(result)
         metric, interval = self.metrics[self.headline], result.get(f"{self.headline}_interval")
-        band = "" if interval is None else f" (95 % interval {metric.text(interval[0])} to {metric.text(interval[1])})"
-        return figure, f"{what} on {samples}{band}"
+        on = tr("{what!t} on {samples}", what=what, samples=samples)
+        if interval is None:
+            return figure, on
+        low, high = (metric.text(end) for end in interval)
+        return figure, on + tr(" (95 % interval {low} to {high})", low=low, high=high)
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-        """Further metrics of `measure` for a report: (title, figure, remark)."""
+        """Further metrics of `measure` for a report, in the current language: (title, figure, remark)."""
         return []
 
     def mistakes(self, evidence: Any) -> list[Mistake]:
@@ -276,7 +280,7 @@ class ClassTask(VectorTask):
     headline = "accuracy"
     selects_by = "log_loss"
     exclusive: ClassVar[bool]
-    decided_upon: ClassVar[str] = "samples"  # the unit of a row of `decisions`
+    decided_upon: ClassVar[str] = english("samples")  # the unit of a row of `decisions`
 
     @abstractmethod
     def decisions(self, evidence: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -354,6 +358,13 @@ def problems() -> dict[str, str]:
 def allowed(problem: str, method: Any) -> bool:
     """Whether a method applies to a task of this problem."""
     return any(problem in cls.problems and _made(cls).allows(problem, method) for cls in tasks())
+
+
+def refuse_foreign(methods: Sequence[Any], problem: str, task: Task) -> None:
+    """Raise RecipeError for a method that does not apply to this task."""
+    for method in methods:
+        if not task.allows(problem, method):
+            raise RecipeError(f"method '{method.name}' does not apply to samples with {task.title}")
 
 
 def metric_named(name: str) -> Metric:

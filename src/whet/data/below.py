@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whet.core.language import Sentence, english, named
 from whet.core.output import MARKER
 
 _JUNK = frozenset({"__MACOSX", "__pycache__"})
@@ -43,20 +44,28 @@ class Passed:
     looping: list[Path] = field(default_factory=list)
     closed: list[Path] = field(default_factory=list)
 
-    def notes(self, root: Path) -> list[str]:
+    def notes(self, root: Path) -> list[Sentence]:
         """One note per rule, with names relative to `root`."""
-        groups = [
-            (self.hidden, "hidden, skipped"),
-            (self.written, "written by whet, skipped"),
-            (self.looping, "links to folders that were already read, skipped"),
-            (self.closed, "folders that cannot be opened, skipped"),
-        ]
-        return [f"{len(paths)} {what}: {_named(paths, root)}" for paths, what in groups if paths]
+        found: list[Sentence] = []
+        if self.hidden:
+            values = {"n": len(self.hidden), "names": _named(self.hidden, root)}
+            found.append(english("{n} hidden, skipped: {names!n}", **values))
+        if self.written:
+            values = {"n": len(self.written), "names": _named(self.written, root)}
+            found.append(english("{n} written by whet, skipped: {names!n}", **values))
+        if self.looping:
+            values = {"n": len(self.looping), "names": _named(self.looping, root)}
+            found.append(english("{n} links to folders that were already read, skipped: {names!n}", **values))
+        if self.closed:
+            values = {"n": len(self.closed), "names": _named(self.closed, root)}
+            found.append(english("{n} folders that cannot be opened, skipped: {names!n}", **values))
+        return found
 
 
 def _named(paths: list[Path], root: Path) -> str:
-    names = [os.fsencode(os.path.relpath(path, root)).decode("utf-8", "backslashreplace") for path in paths[:_SHOWN]]
-    return ", ".join(names) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+    return named(
+        [os.fsencode(os.path.relpath(path, root)).decode("utf-8", "backslashreplace") for path in paths], _SHOWN
+    )
 
 
 def all_below(folder: Path, passed: Passed | None = None) -> Iterator[Path]:

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
+from whet.core.language import Sentence, english
 from whet.data.text import decode
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -45,12 +46,16 @@ class Cells:
 
     frame: pd.DataFrame
     encoding: str = ""
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
+    warnings: tuple[Sentence, ...] = ()
 
-    def all_notes(self) -> tuple[str, ...]:
+    def all_notes(self) -> tuple[Sentence, ...]:
         """The notes; the encoding first, unless it is UTF-8."""
-        return self.notes if self.encoding in ("", "UTF-8") else (f"encoding: {self.encoding}", *self.notes)
+        return (
+            self.notes
+            if self.encoding in ("", "UTF-8")
+            else (english("encoding: {encoding}", encoding=self.encoding), *self.notes)
+        )
 
 
 def read_cells(path: Path) -> Cells:
@@ -69,8 +74,12 @@ def read_cells(path: Path) -> Cells:
     if suffix in (".jsonl", ".ndjson"):
         return Cells(_frame(*_json_rows(_json_lines(text), path)), encoding)
     delimiter = _delimiter(text, suffix)
-    between = {";": "semicolons", "\t": "tabs"}.get(delimiter) if suffix == ".csv" else None
-    notes = (f"{path.name}: the cells are separated by {between}",) if between else ()
+    between = {";": english("semicolons"), "\t": english("tabs")}.get(delimiter) if suffix == ".csv" else None
+    notes = (
+        (english("{table}: the cells are separated by {separator!t}", table=path.name, separator=between),)
+        if between
+        else ()
+    )
     if delimiter == "\t":
         return _tab_cells(text, path, encoding, notes)
     return _quoted_cells(text, delimiter, path, encoding, notes)
@@ -147,7 +156,7 @@ def _require_columns_once(columns: list[str], where: str) -> None:
         raise DataError(f"{where}: two columns have the name '{twice[0]}'")
 
 
-def _tab_cells(text: str, path: Path, encoding: str, notes: tuple[str, ...]) -> Cells:
+def _tab_cells(text: str, path: Path, encoding: str, notes: tuple[Sentence, ...]) -> Cells:
     """Read tab-separated cells, by the rule above."""
     numbered = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line]
     rows = [line.split("\t") for _, line in numbered]
@@ -165,7 +174,10 @@ def _tab_cells(text: str, path: Path, encoding: str, notes: tuple[str, ...]) -> 
                 return found
     if plain:
         notes += (
-            f"{path.name}: quotes are read as plain characters, because some cells begin with one and do not end with one",
+            english(
+                "{table}: quotes are read as plain characters, because some cells begin with one and do not end with one",
+                table=path.name,
+            ),
         )
     else:
         rows = [[cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in row] for row in rows]
@@ -178,7 +190,7 @@ def _is_quoted(cell: str) -> bool:
     return len(cell) > 1 and cell.endswith('"') and '"' not in cell[1:-1].replace('""', "")
 
 
-def _quoted_cells(text: str, delimiter: str, path: Path, encoding: str, notes: tuple[str, ...] = ()) -> Cells:
+def _quoted_cells(text: str, delimiter: str, path: Path, encoding: str, notes: tuple[Sentence, ...] = ()) -> Cells:
     """Read cells that are quoted where they contain a delimiter, a quote or a line end (RFC 4180)."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] = []
@@ -204,7 +216,7 @@ def _quoted_cells(text: str, delimiter: str, path: Path, encoding: str, notes: t
 
 def _swallowed(
     columns: list[str], lines: list[int], rows: list[list[str]], delimiter: str, path: Path
-) -> tuple[str, ...]:
+) -> tuple[Sentence, ...]:
     """A warning where a quoted cell contains the end of one row and the beginning of another: its lines have as many delimiters as
     rows of the table, and one of the values between them occurs elsewhere in that column."""
     width = len(columns)
@@ -224,8 +236,13 @@ def _swallowed(
     if not bad:
         return ()
     return (
-        f"{path.name}: {len(bad)} rows seem to contain further rows in one cell, the first in line {bad[0]}: is a quote not "
-        "closed? Quotes within a quoted cell must be doubled",
+        english(
+            "{table}: {n} rows seem to contain further rows in one cell, the first in line {line}: is a quote not "
+            "closed? Quotes within a quoted cell must be doubled",
+            table=path.name,
+            n=len(bad),
+            line=bad[0],
+        ),
     )
 
 

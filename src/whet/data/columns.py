@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
+from whet.core.language import Sentence, english
 from whet.core.spec import DataSpec
 
 USUAL = {
@@ -77,17 +78,23 @@ class Columns:
         """The columns for files, texts and labels, by their keys in DataSpec."""
         return {f"{role}_column": self.used[role] for role in ("file", "text", "label") if role in self.used}
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Sentence, ...]:
         """The role of each column, and the unused columns."""
         used = ", ".join(role if role == name else f"{role} ('{name}')" for role, name in self.used.items())
         others = [name for name in self._names if name and name not in self.used.values()]
-        text = f"{self.path.name}: columns {used}"
-        if others:
-            text += f"; not used: {', '.join(others)}"
+        if not others:
+            return (english("{table}: columns {used}", table=self.path.name, used=used),)
+        values = {"table": self.path.name, "used": used, "others": ", ".join(others)}
         weighing = [name for name in others if name.strip().lower() in _MISTAKABLE]
-        if weighing:
-            text += f" (sample weights only with --weight-column {weighing[0]})"
-        return (text,)
+        if not weighing:
+            return (english("{table}: columns {used}; not used: {others}", **values),)
+        return (
+            english(
+                "{table}: columns {used}; not used: {others} (sample weights only with --weight-column {weight})",
+                **values,
+                weight=weighing[0],
+            ),
+        )
 
 
 def usual_column(names: list[str], role: str) -> str | None:

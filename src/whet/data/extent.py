@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whet.core.language import Sentence, english_n
+
 LONGEST_CLIP = 10.0  # maximum input length in seconds, unless the recipe sets clip_seconds
 MOST_TOKENS = 512  # maximum input length in tokens, unless the recipe sets max_tokens
 _SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # in scripts without spaces, each character is a word
@@ -40,9 +42,11 @@ class Truncation:
         beyond = np.maximum(extent - limit, 0).sum()
         return cls(int((extent > limit).sum()), len(extent), float(beyond / max(extent.sum(), 1e-12)))
 
-    def text(self, samples: str, limit: str, held: str) -> str:
+    def text(self, samples: Sentence, limit: Sentence, held: Sentence) -> Sentence:
         """In words: "3 of 40 audio clips are longer than 10 s and are truncated: 12 % of all seconds are lost"."""
-        are = "is" if self.cut == 1 else "are"
-        share = f"{100 * self.share:.0f} %" if self.share >= 0.01 else "less than 1 %"
-        which = f"{self.cut:,} of {self.looked_at:,} {samples} {are} longer than {limit} and {are} truncated"
-        return f"{which}: {share} of all {held} {'is' if self.share < 0.01 else 'are'} lost"
+        lost = f"{100 * self.share:.0f} %" if self.share >= 0.01 else "< 1 %"
+        return english_n(
+            "{n} of {total:,} {samples!t} is longer than {limit!t} and is truncated: {lost} of all {held!t} are lost",
+            "{n:,} of {total:,} {samples!t} are longer than {limit!t} and are truncated: {lost} of all {held!t} are lost",
+            self.cut, total=self.looked_at, samples=samples, limit=limit, lost=lost, held=held,
+        )  # fmt: skip

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
+from whet.core.language import Sentence, english
 from whet.core.media import plural
 from whet.data.below import Passed, all_below, folders_in
 from whet.data.table import Skipped, Table, make_frame, split_name
@@ -58,7 +59,8 @@ AUDIO_FILES = Files(
     frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"}),
     frozenset({".m4a", ".aac", ".wma", ".amr", ".mp4", ".webm", ".caf", ".au"}),
 )
-NO_CLASS, WITHOUT_LABEL = "is not in a class folder and so has no class", "have no label and were left out"
+NO_CLASS = "is not in a class folder and so has no class"
+WITHOUT_LABEL = "have no label and were left out"  # the end of a note
 _UNLABELLED = frozenset({"unlabeled", "unlabelled", "unsup", "unsupervised"})
 _SHOWN = 5
 
@@ -70,7 +72,7 @@ class _Found:
     root: Path
     samples: list[tuple[tuple[str, ...], Path]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Sentence] = field(default_factory=list)
 
     @property
     def folders(self) -> list[str]:
@@ -106,13 +108,26 @@ def read_folder(root: Path, files: Files = IMAGE_FILES, class_folder: str | None
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
         found.notes.append(
-            f"{sum(others.values())} files in the class folders are not {files.name} by their suffix and were skipped: {listed}"
+            english(
+                "{n} files in the class folders are not {files!t} by their suffix and were skipped: {suffixes}",
+                n=sum(others.values()),
+                files=files.name,
+                suffixes=listed,
+            )
         )
-    found.notes += [f"folder '{name}' contains no {files.name} and was left out" for name in empty]
+    found.notes += [
+        english("folder '{folder}' contains no {files!t} and was left out", folder=name, files=files.name)
+        for name in empty
+    ]
     found.notes += passed.notes(root)
     if found.skipped:
         found.notes.append(
-            f"{len(found.skipped)} files were left out, the first: {found.skipped[0].id}: {found.skipped[0].reason}"
+            english(
+                "{n} files were left out, the first: {id}: {reason}",
+                n=len(found.skipped),
+                id=found.skipped[0].id,
+                reason=found.skipped[0].reason,
+            )
         )
     classes = tuple(sorted({row["label"] for row in rows}))
     number = {name: k for k, name in enumerate(classes)}
@@ -145,7 +160,11 @@ def _open_single(found: _Found) -> None:
         and split_name(found.folders[0]) is None
     ):
         inner = found.root / found.folders[0]
-        found.notes.append(f"{found.root.name} contains only one folder: {inner.name} is read instead")
+        found.notes.append(
+            english(
+                "{folder} contains only one folder: {inner} is read instead", folder=found.root.name, inner=inner.name
+            )
+        )
         found.root, found.samples = inner, [(names[1:], path) for names, path in found.samples]
 
 
@@ -182,7 +201,10 @@ def _rows_of_parts(found: _Found, files: Files) -> list[dict[str, Any]]:
             found.skip(names, NO_CLASS)
         else:
             rows.append({"id": _id(names), "path": str(path), "label": names[1], "split": part})
-    found.notes += [f"{count} {files.name} in {name} {WITHOUT_LABEL}" for name, count in unlabelled.items()]
+    found.notes += [
+        english("{n} {files!t} in {folder} have no label and were left out", n=count, files=files.name, folder=name)
+        for name, count in unlabelled.items()
+    ]
     return rows
 
 

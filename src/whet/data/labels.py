@@ -24,6 +24,7 @@ import pandas as pd
 
 from whet.core.errors import DataError
 from whet.core.labels import names_of
+from whet.core.language import Sentence, english_n
 from whet.core.spec import DataSpec
 from whet.data.cells import missing, word
 from whet.data.columns import Columns
@@ -40,7 +41,7 @@ class LabelCells:
 
     names_N: list[Names | None]
     known: Names = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
 
 def find_labels(columns: Columns, spec: DataSpec) -> tuple[list[str | Names | None], LabelCells | None]:
@@ -65,7 +66,7 @@ def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path)
     cells = raw[column]
     if separator is not None:
         split = [_split(cell, separator, f"{path}, row {line}: '{column}'") for line, cell in cells.items()]
-        return _tidied(split, cells.index)
+        return _tidied(split, cells.index, path)
     lists = [None if missing(cell) else _as_list(cell) for cell in cells]
     given = [one is not None for one, cell in zip(lists, cells) if not missing(cell)]
     if not any(given):
@@ -79,7 +80,7 @@ def _of_lists(raw: pd.DataFrame, column: str, separator: str | None, path: Path)
         for name in found or ():
             if isinstance(name, bool) or not isinstance(name, str | int | float | np.integer | np.floating):
                 raise DataError(f"{where} {name!r} in a list; accepted: a list of names or numbers")
-    return _tidied(lists, cells.index)
+    return _tidied(lists, cells.index, path)
 
 
 def _of_columns(raw: pd.DataFrame, columns: Sequence[str], path: Path) -> LabelCells:
@@ -95,7 +96,7 @@ def _of_columns(raw: pd.DataFrame, columns: Sequence[str], path: Path) -> LabelC
     return LabelCells(rows, tuple(columns))
 
 
-def _tidied(lists: Iterable[list[Any] | None], lines: pd.Index) -> LabelCells:
+def _tidied(lists: Iterable[list[Any] | None], lines: pd.Index, path: Path) -> LabelCells:
     """Strip white space from names, and remove duplicate and empty ones."""
     names_N: list[Names | None] = []
     twice, empty = [], []
@@ -108,16 +109,24 @@ def _tidied(lists: Iterable[list[Any] | None], lines: pd.Index) -> LabelCells:
             names_N.append(tuple(sorted(set(named))))
         else:
             names_N.append(None)
-    notes = []
+    notes: list[Sentence] = []
     if twice:
-        notes.append(f"{_rows(twice)} the same label twice: it counts once")
+        notes.append(
+            english_n(
+                "{table}: row {first} names the same label twice: it counts once",
+                "{table}: {n} rows, the first is {first}, name the same label twice: it counts once",
+                len(twice), table=path.name, first=twice[0],
+            )
+        )  # fmt: skip
     if empty:
-        notes.append(f"{_rows(empty)} an empty name: it is ignored")
+        notes.append(
+            english_n(
+                "{table}: row {first} has an empty name: it is ignored",
+                "{table}: {n} rows, the first is {first}, have an empty name: it is ignored",
+                len(empty), table=path.name, first=empty[0],
+            )
+        )  # fmt: skip
     return LabelCells(names_N, notes=tuple(notes))
-
-
-def _rows(lines: list[int]) -> str:
-    return f"row {lines[0]} names" if len(lines) == 1 else f"{len(lines)} rows, the first is {lines[0]}, name"
 
 
 def _split(cell: Any, separator: str, where: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
+from whet.core.language import Sentence
 from whet.core.masks import IGNORE, Masks
 from whet.core.spec import DataSpec
 from whet.data.masks import MaskData
@@ -30,8 +31,21 @@ def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Tab
     )  # fmt: skip
     frame["masks"] = pd.Series(data.frame["masks"].to_numpy(), index=frame.index, dtype=object)
     return Table(
-        frame, data.classes, data.root, data.skipped, data.notes, "image", set_SK, data.warnings, annotation=data
+        frame,
+        data.classes,
+        data.root,
+        data.skipped,
+        _sentences(data.notes),
+        "image",
+        set_SK,
+        _sentences(data.warnings),
+        annotation=data,
     )
+
+
+def _sentences(notes: tuple[str, ...]) -> tuple[Sentence, ...]:
+    """The notes of the readers of masks, which are not in the catalogue: they are shown in English."""
+    return tuple(map(Sentence, notes))
 
 
 def _classes_in(masks: Masks, data: MaskData) -> np.ndarray:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from whet.core.errors import DataError
+from whet.core.language import english
 from whet.core.spec import ROWS, DataSpec
 from whet.data.audio_folder import read_audio
 from whet.data.below import all_below
@@ -162,13 +163,23 @@ def _read_files(path: Path, spec: DataSpec, medium: str) -> Table:
     read = read_audio if medium == "audio" else _read_images
     if not by_table:
         table = read(path, spec)
-        beside = [f"{', '.join(file.name for file in tables)} beside the class folders: not read"] if tables else []
+        beside = (
+            [english("{names} beside the class folders: not read", names=", ".join(file.name for file in tables))]
+            if tables
+            else []
+        )
         return replace(table, notes=(*table.notes, *beside))
     table = read(tables[0], spec)
     return (
         table
         if path == tables[0]
-        else replace(table, notes=(f"{path.name} is read through its table {tables[0].name}", *table.notes))
+        else replace(
+            table,
+            notes=(
+                english("{folder} is read through its table {table}", folder=path.name, table=tables[0].name),
+                *table.notes,
+            ),
+        )
     )
 
 

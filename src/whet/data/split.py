@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError, unknown
+from whet.core.language import Sentence, english, named
 from whet.core.rng import Rng
 from whet.core.spec import DataSpec
 from whet.data.stratify import deal_by_class, deal_by_label
@@ -22,14 +23,14 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
     table = _with_fold(table, spec.fold) if spec.fold is not None else table
     frame = table.frame
     given = [name for name in SPLITS if (frame["split"] == name).any()]
-    notes = []
+    notes: list[Sentence] = []
     if given:
         if "train" not in given:
             raise DataError(f"the splits given are {', '.join(given)}, but none is train")
         unused = int((frame["split"] == "").sum())
         if unused:
             frame = frame[frame["split"] != ""]
-            notes.append(f"{unused} samples are in no split list and were left out")
+            notes.append(english("{n} samples are in no split list and were left out", n=unused))
     fractions = {
         name: f for name, f in (("val", spec.val_fraction), ("test", spec.test_fraction)) if f and name not in given
     }
@@ -38,34 +39,50 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
         frame = frame.copy()
         split_M = _stratify(table.with_frame(frame[pool]), fractions, spec.split_seed)
         frame.loc[pool, "split"] = split_M
-        how = f"stratified by {'class' if table.set_SK is None else 'every label'} (split seed {spec.split_seed})"
+        how = (
+            english("stratified by class (split seed {seed})", seed=spec.split_seed)
+            if table.set_SK is None
+            else english("stratified by every label (split seed {seed})", seed=spec.split_seed)
+        )
         for name, fraction in fractions.items():
-            made = f"{_made(split_M, name, fraction)} held out{' from train' if given else ''}"
-            notes.append(f"no {name} split was given: {made}, {how}")
+            values = {"split": name, "made": _made(split_M, name, fraction), "how": how}
+            notes.append(
+                english("no {split!t} split was given: {made!t} held out from train, {how!t}", **values)
+                if given
+                else english("no {split!t} split was given: {made!t} held out, {how!t}", **values)
+            )
     table = table.with_frame(frame, *notes)
     _require_train_and_val(table)
     return table.warned(*_lacking(table))
 
 
-def _made(split_M: np.ndarray, name: str, fraction: float) -> str:
+def _made(split_M: np.ndarray, name: str, fraction: float) -> Sentence:
     """The actual size of a split: units are not divided, and every class keeps a training sample."""
     count, total = int((split_M == name).sum()), len(split_M)
-    requested = "" if round(100 * count / total) == round(100 * fraction) else f", {fraction:.0%} requested"
-    return f"{count:,} of {total:,} samples ({count / total:.0%}{requested})"
+    values = {"count": count, "total": total, "share": count / total}
+    if round(100 * count / total) == round(100 * fraction):
+        return english("{count:,} of {total:,} samples ({share:.0%})", **values)
+    return english(
+        "{count:,} of {total:,} samples ({share:.0%}, {requested:.0%} requested)", **values, requested=fraction
+    )
 
 
-def _lacking(table: Table) -> list[str]:
+def _lacking(table: Table) -> list[Sentence]:
     """Warnings about classes without samples in a split."""
     found = []
-    for name, word in (("val", "validation"), ("test", "test")):
+    for name, word in (("val", english("validation")), ("test", english("test"))):
         counts_K = table.part(name).counts_K
         lacking = [table.classes[k] for k in np.flatnonzero(counts_K == 0)]
         if lacking and counts_K.any():
-            listed = ", ".join(lacking[:_SHOWN]) + (
-                f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-            )
+            listed = named(lacking, _SHOWN)
             found.append(
-                f"{len(lacking)} of {len(table.classes)} classes have no {word} sample: {listed}; they are not evaluated"
+                english(
+                    "{n} of {classes} classes have no {part!t} sample: {names!n}; they are not evaluated",
+                    n=len(lacking),
+                    classes=len(table.classes),
+                    part=word,
+                    names=listed,
+                )
             )
     return found
 

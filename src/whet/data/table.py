@@ -14,6 +14,7 @@ import pandas as pd
 
 from whet.core.errors import DataError
 from whet.core.evidence import Evidence
+from whet.core.language import Sentence, english
 from whet.core.spec import DataSpec
 from whet.core.task import LabelKind, Task, VectorTask, task_for
 from whet.data.cells import missing, read_cells, word
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from whet.data.masks import MaskData
 
 _USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, "masks": SEMANTIC_SEGMENTATION}
-SPLITS = ("train", "val", "test")
+SPLITS: tuple[str, ...] = (english("train"), english("val"), english("test"))
 UNLABELLED = "unlabelled"
 NO_LABEL = "no label"  # why a row is left out
 MAX_LEFT_OUT = 0.01  # share of the samples; more (and more than one) is a problem, and stops a training
@@ -71,10 +72,10 @@ class Table:
     classes: tuple[str, ...]
     root: Path
     skipped: tuple[Skipped, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Sentence, ...] = field(default=())
     medium: str = "image"
     set_SK: np.ndarray | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Sentence, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     chosen_task: Task | None = None
     unlabelled: pd.DataFrame | None = None
@@ -91,10 +92,10 @@ class Table:
             )
         return replace(self, frame=self.frame[self.frame["split"] == split].reset_index(drop=True))
 
-    def with_frame(self, frame: pd.DataFrame, *notes: str) -> Table:
+    def with_frame(self, frame: pd.DataFrame, *notes: Sentence) -> Table:
         return replace(self, frame=frame.reset_index(drop=True), notes=self.notes + notes)
 
-    def warned(self, *warnings: str) -> Table:
+    def warned(self, *warnings: Sentence) -> Table:
         return replace(self, notes=self.notes + warnings, warnings=self.warnings + warnings)
 
     @property
@@ -235,7 +236,7 @@ def read_table(path: Path, spec: DataSpec = AS_IT_IS, *, parts: bool = False) ->
         raise DataError(f"{path}: {len(twice)} files are listed more than once, for example {twice.iloc[0]}")
     backslashes = sum(file != name for file, name in zip(files, turned))
     if backslashes:
-        notes += (f"{path.name}: {backslashes} names with backslashes are read as paths",)
+        notes += (english("{table}: {n} names with backslashes are read as paths", table=path.name, n=backslashes),)
     all_notes = [*cells.all_notes(), *columns.notes(), *notes, *([whole] if whole else [])]
     all_notes += () if label_cells is None else label_cells.notes
     medium = "audio" if parts else "image"
@@ -261,7 +262,7 @@ def read_unlabelled_files(path: Path, spec: DataSpec, *, parts: bool = False) ->
     return frame.assign(**{side: _seconds(columns, cells, side) for side in ("start", "end")}) if parts else frame
 
 
-def _files_root(path: Path, spec: DataSpec, files: list[str]) -> tuple[Path, tuple[str, ...]]:
+def _files_root(path: Path, spec: DataSpec, files: list[str]) -> tuple[Path, tuple[Sentence, ...]]:
     if spec.files_root is not None:
         root = Path(spec.files_root).expanduser()
         if not root.is_dir():
@@ -271,7 +272,9 @@ def _files_root(path: Path, spec: DataSpec, files: list[str]) -> tuple[Path, tup
     folders = sorted(folder for folder in path.parent.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     found = {folder: sum((folder / file).is_file() for file in first) for folder in (path.parent, *folders)}
     root = path.parent if found[path.parent] else max(found, key=lambda folder: found[folder])
-    return root, () if root == path.parent else (f"{path.name}: its files were found in {root.name}/",)
+    return root, () if root == path.parent else (
+        english("{table}: its files were found in {folder}/", table=path.name, folder=root.name),
+    )
 
 
 def _paths(root: Path, files: list[str]) -> tuple[list[str], list[str]]:

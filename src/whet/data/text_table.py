@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
+from whet.core.language import Sentence, english, named
 from whet.core.spec import DataSpec
 from whet.data.cells import TABLE_SUFFIXES, read_cells, word
 from whet.data.class_names import whole_numbers
@@ -84,8 +85,8 @@ class _ReadLog:
     encodings: Counter[str] = field(default_factory=Counter)
     cut: list[str] = field(default_factory=list)
     had_nul: list[str] = field(default_factory=list)
-    further: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    further: list[Sentence] = field(default_factory=list)
+    warnings: list[Sentence] = field(default_factory=list)
     classes: Names = ()  # all classes, with or without samples
     columns: list[dict[str, str]] = field(
         default_factory=list
@@ -103,25 +104,22 @@ class _ReadLog:
     def first(self) -> str:
         return f"{self.skipped[0].id}: {self.skipped[0].reason}" if self.skipped else "none"
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Sentence, ...]:
         notes = list(self.further)
         if self.encodings.total():
-            counted = ", ".join(f"{name} ({_files(count)})" for name, count in self.encodings.most_common())
-            notes.insert(0, f"encoding: {counted}")
+            counted = ", ".join(f"{name} ({count})" for name, count in self.encodings.most_common())
+            notes.insert(0, english("encoding: {encoding}", encoding=counted))
         if self.cut:
-            notes.append(f"longer than {MAX_CHARACTERS:,} characters and truncated: {_named(self.cut)}")
+            notes.append(
+                english(
+                    "longer than {n:,} characters and truncated: {names!n}",
+                    n=MAX_CHARACTERS,
+                    names=named(self.cut, _SHOWN),
+                )
+            )
         if self.had_nul:
-            notes.append(f"NUL characters were removed from {_named(self.had_nul)}")
+            notes.append(english("NUL characters were removed from {names!n}", names=named(self.had_nul, _SHOWN)))
         return tuple(notes)
-
-
-def _files(count: int) -> str:
-    return f"{count} file" + ("s" if count != 1 else "")
-
-
-def _named(ids: list[str]) -> str:
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return ", ".join(ids[:_SHOWN]) + more
 
 
 def _digests(texts: pd.Series) -> list[str]:
@@ -196,7 +194,7 @@ def _read_rows(path: Path, part: str, spec: DataSpec, log: _ReadLog) -> pd.DataF
     labels, label_cells = find_labels(columns, spec)
     if label_cells is not None:
         log.classes += label_cells.known
-        log.further += [f"{path.name}: {note}" for note in label_cells.notes]
+        log.further += label_cells.notes
     if text_column == columns.used.get("label"):
         raise DataError(f"{path}: column '{text_column}' cannot hold both the text and the label")
     log.columns.append(columns.read)
@@ -221,7 +219,13 @@ def _read_rows(path: Path, part: str, spec: DataSpec, log: _ReadLog) -> pd.DataF
     frame = with_folds(frame, columns, raw)
     log.further += columns.notes()
     if part and usual_column([str(name) for name in raw.columns], "split"):
-        log.further.append(f"{path.name}: its column 'split' is ignored, because the file name gives the split {part}")
+        log.further.append(
+            english(
+                "{table}: its column 'split' is ignored, because the file name gives the split {split}",
+                table=path.name,
+                split=part,
+            )
+        )
     return frame
 
 

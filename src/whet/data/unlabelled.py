@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
+from whet.core.language import english, named
 from whet.core.media import plural
 from whet.core.spec import ROWS, DataSpec
 from whet.data.digests import file_digests
@@ -58,16 +59,27 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
             else "; ".join(left_out[:1]) or "all are copies of validation or test samples"
         )
         raise DataError(f"data.unlabelled = {spec.unlabelled}: no unlabelled {plural(table.medium)} found: {why}")
-    where = "the data" if own else sources[0].name  # notes are shown in reports, which contain no path
-    notes = [f"{len(frame):,} unlabelled {plural(table.medium)} from {where}"]
+    where = sources[0].name  # notes are shown in reports, which contain no path
+    values = {"n": len(frame), "samples": plural(table.medium)}
+    notes = [
+        english("{n:,} unlabelled {samples!t} from the data", **values)
+        if own
+        else english("{n:,} unlabelled {samples!t} from {source}", **values, source=where)
+    ]
     if copies:
-        more = f" and {len(copies) - _SHOWN} more" if len(copies) > _SHOWN else ""
         notes.append(
-            f"{len(copies)} unlabelled {plural(table.medium)} are copies of validation or test samples and were left out: "
-            f"{', '.join(copies[:_SHOWN])}{more}"
-        )
+            english(
+                "{n} unlabelled {samples!t} are copies of validation or test samples and were left out: {names!n}",
+                n=len(copies), samples=plural(table.medium), names=named(copies, _SHOWN),
+            )
+        )  # fmt: skip
     if left_out and not own:
-        notes.append(f"{len(left_out)} entries of {where} were left out, the first: {left_out[0]}")
+        notes.append(
+            english(
+                "{n} entries of {source} were left out, the first: {first}",
+                n=len(left_out), source=where, first=left_out[0],
+            )
+        )  # fmt: skip
     return replace(
         table, unlabelled=frame[[*table.frame.columns.intersection(frame.columns)]], notes=(*table.notes, *notes)
     )

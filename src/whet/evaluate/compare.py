@@ -10,6 +10,7 @@ import numpy as np
 
 from whet.core.errors import RunError
 from whet.core.evidence import Evidence, Metric
+from whet.core.language import Sentence, english
 from whet.core.run_folder import RunFolder
 from whet.evaluate.difference import (
     MARGIN,
@@ -38,7 +39,9 @@ def between(metric: Metric, parts_a_SN: np.ndarray, parts_b_SN: np.ndarray, samp
 
 def about(metric: Metric, found: Difference, samples: int) -> Difference:
     """An interval computed from a metric's `parts`, with the metric's properties filled in."""
-    method = found.method if metric.is_mean else f"{found.method}; jackknife over {found.samples} groups of samples"
+    method = found.method
+    if not metric.is_mean:
+        method = english("{method!t}; jackknife over {n} groups of samples", method=method, n=found.samples)
     margin = MARGIN if metric.is_share else 0.0
     return replace(found, samples=samples, method=method, smaller_is_better=metric.smaller_is_better, margin=margin)
 
@@ -79,10 +82,14 @@ class Group:
         return (max(0.0, found.low), min(1.0, found.high)) if chosen.is_share else (found.low, found.high)
 
     @property
-    def samples_text(self) -> str:
+    def samples_text(self) -> Sentence:
         """'431 test samples', and how many were left out."""
-        text = f"{len(self.evidence[0])} {'test' if self.part == 'test' else 'validation'} samples"
-        return text + (f" (without {self.left_out} that not every run predicted)" if self.left_out else "")
+        values = {"n": len(self.evidence[0]), "part": english("test") if self.part == "test" else english("validation")}
+        if not self.left_out:
+            return english("{n} {part!t} samples", **values)
+        return english(
+            "{n} {part!t} samples (without {left_out} that not every run predicted)", **values, left_out=self.left_out
+        )
 
 
 @dataclass(frozen=True)

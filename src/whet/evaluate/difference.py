@@ -12,13 +12,15 @@ from scipy.special import gammaincinv, stdtrit
 from scipy.stats import beta, binomtest
 
 from whet.core.errors import RunError
+from whet.core.language import english
 from whet.evaluate.rates import wilson_interval
 
 LEVEL = 0.05
 LEAST_SEEDS = 3  # minimum number of seeds to estimate the variance between seeds
 MARGIN = 0.01  # one percentage point: a smaller difference of a share is not relevant
 HELPS, HURTS, TOO_SMALL, UNDECIDED, NOT_ASSESSED = (
-    "helps", "hurts", "no difference worth having", "undecided", "not assessed",
+    english("helps"), english("hurts"), english("no difference worth having"), english("undecided"),
+    english("not assessed"),
 )  # fmt: skip
 
 LEAST_SAMPLES = 2
@@ -158,7 +160,7 @@ def crossed_interval(difference_SN: np.ndarray) -> Difference:
         found = Variance(0.0, 1.0, float(difference_SN.mean(axis=0).var(ddof=1)) / N, N - 1)
         return interval(mean, found, S, N, f"samples alone, {S} {'seed' if S == 1 else 'seeds'}")
     vs, vi, vr = mean_squares(difference_SN)
-    return interval(mean, crossed_variance(vs, S - 1, vi, vr, N), S, N, "crossed seeds x samples")
+    return interval(mean, crossed_variance(vs, S - 1, vi, vr, N), S, N, english("crossed seeds x samples"))
 
 
 def mean_squares(value_SN: np.ndarray) -> tuple[float, float, float]:
@@ -222,7 +224,7 @@ def paired_binary(right_a_N: np.ndarray, right_b_N: np.ndarray) -> Difference:
 
     low, high = product(least_G, LEVEL / 2), product(most_G, 1 - LEVEL / 2)
     mean = (gained - lost) / samples
-    return Difference(mean, min(low, mean), max(high, mean), p, 1, samples, "exact, one seed")
+    return Difference(mean, min(low, mean), max(high, mean), p, 1, samples, english("exact, one seed"))
 
 
 def accuracy_interval(right_SN: np.ndarray) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import numpy as np
 from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError
+from whet.core.language import Sentence, english
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import Difference, Group, compare_runs
@@ -23,7 +24,7 @@ from whet.studies.executor import Executor, PlannedRun
 from whet.training.ensemble import ensemble_gain, ensemble_runs
 from whet.training.log import Observer
 
-PLAIN = "plain"
+PLAIN = english("plain")
 _DIVISION = "division.json"
 _REPORT_SECONDS = 5.0
 _RESERVE = 1.2  # an additional seed starts if the remaining time is at least this multiple of the time of one seed
@@ -141,20 +142,18 @@ def train_all(
                 )
                 runs[name].append(RunFolder(tasks[-1].path))
         for number, task in enumerate(executor.run(tasks), start=1):
-            _finish(task, f"run {number} of {len(tasks)}", observer)
+            _finish(task, english("run {number:d} of {total:d}", number=number, total=len(tasks)), observer)
             clock.save()
 
     at_once, others = [name for name in recipes if name in once], [name for name in recipes if name not in once]
     if at_once:
-        observer.phase(f"training {', '.join(at_once)}: one pass")
+        observer.phase(english("training {recipes}: one pass", recipes=", ".join(at_once)))
         make(at_once, range(1), None)
     clock.divide(seeds, len(others), executor.jobs)
     together = seeds if executor.jobs > 1 else 1
     while others and clock.another(seeds, most_seeds):
         new = range(clock.begun, max(clock.begun + 1, together))
-        length = f", {clock.each} each" if clock.each is not None else ""
-        which = "additional seed" if new.start >= seeds else f"seed {new.start + 1} of {seeds}"
-        observer.phase(f"training {', '.join(others)}, {which}{length}")
+        observer.phase(_phase(", ".join(others), new.start + 1, seeds, clock.each))
         make(others, new, clock.each)
         last = [runs[name][-1] for name in others]
         clock.round_over(
@@ -162,11 +161,26 @@ def train_all(
         )
     clock.over()
     if others and clock.begun < seeds:
-        observer.note(f"{clock.begun} instead of {seeds} seeds, to stay within the budget")
+        observer.note(
+            english("{begun:d} instead of {seeds:d} seeds, to stay within the budget", begun=clock.begun, seeds=seeds)
+        )
     return RecipeComparison(runs, metric)
 
 
-def _finish(task: PlannedRun, position: str, observer: Observer) -> None:
+def _phase(recipes: str, n: int, seeds: int, each: Duration | None) -> Sentence:
+    """What is trained next: seed number n, of so many planned ones or an additional one."""
+    if n > seeds:
+        if each is None:
+            return english("additional seed: training {recipes}", recipes=recipes)
+        return english("additional seed, {each} each: training {recipes}", each=each, recipes=recipes)
+    if each is None:
+        return english("seed {n} of {seeds:d}: training {recipes}", n=n, seeds=seeds, recipes=recipes)
+    return english(
+        "seed {n} of {seeds:d}, {each} each: training {recipes}", n=n, seeds=seeds, each=each, recipes=recipes
+    )
+
+
+def _finish(task: PlannedRun, position: Sentence, observer: Observer) -> None:
     """Build the report of a finished run and note its headline metric. Raises RunError if the run failed."""
     run = RunFolder(task.path)
     if task.failure.is_file():
@@ -174,8 +188,8 @@ def _finish(task: PlannedRun, position: str, observer: Observer) -> None:
     if not run.report.is_file():
         build_report(run)
     metric, measured = run.task.metric(None), run.read_json(run.metrics)["val"]
-    value = metric.shown(measured[run.task.headline])
-    observer.note(f"{position}, {run.name}: validation {metric.title} {value}")
+    values = {"run": run.name, "metric": metric.title, "value": metric.shown(measured[run.task.headline])}
+    observer.note(english("{position!t}, {run}: validation {metric!t}: {value}", position=position, **values))
 
 
 class _Clock:

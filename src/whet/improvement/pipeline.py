@@ -14,6 +14,7 @@ from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RunError, unknown
 from whet.core.evidence import Metric
+from whet.core.language import Sentence, english, in_its_language
 from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name
@@ -34,7 +35,7 @@ from whet.studies.study import Study, study
 from whet.training.ensemble import show_mistakes
 from whet.training.log import Observer
 
-_STRONG, _IMPROVED = "strong", "improved"
+_STRONG, _IMPROVED = english("strong"), english("improved")
 _FEW_EPOCHS = 3
 
 
@@ -55,6 +56,7 @@ class Improvement:
     metric: str
 
 
+@in_its_language
 def improve(
     data: str | Path | DataSpec,
     *,
@@ -71,6 +73,7 @@ def improve(
     ray: str | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    language: str | None = None,
     **options: Any,
 ) -> Improvement:
     """Find a better model for some data and measure the gain.
@@ -86,8 +89,8 @@ def improve(
     and one under 30 minutes, which does not measure seed variance. Under 30 minutes, a one-pass model replaces the trained plain
     recipe, unless a plain recipe is given. metric: the metric for all choices and comparisons, by default the headline of the
     samples' task; it must be a share. jobs, ray: as for `whet.study`. A stopped call is resumed by calling it again with the same
-    `out`; finished runs are never repeated. options: training settings of every recipe, see `recipes.with_options`: batch_size,
-    lr, image_size, device.
+    `out`; finished runs are never repeated. language: of the reports, see `whet.train`. options: training settings of every
+    recipe, see `recipes.with_options`: batch_size, lr, image_size, device.
     """
     started, observer = time.monotonic(), observer or Observer()
     if metric is not None:
@@ -97,9 +100,12 @@ def improve(
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
 
     # Check the data.
-    observer.phase(f"reading {spec.path}")
+    observer.phase(english("reading {data}", data=spec.path))
     table = read_data(spec)
-    requested = {PLAIN: _recipe(plain, spec, model, plain=True), _STRONG: _recipe(strong, spec, model, plain=False)}
+    requested: dict[str, Recipe] = {
+        PLAIN: _recipe(plain, spec, model, plain=True),
+        _STRONG: _recipe(strong, spec, model, plain=False),
+    }
     task = table.for_problem(requested[_STRONG].task).task
     metric = task.metric_name(metric)
     _require_share(metric, task.metrics)
@@ -114,7 +120,10 @@ def improve(
         observer.note(line)
     if PLAIN in once:
         observer.note(
-            f"plan: plain is {_one_pass(requested[PLAIN])}, because there is no time to train another recipe than the strong one"
+            english(
+                "plan: plain is {model!t}, because there is no time to train another recipe than the strong one",
+                model=_one_pass(requested[PLAIN]),
+            )
         )
 
     # Study the techniques of the strong recipe and tune their values.
@@ -143,9 +152,9 @@ def improve(
         once=once,
         data=table.fingerprint(),
     )
-    if line := _too_short(comparison, once):
-        observer.note(line)
-    observer.phase("comparing")
+    if (too_short := _too_short(comparison, once)) is not None:
+        observer.note(too_short)
+    observer.phase(english("comparing"))
     ensemble = comparison.ensemble(path / "ensemble")
     if ensemble is not None and not ensemble.run.report.is_file():
         show_mistakes(ensemble.run, table)
@@ -198,10 +207,10 @@ def _with_obvious(
     return {**requested, **obvious}, set(obvious)
 
 
-def _too_short(comparison: RecipeComparison, once: set[str]) -> str:
-    """A note if the budget was too short for training and a one-pass model is better, else an empty string."""
+def _too_short(comparison: RecipeComparison, once: set[str]) -> Sentence | None:
+    """A note if the budget was too short for training and a one-pass model is better, else None."""
     if comparison.winner not in once:
-        return ""
+        return None
     strong = comparison.runs[_STRONG][0]
     epochs, recipe = (
         comparison.metrics(strong)["cost"]["epochs"],
@@ -209,25 +218,30 @@ def _too_short(comparison: RecipeComparison, once: set[str]) -> str:
     )
     turned = _named(Recipe.load(strong.recipe)) != _named(Recipe.load(strong.requested))
     if epochs >= _FEW_EPOCHS or turned:
-        return ""
-    return f"the budget allows {epochs:.1f} epochs of the strong recipe; {_one_pass(recipe)} is better and is used as the model"
+        return None
+    return english(
+        "the budget allows {epochs:.1f} epochs of the strong recipe; {model!t} is better and is used as the model",
+        epochs=epochs,
+        model=_one_pass(recipe),
+    )
 
 
 def _named(recipe: Recipe) -> set[str]:
     return {method.name for method in recipe.methods}
 
 
-def _one_pass(recipe: Recipe) -> str:
-    what = "TF-IDF" if recipe.model.architecture == "tf_idf" else "the frozen features"
-    return f"logistic regression on {what}"
+def _one_pass(recipe: Recipe) -> Sentence:
+    if recipe.model.architecture == "tf_idf":
+        return english("logistic regression on TF-IDF")
+    return english("logistic regression on the frozen features")
 
 
 def _checked(table: Table, schedule: Schedule, observer: Observer) -> list[Finding] | None:
     """The findings of the data check; None if there is no time for it."""
     if not schedule.checking:
-        observer.note("the data are not checked because the budget is too short; run whet check")
+        observer.note(english("the data are not checked because the budget is too short; run whet check"))
         return None
-    observer.phase("checking the data")
+    observer.phase(english("checking the data"))
     findings = audit(table, threads=4)
     for finding in findings:
         if finding.severity != "fact":
@@ -270,7 +284,11 @@ def _study(
                 observer=observer,
             )
         except TooLittleTime as error:
-            observer.note(f"no study{'' if alone else ' of groups'}: {error}")
+            observer.note(
+                english("no study: {reason}", reason=error)
+                if alone
+                else english("no study of groups: {reason}", reason=error)
+            )
     return None
 
 
@@ -296,6 +314,6 @@ def _tuned(
             base, names, budget=budget, metric=metric, jobs=jobs, ray=ray, confirming=False, out=path, observer=observer
         )
     except TooLittleTime as error:
-        observer.note(f"no tuning: {error}")
+        observer.note(english("no tuning: {reason}", reason=error))
         return recipe
     return recipe.replace(methods=found.tuned.methods)

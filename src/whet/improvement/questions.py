@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.language import english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -16,7 +17,7 @@ from whet.studies.factor import MethodFactor
 from whet.studies.study import Study
 
 _DECIDE_NOTHING = {"temperature_scaling", "vector_scaling"}
-_PARTS = {"geometry": {"warp_B33", "flow_BNN2"}, "colour": {"colour_B37", "tones"}}  # of an ImageView
+_PARTS = {english("geometry"): {"warp_B33", "flow_BNN2"}, english("colour"): {"colour_B37", "tones"}}  # of an ImageView
 _MOST_VALUES = (
     3  # methods whose settings are tuned, in addition to the optimizer; a small search space is searched faster
 )
@@ -47,11 +48,11 @@ def factors(recipe: Recipe, *, alone: bool) -> list[MethodFactor]:
 def _kind(method: Method, medium: str) -> str:
     """The group of a method: for image augmentations, the part of the view that it changes; else its family."""
     if medium != "image" or not isinstance(method, Draws):
-        return "augmentation" if method.family == "augment" else method.family
+        return english("augmentation") if method.family == "augment" else method.family
     blank, index_B = ImageView.whole(np.full((16, 2), 96), (96, 96)), np.arange(16)
     drawn = method.draw(blank, Rng(0).batch(method.name, 0, index_B))
     changed = {f.name for f in fields(ImageView) if not _same(getattr(drawn, f.name), getattr(blank, f.name))}
-    return next((kind for kind, parts in _PARTS.items() if changed and changed <= parts), "other augmentation")
+    return next((kind for kind, parts in _PARTS.items() if changed and changed <= parts), english("other augmentation"))
 
 
 def _same(a: Any, b: Any) -> bool:

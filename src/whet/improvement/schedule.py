@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from whet.core.duration import Duration
+from whet.core.language import Sentence, english, english_n
 
 # With a shorter budget, reading every sample would take too large a share of the time.
 _CHECK_FROM = 5 * 60
@@ -48,32 +49,38 @@ class Schedule:
             return self.limit if self.limit is not None else usual
         return Duration(round(share * self._seconds), "s")
 
-    def summary(self, questions: int, recipes: Sequence[str]) -> Iterator[str]:
+    def summary(self, questions: int, recipes: Sequence[str]) -> Iterator[Sentence]:
         """Yield one line per step, with its time if known. questions: the number of factors of the study. recipes: the names of the
         compared recipes."""
         minutes = (self._seconds or 0.0) / 60
         rest = 1.0
         if self.studying and questions:
             rest -= _STUDY_SHARE
-            what = "techniques" if self.alone else "groups of techniques"
-            yield f"plan: study {questions} {what} of the strong recipe{_about(_STUDY_SHARE * minutes)}"
+            values = {"n": questions, "time": _about(_STUDY_SHARE * minutes)}
+            yield (
+                english("plan: study {n} techniques of the strong recipe{time!t}", **values)
+                if self.alone
+                else english("plan: study {n} groups of techniques of the strong recipe{time!t}", **values)
+            )
         if self.tuning:
             rest -= _TUNE_SHARE
-            yield f"plan: tune the hyperparameters that matter{_about(_TUNE_SHARE * minutes)}"
-        seeds = "one seed each" if self.seeds == 1 else f"{self.seeds} seeds each"
-        yield (
-            f"plan: train {', '.join(recipes)}{' and the improved recipe' if self.studying or self.tuning else ''}, {seeds}"
-            f"{_about(rest * minutes)}; then compare on the test samples and report"
-        )
+            yield english("plan: tune the hyperparameters that matter{time!t}", time=_about(_TUNE_SHARE * minutes))
+        names = [*recipes, *(["improved"] if self.studying or self.tuning else [])]
+        yield english_n(
+            "plan: train {recipes}, one seed each{time!t}; then compare on the test samples and report",
+            "plan: train {recipes}, {n} seeds each{time!t}; then compare on the test samples and report",
+            self.seeds, recipes=", ".join(names), time=_about(rest * minutes),
+        )  # fmt: skip
         if self.seeds == 1:
-            yield (
-                f"plan: one seed does not measure seed variance, so there is no verdict; a budget of {_SEVERAL_FROM // 60}m "
-                f"or more trains {_SEVERAL} seeds (--seeds {_SEVERAL} does so with any budget, with shorter runs)"
-            )
+            yield english(
+                "plan: one seed does not measure seed variance, so there is no verdict; a budget of {minutes}m or more trains "
+                "{n} seeds (--seeds {n} does so with any budget, with shorter runs)",
+                minutes=_SEVERAL_FROM // 60, n=_SEVERAL,
+            )  # fmt: skip
 
 
 def _about(minutes: float) -> str:
-    return f", {minutes:.0f} min" if minutes else ""
+    return english(", {minutes:.0f} min", minutes=minutes) if minutes else ""
 
 
 def make_schedule(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from whet.core.errors import RunError
+from whet.core.language import english, english_n
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.task import Task
@@ -72,8 +73,8 @@ def _changes(comparison: RecipeComparison) -> list[str]:
         {method.name: method.settings_dict() for method in Recipe.load(comparison.runs[name][0].requested).methods}
         for name in ("strong", "improved")
     )
-    lines = [f"without {name}" for name in strong if name not in improved]
-    lines += [f"with {name}" for name in improved if name not in strong]
+    lines: list[str] = [english("{method} removed", method=name) for name in strong if name not in improved]
+    lines += [english("{method} added", method=name) for name in improved if name not in strong]
     for name in improved:
         for key, value in improved[name].items():
             if name in strong and strong[name][key] != value:
@@ -89,27 +90,35 @@ def _plan(
     findings: list[Finding] | None, comparison: RecipeComparison, studied: bool, tuned: bool
 ) -> list[dict[str, Any]]:
     graves = sum(finding.severity == "problem" for finding in findings or ())
-    found = f": {graves} {'problem' if graves == 1 else 'problems'} found" if findings is not None else ""
     seeds = max(map(len, comparison.runs.values()))
-    *first, last = comparison.runs
-    compared = f"the recipes {', '.join(first)} and {last}"
     return [
         {"done": done, "text": text}
         for done, text in (
-            (findings is not None, f"Check the data{found}."),
-            (studied, "Study the techniques of the strong recipe and remove those that hurt."),
-            (tuned, "Tune the optimizer and the techniques that help most."),
+            (
+                findings is not None,
+                english("Check the data.")
+                if findings is None
+                else english_n("Check the data: {n} problem found.", "Check the data: {n} problems found.", graves),
+            ),
+            (studied, english("Study the techniques of the strong recipe and remove those that hurt.")),
+            (tuned, english("Tune the optimizer and the techniques that help most.")),
             (
                 True,
-                f"Train {compared} with {seeds} {'seed' if seeds == 1 else 'seeds'}: same splits, random draws and budget.",
+                english_n(
+                    "Train the recipes {recipes} with {n} seed: same splits, random draws and budget.",
+                    "Train the recipes {recipes} with {n} seeds: same splits, random draws and budget.",
+                    seeds, recipes=", ".join(comparison.runs),
+                ),
             ),
             (
                 True,
-                "Choose the recipe and model on the validation split; use the test split once for a paired comparison.",
+                english(
+                    "Choose the recipe and model on the validation split; use the test split once for a paired comparison."
+                ),
             ),
-            (seeds > 1, "Combine the winner's runs into an ensemble, and use it if it is better."),
+            (seeds > 1, english("Combine the winner's runs into an ensemble, and use it if it is better.")),
         )
-    ]
+    ]  # fmt: skip
 
 
 def _row(run: RunFolder, metrics: dict[str, Any], task: Task) -> dict[str, Any]:

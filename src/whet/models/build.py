@@ -15,6 +15,7 @@ from torch import Tensor
 
 from whet.core.batch import Context, Features
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
+from whet.core.language import Sentence, english
 from whet.core.output import put, remove, work_folder
 from whet.core.recipe import parse_method
 from whet.core.run_folder import write_whole
@@ -76,7 +77,7 @@ def zoo_of(medium: str) -> Mapping[str, object]:
 def build_net(
     spec: ModelSpec, classes: tuple[str, ...], medium: str = "image", texts: Iterable[str] = (), rate: int = 16_000,
     task: str = "single-label",
-) -> tuple[Net, list[str]]:  # fmt: skip
+) -> tuple[Net, list[Sentence]]:  # fmt: skip
     """The network of a resolved ModelSpec with a new head, and notes on loading and corrections. texts: the training texts, from
     which a zoo network builds its vocabulary. rate: of the audio clips, in samples per second. task: its name, as in NetSpec. Uses
     torch's global generator: call it inside `Rng.torch_scope`."""
@@ -106,13 +107,13 @@ def check_architecture(name: str, medium: str = "image") -> None:
     check_folder(name)
 
 
-def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Net, list[str]]:
+def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Net, list[Sentence]]:
     backbone, features = ZOO[spec.architecture]()
     if spec.weights == "none":
         net_spec = NetSpec(
             "zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=head_name(spec, task)
         )
-        return with_head(net_spec, backbone, features), ["random weights, as requested (weights: none)"]
+        return with_head(net_spec, backbone, features), [english("random weights, as requested (weights: none)")]
     state = _read_weights(Path(spec.weights).expanduser())
     wanted = backbone.state_dict()
     missing = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
@@ -132,12 +133,12 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
         task=task,
         head=head_name(spec, task),
     )
-    return with_head(net_spec, backbone, features), [f"weights from {spec.weights}"]
+    return with_head(net_spec, backbone, features), [english("weights from {weights}", weights=spec.weights)]
 
 
 def _build_for_texts(
     spec: ModelSpec, classes: tuple[str, ...], texts: Iterable[str], task: str
-) -> tuple[Net, list[str]]:
+) -> tuple[Net, list[Sentence]]:
     if spec.architecture not in TEXT_ZOO:
         check_architecture(spec.architecture, "text")
         encoder, tokens, notes = hub_text.build(spec)
@@ -153,7 +154,7 @@ def _build_for_texts(
         )
     texts = list(texts)
     tokens = Tokens.train(texts)
-    notes = [f"{len(tokens):,} tokens learned from the training texts"]
+    notes = [english("{n:,} tokens learned from the training texts", n=len(tokens))]
     net = _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text", task=task), TextFront(tokens))
     if isinstance(net.backbone, LearnsFromTexts):
         chunks = (texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE))
@@ -161,7 +162,7 @@ def _build_for_texts(
     return net, notes
 
 
-def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task: str) -> tuple[Net, list[str]]:
+def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task: str) -> tuple[Net, list[Sentence]]:
     if spec.architecture not in AUDIO_ZOO:
         check_architecture(spec.architecture, "audio")
         encoder, front, notes = hub_audio.build(spec)
@@ -185,11 +186,11 @@ def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task:
     )
     net = _zoo_net(made, _audio_front(made))
     if not pretrained:
-        return net, ["random weights, as requested (weights: none)"]
+        return net, [english("random weights, as requested (weights: none)")]
     if spec.architecture != "yamnet":
         raise WeightsError(f"weights '{spec.weights}': {spec.architecture} starts from random weights; accepted: none")
     load_yamnet(net.backbone, Path(spec.weights).expanduser())
-    return net, [f"weights from {spec.weights}"]
+    return net, [english("weights from {weights}", weights=spec.weights)]
 
 
 def _audio_front(spec: NetSpec) -> AudioFront:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
+from whet.core.language import Sentence, english
 from whet.core.spec import ModelSpec
 from whet.core.task import task_named
 from whet.models.depthwise import speed_up_depthwise
@@ -75,7 +76,7 @@ def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
     }  # fmt: skip
 
 
-def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label") -> tuple[Net, list[str]]:
+def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label") -> tuple[Net, list[Sentence]]:
     """The architecture with its weights (random for `none`) and a new head."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
@@ -87,7 +88,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
     notes = []
     if spec.weights == "none":
         model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
-        notes.append(f"{name}: random weights, as requested (weights: none)")
+        notes.append(english("{name}: random weights, as requested (weights: none)", name=name))
     else:
         model, info = load_checked(
             lambda: auto.from_pretrained(
@@ -101,7 +102,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
         lost = [key for key in absent if not (heads and key.startswith(heads))]
         if lost:
             raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
-        notes.append(f"weights from {name}")
+        notes.append(english("weights from {weights}", weights=name))
     mean, std, note = _normalisation(name, config.model_type, offline)
     if note:
         notes.append(note)
@@ -250,7 +251,7 @@ def _classifiers(model: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, str]:
+def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, Sentence | None]:
     """Mean and standard deviation of the inputs that these weights were trained with."""
     from transformers.utils import cached_file
 
@@ -261,10 +262,13 @@ def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any,
     if path is not None:
         plain = json.loads(Path(path).read_text())
         if "image_mean" in plain and "image_std" in plain:
-            return tuple(plain["image_mean"]), tuple(plain["image_std"]), ""
+            return tuple(plain["image_mean"]), tuple(plain["image_std"]), None
     mean, std = _HALF if model_type in _MEAN_OF_HALF else _IMAGENET
-    note = f"inputs are normalised as usual for {model_type} (mean {mean}, std {std})"
-    return mean, std, f"{name} has no preprocessor_config.json; {note}"
+    note = english(
+        "{name} has no preprocessor_config.json; inputs are normalised as usual for {kind} (mean {mean}, std {std})",
+        name=name, kind=model_type, mean=mean, std=std,
+    )  # fmt: skip
+    return mean, std, note
 
 
 def _native_size(config: Any) -> int:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from whet.core.errors import RunError, WeightsError
+from whet.core.language import Sentence, english
 from whet.core.spec import ModelSpec
 
 _SECONDS = 3.0
@@ -78,14 +79,14 @@ def load_checked(call: Any, name: str) -> Any:
         ) from None
 
 
-def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, str]:
+def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline: bool) -> tuple[Any, Sentence]:
     """The encoder of a configuration with its weights (random for `none`), and a note. auto: the transformers class. Missing
     tensors are an error, except those with `spare` in their names, which do not affect the output."""
     config.architectures = config.architectures or []  # transformers needs a list for model types with two networks
     if spec.weights == "none":
         name = spec.architecture
         model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
-        return model, f"{name}: random weights, as requested (weights: none)"
+        return model, english("{name}: random weights, as requested (weights: none)", name=name)
     name = spec.weights
     model, info = load_checked(
         lambda: auto.from_pretrained(
@@ -101,7 +102,7 @@ def load_encoder(auto: Any, spec: ModelSpec, config: Any, spare: str, *, offline
     lost = [key for key in flat(info["missing_keys"]) + flat(info["mismatched_keys"]) if spare not in key]
     if lost:
         raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the encoder, the first is '{lost[0]}'")
-    return model, f"weights from {name}"
+    return model, english("weights from {weights}", weights=name)
 
 
 def reload(auto: Any, folder: Path, spare: str = "") -> Any:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
+from whet.core.language import Sentence
 from whet.core.spec import ModelSpec
 from whet.models.front import AudioFront, WaveFront
 from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked, load_encoder, reload
@@ -41,7 +42,7 @@ class AudioEncoder(nn.Module):
         return cast(Tensor, self.model(input_values=x).last_hidden_state.mean(dim=1))
 
 
-def build(spec: ModelSpec) -> tuple[AudioEncoder, AudioFront, list[str]]:
+def build(spec: ModelSpec) -> tuple[AudioEncoder, AudioFront, list[Sentence]]:
     """The encoder with its weights (random for `none`), its front, and notes."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
+from whet.core.language import Sentence, english
 from whet.core.spec import ModelSpec
 from whet.models.hub_access import hub_is_reachable, is_local, library, load_checked, load_encoder, reload
 from whet.models.mend import mend
@@ -71,7 +72,7 @@ def _auto(config: Any) -> Any:
     return library_.AutoModelForTextEncoding if config.model_type in _WITH_DECODERS else library_.AutoModel
 
 
-def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[str]]:
+def build(spec: ModelSpec) -> tuple[TextEncoder, Tokens, list[Sentence]]:
     """The encoder with its weights (random for `none`), its tokens, and notes."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
@@ -137,7 +138,7 @@ def _wrap(model: Any, pooling: Pooling, tokens: Tokens) -> TextEncoder:
     return TextEncoder(model, pooling, tokens.pad_id)
 
 
-def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
+def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, Sentence]:
     """The pooling given by the folder; otherwise the first token for architectures with a layer after [CLS] and the mean for all
     others; and a note."""
     from transformers.utils import cached_file
@@ -151,17 +152,31 @@ def _pooling(name: str, model: Any, offline: bool) -> tuple[Pooling, str]:
         modes = [key for key, value in plain.items() if key.startswith("pooling_mode") and value]
         if len(modes) == 1 and modes[0] in _POOLING_KEYS:
             pooling = _POOLING_KEYS[modes[0]]
-            return pooling, f"features of a text: {_POOLING_NAMES[pooling]}, according to {_POOLING_FILE}"
+            return pooling, english(
+                "features of a text: {pooling!t}, according to {file}",
+                pooling=_POOLING_NAMES[pooling],
+                file=_POOLING_FILE,
+            )
         return (
             "mean",
-            f"features of a text: {_POOLING_NAMES['mean']}; {_POOLING_FILE} requests {', '.join(modes)}, which is not supported",
+            english(
+                "features of a text: {pooling!t}; {file} requests {modes}, which is not supported",
+                pooling=_POOLING_NAMES["mean"],
+                file=_POOLING_FILE,
+                modes=", ".join(modes),
+            ),
         )
     usual: Pooling = "first" if hasattr(model, "pooler") else "mean"
-    return usual, f"features of a text: {_POOLING_NAMES[usual]}, the default for {model.config.model_type}"
+    return usual, english(
+        "features of a text: {pooling!t}, the default for {kind}",
+        pooling=_POOLING_NAMES[usual],
+        kind=model.config.model_type,
+    )
 
 
-_POOLING_NAMES: dict[Pooling, str] = {
-    "first": "the first token's", "mean": "the mean of its tokens", "max": "the maximum of its tokens",
+_POOLING_NAMES: dict[Pooling, Sentence] = {
+    "first": english("the first token's"), "mean": english("the mean of its tokens"),
+    "max": english("the maximum of its tokens"),
 }  # fmt: skip
 
 

@@ -9,23 +9,33 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from whet.core.language import Sentence, english
+
 MOMENTUM = 0.1  # torch's default; TensorFlow's 0.0003 is too slow for a fine-tuning of some hundred steps
 
 
-def mend(model: nn.Module) -> list[str]:
+def mend(model: nn.Module) -> list[Sentence]:
     """Correct the model in place and return notes on the corrections."""
-    notes = []
+    notes: list[Sentence] = []
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and (m.momentum or 0) > 0.5]
     if norms:
         notes.append(
-            f"{len(norms)} BatchNorm layers came with momentum {norms[0].momentum:g}, TensorFlow's decay; set to {MOMENTUM:g}"
+            english(
+                "{n} BatchNorm layers came with momentum {momentum:g}, TensorFlow's decay; set to {usual:g}",
+                n=len(norms),
+                momentum=norms[0].momentum,
+                usual=MOMENTUM,
+            )
         )
         for norm in norms:
             norm.momentum = MOMENTUM
     drops = [m for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.p >= 0.8]
     if drops:
         notes.append(
-            f"a dropout of {drops[0].p:g} is TensorFlow's keep probability; switched off (method 'dropout' adds one)"
+            english(
+                "a dropout of {p:g} is TensorFlow's keep probability; switched off (method 'dropout' adds one)",
+                p=drops[0].p,
+            )
         )
         for drop in drops:
             drop.p = 0.0

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from whet.core.batch import HiddenMix
 from whet.core.errors import NoEffectError
+from whet.core.language import Sentence
 from whet.core.method import Method
 from whet.core.spec import ModelSpec
 from whet.core.task import ClassTask, task_named
@@ -80,7 +81,7 @@ class Net(nn.Module):
         self.lr_scale: dict[str, float] = {}
         self.eval_only: list[nn.Module] = []
         self.changed_by: set[str] = set()
-        self.notes: list[str] = []
+        self.notes: list[Sentence] = []
 
     def adopt(self, backbone: nn.Module) -> None:
         """Set a backbone as created by its architecture, before any method changes it."""

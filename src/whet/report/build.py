@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
+from whet.core.language import language, markup, translated
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_whole
 from whet.report import text
@@ -145,7 +147,7 @@ def _page(title: str, sections: list[str]) -> str:
     return (
         _environment()
         .get_template("page.html")
-        .render(title=title, sections=sections, version=importlib.metadata.version("whet"))
+        .render(title=title, sections=sections, version=importlib.metadata.version("whet"), language=language())
     )
 
 
@@ -159,9 +161,12 @@ def _environment() -> Environment:
     found.filters.update(
         percent=text.percent,
         seconds=text.seconds,
+        size=text.size,
         count=text.count,
         points=text.points,
         amount=text.amount,
         memory=text.memory,
+        translated=translated,
     )
+    found.globals["tr"], found.globals["tr_n"] = markup(lambda value: str(escape(value)), Markup)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +44,9 @@ def draw(
 ) -> Markup:
     """Return an SVG with the aspect ratio of the given size in inches; it fills its container. `title` is for screen readers.
     margins: of a figure whose labels have known sizes (`Figure.subplots_adjust`), which takes half the time of computing them."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # The page draws the letters, so matplotlib's font need not have them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(width, height), layout="constrained" if margins is None else None)
         plot(figure)
         if margins is not None:

@@ -32,7 +32,7 @@ class _Row(Protocol):
 
 def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
     """Draw one row per image: the original with its class, then its variants with the methods that changed them. The target is
-    shown if mixing changed it."""
+    shown if mixing changed it. The captions are English, because the font has no other letters."""
     font = ImageFont.load_default(_TEXT)
     height, width = rows[0].original.shape[:2]
     zoom = max(1, -(-_LEAST_TILE // width))  # small images are enlarged to leave space for captions
@@ -66,11 +66,14 @@ def contact_sheet(rows: Sequence[_Row]) -> Image.Image:
     return sheet
 
 
-def caption(target: Sequence[tuple[str, float]], methods: Sequence[str], label: str) -> list[str]:
-    """The names of the methods that changed the sample, preceded by the target if it is not only the sample's own class."""
+def caption(
+    target: Sequence[tuple[str, float]], methods: Sequence[str], label: str, unchanged: str = "unchanged"
+) -> list[str]:
+    """The names of the methods that changed the sample, preceded by the target if it is not only the sample's own class.
+    unchanged: the caption if no method changed it."""
     mixed = [name for name, _ in target] != [label]
     shares = [" + ".join(f"{100 * share:.0f} % {name}" for name, share in target[:4]) + ":"] if mixed else []
-    return [*shares, *(f"{name}," for name in methods[:-1]), *(methods[-1:] or ["unchanged"])]
+    return [*shares, *(f"{name}," for name in methods[:-1]), *(methods[-1:] or [unchanged])]
 
 
 def _wrapped(words: Sequence[str], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[str, ...]:

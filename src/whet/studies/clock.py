@@ -9,6 +9,7 @@ from pathlib import Path
 
 from whet.core import strict_json
 from whet.core.errors import RecipeError
+from whet.core.language import Sentence
 
 
 class TooLittleTime(RecipeError):
@@ -41,7 +42,7 @@ class Clock:
         """Remaining seconds of this share of the limit; infinite without a limit."""
         return float("inf") if self.limit is None else share * self.limit - self.spent()
 
-    def note(self, what: str, runs: int, seconds: float) -> None:
+    def note(self, what: Sentence, runs: int, seconds: float) -> None:
         """Record a finished phase. A phase that an earlier call finished keeps its recorded time."""
         if all(part.what != what for part in self.parts):
             self.parts.append(Spent(what, runs, seconds))

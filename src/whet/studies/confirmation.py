@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from whet.core.duration import Duration
+from whet.core.language import english, english_n
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.task import metric_named
@@ -62,7 +63,7 @@ class Confirmation:
             "curve_of": self.before[0].task.headline,
             "curves": {
                 name: [_curve(run) for run in runs]
-                for name, runs in (("original", self.before), ("changed", self.after))
+                for name, runs in ((english("original"), self.before), (english("changed"), self.after))
             },
         }
 
@@ -78,7 +79,7 @@ def confirm(
     decided = runner.journal.decided("confirmation", lambda: _written(*_length(plan, runner, levels, screened, runs)))
     length, count = Duration.parse(decided["each"]), decided["seeds"]
     if count == 0:
-        runner.watch.note("no time is left to confirm the recommended recipe")
+        runner.watch.note(english("no time is left to confirm the recommended recipe"))
         return None
     before, after = (
         recipe.setting(torch_threads=plan.base.train.torch_threads) for recipe in (plan.requested, recommended)
@@ -96,8 +97,16 @@ def compare_afresh(
 ) -> Confirmation | None:
     """Train both recipes with this number of seeds that were not used for any choice, in addition to earlier ones. The runs predict
     the test samples. Returns None if no pair of runs finished."""
-    another = "another" if after_seeds else seeds
-    runner.watch.phase(f"confirming with {another} new {'seed' if seeds == 1 else 'seeds'}, {length} each")
+    runner.watch.phase(
+        english("confirming with another new seed, {each} each", each=length)
+        if after_seeds
+        else english_n(
+            "confirming with {n} new seed, {each} each",
+            "confirming with {n} new seeds, {each} each",
+            seeds,
+            each=length,
+        )
+    )
     numbers = range(_FRESH + after_seeds, _FRESH + after_seeds + seeds)
     made = runner.make([recipe.setting(budget=length, seed=seed) for seed in numbers for recipe in (before, after)])
     pairs = [(a, b) for a, b in zip(made[::2], made[1::2], strict=True) if a is not None and b is not None]
@@ -105,7 +114,7 @@ def compare_afresh(
         return None
     first, second = ([pair[side] for pair in pairs] for side in (0, 1))
     found = Confirmation(metric, first, second, "test" if "test" in first[0].read_json(first[0].metrics) else "val")
-    what = f"confirmation, seed {after_seeds + 1}" if after_seeds else "confirmation"
+    what = english("confirmation, seed {n}", n=after_seeds + 1) if after_seeds else english("confirmation")
     runner.clock.note(what, len(made), found.seconds / runner.executor.jobs)
     return found
 

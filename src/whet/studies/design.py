@@ -6,7 +6,9 @@ import itertools
 
 import numpy as np
 
-DESIGNS = ("screen", "ablate", "add", "factorial")
+from whet.core.language import english
+
+DESIGNS: tuple[str, ...] = (english("screen"), english("ablate"), english("add"), english("factorial"))
 ONE_AT_A_TIME = {"ablate": 1, "add": -1}  # the level of all other factors
 _MOST_FULL = 6  # factors: 64 runs per seed
 

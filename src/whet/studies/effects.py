@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import fdtr, polygamma, psi
 
+from whet.core.language import Sentence, english
 from whet.evaluate.difference import (
     LEAST_SEEDS,
     LEVEL,
@@ -126,13 +127,17 @@ class _Column:
         samples = float(self.mean_N.var(ddof=1)) / N
         variance = crossed_variance(between * length, freedom, samples, self.rest * length, N)
         return interval(
-            float(self.mean_N.mean()), variance, self.seeds, N, "least squares, crossed seeds x samples, moderated"
+            float(self.mean_N.mean()),
+            variance,
+            self.seeds,
+            N,
+            english("least squares, crossed seeds x samples, moderated"),
         )
 
     def of_these_runs(self) -> Difference:
         N = self.effect_BN.shape[1]
         variance = Variance(0.0, 1.0, float(self.mean_N.var(ddof=1)) / N, N - 1)
-        return interval(float(self.mean_N.mean()), variance, self.seeds, N, "least squares, samples only")
+        return interval(float(self.mean_N.mean()), variance, self.seeds, N, english("least squares, samples only"))
 
 
 def _between_residuals(value_RN: np.ndarray, coded_RP: np.ndarray, blocks: list[np.ndarray]) -> list[float]:
@@ -197,9 +202,13 @@ class ToDecide:
     seeds: int
     more_samples: int = 0
 
-    def text(self) -> str:
-        samples = f"{self.more_samples} more validation samples and " if self.more_samples else ""
-        return f"about {samples}{self.seeds} seeds would decide"
+    def text(self) -> Sentence:
+        if self.more_samples:
+            return english(
+                "about {samples} more validation samples and {seeds} seeds would decide",
+                samples=self.more_samples, seeds=self.seeds,
+            )  # fmt: skip
+        return english("about {seeds} seeds would decide", seeds=self.seeds)
 
 
 def to_decide(found: Difference, questions: int) -> ToDecide | None:

@@ -11,10 +11,13 @@ from scipy.stats import t
 
 from whet.core.errors import RunError
 from whet.core.evidence import Evidence
+from whet.core.language import Sentence, english, english_n
 from whet.core.run_folder import RunFolder
 from whet.core.task import metric_named
 from whet.evaluate.compare import about
 from whet.evaluate.difference import (
+    HELPS,
+    HURTS,
     LEAST_SAMPLES,
     LEAST_SEEDS,
     LEVEL,
@@ -28,7 +31,7 @@ from whet.evaluate.evidence import joined, read_evidence
 from whet.studies.effects import ToDecide, fitted_effects, interactions, to_decide
 from whet.studies.factor import Factor
 
-NEVER_RAN = "could not run"
+NEVER_RAN = english("could not run")
 _BY_CLASS = 10  # minimum validation samples of a class for a result per class
 
 
@@ -94,37 +97,63 @@ class Effect:
             return NEVER_RAN
         return self.difference.verdict_at(self.p_holm, self.p_too_small)
 
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """A summary in one sentence."""
-        d, metric = self.difference, metric_named(self.metric)
+        d = self.difference
         if d is None:
-            return f"{self.name} {NEVER_RAN}: {self.failed}."
-        unit = " points" if metric.is_share else ""
-        of = "" if metric.is_right else f" of {metric.title}"
-        reach = f"{metric.text(d.mean, '+')}{unit}{of} ({metric.text(d.low, '+')} to {metric.text(d.high, '+')})"
-        tail = f"{self._price()}{self._harm()}."
+            return english("{name!t} could not run: {reason}.", name=self.name, reason=self.failed)
+        values: dict[str, Any] = {"name": self.name, "reach": self._reach(d), "cost": self._cost()}
         if self.verdict == NOT_ASSESSED:
-            seeds = "one seed" if d.seeds == 1 else f"{d.seeds} seeds"
-            return (
-                f"{self.name}: {seeds}, {NOT_ASSESSED}; {reach} in these runs; use at least {LEAST_SEEDS} seeds; {tail}"
-            )
+            return english_n(
+                "{name!t}: one seed, not assessed; {reach!t} in these runs; use at least {least:d} seeds; {cost!t}.",
+                "{name!t}: {n} seeds, not assessed; {reach!t} in these runs; use at least {least:d} seeds; {cost!t}.",
+                d.seeds, **values, least=LEAST_SEEDS,
+            )  # fmt: skip
         if self.verdict == UNDECIDED:
-            chance = f"it helps with a probability of {100 * (d.chance_to_help or 0):.0f} %"
-            more = f", {self.to_decide.text()}" if self.to_decide else ""
-            return f"{self.name}: {UNDECIDED}, {reach}; {chance}{more}; {tail}"
-        verb = f" {self.verdict}:" if self.verdict in ("helps", "hurts") else f": {self.verdict},"
-        return f"{self.name}{verb} {reach}; {tail}"
+            values["chance"] = 100 * (d.chance_to_help or 0)
+            if self.to_decide:
+                return english(
+                    "{name!t}: undecided, {reach!t}; it helps with a probability of {chance:.0f} %, {more!t}; {cost!t}.",
+                    **values, more=self.to_decide.text(),
+                )  # fmt: skip
+            return english(
+                "{name!t}: undecided, {reach!t}; it helps with a probability of {chance:.0f} %; {cost!t}.", **values
+            )
+        if self.verdict == HELPS:
+            return english("{name!t} helps: {reach!t}; {cost!t}.", **values)
+        if self.verdict == HURTS:
+            return english("{name!t} hurts: {reach!t}; {cost!t}.", **values)
+        return english("{name!t}: no difference worth having, {reach!t}; {cost!t}.", **values)
 
-    def _harm(self) -> str:
+    def _reach(self, d: Difference) -> Sentence:
+        """The effect with its interval."""
+        metric = metric_named(self.metric)
+        values = {
+            "mean": metric.text(d.mean, "+"), "low": metric.text(d.low, "+"), "high": metric.text(d.high, "+"),
+            "metric": metric.title,
+        }  # fmt: skip
+        if not metric.is_share:
+            return english("{mean} of {metric!t} ({low} to {high})", **values)
+        if metric.is_right:
+            return english("{mean} points ({low} to {high})", **values)
+        return english("{mean} points of {metric!t} ({low} to {high})", **values)
+
+    def _cost(self) -> Sentence:
+        """The change of the training time, and the classes that are hurt."""
         if not self.hurts_classes:
-            return ""
-        return f"; it hurts {'class' if len(self.hurts_classes) == 1 else 'classes'} {', '.join(self.hurts_classes)}"
+            return self._price()
+        return english_n(
+            "{time!t}; it hurts class {names}", "{time!t}; it hurts classes {names}", len(self.hurts_classes),
+            time=self._price(), names=", ".join(self.hurts_classes),
+        )  # fmt: skip
 
-    def _price(self) -> str:
+    def _price(self) -> Sentence:
         found = self.costs["train_seconds"]
         if not (text := found.text()):
-            return "no measurable change in time"
-        return f"it {'costs' if found.ratio > 1 else 'saves'} {text[1:]} time"
+            return english("no measurable change in time")
+        if found.ratio > 1:
+            return english("it costs {share} time", share=text[1:])
+        return english("it saves {share} time", share=text[1:])
 
     def _ratio(self, cost: str) -> float | None:
         return self.costs[cost].ratio if cost in self.costs else None

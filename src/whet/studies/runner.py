@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whet.core.language import Sentence, english
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.studies.clock import Clock
@@ -45,16 +46,19 @@ class Runner:
         ]
         unique = list({task.path: task for task in tasks}.values())
         for done, task in enumerate(self.executor.run(unique), 1):
-            self.watch.note(f"run {done} of {len(unique)}: {self._result(task)}")
+            self.watch.note(self._result(task, done, len(unique)))
             self.clock.save()
         runs = [RunFolder(task.path) for task in tasks]
         return [run if run.finished else None for run in runs]
 
-    def _result(self, task: PlannedRun) -> str:
-        run = RunFolder(task.path)
+    def _result(self, task: PlannedRun, number: int, total: int) -> Sentence:
+        run, values = RunFolder(task.path), {"number": number, "total": total}
         if task.failure.is_file():
             self.failures[run.name] = run.read_json(task.failure)["reason"]
-            return f"failed: {self.failures[run.name]}"
+            return english("run {number:d} of {total:d} failed: {reason}", **values, reason=self.failures[run.name])
         metrics = run.read_json(run.metrics)
         figure, what = run.task.figure(metrics["val"])
-        return f"{figure} {what}, {metrics['cost']['total_seconds']:.0f} s"
+        return english(
+            "run {number:d} of {total:d}: {figure} ({what!t}), {s:.0f} s", **values, figure=figure, what=what,
+            s=metrics["cost"]["total_seconds"],
+        )  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whet.core.duration import Duration
+from whet.core.language import english, english_n
 from whet.evaluate.difference import HURTS, LEAST_SEEDS
 from whet.studies.clock import TooLittleTime
 from whet.studies.design import ONE_AT_A_TIME, design_matrix
@@ -37,7 +38,7 @@ def decide_length(plan: Plan, runner: Runner, share: float) -> Duration:
 def _length(plan: Plan, runner: Runner, share: float) -> Duration:
     limit, runs = plan.seconds, len(design_matrix(plan.design, len(plan.factors)))
     assert limit is not None
-    runner.watch.phase("timing the first runs")
+    runner.watch.phase(english("timing the first runs"))
     costs: list[dict[str, float]] = []
     for epochs in (1, 2):  # the first one includes the start-up cost of the process
         if not costs or costs[0]["total_seconds"] < _PROBE_SHARE * limit:
@@ -45,7 +46,7 @@ def _length(plan: Plan, runner: Runner, share: float) -> Duration:
             probe = resume_or_train(requested, runner.path / f"probe-{epochs}", Steps(runner.watch))
             costs.append(probe.read_json(probe.metrics)["cost"])
     spent = sum(cost["total_seconds"] for cost in costs)
-    runner.clock.note("first runs for timing", len(costs), spent)
+    runner.clock.note(english("first runs for timing"), len(costs), spent)
     beside = costs[-1]["total_seconds"] - costs[-1]["train_seconds"]
     pace = costs[-1]["train_seconds"] / costs[-1]["epochs"]
     for seeds, least in ((plan.seeds, 1),) if plan.seeds else _DIVISIONS:
@@ -75,7 +76,15 @@ class Screening:
         wanted = self.plan.seeds or (None if self.plan.seconds else LEAST_SEEDS)
         for seed in itertools.count():
             rows = self._rows()
-            self.runner.watch.phase(f"seed {seed}: {len(rows)} runs of the {self.plan.design}, {self.length} each")
+            self.runner.watch.phase(
+                english(
+                    "seed {seed:d}: {n} runs of the {design!t}, {each} each",
+                    seed=seed,
+                    n=len(rows),
+                    design=self.plan.design,
+                    each=self.length,
+                )
+            )
             seconds = self._block(seed, rows) / len(rows)
             if len(self.fixed) == len(self.plan.factors) or self._is_last(seed, wanted, seconds * len(self._rows())):
                 break
@@ -83,11 +92,20 @@ class Screening:
                 break
         evidence = self._findings()
         if seed + 1 < LEAST_SEEDS:
-            seeds = "one seed" if seed == 0 else f"{seed + 1} seeds"
-            self.runner.watch.note(f"{seeds}, no verdict: the intervals do not include seed variance")
+            self.runner.watch.note(
+                english_n(
+                    "one seed, no verdict: the intervals do not include seed variance",
+                    "{n} seeds, no verdict: the intervals do not include seed variance",
+                    seed + 1,
+                )
+            )
         if evidence.left_out:
             self.runner.watch.note(
-                f"evaluated on {evidence.samples} samples; {evidence.left_out} more were not predicted by every run"
+                english(
+                    "evaluated on {samples} samples; {n} more were not predicted by every run",
+                    samples=evidence.samples,
+                    n=evidence.left_out,
+                )
             )
         return evidence
 
@@ -123,7 +141,7 @@ class Screening:
             if f not in self.fixed and len(ran) == 1 and any(row[f] not in ran for row in rows):
                 (self.fixed[f],) = ran  # one of its levels never runs
         seconds = sum(run.costs["total_seconds"] for run in new) / plan.jobs
-        self.runner.clock.note(f"{plan.design}, seed {seed}", len(rows), seconds)
+        self.runner.clock.note(english("{design!t}, seed {seed:d}", design=plan.design, seed=seed), len(rows), seconds)
         return seconds
 
     def _findings(self) -> Findings:
@@ -138,5 +156,11 @@ class Screening:
         for f, effect in enumerate(evidence.effects):
             if certain[f] and f not in self.fixed and (alone is not None or effect.verdict == HURTS):
                 self.fixed[f] = alone if alone is not None else -1
-                self.runner.watch.note(f"{effect.name} {effect.verdict} at the strict level; it is no longer varied")
+                self.runner.watch.note(
+                    english(
+                        "{name!t}: {verdict!t} at the strict level; it is no longer varied",
+                        name=effect.name,
+                        verdict=effect.verdict,
+                    )
+                )
         return all(certain) or len(self.fixed) == len(self.plan.factors)

@@ -13,6 +13,7 @@ import pandas as pd
 from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError
+from whet.core.language import english, in_its_language
 from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import next_name, write_csv, write_whole
@@ -46,6 +47,7 @@ class Study:
     part: str = "test"  # the split of `confirmed`
 
 
+@in_its_language
 def study(
     base: Recipe,
     factors: Sequence[Any] = (),
@@ -60,6 +62,7 @@ def study(
     confirming: bool = True,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    language: str | None = None,
 ) -> Study:
     """Measure the effect of each factor on the validation samples. Then compare the recommended recipe with the original at full
     length with new seeds. All choices are made on the validation samples; the test samples are used once, for the final result.
@@ -73,13 +76,13 @@ def study(
     the machine. ray: the address of a Ray cluster for the runs ("auto", HOST:PORT, or "local"; see `whet.studies.ray_executor`).
     confirming: whether to confirm the recommended recipe at full length; if False, the design gets all of the time and no test
     sample is used. A stopped study is resumed by calling it again with the same `out`. Finished runs are never repeated. A failed
-    run is reported and does not stop the others.
+    run is reported and does not stop the others. language: of the report, see `whet.train`.
     """
     started, watch = time.monotonic(), observer or Observer()
     plan = make_plan(
         base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray, smaller=smaller
     )
-    watch.phase(f"reading {base.data.path}")
+    watch.phase(english("reading {data}", data=base.data.path))
     table = read_data(base.data)
     plan = replace(plan, metric=table.for_problem(base.task).task.metric_name(metric))
     if not len(table.part("val")):
@@ -101,7 +104,7 @@ def study(
         confirmed = confirmation.difference if confirmation is not None else None
         adopted = change.adopted(confirmation.on("val") if confirmation is not None else None)
         if confirmed is not None and not adopted:
-            watch.note("the gain in short runs is not confirmed at full length; the recipe is unchanged")
+            watch.note(english("the gain in short runs is not confirmed at full length; the recipe is unchanged"))
         recommended = recipe_at(base, plan.factors, change.levels) if adopted else base
         write_whole(path / "recommended.yaml", recommended.to_yaml())
         _write(screening, evidence, change, confirmation, adopted)
@@ -129,7 +132,7 @@ class Change:
 def proposed(plan: Plan, evidence: Findings, *, likely: bool = False) -> Change:
     """Set every factor high if it helps, low if it hurts, else unchanged. likely: if this changes nothing, use the uncorrected
     interval of each factor, because there is time left to test the change at full length."""
-    wanted = {HELPS: 1, HURTS: -1}
+    wanted: dict[str, int] = {HELPS: 1, HURTS: -1}
 
     def levels(verdicts: Iterable[str]) -> list[int]:
         return [wanted.get(verdict, level) for verdict, level in zip(verdicts, plan.as_it_was, strict=True)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from whet.core.evidence import Metric, Predictions
 from whet.core.labels import labels_cell, labels_text, names_of
+from whet.core.language import english, tr
 from whet.core.task import MEDIA, ClassTask, LabelKind, Mistake, percent
 from whet.evaluate.rates import rates, wilson_interval
 from whet.tasks.single_label import (
@@ -91,19 +92,19 @@ def log_loss_N(evidence: Predictions) -> np.ndarray:
 class MultiLabel(ClassTask):
     name = "multi-label"
     title = "any number of labels each"
-    right = "with every label right"
-    decided_upon = "decisions"
+    right = english("with every label right")
+    decided_upon = english("decisions")
     problems = {f"{medium}-classification": medium for medium in MEDIA}
     exclusive = False
     metrics = {
-        "accuracy": Metric("accuracy", right_N, is_mean=True, is_right=True),
-        "macro_f1": Metric("macro-F1", macro_f1),
-        "worst_class": Metric("worst class", worst_recall),
-        "log_loss": Metric("log-loss", log_loss_N, is_mean=True, smaller_is_better=True, is_share=False),
-        "calibration_error": Metric("calibration error", calibration_gap, smaller_is_better=True),
-        "hamming_accuracy": Metric("Hamming accuracy", hamming_accuracy_N, is_mean=True),
-        "micro_f1": Metric("micro-F1", micro_f1),
-        "mean_average_precision": Metric("mean average precision", mean_average_precision),
+        "accuracy": Metric(english("accuracy"), right_N, is_mean=True, is_right=True),
+        "macro_f1": Metric(english("macro-F1"), macro_f1),
+        "worst_class": Metric(english("worst class"), worst_recall),
+        "log_loss": Metric(english("log-loss"), log_loss_N, is_mean=True, smaller_is_better=True, is_share=False),
+        "calibration_error": Metric(english("calibration error"), calibration_gap, smaller_is_better=True),
+        "hamming_accuracy": Metric(english("Hamming accuracy"), hamming_accuracy_N, is_mean=True),
+        "micro_f1": Metric(english("micro-F1"), micro_f1),
+        "mean_average_precision": Metric(english("mean average precision"), mean_average_precision),
     }
     followed = (
         "accuracy", "macro_f1", "log_loss", "calibration_error", "hamming_accuracy", "micro_f1", "mean_average_precision",
@@ -215,13 +216,13 @@ class MultiLabel(ClassTask):
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         labels = result["labels_a_sample"]
         return [
-            ("macro-F1", percent(result["macro_f1"]), "equal weight per class"),
-            ("micro-F1", percent(result["micro_f1"]), "equal weight per label"),
-            ("Hamming accuracy", percent(result["hamming_accuracy"]), "of all decisions correct"),
+            (tr("macro-F1"), percent(result["macro_f1"]), tr("equal weight per class")),
+            (tr("micro-F1"), percent(result["micro_f1"]), tr("equal weight per label")),
+            (tr("Hamming accuracy"), percent(result["hamming_accuracy"]), tr("of all decisions correct")),
             (
-                "mean average precision",
+                tr("mean average precision"),
                 percent(result["mean_average_precision"]),
-                f"{labels['true']:.2f} labels a sample, {labels['predicted']:.2f} predicted",
+                tr("{true:.2f} labels per sample, {said:.2f} predicted", true=labels["true"], said=labels["predicted"]),
             ),
             *tiles_of_classes(result),
         ]

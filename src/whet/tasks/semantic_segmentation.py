@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from whet.core.evidence import Evidence, Metric, pseudo_values
 from whet.core.labels import labels_cell, labels_text, names_of
+from whet.core.language import english, tr
 from whet.core.masks import IGNORE
 from whet.core.task import LabelKind, Task, percent
 from whet.render.overlay import overlay
@@ -157,11 +158,11 @@ class SemanticSegmentation(Task):
     most_in_batch = 16
     heads = ("fpn", "lr_aspp", "deeplab_v3_plus", "unet")
     metrics = {
-        "mean_iou": Metric("mean IoU", mean_iou),
-        "dice": Metric("mean Dice", mean_dice),
-        "worst_class": Metric("worst class (IoU)", worst_iou),
-        "pixel_accuracy": Metric("pixel accuracy", pixel_accuracy),
-        "boundary_f": Metric("boundary F", boundary_f),
+        "mean_iou": Metric(english("mean IoU"), mean_iou),
+        "dice": Metric(english("mean Dice"), mean_dice),
+        "worst_class": Metric(english("worst class (IoU)"), worst_iou),
+        "pixel_accuracy": Metric(english("pixel accuracy"), pixel_accuracy),
+        "boundary_f": Metric(english("boundary F"), boundary_f),
     }
     headline = "mean_iou"
     followed = ("mean_iou", "dice", "pixel_accuracy", "boundary_f")
@@ -331,9 +332,13 @@ class SemanticSegmentation(Task):
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         worst = result["worst_class"]
         return [
-            ("pixel accuracy", percent(result["pixel_accuracy"]), "share of the pixels"),
-            ("worst class", percent(worst["iou"]), f"IoU of {worst['name']}"),
-            ("boundary F", percent(result["boundary_f"]), f"within {BOUNDARY_SHARE:.2%} of the diagonal"),
+            (tr("pixel accuracy"), percent(result["pixel_accuracy"]), tr("share of the pixels")),
+            (tr("worst class"), percent(worst["iou"]), tr("IoU of {name}", name=worst["name"])),
+            (
+                tr("boundary F"),
+                percent(result["boundary_f"]),
+                tr("within {share:.2%} of the diagonal", share=BOUNDARY_SHARE),
+            ),
         ]
 
 

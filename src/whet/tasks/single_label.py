@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from whet.core.evidence import Metric, Predictions
+from whet.core.language import english, tr
 from whet.core.task import MEDIA, ClassTask, LabelKind, Mistake, percent
 from whet.evaluate.calibration import calibration_error
 from whet.evaluate.rates import rates, wilson_interval
@@ -69,8 +70,8 @@ def _rates(evidence: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def tiles_of_classes(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     worst = result["worst_class"]
     return [
-        ("worst class", percent(worst["recall"]), f"recall of {worst['name']}"),
-        ("calibration error", percent(result["calibration_error"]), "confidence against accuracy"),
+        (tr("worst class"), percent(worst["recall"]), tr("recall of {name}", name=worst["name"])),
+        (tr("calibration error"), percent(result["calibration_error"]), tr("confidence against accuracy")),
     ]
 
 
@@ -84,11 +85,11 @@ class SingleLabel(ClassTask):
     problems = {f"{medium}-classification": medium for medium in MEDIA}
     exclusive = True
     metrics = {
-        "accuracy": Metric("accuracy", right_N, is_mean=True, is_right=True),
-        "macro_f1": Metric("macro-F1", macro_f1),
-        "worst_class": Metric("worst class", worst_recall),
-        "log_loss": Metric("log-loss", log_loss_N, is_mean=True, smaller_is_better=True, is_share=False),
-        "calibration_error": Metric("calibration error", calibration_gap, smaller_is_better=True),
+        "accuracy": Metric(english("accuracy"), right_N, is_mean=True, is_right=True),
+        "macro_f1": Metric(english("macro-F1"), macro_f1),
+        "worst_class": Metric(english("worst class"), worst_recall),
+        "log_loss": Metric(english("log-loss"), log_loss_N, is_mean=True, smaller_is_better=True, is_share=False),
+        "calibration_error": Metric(english("calibration error"), calibration_gap, smaller_is_better=True),
     }
     followed = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     sections = ("classes", "confusion", "calibration")
@@ -194,7 +195,7 @@ class SingleLabel(ClassTask):
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         return [
-            ("macro-F1", percent(result["macro_f1"]), "equal weight per class"),
+            (tr("macro-F1"), percent(result["macro_f1"]), tr("equal weight per class")),
             *tiles_of_classes(result),
         ]
 

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load, save_file
 
 from whet.core.errors import NonFiniteError, RunError
+from whet.core.language import Sentence, english
 from whet.core.output import put, remove, work_folder
 from whet.core.writing import writing
 
@@ -212,12 +213,12 @@ def read_checkpoint(path: Path) -> Any:
         raise RunError(f"{path} is damaged: {error}") from None
 
 
-def newest_good(parent: Path) -> tuple[Any, int, list[str]]:
+def newest_good(parent: Path) -> tuple[Any, int, list[Sentence]]:
     """(state, step, a line for every damaged checkpoint that was skipped). Raises RunError if no checkpoint is valid."""
-    passed: list[str] = []
+    passed: list[Sentence] = []
     for path in checkpoints(parent):
         try:
             return read_checkpoint(path), int(path.name.removeprefix("step-")), passed
         except RunError as error:
-            passed.append(f"{error}; using the previous one")
+            passed.append(english("{damage}; using the previous one", damage=error))
     raise RunError(f"{parent} contains no usable checkpoint" + "".join(f"\n  {line}" for line in passed))

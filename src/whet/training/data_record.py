@@ -13,6 +13,7 @@ import pandas as pd
 
 from whet.core import strict_json
 from whet.core.errors import RunError
+from whet.core.language import Sentence, english
 from whet.core.run_folder import RunFolder, write_csv
 from whet.core.spec import ROWS, DataSpec
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
@@ -76,14 +77,14 @@ def moved(spec: DataSpec, place: str | Path) -> DataSpec:
     )
 
 
-def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *, accept: bool) -> list[str]:
+def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *, accept: bool) -> list[Sentence]:
     """Raise an error with the first ten differences if the data differ from those of the run; with `accept`, return the
     differences. classes: the classes of the network, which must not change."""
     if table.classes != classes:
         gone = ", ".join(sorted(set(classes) - set(table.classes))) or "none"
-        new = ", ".join(sorted(set(table.classes) - set(classes))) or "none"
+        added = ", ".join(sorted(set(table.classes) - set(classes))) or "none"
         raise RunError(
-            f"the classes of {folder.path} changed since the run started (removed: {gone}; new: {new}), but its weights are for "
+            f"the classes of {folder.path} changed since the run started (removed: {gone}; new: {added}), but its weights are for "
             "the old classes: restore the old class names, or start a new run"
         )
     if folder.read_json(folder.data)["fingerprint"] == table.fingerprint():
@@ -91,19 +92,20 @@ def check_unchanged(folder: RunFolder, table: Table, classes: tuple[str, ...], *
     with folder.splits.open(encoding="utf-8", newline="") as handle:
         before = {row["id"]: row for row in csv.DictReader(handle)}
     now = {str(row[0]): dict(zip(_COLUMNS, row)) for row in _rows(table)}
-    differences = [f"{name}: missing" for name in sorted(before.keys() - now.keys())]
-    differences += [f"{name}: new" for name in sorted(now.keys() - before.keys())]
+    differences = [english("{id}: missing", id=name) for name in sorted(before.keys() - now.keys())]
+    differences += [english("{id}: new", id=name) for name in sorted(now.keys() - before.keys())]
     for name in sorted(before.keys() & now.keys()):
-        for column, word in (
-            ("digest", "its content changed"),
-            ("label", "its class changed"),
-            ("split", "its split changed"),
-        ):
-            if before[name][column] != str(now[name][column]):
-                differences.append(
-                    f"{name}: {word}"
-                    + (f", {before[name][column]} to {now[name][column]}" if column != "digest" else "")
-                )
+        was, new = before[name], {column: str(value) for column, value in now[name].items()}
+        if was["digest"] != new["digest"]:
+            differences.append(english("{id}: its content changed", id=name))
+        if was["label"] != new["label"]:
+            differences.append(
+                english("{id}: its class changed, {was} to {now}", id=name, was=was["label"], now=new["label"])
+            )
+        if was["split"] != new["split"]:
+            differences.append(
+                english("{id}: its split changed, {was} to {now}", id=name, was=was["split"], now=new["split"])
+            )
     listed = "".join(f"\n  {line}" for line in differences[:10])
     more = f"\n  … and {len(differences) - 10} more" if len(differences) > 10 else ""
     if not accept:

@@ -13,6 +13,7 @@ import torch
 from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.evidence import Evidence
+from whet.core.language import Sentence, english
 from whet.core.output import put, work_folder
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_whole
@@ -122,18 +123,21 @@ def _metrics(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Any]:
     return {
         **{key: each[0][key] for key in kept if key in each[0]},
         **metrics,
-        "notes": [f"the mean of {len(runs)} runs: {names}", *_of_sizes(runs)],
+        "notes": [english("the mean of {n} runs: {runs}", n=len(runs), runs=names), *_of_sizes(runs)],
         "recipe_hash": hash_,
         "requested_hash": hash_,
     }
 
 
-def _of_sizes(runs: Sequence[RunFolder]) -> list[str]:
+def _of_sizes(runs: Sequence[RunFolder]) -> list[Sentence]:
     """A note if the networks have different input sizes."""
     sizes = [int(read_extra(run.model)["size"]) for run in runs]
     if len(set(sizes)) == 1 or Recipe.load(runs[0].requested).medium != "image":
         return []
     return [
-        f"the metrics are for images at each run's own size ({', '.join(map(str, sizes))} px); the combined model renders images "
-        "for the first run and resizes them for the others, so its predictions may differ slightly"
+        english(
+            "the metrics are for images at each run's own size ({sizes} px); the combined model renders images for the "
+            "first run and resizes them for the others, so its predictions may differ slightly",
+            sizes=", ".join(map(str, sizes)),
+        )
     ]

@@ -11,6 +11,7 @@ import torch
 
 from whet.core import strict_json
 from whet.core.errors import BusyError, RunError
+from whet.core.language import Sentence, english
 from whet.core.output import claim, remove
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, finished_run, next_name, write_whole
@@ -79,7 +80,7 @@ def resume_run(
         if folder.recipe.is_file() and checkpoints(folder.checkpoints):
             _resume(session, data, accept_changed_data=accept_changed_data)
         else:
-            session.note("stopped before its first checkpoint; restarted")
+            session.note(english("stopped before its first checkpoint; restarted"))
             requested = Recipe.load(folder.requested)
             if data is not None:
                 requested = requested.replace(data=moved(requested.data, data))
@@ -98,7 +99,7 @@ def resume_or_train(recipe: Recipe, path: Path, observer: Observer | None = None
     return train_run(recipe, path, observer=observer)
 
 
-def _train_first(session: Session, recipe: Recipe, name: str, phase: str) -> RunFolder:
+def _train_first(session: Session, recipe: Recipe, name: str, phase: Sentence) -> RunFolder:
     """Train a run that this one depends on, into external_models/<name>."""
     path = session.folder.external_models / name
     if not RunFolder(path).finished:
@@ -113,7 +114,12 @@ def _join(session: Session, requested: Recipe) -> None:
             session.joined[method.name] = [
                 finished_run(f"{method.name}: '{run}'", run)
                 if isinstance(run, str)
-                else _train_first(session, run, str(number), f"{method.name}: training external model {number}")
+                else _train_first(
+                    session,
+                    run,
+                    str(number),
+                    english("{method}: training external model {number}", method=method.name, number=number),
+                )
                 for number, run in enumerate(method.external_models(requested), start=1)
             ]
 
@@ -122,7 +128,9 @@ def _after_predecessors(session: Session, requested: Recipe, recipe: Recipe) -> 
     """Train the runs that this recipe depends on, if they are not finished, and return the recipe with references to them."""
     for method in requested.methods:
         if isinstance(method, Follows) and (before := method.predecessor(requested)) is not None:
-            run = _train_first(session, before, method.name, f"{method.name}: training the preceding run")
+            run = _train_first(
+                session, before, method.name, english("{method}: training the preceding run", method=method.name)
+            )
             following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
             recipe = recipe.with_methods(following)
     return recipe
@@ -137,7 +145,7 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
     # Set the threads again, because those runs have their own settings.
     recipe = resolve.resolve_threads(_after_predecessors(session, requested, prepared.recipe))
     if folder.external_models.is_dir():  # the phases that follow have the same names as those of the other models
-        session.observer.phase("training the main model")
+        session.observer.phase(english("training the main model"))
     recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
     if line := resolve.unseen_note(recipe, net, table):
@@ -170,7 +178,7 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
     recipe = resolve.resolve_threads(_after_predecessors(session, requested, recipe))
     table, net = session.read(recipe), load_net(folder.start)
     for line in check_unchanged(folder, table, net.spec.classes, accept=accept_changed_data):
-        session.note(f"resumed on changed data: {line}")
+        session.note(english("resumed on changed data: {what!t}", what=line))
     for path, given in ((folder.requested, requested), (folder.recipe, recipe)):
         write_whole(path, given.to_yaml())  # with the new location of the data
     saved, step, passed = newest_good(folder.checkpoints)
@@ -180,7 +188,11 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
     before = folder.read_json(folder.environment)["torch_threads"]
     if before != torch.get_num_threads():
         session.note(
-            f"started with {before} torch threads, resumed with {torch.get_num_threads()}: the last bits may differ"
+            english(
+                "started with {before} torch threads, resumed with {now}: the last bits may differ",
+                before=before,
+                now=torch.get_num_threads(),
+            )
         )
     with RunLog(folder.log, resume_step=step) as log:
         session.go_on(table, plan, fabric, log, saved)

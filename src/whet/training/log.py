@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from whet.core import strict_json
 from whet.core.errors import RunError
+from whet.core.language import Sentence
 from whet.core.output import write_whole
 from whet.core.writing import writing
 
@@ -16,10 +17,10 @@ from whet.core.writing import writing
 class Observer:
     """Receives the events of a run. This class ignores them; the command line shows a progress bar."""
 
-    def phase(self, text: str) -> None:
+    def phase(self, text: Sentence) -> None:
         """A phase starts, for example 'reading 2,527 images'."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: Sentence) -> None:
         """A note for the user."""
 
     def steps(self, done: int, total: int) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from whet.core.batch import Batch, Measured, Outcome, Progress, Step
 from whet.core.errors import NonFiniteError
+from whet.core.language import english
 from whet.models.net import Net
 from whet.training.checkpoint import CheckpointWriter
 from whet.training.log import Observer, RunLog
@@ -161,7 +162,9 @@ def kept_to_time(t: Training) -> bool:
         return False
     epochs, before = (steps / t.source.steps_per_epoch for steps in (total, state.total_steps))
     t.log.write("replanned", step=state.step, total_steps=total)
-    t.observer.note(f"{epochs:.3g} epochs instead of {before:.3g}, to stay within the budget")
+    t.observer.note(
+        english("{epochs:.3g} epochs instead of {before:.3g}, to stay within the budget", epochs=epochs, before=before)
+    )
     state.total_steps = total
     t.observer.steps(state.step, total)
     return True

@@ -28,6 +28,7 @@ from whet.core.batch import (
     Step,
 )
 from whet.core.errors import NoEffectError, RecipeError
+from whet.core.language import Sentence, english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -85,8 +86,8 @@ class Plan:
         self.methods = ordered(recipe.methods)
         self.rng = Rng(recipe.train.seed)
         self.augmentation = Augmentation([informed(method, net.front) for method in self.methods], self.rng)
-        self.ineffective: list[str] = []
-        self.notes: list[str] = []
+        self.ineffective: list[Sentence] = []
+        self.notes: list[Sentence] = []
         self._strict = strict
         self.views: dict[str, Augmentation] = {}
         self._use_unlabelled()
@@ -128,7 +129,9 @@ class Plan:
     def _use_unlabelled(self) -> None:
         users, count = [method for method in self.methods if method.unlabelled is not None], self.context.unlabelled
         if count and not users:
-            self.notes.append(f"{count:,} unlabelled samples are not used: no method of the recipe learns from them")
+            self.notes.append(
+                english("{n:,} unlabelled samples are not used: no method of the recipe learns from them", n=count)
+            )
         for method in users if not count else ():
             self._try(method, _without_unlabelled, None)
         requests = {method.name: method.unlabelled for method in users if method.unlabelled is not None and count}
@@ -177,7 +180,8 @@ class Plan:
                 changed = [
                     f"{key} = {after[key]} instead of {before[key]}" for key in after if after[key] != before[key]
                 ]
-                self.notes.append(f"{method.name} overrides settings of {other.name}: {', '.join(changed)}")
+                values = {"method": method.name, "other": other.name, "settings": ", ".join(changed)}
+                self.notes.append(english("{method} overrides settings of {other}: {settings}", **values))
                 self._put(rest)
 
     def _put(self, method: Method) -> None:
@@ -339,9 +343,9 @@ class Plan:
 
 def select_rows(
     methods: tuple[Method, ...], rows: pd.DataFrame, *, strict: bool = False
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, list[Sentence]]:
     """The training rows selected by the DATA methods, and a note for each method that changed their number or had no effect."""
-    notes = []
+    notes: list[Sentence] = []
     for method in ordered(methods):
         if isinstance(method, Selects):
             before = len(rows)
@@ -352,7 +356,8 @@ def select_rows(
                     raise
                 notes.append(_without_effect(method, error))
             if len(rows) != before:
-                notes.append(f"{method.name}: {before} training rows became {len(rows)}")
+                values = {"method": method.name, "before": before, "after": len(rows)}
+                notes.append(english("{method}: {before:d} training rows became {after:d}", **values))
     return rows, notes
 
 
@@ -364,8 +369,8 @@ def _without_unlabelled() -> None:
     raise NoEffectError("no unlabelled samples are given (--unlabelled, data.unlabelled)")
 
 
-def _without_effect(method: Method, error: NoEffectError) -> str:
-    return f"{method.name} has no effect here: {error}"
+def _without_effect(method: Method, error: NoEffectError) -> Sentence:
+    return english("{method} has no effect here: {reason}", method=method.name, reason=error)
 
 
 def wrap_predictor(
@@ -382,13 +387,6 @@ def wrap_predictor(
         if isinstance(method, WrapsPredictor):
             predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), task)
     return predictor
-
-
-def refuse_foreign(methods: tuple[Method, ...], problem: str, task: Task) -> None:
-    """Raise RecipeError for a method that does not apply to this task."""
-    for method in methods:
-        if not task.allows(problem, method):
-            raise RecipeError(f"method '{method.name}' does not apply to samples with {task.title}")
 
 
 def _copied(net: Net) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
 from whet.core.errors import DataError, RecipeError, unknown
+from whet.core.language import Sentence, english
 from whet.core.media import plural
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
 from whet.core.recipe import Recipe
@@ -84,34 +85,37 @@ def usual_seconds(recipe: Recipe, table: Table) -> float:
     return clip_seconds([seconds for _, seconds in _some_audio(recipe, table)])
 
 
-def unseen_note(recipe: Recipe, net: Net, table: Table) -> str:
-    """A note on texts or audio clips that are truncated, and on images with clipped values; "" if there are none. Very large data
+def unseen_note(recipe: Recipe, net: Net, table: Table) -> Sentence | None:
+    """A note on texts or audio clips that are truncated, and on images with clipped values; None if there are none. Very large data
     sets are sampled."""
     if recipe.medium == "text":
         assert isinstance(net.front, TextFront)
         texts, rows = table.frame["text"], Rng(recipe.data.split_seed).shuffled("lengths", 0, len(table))[:_COUNTED]
         found = Truncation.of(net.front.lengths([texts.iloc[row] for row in rows]), recipe.size)
-        limit, held = f"{recipe.size} tokens (train.max_tokens)", "tokens"
+        limit, held = english("{n} tokens (train.max_tokens)", n=recipe.size), english("tokens")
     elif recipe.medium == "audio":
         found = Truncation.of([seconds for _, seconds in _some_audio(recipe, table, _COUNTED)], recipe.size / 1000)
-        limit, held = f"{recipe.size / 1000:g} s (train.clip_seconds)", "seconds"
+        limit = english("{s:g} s (train.clip_seconds)", s=recipe.size / 1000)
+        held = english("seconds")
     else:
         return _out_of_range(recipe, table)
-    return found.text(plural(recipe.medium), limit, held) if found.cut else ""
+    return found.text(plural(recipe.medium), limit, held) if found.cut else None
 
 
-def _out_of_range(recipe: Recipe, table: Table) -> str:
-    """A note on the number of images with values that `data.image` clips; "" if there are none."""
+def _out_of_range(recipe: Recipe, table: Table) -> Sentence | None:
+    """A note on the number of images with values that `data.image` clips; None if there are none."""
     bad, looked_at = 0, 0
     for row in Rng(recipe.data.split_seed).shuffled("sizes", 0, len(table))[:_TRIED]:
         with contextlib.suppress(OSError, UnreadableImage):
             outside, not_finite = uncertain_pixels(Path(table.frame["path"].iloc[row]).read_bytes())
             bad, looked_at = bad + bool(outside or not_finite), looked_at + 1
     if not bad:
-        return ""
-    return (
-        f"{bad} of {looked_at} tested images have values that are clipped or not finite: floating-point images are read "
-        "as 0 to 1, those of 32 bits as 0 to 65,535; whet check lists them"
+        return None
+    return english(
+        "{bad} of {n} tested images have values that are clipped or not finite: floating-point images are read as 0 to "
+        "1, those of 32 bits as 0 to 65,535; whet check lists them",
+        bad=bad,
+        n=looked_at,
     )
 
 
@@ -226,7 +230,7 @@ def most_steps(recipe: Recipe, per_epoch: int) -> int:
     return (recipe.train.max_epochs or MAX_EPOCHS) * per_epoch
 
 
-def shortened(recipe: Recipe, table: Table, state: State) -> tuple[Recipe, str] | None:
+def shortened(recipe: Recipe, table: Table, state: State) -> tuple[Recipe, Sentence] | None:
     """The recipe as changed by one of its methods if a budget in minutes allows too few epochs, and a note about it."""
     if not recipe.train.budget.is_time:
         return None
@@ -234,7 +238,9 @@ def shortened(recipe: Recipe, table: Table, state: State) -> tuple[Recipe, str] 
     epochs = state.total_steps / per_epoch
     for method in recipe.methods:
         if isinstance(method, Shortens) and (found := method.shortened(recipe, epochs)) is not None:
-            return found[0], f"the budget allows {epochs:.1f} epochs: {found[1]}"
+            return found[0], english(
+                "the budget allows {epochs:.1f} epochs: {change!t}", epochs=epochs, change=found[1]
+            )
     return None
 
 

@@ -15,13 +15,14 @@ from torch import Tensor
 from whet.core import strict_json
 from whet.core.batch import Context, Features, FinalizeContext, Measured, Progress, Settings
 from whet.core.errors import DataError, NoEffectError, RecipeError
+from whet.core.language import Sentence, english
 from whet.core.media import plural
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_whole
 from whet.core.stages import RangeTest
-from whet.core.task import ClassTask
+from whet.core.task import ClassTask, refuse_foreign
 from whet.data.read import read_data
 from whet.data.table import UNLABELLED, Table
 from whet.evaluate.inference import Keep, as_it_is, concatenated, infer_batches, using_weights
@@ -39,7 +40,7 @@ from whet.training.kept_outputs import Batches
 from whet.training.log import Observer, RunLog
 from whet.training.loop import State, Training, Validate, fit, restored
 from whet.training.pace import Pace
-from whet.training.plan import Plan, refuse_foreign, select_rows
+from whet.training.plan import Plan, select_rows
 from whet.training.signals import Interrupted, Interrupts
 from whet.training.source import (
     Failures,
@@ -94,7 +95,7 @@ class Session:
     report: Report | None
     before: float = 0.0
     interrupts: Interrupts = field(default_factory=Interrupts)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Sentence] = field(default_factory=list)
     noted: int = 0  # the number of notes already in the log
     failures: Failures = field(default_factory=lambda: Failures(1))
     joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that are combined with this one, by method
@@ -107,25 +108,25 @@ class Session:
         """Seconds since the start of the run."""
         return self.before + self.clock() - self._from
 
-    def note(self, text: str) -> None:
+    def note(self, text: Sentence) -> None:
         self.notes.append(text)
         self.observer.note(text)
 
     def failed(self, id_: str, reason: str) -> None:
         if self.failures.add(id_, reason):
-            self.note(f"excluded, because it cannot be read: {id_}: {reason}")
+            self.note(english("excluded, because it cannot be read: {id}: {reason}", id=id_, reason=reason))
 
     def trial_steps(self, recipe: Recipe, table: Table, plan: Plan, fabric: Fabric) -> list[RangeTest]:
         """Run the methods that need trial steps before training."""
 
         def trial(factors: Iterable[float]) -> Iterator[tuple[float, float]]:
-            self.observer.phase("searching for a learning rate")
+            self.observer.phase(english("searching for a learning rate"))
             first = plan.settings(Progress(0, 1, 1), recipe.size).size
             return TrialSteps(recipe, plan.net, plan.context, fabric, table.part("train")).try_rates(factors, first)
 
         found = list(plan.trial_steps(trial))
         for test in found:
-            self.note(f"{test.schedule.name}: the learning rate is {test.chosen:.3g}")
+            self.note(english("{method}: the learning rate is {rate:.3g}", method=test.schedule.name, rate=test.chosen))
         return found
 
     def prepare(self, recipe: Recipe, *, strict: bool) -> Prepared:
@@ -142,7 +143,7 @@ class Session:
         return Prepared(recipe, table, net, size)
 
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
-        self.observer.phase(f"reading {recipe.data.path}")
+        self.observer.phase(english("reading {data}", data=recipe.data.path))
         table = read_data(recipe.data, int(recipe.train.loader_threads))
         if table.medium != recipe.medium:
             raise RecipeError(
@@ -161,12 +162,8 @@ class Session:
         table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
         for split in ("train", "val"):
             if not len(table.part(split)):
-                why = (
-                    f"; first excluded sample: {table.skipped[0].id}: {table.skipped[0].reason}"
-                    if table.skipped
-                    else ""
-                )
-                raise DataError(f"data {recipe.data.path}: no {split} samples are left{why}")
+                first = "".join(f"; first excluded sample: {one.id}: {one.reason}" for one in table.skipped[:1])
+                raise DataError(f"data {recipe.data.path}: no {split} samples are left{first}")
         self.failures.total = len(table) + len(table.part(UNLABELLED)) + len(table.skipped)
         for entry in table.skipped:
             self.failed(entry.id, entry.reason)
@@ -182,12 +179,12 @@ class Session:
                 raise NoEffectError(
                     f"a head for {table.task.name} predicts from feature maps, not from one vector per image"
                 )
-            self.observer.phase(f"computing features of {len(train):,} samples")
+            self.observer.phase(english("computing features of {n:,} samples", n=len(train)))
             predict = partial(self.predict, plan, fabric)
             return training_features(plan, train, predict, backbone or plan.net.backbone, training=training)
 
         def texts() -> list[str]:
-            self.observer.phase(f"training on {len(train):,} texts")
+            self.observer.phase(english("training on {n:,} texts", n=len(train)))
             return list(train.frame.get("text", ()))
 
         context = Context(
@@ -204,7 +201,7 @@ class Session:
         plan.initialise()
         range_tests = self.trial_steps(recipe, table, plan, fabric)
         self.note_plan(plan)
-        self.observer.phase("timing a few steps" if recipe.train.budget.is_time else "starting")
+        self.observer.phase(english("timing a few steps") if recipe.train.budget.is_time else english("starting"))
         plan.recipe, state, pace = resolve.resolve_budget(plan.recipe, table, plan, fabric, self.spent, self.clock)
         return Ready(plan, fabric, range_tests, state, pace)
 
@@ -273,7 +270,7 @@ class Session:
             _, per_epoch = batch_shape(len(table.part("train")), recipe.train.batch_size)
             most = resolve.most_steps(recipe, per_epoch)
             pace = Pace.from_state(plan, recipe.size, per_epoch, most, state.pace)
-        self.note(f"resumed at step {state.step} of {state.total_steps}")
+        self.note(english("resumed at step {step:d} of {total:d}", step=state.step, total=state.total_steps))
         self._train(table, plan, fabric, log, state, pace, resumed=True)
 
     def train(self, table: Table, plan: Plan, fabric: Fabric, log: RunLog, state: State, pace: Pace | None) -> None:
@@ -358,7 +355,7 @@ class Session:
 
     def finish(self, table: Table, plan: Plan, fabric: Fabric, training: Training) -> None:
         """Finish the run after the last step. If the process is killed here, all of it is repeated."""
-        self.observer.phase("measuring")
+        self.observer.phase(english("measuring"))
         recipe, state = plan.recipe, training.state
         predict_seconds, predicted = 0.0, 0
 
@@ -402,7 +399,7 @@ class Session:
         if "worst_images" in table.task.sections:
             write_worst_images(table.part(shown), shown, self.folder, partial(self.logits, plan, fabric, predictor))
         elif reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
-            self.note(f"the report shows mistakes without explanations: {reason}")
+            self.note(english("the report shows mistakes without explanations: {reason}", reason=reason))
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]

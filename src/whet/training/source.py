@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from whet.core.batch import Batch, Progress, Settings
 from whet.core.errors import DataError
+from whet.core.language import Sentence, english
 from whet.core.process import available_memory
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -88,7 +89,7 @@ def eval_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Loader:
     return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
 
 
-def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, str | None]:
+def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, Sentence | None]:
     """The cache of decoded samples, and a note if it is outside the run folder. `auto`: in memory if all samples fit in the given
     share of it, else on disk if they fit there, else none."""
     recipe, size = plan.recipe, plan.rendered_size
@@ -114,8 +115,12 @@ def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, s
     try:
         cache = DiskCache(folder, disk, needed, keys)
     except OSError as error:
-        return None, f"decoded images are not cached: {folder}: {error.strerror}"
-    return cache, f"decoded images are cached in {folder}, about {needed / 1e9:.1f} GB (train.store: off disables this)"
+        return None, english("decoded images are not cached: {folder}: {reason}", folder=folder, reason=error.strerror)
+    return cache, english(
+        "decoded images are cached in {folder}, about {size:.1f} GB (train.store: off disables this)",
+        folder=folder,
+        size=needed / 1000000000.0,
+    )
 
 
 class RenderedSource:

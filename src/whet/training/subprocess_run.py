@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from whet.core.errors import RunError, WhetError
+from whet.core.language import Sentence
 from whet.core.process import process_began
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
@@ -96,10 +97,10 @@ class _JsonObserver(Observer):
         self._to.write(json.dumps([event, *values], ensure_ascii=False) + "\n")
         self._to.flush()
 
-    def phase(self, text: str) -> None:
+    def phase(self, text: Sentence) -> None:
         self._write("phase", text)
 
-    def note(self, text: str) -> None:
+    def note(self, text: Sentence) -> None:
         self._write("note", text)
 
     def steps(self, done: int, total: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError, RunError
+from whet.core.language import Sentence, english
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Shortens
@@ -71,7 +72,7 @@ def decide_length(base: Recipe, runner: Runner, wanted: int, share: float) -> tu
         data=runner.data,
     )
     if not probe.over:
-        runner.watch.phase("timing one run")
+        runner.watch.phase(english("timing one run"))
     list(runner.executor.run([probe]))
     run = RunFolder(probe.path)
     if not run.finished:
@@ -84,7 +85,7 @@ def decide_length(base: Recipe, runner: Runner, wanted: int, share: float) -> tu
             f"a budget of {limit / 60:.3g} minutes is too short for {wanted} trials of one epoch each, which take about "
             f"{an_epoch:.0f} seconds: use about {limit * an_epoch / each / 60:.0f} minutes, or fewer trials"
         )
-    runner.clock.note("a first run for timing", 1, seconds)
+    runner.clock.note(english("a first run for timing"), 1, seconds)
     length = Duration(min(epochs, round(requested.value)) if requested.unit == "ep" else epochs, "ep")
     return base.setting(budget=length, precision=Recipe.load(run.recipe).train.precision), seconds
 
@@ -113,8 +114,8 @@ class Searching:
             assert isinstance(task, TrialRun)
             self._record(task)
         if self.stopped:
-            self.runner.watch.note(f"the search ends early: {self.stopped}")
-        self.runner.clock.note("search", len(self.found), self.runner.clock.spent() - began)
+            self.runner.watch.note(english("the search ends early: {reason!t}", reason=self.stopped))
+        self.runner.clock.note(english("search"), len(self.found), self.runner.clock.spent() - began)
         return self.best()
 
     def recall(self) -> None:
@@ -149,12 +150,14 @@ class Searching:
                 self.trials.tell_failed(proposal.number)
                 self.runner.failures[f"trial {proposal.number}"] = str(error)
                 if refused == _MOST_FAILURES:
-                    self.stopped = f"{refused} consecutive proposals were invalid, the last one: {error}"
+                    self.stopped = english(
+                        "{n} consecutive proposals were invalid, the last one: {reason}", n=refused, reason=error
+                    )
                     return
                 continue
             repeats = repeats + 1 if task.path.name in known else 0
             if repeats == _MOST_REPEATS:
-                self.stopped = "all proposals repeat earlier trials"
+                self.stopped = english("all proposals repeat earlier trials")
                 return
             known.add(task.path.name)
             refused = 0
@@ -163,7 +166,7 @@ class Searching:
     def _wants_more(self) -> bool:
         last = [self.found[number].state for number in sorted(self.found)[-_MOST_FAILURES:]]
         if len(last) == _MOST_FAILURES and set(last) == {"failed"}:
-            self.stopped = f"the last {_MOST_FAILURES} trials failed"
+            self.stopped = english("the last {n} trials failed", n=_MOST_FAILURES)
             return False
         if self.most is not None and len(self.trials) >= self.most:
             return False
@@ -224,18 +227,23 @@ class Searching:
         self.found[task.number] = trial
         return trial
 
-    def _result(self, trial: Trial) -> str:
+    def _result(self, trial: Trial) -> Sentence:
         if trial.state == "failed":
-            return f"trial {trial.number} failed: {self.runner.failures[trial.run.name]}"
+            return english(
+                "trial {number:d} failed: {reason}", number=trial.number, reason=self.runner.failures[trial.run.name]
+            )
         if trial.state == "pruned":
             percent = trial.run.read_json(trial.run.path / "pruned.json")["percent"]
-            return f"trial {trial.number} pruned after {percent} % of training"
+            return english(
+                "trial {number:d} pruned after {percent} % of training", number=trial.number, percent=percent
+            )
         chosen, best = metric_named(self.metric), self.best()
         assert trial.score is not None and best.score is not None
-        return (
-            f"trial {trial.number}: {chosen.title} {chosen.text(trial.score)}, {trial.seconds:.0f} s; "
-            f"best so far: {chosen.text(best.score)}, trial {best.number}"
-        )
+        return english(
+            "trial {number:d}: {score} ({metric!t}), {s:.0f} s; best so far: {best}, trial {best_number:d}",
+            number=trial.number, metric=chosen.title, score=chosen.text(trial.score), s=trial.seconds,
+            best=chosen.text(best.score), best_number=best.number,
+        )  # fmt: skip
 
 
 def _value(recipe: Recipe, key: str) -> Any:

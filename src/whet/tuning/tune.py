@@ -15,13 +15,14 @@ import pandas as pd
 from whet.core import strict_json
 from whet.core.duration import Duration
 from whet.core.errors import RecipeError
+from whet.core.language import Sentence, english, in_its_language
 from whet.core.output import claim
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, next_name, write_csv, write_whole
 from whet.core.task import metric_named
 from whet.data.read import read_data
 from whet.evaluate.difference import LEAST_SEEDS, Difference
-from whet.report import build_tuning, text
+from whet.report import build_tuning
 from whet.studies.clock import Clock
 from whet.studies.confirmation import Confirmation, compare_afresh, length_that_fits
 from whet.studies.evidence import observe
@@ -51,6 +52,7 @@ class Tuning:
     metric: str
 
 
+@in_its_language
 def tune(
     base: Recipe,
     methods: Sequence[str] = (),
@@ -64,6 +66,7 @@ def tune(
     confirming: bool = True,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    language: str | None = None,
 ) -> Tuning:
     """Tune the hyperparameters of a recipe on the validation samples. Then compare the best trial with the original recipe with new
     seeds, using the test samples once.
@@ -74,11 +77,11 @@ def tune(
     seed, so that they differ only by their values; the first trial is the original recipe. confirming: whether to confirm the
     best trial with new seeds; if False, the search gets all of the time, no test sample is used, and nothing is recommended. A
     stopped tuning is resumed by calling it again with the same `out`. Finished trials are never repeated. A failed trial is
-    reported and does not stop the others.
+    reported and does not stop the others. language: of the report, see `whet.train`.
     """
     started, watch = time.monotonic(), observer or Observer()
     limit = Duration.parse_budget(budget) if budget is not None else None
-    watch.phase(f"reading {base.data.path}")
+    watch.phase(english("reading {data}", data=base.data.path))
     table = read_data(base.data)
     metric = table.for_problem(base.task).task.metric_name(metric)
     if not len(table.part("val")):
@@ -108,7 +111,7 @@ def tune(
             confirmation = _confirm(requested, searching, best, chosen) if confirming else None
         recommended = tuned if _holds(confirmation, best) else base
         if confirmation is not None and recommended is base:
-            watch.note("the best trial is not better with new seeds; the recipe is unchanged")
+            watch.note(english("the best trial is not better with new seeds; the recipe is unchanged"))
         write_whole(path / "tuned.yaml", tuned.to_yaml())
         write_whole(path / "recommended.yaml", recommended.to_yaml())
         clock.save()
@@ -166,22 +169,34 @@ def _plan(
     )  # fmt: skip
 
 
-def _planned(searching: Searching) -> str:
+def _planned(searching: Searching) -> Sentence:
     """The plan as text, with estimated times."""
     clock, jobs = searching.runner.clock, searching.runner.executor.jobs
-    each, settings = searching.base.train.budget, len(searching.space)
-    what = f"{settings} {'setting' if settings == 1 else 'settings'}, trials of {each}"
-    side = f", {jobs} at a time" if jobs > 1 else ""
+    values: dict[str, Any] = {"settings": len(searching.space), "each": searching.base.train.budget, "jobs": jobs}
     if clock.limit is None:
-        after = f", then {2 * LEAST_SEEDS} runs to confirm" if searching.confirming else ""
-        return f"searching {what}{side}: {searching.most}{after}"
+        values |= {"trials": searching.most, "runs": 2 * LEAST_SEEDS}
+        if searching.confirming:
+            return english(
+                "searching {settings:d} settings, trials of {each}, {jobs:d} at a time: {trials:d}, then {runs:d} runs to confirm",
+                **values,
+            )
+        return english("searching {settings:d} settings, trials of {each}, {jobs:d} at a time: {trials:d}", **values)
     share = searching.share()
     fitting = max(1, int(clock.left(share) / searching.seconds * jobs))
-    count = min(fitting, searching.most or fitting)
-    after = f", then {text.seconds((1 - share) * clock.limit)} to confirm" if searching.confirming else ""
-    return (
-        f"searching {what} (about {text.seconds(searching.seconds)} each){side}: {count} or more in "
-        f"{text.seconds(max(0.0, clock.left(share)))}{after}"
+    values |= {
+        "trials": min(fitting, searching.most or fitting), "takes": searching.seconds / 60,
+        "left": max(0.0, clock.left(share)) / 60, "confirming": (1 - share) * clock.limit / 60,
+    }  # fmt: skip
+    if searching.confirming:
+        return english(
+            "searching {settings:d} settings, trials of {each} (about {takes:.2g} min), {jobs:d} at a time: {trials:d} or more in "
+            "{left:.2g} min, then {confirming:.2g} min to confirm",
+            **values,
+        )
+    return english(
+        "searching {settings:d} settings, trials of {each} (about {takes:.2g} min), {jobs:d} at a time: {trials:d} or more in "
+        "{left:.2g} min",
+        **values,
     )
 
 
@@ -199,10 +214,10 @@ def _confirm(requested: Recipe, searching: Searching, best: Trial, chosen: Path)
         strict_json.write(chosen, {"trial": best.number, "each": str(each), "seeds": seeds})
     kept = json.loads(chosen.read_text(encoding="utf-8"))
     if best.number == 0 or after == requested:
-        runner.watch.note("no trial was better than the original recipe")
+        runner.watch.note(english("no trial was better than the original recipe"))
         return None
     if kept["seeds"] == 0:
-        runner.watch.note("no time is left to confirm the best trial")
+        runner.watch.note(english("no time is left to confirm the best trial"))
         return None
     return compare_afresh(requested, after, Duration.parse(kept["each"]), kept["seeds"], runner, searching.metric)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import Sentence, english, english_n
 from whet.data.audit.finding import Finding
 from whet.data.table import Table
 
 UNEVEN, FEW, FEW_TO_JUDGE = 3.0, 20, 10
+
+
+_KINDS = {"train": english("few train samples"), "test": english("few test samples")}
 
 
 def check_balance(table: Table) -> list[Finding]:
@@ -17,18 +21,34 @@ def check_balance(table: Table) -> list[Finding]:
     found = []
     if counts[largest] > UNEVEN * counts[smallest]:
         ratio = counts[largest] / max(counts[smallest], 1)
-        most, least = f"{table.classes[largest]} has {counts[largest]}", f"{table.classes[smallest]} {counts[smallest]}"
-        advice = "consider macro-F1 and the worst class in addition to accuracy"
-        text = f"classes are imbalanced: {most} samples, {least} (1 : {ratio:.1f}); {advice}"
-        found.append(Finding("uneven classes", "warning", text))
-    for split, limit, purpose in (("train", FEW, "train on"), ("test", FEW_TO_JUDGE, "evaluate on")):
+        text = english(
+            "classes are imbalanced: {largest} has {most:d} samples, {smallest} {least:d} (1 : {ratio:.1f}); consider "
+            "macro-F1 and the "
+            "worst class in addition to accuracy",
+            largest=table.classes[largest], most=counts[largest], smallest=table.classes[smallest], least=counts[smallest],
+            ratio=ratio,
+        )  # fmt: skip
+        found.append(Finding(english("uneven classes"), "warning", text))
+    for split, limit in (("train", FEW), ("test", FEW_TO_JUDGE)):
         part = table.part(split)
         if not len(part):
             continue
         few = [(int(n), name) for n, name in zip(part.counts_K, table.classes) if n < limit]
         if few:
             listed = ", ".join(f"{name} {n}" for n, name in sorted(few)[:8]) + (", …" if len(few) > 8 else "")
-            who = f"{len(few)} {'class has' if len(few) == 1 else 'classes have'}"
-            text = f"{who} fewer than {limit} samples to {purpose}: {listed}"
-            found.append(Finding(f"few {split} samples", "warning", text))
+            found.append(Finding(_KINDS[split], "warning", _few(split, len(few), limit, listed)))
     return found
+
+
+def _few(split: str, count: int, limit: int, names: str) -> Sentence:
+    if split == "train":
+        return english_n(
+            "{n} class has fewer than {limit} samples to train on: {names}",
+            "{n} classes have fewer than {limit} samples to train on: {names}",
+            count, limit=limit, names=names,
+        )  # fmt: skip
+    return english_n(
+        "{n} class has fewer than {limit} samples to evaluate on: {names}",
+        "{n} classes have fewer than {limit} samples to evaluate on: {names}",
+        count, limit=limit, names=names,
+    )  # fmt: skip

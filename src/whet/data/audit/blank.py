@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.data.audit.finding import Finding, counted, noted
+from whet.core.language import Sentence, english, english_n
+from whet.data.audit.finding import Finding, noted
 from whet.data.audit.near import grey
 from whet.data.audit.sizes import outliers
 from whet.data.audit.survey import ImageSurvey
@@ -27,9 +28,11 @@ def check_blank(survey: ImageSurvey) -> list[Finding]:
         entries = [((survey.id_N[rows[k]],), _shade(float(mean[k]))) for k in np.flatnonzero(blank)]
         found.append(
             noted(
-                "blank",
+                english("blank"),
                 "warning",
-                f"{counted(len(entries), 'image')} blank: a single colour",
+                english_n(
+                    "{n} image is blank: a single colour", "{n:,} images are blank: a single colour", len(entries)
+                ),
                 entries,
             )
         )
@@ -39,8 +42,11 @@ def check_blank(survey: ImageSurvey) -> list[Finding]:
     low = checked[outliers(sharp, LEAST_BLUR) & (sharp < np.median(sharp))] if len(checked) else checked
     if len(low):
         usual = float(np.median(sharpness[checked]))
-        entries = [((survey.id_N[rows[k]],), f"sharpness {sharpness[k]:.1f}, median {usual:.0f}") for k in low]
-        found.append(noted("blurred", "fact", f"{counted(len(low), 'image')} far less sharp than the rest", entries))
+        entries = [((survey.id_N[rows[k]],), _sharp(sharpness[k], usual)) for k in low]
+        text = english_n(
+            "{n} image is far less sharp than the rest", "{n:,} images are far less sharp than the rest", len(low)
+        )
+        found.append(noted(english("blurred"), "fact", text, entries))
     return found
 
 
@@ -49,5 +55,11 @@ def _spread_and_mean(thumb_BHW3: np.ndarray) -> np.ndarray:
     return np.stack([grey_BHW.std(axis=(1, 2)), grey_BHW.mean(axis=(1, 2))], axis=1)
 
 
-def _shade(mean: float) -> str:
-    return "black" if mean < 16 else "white" if mean > 239 else f"grey value {mean:.0f}"
+def _sharp(sharpness: float, usual: float) -> Sentence:
+    return english("sharpness {sharpness:.1f}, median {usual:.0f}", sharpness=sharpness, usual=usual)
+
+
+def _shade(mean: float) -> Sentence:
+    if mean < 16:
+        return english("black")
+    return english("white") if mean > 239 else english("grey value {value:.0f}", value=mean)

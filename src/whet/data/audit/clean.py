@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from whet.core.language import english
 from whet.core.run_folder import write_csv
 from whet.data.audit.survey import Survey
 
@@ -46,7 +47,7 @@ def clean(survey: Survey) -> Cleaned:
     reason: dict[int, str] = {row: f"cannot be read: {why}" for row, why in enumerate(survey.reason_N) if why}
     for row, path in enumerate(survey.table.frame["path"]):
         if row not in reason and not _is_text(str(path)):
-            reason[row] = "its name is not UTF-8 and cannot be written to a table"
+            reason[row] = english("its name is not UTF-8 and cannot be written to a table")
     medium = survey.table.medium
     for row, other in _conflicts(survey).items():
         reason.setdefault(

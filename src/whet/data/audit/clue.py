@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.language import Sentence, english
 from whet.data.audit.survey import Survey
 
-SOURCES = "the classes come from different sources, and part of any score may come from this"
+SOURCES = english("the classes come from different sources, and part of any score may come from this")
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Clue:
     """what: the feature in words, plural. meaning: the consequence where it predicts the class. values: numbers (R, D) or words
     (R,) for some rows of a survey."""
 
-    name: str
-    what: str
-    meaning: str
+    name: Sentence
+    what: Sentence
+    meaning: Sentence
     values: Callable[[Any, np.ndarray], np.ndarray]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from whet.core.language import english, english_n
 from whet.core.media import plural
 from whet.data.audit.finding import Finding, counted, noted
 from whet.data.table import Table
@@ -22,16 +23,33 @@ def check_duplicates(table: Table) -> list[Finding]:
             leaks.append((names, ", ".join(split or "no split" for split in rows["split"])))
     found = []
     if conflicts:
-        ways = "filed under more than one class" if table.set_SK is None else "with more than one set of labels"
-        text = f"{counted(len(conflicts), table.medium)} {ways}: at least one of the labels is wrong"
-        found.append(noted("label conflict", "problem", text, conflicts))
+        values = {"samples": counted(len(conflicts), table.medium)}
+        text = (
+            english("{samples!t} filed under more than one class: at least one of the labels is wrong", **values)
+            if table.set_SK is None
+            else english("{samples!t} with more than one set of labels: at least one of the labels is wrong", **values)
+        )
+        found.append(noted(english("label conflict"), "problem", text, conflicts))
     if leaks:
-        text = f"{counted(len(leaks), table.medium)} both in train and in val or test: the model has seen these samples in training"
-        found.append(noted("leak across splits", "problem", text, leaks))
+        text = english(
+            "{samples!t} both in train and in val or test: the model has seen these samples in training",
+            samples=counted(len(leaks), table.medium),
+        )
+        found.append(noted(english("leak across splits"), "problem", text, leaks))
     if twins:
-        word = "text" if table.medium == "text" else "file"
         extra = sum(len(names) - 1 for names, _ in twins)
-        copies = counted(extra, word, ("is an exact copy", "are exact copies"))
-        text = f"{copies} of others ({len(twins)} different {plural(table.medium)})"
-        found.append(noted("exact duplicates", "fact", text, twins))
+        text = (
+            english_n(
+                "{n} text is an exact copy of another ({different:d} different texts)",
+                "{n:,} texts are exact copies of others ({different:d} different texts)",
+                extra, different=len(twins),
+            )
+            if table.medium == "text"
+            else english_n(
+                "{n} file is an exact copy of another ({different:d} different {samples!t})",
+                "{n:,} files are exact copies of others ({different:d} different {samples!t})",
+                extra, different=len(twins), samples=plural(table.medium),
+            )
+        )  # fmt: skip
+        found.append(noted(english("exact duplicates"), "fact", text, twins))
     return found

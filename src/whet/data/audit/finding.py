@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from whet.core import media
+from whet.core.language import Sentence, english_n, translated
 
 Severity = Literal["problem", "warning", "fact"]
 _RANK = {"problem": 0, "warning": 1, "fact": 2}
@@ -18,9 +18,9 @@ class Finding:
     text: one sentence. groups: the ids of the samples concerned, related samples in one tuple. notes: a remark for each group, or
     empty where there are none."""
 
-    kind: str
+    kind: Sentence
     severity: Severity
-    text: str
+    text: Sentence
     groups: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -28,9 +28,11 @@ class Finding:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """One line per group, for display."""
+        """One line per group, for display in the current language."""
         notes = self.notes or ("",) * len(self.groups)
-        return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(self.groups, notes)]
+        return [
+            "  =  ".join(group) + (f"  ({translated(note)})" if note else "") for group, note in zip(self.groups, notes)
+        ]
 
 
 def by_gravity(found: list[Finding]) -> list[Finding]:
@@ -41,19 +43,21 @@ def by_gravity(found: list[Finding]) -> list[Finding]:
 Entries = Iterable[tuple[tuple[str, ...], str]]  # (group, note)
 
 
-def noted(kind: str, severity: Severity, text: str, entries: Entries) -> Finding:
+def noted(kind: Sentence, severity: Severity, text: Sentence, entries: Entries) -> Finding:
     """A finding from (group, note) entries, sorted by id."""
     return in_order(kind, severity, text, sorted(entries))
 
 
-def in_order(kind: str, severity: Severity, text: str, entries: Entries) -> Finding:
+def in_order(kind: Sentence, severity: Severity, text: Sentence, entries: Entries) -> Finding:
     """A finding from (group, note) entries, in the given order."""
     entries = list(entries)
     return Finding(kind, severity, text, tuple(group for group, _ in entries), tuple(note for _, note in entries))
 
 
-def counted(count: int, word: str, verb: tuple[str, str] = ("is", "are"), plural: str = "") -> str:
+def counted(count: int, medium: str) -> Sentence:
     """'1 image is', '3 images are'."""
-    several = plural or media.plural(word)
-    one = "audio clip" if word == "audio" else word
-    return f"1 {one} {verb[0]}" if count == 1 else f"{count:,} {several} {verb[1]}"
+    return {
+        "image": english_n("{n} image is", "{n:,} images are", count),
+        "text": english_n("{n} text is", "{n:,} texts are", count),
+        "audio": english_n("{n} audio clip is", "{n:,} audio clips are", count),
+    }[medium]

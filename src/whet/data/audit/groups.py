@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from scipy.stats import mannwhitneyu
 
+from whet.core.language import english, english_n
 from whet.core.rng import Rng
-from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.finding import Finding, noted
 from whet.data.audit.near import grey, hashes
 from whet.data.audit.survey import ImageSurvey, Survey
 from whet.data.table import SPLITS
@@ -34,7 +35,10 @@ def check_groups(survey: ImageSurvey) -> list[Finding]:
     across splits must be more similar than random pairs of their class (correlation of thumbnails; Mann-Whitney, p < 0.001, and in
     over 70 % of comparisons). Plain numbering (glass1 … glass501) therefore gives no warning."""
     found = check_group_column(survey)
-    for kind, keys in (("shared name", name_keys(survey)), ("burst", burst_keys(survey))):
+    for kind, keys in (
+        (english("shared name across splits"), name_keys(survey)),
+        (english("burst across splits"), burst_keys(survey)),
+    ):
         groups = _across(survey, keys)
         if not groups:
             continue
@@ -43,16 +47,16 @@ def check_groups(survey: ImageSurvey) -> list[Finding]:
             continue
         share, p = evidence
         what = (
-            "share a name except for its end"
-            if kind == "shared name"
-            else f"were taken within {BURST} seconds by one camera"
+            english("share a name except for its end")
+            if kind.startswith("shared name")
+            else english("were taken within {n} seconds by one camera", n=BURST)
         )
-        text = (
-            f"{len(groups):,} groups of images that {what} lie in more than one of train, val and test, and they are more "
-            f"similar than random pairs of their class in {100 * share:.0f} % of comparisons (p = {p:.1g}): the score may be too "
-            "high; split by group"
-        )
-        found.append(noted(f"{kind} across splits", "warning", text, _entries(survey, groups)))
+        text = english(
+            "{n:,} groups of images that {what!t} lie in more than one of train, val and test, and they are more similar than "
+            "random pairs of their class in {share:.0f} % of comparisons (p = {p:.1g}): the score may be too high; split by group",
+            n=len(groups), what=what, share=100 * share, p=p,
+        )  # fmt: skip
+        found.append(noted(kind, "warning", text, _entries(survey, groups)))
     return found
 
 
@@ -61,9 +65,12 @@ def check_group_column(survey: Survey) -> list[Finding]:
     groups = _across(survey, survey.table.frame["group"].tolist())
     if not groups:
         return []
-    verbs = ("of the table lies", "of the table lie")
-    text = f"{counted(len(groups), 'group', verbs)} in more than one of train, val and test"
-    return [noted("group across splits", "warning", text, _entries(survey, groups))]
+    text = english_n(
+        "{n} group of the table lies in more than one of train, val and test",
+        "{n:,} groups of the table lie in more than one of train, val and test",
+        len(groups),
+    )
+    return [noted(english("group across splits"), "warning", text, _entries(survey, groups))]
 
 
 def _entries(survey: Survey, groups: list[list[int]]) -> list[tuple[tuple[str, ...], str]]:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from whet.core.language import english
 from whet.data.audit.clue import SOURCES, Clue, name_patterns
 from whet.data.audit.fingerprint import THUMB
 from whet.data.audit.survey import ImageSurvey
@@ -47,24 +48,26 @@ def _header(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
 
 CLUES = (
     Clue(
-        "corners",
-        "the four corners alone (6 % of the image)",
-        "part of any score may come from the background",
+        english("corners"),
+        english("the four corners alone (6 % of the image)"),
+        english("part of any score may come from the background"),
         _corners,
     ),
     Clue(
-        "mean colour",
-        "the mean colours alone",
-        "part of any score may come from colour and light, of the object or of the place where it was photographed",
+        english("mean colour"),
+        english("the mean colours alone"),
+        english(
+            "part of any score may come from colour and light, of the object or of the place where it was photographed"
+        ),
         _mean_colour,
     ),
-    Clue("image size", "width and height alone", SOURCES, _size),
+    Clue(english("image size"), english("width and height alone"), SOURCES, _size),
     Clue(
-        "file size",
-        "the file sizes alone",
-        "the classes differ in detail or in how they were saved, and part of any score may come from that",
+        english("file size"),
+        english("the file sizes alone"),
+        english("the classes differ in detail or in how they were saved, and part of any score may come from that"),
         _file_size,
     ),
-    Clue("file header", "file format, colour mode and camera alone", SOURCES, _header),
-    Clue("name pattern", "the patterns of the file names alone", SOURCES, name_patterns),
+    Clue(english("file header"), english("file format, colour mode and camera alone"), SOURCES, _header),
+    Clue(english("name pattern"), english("the patterns of the file names alone"), SOURCES, name_patterns),
 )

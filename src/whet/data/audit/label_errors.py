@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.data.audit.finding import Finding, counted
+from whet.core.language import english, english_n
+from whet.data.audit.finding import Finding
 from whet.data.audit.survey import Survey
 
 GOOD_ENOUGH = 0.8  # minimum accuracy of the first model: below it, most suspects are its own errors
@@ -23,10 +24,13 @@ def check_labels(survey: Survey, row_R: np.ndarray, probs_RK: np.ndarray, how: s
     accuracy below 80 % is too weak: then no labels are listed, and the finding reports this."""
     label_R = survey.label_N[row_R]
     accuracy = float((probs_RK.argmax(axis=1) == label_R).mean())
-    model = f"the first model ({how}) has an accuracy of {100 * accuracy:.0f} %"
     if accuracy < GOOD_ENOUGH:
-        text = f"no search for wrong labels: {model}, which is too low; pretrained weights may be better (--weights)"
-        return [Finding("suspected labels", "fact", text)]
+        text = english(
+            "no search for wrong labels: the first model ({how!t}) has an accuracy of {accuracy:.0f} %, which is too low; "
+            "pretrained weights may be better (--weights)",
+            how=how, accuracy=100 * accuracy,
+        )  # fmt: skip
+        return [Finding(english("suspected labels"), "fact", text)]
     found_R = noisy(probs_RK, label_R, MAX_FRACTION) & (probs_RK.max(axis=1) >= CONFIDENT)
     suspects = np.flatnonzero(found_R)
     if not len(suspects):
@@ -35,13 +39,23 @@ def check_labels(survey: Survey, row_R: np.ndarray, probs_RK: np.ndarray, how: s
     suspects = suspects[np.argsort(-lean, kind="stable")]
     classes = survey.table.classes
     notes = tuple(
-        f"label {classes[label_R[r]]}, predicted {classes[probs_RK[r].argmax()]} ({100 * probs_RK[r].max():.0f} %)"
+        english(
+            "label {label}, predicted {predicted} ({share:.0f} %)",
+            label=classes[label_R[r]],
+            predicted=classes[probs_RK[r].argmax()],
+            share=100 * probs_RK[r].max(),
+        )
         for r in suspects
     )
     groups = tuple((survey.id_N[row_R[r]],) for r in suspects)
-    how_many = f"{counted(len(suspects), 'label')} suspicious, the most likely errors first"
-    text = f"{how_many}: review them; {model}, and some suspects are its own errors"
-    return [Finding("suspected labels", "warning", text, groups, notes)]
+    text = english_n(
+        "{n} label is suspicious: review it; the first model ({how!t}) has an accuracy of {accuracy:.0f} %, and some suspects are "
+        "its own errors",
+        "{n:,} labels are suspicious, the most likely errors first: review them; the first model ({how!t}) has an accuracy of "
+        "{accuracy:.0f} %, and some suspects are its own errors",
+        len(suspects), how=how, accuracy=100 * accuracy,
+    )  # fmt: skip
+    return [Finding(english("suspected labels"), "warning", text, groups, notes)]
 
 
 def confident_joint(probs_NK: np.ndarray, label_N: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from whet.data.audit.finding import Finding, counted
+from whet.core.language import english
+from whet.data.audit.finding import Finding
 from whet.data.table import Table
 
 _SHOWN, _LEAST = 5, 10  # number of listed pairs; minimum samples of a label
@@ -27,21 +28,31 @@ def check_label_sets(table: Table) -> list[Finding]:
         ),
         key=lambda pair: (-pair[0], pair[1:]),
     )
+    values = {
+        "labels": true_NK.sum() / max(len(table), 1), "bare": bare, "sets": len(np.unique(table.label_N)),
+        "pairs": ", ".join(f"{one} + {other} ({count:,})" for count, one, other in pairs[:_SHOWN]),
+    }  # fmt: skip
     text = (
-        f"{true_NK.sum() / max(len(table), 1):.2f} labels per sample, {counted(bare, table.medium, ('has', 'have'))} none; "
-        f"{len(np.unique(table.label_N))} different label sets"
+        english(
+            "{labels:.2f} labels per sample, {bare:,} samples have none; {sets} different label sets; most often together: {pairs}",
+            **values,
+        )
+        if pairs
+        else english(
+            "{labels:.2f} labels per sample, {bare:,} samples have none; {sets} different label sets", **values
+        )
     )
-    if pairs:
-        listed = ", ".join(f"{one} and {other} ({count:,})" for count, one, other in pairs[:_SHOWN])
-        text += f"; most often together: {listed}"
-    found = [Finding("label sets", "fact", text)]
+    found = [Finding(english("label sets"), "fact", text)]
     for i, name in enumerate(names):
         for j in np.flatnonzero(together_KK[i] == count_K[i]):
             twins = count_K[i] == count_K[j]
             if j == i or count_K[i] < _LEAST or (twins and j < i):
                 continue
+            values = {"name": name, "other": names[j]}
             text = (
-                f"{name} and {names[j]} always occur together" if twins else f"{name} never occurs without {names[j]}"
+                english("{name} and {other} always occur together: a model cannot learn {name} alone", **values)
+                if twins
+                else english("{name} never occurs without {other}: a model cannot learn {name} alone", **values)
             )
-            found.append(Finding("label dependence", "warning", f"{text}: a model cannot learn {name} alone"))
+            found.append(Finding(english("label dependence"), "warning", text))
     return found

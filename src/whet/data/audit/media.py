@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.language import Sentence, english
 from whet.data.audit.audio.clues import CLUES as AUDIO_CLUES
 from whet.data.audit.audio.durations import check_durations
 from whet.data.audit.audio.formats import check_formats
@@ -45,17 +46,17 @@ class Medium:
     rows and their folds, and returns out-of-fold class probabilities (R, K). features: a description of its features."""
 
     look: Callable[[Table, int, Advance], Survey]
-    looking: str
+    looking: Sentence
     checks: tuple[Callable[[Any], list[Finding]], ...]
     clues: tuple[Clue, ...]
     first_model: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
-    features: str
+    features: Sentence
 
 
 MEDIA = {
     "image": Medium(
         survey_images,
-        "opening every image",
+        english("opening every image"),
         (
             check_unreadable,
             check_near_duplicates,
@@ -68,22 +69,22 @@ MEDIA = {
         ),
         IMAGE_CLUES,
         image_probs,
-        "hand-crafted features",
+        english("hand-crafted features"),
     ),
     "text": Medium(
         survey_texts,
-        "reading every text",
+        english("reading every text"),
         (check_near_duplicates, check_group_column, check_lengths, check_mojibake, check_scripts, check_boilerplate),
         TEXT_CLUES,
         text_probs,
-        "words and character n-grams",
+        english("words and character n-grams"),
     ),
     "audio": Medium(
         survey_audio,
-        "decoding every audio clip",
+        english("decoding every audio clip"),
         (check_unreadable, check_near_duplicates, check_group_column, check_durations, check_levels, check_formats),
         AUDIO_CLUES,
         audio_probs,
-        "log-mel bands",
+        english("log-mel bands"),
     ),
 }

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import scipy.fft
 
+from whet.core.language import Sentence, english
 from whet.data.audit.fingerprint import THUMB
 from whet.data.audit.pairs import Pairs
 
@@ -40,8 +41,9 @@ class ImagePairs(Pairs):
 
     mirrored_P: np.ndarray
 
-    def describe(self, p: int) -> str:
-        return super().describe(p) + (", mirrored" if self.mirrored_P[p] else "")
+    def describe(self, p: int) -> Sentence:
+        alike = super().describe(p)
+        return english("{alike!t}, mirrored", alike=alike) if self.mirrored_P[p] else alike
 
 
 def grey(thumb_NHW3: np.ndarray) -> np.ndarray:

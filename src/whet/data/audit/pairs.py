@@ -7,6 +7,8 @@ from typing import Self
 
 import numpy as np
 
+from whet.core.language import Sentence, english
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -22,6 +24,6 @@ class Pairs:
         """The same pairs, where sample number i is row rows[i] of a table. `rows` need not be sorted."""
         return replace(self, row_P2=rows[self.row_P2].reshape(-1, 2))
 
-    def describe(self, p: int) -> str:
+    def describe(self, p: int) -> Sentence:
         """A description of one pair."""
-        return f"likeness {self.likeness_P[p]:.2f}"
+        return english("likeness {likeness:.2f}", likeness=self.likeness_P[p])

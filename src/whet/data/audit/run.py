@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from whet.core.language import english
 from whet.core.task import LabelKind
 from whet.data.audit.balance import check_balance
 from whet.data.audit.duplicates import check_duplicates
@@ -39,7 +40,7 @@ def look(table: Table, threads: int, advance: Callable[[int], None] = lambda cou
 def audit_survey(survey: Survey) -> list[Finding]:
     """The findings for an existing survey."""
     warned = survey.table.warnings
-    found = [Finding("note", "warning" if text in warned else "fact", text) for text in survey.table.notes]
+    found = [Finding(english("note"), "warning" if text in warned else "fact", text) for text in survey.table.notes]
     for check in _CHECKS[survey.table.label_kind]:
         found += check(survey.table)
     for check_medium in MEDIA[survey.table.medium].checks:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from whet.core.language import english
 from whet.core.media import plural
 from whet.data.audit.finding import Finding
 from whet.data.audit.media import MEDIA
@@ -101,14 +102,23 @@ def check_shortcuts(probes: list[Probe]) -> list[Finding]:
     for probe in probes:
         if not probe.telling:
             continue
-        text = (
-            f"{probe.what} give {100 * probe.accuracy:.0f} % ({100 * probe.low:.0f} to {100 * probe.high:.0f}) against "
-            f"{100 * probe.base:.1f} % for always predicting {probe.always}: {probe.meaning}"
-        )
+        values: dict[str, Any] = {
+            "what": probe.what, "accuracy": 100 * probe.accuracy, "low": 100 * probe.low, "high": 100 * probe.high,
+            "base": 100 * probe.base, "always": probe.always, "meaning": probe.meaning,
+        }  # fmt: skip
         if probe.explains is not None and probe.whole is not None:
-            whole = f"a first model on whole {plural(probe.medium)} ({100 * probe.whole:.0f} %)"
-            text += f"; that is {100 * probe.explains:.0f} % of the gain of {whole}"
-        found.append(Finding("shortcut", "warning", text))
+            text = english(
+                "{what!t} give {accuracy:.0f} % ({low:.0f} to {high:.0f}) against {base:.1f} % for always predicting {always}: "
+                "{meaning!t}; that is {explains:.0f} % of the gain of a first model on whole {samples!t} ({whole:.0f} %)",
+                **values, explains=100 * probe.explains, samples=plural(probe.medium), whole=100 * probe.whole,
+            )  # fmt: skip
+        else:
+            text = english(
+                "{what!t} give {accuracy:.0f} % ({low:.0f} to {high:.0f}) against {base:.1f} % for always predicting {always}: "
+                "{meaning!t}",
+                **values,
+            )
+        found.append(Finding(english("shortcut"), "warning", text))
     return found
 
 

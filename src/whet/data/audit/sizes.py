@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import Sentence, english, english_n
 from whet.data.audit.dependence import find_shortcuts
-from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.finding import Finding, Severity, noted
 from whet.data.audit.survey import ImageSurvey
 
 FEW_PIXELS, MANY_PIXELS = 16, 50_000_000  # of the shorter side; of the whole image
@@ -26,27 +27,46 @@ def check_sizes(survey: ImageSurvey) -> list[Finding]:
     odd_shape = outliers(np.abs(shape), LEAST_ASPECT)
     usual = f"{np.median(width):.0f} x {np.median(height):.0f}"
     found = []
-    for kind, odd, text in (
-        ("odd size", odd_size, f"far smaller or larger than the rest (usual {usual})"),
-        ("odd shape", odd_shape & ~odd_size, f"with an unusual aspect ratio (median size {usual})"),
-        (
-            "huge",
-            height * width > MANY_PIXELS,
-            "over 50 million pixels: slow to decode, and downscaled for training anyway",
-        ),
+    for kind, odd, described in (
+        (english("odd size"), odd_size, lambda n: _far(n, usual)),
+        (english("odd shape"), odd_shape & ~odd_size, lambda n: _long(n, usual)),
+        (english("huge"), height * width > MANY_PIXELS, _huge),
     ):
         entries = [((survey.id_N[rows[k]],), f"{width[k]:.0f} x {height[k]:.0f}") for k in np.flatnonzero(odd)]
         if entries:
-            found.append(
-                noted(
-                    kind,
-                    "warning" if kind == "odd size" else "fact",
-                    f"{counted(len(entries), 'image')} {text}",
-                    entries,
-                )
-            )
+            severity: Severity = "warning" if kind == "odd size" else "fact"
+            found.append(noted(kind, severity, described(len(entries)), entries))
     values = [f"{w:.0f} x {h:.0f}" for w, h in zip(width, height)]
-    return found + find_shortcuts(survey, values, "size", "images of")
+    return found + find_shortcuts(
+        survey,
+        values,
+        english("size predicts the class"),
+        lambda size: english("images of {size} pixels", size=size),
+    )
+
+
+def _far(n: int, usual: str) -> Sentence:
+    return english_n(
+        "{n} image is far smaller or larger than the rest (usual {size})",
+        "{n:,} images are far smaller or larger than the rest (usual {size})",
+        n, size=usual,
+    )  # fmt: skip
+
+
+def _long(n: int, usual: str) -> Sentence:
+    return english_n(
+        "{n} image has an unusual aspect ratio (median size {size})",
+        "{n:,} images have an unusual aspect ratio (median size {size})",
+        n, size=usual,
+    )  # fmt: skip
+
+
+def _huge(n: int) -> Sentence:
+    return english_n(
+        "{n} image has over 50 million pixels: slow to decode, and downscaled for training anyway",
+        "{n:,} images have over 50 million pixels: slow to decode, and downscaled for training anyway",
+        n,
+    )
 
 
 def outliers(values_N: np.ndarray, least: float) -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from whet.data.audit.finding import Finding, counted
+from whet.core.language import english, english_n
+from whet.data.audit.finding import Finding
 from whet.data.audit.fingerprint import fingerprints
 from whet.data.audit.near import near_pairs
 from whet.data.audit.pairs import Pairs
@@ -95,7 +96,7 @@ class ImageSurvey(Survey):
     prints_N: np.ndarray
     threads: int
 
-    copied_by = "re-encoded, resized, mirrored or cropped, or photographed twice"
+    copied_by = english("re-encoded, resized, mirrored or cropped, or photographed twice")
 
     @functools.cached_property
     def reason_N(self) -> list[str]:
@@ -125,10 +126,12 @@ class ImageSurvey(Survey):
         small = int((np.minimum(self.prints_N["height"], self.prints_N["width"])[self.row_R] < LEAST_SIDE).sum())
         if not small:
             return []
-        text = (
-            f"{counted(small, 'image')} under {LEAST_SIDE} pixels a side: too small for the search for near-duplicates"
-        )
-        return [Finding("near-duplicates not searched", "fact", text)]
+        text = english_n(
+            "{n} image is under {side} pixels a side: too small for the search for near-duplicates",
+            "{n:,} images are under {side} pixels a side: too small for the search for near-duplicates",
+            small, side=LEAST_SIDE,
+        )  # fmt: skip
+        return [Finding(english("near-duplicates not searched"), "fact", text)]
 
 
 def _first_of_each(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from whet.core.language import english
 from whet.data.audit.finding import Finding, noted
 from whet.data.audit.survey import Survey
 
@@ -13,4 +14,11 @@ def check_unreadable(survey: Survey) -> list[Finding]:
     if not bad:
         return []
     total = len(survey.table) + len(survey.table.skipped)
-    return [noted("unreadable", "problem", f"{len(bad)} of {total:,} samples cannot be used and will be left out", bad)]
+    return [
+        noted(
+            english("unreadable"),
+            "problem",
+            english("{n} of {total:,} samples cannot be used and will be left out", n=len(bad), total=total),
+            bad,
+        )
+    ]

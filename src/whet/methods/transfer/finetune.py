@@ -7,6 +7,7 @@ from pydantic import Field
 from whet.core.batch import Context
 from whet.core.duration import Duration
 from whet.core.errors import NoEffectError
+from whet.core.language import Sentence, english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.search import Search
@@ -55,20 +56,24 @@ class Finetune(
     def steady(self) -> Finetune:
         return self.replace(few_epochs="keep")
 
-    def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, str] | None:
+    def shortened(self, recipe: Recipe, epochs: float) -> tuple[Recipe, Sentence] | None:
         if self.few_epochs == "keep" or epochs >= _FEW_EPOCHS or recipe.model.weights == "none":
             return None
         if epochs < _ONE_PASS:
             fitted = tuple(method for method in recipe.methods if isinstance(method, Fits))
             other = recipe.replace(methods=(LogisticRegression(), *fitted)).setting(budget=Duration(1, "ep"))
-            return other, "logistic regression on the frozen features replaces fine-tuning"
+            return other, english("logistic regression on the frozen features replaces fine-tuning")
         share = recipe.method("freeze").settings_dict()["share"] if "freeze" in recipe else 0.0
         if share >= _FROZEN_SHARE:
             return None
         other = recipe.with_methods(Freeze(share=_FROZEN_SHARE))
         return (
             other,
-            f"freeze.share = {_FROZEN_SHARE:g} instead of {share:g}: fewer weights are trained for more epochs",
+            english(
+                "freeze.share = {frozen:g} instead of {share:g}: fewer weights are trained for more epochs",
+                frozen=_FROZEN_SHARE,
+                share=share,
+            ),
         )
 
     def change(self, net: Net, context: Context) -> Net:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from whet.core.batch import Context
 from whet.core.errors import NoEffectError, RecipeError, unknown
+from whet.core.language import english
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import Changes
@@ -47,7 +48,12 @@ class Freeze(
             raise NoEffectError(f"{self.share:g} of {len(net.block_names)} blocks is less than one")
         frozen = net.freeze_blocks(count)
         net.notes.append(
-            f"freeze: {count} of {len(net.block_names)} blocks are frozen, {frozen:.0%} of the backbone's weights"
+            english(
+                "freeze: {count} of {n} blocks are frozen, {share:.0%} of the backbone's weights",
+                count=count,
+                n=len(net.block_names),
+                share=frozen,
+            )
         )
         return net
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
+from whet.core.language import english, tr, translated
 from whet.core.run_folder import RunFolder
 from whet.report import text
 from whet.report.figures import ACCENT, GRID, INK, MUTED, draw, name_points
@@ -19,10 +20,10 @@ _DECADES = [digit * 10.0**power for power in range(-6, 12) for digit in (1, 3)]
 _TIMES = [tick for tick in _DECADES if tick < 60] + [60.0, 120, 300, 600, 1800, 3600, 3 * 3600, 10 * 3600, 30 * 3600]
 _DOUBLES = [part * 2.0**power for power in range(4, 21) for part in (1, 1.5)]
 _COSTS: tuple[tuple[str, str, Callable[[float], str], list[float]], ...] = (
-    ("parameters", "parameters", text.amount, _DECADES),
-    ("train_seconds", "training", text.seconds, _TIMES),
-    ("seconds_per_sample", "inference per sample", text.seconds, _TIMES),
-    ("peak_memory_mib", "peak memory", text.memory, _DOUBLES),
+    ("parameters", english("parameters"), text.amount, _DECADES),
+    ("train_seconds", english("training"), text.seconds, _TIMES),
+    ("seconds_per_sample", english("inference per sample"), text.seconds, _TIMES),
+    ("peak_memory_mib", english("peak memory"), text.memory, _DOUBLES),
 )
 """Key, title, value formatter, possible tick positions."""
 _MAX_TICKS = 5
@@ -39,13 +40,13 @@ def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
         "name": story["name"],
         "story": story,
         "budget": text.duration(story["budget"]),
-        "part": {"test": "test", "val": "validation", None: "test"}[story["part"]],
+        "part": text.part_name(story["part"] or "test"),
         "rows": rows,
         "best": next((row for row in rows if row["name"] == story["best"]), None),
         "failed": [row for row in story["architectures"] if row["failed"]],
         "bounds": (low, max(high, low + 1e-6)),
         "environment": environment,
-        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows, story["metric"]), "Metric against cost")
+        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows, story["metric"]), tr("Metric against cost"))
         if rows
         else None,
     }
@@ -58,7 +59,9 @@ def _plot(figure: Figure, rows: list[dict[str, Any]], metric: str) -> None:
     pad = max(0.05 * (high - low), 0.005)
     for axes, (cost, title, format_value, ticks) in zip(panels.flat, _COSTS):
         values = [max(row[cost], 1e-9) for row in rows]
-        axes.set(title=title, xscale="log", ylim=(low - pad, high + pad), xlim=_limits(min(values), max(values)))
+        axes.set(
+            title=translated(title), xscale="log", ylim=(low - pad, high + pad), xlim=_limits(min(values), max(values))
+        )
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         _set_ticks(axes, ticks, format_value)
         pareto = _is_pareto_optimal(values, [row["value"] for row in rows])
@@ -72,7 +75,7 @@ def _plot(figure: Figure, rows: list[dict[str, Any]], metric: str) -> None:
         colours = [INK if leads else MUTED for leads in pareto]
         name_points(axes, [row["name"] for row in rows], points, colours, (_WIDTH / 2, _HEIGHT / 2))
     for axes in panels[:, 0]:
-        axes.set_ylabel(metric)
+        axes.set_ylabel(translated(metric))
 
 
 def _is_pareto_optimal(cost_N: list[float], value_N: list[float]) -> list[bool]:

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from whet.core.language import english, translated
 from whet.core.run_folder import RunFolder
 from whet.report.images import shown
 
@@ -46,7 +47,10 @@ def _finding(folder: Path, finding: dict[str, Any]) -> dict[str, Any]:
         }
         for samples, group, note in zip(finding["shown"], finding["groups"], notes)
     ]
-    lines = ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]
+    lines = [
+        "  =  ".join(group) + (f"  ({translated(note)})" if note else "")
+        for group, note in zip(finding["groups"], notes)
+    ]
     rest = max(0, len(lines) - _LINES)
     return {
         **finding,
@@ -60,10 +64,10 @@ def _finding(folder: Path, finding: dict[str, Any]) -> dict[str, Any]:
 def _kind(reason: str) -> str:
     """The category of the reason for which a sample was excluded."""
     for start, kind in (
-        ("cannot be read", "cannot be read"),
-        ("the same", "duplicate with a different label"),
-        ("a copy of", "exact duplicate of a kept sample"),
-        ("nearly the same", "near-duplicate of a kept sample"),
+        ("cannot be read", english("cannot be read")),
+        ("the same", english("duplicate with a different label")),
+        ("a copy of", english("exact duplicate of a kept sample")),
+        ("nearly the same", english("near-duplicate of a kept sample")),
     ):
         if reason.startswith(start):
             return kind

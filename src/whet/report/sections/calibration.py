@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from whet.core.language import tr, translated
 from whet.core.run_folder import RunFolder
 from whet.core.task import ClassTask
 from whet.evaluate.calibration import reliability
@@ -33,15 +34,15 @@ def context(folder: RunFolder) -> dict[str, Any]:
         curve.errorbar(
             x, y, yerr=np.abs(spans.T - np.array(y)), color=ACCENT, marker="o", markersize=4, capsize=2, elinewidth=1
         )
-        curve.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
+        curve.set(ylabel=tr("accuracy"), xlim=(0, 1), ylim=(0, 1.03))
         counts.bar(x, [b["count"] for b in bins], width=0.07, color=GRID, edgecolor=MUTED, linewidth=0.6)
-        counts.set(xlabel="confidence", ylabel=task.decided_upon)
+        counts.set(xlabel=tr("confidence"), ylabel=translated(task.decided_upon))
         for axis in (curve.yaxis, counts.xaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
     error = metrics[part]["calibration_error"]
     return {
-        "figure": draw(4.6, 4.2, plot, "Calibration", margins=_MARGINS),
+        "figure": draw(4.6, 4.2, plot, tr("Calibration"), margins=_MARGINS),
         "error": error,
         "temperature": _temperature(folder),
         "decided_upon": task.decided_upon,

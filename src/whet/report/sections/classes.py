@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from whet.core.run_folder import RunFolder
+from whet.report.text import part_name
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
@@ -13,6 +14,6 @@ def context(folder: RunFolder) -> dict[str, Any]:
     rows = sorted(metrics[part]["per_class"], key=lambda row: (row["recall"] is None, row["recall"] or 0))
     return {
         "rows": rows,
-        "part": {"test": "test", "val": "validation"}[part],
+        "part": part_name(part),
         "by_label": "missed" in rows[0],
     }

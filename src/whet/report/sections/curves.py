@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from whet.core.language import tr, translated
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.figures import ACCENT, MUTED, SECOND, WARN, draw
@@ -33,7 +34,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     def plot(figure: Figure) -> None:
         left, middle, right = figure.subplots(1, 3)
         left.plot(x, loss, color=MUTED, alpha=0.25, linewidth=0.8)
-        left.plot(x, _smooth(loss), color=ACCENT, label="training")
+        left.plot(x, _smooth(loss), color=ACCENT, label=tr("training"))
         if None not in loss_of and checks:
             left.plot(
                 seen,
@@ -41,32 +42,32 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
                 color=SECOND,
                 marker="o",
                 markersize=3,
-                label="validation",
+                label=tr("validation"),
             )
-        left.set(title="Loss", xlabel="epoch", ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
+        left.set(title=tr("Loss"), xlabel=tr("epoch"), ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
         left.legend()
         shares = [key for key in task.followed if task.metric(key).is_share and not task.metric(key).smaller_is_better]
         for key, colour in zip(shares, (SECOND, ACCENT), strict=False):
-            label = task.metric(key).title
+            label = translated(task.metric(key).title)
             middle.plot(seen, [r[key] for r in checks], color=colour, marker="o", markersize=3, label=label)
         if shares:
             middle.legend()
             middle.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        middle.set(title="Validation", xlabel="epoch")
+        middle.set(title=tr("Validation"), xlabel=tr("epoch"))
         right.plot(x, [r["lr"] for r in steps], color=WARN)
-        right.set(title="Learning rate and size", xlabel="epoch")
+        right.set(title=tr("Learning rate and size"), xlabel=tr("epoch"))
         right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
         size = right.twinx()
         size.step(x, [r["size"] for r in steps], color=MUTED, linewidth=1.2, where="post")
         size.set_ylim(0, 1.15 * max(r["size"] for r in steps))
         size.grid(False)
-        size.set_ylabel(unit)
+        size.set_ylabel(translated(unit))
         for axes in (left, middle, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
     tests = [r for r in records if r["event"] == "range_test"]
     return {
-        "figure": draw(10.5, 3.0, plot, "Learning curves", margins=_MARGINS),
+        "figure": draw(10.5, 3.0, plot, tr("Learning curves"), margins=_MARGINS),
         "range_tests": [{**test, "figure": _range_test(test)} for test in tests],
     }
 
@@ -85,12 +86,12 @@ def _range_test(test: dict[str, Any]) -> Markup:
         )  # fmt: skip
         axes.set(
             xscale="log",
-            xlabel="learning rate",
-            ylabel="loss",
+            xlabel=tr("learning rate"),
+            ylabel=tr("loss"),
             ylim=(0, 1.6 * float(loss[: max(5, len(loss) // 5)].mean())),
         )
 
-    return draw(7.5, 2.8, plot, "Learning rate range test")
+    return draw(7.5, 2.8, plot, tr("Learning rate range test"))
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from whet.core.language import translated
 from whet.core.run_folder import RunFolder
 
 _SHOWN = 8
@@ -38,4 +39,7 @@ def samples_of(data: dict[str, Any]) -> dict[str, int]:
 def _lines(finding: dict[str, Any]) -> list[str]:
     """One line per group of samples, with its note."""
     notes = finding.get("notes") or [""] * len(finding["groups"])
-    return ["  =  ".join(group) + (f"  ({note})" if note else "") for group, note in zip(finding["groups"], notes)]
+    return [
+        "  =  ".join(group) + (f"  ({translated(note)})" if note else "")
+        for group, note in zip(finding["groups"], notes)
+    ]

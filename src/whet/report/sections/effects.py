@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from whet.core.language import english, tr, translated
 from whet.core.task import metric_named
 from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, draw, name_points
+from whet.report.text import axis_of, unit_of
 
 _PRICE = (5.2, 3.4)  # inches
 _COLOURS = {"helps": ACCENT, "hurts": WARN}
@@ -18,8 +20,8 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
     measured = [effect for effect in study["effects"] if effect["seeds"]]
     classes = sorted({name for effect in measured for name in effect["per_class"]})
     reach = max([0.01, *(abs(one["mean"]) for effect in measured for one in effect["per_class"].values())])
-    unit, factor = ("percentage points of ", 100) if metric_named(study["metric"]).is_share else ("", 1)
-    scale = (f"{unit}{metric_named(study['metric']).title}", factor)
+    chosen = metric_named(study["metric"])
+    scale = (unit_of(chosen), 100 if chosen.is_share else 1)
     confirmed = study["confirmed"]
     return {
         "study": study,
@@ -27,19 +29,22 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         "measured": measured,
         "classes": classes,
         "reach": reach,
-        "text": metric_named(study["metric"]).text,
-        "title": metric_named(study["metric"]).title,
-        "unit": " percentage points" if metric_named(study["metric"]).is_share else "",
+        "text": chosen.text,
+        "title": chosen.title,
+        "unit": english(" percentage points") if chosen.is_share else "",
         "forest": draw(
-            8.4, 0.9 + 0.36 * len(measured), lambda figure: _forest(figure, measured, scale), "Effects with intervals"
+            8.4,
+            0.9 + 0.36 * len(measured),
+            lambda figure: _forest(figure, measured, scale),
+            tr("Effects with intervals"),
         ),
-        "price": draw(*_PRICE, lambda figure: _price(figure, measured, scale), "Gain against cost"),
+        "price": draw(*_PRICE, lambda figure: _price(figure, measured, scale), tr("Gain against cost")),
         "heat": _heat(study, scale),
         "curves": draw(
             5.2,
             3.2,
             lambda figure: _curves(figure, confirmed["curves"], confirmed["curve_of"]),
-            "Validation over training",
+            tr("Validation over training"),
         )
         if confirmed
         else None,
@@ -55,8 +60,8 @@ def _forest(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int
         ends = [factor * effect["low"], factor * effect["high"]]
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
         axes.plot(factor * effect["effect"], y, marker="o", markersize=6, color=colour)
-    axes.set_yticks(position, [effect["factor"] for effect in effects], color=INK)
-    axes.set(xlabel=f"{unit}, 95 % interval", ylim=(-0.7, len(effects) - 0.3))
+    axes.set_yticks(position, [translated(effect["factor"]) for effect in effects], color=INK)
+    axes.set(xlabel=tr("{unit}, 95 % interval", unit=unit), ylim=(-0.7, len(effects) - 0.3))
     axes.grid(axis="y", color=GRID, linewidth=0.5)
 
 
@@ -67,11 +72,11 @@ def _price(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]
     colours = [_COLOURS.get(effect["verdict"], MUTED) for effect in effects]
     for (x, y), colour in zip(points, colours, strict=True):
         axes.plot(x, y, marker="o", color=colour)
-    axes.set(xlabel="change of training time, %", ylabel=unit)
+    axes.set(xlabel=tr("change of training time, %"), ylabel=unit)
     axes.margins(0.25)
     axes.autoscale_view()
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-    name_points(axes, [effect["factor"] for effect in effects], points, colours, _PRICE)
+    name_points(axes, [translated(effect["factor"]) for effect in effects], points, colours, _PRICE)
 
 
 def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]], metric: str) -> None:
@@ -83,8 +88,8 @@ def _curves(figure: Figure, curves: dict[str, list[list[tuple[float, float]]]], 
             axes.plot(*zip(*[(epoch, factor * value) for epoch, value in run]), color=colour, linewidth=0.7, alpha=0.6)
         shortest = min(len(run) for run in runs)
         points = np.mean([run[-shortest:] for run in runs], axis=0)
-        axes.plot(points[:, 0], factor * points[:, 1], color=colour, linewidth=2.2, label=name)
-    axes.set(xlabel="epoch", ylabel=f"{chosen.title}{', %' if chosen.is_share else ''}, validation")
+        axes.plot(points[:, 0], factor * points[:, 1], color=colour, linewidth=2.2, label=translated(name))
+    axes.set(xlabel=tr("epoch"), ylabel=tr("{metric}, validation", metric=axis_of(chosen)))
     axes.legend()
 
 
@@ -110,4 +115,4 @@ def _heat(study: dict[str, Any], scale: tuple[str, int]) -> Any:
             axes.text(j, i, f"{table[i, j]:+.1f}", ha="center", va="center", fontsize=8)
         figure.colorbar(image, ax=axes, label=scale[0])
 
-    return draw(5.2, 3.8, plot, "Interactions of two factors")
+    return draw(5.2, 3.8, plot, tr("Interactions of two factors"))

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from whet.core.language import tr
 from whet.core.run_folder import RunFolder
-
-_SENTENCE = {
-    "helps": "The {} recipe is better than the plain recipe.",
-    "hurts": "The {} recipe is worse than the plain recipe on these data.",
-    "no difference worth having": "The {} recipe and the plain recipe differ by less than one percentage point.",
-    "undecided": "The difference between the {} recipe and the plain recipe is not distinguishable from zero. More seeds or test "
-    "samples would narrow the interval.",
-    "not assessed": "With fewer than three seeds, the {} recipe gets no verdict: another seed may reverse the difference.",
-}
 
 
 def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +14,7 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": improvement["name"],
         "difference": difference,
-        "sentence": _SENTENCE[difference["verdict"]].format(improvement["recommended"]),
+        "sentence": _sentence(difference["verdict"], improvement["recommended"]),
         "groups": improvement["groups"],
         "recommended": improvement["recommended"],
         "metric": improvement["metric"],
@@ -36,3 +28,23 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
         "reach": max([reach, *(abs(row["difference"]) for row in improvement["per_class"])]),
         "scale": reach,
     }
+
+
+def _sentence(verdict: str, name: str) -> str:
+    """What the verdict says about the recipe of this name."""
+    return {
+        "helps": tr("The {name!t} recipe is better than the plain recipe.", name=name),
+        "hurts": tr("The {name!t} recipe is worse than the plain recipe on these data.", name=name),
+        "no difference worth having": tr(
+            "The {name!t} recipe and the plain recipe differ by less than one percentage point.", name=name
+        ),
+        "undecided": tr(
+            "The difference between the {name!t} recipe and the plain recipe is not distinguishable from zero. "
+            "More seeds or test samples would narrow the interval.",
+            name=name,
+        ),
+        "not assessed": tr(
+            "With fewer than three seeds, the {name!t} recipe gets no verdict: another seed may reverse the difference.",
+            name=name,
+        ),
+    }[verdict]

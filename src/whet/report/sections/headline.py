@@ -7,7 +7,7 @@ from typing import Any
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.sections.data import samples_of
-from whet.report.text import short_name
+from whet.report.text import part_name, short_name, size
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
     metric = task.metric(task.headline)
     return {
         "name": folder.name,
-        "part": {"test": "test", "val": "validation"}[part],
+        "part": part_name(part),
         "evaluated_on_val": part == "val",
         "result": result,
         "figure": task.figure(result)[0],
@@ -32,6 +32,6 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "train_samples": samples_of(data)["train"],
         "model": short_name(recipe.model.architecture),
         "pretrained": recipe.model.weights != "none",
-        "shown": recipe.shown,
+        "shown": size(recipe.shown),
         "seed": recipe.train.seed,
     }

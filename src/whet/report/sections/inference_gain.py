@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from whet.core.evidence import Metric
+from whet.core.language import tr, translated
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 
@@ -27,12 +29,19 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         "plain": [metric.shown(found["plain"][key]) for key, metric in shown.items()],
         "result": [metric.shown(result[key]) for key, metric in shown.items()],
         "plain_seconds": found["plain"]["seconds_per_sample"],
-        "gain": f"{headline.text(difference['mean'], '+')}{' percentage points' if headline.is_share else ''} of {headline.title}",
+        "gain": _gain(headline, headline.text(difference["mean"], "+")),
         "low": headline.text(difference["low"], "+"),
         "high": headline.text(difference["high"], "+"),
         "seconds": metrics["cost"]["seconds_per_sample"],
         "weights": _weights(folder),
     }
+
+
+def _gain(headline: Metric, mean: str) -> str:
+    title = translated(headline.title)
+    if headline.is_share:
+        return tr("{mean} percentage points of {metric}", mean=mean, metric=title)
+    return tr("{mean} of {metric}", mean=mean, metric=title)
 
 
 def _weights(folder: RunFolder) -> list[float]:

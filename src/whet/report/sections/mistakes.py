@@ -6,6 +6,7 @@ from typing import Any
 
 from whet.core.run_folder import RunFolder
 from whet.report.images import shown
+from whet.report.text import part_name
 
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
@@ -18,5 +19,5 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     medium = (
         "audio" if any(tile["audio"] for tile in tiles) else "text" if any(tile["text"] for tile in tiles) else "image"
     )
-    part = {"test": "test", "val": "validation"}[plain["split"]]
+    part = part_name(plain["split"])
     return {"shown": tiles, "wrong": plain["wrong"], "part": part, "why": why, "medium": medium}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from whet.core.language import tr
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.images import shown
@@ -23,7 +24,9 @@ def of_rows(records: list[dict[str, Any]], folder: Path, recipe: Recipe) -> dict
     """The context for the rows of a preview, whose samples are saved in `folder`."""
     rows = []
     for row in records:
-        captions = [caption(list(v["target"].items()), v["methods"], row["label"]) for v in row["variants"]]
+        captions = [
+            caption(list(v["target"].items()), v["methods"], row["label"], tr("unchanged")) for v in row["variants"]
+        ]
         words = [row["label"], *(" ".join(several) for several in captions)]
         tiles = (row["original"], *row["variants"])
         rows.append([{**shown(tile, folder), "caption": text} for tile, text in zip(tiles, words)])

@@ -8,6 +8,7 @@ import numpy as np
 
 from whet.core.palette import colours
 from whet.core.run_folder import RunFolder
+from whet.report.text import part_name
 
 _PAIRS = 6
 
@@ -33,6 +34,6 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "rows": rows,
         "undefined": result["undefined"],
         "pairs": pairs[:_PAIRS],
-        "part": {"test": "test", "val": "validation"}[part],
+        "part": part_name(part),
         "pixels": int(counts_KK.sum()),
     }

@@ -10,9 +10,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from whet.core.language import english, tr, translated
 from whet.core.task import metric_named
 from whet.evaluate.compare import Metric
 from whet.report.figures import ACCENT, GRID, INK, MUTED, SECOND, WARN, draw
+from whet.report.text import axis_of, unit_of
 
 _COLUMNS, _MAX_SLICES = 3, 12
 
@@ -31,7 +33,7 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
         "title": chosen.title,
         "text": chosen.text,
         "share": " %" if chosen.is_share else "",
-        "unit": " percentage points" if chosen.is_share else "",
+        "unit": english(" percentage points") if chosen.is_share else "",
         "best": best,
         "first": first,
         "counts": {state: sum(trial["state"] == state for trial in trials) for state in ("finished", "pruned", "failed")},
@@ -42,11 +44,11 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
             }
             for s in important
         ],
-        "history": draw(8.4, 3.4, lambda figure: _history(figure, story, chosen), "Score of every trial and the best so far"),
-        "curves": draw(5.2, 3.4, lambda figure: _curves(figure, story), "Validation over the training of every trial"),
+        "history": draw(8.4, 3.4, lambda figure: _history(figure, story, chosen), tr("Score of every trial and the best so far")),
+        "curves": draw(5.2, 3.4, lambda figure: _curves(figure, story), tr("Validation over the training of every trial")),
         "importances": _importances(story),
         "slices": _slices(finished, varied, best, chosen),
-        "forest": draw(8.4, 1.9, lambda figure: _forest(figure, confirmed, chosen), "Tuned minus original")
+        "forest": draw(8.4, 1.9, lambda figure: _forest(figure, confirmed, chosen), tr("Tuned minus original"))
         if confirmed else None,
     }  # fmt: skip
 
@@ -62,10 +64,6 @@ def _scaled(chosen: Metric, value: float) -> float:
     return 100 * value if chosen.is_share else value
 
 
-def _label(chosen: Metric) -> str:
-    return f"{chosen.title}, %" if chosen.is_share else chosen.title
-
-
 def _history(figure: Figure, story: dict[str, Any], chosen: Metric) -> None:
     axes = figure.subplots()
     best_of = np.minimum.accumulate if chosen.smaller_is_better else np.maximum.accumulate
@@ -74,15 +72,15 @@ def _history(figure: Figure, story: dict[str, Any], chosen: Metric) -> None:
     score = np.array([_scaled(chosen, trial["score"]) for trial in finished])
     if story["spread"] is not None and number[0] == 0:
         reach = 2 * _scaled(chosen, story["spread"])
-        axes.axhspan(score[0] - reach, score[0] + reach, color=GRID, alpha=0.7, linewidth=0, label="seed variance")
-    axes.step(number, best_of(score), where="post", color=ACCENT, linewidth=1.6, label="best so far")
-    axes.plot(number, score, "o", color=SECOND, markersize=5, label="trial")
+        axes.axhspan(score[0] - reach, score[0] + reach, color=GRID, alpha=0.7, linewidth=0, label=tr("seed variance"))
+    axes.step(number, best_of(score), where="post", color=ACCENT, linewidth=1.6, label=tr("best so far"))
+    axes.plot(number, score, "o", color=SECOND, markersize=5, label=tr("trial"))
     bottom = score.max() if chosen.smaller_is_better else score.min()
-    for state, marker, colour in (("pruned", "x", MUTED), ("failed", "X", WARN)):
+    for state, marker, colour in ((english("pruned"), "x", MUTED), (english("failed"), "X", WARN)):
         numbers = [trial["trial"] for trial in story["trials"] if trial["state"] == state]
         if numbers:
-            axes.plot(numbers, [bottom] * len(numbers), marker, color=colour, markersize=5, label=state)
-    axes.set(xlabel="trial", ylabel=_label(chosen))
+            axes.plot(numbers, [bottom] * len(numbers), marker, color=colour, markersize=5, label=translated(state))
+    axes.set(xlabel=tr("trial"), ylabel=axis_of(chosen))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, ncols=2)
 
@@ -98,7 +96,7 @@ def _curves(figure: Figure, story: dict[str, Any]) -> None:
             axes.plot(*ends, color=colour, linewidth=width, alpha=1.0 if width > 1 else 0.55)
             if trial["state"] == "pruned":
                 axes.plot(ends[0][-1], ends[1][-1], "x", color=MUTED, markersize=5)
-    axes.set(xlabel="% of training", ylabel="validation")
+    axes.set(xlabel=tr("% of training"), ylabel=tr("validation"))
 
 
 def _importances(story: dict[str, Any]) -> Markup | None:
@@ -109,11 +107,11 @@ def _importances(story: dict[str, Any]) -> Markup | None:
     def plot(figure: Figure) -> None:
         axes = figure.subplots()
         axes.barh([key for key, _ in found], [100 * share for _, share in found], color=ACCENT, height=0.6)
-        axes.set(xlabel="importance, %")
+        axes.set(xlabel=tr("importance, %"))
         axes.tick_params(axis="y", labelcolor=INK)
         axes.grid(axis="y", visible=False)
 
-    return draw(5.2, 0.9 + 0.3 * len(found), plot, "Importance of every setting")
+    return draw(5.2, 0.9 + 0.3 * len(found), plot, tr("Importance of every setting"))
 
 
 def _slices(
@@ -155,16 +153,16 @@ def _slices(
         for axes in list(grid.flat)[len(settings) :]:
             axes.set_visible(False)
         for row in grid:
-            row[0].set_ylabel(_label(chosen), fontsize=8)
+            row[0].set_ylabel(axis_of(chosen), fontsize=8)
 
-    return draw(8.4, 2.2 * rows, plot, "Scores over the values of every setting")
+    return draw(8.4, 2.2 * rows, plot, tr("Scores over the values of every setting"))
 
 
 def _forest(figure: Figure, confirmed: dict[str, Any], chosen: Metric) -> None:
     axes = figure.subplots()
-    rows = [("validation, new seeds", confirmed["validation"])]
+    rows = [(tr("validation, new seeds"), confirmed["validation"])]
     if confirmed["part"] == "test":
-        rows.append(("test, new seeds", confirmed))
+        rows.append((tr("test, new seeds"), confirmed))
     axes.axvline(0, color=INK, linewidth=0.8)
     for y, (_, found) in enumerate(reversed(rows)):
         colour = {"helps": ACCENT, "hurts": WARN}.get(found["verdict"], MUTED)
@@ -172,6 +170,7 @@ def _forest(figure: Figure, confirmed: dict[str, Any], chosen: Metric) -> None:
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="round")
         axes.plot(_scaled(chosen, found["mean"]), y, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)], color=INK)
-    unit = "percentage points of " if chosen.is_share else ""
-    axes.set(xlabel=f"tuned minus original: {unit}{chosen.title}, 95 % interval", ylim=(-0.6, len(rows) - 0.4))
+    axes.set(
+        xlabel=tr("tuned minus original: {unit}, 95 % interval", unit=unit_of(chosen)), ylim=(-0.6, len(rows) - 0.4)
+    )
     axes.grid(axis="y", visible=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 from whet.core.run_folder import RunFolder
 from whet.report.images import inline_jpeg
+from whet.report.text import part_name
 
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
@@ -17,4 +18,4 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         entry | {name: inline_jpeg(folder.worst_images / entry[name]) for name in ("image", "target", "predicted")}
         for entry in plain["shown"]
     ]
-    return {"shown": shown, "part": {"test": "test", "val": "validation"}[plain["split"]]}
+    return {"shown": shown, "part": part_name(plain["split"])}

@@ -62,7 +62,7 @@ def test_holes_crossings_and_outlines_beyond_the_border():
     assert {kind: finding.groups for kind, finding in found.items()} == dict.fromkeys(
         ("holes", "crossing outlines", "outside the image"), (("0.jpg",),)
     )
-    assert found["holes"].text.startswith("1 object with a polygon inside another")
+    assert found["holes"].text.startswith("objects with a polygon inside another: 1;")
     assert check_outlines(data([outline(TRIANGLE, TRIANGLE + 8)])) == []
 
 
@@ -161,7 +161,7 @@ def moved(made, dx, dy):
 
 
 @pytest.mark.parametrize(
-    ("dx", "dy", "where"), [(3, 0, "3 pixels too far right:"), (-4, -4, "4 pixels too far left and up:")]
+    ("dx", "dy", "where"), [(3, 0, "3 pixels too far to the right:"), (-4, -4, "4 pixels too far left and up:")]
 )
 def test_masks_beside_their_objects_are_found(scenes, dx, dy, where):
     assert check_alignment(scenes) == []

@@ -112,7 +112,7 @@ def test_another_script(tmp_path, survey):
         ("the café in 北京", "b"),
     ]
     found = kinds(check_scripts(survey(write(tmp_path / "t.csv", rows))))
-    assert found["odd script"].lines() == ["t.csv:122  (Chinese script)", "t.csv:123  (Cyrillic script)"]
+    assert found["odd script"].lines() == ["t.csv:122  (in the Chinese script)", "t.csv:123  (in the Cyrillic script)"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_texts_read_in_a_wrong_encoding(text, encoding):
 def test_mojibake_is_named_with_what_it_was(tmp_path, survey):
     rows = [*clean_rows(), ("a rancid crÃ¨me for all", "a")]
     (finding,) = check_mojibake(survey(write(tmp_path / "t.csv", rows)))
-    assert finding.lines() == ["t.csv:122  (Ã¨ was è)"]
+    assert finding.lines() == ["t.csv:122  (Ã¨ was originally è)"]
 
 
 def test_boilerplate_of_one_class(tmp_path, survey):

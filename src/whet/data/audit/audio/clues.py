@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import english
 from whet.data.audit.audio.survey import AudioSurvey
 from whet.data.audit.clue import SOURCES, Clue, name_patterns
 
@@ -35,29 +36,29 @@ def _header(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
 
 CLUES = (
     Clue(
-        "duration",
-        "the durations alone",
-        "part of any score may come from duration, a real property or how clips were cut",
+        english("duration"),
+        english("the durations alone"),
+        english("part of any score may come from duration, a real property or how clips were cut"),
         _duration,
     ),
     Clue(
-        "file size",
-        "the file sizes alone",
-        "part of any score may come from duration and detail, or from how the files were saved",
+        english("file size"),
+        english("the file sizes alone"),
+        english("part of any score may come from duration and detail, or from how the files were saved"),
         _file_size,
     ),
     Clue(
-        "silence",
-        "silences at the two ends alone",
-        "part of any score may come from how the audio clips were cut",
+        english("silence"),
+        english("silences at the two ends alone"),
+        english("part of any score may come from how the audio clips were cut"),
         _ends,
     ),
     Clue(
-        "level",
-        "level and peak alone",
-        "part of any score may come from loudness, a real property or how it was recorded",
+        english("level"),
+        english("level and peak alone"),
+        english("part of any score may come from loudness, a real property or how it was recorded"),
         _level,
     ),
-    Clue("file header", "rate, channels and file format alone", SOURCES, _header),
-    Clue("name pattern", "the patterns of the file names alone", SOURCES, name_patterns),
+    Clue(english("file header"), english("rate, channels and file format alone"), SOURCES, _header),
+    Clue(english("name pattern"), english("the patterns of the file names alone"), SOURCES, name_patterns),
 )

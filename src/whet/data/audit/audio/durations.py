@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import english, english_n
+from whet.core.media import plural
 from whet.data.audit.audio.survey import AudioSurvey
 from whet.data.audit.dependence import find_shortcuts
-from whet.data.audit.finding import Finding, counted, noted
+from whet.data.audit.finding import Finding, noted
 from whet.data.audit.sizes import outliers
 from whet.data.extent import Truncation, clip_seconds
 
@@ -26,14 +28,27 @@ def check_durations(survey: AudioSurvey) -> list[Finding]:
     found = []
     if len(odd):
         entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in odd]
-        text = (
-            f"{counted(len(odd), 'audio clip')} far shorter or longer than the rest (usual {np.median(seconds):.2f} s)"
-        )
-        found.append(noted("odd duration", "warning", text, entries))
+        text = english_n(
+            "{n} audio clip is far shorter or longer than the rest (usual {usual:.2f} s)",
+            "{n:,} audio clips are far shorter or longer than the rest (usual {usual:.2f} s)",
+            len(odd), usual=np.median(seconds),
+        )  # fmt: skip
+        found.append(noted(english("odd duration"), "warning", text, entries))
     window = clip_seconds(seconds)
     longer = Truncation.of(seconds, window)
     if longer.cut:
-        text = longer.text("audio clips", f"the {window:g} s of a training input (train.clip_seconds)", "seconds")
+        text = longer.text(
+            plural("audio"),
+            english("the {s:g} s of a training input (train.clip_seconds)", s=window),
+            english("seconds"),
+        )
         entries = [((survey.id_N[rows[k]],), f"{seconds[k]:.2f} s") for k in np.flatnonzero(seconds > window)]
-        found.append(noted("longer than the window", "warning" if longer.share >= _MUCH else "fact", text, entries))
-    return found + find_shortcuts(survey, [f"{second:.2f} s" for second in seconds], "duration", "audio clips of")
+        found.append(
+            noted(english("longer than the window"), "warning" if longer.share >= _MUCH else "fact", text, entries)
+        )
+    return found + find_shortcuts(
+        survey,
+        [f"{second:.2f}" for second in seconds],
+        english("duration predicts the class"),
+        lambda second: english("audio clips of {s} s", s=second),
+    )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
+from whet.core.language import Sentence, english
 from whet.data.audit.audio.audio_print import BANDS, FRAMES, HOP, STEP
 from whet.data.audit.pairs import Pairs
 
@@ -36,9 +37,9 @@ class AudioPairs(Pairs):
 
     shift_P: np.ndarray
 
-    def describe(self, p: int) -> str:
-        shift = self.shift_P[p]
-        return super().describe(p) + (f", shifted by {abs(shift):.2f} s" if abs(shift) > HOP else "")
+    def describe(self, p: int) -> Sentence:
+        alike, shift = super().describe(p), abs(self.shift_P[p])
+        return english("{alike!t}, shifted by {s:.2f} s", alike=alike, s=shift) if shift > HOP else alike
 
 
 def spectrogram(print_: np.ndarray) -> np.ndarray:

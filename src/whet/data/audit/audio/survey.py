@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from whet.core.language import english, english_n
 from whet.data.audio import UnreadableAudio, decode, resample
 from whet.data.audit.audio.audio_print import HOP, audio_prints
 from whet.data.audit.audio.near import LEAST, WAVE_RATE, WAVE_SECONDS, near_pairs
-from whet.data.audit.finding import Finding, counted
+from whet.data.audit.finding import Finding
 from whet.data.audit.pairs import Pairs
 from whet.data.audit.survey import Survey
 from whet.data.table import Table
@@ -25,7 +26,7 @@ class AudioSurvey(Survey):
     prints_N: np.ndarray
     threads: int
 
-    copied_by = "at another level, re-encoded, shifted, or cut from each other"
+    copied_by = english("at another level, re-encoded, shifted, or cut from each other")
     columns = {**Survey.columns, "start": None, "end": None, "fold": ""}
 
     @functools.cached_property
@@ -56,8 +57,12 @@ class AudioSurvey(Survey):
         short = int((self.prints_N["frames"][self.row_R] < LEAST).sum())
         if not short:
             return []
-        text = f"{counted(short, 'audio clip')} under {LEAST * HOP:.1f} s or silent: too short for the search for near-duplicates"
-        return [Finding("near-duplicates not searched", "fact", text)]
+        text = english_n(
+            "{n} audio clip is under {least:.1f} s or silent: too short for the search for near-duplicates",
+            "{n:,} audio clips are under {least:.1f} s or silent: too short for the search for near-duplicates",
+            short, least=LEAST * HOP,
+        )  # fmt: skip
+        return [Finding(english("near-duplicates not searched"), "fact", text)]
 
 
 def survey_audio(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> AudioSurvey:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from whet.core.errors import DataError
+from whet.core.language import english
 from whet.core.masks import IGNORE, IGNORE_ID, Masks
 from whet.data.audit.finding import Finding
 from whet.data.image import decode
@@ -25,8 +26,11 @@ LEAST_SHIFT = 2  # pixels; programs differ by one in where a pixel begins
 SURE = 4.0  # standard errors of the mean gain
 LEAST_GAIN = 0.05  # of the logarithm of the gradient
 _LARGEST = 1024  # pixels of the longer side; larger images are reduced
-_DIRECTIONS = {(1, 0): "right", (-1, 0): "left", (0, 1): "down", (0, -1): "up", (1, 1): "right and down", (-1, 1): "left and down",
-               (1, -1): "right and up", (-1, -1): "left and up"}  # fmt: skip
+_DIRECTIONS = {
+    (1, 0): english("to the right"), (-1, 0): english("to the left"), (0, 1): english("downwards"), (0, -1): english("upwards"),
+    (1, 1): english("right and down"), (-1, 1): english("left and down"), (1, -1): english("right and up"),
+    (-1, -1): english("left and up"),
+}  # fmt: skip
 SHIFTS = ((0, 0), *((radius * dx, radius * dy) for radius in RADII for dx, dy in _DIRECTIONS))
 
 
@@ -49,11 +53,17 @@ def check_alignment(data: MaskData) -> list[Finding]:
     better = int((gain_NS[:, best] > 0).sum())
     return [
         Finding(
-            "misplaced masks",
+            english("misplaced masks"),
             "warning",
-            f"the masks lie about {away:.0f} pixels too far {where}: moved back, their outlines are on edges "
-            f"{np.exp(mean_S[best]):.1f} times as strong (in {better} of {len(rows)} images); were they drawn on images of another "
-            "size or crop?",
+            english(
+                "the masks lie about {away:.0f} pixels too far {where!t}: moved back, their outlines are on edges "
+                "{times:.1f} times as strong (in {better:d} of {n} images); were they drawn on images of another size or crop?",
+                away=away,
+                where=where,
+                times=np.exp(mean_S[best]),
+                better=better,
+                n=len(rows),
+            ),
         )
     ]
 

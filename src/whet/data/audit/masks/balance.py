@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import english
 from whet.core.masks import IGNORE
 from whet.data.audit.finding import Finding
 from whet.data.masks import MaskData
@@ -27,7 +28,8 @@ def check_mask_balance(data: MaskData) -> list[Finding]:
         rows.append(
             f"{name}: {', '.join(part for part in (share, many(int(images_SK[:, k].sum()), 'image'), things) if part)}"
         )
-    found = [Finding("classes", "fact", "; ".join(rows))]
+    text = english("pixels, images and objects of the classes: {rows}", rows="; ".join(rows))
+    found = [Finding(english("classes"), "fact", text)]
     for s, split in enumerate(SPLITS):
         if not any(image.split == split for image in data.images):
             continue
@@ -35,17 +37,29 @@ def check_mask_balance(data: MaskData) -> list[Finding]:
         none = [data.classes[k] for k in thing if images_SK[s, k] == 0]
         few = [f"{data.classes[k]} {images_SK[s, k]}" for k in thing if 0 < images_SK[s, k] < FEW]
         if none:
-            found.append(Finding("missing classes", "warning", f"no {split} image holds {', '.join(none)}"))
+            text = english("no {split!t} image holds {names}", split=split, names=", ".join(none))
+            found.append(Finding(english("missing classes"), "warning", text))
         if few and split != "val":
             found.append(
                 Finding(
-                    f"few {split} images", "warning", f"classes in fewer than {FEW} {split} images: {', '.join(few)}"
+                    english("few {split!t} images", split=split),
+                    "warning",
+                    english(
+                        "classes in fewer than {least:d} {split!t} images: {names}",
+                        least=FEW,
+                        split=split,
+                        names=", ".join(few),
+                    ),
                 )
             )
     ignored = pixels_K[IGNORE] / max(pixels_K.sum(), 1)
     if ignored > IGNORED and kinds == {"mask"}:
         found.append(
-            Finding("ignored pixels", "warning", f"{ignored:.0%} of all pixels are ignored, and teach nothing")
+            Finding(
+                english("ignored pixels"),
+                "warning",
+                english("{share:.0%} of all pixels are ignored, and teach nothing", share=ignored),
+            )
         )
     return found
 

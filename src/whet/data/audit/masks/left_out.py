@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from whet.data.audit.finding import Finding, counted, noted
+from whet.core.language import english, english_n
+from whet.data.audit.finding import Finding, noted
 from whet.data.masks import MaskData
 from whet.data.table import SPLITS
 
@@ -11,13 +12,19 @@ def check_left_out(data: MaskData) -> list[Finding]:
     """Images without a usable mask (missing, of another size, not readable), and objects that cover nothing (outside the image, no
     area, fewer than three points)."""
     found = []
-    for kind, word, entries, total in (
-        ("unusable masks", "images", data.skipped, len(data) + len(data.skipped)),
-        ("objects that cover nothing", "objects", data.dropped, data.objects + len(data.dropped)),
-    ):
-        if entries:
-            text = f"{len(entries)} of {total:,} {word} cannot be used and will be left out"
-            found.append(noted(kind, "problem", text, [((entry.id,), entry.reason) for entry in entries]))
+    if data.skipped:
+        text = english(
+            "{n} of {total:,} images cannot be used and will be left out",
+            n=len(data.skipped),
+            total=len(data) + len(data.skipped),
+        )
+        entries = [((entry.id,), entry.reason) for entry in data.skipped]
+        found.append(noted(english("unusable masks"), "problem", text, entries))
+    if data.dropped:
+        total = data.objects + len(data.dropped)
+        text = english("{n} of {total:,} objects cannot be used and will be left out", n=len(data.dropped), total=total)
+        entries = [((entry.id,), entry.reason) for entry in data.dropped]
+        found.append(noted(english("objects that cover nothing"), "problem", text, entries))
     return found
 
 
@@ -34,5 +41,9 @@ def check_copies(data: MaskData) -> list[Finding]:
             entries.append((tuple(data.images[row].id for row in rows), f"{group}: {', '.join(splits)}"))
     if not entries:
         return []
-    text = f"{counted(len(entries), 'group')} in several splits: test images with a copy in train make results too good"
-    return [noted("leak", "problem", text, entries)]
+    text = english_n(
+        "{n} group is in several splits: test images with a copy in train make results too good",
+        "{n:,} groups are in several splits: test images with a copy in train make results too good",
+        len(entries),
+    )
+    return [noted(english("leak"), "problem", text, entries)]

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 
+from whet.core.language import Sentence, english, english_n
 from whet.core.masks import Masks, Shape
 from whet.core.polygons import box_of, raster
 from whet.core.rle import Size
 from whet.data.audit.finding import Finding, Severity, noted
 from whet.data.masks import MaskData
-from whet.data.masks.data import many
 
 MANY_BOXES = 0.1  # of the objects; a few things are boxes
 FULL_BOX = 8  # least side in pixels of a mask that fills its box
@@ -31,25 +31,26 @@ def check_outlines(data: MaskData) -> list[Finding]:
                 counts[kind][image.id] = number
     boxes, objects = counts["box"].total(), max(data.objects, 1)
     severe: Severity = "warning" if boxes > MANY_BOXES * objects else "fact"
-    told: tuple[tuple[str, str, Severity, str], ...] = (
-        ("box", "box-shaped masks", severe, f"{boxes:,} of {objects:,} objects are axis-parallel boxes, not outlines: a "
-         "network learns their corners as well; they can be used as boxes"),
-        ("crossing", "crossing outlines", "warning", "with an outline that crosses itself: parts of it may be left out"),
-        ("hole", "holes", "warning", "with a polygon inside another: a hole that COCO fills; write it as RLE"),
-        ("outside", "outside the image", "fact", "with an outline that goes beyond the border of the image, where it is cut"),
+    told: tuple[tuple[str, Sentence, Severity, Sentence], ...] = (
+        ("box", english("box-shaped masks"), severe, english(
+            "{n:,} of {objects:,} objects are axis-parallel boxes, not outlines: a network learns their corners as "
+            "well; they can be "
+            "used as boxes", n=boxes, objects=objects)),
+        ("crossing", english("crossing outlines"), "warning", english(
+            "objects with an outline that crosses itself: {n:,}; parts of it may be left out", n=counts["crossing"].total())),
+        ("hole", english("holes"), "warning", english(
+            "objects with a polygon inside another: {n:,}; a hole that COCO fills; write it as RLE", n=counts["hole"].total())),
+        ("outside", english("outside the image"), "fact", english(
+            "objects with an outline that goes beyond the border of the image, where it is cut: {n:,}",
+            n=counts["outside"].total())),
     )  # fmt: skip
     found = []
     for kind, title, severity, text in told:
         if counts[kind]:
-            entries = [((name,), many(number, "object")) for name, number in counts[kind].items()]
-            found.append(
-                noted(
-                    title,
-                    severity,
-                    text if kind == "box" else f"{many(counts[kind].total(), 'object')} {text}",
-                    entries,
-                )
-            )
+            entries = [
+                ((name,), english_n("{n} object", "{n:,} objects", number)) for name, number in counts[kind].items()
+            ]
+            found.append(noted(title, severity, text, entries))
     return found
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import english, english_n
 from whet.core.masks import Layer, Masks
 from whet.data.audit.finding import Finding, noted
 from whet.data.masks import MaskData
-from whet.data.masks.data import many
 
 SAME = 0.9  # intersection over union
 
@@ -23,11 +23,15 @@ def check_duplicate_objects(data: MaskData) -> list[Finding]:
             (duplicates if one == other else conflicts).append(((image.id,), " and ".join(dict.fromkeys(names))))
     found = []
     if duplicates:
-        text = f"{many(len(duplicates), 'object')} labelled twice: each counts twice in training and in metrics"
-        found.append(noted("duplicate objects", "warning", text, duplicates))
+        text = english_n(
+            "{n} object labelled twice: it counts twice in training and in metrics",
+            "{n:,} objects labelled twice: each counts twice in training and in metrics",
+            len(duplicates),
+        )
+        found.append(noted(english("duplicate objects"), "warning", text, duplicates))
     if conflicts:
-        text = f"{many(len(conflicts), 'object')} labelled as two classes"
-        found.append(noted("conflicting objects", "problem", text, conflicts))
+        text = english_n("{n} object labelled as two classes", "{n:,} objects labelled as two classes", len(conflicts))
+        found.append(noted(english("conflicting objects"), "problem", text, conflicts))
     return found
 
 

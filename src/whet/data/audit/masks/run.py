@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from whet.core.language import Sentence, english
 from whet.data.audit.finding import Finding, by_gravity
 from whet.data.audit.masks.alignment import check_alignment
 from whet.data.audit.masks.balance import check_mask_balance
@@ -21,7 +22,9 @@ CHECKS: tuple[Callable[[MaskData], list[Finding]], ...] = (
 
 def audit_masks(data: MaskData) -> list[Finding]:
     """All findings about the annotation, the most severe first."""
-    found = [Finding("note", "warning" if text in data.warnings else "fact", text) for text in data.notes]
+    found = [
+        Finding(english("note"), "warning" if text in data.warnings else "fact", Sentence(text)) for text in data.notes
+    ]
     return by_gravity(found + [finding for check in CHECKS for finding in check(data)])
 
 

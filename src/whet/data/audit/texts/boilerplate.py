@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from whet.core.language import english
 from whet.data.audit.finding import Finding
 from whet.data.audit.texts.near import width
 from whet.data.audit.texts.survey import TextSurvey
@@ -36,16 +37,25 @@ def check_boilerplate(survey: TextSurvey) -> list[Finding]:
             revealing = elsewhere <= LITTLE * count / len(own)
             quoted = shared if side == "begin" else shared[::-1]
             quoted = quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
+            values = {"share": 100 * count / len(own), "name": name, "phrase": quoted, "elsewhere": 100 * elsewhere}
             text = (
-                f"{100 * count / len(own):.0f} % of {name} {side} with “{quoted}”, and {100 * elsewhere:.0f} % of the other classes"
-                + (": a model may learn the phrase instead of the content" if revealing else "")
+                english(
+                    "{share:.0f} % of {name} begin with “{phrase}”, and {elsewhere:.0f} % of the other classes",
+                    **values,
+                )
+                if side == "begin"
+                else english(
+                    "{share:.0f} % of {name} end with “{phrase}”, and {elsewhere:.0f} % of the other classes", **values
+                )
             )
+            if revealing:
+                text = english("{what!t}: a model may learn the phrase instead of the content", what=text)
             members = tuple(
                 (survey.id_N[row],)
                 for row, plain, true in zip(rows, texts, true_RK[:, k])
                 if true and plain.startswith(shared)
             )
-            found.append(Finding("boilerplate", "warning" if revealing else "fact", text, members))
+            found.append(Finding(english("boilerplate"), "warning" if revealing else "fact", text, members))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from whet.core.language import english
 from whet.data.audit.clue import Clue
 from whet.data.audit.texts.survey import TextSurvey
 
@@ -43,14 +44,24 @@ def _capitals(survey: TextSurvey, rows: np.ndarray) -> np.ndarray:
     return np.array(shares)
 
 
-_REASON = "a real property or how the texts were collected"
+_COLLECTED = english("part of any score may come from these, a real property or how the texts were collected")
 CLUES = (
     Clue(
-        "length",
-        "the lengths alone (characters, words, lines)",
-        f"part of any score may come from length, {_REASON}",
+        english("length"),
+        english("the lengths alone (characters, words, lines)"),
+        english("part of any score may come from length, a real property or how the texts were collected"),
         _length,
     ),
-    Clue("punctuation", "punctuation and digits alone", f"part of any score may come from these, {_REASON}", _marks),
-    Clue("capitals", "capital letters alone", f"part of any score may come from these, {_REASON}", _capitals),
+    Clue(
+        english("punctuation"),
+        english("punctuation and digits alone"),
+        _COLLECTED,
+        _marks,
+    ),
+    Clue(
+        english("capitals"),
+        english("capital letters alone"),
+        _COLLECTED,
+        _capitals,
+    ),
 )

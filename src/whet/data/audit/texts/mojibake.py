@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from whet.data.audit.finding import Finding, counted, noted
+from whet.core.language import english, english_n
+from whet.data.audit.finding import Finding, noted
 from whet.data.audit.texts.survey import TextSurvey
 
 LEAST_CHINESE = 3  # characters: two ordinary ones may be valid UTF-8 by chance ("联通")
@@ -19,8 +20,12 @@ def check_mojibake(survey: TextSurvey) -> list[Finding]:
     entries = [((survey.id_N[n],), why) for n, text in enumerate(survey.text_N) if (why := broken(text))]
     if not entries:
         return []
-    text = f"{counted(len(entries), 'text')} broken by a wrong encoding; correct the source, or a model trains on broken characters"
-    return [noted("mojibake", "warning", text, entries)]
+    text = english_n(
+        "{n} text is broken by a wrong encoding; correct the source, or a model trains on broken characters",
+        "{n:,} texts are broken by a wrong encoding; correct the source, or a model trains on broken characters",
+        len(entries),
+    )
+    return [noted(english("mojibake"), "warning", text, entries)]
 
 
 def broken(text: str) -> str:
@@ -28,11 +33,11 @@ def broken(text: str) -> str:
     if text.isascii():
         return ""
     if "\ufffd" in text:
-        return "replacement characters (U+FFFD)"
+        return english("replacement characters (U+FFFD)")
     for run in _RUN.findall(text):
         if meant := _meant(run):
-            return f"{run[:_SHOWN]} was {meant[:_SHOWN]}"
-    return "control characters (U+0080 … U+009F)" if re.search("[\x80-\x9f]", text) else ""
+            return english("{text} was originally {original}", text=run[:_SHOWN], original=meant[:_SHOWN])
+    return english("control characters (U+0080 … U+009F)") if re.search("[\x80-\x9f]", text) else ""
 
 
 def _meant(run: str) -> str:

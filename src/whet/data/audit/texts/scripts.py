@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whet.data.audit.finding import Finding, counted, noted
+from whet.core.language import english, english_n
+from whet.data.audit.finding import Finding, noted
 
 if TYPE_CHECKING:
     from whet.data.audit.texts.survey import TextSurvey
@@ -52,7 +53,13 @@ def check_scripts(survey: TextSurvey) -> list[Finding]:
     odd_N = (total_N >= LEAST) & (share_NS[:, ~usual_S].sum(axis=1) >= MOSTLY)
     if not odd_N.any():
         return []
-    entries = [((survey.id_N[n],), f"{SCRIPTS[letters_NS[n].argmax()]} script") for n in np.flatnonzero(odd_N)]
-    usual = " and ".join(SCRIPTS[s] for s in np.flatnonzero(usual_S))
-    text = f"{counted(len(entries), 'text')} written in another script than the rest ({usual})"
-    return [noted("odd script", "fact", text, entries)]
+    entries = [
+        ((survey.id_N[n],), english("in the {script} script", script=SCRIPTS[letters_NS[n].argmax()]))
+        for n in np.flatnonzero(odd_N)
+    ]
+    text = english_n(
+        "{n} text is written in another script than the rest ({usual})",
+        "{n:,} texts are written in another script than the rest ({usual})",
+        len(entries), usual=", ".join(SCRIPTS[s] for s in np.flatnonzero(usual_S)),
+    )  # fmt: skip
+    return [noted(english("odd script"), "fact", text, entries)]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whet.data.audit.finding import Finding, counted
+from whet.core.language import english, english_n
+from whet.data.audit.finding import Finding
 from whet.data.audit.pairs import Pairs
 from whet.data.audit.survey import Survey
 from whet.data.audit.texts.near import LEAST_WIDTH, is_short, near_pairs
@@ -22,7 +23,7 @@ class TextSurvey(Survey):
 
     letters_NS: np.ndarray
 
-    copied_by = "the same except for a few words or signs"
+    copied_by = english("the same except for a few words or signs")
     columns = {**Survey.columns, "fold": ""}
 
     @functools.cached_property
@@ -43,11 +44,14 @@ class TextSurvey(Survey):
         short = sum(is_short(self.text_N[row]) for row in self.first_rows())
         if not short:
             return []
-        text = (
-            f"{counted(short, 'text')} under {LEAST_WIDTH} letters (half as many Chinese, Japanese or Korean ones): "
-            "too short for the near-duplicate search, except for differences in case, width or spacing"
-        )
-        return [Finding("near-duplicates not searched", "fact", text)]
+        text = english_n(
+            "{n} text is under {width} letters (half as many Chinese, Japanese or Korean ones): too short for the "
+            "near-duplicate search, except for differences in case, width or spacing",
+            "{n:,} texts are under {width} letters (half as many Chinese, Japanese or Korean ones): too short for the "
+            "near-duplicate search, except for differences in case, width or spacing",
+            short, width=LEAST_WIDTH,
+        )  # fmt: skip
+        return [Finding(english("near-duplicates not searched"), "fact", text)]
 
 
 def survey_texts(table: Table, threads: int, advance: Callable[[int], None] = lambda count: None) -> TextSurvey:
