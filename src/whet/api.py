@@ -32,6 +32,8 @@ def train(
     budget: str | None = None,
     weights: str | None = None,
     architecture: str | None = None,
+    head: str | None = None,
+    task: str | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
@@ -42,13 +44,16 @@ def train(
 
     data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or the name of a shipped
     recipe; by default the strong recipe for this data and model. methods: replace the recipe's methods. budget: "20ep", "500st",
-    "10m". weights: a local folder, a hub name, or "none". Raises WhetError subclasses; see `whet.core.errors`.
+    "10m". weights: a local folder, a hub name, or "none". head: what predicts from the features (`ModelSpec.head`). task: by
+    default that of the recipe, or what the data suggest. Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
     from whet.training.job import train_run
 
     started = time.monotonic()
-    requested = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
+    requested = build_recipe(
+        data, recipe, methods, budget, weights=weights, architecture=architecture, head=head, task=task, seed=seed
+    )
     return Run(
         train_run(
             requested,
@@ -67,8 +72,11 @@ def build_recipe(
     recipe: Recipe | str | Path | None = None,
     methods: Iterable[Any] | None = None,
     budget: str | None = None,
+    *,
     weights: str | None = None,
     architecture: str | None = None,
+    head: str | None = None,
+    task: str | None = None,
     seed: int | None = None,
 ) -> Recipe:
     """Build the recipe from these arguments. Settings that `data` does not give are taken from the recipe."""
@@ -77,12 +85,13 @@ def build_recipe(
     given = recipe if isinstance(recipe, Recipe) else recipes.load(recipe) if recipe is not None else None
     base = given or Recipe()
     spec = DataSpec.of(data).over(base.data)
-    model = base.model.replace(
-        **{key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
-    )
+    asked = {"weights": weights, "architecture": architecture, "head": head}
+    model = base.model.replace(**{key: value for key, value in asked.items() if value is not None})
     if given is None:
-        base = recipes.default(spec, model) if methods is None else Recipe(task=recipes.task_for(spec))
-    requested = base.replace(data=spec, model=model)
+        base = (
+            recipes.default(spec, model, task=task) if methods is None else Recipe(task=task or recipes.task_for(spec))
+        )
+    requested = base.replace(data=spec, model=model, **({} if task is None else {"task": task}))
     if methods is not None:
         requested = requested.replace(methods=parse_methods(methods))
     changes = {key: value for key, value in (("budget", budget), ("seed", seed)) if value is not None}

@@ -11,8 +11,11 @@ from whet.core.errors import DataError
 from whet.core.masks import IGNORE, Masks
 from whet.core.spec import DataSpec
 from whet.data.masks import MaskData
+from whet.data.masks.data import INSTANCES
 from whet.data.masks.detect import read_masks
 from whet.data.table import Table
+
+_AS_CLASSES = "the data hold objects; they are read as the classes of their pixels (semantic-segmentation)"
 
 
 def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Table:
@@ -29,8 +32,9 @@ def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Tab
         weight=1.0, digest="",
     )  # fmt: skip
     frame["masks"] = pd.Series(data.frame["masks"].to_numpy(), index=frame.index, dtype=object)
+    notes = (*data.notes, _AS_CLASSES) if data.task == INSTANCES else data.notes
     return Table(
-        frame, data.classes, data.root, data.skipped, data.notes, "image", set_SK, data.warnings, annotation=data
+        frame, data.classes, data.root, data.skipped, notes, "image", set_SK, data.warnings, annotation=data
     )
 
 
