@@ -33,9 +33,7 @@ def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Tab
     )  # fmt: skip
     frame["masks"] = pd.Series(data.frame["masks"].to_numpy(), index=frame.index, dtype=object)
     notes = (*data.notes, _AS_CLASSES) if data.task == INSTANCES else data.notes
-    return Table(
-        frame, data.classes, data.root, data.skipped, notes, "image", set_SK, data.warnings, annotation=data
-    )
+    return Table(frame, data.classes, data.root, data.skipped, notes, "image", set_SK, data.warnings, annotation=data)
 
 
 def _classes_in(masks: Masks, data: MaskData) -> np.ndarray:

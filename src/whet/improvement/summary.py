@@ -16,6 +16,7 @@ from whet.data.audit import Finding
 from whet.evaluate.compare import Difference, Group
 from whet.improvement.comparison import PLAIN, Ensemble, RecipeComparison
 from whet.studies.study import Study
+from whet.training.ensemble import can_combine
 
 _COLUMNS = 2  # metrics in the table of runs
 
@@ -32,7 +33,7 @@ def summary(
     return {
         "name": path.resolve().name,
         "findings": [finding.to_dict() for finding in findings or ()],
-        "plan": _plan(findings, comparison, studied is not None, tuning.is_file()),
+        "plan": _plan(findings, comparison, studied is not None, tuning.is_file(), combines=can_combine(best)),
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
         "recommended": recommended,
@@ -86,7 +87,7 @@ def _short(value: Any) -> str:
 
 
 def _plan(
-    findings: list[Finding] | None, comparison: RecipeComparison, studied: bool, tuned: bool
+    findings: list[Finding] | None, comparison: RecipeComparison, studied: bool, tuned: bool, *, combines: bool
 ) -> list[dict[str, Any]]:
     graves = sum(finding.severity == "problem" for finding in findings or ())
     found = f": {graves} {'problem' if graves == 1 else 'problems'} found" if findings is not None else ""
@@ -108,7 +109,7 @@ def _plan(
                 "Choose the recipe and model on the validation split; use the test split once for a paired comparison.",
             ),
             (seeds > 1, "Combine the winner's runs into an ensemble, and use it if it is better."),
-        )
+        )[: None if combines else -1]
     ]
 
 
