@@ -167,6 +167,7 @@ def ensemble(*runs: str | Path | Run, out: str | Path | None = None, observer: O
     from whet.report import build_report
     from whet.training.data_record import as_recorded
     from whet.training.ensemble import ensemble_runs, show_mistakes
+    from whet.training.log import Observer
 
     folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
