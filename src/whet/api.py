@@ -34,6 +34,8 @@ def train(
     budget: str | None = None,
     weights: str | None = None,
     architecture: str | None = None,
+    head: str | None = None,
+    task: str | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
@@ -45,14 +47,17 @@ def train(
 
     data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or the name of a shipped
     recipe; by default the strong recipe for this data and model. methods: replace the recipe's methods. budget: "20ep", "500st",
-    "10m". weights: a local folder, a hub name, or "none". language: of the report, "en" or "zh"; by default that of the locale.
+    "10m". weights: a local folder, a hub name, or "none". head: what predicts from the features (`ModelSpec.head`). task: by
+    default that of the recipe, or what the data suggest. language: of the report, "en" or "zh"; by default that of the locale.
     Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
     from whet.training.job import train_run
 
     started = time.monotonic()
-    requested = build_recipe(data, recipe, methods, budget, weights, architecture, seed)
+    requested = build_recipe(
+        data, recipe, methods, budget, weights=weights, architecture=architecture, head=head, task=task, seed=seed
+    )
     return Run(
         train_run(
             requested,
@@ -71,8 +76,11 @@ def build_recipe(
     recipe: Recipe | str | Path | None = None,
     methods: Iterable[Any] | None = None,
     budget: str | None = None,
+    *,
     weights: str | None = None,
     architecture: str | None = None,
+    head: str | None = None,
+    task: str | None = None,
     seed: int | None = None,
 ) -> Recipe:
     """Build the recipe from these arguments. Settings that `data` does not give are taken from the recipe."""
@@ -81,12 +89,13 @@ def build_recipe(
     given = recipe if isinstance(recipe, Recipe) else recipes.load(recipe) if recipe is not None else None
     base = given or Recipe()
     spec = DataSpec.of(data).over(base.data)
-    model = base.model.replace(
-        **{key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
-    )
+    asked = {"weights": weights, "architecture": architecture, "head": head}
+    model = base.model.replace(**{key: value for key, value in asked.items() if value is not None})
     if given is None:
-        base = recipes.default(spec, model) if methods is None else Recipe(task=recipes.task_for(spec))
-    requested = base.replace(data=spec, model=model)
+        base = (
+            recipes.default(spec, model, task=task) if methods is None else Recipe(task=task or recipes.task_for(spec))
+        )
+    requested = base.replace(data=spec, model=model, **({} if task is None else {"task": task}))
     if methods is not None:
         requested = requested.replace(methods=parse_methods(methods))
     changes = {key: value for key, value in (("budget", budget), ("seed", seed)) if value is not None}
@@ -171,6 +180,7 @@ def ensemble(
     from whet.report import build_report
     from whet.training.data_record import as_recorded
     from whet.training.ensemble import ensemble_runs, show_mistakes
+    from whet.training.log import Observer
 
     folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):

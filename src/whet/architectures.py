@@ -65,6 +65,8 @@ def compare_architectures(
     *,
     budget: str | None = None,
     weights: str | None = None,
+    head: str | None = None,
+    task: str | None = None,
     seeds: int = 1,
     recipe: Recipe | str | Path | None = None,
     out: str | Path | None = None,
@@ -91,7 +93,14 @@ def compare_architectures(
     medium = medium_of(spec) if Path(str(spec.path)).expanduser().exists() else "image"
     requested = {
         name: recipes.with_options(
-            _recipe(recipe, spec, ModelSpec(architecture=architecture, weights=weights or "auto"), budget), **options
+            _recipe(
+                recipe,
+                spec,
+                ModelSpec(architecture=architecture, weights=weights or "auto", head=head or "auto"),
+                task,
+                budget,
+            ),
+            **options,
         )
         for name, architecture in _named(architectures, medium).items()
     }
@@ -185,12 +194,14 @@ def _as_folder(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")
 
 
-def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, budget: str | None) -> Recipe:
+def _recipe(
+    given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, task: str | None, budget: str | None
+) -> Recipe:
     if given is not None:
         base = given if isinstance(given, Recipe) else recipes.load(given)
     else:
-        base = recipes.for_comparison(spec, model).setting(budget=_BUDGET)
-    base = base.replace(data=spec, model=model)
+        base = recipes.for_comparison(spec, model, task=task).setting(budget=_BUDGET)
+    base = base.replace(data=spec, model=model, **({} if task is None else {"task": task}))
     return base.setting(budget=budget) if budget is not None else base
 
 

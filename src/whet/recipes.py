@@ -10,11 +10,16 @@ import yaml
 
 from whet.core.errors import RecipeError, unknown
 from whet.core.language import Sentence, english
+from whet.core.media import plural
 from whet.core.recipe import Recipe, parse_method
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
+from whet.core.task import problems
 
 _STRONG_FINETUNE = {"image": "waste"}
+_FOLDERS = {
+    "semantic-segmentation": "segmentation"
+}  # of the recipes of a task; those of other tasks are in that of the medium
 _TF_IDF = "tf_idf"
 _BAG = "fast_text"  # the text network that the from-scratch recipe is made for
 
@@ -38,14 +43,13 @@ def load(name: str | Path) -> Recipe:
     return Recipe.load(folder() / f"{name}.yaml")
 
 
-def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
+def default(data: DataSpec, model: ModelSpec, *, plain: bool = False, task: str | None = None) -> Recipe:
     """The default recipe for this data and model: fine-tuning if there are pretrained weights, else from scratch. For texts, the
-    from-scratch recipe depends on whether the network is a bag of words."""
-    from whet.data.read import has_masks, medium_of
+    from-scratch recipe depends on whether the network is a bag of words. task: by default what the data suggest."""
+    from whet.data.read import medium_of
     from whet.models.build import zoo_of
 
-    medium = medium_of(data)
-    where = "segmentation" if has_masks(data) else medium
+    medium, where = medium_of(data), _folder_of(data, task)
     if model.architecture == _TF_IDF:
         return load(f"text/{_TF_IDF}")
     if medium == "text" and not plain and model.architecture in set(zoo_of(medium)) - {_BAG}:
@@ -56,17 +60,15 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False) -> Recipe:
     return load(f"{where}/{_STRONG_FINETUNE.get(where, kind) if kind == 'finetune' else kind}")
 
 
-def obvious(data: DataSpec, model: ModelSpec) -> dict[str, Recipe]:
+def obvious(data: DataSpec, model: ModelSpec, *, task: str | None = None) -> dict[str, Recipe]:
     """One-pass baselines by name: logistic regression on the frozen features of the pretrained weights, if there are any, and on
-    TF-IDF for texts."""
-    from whet.data.read import has_masks, medium_of
+    TF-IDF for texts. There is none for masks."""
+    from whet.data.read import medium_of
 
-    medium = medium_of(data)
+    medium, frozen = medium_of(data), f"{_folder_of(data, task)}/frozen"
     found: dict[str, Recipe] = {}
-    if has_masks(data):
-        return {}
-    if _pretrained(data, model, medium):
-        found[english("frozen")] = load(f"{medium}/frozen").replace(data=data, model=model)
+    if frozen in names() and _pretrained(data, model, medium):
+        found[english("frozen")] = load(frozen).replace(data=data, model=model)
     if medium == "text":
         found[_TF_IDF] = load(f"text/{_TF_IDF}").replace(data=data)
     return found
@@ -87,19 +89,36 @@ def task_for(data: DataSpec) -> str:
     return problem_of(data)
 
 
-def for_comparison(data: DataSpec, model: ModelSpec) -> Recipe:
+def for_comparison(data: DataSpec, model: ModelSpec, *, task: str | None = None) -> Recipe:
     """The recipe for comparing architectures: one that suits any network from scratch, or the strong recipe for fine-tuning."""
-    from whet.data.read import has_masks, medium_of
+    from whet.data.read import medium_of
     from whet.models.build import resolve
 
-    medium = medium_of(data)
-    if medium == "audio" or has_masks(data) or resolve(model, 0, medium).weights != "none":
-        return default(data, model)
-    return load(_comparing(medium))
+    shared = _comparing(_folder_of(data, task))
+    if shared not in names() or resolve(model, 0, medium_of(data)).weights != "none":
+        return default(data, model, task=task)
+    return load(shared)
 
 
-def _comparing(medium: str) -> str:
-    return f"{medium}/compare_from_scratch"
+def _comparing(where: str) -> str:
+    return f"{where}/compare_from_scratch"
+
+
+def _folder_of(data: DataSpec, task: str | None) -> str:
+    """The folder of the recipes for a task, by default the one that the data suggest. RecipeError for a task of another medium."""
+    from whet.data.read import medium_of
+
+    known, medium = problems(), medium_of(data)
+    suggested = task or task_for(data)
+    if suggested not in known:
+        raise RecipeError(unknown("task", suggested, known))
+    if known[suggested] != medium:
+        accepted = ", ".join(name for name, of in known.items() if of == medium)
+        raise RecipeError(
+            f"task {suggested} is for {plural(known[suggested])}, but {data.path} holds {plural(medium)}; "
+            f"accepted: {accepted}"
+        )
+    return _FOLDERS.get(suggested, medium)
 
 
 def _usual_size(data: DataSpec) -> int:

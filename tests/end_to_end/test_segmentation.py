@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import whet
@@ -16,9 +17,12 @@ from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
 from whet.data.read import problem_of, read_data
 from whet.evaluate.compare import compare_runs
+from whet.evaluate.inference import prepared
+from whet.models.decoders import resized
 from whet.report import build_report
 from whet.segments import write_segments
 from whet.training.job import resume_run, train_run
+from whet.training.saved import SavedModel
 from whet.training.signals import Interrupted
 
 CLASSES = ("background", "can", "glass")
@@ -161,3 +165,20 @@ def test_a_class_number_beyond_the_names_is_refused_before_training(data, tmp_pa
     spec = DataSpec.of(str(data)).replace(masks={"classes": ["background", "can"]})
     with pytest.raises(DataError, match=r"masks/\d+\.png.*2"):
         read_data(spec)
+
+
+def test_a_mirrored_image_gets_the_mirrored_mask(run, data):
+    """The boundaries of both differ by a pixel at most, so that flips can be averaged: strided convolutions on even sizes see the
+    two sides of an image differently."""
+    saved = SavedModel(run.model, torch.device("cpu"))
+    columns = torch.arange(32.0)
+    shifts = []
+    with torch.inference_mode():
+        for x, _ in prepared(
+            saved.net, saved.loader(read_data(recipe(data).data).frame, 1), 32, lambda row, why: None, 12
+        ):
+            both = saved.predictor(x), saved.predictor(x.flip(-1)).flip(-1)
+            found = [resized(outputs, (32, 32)).argmax(dim=1) > 0 for outputs in both]
+            middle = [(mask * columns).sum(dim=(1, 2)) / mask.sum(dim=(1, 2)).clamp(min=1) for mask in found]
+            shifts.append(middle[1] - middle[0])
+    assert abs(float(torch.cat(shifts).mean())) <= 1

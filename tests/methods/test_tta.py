@@ -1,7 +1,10 @@
+import pytest
 import torch
 
+from whet.core.errors import RecipeError
+from whet.core.task import Task
 from whet.methods import TTA
-from whet.tasks import SINGLE_LABEL
+from whet.tasks import SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 
 def predictor(x):
@@ -52,3 +55,26 @@ def test_a_image_upside_down_gets_the_same_answer():
     assert torch.allclose(answer(images()), answer(images().flip(-2)), atol=1e-6)
     assert torch.allclose(answer(images()), answer(images().flip(-1, -2)), atol=1e-6)
     assert not torch.allclose(TTA().wrap_predictor(corner, {}, SINGLE_LABEL)(images()), answer(images()), atol=1e-3)
+
+
+def test_a_zoomed_view_of_masks_is_mapped_back():
+    """A network that copies its pixels, on a ramp that enlarging keeps a ramp: every view agrees with the whole image."""
+    ramp = torch.linspace(-2, 2, 32)
+    x = (ramp[:, None] + 0.5 * ramp).expand(2, 3, 32, 32).contiguous()
+
+    def copying(x):
+        shrunk = torch.nn.functional.avg_pool2d(x[:, :1], 2)
+        return torch.cat([shrunk, -shrunk], dim=1)
+
+    answer = TTA(vertical_flip=True, zooms=(1.5, 2.0)).wrap_predictor(copying, {}, SEMANTIC_SEGMENTATION)(x)
+    plain = copying(x).log_softmax(dim=1)
+    assert torch.allclose(answer[..., 6:10, 6:10], plain[..., 6:10, 6:10], atol=1e-4)  # all views
+    assert torch.allclose(answer[..., :2, :], plain[..., :2, :], atol=1e-4)  # outside the centre, the whole image
+    assert torch.allclose(answer, plain, atol=0.15)
+
+
+def test_a_task_that_cannot_map_zooms_back_says_so():
+    with pytest.raises(RecipeError, match=r"tta\.zooms"):
+        Task.unzoom(SEMANTIC_SEGMENTATION, torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), (0.25, 0.25, 0.5, 0.5))
+    with pytest.raises(RecipeError, match="zooms"):
+        TTA(zooms=(0.8,))  # there is nothing around an image

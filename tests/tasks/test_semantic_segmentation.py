@@ -156,3 +156,14 @@ def test_the_interval_of_the_mean_covers():
         low, high = TASK.measure(whole.rows(rng.choice(len(ids), 60, replace=False)))["mean_iou_interval"]
         inside += low <= truth <= high
     assert 180 <= inside <= 199
+
+
+def test_a_class_is_found_by_the_share_of_its_pixels_in_every_image_that_has_it():
+    first, second = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    first[0] = 1
+    predicted = first.copy()
+    predicted[0, 0] = 0
+    found = TASK.found_by_class(evidence([(predicted, first), (second, second)]))
+    assert found.keys() == {"background", "can"}  # nothing has glass
+    assert found["can"].tolist() == [0.75]
+    assert found["background"].tolist() == [1.0, 1.0]

@@ -12,11 +12,13 @@ from whet.cli.options import (
     BatchSize,
     Device,
     Epochs,
+    Head,
     ImageSize,
     Json,
     LearningRate,
     Out,
     Reading,
+    TaskName,
     budget_of,
     option_of,
     reads_data,
@@ -51,6 +53,8 @@ def command(
         str | None, typer.Option(help="none: use hub names and local folders without their pretrained weights.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="The number of runs per architecture. Default: 1.")] = None,
+    head: Head = None,
+    task: TaskName = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
@@ -83,11 +87,13 @@ def command(
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
             names, as_json, data=DataSpec(path=given[0], **reading), budget=budget_of(budget, epochs), weights=weights,
-            seeds=seeds or 1, recipe=recipe, out=out, batch_size=batch_size, lr=lr, image_size=image_size, device=device,
+            seeds=seeds or 1, head=head, task=task, recipe=recipe,
+            out=out, batch_size=batch_size, lr=lr, image_size=image_size, device=device,
         )  # fmt: skip
         return
     beside = {
         "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--out": out,
+        "--head": head, "--task": task,
         "--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--image-size": image_size, "--device": device,
         **{option_of(key): value for key, value in reading.items()},
     }  # fmt: skip

@@ -12,12 +12,14 @@ from whet.cli.options import (
     BatchSize,
     Device,
     Epochs,
+    Head,
     ImageSize,
     Json,
     LearningRate,
     Out,
     Ray,
     Reading,
+    TaskName,
     Unlabelled,
     Weights,
     budget_of,
@@ -54,6 +56,8 @@ def command(
     device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
+    head: Head = None,
+    task: TaskName = None,
     plain: Annotated[str | None, typer.Option(help="The baseline recipe. Default: the plain recipe.")] = None,
     strong: Annotated[
         str | None, typer.Option(help="The recipe to compare with the baseline. Default: the strong recipe.")
@@ -91,7 +95,7 @@ def command(
 
     found = improve(
         DataSpec(path=data, unlabelled=unlabelled, **reading), budget=budget_of(budget, epochs), seeds=seeds,
-        metric=metric, weights=weights, architecture=architecture,
+        metric=metric, weights=weights, architecture=architecture, head=head, task=task,
         plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json), batch_size=batch_size, lr=lr, image_size=image_size, device=device,
     )  # fmt: skip

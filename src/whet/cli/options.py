@@ -38,6 +38,14 @@ Architecture = Annotated[
     str | None,
     typer.Option(help=f"{', '.join(ZOO)}; for texts {', '.join(TEXT_ZOO)}; a local folder, or a hub name."),
 ]
+Head = Annotated[
+    str | None,
+    typer.Option(help="What predicts from the features: linear; for masks fpn, lr_aspp, deeplab_v3_plus or unet."),
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", help="The task, such as semantic-segmentation. Default: what the data suggest."),
+]
 _TRAINING = "Training settings"
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="The number of epochs; the same as --budget Nep.", rich_help_panel=_TRAINING)
@@ -74,8 +82,8 @@ def budget_of(budget: str | None, epochs: int | None) -> str | None:
 
 
 DATA = (
-    "A folder with one subfolder per class (images, audio, .txt files), a folder with train/ val/ test/ folders or tables, or "
-    "a table: .csv, .tsv, .jsonl or .parquet."
+    "A folder with one subfolder per class (images, audio, .txt files), a folder with train/ val/ test/ folders or tables, "
+    "a table: .csv, .tsv, .jsonl or .parquet; or images with masks: a COCO .json file, images/ with masks/, YOLO, VOC, labelme."
 )
 
 # --- how data are read --------------------------------------------------------------------------------------------------
@@ -117,7 +125,18 @@ _READING: dict[str, Any] = {
     "split_column": _named("The column with train, val and test, if it is not called split."),
     "group_column": _named("The column of groups (speaker, patient, site); a group is never divided between splits."),
     "weight_column": _named("The column of sample weights for training."),
+    "mask_format": _named("The format of masks: coco, pairs, yolo, voc or labelme."),
+    "mask_template": _named("The mask of an image, below the data: masks/{folder}/{stem}_mask.png."),
+    "mask_classes": _named("The names of the classes in mask files, by number: background,can,glass."),
+    "mask_ignore": Annotated[
+        int | None,
+        typer.Option(
+            help="The number in mask files of pixels that do not count. Default: 255.", rich_help_panel=_PANEL
+        ),
+    ],
+    "mask_frame": _named("Whether masks of images with an EXIF orientation mean the upright or the stored image."),
 }
+_OF_MASKS = "mask_"  # the beginning of the keys of `DataSpec.masks`
 
 
 def option_of(key: str) -> str:
@@ -131,11 +150,13 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapper(*own: Any, **given: Any) -> None:
         reading = {key: value for key in _READING if (value := given.pop(key, None)) is not None}
-        if "label_columns" in reading:
-            names = reading["label_columns"].split(",")
-            reading["label_columns"] = tuple(name.strip() for name in names if name.strip())
+        for key in {"label_columns", "mask_classes"} & reading.keys():
+            reading[key] = tuple(name.strip() for name in reading[key].split(",") if name.strip())
         if "split_files" in reading:
             reading["split_files"] = tuple(reading["split_files"])
+        of_masks = {key: reading.pop(key) for key in tuple(reading) if key.startswith(_OF_MASKS)}
+        if of_masks:
+            reading["masks"] = {key.removeprefix(_OF_MASKS): value for key, value in of_masks.items()}
         command(*own, **given, reading=reading)
 
     parameters = []

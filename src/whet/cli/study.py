@@ -13,12 +13,14 @@ from whet.cli.options import (
     BatchSize,
     Device,
     Epochs,
+    Head,
     ImageSize,
     Json,
     LearningRate,
     Out,
     Ray,
     Reading,
+    TaskName,
     Unlabelled,
     Weights,
     budget_of,
@@ -69,6 +71,8 @@ def command(
     device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
+    head: Head = None,
+    task: TaskName = None,
     *,
     unlabelled: Unlabelled = None,
     reading: Reading,
@@ -90,8 +94,9 @@ def command(
     from whet.studies.study import study
 
     base = api.build_recipe(
-        DataSpec(path=data, unlabelled=unlabelled, **reading), recipe, weights=weights, architecture=architecture
-    )
+        DataSpec(path=data, unlabelled=unlabelled, **reading), recipe, weights=weights, architecture=architecture, head=head,
+        task=task,
+    )  # fmt: skip
     base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(

@@ -13,11 +13,13 @@ from whet.cli.options import (
     BatchSize,
     Device,
     Epochs,
+    Head,
     ImageSize,
     Json,
     LearningRate,
     Out,
     Reading,
+    TaskName,
     Unlabelled,
     Weights,
     budget_of,
@@ -44,6 +46,8 @@ def command(
     device: Device = None,
     weights: Weights = None,
     architecture: Architecture = None,
+    head: Head = None,
+    task: TaskName = None,
     seed: Annotated[int | None, typer.Option(help="The random seed.")] = None,
     add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
     drop: Annotated[list[str] | None, typer.Option("--without", help="Remove a method from the recipe.")] = None,
@@ -90,7 +94,10 @@ def command(
         if data is None:
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
         spec = DataSpec(path=data, unlabelled=unlabelled, **reading)
-        requested = api.build_recipe(spec, recipe, None, budget_of(budget, epochs), weights, architecture, seed)
+        requested = api.build_recipe(
+            spec, recipe, None, budget_of(budget, epochs), weights=weights, architecture=architecture, head=head, task=task,
+            seed=seed,
+        )  # fmt: skip
         requested = recipes.change(
             requested, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
         )
@@ -106,9 +113,9 @@ def command(
     part = "test" if "test" in metrics else "val"
     result, screen = metrics[part], results()
     shown = tr("{n} {part!t} samples", n=result["samples"], part=part_name(part))
-    task = finished.folder.task
-    figure, what = task.summary(result, shown)
-    beside = [f"{title} {value}" for title, value, _ in task.tiles(result)[:1]]
+    found = finished.folder.task
+    figure, what = found.summary(result, shown)
+    beside = [f"{title} {value}" for title, value, _ in found.tiles(result)[:1]]
     total = tr("{s:.0f} s in total", s=metrics["cost"]["total_seconds"])
     screen.print(Text.assemble((figure, "bold green"), " " + tr(", ").join([what, *beside, total])))
     place(screen, tr("run"), finished.path)

@@ -95,6 +95,11 @@ class Task(ABC):
         """Map the outputs for a sample flipped along the axes `flipped` back to those for the original sample."""
         return outputs
 
+    def unzoom(self, outputs: Tensor, whole: Tensor, box: tuple[float, float, float, float]) -> Tensor:
+        """Map the outputs for the magnified centre of a sample to those for the sample. whole: the outputs for the sample itself.
+        box: top, left, height and width of the centre, as shares of the sample. RecipeError where that is not possible."""
+        raise RecipeError(f"tta.zooms: the outputs for a magnified image cannot be mapped back for {self.name}; use ()")
+
     def statistics(self, outputs: Tensor, masks: Sequence[np.ndarray] | None) -> Tensor:
         """What is kept of the outputs of a batch, on the CPU: (B, S). masks: the masks of the samples in their own size, where they
         have any."""
@@ -228,6 +233,9 @@ class VectorTask(Task):
 
     def collate(self, labels_B: np.ndarray, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
         return self.targets(labels_B, num_classes)
+
+    def unzoom(self, outputs: Tensor, whole: Tensor, box: tuple[float, float, float, float]) -> Tensor:
+        return outputs
 
     @abstractmethod
     def probabilities(self, outputs_NK: np.ndarray) -> np.ndarray:

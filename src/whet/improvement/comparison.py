@@ -21,7 +21,7 @@ from whet.evaluate.compare import Difference, Group, compare_runs
 from whet.evaluate.evidence import read_evidence
 from whet.report import build_report
 from whet.studies.executor import Executor, PlannedRun
-from whet.training.ensemble import ensemble_gain, ensemble_runs
+from whet.training.ensemble import can_combine, ensemble_gain, ensemble_runs
 from whet.training.log import Observer
 
 PLAIN = english("plain")
@@ -71,9 +71,9 @@ class RecipeComparison:
         return groups, {name: found.difference for name, found in named.items()}, named[self.recommended].mcnemar
 
     def ensemble(self, path: Path) -> Ensemble | None:
-        """The ensemble of all runs of the winner; None if there is only one run."""
+        """The ensemble of all runs of the winner; None if there is only one run, or if runs of this task cannot be combined."""
         runs = self.runs[self.winner]
-        if len(runs) < 2:
+        if len(runs) < 2 or not can_combine(runs[0]):
             return None
         best = self.best
         combined = ensemble_runs([best, *(run for run in runs if run.path != best.path)], path)

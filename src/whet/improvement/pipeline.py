@@ -65,6 +65,8 @@ def improve(
     metric: str | None = None,
     weights: str | None = None,
     architecture: str | None = None,
+    head: str | None = None,
+    task: str | None = None,
     plain: Recipe | str | Path | None = None,
     strong: Recipe | str | Path | None = None,
     studying: bool | None = None,
@@ -96,25 +98,27 @@ def improve(
     if metric is not None:
         _require_share(metric, metrics_of_all_tasks())
     spec = DataSpec.of(data)
-    model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto")
+    model = ModelSpec(architecture=architecture or "auto", weights=weights or "auto", head=head or "auto")
     path = Path(out) if out is not None else next_name(Path("runs"), f"{Path(str(spec.path)).resolve().stem}-improve")
 
     # Check the data.
     observer.phase(english("reading {data}", data=spec.path))
     table = read_data(spec)
     requested: dict[str, Recipe] = {
-        PLAIN: _recipe(plain, spec, model, plain=True),
-        _STRONG: _recipe(strong, spec, model, plain=False),
+        PLAIN: _recipe(plain, spec, model, task, plain=True),
+        _STRONG: _recipe(strong, spec, model, task, plain=False),
     }
-    task = table.for_problem(requested[_STRONG].task).task
-    metric = task.metric_name(metric)
-    _require_share(metric, task.metrics)
+    asked = table.for_problem(requested[_STRONG].task).task
+    metric = asked.metric_name(metric)
+    _require_share(metric, asked.metrics)
     limit = Duration.parse_budget(budget) if budget is not None else None
     claim(path, "improve", data=spec.sources)
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
     findings = _checked(table, schedule, observer)
-    requested, once = _with_obvious(requested, recipes.obvious(spec, model), schedule, keep_plain=plain is not None)
+    requested, once = _with_obvious(
+        requested, recipes.obvious(spec, model, task=task), schedule, keep_plain=plain is not None
+    )
     requested = {name: recipes.with_options(recipe, **_suiting(recipe, options)) for name, recipe in requested.items()}
     for line in schedule.summary(len(factors(requested[_STRONG], alone=schedule.alone)), list(requested)):
         observer.note(line)
@@ -249,14 +253,16 @@ def _checked(table: Table, schedule: Schedule, observer: Observer) -> list[Findi
     return findings
 
 
-def _recipe(given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, *, plain: bool) -> Recipe:
+def _recipe(
+    given: Recipe | str | Path | None, spec: DataSpec, model: ModelSpec, task: str | None, *, plain: bool
+) -> Recipe:
     if given is None:
-        base = recipes.default(spec, model, plain=plain)
+        base = recipes.default(spec, model, plain=plain, task=task)
     else:
         base = given if isinstance(given, Recipe) else recipes.load(given)
     if model == ModelSpec():
         model = base.model
-    return base.replace(data=spec, model=model)
+    return base.replace(data=spec, model=model, **({} if task is None else {"task": task}))
 
 
 def _study(

@@ -17,6 +17,7 @@ from whet.data.audit import Finding
 from whet.evaluate.compare import Difference, Group
 from whet.improvement.comparison import PLAIN, Ensemble, RecipeComparison
 from whet.studies.study import Study
+from whet.training.ensemble import can_combine
 
 _COLUMNS = 2  # metrics in the table of runs
 
@@ -33,7 +34,7 @@ def summary(
     return {
         "name": path.resolve().name,
         "findings": [finding.to_dict() for finding in findings or ()],
-        "plan": _plan(findings, comparison, studied is not None, tuning.is_file()),
+        "plan": _plan(findings, comparison, studied is not None, tuning.is_file(), combines=can_combine(best)),
         "study": studied.path.name if studied is not None else None,
         "tuning": "tuning" if tuning.is_file() else None,
         "recommended": recommended,
@@ -87,7 +88,7 @@ def _short(value: Any) -> str:
 
 
 def _plan(
-    findings: list[Finding] | None, comparison: RecipeComparison, studied: bool, tuned: bool
+    findings: list[Finding] | None, comparison: RecipeComparison, studied: bool, tuned: bool, *, combines: bool
 ) -> list[dict[str, Any]]:
     graves = sum(finding.severity == "problem" for finding in findings or ())
     seeds = max(map(len, comparison.runs.values()))
@@ -107,7 +108,8 @@ def _plan(
                 english_n(
                     "Train the recipes {recipes} with {n} seed: same splits, random draws and budget.",
                     "Train the recipes {recipes} with {n} seeds: same splits, random draws and budget.",
-                    seeds, recipes=", ".join(comparison.runs),
+                    seeds,
+                    recipes=", ".join(comparison.runs),
                 ),
             ),
             (
@@ -117,8 +119,8 @@ def _plan(
                 ),
             ),
             (seeds > 1, english("Combine the winner's runs into an ensemble, and use it if it is better.")),
-        )
-    ]  # fmt: skip
+        )[: None if combines else -1]
+    ]
 
 
 def _row(run: RunFolder, metrics: dict[str, Any], task: Task) -> dict[str, Any]:

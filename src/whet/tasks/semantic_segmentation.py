@@ -217,6 +217,20 @@ class SemanticSegmentation(Task):
     def undo(self, outputs_BKhw: Tensor, flipped: tuple[int, ...]) -> Tensor:
         return outputs_BKhw.flip(flipped) if flipped else outputs_BKhw
 
+    def unzoom(self, outputs_BKhw: Tensor, whole_BKhw: Tensor, box: tuple[float, float, float, float]) -> Tensor:
+        """Inside the box the outputs of the centre, outside those of the whole image."""
+        import torch
+        from torch.nn.functional import grid_sample
+
+        top, left, height, width = box
+        h, w = whole_BKhw.shape[2:]
+        y_h = ((torch.arange(h).to(whole_BKhw) + 0.5) / h - top) / height
+        x_w = ((torch.arange(w).to(whole_BKhw) + 0.5) / w - left) / width
+        grid_hw2 = 2 * torch.stack([x_w.expand(h, w), y_h[:, None].expand(h, w)], dim=-1) - 1
+        grid_Bhw2 = grid_hw2.expand(len(whole_BKhw), h, w, 2)
+        shown_BKhw = grid_sample(outputs_BKhw, grid_Bhw2, padding_mode="border", align_corners=False)
+        return torch.where((grid_hw2.abs() <= 1).all(dim=-1), shown_BKhw, whole_BKhw)
+
     def statistics(self, outputs_BKhw: Tensor, masks: Sequence[np.ndarray] | None) -> Tensor:
         """The outputs compared with the masks in their own size: the counts of `MaskEvidence`, float64 (B, K K + 4 K)."""
         import torch

@@ -17,6 +17,7 @@ from whet.core.language import Sentence, english
 from whet.core.output import put, work_folder
 from whet.core.recipe import Recipe, parse_method
 from whet.core.run_folder import RunFolder, write_whole
+from whet.core.task import allowed
 from whet.data.table import Table
 from whet.evaluate.compare import difference
 from whet.evaluate.difference import Difference
@@ -34,7 +35,7 @@ def ensemble_runs(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     """Write a run folder whose model averages the probabilities of these runs. Its predictions on the validation and test samples
     are computed from those of the runs; no sample is read again. If the runs have different image sizes, the combined model
     renders images for the first run and resizes them for the others, which is noted. Raises RunError if the runs predicted
-    different samples, or if one of them is an ensemble itself.
+    different samples or masks, or if one of them is an ensemble itself.
 
     runs: at least two finished runs. What cannot be averaged (samples in the report, the splits) is taken from the first run.
     """
@@ -42,6 +43,11 @@ def ensemble_runs(runs: Sequence[RunFolder], path: Path) -> RunFolder:
     if made.finished:
         return made
     recipes = [Recipe.load(run.requested) for run in runs]
+    if not can_combine(runs[0]):
+        raise RunError(
+            f"{runs[0].path} is a run of {recipes[0].task}, whose predictions cannot be averaged; "
+            "whet compare shows which run is better"
+        )
     made.require_new(recipes[0].data.path)
     if any(_METHOD in recipe for recipe in recipes):
         raise RunError(f"{path}: a run that is an ensemble cannot be part of another ensemble")
@@ -70,6 +76,11 @@ def _write_ensemble(runs: Sequence[RunFolder], folder: RunFolder) -> None:
     _write_mean_predictions(runs, folder)
     strict_json.write(folder.metrics, _metrics(runs, folder))
     write_whole(folder.done, "")
+
+
+def can_combine(run: RunFolder) -> bool:
+    """Whether the predictions of runs of this task can be averaged."""
+    return allowed(Recipe.load(run.requested).task, parse_method(_METHOD))
 
 
 def ensemble_gain(ensemble: RunFolder, single: RunFolder) -> Difference:

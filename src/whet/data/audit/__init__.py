@@ -1,8 +1,8 @@
 """Checks of a data set before training and evaluation. Each check is one file; none changes the user's files.
 
 A check takes the table, or the survey with the record of every sample, and returns findings. It is registered in `run.py` among the
-checks of a kind of labels, or in `media.py` among those of its medium. Checks for images are in this folder, checks for texts, audio
-clips and masks in folders of their own.
+checks of a kind of labels, or in `media.py` among those of its medium. Checks for images are in this folder, checks for texts,
+audio clips and masks in folders of their own.
 """
 
 from whet.data.audit.balance import check_balance

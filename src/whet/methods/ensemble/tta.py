@@ -35,7 +35,7 @@ class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classificatio
         Search(choices=(True, False)),
     ] = False
     zooms: Annotated[
-        tuple[float, ...],
+        tuple[Annotated[float, Field(ge=1)], ...],
         Field(description="add the center of the image at these magnifications, for example 1.15"),
         Search(choices=((), (1.15,))),
     ] = ()
@@ -48,7 +48,7 @@ class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classificatio
 
 
 class Views(nn.Module):
-    """Combines the outputs for several views of each image. The task undoes the effect of a flip on an output."""
+    """Combines the outputs for several views of each image. The task undoes the effect of a flip or a zoom on an output."""
 
     def __init__(
         self, predictor: Predictor, task: Task, flip: bool, vertical_flip: bool, zooms: tuple[float, ...]
@@ -63,18 +63,24 @@ class Views(nn.Module):
         self.flips = flips
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        views = [x_BCHW, *(_center(x_BCHW, zoom) for zoom in self.zooms)]
-        outputs = [
-            self.task.undo(self.predictor(view.flip(axes) if axes else view).float(), axes)
-            for axes in self.flips
-            for view in views
-        ]
+        outputs = []
+        for axes in self.flips:
+            whole = self._of_view(x_BCHW, axes)
+            outputs.append(whole)
+            for zoom in self.zooms:
+                center, box = _center(x_BCHW, zoom)
+                outputs.append(self.task.unzoom(self._of_view(center, axes), whole, box))
         return self.task.combine(torch.stack(outputs, dim=1))
 
+    def _of_view(self, x_BCHW: Tensor, axes: tuple[int, ...]) -> Tensor:
+        return self.task.undo(self.predictor(x_BCHW.flip(axes) if axes else x_BCHW).float(), axes)
 
-def _center(x_BCHW: Tensor, zoom: float) -> Tensor:
+
+def _center(x_BCHW: Tensor, zoom: float) -> tuple[Tensor, tuple[float, float, float, float]]:
+    """(the center of the images in their size, its top, left, height and width as shares of theirs)."""
     height, width = x_BCHW.shape[2:]
     h, w = max(1, round(height / zoom)), max(1, round(width / zoom))
     top, left = (height - h) // 2, (width - w) // 2
     center = x_BCHW[:, :, top : top + h, left : left + w]
-    return F.interpolate(center, size=(height, width), mode="bilinear", align_corners=False)
+    shown = F.interpolate(center, size=(height, width), mode="bilinear", align_corners=False)
+    return shown, (top / height, left / width, h / height, w / width)

@@ -24,7 +24,7 @@ class LRFinder(
     Scales,
     FindsBeforeTraining,
     family="schedule",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "text-classification", "audio-classification", "semantic-segmentation"},
 ):
     """Find the learning rate before training: increase it step by step on a copy of the network until the loss diverges.
 

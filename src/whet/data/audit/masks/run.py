@@ -29,9 +29,9 @@ def audit_masks(data: MaskData) -> list[Finding]:
 
 
 def check_annotation(table: Table) -> list[Finding]:
-    """`audit_masks` for the images of a table, in its splits. The notes are left to the table, which has them too."""
+    """`audit_masks` for the images of a table, in its splits. The table's own checks report its notes and the images left out."""
     data = table.annotation
     assert data is not None
     split_of = dict(zip(table.frame["id"], table.frame["split"]))
     images = tuple(replace(image, split=split_of[image.id]) for image in data.images if image.id in split_of)
-    return audit_masks(replace(data, images=images, notes=(), warnings=()))
+    return audit_masks(replace(data, images=images, notes=(), warnings=(), skipped=()))
