@@ -11,11 +11,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from whet.core import rle
-from whet.core.masks import Layer
+from whet.core.masks import Detection, Layer
 from whet.core.polygons import trim
 from whet.tasks import instance_evidence
 from whet.tasks.instance_evidence import InstanceEvidence, average_precision_K, count_error_N, panoptic_quality_K
-from whet.tasks.instance_matching import Detection, matched
+from whet.tasks.instance_matching import matched
 
 CLASSES = ("background", "can", "glass")
 SIDE = 24
@@ -178,3 +178,4 @@ def test_any_subset_has_the_metrics_of_its_images():
             assert len(part) == 0
     assert instance_evidence.mask_ap(whole.rows(np.array([1]))) == 0.0
     assert np.isnan(instance_evidence.mask_ap(whole.rows(np.array([2]))))
+    assert evidence([([], [other])]).objects_K.tolist() == [0, 0, 1]

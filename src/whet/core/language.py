@@ -229,4 +229,5 @@ def _catalogue(name: str) -> Catalogue:
     import yaml
 
     text = importlib.resources.files("whet").joinpath("languages", f"{name}.yaml").read_text(encoding="utf-8")
-    return Catalogue(**yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Catalogue(**yaml.load(text, Loader=_Loader))

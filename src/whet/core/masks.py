@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from scipy import ndimage
@@ -68,8 +68,26 @@ class Layer:
         return canvas
 
 
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A predicted object, or a connected part of a predicted class. score: its confidence, 0 … 1."""
+
+    layer: Layer
+    score: float
+
+
+@dataclass(frozen=True)
+class PredictedMasks:
+    """What is predicted for an image. map_HW: class numbers, uint8, in the size of the image. detections: objects, or connected
+    parts of classes. ids_HW: of objects, uint16: k for `detections[k - 1]`, 0 for none."""
+
+    map_HW: np.ndarray
+    detections: tuple[Detection, ...]
+    ids_HW: np.ndarray | None = None
+
+
 class PixelFile(Protocol):
-    """A file with one number for each pixel. A small object that can be sent to another process."""
+    """A file with one number for each pixel. A small object that can be pickled."""
 
     def read(self) -> np.ndarray:
         """In the upright frame: class numbers, uint8 (H, W) with IGNORE; or object numbers, uint16 with 0 for none and IGNORE_ID.
@@ -99,14 +117,34 @@ class Renumbered:
 class IdMap:
     """The objects of one image, painted once. ids_HW: uint16, 0 where no object is, k for the object k, IGNORE_ID where unknown.
     Where objects overlap the later one is on top. class_of_id: (n,), the class of object k at k - 1. covered: the objects that
-    others cover in part or whole, by k; their shapes still have all pixels, at a fraction of the memory."""
+    others cover in part or whole, by k; their shapes still have all pixels, at a fraction of the memory. crowds: several objects
+    in one outline each."""
 
     ids_HW: np.ndarray
     class_of_id: np.ndarray
     covered: dict[int, Shape] = field(default_factory=dict)
+    crowds: tuple[Shape, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_of_id)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return cast("tuple[int, int]", self.ids_HW.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.ids_HW.nbytes
+
+    def targets(self) -> Iterator[Layer]:
+        """What predicted objects are compared with: all pixels of each object, then crowds; pixels of unknown objects are a crowd
+        of class 0."""
+        yield from self.layers()
+        for shape in self.crowds:
+            yield Layer(shape.class_number, *_pixels(shape, self.shape), crowd=True)
+        unknown_HW = self.ids_HW == IGNORE_ID
+        if not self.crowds and unknown_HW.any():
+            yield Layer(0, *trim(0, 0, unknown_HW), crowd=True)
 
     def layers(self) -> Iterator[Layer]:
         """All pixels of each object, covered ones too, in the order of their numbers."""
@@ -201,7 +239,8 @@ class Masks:
         for k, (shape, area) in enumerate(zip(things, areas), start=1):
             if left[k - 1] < area:
                 covered[k] = shape
-        return IdMap(ids_HW, np.array([shape.class_number for shape in things], np.int64), covered)
+        class_of_id = np.array([shape.class_number for shape in things], np.int64)
+        return IdMap(ids_HW, class_of_id, covered, tuple(shape for shape in self.shapes if shape.crowd))
 
     def boxes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(the tight box (x0, y0, x1, y1) of each object in pixels, float (n, 4); its class (n,); whether it is a crowd (n,)), in

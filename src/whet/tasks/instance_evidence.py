@@ -37,19 +37,21 @@ class InstanceEvidence(Evidence):
     def of(cls, task: Any, classes: tuple[str, ...], ids: np.ndarray, statistics_NS: np.ndarray) -> InstanceEvidence:
         """From the rows of `matched`, filled up with NaN."""
         K = len(classes)
-        rows_NDC = statistics_NS[:, K:].reshape(len(statistics_NS), -1, COLUMNS)
+        N, S = statistics_NS.shape
+        rows_NDC = statistics_NS[:, K:].reshape(N, (S - K) // COLUMNS, COLUMNS)
         there_ND = ~np.isnan(rows_NDC[..., 0])
-        score_D, class_D, matched_D, ignored_D, iou_D = rows_NDC[there_ND].T
-        whole = (array.astype(np.int64) for array in (class_D, matched_D, ignored_D))
-        objects_NK = statistics_NS[:, :K].astype(np.int64)
-        return cls(task, classes, ids, objects_NK, there_ND.sum(axis=1), score_D.copy(), *whole, iou_D.copy())
+        score_D, class_D, matched_D, ignored_D, iou_D = rows_NDC[there_ND].T.copy()
+        return cls(
+            task, classes, ids, statistics_NS[:, :K].astype(np.int64), there_ND.sum(axis=1), score_D,
+            class_D.astype(np.int64), matched_D.astype(np.int64), ignored_D.astype(np.int64), iou_D,
+        )  # fmt: skip
 
     def rows(self, chosen_M: np.ndarray) -> Self:
         rows_M = np.arange(len(self))[chosen_M]
         first_N, count_M = np.cumsum(self.count_N) - self.count_N, self.count_N[rows_M]
         within_D = np.arange(count_M.sum()) - np.repeat(np.cumsum(count_M) - count_M, count_M)
         chosen_D = np.repeat(first_N[rows_M], count_M) + within_D
-        flat = {name: array[chosen_D] for name, array in self.arrays.items() if name.endswith("_D")}
+        flat: dict[str, Any] = {name: array[chosen_D] for name, array in self.arrays.items() if name.endswith("_D")}
         return replace(self, ids=self.ids[rows_M], objects_NK=self.objects_NK[rows_M], count_N=count_M, **flat)
 
     @property
@@ -83,7 +85,7 @@ class InstanceEvidence(Evidence):
         """Only the predicted objects with at least this score."""
         keep_D = self.score_D >= score
         count_N = np.bincount(self.image_D[keep_D], minlength=len(self))
-        flat = {name: array[keep_D] for name, array in self.arrays.items() if name.endswith("_D")}
+        flat: dict[str, Any] = {name: array[keep_D] for name, array in self.arrays.items() if name.endswith("_D")}
         return replace(self, count_N=count_N, **flat)
 
     @property

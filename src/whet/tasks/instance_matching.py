@@ -1,17 +1,16 @@
 """Matches the predicted objects of one image with its labelled objects, as COCO's evaluation does.
 
-Source: Lin et al. 2014, arXiv:1405.0312, and pycocotools 2.0 (`COCOeval.evaluateImg`). Deviates: objects without pixels are left out,
-and a crowd of class 0 (pixels of unknown objects) is one for every class.
+Source: Lin et al. 2014, arXiv:1405.0312, and pycocotools 2.0 (`COCOeval.evaluateImg`). Deviates: objects without pixels are left
+out, and a crowd of class 0 (pixels of unknown objects) is one for every class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from whet.core.masks import Layer
+from whet.core.masks import Detection, Layer
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU from which a predicted object matches a labelled one."""
@@ -19,14 +18,6 @@ MOST_DETECTIONS = 1000
 """Predicted objects of one class in one image that count, those with the highest scores. COCO's own limit is 100."""
 COLUMNS = 5
 _BITS_T = 1 << np.arange(len(THRESHOLDS))
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """A predicted object. score: its confidence, 0 … 1."""
-
-    layer: Layer
-    score: float
 
 
 def matched(detections: Sequence[Detection], targets: Sequence[Layer], num_classes: int) -> np.ndarray:
@@ -81,7 +72,7 @@ def _shared(one: Layer, others: Sequence[Layer], boxes_N4: np.ndarray) -> np.nda
     found_N = np.zeros(len(others))
     (box_4,) = _boxes([one])
     start_N2, stop_N2 = np.maximum(boxes_N4[:, :2], box_4[:2]), np.minimum(boxes_N4[:, 2:], box_4[2:])
-    for n in np.flatnonzero((start_N2 < stop_N2).all(axis=1)):
+    for n in np.flatnonzero((start_N2 < stop_N2).all(axis=1)).tolist():
         (y0, x0), (y1, x1), (top, left) = start_N2[n], stop_N2[n], boxes_N4[n, :2]
         own = one.mask[y0 - one.top : y1 - one.top, x0 - one.left : x1 - one.left]
         found_N[n] = np.count_nonzero(own & others[n].mask[y0 - top : y1 - top, x0 - left : x1 - left])
