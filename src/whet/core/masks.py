@@ -87,7 +87,7 @@ class PredictedMasks:
 
 
 class PixelFile(Protocol):
-    """A file with one number for each pixel. A small object that can be pickled."""
+    """A file with one number for each pixel. A small object that can be sent to another process."""
 
     def read(self) -> np.ndarray:
         """In the upright frame: class numbers, uint8 (H, W) with IGNORE; or object numbers, uint16 with 0 for none and IGNORE_ID.
