@@ -143,8 +143,8 @@ def test_methods_train(methods, data, tmp_path):
 
 
 def test_a_method_for_labels_is_refused(data, tmp_path):
-    with pytest.raises(RecipeError, match="label_smoothing"):
-        train_run(recipe(data, "label_smoothing"), tmp_path / "run")
+    with pytest.raises(RecipeError, match="logit_adjustment"):
+        train_run(recipe(data, "logit_adjustment"), tmp_path / "run")
 
 
 def test_an_unknown_head_is_refused(data, tmp_path):

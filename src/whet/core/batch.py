@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.targets import ClassTargets
+from whet.core.targets import ClassTargets, Targets
 from whet.core.task import ClassTask
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Outcome:
     def with_logits(self, logits_BK: Tensor) -> Outcome:
         return replace(self, logits_BK=logits_BK)
 
-    def with_targets(self, targets: ClassTargets) -> Outcome:
+    def with_targets(self, targets: Targets) -> Outcome:
         return replace(self, batch=self.batch.replace(targets=targets))
 
 
@@ -215,7 +215,8 @@ class Context:
     expensive, so call it once. training: run the backbone in training mode, where BatchNorm uses batch statistics instead of
     running statistics. texts: the training texts, where samples are texts. optimizer: creates another optimizer as configured in
     the recipe, for a network of the same structure (for example a copy); available once the STEP methods start. unlabelled: the
-    number of samples without a label.
+    number of samples without a label. pixel_counts: for masks, counts the pixels of each class in the training masks, int64 (K,);
+    it reads them all.
     """
 
     task: ClassTask
@@ -225,3 +226,9 @@ class Context:
     texts: Callable[[], Sequence[str]] = tuple
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None
     unlabelled: int = 0
+    pixel_counts: Callable[[], np.ndarray] | None = None
+
+    @property
+    def target_counts_K(self) -> np.ndarray:
+        """How often each class is a target: in training samples, or for masks in their pixels."""
+        return self.class_counts_K if self.pixel_counts is None else self.pixel_counts()

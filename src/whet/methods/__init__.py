@@ -100,18 +100,23 @@ from whet.methods.balance.asymmetric import Asymmetric
 from whet.methods.balance.balanced_sampler import BalancedSampler
 from whet.methods.balance.balanced_softmax import BalancedSoftmax
 from whet.methods.balance.bootstrap_loss import BootstrapLoss
+from whet.methods.balance.boundary_loss import BoundaryLoss
 from whet.methods.balance.class_weight import ClassWeight
 from whet.methods.balance.classifier_retraining import ClassifierRetraining
 from whet.methods.balance.co_teaching import CoTeaching
 from whet.methods.balance.confident_learning import ConfidentLearning
+from whet.methods.balance.dice import Dice
 from whet.methods.balance.drop_conflicts import DropConflicts
 from whet.methods.balance.focal import Focal
 from whet.methods.balance.generalized_cross_entropy import GeneralizedCrossEntropy
 from whet.methods.balance.ldam_drw import LdamDrw
 from whet.methods.balance.logit_adjustment import LogitAdjustment
+from whet.methods.balance.lovasz import Lovasz
+from whet.methods.balance.ohem import OHEM
 from whet.methods.balance.oversample import Oversample
 from whet.methods.balance.symmetric_cross_entropy import SymmetricCrossEntropy
 from whet.methods.balance.threshold_tuning import ThresholdTuning
+from whet.methods.balance.tversky import Tversky
 from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
@@ -227,6 +232,7 @@ __all__ = [
     "LAMB",
     "LAWA",
     "LBFGS",
+    "OHEM",
     "SAM",
     "SGD",
     "SOAP",
@@ -257,6 +263,7 @@ __all__ = [
     "BitFit",
     "BlurPool",
     "BootstrapLoss",
+    "BoundaryLoss",
     "Brightness",
     "CaseNoise",
     "CenterZoom",
@@ -282,6 +289,7 @@ __all__ = [
     "Cutout",
     "DecoupledDistill",
     "DeepEnsemble",
+    "Dice",
     "DiscriminativeLR",
     "Distill",
     "Downscale",
@@ -338,6 +346,7 @@ __all__ = [
     "LogisticRegression",
     "LogitAdjustment",
     "Lookahead",
+    "Lovasz",
     "ManifoldMixup",
     "MaskedLanguageModel",
     "MaxNorm",
@@ -416,6 +425,7 @@ __all__ = [
     "TorchvisionV2",
     "Translate",
     "TrivialAugment",
+    "Tversky",
     "VectorScaling",
     "VerticalFlip",
     "Vtlp",
