@@ -135,7 +135,12 @@ def test_two_runs_are_compared_by_their_images(run, data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "methods", [("mosaic", "tta", "rotate"), ("mixup", "freeze", "random_erasing", "early_stopping")]
+    "methods",
+    [
+        ("mosaic", "tta", "rotate"),
+        ("mixup", "freeze", "random_erasing", "early_stopping"),
+        ("copy_paste", "class_weight", "ohem", "dice", "deep_supervision", "ema", {"tiles": {"window": 24}}),
+    ],
 )
 def test_methods_train(methods, data, tmp_path):
     done = train_run(recipe(data, *methods, budget="1ep"), tmp_path / "run")

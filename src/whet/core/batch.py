@@ -154,8 +154,8 @@ class FinalizeContext:
 @dataclass(frozen=True)
 class Outcome:
     """The input of a loss: the logits, the batch, the model that computed them (for a loss with further forward passes), the
-    features (the input of the head), and the training progress. The model is the one trained on `batch.x`: the head alone where
-    features are cached."""
+    features (the input of the head; `maps` in place of them where it gets feature maps, the finest first), and the training
+    progress. The model is the one trained on `batch.x`: the head alone where features are cached."""
 
     logits_BK: Tensor
     batch: Batch
@@ -163,6 +163,7 @@ class Outcome:
     features_BD: Tensor | None = None
     progress: Progress = Progress(0, 1, 1)
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
+    maps: tuple[Tensor, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's logits for other inputs, float (B, K), in the precision of the training."""
@@ -173,8 +174,9 @@ class Outcome:
         """The first rows of the logits and of the batch."""
         features_BD = None if self.features_BD is None else self.features_BD[:count]
         return replace(
-            self, logits_BK=self.logits_BK[:count], batch=self.batch.rows(slice(count)), features_BD=features_BD
-        )
+            self, logits_BK=self.logits_BK[:count], batch=self.batch.rows(slice(count)), features_BD=features_BD,
+            maps=tuple(one[:count] for one in self.maps),
+        )  # fmt: skip
 
     def with_logits(self, logits_BK: Tensor) -> Outcome:
         return replace(self, logits_BK=logits_BK)

@@ -75,6 +75,16 @@ class MaskTargets(Targets):
         """Outputs in the size of the masks, (B, K, H, W)."""
         return resized(outputs_BKhw, self.label_MBHW.shape[2:])
 
+    def at_size(self, size: Sequence[int]) -> MaskTargets:
+        """The targets of a coarser grid: the pixel at the centre of each cell."""
+        import torch
+
+        rows, columns = (
+            ((torch.arange(cells, device=self.label_MBHW.device) + 0.5) * (pixels / cells)).long()
+            for cells, pixels in zip(size, self.label_MBHW.shape[2:])
+        )
+        return replace(self, label_MBHW=self.label_MBHW[:, :, rows[:, None], columns])
+
     def by_layer(self, loss: Callable[[Tensor], Tensor]) -> Tensor:
         """The weighted sum of the losses (B,) of the layers; `loss` gets their labels, uint8 (B, H, W) with IGNORE."""
         parts = [weight_B * loss(label_BHW) for label_BHW, weight_B in zip(self.label_MBHW, self.weight_MB)]

@@ -126,6 +126,7 @@ from whet.methods.ensemble.deep_ensemble import DeepEnsemble
 from whet.methods.ensemble.hyper_ensemble import HyperEnsemble
 from whet.methods.ensemble.stacking import Stacking
 from whet.methods.ensemble.temperature_scaling import TemperatureScaling
+from whet.methods.ensemble.tiles import Tiles
 from whet.methods.ensemble.tta import TTA
 from whet.methods.ensemble.vector_scaling import VectorScaling
 from whet.methods.mix.between_class import BetweenClass
@@ -167,6 +168,7 @@ from whet.methods.optimize.soap import SOAP
 from whet.methods.optimize.sophia import Sophia
 from whet.methods.regularize.awp import AWP
 from whet.methods.regularize.confidence_penalty import ConfidencePenalty
+from whet.methods.regularize.deep_supervision import DeepSupervision
 from whet.methods.regularize.dropblock import DropBlock
 from whet.methods.regularize.dropout import Dropout
 from whet.methods.regularize.early_stopping import EarlyStopping
@@ -289,6 +291,7 @@ __all__ = [
     "Cutout",
     "DecoupledDistill",
     "DeepEnsemble",
+    "DeepSupervision",
     "Dice",
     "DiscriminativeLR",
     "Distill",
@@ -418,6 +421,7 @@ __all__ = [
     "TemperatureScaling",
     "TextMerge",
     "ThresholdTuning",
+    "Tiles",
     "TimeMask",
     "TimeShift",
     "TimeStretch",
