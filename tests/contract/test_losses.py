@@ -14,7 +14,11 @@ from whet.core.task import refuse_foreign
 from whet.tasks import MULTI_LABEL, SINGLE_LABEL
 from whet.training.plan import task_loss
 
-LOSSES = [cls for cls in registry() if cls.family == "balance" and issubclass(cls, WrapsLoss)]
+LOSSES = [
+    cls
+    for cls in registry()
+    if cls.family == "balance" and issubclass(cls, WrapsLoss) and "image-classification" in cls.tasks
+]
 NOT_LINEAR = {"class_weight": "a factor that is linear in the targets, on a loss that is"}
 NOT_BY_LABEL = {"class_weight": "one factor a sample"}
 COUNTS = np.array([60, 25, 10])

@@ -139,7 +139,12 @@ def test_two_runs_are_compared_by_their_images(run, data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "methods", [("mosaic", "tta", "rotate"), ("mixup", "freeze", "random_erasing", "early_stopping")]
+    "methods",
+    [
+        ("mosaic", "tta", "rotate"),
+        ("mixup", "freeze", "random_erasing", "early_stopping"),
+        ("copy_paste", "class_weight", "ohem", "dice", "deep_supervision", "ema", {"tiles": {"window": 24}}),
+    ],
 )
 def test_methods_train(methods, data, tmp_path):
     done = train_run(recipe(data, *methods, budget="1ep"), tmp_path / "run")
@@ -147,8 +152,8 @@ def test_methods_train(methods, data, tmp_path):
 
 
 def test_a_method_for_labels_is_refused(data, tmp_path):
-    with pytest.raises(RecipeError, match="label_smoothing"):
-        train_run(recipe(data, "label_smoothing"), tmp_path / "run")
+    with pytest.raises(RecipeError, match="logit_adjustment"):
+        train_run(recipe(data, "logit_adjustment"), tmp_path / "run")
 
 
 def test_an_unknown_head_is_refused(data, tmp_path):

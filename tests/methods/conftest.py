@@ -128,6 +128,35 @@ def batch():
 
 
 @pytest.fixture
+def masked():
+    """masked(logits, label, step): the outcome for logits (B, K, h, w) and masks (B, H, W), at this step of 100."""
+    from whet.core.batch import Outcome
+    from whet.core.mask_targets import MaskTargets
+    from whet.tasks import SEMANTIC_SEGMENTATION
+
+    def made(logits, label, step=0):
+        targets = MaskTargets.of(label.to(torch.uint8), SEMANTIC_SEGMENTATION, logits.shape[1])
+        B = len(label)
+        batch = Batch(torch.zeros(B, 1), targets, np.arange(B), torch.ones(B))
+        return Outcome(logits, batch, None, None, Progress(step, 100, 10))
+
+    return made
+
+
+@pytest.fixture
+def pixels():
+    """pixels(): (logits float64 (2, 3, 6, 8), labels int64 (2, 6, 8) with a row of ignored pixels)."""
+
+    def made(size=(6, 8)):
+        draws = Rng(4).batch("pixels", 0, np.arange(2))
+        logits, label = 2 * draws.normal((3, *size)), (3 * draws.uniform(shape=size)).astype(np.int64)
+        label[:, 0] = 255
+        return torch.from_numpy(logits), torch.from_numpy(label)
+
+    return made
+
+
+@pytest.fixture
 def progress():
     return lambda step, total=100, per_epoch=10: Progress(step, total, per_epoch)
 

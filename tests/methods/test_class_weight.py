@@ -48,3 +48,21 @@ def test_the_loss_is_torch_s_weighted_cross_entropy(outcome, context):
 def test_even_classes_are_told(context):
     with pytest.raises(NoEffectError):
         ClassWeight().wrap_loss(task_loss, None, context((5, 5)))
+
+
+def test_pixels_are_weighted_by_the_pixels_of_their_class(masked, pixels, context):
+    from dataclasses import replace
+
+    logits, label = pixels()
+    counts = np.array([600, 300, 100])
+    given = replace(context((1, 1, 1)), pixel_counts=lambda: counts)
+    loss = ClassWeight(scheme="sqrt").wrap_loss(task_loss, None, given)(masked(logits, label))
+    weights = torch.tensor(class_weights(counts, "sqrt", 0))
+    every = torch.nn.functional.cross_entropy(logits, label, weight=weights, ignore_index=255, reduction="none")
+    assert torch.allclose(loss, every.sum(dim=(1, 2)) / 40)
+
+
+def test_weights_that_are_all_equal_are_told(context):
+    """The effective number of very many pixels is the same for every class."""
+    with pytest.raises(NoEffectError, match="same weight"):
+        ClassWeight(scheme="effective_number", beta=0.99).wrap_loss(task_loss, None, context((10**6, 10**5)))

@@ -6,6 +6,7 @@ from whet.core.errors import NoEffectError
 from whet.core.mask_targets import MaskTargets
 from whet.core.rng import Rng
 from whet.methods import CopyPaste
+from whet.methods.mix.copy_paste import connected_parts
 from whet.tasks import SEMANTIC_SEGMENTATION
 
 
@@ -35,6 +36,28 @@ def test_things_come_with_their_pixels_and_hide_what_is_under_them(batch):
         assert mixed.instances[i].mask_NHW.sum(dim=0).max() == 1
         for thing, label in zip(mixed.instances[i].mask_NHW, mixed.instances[i].label_N):
             assert (mixed.targets.label_MBHW[0, i][thing] == label).all()
+
+
+def test_without_instances_the_connected_parts_of_rarer_classes_are_pasted(batch):
+    given = things(batch).replace(instances=None)
+    partner = Rng(0).batch("copy_paste", 0, given.index_B).permutation()
+    mixed = CopyPaste(prob=1.0, share=1.0).apply(given, Rng(0).batch("copy_paste", 0, given.index_B))
+    for i, other in enumerate(partner):
+        pasted = given.targets.label_MBHW[0, other] > 0  # all but class 0, the most frequent
+        assert torch.equal(mixed.x[i], torch.where(pasted, given.x[other], given.x[i]))
+        label = given.targets.label_MBHW[0]
+        assert torch.equal(mixed.targets.label_MBHW[0, i], torch.where(pasted, label[other], label[i]))
+    assert mixed.instances is None
+
+
+def test_parts_of_one_class_that_do_not_touch_are_several_objects_and_ignored_pixels_none():
+    label = torch.zeros((1, 8, 10), dtype=torch.uint8)
+    label[0, 1:3, 1:3] = label[0, 5:7, 1:3] = 2
+    label[0, 1:6, 6:8] = 1
+    label[0, 7] = 255
+    (found,) = connected_parts(MaskTargets.of(label, SEMANTIC_SEGMENTATION, 3))
+    assert found.label_N.tolist() == [1, 2, 2]
+    assert found.mask_NHW.flatten(1).sum(dim=1).tolist() == [10, 4, 4]
 
 
 def test_without_outlines_it_says_so(batch):

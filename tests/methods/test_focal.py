@@ -39,3 +39,13 @@ def test_an_easy_sample_loses_far_more_weight_than_a_hard_one(outcome, context):
     share = Focal().wrap_loss(task_loss, None, context())(given) / task_loss(given)
     assert share[0] < 1e-4
     assert share[1] > 0.5
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_of_masks_it_is_the_mean_over_the_pixels(masked, pixels, gamma):
+    logits, label = pixels()
+    loss = Focal(gamma=gamma).wrap_loss(task_loss, None, None)(masked(logits, label))
+    for image in range(2):
+        valid = label[image] != 255
+        p = logits[image].softmax(dim=0)[:, valid].gather(0, label[image][valid][None])[0]
+        assert loss[image].item() == pytest.approx((-((1 - p) ** gamma) * p.log()).mean().item(), rel=1e-9)

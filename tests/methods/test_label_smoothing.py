@@ -26,3 +26,19 @@ def test_the_order_with_mixing_does_not_matter(batch):
         batch().replace(targets=batch().targets.smooth(0.2)), Rng(0).batch("mixup", 0, np.arange(8))
     )
     assert torch.allclose(mixed.targets.smooth(0.2).probs_BK, smooth_first.targets.probs_BK)
+
+
+@given(st.floats(0, 0.9))
+def test_of_masks_it_is_torch_s_for_every_pixel(epsilon):
+    from whet.core.batch import Batch, Outcome
+    from whet.core.mask_targets import MaskTargets
+    from whet.tasks import SEMANTIC_SEGMENTATION
+
+    logits = torch.linspace(-3, 3, 48, dtype=torch.float64).sin().mul(3).view(1, 3, 4, 4)
+    label = (torch.arange(16) % 3).view(1, 4, 4)
+    label[0, 0] = 255
+    targets = MaskTargets.of(label.to(torch.uint8), SEMANTIC_SEGMENTATION, 3)
+    outcome = Outcome(logits, Batch(torch.zeros(1, 1), targets, np.arange(1), torch.ones(1)), None)
+    loss = LabelSmoothing(epsilon=epsilon).wrap_loss(task_loss, None, None)(outcome)
+    reference = torch.nn.functional.cross_entropy(logits, label, label_smoothing=epsilon, ignore_index=255)
+    assert torch.allclose(loss, reference)

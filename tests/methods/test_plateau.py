@@ -34,7 +34,7 @@ def test_it_is_torch_s_reduction_on_a_plateau(progress, metric, mode, patience):
 
 
 def test_a_resumed_training_goes_on_from_the_same_rate(progress):
-    method = Plateau(patience=1, gamma=0.5)
+    method = Plateau(patience=1, gamma=0.5, metric="log_loss")
     one, other = method.start(None, CONTEXT), method.start(None, CONTEXT)
     for value in LOSSES[:5]:
         one.after_validation({"log_loss": value}, {}, progress(0))
@@ -46,7 +46,7 @@ def test_a_resumed_training_goes_on_from_the_same_rate(progress):
 
 
 def test_it_multiplies_with_the_schedules():
-    bench = make_bench((SGD(lr=1.0), Cosine(), Plateau(patience=0, gamma=0.5)))
+    bench = make_bench((SGD(lr=1.0), Cosine(), Plateau(patience=0, gamma=0.5, metric="log_loss")))
     for value in (1.0, 2.0):
         bench.plan.runtimes["plateau"].after_validation({"log_loss": value}, {}, Progress(5, 10, 5))
     assert bench.plan.set_lr(Progress(5, 10, 5)) == pytest.approx(0.5 * 0.5)

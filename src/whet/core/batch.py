@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from whet.core.duration import Duration
-from whet.core.targets import ClassTargets
+from whet.core.targets import ClassTargets, Targets
 from whet.core.task import ClassTask
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class FinalizeContext:
 @dataclass(frozen=True)
 class Outcome:
     """The input of a loss: the logits, the batch, the model that computed them (for a loss with further forward passes), the
-    features (the input of the head), and the training progress. The model is the one trained on `batch.x`: the head alone where
-    features are cached."""
+    features (the input of the head; `maps` in place of them where it gets feature maps, the finest first), and the training
+    progress. The model is the one trained on `batch.x`: the head alone where features are cached."""
 
     logits_BK: Tensor
     batch: Batch
@@ -163,6 +163,7 @@ class Outcome:
     features_BD: Tensor | None = None
     progress: Progress = Progress(0, 1, 1)
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
+    maps: tuple[Tensor, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's logits for other inputs, float (B, K), in the precision of the training."""
@@ -173,13 +174,14 @@ class Outcome:
         """The first rows of the logits and of the batch."""
         features_BD = None if self.features_BD is None else self.features_BD[:count]
         return replace(
-            self, logits_BK=self.logits_BK[:count], batch=self.batch.rows(slice(count)), features_BD=features_BD
-        )
+            self, logits_BK=self.logits_BK[:count], batch=self.batch.rows(slice(count)), features_BD=features_BD,
+            maps=tuple(one[:count] for one in self.maps),
+        )  # fmt: skip
 
     def with_logits(self, logits_BK: Tensor) -> Outcome:
         return replace(self, logits_BK=logits_BK)
 
-    def with_targets(self, targets: ClassTargets) -> Outcome:
+    def with_targets(self, targets: Targets) -> Outcome:
         return replace(self, batch=self.batch.replace(targets=targets))
 
 
@@ -215,7 +217,8 @@ class Context:
     expensive, so call it once. training: run the backbone in training mode, where BatchNorm uses batch statistics instead of
     running statistics. texts: the training texts, where samples are texts. optimizer: creates another optimizer as configured in
     the recipe, for a network of the same structure (for example a copy); available once the STEP methods start. unlabelled: the
-    number of samples without a label.
+    number of samples without a label. pixel_counts: for masks, counts the pixels of each class in the training masks, int64 (K,);
+    it reads them all.
     """
 
     task: ClassTask
@@ -225,3 +228,9 @@ class Context:
     texts: Callable[[], Sequence[str]] = tuple
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None
     unlabelled: int = 0
+    pixel_counts: Callable[[], np.ndarray] | None = None
+
+    @property
+    def target_counts_K(self) -> np.ndarray:
+        """How often each class is a target: in training samples, or for masks in their pixels."""
+        return self.class_counts_K if self.pixel_counts is None else self.pixel_counts()

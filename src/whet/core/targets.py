@@ -6,6 +6,7 @@ Mixing and smoothing are linear maps of the targets, so they commute and a loss 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +39,10 @@ class Targets(ABC):
     @abstractmethod
     def differs(self, other: Self) -> Tensor:
         """Whether the targets of each sample differ from the other's, bool (B,)."""
+
+    def aligned(self, outputs: Tensor) -> Tensor:
+        """The outputs of the network in the size of the targets."""
+        return outputs
 
     @abstractmethod
     def mix(self, partner_B: Tensor, weight_B: Tensor) -> Self:
@@ -102,6 +107,19 @@ class ClassTargets(Targets):
 
     def differs(self, other: ClassTargets) -> Tensor:
         return (self.probs_BK != other.probs_BK).any(dim=1)
+
+    def expected(self, loss: Tensor) -> Tensor:
+        """The expectation of the loss of each outcome (in the form of `task.log_probs`) under the target, (B,)."""
+        return (self.task.outcomes(self) * loss).flatten(1).sum(dim=1)
+
+    def weighted(self, loss: Callable[[ClassTargets], Tensor], weight_K: Tensor) -> Tensor:
+        """The loss (B,) times the mean weight of the classes of each sample, weighted by the soft target. If the targets sum to
+        less than 1, the rest has weight 1."""
+        weight_B = self.probs_BK @ weight_K.to(self.probs_BK)
+        if not self.task.exclusive:
+            total_B = self.probs_BK.sum(dim=1)
+            weight_B = (weight_B + (1 - total_B).clamp(min=0)) / total_B.clamp(min=1)
+        return loss(self) * weight_B
 
     def mix(self, partner_B: Tensor, weight_B: Tensor) -> ClassTargets:
         w = weight_B.to(self.probs_BK)[:, None]

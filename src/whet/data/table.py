@@ -152,6 +152,13 @@ class Table:
             return self.labels.sum(axis=0)
         return np.bincount(self.label_N, minlength=len(self.classes))
 
+    @property
+    def pixel_counts_K(self) -> np.ndarray:
+        """Pixels per class in the masks, without ignored ones."""
+        K = len(self.classes)
+        counts = [np.bincount(masks.class_map().ravel(), minlength=K)[:K] for masks in self.frame["masks"]]
+        return np.sum(counts, axis=0)
+
     def cell_of(self, label: int) -> str:
         """A label as a table cell: the class name, or the label set as a JSON list."""
         return self.task.cell(label if self.set_SK is None else self.set_SK[label], self.classes)

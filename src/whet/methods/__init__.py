@@ -100,18 +100,23 @@ from whet.methods.balance.asymmetric import Asymmetric
 from whet.methods.balance.balanced_sampler import BalancedSampler
 from whet.methods.balance.balanced_softmax import BalancedSoftmax
 from whet.methods.balance.bootstrap_loss import BootstrapLoss
+from whet.methods.balance.boundary_loss import BoundaryLoss
 from whet.methods.balance.class_weight import ClassWeight
 from whet.methods.balance.classifier_retraining import ClassifierRetraining
 from whet.methods.balance.co_teaching import CoTeaching
 from whet.methods.balance.confident_learning import ConfidentLearning
+from whet.methods.balance.dice import Dice
 from whet.methods.balance.drop_conflicts import DropConflicts
 from whet.methods.balance.focal import Focal
 from whet.methods.balance.generalized_cross_entropy import GeneralizedCrossEntropy
 from whet.methods.balance.ldam_drw import LdamDrw
 from whet.methods.balance.logit_adjustment import LogitAdjustment
+from whet.methods.balance.lovasz import Lovasz
+from whet.methods.balance.ohem import OHEM
 from whet.methods.balance.oversample import Oversample
 from whet.methods.balance.symmetric_cross_entropy import SymmetricCrossEntropy
 from whet.methods.balance.threshold_tuning import ThresholdTuning
+from whet.methods.balance.tversky import Tversky
 from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
@@ -121,6 +126,7 @@ from whet.methods.ensemble.deep_ensemble import DeepEnsemble
 from whet.methods.ensemble.hyper_ensemble import HyperEnsemble
 from whet.methods.ensemble.stacking import Stacking
 from whet.methods.ensemble.temperature_scaling import TemperatureScaling
+from whet.methods.ensemble.tiles import Tiles
 from whet.methods.ensemble.tta import TTA
 from whet.methods.ensemble.vector_scaling import VectorScaling
 from whet.methods.mix.between_class import BetweenClass
@@ -162,6 +168,7 @@ from whet.methods.optimize.soap import SOAP
 from whet.methods.optimize.sophia import Sophia
 from whet.methods.regularize.awp import AWP
 from whet.methods.regularize.confidence_penalty import ConfidencePenalty
+from whet.methods.regularize.deep_supervision import DeepSupervision
 from whet.methods.regularize.dropblock import DropBlock
 from whet.methods.regularize.dropout import Dropout
 from whet.methods.regularize.early_stopping import EarlyStopping
@@ -227,6 +234,7 @@ __all__ = [
     "LAMB",
     "LAWA",
     "LBFGS",
+    "OHEM",
     "SAM",
     "SGD",
     "SOAP",
@@ -257,6 +265,7 @@ __all__ = [
     "BitFit",
     "BlurPool",
     "BootstrapLoss",
+    "BoundaryLoss",
     "Brightness",
     "CaseNoise",
     "CenterZoom",
@@ -282,6 +291,8 @@ __all__ = [
     "Cutout",
     "DecoupledDistill",
     "DeepEnsemble",
+    "DeepSupervision",
+    "Dice",
     "DiscriminativeLR",
     "Distill",
     "Downscale",
@@ -338,6 +349,7 @@ __all__ = [
     "LogisticRegression",
     "LogitAdjustment",
     "Lookahead",
+    "Lovasz",
     "ManifoldMixup",
     "MaskedLanguageModel",
     "MaxNorm",
@@ -409,6 +421,7 @@ __all__ = [
     "TemperatureScaling",
     "TextMerge",
     "ThresholdTuning",
+    "Tiles",
     "TimeMask",
     "TimeShift",
     "TimeStretch",
@@ -416,6 +429,7 @@ __all__ = [
     "TorchvisionV2",
     "Translate",
     "TrivialAugment",
+    "Tversky",
     "VectorScaling",
     "VerticalFlip",
     "Vtlp",

@@ -10,19 +10,11 @@ from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whet.core.mask_targets import resized
+
 _ASPP_RATES = (6, 12, 18)
-
-
-def resized(x_BCHW: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, with half-pixel centres."""
-    return (
-        x_BCHW
-        if x_BCHW.shape[2:] == torch.Size(size)
-        else F.interpolate(x_BCHW, tuple(size), mode="bilinear", align_corners=False)
-    )
 
 
 def _project(inputs: int, outputs: int) -> nn.Sequential:

@@ -190,19 +190,20 @@ class SemanticSegmentation(Task):
 
     def loss(self, outputs_BKhw: Tensor, targets: Targets) -> Tensor:
         """The mean cross-entropy of the pixels that are not ignored; 0 for an image without any."""
-        from torch.nn.functional import cross_entropy
-
         from whet.core.mask_targets import MaskTargets
-        from whet.models.decoders import resized
 
         assert isinstance(targets, MaskTargets)
-        logits_BKHW = resized(outputs_BKhw, targets.label_MBHW.shape[2:])
-        total_B = logits_BKHW.new_zeros(len(logits_BKHW))
-        for label_BHW, weight_B in zip(targets.label_MBHW, targets.weight_MB):
-            pixel_BHW = cross_entropy(logits_BKHW, label_BHW.long(), ignore_index=IGNORE, reduction="none")
-            valid_B = (label_BHW != IGNORE).sum(dim=(1, 2)).clamp(min=1)
-            total_B = total_B + weight_B * pixel_BHW.sum(dim=(1, 2)) / valid_B
-        return total_B
+        return targets.expected(-self.log_probs(targets.aligned(outputs_BKhw)))
+
+    def log_probs(self, logits_BKHW: Tensor) -> Tensor:
+        """The log-probability of every class at every pixel."""
+        return logits_BKHW.log_softmax(dim=1)
+
+    def log_others(self, logits_BKHW: Tensor) -> Tensor:
+        """log(1 - p) of every class at every pixel, finite for any logits."""
+        from whet.tasks.single_label import SingleLabel
+
+        return SingleLabel().log_others(logits_BKHW.movedim(1, -1)).movedim(-1, 1)
 
     def combine(self, outputs_BMKhw: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
         """The logarithm of the mean of the probabilities of each pixel."""

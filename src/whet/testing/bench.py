@@ -21,8 +21,7 @@ from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.core.stages import Compresses, Stage
-from whet.core.targets import ClassTargets
-from whet.core.task import problems
+from whet.core.task import task_named
 from whet.evaluate.inference import using_weights
 from whet.models.build import build_net
 from whet.models.net import Net
@@ -60,13 +59,13 @@ class Bench:
         self.recipe = Recipe(task=task, methods=methods).setting(seed=3, batch_size=BATCH_SIZE)
         rows, _ = select_rows(methods, training_rows(labels), strict=strict)
         self.labels = rows["label"].to_numpy(copy=True)
-        self.samples = SAMPLES[self.recipe.medium](rows["id"].astype(int).to_numpy(), self.labels)
+        self.samples = SAMPLES[task](rows["id"].astype(int).to_numpy(), self.labels)
+        self.task: Any = self.samples.task
         with Rng(3).torch_scope("init"):
-            net = self.samples.net() if architecture == "bench" else _zoo_net(architecture)
+            net = self.samples.net() if architecture == "bench" else _zoo_net(architecture, self.task.name)
         counts = np.bincount(self.labels, minlength=len(CLASSES))
-        self.plan = Plan(
-            self.recipe, net, Context(SINGLE_LABEL, CLASSES, counts, self._features, texts=example_texts), strict=strict
-        )
+        context = Context(self.task, CLASSES, counts, self._features, texts=example_texts)
+        self.plan = Plan(self.recipe, net, context, strict=strict)
         if not resumed:
             self.plan.initialise()
         self.plan.start()
@@ -83,11 +82,21 @@ class Bench:
         return Features(features, targets, np.arange(len(self.labels)))
 
     def render(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> Tensor:
+        return self._rendered(index_B, epoch, copies)[0]
+
+    def _rendered(self, index_B: np.ndarray, epoch: int | None, copies: int = 1) -> tuple[Tensor, Any]:
+        """(samples as received by the front, their targets); without augmentation if there is no epoch."""
         view = self.samples.view(index_B)
         if epoch is not None:
             view = self.plan.augmentation.draw(epoch, copies)(view, index_B)
         received = self.plan.net.front.receive(self.samples.render(view, index_B), IMAGE_SIZE)
-        return received if epoch is None else self.plan.augmentation.transform_batch(received, epoch, index_B, copies)
+        if epoch is not None:
+            received = self.plan.augmentation.transform_batch(received, epoch, index_B, copies)
+        return received, self.samples.targets(view, index_B)
+
+    def unchanged_targets(self) -> Any:
+        """The targets of the first samples without augmentation."""
+        return self._rendered(np.arange(BATCH_SIZE), None)[1]
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, len(self.labels) // BATCH_SIZE)
@@ -95,15 +104,15 @@ class Bench:
         begin = Progress(epoch * per_epoch, 4 * per_epoch, per_epoch)
         index_B = self.plan.order(begin, self.labels)[place * BATCH_SIZE : (place + 1) * BATCH_SIZE]
         index_B = np.tile(index_B, self.plan.augmentation.copies)
-        x = self.plan.net.front(self.render(index_B, epoch, self.plan.augmentation.copies))
-        targets = SINGLE_LABEL.targets(self.labels[index_B], len(CLASSES))
-        return self.plan.augmentation.mix(Batch(x, targets, index_B, torch.ones(len(index_B)), epoch))
+        received, targets = self._rendered(index_B, epoch, self.plan.augmentation.copies)
+        batch = Batch(self.plan.net.front(received), targets, index_B, torch.ones(len(index_B)), epoch)
+        return self.plan.augmentation.mix(batch)
 
     def finalize_context(self) -> FinalizeContext:
         def validate(weights: dict[str, Tensor]) -> Measured:
             batch = self.batch(0)
             with using_weights(self.plan.net, weights), torch.no_grad():
-                right = (self.plan.net(batch.x).argmax(dim=1) == batch.targets.probs_BK.argmax(dim=1)).float()
+                right = torch.exp(-self.task.loss(self.plan.net(batch.x), batch.targets))
             return Measured({"accuracy": float(right.mean())}, lambda half: {"accuracy": float(right[half::2].mean())})
 
         return FinalizeContext(lambda: (self.batch(step).x for step in range(12, 15)), validate)
@@ -129,11 +138,10 @@ class BenchPredictor(nn.Module):
     def __init__(self, bench: Bench) -> None:
         super().__init__()
         self.net = bench.plan.net
-        x = bench.batch(0).x
-        targets = SINGLE_LABEL.targets(bench.labels[:BATCH_SIZE], len(CLASSES))
+        x, targets = bench.batch(0).x, bench.unchanged_targets()
         with torch.no_grad():
             fitted = _fitted(bench, self.net, x, targets)
-        self._predict = wrap_predictor(ordered(bench.recipe.methods), self.net, fitted, SINGLE_LABEL)
+        self._predict = wrap_predictor(ordered(bench.recipe.methods), self.net, fitted, bench.task)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._predict(x)
@@ -145,8 +153,9 @@ def _fabric() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def _zoo_net(architecture: str) -> Net:
-    return build_net(ModelSpec(architecture=architecture, weights="none"), CLASSES)[0]
+def _zoo_net(architecture: str, task: str) -> Net:
+    head = task_named(task).heads[0]
+    return build_net(ModelSpec(architecture=architecture, weights="none", head=head), CLASSES, task=task)[0]
 
 
 def training_rows(labels: np.ndarray) -> pd.DataFrame:
@@ -160,16 +169,9 @@ def _training_rows(labels: tuple[int, ...]) -> pd.DataFrame:
     return pd.DataFrame({"id": names, "label": labels, "weight": 1.0, "digest": names})
 
 
-_TASKS = (
-    "image-classification",
-    "text-classification",
-    "audio-classification",
-)  # the tasks that whet trains; the first task that a method supports is its main task
-
-
 def tasks_of(cls: type[Method]) -> list[str]:
     """The declared tasks that whet can train."""
-    return [task for task in _TASKS if task in cls.tasks]
+    return [task for task in SAMPLES if task in cls.tasks]
 
 
 def made(cls: type[Method]) -> Any:
@@ -189,7 +191,7 @@ def make_bench(
     resumed: bool = False,
 ) -> Bench:
     if task is None:  # a task that all methods support
-        task = next(task for task in _TASKS if all(task in method.tasks for method in methods))
+        task = next(task for task in SAMPLES if all(task in method.tasks for method in methods))
     return Bench(methods, task, labels, strict, architecture, resumed)
 
 
@@ -211,7 +213,7 @@ def train_steps(bench: Bench, steps: int, start: int = 0) -> str:
         for runtime in plan.runtimes.values():
             runtime.after_step(progress)
         if (step + 1) % per_epoch == 0:
-            found = {"accuracy": 0.5, "macro_f1": 0.5, "log_loss": 1.0 / (step + 1)}
+            found = dict.fromkeys(("score", *bench.task.followed), 0.5) | {"log_loss": 1.0 / (step + 1)}
             metrics = Measured(found, lambda half, found=found: found)  # type: ignore[misc]
             for runtime in plan.runtimes.values():
                 runtime.after_validation(metrics, plan.weights(final=False), progress)
@@ -242,26 +244,21 @@ def _predicted_digest(bench: Bench) -> str:
             net = method.compress(net, bench.plan.context)
     x = net.front(bench.render(np.arange(BATCH_SIZE), None))
     with torch.no_grad():
-        targets = SINGLE_LABEL.targets(bench.labels[:BATCH_SIZE], len(CLASSES))
-        fitted = _fitted(bench, net, x, targets)
-        return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted, SINGLE_LABEL)(x))
+        fitted = _fitted(bench, net, x, bench.unchanged_targets())
+        return digest(wrap_predictor(ordered(bench.recipe.methods), net, fitted, bench.task)(x))
 
 
-def _fitted(bench: Bench, net: Any, x: Tensor, targets: ClassTargets) -> dict[str, Any]:
+def _fitted(bench: Bench, net: Any, x: Tensor, targets: Any) -> dict[str, Any]:
     """The values that PREDICT methods fit on these outputs."""
     parts, methods = Parts(np.arange(len(x)) % FOLDS, np.arange(len(x)) % HALVES), bench.plan.methods
     outputs = lambda one: Outputs.of(one(x), targets)  # noqa: E731
-    return fit_predictor(methods, [net], outputs, lambda index_N: parts, {}, SINGLE_LABEL).numbers
+    return fit_predictor(methods, [net], outputs, lambda index_N: parts, {}, bench.task).numbers
 
 
 def example_view(cls: type[Method]) -> Any:
-    """A view of the first samples of the method's medium."""
-    medium = problems().get(sorted(cls.tasks, key=_known_first)[0], "image")
-    return SAMPLES[medium](np.arange(NUM_SAMPLES), LABELS).view(np.arange(BATCH_SIZE))
-
-
-def _known_first(task: str) -> bool:
-    return task not in _TASKS
+    """A view of the first samples of the method's main task."""
+    samples = SAMPLES[next(iter(tasks_of(cls)), "image-classification")]
+    return samples(np.arange(NUM_SAMPLES), LABELS).view(np.arange(BATCH_SIZE))
 
 
 @functools.cache

@@ -10,27 +10,46 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.audio_view import AudioView
+from whet.core.mask_targets import MaskTargets
+from whet.core.masks import IGNORE
 from whet.core.rng import Rng
+from whet.core.task import Task
 from whet.core.text_view import TextView
 from whet.core.view import ImageView
 from whet.models.front import AudioFront, TextFront
 from whet.models.mel import MelSettings
-from whet.models.net import Net, NetSpec, new_head
+from whet.models.net import Net, NetSpec, new_head, with_head
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
 from whet.render.audio import AudioRenderer
 from whet.render.image_cpu import CpuRenderer
+from whet.render.masks import warped_mask
 from whet.render.text import render_texts
+from whet.tasks import SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 CLASSES = ("glass", "metal", "paper")
 NUM_SAMPLES, BATCH_SIZE, IMAGE_SIZE, AUDIO_RATE = 24, 8, 16, 8_000
 LABELS = np.array([0] * 12 + [1] * 8 + [2] * 4)  # imbalanced, so that balancing methods have an effect
 
 
-class Images:
+class Labelled:
+    """Samples with one class each. rows: the number of each sample. labels: its class."""
+
+    task: Task = SINGLE_LABEL
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        self.labels = labels
+
+    def targets(self, view: Any, index_B: np.ndarray) -> Any:
+        """The targets of these samples, as the view shows them."""
+        return SINGLE_LABEL.targets(self.labels[index_B], len(CLASSES))
+
+
+class Images(Labelled):
     """Noise images of 24 x 20 pixels."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        super().__init__(rows, labels)
         self._images = _noise_images()[rows]
 
     def view(self, index_B: np.ndarray) -> ImageView:
@@ -54,14 +73,44 @@ class Images:
         return Net(NetSpec("zoo", "bench", CLASSES, (0.5,) * 3, (0.25,) * 3), backbone, new_head(4, len(CLASSES)))
 
 
-class Texts:
+class MaskedImages(Images):
+    """The same images with masks: a rectangle of the image's class before the first class, and two ignored columns."""
+
+    task = SEMANTIC_SEGMENTATION
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        super().__init__(rows, labels)
+        self.masks = np.zeros((len(rows), 20, 24), dtype=np.uint8)
+        for mask_HW, row, label in zip(self.masks, rows, labels):
+            mask_HW[3 + row % 5 : 12, 4 : 12 + row % 7] = label
+        self.masks[:, :, -2:] = IGNORE
+
+    def targets(self, view: ImageView, index_B: np.ndarray) -> MaskTargets:
+        shown = [warped_mask(view, i, self.masks[index], IGNORE) for i, index in enumerate(index_B)]
+        return MaskTargets.of(torch.from_numpy(np.stack(shown)), self.task, len(CLASSES))
+
+    @staticmethod
+    def net() -> Net:
+        backbone = nn.Sequential(*(_reducing(inputs, outputs) for inputs, outputs in ((3, 4), (4, 4), (4, 6))))
+        spec = NetSpec("zoo", "bench", CLASSES, (0.5,) * 3, (0.25,) * 3, task="semantic-segmentation", head="fpn")
+        return with_head(spec, backbone, 6)
+
+
+def _reducing(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+class Texts(Labelled):
     """Texts of two sentences with three to six words each."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        self._texts, self._labels = [example_texts()[row] for row in rows], labels
+        super().__init__(rows, labels)
+        self._texts = [example_texts()[row] for row in rows]
 
     def view(self, index_B: np.ndarray) -> TextView:
-        return TextView.whole([self._texts[index] for index in index_B], self._labels[index_B])
+        return TextView.whole([self._texts[index] for index in index_B], self.labels[index_B])
 
     def render(self, view: TextView, index_B: np.ndarray) -> list[str]:
         return render_texts(view)
@@ -73,10 +122,11 @@ class Texts:
         return Net(spec, _MeanOfWords(len(tokens), tokens.pad_id), new_head(4, len(CLASSES)), TextFront(tokens))
 
 
-class AudioClips:
+class AudioClips(Labelled):
     """Audio clips of 0.1 seconds: a tone with noise."""
 
     def __init__(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        super().__init__(rows, labels)
         self._waves = _tones()[rows]
 
     def view(self, index_B: np.ndarray) -> AudioView:
@@ -157,4 +207,10 @@ def example_texts() -> list[str]:
     return found
 
 
-SAMPLES: dict[str, Any] = {"image": Images, "text": Texts, "audio": AudioClips}
+SAMPLES: dict[str, Any] = {
+    "image-classification": Images,
+    "text-classification": Texts,
+    "audio-classification": AudioClips,
+    "semantic-segmentation": MaskedImages,
+}
+"""The samples of each task that whet trains; the first task that a method supports is its main task."""

@@ -66,7 +66,7 @@ def digest(state: Any) -> str:
     for name, tensor in tensors.items():
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(
-            tensor.view(torch.uint8).numpy().tobytes()
+            tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
             if tensor.numel() and tensor.dim()
             else str(tensor.tolist()).encode()
         )

@@ -195,8 +195,11 @@ def closure_for(
             for part, weight_P in zip(parts, weights):
                 with plan.net.hidden_mix(part.hidden_mix), plan.net.keeping_features() as features:
                     logits_BK = model(part.x)
-                    features_BD = features[0].float() if isinstance(features[0], Tensor) else None
-                    loss_B = plan.loss(Outcome(logits_BK.float(), part, bare, features_BD, progress, fabric.autocast))
+                    kept = features[0]
+                    features_BD, maps = (kept.float(), ()) if isinstance(kept, Tensor) else (None, tuple(kept))
+                    logits_BK = part.targets.aligned(logits_BK.float())
+                    outcome = Outcome(logits_BK, part, bare, features_BD, progress, fabric.autocast, maps)
+                    loss_B = plan.loss(outcome)
                 loss = (loss_B * weight_P).sum()
                 fabric.backward(loss)
                 losses.append(loss.detach())

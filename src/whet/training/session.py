@@ -190,6 +190,7 @@ class Session:
         context = Context(
             cast(ClassTask, table.task), table.classes, train.counts_K, features, texts,
             unlabelled=len(table.part(UNLABELLED)),
+            pixel_counts=(lambda: train.pixel_counts_K) if "masks" in train.frame else None,
         )  # fmt: skip
         plan = Plan(recipe, net, context, strict=strict)
         self.note_plan(plan)

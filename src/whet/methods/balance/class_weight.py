@@ -11,19 +11,22 @@ from whet.core.errors import NoEffectError
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import WrapsLoss
-from whet.core.targets import ClassTargets
 
 
 class ClassWeight(
-    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    WrapsLoss,
+    family="balance",
+    tasks={"image-classification", "text-classification", "audio-classification", "semantic-segmentation"},
 ):
-    """Weight the loss of each sample by its class, with larger weights for rare classes.
+    """Weight the loss of each sample, or of each pixel, by its class, with larger weights for rare classes.
 
     Use when: classes are imbalanced and the rare ones are equally important.
     Do not use when: classes at inference are as imbalanced as in training and accuracy is the metric.
     Source: inverse frequency as in scikit-learn's "balanced"; effective number: Cui et al. 2019, arXiv:1901.05555.
     Shapes: multiplies the loss (B,) by the weight of each sample's soft target. The mean weight over the training samples is 1. A
-    sample with several labels has their mean weight, and a sample without a label has weight 1.
+    sample with several labels has their mean weight, and a sample without a label has weight 1. For masks, multiplies the loss of
+    each pixel; the counts and the mean are those of pixels.
     """
 
     identity = {"scheme": "none"}
@@ -32,7 +35,9 @@ class ClassWeight(
 
     scheme: Annotated[
         Literal["none", "inverse", "sqrt", "effective_number"],
-        Field(description="1 / n, 1 / sqrt(n), or (1 - beta) / (1 - beta^n) for a class of n training samples"),
+        Field(
+            description="1 / n, 1 / sqrt(n), or (1 - beta) / (1 - beta^n) for a class of n training samples or pixels"
+        ),
         Search(choices=("inverse", "sqrt", "effective_number")),
     ] = "inverse"
     beta: Annotated[
@@ -42,28 +47,19 @@ class ClassWeight(
     def wrap_loss(self, loss: Loss, net: Any, context: Context) -> Loss:
         if self.scheme == "none":
             return loss
-        if len(set(context.class_counts_K.tolist())) == 1:
-            raise NoEffectError("every class has the same number of training samples")
-        weights_K = torch.tensor(class_weights(context.class_counts_K, self.scheme, self.beta), dtype=torch.float32)
+        weights_K = torch.tensor(class_weights(context.target_counts_K, self.scheme, self.beta), dtype=torch.float32)
+        if torch.allclose(weights_K, torch.ones(1)):
+            raise NoEffectError("every class has the same weight")
 
         def weighted(outcome: Outcome) -> torch.Tensor:
-            return loss(outcome) * sample_weights(outcome.batch.targets, weights_K.to(outcome.batch.targets.probs_BK))
+            targets = outcome.batch.targets
+            return targets.weighted(lambda same: loss(outcome.with_targets(same)), weights_K)
 
         return weighted
 
 
-def sample_weights(targets: ClassTargets, weights_K: torch.Tensor) -> torch.Tensor:
-    """The mean weight of the classes of each sample, weighted by the soft target, (B,). If the targets sum to less than 1, the
-    rest has weight 1."""
-    weight_B = targets.probs_BK @ weights_K
-    if targets.task.exclusive:
-        return weight_B
-    total_B = targets.probs_BK.sum(dim=1)
-    return (weight_B + (1 - total_B).clamp(min=0)) / total_B.clamp(min=1)
-
-
 def class_weights(counts_K: np.ndarray, scheme: str, beta: float) -> np.ndarray:
-    """Weights (K,) whose mean over the training samples is 1."""
+    """Weights (K,) whose mean over the training samples, or their pixels, is 1."""
     n = np.maximum(counts_K, 1).astype(float)
     raw = {"inverse": 1 / n, "sqrt": n**-0.5, "effective_number": (1 - beta) / (1 - beta**n)}[scheme]
     return raw / (raw * n).sum() * n.sum()

@@ -13,9 +13,12 @@ from whet.core.stages import WrapsLoss
 
 
 class Focal(
-    Method, WrapsLoss, family="balance", tasks={"image-classification", "text-classification", "audio-classification"}
+    Method,
+    WrapsLoss,
+    family="balance",
+    tasks={"image-classification", "text-classification", "audio-classification", "semantic-segmentation"},
 ):
-    """Reduce the loss of easy samples: cross-entropy times (1 - p)^gamma, where p is the probability of the target class.
+    """Reduce the loss of easy samples or pixels: cross-entropy times (1 - p)^gamma, where p is the probability of the target class.
 
     Use when: most samples are easy and belong to common classes, and dominate the loss of the hard and rare ones.
     Do not use when: some labels are wrong, because mislabeled samples are hard and get the largest weight. It cannot be combined
@@ -24,7 +27,8 @@ class Focal(
     Source: Lin et al. 2017, arXiv:1708.02002.
     Deviates: without the paper's class weights, for which there is class_weight. If samples have one class, the classes share one
     softmax. Replaces cross-entropy.
-    Shapes: logits, soft targets (B, K) -> sum over classes of target * (1 - p)^gamma * -log p (B,), linear in the targets.
+    Shapes: logits, soft targets (B, K) -> sum over classes of target * (1 - p)^gamma * -log p (B,), linear in the targets. For
+    masks, the mean of this over the pixels.
     """
 
     identity = {"gamma": 0.0}
@@ -43,6 +47,7 @@ class Focal(
         return self._focal if self.gamma > 0 else loss
 
     def _focal(self, outcome: Outcome) -> Tensor:
-        z_BK, targets = outcome.logits_BK, outcome.batch.targets
-        focus = torch.exp(self.gamma * targets.task.log_others(z_BK))
-        return -(targets.task.outcomes(targets) * focus * targets.task.log_probs(z_BK)).flatten(1).sum(dim=1)
+        targets = outcome.batch.targets
+        z = targets.aligned(outcome.logits_BK)
+        focus = torch.exp(self.gamma * targets.task.log_others(z))
+        return targets.expected(-focus * targets.task.log_probs(z))

@@ -50,7 +50,7 @@ class AdaptiveClip(
 class _Clipping(Runtime, WrapsStep):
     def __init__(self, method: AdaptiveClip, net: Net) -> None:
         self._method = method
-        self._skipped = set(net.linear.parameters())
+        self._skipped = set(net.last.parameters())
 
     def wrap_step(self, step: Step, parameters: list[nn.Parameter]) -> Step:
         clipped = [parameter for parameter in parameters if parameter not in self._skipped]

@@ -21,7 +21,7 @@ class Sophia(
     Method,
     Optimizes,
     family="optimize",
-    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
+    tasks={"image-classification", "text-classification", "audio-classification"},
 ):
     """Divide the momentum by the curvature of each weight, which is estimated at intervals, and clip the step.
 

@@ -15,14 +15,14 @@ class LabelSmoothing(
     Method,
     WrapsLoss,
     family="regularize",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "text-classification", "audio-classification", "semantic-segmentation"},
 ):
     """Spread a fraction of each target evenly over all classes.
 
     Use when: the model is overconfident, or some labels are wrong.
     Do not use when: the model will be the teacher in a distillation, which label smoothing harms.
     Source: Szegedy et al. 2016, arXiv:1512.00567.
-    Shapes: targets (B, K) -> (1 - epsilon) targets + epsilon / K.
+    Shapes: targets (B, K) -> (1 - epsilon) targets + epsilon / K; for masks, those of every pixel.
     """
 
     identity = {"epsilon": 0.0}

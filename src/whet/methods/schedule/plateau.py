@@ -40,7 +40,7 @@ class Plateau(
     metric: Annotated[
         Literal["score", "accuracy", "macro_f1", "log_loss"],
         Field(description="validation metric to monitor; score is the first metric of the task"),
-    ] = "log_loss"
+    ] = "score"
     threshold: Annotated[float, Field(ge=0, description="minimum relative improvement that counts as a new best")] = (
         1e-4
     )
