@@ -77,7 +77,7 @@ def test_the_best_was_chosen_on_validation_and_the_other_is_paired_with_it(compa
 def test_the_page_holds_table_figure_and_failure(compared):
     _, _, found = compared
     page = found.report.read_text()
-    for text in ("resnet9_slim", "convmixer", "Accuracy and cost", "lenet-s0", "RuntimeError", "<svg"):
+    for text in ("resnet9_slim", "convmixer", "Quality and cost", "lenet-s0", "RuntimeError", "<svg"):
         assert text in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
 
@@ -116,7 +116,7 @@ def test_by_the_command_line(compared):
     assert f"best {plain['best']}, by log-loss on validation samples" in shown
     (root / "out" / "report.html").unlink()
     assert whet("report", root / "out").returncode == 0
-    assert "Accuracy and cost" in (root / "out" / "report.html").read_text()
+    assert "Quality and cost" in (root / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

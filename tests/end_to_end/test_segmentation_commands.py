@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import whet
 from whet import recipes
 from whet.api import build_recipe
 from whet.checking import check
+from whet.cli import predict
 from whet.cli.options import reads_data
 from whet.core.errors import RecipeError, RunError
 from whet.core.spec import DataSpec, ModelSpec
@@ -77,6 +79,8 @@ def test_what_masks_cannot_do_is_refused_in_words(improved, data, tmp_path):
     with pytest.raises(RunError, match=r"semantic-segmentation.*cannot be averaged"):
         whet.ensemble(*runs, out=tmp_path / "both")
     assert not (tmp_path / "both").exists()
+    with pytest.raises(RecipeError, match=r"--out masks\.csv.*folder"):
+        predict.command(runs[0], [str(data / "images")], out=Path("masks.csv"))
     with pytest.raises(CannotExplain, match=r"whet predict .* --out FOLDER"):
         whet.load(runs[0]).explain([str(data / "images" / "00.png")])
 
@@ -133,7 +137,7 @@ def test_options_say_how_masks_are_read():
     seen = {}
 
     @reads_data
-    def command(*, reading):
+    def command(*, reading: dict):
         seen.update(reading)
 
     command(mask_classes="background, can", mask_ignore=7, file_column=None)

@@ -125,6 +125,9 @@ def test_a_trial_below_the_median_is_given_up_but_neither_early_nor_at_its_end(t
     worst, task = observer(tmp_path, trials, metric="worst_class")
     validated(worst, 40, 0.9, key="macro_f1")
     assert trials.curve(task.number) == [(40, 0.9)]
+    masks, task = observer(tmp_path, trials, metric="worst_class")
+    masks.validated({"step": 20, "mean_iou": 0.8, "dice": 0.9})
+    assert trials.curve(task.number) == [(40, 0.8)]
 
 
 def test_a_node_that_does_not_see_the_journal_runs_the_trial_to_its_end(tmp_path):

@@ -141,7 +141,7 @@ _OF_MASKS = "mask_"  # the beginning of the keys of `DataSpec.masks`
 
 def option_of(key: str) -> str:
     """Return the option that sets this key of a Reading."""
-    return "--split-file" if key == "split_files" else "--" + key.replace("_", "-")
+    return {"split_files": "--split-file", "masks": "--mask-…"}.get(key, "--" + key.replace("_", "-"))
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:

@@ -54,6 +54,12 @@ def command(
 
     loaded = load(run)
     if loaded.has_masks:
+        if spreadsheet:
+            raise RecipeError("--spreadsheet is for predictions of classes; this run predicts masks")
+        if out is not None and out.suffix.lower() in (".csv", ".json"):
+            raise RecipeError(
+                f"--out {out}: this run predicts masks, so --out is a folder: masks, overlays, COCO, segments.csv"
+            )
         _segment(loaded, inputs, out, file_column, as_json=as_json)
         return
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
