@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import Field
 
+from whet.core.errors import NonFiniteError
 from whet.core.method import Method
 from whet.core.registry import registry
 from whet.core.runtime import Runtime
@@ -132,6 +133,18 @@ def test_state_that_is_not_saved_of_audio_alone():
             return Counting()
 
     fails(Deaf, "resumes")
+
+
+def test_a_loss_that_fails_for_masks_alone():
+    class ForClasses(Method, WrapsLoss, family="balance", tasks=IMAGE | {"semantic-segmentation"}):
+        __doc__ = DOC
+
+        def wrap_loss(self, loss, net, context):
+            masks = context.task.name == "semantic-segmentation"
+            return lambda outcome: loss(outcome) / (0.0 if masks else 1.0)
+
+    with pytest.raises(NonFiniteError):
+        CHECKS["trains"](ForClasses)
 
 
 def test_what_was_found_before_the_first_step_and_is_not_saved():

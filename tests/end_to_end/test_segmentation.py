@@ -151,6 +151,15 @@ def test_methods_train(methods, data, tmp_path):
     assert np.isfinite(json.loads(done.metrics.read_text())["test"]["mean_iou"])
 
 
+def test_classes_are_counted_by_their_pixels(data):
+    """Of 36 images of 40 x 46 counted pixels, each has one rectangle of 14 x 14, in part beyond the counted columns."""
+    table = read_data(recipe(data).data)
+    masks = [np.asarray(Image.open(path)) for path in sorted((data / "masks").glob("*.png"))]
+    counted = np.concatenate([mask.ravel() for mask in masks])
+    assert table.pixel_counts_K.tolist() == np.bincount(counted[counted != IGNORE], minlength=3).tolist()
+    assert table.counts_K.tolist() == [36, 18, 18]
+
+
 def test_a_method_for_labels_is_refused(data, tmp_path):
     with pytest.raises(RecipeError, match="logit_adjustment"):
         train_run(recipe(data, "logit_adjustment"), tmp_path / "run")

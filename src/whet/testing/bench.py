@@ -113,7 +113,11 @@ class Bench:
             batch = self.batch(0)
             with using_weights(self.plan.net, weights), torch.no_grad():
                 right = torch.exp(-self.task.loss(self.plan.net(batch.x), batch.targets))
-            return Measured({"accuracy": float(right.mean())}, lambda half: {"accuracy": float(right[half::2].mean())})
+
+            def mean(right_B: Tensor) -> dict[str, float]:
+                return dict.fromkeys(("score", "accuracy"), float(right_B.mean()))
+
+            return Measured(mean(right), lambda half: mean(right[half::2]))
 
         return FinalizeContext(lambda: (self.batch(step).x for step in range(12, 15)), validate)
 
