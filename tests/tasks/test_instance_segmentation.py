@@ -110,12 +110,12 @@ def test_unknown_pixels_have_no_loss():
 def test_a_flip_is_undone(axes):
     """The outputs for the flipped image, flipped back, are those for the image: offsets of cells that are inside in both, because
     the pixel that stands for a cell is half a pixel off its middle."""
-    target = discs()
+    target = discs(DISCS[1:])
     flipped = IdMap(np.flip(target.ids_HW, axes).copy(), target.class_of_id)
     found, expected = TASK.undo(perfect(flipped), axes), perfect(target)
     assert torch.allclose(found[:, : K + 1], expected[:, : K + 1], atol=1e-5)
     inside = (found[:, K + 1 :] != 0) & (expected[:, K + 1 :] != 0)
-    assert inside.sum() > 100
+    assert inside.sum() > 50
     assert torch.allclose(found[:, K + 1 :][inside], expected[:, K + 1 :][inside], atol=1e-5)
 
 
@@ -130,9 +130,9 @@ def test_the_head_learns_one_image():
     """From random features; a batch of one."""
     torch.manual_seed(0)
     target, maps = discs(), [torch.randn(1, 16, 16, 16), torch.randn(1, 24, 8, 8)]
-    head, known = CentreOffset((4, 8), (16, 24), K + 3, width=24), InstanceTargets.of([target], TASK, K)
+    head, known = CentreOffset((4, 8), (16, 24), K + 3, width=16), InstanceTargets.of([target], TASK, K)
     optimizer = torch.optim.Adam(head.parameters(), 2e-2)
-    for _ in range(40):
+    for _ in range(30):
         optimizer.zero_grad()
         loss = TASK.loss(head(maps), known).sum()
         loss.backward()
