@@ -8,6 +8,7 @@ from whet.core.masks import IGNORE_ID, IdMap
 from whet.models.decoders import CentreOffset
 from whet.tasks import INSTANCE_SEGMENTATION as TASK
 from whet.tasks.grouping import GROUPINGS, OFFSET_UNIT, ClassMap, objects_of
+from whet.tasks.instance_segmentation import HEAT_SIGMA, HEAT_WEIGHT, OFFSET_WEIGHT
 
 SIDE, STRIDE, K = 64, 4, 3
 DISCS = [(16, 14, 9, 1), (16, 31, 9, 1), (46, 20, 10, 2), (50, 52, 8, 1)]  # y, x, radius, class; the first two touch
@@ -32,7 +33,7 @@ def perfect(target):
     centre_N2 = known.centre_MBN2[0, 0] / STRIDE
     at = torch.stack(torch.meshgrid(*[torch.arange(cells) + 0.5] * 2, indexing="ij"))
     distance = (centre_N2[:, :, None, None] - at).square().sum(dim=1)
-    heat = torch.exp(-distance.amin(dim=0) / 8)
+    heat = torch.exp(-distance.amin(dim=0) / (2 * HEAT_SIGMA**2))
     inner = known.id_MBHW[0, 0, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
     offset = (centre_N2[(inner.clamp(min=1) - 1).long()].permute(2, 0, 1) - at) * (inner > 0)
     return torch.cat([(classes[0] + 1e-4).log() * 2, heat[None], offset / OFFSET_UNIT])[None]
@@ -85,15 +86,19 @@ def test_no_objects_and_no_prediction():
     assert loss.item() < 1e-2
 
 
-def test_perfect_outputs_have_nearly_no_loss():
-    target = discs()
-    known, outputs = InstanceTargets.of([target], TASK, K), perfect(target)
-    wrong = outputs.clone()
-    wrong[:, -1] += 1.0  # one unit to the right: 4 cells of 4 pixels
-    assert (TASK.loss(wrong, known) - TASK.loss(outputs, known)).item() == pytest.approx(0.16, rel=1e-3)
-    wrong = outputs.clone()
-    wrong[:, K] += 0.1
-    assert (TASK.loss(wrong, known) - TASK.loss(outputs, known)).item() == pytest.approx(200 * 0.01, rel=1e-3)
+def test_the_loss_is_relative_to_that_of_no_heat_and_no_offsets():
+    """Perfect heat and offsets add nothing; their absence adds the weights themselves, however many objects there are."""
+    for places in (DISCS, DISCS[:1]):
+        target = discs(places)
+        known, outputs = InstanceTargets.of([target], TASK, K), perfect(target)
+        least = TASK.loss(outputs, known).item()
+        assert least < 0.2
+        without = outputs.clone()
+        without[:, K] = 0
+        assert TASK.loss(without, known).item() - least == pytest.approx(HEAT_WEIGHT, rel=1e-3)
+        without = outputs.clone()
+        without[:, K + 1 :] = 0
+        assert TASK.loss(without, known).item() - least == pytest.approx(OFFSET_WEIGHT, rel=1e-3)
 
 
 def test_unknown_pixels_have_no_loss():
