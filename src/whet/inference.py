@@ -19,7 +19,6 @@ from whet.data.image import decode
 from whet.evaluate.inference import prepared, run_inference
 from whet.explain import Explanation, explain
 from whet.segments import SegmentedImage
-from whet.tasks.semantic_segmentation import most_likely
 from whet.training.precision import has_bf16
 from whet.training.saved import SavedModel
 
@@ -87,19 +86,20 @@ class InferenceModel:
         following = 0
         for x, rendered in prepared(saved.net, loader, saved.size, reasons.__setitem__, _MASKS_AT_ONCE):
             with torch.inference_mode(), self._fabric.autocast():
-                probs_BKhw = saved.predictor(x).float().softmax(dim=1).cpu().numpy()
-            for probs_Khw, index in zip(probs_BKhw, rendered.index_B.tolist()):
+                outputs_BChw = saved.predictor(x).float().cpu().numpy()
+            for outputs_Chw, index in zip(outputs_BChw, rendered.index_B.tolist()):
                 row = int(row_M[index])
                 for skipped in range(following, row):
-                    yield SegmentedImage(
-                        names[skipped], errors.get(skipped) or reasons[int(np.searchsorted(row_M, skipped))]
-                    )
+                    yield self._not_segmented(names[skipped], errors.get(skipped) or reasons[_place(row_M, skipped)])
                 following = row + 1
                 pixels = decode(Path(paths[row]).read_bytes())
-                map_HW, probability_HW = most_likely(probs_Khw, pixels.shape[:2])
-                yield SegmentedImage(names[row], "", map_HW, probability_HW, pixels)
+                found = self.task.predicted(outputs_Chw, pixels.shape[:2])
+                yield SegmentedImage(names[row], "", found, pixels, self.task.counts_objects)
         for skipped in range(following, len(frame)):
-            yield SegmentedImage(names[skipped], errors.get(skipped) or reasons[int(np.searchsorted(row_M, skipped))])
+            yield self._not_segmented(names[skipped], errors.get(skipped) or reasons[_place(row_M, skipped)])
+
+    def _not_segmented(self, name: str, error: str) -> SegmentedImage:
+        return SegmentedImage(name, error, objects=self.task.counts_objects)
 
     def explanations(
         self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray
@@ -120,6 +120,10 @@ class InferenceModel:
 def _tried(frame: pd.DataFrame) -> np.ndarray:
     """The row numbers without an error."""
     return np.flatnonzero(frame["error"] == "") if "error" in frame else np.arange(len(frame))
+
+
+def _place(row_M: np.ndarray, row: int) -> int:
+    return int(np.searchsorted(row_M, row))
 
 
 def _rows(frame: pd.DataFrame, row_M: np.ndarray) -> pd.DataFrame:

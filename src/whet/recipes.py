@@ -18,7 +18,8 @@ from whet.core.task import problems
 
 _STRONG_FINETUNE = {"image": "waste"}
 _FOLDERS = {
-    "semantic-segmentation": "segmentation"
+    "semantic-segmentation": "segmentation",
+    "instance-segmentation": "segmentation",
 }  # of the recipes of a task; those of other tasks are in that of the medium
 _TF_IDF = "tf_idf"
 _BAG = "fast_text"  # the text network that the from-scratch recipe is made for
@@ -56,8 +57,10 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False, task: str 
         return load(_comparing(medium))
     kind = "finetune" if _pretrained(data, model, medium) else "from_scratch"
     if plain:
-        return load(f"{where}/plain_{kind}")
-    return load(f"{where}/{_STRONG_FINETUNE.get(where, kind) if kind == 'finetune' else kind}")
+        found = load(f"{where}/plain_{kind}")
+    else:
+        found = load(f"{where}/{_STRONG_FINETUNE.get(where, kind) if kind == 'finetune' else kind}")
+    return found.replace(task=task or task_for(data))
 
 
 def obvious(data: DataSpec, model: ModelSpec, *, task: str | None = None) -> dict[str, Recipe]:

@@ -9,10 +9,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from whet.core import rle
-from whet.core.masks import Masks, Shape
+from whet.core.masks import Masks, PredictedMasks, Shape
 from whet.core.output import claim, write_whole
 from whet.core.run_folder import write_csv
 from whet.data.masks.write import CocoImage, write_coco, write_png
@@ -20,79 +19,60 @@ from whet.render.overlay import overlay
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A connected part of an image with one class. confidence: the mean probability of the class over its pixels."""
-
-    class_number: int
-    mask_HW: np.ndarray
-    confidence: float
-
-    @property
-    def pixels(self) -> int:
-        return int(self.mask_HW.sum())
-
-
-@dataclass(frozen=True)
 class SegmentedImage:
-    """name: as given. error: the reason why it was not predicted, or "". map_HW: class numbers, uint8, in the size of the image.
-    probability_HW: of these classes, float16. pixels: the image, RGB uint8."""
+    """name: as given. error: the reason why it was not predicted, or "". found: its masks. pixels: the image, RGB uint8. objects:
+    whether objects are predicted, in place of the classes of pixels."""
 
     name: str
     error: str
-    map_HW: np.ndarray | None = None
-    probability_HW: np.ndarray | None = None
+    found: PredictedMasks | None = None
     pixels: np.ndarray | None = None
-
-    def segments(self, num_classes: int) -> list[Segment]:
-        """The connected parts of every class but class 0, the largest first within a class."""
-        if self.map_HW is None or self.probability_HW is None:
-            return []
-        found = []
-        for k in range(1, num_classes):
-            numbered, count = ndimage.label(self.map_HW == k, np.ones((3, 3)))
-            parts = [numbered == part for part in range(1, count + 1)]
-            made = [Segment(k, part, float(self.probability_HW[part].astype(np.float32).mean())) for part in parts]
-            found += sorted(made, key=lambda segment: -segment.pixels)
-        return found
+    objects: bool = False
 
     def row(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """file, error, and for every class its share of the pixels."""
-        shares = [float("nan")] * len(classes)
-        if self.map_HW is not None:
-            shares = (np.bincount(self.map_HW.ravel(), minlength=len(classes)) / self.map_HW.size).tolist()
-        return {
-            "file": self.name,
-            "error": self.error,
-            **{f"area:{name}": share for name, share in zip(classes, shares)},
-        }
+        """file, error, and the number of objects of every class where these are predicted, and the share of the pixels of every
+        class."""
+        K = len(classes)
+        shares, numbers = np.full(K, np.nan), np.full(K, np.nan)
+        if self.found is not None:
+            shares = np.bincount(self.found.map_HW.ravel(), minlength=K) / self.found.map_HW.size
+            numbers = np.bincount([one.layer.class_number for one in self.found.detections], minlength=K).astype(float)
+        counts = {f"count:{name}": number for name, number in zip(classes[1:], numbers[1:].tolist())}
+        area = {f"area:{name}": share for name, share in zip(classes, shares.tolist())}
+        return {"file": self.name, "error": self.error, **(counts if self.objects else {}), **area}
 
 
 def write_segments(
     images: Iterable[SegmentedImage], classes: tuple[str, ...], folder: Path
 ) -> Iterator[dict[str, Any]]:
     """Write the predictions as they come, and return a row for each image (`SegmentedImage.row`): masks/NAME.png (class numbers),
-    overlays/NAME.jpg, annotations.json (COCO, the connected parts with their confidence) and segments.csv (a row for each
-    part)."""
+    overlays/NAME.jpg, annotations.json (COCO, the connected parts with their confidence) and segments.csv (a row for each part).
+    Where objects are predicted, masks/NAME.png has object numbers, and objects.csv a row for each object."""
     claim(folder, "predictions")
     for name in ("masks", "overlays"):
         (folder / name).mkdir(exist_ok=True)
     coco: list[CocoImage] = []
     rows: list[list[Any]] = []
     taken: set[str] = set()
+    objects = False
     for image in images:
-        if image.map_HW is not None and image.pixels is not None:
-            stem = _free_name(Path(image.name).stem, taken)
-            write_png(folder / "masks" / f"{stem}.png", image.map_HW)
-            _write_jpeg(folder / "overlays" / f"{stem}.jpg", overlay(image.pixels, image.map_HW, len(classes)))
-            segments = image.segments(len(classes))
-            shapes = tuple(Shape(one.class_number, rle=rle.encode(one.mask_HW)) for one in segments)
-            coco.append(CocoImage(image.name, Masks(image.map_HW.shape, shapes), [one.confidence for one in segments]))
-            for one in segments:
-                share, sure = f"{one.pixels / image.map_HW.size:.6g}", f"{one.confidence:.4g}"
-                rows.append([image.name, f"masks/{stem}.png", classes[one.class_number], one.pixels, share, sure])
+        objects = image.objects
+        if image.found is not None and image.pixels is not None:
+            stem, found = _free_name(Path(image.name).stem, taken), image.found
+            write_png(folder / "masks" / f"{stem}.png", found.map_HW if found.ids_HW is None else found.ids_HW)
+            drawn = overlay(image.pixels, found.map_HW, len(classes), found.ids_HW)
+            _write_jpeg(folder / "overlays" / f"{stem}.jpg", drawn)
+            size, layers = found.map_HW.shape, [one.layer for one in found.detections]
+            shapes = tuple(Shape(layer.class_number, rle=rle.encode(layer.whole(size))) for layer in layers)
+            coco.append(CocoImage(image.name, Masks(size, shapes), [one.score for one in found.detections]))
+            for number, one in enumerate(found.detections, start=1):
+                area = int(one.layer.mask.sum())
+                cells = [classes[one.layer.class_number], area, f"{area / found.map_HW.size:.6g}", f"{one.score:.4g}"]
+                rows.append([image.name, f"masks/{stem}.png", *([number] if objects else []), *cells])
         yield image.row(classes)
     write_coco(folder / "annotations.json", coco, classes)
-    write_csv(folder / "segments.csv", ["file", "mask", "class", "pixels", "share", "confidence"], rows, exact=True)
+    columns = ["file", "mask", *(["number"] if objects else []), "class", "pixels", "share", "confidence"]
+    write_csv(folder / ("objects.csv" if objects else "segments.csv"), columns, rows, exact=True)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:

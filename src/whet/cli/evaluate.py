@@ -52,7 +52,9 @@ def command(
     screen.print(Text.assemble((figure, "bold"), f" {what}"))
     screen.print(" · ".join(f"{title} {value}" for title, value, _ in task.tiles(metrics)) + "\n")
     if "per_class" in metrics:
-        print_table(screen, (_by_segment if "iou" in metrics["per_class"][0] else _by_class)(metrics["per_class"]))
+        tables = {"segments": _by_segment, "instances": _by_object}
+        by_class = next((tables[name] for name in task.sections if name in tables), _by_class)
+        print_table(screen, by_class(metrics["per_class"]))
     known = {"known": metrics["trained_on"], "samples": metrics["samples"]}
     if metrics["trained_on"]:
         trained = tr(
@@ -100,6 +102,20 @@ def _samples(metrics: dict[str, Any], data: str | None) -> str:
     if data is None:
         return tr("{n} {part!t} samples", n=samples, part=part_name(part))
     return tr("{n} {part!t} samples of {data}", n=samples, part=part_name(part), data=data)
+
+
+def _by_object(per_class: list[dict[str, Any]]) -> Table:
+    from whet.cli.screen import table
+
+    keys = ("ap", "ap50", "ap75", "precision", "recall")
+    rows = table(
+        tr("class"), tr("images"), tr("objects"), "AP", "AP50", "AP75", tr("precision"), tr("recall"),
+        right=(1, 2, 3, 4, 5, 6, 7),
+    )  # fmt: skip
+    for row in per_class:
+        cells = [tr("none") if row[key] is None else f"{100 * row[key]:.1f}" for key in keys]
+        rows.add_row(row["name"], str(row["images"]), str(row["objects"]), *cells)
+    return rows
 
 
 def _by_class(per_class: list[dict[str, Any]]) -> Table:

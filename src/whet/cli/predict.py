@@ -122,11 +122,15 @@ def _segment(run: Run, inputs: list[str], out: Path | None, file_column: str | N
         print_json(records)
         raise typer.Exit(exit_code(records))
     screen = results()
-    rows = table("file", "classes by area")
+    objects = any(name.startswith("count:") for name in records[0]) if records else False
+    rows = table("file", "objects" if objects else "classes by area")
     shown = records[:_ON_SCREEN] if screen.is_terminal else records
     for row in shown:
+        count = {name.removeprefix("count:"): n for name, n in row.items() if name.startswith("count:") and n}
         area = {name.removeprefix("area:"): share for name, share in row.items() if name.startswith("area:") and share}
         listed = ", ".join(f"{name} {100 * area[name]:.1f} %" for name in sorted(area, key=lambda name: -area[name]))
+        counted = ", ".join(f"{n:.0f} {name}" for name, n in count.items())
+        listed = counted if objects else listed
         rows.add_row(one_line(screen, str(row["file"])), Text(row["error"], "red") if row["error"] else listed)
     print_table(screen, rows)
     if len(records) > len(shown):

@@ -71,9 +71,9 @@ class Outputs:
 
         chunks = list(self)
         targets = chunks[0].targets
-        if len(chunks) > 1:
+        if len(chunks) > 1 and targets is not None:
             targets = targets.having(torch.cat([chunk.targets.probs_BK for chunk in chunks]))
-        return torch.cat([chunk.outputs for chunk in chunks]), targets
+        return rows_joined([chunk.outputs for chunk in chunks]), targets
 
     @classmethod
     def merged(cls, parts: Sequence[tuple[np.ndarray, Outputs]]) -> Outputs:
@@ -81,10 +81,11 @@ class Outputs:
 
         def chunks() -> Iterator[Chunk]:
             for cuts in zip(*(_cut(outputs, chosen_N) for chosen_N, outputs in parts), strict=True):
-                merged = cuts[0][0].outputs.clone()
-                for chunk, chosen_B in cuts:
+                alike = filled_up([chunk.outputs for chunk, _ in cuts])
+                merged = alike[0].clone()
+                for outputs, (_, chosen_B) in zip(alike, cuts):
                     rows_B = np.flatnonzero(chosen_B)
-                    merged[rows_B] = chunk.outputs[rows_B]
+                    merged[rows_B] = outputs[rows_B]
                 yield cuts[0][0]._replace(outputs=merged)
 
         return parts[0][1]._derived(chunks, parts[0][1].index_N)
@@ -96,3 +97,20 @@ def _cut(outputs: Outputs, chosen_N: np.ndarray) -> Iterator[tuple[Chunk, np.nda
     for chunk in outputs:
         yield chunk, chosen_N[start : start + len(chunk.ids)]
         start += len(chunk.ids)
+
+
+def filled_up(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Outputs of equal width: statistics (B, S) of a task that has more of them for some samples are filled up with NaN."""
+    from torch.nn.functional import pad
+
+    if len({one.shape[1:] for one in outputs}) == 1:
+        return list(outputs)
+    widest = max(one.shape[1] for one in outputs)
+    return [pad(one, (0, widest - one.shape[1]), value=float("nan")) for one in outputs]
+
+
+def rows_joined(outputs: Sequence[Tensor]) -> Tensor:
+    """The outputs of several batches in one tensor, filled up to equal width."""
+    import torch
+
+    return torch.cat(filled_up(outputs))

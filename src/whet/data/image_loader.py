@@ -11,14 +11,13 @@ from typing import Literal
 import numpy as np
 
 from whet.core.errors import DataError
-from whet.core.masks import IGNORE
 from whet.core.view import ImageView
 from whet.data.image import ImageSample, UnreadableImage
 from whet.data.loader import Draw, Loader, Rendered, why
 from whet.data.mask_store import MaskStore
 from whet.data.store import ImageStore, Kept, WorkingImage
 from whet.render.image_cpu import CpuRenderer
-from whet.render.masks import warped_mask
+from whet.render.masks import Map, warped_map
 from whet.render.shrink import decoder_factors, sampling_steps, shrink, shrink_factors
 
 Fit = Literal["squash", "crop"]
@@ -36,14 +35,12 @@ class MasksBeside:
     store: MaskStore
     as_shown: bool
 
-    def of(self, index: int, size: tuple[int, int], view: ImageView, i: int) -> np.ndarray:
+    def of(self, index: int, size: tuple[int, int], view: ImageView, i: int) -> Map:
         """DataError where the mask cannot be read or has another size than its image."""
-        mask_HW = self.store[index % len(self.store)]
-        if mask_HW.shape != size:
-            raise DataError(
-                f"its mask has {mask_HW.shape[1]} x {mask_HW.shape[0]} pixels, the image {size[1]} x {size[0]}"
-            )
-        return warped_mask(view, i, mask_HW, IGNORE) if self.as_shown else mask_HW
+        found: Map = self.store[index % len(self.store)]
+        if found.shape != size:
+            raise DataError(f"its mask has {found.shape[1]} x {found.shape[0]} pixels, the image {size[1]} x {size[0]}")
+        return warped_map(view, i, found) if self.as_shown else found
 
 
 class ImageLoader(Loader):
@@ -97,9 +94,10 @@ def render_images(
 ) -> Rendered:
     """Draw one batch and render it; an image that proves damaged during decoding, or has no readable mask, is added to
     `failed`."""
-    out, shown = np.empty((len(images), size, size, 3), dtype=np.uint8), []
+    out = np.empty((len(images), size, size, 3), dtype=np.uint8)
+    shown: list[Map] = []
     if not images:
-        return Rendered(out, index_B, failed, None if masks is None else out[..., 0])
+        return Rendered(out, index_B, failed, None if masks is None else shown)
     view = draw(ImageView.whole([image.size for image in images], (size, size), fit), index_B)
     factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1).tolist()
     decoder_B = decoder_factors(factors_B2).tolist()
@@ -109,7 +107,7 @@ def render_images(
         buffer = _buffer() if renderer.jumps_B[i] or not isinstance(image, Kept) else None
         try:
             if masks is not None:
-                mask_HW = masks.of(int(index_B[i]), image.size, view, i)
+                beside = masks.of(int(index_B[i]), image.size, view, i)
             pixels = image.pixels(decoder_B[i], buffer, fine=magnified_B[i])
         except (UnreadableImage, DataError) as error:
             failed = (*failed, (int(index_B[i]), why(error)))
@@ -117,11 +115,10 @@ def render_images(
         renderer.render(i, shrink(pixels, image.size, factors_B2[i]), out[i])
         good.append(i)
         if masks is not None:
-            shown.append(mask_HW)
+            shown.append(beside)
     if len(good) < len(images):
         out, index_B = out[good], index_B[good]
-    found = None if masks is None else np.stack(shown) if masks.as_shown and shown else shown
-    return Rendered(out, index_B, failed, found)
+    return Rendered(out, index_B, failed, None if masks is None else shown)
 
 
 def _buffer() -> np.ndarray:

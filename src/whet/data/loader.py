@@ -28,9 +28,9 @@ at once; see `whet.models.front.Front.receive`."""
 @dataclass(frozen=True)
 class Rendered:
     """One rendered batch. content: images, uint8 (B, H, W, 3); texts, a list of str; audio clips, float32 waves (B, T); or the
-    output of `receive`. masks: of images with masks, class numbers as rendered with the images, uint8 (B, H, W), or each in its own
-    size. index_B: numbers of the rendered samples. failed: the others, with the reason; a failed sample is left out,
-    never replaced."""
+    output of `receive`. masks: of images with masks, the map of each (`Task.map_of`), as rendered with the image or in its own
+    size. index_B: numbers of the rendered samples. failed: the others, with the reason; a failed sample is left out, never
+    replaced."""
 
     content: Any
     index_B: np.ndarray

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from whet.core.task import Task, VectorTask
 from whet.data.image_loader import Fit, ImageLoader, MasksBeside
 from whet.data.loader import Loader
 from whet.data.mask_store import MaskStore
@@ -19,16 +20,19 @@ def audio_store(frame: pd.DataFrame, rate: int, cache: Cache | None = None) -> A
     return AudioStore(frame["path"].tolist(), list(digests), rate, start, end, cache)
 
 
-def masks_beside(frame: pd.DataFrame, *, as_shown: bool) -> MasksBeside | None:
-    """The masks of a table's frame, None where it has none."""
-    return MasksBeside(MaskStore(frame["masks"]), as_shown) if "masks" in frame else None
+def masks_beside(frame: pd.DataFrame, task: Task | None, *, as_shown: bool) -> MasksBeside | None:
+    """The masks of a table's frame as this task needs them, None where it has none or the task needs none."""
+    if "masks" not in frame or task is None or isinstance(task, VectorTask):
+        return None
+    return MasksBeside(MaskStore(frame["masks"], task.map_of), as_shown)
 
 
 def loader_of(
-    frame: pd.DataFrame, medium: str, threads: int, *, fit: Fit = "squash", rate: int | None = None
-) -> Loader:
+    frame: pd.DataFrame, medium: str, threads: int, *, fit: Fit = "squash", rate: int | None = None,
+    task: Task | None = None,
+) -> Loader:  # fmt: skip
     """The loader of a table's frame (`path`, or `text`), as at prediction. fit: for images; rate: for audio clips, in samples per
-    second."""
+    second. task: returns masks beside the images where it needs them."""
     match medium:
         case "text":
             from whet.data.text_loader import TextLoader
@@ -39,4 +43,4 @@ def loader_of(
 
             return AudioLoader(audio_store(frame, rate or USUAL_RATE), threads)
         case _:
-            return ImageLoader(frame["path"], threads, fit, masks=masks_beside(frame, as_shown=False))
+            return ImageLoader(frame["path"], threads, fit, masks=masks_beside(frame, task, as_shown=False))

@@ -18,7 +18,7 @@ from whet.data.columns import usual_column
 from whet.data.digests import file_digests
 from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, Files, has_classes, read_folder
 from whet.data.mask_table import read_mask_table
-from whet.data.masks import detect
+from whet.data.masks.detect import Detected, detect
 from whet.data.split import split_rows
 from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
@@ -94,13 +94,18 @@ def medium_of(spec: DataSpec) -> str:
 
 def has_masks(spec: DataSpec) -> bool:
     """Whether the data are images with masks."""
+    return _detected(spec) is not None
+
+
+def _detected(spec: DataSpec) -> Detected | None:
     path = data_path(spec)
-    return medium_of(spec) == "image" and detect(path, spec.masks) is not None
+    return detect(path, spec.masks) if medium_of(spec) == "image" else None
 
 
 def problem_of(spec: DataSpec) -> str:
     """The problem that these data suggest, as in a recipe's `task`."""
-    return "semantic-segmentation" if has_masks(spec) else f"{medium_of(spec)}-classification"
+    masks = _detected(spec)
+    return f"{medium_of(spec)}-classification" if masks is None else masks.task
 
 
 def _tables_in(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from whet.core.batch import Predictor
 from whet.core.errors import NonFiniteError
+from whet.core.outputs import rows_joined
 from whet.data.loader import Loader, Rendered, chunks
 from whet.models.net import Net
 
@@ -53,7 +54,7 @@ def concatenated(batches: Iterable[tuple[Tensor, np.ndarray]], num_classes: int 
         return torch.empty((0, num_classes)), np.empty(0, dtype=np.int64)
     if len(found) == 1:
         return found[0]
-    return torch.cat([outputs for outputs, _ in found]), np.concatenate([index_B for _, index_B in found])
+    return rows_joined([outputs for outputs, _ in found]), np.concatenate([index_B for _, index_B in found])
 
 
 def infer_batches(

@@ -1,9 +1,14 @@
-"""Precision, recall and F1 of classes, and the confidence interval of a proportion."""
+"""Precision, recall and F1 of classes, and confidence intervals of a proportion and of a metric of images."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
+
+from whet.core.evidence import Evidence, pseudo_values
 
 Z_95 = float(ndtri(0.975))
 
@@ -29,3 +34,14 @@ def rates(
     recall = np.divide(right, true_K, out=np.full(len(right), np.nan), where=true_K > 0)
     f1 = np.divide(2 * right, true_K + predicted_K, out=np.zeros(len(right)), where=true_K + predicted_K > 0)
     return precision, recall, f1
+
+
+def jackknife_interval(value: Callable[[Any], float], evidence: Evidence) -> list[float] | None:
+    """The 95 % interval of a metric between 0 and 1, by the jackknife over images; None for fewer than two images, and where the
+    metric is not defined without some of them."""
+    if len(evidence) < 2:
+        return None
+    values_G = pseudo_values(value, evidence, groups=min(len(evidence), 100))
+    half = float(stdtrit(len(values_G) - 1, 0.975) * values_G.std(ddof=1) / len(values_G) ** 0.5)
+    middle = value(evidence)
+    return [max(0.0, middle - half), min(1.0, middle + half)] if np.isfinite(half) else None

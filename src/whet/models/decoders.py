@@ -1,4 +1,4 @@
-"""Heads for semantic segmentation: the feature maps of a backbone -> logits (B, K, h, w) at the stride of the finest map used.
+"""Heads for segmentation: the feature maps of a backbone -> logits (B, K, h, w) at the stride of the finest map used.
 
 Each takes the strides and channels of the maps (`whet.models.maps.Maps`) and ends in a 1x1 convolution `classifier`. Convolutions
 are depthwise separable, because these heads run at high resolution. A branch that is pooled to one value has no BatchNorm.
@@ -58,13 +58,35 @@ class FPN(Decoder):
         self.classifier = _classifier(width, classes)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
+        return self.classifier(self.joined(maps))
+
+    def joined(self, maps: list[Tensor]) -> Tensor:
+        """The levels in one map (B, width, h, w)."""
         levels = [lateral(maps[place]) for lateral, place in zip(self.laterals, self.used)]
         for place in range(len(levels) - 2, -1, -1):
             levels[place] = levels[place] + resized(levels[place + 1], levels[place].shape[2:])
         total = self.smooth[0](levels[0])
         for smooth, level in zip(list(self.smooth)[1:], levels[1:]):
             total = total + resized(smooth(level), total.shape[2:])
-        return self.classifier(total)
+        return total
+
+
+class CentreOffset(FPN):
+    """For objects: the feature pyramid, and a branch of its own for their centres. The outputs are the logits of K classes, the
+    heat of centres, and the offset (y, x) of every cell to the centre of its object, in one tensor (B, K + 3, h, w).
+
+    Source: Cheng et al. 2020, arXiv:1911.10194 (Panoptic-DeepLab). Deviates: a feature pyramid in place of two decoders with
+    dilated convolutions.
+    """
+
+    def __init__(self, strides: Sequence[int], channels: Sequence[int], classes: int, width: int = 128) -> None:
+        super().__init__(strides, channels, classes, width)
+        self.objects = nn.Sequential(_separable(width, width), _separable(width, width))
+        self.classifier = _classifier(2 * width, classes)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        joined = self.joined(maps)
+        return self.classifier(torch.cat([joined, self.objects(joined)], dim=1))
 
 
 class LRASPP(Decoder):
@@ -152,5 +174,6 @@ DECODERS: dict[str, type[Decoder]] = {
     "lr_aspp": LRASPP,
     "deeplab_v3_plus": DeepLabV3Plus,
     "unet": UNet,
+    "centre_offset": CentreOffset,
 }
 """The heads by their name in a recipe (`model.head`)."""

@@ -5,14 +5,28 @@ What lies beyond the border of an image is shown mirrored in the image, but not 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
+from whet.core.masks import IGNORE, IGNORE_ID, IdMap
 from whet.core.view import ImageView
 from whet.render.image_cpu import CENTRE, UNCENTRE, flow_field
 
 _FARTHEST = 32766  # the largest position in a map of 16 bits that lies outside of every image
 _NO_FRACTION = np.empty(0)
+
+Map = np.ndarray | IdMap
+"""Class numbers, uint8 (H, W); or object numbers."""
+
+
+def warped_map(view: ImageView, i: int, found: Map) -> Map:
+    """The map of sample i as the view shows it. What shows nothing of the source is unknown: the image is mirrored there, so it may
+    show an object."""
+    if isinstance(found, IdMap):
+        return replace(found, ids_HW=warped_mask(view, i, found.ids_HW, IGNORE_ID), covered={}, crowds=())
+    return warped_mask(view, i, found, IGNORE)
 
 
 def warped_mask(view: ImageView, i: int, mask_HW: np.ndarray, outside: int) -> np.ndarray:

@@ -28,6 +28,7 @@ from whet.report.sections import (
     gain,
     headline,
     inference_gain,
+    instances,
     mistakes,
     recipe,
     runs,
@@ -40,7 +41,7 @@ from whet.report.sections import (
 
 _OF_TASKS = {
     "classes": classes, "confusion": confusion, "calibration": calibration, "segments": segments,
-    "worst_images": worst_images,
+    "instances": instances, "worst_images": worst_images,
 }  # fmt: skip
 _END = (mistakes, samples, data, recipe, environment)
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
-from scipy.stats import t as student
+from scipy import ndimage
 
-from whet.core.evidence import Evidence, Metric, pseudo_values
+from whet.core.evidence import Evidence, Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
-from whet.core.masks import IGNORE
+from whet.core.masks import IGNORE, Detection, Layer, Masks, PredictedMasks
 from whet.core.task import LabelKind, Task, percent
+from whet.evaluate.rates import jackknife_interval
 from whet.render.overlay import overlay
 
 if TYPE_CHECKING:
@@ -180,13 +181,16 @@ class SemanticSegmentation(Task):
         return labels_text(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
-    def collate(self, labels: Any, num_classes: int, masks_BHW: np.ndarray | None) -> Targets:
+    def map_of(self, masks: Masks) -> np.ndarray:
+        return masks.class_map()
+
+    def collate(self, labels: Any, num_classes: int, maps_B: Sequence[np.ndarray] | None) -> Targets:
         import torch
 
         from whet.core.mask_targets import MaskTargets
 
-        assert masks_BHW is not None
-        return MaskTargets.of(torch.from_numpy(masks_BHW), self, num_classes)
+        assert maps_B is not None
+        return MaskTargets.of(torch.from_numpy(np.stack(maps_B)), self, num_classes)
 
     def loss(self, outputs_BKhw: Tensor, targets: Targets) -> Tensor:
         """The mean cross-entropy of the pixels that are not ignored; 0 for an image without any."""
@@ -232,19 +236,35 @@ class SemanticSegmentation(Task):
         shown_BKhw = grid_sample(outputs_BKhw, grid_Bhw2, padding_mode="border", align_corners=False)
         return torch.where((grid_hw2.abs() <= 1).all(dim=-1), shown_BKhw, whole_BKhw)
 
-    def statistics(self, outputs_BKhw: Tensor, masks: Sequence[np.ndarray] | None) -> Tensor:
+    def statistics(self, outputs_BKhw: Tensor, maps_B: Sequence[np.ndarray] | None) -> Tensor:
         """The outputs compared with the masks in their own size: the counts of `MaskEvidence`, float64 (B, K K + 4 K)."""
         import torch
 
-        assert masks is not None
+        assert maps_B is not None
         rows = []
-        for outputs_Khw, target_HW in zip(outputs_BKhw.float().cpu().numpy(), masks, strict=True):
+        for outputs_Khw, target_HW in zip(outputs_BKhw.float().cpu().numpy(), maps_B, strict=True):
             height, width = target_HW.shape
             K = len(outputs_Khw)
             predicted_HW = class_map(outputs_Khw, (height, width))
             counts_KK = confusion_KK(predicted_HW, target_HW, K)
             rows.append(np.concatenate([counts_KK.ravel(), boundary_counts(predicted_HW, target_HW, K).ravel()]))
         return torch.from_numpy(np.array(rows, dtype=np.float64))
+
+    def predicted(self, outputs_Khw: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
+        """Its parts: the connected parts of every class but class 0, the largest first within a class. Their score is the mean
+        probability of the class over their pixels."""
+        shifted_Khw = np.exp(outputs_Khw - outputs_Khw.max(axis=0))
+        map_HW, probability_HW = most_likely(shifted_Khw / shifted_Khw.sum(axis=0), size)
+        parts: list[Detection] = []
+        for k in range(1, len(outputs_Khw)):
+            numbered, _ = ndimage.label(map_HW == k, np.ones((3, 3)))
+            found = []
+            for number, box in enumerate(ndimage.find_objects(numbered), start=1):
+                mask = numbered[box] == number
+                layer = Layer(k, box[0].start, box[1].start, mask)
+                found.append(Detection(layer, float(probability_HW[box][mask].mean())))
+            parts += sorted(found, key=lambda part: -int(part.layer.mask.sum()))
+        return PredictedMasks(map_HW, tuple(parts))
 
     # Evidence and metrics -------------------------------------------------------------------------------------------------
     def evidence(
@@ -281,6 +301,9 @@ class SemanticSegmentation(Task):
             if target_NK[:, k].any()
         }
 
+    def quality(self, evidence: MaskEvidence) -> np.ndarray:
+        return image_iou(evidence)
+
     def with_classes(self, evidence: MaskEvidence, classes: tuple[str, ...]) -> MaskEvidence:
         if evidence.classes == classes:
             return evidence
@@ -305,7 +328,7 @@ class SemanticSegmentation(Task):
         return {
             "samples": len(evidence),
             "mean_iou": _mean(iou),
-            "mean_iou_interval": _interval(found),
+            "mean_iou_interval": jackknife_interval(mean_iou, found),
             "dice": _mean(dice),
             "pixel_accuracy": float(hit_K.sum() / total_KK.sum()),
             "boundary_f": _mean(edge),
@@ -355,17 +378,6 @@ class SemanticSegmentation(Task):
                 tr("within {share:.2%} of the diagonal", share=BOUNDARY_SHARE),
             ),
         ]
-
-
-def _interval(evidence: MaskEvidence) -> list[float] | None:
-    """The 95 % interval of the mean IoU by the jackknife over images; None for fewer than two images."""
-    N = len(evidence)
-    if N < 2:
-        return None
-    values_G = pseudo_values(mean_iou, evidence, groups=min(N, 100))
-    half = float(student.ppf(0.975, len(values_G) - 1) * values_G.std(ddof=1) / len(values_G) ** 0.5)
-    middle = mean_iou(evidence)
-    return [max(0.0, middle - half), min(1.0, middle + half)]
 
 
 def _or_none(value: float) -> float | None:

@@ -75,15 +75,15 @@ class _File:
         with writing(folder):
             self._file: IO[Any] = tempfile.TemporaryFile(dir=folder, prefix=".outputs-")  # noqa: SIM115
         weakref.finalize(self, self._file.close)
-        self._places: list[tuple[int, torch.Size, np.ndarray]] = []
+        self._places: list[tuple[int, np.dtype, torch.Size, np.ndarray]] = []
 
     def add(self, outputs: Tensor, index_B: np.ndarray) -> None:
         values = outputs.contiguous().numpy()
         with writing(self._folder, values.nbytes):
-            self._places.append((self._file.tell(), outputs.shape, index_B))
+            self._places.append((self._file.tell(), values.dtype, outputs.shape, index_B))
             self._file.write(values.data)
             self._file.flush()
 
     def read(self) -> Batches:
-        for place, shape, index_B in self._places:
-            yield torch.from_numpy(np.array(np.memmap(self._file, np.float32, "r", place, tuple(shape)))), index_B
+        for place, kind, shape, index_B in self._places:
+            yield torch.from_numpy(np.array(np.memmap(self._file, kind, "r", place, tuple(shape)))), index_B

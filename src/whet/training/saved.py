@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from whet.core.batch import Predictor
 from whet.core.errors import RecipeError, RunError
+from whet.core.outputs import filled_up
 from whet.core.recipe import parse_method
 from whet.data.loader import Loader
 from whet.data.media import loader_of
@@ -39,7 +40,8 @@ class SavedModel:
 
     def loader(self, frame: pd.DataFrame, threads: int) -> Loader:
         """A loader that preprocesses these samples (`path` or `text`) for the networks."""
-        return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=getattr(self.net.front, "rate", None))
+        rate = getattr(self.net.front, "rate", None)
+        return loader_of(frame, self.net.spec.medium, threads, fit=self.fit, rate=rate, task=self.task)
 
     def beside(self, ours: Net, where: str) -> ExternalModel:
         """This model as an external model of our network. where: the folder, for error messages."""
@@ -95,7 +97,8 @@ def check_saved(
 ) -> None:
     """Raise RunError unless the model in the folder, loaded again, gives the same outputs as this predictor. predict: computes the
     outputs for a few samples."""
-    expected, found = predict(predictor), predict(SavedModel(folder, device).predictor)
+    both = predict(predictor), predict(SavedModel(folder, device).predictor)
+    expected, found = (one.nan_to_num() for one in filled_up(both))
     if not len(expected):
         return
     difference = float((found - expected).abs().max())

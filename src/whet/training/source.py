@@ -79,14 +79,15 @@ def training_loader(
         return eval_loader(table, recipe, net)
     paths, digests = table.frame["path"], table.frame["digest"]
     store = ImageStore(paths, digests, size or recipe.size, cache)
-    masks = masks_beside(table.frame, as_shown=True)
+    masks = masks_beside(table.frame, table.task, as_shown=True)
     return ImageLoader(paths, int(recipe.train.loader_threads), recipe.train.fit, store, masks)
 
 
 def eval_loader(table: Table, recipe: Recipe, net: Net | None = None) -> Loader:
     """The loader for samples at prediction."""
     rate = getattr(net.front, "rate", None) if net is not None else None
-    return loader_of(table.frame, table.medium, int(recipe.train.loader_threads), fit=recipe.train.fit, rate=rate)
+    threads = int(recipe.train.loader_threads)
+    return loader_of(table.frame, table.medium, threads, fit=recipe.train.fit, rate=rate, task=table.task)
 
 
 def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, Sentence | None]:

@@ -1,4 +1,4 @@
-"""The images with the lowest IoU: the image, its mask and the prediction."""
+"""The images with the worst predictions: the image, its mask and the prediction."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         entry | {name: inline_jpeg(folder.worst_images / entry[name]) for name in ("image", "target", "predicted")}
         for entry in plain["shown"]
     ]
-    return {"shown": shown, "part": part_name(plain["split"])}
+    return {"shown": shown, "measure": folder.task.quality_title, "part": part_name(plain["split"])}

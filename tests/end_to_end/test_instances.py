@@ -1,0 +1,134 @@
+"""Instance segmentation from COCO files: trained, resumed, evaluated, predicted, compared."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import whet
+from whet.api import build_recipe
+from whet.core.errors import DataError
+from whet.core.recipe import Recipe
+from whet.core.rng import Rng
+from whet.core.spec import DataSpec
+from whet.data.read import problem_of
+from whet.evaluate.compare import compare_runs
+from whet.report import build_report
+from whet.segments import write_segments
+from whet.training.job import train_run
+
+SIDE, RADIUS = 48, 8
+COLOURS = {1: [200, 60, 60], 2: [60, 60, 200]}
+
+
+def make_coco(folder, count=32):
+    """Discs of two colours, two on each image, as COCO polygons."""
+    (folder / "images").mkdir(parents=True)
+    draws = Rng(4).batch("discs", 0, np.arange(count))
+    y_N2, x_N2 = (np.stack([RADIUS + draws.integers(SIDE - 2 * RADIUS) for _ in range(2)], axis=1) for _ in range(2))
+    kind_N2 = np.stack([1 + draws.integers(2) for _ in range(2)], axis=1)
+    noise = draws.normal((SIDE, SIDE, 3))
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
+    images, annotations = [], []
+    for i in range(count):
+        pixels = 90 + 8 * noise[i]
+        for y, x, k in zip(y_N2[i].tolist(), x_N2[i].tolist(), kind_N2[i].tolist()):
+            pixels[np.hypot(rows - y, columns - x) < RADIUS] = COLOURS[k]
+            outline = np.stack([x + RADIUS * np.cos(turn), y + RADIUS * np.sin(turn)], axis=1)
+            annotations.append(
+                {"id": len(annotations), "image_id": i, "category_id": k, "segmentation": [outline.ravel().tolist()]}
+            )
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{i:02d}.png")
+        images.append({"id": i, "file_name": f"images/{i:02d}.png", "height": SIDE, "width": SIDE})
+    names = [{"id": 1, "name": "can"}, {"id": 2, "name": "glass"}]
+    content = {"images": images, "annotations": annotations, "categories": names}
+    (folder / "data.json").write_text(json.dumps(content))
+    return folder / "data.json"
+
+
+def recipe(data, *methods, budget="12ep", task="instance-segmentation", **settings):
+    return Recipe.from_dict(
+        {
+            "task": task,
+            "data": {"path": str(data), "val_fraction": 0.2, "test_fraction": 0.25},
+            "model": {"architecture": "resnet9_slim", "weights": "none"},
+            "train": {
+                "budget": budget, "batch_size": 4, "image_size": 48, "precision": "fp32", "torch_threads": 1,
+                "loader_threads": 2, "seed": 0, **settings,
+            },
+            "methods": ["horizontal_flip", *methods, {"adamw": {"lr": 3e-3}}, "cosine"],
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_coco(tmp_path_factory.mktemp("discs"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    return train_run(recipe(data), tmp_path_factory.mktemp("runs") / "plain", report=build_report)
+
+
+def test_the_data_say_their_task_and_a_person_may_say_another(data):
+    assert problem_of(DataSpec(path=str(data))) == "instance-segmentation"
+    assert build_recipe(str(data)).task == "instance-segmentation"
+    assert build_recipe(str(data), task="semantic-segmentation").task == "semantic-segmentation"
+
+
+def test_it_learns_and_says_so(run):
+    found = json.loads(run.metrics.read_text())["test"]
+    assert found["ap50"] > 0.5
+    low, high = found["mask_ap_interval"]
+    assert low <= found["mask_ap"] <= high
+    assert found["objects"] == 2 * found["samples"]
+    assert [row["name"] for row in found["per_class"]] == ["can", "glass"]
+    page = run.report.read_text(encoding="utf-8")
+    assert "panoptic quality" in page
+    assert "Images with the lowest F1 of objects" in page
+    assert (run.worst_images / "0-predicted.jpg").is_file()
+
+
+def test_evaluate_gives_the_same_and_predict_writes_objects(run, data, tmp_path):
+    loaded, metrics = whet.load(run.path), json.loads(run.metrics.read_text())
+    assert loaded.evaluate(str(data))["samples"] == 32
+    assert loaded.evaluate(part="test")["mask_ap"] == metrics["test"]["mask_ap"]
+    folder = data.parent / "images"
+    rows = list(write_segments(loaded.segment([str(folder)]), loaded.classes, tmp_path / "out"))
+    coco = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert sum(row["count:can"] + row["count:glass"] for row in rows) == len(coco["annotations"])
+    assert all(0 < one["score"] <= 1 for one in coco["annotations"])
+    numbers = np.asarray(Image.open(tmp_path / "out" / "masks" / "00.png"))
+    assert len(np.unique(numbers[numbers > 0])) == rows[0]["count:can"] + rows[0]["count:glass"]
+    lines = (tmp_path / "out" / "objects.csv").read_text().splitlines()
+    assert lines[0] == "file,mask,number,class,pixels,share,confidence"
+    assert len(lines) == 1 + len(coco["annotations"])
+
+
+def test_methods_train_and_runs_are_compared_by_their_images(run, data, tmp_path):
+    other = train_run(
+        recipe(data, "cutmix", "mosaic", "mixup", "rotate", "ema", "tta", budget="2ep"), tmp_path / "other"
+    )
+    _, (found,), samples = compare_runs([run, other], "mask_ap")
+    assert samples == 8
+    assert found.difference.low <= found.difference.mean <= found.difference.high
+
+
+def test_the_same_data_train_semantic_segmentation(data, tmp_path):
+    done = train_run(recipe(data, task="semantic-segmentation", budget="1ep"), tmp_path / "run")
+    assert "mean_iou" in json.loads(done.metrics.read_text())["test"]
+
+
+def test_masks_of_classes_are_refused(tmp_path):
+    for name in ("images", "masks"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for i in range(12):
+        pixels = np.zeros((32, 32), np.uint8)
+        pixels[4 : 10 + i, 4:20] = 1
+        Image.fromarray(pixels * 200).save(tmp_path / "data" / "images" / f"{i}.png")
+        Image.fromarray(pixels).save(tmp_path / "data" / "masks" / f"{i}.png")
+    with pytest.raises(DataError, match="annotate each object"):
+        train_run(recipe(tmp_path / "data"), tmp_path / "run")
