@@ -167,3 +167,14 @@ def test_a_class_is_found_by_the_share_of_its_pixels_in_every_image_that_has_it(
     assert found.keys() == {"background", "can"}  # nothing has glass
     assert found["can"].tolist() == [0.75]
     assert found["background"].tolist() == [1.0, 1.0]
+
+
+def test_boundaries_of_a_large_image_are_those_of_the_image_reduced(monkeypatch):
+    """Enlarged three times by copying pixels, a pair of maps has the counts of the small pair if these are compared."""
+    target = np.zeros((80, 60), np.uint8)
+    target[20:50, 15:40] = 1
+    predicted = np.roll(target, 4, axis=1)
+    expected = boundary_counts(predicted, target, 2)
+    monkeypatch.setattr("whet.tasks.semantic_segmentation.BOUNDARY_SIDE", 80)
+    large = [np.repeat(np.repeat(one, 3, axis=0), 3, axis=1) for one in (predicted, target)]
+    assert (boundary_counts(*large, 2) == expected).all()

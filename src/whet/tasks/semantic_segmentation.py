@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from whet.core.targets import Targets
 
 BOUNDARY_SHARE = 0.0075  # of the image's diagonal: the distance within which boundaries match
+BOUNDARY_SIDE = (
+    1600  # pixels: boundaries of larger images are compared in this size, as their cost grows with the fourth power
+)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,9 @@ def confusion_KK(predicted_HW: np.ndarray, target_HW: np.ndarray, num_classes: i
 
 
 def boundary_counts(predicted_HW: np.ndarray, target_HW: np.ndarray, num_classes: int) -> np.ndarray:
-    """int64 (K, 4), see `MaskEvidence.edges_NK4`. Ignored pixels, and boundaries towards them, are left out."""
+    """int64 (K, 4), see `MaskEvidence.edges_NK4`. Ignored pixels, and boundaries towards them, are left out. Maps with a side above
+    `BOUNDARY_SIDE` are reduced to it."""
+    predicted_HW, target_HW = _reduced(predicted_HW), _reduced(target_HW)
     distance = max(1.0, BOUNDARY_SHARE * float(np.hypot(*target_HW.shape)))
     side = 2 * int(np.ceil(distance)) + 1
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -143,6 +148,16 @@ def boundary_counts(predicted_HW: np.ndarray, target_HW: np.ndarray, num_classes
         pairs = (predicted, predicted & near_target, target, target & near_predicted)
         counts_K4[k] = [int(np.count_nonzero(one)) for one in pairs]
     return counts_K4
+
+
+def _reduced(map_HW: np.ndarray) -> np.ndarray:
+    """The nearest pixels, so that the longer side has `BOUNDARY_SIDE` pixels at most."""
+    shrink = BOUNDARY_SIDE / max(map_HW.shape)
+    if shrink >= 1:
+        return map_HW
+    sizes = [max(1, round(side * shrink)) for side in map_HW.shape]
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(sizes, map_HW.shape))
+    return map_HW[rows[:, None], columns]
 
 
 def _boundary(mask_HW: np.ndarray) -> np.ndarray:
