@@ -219,10 +219,10 @@ class SemanticSegmentation(Task):
         return logits_BKHW.log_softmax(dim=1)
 
     def log_others(self, logits_BKHW: Tensor) -> Tensor:
-        """log(1 - p) of every class at every pixel, finite for any logits."""
-        from whet.tasks.single_label import SingleLabel
+        """log(1 - p) of every class at every pixel; 1 - p is at least 1e-7, the precision of p near 1."""
+        import torch
 
-        return SingleLabel().log_others(logits_BKHW.movedim(1, -1)).movedim(-1, 1)
+        return torch.log(-torch.expm1(self.log_probs(logits_BKHW).clamp(max=-1e-7)))
 
     def combine(self, outputs_BMKhw: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
         """The logarithm of the mean of the probabilities of each pixel."""
