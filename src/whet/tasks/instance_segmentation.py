@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from whet.core.evidence import Metric
-from whet.core.labels import labels_cell, names_of
+from whet.core.labels import labels_cell, labels_text, names_of
+from whet.core.language import english, tr
 from whet.core.masks import IGNORE, IdMap, Masks, PredictedMasks
 from whet.core.stages import Stage
 from whet.core.task import LabelKind, Task, percent
@@ -39,16 +40,20 @@ class InstanceSegmentation(Task):
     problems = {"instance-segmentation": "image"}
     most_in_batch = 16
     counts_objects = True
-    quality_title = "F1 of objects"
+    quality_title = english("F1 of objects")
     heads = ("centre_offset",)
     metrics = {
-        "mask_ap": Metric("mask AP", found_in.mask_ap),
-        "ap50": Metric("mask AP50", found_in.ap50),
-        "ap75": Metric("mask AP75", found_in.ap75),
-        "panoptic_quality": Metric("panoptic quality", found_in.panoptic_quality),
-        "object_f1": Metric("F1 of objects", found_in.f1),
+        "mask_ap": Metric(english("mask AP"), found_in.mask_ap),
+        "ap50": Metric(english("mask AP50"), found_in.ap50),
+        "ap75": Metric(english("mask AP75"), found_in.ap75),
+        "panoptic_quality": Metric(english("panoptic quality"), found_in.panoptic_quality),
+        "object_f1": Metric(english("F1 of objects"), found_in.f1),
         "count_error": Metric(
-            "count error per image", found_in.count_error_N, is_mean=True, smaller_is_better=True, is_share=False
+            english("count error per image"),
+            found_in.count_error_N,
+            is_mean=True,
+            smaller_is_better=True,
+            is_share=False,
         ),
     }
     headline = "mask_ap"
@@ -67,6 +72,9 @@ class InstanceSegmentation(Task):
     def cell(self, label: Any, classes: tuple[str, ...]) -> str:
         """The classes that occur in the image."""
         return labels_cell(names_of(label, classes))
+
+    def text(self, label: Any, classes: tuple[str, ...]) -> str:
+        return labels_text(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
     def outputs(self, num_classes: int) -> int:
@@ -266,15 +274,15 @@ class InstanceSegmentation(Task):
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         def shown(name: str) -> str:
-            return "none" if result[name] is None else percent(result[name])
+            return tr("none") if result[name] is None else percent(result[name])
 
-        where = f"at IoU 0.5 and score {WORKING_SCORE}"
+        where = tr("at IoU 0.5 and a score of {score}", score=WORKING_SCORE)
         return [
-            ("mask AP50", shown("ap50"), "IoU of at least 0.5"),
-            ("precision", shown("precision"), where),
-            ("recall", shown("recall"), where),
-            ("panoptic quality", shown("panoptic_quality"), "of objects"),
-            ("count error", f"{result['count_error']:.2f}", "objects per image"),
+            (tr("mask AP50"), shown("ap50"), tr("IoU of at least 0.5")),
+            (tr("precision"), shown("precision"), where),
+            (tr("recall"), shown("recall"), where),
+            (tr("panoptic quality"), shown("panoptic_quality"), tr("of objects")),
+            (tr("count error"), f"{result['count_error']:.2f}", tr("objects per image")),
         ]
 
 
