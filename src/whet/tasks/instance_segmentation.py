@@ -58,6 +58,7 @@ class InstanceSegmentation(Task):
     }
     headline = "mask_ap"
     followed = ("mask_ap", "ap50", "panoptic_quality", "object_f1", "count_error")
+    per_class = "ap"
     sections = ("instances", "worst_images")
 
     def reads(self, labels: LabelKind) -> bool:
@@ -199,6 +200,16 @@ class InstanceSegmentation(Task):
         right_N, wrong_N, missed_N = evidence.above(WORKING_SCORE).outcomes_NK3.sum(axis=1).T.astype(float)
         all_N = 2 * right_N + wrong_N + missed_N
         return np.divide(2 * right_N, all_N, out=np.full(len(all_N), np.nan), where=all_N > 0)
+
+    def found_by_class(self, evidence: InstanceEvidence) -> dict[str, np.ndarray]:
+        """The share of the class's objects that were found, float, one value per image that has it."""
+        right_NK, objects_NK = evidence.above(WORKING_SCORE).outcomes_NK3[..., 0], evidence.objects_NK
+        there_NK = objects_NK > 0
+        return {
+            name: right_NK[there_NK[:, k], k] / objects_NK[there_NK[:, k], k]
+            for k, name in enumerate(evidence.classes)
+            if there_NK[:, k].any()
+        }
 
     def with_classes(self, evidence: InstanceEvidence, classes: tuple[str, ...]) -> InstanceEvidence:
         if evidence.classes == classes:
