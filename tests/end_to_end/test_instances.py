@@ -110,7 +110,8 @@ def test_evaluate_gives_the_same_and_predict_writes_objects(run, data, tmp_path)
 
 def test_methods_train_and_runs_are_compared_by_their_images(run, data, tmp_path):
     other = train_run(
-        recipe(data, "cutmix", "mosaic", "mixup", "rotate", "ema", "tta", budget="2ep"), tmp_path / "other"
+        recipe(data, "cutmix", "mosaic", "mixup", "copy_paste", "tiles", "rotate", "ema", "tta", budget="2ep"),
+        tmp_path / "other",
     )
     _, (found,), samples = compare_runs([run, other], "mask_ap")
     assert samples == 8

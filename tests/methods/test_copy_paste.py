@@ -1,13 +1,16 @@
+import numpy as np
 import pytest
 import torch
 
 from whet.core.batch import Instances
 from whet.core.errors import NoEffectError
+from whet.core.instance_targets import InstanceTargets
 from whet.core.mask_targets import MaskTargets
+from whet.core.masks import IdMap
 from whet.core.rng import Rng
 from whet.methods import CopyPaste
-from whet.methods.mix.copy_paste import connected_parts
-from whet.tasks import SEMANTIC_SEGMENTATION
+from whet.methods.mix.copy_paste import objects_in
+from whet.tasks import INSTANCE_SEGMENTATION, SEMANTIC_SEGMENTATION
 
 
 def things(batch):
@@ -55,7 +58,7 @@ def test_parts_of_one_class_that_do_not_touch_are_several_objects_and_ignored_pi
     label[0, 1:3, 1:3] = label[0, 5:7, 1:3] = 2
     label[0, 1:6, 6:8] = 1
     label[0, 7] = 255
-    (found,) = connected_parts(MaskTargets.of(label, SEMANTIC_SEGMENTATION, 3))
+    (found,) = objects_in(MaskTargets.of(label, SEMANTIC_SEGMENTATION, 3))
     assert found.label_N.tolist() == [1, 2, 2]
     assert found.mask_NHW.flatten(1).sum(dim=1).tolist() == [10, 4, 4]
 
@@ -64,3 +67,20 @@ def test_without_outlines_it_says_so(batch):
     given = batch()
     with pytest.raises(NoEffectError, match="no instances"):
         CopyPaste().apply(given, Rng(0).batch("copy_paste", 0, given.index_B))
+
+
+def test_pasted_objects_keep_their_class_and_cut_what_they_hide():
+    """Of the objects below, the pasted one hides the first wholly and the second in part: it has the centre of what is left."""
+    own = np.zeros((16, 16), np.uint16)
+    own[2:6, 2:6], own[4:8, 6:14] = 1, 2
+    other = np.zeros((16, 16), np.uint16)
+    other[0:10, 0:10] = 1
+    maps = [IdMap(own, np.array([1, 2])), IdMap(other, np.array([2]))]
+    targets = InstanceTargets.of(maps, INSTANCE_SEGMENTATION, 3)
+    (first, second) = objects_in(targets)
+    assert first.mask_NHW.flatten(1).sum(dim=1).tolist() == [16, 32]
+    assert first.label_N.tolist() == [1, 2]
+    pasted = targets[:1].paste(targets[1:], second.mask_NHW.any(dim=0)[None])
+    assert sorted(np.unique(pasted.id_MBHW).tolist()) == [0, 2, 3]
+    assert pasted.centre_MBN2[0, 0, 1].tolist() == [6.0, 12.0]
+    assert pasted.label_MBHW[0, 0, 3, 3] == 2

@@ -8,7 +8,7 @@ from whet.core.outputs import Outputs
 from whet.core.stages import Fits
 from whet.data.table import Table, make_frame
 from whet.methods import TemperatureScaling, ThresholdTuning, VectorScaling
-from whet.tasks import SINGLE_LABEL
+from whet.tasks import INSTANCE_SEGMENTATION, SINGLE_LABEL
 from whet.training import kept_outputs
 from whet.training.crossfit import FOLDS, Parts, fit_predictor
 from whet.training.kept_outputs import keep_outputs
@@ -116,3 +116,23 @@ def test_outputs_on_disk_are_read_chunk_by_chunk(part, tmp_path, monkeypatch):
     sums = [float(chunk.outputs.sum()) for chunk in outputs.through(lambda maps: maps + 1).rows(np.arange(N) % 2 == 0)]
     assert sums == [(index + 1) * K * 64 for index in range(0, N, 2)]
     assert len(made) == N
+
+
+@pytest.mark.parametrize("in_memory", [10**6, 0])
+def test_statistics_of_different_widths_are_kept_as_they_are(in_memory, tmp_path, monkeypatch):
+    """Instance segmentation keeps more of images with more objects, in float64; shorter rows are filled up with NaN."""
+    monkeypatch.setattr(kept_outputs, "_CHUNK", 1)
+    batches = [
+        (torch.full((2, 3), 1 / 3, dtype=torch.float64), np.array([0, 1])),
+        (torch.ones(1, 5, dtype=torch.float64), np.array([2])),
+    ]
+    rows = [{"id": f"s{i}", "path": "", "label": 0, "digest": str(i)} for i in range(3)]
+    part = Table(make_frame(rows), ("background", "can"), None, chosen_task=INSTANCE_SEGMENTATION)
+    outputs = keep_outputs(lambda: iter(batches), part, tmp_path, in_memory)
+    found, targets = outputs.whole()
+    assert targets is None
+    assert found.dtype == torch.float64
+    assert found[0].nan_to_num(-1).tolist() == [1 / 3, 1 / 3, 1 / 3, -1, -1]
+    assert found[2].tolist() == [1.0] * 5
+    merged = Outputs.merged([(np.array([True, False, False]), outputs), (np.array([False, True, True]), outputs)])
+    assert torch.equal(merged.whole()[0].nan_to_num(-1), found.nan_to_num(-1))

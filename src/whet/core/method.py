@@ -17,8 +17,6 @@ FAMILIES = frozenset(
     ("augment", "mix", "transfer", "architecture", "regularize", "distill", "optimize", "schedule", "average")
     + ("balance", "semi", "ensemble", "compress")
 )
-SEGMENTATION = frozenset(["semantic-segmentation", "instance-segmentation"])
-"""Problems that methods already declare but no task implements yet."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Method(Strict):
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
         if family not in FAMILIES:
             raise TypeError(f"{cls.__name__}: family '{family}' is none of {sorted(FAMILIES)}")
-        known = SEGMENTATION | problems().keys()
+        known = problems().keys()
         if not cls.tasks or not cls.tasks <= known:
             raise TypeError(f"{cls.__name__}: tasks {sorted(cls.tasks)} must be some of {sorted(known)}")
         check_roles(cls)

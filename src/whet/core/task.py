@@ -60,7 +60,7 @@ class Task(ABC):
     heads: ClassVar[tuple[str, ...]] = ("linear",)
     most_in_batch: ClassVar[int] = 128
     counts_objects: ClassVar[bool] = False
-    quality_title: ClassVar[str] = "IoU"
+    quality_title: ClassVar[str] = english("IoU")
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str]
     selects_by: ClassVar[str | None] = None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from whet.core.evidence import Metric
-from whet.core.labels import labels_cell, names_of
+from whet.core.labels import labels_cell, labels_text, names_of
+from whet.core.language import english, tr
 from whet.core.masks import IGNORE, IdMap, Masks, PredictedMasks
 from whet.core.stages import Stage
 from whet.core.task import LabelKind, Task, percent
@@ -39,20 +40,25 @@ class InstanceSegmentation(Task):
     problems = {"instance-segmentation": "image"}
     most_in_batch = 16
     counts_objects = True
-    quality_title = "F1 of objects"
+    quality_title = english("F1 of objects")
     heads = ("centre_offset",)
     metrics = {
-        "mask_ap": Metric("mask AP", found_in.mask_ap),
-        "ap50": Metric("mask AP50", found_in.ap50),
-        "ap75": Metric("mask AP75", found_in.ap75),
-        "panoptic_quality": Metric("panoptic quality", found_in.panoptic_quality),
-        "object_f1": Metric("F1 of objects", found_in.f1),
+        "mask_ap": Metric(english("mask AP"), found_in.mask_ap),
+        "ap50": Metric(english("mask AP50"), found_in.ap50),
+        "ap75": Metric(english("mask AP75"), found_in.ap75),
+        "panoptic_quality": Metric(english("panoptic quality"), found_in.panoptic_quality),
+        "object_f1": Metric(english("F1 of objects"), found_in.f1),
         "count_error": Metric(
-            "count error per image", found_in.count_error_N, is_mean=True, smaller_is_better=True, is_share=False
+            english("count error per image"),
+            found_in.count_error_N,
+            is_mean=True,
+            smaller_is_better=True,
+            is_share=False,
         ),
     }
     headline = "mask_ap"
     followed = ("mask_ap", "ap50", "panoptic_quality", "object_f1", "count_error")
+    per_class = "ap"
     sections = ("instances", "worst_images")
 
     def reads(self, labels: LabelKind) -> bool:
@@ -67,6 +73,9 @@ class InstanceSegmentation(Task):
     def cell(self, label: Any, classes: tuple[str, ...]) -> str:
         """The classes that occur in the image."""
         return labels_cell(names_of(label, classes))
+
+    def text(self, label: Any, classes: tuple[str, ...]) -> str:
+        return labels_text(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
     def outputs(self, num_classes: int) -> int:
@@ -192,6 +201,16 @@ class InstanceSegmentation(Task):
         all_N = 2 * right_N + wrong_N + missed_N
         return np.divide(2 * right_N, all_N, out=np.full(len(all_N), np.nan), where=all_N > 0)
 
+    def found_by_class(self, evidence: InstanceEvidence) -> dict[str, np.ndarray]:
+        """The share of the class's objects that were found, float, one value per image that has it."""
+        right_NK, objects_NK = evidence.above(WORKING_SCORE).outcomes_NK3[..., 0], evidence.objects_NK
+        there_NK = objects_NK > 0
+        return {
+            name: right_NK[there_NK[:, k], k] / objects_NK[there_NK[:, k], k]
+            for k, name in enumerate(evidence.classes)
+            if there_NK[:, k].any()
+        }
+
     def with_classes(self, evidence: InstanceEvidence, classes: tuple[str, ...]) -> InstanceEvidence:
         if evidence.classes == classes:
             return evidence
@@ -266,15 +285,15 @@ class InstanceSegmentation(Task):
 
     def tiles(self, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         def shown(name: str) -> str:
-            return "none" if result[name] is None else percent(result[name])
+            return tr("none") if result[name] is None else percent(result[name])
 
-        where = f"at IoU 0.5 and score {WORKING_SCORE}"
+        where = tr("at IoU 0.5 and a score of {score}", score=WORKING_SCORE)
         return [
-            ("mask AP50", shown("ap50"), "IoU of at least 0.5"),
-            ("precision", shown("precision"), where),
-            ("recall", shown("recall"), where),
-            ("panoptic quality", shown("panoptic_quality"), "of objects"),
-            ("count error", f"{result['count_error']:.2f}", "objects per image"),
+            (tr("mask AP50"), shown("ap50"), tr("IoU of at least 0.5")),
+            (tr("precision"), shown("precision"), where),
+            (tr("recall"), shown("recall"), where),
+            (tr("panoptic quality"), shown("panoptic_quality"), tr("of objects")),
+            (tr("count error"), f"{result['count_error']:.2f}", tr("objects per image")),
         ]
 
 

@@ -21,7 +21,7 @@ from whet.core.batch import Progress, Settings
 from whet.core.card import card
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.mask_targets import MaskTargets
-from whet.core.method import SEGMENTATION, Method
+from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.rng import Rng
@@ -103,7 +103,7 @@ def check_card(cls: type[Method]) -> None:
 
 def check_stage(cls: type[Method]) -> None:
     """The method acts at its declared stages, on existing tasks."""
-    assert cls.stage in cls.stages() and cls.tasks <= SEGMENTATION | problems().keys()
+    assert cls.stage in cls.stages() and cls.tasks <= problems().keys()
 
 
 def check_identity(cls: type[Method]) -> None:

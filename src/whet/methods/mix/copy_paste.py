@@ -9,6 +9,7 @@ from pydantic import Field
 
 from whet.core.batch import Batch, Instances
 from whet.core.errors import NoEffectError
+from whet.core.instance_targets import InstanceTargets
 from whet.core.mask_targets import MaskTargets
 from whet.core.masks import IGNORE
 from whet.core.method import Method
@@ -26,7 +27,7 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
     Do not use when: the surroundings of an object determine its class.
     Source: Ghiasi et al. 2021, arXiv:2012.07177.
     Deviates: objects keep their position and size. Crop and scale methods have already transformed the whole images. Without
-    instances, an object is a connected part of a class other than the most frequent one of its image.
+    object numbers, an object is a connected part of a class other than the most frequent one of its image.
     Shapes: batch.x float (B, C, H, W), instances one entry per sample; the masks of the targets (B, H, W) follow.
     """
 
@@ -45,7 +46,7 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
         if self.prob == 0:
             return batch
         partner_B, pasted_B = torch.from_numpy(rng.permutation()), rng.bernoulli(self.prob)
-        objects = batch.instances or connected_parts(batch.targets)
+        objects = batch.instances or objects_in(batch.targets)
         most = max((len(one.label_N) for one in objects), default=0)
         taken_BN = torch.from_numpy((rng.uniform(shape=(most,)) < self.share) & pasted_B[:, None])
         region_BHW = torch.zeros((len(batch), *batch.x.shape[2:]), dtype=torch.bool, device=batch.x.device)
@@ -55,8 +56,10 @@ class CopyPaste(Method, Mixes, family="mix", tasks={"semantic-segmentation", "in
         return paste(batch, partners(batch, partner_B.to(batch.x.device, non_blocking=True)), region_BHW)
 
 
-def connected_parts(targets: Targets) -> tuple[Instances, ...]:
-    """The connected parts of every class of each image but its most frequent one."""
+def objects_in(targets: Targets) -> tuple[Instances, ...]:
+    """The objects of each image, or the connected parts of every class but the most frequent one of the image."""
+    if isinstance(targets, InstanceTargets):
+        return tuple(_numbered(*pair) for pair in zip(targets.id_MBHW[0], targets.class_MBN[0], strict=True))
     if not isinstance(targets, MaskTargets):
         raise NoEffectError("the samples have no instances and no masks: copy_paste needs a mask for each object")
     device = targets.label_MBHW.device
@@ -64,6 +67,13 @@ def connected_parts(targets: Targets) -> tuple[Instances, ...]:
         Instances(torch.from_numpy(mask_NHW).to(device), torch.from_numpy(label_N).to(device))
         for mask_NHW, label_N in map(_parts, targets.label_MBHW[0].to(torch.uint8).cpu().numpy())
     )
+
+
+def _numbered(id_HW: torch.Tensor, class_N: torch.Tensor) -> Instances:
+    number_N = torch.arange(1, len(class_N) + 1, dtype=id_HW.dtype, device=id_HW.device)
+    mask_NHW = id_HW == number_N[:, None, None]
+    seen_N = mask_NHW.flatten(1).any(dim=1)
+    return Instances(mask_NHW[seen_N], class_N[seen_N])
 
 
 def _parts(label_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from whet.core.language import tr
 from whet.core.run_folder import RunFolder
 from whet.report.figures import ACCENT, SECOND, draw
+from whet.report.text import part_name
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
                 color=colour,
                 label=f"IoU {iou}",
             )
-        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
+        axes.set(xlabel=tr("recall"), ylabel=tr("precision"), xlim=(0, 1), ylim=(0, 1.03))
         axes.legend()
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -39,6 +41,6 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "samples": result["samples"],
         "working_score": result["working_score"],
         "count_error": result["count_error"],
-        "figure": draw(4.6, 3.4, plot, "Precision and recall") if curves else None,
-        "part": {"test": "test", "val": "validation"}[part],
+        "figure": draw(4.6, 3.4, plot, tr("Precision and recall")) if curves else None,
+        "part": part_name(part),
     }
