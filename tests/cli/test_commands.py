@@ -217,7 +217,8 @@ def test_the_options_are_these():
     found = {name: [one for one in options if one != "--language"] for name, options in found.items()}
     data = [
         "--class-folder", "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns",
-        "--label-separator", "--split-column", "--split-file", "--text-column", "--weight-column",
+        "--label-separator", "--mask-classes", "--mask-format", "--mask-frame", "--mask-ignore", "--mask-template",
+        "--split-column", "--split-file", "--text-column", "--weight-column",
     ]  # fmt: skip
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
     assert found == {
@@ -226,19 +227,19 @@ def test_the_options_are_these():
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
         "train": sorted(
-            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--out", "--recipe", "--resume", "--seed",
+            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--task", "--out", "--recipe", "--resume", "--seed",
              "--set", "--strict", "--tensorboard", "--unlabelled", "--weights", "--with", "--without"]
         ),
         "study": sorted(
-            [*data, *training, "--architecture", "--budget", "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
+            [*data, *training, "--architecture", "--budget", "--head", "--task", "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
              "--ray", "--recipe", "--seeds", "--smaller", "--unlabelled", "--weights"]
         ),
         "tune": sorted(
-            [*data, *training, "--architecture", "--budget", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
+            [*data, *training, "--architecture", "--budget", "--head", "--task", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
              "--search", "--trials", "--unlabelled", "--weights"]
         ),
         "improve": sorted(
-            [*data, *training, "--architecture", "--budget", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds",
+            [*data, *training, "--architecture", "--budget", "--head", "--task", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds",
              "--strong", "--study", "--tune", "--unlabelled", "--weights"]
         ),
         "ensemble": ["--json", "--out"],
@@ -246,7 +247,7 @@ def test_the_options_are_these():
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "compare": sorted(
-            [*data, *training, "--architectures", "--budget", "--metric", "--out", "--recipe", "--seeds", "--weights"]
+            [*data, *training, "--architectures", "--budget", "--head", "--metric", "--task", "--out", "--recipe", "--seeds", "--weights"]
         ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],

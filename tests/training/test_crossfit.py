@@ -116,7 +116,7 @@ def validations(bench, scores):
     net = bench.plan.net
     for number, (whole, *halves) in enumerate(scores, start=1):
         weights = {name: torch.full_like(tensor, number) for name, tensor in net.state_dict().items()}
-        measured = Measured({"accuracy": whole}, lambda half, halves=halves: {"accuracy": halves[half]})
+        measured = Measured({"score": whole}, lambda half, halves=halves: {"score": halves[half]})
         bench.plan.runtimes[bench.plan.methods[-1].name].after_validation(measured, weights, Progress(number, 9, 3))
 
 
@@ -124,9 +124,7 @@ def validations(bench, scores):
 def test_each_half_chooses_what_the_other_is_scored_by(method):
     bench = make_bench((method,))
     validations(bench, [(0.5, 0.9, 0.1), (0.6, 0.4, 0.8), (0.4, 0.5, 0.3)])
-    context = FinalizeContext(
-        lambda: iter(()), lambda weights: Measured({"accuracy": 0.0}, lambda half: {"accuracy": 0.0})
-    )
+    context = FinalizeContext(lambda: iter(()), lambda weights: Measured({"score": 0.0}, lambda half: {"score": 0.0}))
     by_half = bench.plan.finalize(context)
     assert bench.plan.net.head.bias.eq(2).all()
     assert [weights["head.bias"][0].item() for weights in by_half] == [1, 2]
@@ -145,7 +143,7 @@ def test_a_choice_at_the_end_alone_is_crossed_too():
     validations(bench, [(0.6, 0.6, 0.6), (0.5, 0.5, 0.5)])
 
     def validate(weights):  # the mean is better for the second half alone
-        return Measured({"accuracy": 0.55}, lambda half: {"accuracy": (0.5, 0.7)[half]})
+        return Measured({"score": 0.55}, lambda half: {"score": (0.5, 0.7)[half]})
 
     by_half = bench.plan.finalize(FinalizeContext(lambda: iter(()), validate))
     assert bench.plan.net.head.bias.eq(1).all()

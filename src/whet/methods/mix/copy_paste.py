@@ -64,7 +64,7 @@ def objects_in(targets: Targets) -> tuple[Instances, ...]:
         raise NoEffectError("the samples have no instances and no masks: copy_paste needs a mask for each object")
     device = targets.label_MBHW.device
     return tuple(
-        Instances(torch.from_numpy(mask_NHW).to(device), torch.from_numpy(label_N).to(device))
+        Instances(*(torch.from_numpy(array).to(device, non_blocking=True) for array in (mask_NHW, label_N)))
         for mask_NHW, label_N in map(_parts, targets.label_MBHW[0].to(torch.uint8).cpu().numpy())
     )
 
