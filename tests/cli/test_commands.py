@@ -227,19 +227,23 @@ def test_the_options_are_these():
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
         "train": sorted(
-            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--task", "--out", "--recipe", "--resume", "--seed",
+            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--task",
+             "--out", "--recipe", "--resume", "--seed",
              "--set", "--strict", "--tensorboard", "--unlabelled", "--weights", "--with", "--without"]
         ),
         "study": sorted(
-            [*data, *training, "--architecture", "--budget", "--head", "--task", "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
+            [*data, *training, "--architecture", "--budget", "--head", "--task",
+             "--design", "--factor", "--jobs", "--methods", "--metric", "--out",
              "--ray", "--recipe", "--seeds", "--smaller", "--unlabelled", "--weights"]
         ),
         "tune": sorted(
-            [*data, *training, "--architecture", "--budget", "--head", "--task", "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
+            [*data, *training, "--architecture", "--budget", "--head", "--task",
+             "--jobs", "--methods", "--metric", "--out", "--ray", "--recipe",
              "--search", "--trials", "--unlabelled", "--weights"]
         ),
         "improve": sorted(
-            [*data, *training, "--architecture", "--budget", "--head", "--task", "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds",
+            [*data, *training, "--architecture", "--budget", "--head", "--task",
+             "--jobs", "--metric", "--out", "--plain", "--ray", "--seeds",
              "--strong", "--study", "--tune", "--unlabelled", "--weights"]
         ),
         "ensemble": ["--json", "--out"],
