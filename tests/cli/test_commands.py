@@ -251,7 +251,8 @@ def test_the_options_are_these():
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "compare": sorted(
-            [*data, *training, "--architectures", "--budget", "--head", "--metric", "--task", "--out", "--recipe", "--seeds", "--weights"]
+            [*data, *training, "--architectures", "--budget", "--head", "--metric", "--out", "--recipe", "--seeds", "--task",
+             "--weights"]
         ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
