@@ -113,7 +113,7 @@ def test_by_the_command_line(compared):
     assert [row["name"] for row in plain["architectures"]] == ["resnet9_slim", "convmixer"]
     assert plain["best"] in ("resnet9_slim", "convmixer")
     shown = " ".join(whet(*words).stdout.split())
-    assert f"best {plain['best']}, by log-loss on validation samples" in shown
+    assert f"best: {plain['best']}, by log-loss on validation samples" in shown
     (root / "out" / "report.html").unlink()
     assert whet("report", root / "out").returncode == 0
     assert "Quality and cost" in (root / "out" / "report.html").read_text()

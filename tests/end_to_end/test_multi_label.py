@@ -257,7 +257,7 @@ def test_the_check_tells_of_labels_that_differ_and_come_together(tmp_path):
     by_kind = {finding.kind: finding for finding in found.findings}
     assert by_kind["label conflict"].notes == ('["a", "b"], ["a"]',)
     assert "b never occurs without a" in by_kind["label dependence"].text
-    assert "most often together: a and b (21)" in by_kind["label sets"].text
+    assert "most often together: a + b (21)" in by_kind["label sets"].text
     assert "exactly one class" in by_kind["not searched"].text
     again = read_samples(DataSpec(path=str(tmp_path / "check" / "cleaned.csv")))
     assert again.task.name == "multi-label" and again.classes == ("a", "b", "c") and len(again) == 40

@@ -13,7 +13,7 @@ from whet.core.rng import Rng
 from whet.core.targets import ClassTargets
 from whet.core.task import refuse_foreign
 from whet.methods import TTA, ClassWeight, DeepEnsemble, JsdConsistency, Stacking, TemperatureScaling, VectorScaling
-from whet.methods.balance.class_weight import class_weights, sample_weights
+from whet.methods.balance.class_weight import class_weights
 from whet.methods.optimize.logits import sampled_label_gradient
 from whet.models.ensemble import as_one
 from whet.models.net import NetSpec
@@ -102,7 +102,7 @@ def test_drawn_labels_give_each_label_s_own_fisher_information():
 def test_a_sample_has_the_mean_weight_of_its_labels():
     weights_K = torch.tensor([0.5, 2.0, 4.0])
     rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0.5, 0], [1, 1, 1]])
-    found = sample_weights(ClassTargets(rows, MULTI_LABEL), weights_K)
+    found = ClassTargets(rows, MULTI_LABEL).weighted(lambda same: torch.ones(len(same)), weights_K)
     assert found.tolist() == pytest.approx([0.5, 1.25, 1.0, 1.5, 6.5 / 3])
     counts = np.array([50, 30, 20])
     context = Context(MULTI_LABEL, ("a", "b", "c"), counts, lambda: None)
