@@ -157,7 +157,7 @@ def peer(name: str, table: Table, seconds: float, seed: int, kept: record.Kept) 
 
 def whet(table: Table, budget: str, seed: int) -> dict[str, Any]:
     spec, model = DataSpec(path=str(DATA)), ModelSpec(architecture=str(WEIGHTS), weights=str(WEIGHTS))
-    recipe = default(spec, model).replace(data=spec, model=model)
+    recipe = default(spec, model, task="semantic-segmentation").replace(data=spec, model=model)
     recipe = recipe.setting(budget=Duration.parse(budget), image_size=SIZE, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         run = train_run(recipe, Path(folder) / "run")
