@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from whet.core.errors import RunError
+from whet.core.mask_task import MaskTask
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
 from whet.core.task import VectorTask
@@ -80,7 +81,7 @@ class InferenceModel:
         """The predicted masks of images, in the order of the rows, a batch at a time."""
         errors = dict(enumerate(frame["error"])) if "error" in frame else {}
         names, paths = list(frame["name"]), list(frame["path"])
-        row_M, saved = _tried(frame), self._saved
+        row_M, saved, task = _tried(frame), self._saved, cast(MaskTask, self.task)
         reasons: dict[int, str] = {}
         loader = saved.loader(_rows(frame, row_M), _LOADER_THREADS)
         following = 0
@@ -93,13 +94,13 @@ class InferenceModel:
                     yield self._not_segmented(names[skipped], errors.get(skipped) or reasons[_place(row_M, skipped)])
                 following = row + 1
                 pixels = decode(Path(paths[row]).read_bytes())
-                found = self.task.predicted(outputs_Chw, pixels.shape[:2])
-                yield SegmentedImage(names[row], "", found, pixels, self.task.counts_objects)
+                found = task.predicted(outputs_Chw, pixels.shape[:2])
+                yield SegmentedImage(names[row], "", found, pixels, task.counts_objects)
         for skipped in range(following, len(frame)):
             yield self._not_segmented(names[skipped], errors.get(skipped) or reasons[_place(row_M, skipped)])
 
     def _not_segmented(self, name: str, error: str) -> SegmentedImage:
-        return SegmentedImage(name, error, objects=self.task.counts_objects)
+        return SegmentedImage(name, error, objects=cast(MaskTask, self.task).counts_objects)
 
     def explanations(
         self, frame: pd.DataFrame, class_N: Sequence[int] | np.ndarray

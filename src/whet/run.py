@@ -97,9 +97,9 @@ class Run:
     @property
     def has_masks(self) -> bool:
         """Whether this run predicts masks (`segment`)."""
-        from whet.core.task import VectorTask
+        from whet.core.mask_task import MaskTask
 
-        return not isinstance(self.folder.task, VectorTask)
+        return isinstance(self.folder.task, MaskTask)
 
     def segment(self, inputs: Inputs, *, file_column: str | None = None) -> Iterator[SegmentedImage]:
         """The predicted masks of files, folders, patterns or tables of files, in their order, one at a time. Inputs that cannot be

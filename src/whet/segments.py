@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from whet.core import rle
+from whet.core.errors import OutputError
 from whet.core.masks import Masks, PredictedMasks, Shape
 from whet.core.output import claim, write_whole
 from whet.core.run_folder import write_csv
@@ -43,12 +44,19 @@ class SegmentedImage:
 
 
 def write_segments(
-    images: Iterable[SegmentedImage], classes: tuple[str, ...], folder: Path
+    images: Iterable[SegmentedImage], classes: tuple[str, ...], folder: Path, *, inputs: Iterable[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """Write the predictions as they come, and return a row for each image (`SegmentedImage.row`): masks/NAME.png (class numbers),
     overlays/NAME.jpg, annotations.json (COCO, the connected parts with their confidence) and segments.csv (a row for each part).
-    Where objects are predicted, masks/NAME.png has object numbers, and objects.csv a row for each object."""
-    claim(folder, "predictions")
+    Where objects are predicted, masks/NAME.png has object numbers, and objects.csv a row for each object. inputs: the images as
+    given. Raises OutputError at once, before anything is predicted, for a folder that lies in them or holds predictions already."""
+    claim(folder, "predictions", data=inputs)
+    if any((folder / "masks").glob("*.png")):
+        raise OutputError(f"{folder} holds predictions already; choose another --out, a new or empty folder")
+    return _written(images, classes, folder)
+
+
+def _written(images: Iterable[SegmentedImage], classes: tuple[str, ...], folder: Path) -> Iterator[dict[str, Any]]:
     for name in ("masks", "overlays"):
         (folder / name).mkdir(exist_ok=True)
     coco: list[CocoImage] = []

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import whet
-from whet.core.errors import DataError, RecipeError
+from whet.core.errors import DataError, OutputError, RecipeError
 from whet.core.masks import IGNORE
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
@@ -107,6 +107,11 @@ def test_evaluate_gives_the_same_and_predict_writes_masks(run, data, tmp_path):
     coco = json.loads((tmp_path / "out" / "annotations.json").read_text())
     assert {one["name"] for one in coco["categories"]} == {"can", "glass"}
     assert all(0 < one["score"] <= 1 and one["id"] > 0 for one in coco["annotations"])
+    with pytest.raises(OutputError, match="holds predictions already"):
+        write_segments(iter(()), loaded.classes, tmp_path / "out")
+    with pytest.raises(OutputError, match="images"):
+        write_segments(iter(()), loaded.classes, data / "images" / "out", inputs=[str(data / "images")])
+    assert not (data / "images" / "out").exists()
     frame = loaded.predict([str(data / "images" / "00.png"), str(data / "masks")])
     assert frame["area:can"].iloc[0] == pytest.approx((mask == 1).mean())
 

@@ -115,7 +115,9 @@ def _segment(run: Run, inputs: list[str], out: Path | None, file_column: str | N
 
     images = run.segment(inputs, file_column=file_column)
     found = (
-        write_segments(images, run.classes, out) if out is not None else (image.row(run.classes) for image in images)
+        write_segments(images, run.classes, out, inputs=inputs)
+        if out is not None
+        else (image.row(run.classes) for image in images)
     )
     records = [{key: (None if value != value else value) for key, value in row.items()} for row in found]
     if as_json:

@@ -19,7 +19,6 @@ from whet.core.plugins import Registry, filled
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from whet.core.masks import Masks, PredictedMasks
     from whet.core.targets import ClassTargets, Targets
 
 GROUP = "whet.tasks"
@@ -45,11 +44,10 @@ class Task(ABC):
 
     name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
     one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
-    first. most_in_batch: the largest batch that is chosen by default. counts_objects: whether its masks are those of objects.
-    quality_title: what `quality` measures. metrics: the metrics by which runs can be compared. headline: the metric that is
-    reported first. selects_by: the metric by which runs are chosen, None for the headline. followed: the entries of `measure` that
-    every validation reports, the headline first. per_class: the entry of the `per_class` rows of `measure` by which classes are
-    compared. sections: additional sections of the run report.
+    first. most_in_batch: the largest batch that is chosen by default. metrics: the metrics by which runs can be compared. headline:
+    the metric that is reported first. selects_by: the metric by which runs are chosen, None for the headline. followed: the
+    entries of `measure` that every validation reports, the headline first. per_class: the entry of the `per_class` rows of
+    `measure` by which classes are compared. sections: additional sections of the run report.
     """
 
     kind: ClassVar[str] = "task"
@@ -59,8 +57,6 @@ class Task(ABC):
     problems: ClassVar[Mapping[str, str]]
     heads: ClassVar[tuple[str, ...]] = ("linear",)
     most_in_batch: ClassVar[int] = 128
-    counts_objects: ClassVar[bool] = False
-    quality_title: ClassVar[str] = english("IoU")
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str]
     selects_by: ClassVar[str | None] = None
@@ -76,11 +72,6 @@ class Task(ABC):
     @abstractmethod
     def collate(self, labels_B: np.ndarray, num_classes: int, maps_B: Sequence[Any] | None) -> Targets:
         """The targets of a batch, on the CPU: from its labels, or from its maps as rendered with the images."""
-
-    def map_of(self, masks: Masks) -> Any:
-        """What this task needs of the masks of an image: a map of its pixels in its own size, class numbers uint8 (H, W), or an
-        `IdMap`."""
-        raise NotImplementedError(f"{self.name} needs no masks")
 
     def outputs(self, num_classes: int) -> int:
         """The number of outputs of the head."""
@@ -113,10 +104,6 @@ class Task(ABC):
         """What is kept of the outputs of a batch, on the CPU: (B, S), filled up with NaN where samples have fewer. maps_B: the maps
         of the samples in their own size, where they have any."""
         return outputs.float().cpu()
-
-    def predicted(self, outputs: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
-        """The masks of an image of this size (H, W), from its outputs."""
-        raise NotImplementedError(f"{self.name} predicts no masks")
 
     # Metrics --------------------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -171,10 +158,6 @@ class Task(ABC):
         """The evidence of the mean of several runs' outputs for the same samples. RunError where it cannot be computed from
         theirs."""
         raise RunError(f"the predictions of several runs of a {self.name} cannot be averaged from their evidence")
-
-    def quality(self, evidence: Any) -> np.ndarray:
-        """How well the masks of each image are predicted, 0 … 1, (N,); NaN where that is not defined."""
-        raise NotImplementedError(f"{self.name} predicts no masks")
 
     def found_by_class(self, evidence: Any) -> dict[str, np.ndarray]:
         """For each class that occurs: whether it was predicted, or the share of it, one value per sample that has it."""

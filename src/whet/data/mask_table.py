@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
-from whet.core.language import Sentence, english
+from whet.core.language import Sentence
 from whet.core.masks import IGNORE, Masks
 from whet.core.spec import DataSpec
 from whet.data.masks import MaskData
-from whet.data.masks.data import INSTANCES
 from whet.data.masks.detect import read_masks
 from whet.data.table import Table
-
-_AS_CLASSES = english("the data hold objects; they are read as the classes of their pixels (semantic-segmentation)")
 
 
 def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Table:
@@ -33,12 +30,8 @@ def read_mask_table(spec: DataSpec, threads: int, *, usable: bool = True) -> Tab
         weight=1.0, digest="",
     )  # fmt: skip
     frame["masks"] = pd.Series(data.frame["masks"].to_numpy(), index=frame.index, dtype=object)
-    notes = _sentences(data.notes)
-    if data.task == INSTANCES:
-        notes = (*notes, _AS_CLASSES)
-    return Table(
-        frame, data.classes, data.root, data.skipped, notes, "image", set_SK, _sentences(data.warnings), annotation=data
-    )
+    notes, warnings = _sentences(data.notes), _sentences(data.warnings)
+    return Table(frame, data.classes, data.root, data.skipped, notes, "image", set_SK, warnings, annotation=data)
 
 
 def _sentences(notes: tuple[str, ...]) -> tuple[Sentence, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from whet.core.task import Task, VectorTask
+from whet.core.mask_task import MaskTask
+from whet.core.task import Task
 from whet.data.image_loader import Fit, ImageLoader, MasksBeside
 from whet.data.loader import Loader
 from whet.data.mask_store import MaskStore
@@ -22,7 +23,7 @@ def audio_store(frame: pd.DataFrame, rate: int, cache: Cache | None = None) -> A
 
 def masks_beside(frame: pd.DataFrame, task: Task | None, *, as_shown: bool) -> MasksBeside | None:
     """The masks of a table's frame as this task needs them, None where it has none or the task needs none."""
-    if "masks" not in frame or task is None or isinstance(task, VectorTask):
+    if "masks" not in frame or not isinstance(task, MaskTask):
         return None
     return MasksBeside(MaskStore(frame["masks"], task.map_of), as_shown)
 

@@ -15,6 +15,7 @@ import pandas as pd
 from whet.core.errors import DataError
 from whet.core.evidence import Evidence
 from whet.core.language import Sentence, english
+from whet.core.mask_task import MaskTask
 from whet.core.spec import DataSpec
 from whet.core.task import LabelKind, Task, VectorTask, task_for
 from whet.data.cells import missing, read_cells, word
@@ -118,7 +119,14 @@ class Table:
         if task is None:
             have = _USUAL[self.label_kind].title
             raise DataError(f"the samples have {have}, which does not fit {problem}")
-        return replace(self, chosen_task=task)
+        found = replace(self, chosen_task=task)
+        objects = self.annotation is not None and self.annotation.task != problem
+        if objects and isinstance(task, MaskTask) and not task.counts_objects:
+            note = english(
+                "the data hold objects; they are read as the classes of their pixels (semantic-segmentation)"
+            )
+            return replace(found, notes=(*found.notes, note))
+        return found
 
     @property
     def labels(self) -> np.ndarray:

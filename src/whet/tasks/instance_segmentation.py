@@ -11,9 +11,10 @@ import numpy as np
 from whet.core.evidence import Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
+from whet.core.mask_task import MaskTask
 from whet.core.masks import IGNORE, IdMap, Masks, PredictedMasks
 from whet.core.stages import Stage
-from whet.core.task import LabelKind, Task, percent
+from whet.core.task import LabelKind, percent
 from whet.evaluate.rates import jackknife_interval
 from whet.render.overlay import overlay
 from whet.tasks import instance_evidence as found_in
@@ -34,7 +35,7 @@ HEAT_WEIGHT, OFFSET_WEIGHT = 3.0, 0.3  # of the loss, relative to cross-entropy
 _ONE_PEAK = 3.14159 * HEAT_SIGMA**2  # the sum of the squared heat of one centre
 
 
-class InstanceSegmentation(Task):
+class InstanceSegmentation(MaskTask):
     name = "instance-segmentation"
     title = "a mask for every object"
     problems = {"instance-segmentation": "image"}

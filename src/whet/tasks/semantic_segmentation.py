@@ -13,8 +13,9 @@ from scipy import ndimage
 from whet.core.evidence import Evidence, Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
+from whet.core.mask_task import MaskTask
 from whet.core.masks import IGNORE, Detection, Layer, Masks, PredictedMasks
-from whet.core.task import LabelKind, Task, percent
+from whet.core.task import LabelKind, percent
 from whet.evaluate.rates import jackknife_interval
 from whet.render.overlay import overlay
 
@@ -167,7 +168,7 @@ def _boundary(mask_HW: np.ndarray) -> np.ndarray:
     return cast(np.ndarray, (mask - cv2.erode(mask, cross, borderType=cv2.BORDER_REPLICATE)) > 0)
 
 
-class SemanticSegmentation(Task):
+class SemanticSegmentation(MaskTask):
     name = "semantic-segmentation"
     title = "a mask with a class for every pixel"
     problems = {"semantic-segmentation": "image"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
 
 from whet.core import strict_json
+from whet.core.mask_task import MaskTask
 from whet.core.masks import IdMap
 from whet.core.run_folder import RunFolder
 from whet.data.image import UnreadableImage, decode
@@ -24,10 +25,10 @@ SHOWN = 9
 def write_worst_images(
     part: Table, split: str, folder: RunFolder, predict: Callable[[Table], tuple[Tensor, np.ndarray]]
 ) -> None:
-    """Write worst_images/: images of this split in ascending order of their `Task.quality`. predict: (samples) -> (logits (N, K, h,
-    w), the indices of the samples that could be read)."""
+    """Write worst_images/: images of this split in ascending order of `MaskTask.quality`. predict: (samples) -> (logits
+    (N, K, h, w), the indices of the samples that could be read)."""
     evidence = read_evidence(folder, split)
-    task, K = evidence.task, len(part.classes)
+    task, K = cast(MaskTask, evidence.task), len(part.classes)
     quality_N = task.quality(evidence)
     order = np.lexsort((evidence.ids, quality_N))[: min(SHOWN, int(np.isfinite(quality_N).sum()))]
     known = dict(zip(evidence.ids.tolist(), quality_N.tolist()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from whet.core.mask_task import MaskTask
 from whet.core.run_folder import RunFolder
 from whet.report.images import inline_jpeg
 from whet.report.text import part_name
@@ -18,4 +19,4 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         entry | {name: inline_jpeg(folder.worst_images / entry[name]) for name in ("image", "target", "predicted")}
         for entry in plain["shown"]
     ]
-    return {"shown": shown, "measure": folder.task.quality_title, "part": part_name(plain["split"])}
+    return {"shown": shown, "measure": cast(MaskTask, folder.task).quality_title, "part": part_name(plain["split"])}

@@ -1,0 +1,34 @@
+"""Tasks whose samples are images with masks, and whose networks predict masks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from whet.core.language import english
+from whet.core.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from whet.core.masks import Masks, PredictedMasks
+
+
+class MaskTask(Task):
+    """counts_objects: whether its masks are those of objects, in place of classes. quality_title: what `quality` measures."""
+
+    counts_objects: ClassVar[bool] = False
+    quality_title: ClassVar[str] = english("IoU")
+
+    @abstractmethod
+    def map_of(self, masks: Masks) -> Any:
+        """What this task needs of the masks of an image: a map of its pixels in its own size, class numbers uint8 (H, W), or an
+        `IdMap`."""
+
+    @abstractmethod
+    def predicted(self, outputs: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
+        """The masks of an image of this size (H, W), from its outputs."""
+
+    @abstractmethod
+    def quality(self, evidence: Any) -> np.ndarray:
+        """How well the masks of each image are predicted, 0 … 1, (N,); NaN where that is not defined."""
