@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import jaccard_score
 
+from whet.core.errors import DataError
 from whet.core.mask_targets import MaskTargets
 from whet.core.masks import IGNORE
 from whet.tasks import SEMANTIC_SEGMENTATION as TASK
@@ -98,6 +99,12 @@ def test_the_loss_and_its_gradient_are_those_of_the_pixels_that_count():
     assert loss_B[0].item() == pytest.approx(by_hand.item())
     (gradient,) = torch.autograd.grad(loss_B.sum(), logits)
     assert (gradient[0, :, :3] == 0).all()
+
+
+def test_images_without_any_labelled_pixel_are_named():
+    ignored = np.full((6, 6), IGNORE, dtype=np.uint8)
+    with pytest.raises(DataError, match="none of the 1 images has a labelled pixel"):
+        TASK.measure(evidence([(maps(0, (6, 6)), ignored)]))
 
 
 def test_an_image_without_a_label_has_no_loss():

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from whet.core.errors import DataError
 from whet.core.evidence import Evidence, Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
@@ -339,6 +340,10 @@ class SemanticSegmentation(MaskTask):
         iou, dice, edge = iou_K(total_KK), dice_K(total_KK), boundary_f_K(edges_K4)
         target_K, predicted_K, hit_K = total_KK.sum(axis=1), total_KK.sum(axis=0), np.diagonal(total_KK)
         there = np.flatnonzero(target_K > 0)
+        if not len(there):
+            raise DataError(
+                f"none of the {len(evidence)} images has a labelled pixel: all pixels of their masks are ignored"
+            )
         worst = int(there[np.argmin(iou[there])])
         images_K = (found.counts_NKK.sum(axis=2) > 0).sum(axis=0)
         return {
