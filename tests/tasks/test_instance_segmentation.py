@@ -8,7 +8,7 @@ from whet.core.masks import IGNORE_ID, IdMap
 from whet.models.decoders import CentreOffset
 from whet.tasks import INSTANCE_SEGMENTATION as TASK
 from whet.tasks.grouping import GROUPINGS, OFFSET_UNIT, ClassMap, objects_of
-from whet.tasks.instance_segmentation import HEAT_SIGMA, HEAT_WEIGHT, OFFSET_WEIGHT
+from whet.tasks.heads.centre_offset import HEAT_SIGMA, HEAT_WEIGHT, OFFSET_WEIGHT
 
 SIDE, STRIDE, K = 64, 4, 3
 DISCS = [(16, 14, 9, 1), (16, 31, 9, 1), (46, 20, 10, 2), (50, 52, 8, 1)]  # y, x, radius, class; the first two touch

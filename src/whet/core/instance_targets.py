@@ -22,6 +22,16 @@ _FAR = 1e6  # pixels: where objects without pixels are
 
 
 @dataclass(frozen=True)
+class ObjectLayer:
+    """One layer of the targets of a batch; see `InstanceTargets`. class_BN, centre_BN2: of the object k at k - 1."""
+
+    id_BHW: Tensor
+    class_BN: Tensor
+    label_BHW: Tensor
+    centre_BN2: Tensor
+
+
+@dataclass(frozen=True)
 class InstanceTargets(Targets):
     """Object numbers of the pixels of a batch. Everything else is derived from them, so what is pasted or cropped has the centres
     of its visible part. Mixing adds a further layer, as in `MaskTargets`.
@@ -105,11 +115,10 @@ class InstanceTargets(Targets):
         share_MBK = share_MBK / share_MBK.sum(dim=2, keepdim=True).clamp(min=1e-9)
         return (self.weight_MB[..., None] * share_MBK).sum(dim=0)
 
-    def by_layer(self, loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-        """The weighted sum of the losses (B,) of the layers; `loss` gets object numbers (B, H, W), classes of pixels (B, H, W), and
-        centres (B, N, 2)."""
-        layers = zip(self.id_MBHW, self.label_MBHW, self.centre_MBN2, self.weight_MB, strict=True)
-        parts = [weight_B * loss(id_BHW, label_BHW, centre_BN2) for id_BHW, label_BHW, centre_BN2, weight_B in layers]
+    def by_layer(self, loss: Callable[[ObjectLayer], Tensor]) -> Tensor:
+        """The weighted sum of the losses (B,) of the layers."""
+        layers = zip(self.id_MBHW, self.class_MBN, self.label_MBHW, self.centre_MBN2, strict=True)
+        parts = [weight_B * loss(ObjectLayer(*layer)) for layer, weight_B in zip(layers, self.weight_MB, strict=True)]
         return cast("Tensor", sum(parts[1:], parts[0]))
 
     # Mixing ---------------------------------------------------------------------------------------------------------------

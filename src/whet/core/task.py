@@ -40,7 +40,7 @@ class Mistake:
 
 
 class Task(ABC):
-    """What is predicted for a sample. It has no state; all instances are equal.
+    """What is predicted for a sample. It has no state but the kind of head; all instances are equal.
 
     name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
     one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
@@ -72,6 +72,10 @@ class Task(ABC):
     @abstractmethod
     def collate(self, labels_B: np.ndarray, num_classes: int, maps_B: Sequence[Any] | None) -> Targets:
         """The targets of a batch, on the CPU: from its labels, or from its maps as rendered with the images."""
+
+    def with_head(self, head: str) -> Task:
+        """This task for networks with one of its `heads`, where their outputs differ."""
+        return self
 
     def outputs(self, num_classes: int) -> int:
         """The number of outputs of the head."""

@@ -18,7 +18,7 @@ from whet.core.errors import NoEffectError
 from whet.core.language import Sentence
 from whet.core.method import Method
 from whet.core.spec import ModelSpec
-from whet.core.task import ClassTask, task_named
+from whet.core.task import ClassTask, Task, task_named
 from whet.models.blocks import layer_of, split_blocks
 from whet.models.decoders import DECODERS, Decoder
 from whet.models.front import Front, ImageFront
@@ -47,9 +47,14 @@ class NetSpec:
     changes: tuple[dict[str, Any], ...] = ()  # methods that rebuilt it, {name: settings}, in order
 
     @property
+    def task_of_head(self) -> Task:
+        """The task as networks with this head are trained and read."""
+        return task_named(self.task).with_head(self.head)
+
+    @property
     def outputs(self) -> int:
         """The number of outputs of the head."""
-        return task_named(self.task).outputs(len(self.classes))
+        return self.task_of_head.outputs(len(self.classes))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,7 +110,7 @@ class Net(nn.Module):
     @property
     def task(self) -> ClassTask:
         """The task of this network."""
-        return cast(ClassTask, task_named(self.spec.task))
+        return cast(ClassTask, self.spec.task_of_head)
 
     @property
     def device(self) -> torch.device:

@@ -12,13 +12,13 @@ from whet.core.evidence import Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
 from whet.core.mask_task import MaskTask
-from whet.core.masks import IGNORE, IdMap, Masks, PredictedMasks
+from whet.core.masks import IdMap, Masks, PredictedMasks
 from whet.core.stages import Stage
 from whet.core.task import LabelKind, percent
 from whet.evaluate.rates import jackknife_interval
 from whet.render.overlay import overlay
 from whet.tasks import instance_evidence as found_in
-from whet.tasks.grouping import OFFSET_UNIT, ClassMap, objects_of
+from whet.tasks.heads import HEADS
 from whet.tasks.instance_evidence import AT_50, AT_75, WORKING_SCORE, InstanceEvidence
 from whet.tasks.instance_matching import matched
 from whet.tasks.semantic_segmentation import SemanticSegmentation
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
     from whet.core.instance_targets import InstanceTargets
     from whet.core.targets import Targets
 
-_BESIDE = 3  # outputs besides the classes: heat, offset y, offset x
-HEAT_SIGMA = 1.5  # cells
-HEAT_WEIGHT, OFFSET_WEIGHT = 3.0, 0.3  # of the loss, relative to cross-entropy
-_ONE_PEAK = 3.14159 * HEAT_SIGMA**2  # the sum of the squared heat of one centre
-
 
 class InstanceSegmentation(MaskTask):
     name = "instance-segmentation"
@@ -42,7 +37,7 @@ class InstanceSegmentation(MaskTask):
     most_in_batch = 16
     counts_objects = True
     quality_title = english("F1 of objects")
-    heads = ("centre_offset",)
+    heads = tuple(HEADS)
     metrics = {
         "mask_ap": Metric(english("mask AP"), found_in.mask_ap),
         "ap50": Metric(english("mask AP50"), found_in.ap50),
@@ -62,6 +57,9 @@ class InstanceSegmentation(MaskTask):
     per_class = "ap"
     sections = ("instances", "worst_images")
 
+    def __init__(self, head: str = heads[0]) -> None:
+        self.head = HEADS[head]
+
     def reads(self, labels: LabelKind) -> bool:
         return labels == "masks"
 
@@ -79,8 +77,11 @@ class InstanceSegmentation(MaskTask):
         return labels_text(names_of(label, classes))
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
+    def with_head(self, head: str) -> InstanceSegmentation:
+        return InstanceSegmentation(head)
+
     def outputs(self, num_classes: int) -> int:
-        return num_classes + _BESIDE
+        return self.head.outputs(num_classes)
 
     def map_of(self, masks: Masks) -> IdMap:
         return masks.id_map()
@@ -92,67 +93,15 @@ class InstanceSegmentation(MaskTask):
         return InstanceTargets.of(maps_B, self, num_classes)
 
     def loss(self, outputs_BChw: Tensor, targets: InstanceTargets) -> Tensor:
-        """Of the layers of the targets, the sum of three: the mean cross-entropy of the pixels; the squared error of the heat, a
-        Gaussian around every centre, relative to that of no heat; and the absolute error of the offsets relative to that of offsets
-        of zero. Unknown pixels have no loss.
-
-        Source: Cheng et al. 2020, arXiv:1911.10194. Deviates: the paper's weights, 200 times the mean squared error and 0.01 times
-        the offset in pixels, suit few large objects on large images; relative errors suit any number and size. The Gaussian has a
-        standard deviation of 1.5 cells. An object that the border or another object cuts has the centre of its visible part.
-        """
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        from whet.models.decoders import resized
-
-        K, (h, w) = targets.num_classes, outputs_BChw.shape[2:]
-        H, W = targets.id_MBHW.shape[2:]
-        heat_Bhw, offset_B2hw = outputs_BChw[:, K], outputs_BChw[:, K + 1 :] * OFFSET_UNIT
-        logits_BKHW = resized(outputs_BChw[:, :K], (H, W))
-        cell_2 = offset_B2hw.new_tensor([H / h, W / w])
-        y_h, x_w = (torch.arange(side, device=offset_B2hw.device) + 0.5 for side in (h, w))
-        at_2hw = torch.stack([y_h[:, None].expand(h, w), x_w.expand(h, w)])
-        row_h, column_w = (y_h * cell_2[0]).long(), (x_w * cell_2[1]).long()
-
-        def of_layer(id_BHW: Tensor, label_BHW: Tensor, centre_BN2: Tensor) -> Tensor:
-            pixel_BHW = cross_entropy(logits_BKHW, label_BHW, ignore_index=IGNORE, reduction="none")
-            classes_B = pixel_BHW.sum(dim=(1, 2)) / (label_BHW != IGNORE).sum(dim=(1, 2)).clamp(min=1)
-            id_Bhw = id_BHW[:, row_h][:, :, column_w]
-            centre_BN2 = centre_BN2 / cell_2
-            known_Bhw, inside_Bhw = id_Bhw >= 0, id_Bhw > 0
-            target_Bhw = _heat(centre_BN2, y_h, x_w)
-            heat_B = _total((heat_Bhw - target_Bhw).square(), known_Bhw)
-            heat_B = heat_B / _total(target_Bhw.square(), known_Bhw).clamp(min=_ONE_PEAK)
-            place_BN = (id_Bhw.clamp(min=1) - 1).long().flatten(1)
-            own_B2hw = centre_BN2.gather(1, place_BN[..., None].expand(-1, -1, 2)).transpose(1, 2).unflatten(2, (h, w))
-            wanted_B2hw = own_B2hw - at_2hw
-            away_B = _total((offset_B2hw - wanted_B2hw).abs().sum(dim=1), inside_Bhw)
-            away_B = away_B / _total(wanted_B2hw.abs().sum(dim=1), inside_Bhw).clamp(min=1)
-            return classes_B + HEAT_WEIGHT * heat_B + OFFSET_WEIGHT * away_B
-
-        return targets.by_layer(of_layer)
+        return self.head.loss(outputs_BChw, targets)
 
     def combine(self, outputs_BMChw: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-        """The logarithm of the mean of the probabilities of each pixel; the mean of heat and offsets."""
-        import torch
-
         from whet.tasks.single_label import log_weights
 
-        K = outputs_BMChw.shape[2] - _BESIDE
-        classes = SemanticSegmentation().combine(outputs_BMChw[:, :, :K], weights)
-        weight_M = log_weights(outputs_BMChw, weights).exp()
-        return torch.cat([classes, (outputs_BMChw[:, :, K:] * weight_M.reshape(-1, 1, 1, 1)).sum(dim=1)], dim=1)
+        return self.head.combine(outputs_BMChw, log_weights(outputs_BMChw, weights).exp())
 
     def undo(self, outputs_BChw: Tensor, flipped: tuple[int, ...]) -> Tensor:
-        """A flip turns the offset along its axis round."""
-        if not flipped:
-            return outputs_BChw
-        outputs_BChw = outputs_BChw.flip(flipped)
-        for axis in flipped:
-            outputs_BChw[:, axis] = -outputs_BChw[
-                :, axis
-            ]  # the last two outputs are the offsets along the last two axes
-        return outputs_BChw
+        return self.head.undo(outputs_BChw, flipped) if flipped else outputs_BChw
 
     def statistics(self, outputs_BChw: Tensor, maps_B: Sequence[IdMap] | None) -> Tensor:
         """The predicted objects matched with those of the maps: the rows of `matched`, float64."""
@@ -161,18 +110,19 @@ class InstanceSegmentation(MaskTask):
         from whet.core.outputs import rows_joined
 
         assert maps_B is not None
-        K, rows = outputs_BChw.shape[1] - _BESIDE, []
+        K, rows = self.head.classes(outputs_BChw.shape[1]), []
         for outputs_Chw, target in zip(outputs_BChw.float().cpu().numpy(), maps_B, strict=True):
-            found = objects_of(ClassMap.of(outputs_Chw, K, target.shape))
-            rows.append(torch.from_numpy(matched(found.detections, list(target.targets()), K))[None])
+            found = self.head.detections(outputs_Chw, target.shape)
+            rows.append(torch.from_numpy(matched(found, list(target.targets()), K))[None])
         return rows_joined(rows)
 
     def predicted(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
-        """Objects with at least the working score."""
-        K = len(outputs_Chw) - _BESIDE
-        found = objects_of(ClassMap.of(outputs_Chw, K, size))
-        shown = tuple(one for one in found.detections if one.score >= WORKING_SCORE)
-        ids_HW = np.where(found.ids_HW <= len(shown), found.ids_HW, 0).astype(np.uint16)
+        """Objects with at least the working score; in the maps the one with the highest score is on top."""
+        found = self.head.detections(outputs_Chw, size)
+        shown = tuple(one for one in found if one.score >= WORKING_SCORE)
+        ids_HW = np.zeros(size, np.uint16)
+        for number in range(len(shown), 0, -1):
+            shown[number - 1].layer.paint(ids_HW, number)
         class_N = np.array([0, *(one.layer.class_number for one in shown)], np.uint8)
         return PredictedMasks(class_N[ids_HW], shown, ids_HW)
 
@@ -296,20 +246,6 @@ class InstanceSegmentation(MaskTask):
             (tr("panoptic quality"), shown("panoptic_quality"), tr("of objects")),
             (tr("count error"), f"{result['count_error']:.2f}", tr("objects per image")),
         ]
-
-
-def _heat(centre_BN2: Tensor, y_h: Tensor, x_w: Tensor) -> Tensor:
-    """A Gaussian around every centre, the highest where several overlap, (B, h, w). All in cells."""
-    from torch import exp
-
-    down_BNh = (centre_BN2[..., 0, None] - y_h).square()
-    across_BNw = (centre_BN2[..., 1, None] - x_w).square()
-    return exp(-(down_BNh[..., None] + across_BNw[:, :, None]).amin(dim=1) / (2 * HEAT_SIGMA**2))
-
-
-def _total(value_BHW: Tensor, there_BHW: Tensor) -> Tensor:
-    """The sum of the values that count, (B,)."""
-    return (value_BHW * there_BHW).sum(dim=(1, 2))
 
 
 def _or_none(value: float) -> float | None:

@@ -28,7 +28,7 @@ def write_worst_images(
     """Write worst_images/: images of this split in ascending order of `MaskTask.quality`. predict: (samples) -> (logits
     (N, K, h, w), the indices of the samples that could be read)."""
     evidence = read_evidence(folder, split)
-    task, K = cast(MaskTask, evidence.task), len(part.classes)
+    task, K = cast(MaskTask, part.task), len(part.classes)
     quality_N = task.quality(evidence)
     order = np.lexsort((evidence.ids, quality_N))[: min(SHOWN, int(np.isfinite(quality_N).sum()))]
     known = dict(zip(evidence.ids.tolist(), quality_N.tolist()))
