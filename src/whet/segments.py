@@ -13,7 +13,7 @@ import numpy as np
 from whet.core import rle
 from whet.core.errors import OutputError
 from whet.core.masks import Masks, PredictedMasks, Shape
-from whet.core.output import claim, write_whole
+from whet.core.output import claim, record, recorded, remove_recorded, require_claimable, write_whole
 from whet.core.run_folder import write_csv
 from whet.data.masks.write import CocoImage, write_coco, write_png
 from whet.render.overlay import overlay
@@ -44,15 +44,23 @@ class SegmentedImage:
 
 
 def write_segments(
-    images: Iterable[SegmentedImage], classes: tuple[str, ...], folder: Path, *, inputs: Iterable[str] = ()
+    images: Iterable[SegmentedImage],
+    classes: tuple[str, ...],
+    folder: Path,
+    *,
+    inputs: Iterable[str] = (),
+    force: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Write the predictions as they come, and return a row for each image (`SegmentedImage.row`): masks/NAME.png (class numbers),
     overlays/NAME.jpg, annotations.json (COCO, the connected parts with their confidence) and segments.csv (a row for each part).
     Where objects are predicted, masks/NAME.png has object numbers, and objects.csv a row for each object. inputs: the images as
-    given. Raises OutputError at once, before anything is predicted, for a folder that lies in them or holds predictions already."""
-    claim(folder, "predictions", data=inputs)
-    if any((folder / "masks").glob("*.png")):
-        raise OutputError(f"{folder} holds predictions already; choose another --out, a new or empty folder")
+    given. force: delete the files of an earlier prediction in this folder first. Raises OutputError at once, before anything is
+    predicted, for a folder that lies in the inputs, holds them, or without `force` holds predictions already."""
+    require_claimable(folder, "predictions", data=inputs)
+    if recorded(folder) and not force:
+        raise OutputError(f"{folder} holds predictions already; choose another --out, or use --force to replace them")
+    claim(folder, "predictions")
+    remove_recorded(folder)
     return _written(images, classes, folder)
 
 
@@ -67,6 +75,7 @@ def _written(images: Iterable[SegmentedImage], classes: tuple[str, ...], folder:
         objects = image.objects
         if image.found is not None and image.pixels is not None:
             stem, found = _free_name(Path(image.name).stem, taken), image.found
+            record(folder, f"masks/{stem}.png", f"overlays/{stem}.jpg")
             write_png(folder / "masks" / f"{stem}.png", found.map_HW if found.ids_HW is None else found.ids_HW)
             drawn = overlay(image.pixels, found.map_HW, len(classes), found.ids_HW)
             _write_jpeg(folder / "overlays" / f"{stem}.jpg", drawn)
@@ -78,9 +87,11 @@ def _written(images: Iterable[SegmentedImage], classes: tuple[str, ...], folder:
                 cells = [classes[one.layer.class_number], area, f"{area / found.map_HW.size:.6g}", f"{one.score:.4g}"]
                 rows.append([image.name, f"masks/{stem}.png", *([number] if objects else []), *cells])
         yield image.row(classes)
+    table = "objects.csv" if objects else "segments.csv"
+    record(folder, "annotations.json", table)
     write_coco(folder / "annotations.json", coco, classes)
     columns = ["file", "mask", *(["number"] if objects else []), "class", "pixels", "share", "confidence"]
-    write_csv(folder / ("objects.csv" if objects else "segments.csv"), columns, rows, exact=True)
+    write_csv(folder / table, columns, rows, exact=True)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:

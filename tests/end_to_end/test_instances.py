@@ -1,6 +1,7 @@
 """Instance segmentation from COCO files: trained, resumed, evaluated, predicted, compared."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ from whet.api import build_recipe
 from whet.core.errors import DataError
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
+from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
 from whet.data.read import problem_of
 from whet.evaluate.compare import compare_runs
 from whet.report import build_report
 from whet.segments import write_segments
 from whet.training.job import train_run
+from whet.training.log import Observer
+from whet.training.session import Session
 
 SIDE, RADIUS = 48, 8
 COLOURS = {1: [200, 60, 60], 2: [60, 60, 200]}
@@ -131,5 +135,6 @@ def test_masks_of_classes_are_refused(tmp_path):
         pixels[4 : 10 + i, 4:20] = 1
         Image.fromarray(pixels * 200).save(tmp_path / "data" / "images" / f"{i}.png")
         Image.fromarray(pixels).save(tmp_path / "data" / "masks" / f"{i}.png")
-    with pytest.raises(DataError, match="annotate each object"):
-        train_run(recipe(tmp_path / "data"), tmp_path / "run")
+    refused = r"12 of 12 images.*0\.png: it holds classes.*can train semantic-segmentation.*COCO JSON.*instances/"
+    with pytest.raises(DataError, match=refused):  # before a network is built
+        Session(RunFolder(tmp_path / "run"), Observer(), time.monotonic, None, None).read(recipe(tmp_path / "data"))

@@ -83,7 +83,7 @@ def budget_of(budget: str | None, epochs: int | None) -> str | None:
 
 DATA = (
     "A folder with one subfolder per class (images, audio, .txt files), a folder with train/ val/ test/ folders or tables, "
-    "a table: .csv, .tsv, .jsonl or .parquet; or images with masks: a COCO .json file, images/ with masks/, YOLO, VOC, labelme."
+    "a table: .csv, .tsv, .jsonl or .parquet; or images with masks: COCO .json, images/ with masks/, YOLO, VOC, labelme, CVAT."
 )
 
 # --- how data are read --------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ _READING: dict[str, Any] = {
     "split_column": _named("The column with train, val and test, if it is not called split."),
     "group_column": _named("The column of groups (speaker, patient, site); a group is never divided between splits."),
     "weight_column": _named("The column of sample weights for training."),
-    "mask_format": _named("The format of masks: coco, pairs, yolo, voc or labelme."),
+    "mask_format": _named("The format of masks: coco, pairs, yolo, voc, labelme or cvat."),
     "mask_template": _named("The mask of an image, below the data: masks/{folder}/{stem}_mask.png."),
     "mask_classes": _named("The names of the classes in mask files, by number: background,can,glass."),
     "mask_ignore": Annotated[

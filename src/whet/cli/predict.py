@@ -60,7 +60,7 @@ def command(
             raise RecipeError(
                 f"--out {out}: this run predicts masks, so --out is a folder: masks, overlays, COCO, segments.csv"
             )
-        _segment(loaded, inputs, out, file_column, as_json=as_json)
+        _segment(loaded, inputs, out, file_column, force=force, as_json=as_json)
         return
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
@@ -107,7 +107,9 @@ def command(
     raise typer.Exit(exit_code(records))
 
 
-def _segment(run: Run, inputs: list[str], out: Path | None, file_column: str | None, *, as_json: bool) -> None:
+def _segment(
+    run: Run, inputs: list[str], out: Path | None, file_column: str | None, *, force: bool, as_json: bool
+) -> None:
     from rich.text import Text
 
     from whet.cli.screen import one_line, place, print_json, print_table, results, table, talk
@@ -115,7 +117,7 @@ def _segment(run: Run, inputs: list[str], out: Path | None, file_column: str | N
 
     images = run.segment(inputs, file_column=file_column)
     found = (
-        write_segments(images, run.classes, out, inputs=inputs)
+        write_segments(images, run.classes, out, inputs=inputs, force=force)
         if out is not None
         else (image.row(run.classes) for image in images)
     )
@@ -125,23 +127,27 @@ def _segment(run: Run, inputs: list[str], out: Path | None, file_column: str | N
         raise typer.Exit(exit_code(records))
     screen = results()
     objects = any(name.startswith("count:") for name in records[0]) if records else False
-    rows = table("file", "objects" if objects else "classes by area")
+    rows = table(tr("file"), tr("objects") if objects else tr("share of each class"))
     shown = records[:_ON_SCREEN] if screen.is_terminal else records
     for row in shown:
         count = {name.removeprefix("count:"): n for name, n in row.items() if name.startswith("count:") and n}
         area = {name.removeprefix("area:"): share for name, share in row.items() if name.startswith("area:") and share}
-        listed = ", ".join(f"{name} {100 * area[name]:.1f} %" for name in sorted(area, key=lambda name: -area[name]))
-        counted = ", ".join(f"{n:.0f} {name}" for name, n in count.items())
+        listed = tr(", ").join(
+            f"{name} {100 * area[name]:.1f} %" for name in sorted(area, key=lambda name: -area[name])
+        )
+        counted = tr(", ").join(f"{n:.0f} {name}" for name, n in count.items())
         listed = counted if objects else listed
         rows.add_row(one_line(screen, str(row["file"])), Text(row["error"], "red") if row["error"] else listed)
     print_table(screen, rows)
     if len(records) > len(shown):
-        talk().print(f"… and {len(records) - len(shown)} more" + ("" if out else "; --out FOLDER saves all"))
+        more = tr("… and {n} more", n=len(records) - len(shown))
+        talk().print(more + ("" if out else tr("; --out FOLDER saves all")))
     unread = sum(bool(row["error"]) for row in records)
     if unread:
-        talk().print(f"{unread} of {len(records)} files could not be read", style="yellow")
+        text = tr("{unread} of {n} files could not be read", unread=unread, n=len(records))
+        talk().print(text, style="yellow")
     if out is not None:
-        place(talk(), "predictions", out)
+        place(talk(), tr("predictions"), out)
     raise typer.Exit(exit_code(records))
 
 

@@ -16,7 +16,7 @@ Colour = tuple[
 class MaskSpec(Strict):
     """Everything is found out from the data by default."""
 
-    format: Literal["coco", "pairs", "yolo", "voc", "labelme"] | None = None
+    format: Literal["coco", "pairs", "yolo", "voc", "labelme", "cvat"] | None = None
     template: Annotated[
         str | None,
         Field(description="the mask of an image: a path below the data, such as masks/{folder}/{stem}_mask.png"),

@@ -208,12 +208,8 @@ class Masks:
         boxes, points and scribbles, which do not say which pixels belong to an object."""
         if self.id_file is not None:
             return self._numbered(self._read(self.id_file))
-        self._require_shapes()
-        weak = sorted(self.kinds - {"mask"})
-        if weak:
-            raise DataError(
-                f"a {weak[0]} does not say which pixels belong to its object; masks of objects are needed here"
-            )
+        if missing := self.without_objects:
+            raise DataError(missing)
         ids_HW = np.zeros(self.size, np.uint16)
         for shape in self.shapes:
             if shape.crowd:
@@ -288,11 +284,19 @@ class Masks:
             )
         return values
 
+    @property
+    def without_objects(self) -> str:
+        """Why `id_map` cannot number the objects; "" where it can."""
+        if self.id_file is not None:
+            return ""
+        if self.class_file is not None:
+            return f"{self.class_file}: it holds classes, not objects"
+        weak = sorted(self.kinds - {"mask"})
+        return f"a {weak[0]} does not say which pixels belong to its object" if weak else ""
+
     def _require_shapes(self) -> None:
         if self.class_file is not None:
-            raise DataError(
-                f"{self.class_file}: it holds classes, not objects; annotate each object for instance segmentation"
-            )
+            raise DataError(self.without_objects)
 
     def _numbered(self, raw_HW: np.ndarray) -> IdMap:
         """The objects of a map with gaps in its numbers."""

@@ -23,6 +23,7 @@ from whet.core.errors import OutputError
 from whet.core.writing import writing
 
 MARKER = ".whet.json"
+_LIST = ".whet-files.txt"  # the files of a result whose names depend on its samples, one a line as JSON
 _WORK = re.compile(r"\..+\.([0-9]+)-[0-9]+")  # the name of a temporary folder: .NAME.PROCESS-NUMBER
 
 
@@ -47,8 +48,8 @@ def require_claimable(path: str | Path, kind: str, *, data: Iterable[str | Path 
     """Raise OutputError where `claim` would reject this folder. Writes nothing."""
     path = Path(path)
     for given in data:
-        if given is not None:
-            _refuse_data(path, Path(given).expanduser())
+        for found in () if given is None else _found(given):
+            _refuse_data(path, found)
     if not path.exists():
         _require_room(path)
         return
@@ -175,9 +176,45 @@ def remove(path: Path, *names: str) -> None:
         path.rmdir()
 
 
+def record(folder: Path, *names: str) -> None:
+    """Before files of a claimed folder are written: note their paths below it, for `recorded` and `remove_recorded`."""
+    with (folder / _LIST).open("a", encoding="ascii") as handle:
+        handle.writelines(json.dumps(name) + "\n" for name in names)
+
+
+def recorded(folder: Path) -> list[str]:
+    """The files that were noted by `record`."""
+    try:
+        lines = (folder / _LIST).read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return []
+    names = []
+    for line in lines:
+        with contextlib.suppress(ValueError):  # cut off, so its file was not written yet
+            names.append(str(json.loads(line)))
+    return names
+
+
+def remove_recorded(folder: Path) -> None:
+    """Delete the files of an earlier result of a claimed folder, and its folders that are then empty. Other files stay."""
+    for name in recorded(folder):
+        place = folder / name
+        if place.parent.resolve().is_relative_to(folder.resolve()):
+            remove(place)
+            if place.parent != folder:
+                remove(place.parent, glob.escape(place.name))
+    remove(folder / _LIST)
+
+
 def _owner(path: Path) -> Path | None:
     """The nearest parent folder with the marker."""
     return next((folder for folder in path.absolute().parents if kind_of(folder) is not None), None)
+
+
+def _found(given: str | Path) -> list[Path]:
+    """A file or folder, or the files that match a pattern."""
+    path = Path(given).expanduser()
+    return [path] if path.exists() else [Path(name) for name in glob.glob(str(path), recursive=True)]
 
 
 def _refuse_data(path: Path, data: Path) -> None:

@@ -119,6 +119,8 @@ class Table:
         if task is None:
             have = _USUAL[self.label_kind].title
             raise DataError(f"the samples have {have}, which does not fit {problem}")
+        if isinstance(task, MaskTask) and task.counts_objects:
+            self._require_objects(problem)
         found = replace(self, chosen_task=task)
         objects = self.annotation is not None and self.annotation.task != problem
         if objects and isinstance(task, MaskTask) and not task.counts_objects:
@@ -127,6 +129,16 @@ class Table:
             )
             return replace(found, notes=(*found.notes, note))
         return found
+
+    def _require_objects(self, problem: str) -> None:
+        without = [reason for masks in self.frame["masks"] if (reason := masks.without_objects)]
+        if without:
+            raise DataError(
+                f"data {self.root}: {problem} needs a mask for every object, which {len(without)} of {len(self)} images do not "
+                f"have ({without[0]}). The data can train semantic-segmentation, or image-classification by the classes in each "
+                "image. Objects are in COCO JSON, YOLO-seg, labelme and CVAT files, in Pascal VOC's SegmentationObject/, and in "
+                "files of object numbers, instances/ beside images/"
+            )
 
     @property
     def labels(self) -> np.ndarray:

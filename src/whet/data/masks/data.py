@@ -30,8 +30,8 @@ class MaskImage:
 
 @dataclass(frozen=True)
 class MaskData:
-    """All annotated images, sorted by id. format: coco, pairs, yolo, voc or labelme. classes: the names by class number; where
-    there is a background, it is class 0. task: the task these data suggest. skipped: images left out, dropped: objects left out,
+    """All annotated images, sorted by id. format: as in `MaskSpec`. classes: the names by class number; where there is a
+    background, it is class 0. task: the task these data suggest. skipped: images left out, dropped: objects left out,
     each with the reason. objects: the number of objects that were read. warnings: the notes about suspicious content."""
 
     root: Path

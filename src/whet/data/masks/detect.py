@@ -1,6 +1,7 @@
 """Recognises the format of masks, and reads them.
 
-The first of these that applies: YOLO's data.yaml, a Pascal VOC folder, COCO files, labelme files, pairs of image and mask files.
+The first of these that applies: YOLO's data.yaml, a Pascal VOC folder, COCO files, labelme files, CVAT's XML, pairs of image
+and mask files.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.data.below import all_below
 from whet.data.masks.coco import read_coco
+from whet.data.masks.cvat import is_cvat, read_cvat
 from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, grouped_copies, left_out_notes, many
 from whet.data.masks.json_files import kind_of_json
 from whet.data.masks.labelme import read_labelme
@@ -30,7 +32,7 @@ Reader = Callable[[MaskSpec, "Path | None", int], MaskData]
 
 @dataclass(frozen=True)
 class Detected:
-    """format: coco, pairs, yolo, voc or labelme. why: how it was recognised, for people. task: the task it suggests. read: reads
+    """format: as in `MaskSpec`. why: how it was recognised, for people. task: the task it suggests. read: reads
     it."""
 
     format: str
@@ -106,7 +108,7 @@ def read_masks(
 
 
 _ACCEPTED = (
-    "COCO JSON files, images/ with masks/ or instances/, YOLO's data.yaml, a Pascal VOC folder, or labelme files"
+    "COCO JSON files, images/ with masks/ or instances/, YOLO's data.yaml, Pascal VOC, labelme files, or CVAT's XML"
 )
 
 
@@ -169,10 +171,24 @@ def _labelme(place: _Place) -> Detected | None:
     )
 
 
+def _cvat(place: _Place) -> Detected | None:
+    files = [file for file in place.files if file.suffix.lower() == ".xml" and is_cvat(file)]
+    if not files:
+        return None
+    names = ", ".join(file.relative_to(place.root).as_posix() for file in files[:4]) + (" …" if len(files) > 4 else "")
+    return Detected(
+        "cvat",
+        f"CVAT: {names}",
+        INSTANCES,
+        lambda spec, files_root, threads: read_cvat(files, place.root, spec, threads),
+    )
+
+
 _FORMATS: dict[str, Callable[[_Place], Detected | None]] = {
     "yolo": _yolo,
     "voc": _voc,
     "coco": _coco,
     "labelme": _labelme,
+    "cvat": _cvat,
     "pairs": _pairs,
 }
