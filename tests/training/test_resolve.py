@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.models.build import build_net
 from whet.models.net import Net
+from whet.tasks import INSTANCE_SEGMENTATION, SINGLE_LABEL
 from whet.training.resolve import make_fabric, resolve_size, resolve_threads, unseen_note
+
+
+LABELLED, WITH_OBJECTS = (SimpleNamespace(task=task) for task in (SINGLE_LABEL, INSTANCE_SEGMENTATION))
 
 
 @pytest.mark.parametrize(
@@ -28,14 +33,22 @@ from whet.training.resolve import make_fabric, resolve_size, resolve_threads, un
 def test_shares_are_of_the_size_the_weights_were_trained_with(net, asked, native, expected):
     made: Net = net()
     made.spec = replace(made.spec, native_size=native)
-    train = resolve_size(Recipe().setting(**asked), made, image_size=500, table=None).train
+    train = resolve_size(Recipe().setting(**asked), made, image_size=500, table=LABELLED).train
     assert (train.image_size, train.eval_size) == expected
 
 
 def test_from_scratch_the_images_decide(net):
-    assert resolve_size(Recipe(), net(), image_size=45, table=None).train.image_size == 48
-    assert resolve_size(Recipe(), net(), image_size=9, table=None).train.image_size == 32
-    assert resolve_size(Recipe(), net(), image_size=2000, table=None).train.image_size == 224
+    assert resolve_size(Recipe(), net(), image_size=45, table=LABELLED).train.image_size == 48
+    assert resolve_size(Recipe(), net(), image_size=9, table=LABELLED).train.image_size == 32
+    assert resolve_size(Recipe(), net(), image_size=2000, table=LABELLED).train.image_size == 224
+
+
+@pytest.mark.parametrize(("image_size", "expected"), [(100, 224), (256, 256), (380, 352), (2000, 448)])
+def test_small_objects_get_the_pixels_of_their_images(net, image_size, expected):
+    made: Net = net()
+    made.spec = replace(made.spec, native_size=224)
+    train = resolve_size(Recipe(), made, image_size=image_size, table=WITH_OBJECTS).train
+    assert (train.image_size, train.eval_size) == (expected, expected)
 
 
 @pytest.mark.parametrize("wrong", ["5%", "500%", "big", "85.5%"])

@@ -81,8 +81,8 @@ class CentreOffset(FPN):
 
     def __init__(self, strides: Sequence[int], channels: Sequence[int], classes: int, width: int = 128) -> None:
         super().__init__(strides, channels, classes, width)
-        self.objects = nn.Sequential(_separable(width, width), _separable(width, width))
-        self.classifier = _classifier(2 * width, classes)
+        self.objects = nn.Sequential(_separable(width, width // 2), _separable(width // 2, width // 2))
+        self.classifier = _classifier(width + width // 2, classes)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         joined = self.joined(maps)

@@ -35,6 +35,7 @@ class InstanceSegmentation(MaskTask):
     title = "a mask for every object"
     problems = {"instance-segmentation": "image"}
     most_in_batch = 16
+    most_enlarged = 2  # small objects need pixels
     counts_objects = True
     quality_title = english("F1 of objects")
     heads = tuple(HEADS)
