@@ -101,6 +101,22 @@ def test_the_loss_is_relative_to_that_of_no_heat_and_no_offsets():
         assert TASK.loss(without, known).item() - least == pytest.approx(OFFSET_WEIGHT, rel=1e-3)
 
 
+def test_the_overlap_of_objects_is_trained():
+    """Every pixel predicted with probability 1/2 of background: half of the area is found, the intersection is half of the objects.
+    Images without objects add nothing."""
+    target = discs(DISCS[:1])
+    area, outputs = (target.ids_HW > 0).sum(), perfect(target)
+    outputs[:, :K] = 0.0
+    outputs[:, 1:K] = -np.log(K - 1)
+    found = TASK.loss(outputs, InstanceTargets.of([target], TASK, K)).item()
+    pixels = (np.log(2) * (SIDE**2 - area) + np.log(2 * (K - 1)) * area) / SIDE**2
+    assert found == pytest.approx(pixels + 1 - area / (SIDE**2 / 2 + area), abs=1e-4)
+    nothing = IdMap(np.zeros((SIDE, SIDE), np.uint16), np.zeros(0, np.uint8))
+    outputs[:, K:] = 0
+    found = TASK.loss(outputs, InstanceTargets.of([nothing], TASK, K)).item()
+    assert found == pytest.approx(np.log(2), abs=1e-4)
+
+
 def test_unknown_pixels_have_no_loss():
     torch.manual_seed(0)
     target = discs()
@@ -135,7 +151,7 @@ def test_the_head_learns_one_image():
     """From random features; a batch of one."""
     torch.manual_seed(0)
     target, maps = discs(), [torch.randn(1, 16, 16, 16), torch.randn(1, 24, 8, 8)]
-    head, known = CentreOffset((4, 8), (16, 24), K + 3, width=16), InstanceTargets.of([target], TASK, K)
+    head, known = CentreOffset((4, 8), (16, 24), K + 3, width=64), InstanceTargets.of([target], TASK, K)
     optimizer = torch.optim.Adam(head.parameters(), 2e-2)
     for _ in range(30):
         optimizer.zero_grad()

@@ -19,10 +19,10 @@ from whet.core.masks import Detection, Layer
 from whet.tasks.instance_matching import MOST_DETECTIONS
 from whet.tasks.semantic_segmentation import most_likely
 
-OFFSET_UNIT = 4.0  # cells: the length of an offset of 1 in the outputs
+OFFSET_UNIT = 8.0  # cells: the length of an offset of 1 in the outputs
 MIN_HEAT = 0.1
-_WINDOW = np.ones((3, 3), np.uint8)  # cells within which only the highest heat is a centre
-_FINE = 4  # places for a centre within a cell, in each direction
+_WINDOW = np.ones((5, 5), np.uint8)  # cells within which only the highest heat is a centre
+_FINE = 2  # places for a centre within a cell, in each direction
 
 Grouped = tuple[np.ndarray, np.ndarray]
 
