@@ -17,7 +17,8 @@ from tests.models.kinds import KINDS, outcome, table, write_data  # noqa: E402
 _TEXT = """# Networks of transformers
 
 `docs/write_models.py` writes this table. It trains a tiny network of every kind with random weights for one epoch; tests check it.
-To use one of these networks, give `--architecture` a local folder or a hub name.
+To use one of these networks, give `--architecture` a local folder or a hub name. Kinds of the medium *masks* predict the class of
+every pixel with their own decoder ([segmentation](segmentation.md#segmenters-of-transformers)).
 
 - **trains**: training changes the weights of the backbone.
 - **reloads exactly**: the finished run, loaded again, gives every sample of `predictions.csv` the same probabilities (within 1e-5).
@@ -33,7 +34,7 @@ def main() -> None:
     outcomes = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        data = {medium: write_data(medium, root / medium) for medium in ("image", "text", "audio")}
+        data = {medium: write_data(medium, root / medium) for medium in ("image", "text", "audio", "masks")}
         for number, (kind, made) in enumerate(KINDS.items()):
             outcomes[kind] = outcome(made, data[made.medium], root / str(number))
             print(kind, outcomes[kind], flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from PIL import Image
 from tests.conftest import write_images
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -207,11 +208,70 @@ KINDS: dict[str, Kind] = {
     "wavlm": _audio(T.WavLMConfig, **_WAVE),
 }  # fmt: skip
 
+_MASK2FORMER = {
+    "feature_size": 32,
+    "mask_feature_size": 32,
+    "hidden_dim": 32,
+    "encoder_feedforward_dim": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "dim_feedforward": 16,
+    "num_attention_heads": 2,
+    "num_queries": 6,
+}
+_FOUR = {"depths": [1, 1, 1, 1], "out_features": ["stage1", "stage2", "stage3", "stage4"]}
+
+
+def _masks(config: Any, model: Any, **settings: Any) -> Kind:
+    return Kind("masks", config, {"num_labels": _PUBLISHED, **settings}, model)
+
+
+SEGMENTERS: dict[str, Kind] = {
+    "segformer (with decoder)": _masks(
+        T.SegformerConfig,
+        T.SegformerForSemanticSegmentation,
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+    ),
+    "upernet": _masks(
+        T.UperNetConfig,
+        T.UperNetForSemanticSegmentation,
+        hidden_size=16,
+        auxiliary_channels=8,
+        auxiliary_in_channels=16,
+        backbone_config=T.ConvNextConfig(hidden_sizes=[8, 8, 16, 16], **_FOUR),
+    ),
+    "mask2former": _masks(
+        T.Mask2FormerConfig,
+        T.Mask2FormerForUniversalSegmentation,
+        **_MASK2FORMER,
+        backbone_config=T.SwinConfig(**{**_SWIN, **_FOUR, "num_heads": [1, 1, 2, 2]}),
+    ),
+    "eomt": _masks(
+        T.EomtConfig,
+        T.EomtForUniversalSegmentation,
+        **{
+            **_VIT,
+            "num_hidden_layers": 3,
+            "num_blocks": 1,
+            "num_queries": 6,
+            "num_upscale_blocks": 1,
+            "num_register_tokens": 1,
+        },
+    ),
+}
+"""For the classes of pixels."""
+KINDS |= SEGMENTERS
+
 
 def write_data(medium: str, folder: Path) -> Path:
     """A small set of this medium with two classes."""
     if medium == "image":
         return write_images(folder, {"glass": 10, "metal": 10}, size=(SIZE, SIZE))
+    if medium == "masks":
+        return _write_masks(folder)
     folder.mkdir(parents=True)
     if medium == "text":
         rows = [f"{WORDS[5 + k % 4]} apple {WORDS[5 + k % 7]} pie {k},food" for k in range(10)]
@@ -229,20 +289,42 @@ def write_data(medium: str, folder: Path) -> Path:
     return folder
 
 
-_TASKS = {"image": "image-classification", "text": "text-classification", "audio": "audio-classification"}
+def _write_masks(folder: Path) -> Path:
+    """Dark images with a bright half, on the left or on the right."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(20):
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        mask[:, number % 2 * SIZE // 2 :][:, : SIZE // 2] = 1
+        pixels = (60 + 3 * number + 120 * mask[..., None]).repeat(3, axis=2).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
+    return folder
+
+
+_TASKS = {
+    "image": "image-classification",
+    "masks": "semantic-segmentation",
+    "text": "text-classification",
+    "audio": "audio-classification",
+}
 CLASSES = ("one", "other")
 
 
 def built(folder: Path, medium: str) -> Any:
     """The network of a folder of published weights, as a training begins with it."""
     with Rng(0).torch_scope("init"):
-        return build_net(ModelSpec(architecture=str(folder), weights=str(folder)), CLASSES, medium)[0]
+        spec = ModelSpec(architecture=str(folder), weights=str(folder))
+        if medium == "masks":
+            return build_net(spec, CLASSES, task="semantic-segmentation")[0]
+        return build_net(spec, CLASSES, medium)[0]
 
 
 def inputs(net: Any, medium: str) -> torch.Tensor:
     """Three samples as the network takes them."""
     draws = Rng(0).batch("inputs", 0, np.arange(3))
-    if medium == "image":
+    if medium in ("image", "masks"):
         return net.prepare(draws.uniform(0, 255, (SIZE, SIZE, 3)).astype(np.uint8))
     if medium == "text":
         return net.prepare(["red apple pie", "green engine loud blue sky rain", "cheap"], 16)
@@ -262,7 +344,13 @@ class Outcome:
 def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
     """One pass over the data from published weights, and what can be done with the finished run."""
     kind.save(folder / "published")
-    size = {"image_size": SIZE} if kind.medium == "image" else {"max_tokens": 16} if kind.medium == "text" else {}
+    size = (
+        {"image_size": SIZE}
+        if kind.medium in ("image", "masks")
+        else {"max_tokens": 16}
+        if kind.medium == "text"
+        else {}
+    )
     recipe = Recipe(task=_TASKS[kind.medium], methods=parse_methods([{"sgd": {"lr": 0.05}}])).setting(
         batch_size=8, precision="fp32", budget="1ep", **size
     )
@@ -271,7 +359,8 @@ def outcome(kind: Kind, data: Path, folder: Path) -> Outcome:
     predicted = run.predictions.set_index("id")
     frame = read_samples(run.recipe.data).frame.set_index("id").loc[predicted.index]
     samples = [str(sample) for sample in frame["text" if kind.medium == "text" else "path"]]
-    again, columns = load(run.path).predict(samples), [f"p:{name}" for name in run.classes]
+    share = "area" if kind.medium == "masks" else "p"
+    again, columns = load(run.path).predict(samples), [f"{share}:{name}" for name in run.classes]
     apart = float(np.abs(again[columns].to_numpy() - predicted[columns].to_numpy()).max())
     state = load_net(run.folder.model).backbone.state_dict()
     before = built(folder / "published", kind.medium).backbone
@@ -293,7 +382,7 @@ def table(outcomes: dict[str, Outcome]) -> str:
     """The same as the rows of a table in Markdown."""
     rows = ["| medium | kind | trains | reloads exactly | explains |", "|---|---|---|---|---|"]
     for name, found in outcomes.items():
-        medium = {"image": "image", "text": "text", "audio": "audio"}[KINDS[name].medium]
+        medium = KINDS[name].medium
         exact = "yes" if found.apart < 1e-5 else "no"
         rows.append(f"| {medium} | `{name}` | {'yes' if found.trains else 'no'} | {exact} | {found.explains or 'no'} |")
     return "\n".join(rows) + "\n"

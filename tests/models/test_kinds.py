@@ -10,7 +10,7 @@ from whet.models.build import load_net, save_net
 
 TABLE = Path(__file__).parents[2] / "docs" / "models.md"
 # Of every way in which a kind has been wrong before.
-SAMPLE = ("clip", "deit (distilled)", "siglip2", "dinov3_vit", "bert", "t5", "wav2vec2", "unispeech-sat")
+SAMPLE = ("clip", "deit (distilled)", "siglip2", "dinov3_vit", "bert", "t5", "wav2vec2", "unispeech-sat", "eomt")
 
 
 @pytest.fixture(params=KINDS)
@@ -72,6 +72,6 @@ def test_the_table_lists_every_kind():
     rows = [
         line
         for line in TABLE.read_text(encoding="utf-8").splitlines()
-        if line.startswith(("| image", "| text", "| audio"))
+        if line.startswith(("| image", "| text", "| audio", "| masks"))
     ]
     assert [row.split("`")[1] for row in rows] == list(KINDS)

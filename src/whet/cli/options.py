@@ -40,7 +40,9 @@ Architecture = Annotated[
 ]
 Head = Annotated[
     str | None,
-    typer.Option(help="What predicts from the features: linear; for masks fpn, lr_aspp, deeplab_v3_plus or unet."),
+    typer.Option(
+        help="What predicts from the features: linear; for masks fpn, lr_aspp, deeplab_v3_plus, unet or own (of a segmenter)."
+    ),
 ]
 TaskName = Annotated[
     str | None,

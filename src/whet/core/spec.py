@@ -122,8 +122,8 @@ class ModelSpec(Strict):
     head: Annotated[
         str,
         Field(
-            description="what predicts from the features: linear; for segmentation fpn, lr_aspp, deeplab_v3_plus or unet; auto "
-            "takes the first that fits the task"
+            description="what predicts from the features: linear; for segmentation fpn, lr_aspp, deeplab_v3_plus, unet, or own, "
+            "the decoder of a segmenter of transformers; auto takes own where there is one, otherwise the first that fits the task"
         ),
     ] = "auto"
 

@@ -21,10 +21,12 @@ from whet.core.recipe import parse_method
 from whet.core.run_folder import write_whole
 from whet.core.spec import ModelSpec
 from whet.core.stages import Changes
+from whet.core.task import Task
 from whet.core.writing import writing
 from whet.models import hub, hub_audio, hub_text
 from whet.models.front import AudioFront, Front, TextFront
 from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
+from whet.models.hub_segmenters import OWN
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, head_name, new_head, with_head
 from whet.models.tokens import Tokens
@@ -60,6 +62,14 @@ def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpe
     if weights == "auto":
         weights = "none" if architecture in zoo_of(medium) else architecture
     return spec.replace(architecture=architecture, weights=weights)
+
+
+def usual_head(spec: ModelSpec, task: Task) -> str:
+    """The head that `auto` means for a resolved ModelSpec."""
+    if OWN not in task.heads or spec.architecture in ZOO:
+        return task.heads[0]
+    check_architecture(spec.architecture)
+    return hub.usual_head(spec, task.name)
 
 
 def _is_yamnet(weights: str) -> bool:
@@ -347,8 +357,9 @@ def load_net(folder: Path) -> Net:
 
 
 def _saved_whole(spec: NetSpec) -> bool:
-    """Whether the network is saved to whet.safetensors: methods rebuilt it, or its head is no linear layer."""
-    return bool(spec.changes) or spec.head != "linear"
+    """Whether the network is saved to whet.safetensors: methods rebuilt it, or its head is a decoder of
+    ours."""
+    return bool(spec.changes) or spec.head not in ("linear", OWN)
 
 
 def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:

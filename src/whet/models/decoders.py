@@ -42,6 +42,11 @@ class Decoder(nn.Module):
     output_stride: ClassVar[int | None] = None
     classifier: nn.Conv2d
 
+    @property
+    def last(self) -> nn.Linear | nn.Conv2d:
+        """The layer that returns the logits."""
+        return self.classifier
+
 
 class FPN(Decoder):
     """Feature pyramid: each map, with all coarser ones added, is projected, smoothed, resized to stride 4 and summed.

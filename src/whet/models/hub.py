@@ -6,6 +6,7 @@ import copy
 import inspect
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,8 +29,19 @@ from whet.models.hub_access import (
     reload,
     save_tensors,
 )
+from whet.models.hub_segmenters import (
+    ACCEPTED,
+    OWN,
+    OwnDecoder,
+    SegmenterBackbone,
+    brings_decoder,
+    renew_classifier,
+    segmenter_class,
+    spare_keys,
+    taken_apart,
+)
 from whet.models.mend import mend
-from whet.models.net import Net, NetSpec, head_name, with_head
+from whet.models.net import Net, NetSpec, with_head
 from whet.models.same_padding import pad_inside
 
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -77,56 +89,77 @@ def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
 
 
 def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label") -> tuple[Net, list[Sentence]]:
-    """The architecture with its weights (random for `none`) and a new head."""
+    """The architecture with its weights (random for `none`) and a new head; the head `own` is the decoder of a segmenter, whose
+    weights are kept."""
     transformers = library()
     name = spec.architecture if spec.weights == "none" else spec.weights
     offline = is_local(name) or not hub_is_reachable()
-    options = {"num_labels": task_named(task).outputs(len(classes)), "local_files_only": offline}
-    config = load_checked(lambda: transformers.AutoConfig.from_pretrained(name, **options), name)
+    head = spec.head if spec.head != "auto" else usual_head(spec, task)
+    options = {} if head == OWN else {"num_labels": task_named(task).outputs(len(classes))}
+    config = load_checked(
+        lambda: transformers.AutoConfig.from_pretrained(name, **options, local_files_only=offline), name
+    )
     config.architectures = config.architectures or []  # transformers needs a list for model types with two classifiers
-    auto = _auto(config, name)
+    auto = _auto(config, name, head)
     notes = []
     if spec.weights == "none":
         model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
         notes.append(english("{name}: random weights, as requested (weights: none)", name=name))
     else:
-        model, info = load_checked(
-            lambda: auto.from_pretrained(
-                name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
-                output_loading_info=True, local_files_only=offline,
-            ),
-            name,
-        )  # fmt: skip
-        heads = tuple(f"{head}." for head in _classifiers(model))
-        absent = flat(info["missing_keys"]) + flat(info["mismatched_keys"])
-        lost = [key for key in absent if not (heads and key.startswith(heads))]
-        if lost:
-            raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
-        notes.append(english("weights from {weights}", weights=name))
-    mean, std, note = _normalisation(name, config.model_type, offline)
-    if note:
-        notes.append(note)
+        model, note = _with_weights(auto, config, name, head, offline=offline)
+        notes += [english("weights from {weights}", weights=name), *note]
+    settings = _preprocessing(name, offline)
+    mean, std, missing = _normalisation(name, config.model_type, settings)
+    notes += [missing] if missing else []
     notes += mend(model)
-    pretrained = spec.weights != "none"
-    net = _wrap(
-        model,
-        NetSpec(
-            "transformers",
-            config.model_type,
-            classes,
-            mean,
-            std,
-            _native_size(config),
-            pretrained,
-            task=task,
-            head=head_name(spec, task),
-        ),
+    native = _native_size(config)
+    if head == OWN:
+        told = renew_classifier(model, classes)
+        notes += [told] if spec.weights != "none" else []
+        native = _given_size(settings) or native
+    made = NetSpec(
+        "transformers", config.model_type, classes, mean, std, native, spec.weights != "none", task=task, head=head
     )
-    return net, notes
+    return _wrap(model, made), notes
 
 
-def _auto(config: Any, name: str) -> Any:
+def _with_weights(auto: Any, config: Any, name: str, head: str, *, offline: bool) -> tuple[Any, list[Sentence]]:
+    """The network with its weights, and a note if its decoder is new. WeightsError if tensors of anything but the part for the
+    classes are missing."""
+    model, info = load_checked(
+        lambda: auto.from_pretrained(
+            name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True,
+            output_loading_info=True, local_files_only=offline,
+        ),
+        name,
+    )  # fmt: skip
+    absent = flat(info["missing_keys"]) + flat(info["mismatched_keys"])
+    spare = spare_keys(model, absent) if head == OWN else tuple(f"{one}." for one in _classifiers(model))
+    lost = [key for key in absent if not (spare and key.startswith(spare))]
+    if lost:
+        raise WeightsError(f"weights '{name}' lack {len(lost)} tensors of the backbone, the first is '{lost[0]}'")
+    if head == OWN and len(spare) > 1:
+        return model, [
+            english("the weights have no decoder; that of {kind} starts from random weights", kind=config.model_type)
+        ]
+    return model, []
+
+
+def usual_head(spec: ModelSpec, task: str) -> str:
+    """The head that `auto` means: the decoder of a segmenter, otherwise the first of the task."""
+    heads = task_named(task).heads
+    if OWN not in heads:
+        return heads[0]
+    name = spec.architecture if spec.weights == "none" else spec.weights
+    offline = is_local(name) or not hub_is_reachable()
+    config = load_checked(lambda: library().AutoConfig.from_pretrained(name, local_files_only=offline), name)
+    return OWN if brings_decoder(config) else heads[0]
+
+
+def _auto(config: Any, name: str, head: str = "linear") -> Any:
     """The transformers class for this configuration."""
+    if head == OWN:
+        return segmenter_class(config, name)
     transformers = library()
     classifiers = transformers.AutoModelForImageClassification
     kind = config.model_type
@@ -135,15 +168,17 @@ def _auto(config: Any, name: str) -> Any:
     if kind in _ENCODERS:
         return transformers.AutoModel
     raise WeightsError(
-        f"'{name}' is a {kind}; accepted for images: the image classifiers of transformers that take pixels, and the encoders "
-        f"{', '.join(sorted(_ENCODERS))}"
+        f"'{name}' is a {kind}; accepted for images: the image classifiers of transformers that take pixels, the encoders "
+        f"{', '.join(sorted(_ENCODERS))}, and for the classes of pixels the segmenters {ACCEPTED}"
     )
 
 
 def load(folder: Path, spec: NetSpec) -> Net:
     """Load a network written by `save`."""
-    model = reload(_auto(_saved_config(folder), str(folder)), folder)
+    model = reload(_auto(_saved_config(folder), str(folder), spec.head), folder)
     mend(model)
+    if spec.head == OWN:
+        return _wrap(model, spec)
     classifiers = _classifiers(model)
     trained = model.get_submodule(classifiers[0]) if classifiers else None
     net = _wrap(model, spec)
@@ -162,14 +197,18 @@ def load_classifier(name: str) -> tuple[Net, Path]:
     transformers = library()
     offline = is_local(name) or not hub_is_reachable()
     found = load_checked(lambda: cached_file(name, "model.safetensors", local_files_only=offline), name)
-    model = load_checked(
+    model, info = load_checked(
         lambda: transformers.AutoModelForImageClassification.from_pretrained(
-            name, dtype=torch.float32, use_safetensors=True, local_files_only=offline
+            name, dtype=torch.float32, use_safetensors=True, output_loading_info=True, local_files_only=offline
         ),
         name,
     )
+    if lost := flat(info["missing_keys"]):
+        raise WeightsError(
+            f"weights '{name}' are no complete image classifier: {len(lost)} tensors are missing, the first is '{lost[0]}'"
+        )
     classes = tuple(str(model.config.id2label[k]) for k in range(model.config.num_labels))
-    mean, std, _ = _normalisation(name, model.config.model_type, offline)
+    mean, std, _ = _normalisation(name, model.config.model_type, _preprocessing(name, offline))
     mend(model)
     trained = model.get_submodule(_classifiers(model)[0])
     native = _native_size(model.config)
@@ -181,7 +220,7 @@ def load_classifier(name: str) -> tuple[Net, Path]:
 def load_bare(folder: Path, spec: NetSpec) -> Net:
     """The network of a configuration written by `save_config`, with random weights."""
     config = _saved_config(folder)
-    model = _auto(config, str(folder)).from_config(config, dtype=torch.float32)
+    model = _auto(config, str(folder), spec.head).from_config(config, dtype=torch.float32)
     mend(model)
     return _wrap(model, spec)
 
@@ -189,16 +228,17 @@ def load_bare(folder: Path, spec: NetSpec) -> Net:
 def save(net: Net, folder: Path) -> None:
     """Write config.json and model.safetensors in the format of transformers, with our head as the classifier; for a bare encoder
     the head is a separate file."""
-    assert isinstance(net.backbone, HubBackbone)
+    assert isinstance(net.backbone, HubBackbone | SegmenterBackbone)
     save_config(net, folder)
     model = cast(Any, net.backbone.model)
+    part = net.head.part if isinstance(net.head, OwnDecoder) else net.last
     if not net.backbone.classifiers:
         model.save_pretrained(folder)
         save_tensors(net.linear.state_dict(), folder / HEAD_FILE)
         return
     try:
         for name in net.backbone.classifiers:
-            model.set_submodule(name, copy.deepcopy(net.linear))  # copies, because shared tensors are written only once
+            model.set_submodule(name, copy.deepcopy(part))  # copies, because shared tensors are written only once
         model.save_pretrained(folder)
     finally:
         for name in net.backbone.classifiers:
@@ -207,7 +247,7 @@ def save(net: Net, folder: Path) -> None:
 
 def save_config(net: Net, folder: Path) -> None:
     """Write config.json in the format of transformers with our classes, and the normalisation of the inputs."""
-    assert isinstance(net.backbone, HubBackbone)
+    assert isinstance(net.backbone, HubBackbone | SegmenterBackbone)
     model = cast(Any, net.backbone.model)
     model.config.id2label = dict(enumerate(net.spec.classes))
     model.config.label2id = {label: k for k, label in enumerate(net.spec.classes)}
@@ -220,6 +260,10 @@ def save_config(net: Net, folder: Path) -> None:
 
 
 def _wrap(model: Any, spec: NetSpec) -> Net:
+    if spec.head == OWN:
+        pad_inside(model)
+        speed_up_depthwise(model)
+        return Net(spec, *taken_apart(model))
     classifiers = _classifiers(model)
     config = model.config
     width = getattr(config, "hidden_size", None) or getattr(config, "hidden_sizes", [None])[-1]
@@ -251,24 +295,37 @@ def _classifiers(model: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _normalisation(name: str, model_type: str, offline: bool) -> tuple[Any, Any, Sentence | None]:
-    """Mean and standard deviation of the inputs that these weights were trained with."""
+def _preprocessing(name: str, offline: bool) -> dict[str, Any]:
+    """The settings of the inputs that these weights were trained with; empty where they are not given."""
     from transformers.utils import cached_file
 
     path = cached_file(
         name, "preprocessor_config.json", local_files_only=offline, _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )  # fmt: skip
-    if path is not None:
-        plain = json.loads(Path(path).read_text())
-        if "image_mean" in plain and "image_std" in plain:
-            return tuple(plain["image_mean"]), tuple(plain["image_std"]), None
+    return cast(dict[str, Any], json.loads(Path(path).read_text())) if path is not None else {}
+
+
+def _normalisation(name: str, model_type: str, settings: Mapping[str, Any]) -> tuple[Any, Any, Sentence | None]:
+    """Mean and standard deviation of the inputs, and a note where they are a guess."""
+    if settings.get("do_normalize") is False:
+        return (0.0,) * 3, (1.0,) * 3, None
+    if "image_mean" in settings and "image_std" in settings:
+        return tuple(settings["image_mean"]), tuple(settings["image_std"]), None
     mean, std = _HALF if model_type in _MEAN_OF_HALF else _IMAGENET
     note = english(
         "{name} has no preprocessor_config.json; inputs are normalised as usual for {kind} (mean {mean}, std {std})",
         name=name, kind=model_type, mean=mean, std=std,
     )  # fmt: skip
     return mean, std, note
+
+
+def _given_size(settings: Mapping[str, Any]) -> int | None:
+    """The side of the images in these settings: a number, or a height or shortest edge."""
+    size = settings.get("size")
+    if isinstance(size, Mapping):
+        size = size.get("height", size.get("shortest_edge"))
+    return size if isinstance(size, int) else None
 
 
 def _native_size(config: Any) -> int:

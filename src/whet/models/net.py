@@ -113,6 +113,11 @@ class Net(nn.Module):
         return cast(ClassTask, self.spec.task_of_head)
 
     @property
+    def by_pixel(self) -> bool:
+        """Whether the head predicts maps, from what is no single vector per image."""
+        return isinstance(self.head, Decoder)
+
+    @property
     def device(self) -> torch.device:
         return self.last.weight.device
 
@@ -280,7 +285,7 @@ class Net(nn.Module):
     @property
     def last(self) -> nn.Linear | nn.Conv2d:
         """The layer that returns the logits."""
-        return self.head.classifier if isinstance(self.head, Decoder) else self.linear
+        return self.head.last if isinstance(self.head, Decoder) else self.linear
 
     @property
     def linear(self) -> nn.Linear:

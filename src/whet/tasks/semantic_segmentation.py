@@ -174,7 +174,7 @@ class SemanticSegmentation(MaskTask):
     title = "a mask with a class for every pixel"
     problems = {"semantic-segmentation": "image"}
     most_in_batch = 16
-    heads = ("fpn", "lr_aspp", "deeplab_v3_plus", "unet")
+    heads = ("fpn", "lr_aspp", "deeplab_v3_plus", "unet", "own")
     metrics = {
         "mean_iou": Metric(english("mean IoU"), mean_iou),
         "dice": Metric(english("mean Dice"), mean_dice),

@@ -27,7 +27,7 @@ from whet.data.image_loader import ImageLoader
 from whet.data.loader import chunks
 from whet.data.media import USUAL_RATE, loader_of
 from whet.data.table import Table
-from whet.models.build import resolve, standardised
+from whet.models.build import resolve, standardised, usual_head
 from whet.models.front import AudioFront, TextFront
 from whet.models.net import Net
 from whet.training import budget
@@ -142,7 +142,8 @@ def resolve_model(recipe: Recipe, image_size: int, samples: int, task: Task) -> 
     head = recipe.model.head
     if head not in ("auto", *task.heads):
         raise RecipeError(unknown("model.head", head, task.heads) + f"; the task is {task.name}")
-    recipe = recipe.replace(model=recipe.model.replace(head=task.heads[0] if head == "auto" else head))
+    if head == "auto":
+        recipe = recipe.replace(model=recipe.model.replace(head=usual_head(recipe.model, task)))
     if recipe.train.batch_size == "auto":
         recipe = recipe.setting(batch_size=min(usual_batch_size(samples), task.most_in_batch))
     return recipe

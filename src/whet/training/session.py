@@ -176,7 +176,7 @@ class Session:
         train = table.part("train")
 
         def features(backbone: Any = None, training: bool = False) -> Features:
-            if plan.net.maps is not None:
+            if plan.net.by_pixel:
                 raise NoEffectError(
                     f"a head for {table.task.name} predicts from feature maps, not from one vector per image"
                 )
@@ -224,7 +224,7 @@ class Session:
     ) -> Batches:
         """The same batch by batch."""
         net, (inner, changed) = plan.net, behind(predictor)
-        if net.maps is None and net.backbone_frozen and (inner is net or predictor is net.backbone):
+        if not net.by_pixel and net.backbone_frozen and (inner is net or predictor is net.backbone):
 
             def joined_features(part: Table, backbone: Any) -> tuple[Tensor, np.ndarray]:
                 return concatenated(self._outputs(plan, fabric, part, backbone, None), len(part.classes))

@@ -245,4 +245,4 @@ def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
 
 def can_cache_features(plan: Plan, net: Net) -> bool:
     """Whether cached features can replace the samples."""
-    return net.maps is None and plan.augmentation.nothing and net.backbone_frozen and not plan.views
+    return not net.by_pixel and plan.augmentation.nothing and net.backbone_frozen and not plan.views

@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from whet.core.batch import Context, Loss, Outcome
+from whet.core.errors import RecipeError
 from whet.core.mask_targets import MaskTargets
 from whet.core.method import Method
 from whet.core.search import Search
@@ -34,7 +35,10 @@ class DeepSupervision(Method, WrapsLoss, Changes, family="regularize", tasks={"s
 
     def change(self, net: Net, context: Context) -> Net:
         if self.weight > 0:
-            assert net.maps is not None  # a head that predicts pixels has them
+            if net.maps is None:
+                raise RecipeError(
+                    f"deep_supervision needs the feature maps of a head of whet (fpn, unet, …); {net.spec.architecture} has its own"
+                )
             channels = net.maps.channels[1:][-self.levels :]
             net.coarse_classifiers = nn.ModuleList(
                 nn.Conv2d(width, net.spec.outputs, 1, device=net.device) for width in channels

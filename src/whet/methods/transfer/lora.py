@@ -20,7 +20,7 @@ class LoRA(
     Changes,
     family="transfer",
     name="lora",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Freeze the pretrained weights and train a low-rank update of each weight matrix, and the head.
 
