@@ -15,7 +15,6 @@ from whet.models.net import Net
 from whet.tasks import INSTANCE_SEGMENTATION, SINGLE_LABEL
 from whet.training.resolve import make_fabric, resolve_size, resolve_threads, unseen_note
 
-
 LABELLED, WITH_OBJECTS = (SimpleNamespace(task=task) for task in (SINGLE_LABEL, INSTANCE_SEGMENTATION))
 
 

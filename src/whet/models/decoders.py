@@ -78,8 +78,8 @@ class FPN(Decoder):
 
 class CentreOffset(FPN):
     """For objects: the feature pyramid, refined with the map of half its stride, and a branch of its own for their centres. The
-    outputs are the logits of K classes, the heat of centres, and the offset (y, x) of every cell to the centre of its object, in one
-    tensor (B, K + 3, h, w) at stride 2: at stride 4, masks of objects of a dozen pixels are too coarse.
+    outputs are the logits of K classes, the heat of centres, and the offset (y, x) of every cell to the centre of its object, in
+    one tensor (B, K + 3, h, w) at stride 2: at stride 4, masks of objects of a dozen pixels are too coarse.
 
     Source: Cheng et al. 2020, arXiv:1911.10194 (Panoptic-DeepLab). Deviates: a feature pyramid in place of two decoders with
     dilated convolutions.

@@ -155,11 +155,11 @@ def usual_batch_size(samples: int) -> int:
 
 
 def resolve_size(recipe: Recipe, net: Net, image_size: int, table: Table) -> Recipe:
-    """Resolve the input size. Images: the size of the pretrained weights; from scratch, the size of the images, in steps of 8
-    from 32 to 224. Images with masks of objects: their own size, from once to twice that one, in steps of 32. Percentages of it are rounded to steps of 32, because most networks halve an image five times. Texts: the
-    number of tokens that covers 99 % of the texts, as far as the weights allow, at most MOST_TOKENS. Audio: the seconds that
-    cover 95 % of the clips, at most LONGEST_CLIP. If the network expects spectrograms with mean 0 and standard deviation 1, it
-    gets the statistics of a sample."""
+    """Resolve the input size. Images: the size of the pretrained weights; from scratch, the size of the images, in steps of 8 from
+    32 to 224. Images with masks of objects: their own size, from once to twice that one, in steps of 32. Percentages of it are
+    rounded to steps of 32, because most networks halve an image five times. Texts: the number of tokens that covers 99 % of the
+    texts, as far as the weights allow, at most MOST_TOKENS. Audio: the seconds that cover 95 % of the clips, at most LONGEST_CLIP.
+    If the network expects spectrograms with mean 0 and standard deviation 1, it gets the statistics of a sample."""
     if recipe.medium == "text":
         return _resolve_tokens(recipe, net, table)
     if recipe.medium == "audio":

@@ -35,9 +35,9 @@ class CentreOffset(InstanceHead):
         error of the offsets relative to that of offsets of zero. Unknown pixels have no loss.
 
         Source: Cheng et al. 2020, arXiv:1911.10194. Deviates: the paper's weights, 200 times the mean squared error and 0.01 times
-        the offset in pixels, suit few large objects on large images; relative errors suit any number and size. Dice for small objects: cross-entropy
-        alone is mostly about the background. The Gaussian has a
-        standard deviation of 2 cells. An object that the border or another object cuts has the centre of its visible part.
+        the offset in pixels, suit few large objects on large images; relative errors suit any number and size. Dice for small
+        objects: cross-entropy alone is mostly about the background. The Gaussian has a standard deviation of 2 cells. An object that
+        the border or another object cuts has the centre of its visible part.
         """
         import torch
         from torch.nn.functional import cross_entropy
