@@ -7,6 +7,7 @@ from whet.models.build import build_net, load_net, save_net
 from whet.models.decoders import DECODERS
 from whet.models.maps import Maps, dilate
 from whet.models.zoo import ZOO
+from whet.tasks import INSTANCE_SEGMENTATION, SEMANTIC_SEGMENTATION
 
 CLASSES = ("background", "can", "glass")
 
@@ -14,7 +15,8 @@ CLASSES = ("background", "can", "glass")
 def net_of(head, architecture="resnet18"):
     spec = ModelSpec(architecture=architecture, weights="none", head=head)
     torch.manual_seed(0)
-    net, _ = build_net(spec, CLASSES, task="semantic-segmentation")
+    task = INSTANCE_SEGMENTATION if head in INSTANCE_SEGMENTATION.heads else SEMANTIC_SEGMENTATION
+    net, _ = build_net(spec, CLASSES, task=task.name)
     return net
 
 
@@ -22,7 +24,7 @@ def net_of(head, architecture="resnet18"):
 def test_a_batch_of_one_trains_and_its_output_is_a_map(head):
     net = net_of(head).train()
     logits = net(torch.randn(1, 3, 64, 64))
-    assert logits.shape[:2] == (1, 3)
+    assert logits.shape[:2] == (1, net.task.outputs(3))
     assert logits.shape[2] in (8, 16, 32)
     logits.logsumexp(dim=1).mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.head.parameters())

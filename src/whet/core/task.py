@@ -76,7 +76,9 @@ class Task(ABC):
         """The targets of a batch, on the CPU: from its labels, or from its maps as rendered with the images."""
 
     def with_head(self, head: str) -> Task:
-        """This task for networks with one of its `heads`, where their outputs differ."""
+        """This task for networks with one of its `heads`. RecipeError for another."""
+        if head not in self.heads:
+            raise RecipeError(unknown("model.head", head, self.heads) + f"; the task is {self.name}")
         return self
 
     def outputs(self, num_classes: int) -> int:

@@ -113,14 +113,16 @@ class Table:
     def label_kind(self) -> LabelKind:
         return "masks" if "masks" in self.frame else "class" if self.set_SK is None else "classes"
 
-    def for_problem(self, problem: str) -> Table:
-        """The same samples with the task of a recipe. DataError where the labels do not fit it."""
+    def for_problem(self, problem: str, head: str = "auto") -> Table:
+        """The same samples with the task of a recipe. DataError where the labels do not fit it, RecipeError where the head does
+        not."""
         task = task_for(problem, self.label_kind)
         if task is None:
             have = _USUAL[self.label_kind].title
             raise DataError(f"the samples have {have}, which does not fit {problem}")
         if isinstance(task, MaskTask) and task.counts_objects:
             self._require_objects(problem)
+        task = task if head == "auto" else task.with_head(head)
         found = replace(self, chosen_task=task)
         objects = self.annotation is not None and self.annotation.task != problem
         if objects and isinstance(task, MaskTask) and not task.counts_objects:

@@ -6,6 +6,7 @@ are depthwise separable, because these heads run at high resolution. A branch th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from whet.core.mask_targets import resized
+from whet.models.dynamic_masks import FEATURES, PARAMETERS, first_parameters
 
 _ASPP_RATES = (6, 12, 18)
+_FIRST_SHARE = 0.01  # of the cells with an object, as predicted at first
 
 
 def _project(inputs: int, outputs: int) -> nn.Sequential:
@@ -104,6 +107,23 @@ class CentreOffset(FPN):
         return self.classifier(torch.cat([self.refine(torch.cat([pixels, *skips], dim=1)), objects], dim=1))
 
 
+class CondInst(CentreOffset):
+    """For objects: the feature pyramid and the branch of its own. The outputs (B, K + 177, h, w) are those of
+    `tasks.heads.cond_inst`. At first objects are rare, and masks a diamond around the location.
+
+    Source: Tian, Shen, Chen 2020, arXiv:2003.05664. Deviates: one level of stride 4; one 1x1 convolution for all outputs.
+    """
+
+    def __init__(self, strides: Sequence[int], channels: Sequence[int], classes: int, width: int = 128) -> None:
+        super().__init__(strides, channels, classes, width)
+        features = classes - FEATURES
+        with torch.no_grad():
+            bias = cast(Tensor, self.classifier.bias)
+            bias[: features - PARAMETERS - 1] = -math.log(1 / _FIRST_SHARE - 1)
+            bias[features - PARAMETERS : features] = first_parameters()
+            nn.init.normal_(self.classifier.weight[features:], std=(2 * width) ** -0.5)
+
+
 class LRASPP(Decoder):
     """The coarsest map, gated by its own mean, and a skip from stride 8: the cheapest head.
 
@@ -190,5 +210,6 @@ DECODERS: dict[str, type[Decoder]] = {
     "deeplab_v3_plus": DeepLabV3Plus,
     "unet": UNet,
     "centre_offset": CentreOffset,
+    "cond_inst": CondInst,
 }
 """The heads by their name in a recipe (`model.head`)."""

@@ -79,6 +79,13 @@ def _shared(one: Layer, others: Sequence[Layer], boxes_N4: np.ndarray) -> np.nda
     return found_N
 
 
+def iou_of(one: Layer, others: Sequence[Layer]) -> np.ndarray:
+    """The IoU of a mask with each of the others, float (N,)."""
+    area_N = np.array([np.count_nonzero(other.mask) for other in others], dtype=float)
+    shared_N = _shared(one, others, _boxes(others))
+    return shared_N / np.maximum(np.count_nonzero(one.mask) + area_N - shared_N, 1)
+
+
 def unpacked(bits_D: np.ndarray) -> np.ndarray:
     """The bits of `matched` as bool (D, T)."""
     return (bits_D.astype(np.int64)[:, None] & _BITS_T) > 0

@@ -79,6 +79,7 @@ class InstanceSegmentation(MaskTask):
 
     # Targets and outputs --------------------------------------------------------------------------------------------------
     def with_head(self, head: str) -> InstanceSegmentation:
+        super().with_head(head)
         return InstanceSegmentation(head)
 
     def outputs(self, num_classes: int) -> int:

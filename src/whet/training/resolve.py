@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from whet.core.duration import Duration
-from whet.core.errors import DataError, RecipeError, unknown
+from whet.core.errors import DataError, RecipeError
 from whet.core.language import Sentence, english
 from whet.core.media import plural
 from whet.core.process import hush_fabric, keep_freed_memory, torch_cores, usable_cores
@@ -139,10 +139,7 @@ def _some_audio(recipe: Recipe, table: Table, most: int = _COUNTED_AUDIO) -> lis
 def resolve_model(recipe: Recipe, image_size: int, samples: int, task: Task) -> Recipe:
     """Resolve architecture, weights, head and batch size."""
     recipe = recipe.replace(model=resolve(recipe.model, image_size, recipe.medium))
-    head = recipe.model.head
-    if head not in ("auto", *task.heads):
-        raise RecipeError(unknown("model.head", head, task.heads) + f"; the task is {task.name}")
-    if head == "auto":
+    if recipe.model.head == "auto":
         recipe = recipe.replace(model=recipe.model.replace(head=usual_head(recipe.model, task)))
     if recipe.train.batch_size == "auto":
         recipe = recipe.setting(batch_size=min(usual_batch_size(samples), task.most_in_batch))

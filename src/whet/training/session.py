@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
@@ -135,7 +135,6 @@ class Session:
         recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # also used by evaluate and predict
         size = resolve.usual_size(recipe, table)
         recipe = resolve.resolve_model(recipe, size, len(table.part("train")), table.task)
-        table = replace(table, chosen_task=table.task.with_head(recipe.model.head))
         with Rng(recipe.train.seed).torch_scope("init"):
             texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
             net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)
@@ -153,7 +152,7 @@ class Session:
             )
         if not recipe.data.evaluate_test:
             table = table.with_frame(table.frame[table.frame["split"] != "test"])
-        table = table.for_problem(recipe.task)
+        table = table.for_problem(recipe.task, recipe.model.head)
         refuse_foreign(recipe.methods, recipe.task, table.task)
         if "masks" in table.frame and recipe.train.fit == "crop":
             raise RecipeError(

@@ -1,7 +1,8 @@
 """The heads of instance segmentation, one file each; `head.InstanceHead` defines their interface."""
 
 from whet.tasks.heads.centre_offset import CentreOffset
+from whet.tasks.heads.cond_inst import CondInst
 from whet.tasks.heads.head import InstanceHead
 
-HEADS: dict[str, InstanceHead] = {"centre_offset": CentreOffset()}
+HEADS: dict[str, InstanceHead] = {"centre_offset": CentreOffset(), "cond_inst": CondInst()}
 """By their name in a recipe (`model.head`), the default first. `models.decoders` has their networks."""

@@ -36,8 +36,8 @@ class CentreOffset(InstanceHead):
 
         Source: Cheng et al. 2020, arXiv:1911.10194. Deviates: the paper's weights, 200 times the mean squared error and 0.01 times
         the offset in pixels, suit few large objects on large images; relative errors suit any number and size. Dice for small
-        objects: cross-entropy alone is mostly about the background. The Gaussian has a standard deviation of 2 cells. An object that
-        the border or another object cuts has the centre of its visible part.
+        objects: cross-entropy alone is mostly about the background. The Gaussian has a standard deviation of 2 cells. An object
+        that the border or another object cuts has the centre of its visible part.
         """
         import torch
         from torch.nn.functional import cross_entropy
