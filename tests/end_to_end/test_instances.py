@@ -3,9 +3,11 @@
 import json
 import signal
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import whet
@@ -15,12 +17,15 @@ from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec
-from whet.data.read import problem_of
+from whet.data.media import loader_of
+from whet.data.read import problem_of, read_data
 from whet.evaluate.compare import compare_runs
+from whet.evaluate.inference import run_inference
 from whet.report import build_report
 from whet.segments import write_segments
 from whet.training.job import resume_run, train_run
 from whet.training.log import Observer
+from whet.training.saved import SavedModel
 from whet.training.session import Session
 from whet.training.signals import Interrupted
 
@@ -92,10 +97,34 @@ def test_it_learns_and_says_so(run):
     assert low <= found["mask_ap"] <= high
     assert found["objects"] == 2 * found["samples"]
     assert [row["name"] for row in found["per_class"]] == ["can", "glass"]
+    assert [(row["name"], row["objects"]) for row in found["sizes"]] == [
+        ("small", 2 * found["samples"]), ("medium", 0), ("large", 0),
+    ]  # fmt: skip
+    assert found["sizes"][0]["ap"] == pytest.approx(found["mask_ap"])
+    assert found["sizes"][1]["ap"] is found["sizes"][2]["recall"] is None
     page = run.report.read_text(encoding="utf-8")
     assert "panoptic quality" in page
+    assert "Objects by size" in page
     assert "Images with the lowest F1 of objects" in page
     assert (run.worst_images / "0-predicted.jpg").is_file()
+
+
+def test_what_grouping_by_centres_is_worth(run, data):
+    """The baselines group the same outputs: their AP is that of the statistics computed here from the saved model."""
+    metrics = json.loads(run.metrics.read_text())
+    found = metrics["test"]["groupings"]
+    assert (found["images"], found["own"]) == (metrics["test"]["samples"], metrics["test"]["mask_ap"])
+    saved, table = SavedModel(run.model, torch.device("cpu")), read_data(Recipe.load(run.recipe).data)
+    part = table.for_problem("instance-segmentation").part("test")
+    loader = loader_of(part.frame, part.medium, 1, task=part.task)
+    for name, statistics in part.task.groupings.items():
+        rows, index = run_inference(saved.net, saved.predictor, loader, saved.size, nullcontext, keep=statistics)
+        value = part.task.metrics["mask_ap"].value(part.evidence(index, rows.numpy()))
+        assert found["others"][name]["value"] == pytest.approx(value)
+        gain = found["others"][name]["gain"]
+        assert gain["mean"] == pytest.approx(found["own"] - value)
+        assert gain["low"] <= gain["mean"] <= gain["high"]
+    assert "What grouping by centres is worth" in run.report.read_text(encoding="utf-8")
 
 
 def test_evaluate_gives_the_same_and_predict_writes_objects(run, data, tmp_path):

@@ -14,11 +14,17 @@ from whet.core import rle
 from whet.core.masks import Detection, Layer
 from whet.core.polygons import trim
 from whet.tasks import instance_evidence
-from whet.tasks.instance_evidence import InstanceEvidence, average_precision_K, count_error_N, panoptic_quality_K
-from whet.tasks.instance_matching import matched
+from whet.tasks.instance_evidence import (
+    InstanceEvidence,
+    average_precision_K,
+    by_size,
+    count_error_N,
+    panoptic_quality_K,
+)
+from whet.tasks.instance_matching import SIZES, matched
 
 CLASSES = ("background", "can", "glass")
-SIDE = 24
+SIDE = 112
 
 
 def layer(k, mask, *, crowd=False):
@@ -44,7 +50,7 @@ def evidence(images, classes=CLASSES):
 
 
 def coco_precision(images):
-    """`COCOeval` on masks: the precision (T, R, K) of the classes but the background, -1 where undefined."""
+    """`COCOeval` on masks: the precision (T, R, K, A) of the classes but the background, -1 where undefined."""
 
     def annotation(n, one, **more):
         counts = {"size": [SIDE, SIDE], "counts": rle.encode(one.whole((SIDE, SIDE)))}
@@ -68,13 +74,14 @@ def coco_precision(images):
         judge = COCOeval(data, results, "segm")
         judge.evaluate()
         judge.accumulate()
-    return judge.eval["precision"][:, :, :, 0, 2]
+    return judge.eval["precision"][..., 2]
 
 
 @st.composite
 def some_images(draw):
-    """Few, coarse boxes, so that they overlap and scores are equal; crowds, repeated detections, images without anything."""
-    corner, length = st.integers(0, 4).map(lambda n: 4 * n), st.integers(1, 3).map(lambda n: 4 * n)
+    """Few, coarse boxes of all of COCO's sizes, so that they overlap and scores are equal; crowds, repeated detections, images
+    without anything. 32 x 32 and 96 x 96 belong to two sizes."""
+    corner, length = st.integers(0, 4).map(lambda n: 8 * n), st.sampled_from([8, 24, 32, 40, 96, 104])
 
     def one(**options):
         x, y = draw(corner), draw(corner)
@@ -95,7 +102,7 @@ def some_images(draw):
 @given(some_images())
 def test_precision_is_that_of_pycocotools(images):
     expected = coco_precision(images)
-    found = evidence(images).precision_TKR[:, 1:].transpose(0, 2, 1)
+    found = np.stack([evidence(images).precision(size)[:, 1:].transpose(0, 2, 1) for size in range(len(SIZES))], axis=3)
     np.testing.assert_allclose(np.where(np.isnan(found), -1, found), expected, atol=1e-12)
 
 
@@ -149,6 +156,17 @@ def test_an_object_without_pixels_is_left_out():
     found = evidence([([Detection(thing, 0.9)], [thing, empty])])
     assert found.objects_K.tolist() == [0, 1, 0]
     assert instance_evidence.mask_ap(found) == pytest.approx(1.0)
+
+
+def test_sizes():
+    """One small object found, one medium missed; the detection of 40 x 40 without a partner is a mistake among medium ones only."""
+    small, medium = box(1, 0, 0, 20, 20), box(1, 60, 60, 100, 100)
+    detections = [Detection(small, 0.9), Detection(box(1, 30, 0, 70, 40), 0.95)]
+    found = by_size(evidence([(detections, [small, medium])]))
+    assert [row["name"] for row in found] == ["small", "medium", "large"]
+    assert [row["objects"] for row in found] == [1, 1, 0]
+    assert [row["ap"] for row in found] == [pytest.approx(1.0), 0.0, None]
+    assert [row["recall"] for row in found] == [1.0, 0.0, None]
 
 
 def test_panoptic_quality():

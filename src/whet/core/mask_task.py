@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from whet.core.language import english
@@ -10,6 +11,7 @@ from whet.core.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from whet.core.masks import Masks, PredictedMasks
 
@@ -19,6 +21,12 @@ class MaskTask(Task):
 
     counts_objects: ClassVar[bool] = False
     quality_title: ClassVar[str] = english("IoU")
+
+    @property
+    def groupings(self) -> Mapping[str, Callable[[Tensor, Any], Tensor]]:
+        """Of objects: other ways to find them in the same outputs, by name, with the `statistics` of each. What the own one is
+        worth is measured against them."""
+        return {}
 
     @abstractmethod
     def map_of(self, masks: Masks) -> Any:

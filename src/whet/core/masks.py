@@ -136,6 +136,12 @@ class IdMap:
     def nbytes(self) -> int:
         return self.ids_HW.nbytes
 
+    def class_map(self) -> np.ndarray:
+        """The class of each pixel, uint8 (H, W), IGNORE where it is not known."""
+        table = np.zeros(IGNORE_ID + 1, np.uint8)
+        table[1 : len(self) + 1], table[IGNORE_ID] = self.class_of_id, IGNORE
+        return table[self.ids_HW]
+
     def targets(self) -> Iterator[Layer]:
         """What predicted objects are compared with: all pixels of each object, then crowds; pixels of unknown objects are a crowd
         of class 0."""
@@ -193,7 +199,7 @@ class Masks:
         if self.class_file is not None:
             return self._read(self.class_file)
         if self.id_file is not None:
-            return self._classes_of_ids()
+            return self.id_map().class_map()
         partial = any(shape.kind in ("point", "scribble") for shape in self.shapes)
         canvas = np.full(self.size, IGNORE if partial else 0, np.uint8)
         for shape in sorted(self.shapes, key=_height):  # stable
@@ -313,12 +319,6 @@ class Masks:
         votes[:, IGNORE] = 0
         votes[:, 0] = 0
         return IdMap(ids_HW, votes.argmax(axis=1).astype(np.int64))
-
-    def _classes_of_ids(self) -> np.ndarray:
-        found = self.id_map()
-        table = np.zeros(IGNORE_ID + 1, np.uint8)
-        table[1 : len(found) + 1], table[IGNORE_ID] = found.class_of_id, IGNORE
-        return table[found.ids_HW]
 
 
 def _height(shape: Shape) -> int:

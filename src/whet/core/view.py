@@ -139,6 +139,9 @@ class ImageView:
     centred, bicubic in between: output point p shows the warped source at p + flow(p). colour_B37: [A | D | b],
     x' = A x + D mean + b on 0…255, where mean is the warped image's mean colour (needed for a contrast change about the mean).
 
+    class_maps: for samples with masks, a function for each that gives the class of every pixel of the source, uint8 (H, W), 255
+    where it is not known: for methods that look where the classes are.
+
     Rendering order: warp and flow in one resampling, filters, colour, tones, noises, covers, codecs, foreign transforms; then the
     blends, where this view keeps the remaining weight. Nothing is clipped between successive colour transforms.
     """
@@ -155,6 +158,7 @@ class ImageView:
     codecs: tuple[Codec, ...] = ()
     foreign: tuple[Foreign, ...] = ()
     blends: tuple[Blend, ...] = ()
+    class_maps: tuple[Callable[[], np.ndarray], ...] = ()
 
     @classmethod
     def whole(cls, source_size_B2: Any, size: tuple[int, int], fit: Literal["squash", "crop"] = "squash") -> ImageView:

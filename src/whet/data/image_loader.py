@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from whet.core.errors import DataError
+from whet.core.masks import IGNORE, IdMap
 from whet.core.view import ImageView
 from whet.data.image import ImageSample, UnreadableImage
 from whet.data.loader import Draw, Loader, Rendered, why
@@ -41,6 +43,14 @@ class MasksBeside:
         if found.shape != size:
             raise DataError(f"its mask has {found.shape[1]} x {found.shape[0]} pixels, the image {size[1]} x {size[0]}")
         return warped_map(view, i, found) if self.as_shown else found
+
+    def classes(self, index: int) -> np.ndarray:
+        """The class of every pixel of the source; unknown where the mask cannot be read, which `of` reports."""
+        try:
+            found: Map = self.store[index % len(self.store)]
+        except DataError:
+            return np.full((1, 1), IGNORE, np.uint8)
+        return found.class_map() if isinstance(found, IdMap) else found
 
 
 class ImageLoader(Loader):
@@ -98,7 +108,10 @@ def render_images(
     shown: list[Map] = []
     if not images:
         return Rendered(out, index_B, failed, None if masks is None else shown)
-    view = draw(ImageView.whole([image.size for image in images], (size, size), fit), index_B)
+    whole = ImageView.whole([image.size for image in images], (size, size), fit)
+    if masks is not None:
+        whole = replace(whole, class_maps=tuple(partial(masks.classes, index) for index in index_B.tolist()))
+    view = draw(whole, index_B)
     factors_B2, magnified_B = shrink_factors(view), np.any(sampling_steps(view) < 1, axis=1).tolist()
     decoder_B = decoder_factors(factors_B2).tolist()
     renderer, good = CpuRenderer(view), []

@@ -59,6 +59,7 @@ from whet.methods.augment_image.rand_augment import RandAugment
 from whet.methods.augment_image.random_crop import RandomCrop
 from whet.methods.augment_image.random_erasing import RandomErasing
 from whet.methods.augment_image.random_resized_crop import RandomResizedCrop
+from whet.methods.augment_image.rare_class_crop import RareClassCrop
 from whet.methods.augment_image.rotate import Rotate
 from whet.methods.augment_image.rotate90 import Rotate90
 from whet.methods.augment_image.salt_pepper import SaltPepper
@@ -385,6 +386,7 @@ __all__ = [
     "RandomInsertion",
     "RandomResizedCrop",
     "RandomSwap",
+    "RareClassCrop",
     "RelationalDistill",
     "ResizeMix",
     "Reverb",

@@ -16,49 +16,75 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU from which a predicted object matches a labelled one."""
 MOST_DETECTIONS = 1000
 """Predicted objects of one class in one image that count, those with the highest scores. COCO's own limit is 100."""
-COLUMNS = 5
+SIZES = ("all", "small", "medium", "large")
+"""Areas of objects in pixels of the image, both ends included, as COCO has them. Objects of other areas are ignored: they count
+neither as objects nor as mistakes."""
+_AREA_A2 = np.array([[0, np.inf], [0, 32**2], [32**2, 96**2], [96**2, np.inf]])
+COLUMNS = 3 + 2 * len(SIZES)
 _BITS_T = 1 << np.arange(len(THRESHOLDS))
 
 
 def matched(detections: Sequence[Detection], targets: Sequence[Layer], num_classes: int) -> np.ndarray:
-    """float64 (K + 5 D,): the number of labelled objects of each class without crowds, and for each detection, in descending order
-    of score within a class: score, class, the thresholds at which it is matched and those at which it is ignored because it lies in
-    a crowd (as bits of a whole number), and its IoU with the object that it matches at the lowest threshold (0 for none)."""
+    """float64 (4 K + 11 D,): the number of labelled objects of each class and of each of SIZES without crowds, and for each
+    detection, in descending order of score within a class: score, class, its IoU with the object that it matches at the lowest
+    threshold (0 for none), and for each of SIZES the thresholds at which it is matched, then those at which it is ignored, as bits
+    of a whole number. A detection is ignored where it lies in a crowd, matches an object of another size, or matches none and has
+    another size itself."""
     things = [target for target in targets if target.mask.any()]
-    classes = [target.class_number for target in things if not target.crowd]
-    found = [np.bincount(np.array(classes, np.int64), minlength=num_classes).astype(float)]
+    counts_KA = np.zeros((num_classes, len(SIZES)))
+    for target in things:
+        if not target.crowd:
+            counts_KA[target.class_number] += _within(np.array([np.count_nonzero(target.mask)]))[0]
+    found = [counts_KA.ravel()]
     for k in sorted({one.layer.class_number for one in detections}):
         own = [one for one in detections if one.layer.class_number == k]
         own = [own[i] for i in np.argsort([-one.score for one in own], kind="stable")[:MOST_DETECTIONS]]
-        # Crowds are last: a detection matches one only where no object is left for it.
-        there = [target for target in things if not target.crowd and target.class_number == k]
-        crowds = [target for target in things if target.crowd and target.class_number in (0, k)]
-        found += _rows(k, own, there, crowds)
+        there = [target for target in things if target.class_number == k or (target.crowd and not target.class_number)]
+        found.append(_rows(k, own, there).ravel())
     return np.concatenate(found)
 
 
-def _rows(k: int, own: list[Detection], there: list[Layer], crowds: list[Layer]) -> list[np.ndarray]:
-    T, G = len(THRESHOLDS), len(there)
-    free_TG = np.ones((T, G), dtype=bool)
+def _within(area_N: np.ndarray) -> np.ndarray:
+    """Whether areas belong to each of SIZES, bool (N, A)."""
+    return (area_N[:, None] >= _AREA_A2[:, 0]) & (area_N[:, None] <= _AREA_A2[:, 1])
+
+
+def _rows(k: int, own: list[Detection], there: list[Layer]) -> np.ndarray:
+    """(D, COLUMNS)"""
+    D, A, T = len(own), len(SIZES), len(THRESHOLDS)
     area_G = np.array([np.count_nonzero(target.mask) for target in there], dtype=float)
-    boxes_G4, crowd_boxes_C4 = _boxes(there), _boxes(crowds)
-    rows = []
-    for one in own:
-        area = max(np.count_nonzero(one.layer.mask), 1)
-        shared_G = _shared(one.layer, there, boxes_G4)
-        iou_G = shared_G / (area + area_G - shared_G)
-        in_crowd = _shared(one.layer, crowds, crowd_boxes_C4).max(initial=0) / area
-        hit_T, ignored_T, iou = np.zeros(T, bool), np.zeros(T, bool), 0.0
-        for t, threshold in enumerate(THRESHOLDS):
-            open_G = np.where(free_TG[t], iou_G, -1)
-            best = G - 1 - int(open_G[::-1].argmax()) if G else -1  # of equals the last, as in pycocotools
-            if G and open_G[best] >= threshold:
-                hit_T[t], free_TG[t, best] = True, False
-                iou = float(iou_G[best]) if t == 0 else iou
-            else:
-                ignored_T[t] = in_crowd >= threshold
-        rows.append(np.array([one.score, k, hit_T @ _BITS_T, ignored_T @ _BITS_T, iou]))
-    return rows
+    area_D = np.array([np.count_nonzero(one.layer.mask) for one in own], dtype=float)
+    crowd_G, boxes_G4 = np.array([target.crowd for target in there], dtype=bool), _boxes(there)
+    shared_DG = np.array([_shared(one.layer, there, boxes_G4) for one in own]).reshape(D, len(there))
+    sure_D1 = np.maximum(area_D, 1)[:, None]
+    iou_DG = shared_DG / np.where(crowd_G, sure_D1, sure_D1 + area_G - shared_DG)
+    near_D = (iou_DG >= THRESHOLDS[0]).any(axis=1)
+    within_GA, within_DA = _within(area_G), _within(area_D)
+    hit_DAT, ignored_DAT = np.zeros((D, A, T), dtype=bool), np.zeros((D, A, T), dtype=bool)
+    iou_D, place_T = np.zeros(D), np.arange(T)
+    for a in range(A):
+        counts_G = within_GA[:, a] & ~crowd_G
+        if a and (counts_G == ~crowd_G).all():  # the partners are those among objects of all sizes
+            hit_DAT[:, a], ignored_DAT[:, a] = hit_DAT[:, 0], ignored_DAT[:, 0]
+            ignored_DAT[:, a] |= ~hit_DAT[:, a] & ~within_DA[:, a, None]
+            continue
+        free_TG = np.ones((T, len(there)), dtype=bool)
+        for d in range(D):
+            ignored_DAT[d, a] = not within_DA[d, a]
+            if not near_D[d]:
+                continue
+            # An object that counts comes first; of equals the last, as in pycocotools.
+            open_TG = np.where(free_TG & (iou_DG[d] >= THRESHOLDS[:, None]), iou_DG[d] + 2 * counts_G, -1)
+            best_T = len(there) - 1 - open_TG[:, ::-1].argmax(axis=1)
+            partner_T = open_TG[place_T, best_T] >= 0
+            hit_DAT[d, a] = partner_T & counts_G[best_T]
+            ignored_DAT[d, a] = np.where(partner_T, ~counts_G[best_T], ignored_DAT[d, a])
+            free_TG[place_T[partner_T], best_T[partner_T]] = False
+            free_TG[:, crowd_G] = True
+            if a == 0 and hit_DAT[d, a, 0]:
+                iou_D[d] = iou_DG[d, best_T[0]]
+    first_D3 = np.stack([np.array([one.score for one in own]), np.full(D, k), iou_D], axis=1)
+    return np.concatenate([first_D3, hit_DAT @ _BITS_T, ignored_DAT @ _BITS_T], axis=1)
 
 
 def _boxes(layers: Sequence[Layer]) -> np.ndarray:

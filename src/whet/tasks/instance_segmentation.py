@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from whet.evaluate.rates import jackknife_interval
 from whet.render.overlay import overlay
 from whet.tasks import instance_evidence as found_in
 from whet.tasks.heads import HEADS
+from whet.tasks.heads.head import Detections, InstanceHead
 from whet.tasks.instance_evidence import AT_50, AT_75, WORKING_SCORE, InstanceEvidence
 from whet.tasks.instance_matching import matched
 from whet.tasks.semantic_segmentation import SemanticSegmentation
@@ -107,16 +109,12 @@ class InstanceSegmentation(MaskTask):
 
     def statistics(self, outputs_BChw: Tensor, maps_B: Sequence[IdMap] | None) -> Tensor:
         """The predicted objects matched with those of the maps: the rows of `matched`, float64."""
-        import torch
+        return _statistics(self.head, self.head.detections, outputs_BChw, maps_B)
 
-        from whet.core.outputs import rows_joined
-
-        assert maps_B is not None
-        K, rows = self.head.classes(outputs_BChw.shape[1]), []
-        for outputs_Chw, target in zip(outputs_BChw.float().cpu().numpy(), maps_B, strict=True):
-            found = self.head.detections(outputs_Chw, target.shape)
-            rows.append(torch.from_numpy(matched(found, list(target.targets()), K))[None])
-        return rows_joined(rows)
+    @property
+    def groupings(self) -> dict[str, Callable[[Tensor, Any], Tensor]]:
+        """The baselines of the head, which use its class map alone."""
+        return {name: partial(_statistics, self.head, found) for name, found in self.head.groupings.items()}
 
     def predicted(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
         """Objects with at least the working score; in the maps the one with the highest score is on top."""
@@ -168,14 +166,14 @@ class InstanceSegmentation(MaskTask):
         if evidence.classes == classes:
             return evidence
         place_K = np.array([classes.index(name) for name in evidence.classes], dtype=np.int64)
-        objects_NK = np.zeros((len(evidence), len(classes)), dtype=np.int64)
-        objects_NK[:, place_K] = evidence.objects_NK
-        return replace(evidence, classes=classes, objects_NK=objects_NK, class_D=place_K[evidence.class_D])
+        objects_NKA = np.zeros((len(evidence), len(classes), evidence.objects_NKA.shape[2]), dtype=np.int64)
+        objects_NKA[:, place_K] = evidence.objects_NKA
+        return replace(evidence, classes=classes, objects_NKA=objects_NKA, class_D=place_K[evidence.class_D])
 
     def measure(self, evidence: InstanceEvidence) -> dict[str, Any]:
-        """All metrics over the objects of all images, the mask AP with its interval (jackknife over images), and per class.
-        `undefined`: the classes without labelled objects, which no mean includes. `curve`: the precision at 101 recalls, the mean
-        over classes, by IoU."""
+        """All metrics over the objects of all images, the mask AP with its interval (jackknife over images), by size (`by_size`),
+        and per class. `undefined`: the classes without labelled objects, which no mean includes. `curve`: the precision at 101
+        recalls, the mean over classes, by IoU."""
         ap_K = found_in.average_precision_K(evidence)
         precision_TKR = evidence.precision_TKR
         outcomes_K3 = evidence.above(WORKING_SCORE).outcomes_NK3.sum(axis=0)
@@ -191,6 +189,7 @@ class InstanceSegmentation(MaskTask):
             "precision": _or_none(precision),
             "recall": _or_none(recall),
             "working_score": WORKING_SCORE,
+            "sizes": found_in.by_size(evidence),
             "undefined": [evidence.classes[k] for k in things if k not in there],
             "per_class": [
                 {
@@ -248,6 +247,21 @@ class InstanceSegmentation(MaskTask):
             (tr("panoptic quality"), shown("panoptic_quality"), tr("of objects")),
             (tr("count error"), f"{result['count_error']:.2f}", tr("objects per image")),
         ]
+
+
+def _statistics(
+    head: InstanceHead, detections: Detections, outputs_BChw: Tensor, maps_B: Sequence[IdMap] | None
+) -> Tensor:
+    import torch
+
+    from whet.core.outputs import rows_joined
+
+    assert maps_B is not None
+    K, rows = head.classes(outputs_BChw.shape[1]), []
+    for outputs_Chw, target in zip(outputs_BChw.float().cpu().numpy(), maps_B, strict=True):
+        found = detections(outputs_Chw, target.shape)
+        rows.append(torch.from_numpy(matched(found, list(target.targets()), K))[None])
+    return rows_joined(rows)
 
 
 def _or_none(value: float) -> float | None:

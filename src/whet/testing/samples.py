@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,10 @@ class MaskedImages(Images):
         for mask_HW, row, label in zip(self.masks, rows, labels):
             mask_HW[3 + row % 5 : 12, 4 : 12 + row % 7] = label
         self.masks[:, :, -2:] = IGNORE
+
+    def view(self, index_B: np.ndarray) -> ImageView:
+        maps = tuple(partial(self.masks.__getitem__, index) for index in index_B.tolist())
+        return replace(super().view(index_B), class_maps=maps)
 
     def targets(self, view: ImageView, index_B: np.ndarray) -> MaskTargets:
         shown = [warped_mask(view, i, self.masks[index], IGNORE) for i, index in enumerate(index_B)]

@@ -36,6 +36,7 @@ from whet.training.checkpoint import CheckpointWriter
 from whet.training.cost import cost_of
 from whet.training.crossfit import halves_of
 from whet.training.features import FrozenFeatures, head_of, training_features
+from whet.training.groupings import measure_groupings
 from whet.training.kept_outputs import Batches
 from whet.training.log import Observer, RunLog
 from whet.training.loop import State, Training, Validate, fit, restored
@@ -397,8 +398,13 @@ class Session:
             loader = eval_loader(part, recipe, plan.net)
             return explain(members, loader, recipe.eval_size, class_N, most_points=finish.FEW_POINTS)
 
+        def kept(part: Table, keep: Keep) -> Batches:
+            return self._outputs(plan, fabric, part, predictor, None, keep)
+
         if "worst_images" in table.task.sections:
             write_worst_images(table.part(shown), shown, self.folder, partial(self.logits, plan, fabric, predictor))
+            if recipe.data.evaluate_test:
+                metrics[shown]["groupings"] = measure_groupings(table.part(shown), shown, self.folder, kept)
         elif reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
             self.note(english("the report shows mistakes without explanations: {reason}", reason=reason))
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))

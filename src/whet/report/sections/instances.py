@@ -1,4 +1,4 @@
-"""Objects: average precision and counts of each class, and the precision at each recall."""
+"""Objects: average precision and counts of each class and size, and the precision at each recall."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def context(folder: RunFolder) -> dict[str, Any]:
     return {
         "rows": rows,
         "undefined": result["undefined"],
+        "sizes": _sizes(result["sizes"]),
+        "groupings": _groupings(result.get("groupings"), folder),
         "objects": result["objects"],
         "samples": result["samples"],
         "working_score": result["working_score"],
@@ -44,3 +46,33 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "figure": draw(4.6, 3.4, plot, tr("Precision and recall")) if curves else None,
         "part": part_name(part),
     }
+
+
+def _sizes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The names of the sizes in the current language, with their areas."""
+    names = {
+        "small": tr("small, up to {low} x {low} pixels", low=32),
+        "medium": tr("medium, up to {high} x {high} pixels", high=96),
+        "large": tr("large"),
+    }
+    return [row | {"name": names[row["name"]]} for row in rows]
+
+
+def _groupings(found: dict[str, Any] | None, folder: RunFolder) -> dict[str, Any] | None:
+    """The names of the groupings in the current language, with their mask AP and what the head gains over them."""
+    if found is None:
+        return None
+    metric = folder.task.metric(folder.task.headline)
+    names = {
+        "connected_components": tr("every connected part of a class"),
+        "distance_peaks": tr("peaks of the distance to the edge of a class"),
+    }
+    rows = [
+        {
+            "name": names[key],
+            "value": metric.shown(other["value"]),
+            **{end: metric.text(other["gain"][end], "+") for end in ("mean", "low", "high")},
+        }
+        for key, other in found["others"].items()
+    ]
+    return {"images": found["images"], "own": metric.shown(found["own"]), "rows": rows}

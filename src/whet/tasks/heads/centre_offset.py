@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from whet.core.masks import IGNORE
-from whet.tasks.grouping import OFFSET_UNIT, ClassMap, objects_of
-from whet.tasks.heads.head import InstanceHead
+from whet.tasks.grouping import GROUPINGS, OFFSET_UNIT, ClassMap, Grouped, centre_offset, objects_of
+from whet.tasks.heads.head import Detections, InstanceHead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +89,17 @@ class CentreOffset(InstanceHead):
         return outputs_BChw
 
     def detections(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
-        return objects_of(ClassMap.of(outputs_Chw, self.classes(len(outputs_Chw)), size)).detections
+        return self._grouped(centre_offset, outputs_Chw, size)
+
+    @property
+    def groupings(self) -> dict[str, Detections]:
+        """Those that use the class map alone."""
+        return {name: partial(self._grouped, GROUPINGS[name]) for name in ("connected_components", "distance_peaks")}
+
+    def _grouped(
+        self, grouping: Callable[[ClassMap], Grouped], outputs_Chw: np.ndarray, size: tuple[int, int]
+    ) -> list[Detection]:
+        return objects_of(ClassMap.of(outputs_Chw, self.classes(len(outputs_Chw)), size), grouping).detections
 
 
 def _heat(centre_BN2: Tensor, y_h: Tensor, x_w: Tensor) -> Tensor:

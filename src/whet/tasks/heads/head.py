@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from whet.core.instance_targets import InstanceTargets
     from whet.core.masks import Detection
+
+Detections = Callable[["np.ndarray", tuple[int, int]], "list[Detection]"]
+"""The outputs (C, h, w) of an image and its size (H, W) -> its objects."""
 
 
 class InstanceHead(ABC):
@@ -41,3 +44,8 @@ class InstanceHead(ABC):
     @abstractmethod
     def detections(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
         """The objects of an image of this size (H, W), those with the highest scores first."""
+
+    @property
+    def groupings(self) -> Mapping[str, Detections]:
+        """Baselines by name: other ways to read objects from the same outputs."""
+        return {}
