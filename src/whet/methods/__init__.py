@@ -219,6 +219,11 @@ from whet.methods.transfer.linear_probe_then_finetune import LinearProbeThenFine
 from whet.methods.transfer.logistic_regression import LogisticRegression
 from whet.methods.transfer.lora import LoRA
 from whet.methods.transfer.mixout import Mixout
+from whet.methods.weak.box_fill import BoxFill
+from whet.methods.weak.cam_to_mask import CamToMask
+from whet.methods.weak.color_pairs import ColorPairs
+from whet.methods.weak.grabcut import Grabcut
+from whet.methods.weak.label_fill import LabelFill
 
 __all__ = [
     "AEDA",
@@ -266,7 +271,9 @@ __all__ = [
     "BlurPool",
     "BootstrapLoss",
     "BoundaryLoss",
+    "BoxFill",
     "Brightness",
+    "CamToMask",
     "CaseNoise",
     "CenterZoom",
     "ChannelShuffle",
@@ -278,6 +285,7 @@ __all__ = [
     "ClipValue",
     "CoTeaching",
     "ColorJitter",
+    "ColorPairs",
     "ConfidencePenalty",
     "ConfidentLearning",
     "Constant",
@@ -319,6 +327,7 @@ __all__ = [
     "GaussianNoise",
     "GeneralizedCrossEntropy",
     "GhostBatchNorm",
+    "Grabcut",
     "GradientCentralization",
     "GradientNoise",
     "GradientPenalty",
@@ -338,6 +347,7 @@ __all__ = [
     "KeyboardTypo",
     "Kornia",
     "LRFinder",
+    "LabelFill",
     "LabelSmoothing",
     "LayerwiseLr",
     "LdamDrw",
