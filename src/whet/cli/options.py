@@ -136,6 +136,9 @@ _READING: dict[str, Any] = {
             help="The number in mask files of pixels that do not count. Default: 255.", rich_help_panel=_PANEL
         ),
     ],
+    "mask_supervision": _named(
+        "How much of the training masks is used: masks, boxes, points or labels, to measure what a weaker annotation would cost."
+    ),
     "mask_frame": _named("Whether masks of images with an EXIF orientation mean the upright or the stored image."),
 }
 _OF_MASKS = "mask_"  # the beginning of the keys of `DataSpec.masks`

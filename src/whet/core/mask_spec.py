@@ -13,6 +13,9 @@ Colour = tuple[
 ]
 
 
+Supervision = Literal["masks", "boxes", "points", "labels"]
+
+
 class MaskSpec(Strict):
     """Everything is found out from the data by default."""
 
@@ -38,6 +41,13 @@ class MaskSpec(Strict):
         Literal["upright", "stored"] | None,
         Field(description="whether masks of images with an EXIF orientation mean the upright image, or the stored one"),
     ] = None
+    supervision: Annotated[
+        Supervision,
+        Field(
+            description="how much of the training masks is used: only the box of each object, a point in each, or the classes of "
+            "the image, to measure what a weaker annotation would cost; validation and test masks stay whole"
+        ),
+    ] = "masks"
 
     @classmethod
     def label(cls) -> str:

@@ -5,7 +5,9 @@ where it has a background, this is class 0. What is not known of a pixel is `IGN
 
 - "mask": the pixels inside have the class, the rest is background; crowds (several objects in one outline) are ignored.
 - "box": the pixels outside are background, those inside are ignored.
-- "point", "scribble": the pixels on it have the class, all others are ignored.
+- "point", "scribble": the pixels on it have the class, all others are ignored. Both are drawn with a pen of 1/125 of the diagonal,
+  so that they are still there when the image is shown smaller.
+- "label": the class occurs somewhere in the image; all pixels are ignored.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ IGNORE = 255
 """A pixel of a class map that counts neither in training nor in metrics."""
 IGNORE_ID = 65535
 """The same in a map of object numbers."""
-Kind = Literal["mask", "box", "point", "scribble"]
+Kind = Literal["mask", "box", "point", "scribble", "label"]
+_PEN = 1 / 250  # radius of points and scribbles as a share of the diagonal, rounded to whole pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One labelled object. polygons: (P, 2) float arrays of (x, y) in pixels, whose union is the object; for a box its four
-    corners, for a point or a scribble its points in order. rle: instead of polygons, COCO's compressed counts over the whole
-    image. crowd: several objects in one outline."""
+    corners, for a point or a scribble its points in order, for a label none. rle: instead of polygons, COCO's compressed counts
+    over the whole image. crowd: several objects in one outline."""
 
     class_number: int
     polygons: tuple[np.ndarray, ...] = ()
@@ -184,8 +187,13 @@ class Masks:
             return frozenset({"mask"})
         return frozenset(shape.kind for shape in self.shapes)
 
+    @property
+    def weak(self) -> bool:
+        """Whether the annotation says less than a mask: boxes, points, scribbles or labels."""
+        return bool(self.kinds - {"mask"})
+
     def layers(self) -> Iterator[Layer]:
-        """Each object's pixels in order, one at a time. A box covers its whole area."""
+        """Each object's pixels in order, one at a time. A box covers its whole area, a label nothing."""
         if self.id_file is not None:
             yield from self.id_map().layers()
             return
@@ -200,7 +208,7 @@ class Masks:
             return self._read(self.class_file)
         if self.id_file is not None:
             return self.id_map().class_map()
-        partial = any(shape.kind in ("point", "scribble") for shape in self.shapes)
+        partial = bool(self.kinds & {"point", "scribble", "label"})
         canvas = np.full(self.size, IGNORE if partial else 0, np.uint8)
         for shape in sorted(self.shapes, key=_height):  # stable
             if shape.class_number >= IGNORE:
@@ -337,7 +345,7 @@ def _pixels(shape: Shape, size: rle.Size) -> rle.Cropped:
 
 
 def _line_pixels(lines: tuple[np.ndarray, ...], size: rle.Size) -> rle.Cropped:
-    """The pixels that a polyline or a point passes through, sampled every quarter of a pixel."""
+    """The pixels within the radius of the pen from a polyline or a point, sampled every quarter of a pixel."""
     canvas = np.zeros(size, bool)
     for points in lines:
         steps = np.abs(np.diff(points, axis=0)).max(axis=1, initial=0)
@@ -348,4 +356,11 @@ def _line_pixels(lines: tuple[np.ndarray, ...], size: rle.Size) -> rle.Cropped:
         x, y = np.floor(np.concatenate([points, *dense])).astype(np.int64).T
         inside = (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
         canvas[y[inside], x[inside]] = True
-    return trim(0, 0, canvas)
+    top, left, thin = trim(0, 0, canvas)
+    radius = round(_PEN * float(np.hypot(*size)))
+    if not radius or not thin.size:
+        return top, left, thin
+    # Only the part near the line: a photo has millions of pixels.
+    rows = slice(max(0, top - radius), top + thin.shape[0] + radius)
+    columns = slice(max(0, left - radius), left + thin.shape[1] + radius)
+    return trim(rows.start, columns.start, ndimage.distance_transform_edt(~canvas[rows, columns]) <= radius)

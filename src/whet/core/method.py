@@ -15,7 +15,7 @@ from whet.core.task import problems
 
 FAMILIES = frozenset(
     ("augment", "mix", "transfer", "architecture", "regularize", "distill", "optimize", "schedule", "average")
-    + ("balance", "semi", "ensemble", "compress")
+    + ("balance", "semi", "weak", "ensemble", "compress")
 )
 
 

@@ -45,6 +45,7 @@ class RunFolder:
         self.predictions = self.path / "predictions.csv"  # the same predictions, in readable form
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
+        self.made_masks = self.path / "made_masks"  # of training images without masks
         self.mistakes = self.path / "mistakes"
         self.worst_images = self.path / "worst_images"
         self.report = self.path / "report.html"

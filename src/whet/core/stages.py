@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from whet.core.language import Sentence
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from whet.core.batch import Batch, Context, FinalizeContext, Loss, Predictor, Progress, Settings, Step
+    from whet.core.masks import Kind, Masks
     from whet.core.method import Method
     from whet.core.outputs import Outputs
     from whet.core.recipe import Recipe
@@ -54,6 +55,22 @@ class Selects(ABC):
     @abstractmethod
     def select(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The training rows -> the training rows to use. Called once, before training."""
+
+
+MaskMaker = Callable[["np.ndarray", "Masks"], Mapping[str, "np.ndarray"]]
+"""An upright image, RGB uint8 (H, W, 3), and its weak annotation -> maps of classes, uint8 (H, W) with IGNORE, one for each step of
+the method, by name. The last is trained on; the others are only measured. Called by several threads."""
+
+
+class MakesMasks(ABC):
+    """Makes masks of boxes or of the classes of an image, for training images that have no masks. Called once, before the first
+    step; the masks are kept in the run folder, where a resumed run reads them. makes_of: the kinds of annotation."""
+
+    makes_of: ClassVar[frozenset[Kind]]
+
+    @abstractmethod
+    def mask_maker(self, net: Any, classes: tuple[str, ...]) -> MaskMaker:
+        """net: the network before the first step, for its device. Runs that the method follows are finished."""
 
 
 class Arranges(ABC):
@@ -247,7 +264,7 @@ class Compresses(ABC):
 
 
 ROLES: dict[Stage, tuple[type, ...]] = {
-    Stage.DATA: (Selects, Arranges),
+    Stage.DATA: (Selects, MakesMasks, Arranges),
     Stage.SAMPLE: (Draws, TransformsBatch),
     Stage.MODEL: (Changes, Initialises, Shortens),
     Stage.OPTIMIZER: (Optimizes,),

@@ -40,9 +40,11 @@ def _sentences(notes: tuple[str, ...]) -> tuple[Sentence, ...]:
 
 
 def _classes_in(masks: Masks, data: MaskData) -> np.ndarray:
-    """Which classes have pixels, bool (K,)."""
+    """Which classes occur, bool (K,): those with pixels, and those of boxes and labels. Beside labels there is background."""
     found = np.unique(masks.class_map())
-    found = found[found != IGNORE]
+    found = np.union1d(found[found != IGNORE], [shape.class_number for shape in masks.shapes if not shape.crowd])
+    if "label" in masks.kinds and data.has_background:
+        found = np.union1d(found, [0])
     if len(found) and found[-1] >= len(data.classes):
         raise DataError(
             f"data {data.root}: a mask has the class {found[-1]}, but there are {len(data.classes)} classes: "

@@ -19,6 +19,7 @@ from whet.data.digests import file_digests
 from whet.data.folder import AUDIO_FILES, IMAGE_FILES, TEXTS, Files, has_classes, read_folder
 from whet.data.mask_table import read_mask_table
 from whet.data.masks.detect import Detected, detect
+from whet.data.masks.weak import weakened
 from whet.data.split import split_rows
 from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
@@ -41,6 +42,9 @@ def read_data(spec: DataSpec, threads: int = 4, *, usable: bool = True) -> Table
             f"data {spec.path}: only one class found ('{table.classes[0]}'); classification needs at least two"
         )
     split = split_rows(table, spec)
+    if "masks" in split.frame:
+        frame, notes = weakened(split.frame, spec.masks.supervision)
+        split = split.with_frame(frame, *notes)
     return (
         split if spec.unlabelled is None else with_unlabelled(split, table, _sources(spec, table.medium), spec, threads)
     )

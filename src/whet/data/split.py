@@ -9,6 +9,7 @@ from whet.core.errors import DataError, unknown
 from whet.core.language import Sentence, english, named
 from whet.core.rng import Rng
 from whet.core.spec import DataSpec
+from whet.data.masks.weak import weak_rows
 from whet.data.stratify import deal_by_class, deal_by_label
 from whet.data.table import SPLITS, Table
 
@@ -19,7 +20,7 @@ _SHOWN = 5  # classes listed in a warning
 def split_rows(table: Table, spec: DataSpec) -> Table:
     """Create missing splits. Without any split: stratified by class, or by every label for multi-label data. With only train and
     test (or val): the missing split is taken from train. If some rows have a split, rows without one are left out, and a note
-    reports how many."""
+    reports how many. If only some images have real masks, the others are for training only: see `_weak_in_train`."""
     table = _with_fold(table, spec.fold) if spec.fold is not None else table
     frame = table.frame
     given = [name for name in SPLITS if (frame["split"] == name).any()]
@@ -34,7 +35,11 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
     fractions = {
         name: f for name, f in (("val", spec.val_fraction), ("test", spec.test_fraction)) if f and name not in given
     }
-    pool = (frame["split"] == "train") if given else pd.Series(True, index=frame.index)
+    weak = weak_rows(frame)
+    weak &= not weak.all()
+    pool = ((frame["split"] == "train") if given else pd.Series(True, index=frame.index)) & ~weak
+    if not given:
+        frame = frame.assign(split=np.where(weak, "train", frame["split"]))
     if fractions:
         frame = frame.copy()
         split_M = _stratify(table.with_frame(frame[pool]), fractions, spec.split_seed)
@@ -51,9 +56,36 @@ def split_rows(table: Table, spec: DataSpec) -> Table:
                 if given
                 else english("no {split!t} split was given: {made!t} held out, {how!t}", **values)
             )
-    table = table.with_frame(frame, *notes)
+    frame, left_out = _weak_in_train(frame, weak)
+    table = table.with_frame(frame, *notes, *left_out)
     _require_train_and_val(table)
     return table.warned(*_lacking(table))
+
+
+def _weak_in_train(frame: pd.DataFrame, weak_N: np.ndarray) -> tuple[pd.DataFrame, list[Sentence]]:
+    """Images that have boxes, points, scribbles or labels in place of masks stay in the train part, unless they are a copy of an
+    image of another part, or in its group."""
+    if not weak_N.any():
+        return frame, []
+    other_N = (frame["split"] != "train").to_numpy()
+    unit_N = _units(frame)
+    out_N = weak_N & (other_N | np.isin(unit_N, unit_N[other_N & ~weak_N]))
+    masks, weak = int((~weak_N).sum()), int((weak_N & ~out_N).sum())
+    notes = [
+        english(
+            "{weak:,} images have boxes, points, scribbles or classes in place of masks and are for training only; validation and "
+            "test are on the {held:,} of {masks:,} images with masks that are not in train",
+            weak=weak, masks=masks, held=int((other_N & ~weak_N).sum()),
+        )
+    ]  # fmt: skip
+    if out_N.any():
+        notes.append(
+            english(
+                "{n:,} images without masks are in validation or test, or are copies of images there, and were left out",
+                n=int(out_N.sum()),
+            )
+        )
+    return frame[~out_N], notes
 
 
 def _made(split_M: np.ndarray, name: str, fraction: float) -> Sentence:

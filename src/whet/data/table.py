@@ -124,6 +124,8 @@ class Table:
             self._require_objects(problem)
         task = task if head == "auto" else task.with_head(head)
         found = replace(self, chosen_task=task)
+        if isinstance(task, MaskTask):
+            self._require_real_masks()
         objects = self.annotation is not None and self.annotation.task != problem
         if objects and isinstance(task, MaskTask) and not task.counts_objects:
             note = english(
@@ -140,6 +142,17 @@ class Table:
                 f"have ({without[0]}). The data can train semantic-segmentation, or image-classification by the classes in each "
                 "image. Objects are in COCO JSON, YOLO-seg, labelme and CVAT files, in Pascal VOC's SegmentationObject/, and in "
                 "files of object numbers, instances/ beside images/"
+            )
+
+    def _require_real_masks(self) -> None:
+        """DataError where an image to validate or test on has no mask, but boxes, points, scribbles or labels."""
+        held = self.frame[self.frame["split"].isin(["val", "test"])]
+        weak = [name for name, masks in zip(held["id"], held["masks"]) if masks.weak]
+        if weak:
+            raise DataError(
+                f"data {self.root}: {len(weak)} of {len(held)} images to validate and test on have boxes, points, scribbles or "
+                f"classes in place of masks, such as {weak[0]}; they can be trained on, but only masks tell how good the result "
+                "is: draw the masks of some images, about 10 for each class (docs/weak_masks.md)"
             )
 
     @property

@@ -220,6 +220,11 @@ from whet.methods.transfer.linear_probe_then_finetune import LinearProbeThenFine
 from whet.methods.transfer.logistic_regression import LogisticRegression
 from whet.methods.transfer.lora import LoRA
 from whet.methods.transfer.mixout import Mixout
+from whet.methods.weak.box_fill import BoxFill
+from whet.methods.weak.cam_to_mask import CamToMask
+from whet.methods.weak.color_pairs import ColorPairs
+from whet.methods.weak.grabcut import Grabcut
+from whet.methods.weak.label_fill import LabelFill
 
 __all__ = [
     "AEDA",
@@ -267,7 +272,9 @@ __all__ = [
     "BlurPool",
     "BootstrapLoss",
     "BoundaryLoss",
+    "BoxFill",
     "Brightness",
+    "CamToMask",
     "CaseNoise",
     "CenterZoom",
     "ChannelShuffle",
@@ -279,6 +286,7 @@ __all__ = [
     "ClipValue",
     "CoTeaching",
     "ColorJitter",
+    "ColorPairs",
     "ConfidencePenalty",
     "ConfidentLearning",
     "Constant",
@@ -320,6 +328,7 @@ __all__ = [
     "GaussianNoise",
     "GeneralizedCrossEntropy",
     "GhostBatchNorm",
+    "Grabcut",
     "GradientCentralization",
     "GradientNoise",
     "GradientPenalty",
@@ -339,6 +348,7 @@ __all__ = [
     "KeyboardTypo",
     "Kornia",
     "LRFinder",
+    "LabelFill",
     "LabelSmoothing",
     "LayerwiseLr",
     "LdamDrw",

@@ -25,6 +25,7 @@ from whet.training.cost import out_of_memory
 from whet.training.data_record import absolute, check_unchanged, moved, write_data
 from whet.training.environment import environment
 from whet.training.log import Observer, RunLog
+from whet.training.made_masks import with_made_masks
 from whet.training.session import Prepared, Report, Session
 
 
@@ -148,6 +149,7 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
         session.observer.phase(english("training the main model"))
     recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
+    given, table = table, session.made_masks(recipe, table, net)
     if line := resolve.unseen_note(recipe, net, table):
         session.note(line)
     # Resuming does not need the hub or the folder of the pretrained weights. The changes of methods to the weights before the first
@@ -158,7 +160,7 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
         recipe, line = other
         session.note(line)
         ready = session.ready(recipe, table, load_net(folder.start), strict=strict)
-    write_data(folder, table)
+    write_data(folder, given)
     strict_json.write(folder.environment, environment(ready.fabric.device))
     write_whole(folder.recipe, ready.plan.recipe.to_yaml())
     with RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log:
@@ -179,6 +181,7 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
     table, net = session.read(recipe), load_net(folder.start)
     for line in check_unchanged(folder, table, net.spec.classes, accept=accept_changed_data):
         session.note(english("resumed on changed data: {what!t}", what=line))
+    table = with_made_masks(folder, table)
     for path, given in ((folder.requested, requested), (folder.recipe, recipe)):
         write_whole(path, given.to_yaml())  # with the new location of the data
     saved, step, passed = newest_good(folder.checkpoints)

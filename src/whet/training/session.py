@@ -21,7 +21,7 @@ from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_whole
-from whet.core.stages import RangeTest
+from whet.core.stages import MakesMasks, RangeTest
 from whet.core.task import ClassTask, refuse_foreign
 from whet.data.read import read_data
 from whet.data.table import UNLABELLED, Table
@@ -40,6 +40,7 @@ from whet.training.groupings import measure_groupings
 from whet.training.kept_outputs import Batches
 from whet.training.log import Observer, RunLog
 from whet.training.loop import State, Training, Validate, fit, restored
+from whet.training.made_masks import made_metrics, make_masks
 from whet.training.pace import Pace
 from whet.training.plan import Plan, select_rows
 from whet.training.signals import Interrupted, Interrupts
@@ -168,6 +169,15 @@ class Session:
         self.failures.total = len(table) + len(table.part(UNLABELLED)) + len(table.skipped)
         for entry in table.skipped:
             self.failed(entry.id, entry.reason)
+        return table
+
+    def made_masks(self, recipe: Recipe, table: Table, net: Net) -> Table:
+        """The samples with masks in place of weaker annotations."""
+        if any(isinstance(method, MakesMasks) for method in recipe.methods):
+            self.observer.phase(english("making masks of the training images"))
+        table, notes = make_masks(self.folder, recipe, table, net.on(resolve.make_fabric(recipe).device))
+        for line in notes:
+            self.note(line)
         return table
 
     def plan(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> tuple[Plan, Fabric]:
@@ -411,6 +421,7 @@ class Session:
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics["notes"] = self.notes
+        metrics |= made_metrics(self.folder)
         metrics["task"] = table.task.name
         metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
         metrics["requested_hash"] = Recipe.load(self.folder.requested).hash

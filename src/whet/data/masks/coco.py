@@ -1,4 +1,4 @@
-"""COCO JSON: polygons, both kinds of RLE, crowds; or, where no object has a segmentation, boxes.
+"""COCO JSON: polygons, both kinds of RLE, crowds; or, in images where no object has a segmentation, boxes.
 
 The rules:
 - Categories become classes by name, in the order of the first file; those without objects are left out, and noted. Numbers in the
@@ -52,8 +52,8 @@ class _Reading:
 
     root: Path
     numbers: dict[str, int]
-    boxes_only: bool
     frame: str | None
+    boxes: int = 0  # images
     images: list[MaskImage] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     dropped: list[Skipped] = field(default_factory=list)
@@ -95,12 +95,13 @@ def read_coco(
     notes = [*empty, *(f"{image_id(file.path, root)}: {many(len(file.content['images']), 'image')}" for file in files)]
     if not used:
         raise DataError(f"{files[0].path}: no object in {sum(len(file.content['images']) for file in files)} images")
-    boxes_only = not any(ann.get("segmentation") for file in files for ann in _annotations(file))
-    if boxes_only:
-        notes.append("no object has a segmentation: the boxes are read")
-    reading = _Reading(root, numbers, boxes_only, spec.frame)
+    reading = _Reading(root, numbers, spec.frame)
     for file in files:
         _read_images(file, reading, threads)
+    if reading.boxes:
+        masks = any(ann.get("segmentation") for file in files for ann in _annotations(file))
+        where = f"in {many(reading.boxes, 'image')} " if masks else ""
+        notes.append(f"{where}no object has a segmentation: the boxes are read")
     data = MaskData(
         root,
         "coco",
@@ -236,11 +237,13 @@ def _stated(entry: dict[str, Any], file: _File) -> rle.Size | None:
 
 def _masks(file: _File, entry: dict[str, Any], frame: Frame, turn: int, name: str, reading: _Reading) -> Masks:
     placed = Placed(frame, turn)
+    boxes_only = not any(ann.get("segmentation") for ann in file.of_image[entry["id"]])
+    reading.boxes += boxes_only and any(ann.get("bbox") for ann in file.of_image[entry["id"]])
     for ann in file.of_image[entry["id"]]:
         thing = f"{name}, annotation {ann.get('id')}"
         number, crowd = reading.numbers[file.names[ann["category_id"]]], bool(ann.get("iscrowd"))
         given = ann.get("segmentation")
-        if reading.boxes_only:
+        if boxes_only:
             _add_box(placed, thing, number, ann.get("bbox"), crowd)
         elif isinstance(given, dict):
             try:

@@ -17,6 +17,7 @@ from whet.data.below import all_below
 from whet.data.masks.coco import read_coco
 from whet.data.masks.cvat import is_cvat, read_cvat
 from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, grouped_copies, left_out_notes, many
+from whet.data.masks.image_labels import with_image_labels
 from whet.data.masks.json_files import kind_of_json
 from whet.data.masks.labelme import read_labelme
 from whet.data.masks.pairs import Pairs, find_pairs, read_pairs
@@ -95,7 +96,7 @@ def read_masks(
     if found is None:
         asked = f" in the format {spec.format}" if spec.format else ""
         raise DataError(f"{path}: no masks found{asked}. Accepted: {_ACCEPTED}")
-    data = found.read(spec, files_root, threads)
+    data = with_image_labels(found.read(spec, files_root, threads), threads)
     images, split_notes = with_split_table(list(data.images), path if path.is_dir() else path.parent)
     images, copies = grouped_copies(images)
     images.sort(key=lambda image: image.id)

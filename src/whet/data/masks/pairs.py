@@ -21,6 +21,7 @@ from whet.data.folder import IMAGE_FILES
 from whet.data.masks.classes import Classes, colour_table, of_colours, of_numbers, thing_name
 from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id, many
 from whet.data.masks.frame import Frame, FrameUnknown, frames_of
+from whet.data.masks.image_labels import label_table
 from whet.data.masks.named import BACKGROUND
 from whet.data.masks.png import NumberFile, Seen, is_coloured, packed, scan
 from whet.data.table import Skipped, split_name
@@ -52,7 +53,8 @@ class Pairs:
 
 
 def find_pairs(root: Path, files: list[Path], spec: MaskSpec) -> Pairs | None:
-    """The pairs among the files below a folder; None where fewer than half of the images have a mask."""
+    """The pairs among the files below a folder; None where fewer than half of the images have a mask, and no table has the classes
+    of the others."""
     files = [path for path in files if path.suffix.lower() in IMAGE_FILES.suffixes]
     pairs = (
         _by_template(root, files, spec.template)
@@ -62,7 +64,8 @@ def find_pairs(root: Path, files: list[Path], spec: MaskSpec) -> Pairs | None:
     if pairs is None or not pairs.images:
         return None
     paired = sum(key in pairs.masks or key in pairs.objects for key in pairs.images)
-    if paired < max(1, _LEAST_PAIRED * len(pairs.images)) and not spec.template:
+    least = 0 if label_table(root) else _LEAST_PAIRED
+    if paired < max(1, least * len(pairs.images)) and not spec.template:
         return None
     if spec.objects is not None:
         if spec.objects and not pairs.objects:
