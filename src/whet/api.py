@@ -186,11 +186,11 @@ def ensemble(
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
         raise RunError(f"an ensemble needs two or more different runs; got {', '.join(str(f.path) for f in folders)}")
     path = Path(out) if out is not None else next_name(Path("runs"), "ensemble")
-    data = Recipe.load(folders[0].recipe).data
-    RunFolder(path).require_new(data.path)
+    recipe = Recipe.load(folders[0].recipe)
+    RunFolder(path).require_new(recipe.data.path)
     watch = observer or Observer()
     watch.phase(english("combining {n} runs", n=len(folders)))
-    table = read_samples(data)
+    table = read_samples(recipe.data).for_problem(recipe.task)
     made = ensemble_runs(folders, path)
     show_mistakes(made, as_recorded(made, table))
     build_report(made)

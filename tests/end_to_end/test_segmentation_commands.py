@@ -50,7 +50,7 @@ def test_improve_compares_and_chooses_by_the_mean_iou(improved):
     assert story["metric"] == story["chosen_by"] == "mean IoU"
     assert story["columns"] == ["mean IoU", "mean Dice"]
     assert {row["name"] for row in story["per_class"]} == set(CLASSES)
-    assert story["ensemble"] is None  # the maps of several runs are not combined
+    assert story["ensemble"]["runs"] == 2
     runs = {name: [whet.load(root / "out" / f"{name}-s{seed}") for seed in (0, 1)] for name in ("plain", "strong")}
     for name, both in runs.items():
         assert found.values[name] == pytest.approx(sum(run.metrics["test"]["mean_iou"] for run in both) / 2)
@@ -76,9 +76,6 @@ def test_runs_are_compared_by_the_headline_of_their_task(improved):
 def test_what_masks_cannot_do_is_refused_in_words(improved, data, tmp_path):
     root, _ = improved
     runs = [root / "out" / f"{name}-s0" for name in ("plain", "strong")]
-    with pytest.raises(RunError, match=r"semantic-segmentation.*cannot be averaged"):
-        whet.ensemble(*runs, out=tmp_path / "both")
-    assert not (tmp_path / "both").exists()
     with pytest.raises(RecipeError, match=r"--out masks\.csv.*folder"):
         predict.command(runs[0], [str(data / "images")], out=Path("masks.csv"))
     with pytest.raises(CannotExplain, match=r"whet predict .* --out FOLDER"):

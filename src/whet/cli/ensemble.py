@@ -19,6 +19,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Combine finished runs into one model that averages their predictions, without training."""
+    from dataclasses import asdict
+
     from rich.text import Text
 
     from whet import api
@@ -34,7 +36,7 @@ def command(
     best = max(singles, key=lambda one: task.merit(one.metrics["val"]))
     gain = ensemble_gain(made.folder, RunFolder.open(best.path))
     if as_json:
-        difference = {**vars(gain), "verdict": gain.verdict}
+        difference = {**asdict(gain), "verdict": gain.verdict}
         print_json({"run": str(made.path), "best_single": str(best.path), "difference": difference, **made.metrics})
         return
     screen, headline = results(), task.metric(None)

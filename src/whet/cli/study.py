@@ -80,6 +80,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Measure which techniques help on your data, by how much, with which confidence, and at which cost."""
+    from dataclasses import asdict
+
     from rich.text import Text
 
     from whet.core.output import require_claimable
@@ -116,7 +118,7 @@ def command(
         print_json(
             {
                 "path": str(found.path), "report": str(found.report), "effects": found.effects.to_dict("records"),
-                "recommended": found.recommended.to_dict(), "confirmed": vars(found.confirmed) if found.confirmed else None,
+                "recommended": found.recommended.to_dict(), "confirmed": asdict(found.confirmed) if found.confirmed else None,
             }
         )  # fmt: skip
         return

@@ -72,6 +72,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Tune the hyperparameters of a recipe, and confirm the best values with new seeds."""
+    from dataclasses import asdict
+
     from rich.text import Text
 
     from whet.core.output import require_claimable
@@ -100,7 +102,7 @@ def command(
             {
                 "path": str(found.path), "report": str(found.report), "trials": found.trials.to_dict("records"),
                 "tuned": found.tuned.to_dict(), "recommended": found.recommended.to_dict(),
-                "confirmed": vars(found.confirmed) if found.confirmed else None,
+                "confirmed": asdict(found.confirmed) if found.confirmed else None,
             }
         )  # fmt: skip
         return

@@ -7,13 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from whet.core.language import english
-from whet.core.task import Task
+from whet.core.task import Task, tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from torch import Tensor
 
     from whet.core.masks import Masks, PredictedMasks
+
+
+def predicts_masks(problem: str) -> bool:
+    """Whether a recipe's `task` is one of masks."""
+    return any(problem in cls.problems and issubclass(cls, MaskTask) for cls in tasks())
 
 
 class MaskTask(Task):
@@ -36,6 +43,12 @@ class MaskTask(Task):
     @abstractmethod
     def predicted(self, outputs: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
         """The masks of an image of this size (H, W), from its outputs."""
+
+    def at_size(self, outputs_BChw: Tensor, size: Sequence[int]) -> Tensor:
+        """The outputs at another resolution (h, w), so that those of several networks can be combined."""
+        from whet.core.mask_targets import resized
+
+        return resized(outputs_BChw, size)
 
     @abstractmethod
     def quality(self, evidence: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class Ensemble:
             "single": self.single.name,
             "pays": self.pays,
             "value": combined[part][self.run.task.headline],
-            "difference": {**vars(self.difference), "verdict": self.difference.verdict},
+            "difference": {**asdict(self.difference), "verdict": self.difference.verdict},
             "times": combined["cost"]["seconds_per_sample"] / max(single["cost"]["seconds_per_sample"], 1e-9),
         }
 

@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from whet.core.errors import RecipeError
+from whet.core.mask_task import MaskTask
+from whet.core.task import Task
 from whet.models.front import ImageFront
 from whet.models.net import Net
 
 
 class Ensemble(nn.Module):
-    """The mean of the networks' probabilities, as logits (B, K)."""
+    """The mean of the networks' probabilities, as logits (B, K) or (B, K, h, w)."""
 
     def __init__(self, nets: Sequence[Net]) -> None:
         super().__init__()
@@ -23,7 +25,7 @@ class Ensemble(nn.Module):
         self.task = nets[0].task
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.task.combine(torch.stack([net(x_BCHW).float() for net in self.nets], dim=1))
+        return self.task.combine(together([net(x_BCHW).float() for net in self.nets], self.task))
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,26 @@ def as_one(nets: Sequence[Net]) -> nn.Module:
 
 
 class SideBySide(nn.Module):
-    """The outputs of several models: inputs of the first -> outputs (B, M, K)."""
+    """The outputs of several models: inputs of the first -> outputs (B, M, …)."""
 
-    def __init__(self, predictors: Sequence[nn.Module]) -> None:
+    def __init__(self, predictors: Sequence[nn.Module], task: Task) -> None:
         super().__init__()
-        self.predictors = nn.ModuleList(predictors)
+        self.predictors, self.task = nn.ModuleList(predictors), task
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([predictor(x).float() for predictor in self.predictors], dim=1)
+        return together([predictor(x).float() for predictor in self.predictors], self.task)
+
+
+def together(outputs: Sequence[Tensor], task: Task) -> Tensor:
+    """The outputs of several models in one tensor (B, M, …); maps at the resolution of the finest."""
+    if isinstance(task, MaskTask):
+        size = [max(one.shape[axis] for one in outputs) for axis in (2, 3)]
+        outputs = [task.at_size(one, size) for one in outputs]
+    if len({one.shape[1] for one in outputs}) > 1:
+        raise RecipeError(
+            f"the models return {', '.join(str(one.shape[1]) for one in outputs)} outputs and cannot be combined"
+        )
+    return torch.stack(list(outputs), dim=1)
 
 
 class Shown(nn.Module):

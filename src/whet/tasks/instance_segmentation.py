@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from whet.core.errors import RecipeError
 from whet.core.evidence import Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
@@ -103,6 +104,15 @@ class InstanceSegmentation(MaskTask):
         from whet.tasks.single_label import log_weights
 
         return self.head.combine(outputs_BMChw, log_weights(outputs_BMChw, weights).exp())
+
+    def at_size(self, outputs_BChw: Tensor, size: Sequence[int]) -> Tensor:
+        """Only their own: offsets and masks are in cells."""
+        if tuple(outputs_BChw.shape[2:]) != tuple(size):
+            raise RecipeError(
+                f"outputs for objects on {outputs_BChw.shape[2]} x {outputs_BChw.shape[3]} cells cannot be combined with those on "
+                f"{size[0]} x {size[1]}; combine runs with the same image size"
+            )
+        return outputs_BChw
 
     def undo(self, outputs_BChw: Tensor, flipped: tuple[int, ...]) -> Tensor:
         return self.head.undo(outputs_BChw, flipped) if flipped else outputs_BChw

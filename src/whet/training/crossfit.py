@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from whet.core.batch import Measured, Predictor, Progress
+from whet.core.mask_task import MaskTask
 from whet.core.method import Method
 from whet.core.outputs import Outputs
 from whet.core.runtime import Runtime
@@ -116,7 +117,7 @@ def fit_predictor(
     numbers, known = whole.fit(None)
     if known is None and not by_half:
         return FittedPredictor(numbers, None)
-    fitting = any(isinstance(method, Fits) for method in methods)
+    fitting = any(_is_fitted(method, task) for method in methods)
     scored = known if known is not None else whole.outputs()
     dealt, all_N = parts(scored.index_N), np.ones(len(scored), dtype=bool)
     folds = np.unique(dealt.fold_N) if fitting else np.array([-1])
@@ -131,6 +132,11 @@ def fit_predictor(
             if (in_fold_N & in_half_N).any():
                 judged.append((in_fold_N & in_half_N, chain.score(~in_fold_N if fitting else None)))
     return FittedPredictor(numbers, Outputs.merged(judged) if judged else scored)
+
+
+def _is_fitted(method: Method, task: Task) -> bool:
+    """Whether a method is fitted to the outputs of this task: nothing is fitted to masks, whose outputs are not kept."""
+    return isinstance(method, Fits) and not isinstance(task, MaskTask)
 
 
 class _Chain:
@@ -172,8 +178,8 @@ class _Chain:
         predictor, known = self._predictor, cast(Outputs | None, None)
         for place, method in enumerate(self._methods):
             if others := self._external_models.get(method.name):
-                predictor, known = SideBySide([predictor, *others]), None
-            if isinstance(method, Fits):
+                predictor, known = SideBySide([predictor, *others], self._task), None
+            if (fits := _is_fitted(method, self._task)) and isinstance(method, Fits):
                 if known is None:
                     known = self._computed(place, predictor, shared=not fitted)
                 outputs = known if chosen_N is None else known.rows(chosen_N)
@@ -183,7 +189,7 @@ class _Chain:
                 predictor = method.wrap_predictor(predictor, found, self._task)
                 if known is not None:
                     changed = method.wrap_predictor(nn.Identity(), found, self._task)
-                    known = known.through(changed) if isinstance(method, Fits) else None
+                    known = known.through(changed) if fits else None
         return fitted, predictor, known
 
     def _computed(self, place: int, predictor: Predictor, *, shared: bool) -> Outputs:

@@ -383,7 +383,7 @@ def wrap_predictor(
     """Wrap the predictor by these PREDICT methods in order."""
     for method in methods:
         if others := external_models.get(method.name):
-            predictor = SideBySide([predictor, *others])
+            predictor = SideBySide([predictor, *others], task)
         if isinstance(method, WrapsPredictor):
             predictor = method.wrap_predictor(predictor, fitted.get(method.name, {}), task)
     return predictor

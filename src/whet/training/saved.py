@@ -57,6 +57,12 @@ class SavedModel:
                 f"{where}: that model is for samples with {self.task.title}, this one for {ours.task.title}; they cannot "
                 "predict together"
             )
+        alike = (self.net.spec.head, self.classes) == (ours.spec.head, ours.spec.classes)
+        if self.net.spec.outputs != len(self.classes) and not alike:
+            raise RecipeError(
+                f"{where}: outputs for objects are combined for one head and one order of classes; that model has the head "
+                f"{self.net.spec.head}, this one {ours.spec.head}"
+            )
         columns = tuple(self.classes.index(name) for name in ours.spec.classes)
         return ExternalModel(self, shown_as(self.net, self.size, ours), columns)
 
@@ -71,7 +77,12 @@ class ExternalModel(nn.Module):
         self.predictor = saved.predictor
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.predictor(self.shown(x))[:, list(self.columns)]
+        found = self.predictor(self.shown(x))
+        if self.saved.net.spec.outputs != len(
+            self.columns
+        ):  # outputs that belong to no class; the classes are in our order
+            return found
+        return found[:, list(self.columns)]
 
     @property
     def members(self) -> list[Member]:

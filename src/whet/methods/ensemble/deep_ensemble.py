@@ -20,7 +20,7 @@ class DeepEnsemble(
     UsesExternalModels,
     WrapsPredictor,
     family="ensemble",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Train the same recipe several times with different seeds and predict the mean of the probabilities.
 
@@ -29,7 +29,8 @@ class DeepEnsemble(
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     Deviates: without adversarial training.
     Shapes: (B, M, K) logits -> log of the mean probabilities (B, K); for several labels per sample, the logits of the mean
-    probability of each label. The members share a budget in minutes. A budget in epochs or steps applies to each member.
+    probability of each label; for masks, (B, M, K, h, w) -> (B, K, h, w), pixel by pixel. The members share a budget in minutes.
+    A budget in epochs or steps applies to each member.
     """
 
     identity = {"members": 1}

@@ -21,8 +21,9 @@ _ITERATIONS = 200
 
 
 class Combined(OnOutputs):
-    """Wraps a predictor whose outputs are those of several models (B, M, K). Returns one output for the mean of their
-    probabilities (B, K). If temperatures are given, each model is calibrated first. An output (B, K) is returned unchanged."""
+    """Wraps a predictor whose outputs are those of several models, (B, M, K) or (B, M, K, h, w). Returns one output for the mean of
+    their probabilities, (B, K) or (B, K, h, w). If temperatures are given, each model is calibrated first. The output of one model
+    is returned unchanged."""
 
     def __init__(
         self, predictor: Predictor, task: Task, weights: Sequence[float] | None = None,
@@ -33,7 +34,7 @@ class Combined(OnOutputs):
 
     def change(self, outputs: Tensor) -> Tensor:
         outputs = calibrated(outputs, self.temperatures)
-        return outputs if outputs.dim() == 2 else self.task.combine(outputs, self.weights)
+        return outputs if outputs.dim() in (2, 4) else self.task.combine(outputs, self.weights)
 
 
 def temperatures(logits_NMK: Tensor, targets: ClassTargets) -> list[float]:

@@ -8,6 +8,8 @@ from pydantic import Field
 from torch import Tensor
 
 from whet.core.batch import Predictor
+from whet.core.errors import RecipeError
+from whet.core.mask_task import predicts_masks
 from whet.core.method import Method
 from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
@@ -26,7 +28,7 @@ class Stacking(
     Fits,
     WrapsPredictor,
     family="ensemble",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={"image-classification", "semantic-segmentation", "text-classification", "audio-classification"},
 ):
     """Combine the predictions of this run with those of finished runs, with weights learned on validation data.
 
@@ -39,7 +41,7 @@ class Stacking(
     model trained with mixup or softened targets is underconfident and would get too small a weight next to a calibrated one.
     Shapes: (B, M, K) logits, p_m their calibrated probabilities -> mean: log of sum_m p_m / M; weighted: log of sum_m w_m p_m, w
     on the simplex; linear: sum_m a_m log p_m + b_k. (B, K) If samples may have several labels, p is the probability of each label
-    and linear works on the logits.
+    and linear works on the logits. Of masks only the mean is taken, pixel by pixel.
     """
 
     identity = {"runs": ()}
@@ -54,6 +56,10 @@ class Stacking(
     ] = "weighted"
 
     def external_models(self, recipe: Recipe) -> list[str | Recipe]:
+        if self.how != "mean" and predicts_masks(recipe.task):
+            raise RecipeError(
+                f"stacking.how = {self.how}: no weights are fitted to masks; accepted for {recipe.task}: mean"
+            )
         return list(self.runs)
 
     def fit(self, outputs: Outputs) -> dict[str, Any]:
