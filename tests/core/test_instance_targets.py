@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,3 +65,28 @@ def test_shares_are_those_of_known_pixels():
     one = id_map((0, 0, 16, 4), classes=[2])
     one.ids_HW[8:] = IGNORE_ID
     assert targets(one).share_BK[0].tolist() == pytest.approx([0.5, 0.0, 0.5])
+
+
+def boxed_map(*boxes, classes, boxed=()):
+    return replace(id_map(*boxes, classes=classes), boxed=frozenset(boxed))
+
+
+def test_objects_of_which_only_the_box_is_known_stay_so():
+    own = targets(boxed_map((0, 0, 4, 4), (8, 0, 12, 4), classes=[1, 2], boxed=[2]), id_map(classes=[]))
+    assert own.boxed_MBN.tolist() == [[[False, True], [False, False]]]
+    other = targets(boxed_map((8, 8, 12, 12), classes=[2], boxed=[1]), id_map(classes=[]))
+    region = torch.zeros(2, 16, 16, dtype=torch.bool)
+    assert own.paste(other, region).boxed_MBN[0].tolist() == [[False, True, True], [False, False, False]]
+    mixed = own.mix(torch.tensor([1, 0]), torch.tensor([0.5, 0.5]))
+    assert mixed.boxed_MBN[1].tolist() == [[False, False], [False, True]]
+
+
+def test_pairs_follow_their_samples():
+    alike = torch.zeros(2, 8, 4, 4, dtype=torch.bool)
+    alike[1] = True
+    own = targets(id_map((0, 0, 4, 4), classes=[1]), id_map(classes=[])).paired(alike, 0.5)
+    assert own.to(torch.device("cpu")).pairs.weight == 0.5
+    assert own[torch.tensor([1])].pairs.alike_B8hw.all()
+    seen = []
+    own.by_layer(lambda layer: seen.append(layer.pairs) or torch.zeros(2))
+    assert seen == [own.pairs]

@@ -132,3 +132,16 @@ def test_a_hundred_large_masks_are_painted_piece_by_piece():
     assert (found.ids_HW == 100).sum() == next(iter(Masks(masks.size, (shapes[-1],)).layers())).mask.sum()
     assert np.array_equal(class_HW > 0, found.ids_HW > 0)
     assert np.array_equal(class_HW[found.ids_HW > 0], found.class_of_id[found.ids_HW[found.ids_HW > 0] - 1])
+
+
+def test_boxes_are_objects_where_that_is_wanted():
+    """Below the masks, the smaller above the larger; a crowd stays ignored."""
+    shapes = (
+        box(1, 3, 3, 6, 6, kind="box"), box(2, 5, 5, 9, 9), box(3, 0, 0, 12, 12, kind="box"), box(1, 14, 0, 16, 2, crowd=True)
+    )  # fmt: skip
+    found = Masks((20, 30), shapes).id_map(boxes=True)
+    assert found.class_of_id.tolist() == [3, 1, 2]
+    assert found.boxed == {1, 2}
+    assert np.bincount(found.ids_HW[found.ids_HW != IGNORE_ID]).tolist() == [600 - 144 - 4, 144 - 9 - 16 + 1, 8, 16]
+    with pytest.raises(DataError, match="a point does not say"):
+        Masks((20, 30), (box(1, 3, 3, 6, 6, kind="point"),)).id_map(boxes=True)

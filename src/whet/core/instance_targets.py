@@ -22,13 +22,23 @@ _FAR = 1e6  # pixels: where objects without pixels are
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Which cells have similar colours as each of their eight neighbours, and the weight of the loss that follows from it."""
+
+    alike_B8hw: Tensor
+    weight: float
+
+
+@dataclass(frozen=True)
 class ObjectLayer:
-    """One layer of the targets of a batch; see `InstanceTargets`. class_BN, centre_BN2: of the object k at k - 1."""
+    """One layer of the targets of a batch; see `InstanceTargets`. class_BN, boxed_BN, centre_BN2: of the object k at k - 1."""
 
     id_BHW: Tensor
     class_BN: Tensor
+    boxed_BN: Tensor
     label_BHW: Tensor
     centre_BN2: Tensor
+    pairs: Pairs | None = None
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,17 @@ class InstanceTargets(Targets):
     of its visible part. Mixing adds a further layer, as in `MaskTargets`.
 
     id_MBHW: int32, M layers; 0 no object, k object k, -1 unknown (no loss). class_MBN: int64, the class of object k at k - 1.
-    weight_MB: float, the weights of the layers, with sum 1 for every sample.
+    boxed_MBN: bool, whether only the box of object k is known; its pixels are those of the box.
+    weight_MB: float, the weights of the layers, with sum 1 for every sample. pairs: of `paired`.
     """
 
     id_MBHW: Tensor
     class_MBN: Tensor
+    boxed_MBN: Tensor
     weight_MB: Tensor
     task: Task
     num_classes: int
+    pairs: Pairs | None = None
 
     @classmethod
     def of(cls, maps: Sequence[IdMap], task: Task, num_classes: int) -> InstanceTargets:
@@ -54,16 +67,24 @@ class InstanceTargets(Targets):
         id_BHW = np.stack([one.ids_HW for one in maps]).astype(np.int32)
         id_BHW[id_BHW == IGNORE_ID] = _UNKNOWN
         class_BN = np.zeros((len(maps), max(1, *map(len, maps))), np.int64)
-        for class_N, one in zip(class_BN, maps):
+        boxed_BN = np.zeros(class_BN.shape, bool)
+        for class_N, boxed_N, one in zip(class_BN, boxed_BN, maps):
             class_N[: len(one)] = one.class_of_id
-        weight_MB = torch.ones(1, len(maps))
-        return cls(torch.from_numpy(id_BHW)[None], torch.from_numpy(class_BN)[None], weight_MB, task, num_classes)
+            boxed_N[[k - 1 for k in one.boxed]] = True
+        ids, classes, boxed = (torch.from_numpy(array)[None] for array in (id_BHW, class_BN, boxed_BN))
+        return cls(ids, classes, boxed, torch.ones(1, len(maps)), task, num_classes)
 
     def __len__(self) -> int:
         return self.id_MBHW.shape[1]
 
     def __getitem__(self, index: Tensor | slice) -> InstanceTargets:
-        return self._having(lambda array_MB: array_MB[:, index])
+        found = self._having(lambda array_MB: array_MB[:, index])
+        return found if self.pairs is None else found.paired(self.pairs.alike_B8hw[index], self.pairs.weight)
+
+    def paired(self, alike_B8hw: Tensor, weight: float) -> InstanceTargets:
+        """The same for a loss in which cells of objects of which only the box is known belong together. alike_B8hw: bool, for the
+        cells of the outputs and their neighbours; see `core.colour_pairs`."""
+        return replace(self, pairs=Pairs(alike_B8hw, weight))
 
     def to(self, device: torch.device) -> InstanceTargets:
         return self._having(lambda array: array.to(device))
@@ -73,6 +94,7 @@ class InstanceTargets(Targets):
             self,
             id_MBHW=change(self.id_MBHW),
             class_MBN=change(self.class_MBN),
+            boxed_MBN=change(self.boxed_MBN),
             weight_MB=change(self.weight_MB),
         )
 
@@ -117,8 +139,9 @@ class InstanceTargets(Targets):
 
     def by_layer(self, loss: Callable[[ObjectLayer], Tensor]) -> Tensor:
         """The weighted sum of the losses (B,) of the layers."""
-        layers = zip(self.id_MBHW, self.class_MBN, self.label_MBHW, self.centre_MBN2, strict=True)
-        parts = [weight_B * loss(ObjectLayer(*layer)) for layer, weight_B in zip(layers, self.weight_MB, strict=True)]
+        layers = zip(self.id_MBHW, self.class_MBN, self.boxed_MBN, self.label_MBHW, self.centre_MBN2, strict=True)
+        layers_M = [ObjectLayer(*layer, self.pairs) for layer in layers]
+        parts = [weight_B * loss(layer) for layer, weight_B in zip(layers_M, self.weight_MB, strict=True)]
         return cast("Tensor", sum(parts[1:], parts[0]))
 
     # Mixing ---------------------------------------------------------------------------------------------------------------
@@ -138,6 +161,7 @@ class InstanceTargets(Targets):
             self,
             id_MBHW=torch.cat([self.id_MBHW, other.id_MBHW]),
             class_MBN=torch.cat([self.class_MBN, other.class_MBN]),
+            boxed_MBN=torch.cat([self.boxed_MBN, other.boxed_MBN]),
             weight_MB=torch.cat([w_B * self.weight_MB, (1 - w_B) * other.weight_MB]),
         )
 
@@ -151,6 +175,7 @@ class InstanceTargets(Targets):
             self,
             id_MBHW=torch.where(region_BHW, moved, self.id_MBHW),
             class_MBN=torch.cat([self.class_MBN, pasted.class_MBN], dim=2),
+            boxed_MBN=torch.cat([self.boxed_MBN, pasted.boxed_MBN], dim=2),
         )
 
     def sampled(self, grid_BHW2: Tensor) -> InstanceTargets:

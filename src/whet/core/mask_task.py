@@ -24,9 +24,11 @@ def predicts_masks(problem: str) -> bool:
 
 
 class MaskTask(Task):
-    """counts_objects: whether its masks are those of objects, in place of classes. quality_title: what `quality` measures."""
+    """counts_objects: whether its masks are those of objects, in place of classes. takes_boxes: whether it can be trained on
+    objects of which only the box is known. quality_title: what `quality` measures."""
 
     counts_objects: ClassVar[bool] = False
+    takes_boxes: bool = False
     quality_title: ClassVar[str] = english("IoU")
 
     @property

@@ -121,12 +121,13 @@ class IdMap:
     """The objects of one image, painted once. ids_HW: uint16, 0 where no object is, k for the object k, IGNORE_ID where unknown.
     Where objects overlap the later one is on top. class_of_id: (n,), the class of object k at k - 1. covered: the objects that
     others cover in part or whole, by k; their shapes still have all pixels, at a fraction of the memory. crowds: several objects
-    in one outline each."""
+    in one outline each. boxed: the objects of which only the box is known, by k; their pixels are those of the box."""
 
     ids_HW: np.ndarray
     class_of_id: np.ndarray
     covered: dict[int, Shape] = field(default_factory=dict)
     crowds: tuple[Shape, ...] = ()
+    boxed: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.class_of_id)
@@ -217,24 +218,26 @@ class Masks:
             layer.paint(canvas, IGNORE if _height(shape) == 0 else shape.class_number)
         return canvas
 
-    def id_map(self) -> IdMap:
+    def id_map(self, boxes: bool = False) -> IdMap:
         """The objects, painted once. Crowds are IGNORE_ID, below the objects. DataError for classes without objects, and for
-        boxes, points and scribbles, which do not say which pixels belong to an object."""
+        boxes, points and scribbles, which do not say which pixels belong to an object. With `boxes` they may be boxes too: these
+        lie below the masks, the smaller above the larger."""
         if self.id_file is not None:
             return self._numbered(self._read(self.id_file))
-        if missing := self.without_objects:
+        if missing := self.without_objects(boxes):
             raise DataError(missing)
         ids_HW = np.zeros(self.size, np.uint16)
         for shape in self.shapes:
             if shape.crowd:
                 Layer(0, *_pixels(shape, self.size)).paint(ids_HW, IGNORE_ID)
-        things = [shape for shape in self.shapes if not shape.crowd and shape.class_number]
+        shapes = [shape for shape in self.shapes if not shape.crowd]
+        if boxes:
+            shapes.sort(key=lambda shape: -_pixels(shape, self.size)[2].size if shape.kind == "box" else 1)  # stable
+        things = [shape for shape in shapes if shape.class_number]
         if len(things) >= IGNORE_ID:
             raise DataError(f"{len(things)} objects in one image; at most {IGNORE_ID - 1} are read")
         areas: list[int] = []
-        for shape in self.shapes:
-            if shape.crowd:
-                continue
+        for shape in shapes:
             layer = Layer(0, *_pixels(shape, self.size))
             if shape.class_number:
                 areas.append(int(layer.mask.sum()))
@@ -250,7 +253,8 @@ class Masks:
             if left[k - 1] < area:
                 covered[k] = shape
         class_of_id = np.array([shape.class_number for shape in things], np.int64)
-        return IdMap(ids_HW, class_of_id, covered, tuple(shape for shape in self.shapes if shape.crowd))
+        boxed = frozenset(k for k, shape in enumerate(things, start=1) if shape.kind == "box")
+        return IdMap(ids_HW, class_of_id, covered, tuple(shape for shape in self.shapes if shape.crowd), boxed)
 
     def boxes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(the tight box (x0, y0, x1, y1) of each object in pixels, float (n, 4); its class (n,); whether it is a crowd (n,)), in
@@ -298,19 +302,18 @@ class Masks:
             )
         return values
 
-    @property
-    def without_objects(self) -> str:
+    def without_objects(self, boxes: bool = False) -> str:
         """Why `id_map` cannot number the objects; "" where it can."""
         if self.id_file is not None:
             return ""
         if self.class_file is not None:
             return f"{self.class_file}: it holds classes, not objects"
-        weak = sorted(self.kinds - {"mask"})
+        weak = sorted(self.kinds - ({"mask", "box"} if boxes else {"mask"}))
         return f"a {weak[0]} does not say which pixels belong to its object" if weak else ""
 
     def _require_shapes(self) -> None:
         if self.class_file is not None:
-            raise DataError(self.without_objects)
+            raise DataError(self.without_objects())
 
     def _numbered(self, raw_HW: np.ndarray) -> IdMap:
         """The objects of a map with gaps in its numbers."""

@@ -120,9 +120,9 @@ class Table:
         if task is None:
             have = _USUAL[self.label_kind].title
             raise DataError(f"the samples have {have}, which does not fit {problem}")
-        if isinstance(task, MaskTask) and task.counts_objects:
-            self._require_objects(problem)
         task = task if head == "auto" else task.with_head(head)
+        if isinstance(task, MaskTask) and task.counts_objects:
+            self._require_objects(problem, boxes=task.takes_boxes)
         found = replace(self, chosen_task=task)
         if isinstance(task, MaskTask):
             self._require_real_masks()
@@ -134,14 +134,16 @@ class Table:
             return replace(found, notes=(*found.notes, note))
         return found
 
-    def _require_objects(self, problem: str) -> None:
-        without = [reason for masks in self.frame["masks"] if (reason := masks.without_objects)]
+    def _require_objects(self, problem: str, boxes: bool) -> None:
+        trains_N = self.frame["split"] == "train" if "split" in self.frame else [False] * len(self)
+        pairs = zip(self.frame["masks"], trains_N, strict=True)
+        without = [reason for masks, trains in pairs if (reason := masks.without_objects(boxes and trains))]
         if without:
             raise DataError(
                 f"data {self.root}: {problem} needs a mask for every object, which {len(without)} of {len(self)} images do not "
                 f"have ({without[0]}). The data can train semantic-segmentation, or image-classification by the classes in each "
                 "image. Objects are in COCO JSON, YOLO-seg, labelme and CVAT files, in Pascal VOC's SegmentationObject/, and in "
-                "files of object numbers, instances/ beside images/"
+                "files of object numbers, instances/ beside images/; training images may have boxes with --head cond_inst"
             )
 
     def _require_real_masks(self) -> None:

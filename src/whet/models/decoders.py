@@ -107,7 +107,7 @@ class CentreOffset(FPN):
         return self.classifier(torch.cat([self.refine(torch.cat([pixels, *skips], dim=1)), objects], dim=1))
 
 
-class CondInst(CentreOffset):
+class CondInst(FPN):
     """For objects: the feature pyramid and the branch of its own. The outputs (B, K + 177, h, w) are those of
     `tasks.heads.cond_inst`. At first objects are rare, and masks a diamond around the location.
 
@@ -116,12 +116,18 @@ class CondInst(CentreOffset):
 
     def __init__(self, strides: Sequence[int], channels: Sequence[int], classes: int, width: int = 128) -> None:
         super().__init__(strides, channels, classes, width)
+        self.objects = nn.Sequential(_separable(width, width), _separable(width, width))
+        self.classifier = _classifier(2 * width, classes)
         features = classes - FEATURES
         with torch.no_grad():
             bias = cast(Tensor, self.classifier.bias)
             bias[: features - PARAMETERS - 1] = -math.log(1 / _FIRST_SHARE - 1)
             bias[features - PARAMETERS : features] = first_parameters()
             nn.init.normal_(self.classifier.weight[features:], std=(2 * width) ** -0.5)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        joined = self.joined(maps)
+        return self.classifier(torch.cat([joined, self.objects(joined)], dim=1))
 
 
 class LRASPP(Decoder):

@@ -63,6 +63,7 @@ class InstanceSegmentation(MaskTask):
 
     def __init__(self, head: str = heads[0]) -> None:
         self.head = HEADS[head]
+        self.takes_boxes = self.head.takes_boxes
 
     def reads(self, labels: LabelKind) -> bool:
         return labels == "masks"
@@ -89,7 +90,7 @@ class InstanceSegmentation(MaskTask):
         return self.head.outputs(num_classes)
 
     def map_of(self, masks: Masks) -> IdMap:
-        return masks.id_map()
+        return masks.id_map(self.takes_boxes)
 
     def collate(self, labels: Any, num_classes: int, maps_B: Sequence[IdMap] | None) -> Targets:
         from whet.core.instance_targets import InstanceTargets

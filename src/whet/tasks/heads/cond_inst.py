@@ -29,6 +29,8 @@ class CondInst(InstanceHead):
     location.
     """
 
+    takes_boxes = True
+
     def outputs(self, num_classes: int) -> int:
         if num_classes > _MOST_CLASSES:
             raise RecipeError(

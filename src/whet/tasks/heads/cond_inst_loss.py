@@ -1,15 +1,18 @@
-"""The loss of the head `cond_inst`."""
+"""The loss of the head `cond_inst`, for objects with masks and for those of which only the box is known."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, one_hot
 
-from whet.core.instance_targets import ObjectLayer
+from whet.core.colour_pairs import pairwise_loss
+from whet.core.instance_targets import ObjectLayer, Pairs
 from whet.models.dynamic_masks import PARAMETERS, mask_logits
 from whet.tasks.heads.assignment import assigned, chosen, shares_of
-from whet.tasks.heads.mask_losses import dice_loss, iou_of
+from whet.tasks.heads.mask_losses import dice_loss, iou_of, projection_loss
 
 MOST_MASKS = 64  # of an image in one step; more if it has more objects
 _ALPHA, _GAMMA = 0.25, 2
@@ -17,15 +20,22 @@ _ALPHA, _GAMMA = 0.25, 2
 
 def loss(outputs_BChw: Tensor, layer: ObjectLayer, num_classes: int) -> Tensor:
     """(B,), the sum of three: the focal loss of the classes of all cells that are not unknown, by the number of cells that predict
-    an object; of these cells the mean of the dice loss of their masks and of the cross-entropy of the quality. Of the masks of an
-    object only those with the highest scores are trained."""
+    an object; of these cells the mean of the loss of their masks and of the cross-entropy of the quality. Of the masks of an object
+    only those with the highest scores are trained: with the dice loss, or with the losses of BoxInst where only the box is
+    known."""
     H, W = layer.id_BHW.shape[1:]
     cell_2 = layer.centre_BN2.new_tensor([H / outputs_BChw.shape[2], W / outputs_BChw.shape[3]])
-    rows = zip(outputs_BChw.float(), layer.id_BHW, layer.class_BN, layer.centre_BN2 / cell_2, strict=True)
-    return torch.stack([_of_image(*row, num_classes) for row in rows])
+    rows = zip(
+        outputs_BChw.float(), layer.id_BHW, layer.class_BN, layer.boxed_BN, layer.centre_BN2 / cell_2, strict=True
+    )
+    pairs = layer.pairs
+    alike = [None] * len(outputs_BChw) if pairs is None else [Pairs(one, pairs.weight) for one in pairs.alike_B8hw]
+    return torch.stack([_of_image(*row, one, num_classes) for row, one in zip(rows, alike, strict=True)])
 
 
-def _of_image(outputs_Chw: Tensor, id_HW: Tensor, class_N: Tensor, centre_N2: Tensor, K: int) -> Tensor:
+def _of_image(
+    outputs_Chw: Tensor, id_HW: Tensor, class_N: Tensor, boxed_N: Tensor, centre_N2: Tensor, pairs: Pairs | None, K: int
+) -> Tensor:
     h, w = outputs_Chw.shape[1:]
     share_Nhw, unknown_hw = shares_of(id_HW, len(class_N), (h, w))
     object_hw = assigned(share_Nhw, centre_N2)
@@ -44,12 +54,41 @@ def _of_image(outputs_Chw: Tensor, id_HW: Tensor, class_N: Tensor, centre_N2: Te
     object_L, own_LC = object_L[row_L], own_LC[row_L]
     at_L2 = torch.stack([y_L[row_L], x_L[row_L]], dim=1) + 0.5
     logits_Lhw = mask_logits(outputs_Chw[K + PARAMETERS :], own_LC[:, K : K + PARAMETERS], at_L2)
-    known_p = (unknown_hw == 0).flatten()
-    prob_Lp, target_Lp = logits_Lhw.sigmoid().flatten(1) * known_p, share_Nhw.flatten(1)[object_L] * known_p
-    quality_L = binary_cross_entropy_with_logits(
-        own_LC[:, K - 1], iou_of(prob_Lp.detach(), target_Lp), reduction="none"
-    )
-    return total + (dice_loss(prob_Lp, target_Lp) + quality_L).mean()
+    masks = _Masks(logits_Lhw, share_Nhw[object_L], unknown_hw == 0)
+    (whole_L,), (boxed_L,) = (chosen_L.nonzero(as_tuple=True) for chosen_L in (~boxed_N[object_L], boxed_N[object_L]))
+    lost_L, quality_L = (torch.cat(both) for both in zip(masks.rows(whole_L).dice(), masks.rows(boxed_L).box(pairs)))
+    logits_L = own_LC[torch.cat([whole_L, boxed_L]), K - 1]
+    return total + (lost_L + binary_cross_entropy_with_logits(logits_L, quality_L, reduction="none")).mean()
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """Predicted masks, the shares of the cells that belong to their objects, and which cells are known."""
+
+    logits_Lhw: Tensor
+    share_Lhw: Tensor
+    known_hw: Tensor
+
+    def rows(self, row_L: Tensor) -> _Masks:
+        return _Masks(self.logits_Lhw[row_L], self.share_Lhw[row_L], self.known_hw)
+
+    def dice(self) -> tuple[Tensor, Tensor]:
+        """(the loss, the IoU of the masks with the objects), (L,) each."""
+        prob_Lp, target_Lp = ((one * self.known_hw).flatten(1) for one in (self.logits_Lhw.sigmoid(), self.share_Lhw))
+        return dice_loss(prob_Lp, target_Lp), iou_of(prob_Lp.detach(), target_Lp)
+
+    def box(self, pairs: Pairs | None) -> tuple[Tensor, Tensor]:
+        """The same of objects of which only the box is known: the projection loss, and the pairwise loss of the cells in the box;
+        the IoU of the projections on both axes, multiplied."""
+        prob_Lhw, target_Lhw = (one * self.known_hw for one in (self.logits_Lhw.sigmoid(), self.share_Lhw))
+        sides = [(prob_Lhw.amax(dim=axis), target_Lhw.amax(dim=axis)) for axis in (1, 2)]
+        (across_Lw, across_iou_L), (down_Lh, down_iou_L) = ((one, iou_of(prob.detach(), one)) for prob, one in sides)
+        lost_L = projection_loss(prob_Lhw, target_Lhw)
+        if pairs is not None and len(lost_L):
+            inside_Lhw = (down_Lh > 0)[:, :, None] & (across_Lw > 0)[:, None] & self.known_hw
+            log_probs_L2hw = torch.stack([logsigmoid(self.logits_Lhw), logsigmoid(-self.logits_Lhw)], dim=1)
+            lost_L = lost_L + pairs.weight * pairwise_loss(log_probs_L2hw, pairs.alike_B8hw & inside_Lhw[:, None])
+        return lost_L, across_iou_L * down_iou_L
 
 
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,9 @@ Detections = Callable[["np.ndarray", tuple[int, int]], "list[Detection]"]
 
 class InstanceHead(ABC):
     """What a network predicts of images with objects, how it is trained, and how objects are read from it. The outputs of an image
-    are one tensor (C, h, w). It has no state."""
+    are one tensor (C, h, w). It has no state. takes_boxes: whether it can be trained on objects of which only the box is known."""
+
+    takes_boxes: ClassVar[bool] = False
 
     @abstractmethod
     def outputs(self, num_classes: int) -> int:
