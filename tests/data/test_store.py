@@ -19,7 +19,8 @@ MEGABYTES = 1 << 20
 
 @pytest.fixture
 def paths(images):
-    return sorted(str(path) for path in images.rglob("*.*g"))
+    """20 images of all classes and both formats."""
+    return sorted(str(path) for path in images.rglob("*.*g"))[::3]
 
 
 def contents(folder):

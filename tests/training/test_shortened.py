@@ -39,7 +39,7 @@ class Stopped(Observer):
 
 @pytest.fixture
 def asked(mobilenet, tmp_path):
-    data = write_images(tmp_path / "images", {"glass": 96, "metal": 96})
+    data = write_images(tmp_path / "images", {"glass": 48, "metal": 48})
     return Recipe(
         data=DataSpec(path=str(data)),
         model=ModelSpec(architecture=str(mobilenet), weights=str(mobilenet)),
@@ -56,7 +56,7 @@ def told(run):
     return [line for line in run.read_json(run.metrics)["notes"] if line.startswith("the budget allows")]
 
 
-@pytest.mark.parametrize(("budget", "share", "notes"), [("1500s", 0.43, 0), ("600s", 0.7, 1)])
+@pytest.mark.parametrize(("budget", "share", "notes"), [("750s", 0.43, 0), ("300s", 0.7, 1)])
 def test_more_is_frozen_where_few_epochs_fit(asked, tmp_path, monkeypatch, budget, share, notes):
     run = trained(asked, tmp_path / "run", Work(monkeypatch), budget)
     assert Recipe.load(run.recipe).method("freeze").share == share and len(told(run)) == notes
@@ -64,7 +64,7 @@ def test_more_is_frozen_where_few_epochs_fit(asked, tmp_path, monkeypatch, budge
 
 
 def test_what_takes_one_pass_is_fitted_where_not_one_epoch_fits(asked, tmp_path, monkeypatch):
-    run = trained(asked, tmp_path / "run", Work(monkeypatch), "180s")
+    run = trained(asked, tmp_path / "run", Work(monkeypatch), "90s")
     assert "logistic regression" in told(run)[0]
     assert {method.name for method in Recipe.load(run.recipe).methods} == {"logistic_regression", "temperature_scaling"}
     assert run.read_json(run.metrics)["cost"]["epochs"] == 1
@@ -73,9 +73,9 @@ def test_what_takes_one_pass_is_fitted_where_not_one_epoch_fits(asked, tmp_path,
 def test_a_turned_run_goes_on_to_the_same_end(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(Pace, "total_steps", lambda self, progress, *_: progress.total_steps)  # the plan as first made
     work = Work(monkeypatch)
-    whole = trained(asked, tmp_path / "whole", work, "600s")
+    whole = trained(asked, tmp_path / "whole", work, "300s")
     with pytest.raises(KeyboardInterrupt):
-        trained(asked, tmp_path / "run", work, "600s", Stopped())
+        trained(asked, tmp_path / "run", work, "300s", Stopped())
     work.now = 0.0
     resumed: RunFolder = resume_run(tmp_path / "run", clock=work)
     assert told(resumed) == told(whole) != []
