@@ -1,8 +1,8 @@
 """What weaker annotations cost: the mean IoU from boxes, points and classes of images, as a share of that from masks.
 
-waste_seg (194 training, 42 validation, 52 test photos, 11 classes with background), the default recipe with MobileNetV2 and ImageNet
-weights, the same seeds and the same budget for all. Only the training photos have the weaker annotation (`data.masks.supervision`),
-made from their masks:
+waste_seg (194 training, 42 validation, 52 test photos, 11 classes with background), the default recipe with MobileNetV2 and
+ImageNet weights, the same seeds and the same budget for all. Only the training photos have the weaker annotation
+(`data.masks.supervision`), made from their masks:
 
 masks        all pixels
 box_fill     the boxes of the objects, taken for masks
@@ -13,8 +13,8 @@ whole_image  the classes of each photo, taken for masks of the whole photo
 ellipse      the classes, taken for masks of an ellipse in the middle
 cam_to_mask  the classes, by a classifier's activation maps, PAMR and one further round; its three trainings share the budget
 
-For each: the mean IoU of every step of the made masks with the real ones of the training photos, and that of the network on the test
-photos, counted over all pixels.
+For each: the mean IoU of every step of the made masks with the real ones of the training photos, and that of the network on the
+test photos, counted over all pixels.
 
     python benchmarks/weak_masks.py [--budget 10m] [--seeds 3] [--size 256] [--only masks grabcut …] [--fresh]
 

@@ -217,8 +217,8 @@ def test_the_options_are_these():
     found = {name: [one for one in options if one != "--language"] for name, options in found.items()}
     data = [
         "--class-folder", "--file-column", "--files-root", "--group-column", "--json", "--label-column", "--label-columns",
-        "--label-separator", "--mask-classes", "--mask-format", "--mask-frame", "--mask-ignore", "--mask-template",
-        "--split-column", "--split-file", "--text-column", "--weight-column",
+        "--label-separator", "--mask-classes", "--mask-format", "--mask-frame", "--mask-ignore", "--mask-supervision",
+        "--mask-template", "--split-column", "--split-file", "--text-column", "--weight-column",
     ]  # fmt: skip
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
     assert found == {

@@ -124,8 +124,6 @@ class Table:
         if isinstance(task, MaskTask) and task.counts_objects:
             self._require_objects(problem, boxes=task.takes_boxes)
         found = replace(self, chosen_task=task)
-        if isinstance(task, MaskTask):
-            self._require_real_masks()
         objects = self.annotation is not None and self.annotation.task != problem
         if objects and isinstance(task, MaskTask) and not task.counts_objects:
             note = english(
@@ -146,16 +144,18 @@ class Table:
                 "files of object numbers, instances/ beside images/; training images may have boxes with --head cond_inst"
             )
 
-    def _require_real_masks(self) -> None:
-        """DataError where an image to validate or test on has no mask, but boxes, points, scribbles or labels."""
-        held = self.frame[self.frame["split"].isin(["val", "test"])]
-        weak = [name for name, masks in zip(held["id"], held["masks"]) if masks.weak]
-        if weak:
-            raise DataError(
-                f"data {self.root}: {len(weak)} of {len(held)} images to validate and test on have boxes, points, scribbles or "
-                f"classes in place of masks, such as {weak[0]}; they can be trained on, but only masks tell how good the result "
-                "is: draw the masks of some images, about 10 for each class (docs/weak_masks.md)"
-            )
+    def judged_by_masks(self) -> Table:
+        """The same samples, all to be predicted and compared with their masks. DataError where masks are to be predicted, and an
+        image has boxes, points, scribbles or classes in their place."""
+        if isinstance(self.task, MaskTask):
+            weak = [name for name, masks in zip(self.frame["id"], self.frame["masks"]) if masks.weak]
+            if weak:
+                raise DataError(
+                    f"data {self.root}: {len(weak)} of {len(self)} images to validate or test on have boxes, points, scribbles or "
+                    f"classes in place of masks, such as {weak[0]}; they can be trained on, but only masks tell how good the "
+                    "result is: draw the masks of some images, about 10 for each class (docs/weak_masks.md)"
+                )
+        return self
 
     @property
     def labels(self) -> np.ndarray:

@@ -74,7 +74,11 @@ def make_masks(folder: RunFolder, recipe: Recipe, table: Table, net: Net) -> tup
     files, methods, notes = dict[str, str](), dict[str, Any](), list[Sentence]()
     if folder.made_masks.is_dir():  # from a start that was killed
         remove(folder.made_masks, "*")
-    for method, numbers in _rows(recipe, table).items():
+    rows = _rows(recipe, table)
+    notes += [
+        _without_effect(method) for method in recipe.methods if isinstance(method, MakesMasks) and method not in rows
+    ]
+    for method, numbers in rows.items():
         folder.made_masks.mkdir(exist_ok=True)
         frame, totals = table.frame.iloc[numbers], dict[str, _Step]()
         for place, (last_HW, found) in _made(method.mask_maker(net, table.classes), frame, recipe, len(table.classes)):
@@ -154,6 +158,15 @@ def _made(
         for place, found in enumerate(pool.map(make, frame.itertuples())):
             if found is not None:
                 yield place, found
+
+
+def _without_effect(method: Any) -> Sentence:
+    kinds = " or ".join(_SAID[kind] for kind in sorted(method.makes_of))
+    return english(
+        "{method} has no effect here: {reason}",
+        method=method.name,
+        reason=f"no training image has {kinds} in place of a mask",
+    )
 
 
 def _note(name: str, images: int, steps: Mapping[str, Mapping[str, float]]) -> Sentence:

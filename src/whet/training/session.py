@@ -162,6 +162,8 @@ class Session:
             )
         chosen, notes = select_rows(recipe.methods, table.part("train").frame, strict=strict)
         table = table.with_frame(pd.concat([chosen, table.frame[table.frame["split"] != "train"]]), *notes)
+        for split in ("val", "test"):
+            table.part(split).judged_by_masks()
         for split in ("train", "val"):
             if not len(table.part(split)):
                 first = "".join(f"; first excluded sample: {one.id}: {one.reason}" for one in table.skipped[:1])

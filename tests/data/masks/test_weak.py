@@ -132,10 +132,10 @@ def test_without_any_mask_nothing_can_be_measured(tmp_path):
     (tmp_path / "boxes.json").write_text(
         json.dumps({"images": images, "annotations": content, "categories": [{"id": 1, "name": "a"}]})
     )
-    table = read_data(DataSpec(path=str(tmp_path / "boxes.json")))
-    with pytest.raises(DataError, match="2 of 2 images to validate and test on have boxes"):
-        table.for_problem("semantic-segmentation")
-    table.for_problem("image-classification")  # the classes are known
+    held = read_data(DataSpec(path=str(tmp_path / "boxes.json"))).part("test")
+    with pytest.raises(DataError, match="1 of 1 images to validate or test on have boxes"):
+        held.for_problem("semantic-segmentation").judged_by_masks()
+    held.for_problem("image-classification").judged_by_masks()  # the classes are known
 
 
 @pytest.mark.parametrize("supervision", ["boxes", "points", "labels"])

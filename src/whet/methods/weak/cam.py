@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import cosine_similarity, interpolate
 
 from whet.core.errors import NoEffectError, RecipeError
 from whet.models.front import to_device
@@ -21,6 +21,7 @@ from whet.models.maps import dilate
 from whet.models.net import Net
 
 _TRIED = 128  # pixels
+_SAME = 1 - 1e-5  # cosine of features and their map
 
 
 class Activations:
@@ -57,8 +58,8 @@ class Activations:
             if spatial and _is_pooled(features_1D, output):
                 return name
         raise RecipeError(
-            f"{self._net.spec.architecture}: its features are not the mean or the maximum over a map of cells, so it does not show where a class "
-            "is; accepted: convolutional networks such as google/mobilenet_v2_1.0_224, mobilenet_v2, resnet18"
+            f"{self._net.spec.architecture}: its features are not the mean or the maximum over a map of cells, so it does not show "
+            "where a class is; accepted: convolutional networks such as google/mobilenet_v2_1.0_224, mobilenet_v2, resnet18"
         )
 
     @torch.no_grad()
@@ -84,7 +85,8 @@ def as_tensor(pixels_HWC: np.ndarray, device: torch.device) -> Tensor:
 
 
 def _is_pooled(features_BD: Tensor, map_BCHW: Tensor) -> bool:
+    """Whether features are the mean or the maximum over a map, times any number."""
     pooled = (map_BCHW.mean(dim=(2, 3)), map_BCHW.amax(dim=(2, 3)))
     return any(
-        one.shape == features_BD.shape and torch.allclose(one, features_BD, rtol=1e-3, atol=1e-4) for one in pooled
+        one.shape == features_BD.shape and bool((cosine_similarity(one, features_BD) > _SAME).all()) for one in pooled
     )

@@ -17,15 +17,15 @@ from whet.models.net import Net
 
 
 class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation"}):
-    """Ask for the same class on neighbouring pixels of similar color, also where nothing is annotated.
+    """Ask for the same class on neighbouring pixels of similar colour, also where nothing is annotated.
 
-    Use when: only points or scribbles are annotated: they say which class is where, the colors say how far it reaches.
-    Do not use when: masks are whole, or objects have the colors of their background.
+    Use when: only points or scribbles are annotated: they say which class is where, the colours say how far it reaches.
+    Do not use when: masks are whole, or objects have the colours of their background.
     Source: Tian, Shen, Wang, Chen 2021, arXiv:2012.02310 (BoxInst, equations 5 and 6).
     Deviates: K classes by softmax in place of an object and its background: two pixels agree with the probability that both have
     the same class.
     Shapes: loss (B,) + w * mean over pairs of -log sum over classes of p_i p_j (B,), at the stride of the head. Pairs: 3 x 3
-    pixels, 2 apart, with exp(-|color difference in LAB| / 2) of at least `threshold`. w rises linearly to `weight` during the
+    pixels, 2 apart, with exp(-|colour difference in LAB| / 2) of at least `threshold`. w rises linearly to `weight` during the
     first `warmup` of training.
     """
 
@@ -36,7 +36,7 @@ class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation
         float, Field(ge=0, description="weight beside the loss of the annotated pixels"), Search(0.1, 2.0, log=True)
     ] = 1.0
     threshold: Annotated[
-        float, Field(gt=0, le=1, description="least similarity of the colors of a pair"), Search(0.1, 0.6)
+        float, Field(gt=0, le=1, description="least similarity of the colours of a pair"), Search(0.1, 0.6)
     ] = LEAST_SIMILARITY
     warmup: Annotated[
         float, Field(ge=0, le=1, description="share of training until the weight is full"), Search(0.0, 0.5)
