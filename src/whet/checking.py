@@ -16,9 +16,7 @@ from whet.core import strict_json
 from whet.core.errors import OutputError
 from whet.core.language import Sentence, english, in_its_language, named
 from whet.core.output import claim, remove, require_claimable
-from whet.core.recipe import Recipe
-from whet.core.rng import Rng
-from whet.core.spec import DataSpec, ModelSpec
+from whet.core.spec import DataSpec
 from whet.data.audit import (
     MEDIA,
     Cleaned,
@@ -44,11 +42,11 @@ _STORY = "check.json"
 _NOT_SEARCHED = {
     "classes": english("shortcuts and likely label errors are searched only if every sample has exactly one class"),
     "masks": english(
-        "likely mask errors are searched by a trained model: the report of a run shows the images with the lowest IoU"
+        "likely mask errors are searched with pretrained weights (--weights); the report of a run shows its worst images"
     ),
 }
 _MOST_PROBABILITIES = 20_000_000  # samples times classes of the first model; 8 bytes each, with several copies
-_SHOWN, _SHOWN_OF_LABELS, _TOGETHER = 12, 36, 4  # groups on the page, suspected labels, samples per group
+_SHOWN, _SHOWN_OF_SUSPECTS, _TOGETHER = 12, 36, 4  # groups on the page, suspects, samples per group
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,11 @@ def check(
 ) -> Check:
     """Check a data set before training.
 
-    weights: pretrained weights for the first model, which finds likely label errors (a local folder or a hub name); by default the
-    model uses handcrafted features. out: a new or empty folder for report.html, check.json, cleaned.csv and dropped.csv. force:
-    overwrite an earlier check in `out`. begin: called with the name of each phase and its number of steps (0 if unknown). advance:
-    called with the number of finished steps. language: of the report, see `whet.train`.
+    weights: pretrained weights for the first model, which finds likely errors in labels or masks (a local folder or a hub name); by
+    default the model of labels uses handcrafted features, and masks are not searched. out: a new or empty folder for report.html,
+    check.json, cleaned.csv and dropped.csv. force: overwrite an earlier check in `out`. begin: called with the name of each phase
+    and its number of steps (0 if unknown). advance: called with the number of finished steps. language: of the report, see
+    `whet.train`.
     """
     spec = DataSpec.of(data)
     if out is not None:
@@ -110,7 +109,12 @@ def check(
     begin(english("searching for near-duplicates"), 0)
     findings = audit_survey(survey)
     probes: list[Probe] = []
-    if table.label_kind != "class":
+    if table.label_kind == "masks" and weights is not None:
+        from whet.mask_errors import find_mask_errors
+
+        begin(english("training a first model"), 0)
+        findings += find_mask_errors(survey, spec, weights, threads)
+    elif table.label_kind != "class":
         findings.append(Finding(english("not searched"), "fact", _NOT_SEARCHED[table.label_kind]))
     else:
         begin(english("training a first model"), 0)
@@ -185,26 +189,15 @@ def _frozen_features(
     survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
 ) -> tuple[Any, np.ndarray]:
     """(features of the pretrained backbone, float32 (R, D), the rows that could be rendered)."""
-    from whet import recipes
     from whet.data.media import loader_of
     from whet.evaluate.inference import run_inference
-    from whet.models.build import build_net
-    from whet.training import resolve
+    from whet.frozen import frozen_net
 
     chosen = survey.table.with_frame(survey.table.frame.iloc[rows])
-    model = ModelSpec(weights=weights)
-    recipe: Recipe = resolve.resolve_threads(recipes.default(spec, model).replace(data=spec, model=model))
-    size = resolve.usual_size(recipe, chosen)
-    recipe = resolve.resolve_model(recipe, size, len(chosen), chosen.task)
-    with Rng(recipe.train.seed).torch_scope("init"):
-        rate = resolve.usual_rate(recipe, chosen)
-        net, _ = build_net(recipe.model, chosen.classes, chosen.medium, chosen.frame.get("text", ()), rate)
-    recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, chosen), net)
-    fabric = resolve.make_fabric(recipe)
-    net = net.on(fabric.device).eval()
-    front_rate = getattr(net.front, "rate", None)
-    loader = loader_of(chosen.frame, chosen.medium, threads, fit=recipe.train.fit, rate=front_rate)
-    features_RD, index_R = run_inference(net, net.backbone, loader, recipe.eval_size, fabric.autocast)
+    found = frozen_net(chosen, spec, weights, threads)
+    front_rate = getattr(found.net.front, "rate", None)
+    loader = loader_of(chosen.frame, chosen.medium, threads, fit=found.recipe.train.fit, rate=front_rate)
+    features_RD, index_R = run_inference(found.net, found.net.backbone, loader, found.recipe.eval_size, found.autocast)
     order = np.argsort(index_R)
     return features_RD[order], rows[index_R[order]]
 
@@ -224,7 +217,7 @@ def write_check(found: Check, data: str | Path, folder: Path) -> Path:
     written: dict[int, dict[str, str]] = {}
     row_of = {id_: row for row, id_ in enumerate(found.survey.id_N)}
     for finding, plain in zip(found.findings, story["findings"]):
-        most = _SHOWN_OF_LABELS if finding.kind == "suspected labels" else _SHOWN
+        most = _SHOWN_OF_SUSPECTS if finding.kind in ("suspected labels", "suspected masks") else _SHOWN
         plain["shown"] = [[_shown(found.survey, row_of.get(id_), id_, samples, written) for id_ in group[:_TOGETHER]]
                           for group in finding.groups[:most]]  # fmt: skip
     strict_json.write(folder / _STORY, story)

@@ -101,6 +101,7 @@ def test_check_of_masks(tmp_path):
     assert {"unreadable", "classes", "exact duplicates"} <= kinds
     assert not kinds & {"label sets", "label dependence", "uneven classes", "few train samples"}
     assert not found.probes
+    assert any("(--weights)" in finding.text for finding in found.findings if finding.kind == "not searched")
     unusable = next(finding for finding in found.findings if finding.kind == "unreadable")
     assert unusable.severity == "problem" and len(unusable.groups) == 2  # train refuses these data, check tells why
     classes = next(finding.text for finding in found.findings if finding.kind == "classes")

@@ -29,7 +29,9 @@ def command(
     reading: Reading,
     weights: Annotated[
         str | None,
-        typer.Option(help="Pretrained weights for finding likely label errors: a local folder or a hub name."),
+        typer.Option(
+            help="Pretrained weights for finding likely errors in labels or masks: a local folder or a hub name."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write the report and the cleaned table to.")] = None,
     force: Force = False,
