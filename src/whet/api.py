@@ -190,7 +190,7 @@ def ensemble(
     RunFolder(path).require_new(recipe.data.path)
     watch = observer or Observer()
     watch.phase(english("combining {n} runs", n=len(folders)))
-    table = read_samples(recipe.data).for_problem(recipe.task)
+    table = read_samples(recipe.data).for_problem(recipe.task, recipe.model.head)
     made = ensemble_runs(folders, path)
     show_mistakes(made, as_recorded(made, table))
     build_report(made)

@@ -36,7 +36,7 @@ def own_samples(folder: RunFolder, recipe: Recipe) -> Table:
     from whet.data.read import read_samples
     from whet.training.data_record import as_recorded
 
-    return as_recorded(folder, read_samples(recipe.data).for_problem(recipe.task))
+    return as_recorded(folder, read_samples(recipe.data).for_problem(recipe.task, recipe.model.head))
 
 
 def mistaken_rows(folder: RunFolder, recipe: Recipe, most: int) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def read_as_trained(data: str | Path | DataSpec, recipe: Recipe, task: Task) -> 
         raise DataError(f"{error} (the run was trained on this column; give another one)") from None
     if table.medium != recipe.medium:
         raise _of_another_medium(recipe, spec, table.medium)
-    table = table.for_problem(recipe.task).judged_by_masks()
+    table = table.for_problem(recipe.task, recipe.model.head).judged_by_masks()
     if table.task != task:
         raise DataError(
             f"the samples of data {spec.path} have {table.task.title}; this run was trained on samples with "

@@ -65,3 +65,8 @@ def test_dilation_keeps_the_resolution_and_the_weights():
     dilate(backbone, 16)
     assert set(backbone.state_dict()) == names
     assert Maps(backbone, "mobilenet_v2").strides[-1] == 16
+
+
+def test_the_strides_of_the_heads_for_objects():
+    for head, cells in (("centre_offset", 32), ("cond_inst", 16)):
+        assert net_of(head).eval()(torch.randn(1, 3, 64, 64)).shape[2:] == (cells, cells)

@@ -132,7 +132,9 @@ class _Combined:
         self.recipe = Recipe.load(folder.recipe)
         self.fabric = make_fabric(self.recipe.setting(device="auto"))
         self.saved = SavedModel(folder.model, self.fabric.device)
-        self.table = as_recorded(folder, read_samples(self.recipe.data).for_problem(self.recipe.task))
+        self.table = as_recorded(
+            folder, read_samples(self.recipe.data).for_problem(self.recipe.task, self.recipe.model.head)
+        )
 
     def evidence(self, like: Evidence) -> Evidence:
         """The evidence for the samples of this evidence. RunError if one of them cannot be read any more."""

@@ -9,6 +9,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from whet.core.batch import Context, Loss, Outcome
 from whet.core.colour_pairs import LEAST_SIMILARITY, colour_similarity, lab, pairwise_loss
+from whet.core.errors import NoEffectError
+from whet.core.instance_targets import InstanceTargets
+from whet.core.mask_task import MaskTask
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import WrapsLoss
@@ -16,17 +19,19 @@ from whet.models.front import ImageFront
 from whet.models.net import Net
 
 
-class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation"}):
+class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation", "instance-segmentation"}):
     """Ask for the same class on neighbouring pixels of similar colour, also where nothing is annotated.
 
-    Use when: only points or scribbles are annotated: they say which class is where, the colours say how far it reaches.
+    Use when: only points or scribbles are annotated: they say which class is where, the colours say how far it reaches. For
+    instance segmentation, when only the boxes of objects are: the colours say what belongs to the object (BoxInst).
     Do not use when: masks are whole, or objects have the colours of their background.
     Source: Tian, Shen, Wang, Chen 2021, arXiv:2012.02310 (BoxInst, equations 5 and 6).
-    Deviates: K classes by softmax in place of an object and its background: two pixels agree with the probability that both have
-    the same class.
+    Deviates: for semantic segmentation, K classes by softmax in place of an object and its background: two pixels agree with the
+    probability that both have the same class.
     Shapes: loss (B,) + w * mean over pairs of -log sum over classes of p_i p_j (B,), at the stride of the head. Pairs: 3 x 3
     pixels, 2 apart, with exp(-|colour difference in LAB| / 2) of at least `threshold`. w rises linearly to `weight` during the
-    first `warmup` of training.
+    first `warmup` of training. For instance segmentation the pairs with a pixel in the box, for the mask of each object of which
+    only the box is known; the head takes them in its own loss.
     """
 
     identity = {"weight": 0.0}
@@ -45,16 +50,20 @@ class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation
     def wrap_loss(self, loss: Loss, net: Net, context: Context) -> Loss:
         if self.weight == 0:
             return loss
+        if isinstance(context.task, MaskTask) and context.task.counts_objects and not context.task.takes_boxes:
+            raise NoEffectError("this head does not learn from boxes; use cond_inst")
         front = cast(ImageFront, net.front)
 
         def paired(outcome: Outcome) -> Tensor:
-            log_probs_BKhw = outcome.logits_BK.log_softmax(dim=1)
             height, width = outcome.logits_BK.shape[2:]
             with torch.no_grad():
                 rgb_BCHW = (outcome.batch.x.float() * front.std + front.mean).clamp(0, 1)
                 colours_BChw = lab(adaptive_avg_pool2d(rgb_BCHW, (height, width)))
                 pairs_B8hw = colour_similarity(colours_BChw) >= self.threshold
             rising = min(1.0, outcome.progress.fraction / self.warmup) if self.warmup else 1.0
-            return loss(outcome) + self.weight * rising * pairwise_loss(log_probs_BKhw, pairs_B8hw)
+            targets, weight = outcome.batch.targets, self.weight * rising
+            if isinstance(targets, InstanceTargets):
+                return loss(outcome.with_targets(targets.paired(pairs_B8hw, weight)))
+            return loss(outcome) + weight * pairwise_loss(outcome.logits_BK.log_softmax(dim=1), pairs_B8hw)
 
         return paired
