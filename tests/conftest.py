@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from matplotlib.figure import Figure
 from PIL import Image
 
 from whet.cli import main
@@ -24,6 +28,17 @@ from whet.tasks import SINGLE_LABEL
 # How long an example takes says how busy the machine is, and no more.
 settings.register_profile("whet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("whet")
+
+# A full collection walks through every object, and importing makes a million of them: not while the tests are collected, and
+# later without those that are there by then.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -41,6 +56,35 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _one_thread() -> None:
     """A run sets torch's threads for its whole process, and so for all tests after it."""
     torch.set_num_threads(1)
+
+
+_paint = Figure.savefig
+
+
+def _written(figure: Figure, buffer: Any, **_: Any) -> None:
+    """The titles, labels and notes of a figure. Its layout takes most of the time of a report."""
+    texts = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        notes = [*axes.texts, *(legend.get_texts() if legend is not None else ())]
+        texts += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *(note.get_text() for note in notes)]
+    buffer.write(f"<svg>{''.join(f'<text>{escape(text)}</text>' for text in texts)}</svg>")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _figures_unpainted() -> Iterator[None]:
+    """Reports show the texts of their figures alone; `painted` is for tests that look at a figure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", _written)
+        yield
+
+
+@pytest.fixture(scope="module")
+def painted() -> Iterator[None]:
+    """Figures are painted in full, as for people."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", _paint)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,7 @@ def test_state_that_is_not_saved():
 
             return Counting()
 
-    fails(Forgetful, "resumes")
+    fails(Forgetful, "trains")
 
 
 def test_state_that_is_not_saved_of_audio_alone():
@@ -132,7 +132,7 @@ def test_state_that_is_not_saved_of_audio_alone():
 
             return Counting()
 
-    fails(Deaf, "resumes")
+    fails(Deaf, "trains")
 
 
 def test_a_loss_that_fails_for_masks_alone():
@@ -162,7 +162,7 @@ def test_what_was_found_before_the_first_step_and_is_not_saved():
 
             return Adding()
 
-    fails(Forgetful, "resumes")
+    fails(Forgetful, "trains")
 
 
 def test_a_network_that_is_spoilt_at_the_end():

@@ -12,6 +12,8 @@ TRAIN = "train: {budget: 2ep, batch_size: 8, image_size: 16, precision: fp32}\n"
 PLAIN = TRAIN + "methods: [sgd, cosine]\n"
 STRONG = TRAIN + "methods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 @pytest.fixture(scope="module")
 def improved(tmp_path_factory):

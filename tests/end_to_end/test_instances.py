@@ -32,6 +32,8 @@ from whet.training.signals import Interrupted
 SIDE, RADIUS = 48, 8
 COLOURS = {1: [200, 60, 60], 2: [60, 60, 200]}
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 def make_coco(folder, count=32):
     """Discs of two colours, two on each image, as COCO polygons."""

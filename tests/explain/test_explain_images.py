@@ -82,7 +82,9 @@ def test_every_network_of_the_zoo_has_places_even_for_small_images(image_net, na
     assert not network.training and all(parameter.grad is None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet9_slim", "lenet", pytest.param("vit_tiny", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["lenet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet9_slim", "vit_tiny"))]
+)
 def test_heat_lies_on_what_decides_and_not_with_random_weights(image_net, taught, name):
     """The sanity check of Adebayo et al. 2018, arXiv:1810.03292, with a known place to look for."""
     x, labels, _ = planted(192)

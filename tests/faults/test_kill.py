@@ -21,8 +21,8 @@ def test_there_is_something_to_compare(whole, medium):
 
 @pytest.mark.parametrize(
     "kill",
-    [("step", 9), ("half", 5), ("renamed", 6), ("metrics", 1), *(pytest.param(kill, marks=pytest.mark.slow) for kill in (
-        ("step", 1), ("unnamed", 1), ("finish", 1), ("report", 1), ("reported", 1)))],
+    [("half", 5), ("metrics", 1), *(pytest.param(kill, marks=pytest.mark.slow) for kill in (
+        ("step", 1), ("step", 9), ("unnamed", 1), ("renamed", 6), ("finish", 1), ("report", 1), ("reported", 1)))],
     ids=lambda kill: f"{kill[0]}-{kill[1]}",
 )  # fmt: skip
 def test_killed_at_one_of_some_places(zygote, whole, tmp_path, kill):
@@ -31,8 +31,12 @@ def test_killed_at_one_of_some_places(zygote, whole, tmp_path, kill):
     assert found == whole("image")
 
 
-@pytest.mark.parametrize("kill", [("step", 9), ("renamed", 1)], ids=str)
-@pytest.mark.parametrize("medium", ["text", "audio"])
+@pytest.mark.parametrize(
+    ("medium", "kill"),
+    [("text", ("renamed", 1)), ("audio", ("step", 9)), *(pytest.param(*one, marks=pytest.mark.slow) for one in (
+        ("text", ("step", 9)), ("audio", ("renamed", 1))))],
+    ids=str,
+)  # fmt: skip
 def test_texts_and_audio_are_killed_too(zygote, whole, tmp_path, medium, kill):
     found, code = killed_and_resumed(zygote, tmp_path / "run", kill, medium)
     assert code == -9

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -47,6 +48,8 @@ from whet.core.recipe import Recipe
 from whet.methods.average import ema
 from whet.models import net
 from whet.training import checkpoint, finish, job, log, source
+
+importlib.import_module("whet.models.zoo_text.fast_text")._BUCKETS = 512  # its checkpoints would take 100 MB each
 
 
 def die() -> None:

@@ -13,10 +13,11 @@ TABLE = Path(__file__).parents[2] / "docs" / "models.md"
 SAMPLE = ("clip", "deit (distilled)", "siglip2", "dinov3_vit", "bert", "t5", "wav2vec2", "unispeech-sat", "eomt")
 
 
-@pytest.fixture(params=KINDS)
-def published(request, tmp_path):
-    KINDS[request.param].save(tmp_path / "published")
-    return KINDS[request.param], tmp_path / "published"
+@pytest.fixture(scope="module", params=KINDS)
+def published(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    KINDS[request.param].save(folder)
+    return KINDS[request.param], folder
 
 
 def test_what_is_saved_answers_as_what_was_trained(published, tmp_path):

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -36,8 +38,9 @@ def narrow(name, width=0.1, depth=1):
         return Net(spec, backbone, new_head(features, len(CLASSES)))
 
 
+@functools.cache
 def sized(name, width=1.0, depth=1):
-    """(the backbone without numbers, only shapes; its features)"""
+    """(the backbone without numbers, only shapes; its features). Shared by the tests: none changes it."""
     with torch.device("meta"):
         return ZOO[name](width=width, depth=depth)
 

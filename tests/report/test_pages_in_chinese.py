@@ -18,6 +18,8 @@ from whet.report import build_architectures, build_report, build_study
 from whet.studies.effects import ToDecide
 from whet.studies.evidence import Effect, Price
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 @pytest.fixture
 def chinese():

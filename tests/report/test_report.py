@@ -10,6 +10,8 @@ from whet.core.run_folder import RunFolder
 from whet.report import build_report
 from whet.report.text import percent, points, seconds
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 class Page(HTMLParser):
     """Every tag with its attributes, and whether tags are closed in order."""

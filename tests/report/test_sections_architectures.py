@@ -18,6 +18,8 @@ NAMES = (
     "google/mobilenet_v2_1.0_224",
 )  # fmt: skip
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 def row(number, accuracy=None, **changes):
     accuracy = 0.7 + 0.02 * number if accuracy is None else accuracy

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SEARCHES = ("adamw.lr=0.0001:0.03:log", "model.architecture=lenet,resnet9_slim")
 TRIALS = 6
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 def recipe(root):
     """With a learning rate that is far too small."""

@@ -18,7 +18,6 @@ _CHECKS = (
     "inputs_kept",
     "shapes",
     "trains",
-    "resumes",
     "finalizes",
     "commutes",
     "no_effect",
