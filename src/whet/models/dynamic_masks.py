@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 FEATURES, _WIDTH = 8, 8
 _LAYERS = ((_WIDTH, FEATURES + 2), (_WIDTH, _WIDTH), (1, _WIDTH))  # (outputs, inputs)
@@ -55,9 +55,9 @@ def first_parameters() -> Tensor:
         weight1[0, unit, FEATURES + axis] = sign
         weight3[0, 0, unit] = -_FIRST_SLOPE
     free = slice(4, _WIDTH)
-    weight1[0, free, :FEATURES] = torch.randn(_WIDTH - 4, FEATURES) * math.sqrt(2 / FEATURES)
+    nn.init.normal_(weight1[0, free, :FEATURES], std=math.sqrt(2 / FEATURES))
     weight2[0] = torch.eye(_WIDTH)
-    weight3[0, 0, free] = torch.randn(_WIDTH - 4) * 0.1
+    nn.init.normal_(weight3[0, 0, free], std=0.1)
     bias3[0, 0] = _FIRST_SLOPE * _FIRST_RADIUS / UNIT
     return parameters_1P[0]
 
