@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from whet.core.batch import Predictor
-from whet.core.mask_targets import resized
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import WrapsPredictor
@@ -22,7 +22,7 @@ class Tiles(Method, WrapsPredictor, family="ensemble", tasks={"semantic-segmenta
     Do not use when: the class of a pixel depends on the whole image.
     Source: Ronneberger, Fischer, Brox 2015, arXiv:1505.04597 (overlap-tile strategy).
     Deviates: the weight of a window falls linearly towards its edges.
-    Shapes: x_BCHW -> outputs (B, K, H, W): the weighted mean of the outputs of the windows, resized to their pixels. The last
+    Shapes: x_BCHW -> outputs (B, K, h, w) at the stride of the head: the weighted mean of the outputs of the windows. The last
     window of a row or column ends at the edge of the image. An image that fits into one window is predicted as it is.
     """
 
@@ -51,22 +51,24 @@ class Tiled(nn.Module):
         h, w = min(self.window, height), min(self.window, width)
         if (h, w) == (height, width):
             return self.predictor(x_BCHW)
-        weight_hw = _taper(h, self.overlap, x_BCHW)[:, None] * _taper(w, self.overlap, x_BCHW)
-        total = weights_HW = torch.zeros(())
-        for top in starts(height, h, self.overlap):
-            for left in starts(width, w, self.overlap):
-                outputs = self.predictor(x_BCHW[:, :, top : top + h, left : left + w]).float()
-                if not total.dim():
-                    total = outputs.new_zeros((*outputs.shape[:-2], height, width))
-                    weights_HW = outputs.new_zeros((height, width))
-                pixels = resized(outputs.flatten(0, -3)[:, None], (h, w)).view(*outputs.shape[:-2], h, w)
-                total[..., top : top + h, left : left + w] += weight_hw * pixels
-                weights_HW[top : top + h, left : left + w] += weight_hw
-        return total / weights_HW
+        first = self.predictor(x_BCHW[:, :, :h, :w]).float()
+        cells = (first.shape[-2], first.shape[-1])
+        stride = max(1, round(h / cells[0]))
+        x_BCHW = pad(x_BCHW, (0, -width % stride, 0, -height % stride), mode="replicate")
+        sides = [side // stride for side in x_BCHW.shape[2:]]
+        weight_hw = _taper(cells[0], self.overlap, first)[:, None] * _taper(cells[1], self.overlap, first)
+        total, weights = first.new_zeros((*first.shape[:-2], *sides)), first.new_zeros(sides)
+        for top in starts(sides[0], cells[0], self.overlap):
+            for left in starts(sides[1], cells[1], self.overlap):
+                y, x = top * stride, left * stride
+                outputs = first if y == x == 0 else self.predictor(x_BCHW[:, :, y : y + h, x : x + w]).float()
+                total[..., top : top + cells[0], left : left + cells[1]] += weight_hw * outputs
+                weights[top : top + cells[0], left : left + cells[1]] += weight_hw
+        return total / weights
 
 
 def starts(size: int, window: int, overlap: float) -> list[int]:
-    """The first pixel of every window along one axis; the last window ends at the edge."""
+    """The first cell of every window along one axis; the last window ends at the edge."""
     step = max(1, round(window * (1 - overlap)))
     return [*range(0, size - window, step), size - window]
 
