@@ -77,6 +77,15 @@ class InferenceModel:
             probs_NK[read] = cast(VectorTask, self.task).probabilities(found_NS[read])
         return probs_NK, errors
 
+    def shares(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        """(the share of each class in the predicted mask (N, K), an error or '' for each row). Rows with an error are NaN."""
+        shares_NK, errors = np.full((len(frame), len(self.classes)), np.nan), []
+        for row, one in enumerate(self.segmented(frame)):
+            errors.append(one.error)
+            if one.found is not None:
+                shares_NK[row] = [float((one.found.map_HW == k).mean()) for k in range(len(self.classes))]
+        return shares_NK, errors
+
     def segmented(self, frame: pd.DataFrame) -> Iterator[SegmentedImage]:
         """The predicted masks of images, in the order of the rows, a batch at a time."""
         errors = dict(enumerate(frame["error"])) if "error" in frame else {}

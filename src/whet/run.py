@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whet.core.errors import DataError, RecipeError, unknown
+from whet.core.errors import DataError, RecipeError, RunError, unknown
 from whet.core.language import in_its_language
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
@@ -15,6 +15,7 @@ from whet.core.spec import DataSpec
 from whet.run_samples import given_rows, mistaken_rows, own_samples, read_as_trained, targets_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from whet.explanations import Explanations
@@ -113,16 +114,12 @@ class Run:
         """Explain predictions: heatmaps for images and audio, word attributions for texts, for the predicted class or
         `class_name`. inputs: as in `predict`; by default the run's mistakes, at most `most`, in descending order of confidence
         (their data must still exist; samples are matched by content). `save` writes a page. Raises RecipeError, DataError, and
-        CannotExplain if the network type is not supported, or the run predicts masks."""
-        if self.has_masks:
-            from whet.explain import CannotExplain
-
-            raise CannotExplain(
-                f"run {self.path} predicts a class for every pixel, so its masks show which parts of an image it took for what: "
-                f"whet predict {self.path} IMAGES --out FOLDER writes them; its report shows the images with the lowest IoU"
-            )
+        CannotExplain if the network type is not supported, or the run predicts objects. For masks of classes, the pixels predicted
+        as the class are explained, by default the largest one besides the first; their `probs` are shares of the mask."""
         from whet.explanations import Explained, Explanations
 
+        if self.has_masks:
+            self._require_explicable_masks(inputs)
         if class_name is not None and class_name not in self.classes:
             raise RecipeError(unknown("class", class_name, self.classes, f"run {self.path}"))
         frame = (
@@ -130,9 +127,9 @@ class Run:
             if inputs is None
             else given_rows(self.recipe, inputs, file_column, text_column)
         )
-        probs_NK, errors = self._model.probabilities(frame)
+        probs_NK, errors = (self._model.shares if self.has_masks else self._model.probabilities)(frame)
         class_N = (
-            [0 if error else int(probs_K.argmax()) for probs_K, error in zip(probs_NK, errors)]
+            [0 if error else self._explained_class(probs_K) for probs_K, error in zip(probs_NK, errors)]
             if class_name is None
             else [self.classes.index(class_name)] * len(frame)
         )
@@ -145,6 +142,25 @@ class Run:
             for index, (name, label, probs_K, k) in enumerate(zip(frame["name"], labels, probs_NK, class_N))
         ]
         return Explanations(samples, self.folder, mistakes=inputs is None)
+
+    def _explained_class(self, probs_K: np.ndarray) -> int:
+        """The predicted class; of a mask the largest besides the first, unless there is none."""
+        if self.has_masks and probs_K[1:].any():
+            return 1 + int(probs_K[1:].argmax())
+        return int(probs_K.argmax())
+
+    def _require_explicable_masks(self, inputs: Inputs | None) -> None:
+        from whet.core.mask_task import MaskTask
+        from whet.explain import CannotExplain
+
+        task = self.folder.task
+        if isinstance(task, MaskTask) and task.counts_objects:
+            raise CannotExplain(
+                f"run {self.path} predicts objects, which are not explained; whet predict {self.path} IMAGES --out FOLDER writes "
+                "their masks"
+            )
+        if inputs is None:
+            raise RunError(f"{self.path}: give the images to explain; the report shows those with the lowest IoU")
 
     def evaluate(self, data: str | Path | DataSpec | None = None, *, part: str | None = None) -> dict[str, Any]:
         """Evaluate on other data: a folder or table with classes of this run, or a DataSpec with reading options. part: the

@@ -17,7 +17,6 @@ from whet.cli.options import reads_data
 from whet.core.errors import RecipeError, RunError
 from whet.core.spec import DataSpec, ModelSpec
 from whet.evaluate.compare import group_runs
-from whet.explain import CannotExplain
 from whet.improvement.comparison import merit
 from whet.training.job import train_run
 from whet.training.precision import choose_precision
@@ -78,8 +77,24 @@ def test_what_masks_cannot_do_is_refused_in_words(improved, data, tmp_path):
     runs = [root / "out" / f"{name}-s0" for name in ("plain", "strong")]
     with pytest.raises(RecipeError, match=r"--out masks\.csv.*folder"):
         predict.command(runs[0], [str(data / "images")], out=Path("masks.csv"))
-    with pytest.raises(CannotExplain, match=r"whet predict .* --out FOLDER"):
-        whet.load(runs[0]).explain([str(data / "images" / "00.png")])
+    with pytest.raises(RunError, match=r"give the images to explain; the report shows those with the lowest IoU"):
+        whet.load(runs[0]).explain()
+
+
+def test_the_pixels_of_a_class_are_explained(improved, data, tmp_path):
+    root, _ = improved
+    run = whet.load(root / "out" / "plain-s0")
+    path = str(data / "images" / "00.png")
+    found = run.explain([path], class_name="can")
+    (one,) = found
+    assert one.explained == "can" and one.explanation.heat_HW.shape == one.explanation.image.shape[:2]
+    area = run.predict([path])
+    assert one.probs == pytest.approx({name: area[f"area:{name}"].iloc[0] for name in CLASSES}, abs=1e-6)
+    found.save(tmp_path / "why.html", language="en")
+    assert "pixels predicted as the class" in (tmp_path / "why.html").read_text(encoding="utf-8")
+    (usual,) = run.explain([path])
+    shares = {name: share for name, share in one.probs.items() if name != CLASSES[0]}
+    assert usual.explained == (max(shares, key=shares.get) if any(shares.values()) else CLASSES[0])
 
 
 def test_the_probe_of_the_precision_takes_maps(improved, monkeypatch):

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from whet.explain.evidence import evidence, with_gradients
+from whet.explain.evidence import evidence, region, with_gradients
 from whet.models.ensemble import Member
 from whet.models.net import Net
 
@@ -41,14 +41,14 @@ def places(member: Member, x: Tensor, k: int, parts: int = 1) -> Tensor | None:
     if any("attention" in type(module).__name__.lower() for module in member.net.backbone.modules()):
         return None
     with with_gradients(member.net):
-        x = x.detach().requires_grad_()
+        x, cells = x.detach().requires_grad_(), region(member, x, k)
         with _maps(member.net, parts) as maps:
-            score = evidence(member, x, k).sum()
-        if not maps:
-            return None
-        last, to_map = maps[-1]
-        (gradient,) = torch.autograd.grad(score, last)
-    return to_map(gradient * last.detach()).sum(dim=1).float().cpu()
+            score = evidence(member, x, k, cells).sum()
+        for last, to_map in reversed(maps):  # a head for masks may not use the last one
+            (gradient,) = torch.autograd.grad(score, last, retain_graph=True, allow_unused=True)
+            if gradient is not None:
+                return to_map(gradient * last.detach()).sum(dim=1).float().cpu()
+    return None
 
 
 Layout = Callable[[Tensor], Tensor]
@@ -106,13 +106,14 @@ def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
     squares = [(row, column) for row in range(side - 1) for column in range(side - 1)]
     lost, times = torch.zeros(side, side), torch.zeros(side, side)
     with with_gradients(member.net), torch.no_grad():
-        whole = evidence(member, x, k)
+        cells = region(member, x, k)
+        whole = evidence(member, x, k, cells)
         for first in range(0, len(squares), _AT_ONCE):
             some = squares[first : first + _AT_ONCE]
             hidden = x.repeat(len(some), 1, 1, 1)
             for image, (row, column) in zip(hidden, some):
                 image[:, top[row] : top[row + 2], left[column] : left[column + 2]] = 0
-            for (row, column), loss in zip(some, (whole - evidence(member, hidden, k)).tolist()):
+            for (row, column), loss in zip(some, (whole - evidence(member, hidden, k, cells)).tolist()):
                 lost[row : row + 2, column : column + 2] += loss
                 times[row : row + 2, column : column + 2] += 1
     return lost / times

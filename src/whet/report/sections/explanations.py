@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from whet.core.mask_task import predicts_masks
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.report.images import shown
@@ -21,6 +22,7 @@ def context(run: RunFolder, records: list[dict[str, Any]], folder: Path, *, mist
         "medium": recipe.medium,
         "mistakes": mistakes,
         "requested": ", ".join(sorted(requested)),
+        "of_masks": predicts_masks(recipe.task),
         "by_covering": any(entry.get("by_covering") for entry in samples),
         "samples": samples,
         "unread": [entry for entry in records if "error" in entry],
