@@ -41,7 +41,8 @@ Architecture = Annotated[
 Head = Annotated[
     str | None,
     typer.Option(
-        help="What predicts from the features: linear; for masks fpn, lr_aspp, deeplab_v3_plus, unet or own (of a segmenter)."
+        help="What predicts from the features: linear; for masks fpn, lr_aspp, deeplab_v3_plus, unet or own (of a segmenter); for "
+        "objects centre_offset or cond_inst."
     ),
 ]
 TaskName = Annotated[

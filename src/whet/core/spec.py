@@ -123,7 +123,8 @@ class ModelSpec(Strict):
         str,
         Field(
             description="what predicts from the features: linear; for segmentation fpn, lr_aspp, deeplab_v3_plus, unet, or own, "
-            "the decoder of a segmenter of transformers; auto takes own where there is one, otherwise the first that fits the task"
+            "the decoder of a segmenter of transformers; for objects centre_offset, cond_inst; auto takes own where there is one, "
+            "otherwise the first that fits the task"
         ),
     ] = "auto"
 

@@ -102,11 +102,19 @@ def test_a_duplicate_is_left_out_and_another_class_is_not():
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
 
-def test_the_score_is_the_root_of_class_times_quality():
+def test_the_score_is_the_root_of_the_class_times_the_quality():
     outputs = perfect(bags(BAGS[:1]))
     outputs[:, K - 1][outputs[:, K - 1] > 0] = 0.0
     (found,) = HEAD.detections(outputs[0].numpy(), (SIDE, SIDE))
-    assert found.score == pytest.approx((torch.tensor(8.0).sigmoid().item() * 0.5) ** 0.5)
+    assert found.score == pytest.approx(torch.tensor(8.0).sigmoid().item() ** 0.5 * 0.5)
+
+
+def test_overlap_with_a_better_object_of_the_class_costs_score():
+    """Boxes of 8 x 8 and of 8 x 8 cells of which 8 x 4 are in both: an IoU of a third."""
+    target = bags([(4, 4, 36, 36, 1), (20, 4, 52, 36, 1)])
+    outputs = perfect(target)
+    first, second = HEAD.detections(outputs[0].numpy(), (SIDE, SIDE))
+    assert second.score == pytest.approx(first.score * 2 / 3, rel=1e-4)
 
 
 def test_where_objects_overlap_the_one_with_the_highest_score_is_shown():
