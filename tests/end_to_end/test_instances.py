@@ -178,6 +178,21 @@ def test_the_head_with_networks_for_masks(run, data, tmp_path):
     assert samples == 8
 
 
+def test_boxes_train_the_head_that_takes_them(data, tmp_path):
+    """With the colours of the pixels inside; validated and tested on whole masks."""
+
+    def from_boxes(head):
+        found = recipe(data, "color_pairs", head=head, budget="1ep")
+        return found.replace(data=found.data.replace(masks=found.data.masks.replace(supervision="boxes")))
+
+    with pytest.raises(DataError, match=r"a box does not say which pixels.*--head cond_inst"):
+        train_run(from_boxes("auto"), tmp_path / "refused")
+    done = train_run(from_boxes("cond_inst"), tmp_path / "run")
+    metrics = json.loads(done.metrics.read_text())
+    assert metrics["test"]["objects"] == 2 * metrics["test"]["samples"]
+    assert not any("no effect" in note for note in map(str, metrics["notes"]))
+
+
 def test_the_same_data_train_semantic_segmentation(data, tmp_path):
     done = train_run(recipe(data, task="semantic-segmentation", budget="1ep"), tmp_path / "run")
     assert "mean_iou" in json.loads(done.metrics.read_text())["test"]
