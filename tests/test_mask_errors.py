@@ -38,6 +38,7 @@ def data(shared, tmp_path_factory):
     return folder, wrong
 
 
+@pytest.mark.slow
 def test_planted_mask_errors_are_among_the_first_suspects(data, mobilenet, tmp_path):
     folder, wrong = data
     found = whet.check(folder, weights=str(mobilenet), out=tmp_path / "out")

@@ -24,12 +24,13 @@ MOST = 100  # images, so that a run takes seconds longer
 
 def measure_groupings(
     part: Table, split: str, folder: RunFolder, predict: Callable[[Table, Keep], Batches]
-) -> dict[str, Any] | None:
-    """The headline metric on up to 100 images of this split, of the task's own grouping and of each of `MaskTask.groupings`, with
-    what the own one gains; None where there are none, or no object. predict: (samples, what is kept) -> batches."""
+) -> dict[str, Any]:
+    """groupings: the headline metric on up to 100 images of this split, of the task's own grouping and of each of
+    `MaskTask.groupings`, with what the own one gains; nothing where there are none, or no object. predict: (samples, what is kept)
+    -> batches."""
     task = cast(MaskTask, part.task)
     if not task.groupings:
-        return None
+        return {}
     chosen = part.with_frame(part.frame.iloc[np.sort(Rng(0).shuffled("groupings", 0, len(part))[:MOST])])
     rows: dict[str, list[Tensor]] = {name: [] for name in task.groupings}
 
@@ -43,9 +44,9 @@ def measure_groupings(
     own = own.rows(np.isin(own.ids, chosen.frame["id"].to_numpy()[index_M]))
     metric = task.metrics[task.headline]
     if np.isnan(metric.value(own)):
-        return None
+        return {}
     found: dict[str, Any] = {"images": len(own), "own": metric.value(own), "others": {}}
     for name, statistics in rows.items():
         other = chosen.evidence(index_M, rows_joined(statistics).double().numpy()).by_id()
         found["others"][name] = {"value": metric.value(other), "gain": asdict(difference(metric, [other], [own]))}
-    return found
+    return {"groupings": found}

@@ -416,7 +416,7 @@ class Session:
         if "worst_images" in table.task.sections:
             write_worst_images(table.part(shown), shown, self.folder, partial(self.logits, plan, fabric, predictor))
             if recipe.data.evaluate_test:
-                metrics[shown]["groupings"] = measure_groupings(table.part(shown), shown, self.folder, kept)
+                metrics[shown] |= measure_groupings(table.part(shown), shown, self.folder, kept)
         elif reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
             self.note(english("the report shows mistakes without explanations: {reason}", reason=reason))
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))

@@ -51,8 +51,9 @@ def out_of_fold(cells: Cells, fold_N: np.ndarray) -> np.ndarray:
     N, P, D = cells.features_NPD.shape
     K, folds = cells.shares_NPK.shape[2], np.unique(fold_N)
     weight_NP = cells.known_NP / max(float(cells.known_NP.sum()), 1e-6)
-    flat_ND = cells.features_NPD.astype(np.float32).reshape(N * P, D)
-    middle_D, scale_D = flat_ND.mean(axis=0), flat_ND.std(axis=0) + 1e-6
+    middle_D = np.mean([one_PD.mean(axis=0, dtype=np.float32) for one_PD in cells.features_NPD], axis=0)
+    square_D = np.mean([np.square(one_PD - middle_D).mean(axis=0) for one_PD in cells.features_NPD], axis=0)
+    scale_D = np.sqrt(square_D) + 1e-6
     gram_FDD, wanted_FDK = np.zeros((len(folds), D + 1, D + 1)), np.zeros((len(folds), D + 1, K))
 
     def design(n: int) -> np.ndarray:
