@@ -19,6 +19,7 @@ LOSSES = [
     for cls in registry()
     if issubclass(cls, WrapsLoss) and not issubclass(cls, Changes) and TASK.name in cls.tasks and cls.family != "optimize"
     and cls.name not in ("l1", "l2", "l2_sp", "elastic_net", "orthogonal")  # penalties on weights
+    and cls.name != "color_pairs"  # its loss is that of pixels without a label
 ]  # fmt: skip
 
 
