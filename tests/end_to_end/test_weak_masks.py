@@ -6,11 +6,14 @@ import pytest
 from tests.end_to_end.test_segmentation import make_pairs, recipe
 
 from whet.core.errors import RecipeError
+from whet.core.masks import IGNORE
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
+from whet.data.read import read_data
 from whet.methods import Grabcut
 from whet.training.job import resume_run, train_run
 from whet.training.log import Observer
+from whet.training.made_masks import with_made_masks
 from whet.training.signals import Interrupted
 
 
@@ -29,10 +32,15 @@ def made(run):
 
 
 def test_boxes_become_masks_that_are_kept_and_measured(data, tmp_path):
-    run = train_run(weakly(data, "boxes", "grabcut", budget="3ep"), tmp_path / "run")
+    asked = weakly(data, "boxes", "grabcut", budget="3ep")
+    run = train_run(asked, tmp_path / "run")
     steps = made(run)["grabcut"]
     assert steps["images"] == 20 and steps["steps"]["grabcut"]["mean_iou"] > 0.97  # the objects are red and blue boxes
     assert len(list(run.made_masks.glob("*.png"))) == 20
+    trained_on = with_made_masks(run, read_data(asked.data)).part("train").frame
+    for row in trained_on.itertuples():
+        map_HW, real_HW = row.masks.class_map(), row.real_masks.class_map()
+        assert ((map_HW == real_HW) | (map_HW == IGNORE) | (real_HW == IGNORE)).mean() > 0.97
     metrics = run.read_json(run.metrics)
     assert any("made the masks of 20 training images" in note for note in metrics["notes"])
 

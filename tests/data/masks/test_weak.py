@@ -13,8 +13,10 @@ from whet.core.errors import DataError
 from whet.core.mask_spec import MaskSpec
 from whet.core.masks import IGNORE, Masks, Shape
 from whet.core.spec import DataSpec
+from whet.data.audit.masks.balance import check_mask_balance
 from whet.data.masks import read_masks
 from whet.data.masks.weak import REAL, as_boxes, as_labels, as_points, weak_rows
+from whet.data.masks.write import CocoImage, coco_content
 from whet.data.read import read_data
 
 
@@ -152,3 +154,15 @@ def test_supervision_weakens_training_rows_alone(tmp_path, supervision):
         assert getattr(other, REAL).digest() == row.masks.digest()
     assert full.counts_K.tolist() == weak.counts_K.tolist()
     assert full.fingerprint() != weak.fingerprint()
+
+
+def test_the_check_counts_the_kinds_of_annotation_and_no_label_as_an_object(tmp_path):
+    rows = [("images/b.png", "can"), ("images/c.png", "can")]
+    found = {one.kind: one.text for one in check_mask_balance(read_masks(labelled(tmp_path, ["a"], rows)))}
+    assert found["weak annotations"].endswith("2 images with label, 1 image with mask")
+    assert "can: 6.0% of the pixels, 3 images" in found["classes"]
+
+
+def test_coco_has_no_labels():
+    with pytest.raises(DataError, match=r"1\.jpg: COCO has no label"):
+        coco_content([CocoImage("1.jpg", as_labels(two_objects()))], ("background", "a", "b"))

@@ -32,7 +32,7 @@ def coco_content(images: Iterable[CocoImage], classes: Sequence[str], *, polygon
     """The content of a COCO file of objects. classes: by class number, the background first; it is not a category. The category of
     class k has the id k; images and annotations are numbered from 1, because pycocotools takes an annotation with the id 0 for a
     missing one. Polygons are written as they were read, other masks as compressed RLE, or with `polygons` as polygons that cover
-    the same pixels. DataError for points and scribbles, which COCO does not have."""
+    the same pixels. DataError for points, scribbles and labels, which COCO does not have."""
     categories = [{"id": k, "name": name, "supercategory": ""} for k, name in enumerate(classes) if k]
     rows: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -41,6 +41,8 @@ def coco_content(images: Iterable[CocoImage], classes: Sequence[str], *, polygon
         rows.append({"id": image_number, "file_name": image.file_name, "height": height, "width": width})
         shapes = image.masks.shapes if image.masks.id_file is None else None
         for place, layer in enumerate(image.masks.layers()):
+            if layer.kind in ("point", "scribble", "label"):
+                raise DataError(f"{image.file_name}: COCO has no {layer.kind}; only masks and boxes can be written")
             if not layer.mask.size or not layer.class_number:
                 continue
             shape = None if shapes is None else shapes[place]
@@ -59,8 +61,6 @@ def write_coco(path: Path, images: Iterable[CocoImage], classes: Sequence[str], 
 
 
 def _annotation(layer: Layer, shape: Shape | None, image: CocoImage, polygons: bool) -> dict[str, Any]:
-    if layer.kind in ("point", "scribble"):
-        raise DataError(f"{image.file_name}: COCO has no {layer.kind}; only masks and boxes can be written")
     height, width = layer.mask.shape
     found: dict[str, Any] = {
         "category_id": layer.class_number,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from whet.core.language import english
@@ -30,6 +32,11 @@ def check_mask_balance(data: MaskData) -> list[Finding]:
         )
     text = english("pixels, images and objects of the classes: {rows}", rows="; ".join(rows))
     found = [Finding(english("classes"), "fact", text)]
+    if kinds - {"mask"}:
+        said = Counter(" and ".join(sorted(image.masks.kinds)) for image in data.images if image.masks.kinds)
+        rows = [f"{many(count, 'image')} with {kind}" for kind, count in said.most_common()]
+        text = english("only images with masks can be validated and tested on: {rows}", rows=", ".join(rows))
+        found.append(Finding(english("weak annotations"), "fact", text))
     for s, split in enumerate(SPLITS):
         if not any(image.split == split for image in data.images):
             continue
@@ -76,7 +83,9 @@ def _counts(data: MaskData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if image.masks.id_file is not None:
             numbers = image.masks.id_map().class_of_id
         else:
-            numbers = np.array([shape.class_number for shape in image.masks.shapes if not shape.crowd], np.int64)
+            shapes = [shape for shape in image.masks.shapes if not shape.crowd]
+            classes |= {shape.class_number for shape in shapes}
+            numbers = np.array([shape.class_number for shape in shapes if shape.kind != "label"], np.int64)
         objects_K += np.bincount(numbers, minlength=len(data.classes))
         place = SPLITS.index(image.split) if image.split else len(SPLITS)
         images_SK[place, sorted(classes | set(numbers.tolist()))] += 1
