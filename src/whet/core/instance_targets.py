@@ -23,10 +23,12 @@ _FAR = 1e6  # pixels: where objects without pixels are
 
 @dataclass(frozen=True)
 class Pairs:
-    """Which cells have similar colours as each of their eight neighbours, and the weight of the loss that follows from it."""
+    """Which cells have similar colours as each of their eight neighbours, the weight of the loss that follows from it, and whether
+    this has begun: 0 … 1."""
 
     alike_B8hw: Tensor
     weight: float
+    begun: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,16 @@ class InstanceTargets(Targets):
 
     def __getitem__(self, index: Tensor | slice) -> InstanceTargets:
         found = self._having(lambda array_MB: array_MB[:, index])
-        return found if self.pairs is None else found.paired(self.pairs.alike_B8hw[index], self.pairs.weight)
+        return (
+            found
+            if self.pairs is None
+            else replace(found, pairs=replace(self.pairs, alike_B8hw=self.pairs.alike_B8hw[index]))
+        )
 
-    def paired(self, alike_B8hw: Tensor, weight: float) -> InstanceTargets:
+    def paired(self, alike_B8hw: Tensor, weight: float, begun: float = 1.0) -> InstanceTargets:
         """The same for a loss in which cells of objects of which only the box is known belong together. alike_B8hw: bool, for the
         cells of the outputs and their neighbours; see `core.colour_pairs`."""
-        return replace(self, pairs=Pairs(alike_B8hw, weight))
+        return replace(self, pairs=Pairs(alike_B8hw, weight, begun))
 
     def to(self, device: torch.device) -> InstanceTargets:
         return self._having(lambda array: array.to(device))

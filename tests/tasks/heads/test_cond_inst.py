@@ -263,8 +263,13 @@ def cross(side=SIDE):
     return shape, bags([(16, 16, 44, 44, 1)])
 
 
-def loss_of(shape, target):
-    """The loss where all cells around the centre predict this mask."""
+def by_colour(target):
+    """Targets of boxes where the loss of pairs has begun, without any pair."""
+    return known(boxed(target)).paired(torch.zeros(1, 8, 16, 16, dtype=torch.bool), 1.0)
+
+
+def outputs_of(shape):
+    """Outputs where every cell predicts this mask."""
     outputs = torch.zeros(1, TASK.outputs(K), *shape.shape)
     outputs[:, K : K + PARAMETERS] = looks_at(0)[None, :, None, None]
     outputs[:, K + PARAMETERS] = shape
@@ -273,10 +278,21 @@ def loss_of(shape, target):
 
 def test_a_mask_that_touches_its_box_has_no_projection_loss_but_a_dice_loss():
     shape, target = cross()
-    outputs = loss_of(shape, target)
-    as_box, as_mask = TASK.loss(outputs, known(boxed(target))).item(), TASK.loss(outputs, known(target)).item()
+    outputs = outputs_of(shape)
+    as_box, as_mask = TASK.loss(outputs, by_colour(target)).item(), TASK.loss(outputs, known(target)).item()
     area, inside = 49, 13
     assert as_mask - as_box == pytest.approx(1 - 2 * inside / (area + inside), abs=5e-3)
+
+
+def test_without_colours_the_box_is_taken_for_the_mask():
+    """Fully without pairs, by half where their loss has half begun."""
+    shape, target = cross()
+    outputs, none = outputs_of(shape), torch.zeros(1, 8, 16, 16, dtype=torch.bool)
+    least = TASK.loss(outputs, by_colour(target)).item()
+    filled = 1 - 2 * 13 / (49 + 13)
+    assert TASK.loss(outputs, known(boxed(target))).item() - least == pytest.approx(filled, abs=1e-3)
+    half = TASK.loss(outputs, known(boxed(target)).paired(none, 1.0, 0.5)).item()
+    assert half - least == pytest.approx(filled / 2, abs=1e-3)
 
 
 def test_the_mask_is_drawn_to_its_box():
@@ -285,8 +301,8 @@ def test_the_mask_is_drawn_to_its_box():
     shape, target = cross()
     shape = torch.where(shape > 0, -1.0, -2.0)
     shape[0, 0] = 1.0
-    outputs = loss_of(shape, target)
-    (gradient,) = torch.autograd.grad(TASK.loss(outputs, known(boxed(target))).sum(), outputs)
+    outputs = outputs_of(shape)
+    (gradient,) = torch.autograd.grad(TASK.loss(outputs, by_colour(target)).sum(), outputs)
     feature = gradient[0, K + PARAMETERS]
     assert feature[0, 0] > 0
     assert (feature[4:11, 7] < 0).all()
@@ -297,15 +313,14 @@ def test_the_mask_is_drawn_to_its_box():
 def test_cells_of_similar_colours_belong_together():
     """The pairwise loss: only inside the box, only of pairs, with its weight."""
     shape, target = cross()
-    outputs, alike = loss_of(shape, target), torch.zeros(1, 8, 16, 16, dtype=torch.bool)
-    plain = TASK.loss(outputs, known(boxed(target))).item()
+    outputs, alike = outputs_of(shape), torch.zeros(1, 8, 16, 16, dtype=torch.bool)
+    plain = TASK.loss(outputs, by_colour(target)).item()
     alike[:, :, :3] = True  # far from the box
     assert TASK.loss(outputs, known(boxed(target)).paired(alike, 1.0)).item() == pytest.approx(plain)
     alike[:, 4, 7, 8] = True  # of cell (7, 8), with the neighbour two to the right, both in the mask
     assert TASK.loss(outputs, known(boxed(target)).paired(alike, 1.0)).item() == pytest.approx(plain, abs=1e-3)
-    alike[:, 4, 8, 5] = (
-        True  # of cell (8, 5) outside the mask, with (8, 7) inside it: -log(2 · 0.9997 · 0.0003), one of two pairs
-    )
+    # Of cell (8, 5) outside the mask, with (8, 7) inside it: -log(2 · 0.9997 · 0.0003), one of two pairs.
+    alike[:, 4, 8, 5] = True
     different = -np.log(2 / (1 + np.exp(-8)) / (1 + np.exp(8)))
     found = TASK.loss(outputs, known(boxed(target)).paired(alike, 0.3)).item()
     assert found - plain == pytest.approx(0.3 * different / 2, rel=1e-3)

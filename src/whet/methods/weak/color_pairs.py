@@ -31,7 +31,7 @@ class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation
     Shapes: loss (B,) + w * mean over pairs of -log sum over classes of p_i p_j (B,), at the stride of the head. Pairs: 3 x 3
     pixels, 2 apart, with exp(-|colour difference in LAB| / 2) of at least `threshold`. w rises linearly to `weight` during the
     first `warmup` of training. For instance segmentation the pairs with a pixel in the box, for the mask of each object of which
-    only the box is known; the head takes them in its own loss.
+    only the box is known; the head takes them in its own loss, and until the weight is full the box partly for the mask.
     """
 
     identity = {"weight": 0.0}
@@ -63,7 +63,7 @@ class ColorPairs(Method, WrapsLoss, family="weak", tasks={"semantic-segmentation
             rising = min(1.0, outcome.progress.fraction / self.warmup) if self.warmup else 1.0
             targets, weight = outcome.batch.targets, self.weight * rising
             if isinstance(targets, InstanceTargets):
-                return loss(outcome.with_targets(targets.paired(pairs_B8hw, weight)))
+                return loss(outcome.with_targets(targets.paired(pairs_B8hw, weight, rising)))
             return loss(outcome) + weight * pairwise_loss(outcome.logits_BK.log_softmax(dim=1), pairs_B8hw)
 
         return paired

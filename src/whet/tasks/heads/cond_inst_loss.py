@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,7 +29,9 @@ def loss(outputs_BChw: Tensor, layer: ObjectLayer, num_classes: int) -> Tensor:
         outputs_BChw.float(), layer.id_BHW, layer.class_BN, layer.boxed_BN, layer.centre_BN2 / cell_2, strict=True
     )
     pairs = layer.pairs
-    alike = [None] * len(outputs_BChw) if pairs is None else [Pairs(one, pairs.weight) for one in pairs.alike_B8hw]
+    alike: list[Pairs | None] = [None] * len(outputs_BChw)
+    if pairs is not None:
+        alike = [replace(pairs, alike_B8hw=one_8hw) for one_8hw in pairs.alike_B8hw]
     return torch.stack([_of_image(*row, one, num_classes) for row, one in zip(rows, alike, strict=True)])
 
 
@@ -79,13 +81,18 @@ class _Masks:
 
     def box(self, pairs: Pairs | None) -> tuple[Tensor, Tensor]:
         """The same of objects of which only the box is known: the projection loss, and the pairwise loss of the cells in the box;
-        the IoU of the projections on both axes, multiplied."""
+        the IoU of the projections on both axes, multiplied. Without pairs, and until they have begun, the dice loss of the box too:
+        the projections alone say nothing about most cells."""
         prob_Lhw, target_Lhw = (one * self.known_hw for one in (self.logits_Lhw.sigmoid(), self.share_Lhw))
         sides = [(prob_Lhw.amax(dim=axis), target_Lhw.amax(dim=axis)) for axis in (1, 2)]
         (across_Lw, across_iou_L), (down_Lh, down_iou_L) = ((one, iou_of(prob.detach(), one)) for prob, one in sides)
         lost_L = projection_loss(prob_Lhw, target_Lhw)
+        box_Lhw = down_Lh[:, :, None] * across_Lw[:, None] * self.known_hw
+        if pairs is None or pairs.begun < 1:
+            filled_L = dice_loss(prob_Lhw.flatten(1), box_Lhw.flatten(1))
+            lost_L = lost_L + (1 - (pairs.begun if pairs else 0.0)) * filled_L
         if pairs is not None and len(lost_L):
-            inside_Lhw = (down_Lh > 0)[:, :, None] & (across_Lw > 0)[:, None] & self.known_hw
+            inside_Lhw = box_Lhw > 0
             log_probs_L2hw = torch.stack([logsigmoid(self.logits_Lhw), logsigmoid(-self.logits_Lhw)], dim=1)
             lost_L = lost_L + pairs.weight * pairwise_loss(log_probs_L2hw, pairs.alike_B8hw & inside_Lhw[:, None])
         return lost_L, across_iou_L * down_iou_L
