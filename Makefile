@@ -21,9 +21,10 @@ demo: setup
 	$(BIN)/whet improve demo/digits --architecture resnet9_slim --out demo/improve \
 	  --seeds 3 --plain examples/digits/plain.yaml --strong examples/digits/strong.yaml
 
-# The fast tests and a sample of the slow ones, two at a time with a thread each.
+# The fast tests and a sample of the slow ones, two at a time with a thread each. Compiled files are kept: otherwise every process
+# compiles all sources and tests anew.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow or sample'
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow or sample'
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
