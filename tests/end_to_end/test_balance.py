@@ -44,6 +44,7 @@ def test_a_run_with_rows_chosen_noise_weighed_a_new_head_and_thresholds(uneven, 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_learns_from_another_and_goes_on_only_with_the_same_teacher(uneven, tmp_path):
     assert train_small(uneven, tmp_path / "teacher", "--recipe", recipe(tmp_path / "t.yaml")).returncode == 0
     teacher = {"teacher": str(tmp_path / "teacher")}

@@ -155,6 +155,8 @@ def test_methods_train_and_runs_are_compared_by_their_images(run, data, tmp_path
     assert found.difference.low <= found.difference.mean <= found.difference.high
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_head_with_networks_for_masks(run, data, tmp_path):
     """With the methods that mix, flip and average. A run that is cut off and resumed ends bit-identical; it is compared with the
     other head's."""

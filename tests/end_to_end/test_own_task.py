@@ -160,6 +160,7 @@ def test_runs_of_it_are_compared(run, graded, tmp_path):
         compare_runs([run, other], "accuracy")
 
 
+@pytest.mark.slow
 def test_it_is_studied(graded, tmp_path):
     base = recipe(graded, budget="1ep")
     study(

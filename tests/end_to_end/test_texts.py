@@ -42,6 +42,7 @@ def test_what_can_be_learnt_is_learnt_without_a_word_of_settings(text_run):
     assert text_run.recipe.train.max_tokens == 16  # seven words and their marks, in steps of eight
 
 
+@pytest.mark.slow
 def test_short_names_are_told_by_how_they_end_the_rare_ones_too(tmp_path):
     """The shipped recipe for names, in classes that are 12 : 1; what stands at the end of one name stands within another."""
     ends = {"recyclable": "瓶罐纸", "wet": "皮核壳", "hazardous": "灯药漆"}

@@ -72,6 +72,7 @@ def test_a_resumed_run_trains_on_the_masks_of_its_folder(data, tmp_path, monkeyp
     assert made(RunFolder(cut)) == made(whole)
 
 
+@pytest.mark.slow
 def test_classes_of_images_become_masks_by_a_classifier_and_a_further_round(data, tmp_path):
     method = {"cam_to_mask": {"scales": [1.0, 2.0], "rounds": 1}}
     run = train_run(weakly(data, "labels", method, budget="2ep"), tmp_path / "run")

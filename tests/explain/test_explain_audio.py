@@ -58,6 +58,7 @@ def mass_on_the_tone(net, waves, labels, half):
     return float(np.mean(shares))
 
 
+@pytest.mark.slow
 def test_heat_lies_on_the_tone_that_decides_and_not_with_random_weights(taught):
     net = made("audio_cnn", MelSettings())
     waves, labels, _ = planted(64)

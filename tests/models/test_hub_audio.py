@@ -142,6 +142,8 @@ def test_what_is_no_encoder_of_audio_is_refused(tmp_path):
         build("audio_cmn", "none")
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_whole_road(folder, tmp_path):
     """Tones of two pitches, told apart by a head on what the encoder makes of them."""
     soundfile = pytest.importorskip("soundfile")

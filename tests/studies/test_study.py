@@ -93,6 +93,8 @@ def test_a_study_finds_what_is_planted_and_confirms_it(base, tmp_path):
         whet.study(base, factors, design="add", budget="4ep", seeds=5, out=out)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_path):
     worse = recipes.change(base, add=("cosine",), settings=("sgd.lr=0.000001",))
     factors, out = ["sgd.lr=0.000001:0.02"], tmp_path / "study"
@@ -127,6 +129,7 @@ class Breaks(Method, Mixes, family="mix", tasks={"image-classification"}):
         raise ZeroDivisionError("on purpose")
 
 
+@pytest.mark.slow
 def test_a_method_that_fails_is_told_and_stops_no_other(base, tmp_path, monkeypatch):
     monkeypatch.setitem(registry()._by_name, Breaks.name, Breaks)
     found = whet.study(base, [Breaks(), "horizontal_flip"], budget="4st", seeds=3, out=tmp_path / "study")
@@ -276,6 +279,7 @@ def test_more_fresh_seeds_are_taken_while_their_time_is_left(base, tmp_path, mon
 
 
 # --- time ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_study_without_time_is_left_out_of_improve(base, data, tmp_path):
     told = []
 

@@ -102,6 +102,7 @@ def test_by_the_command_line_with_a_report(runs, tmp_path):
     assert "Images with the lowest IoU" in (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_objects_are_combined_at_one_image_size(tmp_path):
     path = make_coco(tmp_path / "discs", count=20)
     made = [train_run(objects(path, budget="1ep", seed=seed), tmp_path / f"run{seed}") for seed in range(2)]

@@ -42,6 +42,8 @@ def test_a_run_can_be_pickled_after_it_has_predicted(finished_run):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks")
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_forked_worker_predicts_too(finished_run):
     """The parent's pools of threads have no threads there."""
     folder = str(finished_run.parent / "images")

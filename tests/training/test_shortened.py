@@ -70,6 +70,7 @@ def test_what_takes_one_pass_is_fitted_where_not_one_epoch_fits(asked, tmp_path,
     assert run.read_json(run.metrics)["cost"]["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_a_turned_run_goes_on_to_the_same_end(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(Pace, "total_steps", lambda self, progress, *_: progress.total_steps)  # the plan as first made
     work = Work(monkeypatch)

@@ -55,6 +55,8 @@ def recipe(data, budget="2ep", architecture="resnet9_slim", size=32):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_parent_hears_everything_and_the_memory_is_the_child_s_own(data, tmp_path):
     held = np.ones(1 << 27)  # a gibibyte that the child does not hold
     recorded = Recorded()

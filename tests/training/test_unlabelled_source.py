@@ -95,6 +95,8 @@ def test_two_epochs_on_views_of_the_same_samples(images, more, tmp_path):
     assert "25 unlabelled images" in " ".join(run.read_json(run.metrics)["notes"])
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_resumed_and_with_any_number_of_threads_it_ends_the_same(images, more, tmp_path, monkeypatch):
     asked = recipe(images, more, "agreement", loader_threads=1, checkpoint_every="3st")
     whole = train_run(asked, tmp_path / "whole")
