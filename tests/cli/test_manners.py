@@ -334,7 +334,7 @@ plain = looking.fingerprint
 
 def fingerprint(data):
     os.write(1, b"looking\\n")
-    time.sleep(3600)  # it is at work until it is stopped
+    time.sleep(1)  # and there are 60 images; what a thread has begun is finished before the process ends
     return plain(data)
 
 looking.fingerprint = fingerprint
