@@ -83,6 +83,7 @@ def test_an_unknown_class_is_refused_with_those_there_are(finished_run, tmp_path
         package.load(finished_run).explain(class_name="papier")
 
 
+@pytest.mark.slow
 def test_texts_of_the_command_line_have_coloured_words(text_run, tmp_path):
     done = explain(text_run.path, "what of this bottle", "ein <b>can", "--out", tmp_path / "page.html", "--json")
     told = json.loads(done.stdout)["samples"]
@@ -122,6 +123,7 @@ def test_without_inputs_the_most_confident_mistakes(finished_run, tmp_path):
     assert [entry["label"] for entry in told] == wrong["label"].head(3).tolist()
 
 
+@pytest.mark.slow
 def test_from_python(text_run):
     found = text_run.explain("this can", class_name="glass")
     assert len(found) == 1

@@ -98,6 +98,8 @@ def test_methods_rewrite_texts_and_the_run_says_so(texts, tmp_path):
     assert changed == told
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_same_seed_gives_the_same_run_whatever_the_threads(texts, tmp_path):
     def trained(threads):
         base = recipes.default(DataSpec(path=str(texts)), ModelSpec()).replace(data=DataSpec(path=str(texts)))

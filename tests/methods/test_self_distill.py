@@ -99,6 +99,7 @@ class _Stops(Observer):
             raise InterruptedError
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_and_was_moved_goes_on_with_its_own_teacher(born_again, tmp_path):
     data, _ = born_again
     recipe = Recipe(

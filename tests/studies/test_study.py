@@ -110,6 +110,7 @@ def test_what_helps_is_recommended_and_confirmed_on_the_test_samples(base, tmp_p
     assert "Confirmation" in found.report.read_text()
 
 
+@pytest.mark.slow
 def test_the_design_is_shown_smaller_images_and_the_confirmation_the_recipe_s_own(base, tmp_path):
     large = recipes.change(base, settings=("train.image_size=64", "train.eval_size=64"))
     options = {"design": "add", "budget": "2st", "seeds": 2, "metric": "accuracy", "smaller": 0.5}

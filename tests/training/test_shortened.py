@@ -56,7 +56,9 @@ def told(run):
     return [line for line in run.read_json(run.metrics)["notes"] if line.startswith("the budget allows")]
 
 
-@pytest.mark.parametrize(("budget", "share", "notes"), [("750s", 0.43, 0), ("300s", 0.7, 1)])
+@pytest.mark.parametrize(
+    ("budget", "share", "notes"), [pytest.param("750s", 0.43, 0, marks=pytest.mark.slow), ("300s", 0.7, 1)]
+)
 def test_more_is_frozen_where_few_epochs_fit(asked, tmp_path, monkeypatch, budget, share, notes):
     run = trained(asked, tmp_path / "run", Work(monkeypatch), budget)
     assert Recipe.load(run.recipe).method("freeze").share == share and len(told(run)) == notes
