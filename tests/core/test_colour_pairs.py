@@ -54,5 +54,5 @@ def test_certain_equal_neighbours_cost_nothing_and_no_pair_is_no_loss():
 def test_neighbours_are_in_rows_from_above():
     x = torch.arange(9.0).view(1, 1, 3, 3)
     assert neighbours(x, dilation=1)[0, :, 0, 1, 1].tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
-    assert neighbours(x, dilation=1, outside=-1)[0, 0, 0, 0, 0] == -1
-    assert neighbours(x + 7, dilation=1, outside=None)[0, :, 0, 0, 0].tolist() == [7, 7, 8, 7, 8, 10, 10, 11]
+    assert neighbours(x + 7, dilation=1)[0, 0, 0, 0, 0] == 0
+    assert neighbours(x + 7, dilation=1, repeat=True)[0, :, 0, 0, 0].tolist() == [7, 7, 8, 7, 8, 10, 10, 11]

@@ -33,8 +33,9 @@ def test_killed_at_one_of_some_places(zygote, whole, tmp_path, kill):
 
 @pytest.mark.parametrize(
     ("medium", "kill"),
-    [("text", ("renamed", 1)), *(pytest.param(*one, marks=pytest.mark.slow) for one in (
-        ("text", ("step", 9)), ("audio", ("step", 9)), ("audio", ("renamed", 1))))],
+    [("text", ("renamed", 1)), 
+     pytest.param("audio", ("step", 9), marks=[pytest.mark.slow, pytest.mark.sample]),
+     *(pytest.param(*one, marks=pytest.mark.slow) for one in (("text", ("step", 9)), ("audio", ("renamed", 1))))],
     ids=str,
 )  # fmt: skip
 def test_texts_and_audio_are_killed_too(zygote, whole, tmp_path, medium, kill):
@@ -44,6 +45,7 @@ def test_texts_and_audio_are_killed_too(zygote, whole, tmp_path, medium, kill):
 
 
 @pytest.mark.slow
+@pytest.mark.sample
 def test_killed_twice(zygote, whole, tmp_path):
     out = tmp_path / "run"
     assert zygote.train(out, kill=("step", 5)) == -9

@@ -57,7 +57,7 @@ def test_perfect_outputs_give_all_objects():
 def test_objects_that_touch_are_one_connected_component_but_two_peaks():
     target = discs()
     found = ClassMap.of(perfect(target)[0].numpy(), K, (SIDE, SIDE))
-    counts = {name: len(objects_of(found, grouping).detections) for name, grouping in GROUPINGS.items()}
+    counts = {name: len(objects_of(found, grouping)) for name, grouping in GROUPINGS.items()}
     assert counts == {"centre_offset": 4, "connected_components": 3, "distance_peaks": 4}
 
 
@@ -70,7 +70,7 @@ def test_objects_are_found_in_the_size_of_the_image():
 def test_equal_neighbouring_peaks_are_one_centre():
     """The centre lies between two cells, which have the same heat."""
     target = discs([(32, 32, 12, 1)])
-    assert len(objects_of(ClassMap.of(perfect(target)[0].numpy(), K, (SIDE, SIDE))).detections) == 1
+    assert len(objects_of(ClassMap.of(perfect(target)[0].numpy(), K, (SIDE, SIDE)))) == 1
 
 
 def test_no_objects_and_no_prediction():

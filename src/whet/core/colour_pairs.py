@@ -27,12 +27,11 @@ def lab(rgb_BCHW: Tensor) -> Tensor:
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
 
-def neighbours(x_BCHW: Tensor, dilation: int = DILATION, outside: float | None = 0.0) -> Tensor:
+def neighbours(x_BCHW: Tensor, dilation: int = DILATION, *, repeat: bool = False) -> Tensor:
     """The values at the eight neighbours of every pixel, (B, 8, C, H, W): 3 x 3 pixels, `dilation` apart, without the middle one.
-    outside: the value beyond the border; None: that of the nearest pixel."""
+    Beyond the border they are 0, or with `repeat` those of the nearest pixel."""
     height, width = x_BCHW.shape[2:]
-    around = [dilation] * 4
-    wide = pad(x_BCHW, around, mode="replicate") if outside is None else pad(x_BCHW, around, value=outside)
+    wide = pad(x_BCHW, [dilation] * 4, mode="replicate" if repeat else "constant")
     steps = [(y, x) for y in (0, 1, 2) for x in (0, 1, 2) if (y, x) != (1, 1)]
     moved = [wide[:, :, y * dilation : y * dilation + height, x * dilation : x * dilation + width] for y, x in steps]
     return torch.stack(moved, dim=1)

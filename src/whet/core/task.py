@@ -45,8 +45,8 @@ class Task(ABC):
     name: as stored in run folders. problems: names for recipes, each with its medium. title: what samples have, such as "exactly
     one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
     first. most_in_batch: the largest batch that is chosen by default. most_enlarged: how much larger than the pretrained size the
-    size of the images may be by default. metrics: the metrics by which runs can be compared. headline:
-    the metric that is reported first. selects_by: the metric by which runs are chosen, None for the headline. followed: the
+    size of the images may be by default. metrics: the metrics by which runs can be compared. headline: the metric that is reported
+    first. selects_by: the metric by which runs are chosen, None for the headline. followed: the
     entries of `measure` that every validation reports, the headline first. per_class: the entry of the `per_class` rows of
     `measure` by which classes are compared. sections: additional sections of the run report.
     """

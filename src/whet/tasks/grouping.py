@@ -45,14 +45,6 @@ class ClassMap:
         return cls(outputs_Chw, num_classes, *most_likely(shifted_Khw / shifted_Khw.sum(axis=0), size))
 
 
-@dataclass(frozen=True)
-class Objects:
-    """ids_HW: int32, k for the object `detections[k - 1]`, 0 for none."""
-
-    ids_HW: np.ndarray
-    detections: list[Detection]
-
-
 def centre_offset(found: ClassMap) -> Grouped:
     """Peaks of the heat are centres; a pixel of any class but the background belongs to the centre nearest to where its offset
     points. Equal neighbouring peaks are one."""
@@ -133,7 +125,7 @@ GROUPINGS: dict[str, Callable[[ClassMap], Grouped]] = {
 }
 
 
-def objects_of(found: ClassMap, grouping: Callable[[ClassMap], Grouped] = centre_offset) -> Objects:
+def objects_of(found: ClassMap, grouping: Callable[[ClassMap], Grouped] = centre_offset) -> list[Detection]:
     """The objects of an image, those with the highest scores first. The class of an object is that of most of its pixels; its score
     is the mean probability of its pixels times the confidence of the grouping."""
     raw_HW, confidence_N = grouping(found)
@@ -154,4 +146,4 @@ def objects_of(found: ClassMap, grouping: Callable[[ClassMap], Grouped] = centre
     for place, (k, (rows, columns)) in enumerate(zip(votes_NK[order].argmax(axis=1).tolist(), boxes), start=1):
         layer = Layer(k, rows.start, columns.start, ids_HW[rows, columns] == place)
         detections.append(Detection(layer, float(score_N[order[place - 1]])))
-    return Objects(ids_HW, detections)
+    return detections

@@ -25,7 +25,7 @@ from whet.core.mask_spec import MaskSpec
 from whet.core.masks import Masks
 from whet.data.below import folders_in
 from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
-from whet.data.masks.frame import Frame, frames_of
+from whet.data.masks.frame import Frame, FrameUnknown, OtherSize, frames_of
 from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.shapes import Placed, checked_name
 from whet.data.table import Skipped, split_name
@@ -210,10 +210,10 @@ def _read_images(file: _File, reading: _Reading, threads: int) -> None:
             continue
         try:
             turn = frame.turn_for(_stated(entry, file), reading.frame, f"{file.path}: {name}")
-        except DataError as error:
+        except (FrameUnknown, OtherSize) as error:
             if not file.of_image[entry["id"]]:
                 turn = 1
-            elif type(error) is DataError:
+            elif isinstance(error, OtherSize):
                 reading.skipped.append(Skipped(name, str(error)))
                 continue
             else:

@@ -27,7 +27,7 @@ from whet.core.masks import Kind, Layer, Masks
 from whet.core.polygons import box_points
 from whet.data.masks.coco import split_of
 from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
-from whet.data.masks.frame import FrameUnknown, frames_of
+from whet.data.masks.frame import OtherSize, frames_of
 from whet.data.masks.named import BACKGROUND, is_ignored, numbered
 from whet.data.masks.shapes import Placed, checked_name
 from whet.data.table import Skipped, split_name
@@ -73,9 +73,7 @@ def read_cvat(files: list[Path], root: Path, spec: MaskSpec, threads: int = 4) -
         stated = _number(entry, "height", file), _number(entry, "width", file)
         try:
             turn = frame.turn_for((int(stated[0]), int(stated[1])), spec.frame, f"{file}: {name}")
-        except FrameUnknown:
-            raise
-        except DataError as error:
+        except OtherSize as error:
             skipped.append(Skipped(name, str(error)))
             continue
         placed = Placed(frame, turn)

@@ -26,6 +26,10 @@ class FrameUnknown(DataError):
     """An annotation that may mean either frame."""
 
 
+class OtherSize(DataError):
+    """An annotation for an image of another size: it is skipped."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """stored: (height, width) as in the file. orientation: the EXIF orientation, 1 for upright."""
@@ -40,7 +44,7 @@ class Frame:
 
     def turn_for(self, stated: Size | None, chosen: str | None, where: str) -> int:
         """The orientation to apply to an annotation of this (height, width), 1 where it is upright. where: the image, for messages.
-        FrameUnknown where either frame could be meant, DataError for another size."""
+        FrameUnknown where either frame could be meant, OtherSize for another size."""
         if self.orientation == 1:
             fitting = [1] if stated in (None, self.stored) else []
         else:
@@ -58,7 +62,7 @@ class Frame:
                 "they mean the upright or the stored image; set data.masks.frame to upright or stored, or save the image upright"
             )
         assert stated is not None
-        raise DataError(
+        raise OtherSize(
             f"the masks are for {stated[1]} x {stated[0]} pixels, the image has {self.size[1]} x {self.size[0]}"
         )
 

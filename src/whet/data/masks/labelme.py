@@ -32,7 +32,7 @@ from whet.core.polygons import box_points
 from whet.data.folder import IMAGE_FILES, files_below
 from whet.data.image import DAMAGE
 from whet.data.masks.data import INSTANCES, MaskData, MaskImage, image_id, many
-from whet.data.masks.frame import FrameUnknown, frames_of
+from whet.data.masks.frame import OtherSize, frames_of
 from whet.data.masks.named import BACKGROUND, is_ignored, numbered
 from whet.data.masks.shapes import Placed, as_points, checked_name
 from whet.data.table import Skipped, split_name
@@ -75,9 +75,7 @@ def read_labelme(files: list[Path], root: Path, spec: MaskSpec, threads: int = 4
         stated = content.get("imageHeight"), content.get("imageWidth")
         try:
             turn = frame.turn_for(None if None in stated else stated, spec.frame, f"{file}: {name}")  # type: ignore[arg-type]
-        except FrameUnknown:
-            raise
-        except DataError as error:
+        except OtherSize as error:
             skipped.append(Skipped(name, str(error)))
             continue
         placed = Placed(frame, turn)

@@ -19,7 +19,7 @@ from whet.core.masks import Masks
 from whet.data.below import folders_in
 from whet.data.folder import IMAGE_FILES, files_below
 from whet.data.masks.data import INSTANCES, SEMANTIC, MaskData, MaskImage, image_id, many
-from whet.data.masks.frame import FrameUnknown, frames_of
+from whet.data.masks.frame import OtherSize, frames_of
 from whet.data.masks.named import BACKGROUND, numbered
 from whet.data.masks.pairs import Pairs, read_pairs
 from whet.data.masks.shapes import Placed
@@ -111,9 +111,7 @@ def _read_boxes(files: dict[str, Path], root: Path, spec: MaskSpec, threads: int
         stated = None if size is None else (int(_number(size, "height", path)), int(_number(size, "width", path)))
         try:
             placed = Placed(frame, frame.turn_for(stated, spec.frame, f"{path}: {name}"))
-        except FrameUnknown:
-            raise
-        except DataError as error:
+        except OtherSize as error:
             skipped.append(Skipped(name, str(error)))
             continue
         for number, thing in enumerate(tree.iter("object"), start=1):

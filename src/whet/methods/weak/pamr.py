@@ -26,7 +26,7 @@ def refine(
     for _ in range(iterations):
         masks_BKHW = torch.stack(
             [
-                (neighbours(masks_BKHW, dilation, outside=None) * part[:, :, None]).sum(dim=1)
+                (neighbours(masks_BKHW, dilation, repeat=True) * part[:, :, None]).sum(dim=1)
                 for dilation, part in zip(dilations, parts, strict=True)
             ]
         ).sum(dim=0)
@@ -35,7 +35,7 @@ def refine(
 
 def _affinity(rgb_BCHW: Tensor, dilations: tuple[int, ...]) -> Tensor:
     """The weight of every neighbour, with sum 1 at each pixel, (B, 8 * dilations, H, W)."""
-    around_BNCHW = torch.cat([neighbours(rgb_BCHW, dilation, outside=None) for dilation in dilations], dim=1)
+    around_BNCHW = torch.cat([neighbours(rgb_BCHW, dilation, repeat=True) for dilation in dilations], dim=1)
     middle_BNCHW = rgb_BCHW[:, None].expand(-1, len(dilations), -1, -1, -1)
     spread_BCHW = torch.cat([around_BNCHW, middle_BNCHW], dim=1).std(dim=1)
     difference = (around_BNCHW - rgb_BCHW[:, None]).abs() / (1e-8 + _SHARPNESS * spread_BCHW[:, None])

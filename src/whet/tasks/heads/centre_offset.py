@@ -99,7 +99,7 @@ class CentreOffset(InstanceHead):
     def _grouped(
         self, grouping: Callable[[ClassMap], Grouped], outputs_Chw: np.ndarray, size: tuple[int, int]
     ) -> list[Detection]:
-        return objects_of(ClassMap.of(outputs_Chw, self.classes(len(outputs_Chw)), size), grouping).detections
+        return objects_of(ClassMap.of(outputs_Chw, self.classes(len(outputs_Chw)), size), grouping)
 
 
 def _heat(centre_BN2: Tensor, y_h: Tensor, x_w: Tensor) -> Tensor:
