@@ -210,6 +210,8 @@ def test_masks_of_classes_are_refused(tmp_path):
         pixels[4 : 10 + i, 4:20] = 1
         Image.fromarray(pixels * 200).save(tmp_path / "data" / "images" / f"{i}.png")
         Image.fromarray(pixels).save(tmp_path / "data" / "masks" / f"{i}.png")
-    refused = r"12 of 12 images.*0\.png: it holds classes.*can train --task semantic-segmentation.*COCO JSON.*instances/"
+    refused = (
+        r"12 of 12 images.*0\.png: it holds classes.*can train --task semantic-segmentation.*COCO JSON.*instances/"
+    )
     with pytest.raises(DataError, match=refused):  # before a network is built
         Session(RunFolder(tmp_path / "run"), Observer(), time.monotonic, None, None).read(recipe(tmp_path / "data"))

@@ -140,8 +140,8 @@ class Table:
             raise DataError(
                 f"data {self.root}: {problem} needs a mask for every object, which {len(without)} of {len(self)} images do not "
                 f"have ({without[0]}). The data can train --task semantic-segmentation, or image-classification by the classes in "
-                "each image. Objects are in COCO JSON, YOLO-seg, labelme and CVAT files, in Pascal VOC's SegmentationObject/, and in "
-                "files of object numbers, instances/ beside images/; training images may have boxes with --head cond_inst"
+                "each image. Objects are in COCO JSON, YOLO-seg, labelme and CVAT files, in Pascal VOC's SegmentationObject/, and "
+                "in files of object numbers, instances/ beside images/; training images may have boxes with --head cond_inst"
             )
 
     def judged_by_masks(self) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,13 @@ from whet.report.figures import ACCENT, MUTED, SECOND, WARN, draw
 _MARGINS = {"left": 0.05, "right": 0.935, "bottom": 0.165, "top": 0.83, "wspace": 0.22}
 
 
+def steps_per_epoch(steps: Sequence[Mapping[str, Any]]) -> float:
+    """From the recorded steps: the last epoch may be cut short."""
+    last = steps[-1]["epoch"]
+    before = [record["step"] for record in steps if record["epoch"] < last]
+    return max(before) / last if before else float(steps[-1]["step"])
+
+
 def context(folder: RunFolder) -> dict[str, Any] | None:
     records = folder.log_records()
     steps = [r for r in records if r["event"] == "step"]
@@ -25,7 +33,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         return None
     step = np.array([r["step"] for r in steps])
     loss = np.array([r["loss"] for r in steps])
-    per_epoch = max(1, steps[-1]["step"] // (steps[-1]["epoch"] + 1))
+    per_epoch = steps_per_epoch(steps)
     unit = Recipe.load(folder.recipe).shown.split(maxsplit=1)[1]
     task, num_classes = folder.task, len(folder.read_json(folder.data)["classes"])
     loss_of = [task.validation_loss(check, num_classes) for check in checks]
