@@ -55,4 +55,3 @@ def test_neighbours_are_in_rows_from_above():
     x = torch.arange(9.0).view(1, 1, 3, 3)
     assert neighbours(x, dilation=1)[0, :, 0, 1, 1].tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
     assert neighbours(x + 7, dilation=1)[0, 0, 0, 0, 0] == 0
-    assert neighbours(x + 7, dilation=1, repeat=True)[0, :, 0, 0, 0].tolist() == [7, 7, 8, 7, 8, 10, 10, 11]

@@ -80,6 +80,6 @@ def test_classes_of_images_become_masks_by_a_classifier_and_a_further_round(data
     first = RunFolder(before.external_models / "cam_to_mask")
     tasks = [Recipe.load(one.recipe).task for one in (first, before, run)]
     assert tasks == ["image-classification", "semantic-segmentation", "semantic-segmentation"]
-    assert list(made(before)["cam_to_mask"]["steps"]) == ["seed", "refined"]
-    assert list(made(run)["cam_to_mask"]["steps"]) == ["predicted", "refined"]
+    assert list(made(before)["cam_to_mask"]["steps"]) == ["seed", "cut"]
+    assert list(made(run)["cam_to_mask"]["steps"]) == ["predicted", "cut"]
     assert run.read_json(run.metrics)["test"]["mean_iou"] > 0

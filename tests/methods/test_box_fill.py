@@ -8,7 +8,7 @@ from whet.methods import BoxFill
 def filled(*shapes):
     masks = Masks((20, 30), tuple(shapes))
     (found,) = BoxFill().mask_maker(None, ())(np.zeros((20, 30, 3), np.uint8), masks).values()
-    return found
+    return found.class_map()
 
 
 def box(class_number, *corners, **rest):

@@ -4,49 +4,16 @@ import torch
 from torch import nn
 
 from whet.core.errors import NoEffectError, RecipeError
-from whet.core.masks import IGNORE, Masks, Shape
+from whet.core.masks import Masks, Shape
 from whet.core.recipe import Recipe
+from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.methods import CamToMask
 from whet.methods.weak.cam import Activations
 from whet.methods.weak.cam_to_mask import _OfClassifier
-from whet.methods.weak.pamr import refine
+from whet.methods.weak.cut import cut
 from whet.models.build import build_net
 from whet.models.net import Net, NetSpec
-
-
-def test_refinement_gives_the_region_of_a_two_coloured_image():
-    """A seed in a corner of the red square fills it, and nothing leaves it."""
-    rgb = torch.zeros(1, 3, 64, 64)
-    rgb[:, 1], inside = 0.8, torch.zeros(64, 64, dtype=torch.bool)
-    inside[16:48, 20:44] = True
-    rgb[:, :, inside] = torch.tensor([0.9, 0.1, 0.1])[:, None]
-    seed = torch.zeros(1, 2, 64, 64)
-    seed[0, 1, 16:30, 20:36] = 1
-    seed[0, 0] = 1 - seed[0, 1]
-    found = refine(seed, rgb)
-    assert torch.allclose(found.sum(dim=1), torch.ones(1, 64, 64), atol=1e-4)  # means of neighbours keep the sum
-    assert found[0, 1][~inside].max() < 0.01
-    assert found[0, 1][inside].min() > 0.05
-    region = found[0, 1] / found[0, 1].max() > 0.2
-    assert (region & inside).sum() / (region | inside).sum() > 0.95
-
-
-def test_one_round_is_the_weighted_mean_of_the_neighbours():
-    torch.manual_seed(0)
-    rgb, mask = torch.rand(1, 3, 5, 6), torch.rand(1, 1, 5, 6)
-    found = refine(mask, rgb, iterations=1, dilations=(1, 2))
-    y, x = 2, 3
-    places = [
-        (min(max(y + d * dy, 0), 4), min(max(x + d * dx, 0), 5))
-        for d in (1, 2) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)
-    ]  # fmt: skip
-    here = rgb[0, :, y, x]
-    around = torch.stack([rgb[0, :, a, b] for a, b in places])
-    spread = torch.cat([around, here.expand(2, 3)]).std(dim=0)
-    weight = (-((around - here).abs() / (1e-8 + 0.1 * spread)).mean(dim=1)).softmax(dim=0)
-    expected = sum(w * mask[0, 0, a, b] for w, (a, b) in zip(weight, places))
-    assert torch.allclose(found[0, 0, y, x], expected, atol=1e-5)
 
 
 class Colours(nn.Module):
@@ -91,19 +58,38 @@ def test_activations_are_high_where_the_class_is_and_mirrored_images_agree():
     assert found[1, 70:84, 100:116].min() > 0.8 and found[1, :56].max() < 0.05
 
 
-def test_only_classes_of_the_image_get_masks_and_doubt_is_ignored():
+def test_only_classes_of_the_image_get_masks_and_the_cut_follows_the_edges():
     net = classifier()
-    maker = _OfClassifier(CamToMask(scales=(0.5,)), Activations(net), [0, 1, 2], 128, net.device)
+    maker = _OfClassifier(CamToMask(scales=(0.5,)), Activations(net), [0, 1, 2], 128)
     steps = maker(image(), labelled(1))
-    assert list(steps) == ["seed", "refined"]
+    assert list(steps) == ["seed", "cut"]
+    real = np.zeros((96, 128), bool)
+    real[32:64, 32:80] = True
     for found in steps.values():
-        assert found.shape == (96, 128) and set(np.unique(found)) <= {0, 1, IGNORE}
-        assert (found[40:56, 40:72] == 1).all() and (found[:, 110:] == 0).all()
-    refined = steps["refined"]
-    real = np.zeros((96, 128))
-    real[32:64, 32:80] = 1
-    known = refined != IGNORE
-    assert ((refined == real) & known).sum() / known.sum() > 0.98
+        assert found.shape == (96, 128) and set(np.unique(found)) == {0, 1}
+        assert (found[40:56, 40:72] == 1).all()
+    overlap = {step: ((found == 1) & real).sum() / ((found == 1) | real).sum() for step, found in steps.items()}
+    assert overlap["cut"] > 0.97 > overlap["seed"]
+
+
+def test_an_image_without_objects_is_background_and_two_classes_are_told_apart():
+    net = classifier()
+    maker = _OfClassifier(CamToMask(scales=(0.5,)), Activations(net), [0, 1, 2], 128)
+    assert not maker(image(), labelled())["cut"].any()
+    found = maker(image(), labelled(1, 2))["cut"]
+    assert (found[36:60, 36:76] == 1).all() and (found[68:86, 100:116] == 2).all() and not found[:28].any()
+
+
+def test_the_object_in_a_photo_is_found_where_the_evidence_is_only_a_part_of_it():
+    """The cut: one corner of a disc is known, and that the border of the photo is not of the object."""
+    rows, columns = np.mgrid[:80, :100]
+    disc = np.hypot(rows - 40, columns - 50) < 22
+    noise = 8 * Rng(2).batch("cut", 0, np.arange(1)).normal((80, 100, 3))[0]
+    pixels = np.where(disc[..., None], (200, 60, 40), (90, 110, 90)) + noise
+    corner, rim = disc & (rows < 34) & (columns < 46), np.ones((80, 100), bool)
+    rim[2:-2, 2:-2] = False
+    found = cut(pixels.clip(0, 255).astype(np.uint8), corner, rim, 3, 100)
+    assert (found & disc).sum() / (found | disc).sum() > 0.9
 
 
 def test_a_network_whose_features_are_no_pooled_map_is_refused():

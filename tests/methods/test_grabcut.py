@@ -21,7 +21,7 @@ def disk(size=(100, 120), centre=(50, 60), radius=25):
 
 
 def found_in(pixels, masks, **settings):
-    return Grabcut(**settings).mask_maker(None, ())(pixels, masks)["grabcut"]
+    return Grabcut(**settings).mask_maker(None, ())(pixels, masks)["grabcut"].class_map()
 
 
 def test_a_disk_is_found_in_its_box():

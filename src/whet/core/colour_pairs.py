@@ -27,11 +27,11 @@ def lab(rgb_BCHW: Tensor) -> Tensor:
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
 
-def neighbours(x_BCHW: Tensor, dilation: int = DILATION, *, repeat: bool = False) -> Tensor:
+def neighbours(x_BCHW: Tensor, dilation: int = DILATION) -> Tensor:
     """The values at the eight neighbours of every pixel, (B, 8, C, H, W): 3 x 3 pixels, `dilation` apart, without the middle one.
-    Beyond the border they are 0, or with `repeat` those of the nearest pixel."""
+    Beyond the border they are 0."""
     height, width = x_BCHW.shape[2:]
-    wide = pad(x_BCHW, [dilation] * 4, mode="replicate" if repeat else "constant")
+    wide = pad(x_BCHW, [dilation] * 4)
     steps = [(y, x) for y in (0, 1, 2) for x in (0, 1, 2) if (y, x) != (1, 1)]
     moved = [wide[:, :, y * dilation : y * dilation + height, x * dilation : x * dilation + width] for y, x in steps]
     return torch.stack(moved, dim=1)

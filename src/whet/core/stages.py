@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from whet.core.batch import Batch, Context, FinalizeContext, Loss, Predictor, Progress, Settings, Step
-    from whet.core.masks import Kind, Masks
+    from whet.core.masks import IdMap, Kind, Masks
     from whet.core.method import Method
     from whet.core.outputs import Outputs
     from whet.core.recipe import Recipe
@@ -57,9 +57,9 @@ class Selects(ABC):
         """The training rows -> the training rows to use. Called once, before training."""
 
 
-MaskMaker = Callable[["np.ndarray", "Masks"], Mapping[str, "np.ndarray"]]
-"""An upright image, RGB uint8 (H, W, 3), and its weak annotation -> maps of classes, uint8 (H, W) with IGNORE, one for each step of
-the method, by name. The last is trained on; the others are only measured. Called by several threads."""
+MaskMaker = Callable[["np.ndarray", "Masks"], Mapping[str, "np.ndarray | IdMap"]]
+"""An upright image, RGB uint8 (H, W, 3), and its weak annotation -> maps of classes, uint8 (H, W) with IGNORE, or objects (from
+boxes), one for each step of the method, by name. The last is trained on; the others are only measured. Several threads call it."""
 
 
 class MakesMasks(ABC):

@@ -122,7 +122,7 @@ class Table:
             raise DataError(f"the samples have {have}, which does not fit {problem}")
         task = task if head == "auto" else task.with_head(head)
         if isinstance(task, MaskTask) and task.counts_objects:
-            self._require_objects(problem, boxes=task.takes_boxes)
+            self._require_objects(problem)
         found = replace(self, chosen_task=task)
         objects = self.annotation is not None and self.annotation.task != problem
         if objects and isinstance(task, MaskTask) and not task.counts_objects:
@@ -132,16 +132,16 @@ class Table:
             return replace(found, notes=(*found.notes, note))
         return found
 
-    def _require_objects(self, problem: str, boxes: bool) -> None:
+    def _require_objects(self, problem: str) -> None:
         trains_N = self.frame["split"] == "train" if "split" in self.frame else [False] * len(self)
         pairs = zip(self.frame["masks"], trains_N, strict=True)
-        without = [reason for masks, trains in pairs if (reason := masks.without_objects(boxes and trains))]
+        without = [reason for masks, trains in pairs if (reason := masks.without_objects(boxes=trains))]
         if without:
             raise DataError(
                 f"data {self.root}: {problem} needs a mask for every object, which {len(without)} of {len(self)} images do not "
                 f"have ({without[0]}). The data can train --task semantic-segmentation, or image-classification by the classes in "
                 "each image. Objects are in COCO JSON, YOLO-seg, labelme and CVAT files, in Pascal VOC's SegmentationObject/, and "
-                "in files of object numbers, instances/ beside images/; training images may have boxes with --head cond_inst"
+                "in files of object numbers, instances/ beside images/; training images may have boxes"
             )
 
     def judged_by_masks(self) -> Table:

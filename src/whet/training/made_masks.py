@@ -1,8 +1,8 @@
 """Masks that methods make of weaker annotations, before training.
 
-`made_masks/` in the run folder has a PNG of class numbers for each such image, and `made.json`: the file of each image, and of each
-step of a method the share of the pixels that are not ignored and, where the real masks are known (`data.masks.supervision`), the
-mean IoU of these pixels.
+`made_masks/` in the run folder has a PNG of class numbers for each such image, for objects another one of object numbers in
+`made_masks/objects/`, and `made.json`: the file of each image, and of each step of a method the share of the pixels that are not
+ignored and, where the real masks are known (`data.masks.supervision`), the mean IoU of the classes of these pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from whet.core import strict_json
 from whet.core.errors import DataError, RecipeError
 from whet.core.language import Sentence, english
 from whet.core.mask_task import MaskTask
-from whet.core.masks import IGNORE, Kind, Masks
+from whet.core.masks import IGNORE, IGNORE_ID, IdMap, Kind, Masks
 from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
@@ -34,8 +34,9 @@ from whet.data.table import Table
 from whet.models.net import Net
 from whet.tasks.semantic_segmentation import confusion_KK, iou_K
 
-_RECORD = "made.json"
+_RECORD, _OBJECTS = "made.json", "objects"
 _TEACHES_NOTHING: frozenset[Kind] = frozenset({"box", "label"})  # no pixel of an object is known
+_OTHER_HEAD = "; or the head that is trained on boxes as they are, --head cond_inst"
 _SAID: Mapping[Kind, str] = {"box": "boxes", "label": "only their classes"}
 
 
@@ -73,17 +74,22 @@ def make_masks(folder: RunFolder, recipe: Recipe, table: Table, net: Net) -> tup
     no method makes masks of an annotation that teaches nothing without."""
     files, methods, notes = dict[str, str](), dict[str, Any](), list[Sentence]()
     if folder.made_masks.is_dir():  # from a start that was killed
+        remove(folder.made_masks / _OBJECTS, "*")
         remove(folder.made_masks, "*")
-    rows = _rows(recipe, table)
+    rows, objects = _rows(recipe, table), isinstance(table.task, MaskTask) and table.task.counts_objects
     notes += [
         _without_effect(method) for method in recipe.methods if isinstance(method, MakesMasks) and method not in rows
     ]
     for method, numbers in rows.items():
         folder.made_masks.mkdir(exist_ok=True)
         frame, totals = table.frame.iloc[numbers], dict[str, _Step]()
-        for place, (last_HW, found) in _made(method.mask_maker(net, table.classes), frame, recipe, len(table.classes)):
+        for place, (last, found) in _made(method.mask_maker(net, table.classes), frame, recipe, len(table.classes)):
             name = f"{numbers[place]:06d}.png"
-            write_png(folder.made_masks / name, last_HW)
+            write_png(folder.made_masks / name, _classes(last))
+            if objects:
+                assert isinstance(last, IdMap)
+                folder.made_masks.joinpath(_OBJECTS).mkdir(exist_ok=True)
+                write_png(folder.made_masks / _OBJECTS / name, last.ids_HW)
             files[str(frame["id"].iloc[place])] = name
             totals = {step: one if step not in totals else totals[step] + one for step, one in found.items()}
         steps = {step: total.measured() for step, total in totals.items()}
@@ -100,12 +106,14 @@ def with_made_masks(folder: RunFolder, table: Table) -> Table:
     if not path.is_file():
         return table
     files: dict[str, str] = folder.read_json(path)["files"]
-    numbers = tuple((k, k) for k in (*range(len(table.classes)), IGNORE))
+    numbers, objects = tuple((k, k) for k in (*range(len(table.classes)), IGNORE)), folder.made_masks / _OBJECTS
 
     def masks_of(row: Any) -> Masks:
         if row.split != "train" or row.id not in files:
             return row.masks
-        return Masks(row.masks.size, class_file=NumberFile(str(folder.made_masks / files[row.id]), numbers))
+        file = NumberFile(str(folder.made_masks / files[row.id]), numbers)
+        ids = NumberFile(str(objects / files[row.id]), ignored=IGNORE_ID) if objects.is_dir() else None
+        return Masks(row.masks.size, class_file=file, id_file=ids)
 
     masks = pd.Series(map(masks_of, table.frame.itertuples()), index=table.frame.index, dtype=object)
     return table.with_frame(table.frame.assign(masks=masks))
@@ -119,8 +127,9 @@ def made_metrics(folder: RunFolder) -> dict[str, Any]:
 
 def _rows(recipe: Recipe, table: Table) -> dict[Any, list[int]]:
     """The row numbers for every method that makes masks: of an image's annotation the first method that can."""
-    if not isinstance(table.task, MaskTask) or table.task.counts_objects:
+    if not isinstance(table.task, MaskTask):
         return {}
+    needed = not (table.task.counts_objects and table.task.takes_boxes)
     makers = [method for method in recipe.methods if isinstance(method, MakesMasks)]
     rows = dict[Any, list[int]]()
     for number, (split, masks) in enumerate(zip(table.frame["split"], table.frame["masks"])):
@@ -128,11 +137,14 @@ def _rows(recipe: Recipe, table: Table) -> dict[Any, list[int]]:
         if not weak:
             continue
         method = next((method for method in makers if weak <= method.makes_of), None)
+        if method is None and not needed:
+            continue
         if method is None:
+            head = _OTHER_HEAD if table.task.counts_objects else ""
             accepted = [cls.name for cls in registry() if issubclass(cls, MakesMasks) and weak <= cls.makes_of]
             raise RecipeError(
                 f"{table.frame['id'].iloc[number]} and others have {_SAID[min(weak)]} in place of masks; add a method that makes "
-                f"masks of them (--with): {', '.join(accepted) or 'none is known'}"
+                f"masks of them (--with): {', '.join(accepted) or 'none is known'}{head}"
             )
         rows.setdefault(method, []).append(number)
     return rows
@@ -140,24 +152,28 @@ def _rows(recipe: Recipe, table: Table) -> dict[Any, list[int]]:
 
 def _made(
     maker: MaskMaker, frame: pd.DataFrame, recipe: Recipe, classes: int
-) -> Iterator[tuple[int, tuple[np.ndarray, dict[str, _Step]]]]:
+) -> Iterator[tuple[int, tuple[np.ndarray | IdMap, dict[str, _Step]]]]:
     """(place in the frame, (the mask, all steps)) for every image that can be read."""
 
-    def make(row: Any) -> tuple[np.ndarray, dict[str, _Step]] | None:
+    def make(row: Any) -> tuple[np.ndarray | IdMap, dict[str, _Step]] | None:
         try:
             pixels = decode(Path(row.path).read_bytes())
         except (OSError, UnreadableImage):  # left out, counted and named when it is rendered
             return None
         maps = maker(pixels, row.masks)
-        if any(map_HW.shape != row.masks.size for map_HW in maps.values()):
+        if any(found.shape != row.masks.size for found in maps.values()):
             raise DataError(f"{row.id}: the masks made for it have another size than the image")
         real_HW = getattr(row, REAL).class_map() if hasattr(row, REAL) else None
-        return list(maps.values())[-1], {step: _Step.of(map_HW, real_HW, classes) for step, map_HW in maps.items()}
+        return list(maps.values())[-1], {step: _Step.of(_classes(one), real_HW, classes) for step, one in maps.items()}
 
     with ThreadPoolExecutor(int(recipe.train.loader_threads), thread_name_prefix="whet-made-masks") as pool:
         for place, found in enumerate(pool.map(make, frame.itertuples())):
             if found is not None:
                 yield place, found
+
+
+def _classes(made: np.ndarray | IdMap) -> np.ndarray:
+    return made.class_map() if isinstance(made, IdMap) else made
 
 
 def _without_effect(method: Any) -> Sentence:

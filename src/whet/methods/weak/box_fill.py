@@ -5,19 +5,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from whet.core.masks import Kind, Masks
+from whet.core.masks import IdMap, Kind, Masks
 from whet.core.method import Method
 from whet.core.stages import MakesMasks, MaskMaker
-from whet.methods.weak.boxes import by_box, found_of
+from whet.methods.weak.boxes import InBox, by_box
 
 
-class BoxFill(Method, MakesMasks, family="weak", tasks={"semantic-segmentation"}):
+class BoxFill(Method, MakesMasks, family="weak", tasks={"semantic-segmentation", "instance-segmentation"}):
     """Train on boxes as if they were masks: every pixel in the box of an object has its class.
 
     Use when: objects fill their boxes, as bottles, cans and cartons do when they lie straight.
     Do not use when: objects are thin or lie askew, so that half of the box is background. Use grabcut then.
     Source: Dai, He, Sun 2015, arXiv:1503.01640 (BoxSup's "rectangles" baseline).
-    Shapes: the map of an image has the class of the smallest box at each pixel, and background outside all boxes.
+    Shapes: each pixel of an image belongs to the object of the smallest box it is in; outside all boxes is background.
     """
 
     exceptions = {"identity": "it has no strength; without boxes it changes nothing"}
@@ -28,5 +28,5 @@ class BoxFill(Method, MakesMasks, family="weak", tasks={"semantic-segmentation"}
         return _filled
 
 
-def _filled(pixels_HWC: np.ndarray, masks: Masks) -> Mapping[str, np.ndarray]:
-    return {"boxes": by_box(masks, lambda layer: found_of(layer, np.ones(layer.mask.shape, bool)))}
+def _filled(pixels_HWC: np.ndarray, masks: Masks) -> Mapping[str, IdMap]:
+    return {"boxes": by_box(masks, lambda layer: InBox(np.ones(layer.mask.shape, bool)))}

@@ -3,22 +3,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-import cv2
 import numpy as np
 from pydantic import Field
 
-from whet.core.masks import Kind, Layer, Masks
+from whet.core.masks import IdMap, Kind, Layer, Masks
 from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import MakesMasks, MaskMaker
-from whet.methods.weak.boxes import by_box, found_of
+from whet.methods.weak.boxes import InBox, by_box
+from whet.methods.weak.cut import cut
 
 _MARGINS = (0.15, 0.5)  # of the box's sides: how much of the surroundings shows the colours of the background
-_SIDE = 128  # pixels: larger surroundings are reduced to it, as the time grows faster than the area
+_SIDE = 128  # pixels
 _LEAST_SIDE = 4  # pixels: in smaller boxes there are no colours to tell apart
 
 
-class Grabcut(Method, MakesMasks, family="weak", tasks={"semantic-segmentation"}):
+class Grabcut(Method, MakesMasks, family="weak", tasks={"semantic-segmentation", "instance-segmentation"}):
     """Find the object in each box by its colours and edges, and train on the found masks.
 
     Use when: objects were annotated with boxes, and their colours differ from what is around them.
@@ -26,7 +26,7 @@ class Grabcut(Method, MakesMasks, family="weak", tasks={"semantic-segmentation"}
     Source: Rother, Kolmogorov, Blake 2004, "GrabCut"; Khoreva et al. 2017, arXiv:1603.07485 (masks from boxes for training, with
     unsure pixels ignored).
     Deviates: OpenCV's GrabCut, twice, with more and with less of the surroundings; where the two differ, pixels are ignored.
-    Shapes: the map of an image has the class of an object where both find it, background where neither does. A box in which less
+    Shapes: a pixel belongs to the object of a box where both find it, to the background where neither does. A box in which less
     than `least` of the pixels are found is an object as a whole.
     """
 
@@ -44,15 +44,15 @@ class Grabcut(Method, MakesMasks, family="weak", tasks={"semantic-segmentation"}
     def mask_maker(self, net: Any, classes: tuple[str, ...]) -> MaskMaker:
         return self._masks
 
-    def _masks(self, pixels_HWC: np.ndarray, masks: Masks) -> Mapping[str, np.ndarray]:
+    def _masks(self, pixels_HWC: np.ndarray, masks: Masks) -> Mapping[str, IdMap]:
         return {"grabcut": by_box(masks, lambda layer: self._inside(pixels_HWC, layer))}
 
-    def _inside(self, pixels_HWC: np.ndarray, layer: Layer) -> np.ndarray:
+    def _inside(self, pixels_HWC: np.ndarray, layer: Layer) -> InBox:
         first, second = (object_in(pixels_HWC, layer, margin, self.iterations) for margin in _MARGINS)
         sure = first & second
         if sure.mean() < self.least:
-            return found_of(layer, np.ones(layer.mask.shape, bool))
-        return found_of(layer, sure, first ^ second)
+            return InBox(np.ones(layer.mask.shape, bool))
+        return InBox(sure, first ^ second)
 
 
 def object_in(pixels_HWC: np.ndarray, layer: Layer, margin: float, iterations: int) -> np.ndarray:
@@ -65,17 +65,10 @@ def object_in(pixels_HWC: np.ndarray, layer: Layer, margin: float, iterations: i
     around = pixels_HWC[top : layer.top + height + y, left : layer.left + width + x]
     if min(height, width) < _LEAST_SIDE or around.shape[:2] == (height, width):
         return whole
-    shrink = min(1.0, _SIDE / max(around.shape[:2]))
-    size = tuple(max(1, round(side * shrink)) for side in around.shape[:2])
-    small = cv2.resize(around, size[::-1], interpolation=cv2.INTER_AREA)
-    seed: np.ndarray = np.full(around.shape[:2], cv2.GC_BGD, np.uint8)
-    seed[layer.top - top : layer.top - top + height, layer.left - left : layer.left - left + width] = cv2.GC_PR_FGD
-    seed = np.asarray(cv2.resize(seed, size[::-1], interpolation=cv2.INTER_NEAREST))
-    if len(np.unique(seed)) < 2:
-        return whole
-    cv2.setRNGSeed(0)  # of this thread: the colour models start from random clusters
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    whole_image = (0, 0, 1, 1)  # not looked at with a mask
-    cv2.grabCut(np.ascontiguousarray(small), seed, whole_image, *models, iterations, cv2.GC_INIT_WITH_MASK)
-    found = cv2.resize((seed & 1), around.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    return found[layer.top - top : layer.top - top + height, layer.left - left : layer.left - left + width]
+    inside = np.zeros(around.shape[:2], bool)
+    rows, columns = (
+        slice(start, start + side) for start, side in ((layer.top - top, height), (layer.left - left, width))
+    )
+    inside[rows, columns] = True
+    found = cut(around, inside, ~inside, iterations, _SIDE)
+    return whole if found is None else found[rows, columns]
