@@ -24,7 +24,7 @@ demo: setup
 # The fast tests and a sample of the slow ones, two at a time with a thread each. Compiled files are kept: otherwise every process
 # compiles all sources and tests anew.
 test: setup
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow or sample'
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow or sample'
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -116,6 +116,8 @@ def test_evaluate_gives_the_same_and_predict_writes_masks(run, data, tmp_path):
     assert frame["area:can"].iloc[0] == pytest.approx((mask == 1).mean())
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_run_cut_off_ends_bit_identical(data, run, tmp_path):
     """A signal after two steps, then a resume."""
     from whet.training.log import Observer
@@ -137,7 +139,7 @@ def test_a_run_cut_off_ends_bit_identical(data, run, tmp_path):
 
 
 def test_two_runs_are_compared_by_their_images(run, data, tmp_path):
-    other = train_run(recipe(data, "cutmix", "ema"), tmp_path / "other")
+    other = train_run(recipe(data, "cutmix", "ema", budget="2ep"), tmp_path / "other")
     _, (found,), samples = compare_runs([run, other], "mean_iou")
     assert samples == 9
     assert found.difference.low <= found.difference.mean <= found.difference.high

@@ -56,6 +56,8 @@ def test_points_are_trained_on_as_they_are(data, tmp_path):
     assert "made_masks" not in run.read_json(run.metrics)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_resumed_run_trains_on_the_masks_of_its_folder(data, tmp_path, monkeypatch):
     class Stopper(Observer):
         def step(self, record):

@@ -59,7 +59,7 @@ def test_killed_twice(zygote, whole, tmp_path):
 @pytest.mark.parametrize(
     "mutant",
     [
-        "epoch starts over",
+        pytest.param("epoch starts over", marks=[pytest.mark.slow, pytest.mark.sample]),
         *(pytest.param(one, marks=pytest.mark.slow) for one in ("global draws", "forgotten averages")),
     ],
 )
@@ -71,6 +71,8 @@ def test_wrong_designs_are_noticed(zygote, tmp_path, mutant):
     assert story(tmp_path / "run") != story(tmp_path / "whole")
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_what_the_audio_front_measured_is_needed(zygote, whole, tmp_path):
     """The same for what is found out before the first step."""
     mutant = "front measured too late"
@@ -96,7 +98,8 @@ def test_killed_at_every_place(zygote, whole, tmp_path, medium):
 
 
 @pytest.mark.parametrize(
-    ("medium", "threads"), [("image", 4), ("text", 4), ("audio", 4), pytest.param("image", 1, marks=pytest.mark.slow)]
+    ("medium", "threads"),
+    [("image", 4), ("text", 4), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("audio", 4), ("image", 1)))],
 )
 def test_any_number_of_loader_threads_and_a_second_time(zygote, whole, tmp_path, medium, threads):
     """Promise T18."""
@@ -113,6 +116,8 @@ def planned(out):
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_replanned_length_survives_a_kill(zygote, tmp_path):
     """Killed right after the checkpoint that holds it; the resumed training keeps its pace, and goes to that end."""
     out = tmp_path / "run"
