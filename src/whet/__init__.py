@@ -25,8 +25,12 @@ _HOME = {
     "compare": "whet.api",
     "compare_architectures": "whet.architectures",
     "ensemble": "whet.api",
+    "group": "whet.grouping.grouping",
     "improve": "whet.improvement",
+    "label": "whet.labelling.labelling",
+    "label_by_names": "whet.grouping.names",
     "load": "whet.api",
+    "merge_labels": "whet.labelling.merged",
     "register": "whet.core.registry",
     "resume": "whet.api",
     "study": "whet.studies.study",
@@ -49,7 +53,11 @@ if TYPE_CHECKING:
     from whet.core.recipe import Recipe as Recipe
     from whet.core.registry import register as register
     from whet.core.spec import DataSpec as DataSpec
+    from whet.grouping.grouping import group as group
+    from whet.grouping.names import label_by_names as label_by_names
     from whet.improvement import improve as improve
+    from whet.labelling.labelling import label as label
+    from whet.labelling.merged import merge_labels as merge_labels
     from whet.run import Run as Run
     from whet.studies.study import study as study
     from whet.tuning.tune import tune as tune

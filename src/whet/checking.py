@@ -189,17 +189,11 @@ def _frozen_features(
     survey: Survey, rows: np.ndarray, spec: DataSpec, weights: str, threads: int
 ) -> tuple[Any, np.ndarray]:
     """(features of the pretrained backbone, float32 (R, D), the rows that could be rendered)."""
-    from whet.data.media import loader_of
-    from whet.evaluate.inference import run_inference
-    from whet.frozen import frozen_net
+    from whet.frozen import frozen_features, frozen_net
 
     chosen = survey.table.with_frame(survey.table.frame.iloc[rows])
-    found = frozen_net(chosen, spec, weights, threads)
-    front_rate = getattr(found.net.front, "rate", None)
-    loader = loader_of(chosen.frame, chosen.medium, threads, fit=found.recipe.train.fit, rate=front_rate)
-    features_RD, index_R = run_inference(found.net, found.net.backbone, loader, found.recipe.eval_size, found.autocast)
-    order = np.argsort(index_R)
-    return features_RD[order], rows[index_R[order]]
+    features_RD, rendered_R = frozen_features(frozen_net(chosen, spec, weights, threads), chosen, threads)
+    return features_RD, rows[rendered_R]
 
 
 def write_check(found: Check, data: str | Path, folder: Path) -> Path:

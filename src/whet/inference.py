@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
+from sklearn.preprocessing import normalize
+from torch import Tensor
 
-from whet.core.errors import RunError
+from whet.core.errors import DataError, RunError
 from whet.core.mask_task import MaskTask
 from whet.core.process import hush_fabric, keep_freed_memory, one_thread_after_fork
 from whet.core.run_folder import RunFolder
@@ -19,12 +23,29 @@ from whet.core.task import VectorTask
 from whet.data.image import decode
 from whet.evaluate.inference import prepared, run_inference
 from whet.explain import Explanation, explain
+from whet.models.linear import SparseFeatures
 from whet.segments import SegmentedImage
 from whet.training.precision import has_bf16
 from whet.training.saved import SavedModel
 
 _LOADER_THREADS = 2
 _MASKS_AT_ONCE = 4
+
+
+def _enlarged(x_BCHW: Tensor) -> Tensor:
+    """The middle seven eighths of each side, at the size of the whole."""
+    height, width = x_BCHW.shape[2:]
+    top, left = height // 16, width // 16
+    middle = x_BCHW[:, :, top : height - top, left : width - left]
+    return F.interpolate(middle, size=(height, width), mode="bilinear", antialias=True)
+
+
+_VIEWS: tuple[Callable[[Tensor], Tensor], ...] = (
+    lambda x: x,
+    lambda x: x.flip(3),
+    _enlarged,
+    lambda x: _enlarged(x.flip(3)),
+)
 
 
 class InferenceModel:
@@ -76,6 +97,45 @@ class InferenceModel:
         if read.any():
             probs_NK[read] = cast(VectorTask, self.task).probabilities(found_NS[read])
         return probs_NK, errors
+
+    def features(self, frame: pd.DataFrame) -> Any:
+        """The features of the first network, rows of length 1, float32 (N, D); a sparse matrix where most are zero. All rows must
+        be readable."""
+        backbone = self._saved.net.backbone
+        found = self._outputs(frame, backbone.sparse if isinstance(backbone, SparseFeatures) else backbone)
+        if found.is_sparse:
+            indices, values = found.coalesce().indices().numpy(), found.coalesce().values().numpy()
+            return normalize(scipy.sparse.csr_matrix((values, indices), shape=tuple(found.shape)))
+        return normalize(found.numpy())
+
+    def committee(self, frame: pd.DataFrame) -> np.ndarray:
+        """Probabilities (M, N, K) that may disagree: of the members of an ensemble, before any calibration; for images and one
+        network, of the predictor for four views: as it is, mirrored, and both enlarged by an eighth. All rows must be readable.
+        Raises RunError for one network of another medium."""
+        saved = self._saved
+        if len(saved.members) > 1:
+            predictors: list[Callable[[Tensor], Tensor]] = list(saved.members)
+        elif saved.net.spec.medium == "image":
+            predictors = [lambda x, view=view: saved.predictor(view(x)) for view in _VIEWS]  # type: ignore[misc]
+        else:
+            raise RunError(
+                "this run has one network, which cannot disagree with itself; give several runs, or an ensemble of them"
+            )
+        probabilities = cast(VectorTask, self.task).probabilities
+        return np.stack([probabilities(self._outputs(frame, one).double().numpy()) for one in predictors])
+
+    def _outputs(self, frame: pd.DataFrame, predictor: Callable[[Tensor], Tensor]) -> Tensor:
+        """The outputs for all rows, in their order."""
+        failed: dict[int, str] = {}
+        saved = self._saved
+        loader = saved.loader(frame.reset_index(drop=True), _LOADER_THREADS)
+        found, index_N = run_inference(
+            saved.net, predictor, loader, saved.size, self._fabric.autocast, failed.__setitem__
+        )
+        if failed:
+            row, reason = min(failed.items())
+            raise DataError(f"{frame['path'].iloc[row]}: {reason}")
+        return found.index_select(0, torch.from_numpy(np.argsort(index_N)))
 
     def shares(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
         """(the share of each class in the predicted mask (N, K), an error or '' for each row). Rows with an error are NaN."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from whet.data.table import Table
     from whet.explanations import Explanations
     from whet.inference import InferenceModel
     from whet.segments import SegmentedImage
@@ -94,6 +95,10 @@ class Run:
             }
         )
         return found.join(pd.DataFrame(probs_NK, columns=[f"p:{name}" for name in self.classes]))
+
+    def own_samples(self) -> Table:
+        """The labelled samples of this run as they are now in its data, with their recorded splits. Missing ones are left out."""
+        return own_samples(self.folder, self.recipe)
 
     @property
     def has_masks(self) -> bool:

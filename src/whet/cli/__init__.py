@@ -19,7 +19,9 @@ from whet.cli import (
     ensemble,
     evaluate,
     explain,
+    group,
     improve,
+    label,
     methods,
     predict,
     report,
@@ -44,6 +46,7 @@ app = typer.Typer(
 )
 for module in (
     check,
+    group,
     augment,
     train,
     study,
@@ -53,6 +56,7 @@ for module in (
     evaluate,
     predict,
     explain,
+    label,
     compare,
     report,
     methods,

@@ -23,9 +23,9 @@ from whet.data.masks.weak import weakened
 from whet.data.split import split_rows
 from whet.data.split_files import apply_split_files
 from whet.data.store import part_digest
-from whet.data.table import Skipped, Table, part_name, read_table
+from whet.data.table import NOT_UTF8, Skipped, Table, is_writable, part_name, read_table
 from whet.data.text_table import read_texts, text_tables_in
-from whet.data.unlabelled import with_unlabelled
+from whet.data.unlabelled import read_unlabelled, with_unlabelled
 
 _FILES = {files.medium: files for files in (IMAGE_FILES, TEXTS, AUDIO_FILES)}
 _LOOKED_AT = 500  # files of a folder to read for detecting its medium
@@ -48,6 +48,19 @@ def read_data(spec: DataSpec, threads: int = 4, *, usable: bool = True) -> Table
     return (
         split if spec.unlabelled is None else with_unlabelled(split, table, _sources(spec, table.medium), spec, threads)
     )
+
+
+def read_without_labels(spec: DataSpec, medium: str, threads: int = 4) -> tuple[Table, list[str]]:
+    """(every sample of a folder or table as the training split of a table whose labels mean nothing; everything else in it, each
+    with the reason). Class folders and labels do not matter. DataError if there is no sample."""
+    frame, left_out = read_unlabelled([data_path(spec)], spec, medium, threads)
+    writable = frame["path"].map(is_writable)
+    left_out += [f"{name}: {NOT_UTF8}" for name in frame["id"][~writable]]
+    frame = frame[writable].assign(split="train", label=0).reset_index(drop=True)
+    if frame.empty:
+        first = f"; the first: {left_out[0]}" if left_out else ""
+        raise DataError(f"data {spec.path}: none of {len(left_out)} entries can be read{first}")
+    return Table(frame, ("", " "), data_path(spec), medium=medium), left_out
 
 
 def _sources(spec: DataSpec, medium: str) -> list[Path]:

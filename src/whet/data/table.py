@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -32,6 +33,7 @@ _USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, 
 SPLITS: tuple[str, ...] = (english("train"), english("val"), english("test"))
 UNLABELLED = "unlabelled"
 NO_LABEL = "no label"  # why a row is left out
+NOT_UTF8 = english("its name is not UTF-8 and cannot be written to a table")
 MAX_LEFT_OUT = 0.01  # share of the samples; more (and more than one) is a problem, and stops a training
 COLUMNS = ("id", "path", "label", "split", "group", "weight", "digest")
 _LOOKED_FOR = 100  # files of a table to look for, to find the folder they are relative to
@@ -325,6 +327,20 @@ def _paths(root: Path, files: list[str]) -> tuple[list[str], list[str]]:
     """(the path of each file, its name); a name with backslashes that does not exist is read as a Windows path."""
     names = [file.replace("\\", "/") if "\\" in file and not (root / file).exists() else file for file in files]
     return [str(root / name) for name in names], names
+
+
+def path_from(folder: Path, path: str) -> str:
+    """How a table in this folder names a file."""
+    return "./" + Path(os.path.relpath(Path(path).absolute(), folder.absolute())).as_posix()
+
+
+def is_writable(path: str) -> bool:
+    """Whether the name of a file can be written to a table."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def with_folds(frame: pd.DataFrame, columns: Columns, raw: pd.DataFrame) -> pd.DataFrame:

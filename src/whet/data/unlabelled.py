@@ -41,7 +41,9 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
                 f"data.unlabelled = {spec.unlabelled}: {source} does not exist; accepted: a folder, a table or {ROWS}"
             )
     own = spec.unlabelled == ROWS
-    frame, left_out = _read(sources, spec, table.medium, threads)
+    frame, left_out = read_unlabelled(sources, spec, table.medium, threads)
+    frame = frame.assign(id=[f"{UNLABELLED}/{name}" for name in frame["id"]])
+    left_out = [f"{UNLABELLED}/{entry}" for entry in left_out]
     if own:
         frame = frame[~frame["digest"].isin(set(labelled.frame["digest"]))]
         table = replace(
@@ -85,8 +87,11 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
     )
 
 
-def _read(sources: Sequence[Path], spec: DataSpec, medium: str, threads: int) -> tuple[pd.DataFrame, list[str]]:
-    """(the frame of all samples, with or without a label; everything else, each with the reason)."""
+def read_unlabelled(
+    sources: Sequence[Path], spec: DataSpec, medium: str, threads: int
+) -> tuple[pd.DataFrame, list[str]]:
+    """(the frame of a table with all samples of these folders or tables, with or without a label; everything else, each with the
+    reason). The id of a sample is its path below its source, or "table.csv:7" for the seventh text."""
     found, left_out = [], []
     for source in sources:
         inputs = read_inputs(source, spec, medium)
@@ -95,7 +100,7 @@ def _read(sources: Sequence[Path], spec: DataSpec, medium: str, threads: int) ->
             f"{source.name}:{number}" if medium == "text" else os.path.relpath(name, base).replace(os.sep, "/")
             for number, name in enumerate(inputs["name"], start=1)
         ]
-        frame = pd.DataFrame({"id": [f"{UNLABELLED}/{name}" for name in names]})
+        frame = pd.DataFrame({"id": names})
         if medium == "text":
             frame["path"] = pd.Series([str(source)] * len(inputs), dtype=object)
             frame["text"] = inputs["text"]

@@ -4,10 +4,12 @@ from whet.report.build import (
     build_architectures,
     build_check,
     build_explanations,
+    build_groups,
     build_improvement,
     build_preview_page,
     build_report,
     build_study,
+    build_to_label,
     build_tuning,
 )
 
@@ -15,9 +17,11 @@ __all__ = [
     "build_architectures",
     "build_check",
     "build_explanations",
+    "build_groups",
     "build_improvement",
     "build_preview_page",
     "build_report",
     "build_study",
+    "build_to_label",
     "build_tuning",
 ]

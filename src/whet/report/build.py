@@ -26,6 +26,7 @@ from whet.report.sections import (
     environment,
     explanations,
     gain,
+    groups,
     headline,
     inference_gain,
     instances,
@@ -35,6 +36,7 @@ from whet.report.sections import (
     samples,
     segments,
     study_effects,
+    to_label,
     tuning,
     worst_images,
 )
@@ -94,6 +96,22 @@ def build_check(path: Path) -> Path:
     folder = RunFolder(path)
     context = audit.context(folder)
     write_whole(folder.report, _page(f"{context['name']} · whet check", [_rendered(audit, context)]))
+    return folder.report
+
+
+def build_groups(path: Path) -> Path:
+    """Write report.html of a `whet group` folder and return its path."""
+    folder = RunFolder(path)
+    context = groups.context(folder)
+    write_whole(folder.report, _page(f"{context['name']} · whet group", [_rendered(groups, context)]))
+    return folder.report
+
+
+def build_to_label(path: Path) -> Path:
+    """Write report.html of a `whet label` folder and return its path."""
+    folder = RunFolder(path)
+    context = to_label.context(folder)
+    write_whole(folder.report, _page(f"{context['name']} · whet label", [_rendered(to_label, context)]))
     return folder.report
 
 

@@ -10,15 +10,14 @@ The rules, in this order:
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from whet.core.language import english
 from whet.core.run_folder import write_csv
 from whet.data.audit.survey import Survey
+from whet.data.table import NOT_UTF8, is_writable, path_from
 
 _AS_READ = {"weight": "sample_weight"}  # the name by which `columns.py` finds it
 _STAYS = {"test": 0, "val": 1, "train": 2, "": 3}
@@ -46,8 +45,8 @@ def clean(survey: Survey) -> Cleaned:
     """Apply the rules above."""
     reason: dict[int, str] = {row: f"cannot be read: {why}" for row, why in enumerate(survey.reason_N) if why}
     for row, path in enumerate(survey.table.frame["path"]):
-        if row not in reason and not _is_text(str(path)):
-            reason[row] = english("its name is not UTF-8 and cannot be written to a table")
+        if row not in reason and not is_writable(str(path)):
+            reason[row] = NOT_UTF8
     medium = survey.table.medium
     for row, other in _conflicts(survey).items():
         reason.setdefault(
@@ -90,14 +89,6 @@ def _conflicts(survey: Survey) -> dict[int, int]:
     return found
 
 
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path, Path]:
     """Write cleaned.csv (file or text, label, split, and the medium's own columns where they are used), which whet can read, and
     dropped.csv (file, label, split, reason); return their paths. For images with masks, cleaned.csv is a split list (id, label,
@@ -109,7 +100,7 @@ def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path,
     rows = []
     for row in cleaned.rows:
         sample = frame.iloc[row]
-        written = sample[named] if named in ("text", "id") else _path_from(folder, sample["path"])
+        written = sample[named] if named in ("text", "id") else path_from(folder, sample["path"])
         cells = ["" if pd.isna(sample[name]) else sample[name] for name in extra]
         rows.append([written, table.cell_of(survey.label_N[row]), survey.split_N[row], *cells])
     header = [named, "label", "split", *(_AS_READ.get(name, name) for name in extra)]
@@ -121,7 +112,3 @@ def write_cleaned(survey: Survey, cleaned: Cleaned, folder: Path) -> tuple[Path,
 
 def _is_used(cells: pd.Series, unused: object) -> bool:
     return bool((cells.notna() if unused is None else cells != unused).any())
-
-
-def _path_from(folder: Path, path: str) -> str:
-    return "./" + Path(os.path.relpath(Path(path).absolute(), folder.absolute())).as_posix()

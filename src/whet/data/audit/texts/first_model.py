@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,17 +24,10 @@ def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.n
     and weighted by TF-IDF. Each fold (0, 1, …) is predicted by a model fitted on the others, which must contain every class of
     these texts; all other classes have probability 0."""
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_union
 
-    texts, label_R = [survey.text_N[row][:_MOST] for row in rows], survey.label_N[rows]
-    plain = {"n_features": _HASHED, "alternate_sign": False, "norm": None}
-    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
-    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
-    counts = make_union(words, characters).fit_transform(texts)
-    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)  # features of a single text are useless for others
-    counts = counts[:, shared] if len(shared) else counts
+    counts, label_R = hashed_counts([survey.text_N[row] for row in rows]), survey.label_N[rows]
     probs_RK = np.zeros((len(rows), len(survey.table.classes)))
     for fold in range(int(fold_R.max()) + 1):
         out_R = fold_R == fold
@@ -43,3 +38,17 @@ def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.n
             model.fit(weighing.transform(counts[~out_R]), label_R[~out_R])
         probs_RK[np.ix_(out_R, model.classes_)] = model.predict_proba(weighing.transform(counts[out_R]))
     return probs_RK
+
+
+def hashed_counts(texts: Sequence[str]) -> Any:
+    """The counts of words, pairs of words, and character n-grams (n = 1 to 4) in each text, hashed: a sparse matrix (N, D).
+    Features of a single text are left out, because they tell nothing about others, unless there are no more."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+    from sklearn.pipeline import make_union
+
+    plain = {"n_features": _HASHED, "alternate_sign": False, "norm": None}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
+    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
+    counts = make_union(words, characters).fit_transform([text[:_MOST] for text in texts])
+    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)
+    return counts[:, shared] if len(shared) else counts
