@@ -64,11 +64,11 @@ def _k_means(x_ND: np.ndarray, counts: Sequence[int], seed: int, starts: int) ->
 def _ward(x_ND: np.ndarray, counts: Sequence[int], seed: int, starts: int) -> list[np.ndarray]:
     from scipy.cluster.hierarchy import cut_tree, linkage
 
-    if len(x_ND) == 1:
-        return [np.zeros(1, dtype=np.int64) for _ in counts]
-
     def whole(part_MD: np.ndarray) -> np.ndarray:
-        return cut_tree(linkage(part_MD, "ward"), list(counts))
+        every_M = np.arange(len(part_MD))
+        divided = [count for count in counts if count < len(part_MD)]
+        cut_MC = cut_tree(linkage(part_MD, "ward"), divided) if divided else every_M[:, None]
+        return np.stack([cut_MC[:, divided.index(k)] if k in divided else every_M for k in counts], axis=1)
 
     return list(_by_part(x_ND, seed, whole).T)
 

@@ -18,8 +18,8 @@ class Grouping:
 
     table: one row per sample: id, file (and for audio clips start and end) or text, group (1 … K, the largest first), distance
     (from the centre of the group, in the space of the features), unsure (bool). copies: how many samples have the same content as
-    another one; they count once and share its group. algorithm: kmeans, ward or hdbscan. features: what they are. simple: whether they were
-    made without a network, and so are weak. candidates: the numbers of groups that were compared; empty if it was given.
+    another one; they count once and share its group. algorithm: kmeans, ward or hdbscan. features: what they are. simple: whether
+    they were made without a network, and so are weak. candidates: the numbers of groups that were compared; empty if it was given.
     silhouette: its mean, of at most 2,000 samples; NaN for a single group. left_out: everything that is not a sample or cannot be
     read, each with the reason. page: the contact sheet, or None."""
 

@@ -54,8 +54,9 @@ def k_center_greedy(x_ND: Any, labelled_MD: Any, count: int) -> tuple[np.ndarray
         row = int(away_N.argmax())
         order.append(row)
         distance.append(float(np.sqrt(max(away_N[row], 0.0))))
-        product_N = _dense(x_ND @ x_ND[[row]].T)[:, 0]
-        away_N = np.minimum(away_N, square_N + square_N[row] - 2 * product_N)
+        square_to_row_N = square_N + square_N[row] - 2 * _dense(x_ND @ x_ND[[row]].T)[:, 0]
+        only_mean = len(order) == 1 and not labelled_MD.shape[0]
+        away_N = square_to_row_N if only_mean else np.minimum(away_N, square_to_row_N)
         away_N[order] = -np.inf
     return np.array(order, dtype=np.int64), np.array(distance)
 
