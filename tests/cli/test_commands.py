@@ -20,6 +20,7 @@ def test_help_is_quick_and_names_every_command():
     assert done.returncode == 0
     for command in (
         "check",
+        "group",
         "augment",
         "train",
         "study",
@@ -28,6 +29,7 @@ def test_help_is_quick_and_names_every_command():
         "evaluate",
         "predict",
         "explain",
+        "label",
         "compare",
         "report",
         "methods",
@@ -220,6 +222,10 @@ def test_the_options_are_these():
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
     assert found == {
         "check": sorted([*data, "--force", "--out", "--strict", "--weights"]),
+        "group": sorted(
+            ["--algorithm", "--architecture", "--file-column", "--force", "--groups", "--image-size", "--json", "--links",
+             "--names", "--out", "--seed", "--text-column", "--weights"]
+        ),
         "augment": sorted(
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
@@ -247,6 +253,7 @@ def test_the_options_are_these():
         "evaluate": sorted([*data, "--part"]),
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
+        "label": ["--by", "--count", "--file-column", "--force", "--json", "--labels", "--out", "--run", "--text-column"],
         "compare": sorted(
             [*data, *training, "--architectures", "--budget", "--head", "--metric", "--out", "--recipe", "--seeds", "--task",
              "--weights"]

@@ -15,7 +15,9 @@ from tests.grouping.test_grouping import require_self_contained, rows_of
 import whet as package
 from whet.core.errors import DataError, OutputError, RecipeError
 from whet.core.run_folder import RunFolder
+from whet.core.spec import DataSpec
 from whet.labelling.labelling import _without_near_copies
+from whet.labelling.merged import _filled_in
 from whet.labelling.scores import closeness
 from whet.training.data_record import recorded_samples
 
@@ -78,7 +80,6 @@ def test_two_runs_disagree_where_they_predict_different_classes(finished_run, mo
 def test_near_copies_are_proposed_once(finished_run, tmp_path):
     from PIL import Image
 
-    from whet.core.spec import DataSpec
     from whet.data.read import read_without_labels
 
     y, x = np.mgrid[0:96, 0:96]
@@ -127,6 +128,14 @@ def test_labelling_by_rounds(finished_run, more, proposed, tmp_path):
     copied = "a/000.png" in {row["id"] for row in rows[:5]}  # again.png
     assert again.unlabelled == len(again.table) == 10 and again.labelled == 5 + 1 + copied
     assert not {row["id"] for row in rows[:5]} & set(again.table["id"])
+
+
+@pytest.mark.parametrize("cells", [["a|b", "", "b"], ['["a", "b"]', "", '["b"]']])
+def test_several_labels_are_filled_in_as_lists_or_with_a_separator(cells, tmp_path):
+    with (tmp_path / "to_label.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows([["file", "label"], *([f"{k}.jpg", cell] for k, cell in enumerate(cells))])
+    frame, labels = _filled_in(tmp_path / "to_label.csv", DataSpec(), several=True)
+    assert labels == [("a", "b"), None, ("b",)] and frame["file"].tolist() == ["0.jpg", "1.jpg", "2.jpg"]
 
 
 def test_what_cannot_be_proposed_is_refused(finished_run, more, tmp_path):

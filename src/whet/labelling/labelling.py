@@ -95,7 +95,8 @@ def label(
     if (medium := medium_of(spec)) != recipe.medium:
         raise DataError(f"data {spec.path} contains {plural(medium)}; the run was trained on {plural(recipe.medium)}")
     table, left_out = read_without_labels(spec, medium, threads)
-    known = set(recorded_samples(runs[0].folder)["digest"]) | _labelled_contents(spec, recipe.data, threads)
+    known = _labelled_contents(spec, recipe.data, threads)
+    known = known.union(*(recorded_samples(one.folder)["digest"] for one in runs))
     new = table.frame[~table.frame["digest"].isin(known)].sort_values(["digest", "id"], ignore_index=True)
     once = table.with_frame(new.drop_duplicates("digest"))
     if not len(once):
