@@ -268,7 +268,7 @@ def _statistics(
     from whet.core.outputs import rows_joined
 
     assert maps_B is not None
-    K, rows = head.classes(outputs_BChw.shape[1]), []
+    K, rows = head.classes(outputs_BChw[0]), []
     for outputs_Chw, target in zip(outputs_BChw.float().cpu().numpy(), maps_B, strict=True):
         found = detections(outputs_Chw, target.shape)
         rows.append(torch.from_numpy(matched(found, list(target.targets()), K))[None])
