@@ -64,12 +64,17 @@ class InstanceSegmentation(MaskTask):
     def __init__(self, head: str = heads[0]) -> None:
         self.head = HEADS[head]
         self.takes_boxes = self.head.takes_boxes
+        if not self.head.by_cell:
+            self.title = f"{self.title} (model.head = {head})"  # type: ignore[misc]
 
     def reads(self, labels: LabelKind) -> bool:
         return labels == "masks"
 
     def allows(self, problem: str, method: Any) -> bool:
-        """Methods for classes of pixels apply, but for those that replace their loss."""
+        """Methods for classes of pixels apply, but for those that replace their loss, and those that need a map where the head has
+        none."""
+        if method.by_cell and not self.head.by_cell:
+            return False
         if problem in method.tasks:
             return True
         return SemanticSegmentation.name in method.tasks and Stage.LOSS not in method.stages()

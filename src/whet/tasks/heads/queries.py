@@ -22,6 +22,8 @@ class Queries(InstanceHead):
     Source: Cheng, Misra, Schwing, Kirillov, Girdhar 2022, arXiv:2112.01527; Kerssies et al. 2025, arXiv:2503.19108.
     """
 
+    by_cell = False
+
     def outputs(self, num_classes: int) -> int:
         """The class logits of a query."""
         return num_classes
