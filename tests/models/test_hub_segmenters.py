@@ -184,10 +184,10 @@ def test_weights_that_lack_a_tensor_are_refused(part, tmp_path):
 
 def test_what_is_not_supported_is_refused_by_name(tmp_path):
     T.RfDetrConfig().save_pretrained(tmp_path / "rf_detr")
-    with pytest.raises(
-        WeightsError, match=r"is a rf_detr; accepted .*segmenters eomt, mask2former, segformer, upernet"
-    ):
-        build(tmp_path / "rf_detr", weights="none")
+    refused = r"is a rf_detr \(its loss of boxes .*\); accepted .*segmenters eomt, mask2former, segformer, upernet"
+    for task in ("semantic-segmentation", "instance-segmentation"):
+        with pytest.raises(WeightsError, match=refused):
+            build_net(ModelSpec(architecture=str(tmp_path / "rf_detr"), weights="none"), CLASSES, task=task)
     T.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1]).save_pretrained(tmp_path / "resnet")
     with pytest.raises(RecipeError, match=r"is a resnet, which brings no decoder.*accepted: eomt"):
         build(tmp_path / "resnet", weights="none", head="own")

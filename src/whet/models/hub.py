@@ -36,6 +36,7 @@ from whet.models.hub_segmenters import (
     SegmenterBackbone,
     brings_decoder,
     labels_of,
+    named,
     renew_classifier,
     segmenter_class,
     spare_keys,
@@ -169,7 +170,7 @@ def _auto(config: Any, name: str, head: str = "linear", task: str = "single-labe
     if kind in _ENCODERS:
         return transformers.AutoModel
     raise WeightsError(
-        f"'{name}' is a {kind}; accepted for images: the image classifiers of transformers that take pixels, the encoders "
+        f"'{name}' is a {named(kind)}; accepted for images: the image classifiers of transformers that take pixels, the encoders "
         f"{', '.join(sorted(_ENCODERS))}, and for masks the segmenters {ACCEPTED}"
     )
 

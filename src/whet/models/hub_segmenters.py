@@ -85,6 +85,8 @@ SEGMENTERS: dict[str, Segmenter] = {
 }
 """The supported kinds, by their model type."""
 _FIXED_SIZE = frozenset({"eomt"})
+_REFUSED = {"rf_detr": "its loss of boxes and groups of queries is not trained here"}
+"""Segmenters of transformers that a person may well expect to work, and why they do not."""
 ACCEPTED = ", ".join(sorted(SEGMENTERS))
 _OF_OBJECTS = ", ".join(sorted(name for name, kind in SEGMENTERS.items() if kind.queries))
 
@@ -187,13 +189,18 @@ def brings_decoder(config: Any, task: str) -> bool:
     return kind is not None and (kind.queries or not _of_objects(task))
 
 
+def named(kind: str) -> str:
+    """The model type for an error, with the reason why it is not supported, where there is a particular one."""
+    return f"{kind} ({_REFUSED[kind]})" if kind in _REFUSED else kind
+
+
 def segmenter_class(config: Any, name: str, task: str) -> Any:
     """The class of transformers for this configuration; RecipeError if it is no supported segmenter."""
     if not brings_decoder(config, task):
         what, accepted = ("objects", _OF_OBJECTS) if _of_objects(task) else ("pixels", ACCEPTED)
         raise RecipeError(
-            f"model.head = {OWN}: '{name}' is a {config.model_type}, which brings no decoder for {what} that is supported here; "
-            f"accepted: {accepted}, or another head"
+            f"model.head = {OWN}: '{name}' is a {named(config.model_type)}, which brings no decoder for {what} that is supported "
+            f"here; accepted: {accepted}, or another head"
         )
     if getattr(config, "use_auxiliary_head", False):  # of UperNet: serves transformers' own training only
         config.use_auxiliary_head = False

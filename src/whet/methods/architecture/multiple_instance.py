@@ -14,11 +14,10 @@ from whet.models.net import Net
 
 
 class MultipleInstance(Method, Changes, family="architecture", tasks={"image-classification"}):
-    """Cut each image into tiles, run the backbone on each, and let gated attention pool their vectors: the label of an image is
-    that of a bag of tiles, of which few may show why.
+    """Cut each image into tiles, run the backbone on each, and pool their vectors by gated attention.
 
-    Use when: what decides is small in a large image (a defect, a lesion, one piece of waste on a belt), and only images have
-    labels. Set train.image_size so that a tile has the size at which the object is seen well: tiles of 224 px are image_size 672
+    Use when: few tiles show why an image has its label (a defect, a lesion, one piece of waste on a belt), and nobody marked
+    them. Set train.image_size so that a tile has the size at which the object is seen well: tiles of 224 px are image_size 672
     with `tiles: 3`. `whet explain` shows the tiles that decide.
     Do not use when: the class is that of the whole image, or tiles are smaller than the backbone can see (32 px for most).
     Source: Ilse, Tomczak, Welling 2018, arXiv:1802.04712 (gated attention). Deviates: mini-batches of bags with equally many tiles;
@@ -29,7 +28,7 @@ class MultipleInstance(Method, Changes, family="architecture", tasks={"image-cla
 
     identity = {"tiles": 1}
     order = 20
-    conflicts = frozenset({"linear_probe"})
+    conflicts = frozenset({"linear_probe", "manifold_mixup"})  # its rows inside the backbone are tiles, not images
     example = {"tiles": 2}
 
     tiles: Annotated[
