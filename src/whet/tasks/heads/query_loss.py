@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, grid_sample, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, grid_sample, interpolate, softplus
 
 from whet.core.instance_targets import ObjectLayer
 from whet.models.query_outputs import unpacked
@@ -15,6 +15,7 @@ from whet.models.query_outputs import unpacked
 POINTS = 12544  # of a mask, at most one per pixel of the image
 _OVERSAMPLED, _UNCERTAIN_SHARE = 3, 0.75
 _CLASS_WEIGHT, _MASK_WEIGHT, _DICE_WEIGHT = 2.0, 5.0, 5.0  # of the loss and of the cost of a match
+_SEEDED = torch.default_generator  # seeded by the training step with `torch_scope` of whet.core.rng
 _NO_OBJECT_WEIGHT = 0.1  # of a query without an object, in the cross-entropy
 
 
@@ -93,26 +94,31 @@ def _of_image(class_QC: Tensor, mask_Qhw: Tensor, truth: _Truth) -> Tensor:
 def matched(
     class_QC: Tensor, mask_Qhw: Tensor, class_N: Tensor, mask_NHW: Tensor, known_1HW: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(queries, objects) that belong together, (min(Q, N),) each: the assignment with the least sum of the weighted costs, which
-    are minus the probability of the class, and the cross-entropy and 1 - Dice of the masks at common points. A cost that is not
+    """(queries, objects) that belong together, (min(Q, N),) each: the assignment with the least sum of costs. A cost that is not
     finite is the greatest."""
-    truth = _Truth(class_N, mask_NHW, known_1HW)
     if not len(class_N):
         return class_N, class_N
-    points_1P2 = torch.rand(1, _points(mask_NHW), 2, device=mask_Qhw.device)
-    known_1P = truth.known_at(points_1P2)
-    logits_QP, target_NP = (_sampled(one, points_1P2.expand(len(one), -1, -1)) for one in (mask_Qhw.float(), mask_NHW))
-    target_NP = target_NP * known_1P
-    points = known_1P.sum().clamp(min=1)
-    crossed_QN = softplus(-logits_QP) @ target_NP.T + softplus(logits_QP) @ (known_1P - target_NP).T
-    prob_QP = logits_QP.sigmoid() * known_1P
-    dice_QN = 1 - (2 * prob_QP @ target_NP.T + 1) / (prob_QP.sum(dim=1)[:, None] + target_NP.sum(dim=1) + 1)
-    class_QN = -class_QC.float().softmax(dim=1)[:, class_N]
-    cost_QN = _MASK_WEIGHT * crossed_QN / points + _CLASS_WEIGHT * class_QN + _DICE_WEIGHT * dice_QN
+    with torch.autocast(class_QC.device.type, enabled=False):
+        cost_QN = _costs(class_QC.float(), mask_Qhw.float(), _Truth(class_N, mask_NHW, known_1HW))
     greatest = torch.finfo(torch.float32).max
     cost_QN = torch.nan_to_num(cost_QN, nan=greatest, posinf=greatest, neginf=greatest)
     query_M, object_M = (torch.as_tensor(one, device=class_QC.device) for one in linear_sum_assignment(cost_QN.cpu()))
     return query_M, object_M
+
+
+def _costs(class_QC: Tensor, mask_Qhw: Tensor, truth: _Truth) -> Tensor:
+    """(Q, N), weighted as the loss: minus the probability of the class, and the cross-entropy and 1 - Dice of the masks at common
+    points."""
+    points_1P2 = _drawn((1, _points(truth.mask_NHW), 2), mask_Qhw)
+    known_1P = truth.known_at(points_1P2)
+    logits_QP, target_NP = (_sampled(one, points_1P2.expand(len(one), -1, -1)) for one in (mask_Qhw, truth.mask_NHW))
+    target_NP = target_NP * known_1P
+    crossed_QN = softplus(-logits_QP) @ target_NP.T + softplus(logits_QP) @ (known_1P - target_NP).T
+    crossed_QN = crossed_QN / known_1P.sum().clamp(min=1)
+    prob_QP = logits_QP.sigmoid() * known_1P
+    dice_QN = 1 - (2 * prob_QP @ target_NP.T + 1) / (prob_QP.sum(dim=1)[:, None] + target_NP.sum(dim=1) + 1)
+    class_QN = -class_QC.softmax(dim=1)[:, truth.class_N]
+    return _MASK_WEIGHT * crossed_QN + _CLASS_WEIGHT * class_QN + _DICE_WEIGHT * dice_QN
 
 
 def uncertain_points(mask_Mhw: Tensor, count: int) -> Tensor:
@@ -122,10 +128,15 @@ def uncertain_points(mask_Mhw: Tensor, count: int) -> Tensor:
     Source: Kirillov, Wu, He, Girshick 2020, arXiv:1912.08193 (PointRend).
     """
     M, uncertain = len(mask_Mhw), int(_UNCERTAIN_SHARE * count)
-    random_MR2 = torch.rand(M, _OVERSAMPLED * count, 2, device=mask_Mhw.device)
+    random_MR2 = _drawn((M, _OVERSAMPLED * count, 2), mask_Mhw)
     least_MU = _sampled(mask_Mhw, random_MR2).abs().neg().topk(uncertain, dim=1).indices
     chosen_MU2 = random_MR2.gather(1, least_MU[..., None].expand(-1, -1, 2))
-    return torch.cat([chosen_MU2, torch.rand(M, count - uncertain, 2, device=mask_Mhw.device)], dim=1)
+    return torch.cat([chosen_MU2, _drawn((M, count - uncertain, 2), mask_Mhw)], dim=1)
+
+
+def _drawn(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Uniform on 0 … 1, the same on every device."""
+    return torch.rand(shape, generator=_SEEDED).to(like.device, non_blocking=True)
 
 
 def _points(mask_NHW: Tensor) -> int:
@@ -139,8 +150,6 @@ def _sampled(map_NHW: Tensor, points_NP2: Tensor) -> Tensor:
 
 def _mostly_unknown(mask_Qhw: Tensor, known_1HW: Tensor) -> Tensor:
     """Whether most of the predicted pixels of each mask are unknown, bool (Q,)."""
-    from torch.nn.functional import interpolate
-
     known_hw = interpolate(known_1HW[None], size=mask_Qhw.shape[1:], mode="area")[0, 0]
     inside_Qhw = mask_Qhw.detach() > 0
     return (inside_Qhw * (1 - 2 * known_hw)).sum(dim=(1, 2)) > 0
