@@ -18,7 +18,8 @@ _TEXT = """# Networks of transformers
 
 `docs/write_models.py` writes this table. It trains a tiny network of every kind with random weights for one epoch; tests check it.
 To use one of these networks, give `--architecture` a local folder or a hub name. Kinds of the medium *masks* predict the class of
-every pixel with their own decoder ([segmentation](segmentation.md#segmenters-of-transformers)).
+every pixel with their own decoder; `mask2former` and `eomt` predict objects too
+([segmentation](segmentation.md#segmenters-of-transformers)).
 
 - **trains**: training changes the weights of the backbone.
 - **reloads exactly**: the finished run, loaded again, gives every sample of `predictions.csv` the same probabilities (within 1e-5).

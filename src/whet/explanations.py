@@ -53,7 +53,7 @@ class Explained:
             plain |= {"pieces": pieces, "blank": heat.blank, "total": heat.total, "gap": heat.gap}
             plain["lacking"] = heat.lacking
         if isinstance(self.explanation, ImageHeat):
-            plain["by_covering"] = self.explanation.by_covering
+            plain |= {"by_covering": self.explanation.by_covering, "by_tiles": self.explanation.by_tiles}
         return plain
 
 

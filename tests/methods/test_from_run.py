@@ -65,7 +65,16 @@ def test_a_training_goes_on_from_what_another_learnt(finished_run, tmp_path):
     assert validations[0]["accuracy"] > other[0]["accuracy"] or other[0]["accuracy"] == 1.0
 
 
-STRUCTURAL = ["lora", "adapter", "mixout", "spectral_norm", "weight_noise", "squeeze_excite", "weight_standardization"]
+STRUCTURAL = [
+    "lora",
+    "adapter",
+    "mixout",
+    "spectral_norm",
+    "weight_noise",
+    "squeeze_excite",
+    "weight_standardization",
+    "multiple_instance",
+]
 
 
 @pytest.mark.parametrize("name", STRUCTURAL)

@@ -10,12 +10,16 @@ from safetensors.torch import load_file, save_file
 from tests.models.kinds import SEGMENTERS
 
 from whet.core.errors import RecipeError, WeightsError
+from whet.core.instance_targets import InstanceTargets
 from whet.core.mask_targets import MaskTargets
+from whet.core.masks import IdMap
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.models import build_net, load_net
-from whet.models.build import save_net
+from whet.models.build import save_net, usual_head
 from whet.models.hub import load_classifier
+from whet.models.query_outputs import logits_of, unpacked
+from whet.tasks import INSTANCE_SEGMENTATION
 
 SIDE = 64
 PUBLISHED = ("wall", "sky", "tree", "road")
@@ -180,10 +184,10 @@ def test_weights_that_lack_a_tensor_are_refused(part, tmp_path):
 
 def test_what_is_not_supported_is_refused_by_name(tmp_path):
     T.RfDetrConfig().save_pretrained(tmp_path / "rf_detr")
-    with pytest.raises(
-        WeightsError, match=r"is a rf_detr; accepted .*segmenters eomt, mask2former, segformer, upernet"
-    ):
-        build(tmp_path / "rf_detr", weights="none")
+    refused = r"is a rf_detr \(its loss of boxes .*\); accepted .*segmenters eomt, mask2former, segformer, upernet"
+    for task in ("semantic-segmentation", "instance-segmentation"):
+        with pytest.raises(WeightsError, match=refused):
+            build_net(ModelSpec(architecture=str(tmp_path / "rf_detr"), weights="none"), CLASSES, task=task)
     T.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1]).save_pretrained(tmp_path / "resnet")
     with pytest.raises(RecipeError, match=r"is a resnet, which brings no decoder.*accepted: eomt"):
         build(tmp_path / "resnet", weights="none", head="own")
@@ -199,3 +203,70 @@ def test_a_fixed_size_is_said(tmp_path):
     net, _ = build(save("eomt", tmp_path / "published"))
     with pytest.raises(RecipeError, match=r"eomt takes images of 64 x 64 px only, not 96 x 96"):
         net(torch.zeros(1, 3, 96, 96))
+
+
+# --- objects ------------------------------------------------------------------------------------------------------------
+QUERIES = ("mask2former", "eomt")
+
+
+def build_objects(folder, classes=CLASSES, head="auto"):
+    spec = ModelSpec(architecture=str(folder), weights=str(folder), head=head)
+    with Rng(0).torch_scope("init"):
+        return build_net(spec, classes, task="instance-segmentation")
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+def test_queries_predict_objects_as_in_transformers(kind, tmp_path):
+    """The classes of the weights have no background, and keep their classifier by name. In training all layers predict. The saved
+    network is the same, in whet and in transformers."""
+    order = ("tree", "wall", "road", "sky")
+    net, notes = build_objects(save(kind, tmp_path / "published"), ("background", *order))
+    assert net.spec.head == "own" and any("classifier of the weights is kept" in note for note in notes)
+    x = net.eval().prepare(pixels())
+    save_net(net, tmp_path / "model", {})
+    opened = SEGMENTERS[kind].model.from_pretrained(tmp_path / "model").eval()
+    assert opened.config.id2label == dict(enumerate(order))
+    with torch.no_grad():
+        found, theirs = net(x), opened(pixel_values=x)
+        published = SEGMENTERS[kind].model.from_pretrained(tmp_path / "published").eval()(pixel_values=x)
+        class_BQC, mask_BQhw = unpacked(found, logits_of(found))
+        assert torch.allclose(class_BQC, theirs.class_queries_logits, atol=1e-5)
+        places = [PUBLISHED.index(name) for name in order] + [len(PUBLISHED)]
+        assert torch.allclose(class_BQC, published.class_queries_logits[..., places], atol=1e-5)
+        assert torch.allclose(mask_BQhw, theirs.masks_queries_logits, atol=1e-5)
+        assert torch.equal(load_net(tmp_path / "model")(x), found)
+        layers = net.train()(x)
+    assert layers.dim() == 5 and layers.shape[1] >= 2 and layers.shape[2:] == found.shape[1:]
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+def test_queries_learn_two_objects(kind, tmp_path):
+    net, notes = build_objects(save(kind, tmp_path / "published"))
+    assert any("a new classifier" in note for note in notes)
+    ids = np.zeros((SIDE, SIDE), np.uint16)
+    ids[8:28, 8:28], ids[32:56, 32:60] = 1, 2
+    target = InstanceTargets.of([IdMap(ids, np.array([1, 2]))], net.task, 3)
+    image = np.full((1, SIDE, SIDE, 3), 60, np.uint8)
+    image[0][ids > 0] = (200, 90, 120)
+    optimizer, losses = torch.optim.AdamW(net.train().parameters(), lr=3e-3), []
+    for step in range(30):
+        with Rng(0).torch_scope("model", step):
+            loss = net.task.loss(net(net.prepare(image)), target).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(p.grad.isfinite().all() for p in net.parameters() if p.grad is not None)
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-3:]) < 0.7 * losses[0]
+
+
+def test_a_segmenter_of_pixels_has_no_objects(tmp_path):
+    """Its encoder has: the head is then one of ours, as for other networks."""
+    folder = save("segformer (with decoder)", tmp_path)
+    with pytest.raises(
+        RecipeError, match=r"is a segformer, which brings no decoder for objects.*accepted: eomt, mask2former, or"
+    ):
+        build_objects(folder, head="own")
+    assert (
+        usual_head(ModelSpec(architecture=str(folder), weights=str(folder)), INSTANCE_SEGMENTATION) == "centre_offset"
+    )

@@ -58,6 +58,8 @@ class Method(Strict):
     waits until the device has computed them. Empty for all other methods."""
     one_class: ClassVar[bool] = False
     """Whether it applies only where each sample has exactly one class."""
+    by_cell: ClassVar[bool] = False
+    """Whether it applies to masks only where the outputs are a map of the image."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Settings for `whet.testing`, where the defaults need something supplied by the user."""
     exceptions: ClassVar[Mapping[str, str]] = {}

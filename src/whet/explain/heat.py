@@ -9,7 +9,8 @@ same. If only the mean and the linear layer follow, the heat sums to the evidenc
 
 Attention mixes information from all positions, so the tokens of a transformer's last layers are not localised (for a square that
 alone decides, the heat was no higher than by chance). Such networks, and those without a map, are explained by occlusion: the
-evidence lost when a part is covered (Zeiler & Fergus 2014, arXiv:1311.2901).
+evidence lost when a part is covered (Zeiler & Fergus 2014, arXiv:1311.2901). Networks that pool tiles by attention are explained by
+the tiles.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.explain.evidence import evidence, region, with_gradients
+from whet.models.bags import pooling_of
 from whet.models.ensemble import Member
 from whet.models.net import Net
 
@@ -117,6 +119,28 @@ def covered(member: Member, x: Tensor, k: int, side: int) -> Tensor:
                 lost[row : row + 2, column : column + 2] += loss
                 times[row : row + 2, column : column + 2] += 1
     return lost / times
+
+
+def of_tiles(member: Member, x: Tensor, k: int) -> Tensor | None:
+    """The evidence for class k of every tile of an image, (1, 3, H, W), times its attention weight: float32 (1, side, side). The
+    sum is the evidence of the image where the head is linear. None for a network that does not see tiles."""
+    pool = pooling_of(member.net.backbone)
+    if pool is None:
+        return None
+    kept: list[Tensor] = []
+    handle = pool.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
+    try:
+        with with_gradients(member.net), torch.no_grad():
+            member(x)
+            weight_T = pool.weights(kept[0][None])[0]
+            logits_TK = member.net.head(kept[0]).float()[:, list(member.columns)]
+    finally:
+        handle.remove()
+    own_T = logits_TK[:, k]
+    if member.net.task.exclusive:
+        own_T = own_T - logits_TK.mean(dim=1)
+    side = math.isqrt(len(weight_T))
+    return (weight_T * own_T).view(1, side, side).cpu()
 
 
 def stretched(heat_hw: np.ndarray, height: int, width: int) -> np.ndarray:

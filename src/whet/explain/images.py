@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from whet.explain.evidence import CannotExplain
-from whet.explain.heat import covered, overlay, places, stretched
+from whet.explain.heat import covered, of_tiles, overlay, places, stretched
 from whet.models.ensemble import Member
 
 _FINEST = 8  # cells per side for occlusion
@@ -19,11 +19,13 @@ _FINEST = 8  # cells per side for occlusion
 @dataclass(frozen=True)
 class ImageHeat:
     """image: the network's input, RGB uint8 (H, W, 3). heat_HW: the evidence of every pixel for the class, negative against it,
-    float32; see `whet.explain.heat`. by_covering: whether it was computed by occlusion."""
+    float32; see `whet.explain.heat`. by_covering: whether it was computed by occlusion. by_tiles: whether it is that of whole
+    tiles, by their attention."""
 
     image: np.ndarray
     heat_HW: np.ndarray
     by_covering: bool
+    by_tiles: bool = False
 
     @property
     def nothing(self) -> bool:
@@ -41,13 +43,15 @@ def explain_image(
     """The mean heat map of the members for class k. x_1CHW: the input of the first network. most_points: maximum number of
     occlusions. Raises CannotExplain."""
     height, width = image.shape[:2]
-    heats, by_covering = [], False
+    heats, by_covering, by_tiles = [], False, False
     for member in members:
-        found = places(member, x_1CHW, k)
+        found = of_tiles(member, x_1CHW, k)
+        by_tiles = by_tiles or found is not None
+        found = places(member, x_1CHW, k) if found is None else found
         if found is None:
             found, by_covering = covered(member, x_1CHW, k, min(_FINEST, 1 + math.isqrt(most_points)))[None], True
         heats.append(stretched(found[0].numpy(), height, width))
     heat_HW = np.mean(heats, axis=0)
     if not np.isfinite(heat_HW).all():
         raise CannotExplain(f"{members[0].net.spec.architecture}: the evidence for a class is not finite")
-    return ImageHeat(image, heat_HW, by_covering)
+    return ImageHeat(image, heat_HW, by_covering, by_tiles)

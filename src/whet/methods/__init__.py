@@ -3,6 +3,7 @@ and add it to the import list here."""
 
 from whet.methods.architecture.blurpool import BlurPool
 from whet.methods.architecture.ghost_batchnorm import GhostBatchNorm
+from whet.methods.architecture.multiple_instance import MultipleInstance
 from whet.methods.architecture.scale_depth import ScaleDepth
 from whet.methods.architecture.scale_width import ScaleWidth
 from whet.methods.architecture.squeeze_excite import SqueezeExcite
@@ -369,6 +370,7 @@ __all__ = [
     "Mosaic",
     "MotionBlur",
     "Mp3Like",
+    "MultipleInstance",
     "Multistep",
     "Muon",
     "NAdam",

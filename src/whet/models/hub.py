@@ -35,6 +35,8 @@ from whet.models.hub_segmenters import (
     OwnDecoder,
     SegmenterBackbone,
     brings_decoder,
+    labels_of,
+    named,
     renew_classifier,
     segmenter_class,
     spare_keys,
@@ -100,7 +102,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
         lambda: transformers.AutoConfig.from_pretrained(name, **options, local_files_only=offline), name
     )
     config.architectures = config.architectures or []  # transformers needs a list for model types with two classifiers
-    auto = _auto(config, name, head)
+    auto = _auto(config, name, head, task)
     notes = []
     if spec.weights == "none":
         model = load_checked(lambda: auto.from_config(config, dtype=torch.float32), name)
@@ -114,7 +116,7 @@ def build(spec: ModelSpec, classes: tuple[str, ...], task: str = "single-label")
     notes += mend(model)
     native = _native_size(config)
     if head == OWN:
-        told = renew_classifier(model, classes)
+        told = renew_classifier(model, labels_of(classes, task))
         notes += [told] if spec.weights != "none" else []
         native = _given_size(settings) or native
     made = NetSpec(
@@ -153,13 +155,13 @@ def usual_head(spec: ModelSpec, task: str) -> str:
     name = spec.architecture if spec.weights == "none" else spec.weights
     offline = is_local(name) or not hub_is_reachable()
     config = load_checked(lambda: library().AutoConfig.from_pretrained(name, local_files_only=offline), name)
-    return OWN if brings_decoder(config) else heads[0]
+    return OWN if brings_decoder(config, task) else heads[0]
 
 
-def _auto(config: Any, name: str, head: str = "linear") -> Any:
+def _auto(config: Any, name: str, head: str = "linear", task: str = "single-label") -> Any:
     """The transformers class for this configuration."""
     if head == OWN:
-        return segmenter_class(config, name)
+        return segmenter_class(config, name, task)
     transformers = library()
     classifiers = transformers.AutoModelForImageClassification
     kind = config.model_type
@@ -168,14 +170,14 @@ def _auto(config: Any, name: str, head: str = "linear") -> Any:
     if kind in _ENCODERS:
         return transformers.AutoModel
     raise WeightsError(
-        f"'{name}' is a {kind}; accepted for images: the image classifiers of transformers that take pixels, the encoders "
-        f"{', '.join(sorted(_ENCODERS))}, and for the classes of pixels the segmenters {ACCEPTED}"
+        f"'{name}' is a {named(kind)}; accepted for images: the image classifiers of transformers that take pixels, the encoders "
+        f"{', '.join(sorted(_ENCODERS))}, and for masks the segmenters {ACCEPTED}"
     )
 
 
 def load(folder: Path, spec: NetSpec) -> Net:
     """Load a network written by `save`."""
-    model = reload(_auto(_saved_config(folder), str(folder), spec.head), folder)
+    model = reload(_auto(_saved_config(folder), str(folder), spec.head, spec.task), folder)
     mend(model)
     if spec.head == OWN:
         return _wrap(model, spec)
@@ -220,7 +222,7 @@ def load_classifier(name: str) -> tuple[Net, Path]:
 def load_bare(folder: Path, spec: NetSpec) -> Net:
     """The network of a configuration written by `save_config`, with random weights."""
     config = _saved_config(folder)
-    model = _auto(config, str(folder), spec.head).from_config(config, dtype=torch.float32)
+    model = _auto(config, str(folder), spec.head, spec.task).from_config(config, dtype=torch.float32)
     mend(model)
     return _wrap(model, spec)
 
@@ -249,8 +251,9 @@ def save_config(net: Net, folder: Path) -> None:
     """Write config.json in the format of transformers with our classes, and the normalisation of the inputs."""
     assert isinstance(net.backbone, HubBackbone | SegmenterBackbone)
     model = cast(Any, net.backbone.model)
-    model.config.id2label = dict(enumerate(net.spec.classes))
-    model.config.label2id = {label: k for k, label in enumerate(net.spec.classes)}
+    labels = labels_of(net.spec.classes, net.spec.task) if net.spec.head == OWN else net.spec.classes
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: k for k, label in enumerate(labels)}
     if not getattr(net.task, "exclusive", True):
         model.config.problem_type = "multi_label_classification"
     model.config.architectures = [type(model).__name__]
@@ -263,7 +266,7 @@ def _wrap(model: Any, spec: NetSpec) -> Net:
     if spec.head == OWN:
         pad_inside(model)
         speed_up_depthwise(model)
-        return Net(spec, *taken_apart(model))
+        return Net(spec, *taken_apart(model, spec.task))
     classifiers = _classifiers(model)
     config = model.config
     width = getattr(config, "hidden_size", None) or getattr(config, "hidden_sizes", [None])[-1]

@@ -1,8 +1,8 @@
-"""Segmentation networks of the `transformers` library, with the decoder that they bring.
+"""Segmentation networks of the `transformers` library, with the decoder that they bring, for the classes of pixels or for objects.
 
 The part that predicts the classes is taken out of the network and becomes the head: the decoder of feature maps (SegFormer,
-UperNet), or the classifier of queries (Mask2Former, EoMT). It is put back when the network is saved, so that the folder opens in
-transformers.
+UperNet), or the classifier of queries (Mask2Former, EoMT), which alone predict objects. It is put back when the network is saved,
+so that the folder opens in transformers.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from torch import Tensor, nn
 
 from whet.core.errors import RecipeError
 from whet.core.language import Sentence, english
+from whet.core.mask_task import MaskTask
+from whet.core.task import task_named
 from whet.models.decoders import Decoder
 from whet.models.hub_access import library
+from whet.models.query_outputs import packed
 
 OWN = "own"
 """The head of an architecture that brings a decoder."""
@@ -26,7 +29,8 @@ OWN = "own"
 @dataclass(frozen=True)
 class Segmenter:
     """auto: the transformers class that finds its network. part: the module that becomes the head. classifier: the layer for the
-    classes, inside the network. features: the network without this part, for pixels (B, 3, H, W) -> the input of the head."""
+    classes, inside the network. features: the network without this part, for pixels (B, 3, H, W) -> the input of the head: maps, or
+    the vectors (B, Q, D) and mask logits (B, Q, h, w) of queries, for each layer of the decoder, the last one last."""
 
     auto: str
     part: str
@@ -38,9 +42,31 @@ class Segmenter:
         return self.part == self.classifier
 
 
-def _queries(model: Any, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    found = model(pixel_values=x_BCHW)
-    return found.class_queries_logits, found.masks_queries_logits
+Queries = list[tuple[Tensor, Tensor]]
+
+
+def _mask2former(model: Any, x_BCHW: Tensor) -> Queries:
+    found = model(pixel_values=x_BCHW, output_auxiliary_logits=True)
+    layers = [(one["class_queries_logits"], one["masks_queries_logits"]) for one in found.auxiliary_logits]
+    return [*layers, (found.class_queries_logits, found.masks_queries_logits)]
+
+
+def _eomt(model: Any, x_BCHW: Tensor) -> Queries:
+    """Its forward pass returns the last layer only; in training it predicts from every block with queries."""
+    layers: Queries = []
+    predict = model.predict
+
+    def kept(hidden_BND: Tensor) -> tuple[Tensor, Tensor]:
+        masks_BQhw, vectors_BQD = predict(hidden_BND)
+        layers.append((vectors_BQD, masks_BQhw))
+        return masks_BQhw, vectors_BQD
+
+    model.predict = kept
+    try:
+        model(pixel_values=x_BCHW)
+    finally:
+        del model.predict
+    return layers
 
 
 _PIXELS, _QUERIES = "AutoModelForSemanticSegmentation", "AutoModelForUniversalSegmentation"
@@ -54,12 +80,15 @@ SEGMENTERS: dict[str, Segmenter] = {
         "decode_head.classifier",
         lambda model, x: list(model.backbone.forward_with_filtered_kwargs(x).feature_maps),
     ),
-    "mask2former": Segmenter(_QUERIES, "class_predictor", "class_predictor", _queries),
-    "eomt": Segmenter(_QUERIES, "class_predictor", "class_predictor", _queries),
+    "mask2former": Segmenter(_QUERIES, "class_predictor", "class_predictor", _mask2former),
+    "eomt": Segmenter(_QUERIES, "class_predictor", "class_predictor", _eomt),
 }
 """The supported kinds, by their model type."""
 _FIXED_SIZE = frozenset({"eomt"})
+_REFUSED = {"rf_detr": "its loss of boxes and groups of queries is not trained here"}
+"""Segmenters of transformers that a person may well expect to work, and why they do not."""
 ACCEPTED = ", ".join(sorted(SEGMENTERS))
+_OF_OBJECTS = ", ".join(sorted(name for name, kind in SEGMENTERS.items() if kind.queries))
 
 
 class SegmenterBackbone(nn.Module):
@@ -104,43 +133,74 @@ class MapDecoder(OwnDecoder):
 
 
 class QueryDecoder(OwnDecoder):
-    """The classifier of queries: vectors (B, Q, D) and mask logits (B, Q, h, w) of Q queries -> (B, K, h, w), the logarithm of the
-    sum over the queries of the probability of the class times that of the pixel. Its last output is "no object".
-
-    Source: Cheng, Schwing, Kirillov 2021, arXiv:2107.06278 (semantic inference). Deviates: trained by the loss of the pixels in
-    place of a loss of matched masks.
-    """
+    """The classifier of queries. Its last output is "no object"."""
 
     @property
     def last(self) -> nn.Linear:
         return cast(nn.Linear, self.part)
 
-    def forward(self, queries: tuple[Tensor, Tensor]) -> Tensor:
-        vectors_BQD, masks_BQhw = queries
+
+class QueryPixels(QueryDecoder):
+    """Queries -> (B, K, h, w), the logarithm of the sum over the queries of the probability of the class times that of the pixel.
+
+    Source: Cheng, Schwing, Kirillov 2021, arXiv:2107.06278 (semantic inference). Deviates: trained by the loss of the pixels in
+    place of a loss of matched masks.
+    """
+
+    def forward(self, layers: Queries) -> Tensor:
+        vectors_BQD, masks_BQhw = layers[-1]
         with torch.autocast(vectors_BQD.device.type, enabled=False):
             class_BQK = self.part(vectors_BQD.float()).softmax(dim=2)[..., :-1]
             share_BKhw = torch.einsum("bqk,bqhw->bkhw", class_BQK, masks_BQhw.float().sigmoid())
             return share_BKhw.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
-def taken_apart(model: Any) -> tuple[SegmenterBackbone, OwnDecoder]:
-    """The backbone and the head of a segmenter."""
+class QueryObjects(QueryDecoder):
+    """Queries -> the outputs of `query_outputs`, (B, Q, H, w); in training those of all layers of the decoder, (B, L, Q, H, w)."""
+
+    def forward(self, layers: Queries) -> Tensor:
+        with torch.autocast(layers[-1][0].device.type, enabled=False):
+            shown = layers if self.training else layers[-1:]
+            found = [packed(self.part(vectors_BQD.float()), masks_BQhw.float()) for vectors_BQD, masks_BQhw in shown]
+            return torch.stack(found, dim=1) if self.training else found[0]
+
+
+def taken_apart(model: Any, task: str) -> tuple[SegmenterBackbone, OwnDecoder]:
+    """The backbone and the head of a segmenter for this task."""
     kind = SEGMENTERS[model.config.model_type]
     part = model.get_submodule(kind.part)
-    return SegmenterBackbone(model), (QueryDecoder if kind.queries else MapDecoder)(part)
+    head = (QueryObjects if _of_objects(task) else QueryPixels) if kind.queries else MapDecoder
+    return SegmenterBackbone(model), head(part)
 
 
-def brings_decoder(config: Any) -> bool:
-    """Whether a network of this configuration is a segmenter with a decoder of its own."""
-    return config.model_type in SEGMENTERS
+def _of_objects(task: str) -> bool:
+    made = task_named(task)
+    return isinstance(made, MaskTask) and made.counts_objects
 
 
-def segmenter_class(config: Any, name: str) -> Any:
+def labels_of(classes: Sequence[str], task: str) -> Sequence[str]:
+    """The classes that a segmenter has for a task with these classes: of objects, those without the background."""
+    return classes[1:] if _of_objects(task) else classes
+
+
+def brings_decoder(config: Any, task: str) -> bool:
+    """Whether a network of this configuration is a segmenter with a decoder of its own for this task."""
+    kind = SEGMENTERS.get(config.model_type)
+    return kind is not None and (kind.queries or not _of_objects(task))
+
+
+def named(kind: str) -> str:
+    """The model type for an error, with the reason why it is not supported, where there is a particular one."""
+    return f"{kind} ({_REFUSED[kind]})" if kind in _REFUSED else kind
+
+
+def segmenter_class(config: Any, name: str, task: str) -> Any:
     """The class of transformers for this configuration; RecipeError if it is no supported segmenter."""
-    if not brings_decoder(config):
+    if not brings_decoder(config, task):
+        what, accepted = ("objects", _OF_OBJECTS) if _of_objects(task) else ("pixels", ACCEPTED)
         raise RecipeError(
-            f"model.head = {OWN}: '{name}' is a {config.model_type}, which brings no decoder for pixels that is supported here; "
-            f"accepted: {ACCEPTED}, or another head"
+            f"model.head = {OWN}: '{name}' is a {named(config.model_type)}, which brings no decoder for {what} that is supported "
+            f"here; accepted: {accepted}, or another head"
         )
     if getattr(config, "use_auxiliary_head", False):  # of UperNet: serves transformers' own training only
         config.use_auxiliary_head = False

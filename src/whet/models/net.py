@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from whet.core.batch import HiddenMix
-from whet.core.errors import NoEffectError
+from whet.core.errors import NoEffectError, RecipeError
 from whet.core.language import Sentence
 from whet.core.method import Method
 from whet.core.spec import ModelSpec
@@ -325,6 +325,10 @@ def with_head(spec: NetSpec, backbone: nn.Module, features: int, front: Front | 
     the backbone has no feature maps for a decoder."""
     if spec.head == "linear":
         return Net(spec, backbone, new_head(features, spec.outputs), front)
+    if spec.head not in DECODERS:
+        raise RecipeError(
+            f"model.head = {spec.head}: {spec.architecture} brings no decoder; accepted: {', '.join(sorted(DECODERS))}"
+        )
     decoder = DECODERS[spec.head]
     if decoder.output_stride is not None:
         with contextlib.suppress(NoEffectError):  # a backbone that does not go so far needs no change

@@ -64,12 +64,17 @@ class InstanceSegmentation(MaskTask):
     def __init__(self, head: str = heads[0]) -> None:
         self.head = HEADS[head]
         self.takes_boxes = self.head.takes_boxes
+        if not self.head.by_cell:
+            self.title = f"{self.title} (model.head = {head})"  # type: ignore[misc]
 
     def reads(self, labels: LabelKind) -> bool:
         return labels == "masks"
 
     def allows(self, problem: str, method: Any) -> bool:
-        """Methods for classes of pixels apply, but for those that replace their loss."""
+        """Methods for classes of pixels apply, but for those that replace their loss, and those that need a map where the head has
+        none."""
+        if method.by_cell and not self.head.by_cell:
+            return False
         if problem in method.tasks:
             return True
         return SemanticSegmentation.name in method.tasks and Stage.LOSS not in method.stages()
@@ -268,7 +273,7 @@ def _statistics(
     from whet.core.outputs import rows_joined
 
     assert maps_B is not None
-    K, rows = head.classes(outputs_BChw.shape[1]), []
+    K, rows = head.classes(outputs_BChw[0]), []
     for outputs_Chw, target in zip(outputs_BChw.float().cpu().numpy(), maps_B, strict=True):
         found = detections(outputs_Chw, target.shape)
         rows.append(torch.from_numpy(matched(found, list(target.targets()), K))[None])

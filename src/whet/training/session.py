@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
@@ -137,6 +137,8 @@ class Session:
         recipe = recipe.replace(data=recipe.data.replace(**table.columns))  # also used by evaluate and predict
         size = resolve.usual_size(recipe, table)
         recipe = resolve.resolve_model(recipe, size, len(table.part("train")), table.task)
+        table = replace(table, chosen_task=table.task.with_head(recipe.model.head))
+        refuse_foreign(recipe.methods, recipe.task, table.task)
         with Rng(recipe.train.seed).torch_scope("init"):
             texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
             net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)

@@ -28,6 +28,7 @@ class Tiles(Method, WrapsPredictor, family="ensemble", tasks={"semantic-segmenta
 
     identity = {"window": 0}
     order = 20
+    by_cell = True
     example = {"window": 12}
 
     window: Annotated[

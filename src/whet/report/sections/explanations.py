@@ -24,6 +24,7 @@ def context(run: RunFolder, records: list[dict[str, Any]], folder: Path, *, mist
         "requested": ", ".join(sorted(requested)),
         "of_masks": predicts_masks(recipe.task),
         "by_covering": any(entry.get("by_covering") for entry in samples),
+        "by_tiles": any(entry.get("by_tiles") for entry in samples),
         "samples": samples,
         "unread": [entry for entry in records if "error" in entry],
     }

@@ -3,6 +3,8 @@
 from whet.tasks.heads.centre_offset import CentreOffset
 from whet.tasks.heads.cond_inst import CondInst
 from whet.tasks.heads.head import InstanceHead
+from whet.tasks.heads.queries import Queries
 
-HEADS: dict[str, InstanceHead] = {"centre_offset": CentreOffset(), "cond_inst": CondInst()}
-"""By their name in a recipe (`model.head`), the default first. `models.decoders` has their networks."""
+HEADS: dict[str, InstanceHead] = {"centre_offset": CentreOffset(), "cond_inst": CondInst(), "own": Queries()}
+"""By their name in a recipe (`model.head`), the default first. `models.decoders` has their networks, that of
+`own` comes with an architecture (`models.hub_segmenters`)."""

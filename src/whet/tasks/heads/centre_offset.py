@@ -27,8 +27,8 @@ class CentreOffset(InstanceHead):
     def outputs(self, num_classes: int) -> int:
         return num_classes + _BESIDE
 
-    def classes(self, outputs: int) -> int:
-        return outputs - _BESIDE
+    def classes(self, outputs_Chw: Tensor | np.ndarray) -> int:
+        return len(outputs_Chw) - _BESIDE
 
     def loss(self, outputs_BChw: Tensor, targets: InstanceTargets) -> Tensor:
         """Of the layers of the targets, the sum of four: the mean cross-entropy of the pixels; 1 - Dice of the pixels of objects,
@@ -77,7 +77,7 @@ class CentreOffset(InstanceHead):
         """The logarithm of the mean of the probabilities of each pixel; the mean of heat and offsets."""
         import torch
 
-        K, weight_M111 = self.classes(outputs_BMChw.shape[2]), weight_M.reshape(-1, 1, 1, 1)
+        K, weight_M111 = self.classes(outputs_BMChw[0, 0]), weight_M.reshape(-1, 1, 1, 1)
         classes = torch.logsumexp(outputs_BMChw[:, :, :K].log_softmax(dim=2) + weight_M111.log(), dim=1)
         return torch.cat([classes, (outputs_BMChw[:, :, K:] * weight_M111).sum(dim=1)], dim=1)
 
@@ -99,7 +99,7 @@ class CentreOffset(InstanceHead):
     def _grouped(
         self, grouping: Callable[[ClassMap], Grouped], outputs_Chw: np.ndarray, size: tuple[int, int]
     ) -> list[Detection]:
-        return objects_of(ClassMap.of(outputs_Chw, self.classes(len(outputs_Chw)), size), grouping)
+        return objects_of(ClassMap.of(outputs_Chw, self.classes(outputs_Chw), size), grouping)
 
 
 def _heat(centre_BN2: Tensor, y_h: Tensor, x_w: Tensor) -> Tensor:

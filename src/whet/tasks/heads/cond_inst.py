@@ -39,8 +39,8 @@ class CondInst(InstanceHead):
             )
         return num_classes + _GROUP
 
-    def classes(self, outputs: int) -> int:
-        return (outputs - 1) % _GROUP + 1
+    def classes(self, outputs_Chw: Tensor | np.ndarray) -> int:
+        return (len(outputs_Chw) - 1) % _GROUP + 1
 
     def loss(self, outputs_BChw: Tensor, targets: InstanceTargets) -> Tensor:
         from whet.tasks.heads import cond_inst_loss
@@ -53,7 +53,7 @@ class CondInst(InstanceHead):
 
         from whet.models.dynamic_masks import PARAMETERS, scaled
 
-        K = self.classes(outputs_BMChw.shape[2])
+        K = self.classes(outputs_BMChw[0, 0])
         weight_M111 = weight_M.reshape(-1, 1, 1, 1)
         head, own = outputs_BMChw[:, :, :K], outputs_BMChw[:, :, K:].unflatten(2, (-1, _GROUP))
         mean = (head.double().sigmoid() * weight_M111).sum(dim=1)
@@ -69,7 +69,7 @@ class CondInst(InstanceHead):
         from whet.models.dynamic_masks import PARAMETERS, mirrored
 
         outputs_BChw = outputs_BChw.flip(tuple(flipped))
-        K = self.classes(outputs_BChw.shape[1])
+        K = self.classes(outputs_BChw[0])
         own = outputs_BChw[:, K:].unflatten(1, (-1, _GROUP))
         turned = mirrored(own[:, :, :PARAMETERS].movedim(2, 1), tuple(flipped)).movedim(1, 2)
         return torch.cat([outputs_BChw[:, :K], torch.cat([turned, own[:, :, PARAMETERS:]], dim=2).flatten(1, 2)], dim=1)
@@ -77,4 +77,4 @@ class CondInst(InstanceHead):
     def detections(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
         from whet.tasks.heads.cond_inst_objects import objects_of
 
-        return objects_of(outputs_Chw, self.classes(len(outputs_Chw)), size)
+        return objects_of(outputs_Chw, self.classes(outputs_Chw), size)

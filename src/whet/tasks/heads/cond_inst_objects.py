@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -37,10 +37,16 @@ def objects_of(outputs_Chw: np.ndarray, num_classes: int, size: tuple[int, int])
     score_L = score_khw[k_L, y_L, x_L]
     order_L = torch.argsort(score_L, descending=True, stable=True)[:CANDIDATES]
     k_L, y_L, x_L, score_L = (one[order_L] for one in (k_L, y_L, x_L, score_L))
+    masks = masks_of(outputs[num_classes:], y_L, x_L)
+    return distinct(zip((k_L + 1).tolist(), score_L.tolist(), masks, strict=True), size)
+
+
+def distinct(candidates: Iterable[tuple[int, float, np.ndarray]], size: tuple[int, int]) -> list[Detection]:
+    """The objects of an image of this size (H, W) without duplicates, those with the highest scores first. candidates: class, score
+    and the logits of the mask, in descending order of score."""
     found: list[Detection] = []
     rough: dict[int, list[Layer]] = {}
-    masks = masks_of(outputs[num_classes:], y_L, x_L)
-    for k, score, logits_hw in zip((k_L + 1).tolist(), score_L.tolist(), masks, strict=True):
+    for k, score, logits_hw in candidates:
         cells = Layer(k, *trim(0, 0, logits_hw > 0))
         overlap = float(iou_of(cells, rough.get(k, [])).max(initial=0))
         if not cells.mask.size or overlap > SAME_OBJECT:

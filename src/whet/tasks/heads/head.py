@@ -19,17 +19,19 @@ Detections = Callable[["np.ndarray", tuple[int, int]], "list[Detection]"]
 
 class InstanceHead(ABC):
     """What a network predicts of images with objects, how it is trained, and how objects are read from it. The outputs of an image
-    are one tensor (C, h, w). It has no state. takes_boxes: whether it can be trained on objects of which only the box is known."""
+    are one tensor (C, h, w); in training there may be more. It has no state. takes_boxes: whether it can be trained on objects of
+    which only the box is known. by_cell: whether the outputs are a map, so that those of windows of an image can be blended."""
 
     takes_boxes: ClassVar[bool] = False
+    by_cell: ClassVar[bool] = True
 
     @abstractmethod
     def outputs(self, num_classes: int) -> int:
         """C, for classes of which the first is the background."""
 
     @abstractmethod
-    def classes(self, outputs: int) -> int:
-        """The number of classes, from C."""
+    def classes(self, outputs_Chw: Tensor | np.ndarray) -> int:
+        """The number of classes, from the outputs of an image."""
 
     @abstractmethod
     def loss(self, outputs_BChw: Tensor, targets: InstanceTargets) -> Tensor:
