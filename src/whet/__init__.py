@@ -27,6 +27,7 @@ _HOME = {
     "ensemble": "whet.api",
     "improve": "whet.improvement",
     "load": "whet.api",
+    "pretrain": "whet.api",
     "register": "whet.core.registry",
     "resume": "whet.api",
     "study": "whet.studies.study",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from whet.api import compare as compare
     from whet.api import ensemble as ensemble
     from whet.api import load as load
+    from whet.api import pretrain as pretrain
     from whet.api import resume as resume
     from whet.api import train as train
     from whet.architectures import compare_architectures as compare_architectures

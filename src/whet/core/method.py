@@ -15,7 +15,7 @@ from whet.core.task import problems
 
 FAMILIES = frozenset(
     ("augment", "mix", "transfer", "architecture", "regularize", "distill", "optimize", "schedule", "average")
-    + ("balance", "semi", "weak", "ensemble", "compress")
+    + ("balance", "semi", "pretrain", "weak", "ensemble", "compress")
 )
 
 
@@ -98,6 +98,11 @@ class Method(Strict):
     def copies(self) -> int:
         """How many copies of each sample this method needs in a batch. Draws made by copy differ between them."""
         return 1
+
+    @property
+    def copies_differ(self) -> bool:
+        """Whether all SAMPLE methods of the recipe draw by copy, so that the copies are different views of a sample."""
+        return False
 
     @property
     def high_res_size(self) -> int | None:

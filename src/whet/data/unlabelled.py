@@ -41,7 +41,7 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
                 f"data.unlabelled = {spec.unlabelled}: {source} does not exist; accepted: a folder, a table or {ROWS}"
             )
     own = spec.unlabelled == ROWS
-    frame, left_out = _read(sources, spec, table.medium, threads)
+    frame, left_out = read_all(sources, spec, table.medium, threads)
     if own:
         frame = frame[~frame["digest"].isin(set(labelled.frame["digest"]))]
         table = replace(
@@ -85,7 +85,14 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
     )
 
 
-def _read(sources: Sequence[Path], spec: DataSpec, medium: str, threads: int) -> tuple[pd.DataFrame, list[str]]:
+def lacks_labels(table: Table) -> bool:
+    """Whether samples of the data were left out because they have no label."""
+    return any(one.reason in _NO_LABEL_REASONS for one in table.skipped) or any(
+        note.endswith(WITHOUT_LABEL) for note in table.notes
+    )
+
+
+def read_all(sources: Sequence[Path], spec: DataSpec, medium: str, threads: int) -> tuple[pd.DataFrame, list[str]]:
     """(the frame of all samples, with or without a label; everything else, each with the reason)."""
     found, left_out = [], []
     for source in sources:
