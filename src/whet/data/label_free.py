@@ -81,7 +81,7 @@ def _split_of_files(spec: DataSpec, threads: int, refused: DataError) -> Table:
     notes = [
         english(
             "read as {n:,} {samples!t} without labels, because they cannot be read with labels: {reason}",
-            n=len(frame), samples=plural(medium), reason=refused,
+            n=len(frame), samples=plural(medium), reason=str(refused).replace(str(path), path.name),
         )
     ]  # fmt: skip
     if left_out and path.is_dir():

@@ -37,7 +37,10 @@ class MaskedLanguageModel(Method, WrapsLoss, Changes, family="pretrain", tasks={
     chosen tokens.
     """
 
-    exceptions = {"identity": "without it there is no loss to train on"}
+    exceptions = {
+        "identity": "without it there is no loss to train on",
+        "exports": "the check exports networks of images; the network for prediction is not changed",
+    }
     waits = "only the chosen tokens are predicted, and their number is known on the device"
     conflicts = frozenset({"byol", "simclr", "simsiam"})
 
