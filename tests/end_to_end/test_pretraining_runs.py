@@ -54,7 +54,7 @@ def run(data, tmp_path_factory):
 
 def test_it_is_measured_on_held_out_samples(run):
     metrics, checks = run.read_json(run.metrics), [r for r in run.log_records() if r["event"] == "validation"]
-    assert metrics["task"] == "pretraining" and metrics["val"]["samples"] == 13
+    assert metrics["task"] == "pretraining" and metrics["val"]["samples"] == 14
     assert metrics["val"].keys() == {"samples", "loss", "feature_deviation", "knn_accuracy"}
     assert 0 < metrics["val"]["loss"] < checks[0]["loss"] and 0.05 < metrics["val"]["feature_deviation"] <= 1
     assert metrics["val"]["loss"] == pytest.approx(checks[-1]["loss"], abs=1e-6)
@@ -139,7 +139,7 @@ def test_the_command_ends_with_the_next_one(tmp_path):
         "pretrain", photos, "--out", tmp_path / "run", "--architecture", "resnet9_slim", "--budget", "2st", *settings
     )
     assert done.returncode == 0, done.stderr
-    assert "pretext loss on 4 held-out samples, feature deviation" in done.stdout and "nearest" not in done.stdout
+    assert "pretext loss on 5 held-out samples, feature deviation" in done.stdout and "nearest" not in done.stdout
     assert f"whet train {photos} --weights {tmp_path / 'run'}" in done.stderr.replace("\n", "")
     refused = whet("pretrain", photos, "--out", tmp_path / "no", "--without", "simsiam")
     assert refused.returncode == 1 and "needs a method of the family pretrain" in refused.stderr

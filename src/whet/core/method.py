@@ -59,7 +59,7 @@ class Method(Strict):
     one_class: ClassVar[bool] = False
     """Whether it applies only where each sample has exactly one class."""
     example: ClassVar[Mapping[str, Any]] = {}
-    """Settings for `whet.testing`, where the defaults need something supplied by the user."""
+    """Settings for `whet.testing`, where the defaults need something supplied by the user, or are large."""
     exceptions: ClassVar[Mapping[str, str]] = {}
     """Checks of `whet.testing.check_method` that do not apply to this method, each with its reason."""
 
