@@ -13,10 +13,12 @@ import whet as package
 from whet.core.errors import CollapseError, RunError, WeightsError
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.core.spec import ModelSpec
+from whet.core.spec import DataSpec, ModelSpec
+from whet.data.read import read_data
 from whet.evaluate.evidence import read_evidence
 from whet.models.build import build_net, load_net
 from whet.report import build_report
+from whet.training.data_record import seen_note
 from whet.training.job import resume_run, train_run
 from whet.training.log import Observer
 from whet.training.signals import Interrupted
@@ -143,3 +145,16 @@ def test_the_command_ends_with_the_next_one(tmp_path):
     assert f"whet train {photos} --weights {tmp_path / 'run'}" in done.stderr.replace("\n", "")
     refused = whet("pretrain", photos, "--out", tmp_path / "no", "--without", "simsiam")
     assert refused.returncode == 1 and "needs a method of the family pretrain" in refused.stderr
+
+
+def test_a_training_says_which_of_its_held_out_samples_the_run_has_trained_on(run, data):
+    own = read_data(DataSpec(path=str(data)))
+    other = read_data(DataSpec(path=str(data), split_seed=1))
+    assert seen_note(str(run.path), own.for_problem("image-classification")) is None  # the same split
+    held_out = other.frame[other.frame["split"] != "train"]
+    trained = set(own.part("train").frame["digest"])
+    line = seen_note(str(run.path), other)
+    assert line.startswith(
+        f"{held_out['digest'].isin(trained).sum()} of {len(held_out)} validation and test samples were training"
+    )
+    assert seen_note("some/hub-name", other) is None

@@ -20,6 +20,7 @@ from whet.core.spec import ROWS, DataSpec
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
 from whet.data.audit.finding import Finding
 from whet.data.table import SPLITS, UNLABELLED, Table, split_name
+from whet.models.run_weights import is_run
 
 _COLUMNS = ["id", "label", "split", "digest"]
 
@@ -157,6 +158,23 @@ def known_samples(folder: RunFolder, table: Table) -> dict[str, int]:
     train = digests.isin(record["digest"][record["split"] == "train"])
     val = digests.isin(record["digest"][record["split"] == "val"]) & ~train
     return {"train": int(train.sum()), "val": int(val.sum())}
+
+
+def seen_note(weights: str, table: Table) -> Sentence | None:
+    """A note if validation or test samples were training samples of the run that a training starts from; else None."""
+    if not is_run(weights):
+        return None
+    held_out, run = (
+        table.with_frame(table.frame[table.frame["split"] != "train"]),
+        RunFolder(Path(weights).expanduser()),
+    )
+    if not (seen := known_samples(run, held_out)["train"]):
+        return None
+    return english(
+        "{n:,} of {held_out:,} validation and test samples were training samples of the run {run}: results on them are no estimate "
+        "for new data",
+        n=seen, held_out=len(held_out), run=run.name,
+    )  # fmt: skip
 
 
 def _rows(table: Table) -> list[list[Any]]:

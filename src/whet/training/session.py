@@ -35,6 +35,7 @@ from whet.training.budget import Clock
 from whet.training.checkpoint import CheckpointWriter
 from whet.training.cost import cost_of
 from whet.training.crossfit import halves_of
+from whet.training.data_record import seen_note
 from whet.training.features import FrozenFeatures, head_of, training_features
 from whet.training.groupings import measure_groupings
 from whet.training.held_out import measured
@@ -141,8 +142,9 @@ class Session:
         with Rng(recipe.train.seed).torch_scope("init"):
             texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
             net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)
-        for line in (*table.notes, *notes):
-            self.note(line)
+        for line in (*table.notes, *notes, seen_note(recipe.model.weights, table)):
+            if line:
+                self.note(line)
         return Prepared(recipe, table, net, size)
 
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
