@@ -98,7 +98,7 @@ def pretrain(
     asked = {key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
     return train(
         spec, recipe=recipes.for_pretraining(spec, ModelSpec(**asked)) if recipe is None else recipe, methods=methods,
-        budget=budget, seed=seed, out=out, observer=observer, **asked,
+        budget=budget, weights=weights, architecture=architecture, seed=seed, out=out, observer=observer,
     )  # fmt: skip
 
 

@@ -12,10 +12,12 @@ from tests.conftest import FAST, whet, write_images
 import whet as package
 from whet.core.errors import CollapseError, RunError, WeightsError
 from whet.core.recipe import Recipe
+from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
 from whet.data.read import read_data
 from whet.evaluate.evidence import read_evidence
+from whet.methods import FromRun
 from whet.models.build import build_net, load_net
 from whet.report import build_report
 from whet.training.data_record import seen_note
@@ -85,6 +87,12 @@ def test_a_training_starts_from_its_backbone(run, data, tmp_path):
     for name, tensor in theirs.backbone.state_dict().items():
         assert torch.equal(net.backbone.state_dict()[name], tensor), name
     assert notes == [f"weights of the backbone from the run {run.name}"] and net.head.out_features == len(CLASSES)
+    with Rng(1).torch_scope("init"):
+        other = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), CLASSES)[0]
+    FromRun(run=str(run.path)).initialise(other, None)
+    assert all(
+        torch.equal(one, other.backbone.state_dict()[name]) for name, one in theirs.backbone.state_dict().items()
+    )
     settings = [word for setting in FAST for word in ("--set", setting)]
     done = whet("train", data, "--weights", run.path, "--out", tmp_path / "on", "--budget", "1st", "--json", *settings)
     assert done.returncode == 0, done.stderr
