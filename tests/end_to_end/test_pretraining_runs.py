@@ -150,7 +150,7 @@ def test_the_command_ends_with_the_next_one(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "pretext loss on 5 held-out samples, feature deviation" in done.stdout and "nearest" not in done.stdout
-    assert f"whet train {photos} --weights {tmp_path / 'run'}" in done.stderr.replace("\n", "")
+    assert f"whet train YOUR_LABELLED_DATA --weights {tmp_path / 'run'}" in done.stderr.replace("\n", "")
     refused = whet("pretrain", photos, "--out", tmp_path / "no", "--without", "simsiam")
     assert refused.returncode == 1 and "needs a method of the family pretrain" in refused.stderr
 

@@ -97,4 +97,5 @@ def command(
     screen.print(Text.assemble((figure, "bold green"), " " + tr(", ").join([what, *beside, total])))
     place(screen, tr("run"), finished.path)
     place(screen, tr("report"), finished.folder.report)
-    then("train", data, "--weights", finished.path)
+    labelled = len(finished.folder.read_json(finished.folder.data)["classes"]) > 1
+    then("train", data if labelled else "YOUR_LABELLED_DATA", "--weights", finished.path)
