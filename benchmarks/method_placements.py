@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from method_settings import WIDTH, WRONG
-from method_texts_and_audio import NOISES, UNLABELLED
+from method_texts_and_audio import NOISES
 from whet.core.errors import RecipeError
 from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method, parse_methods
@@ -131,9 +131,6 @@ SPECIAL: dict[str, Placement] = {
     "similar_character": Placement(CHINESE),
     "sentence_shuffle": Placement(("hotels_zh", "shopping_zh")),
     **dict.fromkeys(MODELS_NEEDED, Placement(())),
-    "masked_language_model": Placement(
-        ("sst2_transformer", "trec_transformer"), {"texts": str(UNLABELLED)}, remark="12,372 texts of SST-2 and TREC-6"
-    ),
     "background_mix": Placement(AUDIO_FILES, {"folder": str(NOISES)}, remark="waves of the sea"),
 }
 

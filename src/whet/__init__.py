@@ -31,6 +31,7 @@ _HOME = {
     "label_by_names": "whet.grouping.names",
     "load": "whet.api",
     "merge_labels": "whet.labelling.merged",
+    "pretrain": "whet.api",
     "register": "whet.core.registry",
     "resume": "whet.api",
     "study": "whet.studies.study",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from whet.api import compare as compare
     from whet.api import ensemble as ensemble
     from whet.api import load as load
+    from whet.api import pretrain as pretrain
     from whet.api import resume as resume
     from whet.api import train as train
     from whet.architectures import compare_architectures as compare_architectures

@@ -11,7 +11,7 @@ from whet.core.errors import RunError
 from whet.core.language import english, in_its_language
 from whet.core.recipe import Recipe, parse_methods
 from whet.core.run_folder import RunFolder, next_name
-from whet.core.spec import DataSpec
+from whet.core.spec import DataSpec, ModelSpec
 from whet.run import Run
 
 if TYPE_CHECKING:
@@ -69,6 +69,37 @@ def train(
             report=build_report,
         )
     )
+
+
+@in_its_language
+def pretrain(
+    data: str | Path | DataSpec,
+    *,
+    recipe: Recipe | str | Path | None = None,
+    methods: Iterable[Any] | None = None,
+    budget: str | None = None,
+    weights: str | None = None,
+    architecture: str | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+    language: str | None = None,
+) -> Run:
+    """Pre-train the backbone of a network on samples without using labels, and return the finished run. A training starts from it
+    with `weights=run.path`.
+
+    data: a folder of files or a table, with or without labels, or a DataSpec. Data with labels are split as in a training on them,
+    and only the training part and `DataSpec.unlabelled` are trained on. Other arguments: see `train`; by default simsiam for
+    images, simclr for audio clips and masked_language_model for texts. Raises CollapseError where nothing can be learned.
+    """
+    from whet import recipes
+
+    spec = DataSpec.of(data)
+    asked = {key: value for key, value in (("weights", weights), ("architecture", architecture)) if value is not None}
+    return train(
+        spec, recipe=recipes.for_pretraining(spec, ModelSpec(**asked)) if recipe is None else recipe, methods=methods,
+        budget=budget, weights=weights, architecture=architecture, seed=seed, out=out, observer=observer,
+    )  # fmt: skip
 
 
 def build_recipe(

@@ -14,12 +14,14 @@ from whet.core.media import plural
 from whet.core.recipe import Recipe, parse_method
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
-from whet.core.task import problems
+from whet.core.task import MEDIA, problems
 
 _STRONG_FINETUNE = {"image": "waste"}
+_PRETRAINING = "pretraining"
 _FOLDERS = {
     "semantic-segmentation": "segmentation",
     "instance-segmentation": "segmentation",
+    **{f"{medium}-pretraining": _PRETRAINING for medium in MEDIA},
 }  # of the recipes of a task; those of other tasks are in that of the medium
 _TF_IDF = "tf_idf"
 _BAG = "fast_text"  # the text network that the from-scratch recipe is made for
@@ -51,6 +53,8 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False, task: str 
     from whet.models.build import zoo_of
 
     medium, where = medium_of(data), _folder_of(data, task)
+    if where == _PRETRAINING:
+        return load(f"{where}/{medium}")
     if model.architecture == _TF_IDF:
         return load(f"text/{_TF_IDF}")
     if medium == "text" and not plain and model.architecture in set(zoo_of(medium)) - {_BAG}:
@@ -61,6 +65,15 @@ def default(data: DataSpec, model: ModelSpec, *, plain: bool = False, task: str 
     else:
         found = load(f"{where}/{_STRONG_FINETUNE.get(where, kind) if kind == 'finetune' else kind}")
     return found.replace(task=task or task_for(data))
+
+
+def for_pretraining(data: DataSpec, model: ModelSpec) -> Recipe:
+    """The default recipe for a pre-training on these data, with its network unless one is given."""
+    from whet.data.read import medium_of
+
+    found = load(f"{_PRETRAINING}/{medium_of(data)}")
+    given = model.weights not in ("auto", "none") or model.architecture != "auto"
+    return found.replace(data=data, model=model if given else found.model.replace(weights=model.weights))
 
 
 def obvious(data: DataSpec, model: ModelSpec, *, task: str | None = None) -> dict[str, Recipe]:

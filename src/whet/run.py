@@ -72,8 +72,9 @@ class Run:
         """Predict files, folders, patterns or tables of files. Returns one row per sample: file, predicted, confidence, error,
         p:<class>. Inputs that are not samples or cannot be read have an empty prediction and an error; no input is dropped. For
         multi-label data, predicted is the list of labels with a probability above 0.5, and confidence that of the whole list. A
-        segmentation run returns file, error and the share of each class, area:<class>; see also `segment`. A
-        text run accepts texts (the first column is then `text`), .txt files, and tables of texts.
+        segmentation run returns file, error and the share of each class, area:<class>; see also `segment`. A pre-training returns
+        file, error and the features of its network, feature:<number>. A text run accepts texts (the first column is then `text`),
+        .txt files, and tables of texts.
 
         Tables are read with the columns of the training data, unless other columns are given. See `data.inputs` for how inputs are
         distinguished. Raises DataError for an input that looks like a path but does not exist."""
@@ -82,6 +83,10 @@ class Run:
         if self.has_masks:
             return pd.DataFrame([image.row(self.classes) for image in self.segment(inputs, file_column=file_column)])
         frame = given_rows(self.recipe, inputs, file_column, text_column)
+        if not self.folder.task.needs_labels:
+            features_ND, errors = self._model.statistics(frame)
+            names = pd.DataFrame({"text" if "text" in frame else "file": frame["name"], "error": errors})
+            return names.join(pd.DataFrame(features_ND).add_prefix("feature:"))
         probs_NK, errors = self._model.probabilities(frame)
         predictions = [
             ("", float("nan")) if error else self._model.prediction(probs) for probs, error in zip(probs_NK, errors)
@@ -123,6 +128,8 @@ class Run:
         as the class are explained, by default the largest one besides the first; their `probs` are shares of the mask."""
         from whet.explanations import Explained, Explanations
 
+        if not self.folder.task.needs_labels:
+            raise RunError(f"{self.path} is a pre-training: it predicts nothing that could be explained")
         if self.has_masks:
             self._require_explicable_masks(inputs)
         if class_name is not None and class_name not in self.classes:
@@ -185,6 +192,11 @@ class Run:
         if data is None and part in own:
             known = {"trained_on": 0, "validated_on": own[part]["samples"] if part == "val" else 0}
             return {"part": part, **known, **own[part]}
+        if not self.folder.task.needs_labels:
+            raise RunError(
+                f"{self.path} is a pre-training, measured on its own held-out samples: {', '.join(own)}; to evaluate its features "
+                f"with labels, train on them: whet train DATA --weights {self.path}"
+            )
         table = (
             own_samples(self.folder, self.recipe)
             if data is None

@@ -26,7 +26,8 @@ InputTextColumn = Annotated[
     typer.Option("--text-column", help="The column of texts, if it differs from that of the run's own data."),
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="Pretrained weights: a local folder, a hub name, or none to train from scratch.")
+    str | None,
+    typer.Option(help="Pretrained weights: a local folder, a hub name, a finished run, or none to train from scratch."),
 ]
 # The names in models/zoo, repeated here so that help needs no torch import; a test checks that they match.
 ZOO = (

@@ -64,6 +64,9 @@ def command(
         return
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise RecipeError(f"--out {out}: the name must end in .csv or .json")
+    features = not loaded.folder.task.needs_labels
+    if features and out is None and not as_json:
+        raise RecipeError(f"{run} is a pre-training, which returns features: give --out features.csv or --json")
     if spreadsheet and (out is None or out.suffix.lower() != ".csv"):
         raise RecipeError("--spreadsheet requires --out NAME.csv")
     if out is not None:
@@ -80,6 +83,9 @@ def command(
         write_csv(out, list(predictions.columns), cells, exact=not spreadsheet)
     if as_json:
         print_json(records)
+        raise typer.Exit(exit_code(records))
+    if features:
+        place(talk(), tr("features"), str(out))
         raise typer.Exit(exit_code(records))
     screen = results()
     given = predictions.columns[0]  # "file" or "text"

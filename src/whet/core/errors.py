@@ -40,6 +40,10 @@ class NonFiniteError(WhetError):
     """A loss, gradient or weight became NaN or infinite; nothing was saved since."""
 
 
+class CollapseError(WhetError):
+    """Pre-training maps all samples to nearly the same features, from which nothing can be learned."""
+
+
 class NoEffectError(WhetError):
     """A method has nothing to change in this model or data. An error in a study, a warning in a script."""
 

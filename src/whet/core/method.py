@@ -15,7 +15,7 @@ from whet.core.task import problems
 
 FAMILIES = frozenset(
     ("augment", "mix", "transfer", "architecture", "regularize", "distill", "optimize", "schedule", "average")
-    + ("balance", "semi", "weak", "ensemble", "compress")
+    + ("balance", "semi", "pretrain", "weak", "ensemble", "compress")
 )
 
 
@@ -61,7 +61,7 @@ class Method(Strict):
     by_cell: ClassVar[bool] = False
     """Whether it applies to masks only where the outputs are a map of the image."""
     example: ClassVar[Mapping[str, Any]] = {}
-    """Settings for `whet.testing`, where the defaults need something supplied by the user."""
+    """Settings for `whet.testing`, where the defaults need something supplied by the user, or are large."""
     exceptions: ClassVar[Mapping[str, str]] = {}
     """Checks of `whet.testing.check_method` that do not apply to this method, each with its reason."""
 
@@ -100,6 +100,11 @@ class Method(Strict):
     def copies(self) -> int:
         """How many copies of each sample this method needs in a batch. Draws made by copy differ between them."""
         return 1
+
+    @property
+    def copies_differ(self) -> bool:
+        """Whether all SAMPLE methods of the recipe draw by copy, so that the copies are different views of a sample."""
+        return False
 
     @property
     def high_res_size(self) -> int | None:

@@ -46,9 +46,10 @@ class Task(ABC):
     one class each", for messages. right: the word for a correct prediction. heads: the accepted heads of a network, the default
     first. most_in_batch: the largest batch that is chosen by default. most_enlarged: how much larger than the pretrained size the
     size of the images may be by default. metrics: the metrics by which runs can be compared. headline: the metric that is reported
-    first. selects_by: the metric by which runs are chosen, None for the headline. followed: the
-    entries of `measure` that every validation reports, the headline first. per_class: the entry of the `per_class` rows of
-    `measure` by which classes are compared. sections: additional sections of the run report.
+    first. selects_by: the metric by which runs are chosen, None for the headline. followed: the entries of `measure` that every
+    validation reports if it has them, the headline first. per_class: the entry of the `per_class` rows of `measure` by which
+    classes are compared. sections: additional sections of the run report. needs_labels: whether samples need a label. Otherwise the
+    outputs are features, a method of the family `pretrain` supplies the loss, and this is the first statistic of a sample.
     """
 
     kind: ClassVar[str] = "task"
@@ -65,6 +66,7 @@ class Task(ABC):
     followed: ClassVar[tuple[str, ...]]
     per_class: ClassVar[str] = "recall"
     sections: ClassVar[tuple[str, ...]] = ()
+    needs_labels: ClassVar[bool] = True
 
     # Labels and training targets ------------------------------------------------------------------------------------------
     @abstractmethod
@@ -96,8 +98,7 @@ class Task(ABC):
 
     @abstractmethod
     def combine(self, outputs: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-        """Combine the outputs of several networks or views, (B, M, …) -> (B, …). weights: (M,) with sum 1; equal weights by
-        default."""
+        """Combine the outputs of several networks or views, (B, M, …) -> (B, …). weights: (M,) with sum 1; None: equal."""
 
     def undo(self, outputs: Tensor, flipped: tuple[int, ...]) -> Tensor:
         """Map the outputs for a sample flipped along the axes `flipped` back to those for the original sample."""
@@ -109,8 +110,7 @@ class Task(ABC):
         raise RecipeError(f"tta.zooms: the outputs for a magnified image cannot be mapped back for {self.name}; use ()")
 
     def statistics(self, outputs: Tensor, maps_B: Sequence[Any] | None) -> Tensor:
-        """What is kept of the outputs of a batch, on the CPU: (B, S), filled up with NaN where samples have fewer. maps_B: the maps
-        of the samples in their own size, where they have any."""
+        """What is kept of the outputs of a batch, on the CPU: (B, S), filled up with NaN. maps_B: the samples' maps in own size."""
         return outputs.float().cpu()
 
     # Metrics --------------------------------------------------------------------------------------------------------------
@@ -146,8 +146,7 @@ class Task(ABC):
         return self.metrics[self.selects_by or self.headline]
 
     def merit(self, measured: Mapping[str, Any]) -> float:
-        """The number to maximise when runs are chosen, from the result of `measure`. It separates runs that the headline metric
-        leaves tied or in the wrong order."""
+        """The number to maximise when runs are chosen, also where the headline metric leaves them tied or in the wrong order."""
         return self.chooser.merit(float(measured[self.selects_by or self.headline]))
 
     @abstractmethod
@@ -163,8 +162,7 @@ class Task(ABC):
         )
 
     def averaged(self, evidence: Sequence[Any]) -> Evidence:
-        """The evidence of the mean of several runs' outputs for the same samples. RunError where it cannot be computed from
-        theirs."""
+        """The evidence of the mean of several runs' outputs for the same samples. RunError where theirs do not give it."""
         raise RunError(f"the predictions of several runs of a {self.name} cannot be averaged from their evidence")
 
     def found_by_class(self, evidence: Any) -> dict[str, np.ndarray]:
@@ -377,7 +375,9 @@ def allowed(problem: str, method: Any) -> bool:
 
 
 def refuse_foreign(methods: Sequence[Any], problem: str, task: Task) -> None:
-    """Raise RecipeError for a method that does not apply to this task."""
+    """Raise RecipeError for a method that does not apply to this task, or where none supplies the loss of a task without labels."""
+    if not task.needs_labels and not any(method.family == "pretrain" for method in methods):
+        raise RecipeError(f"{problem} needs a method of the family pretrain, which supplies the loss, such as simsiam")
     for method in methods:
         if not task.allows(problem, method):
             raise RecipeError(f"method '{method.name}' does not apply to samples with {task.title}")

@@ -87,6 +87,13 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
     )
 
 
+def lacks_labels(table: Table) -> bool:
+    """Whether samples of the data were left out because they have no label."""
+    return any(one.reason in _NO_LABEL_REASONS for one in table.skipped) or any(
+        note.endswith(WITHOUT_LABEL) for note in table.notes
+    )
+
+
 def read_unlabelled(
     sources: Sequence[Path], spec: DataSpec, medium: str, threads: int
 ) -> tuple[pd.DataFrame, list[str]]:

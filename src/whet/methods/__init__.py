@@ -168,6 +168,10 @@ from whet.methods.optimize.sgd import SGD
 from whet.methods.optimize.shampoo import Shampoo
 from whet.methods.optimize.soap import SOAP
 from whet.methods.optimize.sophia import Sophia
+from whet.methods.pretrain.byol import BYOL
+from whet.methods.pretrain.masked_language_model import MaskedLanguageModel
+from whet.methods.pretrain.simclr import SimCLR
+from whet.methods.pretrain.simsiam import SimSiam
 from whet.methods.regularize.awp import AWP
 from whet.methods.regularize.confidence_penalty import ConfidencePenalty
 from whet.methods.regularize.deep_supervision import DeepSupervision
@@ -205,7 +209,6 @@ from whet.methods.schedule.progressive_resize import ProgressiveResize
 from whet.methods.schedule.step import Step
 from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
-from whet.methods.semi.masked_language_model import MaskedLanguageModel
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
 from whet.methods.transfer.discriminative_lr import DiscriminativeLR
@@ -231,6 +234,7 @@ __all__ = [
     "AEDA",
     "ASAM",
     "AWP",
+    "BYOL",
     "EDA",
     "EMA",
     "FGM",
@@ -416,6 +420,8 @@ __all__ = [
     "Sharpen",
     "Shear",
     "ShotNoise",
+    "SimCLR",
+    "SimSiam",
     "SimilarCharacter",
     "Snapshot",
     "Solarize",

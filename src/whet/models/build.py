@@ -28,7 +28,8 @@ from whet.models.front import AudioFront, Front, TextFront
 from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
 from whet.models.hub_segmenters import OWN
 from whet.models.mel import MelSettings
-from whet.models.net import Net, NetSpec, head_name, new_head, with_head
+from whet.models.net import Net, NetSpec, head_name, with_head
+from whet.models.run_weights import is_run, net_of_run
 from whet.models.tokens import Tokens
 from whet.models.zoo import ZOO
 from whet.models.zoo_audio import AUDIO_ZOO, load_yamnet
@@ -53,7 +54,7 @@ def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpe
     texts and audio clips are trained from scratch, unless weights are given."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
-        architecture = "yamnet" if medium == "audio" and _is_yamnet(weights) else weights
+        architecture = "yamnet" if medium == "audio" and not is_run(weights) and _is_yamnet(weights) else weights
     if architecture == "auto" and medium in SMALL_NETS:
         architecture = SMALL_NETS[medium]
     if architecture == "auto":
@@ -66,7 +67,7 @@ def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpe
 
 def usual_head(spec: ModelSpec, task: Task) -> str:
     """The head that `auto` means for a resolved ModelSpec."""
-    if OWN not in task.heads or spec.architecture in ZOO:
+    if OWN not in task.heads or spec.architecture in ZOO or is_run(spec.weights):
         return task.heads[0]
     check_architecture(spec.architecture)
     return hub.usual_head(spec, task.name)
@@ -91,6 +92,8 @@ def build_net(
     """The network of a resolved ModelSpec with a new head, and notes on loading and corrections. texts: the training texts, from
     which a zoo network builds its vocabulary. rate: of the audio clips, in samples per second. task: its name, as in NetSpec. Uses
     torch's global generator: call it inside `Rng.torch_scope`."""
+    if is_run(spec.weights):
+        return net_of_run(spec, classes, medium, task, load_net)
     if medium == "text":
         return _build_for_texts(spec, classes, texts, task)
     if medium == "audio":
@@ -154,7 +157,7 @@ def _build_for_texts(
         encoder, tokens, notes = hub_text.build(spec)
         made = NetSpec(
             "transformers", encoder.model_type, classes, native_size=encoder.most_tokens, pretrained=spec.weights != "none",
-            medium="text", task=task,
+            medium="text", task=task, head=head_name(spec, task),
         )  # fmt: skip
         return _encoder_net(made, encoder, TextFront(tokens)), notes
     if spec.weights != "none":
@@ -165,7 +168,8 @@ def _build_for_texts(
     texts = list(texts)
     tokens = Tokens.train(texts)
     notes = [english("{n:,} tokens learned from the training texts", n=len(tokens))]
-    net = _zoo_net(NetSpec("zoo", spec.architecture, classes, medium="text", task=task), TextFront(tokens))
+    made = NetSpec("zoo", spec.architecture, classes, medium="text", task=task, head=head_name(spec, task))
+    net = _zoo_net(made, TextFront(tokens))
     if isinstance(net.backbone, LearnsFromTexts):
         chunks = (texts[start : start + _TEXTS_AT_ONCE] for start in range(0, len(texts), _TEXTS_AT_ONCE))
         net.backbone.learn(tokens.encode(chunk, _MOST_TOKENS) for chunk in chunks)
@@ -178,6 +182,7 @@ def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task:
         encoder, front, notes = hub_audio.build(spec)
         made = NetSpec(
             "transformers", encoder.model_type, classes, pretrained=spec.weights != "none", medium="audio", task=task,
+            head=head_name(spec, task),
         )  # fmt: skip
         return _encoder_net(made, encoder, front), notes
     chosen = AUDIO_ZOO[spec.architecture]
@@ -193,6 +198,7 @@ def _build_for_audio(spec: ModelSpec, classes: tuple[str, ...], rate: int, task:
         medium="audio",
         mel=asdict(mel),
         task=task,
+        head=head_name(spec, task),
     )
     net = _zoo_net(made, _audio_front(made))
     if not pretrained:
@@ -230,7 +236,7 @@ def _zoo_net(spec: NetSpec, front: Front | None = None) -> Net:
 
 
 def _encoder_net(spec: NetSpec, encoder: hub_text.TextEncoder | hub_audio.AudioEncoder, front: Front) -> Net:
-    return Net(spec, encoder, new_head(encoder.features, spec.outputs), front)
+    return with_head(spec, encoder, encoder.features, front)
 
 
 def _loaded_encoder(spec: NetSpec, folder: Path, *, bare: bool) -> Net:
@@ -336,8 +342,8 @@ def load_net(folder: Path) -> Net:
     spec = NetSpec.from_dict(extra["net"])
     bare, hub_made = replace(spec, changes=()), spec.source == "transformers"
     if hub_made and spec.medium != "image":
-        net = _loaded_encoder(bare, folder, bare=bool(spec.changes))
-        if not spec.changes:
+        net = _loaded_encoder(bare, folder, bare=_saved_whole(spec))
+        if not _saved_whole(spec):
             net.head.load_state_dict(load_file(folder / HEAD_FILE))
             return net.eval()
     elif hub_made and not _saved_whole(spec):
@@ -357,8 +363,7 @@ def load_net(folder: Path) -> Net:
 
 
 def _saved_whole(spec: NetSpec) -> bool:
-    """Whether the network is saved to whet.safetensors: methods rebuilt it, or its head is a decoder of
-    ours."""
+    """Whether the network is saved to whet.safetensors: methods rebuilt it, or its head is ours and not linear."""
     return bool(spec.changes) or spec.head not in ("linear", OWN)
 
 

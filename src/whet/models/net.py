@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -25,6 +26,9 @@ from whet.models.front import Front, ImageFront
 from whet.models.maps import Maps, dilate
 from whet.models.mend import spare_lone_values
 from whet.models.token_vectors import TokenVectors, token_vectors
+
+FEATURES = "features"
+"""The name of the head that returns the features themselves."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,14 @@ class NetSpec:
     def from_dict(cls, plain: dict[str, Any]) -> NetSpec:
         plain = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
         return cls(**plain)
+
+
+class FeatureHead(nn.Identity):
+    """The head of a network whose outputs are the features themselves, (B, in_features)."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
 
 
 class Net(nn.Module):
@@ -119,7 +131,7 @@ class Net(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.last.weight.device
+        return next(itertools.chain(self.parameters(), self.buffers())).device
 
     def on(self, device: torch.device) -> Net:
         """Move this network to a device, channels last in memory."""
@@ -283,8 +295,10 @@ class Net(nn.Module):
 
     # --- the linear layers of the head ------------------------------------------------------------------------------
     @property
-    def last(self) -> nn.Linear | nn.Conv2d:
-        """The layer that returns the logits."""
+    def last(self) -> nn.Module:
+        """The layer that returns the outputs."""
+        if isinstance(self.head, FeatureHead):
+            return self.head
         return self.head.last if isinstance(self.head, Decoder) else self.linear
 
     @property
@@ -295,7 +309,7 @@ class Net(nn.Module):
     @property
     def width(self) -> int:
         """The number of input features of the head."""
-        return self._linears()[0].in_features
+        return self.head.in_features if isinstance(self.head, FeatureHead) else self._linears()[0].in_features
 
     def _linears(self) -> list[nn.Linear]:
         return [module for module in self.head.modules() if isinstance(module, nn.Linear)]
@@ -325,6 +339,8 @@ def with_head(spec: NetSpec, backbone: nn.Module, features: int, front: Front | 
     the backbone has no feature maps for a decoder."""
     if spec.head == "linear":
         return Net(spec, backbone, new_head(features, spec.outputs), front)
+    if spec.head == FEATURES:
+        return Net(spec, backbone, FeatureHead(features), front)
     if spec.head not in DECODERS:
         raise RecipeError(
             f"model.head = {spec.head}: {spec.architecture} brings no decoder; accepted: {', '.join(sorted(DECODERS))}"

@@ -21,7 +21,7 @@ from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
 from whet.core.stages import Compresses, Stage
-from whet.core.task import task_named
+from whet.core.task import problems, task_named
 from whet.evaluate.inference import using_weights
 from whet.models.build import build_net
 from whet.models.net import Net
@@ -62,7 +62,7 @@ class Bench:
         self.samples = SAMPLES[task](rows["id"].astype(int).to_numpy(), self.labels)
         self.task: Any = self.samples.task
         with Rng(3).torch_scope("init"):
-            net = self.samples.net() if architecture == "bench" else _zoo_net(architecture, self.task.name)
+            net = self.samples.net() if architecture == "bench" else _zoo_net(architecture, task, self.task.name)
         counts = np.bincount(self.labels, minlength=len(CLASSES))
         context = Context(self.task, CLASSES, counts, self._features, texts=example_texts)
         self.plan = Plan(self.recipe, net, context, strict=strict)
@@ -157,9 +157,9 @@ def _fabric() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def _zoo_net(architecture: str, task: str) -> Net:
-    head = task_named(task).heads[0]
-    return build_net(ModelSpec(architecture=architecture, weights="none", head=head), CLASSES, task=task)[0]
+def _zoo_net(architecture: str, problem: str, task: str) -> Net:
+    spec = ModelSpec(architecture=architecture, weights="none", head=task_named(task).heads[0])
+    return build_net(spec, CLASSES, problems()[problem], example_texts(), task=task)[0]
 
 
 def training_rows(labels: np.ndarray) -> pd.DataFrame:

@@ -300,7 +300,8 @@ def check_saves(cls: type[Method]) -> None:
     """A model changed by the method gives the same outputs after it is saved and loaded like a finished run."""
     if not issubclass(cls, Changes) or not trainable(cls):
         return
-    bench = make_bench((made(cls),), architecture="resnet9_slim")
+    of_texts = problems()[tasks_of(cls)[0]] == "text"
+    bench = make_bench((made(cls),), architecture="text_transformer" if of_texts else "resnet9_slim")
     train_steps(bench, 2)
     net = bench.plan.net.eval().baked()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():

@@ -20,14 +20,14 @@ from whet.core.text_view import TextView
 from whet.core.view import ImageView
 from whet.models.front import AudioFront, TextFront
 from whet.models.mel import MelSettings
-from whet.models.net import Net, NetSpec, new_head, with_head
+from whet.models.net import FEATURES, FeatureHead, Net, NetSpec, new_head, with_head
 from whet.models.token_vectors import TokenVectors
 from whet.models.tokens import Tokens
 from whet.render.audio import AudioRenderer
 from whet.render.image_cpu import CpuRenderer
 from whet.render.masks import warped_mask
 from whet.render.text import render_texts
-from whet.tasks import SEMANTIC_SEGMENTATION, SINGLE_LABEL
+from whet.tasks import PRETRAINING, SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 CLASSES = ("glass", "metal", "paper")
 NUM_SAMPLES, BATCH_SIZE, IMAGE_SIZE, AUDIO_RATE = 24, 8, 16, 8_000
@@ -158,6 +158,39 @@ class AudioClips(Labelled):
         return Net(spec, backbone, new_head(4, len(CLASSES)), AudioFront(mel))
 
 
+class _WithoutLabels:
+    """The samples of another class, for a pre-training."""
+
+    task: Task = PRETRAINING
+    labels: np.ndarray
+
+    def targets(self, view: Any, index_B: np.ndarray) -> Any:
+        return PRETRAINING.collate(self.labels[index_B], len(CLASSES), None)
+
+
+def _returning_features(net: Net) -> Net:
+    net.spec, net.head = replace(net.spec, task=PRETRAINING.name, head=FEATURES), FeatureHead(net.width)
+    return net
+
+
+class ImagesWithoutLabels(_WithoutLabels, Images):
+    @staticmethod
+    def net() -> Net:
+        return _returning_features(Images.net())
+
+
+class TextsWithoutLabels(_WithoutLabels, Texts):
+    @staticmethod
+    def net() -> Net:
+        return _returning_features(Texts.net())
+
+
+class AudioClipsWithoutLabels(_WithoutLabels, AudioClips):
+    @staticmethod
+    def net() -> Net:
+        return _returning_features(AudioClips.net())
+
+
 class _MeanOfWords(nn.Module):
     """Token ids (B, L) -> (B, 4)."""
 
@@ -218,5 +251,8 @@ SAMPLES: dict[str, Any] = {
     "text-classification": Texts,
     "audio-classification": AudioClips,
     "semantic-segmentation": MaskedImages,
+    "image-pretraining": ImagesWithoutLabels,
+    "text-pretraining": TextsWithoutLabels,
+    "audio-pretraining": AudioClipsWithoutLabels,
 }
 """The samples of each task that whet trains; the first task that a method supports is its main task."""

@@ -32,6 +32,7 @@ class Augmentation:
         self._batch_transforms: list[Any] = [method for method in methods if isinstance(method, TransformsBatch)]
         self._mixes = [method for method in methods if isinstance(method, Mixes)]
         self.copies = max((method.copies for method in methods), default=1)
+        self._copies_differ = any(method.copies_differ for method in methods)
 
     @property
     def nothing(self) -> bool:
@@ -49,7 +50,7 @@ class Augmentation:
             rngs = self._rng.batches([self._purpose(method) for method in self._draws], epoch, index_B, copy_B)
             for method, rng in zip(self._draws, rngs):
                 before = view
-                view = method.draw(view, rng)
+                view = method.draw(view, rng.by_copy() if self._copies_differ else rng)
                 if watch is not None:
                     watch(method.name, view.changed_since(before))
             return view
@@ -63,7 +64,8 @@ class Augmentation:
         copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
         for method in self._batch_transforms:
             before = received
-            received = method.transform_batch(received, self._rng.batch(self._purpose(method), epoch, index_B, copy_B))
+            rng = self._rng.batch(self._purpose(method), epoch, index_B, copy_B)
+            received = method.transform_batch(received, rng.by_copy() if self._copies_differ else rng)
             if watch is not None:
                 watch(method.name, (received != before).flatten(1).any(dim=1).cpu().numpy())
         return received

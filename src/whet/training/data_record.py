@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from whet.core.language import Sentence, english
 from whet.core.run_folder import RunFolder, write_csv
 from whet.core.spec import ROWS, DataSpec
 from whet.data.audit import check_balance, check_duplicates, check_label_sets
+from whet.data.audit.finding import Finding
 from whet.data.table import SPLITS, UNLABELLED, Table, split_name
+from whet.models.run_weights import is_run
 
 _COLUMNS = ["id", "label", "split", "digest"]
 
@@ -32,12 +35,14 @@ def write_data(folder: RunFolder, table: Table) -> None:
         **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.set_SK is not None else {}),
         "skipped": [vars(entry) for entry in table.skipped],
         "notes": list(table.notes),
-        "findings": [
-            finding.to_dict() for finding in (*check_duplicates(table), *check_balance(table), *check_label_sets(table))
-        ],
+        "findings": [finding.to_dict() for finding in (*check_duplicates(table), *_of_labels(table))],
     }
     strict_json.write(folder.data, record)
     write_csv(folder.splits, _COLUMNS, _rows(table), exact=True)
+
+
+def _of_labels(table: Table) -> Sequence[Finding]:
+    return (*check_balance(table), *check_label_sets(table)) if table.task.needs_labels else ()
 
 
 def absolute(spec: DataSpec) -> DataSpec:
@@ -153,6 +158,23 @@ def known_samples(folder: RunFolder, table: Table) -> dict[str, int]:
     train = digests.isin(record["digest"][record["split"] == "train"])
     val = digests.isin(record["digest"][record["split"] == "val"]) & ~train
     return {"train": int(train.sum()), "val": int(val.sum())}
+
+
+def seen_note(weights: str, table: Table) -> Sentence | None:
+    """A note if validation or test samples were training samples of the run that a training starts from; else None."""
+    if not is_run(weights):
+        return None
+    held_out, run = (
+        table.with_frame(table.frame[table.frame["split"] != "train"]),
+        RunFolder(Path(weights).expanduser()),
+    )
+    if not (seen := known_samples(run, held_out)["train"]):
+        return None
+    return english(
+        "{n:,} of {held_out:,} validation and test samples were training samples of the run {run}: results on them are no estimate "
+        "for new data",
+        n=seen, held_out=len(held_out), run=run.name,
+    )  # fmt: skip
 
 
 def _rows(table: Table) -> list[list[Any]]:

@@ -23,7 +23,7 @@ from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_whole
 from whet.core.stages import MakesMasks, RangeTest
 from whet.core.task import ClassTask, refuse_foreign
-from whet.data.read import read_data
+from whet.data.label_free import reader_for
 from whet.data.table import UNLABELLED, Table
 from whet.evaluate.inference import Keep, as_it_is, concatenated, infer_batches, using_weights
 from whet.explain import Explanation, explain
@@ -35,8 +35,10 @@ from whet.training.budget import Clock
 from whet.training.checkpoint import CheckpointWriter
 from whet.training.cost import cost_of
 from whet.training.crossfit import halves_of
+from whet.training.data_record import seen_note
 from whet.training.features import FrozenFeatures, head_of, training_features
 from whet.training.groupings import measure_groupings
+from whet.training.held_out import measured
 from whet.training.kept_outputs import Batches
 from whet.training.log import Observer, RunLog
 from whet.training.loop import State, Training, Validate, fit, restored
@@ -142,13 +144,14 @@ class Session:
         with Rng(recipe.train.seed).torch_scope("init"):
             texts, rate = table.part("train").frame.get("text", ()), resolve.usual_rate(recipe, table)
             net, notes = build_net(recipe.model, table.classes, recipe.medium, texts, rate, table.task.name)
-        for line in (*table.notes, *notes):
-            self.note(line)
+        for line in (*table.notes, *notes, seen_note(recipe.model.weights, table)):
+            if line:
+                self.note(line)
         return Prepared(recipe, table, net, size)
 
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:
         self.observer.phase(english("reading {data}", data=recipe.data.path))
-        table = read_data(recipe.data, int(recipe.train.loader_threads))
+        table = reader_for(recipe.task)(recipe.data, int(recipe.train.loader_threads))
         if table.medium != recipe.medium:
             raise RecipeError(
                 f"data {recipe.data.path} contains {plural(table.medium)}, but the recipe's task is {recipe.task}; "
@@ -352,18 +355,19 @@ class Session:
 
         def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
-                found, index = self.predict(plan, fabric, val, plan.net)
+                outputs = measured(plan, fabric, val, self.outputs(plan, fabric, val, plan.net))
+                found, index = concatenated(outputs, len(val.classes))
             evidence, followed = val.evidence(index, found.double().numpy()), val.task.followed
 
-            def measured(rows_M: np.ndarray) -> dict[str, float]:
+            def metrics_of(rows_M: np.ndarray) -> dict[str, float]:
                 metrics = val.task.measure(evidence.rows(rows_M))
-                return {"score": val.task.score(metrics), **{key: metrics[key] for key in followed}}
+                return {"score": val.task.score(metrics), **{key: metrics[key] for key in followed if key in metrics}}
 
-            whole = measured(np.arange(len(index)))
+            whole = metrics_of(np.arange(len(index)))
 
             def of_half(half: int) -> dict[str, float]:
                 rows_M = np.flatnonzero(half_N[index] == half)
-                return measured(rows_M) if len(rows_M) else whole  # all samples are duplicates of one sample
+                return metrics_of(rows_M) if len(rows_M) else whole  # all samples are duplicates of one sample
 
             return Measured(whole, of_half)
 
@@ -375,7 +379,7 @@ class Session:
         recipe, state = plan.recipe, training.state
         predict_seconds, predicted = 0.0, 0
 
-        def predict(part: Table, predictor: Any) -> Batches:
+        def timed(part: Table, predictor: Any) -> Batches:
             nonlocal predict_seconds, predicted
             began, known = self.clock(), self.frozen.has(part)
             for outputs, index_B in self.outputs(plan, fabric, part, predictor):
@@ -384,6 +388,9 @@ class Session:
                     predicted += len(index_B)
                 yield outputs, index_B
                 began = self.clock()
+
+        def predict(part: Table, predictor: Any) -> Batches:
+            return measured(plan, fabric, part, timed(part, predictor))
 
         def inputs() -> Iterator[Tensor]:
             progress = training.progress(state.total_steps)
@@ -405,7 +412,7 @@ class Session:
         shown = "test" if "test" in metrics else "val"
         if last is not None:
             metrics["inference_gain"] = finish.measure_inference_gain(
-                plan, last, table.part(shown), shown, partial(self.outputs, plan, fabric), self.folder
+                plan, last, table.part(shown), shown, predict, self.folder
             )
 
         def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
@@ -419,7 +426,7 @@ class Session:
             write_worst_images(table.part(shown), shown, self.folder, partial(self.logits, plan, fabric, predictor))
             if recipe.data.evaluate_test:
                 metrics[shown] |= measure_groupings(table.part(shown), shown, self.folder, kept)
-        elif reason := finish.write_mistakes(table.part(shown), shown, self.folder, why):
+        elif table.task.needs_labels and (reason := finish.write_mistakes(table.part(shown), shown, self.folder, why)):
             self.note(english("the report shows mistakes without explanations: {reason}", reason=reason))
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}

@@ -18,7 +18,14 @@ class FromRun(
     Method,
     Initialises,
     family="transfer",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={
+        "image-classification",
+        "text-classification",
+        "audio-classification",
+        "image-pretraining",
+        "text-pretraining",
+        "audio-pretraining",
+    },
 ):
     """Initialize the weights from another finished run instead of the architecture's pretrained weights.
 

@@ -52,9 +52,11 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
                 markersize=3,
                 label=tr("validation"),
             )
-        left.set(title=tr("Loss"), xlabel=tr("epoch"), ylim=(0, float(np.quantile(loss, 0.98)) * 1.15 or 1))
+        low, high = min(0.0, 1.05 * float(loss.min())), float(np.quantile(loss, 0.98))
+        left.set(title=tr("Loss"), xlabel=tr("epoch"), ylim=(low, max(1.15 * high, 0.0) or 1))
         left.legend()
-        shares = [key for key in task.followed if task.metric(key).is_share and not task.metric(key).smaller_is_better]
+        known = [key for key in task.followed if all(key in check for check in checks)]
+        shares = [key for key in known if task.metric(key).is_share and not task.metric(key).smaller_is_better]
         for key, colour in zip(shares, (SECOND, ACCENT), strict=False):
             label = translated(task.metric(key).title)
             middle.plot(seen, [r[key] for r in checks], color=colour, marker="o", markersize=3, label=label)

@@ -31,6 +31,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         "classes": data["classes"],
         "train_samples": samples_of(data)["train"],
         "model": short_name(recipe.model.architecture),
+        "needs_labels": task.needs_labels,
         "pretrained": recipe.model.weights != "none",
         "shown": size(recipe.shown),
         "seed": recipe.train.seed,

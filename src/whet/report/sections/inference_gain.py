@@ -22,7 +22,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
     acting = [m.name for m in Recipe.load(folder.recipe).methods if "predict" in {s.value for s in m.stages()}]
     task, result = folder.task, metrics[found["split"]]
     difference, headline = found["difference"], task.metric(task.headline)
-    shown = {key: task.metric(key) for key in task.followed[:_COLUMNS]}
+    shown = {key: task.metric(key) for key in task.followed[:_COLUMNS] if key in result}
     return {
         "methods": acting,
         "titles": [metric.title for metric in shown.values()],

@@ -1,0 +1,1 @@
+"""Learning from samples without labels: methods for the task Pretraining, whose run a later training starts from."""
