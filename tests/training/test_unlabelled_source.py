@@ -29,8 +29,7 @@ class Agreement(Method, WrapsLoss, family="semi", tasks={"image-classification"}
 
     ratio: float = 1.5
 
-    @property
-    def unlabelled(self):
+    def unlabelled(self, problem):
         return Unlabelled(self.ratio, {"weak": (), "strong": (Brightness(max_change=0.5),)})
 
     def wrap_loss(self, loss, net, context):
@@ -140,7 +139,7 @@ def views_of(images, more, tmp_path, method, name):
 def test_another_view_leaves_all_other_draws_unchanged(images, more, tmp_path, monkeypatch):
     two = views_of(images, more, tmp_path, "agreement", "two")
     views = {"weak": (), "other": (), "strong": (Brightness(max_change=0.5),)}
-    monkeypatch.setattr(Agreement, "unlabelled", property(lambda self: Unlabelled(self.ratio, views)))
+    monkeypatch.setattr(Agreement, "unlabelled", lambda self, problem: Unlabelled(self.ratio, views))
     three = views_of(images, more, tmp_path, "agreement", "three")
     for a, b in zip(two, three, strict=True):
         assert torch.equal(a.x, b.x)
@@ -206,7 +205,7 @@ def test_run_folders_are_not_written_into_unlabelled_data(images, more):
 def test_two_requests_for_the_same_view_must_agree():
     from whet.core.errors import RecipeError
     from whet.methods import HorizontalFlip
-    from whet.training.augmentation import requested_views
+    from whet.training.unlabelled_views import requested_views
 
     strong = Unlabelled(1.0, {"weak": (), "strong": (Brightness(max_change=0.5),)})
     found = requested_views(

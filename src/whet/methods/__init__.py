@@ -204,7 +204,11 @@ from whet.methods.schedule.progressive_resize import ProgressiveResize
 from whet.methods.schedule.step import Step
 from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
+from whet.methods.semi.adamatch import AdaMatch
+from whet.methods.semi.fixmatch import FixMatch
 from whet.methods.semi.masked_language_model import MaskedLanguageModel
+from whet.methods.semi.mean_teacher import MeanTeacher
+from whet.methods.semi.softmatch import SoftMatch
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
 from whet.methods.transfer.discriminative_lr import DiscriminativeLR
@@ -248,6 +252,7 @@ __all__ = [
     "TTA",
     "VAT",
     "Accumulate",
+    "AdaMatch",
     "Adafactor",
     "Adagrad",
     "Adam",
@@ -317,6 +322,7 @@ __all__ = [
     "FMix",
     "FeatureDistill",
     "Finetune",
+    "FixMatch",
     "Focal",
     "Freeze",
     "FreqMask",
@@ -364,6 +370,7 @@ __all__ = [
     "ManifoldMixup",
     "MaskedLanguageModel",
     "MaxNorm",
+    "MeanTeacher",
     "MixUp",
     "Mixout",
     "Mosaic",
@@ -416,6 +423,7 @@ __all__ = [
     "ShotNoise",
     "SimilarCharacter",
     "Snapshot",
+    "SoftMatch",
     "Solarize",
     "Sophia",
     "Soup",
