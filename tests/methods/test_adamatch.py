@@ -37,7 +37,7 @@ def test_aligned_classes_relative_threshold_and_warm_up(progress):
     runtime, loss = started(method)
     means = [torch.full((3,), 1 / 3, dtype=torch.float64) for _ in range(2)]
     for step, keep in ((20, min(0.5, 2 / 11)), (40, min(0.5, 3 / 12))):
-        labelled, weak, strong = logits(4, f"x {step}"), logits(8, f"w {step}", scale=1.5), logits(8, f"s {step}")
+        labelled, weak, strong = logits(4, f"x {step}"), logits(8, f"w {step}", scale=1.0), logits(8, f"s {step}")
         p_labelled, p_weak = labelled.softmax(dim=1), weak.softmax(dim=1)
         means = [keep * old + (1 - keep) * new.mean(dim=0) for old, new in zip(means, (p_labelled, p_weak))]
         aligned = p_weak * (1e-6 + means[0]) / (1e-6 + means[1])

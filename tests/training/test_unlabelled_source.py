@@ -97,10 +97,11 @@ def test_two_epochs_on_views_of_the_same_samples(images, more, tmp_path):
 @pytest.mark.slow
 @pytest.mark.sample
 def test_resumed_and_with_any_number_of_threads_it_ends_the_same(images, more, tmp_path, monkeypatch):
-    asked = recipe(images, more, "agreement", loader_threads=1, checkpoint_every="3st")
+    """With a teacher, whose weights belong to the state."""
+    asked = recipe(images, more, "mean_teacher", loader_threads=1, checkpoint_every="3st")
     whole = train_run(asked, tmp_path / "whole")
     threads = train_run(
-        recipe(images, more, "agreement", loader_threads=3, checkpoint_every="3st"), tmp_path / "threads"
+        recipe(images, more, "mean_teacher", loader_threads=3, checkpoint_every="3st"), tmp_path / "threads"
     )
     assert weights_of(threads) == weights_of(whole)
     real, taken = loop.stepped, []

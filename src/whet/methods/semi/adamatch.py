@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -125,7 +125,7 @@ class _Aligned(Runtime, WrapsLoss):
 
 
 @contextlib.contextmanager
-def _statistics_kept(norms: list[nn.Module]) -> Iterator[None]:
+def _statistics_kept(norms: Sequence[nn.Module]) -> Iterator[None]:
     """Within the block, forward passes do not change the running statistics of these BatchNorm layers."""
     kept = [dict(norm.named_buffers()) for norm in norms]
     for norm, buffers in zip(norms, kept):
