@@ -77,6 +77,12 @@ _WRONG_LABELS = ("bootstrap_loss", "confident_learning", "generalized_cross_entr
 _CONSTANT_RATE = ("batch_ramp", "early_stopping", "lawa", "plateau", "soup", "swa")
 _WHOLE_BATCH = ("gauss_newton", "lbfgs", "newton_cg")
 MODELS_NEEDED = ("back_translation", "contextual_substitution")
+UNLABELLED_NEEDED = (
+    "adamatch",
+    "fixmatch",
+    "mean_teacher",
+    "softmatch",
+)  # samples without a label, which no setting has
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 
 BIT_EQUAL = "every prediction is the same to the last bit"
@@ -130,7 +136,7 @@ SPECIAL: dict[str, Placement] = {
     "homophone": Placement(CHINESE),
     "similar_character": Placement(CHINESE),
     "sentence_shuffle": Placement(("hotels_zh", "shopping_zh")),
-    **dict.fromkeys(MODELS_NEEDED, Placement(())),
+    **dict.fromkeys((*MODELS_NEEDED, *UNLABELLED_NEEDED), Placement(())),
     "background_mix": Placement(AUDIO_FILES, {"folder": str(NOISES)}, remark="waves of the sea"),
 }
 

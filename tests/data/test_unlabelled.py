@@ -56,7 +56,7 @@ def test_a_folder_of_further_images(images, tmp_path):
 def test_their_targets_are_unknown(images, tmp_path):
     more = write_images(tmp_path / "more", {"a": 4}, seed=9)
     table = read_data(DataSpec(path=str(images), unlabelled=str(more)))
-    targets = table.part("unlabelled").targets
+    targets = table.unlabelled_targets(4)
     assert targets.known_B.tolist() == [False] * 4 and torch.allclose(targets.probs_BK, torch.full((4, 3), 1 / 3))
     assert table.part("train").targets.known_B is None
     assert targets[1:3].known_B.tolist() == [False] * 2
@@ -131,7 +131,7 @@ def test_label_sets(tmp_path):
     path = write_texts(tmp_path / "texts.csv", rows)
     more = write_texts(tmp_path / "more.csv", [["one"], ["two"]], ("text",))
     table = read_data(DataSpec(path=str(path), label_separator="|", unlabelled=str(more)))
-    targets = table.part("unlabelled").targets
+    targets = table.unlabelled_targets(2)
     assert torch.equal(targets.probs_BK, torch.full((2, 2), 0.5)) and not targets.known_B.any()
 
 

@@ -29,8 +29,7 @@ class Agreement(Method, WrapsLoss, family="semi", tasks={"image-classification"}
 
     ratio: float = 1.5
 
-    @property
-    def unlabelled(self):
+    def unlabelled(self, problem):
         return Unlabelled(self.ratio, {"weak": (), "strong": (Brightness(max_change=0.5),)})
 
     def wrap_loss(self, loss, net, context):
@@ -98,10 +97,11 @@ def test_two_epochs_on_views_of_the_same_samples(images, more, tmp_path):
 @pytest.mark.slow
 @pytest.mark.sample
 def test_resumed_and_with_any_number_of_threads_it_ends_the_same(images, more, tmp_path, monkeypatch):
-    asked = recipe(images, more, "agreement", loader_threads=1, checkpoint_every="3st")
+    """With a teacher, whose weights belong to the state."""
+    asked = recipe(images, more, "mean_teacher", loader_threads=1, checkpoint_every="3st")
     whole = train_run(asked, tmp_path / "whole")
     threads = train_run(
-        recipe(images, more, "agreement", loader_threads=3, checkpoint_every="3st"), tmp_path / "threads"
+        recipe(images, more, "mean_teacher", loader_threads=3, checkpoint_every="3st"), tmp_path / "threads"
     )
     assert weights_of(threads) == weights_of(whole)
     real, taken = loop.stepped, []
@@ -140,7 +140,7 @@ def views_of(images, more, tmp_path, method, name):
 def test_another_view_leaves_all_other_draws_unchanged(images, more, tmp_path, monkeypatch):
     two = views_of(images, more, tmp_path, "agreement", "two")
     views = {"weak": (), "other": (), "strong": (Brightness(max_change=0.5),)}
-    monkeypatch.setattr(Agreement, "unlabelled", property(lambda self: Unlabelled(self.ratio, views)))
+    monkeypatch.setattr(Agreement, "unlabelled", lambda self, problem: Unlabelled(self.ratio, views))
     three = views_of(images, more, tmp_path, "agreement", "three")
     for a, b in zip(two, three, strict=True):
         assert torch.equal(a.x, b.x)
@@ -206,7 +206,7 @@ def test_run_folders_are_not_written_into_unlabelled_data(images, more):
 def test_two_requests_for_the_same_view_must_agree():
     from whet.core.errors import RecipeError
     from whet.methods import HorizontalFlip
-    from whet.training.augmentation import requested_views
+    from whet.training.unlabelled_views import requested_views
 
     strong = Unlabelled(1.0, {"weak": (), "strong": (Brightness(max_change=0.5),)})
     found = requested_views(

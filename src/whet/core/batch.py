@@ -155,7 +155,8 @@ class FinalizeContext:
 class Outcome:
     """The input of a loss: the logits, the batch, the model that computed them (for a loss with further forward passes), the
     features (the input of the head; `maps` in place of them where it gets feature maps, the finest first), and the training
-    progress. The model is the one trained on `batch.x`: the head alone where features are cached."""
+    progress. The model is the one trained on `batch.x`: the head alone where features are cached. views: the outputs for those
+    views of the unlabelled samples that methods request (`core.method.Unlabelled`)."""
 
     logits_BK: Tensor
     batch: Batch
@@ -164,6 +165,7 @@ class Outcome:
     progress: Progress = Progress(0, 1, 1)
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
     maps: tuple[Tensor, ...] = ()
+    views: Mapping[str, Tensor] = field(default_factory=dict)
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's logits for other inputs, float (B, K), in the precision of the training."""

@@ -23,10 +23,20 @@ FAMILIES = frozenset(
 class Unlabelled:
     """The unlabelled samples that a method needs in every batch (`Batch.unlabelled`). ratio: their number for each labelled sample.
     views: the name of each view, and SAMPLE methods that draw it in addition to those of the recipe (or in place of one of the same
-    name). Every view has its own draws, keyed by its name."""
+    name, or of one that they conflict with). Every view has its own draws, keyed by its name.
+
+    trained, predicted: names of views that pass through the network in every step, with a gradient or without one. Their outputs
+    are in `Outcome.views`. Where BatchNorm is trained, they pass through it in one batch with the labelled samples.
+
+    aligned: the recipe's methods draw the same for all views, and the methods of the views must not move pixels. The outputs of all
+    views then belong to the same places of the image.
+    """
 
     ratio: float
     views: Mapping[str, tuple[Method, ...]]
+    trained: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
+    aligned: bool = False
 
 
 class Method(Strict):
@@ -112,10 +122,9 @@ class Method(Strict):
         one."""
         return None
 
-    @property
-    def unlabelled(self) -> Unlabelled | None:
-        """The unlabelled samples that this method needs. If several methods need some, each gets all views and the highest
-        ratio."""
+    def unlabelled(self, problem: str) -> Unlabelled | None:
+        """The unlabelled samples that this method needs in a recipe of this task. If several methods need some, each gets all views
+        and the highest ratio."""
         return None
 
     def take_over(self, other: Method) -> Method | None:

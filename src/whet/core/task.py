@@ -77,6 +77,11 @@ class Task(ABC):
     def collate(self, labels_B: np.ndarray, num_classes: int, maps_B: Sequence[Any] | None) -> Targets:
         """The targets of a batch, on the CPU: from its labels, or from its maps as rendered with the images."""
 
+    def unknown(self, labels_B: np.ndarray, num_classes: int, size: Sequence[int]) -> Targets:
+        """The targets of samples without a label, on the CPU. labels_B: any valid labels, as many as samples. size: height and
+        width of rendered images."""
+        raise RecipeError(f"unlabelled samples cannot be used to train a {self.name}")
+
     def with_head(self, head: str) -> Task:
         """This task for networks with one of its `heads`. RecipeError for another."""
         if head not in self.heads:
@@ -239,6 +244,9 @@ class VectorTask(Task):
 
     def collate(self, labels_B: np.ndarray, num_classes: int, maps_B: Sequence[Any] | None) -> Targets:
         return self.targets(labels_B, num_classes)
+
+    def unknown(self, labels_B: np.ndarray, num_classes: int, size: Sequence[int]) -> Targets:
+        return self.targets(labels_B, num_classes).unknown()
 
     def unzoom(self, outputs: Tensor, whole: Tensor, box: tuple[float, float, float, float]) -> Tensor:
         return outputs

@@ -190,6 +190,14 @@ class ImageView:
                 changed_B |= part.acts_B
         return changed_B
 
+    def moves_since(self, before: ImageView) -> bool:
+        """Whether pixels may lie elsewhere than in `before`, the view this one was derived from."""
+        return (
+            self.warp_B33 is not before.warp_B33
+            or self.flow_BNN2 is not before.flow_BNN2
+            or len(self.foreign) + len(self.blends) > len(before.foreign) + len(before.blends)
+        )
+
     def crop(self, box_B4: np.ndarray) -> ImageView:
         """Show the source box (x0, y0, x1, y1) of each image, in source pixels, instead of the previous region."""
         height, width = self.size

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -26,7 +27,7 @@ from whet.data.labels import find_labels, numbered
 from whet.tasks import MULTI_LABEL, SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 if TYPE_CHECKING:
-    from whet.core.targets import ClassTargets
+    from whet.core.targets import ClassTargets, Targets
     from whet.data.masks import MaskData
 
 _USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, "masks": SEMANTIC_SEGMENTATION}
@@ -172,12 +173,12 @@ class Table:
     @property
     def targets(self) -> ClassTargets:
         """Of class labels."""
-        task = cast(VectorTask, self.task)
-        if len(self) and (self.label_N < 0).all():
-            some = np.zeros(len(self), dtype=np.int64)
-            any_label = some if self.set_SK is None else self.set_SK[some]
-            return task.targets(any_label, len(self.classes)).unknown()
-        return task.targets(self.labels, len(self.classes))
+        return cast(VectorTask, self.task).targets(self.labels, len(self.classes))
+
+    def unlabelled_targets(self, count: int, size: Sequence[int] = ()) -> Targets:
+        """Of this many samples without a label. size: height and width of their rendered images."""
+        some = np.zeros(count, dtype=np.int64)
+        return self.task.unknown(some if self.set_SK is None else self.set_SK[some], len(self.classes), size)
 
     def evidence(self, index_M: np.ndarray, statistics_MS: np.ndarray) -> Evidence:
         """The evidence from the statistics (`Task.statistics`) of some of the samples, given by row number."""

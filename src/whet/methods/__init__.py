@@ -209,6 +209,10 @@ from whet.methods.schedule.progressive_resize import ProgressiveResize
 from whet.methods.schedule.step import Step
 from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
+from whet.methods.semi.adamatch import AdaMatch
+from whet.methods.semi.fixmatch import FixMatch
+from whet.methods.semi.mean_teacher import MeanTeacher
+from whet.methods.semi.softmatch import SoftMatch
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
 from whet.methods.transfer.discriminative_lr import DiscriminativeLR
@@ -253,6 +257,7 @@ __all__ = [
     "TTA",
     "VAT",
     "Accumulate",
+    "AdaMatch",
     "Adafactor",
     "Adagrad",
     "Adam",
@@ -322,6 +327,7 @@ __all__ = [
     "FMix",
     "FeatureDistill",
     "Finetune",
+    "FixMatch",
     "Focal",
     "Freeze",
     "FreqMask",
@@ -369,6 +375,7 @@ __all__ = [
     "ManifoldMixup",
     "MaskedLanguageModel",
     "MaxNorm",
+    "MeanTeacher",
     "MixUp",
     "Mixout",
     "Mosaic",
@@ -424,6 +431,7 @@ __all__ = [
     "SimSiam",
     "SimilarCharacter",
     "Snapshot",
+    "SoftMatch",
     "Solarize",
     "Sophia",
     "Soup",

@@ -209,6 +209,9 @@ class SemanticSegmentation(MaskTask):
         assert maps_B is not None
         return MaskTargets.of(torch.from_numpy(np.stack(maps_B)), self, num_classes)
 
+    def unknown(self, labels_B: np.ndarray, num_classes: int, size: Sequence[int]) -> Targets:
+        return self.collate(None, num_classes, [np.full(tuple(size), IGNORE, np.uint8)] * len(labels_B))
+
     def loss(self, outputs_BKhw: Tensor, targets: Targets) -> Tensor:
         """The mean cross-entropy of the pixels that are not ignored; 0 for an image without any."""
         from whet.core.mask_targets import MaskTargets

@@ -53,6 +53,7 @@ class Bench:
         strict: bool,
         architecture: str,
         resumed: bool,
+        unlabelled: int,
     ) -> None:
         if not any(method.stage is Stage.OPTIMIZER for method in methods):
             methods = (*methods, registry().get("sgd")())
@@ -64,7 +65,7 @@ class Bench:
         with Rng(3).torch_scope("init"):
             net = self.samples.net() if architecture == "bench" else _zoo_net(architecture, task, self.task.name)
         counts = np.bincount(self.labels, minlength=len(CLASSES))
-        context = Context(self.task, CLASSES, counts, self._features, texts=example_texts)
+        context = Context(self.task, CLASSES, counts, self._features, texts=example_texts, unlabelled=unlabelled)
         self.plan = Plan(self.recipe, net, context, strict=strict)
         if not resumed:
             self.plan.initialise()
@@ -106,7 +107,21 @@ class Bench:
         index_B = np.tile(index_B, self.plan.augmentation.copies)
         received, targets = self._rendered(index_B, epoch, self.plan.augmentation.copies)
         batch = Batch(self.plan.net.front(received), targets, index_B, torch.ones(len(index_B)), epoch)
-        return self.plan.augmentation.mix(batch)
+        return self.plan.augmentation.mix(batch).replace(unlabelled=self._unlabelled(step, epoch))
+
+    def _unlabelled(self, step: int, epoch: int) -> Batch | None:
+        """The views that methods request of the same samples, without their labels."""
+        if not self.plan.unlabelled:
+            return None
+        count, front, views = round(self.plan.unlabelled.ratio * BATCH_SIZE), self.plan.net.front, {}
+        index_B = (np.arange(count) + step * count) % len(self.labels)
+        for name, augmentation in self.plan.unlabelled.augmentations.items():
+            view = augmentation.draw(epoch)(self.samples.view(index_B), index_B)
+            received = front.receive(self.samples.render(view, index_B), IMAGE_SIZE)
+            views[name] = front(augmentation.transform_batch(received, epoch, index_B))
+        x = next(iter(views.values()))
+        targets: Any = self.task.unknown(self.labels[index_B], len(CLASSES), x.shape[2:])
+        return Batch(x, targets, index_B, torch.ones(count), epoch, views=views)
 
     def finalize_context(self) -> FinalizeContext:
         def validate(weights: dict[str, Tensor]) -> Measured:
@@ -193,10 +208,12 @@ def make_bench(
     strict: bool = False,
     architecture: str = "bench",
     resumed: bool = False,
+    unlabelled: int = NUM_SAMPLES,
 ) -> Bench:
+    """unlabelled: how many samples without a label there are; batches have some where a method requests them."""
     if task is None:  # a task that all methods support
         task = next(task for task in SAMPLES if all(task in method.tasks for method in methods))
-    return Bench(methods, task, labels, strict, architecture, resumed)
+    return Bench(methods, task, labels, strict, architecture, resumed, unlabelled)
 
 
 @functools.cache

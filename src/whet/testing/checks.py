@@ -355,6 +355,21 @@ def check_no_effect(cls: type[Method]) -> None:
         assert len(str(error)) > 10, "NoEffectError must give a reason"
 
 
+def check_unlabelled(cls: type[Method]) -> None:
+    """A method that learns from unlabelled samples has no effect without them, and says how they are given."""
+    for task in tasks_of(cls):
+        if made(cls).unlabelled(task) is None:
+            continue
+        try:
+            make_bench((made(cls),), task, strict=True, unlabelled=0)
+        except NoEffectError as error:
+            assert "--unlabelled" in str(error), f"the message does not name --unlabelled: {error}"
+        else:
+            raise AssertionError(f"{task}: no NoEffectError without unlabelled samples")
+        with_it, without = (train_steps(make_bench(methods, task, unlabelled=0), 3) for methods in ((made(cls),), ()))
+        assert with_it == without, f"{task}: training without unlabelled samples differs from that without the method"
+
+
 CHECKS: dict[str, Callable[[type[Method]], None]] = {
     "defaults": check_defaults,
     "yaml": check_yaml,
@@ -375,6 +390,7 @@ CHECKS: dict[str, Callable[[type[Method]], None]] = {
     "waits": check_waits,
     "commutes": check_commutes,
     "no_effect": check_no_effect,
+    "unlabelled": check_unlabelled,
 }
 
 

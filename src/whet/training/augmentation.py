@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from whet.core.batch import Batch
 from whet.core.errors import RecipeError
-from whet.core.method import Method, Unlabelled
+from whet.core.method import Method
 from whet.core.rng import Rng
 from whet.core.spectrogram import NeedsSpectrogramScale
 from whet.core.stages import Draws, Mixes, TransformsBatch
 from whet.core.tokens import NeedsSpecialIds
-from whet.core.view import View
+from whet.core.view import ImageView, View
 from whet.models.front import AudioFront, Front, TextFront
 
 Watch = Callable[[str, np.ndarray], None]
@@ -24,10 +24,13 @@ Watch = Callable[[str, np.ndarray], None]
 
 class Augmentation:
     """The SAMPLE and BATCH methods among these, in the given order. `copies`: the number of copies of every sample in a batch.
-    view: the name of a view with its own random draws; "" for the labelled samples."""
+    view: the name of a view with its own random draws; "" for the labelled samples. aligned_but: if given, all methods but these
+    draw as in every other such view, and these must not move pixels."""
 
-    def __init__(self, methods: Sequence[Method], rng: Rng, view: str = "") -> None:
-        self._rng, self._view = rng, view
+    def __init__(
+        self, methods: Sequence[Method], rng: Rng, view: str = "", aligned_but: Container[str] | None = None
+    ) -> None:
+        self._rng, self._view, self._own = rng, view, aligned_but
         self._draws: list[Any] = [method for method in methods if isinstance(method, Draws)]
         self._batch_transforms: list[Any] = [method for method in methods if isinstance(method, TransformsBatch)]
         self._mixes = [method for method in methods if isinstance(method, Mixes)]
@@ -40,7 +43,18 @@ class Augmentation:
         return not self._draws and not self._batch_transforms and not self._mixes and self.copies == 1
 
     def _purpose(self, method: Method) -> str:
+        if self._own is not None and method.name not in self._own:
+            return f"{method.name} of all views"
         return f"{method.name} of view {self._view}" if self._view else method.name
+
+    def _must_not_move(self, method: Method, before: View, after: View) -> None:
+        if self._own is None or method.name not in self._own or not isinstance(after, ImageView):
+            return
+        if isinstance(before, ImageView) and after.moves_since(before):
+            raise RecipeError(
+                f"view '{self._view}' of unlabelled images: {method.name} may move pixels, so that masks predicted from another "
+                "view would not fit; accepted: methods that change colours, sharpness or noise, or cover parts"
+            )
 
     def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> Callable[[View, np.ndarray], View]:
         """The draw function of the loader for this epoch, for batches that repeat their samples `copies` times."""
@@ -51,6 +65,7 @@ class Augmentation:
             for method, rng in zip(self._draws, rngs):
                 before = view
                 view = method.draw(view, rng.by_copy() if self._copies_differ else rng)
+                self._must_not_move(method, before, view)
                 if watch is not None:
                     watch(method.name, view.changed_since(before))
             return view
@@ -87,14 +102,3 @@ def informed(method: Method, front: Front | None) -> Method:
     if isinstance(method, NeedsSpecialIds) and isinstance(front, TextFront):
         return method.with_special_ids(front.tokens.special)
     return method
-
-
-def requested_views(requests: Mapping[str, Unlabelled], methods: Sequence[Method]) -> dict[str, tuple[Method, ...]]:
-    """The methods of every view that is requested, by the name of the view: those of the recipe and those of the request, which
-    replace the recipe's of the same name. RecipeError where two requests differ."""
-    further: dict[str, tuple[Method, ...]] = {}
-    for name, request in requests.items():
-        for view, own in request.views.items():
-            if further.setdefault(view, own) != own:
-                raise RecipeError(f"method '{name}' needs another view '{view}' than the methods before it")
-    return {view: tuple({method.name: method for method in (*methods, *own)}.values()) for view, own in further.items()}

@@ -16,6 +16,7 @@ from whet.core.errors import NonFiniteError
 from whet.core.language import english
 from whet.models.net import Net
 from whet.training.checkpoint import CheckpointWriter
+from whet.training.forward import forward
 from whet.training.log import Observer, RunLog
 from whet.training.pace import Pace
 from whet.training.plan import Plan
@@ -193,12 +194,14 @@ def closure_for(
         losses = []
         with plan.rng.torch_scope("model", progress.step, fabric.device):
             for part, weight_P in zip(parts, weights):
-                with plan.net.hidden_mix(part.hidden_mix), plan.net.keeping_features() as features:
-                    logits_BK = model(part.x)
-                    kept = features[0]
+                outputs = forward(plan, model, part)
+                with plan.net.hidden_mix(part.hidden_mix):  # also in further forward passes of the loss
+                    kept = outputs.features
                     features_BD, maps = (kept.float(), ()) if isinstance(kept, Tensor) else (None, tuple(kept))
-                    logits_BK = part.targets.aligned(logits_BK.float())
-                    outcome = Outcome(logits_BK, part, bare, features_BD, progress, fabric.autocast, maps)
+                    logits_BK = part.targets.aligned(outputs.logits_BK.float())
+                    outcome = Outcome(
+                        logits_BK, part, bare, features_BD, progress, fabric.autocast, maps, outputs.views
+                    )
                     loss_B = plan.loss(outcome)
                 loss = (loss_B * weight_P).sum()
                 fabric.backward(loss)

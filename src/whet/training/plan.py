@@ -57,8 +57,9 @@ from whet.core.stages import (
 from whet.core.task import Task
 from whet.models.ensemble import SideBySide
 from whet.models.net import Net
-from whet.training.augmentation import Augmentation, informed, requested_views
+from whet.training.augmentation import Augmentation, informed
 from whet.training.crossfit import HALVES, Crossed, chosen_by_validation
+from whet.training.unlabelled_views import UnlabelledViews, unlabelled_views
 
 Check = Callable[[Tensor, list[nn.Parameter]], Tensor]
 
@@ -89,7 +90,7 @@ class Plan:
         self.ineffective: list[Sentence] = []
         self.notes: list[Sentence] = []
         self._strict = strict
-        self.views: dict[str, Augmentation] = {}
+        self.unlabelled = UnlabelledViews()
         self._use_unlabelled()
         self._scales: list[Scales] = [m for m in self.methods if isinstance(m, Scales)]
         for method in self.methods:
@@ -127,18 +128,19 @@ class Plan:
             return otherwise
 
     def _use_unlabelled(self) -> None:
-        users, count = [method for method in self.methods if method.unlabelled is not None], self.context.unlabelled
-        if count and not users:
+        wanted = {method.name: method.unlabelled(self.recipe.task) for method in self.methods}
+        requests = {name: request for name, request in wanted.items() if request is not None}
+        count = self.context.unlabelled
+        if count and not requests:
             self.notes.append(
                 english("{n:,} unlabelled samples are not used: no method of the recipe learns from them", n=count)
             )
-        for method in users if not count else ():
-            self._try(method, _without_unlabelled, None)
-        requests = {method.name: method.unlabelled for method in users if method.unlabelled is not None and count}
-        self.unlabelled_ratio = max((request.ratio for request in requests.values()), default=0.0)
-        for view, methods in requested_views(requests, self.methods).items():
-            drawn = [informed(method, self.net.front) for method in ordered(methods)]
-            self.views[view] = Augmentation(drawn, self.rng, view)
+        if not count:
+            for method in self.methods:
+                if method.name in requests:
+                    self._try(method, _without_unlabelled, None)
+            return
+        self.unlabelled = unlabelled_views(requests, self.methods, ordered, self.rng, self.net.front)
 
     @property
     def rendered_size(self) -> int:

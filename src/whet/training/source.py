@@ -136,7 +136,7 @@ class RenderedSource:
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
         self._unlabelled: UnlabelledSource | None = None
-        if plan.views:
+        if plan.unlabelled:
             more = table.part(UNLABELLED)
             more_loader = training_loader(more, plan.recipe, plan.net, size=plan.rendered_size)
             self._unlabelled = UnlabelledSource(
@@ -245,4 +245,4 @@ def batch_shape(samples: int, batch_size: Any) -> tuple[int, int]:
 
 def can_cache_features(plan: Plan, net: Net) -> bool:
     """Whether cached features can replace the samples."""
-    return not net.by_pixel and plan.augmentation.nothing and net.backbone_frozen and not plan.views
+    return not net.by_pixel and plan.augmentation.nothing and net.backbone_frozen and not plan.unlabelled

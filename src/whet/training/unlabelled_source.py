@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from whet.core.batch import Batch, Progress, Settings
 from whet.core.errors import DataError
+from whet.core.targets import ClassTargets
 from whet.data.loader import Loader, Rendered, chunks
 from whet.data.table import Table
 from whet.training.augmentation import Augmentation
@@ -32,8 +33,7 @@ class UnlabelledSource:
         steps_per_epoch: int,
     ) -> None:
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
-        self._targets = table.targets
-        self._batch_size = max(1, round(plan.unlabelled_ratio * batch_size))
+        self._batch_size = max(1, round(plan.unlabelled.ratio * batch_size))
         self._steps_per_epoch = steps_per_epoch
 
     @property
@@ -52,7 +52,7 @@ class UnlabelledSource:
         """As `Source.batches`."""
         order = showings(self._order(progress.epoch), len(self._table))
         orders = chunks(order[first * self._batch_size :], self._batch_size * settings.batches)
-        views = self._plan.views
+        views = self._plan.unlabelled.augmentations
         rendered = (self._rendered(view, orders, settings.size, progress.epoch) for view in views.values())
         for found in zip(*rendered):
             yield self._batch(found, progress.epoch)
@@ -70,15 +70,15 @@ class UnlabelledSource:
                 f"{rendered[0].failed[-1][1]}"
             )
         front, views = self._plan.net.front, {}
-        for (name, view), one in zip(self._plan.views.items(), rendered):
+        for (name, view), one in zip(self._plan.unlabelled.augmentations.items(), rendered):
             x = front(view.transform_batch(one.content, epoch, one.index_B))
             kept_B = np.isin(one.index_B, index_B)
             views[name] = x if kept_B.all() else x[torch.from_numpy(np.flatnonzero(kept_B))]
         first = rendered[0].index_B
         row_B = first[np.isin(first, index_B)] % len(self._table)
-        targets = self._targets[torch.from_numpy(row_B)].to(self._device)
-        weight_B = torch.ones(len(row_B), device=self._device)
-        return Batch(next(iter(views.values())), targets, row_B, weight_B, epoch, views=views)
+        x = next(iter(views.values()))
+        targets = cast(ClassTargets, self._table.unlabelled_targets(len(row_B), x.shape[2:]).to(self._device))
+        return Batch(x, targets, row_B, torch.ones(len(row_B), device=self._device), epoch, views=views)
 
 
 def showings(order_M: np.ndarray, rows: int) -> np.ndarray:

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from whet.core.batch import Context, Progress
+from whet.core.batch import Context
 from whet.core.method import Method
-from whet.core.runtime import Runtime
 from whet.core.search import Search
 from whet.core.stages import ChoosesWeights, Watches
+from whet.methods.average.moving_average import MovingAverage
 
 
 class EMA(
@@ -34,33 +33,8 @@ class EMA(
 
     decay: Annotated[float, Field(ge=0, lt=1, description="decay of the average per step"), Search(0.9, 0.9999)] = 0.999
 
-    def start(self, net: nn.Module, context: Context) -> _Average:
-        return _Average(net, self.decay)
+    def start(self, net: nn.Module, context: Context) -> MovingAverage:
+        return MovingAverage(net, self.decay)
 
-    def weights(self, weights: dict[str, Tensor], runtime: _Average, final: bool) -> dict[str, Tensor]:
+    def weights(self, weights: dict[str, Tensor], runtime: MovingAverage, final: bool) -> dict[str, Tensor]:
         return runtime.average if self.decay > 0 else weights
-
-
-class _Average(Runtime):
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self._net = net
-        self._decay = decay
-        self.average = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
-
-    @torch.no_grad()
-    def after_step(self, progress: Progress) -> None:
-        if self._decay == 0:
-            return
-        keep = min(self._decay, (1 + progress.step) / (10 + progress.step))
-        now = self._net.state_dict()
-        floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([self.average[name] for name in floats], [now[name] for name in floats], 1 - keep)
-        for name in now.keys() - set(floats):
-            self.average[name].copy_(now[name])
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"average": self.average}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, tensor in state["average"].items():
-            self.average[name].copy_(tensor)
