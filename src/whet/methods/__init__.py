@@ -204,7 +204,11 @@ from whet.methods.schedule.progressive_resize import ProgressiveResize
 from whet.methods.schedule.step import Step
 from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
+from whet.methods.semi.label_spreading import LabelSpreading
 from whet.methods.semi.masked_language_model import MaskedLanguageModel
+from whet.methods.semi.noisy_student import NoisyStudent
+from whet.methods.semi.pseudo_label import PseudoLabel
+from whet.methods.semi.supervised_guard import SupervisedGuard
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
 from whet.methods.transfer.discriminative_lr import DiscriminativeLR
@@ -350,6 +354,7 @@ __all__ = [
     "LRFinder",
     "LabelFill",
     "LabelSmoothing",
+    "LabelSpreading",
     "LayerwiseLr",
     "LdamDrw",
     "Linear",
@@ -373,6 +378,7 @@ __all__ = [
     "Muon",
     "NAdam",
     "NewtonCG",
+    "NoisyStudent",
     "OcrNoise",
     "OneCycle",
     "Orthogonal",
@@ -385,6 +391,7 @@ __all__ = [
     "Polynomial",
     "Posterize",
     "ProgressiveResize",
+    "PseudoLabel",
     "RAdam",
     "RDrop",
     "RMSprop",
@@ -428,6 +435,7 @@ __all__ = [
     "Stacking",
     "Step",
     "StochasticDepth",
+    "SupervisedGuard",
     "SymmetricCrossEntropy",
     "SynonymReplacement",
     "TemperatureScaling",

@@ -127,7 +127,8 @@ class Plan:
             return otherwise
 
     def _use_unlabelled(self) -> None:
-        users, count = [method for method in self.methods if method.unlabelled is not None], self.context.unlabelled
+        count = self.context.unlabelled
+        users = [method for method in self.methods if method.unlabelled is not None or method.learns_unlabelled]
         if count and not users:
             self.notes.append(
                 english("{n:,} unlabelled samples are not used: no method of the recipe learns from them", n=count)

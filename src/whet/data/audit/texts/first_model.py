@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -17,22 +18,35 @@ _LOOSENESS, _STEPS = (
 )  # C of the logistic regression, its iterations: full convergence is not needed
 
 
+def _counts(survey: TextSurvey, rows: np.ndarray) -> Any:
+    """Counts of hashed words, pairs of words, and character n-grams, sparse (R, D)."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+    from sklearn.pipeline import make_union
+
+    plain = {"n_features": _HASHED, "alternate_sign": False, "norm": None}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
+    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
+    counts = make_union(words, characters).fit_transform([survey.text_N[row][:_MOST] for row in rows])
+    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)  # features of a single text are useless for others
+    return counts[:, shared] if len(shared) else counts
+
+
+def text_features(survey: TextSurvey, rows: np.ndarray) -> Any:
+    """The TF-IDF of these counts over the given rows, sparse (R, D), each row of length 1."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    return TfidfTransformer(sublinear_tf=True).fit_transform(_counts(survey, rows)).tocsr()
+
+
 def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """Out-of-fold probabilities (R, K) of a linear classifier on words, pairs of words, and character n-grams (n = 1 to 4), hashed
     and weighted by TF-IDF. Each fold (0, 1, …) is predicted by a model fitted on the others, which must contain every class of
     these texts; all other classes have probability 0."""
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_union
 
-    texts, label_R = [survey.text_N[row][:_MOST] for row in rows], survey.label_N[rows]
-    plain = {"n_features": _HASHED, "alternate_sign": False, "norm": None}
-    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORDS, **plain)
-    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 4), **plain)
-    counts = make_union(words, characters).fit_transform(texts)
-    shared = np.flatnonzero(counts.getnnz(axis=0) > 1)  # features of a single text are useless for others
-    counts = counts[:, shared] if len(shared) else counts
+    counts, label_R = _counts(survey, rows), survey.label_N[rows]
     probs_RK = np.zeros((len(rows), len(survey.table.classes)))
     for fold in range(int(fold_R.max()) + 1):
         out_R = fold_R == fold
