@@ -12,10 +12,8 @@ from whet.core.method import Method, Unlabelled
 from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.run_folder import RunFolder
-from whet.core.spec import DataSpec
 from whet.core.stages import WrapsLoss
 from whet.evaluate.evidence import read_evidence, write_evidence
-from whet.methods import SupervisedGuard
 from whet.training.guard import HYSTERESIS, gave_up, judged
 from whet.training.job import train_run
 
@@ -111,8 +109,3 @@ def test_a_round_after_a_round_that_was_not_better_is_not_trained(spoiled, tmp_p
     metrics = before.read_json(before.metrics)
     before.metrics.write_text(json.dumps(metrics | {"guard": metrics["guard"] | {"hands_over": False}}))
     assert not gave_up(run, given)
-
-
-def test_a_guard_without_a_semi_supervised_method_trains_nothing():
-    plain = Recipe(task="image-classification", data=DataSpec(path="a", unlabelled="b"), methods=(SupervisedGuard(),))
-    assert plain.method("supervised_guard").predecessor(plain) is None

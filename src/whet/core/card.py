@@ -146,7 +146,7 @@ def _type_name(annotation: Any) -> str:
     if isinstance(annotation, type):
         return {"Duration": "duration"}.get(annotation.__name__, annotation.__name__)
     text = re.sub(r"\btyping\.|\bNoneType\b", lambda m: "none" if m[0] == "NoneType" else "", str(annotation))
-    text = text.replace("whet.core.duration.Duration", "duration")
+    text = text.replace("whet.core.duration.Duration", "duration").replace("whet.core.spec.ModelSpec", "model")
     literal = re.fullmatch(r"Literal\[(.*)\]", text)
     return literal[1].replace("'", "").replace(", ", " / ") if literal else text.replace(" | ", " or ")
 

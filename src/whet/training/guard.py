@@ -82,7 +82,7 @@ def hand_over(before: RunFolder, folder: RunFolder) -> dict[str, Any]:
 
 
 def _followed(folder: RunFolder, recipe: Recipe) -> list[Any]:
-    paths = [folder.external_models / method.name for method in recipe.methods if isinstance(method, Guarded)]  # type: ignore[attr-defined]
+    paths = [folder.external_models / method.name for method in recipe.methods if isinstance(method, Guarded)]
     return [path for path in paths if RunFolder(path).finished]
 
 

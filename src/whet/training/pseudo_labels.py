@@ -52,12 +52,12 @@ def add_pseudo_labels(folder: RunFolder, recipe: Recipe, table: Table) -> tuple[
     if folder.pseudo_labels.is_dir():  # from a start that was killed
         remove(folder.pseudo_labels, "*")
     folder.pseudo_labels.mkdir(exist_ok=True)
-    run = RunFolder(folder.external_models / method.name)  # type: ignore[attr-defined]
+    run = RunFolder(folder.external_models / method.name)
     labeller = _Labeller(run, recipe, table)
     make = _label_masks if isinstance(table.task, MaskTask) else _label_classes
     record = make(folder, method, labeller)
-    strict_json.write(folder.pseudo_labels / _RECORD, {"method": method.name, **record})  # type: ignore[attr-defined]
-    return with_pseudo_labels(folder, table), [_note(method.name, record, table)]  # type: ignore[attr-defined]
+    strict_json.write(folder.pseudo_labels / _RECORD, {"method": method.name, **record})
+    return with_pseudo_labels(folder, table), [_note(method.name, record, table)]
 
 
 def with_pseudo_labels(folder: RunFolder, table: Table) -> Table:
@@ -125,8 +125,8 @@ class _Labeller:
     def known(self) -> np.ndarray:
         """The class whose name the folder of a sample has, -1 where there is none, (N,)."""
         numbers = {name: k for k, name in enumerate(self.classes)}
-        parents = [PurePosixPath(id_).parent.name for id_ in self.more.frame["id"]]
-        return np.array([numbers.get(parent, -1) for parent in parents], dtype=np.int64)
+        parents = [PurePosixPath(id_).parts[1:-1] for id_ in self.more.frame["id"]]  # below "unlabelled"
+        return np.array([numbers.get(names[-1], -1) if names else -1 for names in parents], dtype=np.int64)
 
 
 def _label_classes(folder: RunFolder, method: LabelsSamples, labeller: _Labeller) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _label_classes(folder: RunFolder, method: LabelsSamples, labeller: _Labeller
         name: {
             "chosen": int((label_N[chosen] == k).sum()),
             "predicted": int((label_N == k).sum()),
-            "least_confidence": float(least_K[k]),
+            "least_confidence": float(min(1.0, least_K[k])),
             **_agreement(right[named & (label_N[chosen] == k)]),
         }
         for k, name in enumerate(labeller.classes)
@@ -200,7 +200,7 @@ def _label_masks(folder: RunFolder, method: LabelsSamples, labeller: _Labeller) 
     classes = {
         name: {
             "chosen": int(labelled_K[k]),
-            "least_confidence": float(least_K[k]),
+            "least_confidence": float(min(1.0, least_K[k])),
         }
         for k, name in enumerate(labeller.classes)
     }
