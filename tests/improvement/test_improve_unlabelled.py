@@ -36,3 +36,29 @@ def test_each_semi_supervised_method_is_added_to_the_strong_recipe(strong, monke
     assert list(trained(strong, SINGLE_LABEL, several=False)) == ["pseudo_label"]
     assert list(trained(strong, MULTI_LABEL, several=False)) == ["fixmatch"]  # pseudo_label is for one class a sample
     assert "pseudo_label" not in trained(strong.with_methods(PseudoLabel()), SINGLE_LABEL, several=False)
+
+
+@pytest.mark.slow
+def test_texts_from_start_to_end(tmp_path):
+    """The contestants are trained with the same seed, and the winner is chosen on validation samples."""
+    import csv
+
+    from tests.end_to_end.test_texts import write_texts
+
+    from whet.core.spec import DataSpec
+    from whet.improvement import improve
+
+    data, more = write_texts(tmp_path / "texts.csv", 30), tmp_path / "more.csv"
+    with more.open("w", newline="", encoding="utf-8") as handle:
+        rows = [
+            [f"Number {number} would be {thing} of mine, surely"] for number in range(8) for thing in ("a jar", "a can")
+        ]
+        csv.writer(handle).writerows([["text"], *rows])
+    found = improve(
+        DataSpec(path=str(data), unlabelled=str(more)), budget="1ep", seeds=1, studying=False, tuning=False,
+        out=tmp_path / "out",
+    )  # fmt: skip
+    assert {"plain", "strong", "tf_idf", "label_spreading", "pseudo_label"} <= set(found.values)
+    chosen = Recipe.load(tmp_path / "out" / "label_spreading-s0" / "recipe.yaml")
+    assert "label_spreading" in chosen and chosen.model.architecture == "tf_idf"
+    assert (tmp_path / "out" / "pseudo_label-s0" / "external_models" / "pseudo_label" / "DONE").is_file()
