@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from whet.core.language import Sentence, english
-from whet.core.output import remove
+from whet.core.output import empty
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Guarded
@@ -68,9 +68,7 @@ def judged(folder: RunFolder, recipe: Recipe, *, trained: bool) -> Verdict | Non
 
 def hand_over(before: RunFolder, folder: RunFolder) -> dict[str, Any]:
     """Put the model and the predictions of the earlier run in place of this run's own. Returns its metrics."""
-    for path in sorted((one for one in folder.model.rglob("*") if one.is_dir()), reverse=True):
-        remove(path, "*")
-    remove(folder.model, "*")
+    empty(folder.model)
     shutil.copytree(before.model, folder.model, dirs_exist_ok=True)
     for file in (before.evidence, before.predictions):
         shutil.copy(file, folder.path / file.name)

@@ -46,11 +46,11 @@ class PseudoLabel(
     ] = 2
     threshold: Annotated[
         float, Field(ge=0, le=1, description="least confidence of a label, 0 to 1"), Search(0.3, 0.95)
-    ] = 0.7
+    ] = 0.5
     share: Annotated[
         float, Field(gt=0, le=1, description="share of the predictions of each class, the surest, that the last round labels"),
         Search(0.3, 1.0),
-    ] = 0.9  # fmt: skip
+    ] = 0.6  # fmt: skip
     weight: Annotated[
         float, Field(gt=0, le=1, description="weight of such a sample, of a labelled one 1"), Search(0.1, 1.0)
     ] = 1.0
