@@ -33,9 +33,11 @@ from whet.data.audit import (
     write_cleaned,
 )
 from whet.data.audit.first_model import linear_probs
+from whet.data.audit.foreign import check_foreign, measure_foreign
+from whet.data.audit.unlabelled import Copies, check_copies, joined
 from whet.data.read import read_data
 from whet.data.split import deal_complete_folds
-from whet.data.table import SPLITS
+from whet.data.table import SPLITS, UNLABELLED
 
 FOLDS = 5
 _STORY = "check.json"
@@ -127,12 +129,33 @@ def check(
             survey, *([float((probs_RK.argmax(axis=1) == survey.label_N[row_R]).mean())] if len(row_R) else [])
         )
         findings += check_shortcuts(probes)
+    if table.unlabelled is not None:
+        begin(english("measuring the unlabelled samples"), 0)
+        findings += _unlabelled(survey, spec, weights, threads)
     found = Check(survey, by_gravity(findings), probes, clean(survey))
     if out is None:
         return found
     begin(english("writing the page"), 0)
     page = write_check(found, str(spec.path), Path(out))
     return Check(found.survey, found.findings, found.probes, found.cleaned, page)
+
+
+def _unlabelled(survey: Survey, spec: DataSpec, weights: str | None, threads: int) -> list[Finding]:
+    """Copies of labelled samples among the unlabelled ones, and how many are far from every class."""
+    table, more = survey.table, survey.table.part(UNLABELLED)
+    every = look(joined(table, more.frame), threads)
+    rows = every.row_R
+    if weights is None:
+        medium = MEDIA[table.medium]
+        features, how = medium.vectors(every, rows), medium.features
+    else:
+        found, rows = _frozen_features(every, rows, spec, weights, threads)
+        features, how = found.numpy(), english("features of {weights}", weights=Path(weights).name)
+    own_R = rows < len(table)
+    label_N = table.label_N if table.label_kind == "class" else np.zeros(len(table), dtype=np.int64)
+    ids = more.frame["id"].to_numpy()[rows[~own_R] - len(table)].tolist()
+    foreign = measure_foreign(features[own_R], label_N[rows[own_R]], features[~own_R])
+    return [*check_copies(table.copies or Copies(), survey), *check_foreign(foreign, ids, table.medium, how)]
 
 
 def _first_model(

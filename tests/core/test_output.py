@@ -10,6 +10,7 @@ from whet.core.output import (
     MARKER,
     claim,
     claim_file,
+    empty,
     kind_of,
     put,
     remove,
@@ -107,6 +108,20 @@ def test_only_files_of_given_names_below_a_claimed_folder_are_removed(tmp_path):
     assert (foreign / "state.json").read_text() == "mine"
 
 
+def test_a_folder_below_a_claimed_one_is_emptied_with_its_folders(tmp_path):
+    claim(tmp_path / "run", "run")
+    (tmp_path / "run" / "model" / "members" / "1").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "members" / "1" / "w").write_text("x")
+    (tmp_path / "run" / "model" / "w").write_text("x")
+    empty(tmp_path / "run" / "model")
+    empty(tmp_path / "run" / "model")  # it does not exist any more
+    assert not (tmp_path / "run" / "model").exists() and (tmp_path / "run").is_dir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "w").write_text("x")
+    with pytest.raises(OutputError):
+        empty(tmp_path / "mine")
+
+
 def test_a_work_folder_is_put_in_its_place(tmp_path):
     place = tmp_path / "model"
     for content in ("first", "second"):
@@ -171,7 +186,7 @@ _WRITES = re.compile(
 _MAY_WRITE = _MAY_DELETE | {
     # below a claimed folder, or into a work folder
     "core/run_folder.py",  # the lock
-    "training/log.py", "training/checkpoint.py", "training/sample_files.py", "training/ensemble.py",
+    "training/log.py", "training/checkpoint.py", "training/sample_files.py", "training/ensemble.py", "training/guard.py",
     "models/build.py", "models/hub.py", "models/hub_access.py", "models/hub_text.py", "models/tokens.py",
     # elsewhere
     "core/process.py",  # /dev/null

@@ -13,6 +13,7 @@ from whet.cli.options import (
     Force,
     Json,
     Reading,
+    Unlabelled,
     reads_data,
 )
 from whet.core.language import tr, tr_n, translated
@@ -27,6 +28,7 @@ def command(
     data: Annotated[str, typer.Argument(help=DATA)],
     *,
     reading: Reading,
+    unlabelled: Unlabelled = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +61,7 @@ def command(
     with Progress(*columns, console=watch, transient=True, disable=not watch.is_terminal) as bar:
         task = bar.add_task(tr("reading"), total=None)
         found = check(
-            DataSpec(path=data, **reading), weights=weights, out=out, force=force,
+            DataSpec(path=data, unlabelled=unlabelled, **reading), weights=weights, out=out, force=force,
             begin=lambda stage, total: bar.reset(task, description=translated(stage), total=total or None),
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip

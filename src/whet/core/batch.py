@@ -220,7 +220,7 @@ class Context:
     running statistics. texts: the training texts, where samples are texts. optimizer: creates another optimizer as configured in
     the recipe, for a network of the same structure (for example a copy); available once the STEP methods start. unlabelled: the
     number of samples without a label. pixel_counts: for masks, counts the pixels of each class in the training masks, int64 (K,);
-    it reads them all.
+    it reads them all. unlabelled_features: the features of the samples without a label, (M, D), as `features`.
     """
 
     task: ClassTask
@@ -231,6 +231,7 @@ class Context:
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None
     unlabelled: int = 0
     pixel_counts: Callable[[], np.ndarray] | None = None
+    unlabelled_features: Callable[[], Tensor] | None = None
 
     @property
     def target_counts_K(self) -> np.ndarray:

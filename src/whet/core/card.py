@@ -142,13 +142,19 @@ def _as_yaml(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
+_PLAIN_TYPES = {
+    "whet.core.duration.Duration": "duration",
+    "whet.core.spec.ModelSpec": "model",
+    "tuple[whet.core.method.Method, ...]": "list of methods",
+}
+
+
 def _type_name(annotation: Any) -> str:
     if isinstance(annotation, type):
         return {"Duration": "duration"}.get(annotation.__name__, annotation.__name__)
     text = re.sub(r"\btyping\.|\bNoneType\b", lambda m: "none" if m[0] == "NoneType" else "", str(annotation))
-    text = text.replace("whet.core.duration.Duration", "duration").replace(
-        "tuple[whet.core.method.Method, ...]", "list of methods"
-    )
+    for name, plain in _PLAIN_TYPES.items():
+        text = text.replace(name, plain)
     literal = re.fullmatch(r"Literal\[(.*)\]", text)
     return literal[1].replace("'", "").replace(", ", " / ") if literal else text.replace(" | ", " or ")
 

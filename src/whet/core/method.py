@@ -66,6 +66,8 @@ class Method(Strict):
     waits: ClassVar[str] = ""
     """Why a training step with this method reads values from the device, as a line search does that compares losses. Such a step
     waits until the device has computed them. Empty for all other methods."""
+    learns_unlabelled: ClassVar[bool] = False
+    """Whether it learns from unlabelled samples in another way than in batches (see `unlabelled`)."""
     one_class: ClassVar[bool] = False
     """Whether it applies only where each sample has exactly one class."""
     by_cell: ClassVar[bool] = False

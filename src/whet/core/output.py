@@ -177,6 +177,13 @@ def remove(path: Path, *names: str) -> None:
         path.rmdir()
 
 
+def empty(folder: Path) -> None:
+    """Delete a folder that whet wrote, with all folders in it. Nothing happens where it does not exist."""
+    for path in sorted((one for one in folder.rglob("*") if one.is_dir()), reverse=True):
+        remove(path, "*")
+    remove(folder, "*")
+
+
 def record(folder: Path, *names: str) -> None:
     """Before files of a claimed folder are written: note their paths below it, for `recorded` and `remove_recorded`."""
     with (folder / _LIST).open("a", encoding="ascii") as handle:

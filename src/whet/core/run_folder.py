@@ -46,6 +46,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
         self.made_masks = self.path / "made_masks"  # of training images without masks
+        self.pseudo_labels = self.path / "pseudo_labels"  # of unlabelled samples that are trained on
         self.mistakes = self.path / "mistakes"
         self.worst_images = self.path / "worst_images"
         self.report = self.path / "report.html"

@@ -11,7 +11,7 @@ A role is an abstract class with the functions that its stage calls. A method de
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -71,6 +71,26 @@ class MakesMasks(ABC):
     @abstractmethod
     def mask_maker(self, net: Any, classes: tuple[str, ...]) -> MaskMaker:
         """net: the network before the first step, for its device. Runs that the method follows are finished."""
+
+
+class LabelsSamples(ABC):
+    """Labels unlabelled samples by the predictions of the run that the method follows (`Follows`). They then are training samples
+    with soft targets and a weight; of masks, pixels without a label are ignored. Called once, before the first step; the labels are
+    kept in the run folder, where a resumed run reads them."""
+
+    @abstractmethod
+    def confidence_temperature(self, outputs: Outputs) -> float:
+        """The validation outputs of that run -> the number by which its logits are divided. Not called for masks, whose outputs
+        are not kept."""
+
+    @abstractmethod
+    def least_confidences(self, confidence_KM: Sequence[np.ndarray]) -> np.ndarray:
+        """The confidences of the predictions of each class, (M,) for each -> the confidence from which a prediction of each class
+        becomes a label, (K,)."""
+
+    @abstractmethod
+    def pseudo_targets(self, probs_MK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The probabilities of the chosen samples -> targets (M, K) and sample weights (M,). Not called for masks."""
 
 
 class Arranges(ABC):
@@ -187,6 +207,11 @@ class Follows(ABC):
         """The same method with the folder of the finished first run."""
 
 
+class Guarded(Follows):
+    """A run whose network predicts only where it is better on validation samples than that of the run it follows; else that network
+    is handed over (`whet.training.guard`)."""
+
+
 # GRADIENT -----------------------------------------------------------------------------------------------------------
 class WrapsStep(ABC):
     @abstractmethod
@@ -264,13 +289,13 @@ class Compresses(ABC):
 
 
 ROLES: dict[Stage, tuple[type, ...]] = {
-    Stage.DATA: (Selects, MakesMasks, Arranges),
+    Stage.DATA: (Selects, MakesMasks, LabelsSamples, Arranges),
     Stage.SAMPLE: (Draws, TransformsBatch),
     Stage.MODEL: (Changes, Initialises, Shortens),
     Stage.OPTIMIZER: (Optimizes,),
     Stage.SCHEDULE: (Scales, Sets, FindsBeforeTraining),
     Stage.BATCH: (Mixes,),
-    Stage.LOSS: (WrapsLoss, Follows),
+    Stage.LOSS: (WrapsLoss, Follows, Guarded),
     Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides),
     Stage.STEP: (Watches,),
     Stage.PREDICT: (ChoosesWeights, Finalizes, KeepsEnsembleMembers, UsesExternalModels, Fits, WrapsPredictor),

@@ -28,6 +28,7 @@ from whet.tasks import MULTI_LABEL, SEMANTIC_SEGMENTATION, SINGLE_LABEL
 
 if TYPE_CHECKING:
     from whet.core.targets import ClassTargets, Targets
+    from whet.data.audit.unlabelled import Copies
     from whet.data.masks import MaskData
 
 _USUAL: dict[LabelKind, Task] = {"class": SINGLE_LABEL, "classes": MULTI_LABEL, "masks": SEMANTIC_SEGMENTATION}
@@ -58,7 +59,8 @@ class Skipped:
 @dataclass(frozen=True)
 class Table:
     """The samples. frame columns: id (path below the root, with '/'), path (of the file), label (class number), split (train, val,
-    test, or '' while undecided), group ('' for none), weight, digest (content hash). For texts also: text. For audio clips also:
+    test, or '' while undecided), group ('' for none), weight, digest (content hash). While training also: probs (the soft target
+    of a pseudo-label). For texts also: text. For audio clips also:
     start and end (seconds of the segment of the file, NaN for the file's own). fold, where given. medium: image, text or audio.
     notes: decisions and omissions while reading. warnings: the notes about suspicious content.
 
@@ -70,7 +72,8 @@ class Table:
     annotation: for images with masks, what their reader returned.
 
     unlabelled: the samples without a label, as a frame of the same columns with the label -1, or None where none are declared. They
-    are the part "unlabelled" and in no other: no count, fold or metric includes them."""
+    are the part "unlabelled" and in no other: no count, fold or metric includes them. copies: those that are copies of labelled
+    samples."""
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -83,6 +86,7 @@ class Table:
     columns: dict[str, str] = field(default_factory=dict)
     chosen_task: Task | None = None
     unlabelled: pd.DataFrame | None = None
+    copies: Copies | None = None
     annotation: MaskData | None = None
 
     def __len__(self) -> int:
@@ -173,7 +177,19 @@ class Table:
     @property
     def targets(self) -> ClassTargets:
         """Of class labels."""
-        return cast(VectorTask, self.task).targets(self.labels, len(self.classes))
+        found = cast(VectorTask, self.task).targets(self.labels, len(self.classes))
+        if not self.has_soft_targets:
+            return found
+        probs_BK = found.probs_BK.clone()
+        for row, given in enumerate(self.frame["probs"]):
+            if isinstance(given, np.ndarray):
+                probs_BK[row] = probs_BK.new_tensor(given)
+        return found.having(probs_BK)
+
+    @property
+    def has_soft_targets(self) -> bool:
+        """Whether some samples have soft targets, in the column probs: samples with pseudo-labels."""
+        return "probs" in self.frame and bool(self.frame["probs"].notna().any())
 
     def unlabelled_targets(self, count: int, size: Sequence[int] = ()) -> Targets:
         """Of this many samples without a label. size: height and width of their rendered images."""

@@ -5,7 +5,8 @@ The rules:
   not matter. Everything in it that is not a sample is left out, and a note counts it.
 - `rows` takes the samples of the data itself that have no label: rows of a table with an empty label, files outside every class
   folder, and folders named unlabeled. A sample whose content occurs with a label is not one of them.
-- Copies of validation and test samples are left out and named, because training would see them.
+- Copies of validation and test samples, exact or nearly the same (`audit/unlabelled.py`), are left out and named, because training
+  would see them. Copies of training samples are kept and counted.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import numpy as np
 import pandas as pd
 
 from whet.core.errors import DataError
-from whet.core.language import english, named
+from whet.core.language import Sentence, english, named
 from whet.core.media import plural
 from whet.core.spec import ROWS, DataSpec
+from whet.data.audit.unlabelled import Copies, find_copies
 from whet.data.digests import file_digests
 from whet.data.folder import NO_CLASS, WITHOUT_LABEL
 from whet.data.inputs import read_inputs
@@ -51,9 +53,8 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
             skipped=tuple(one for one in table.skipped if one.reason not in _NO_LABEL_REASONS),
             notes=tuple(note for note in table.notes if not note.endswith(WITHOUT_LABEL)),
         )
-    held_out = table.frame[table.frame["split"].isin(["val", "test"])]
-    copied = frame["digest"].isin(set(held_out["digest"]))
-    copies, frame = frame["id"][copied].tolist(), frame[~copied].reset_index(drop=True)
+    copies = find_copies(table, frame, threads) if len(frame) else Copies()
+    frame = frame[~frame["id"].isin([one.id for one in copies.held_out])].reset_index(drop=True)
     if frame.empty:
         why = (
             "every sample has a label"
@@ -68,13 +69,7 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
         if own
         else english("{n:,} unlabelled {samples!t} from {source}", **values, source=where)
     ]
-    if copies:
-        notes.append(
-            english(
-                "{n} unlabelled {samples!t} are copies of validation or test samples and were left out: {names!n}",
-                n=len(copies), samples=plural(table.medium), names=named(copies, _SHOWN),
-            )
-        )  # fmt: skip
+    notes += _notes_of(copies, table.medium)
     if left_out and not own:
         notes.append(
             english(
@@ -83,8 +78,39 @@ def with_unlabelled(table: Table, labelled: Table, sources: Sequence[Path], spec
             )
         )  # fmt: skip
     return replace(
-        table, unlabelled=frame[[*table.frame.columns.intersection(frame.columns)]], notes=(*table.notes, *notes)
+        table,
+        unlabelled=frame[[*table.frame.columns.intersection(frame.columns)]],
+        copies=copies,
+        notes=(*table.notes, *notes),
     )
+
+
+def _notes_of(copies: Copies, medium: str) -> list[Sentence]:
+    samples, notes = plural(medium), list[Sentence]()
+    same = [one.id for one in copies.held_out if one.exact]
+    alike = [one.id for one in copies.held_out if not one.exact]
+    if same:
+        notes.append(
+            english(
+                "{n} unlabelled {samples!t} are copies of validation or test samples and were left out: {names!n}",
+                n=len(same), samples=samples, names=named(same, _SHOWN),
+            )
+        )  # fmt: skip
+    if alike:
+        notes.append(
+            english(
+                "{n} unlabelled {samples!t} are nearly the same as validation or test samples and were left out: {names!n}",
+                n=len(alike), samples=samples, names=named(alike, _SHOWN),
+            )
+        )  # fmt: skip
+    if copies.train:
+        notes.append(
+            english(
+                "{n} unlabelled {samples!t} are copies of training samples, or nearly the same; they are kept",
+                n=len(copies.train), samples=samples,
+            )
+        )  # fmt: skip
+    return notes
 
 
 def lacks_labels(table: Table) -> bool:

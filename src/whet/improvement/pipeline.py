@@ -28,6 +28,7 @@ from whet.improvement.comparison import PLAIN, RecipeComparison, train_all
 from whet.improvement.questions import factors, share_of_size, worth_tuning
 from whet.improvement.schedule import Schedule, make_schedule
 from whet.improvement.summary import summary
+from whet.improvement.unlabelled import SPREADING, spreading, trained
 from whet.report import build_improvement, build_report
 from whet.studies.clock import TooLittleTime
 from whet.studies.executor import executor_for, settled_threads
@@ -82,7 +83,8 @@ def improve(
 
     The steps: check the data (for budgets from five minutes); study which techniques of the strong recipe help; tune the
     hyperparameters that matter; train the plain, strong and improved recipes with the same seeds, and one-pass models (logistic
-    regression on the frozen features of the pretrained weights, or on TF-IDF for texts); compare them on the test samples, which
+    regression on the frozen features of the pretrained weights, or on TF-IDF for texts); with unlabelled samples also label
+    spreading and semi-supervised recipes (see `unlabelled`); compare them on the test samples, which
     are used only once; combine the runs of the winner into an ensemble if that is better; write the report.
 
     budget: the total time ("1h"), or the epochs or steps of each run. studying: whether to run a study; by default if the budget is
@@ -116,11 +118,13 @@ def improve(
     can_tune = importlib.util.find_spec("optuna") is not None
     schedule = make_schedule(limit, seeds, studying, tuning, can_tune=can_tune)
     findings = _checked(table, schedule, observer)
-    requested, once = _with_obvious(
-        requested, recipes.obvious(spec, model, task=task), schedule, keep_plain=plain is not None
-    )
+    obvious = recipes.obvious(spec, model, task=task)
+    if table.unlabelled is not None:
+        obvious |= spreading(obvious, asked)
+    requested, once = _with_obvious(requested, obvious, schedule, keep_plain=plain is not None)
     requested = {name: recipes.with_options(recipe, **_suiting(recipe, options)) for name, recipe in requested.items()}
-    for line in schedule.summary(len(factors(requested[_STRONG], alone=schedule.alone)), list(requested)):
+    semi = trained(requested[_STRONG], asked, several=schedule.baseline) if table.unlabelled is not None else {}
+    for line in schedule.summary(len(factors(requested[_STRONG], alone=schedule.alone)), [*requested, *semi]):
         observer.note(line)
     if PLAIN in once:
         observer.note(
@@ -137,6 +141,8 @@ def improve(
         improved = _tuned(path / "tuning", improved, studied, schedule, jobs, ray, observer, metric)
     if improved.hash != requested[_STRONG].hash:
         requested[_IMPROVED] = improved
+    if semi:
+        requested |= trained(improved, asked, several=schedule.baseline)
 
     # Same seeds, same budget, paired on the same test samples. All choices are made on the validation samples.
     executor = executor_for(jobs, observer, ray, settled_threads(requested[PLAIN], jobs, ray))
@@ -187,7 +193,7 @@ def improve(
 
 def _suiting(recipe: Recipe, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options for one recipe: a learning rate means nothing to what is fitted in one pass."""
-    fitted = "logistic_regression" in recipe
+    fitted = "logistic_regression" in recipe or SPREADING in recipe
     return {key: value for key, value in options.items() if not (fitted and key == "lr")}
 
 
@@ -235,6 +241,8 @@ def _named(recipe: Recipe) -> set[str]:
 
 
 def _one_pass(recipe: Recipe) -> Sentence:
+    if SPREADING in recipe:
+        return english("label spreading on the frozen features")
     if recipe.model.architecture == "tf_idf":
         return english("logistic regression on TF-IDF")
     return english("logistic regression on the frozen features")

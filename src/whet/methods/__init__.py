@@ -211,8 +211,12 @@ from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
 from whet.methods.semi.adamatch import AdaMatch
 from whet.methods.semi.fixmatch import FixMatch
+from whet.methods.semi.label_spreading import LabelSpreading
 from whet.methods.semi.mean_teacher import MeanTeacher
+from whet.methods.semi.noisy_student import NoisyStudent
+from whet.methods.semi.pseudo_label import PseudoLabel
 from whet.methods.semi.softmatch import SoftMatch
+from whet.methods.semi.supervised_guard import SupervisedGuard
 from whet.methods.transfer.adapter import Adapter
 from whet.methods.transfer.bitfit import BitFit
 from whet.methods.transfer.discriminative_lr import DiscriminativeLR
@@ -361,6 +365,7 @@ __all__ = [
     "LRFinder",
     "LabelFill",
     "LabelSmoothing",
+    "LabelSpreading",
     "LayerwiseLr",
     "LdamDrw",
     "Linear",
@@ -386,6 +391,7 @@ __all__ = [
     "Muon",
     "NAdam",
     "NewtonCG",
+    "NoisyStudent",
     "OcrNoise",
     "OneCycle",
     "Orthogonal",
@@ -398,6 +404,7 @@ __all__ = [
     "Polynomial",
     "Posterize",
     "ProgressiveResize",
+    "PseudoLabel",
     "RAdam",
     "RDrop",
     "RMSprop",
@@ -444,6 +451,7 @@ __all__ = [
     "Stacking",
     "Step",
     "StochasticDepth",
+    "SupervisedGuard",
     "SymmetricCrossEntropy",
     "SynonymReplacement",
     "TemperatureScaling",

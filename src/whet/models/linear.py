@@ -37,6 +37,14 @@ def feature_rows(features_ND: Tensor, rows_M: Tensor) -> Tensor:
     return chosen.to_dense() if chosen.is_sparse else chosen
 
 
+def feature_array(features_ND: Tensor) -> Any:
+    """A float64 array, or a CSR matrix for sparse features."""
+    if not features_ND.is_sparse:
+        return features_ND.double().numpy()
+    coo = features_ND.coalesce()
+    return scipy.sparse.csr_matrix((coo.values().double().numpy(), coo.indices().numpy()), shape=tuple(coo.shape))
+
+
 def fit_linear(
     layer: nn.Linear,
     features_ND: Tensor,
@@ -83,7 +91,7 @@ def folds_of(
 def _alike(features_ND: Tensor) -> np.ndarray:
     """A number for each sample; samples with equal features share it."""
     if features_ND.is_sparse:
-        rows = _Problem.array(features_ND).astype(np.float32)
+        rows = feature_array(features_ND).astype(np.float32)
         texts = [rows.indices[a:b].tobytes() + rows.data[a:b].tobytes() for a, b in pairwise(rows.indptr)]
         return np.unique(np.array(texts, dtype=object), return_inverse=True)[1].reshape(-1)
     rounded_ND = np.round((features_ND / features_ND.std().clamp(min=1e-12)).numpy(), 4)
@@ -144,18 +152,10 @@ class _Problem:
     def of(
         cls, features_ND: Tensor, targets: ClassTargets, weight_N: Tensor | None, *, standardised: bool = True
     ) -> _Problem:
-        x = cls.array(features_ND.detach().cpu())
+        x = feature_array(features_ND.detach().cpu())
         weights = np.ones(x.shape[0]) if weight_N is None else weight_N.detach().cpu().double().numpy()
         made = cls(x, targets.probs_BK.cpu().double().numpy(), weights / weights.sum(), 0.0, 1.0, targets.task)
         return made._standardised() if standardised else made
-
-    @staticmethod
-    def array(features_ND: Tensor) -> Any:
-        """A float64 array, or a CSR matrix for sparse features."""
-        if not features_ND.is_sparse:
-            return features_ND.double().numpy()
-        coo = features_ND.coalesce()
-        return scipy.sparse.csr_matrix((coo.values().double().numpy(), coo.indices().numpy()), shape=tuple(coo.shape))
 
     @classmethod
     def of_rows(cls, whole: _Problem, rows: np.ndarray) -> _Problem:

@@ -38,6 +38,7 @@ from whet.report.sections import (
     study_effects,
     to_label,
     tuning,
+    unlabelled,
     worst_images,
 )
 
@@ -51,7 +52,8 @@ _END = (mistakes, samples, data, recipe, environment)
 def build_report(folder: RunFolder) -> Path:
     """Write report.html of a finished run and return its path."""
     page = _page(
-        f"{folder.name} · whet report", _sections((headline, inference_gain, curves, *_of_task(folder), *_END), folder)
+        f"{folder.name} · whet report",
+        _sections((headline, inference_gain, unlabelled, curves, *_of_task(folder), *_END), folder),
     )
     write_whole(folder.report, page)
     return folder.report

@@ -6,6 +6,7 @@ import csv
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def write_data(folder: RunFolder, table: Table) -> None:
         "fingerprint": table.fingerprint(),
         "counts": {split: dict(zip(table.classes, table.part(split).counts_K.tolist())) for split in SPLITS},
         **({} if table.unlabelled is None else {UNLABELLED: len(table.unlabelled)}),
+        **({} if table.copies is None else {"unlabelled_copies": asdict(table.copies)}),
         **({"samples": {split: len(table.part(split)) for split in SPLITS}} if table.set_SK is not None else {}),
         "skipped": [vars(entry) for entry in table.skipped],
         "notes": list(table.notes),

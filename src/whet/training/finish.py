@@ -16,6 +16,7 @@ from torch import Tensor
 
 from whet.core import strict_json
 from whet.core.evidence import Predictions
+from whet.core.output import empty
 from whet.core.outputs import Outputs
 from whet.core.run_folder import RunFolder
 from whet.core.stages import Compresses, Stage
@@ -56,6 +57,7 @@ def finish_model(
     the predictor. joined: finished runs that are combined with this one, by method; their models are copied, so that this run is
     self-contained. by_half: the result of `Plan.finalize`."""
     recipe = plan.recipe
+    empty(folder.model)  # of an end that was killed
     # A half with the same choice as all samples has the same network.
     halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
     nets = _compressed(plan, None)

@@ -24,8 +24,10 @@ from whet.training.checkpoint import checkpoints, newest_good
 from whet.training.cost import out_of_memory
 from whet.training.data_record import absolute, check_unchanged, moved, write_data
 from whet.training.environment import environment
+from whet.training.guard import gave_up
 from whet.training.log import Observer, RunLog
 from whet.training.made_masks import with_made_masks
+from whet.training.pseudo_labels import with_pseudo_labels
 from whet.training.session import Prepared, Report, Session
 
 
@@ -149,7 +151,7 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
         session.observer.phase(english("training the main model"))
     recipe = resolve.resolve_device(recipe)
     recipe = resolve.resolve_precision(resolve.resolve_size(recipe, net, size, table), net)
-    given, table = table, session.made_masks(recipe, table, net)
+    given, table = table, session.pseudo_labelled(recipe, session.made_masks(recipe, table, net))
     if line := resolve.unseen_note(recipe, net, table):
         session.note(line)
     # Resuming does not need the hub or the folder of the pretrained weights. The changes of methods to the weights before the first
@@ -160,6 +162,8 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
         recipe, line = other
         session.note(line)
         ready = session.ready(recipe, table, load_net(folder.start), strict=strict)
+    if gave_up(folder, recipe):
+        ready.state.total_steps = 0
     write_data(folder, given)
     strict_json.write(folder.environment, environment(ready.fabric.device))
     write_whole(folder.recipe, ready.plan.recipe.to_yaml())
@@ -181,7 +185,7 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
     table, net = session.read(recipe), load_net(folder.start)
     for line in check_unchanged(folder, table, net.spec.classes, accept=accept_changed_data):
         session.note(english("resumed on changed data: {what!t}", what=line))
-    table = with_made_masks(folder, table)
+    table = with_pseudo_labels(folder, with_made_masks(folder, table))
     for path, given in ((folder.requested, requested), (folder.recipe, recipe)):
         write_whole(path, given.to_yaml())  # with the new location of the data
     saved, step, passed = newest_good(folder.checkpoints)

@@ -131,7 +131,7 @@ class Plan:
         wanted = {method.name: method.unlabelled(self.recipe.task) for method in self.methods}
         requests = {name: request for name, request in wanted.items() if request is not None}
         count = self.context.unlabelled
-        if count and not requests:
+        if count and not requests and not any(method.learns_unlabelled for method in self.methods):
             self.notes.append(
                 english("{n:,} unlabelled samples are not used: no method of the recipe learns from them", n=count)
             )

@@ -21,7 +21,7 @@ from whet.core.output import remove
 from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder, write_whole
-from whet.core.stages import MakesMasks, RangeTest
+from whet.core.stages import LabelsSamples, MakesMasks, RangeTest
 from whet.core.task import ClassTask, refuse_foreign
 from whet.data.label_free import reader_for
 from whet.data.table import UNLABELLED, Table
@@ -38,6 +38,7 @@ from whet.training.crossfit import halves_of
 from whet.training.data_record import seen_note
 from whet.training.features import FrozenFeatures, head_of, training_features
 from whet.training.groupings import measure_groupings
+from whet.training.guard import hand_over, judged
 from whet.training.held_out import measured
 from whet.training.kept_outputs import Batches
 from whet.training.log import Observer, RunLog
@@ -45,6 +46,7 @@ from whet.training.loop import State, Training, Validate, fit, restored
 from whet.training.made_masks import made_metrics, make_masks
 from whet.training.pace import Pace
 from whet.training.plan import Plan, select_rows
+from whet.training.pseudo_labels import add_pseudo_labels, pseudo_metrics
 from whet.training.signals import Interrupted, Interrupts
 from whet.training.source import (
     Failures,
@@ -187,6 +189,15 @@ class Session:
             self.note(line)
         return table
 
+    def pseudo_labelled(self, recipe: Recipe, table: Table) -> Table:
+        """The samples with unlabelled ones that a method labels."""
+        if any(isinstance(method, LabelsSamples) for method in recipe.methods):
+            self.observer.phase(english("labelling {n:,} samples", n=len(table.part(UNLABELLED))))
+        table, notes = add_pseudo_labels(self.folder, recipe, table)
+        for line in notes:
+            self.note(line)
+        return table
+
     def plan(self, recipe: Recipe, table: Table, net: Net, *, strict: bool) -> tuple[Plan, Fabric]:
         fabric = resolve.make_fabric(recipe)
         net = net.on(fabric.device)
@@ -205,10 +216,16 @@ class Session:
             self.observer.phase(english("training on {n:,} texts", n=len(train)))
             return list(train.frame.get("text", ()))
 
+        def unlabelled_features() -> Tensor:
+            more = table.part(UNLABELLED)
+            self.observer.phase(english("computing features of {n:,} samples", n=len(more)))
+            return self.predict(plan, fabric, more, plan.net.backbone)[0]
+
         context = Context(
             cast(ClassTask, table.task), table.classes, train.counts_K, features, texts,
             unlabelled=len(table.part(UNLABELLED)),
             pixel_counts=(lambda: train.pixel_counts_K) if "masks" in train.frame else None,
+            unlabelled_features=unlabelled_features,
         )  # fmt: skip
         plan = Plan(recipe, net, context, strict=strict)
         self.note_plan(plan)
@@ -250,6 +267,10 @@ class Session:
             yield (changed(head_of(net, features_ND, fabric.autocast)) if inner is net else features_ND), index
         else:
             yield from self._outputs(plan, fabric, table, predictor, batch_size)
+
+    def measured_outputs(self, plan: Plan, fabric: Fabric, table: Table, predictor: Any) -> Batches:
+        """What the metrics are computed of: for most tasks the outputs."""
+        return measured(plan, fabric, table, self.outputs(plan, fabric, table, predictor))
 
     def logits(self, plan: Plan, fabric: Fabric, predictor: Any, table: Table) -> tuple[Tensor, np.ndarray]:
         """The outputs themselves, also of a task that keeps statistics of them only."""
@@ -355,8 +376,7 @@ class Session:
 
         def validate(weights: dict[str, Tensor]) -> Measured:
             with using_weights(plan.net, weights):
-                outputs = measured(plan, fabric, val, self.outputs(plan, fabric, val, plan.net))
-                found, index = concatenated(outputs, len(val.classes))
+                found, index = concatenated(self.measured_outputs(plan, fabric, val, plan.net), len(val.classes))
             evidence, followed = val.evidence(index, found.double().numpy()), val.task.followed
 
             def metrics_of(rows_M: np.ndarray) -> dict[str, float]:
@@ -409,10 +429,39 @@ class Session:
         metrics = finish.measure_parts(table, predictor, predict, self.folder, val_outputs)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
+        verdict = judged(self.folder, recipe, trained=state.total_steps > 0)
+        if verdict is not None:
+            metrics["guard"] = verdict.record
+            self.note(verdict.note)
+        if verdict is not None and verdict.hands_over:
+            metrics |= hand_over(verdict.before, self.folder)
+        else:
+            metrics |= self._shown(table, plan, fabric, predictor, members, last, metrics)
+        metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
+        metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
+        metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
+        metrics["notes"] = self.notes
+        metrics |= made_metrics(self.folder) | pseudo_metrics(self.folder)
+        metrics["task"] = table.task.name
+        metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
+        metrics["requested_hash"] = Recipe.load(self.folder.requested).hash
+        strict_json.write(self.folder.metrics, metrics)
+        if self.report is not None:
+            self.report(self.folder)
+        write_whole(self.folder.done, "")
+        remove(self.folder.start, "*")
+
+    def _shown(
+        self, table: Table, plan: Plan, fabric: Fabric, predictor: Any, members: Any, last: dict[str, Tensor] | None,
+        metrics: dict[str, Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        """Write the mistakes of the predictor. Returns further metrics. last: the weights after the last step, where the
+        predictor differs from them."""
+        recipe, found = plan.recipe, dict[str, Any]()
         shown = "test" if "test" in metrics else "val"
         if last is not None:
-            metrics["inference_gain"] = finish.measure_inference_gain(
-                plan, last, table.part(shown), shown, predict, self.folder
+            found["inference_gain"] = finish.measure_inference_gain(
+                plan, last, table.part(shown), shown, partial(self.measured_outputs, plan, fabric), self.folder
             )
 
         def why(part: Table, class_N: np.ndarray) -> Iterator[tuple[int, Explanation]]:
@@ -425,19 +474,7 @@ class Session:
         if "worst_images" in table.task.sections:
             write_worst_images(table.part(shown), shown, self.folder, partial(self.logits, plan, fabric, predictor))
             if recipe.data.evaluate_test:
-                metrics[shown] |= measure_groupings(table.part(shown), shown, self.folder, kept)
+                found[shown] = metrics[shown] | measure_groupings(table.part(shown), shown, self.folder, kept)
         elif table.task.needs_labels and (reason := finish.write_mistakes(table.part(shown), shown, self.folder, why)):
             self.note(english("the report shows mistakes without explanations: {reason}", reason=reason))
-        metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
-        metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
-        metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
-        metrics["notes"] = self.notes
-        metrics |= made_metrics(self.folder)
-        metrics["task"] = table.task.name
-        metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
-        metrics["requested_hash"] = Recipe.load(self.folder.requested).hash
-        strict_json.write(self.folder.metrics, metrics)
-        if self.report is not None:
-            self.report(self.folder)
-        write_whole(self.folder.done, "")
-        remove(self.folder.start, "*")
+        return found

@@ -133,6 +133,7 @@ class RenderedSource:
         self.model: nn.Module = plan.net
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
         self._task, self._labels, self._num_classes = table.task, table.labels, len(table.classes)
+        self._soft_NK = table.targets.probs_BK if table.has_soft_targets else None
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
         self._batch_size, self.steps_per_epoch = batch_shape(len(table), plan.recipe.train.batch_size)
         self._unlabelled: UnlabelledSource | None = None
@@ -190,6 +191,8 @@ class RenderedSource:
             row_B = rendered.index_B % len(self._table)
             rows = torch.from_numpy(row_B)
             targets = self._task.collate(self._labels[row_B], self._num_classes, rendered.masks)
+            if self._soft_NK is not None:
+                targets = cast(ClassTargets, targets).having(self._soft_NK[rows])
             batch = Batch(
                 x=front(augmentation.transform_batch(rendered.content, epoch, rendered.index_B, copies)),
                 targets=cast(ClassTargets, targets.to(self._device)),

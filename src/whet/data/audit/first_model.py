@@ -38,14 +38,21 @@ def _learning(label_R: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     return learn_R
 
 
+def image_features(survey: ImageSurvey, rows: np.ndarray) -> np.ndarray:
+    """Hand-crafted features of some rows, float32 (R, 288)."""
+    return survey.of_thumbs(rows, handmade_features)
+
+
+def audio_features(survey: AudioSurvey, rows: np.ndarray) -> np.ndarray:
+    """64 log-mel bands: mean, standard deviation and standard deviation of its change, of any level; (R, 192)."""
+    return survey.prints_N["bands"][rows].reshape(len(rows), -1)
+
+
 def image_probs(survey: ImageSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """The probabilities of `linear_probs` with hand-crafted features."""
-    features_RD = survey.of_thumbs(rows, handmade_features)
-    return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)
+    return linear_probs(image_features(survey, rows), survey.label_N[rows], len(survey.table.classes), fold_R)
 
 
 def audio_probs(survey: AudioSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
-    """The probabilities of `linear_probs` with 64 log-mel bands: mean, standard deviation and standard deviation of the change of
-    each, independent of the level."""
-    features_RD = survey.prints_N["bands"][rows].reshape(len(rows), -1)
-    return linear_probs(features_RD, survey.label_N[rows], len(survey.table.classes), fold_R)
+    """The probabilities of `linear_probs` with the features of log-mel bands."""
+    return linear_probs(audio_features(survey, rows), survey.label_N[rows], len(survey.table.classes), fold_R)

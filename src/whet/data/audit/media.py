@@ -18,7 +18,7 @@ from whet.data.audit.blank import check_blank
 from whet.data.audit.clue import Clue
 from whet.data.audit.colours import check_colours
 from whet.data.audit.finding import Finding
-from whet.data.audit.first_model import audio_probs, image_probs
+from whet.data.audit.first_model import audio_features, audio_probs, image_features, image_probs
 from whet.data.audit.groups import check_group_column, check_groups
 from whet.data.audit.image_clues import CLUES as IMAGE_CLUES
 from whet.data.audit.near_duplicates import check_near_duplicates
@@ -27,7 +27,7 @@ from whet.data.audit.sizes import check_sizes
 from whet.data.audit.survey import Survey, survey_images
 from whet.data.audit.texts.boilerplate import check_boilerplate
 from whet.data.audit.texts.clues import CLUES as TEXT_CLUES
-from whet.data.audit.texts.first_model import text_probs
+from whet.data.audit.texts.first_model import text_features, text_probs
 from whet.data.audit.texts.lengths import check_lengths
 from whet.data.audit.texts.mojibake import check_mojibake
 from whet.data.audit.texts.scripts import check_scripts
@@ -43,13 +43,15 @@ Advance = Callable[[int], None]
 class Medium:
     """look: creates the survey by reading every sample once. looking: a description of that step. checks: checks of the survey, in
     addition to those for all data. clues: features of the shortcut probes. first_model: a model without pretrained weights; takes
-    rows and their folds, and returns out-of-fold class probabilities (R, K). features: a description of its features."""
+    rows and their folds, and returns out-of-fold class probabilities (R, K). vectors: its features of some rows, (R, D). features:
+    a description of them."""
 
     look: Callable[[Table, int, Advance], Survey]
     looking: Sentence
     checks: tuple[Callable[[Any], list[Finding]], ...]
     clues: tuple[Clue, ...]
     first_model: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+    vectors: Callable[[Any, np.ndarray], Any]
     features: Sentence
 
 
@@ -69,6 +71,7 @@ MEDIA = {
         ),
         IMAGE_CLUES,
         image_probs,
+        image_features,
         english("hand-crafted features"),
     ),
     "text": Medium(
@@ -77,6 +80,7 @@ MEDIA = {
         (check_near_duplicates, check_group_column, check_lengths, check_mojibake, check_scripts, check_boilerplate),
         TEXT_CLUES,
         text_probs,
+        text_features,
         english("words and character n-grams"),
     ),
     "audio": Medium(
@@ -85,6 +89,7 @@ MEDIA = {
         (check_unreadable, check_near_duplicates, check_group_column, check_durations, check_levels, check_formats),
         AUDIO_CLUES,
         audio_probs,
+        audio_features,
         english("log-mel bands"),
     ),
 }

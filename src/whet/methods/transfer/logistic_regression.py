@@ -69,10 +69,10 @@ class LogisticRegression(
             fit_linear(net.linear, features_ND, targets, self.l2)
 
     def optimizer(self, groups: list[dict[str, Any]], net: Any) -> torch.optim.Optimizer:
-        return _AtOptimum([{**group, "lr": group["lr_scale"]} for group in groups])
+        return AtOptimum([{**group, "lr": group["lr_scale"]} for group in groups])
 
 
-class _AtOptimum(torch.optim.Optimizer):
+class AtOptimum(torch.optim.Optimizer):
     """Evaluates the loss and changes no weights."""
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:

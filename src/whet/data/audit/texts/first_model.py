@@ -19,6 +19,15 @@ _LOOSENESS, _STEPS = (
 )  # C of the logistic regression, its iterations: full convergence is not needed
 
 
+def text_features(survey: TextSurvey, rows: np.ndarray) -> Any:
+    """The TF-IDF of these counts over the given rows, sparse (R, D), each row of length 1."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    return (
+        TfidfTransformer(sublinear_tf=True).fit_transform(hashed_counts([survey.text_N[row] for row in rows])).tocsr()
+    )
+
+
 def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
     """Out-of-fold probabilities (R, K) of a linear classifier on words, pairs of words, and character n-grams (n = 1 to 4), hashed
     and weighted by TF-IDF. Each fold (0, 1, …) is predicted by a model fitted on the others, which must contain every class of
