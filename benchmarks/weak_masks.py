@@ -11,7 +11,7 @@ points       a point in each object and one on the background
 color_pairs  the points, and the colours of neighbouring pixels
 whole_image  the classes of each photo, taken for masks of the whole photo
 ellipse      the classes, taken for masks of an ellipse in the middle
-cam_to_mask  the classes, by a classifier's activation maps, a cut and one further round; its three trainings share the budget
+cam_to_mask  the classes, by a classifier's activation maps and a cut; its two trainings share the budget
 
 For each: the mean IoU of every step of the made masks with the real ones of the training photos, and that of the network on the
 test photos, counted over all pixels.
@@ -58,7 +58,7 @@ def trained(way: str, budget: str, size: int, seed: int) -> dict[str, Any]:
     recipe = default(spec, model, task="semantic-segmentation").replace(data=spec, model=model).with_methods(*methods)
     length = Duration.parse(budget)
     if way == "cam_to_mask" and not length.is_time:  # a budget in minutes is shared by the method itself
-        length = Duration(length.value / (CamToMask().rounds + 2), length.unit)
+        length = Duration(length.value / 2, length.unit)
     recipe = recipe.setting(budget=length, image_size=size, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         run = train_run(recipe, Path(folder) / "run")

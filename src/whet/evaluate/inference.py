@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whet.core.batch import Predictor
 from whet.core.errors import NonFiniteError
 from whet.core.outputs import rows_joined
 from whet.data.loader import Loader, Rendered, chunks
@@ -31,7 +30,7 @@ def as_it_is(outputs: Tensor, masks: Any) -> Tensor:
 
 def run_inference(
     net: Net,
-    predictor: Predictor,
+    predictor: Callable[[Tensor], Tensor],
     loader: Loader,
     size: int,
     autocast: Callable[[], AbstractContextManager[Any]],
@@ -59,7 +58,7 @@ def concatenated(batches: Iterable[tuple[Tensor, np.ndarray]], num_classes: int 
 
 def infer_batches(
     net: Net,
-    predictor: Predictor,
+    predictor: Callable[[Tensor], Tensor],
     loader: Loader,
     size: int,
     autocast: Callable[[], AbstractContextManager[Any]],

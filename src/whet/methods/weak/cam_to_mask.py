@@ -44,7 +44,7 @@ class CamToMask(Method, MakesMasks, Follows, family="weak", tasks={"semantic-seg
     and mirrored are added, and classes that the image does not have are left out. GrabCut begins with the pixels above
     `foreground` as object and those below `background`, or within 2 % of the border, as certain background; each pixel of the
     object gets the class with most evidence. In each further round, the probabilities that the network of the round before
-    predicts are the evidence. All trainings share a budget in minutes equally.
+    predicts are the evidence. Of a budget in minutes, the classifier has a third of the time of each other training.
     """
 
     exceptions = {"identity": "it has no strength; without classes of images it changes nothing"}
@@ -66,12 +66,12 @@ class CamToMask(Method, MakesMasks, Follows, family="weak", tasks={"semantic-seg
         int,
         Field(ge=0, le=3, description="further trainings, each on the masks predicted by the one before"),
         Search(0, 2),
-    ] = 1
+    ] = 0
 
     _before: str = PrivateAttr("")
 
     def predecessor(self, recipe: Recipe) -> Recipe | None:
-        before = member_recipe(recipe, self.name, 1, self.rounds + 2, shares=self.rounds + 1)
+        before = member_recipe(recipe, self.name, 1, 3 * self.rounds + 4, shares=3 * self.rounds + 1)
         if self.rounds:
             return before.with_methods(self.replace(rounds=self.rounds - 1))
         kept = tuple(method for method in before.methods if allowed(_CLASSIFIER, method))
