@@ -247,9 +247,9 @@ def main() -> None:
         "scale": measure_scale,
         "label": lambda: measure_label(arguments.threads),
     }
-    results = {part: measured[part]() for part in arguments.part}
     question = "How well do groups match labels, and how much better than random are chosen labels?"
-    record.write_parts("grouping", question, results, ("scikit-learn", "scipy"))
+    for part in arguments.part:
+        record.write_parts("grouping", question, {part: measured[part]()}, ("scikit-learn", "scipy"))
 
 
 if __name__ == "__main__":

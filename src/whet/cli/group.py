@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whet.cli.options import Force, ImageSize, Json, Weights
 from whet.core.errors import RecipeError
 from whet.core.language import tr, tr_n, translated
+
+if TYPE_CHECKING:
+    from whet.grouping.result import Grouping
 
 NAME = "group"
 _LINES = 3
@@ -67,8 +70,7 @@ def command(
     require_claimable(out, "group", data=[data])  # checked before torch is imported and the data are read
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from whet.cli.screen import place, print_json, print_table, results, table, talk, then
-    from whet.core.media import plural
+    from whet.cli.screen import print_json, talk
     from whet.core.spec import DataSpec
     from whet.grouping.grouping import group
 
@@ -85,7 +87,14 @@ def command(
     if as_json:
         print_json({**found.to_dict(), "page": str(found.page)})
         return
-    screen = results()
+    _show(found, out)
+
+
+def _show(found: Grouping, out: Path) -> None:
+    from whet.cli.screen import place, print_table, results, table, talk, then
+    from whet.core.media import plural
+
+    watch, screen = talk(), results()
     rows = table(tr("group"), tr("samples"), tr("unsure"), right=(0, 1, 2))
     for row in found.to_dict()["groups"]:
         rows.add_row(str(row["group"]), str(row["samples"]), str(row["unsure"]))

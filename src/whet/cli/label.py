@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
 from whet.core.errors import RecipeError
 from whet.core.language import tr, translated
+
+if TYPE_CHECKING:
+    from whet.labelling.labelling import Proposals
 
 NAME = "label"
 _ON_SCREEN, _LINES = 10, 3
@@ -54,8 +57,7 @@ def command(
     require_claimable(out, "label", data=[data])  # checked before torch is imported and the data are read
     from rich.text import Text
 
-    from whet.cli.screen import one_line, place, print_json, print_table, results, table, talk, then
-    from whet.core.labels import labels_text
+    from whet.cli.screen import print_json, talk
     from whet.core.spec import DataSpec
     from whet.labelling.labelling import label
 
@@ -68,7 +70,14 @@ def command(
     if as_json:
         print_json({**found.to_dict(), "page": str(found.page)})
         return
-    screen = results()
+    _show(found, out)
+
+
+def _show(found: Proposals, out: Path) -> None:
+    from whet.cli.screen import one_line, place, print_table, results, table, talk, then
+    from whet.core.labels import labels_text
+
+    watch, screen = talk(), results()
     rows = table("", tr("sample"), tr("prediction"), tr("confidence"), right=(0, 3))
     for row in found.table.head(_ON_SCREEN).to_dict("records"):
         guess = row["guess"] if isinstance(row["guess"], str) else labels_text(row["guess"])

@@ -41,6 +41,8 @@ def candidates(algorithm: str, x_ND: np.ndarray, counts: list[int], seed: int) -
     """Silhouette and stability for each number of groups, at least 2 and fewer than the samples."""
     from sklearn.metrics import adjusted_rand_score
 
+    if not counts:
+        return []
     x_MD = x_ND[looked_at(x_ND, seed)]
     found = partitions(algorithm, x_MD, counts, seed, _STARTS)
     agreement_KB = np.empty((len(counts), _BOOTSTRAPS))

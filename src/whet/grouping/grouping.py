@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,8 +51,6 @@ def group(
 
     The result depends on the contents of the samples alone, not on their names or order. Raises DataError where there are fewer
     different samples than groups, RecipeError for settings that cannot be used, WeightsError, OutputError."""
-    from threadpoolctl import threadpool_limits
-
     from whet import recipes
     from whet.data.read import medium_of, read_without_labels
 
@@ -64,11 +63,8 @@ def group(
     begin(english("reading"), 0)
     medium = medium_of(spec)
     table, left_out = read_without_labels(spec, medium, threads)
-    recipe = Recipe(
-        task=f"{medium}-classification",
-        data=spec,
-        model=ModelSpec(weights=weights or "auto", architecture=architecture or "auto"),
-    ).setting(seed=seed)
+    model = ModelSpec(weights=weights or "auto", architecture=architecture or "auto")
+    recipe = Recipe(task=f"{medium}-classification", data=spec, model=model).setting(seed=seed)
     recipe = recipes.with_options(recipe, image_size=image_size)
     # One row per content, in the order of the contents: names, copies and the order of the files change nothing.
     ordered = table.frame.sort_values(["digest", "id"], ignore_index=True)
@@ -81,11 +77,7 @@ def group(
             f"data {spec.path}: none of the {len(table)} {plural(medium)} can be read; the first: {left_out[0]}"
         )
     begin(english("grouping"), 0)
-    with threadpool_limits(1):  # the order of sums, and with it the last digits, depends on the threads
-        space_RD = reduced(described.features_RD, Rng(seed).integer("group components") % 2**32)
-        found, compared = _groups(space_RD, algorithm, groups, seed, spec)
-        shown_R = looked_at(space_RD, seed)
-        width = silhouette(space_RD[shown_R], found.label_N[shown_R])
+    found, compared, space_RD, width = _grouped(described.features_RD, algorithm, groups, seed, spec)
     samples = once.with_frame(once.frame.iloc[described.row_R])
     made = Grouping(
         _rows(table, samples, found), int(table.frame["digest"].isin(samples.frame["digest"]).sum()) - len(samples),
@@ -95,6 +87,19 @@ def group(
         return made
     begin(english("writing the page"), 0)
     return write_grouping(made, samples, found, space_RD, str(spec.path), Path(out))
+
+
+def _grouped(
+    features_RD: Any, algorithm: str, groups: int | None, seed: int, spec: DataSpec
+) -> tuple[Clusters, list[Candidate], np.ndarray, float]:
+    """(the groups, the compared numbers of groups, the space of the samples, the mean silhouette)."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # the order of sums, and with it the last digits, depends on the threads
+        space_RD = reduced(features_RD, Rng(seed).integer("group components") % 2**32)
+        found, compared = _groups(space_RD, algorithm, groups, seed, spec)
+        shown_R = looked_at(space_RD, seed)
+        return found, compared, space_RD, silhouette(space_RD[shown_R], found.label_N[shown_R])
 
 
 def _unread(table: Table, once: Table, failed: dict[int, str]) -> list[str]:

@@ -16,6 +16,7 @@ from whet.core.media import plural
 from whet.core.output import claim, record, remove, remove_recorded, require_claimable
 from whet.core.run_folder import RunFolder, write_csv
 from whet.core.spec import DataSpec
+from whet.core.task import VectorTask
 from whet.data.audit import MEDIA
 from whet.data.cells import TABLE_SUFFIXES, first_rows
 from whet.data.columns import usual_column
@@ -83,10 +84,8 @@ def label(
         raise RecipeError(unknown("strategy", by, STRATEGIES))
     if count < 1:
         raise RecipeError(f"--count {count}: accepted: a number from 1")
-    runs = [one if isinstance(one, Run) else Run(RunFolder.open(one)) for one in _listed(run)]
+    runs = _runs(run)
     recipe, spec = runs[0].recipe, DataSpec.of(data)
-    if runs[0].has_masks:
-        raise RecipeError(f"run {runs[0].path} predicts masks; accepted: a run that predicts classes")
     if out is not None:
         _require_replaceable(Path(out), str(spec.path), force=force)
     begin(english("reading"), 0)
@@ -123,11 +122,16 @@ def label(
     return _write(made, samples, order, probs_MNK.mean(axis=0)[order], runs[0], str(spec.path), Path(out))
 
 
-def _listed(run: str | Path | Run | Sequence[str | Path | Run]) -> list[str | Path | Run]:
-    found = [run] if isinstance(run, str | Path | Run) else list(run)
-    if not found:
+def _runs(run: str | Path | Run | Sequence[str | Path | Run]) -> list[Run]:
+    """At least one run that predicts classes."""
+    given = [run] if isinstance(run, str | Path | Run) else list(run)
+    runs = [one if isinstance(one, Run) else Run(RunFolder.open(one)) for one in given]
+    if not runs:
         raise RecipeError("no run given; accepted: a finished run, or several with the same classes")
-    return found
+    for one in runs:
+        if not isinstance(one.folder.task, VectorTask):
+            raise RecipeError(f"run {one.path} predicts no classes of whole samples, so none can be proposed with it")
+    return runs
 
 
 def _labelled_contents(spec: DataSpec, own: DataSpec, threads: int) -> set[str]:
