@@ -9,7 +9,7 @@ scale: 10,000 generated samples after their features.
 label: logistic regression on frozen features, a few labels a class, then three rounds of as many labels again; the accuracy on test
 samples against random drawing, paired over seeds and test samples.
 
-    python benchmarks/grouping.py [--part groups scale label] [--threads 1]
+    python benchmarks/grouping.py [--part groups scale label] [--data trashnet …] [--threads 1]
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def jackknife(measure: Any, label_N: np.ndarray, group_N: np.ndarray) -> dict[st
 MEASURES = {"ari": adjusted_rand_score, "ami": adjusted_mutual_info_score, "hungarian": hungarian}
 
 
-def measure_groups(threads: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in SOURCES:
+def measure_groups(names: list[str], threads: int) -> dict[str, Any]:
+    found: dict[str, Any] = record.earlier("grouping").get("groups", {})
+    for name in names:
         data = load(name, threads)
         space_ND, K = reduced(data.x, 0), data.classes
         labels = {
@@ -149,15 +149,13 @@ def measure_groups(threads: int) -> dict[str, Any]:
                 sure_N = group_N >= 0
                 if len(set(group_N[sure_N].tolist())) > 1:
                     rows[algorithm]["named"] = jackknife(named, data.label_N[sure_N], group_N[sure_N])
-        compared = candidates("kmeans", space_ND, [k for k in COUNTS if k < len(space_ND)], 0)
-        rows["chosen"] = chosen(compared)
         found[name] = rows
         for algorithm in labels:
             plain = {
                 key: f"{one['value']:.3f} ({one['low']:.3f} … {one['high']:.3f})" if isinstance(one, dict) else one
                 for key, one in rows[algorithm].items()
             }
-            print(name, algorithm, plain, "chosen", rows["chosen"], flush=True)
+            print(name, algorithm, plain, flush=True)
     return found
 
 
@@ -240,10 +238,11 @@ def measure_label(threads: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", default=["groups", "scale", "label"])
+    parser.add_argument("--data", nargs="+", default=list(SOURCES), choices=SOURCES, help="for groups")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     measured = {
-        "groups": lambda: measure_groups(arguments.threads),
+        "groups": lambda: measure_groups(arguments.data, arguments.threads),
         "scale": measure_scale,
         "label": lambda: measure_label(arguments.threads),
     }
