@@ -25,8 +25,7 @@ class Spoiler(Method, WrapsLoss, family="semi", tasks={"image-classification"}):
     Source: Oliver et al. 2018, arXiv:1804.09170.
     """
 
-    @property
-    def unlabelled(self):
+    def unlabelled(self, problem):
         return Unlabelled(1.0, {"weak": ()})
 
     def wrap_loss(self, loss, net, context):
