@@ -129,7 +129,7 @@ def test_an_unlabelled_image_is_decoded_for_all_views_and_passes(images, more, t
         return real(content)
 
     monkeypatch.setattr(store, "ImageSample", counting)
-    contents = {path.read_bytes() for path in more.rglob("*.png")}
+    contents = {path.read_bytes() for path in more.rglob("*.*")}
     train_run(recipe(images, more, "agreement", loader_threads=1), tmp_path / "run")
     count = sum(content in contents for content in opened)
     assert 0 < count <= 2 * len(contents)  # without a cache 240; two threads may decode the same image at once
