@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from whet.core.errors import NonFiniteError
-from whet.core.method import Method
+from whet.core.method import Method, Unlabelled
 from whet.core.registry import registry
 from whet.core.runtime import Runtime
 from whet.core.stages import Draws, Finalizes, Initialises, Mixes, Scales, Watches, WrapsLoss, WrapsPredictor
@@ -200,3 +200,16 @@ def test_a_predictor_that_is_not_what_was_exported():
             return lambda x: predictor(x) * next(calls)
 
     fails(Drifting, "exports")
+
+
+def test_a_loss_that_changes_without_unlabelled_samples():
+    class AlwaysOn(Method, WrapsLoss, family="semi", tasks=IMAGE):
+        __doc__ = DOC
+
+        def unlabelled(self, problem):
+            return Unlabelled(1.0, {"weak": ()})
+
+        def wrap_loss(self, loss, net, context):
+            return lambda outcome: 2 * loss(outcome)
+
+    fails(AlwaysOn, "unlabelled")

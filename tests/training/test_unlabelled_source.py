@@ -119,6 +119,22 @@ def test_resumed_and_with_any_number_of_threads_it_ends_the_same(images, more, t
     assert weights_of(resume_run(tmp_path / "killed")) == weights_of(whole)
 
 
+def test_an_unlabelled_image_is_decoded_for_all_views_and_passes(images, more, tmp_path, monkeypatch):
+    from whet.data import store
+
+    real, opened = store.ImageSample, []
+
+    def counting(content):
+        opened.append(content)
+        return real(content)
+
+    monkeypatch.setattr(store, "ImageSample", counting)
+    contents = {path.read_bytes() for path in more.rglob("*.*")}
+    train_run(recipe(images, more, "agreement", loader_threads=1), tmp_path / "run")
+    count = sum(content in contents for content in opened)
+    assert 0 < count <= 2 * len(contents)  # without a cache 240; two threads may decode the same image at once
+
+
 def views_of(images, more, tmp_path, method, name):
     from whet.training import session
 

@@ -124,6 +124,12 @@ def choose_cache(table: Table, plan: Plan, epochs: int) -> tuple[Cache | None, S
     )
 
 
+def _shared_by_views(unlabelled: Table, plan: Plan) -> Cache | None:
+    """The cache of decoded unlabelled samples, which every view shows: in memory if all fit, else none."""
+    cache, _ = choose_cache(unlabelled, plan, len(plan.unlabelled.augmentations))
+    return cache if isinstance(cache, MemoryCache) else None
+
+
 class RenderedSource:
     """Samples rendered with the SAMPLE methods, mixed with the BATCH methods, and moved to the device."""
 
@@ -139,7 +145,7 @@ class RenderedSource:
         self._unlabelled: UnlabelledSource | None = None
         if plan.unlabelled:
             more = table.part(UNLABELLED)
-            more_loader = training_loader(more, plan.recipe, plan.net, size=plan.rendered_size)
+            more_loader = training_loader(more, plan.recipe, plan.net, _shared_by_views(more, plan), plan.rendered_size)
             self._unlabelled = UnlabelledSource(
                 more, more_loader, plan, device, failed, self._batch_size, self.steps_per_epoch
             )
