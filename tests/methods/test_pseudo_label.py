@@ -148,3 +148,14 @@ def test_the_guard_compares_the_rounds_on_validation_samples(run):
     assert handed == (not record["gain"] > guard.HYSTERESIS * record["standard_error"])
     same = (read_evidence(run, "val").probs_NK == before.probs_NK).all()
     assert same == handed
+
+
+def test_the_report_tells_the_labels_and_whose_network_predicts(run):
+    from whet.report import build_report
+
+    page = build_report(run).read_text(encoding="utf-8")
+    record = run.read_json(run.metrics)
+    assert "Unlabelled samples" in page and "least confidence" in page and "handed over" in page
+    assert f"{record['guard']['gain']:+.3f}" in page
+    for name, one in record["pseudo_labels"]["classes"].items():
+        assert f'<td>{name}</td><td class="n">{one["chosen"]}</td>' in page

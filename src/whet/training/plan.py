@@ -137,7 +137,7 @@ class Plan:
             )
         if not count:
             for method in self.methods:
-                if method.name in requests:
+                if method.name in requests or method.learns_unlabelled:
                     self._try(method, _without_unlabelled, None)
             return
         self.unlabelled = unlabelled_views(requests, self.methods, ordered, self.rng, self.net.front)

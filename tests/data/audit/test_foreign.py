@@ -55,3 +55,20 @@ def test_whet_check_names_foreign_images_and_copies(tmp_path):
     named = [names[0] for names in finding["groups"]]
     assert {f"unlabelled/scene{number}.jpg" for number in range(8)} <= set(named)
     assert "far from every class in hand-crafted features" in finding["text"]
+
+
+def test_texts_about_something_else_are_foreign(tmp_path):
+    from tests.data.test_unlabelled import write_texts as write_rows
+    from tests.end_to_end.test_texts import write_texts
+
+    import whet as package
+    from whet.core.spec import DataSpec
+
+    data = write_texts(tmp_path / "texts.csv")
+    others = [f"Yesterday {number} ducks swam across our lake towards evening" for number in range(6)]
+    same = ["This is an old bottle, what now?", "This is one more can, what now?"]
+    more = write_rows(tmp_path / "more.csv", [[text] for text in (*others, *same)], ("text",))
+    found = package.check(DataSpec(path=str(data), unlabelled=str(more)))
+    (finding,) = [one for one in found.findings if one.kind == "foreign unlabelled samples"]
+    named = {names[0] for names in finding.groups}
+    assert {f"unlabelled/more.csv:{number}" for number in range(1, 7)} <= named
