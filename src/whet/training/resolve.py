@@ -253,9 +253,7 @@ def resolve_budget(
     _, per_epoch = batch_shape(len(train), recipe.train.batch_size)
     if recipe.train.budget.is_time:
         speed = budget.measure(recipe, plan.net, plan.context, fabric, train, clock)
-        passes = (
-            1 if table.task.needs_labels else 1 + plan.augmentation.copies
-        )  # without labels, also for the training loss
+        passes = 1 if table.task.needs_labels else 1 + plan.augmentation.copies  # also for their training loss
         ending = passes * speed.final_inference_seconds * (shown - len(train)) + _TAIL_SECONDS
         ending += speed.inference_seconds * len(train) if plan.finalizes else 0.0
         if plan.predicts_otherwise:  # also the plain predictions, for the comparison
