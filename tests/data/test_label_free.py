@@ -79,3 +79,21 @@ def test_a_folder_without_samples_is_refused(tmp_path):
 def test_only_a_pre_training_reads_so():
     assert reader_for("image-pretraining") is read_for_pretraining
     assert reader_for("image-classification") is read_data and reader_for("semantic-segmentation") is read_data
+
+
+def test_given_splits_are_kept_without_labels(tmp_path):
+    folder = write_images(tmp_path / "photos", {"train": 8, "val": 4, "test": 2})
+    found = read_for_pretraining(DataSpec(path=str(folder)))
+    assert {split: len(found.part(split)) for split in ("train", "val", "test")} == {"train": 8, "val": 4, "test": 2}
+    loose = write_images(tmp_path / "loose" / "all", {"x": 10})
+    (tmp_path / "val.txt").write_text("x/003.jpg\nx/004.png\n")
+    (tmp_path / "train.txt").write_text("x/000.png\nx/001.jpg\nx/002.png\n")
+    lists = tuple(str(tmp_path / f"{name}.txt") for name in ("train", "val"))
+    listed = read_for_pretraining(DataSpec(path=str(loose), split_files=lists))
+    assert listed.part("val").frame["id"].tolist() == ["x/003.jpg", "x/004.png"] and len(listed.part("train")) == 3
+
+
+def test_a_setting_for_labels_that_is_wrong_is_not_passed_over(tmp_path):
+    (tmp_path / "texts.csv").write_text("text,kind\n" + "one,a\ntwo,b\n" * 10)
+    with pytest.raises(DataError, match="kinds"):
+        read_for_pretraining(DataSpec(path=str(tmp_path / "texts.csv"), label_column="kinds"))

@@ -152,7 +152,7 @@ def test_the_command_ends_with_the_next_one(tmp_path):
     assert "pretext loss on 5 held-out samples, feature deviation" in done.stdout and "nearest" not in done.stdout
     assert f"whet train YOUR_LABELLED_DATA --weights {tmp_path / 'run'}" in done.stderr.replace("\n", "")
     refused = whet("pretrain", photos, "--out", tmp_path / "no", "--without", "simsiam")
-    assert refused.returncode == 1 and "needs a method of the family pretrain" in refused.stderr
+    assert refused.returncode == 1 and "needs a method that supplies the loss" in refused.stderr
 
 
 def test_a_training_says_which_of_its_held_out_samples_the_run_has_trained_on(run, data):

@@ -68,6 +68,19 @@ def test_the_map_is_trained_resumed_and_not_kept(teacher_run, tmp_path):
     assert set(load_net(tmp_path / "saved").state_dict()) == set(changed.state_dict()) - {"hint.weight", "hint.bias"}
 
 
+def test_in_a_pre_training_it_is_the_whole_loss(teacher_run):
+    run = teacher_run()
+    bench = make_bench((FeatureDistill(teacher=run),), "image-pretraining", strict=True)
+    net, batch = bench.plan.net.eval(), bench.batch(0)
+    features = net.backbone(batch.x)
+    expected = hint_error(net.hint(features), Teacher("feature_distill", run, net).features(batch))
+    assert torch.allclose(bench.plan.loss(Outcome(features, batch, net, features)), expected, atol=1e-6)
+    train_steps(bench, 12)
+    net.eval()
+    taught = Teacher("feature_distill", run, net).features(batch)
+    assert hint_error(net.hint(net.backbone(batch.x)), taught).mean() < expected.mean()
+
+
 def test_a_teacher_of_other_classes_will_do(teacher_run):
     train_steps(make_bench((FeatureDistill(teacher=teacher_run(classes=("cat", "dog"))),), strict=True), 1)
 

@@ -15,6 +15,7 @@ from whet.core.evidence import Evidence, Metric, Predictions
 from whet.core.labels import labels_cell
 from whet.core.language import english, tr
 from whet.core.plugins import Registry, filled
+from whet.core.stages import WrapsLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +50,7 @@ class Task(ABC):
     first. selects_by: the metric by which runs are chosen, None for the headline. followed: the entries of `measure` that every
     validation reports if it has them, the headline first. per_class: the entry of the `per_class` rows of `measure` by which
     classes are compared. sections: additional sections of the run report. needs_labels: whether samples need a label. Otherwise the
-    outputs are features, a method of the family `pretrain` supplies the loss, and this is the first statistic of a sample.
+    outputs are features, a method declared for the task supplies the loss, and this is the first statistic of a sample.
     """
 
     kind: ClassVar[str] = "task"
@@ -384,8 +385,8 @@ def allowed(problem: str, method: Any) -> bool:
 
 def refuse_foreign(methods: Sequence[Any], problem: str, task: Task) -> None:
     """Raise RecipeError for a method that does not apply to this task, or where none supplies the loss of a task without labels."""
-    if not task.needs_labels and not any(method.family == "pretrain" for method in methods):
-        raise RecipeError(f"{problem} needs a method of the family pretrain, which supplies the loss, such as simsiam")
+    if not task.needs_labels and not any(problem in m.tasks and isinstance(m, WrapsLoss) for m in methods):
+        raise RecipeError(f"{problem} needs a method that supplies the loss, such as those of the family pretrain")
     for method in methods:
         if not task.allows(problem, method):
             raise RecipeError(f"method '{method.name}' does not apply to samples with {task.title}")

@@ -4,7 +4,8 @@ The rules:
 - Data with labels are read and split as in a training on them, with the same settings, so that the validation and test samples of
   a later training are never trained on here. Samples without a label and `data.unlabelled` join the training part; copies of
   validation and test samples are left out (`unlabelled.py`).
-- Everything else, such as a folder of files in any subfolders, is read like the inputs of a prediction, and a share is held out.
+- Everything else, such as a folder of files in any subfolders, is read like the inputs of a prediction. Folders named train, val
+  and test, and split lists, are kept; otherwise a share is held out. If a setting says how labels are read, this is an error.
 - The classes are only kept to show how often neighbouring samples have the same one. Samples without one have the class
   "unlabelled"; so have all samples with several labels or masks.
 """
@@ -24,8 +25,11 @@ from whet.core.spec import ROWS, DataSpec
 from whet.core.task import task_for
 from whet.data.read import data_path, medium_of, read_data
 from whet.data.split import split_rows
-from whet.data.table import UNLABELLED, Table
+from whet.data.split_files import apply_split_files
+from whet.data.table import UNLABELLED, Table, split_name
 from whet.data.unlabelled import lacks_labels, read_unlabelled, with_unlabelled
+
+_OF_LABELS = ("label_column", "label_columns", "label_separator", "class_folder", "split_column", "fold", "masks")
 
 
 def reader_for(problem: str) -> Callable[[DataSpec, int], Table]:
@@ -42,6 +46,8 @@ def read_for_pretraining(spec: DataSpec, threads: int = 4) -> Table:
         if spec.unlabelled is None and lacks_labels(table):
             table = read_data(spec.replace(unlabelled=ROWS), threads)
     except DataError as error:
+        if any(getattr(spec, key) != DataSpec.model_fields[key].default for key in _OF_LABELS):
+            raise  # whoever says how the labels are read means data with labels, and their split
         return _split_of_files(spec, threads, error)
     return _joined(table)
 
@@ -87,10 +93,18 @@ def _split_of_files(spec: DataSpec, threads: int, refused: DataError) -> Table:
         values = {"n": len(left_out), "source": path.name, "first": left_out[0]}
         notes.append(english("{n} entries of {source} were left out, the first: {first}", **values))
     files = Table(
-        frame.assign(label=0, split=""), (UNLABELLED,), path if path.is_dir() else path.parent,
+        frame.assign(label=0, split=_splits_of(frame["id"].tolist())), (UNLABELLED,),
+        path if path.is_dir() else path.parent,
         notes=tuple(notes), medium=medium,
     )  # fmt: skip
-    table = split_rows(files, spec.replace(test_fraction=0.0, fold=None))
+    files = apply_split_files(files, spec.split_files) if spec.split_files else files
+    table = split_rows(files, spec.replace(test_fraction=0.0))
     if spec.unlabelled in (None, ROWS):
         return table
     return _joined(with_unlabelled(table, table, [Path(str(spec.unlabelled)).expanduser()], spec, threads))
+
+
+def _splits_of(ids: list[str]) -> list[str]:
+    """The split of each file by the outermost folder of its id, "" where there is no folder for training."""
+    splits = [split_name(name.split("/")[0]) or "" if "/" in name else "" for name in ids]
+    return splits if "train" in splits else [""] * len(ids)

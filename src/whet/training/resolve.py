@@ -253,11 +253,12 @@ def resolve_budget(
     _, per_epoch = batch_shape(len(train), recipe.train.batch_size)
     if recipe.train.budget.is_time:
         speed = budget.measure(recipe, plan.net, plan.context, fabric, train, clock)
-        ending = speed.final_inference_seconds * (shown - len(train)) + _TAIL_SECONDS
+        passes = 1 if table.task.needs_labels else 1 + plan.augmentation.copies  # also for their training loss
+        ending = passes * speed.final_inference_seconds * (shown - len(train)) + _TAIL_SECONDS
         ending += speed.inference_seconds * len(train) if plan.finalizes else 0.0
         if plan.predicts_otherwise:  # also the plain predictions, for the comparison
             ending += speed.inference_seconds * len(table.part("test"))
-        validation = speed.inference_seconds * len(table.part("val"))
+        validation = passes * speed.inference_seconds * len(table.part("val"))
         costs = Costs(recipe.train.budget.seconds, speed.step_seconds, validation, ending)
         pace = Pace(plan, recipe.size, costs, per_epoch, most_steps(recipe, per_epoch))
         steps = pace.steps_that_fit(0, spent())

@@ -22,11 +22,19 @@ class FeatureDistill(
     Changes,
     Watches,
     family="distill",
-    tasks={"image-classification", "text-classification", "audio-classification"},
+    tasks={
+        "image-classification",
+        "text-classification",
+        "audio-classification",
+        "image-pretraining",
+        "text-pretraining",
+        "audio-pretraining",
+    },
 ):
     """Train the features to match those of a trained network, up to a linear map that is trained with them (a hint).
 
-    Use when: there is a stronger network, possibly with other classes, or its predictions add little information to the labels.
+    Use when: there is a stronger network, possibly with other classes, or its predictions add little information to the labels. A
+    pre-training with it needs no labels: a small network learns the features of a large one from all samples.
     Do not use when: time is short, because every sample also passes through the teacher.
     Source: Romero et al. 2015, arXiv:1412.6550 (FitNets).
     Deviates: the hint is the input of the last layer and is used during the whole training, not in a phase before it. It is
@@ -45,11 +53,8 @@ class FeatureDistill(
     ] = 1.0
 
     def change(self, net: Net, context: Context) -> Net:
-        student_width, teacher_width = (
-            net.linear.in_features,
-            Teacher(self.name, self.teacher, net, self.teacher_size).net.linear.in_features,
-        )
-        hint = nn.utils.skip_init(nn.Linear, student_width, teacher_width, device=net.linear.weight.device)
+        teacher = Teacher(self.name, self.teacher, net, self.teacher_size).net
+        hint = nn.utils.skip_init(nn.Linear, net.width, teacher.width, device=net.device)
         # The initial pairing of features is arbitrary, so no random initialization is needed.
         nn.init.eye_(hint.weight)
         nn.init.zeros_(hint.bias)
