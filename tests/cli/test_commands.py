@@ -221,7 +221,7 @@ def test_the_options_are_these():
     ]  # fmt: skip
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
     assert found == {
-        "check": sorted([*data, "--force", "--out", "--strict", "--weights"]),
+        "check": sorted([*data, "--force", "--out", "--strict", "--unlabelled", "--weights"]),
         "group": sorted(
             ["--algorithm", "--architecture", "--file-column", "--force", "--groups", "--image-size", "--json", "--links",
              "--names", "--out", "--seed", "--text-column", "--weights"]
@@ -233,6 +233,10 @@ def test_the_options_are_these():
             [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--task",
              "--out", "--recipe", "--resume", "--seed",
              "--set", "--strict", "--tensorboard", "--unlabelled", "--weights", "--with", "--without"]
+        ),
+        "pretrain": sorted(
+            [*data, *training, "--architecture", "--budget", "--out", "--recipe", "--seed", "--set", "--unlabelled", "--weights",
+             "--with", "--without"]
         ),
         "study": sorted(
             [*data, *training, "--architecture", "--budget", "--head", "--task",
