@@ -1,11 +1,9 @@
 """The recipes that `whet improve` adds where unlabelled samples are given."""
 
 import pytest
-from tests.training.test_guard import Spoiler
 
 from whet import recipes
 from whet.core.recipe import Recipe
-from whet.core.registry import registry
 from whet.core.spec import ModelSpec
 from whet.improvement.unlabelled import SPREADING, spreading, trained
 from whet.methods import SGD, Dropout, PseudoLabel
@@ -24,17 +22,13 @@ def test_label_spreading_replaces_the_logistic_regression_of_the_one_pass_model(
     assert spreading({}, SINGLE_LABEL) == {} and spreading({"frozen": frozen}, MULTI_LABEL) == {}
 
 
-def test_each_semi_supervised_method_is_added_to_the_strong_recipe(strong, monkeypatch):
-    for name in ("fixmatch", "softmatch"):
-        monkeypatch.delitem(registry()._by_name, name, raising=False)
-    assert list(trained(strong, SINGLE_LABEL, several=True)) == ["pseudo_label"]
-    monkeypatch.setitem(registry()._by_name, "fixmatch", Spoiler)
+def test_semi_supervised_methods_are_added_to_the_strong_recipe(strong):
     found = trained(strong, SINGLE_LABEL, several=True)
-    assert list(found) == ["pseudo_label", "fixmatch"]
-    assert "supervised_guard" in found["fixmatch"]
+    assert list(found) == ["pseudo_label", "adamatch", "softmatch"]
+    assert "supervised_guard" in found["adamatch"]
     assert "supervised_guard" not in found["pseudo_label"]  # it compares its own rounds
     assert list(trained(strong, SINGLE_LABEL, several=False)) == ["pseudo_label"]
-    assert list(trained(strong, MULTI_LABEL, several=False)) == ["fixmatch"]  # pseudo_label is for one class a sample
+    assert list(trained(strong, MULTI_LABEL, several=False)) == ["fixmatch"]  # the others are for one class a sample
     assert "pseudo_label" not in trained(strong.with_methods(PseudoLabel()), SINGLE_LABEL, several=False)
 
 

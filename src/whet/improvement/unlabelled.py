@@ -10,7 +10,8 @@ from whet.core.stages import Guarded
 from whet.core.task import Task
 
 SPREADING = "label_spreading"
-_TRAINED = ("pseudo_label", "fixmatch", "softmatch")  # the first also where there is time for one recipe only
+_TRAINED = ("pseudo_label", "adamatch", "softmatch", "fixmatch")  # the first of those that apply to the task
+_MOST = 3
 _GUARD = "supervised_guard"
 
 
@@ -27,7 +28,7 @@ def trained(recipe: Recipe, task: Task, *, several: bool) -> dict[str, Recipe]:
     added with the guard. several: whether there is time for more than one."""
     found = {}
     for name in [name for name in _TRAINED if _applies(name, recipe, task) and name not in recipe][
-        : None if several else 1
+        : _MOST if several else 1
     ]:
         method = parse_method(name)
         guard = () if isinstance(method, Guarded) or _GUARD in recipe else (parse_method(_GUARD),)
