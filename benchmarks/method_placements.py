@@ -77,12 +77,10 @@ _WRONG_LABELS = ("bootstrap_loss", "confident_learning", "generalized_cross_entr
 _CONSTANT_RATE = ("batch_ramp", "early_stopping", "lawa", "plateau", "soup", "swa")
 _WHOLE_BATCH = ("gauss_newton", "lbfgs", "newton_cg")
 MODELS_NEEDED = ("back_translation", "contextual_substitution")
+# samples without a label, which no setting has
 UNLABELLED_NEEDED = (
-    "adamatch",
-    "fixmatch",
-    "mean_teacher",
-    "softmatch",
-)  # samples without a label, which no setting has
+    "adamatch", "fixmatch", "label_spreading", "mean_teacher", "noisy_student", "pseudo_label", "softmatch", "supervised_guard",
+)  # fmt: skip
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 
 BIT_EQUAL = "every prediction is the same to the last bit"

@@ -207,7 +207,8 @@ def test_json_is_json_in_every_quick_command(odd, tmp_path):
 def test_nothing_else_encodes_what_leaves_the_process():
     """A new use of json.dumps is a decision: hashes, what only we read back, and cells of a table."""
     inner = {
-        "core/output.py", "core/strict_json.py", "core/labels.py", "core/recipe.py", "data/table.py", "training/checkpoint.py",
+        "core/output.py", "core/strict_json.py", "core/labels.py", "core/recipe.py", "data/table.py", "data/audit/unlabelled.py",
+        "training/checkpoint.py",
         "training/subprocess_run.py", "tuning/space.py", "methods/augment_image/albumentations.py", "models/build.py",
         "models/hub.py", "models/hub_text.py", "models/tokens.py",
     }  # fmt: skip
@@ -342,7 +343,10 @@ main()
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, -signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_ctrl_c_is_one_line(images, tmp_path, number, code):
     """While threads of it read images. -15 is what a shell calls 143."""
     process = subprocess.Popen(

@@ -120,7 +120,9 @@ def test_every_stage_has_a_role_and_no_two_roles_share_a_function():
     roles = [role for several in ROLES.values() for role in several]
     functions = [name for role in roles for name in vars(role) if not name.startswith("_")]
     assert len(functions) == len(set(functions)) == len(ROLE_OF)
-    assert all(role.__abstractmethods__ == {name for name in vars(role) if not name.startswith("_")} for role in roles)
+    for role in roles:  # one may be another with more to it
+        own = {name for base in role.__mro__ if base in roles for name in vars(base) if not name.startswith("_")}
+        assert role.__abstractmethods__ == own
 
 
 def test_names_are_the_catalogue_s():

@@ -81,6 +81,8 @@ def test_a_fold_is_the_test_part(audio, tmp_path):
         train_run(recipe.replace(data=recipe.data.replace(fold="7")), tmp_path / "wrong")
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_same_seed_gives_the_same_run_whatever_the_threads(audio, tmp_path):
     def trained(threads):
         base = recipes.load("audio/from_scratch")

@@ -26,6 +26,8 @@ def uneven(tmp_path):
     return data
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_run_with_rows_chosen_noise_weighed_a_new_head_and_thresholds(uneven, tmp_path):
     methods = ("drop_conflicts", "oversample", "confident_learning", "classifier_retraining", "threshold_tuning")
     chosen = recipe(tmp_path / "r.yaml", *methods, "temperature_scaling")

@@ -147,6 +147,8 @@ def test_evaluate_gives_the_same_and_predict_writes_objects(run, data, tmp_path)
     assert len(lines) == 1 + len(coco["annotations"])
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_methods_train_and_runs_are_compared_by_their_images(run, data, tmp_path):
     other = train_run(
         recipe(data, "cutmix", "mosaic", "mixup", "copy_paste", "tiles", "rotate", "ema", "tta", budget="2ep"),

@@ -111,6 +111,8 @@ def test_runs_that_do_not_fit_are_refused(run, tmp_path):
         build_net(ModelSpec(architecture="auto", weights=str(tmp_path / "begun")), CLASSES)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_run_cut_off_ends_bit_identical(data, run, tmp_path):
     """With a target network and an average of the weights."""
 

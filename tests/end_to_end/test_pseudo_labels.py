@@ -35,6 +35,8 @@ def mask_run(masks, tmp_path_factory):
     return train_run(masks, tmp_path_factory.mktemp("runs") / "run")
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_sure_pixels_are_labelled_and_others_ignored(masks, mask_run):
     record = mask_run.read_json(mask_run.metrics)["pseudo_labels"]
     table = with_pseudo_labels(mask_run, read_data(masks.data))

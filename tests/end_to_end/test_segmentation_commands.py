@@ -159,6 +159,8 @@ def test_options_say_how_masks_are_read():
     }  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_run_trains_with_the_learning_rate_finder_and_zooms(painted, data, tmp_path):
     named = recipe(data, {"lr_finder": {"steps": 30}}, {"tta": {"zooms": [1.25]}}, budget="1ep")
     done = train_run(named, tmp_path / "run")

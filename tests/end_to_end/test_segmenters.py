@@ -36,6 +36,8 @@ def of(folder, data, *methods, **settings):
     return recipe(data, *methods, model={"architecture": folder, "weights": folder}, image_size=64, **settings)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_it_learns_is_resumed_and_says_its_head(data, folder, tmp_path):
     class Stopper(Observer):
         def step(self, record):

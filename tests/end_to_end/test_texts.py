@@ -86,6 +86,8 @@ def test_the_report_shows_sentences(text_run):
     assert "images" not in page
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_methods_rewrite_texts_and_the_run_says_so(texts, tmp_path):
     base = recipes.default(DataSpec(path=str(texts)), ModelSpec()).replace(data=DataSpec(path=str(texts)))
     recipe = recipes.change(base, add=("random_deletion", "token_mask"), settings=("train.budget=2ep",))

@@ -18,7 +18,7 @@ from whet.evaluate.difference import (
 )
 
 
-@pytest.mark.parametrize("S", [3, 5, 10])
+@pytest.mark.parametrize("S", [3, pytest.param(5, marks=pytest.mark.slow), 10])
 @pytest.mark.parametrize("seed_noise", [0.02, 0.15, 0.4])
 def test_the_interval_covers_what_is_true(S, seed_noise):
     """Of 300 simulated comparisons with 431 samples, 95 % intervals hold the truth about 95 times in 100 (no effect: 0)."""
@@ -67,7 +67,7 @@ def test_a_p_value_is_the_level_at_which_the_interval_ends_at_zero():
     assert variance.p_value(0.04) > p > variance.p_value(0.2)
 
 
-@pytest.mark.parametrize("S", [3, 5, 10])
+@pytest.mark.parametrize("S", [3, pytest.param(5, marks=pytest.mark.slow), 10])
 @pytest.mark.parametrize("luck", [0.0, 0.3, 1.0, 3.0, 10.0, 100.0])  # of seeds, as a multiple of the residual
 @pytest.mark.parametrize("samples", [0.0, 0.3, 3.0])
 def test_however_much_seeds_add_the_interval_covers_and_a_verdict_errs_as_promised(S, luck, samples):

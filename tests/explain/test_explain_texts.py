@@ -121,7 +121,10 @@ def test_pairs_of_words_share_what_they_add():
     assert min(map(abs, (first, red_box, box_lid, last))) > 1e-5
 
 
-@pytest.fixture(scope="module", params=list(TEXT_ZOO))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "text_transformer")) for name in TEXT_ZOO],
+)
 def learnt(request, text_net, taught):
     """A network of the zoo that knows what decides."""
     if request.param == "fast_text":  # pairs of words are learnt by heart from few

@@ -10,7 +10,9 @@ from tests.faults.conftest import SAVES, STEPS, killed_and_resumed, story
 MEDIA = ("image", "text", "audio")
 
 
-@pytest.mark.parametrize("medium", MEDIA)
+@pytest.mark.parametrize(
+    "medium", ["image", "text", pytest.param("audio", marks=[pytest.mark.slow, pytest.mark.sample])]
+)
 def test_there_is_something_to_compare(whole, medium):
     log = whole(medium)["log"]
     assert [record["step"] for record in log if record["event"] == "step"] == list(range(1, STEPS + 1))
@@ -21,10 +23,24 @@ def test_there_is_something_to_compare(whole, medium):
 
 @pytest.mark.parametrize(
     "kill",
-    [("half", 5), ("metrics", 1), *(pytest.param(kill, marks=pytest.mark.slow) for kill in (
-        ("step", 1), ("step", 9), ("unnamed", 1), ("renamed", 6), ("finish", 1), ("report", 1), ("reported", 1)))],
+    [
+        ("half", 5),
+        pytest.param(("metrics", 1), marks=[pytest.mark.slow, pytest.mark.sample]),
+        *(
+            pytest.param(kill, marks=pytest.mark.slow)
+            for kill in (
+                ("step", 1),
+                ("step", 9),
+                ("unnamed", 1),
+                ("renamed", 6),
+                ("finish", 1),
+                ("report", 1),
+                ("reported", 1),
+            )
+        ),
+    ],
     ids=lambda kill: f"{kill[0]}-{kill[1]}",
-)  # fmt: skip
+)
 def test_killed_at_one_of_some_places(zygote, whole, tmp_path, kill):
     found, code = killed_and_resumed(zygote, tmp_path / "run", kill)
     assert code == -9
@@ -99,7 +115,7 @@ def test_killed_at_every_place(zygote, whole, tmp_path, medium):
 
 @pytest.mark.parametrize(
     ("medium", "threads"),
-    [("image", 4), ("text", 4), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("audio", 4), ("image", 1)))],
+    [("image", 4), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("text", 4), ("audio", 4), ("image", 1)))],
 )
 def test_any_number_of_loader_threads_and_a_second_time(zygote, whole, tmp_path, medium, threads):
     """Promise T18."""

@@ -101,6 +101,8 @@ def test_changed_data_are_refused_with_the_differences(stopped):
     assert "--accept-changed-data" in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_changed_classes_are_never_accepted(stopped):
     """The weights belong to the names that they were trained for."""
     run, data = stopped
@@ -134,6 +136,8 @@ def test_other_data_at_another_place_are_refused(stopped, tmp_path):
     assert "glass/004.png: missing" in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_run_goes_on_from_another_working_directory(zygote, tmp_path, monkeypatch):
     shutil.copytree(zygote.data["image"], zygote.data["image"].parent / "here", dirs_exist_ok=True)
     assert zygote.train(tmp_path / "run", kill=("step", 4), data={"path": "here"}) == -9  # relative to the zygote's own

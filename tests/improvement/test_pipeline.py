@@ -21,6 +21,8 @@ def test_runs_of_data_that_changed_since_are_not_taken_for_runs_of_these(tmp_pat
         improve(data, **asked, out=tmp_path / "improve")
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_training_settings_are_those_of_every_recipe(tmp_path):
     data = runs.images(tmp_path)
     strong = runs.recipe(data)

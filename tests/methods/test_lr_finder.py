@@ -54,6 +54,8 @@ def test_the_plan_takes_up_what_was_found_and_its_recipe_says_so(progress):
     assert plan.set_lr(progress(0)) == pytest.approx(found.chosen)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_trial_leaves_the_network_as_it_was(images, tmp_path):
     """A real training: the log holds the curve, the recipe the factor, and the report the image."""
     import whet

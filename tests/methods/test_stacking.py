@@ -75,6 +75,8 @@ def test_a_model_that_is_too_unsure_counts_as_if_it_were_not(answers, how):
     assert torch.allclose(answer(unsure_NMK), answer(log_NMK), atol=0.15)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_another_architecture_answers_beside(finished_run, tmp_path):
     """A run of another width beside a finished one: both are asked, and the run holds a copy."""
     import whet

@@ -45,7 +45,10 @@ def test_a_saved_network_predicts_the_same(head, tmp_path):
         assert torch.equal(load_net(tmp_path / "model")(x), net(x))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "efficientnet_b0", "vgg16", "convnext_atto"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "mobilenet_v2", "efficientnet_b0", pytest.param("vgg16", marks=pytest.mark.slow), "convnext_atto"],
+)
 def test_maps_have_their_strides(name):
     backbone, _ = ZOO[name]()
     maps = Maps(backbone, name)

@@ -131,6 +131,8 @@ def test_it_trains_with_one_image_is_saved_and_opens_in_transformers(kind, tmp_p
     assert opened.config.id2label == dict(enumerate(CLASSES))
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_some_steps_lower_the_loss_on_an_image_and_its_mirror_image(kind, tmp_path):
     net, _ = build(save(kind, tmp_path / "published"))
     net.train()

@@ -13,7 +13,9 @@ TABLE = Path(__file__).parents[2] / "docs" / "models.md"
 SAMPLE = ("clip", "deit (distilled)", "siglip2", "dinov3_vit", "bert", "t5", "wav2vec2", "unispeech-sat", "eomt")
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module", params=[name if name in SAMPLE else pytest.param(name, marks=pytest.mark.slow) for name in KINDS]
+)
 def published(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     KINDS[request.param].save(folder)

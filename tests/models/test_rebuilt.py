@@ -173,6 +173,8 @@ def test_parts_before_and_after_run_in_their_place():
     assert [name for name, _ in layer.named_modules()] == ["", "0", "0.first", "1", "1.last"]
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_run_with_changes_resumes_in_its_last_moment_and_predicts(known, tmp_path, monkeypatch):
     """Killed after the final model was written and before the run was marked as done: the folder holds the rebuilt network."""
     data = write_images(tmp_path / "images", dict.fromkeys(CLASSES, 14))

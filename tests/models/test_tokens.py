@@ -104,6 +104,8 @@ def test_saved_it_opens_here_and_in_transformers(tokens, tmp_path):
         Tokens.load(tmp_path)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_same_texts_give_the_same_tokens_whatever_the_threads(tmp_path):
     """Here with one thread and in a process of its own with four, as hashing differs between processes too."""
     words = [chr(97 + i % 26) + chr(97 + i * 7 % 26) + chr(97 + i * i % 11) for i in range(400)]

@@ -50,7 +50,9 @@ def count(module):
 
 
 @pytest.mark.parametrize("name", ZOO)
-@pytest.mark.parametrize(("width", "depth"), [(1.0, 1), (0.3, 1), (1.0, 2)])
+@pytest.mark.parametrize(
+    ("width", "depth"), [(1.0, 1), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((0.3, 1), (1.0, 2)))]
+)
 def test_any_image_from_32_px_gives_the_promised_features(name, width, depth):
     backbone, features = sized(name, width, depth)
     backbone.eval()

@@ -41,7 +41,11 @@ def images(photo):
     ]
 
 
-SAMPLE_METHODS = [cls for cls in registry() if issubclass(cls, Draws) and "image-classification" in cls.tasks]
+SAMPLE_METHODS = [
+    cls
+    for cls in registry()
+    if issubclass(cls, Draws) and cls.stage is Stage.SAMPLE and "image-classification" in cls.tasks
+]
 
 
 @pytest.mark.parametrize("cls", SAMPLE_METHODS, ids=lambda cls: cls.name)

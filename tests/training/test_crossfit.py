@@ -173,7 +173,10 @@ def test_which_methods_are_fitted():
     assert {"temperature_scaling", "vector_scaling", "threshold_tuning", "stacking", "hyper_ensemble"} <= names
 
 
-@pytest.mark.parametrize("cls", FITTED, ids=lambda cls: cls.name)
+@pytest.mark.parametrize(
+    "cls",
+    [pytest.param(cls, id=cls.name, marks=[pytest.mark.slow] * (cls.name == "vector_scaling")) for cls in FITTED],
+)
 def test_where_nothing_helps_no_method_helps(cls):
     """Over studies of 150 samples each: the share in which a paired t test says that log-loss falls is at most nominal, and the
     cross-fitted score is that of new samples, in expectation (here within half a hundredth)."""

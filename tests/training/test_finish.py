@@ -15,8 +15,8 @@ from whet.training.job import train_run
     "methods",
     [
         "[{snapshot: {cycles: 3}}, {mixout: {prob: 0.5}}]",
-        "[{swa: {start_at: 1ep}}, lora]",
-        "[soup, adapter, {head: {form: mlp, hidden: 8}}]",
+        pytest.param("[{swa: {start_at: 1ep}}, lora]", marks=pytest.mark.slow),
+        pytest.param("[soup, adapter, {head: {form: mlp, hidden: 8}}]", marks=pytest.mark.slow),
         "[{lawa: {latest: 2}}, {head: {form: cosine}}, l2_sp, {gradual_unfreeze: {over: 1ep}}, {freeze: {share: 0.3}}]",
     ],
 )

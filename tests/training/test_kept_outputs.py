@@ -42,7 +42,7 @@ class Predictor:
             yield self.logits[torch.from_numpy(index_B)], index_B
 
 
-PLACES = ["memory", "file", "again"]
+PLACES = ["memory", "file", pytest.param("again", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=PLACES)

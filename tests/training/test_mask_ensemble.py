@@ -133,6 +133,8 @@ def test_weights_are_not_fitted_to_masks(data, runs, tmp_path):
     assert len(SavedModel(run.model, torch.device("cpu")).members) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_networks_trained_together_predict_the_mean(data, tmp_path):
     run = train_run(recipe(data, {"deep_ensemble": {"members": 2}}, budget="1ep"), tmp_path / "run")
     saved = SavedModel(run.model, torch.device("cpu"))

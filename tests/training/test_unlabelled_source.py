@@ -153,6 +153,8 @@ def views_of(images, more, tmp_path, method, name):
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_another_view_leaves_all_other_draws_unchanged(images, more, tmp_path, monkeypatch):
     two = views_of(images, more, tmp_path, "agreement", "two")
     views = {"weak": (), "other": (), "strong": (Brightness(max_change=0.5),)}

@@ -61,6 +61,8 @@ def test_a_step_that_is_not_logged_reads_nothing_from_the_device(images, tmp_pat
     assert taken == [[]] * 12
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_the_log_is_the_same_however_many_steps_are_read_at_once(images, tmp_path, monkeypatch):
     train_run(recipe(images), tmp_path / "one")
     monkeypatch.setattr(session, "steps_between_reads", lambda plan, device: 5)

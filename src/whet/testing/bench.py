@@ -208,11 +208,13 @@ def make_bench(
     strict: bool = False,
     architecture: str = "bench",
     resumed: bool = False,
-    unlabelled: int = NUM_SAMPLES,
+    unlabelled: int | None = None,
 ) -> Bench:
-    """unlabelled: how many samples without a label there are; batches have some where a method requests them."""
+    """unlabelled: how many samples without a label there are, by default as many as labelled ones where a method requests them."""
     if task is None:  # a task that all methods support
         task = next(task for task in SAMPLES if all(task in method.tasks for method in methods))
+    if unlabelled is None:
+        unlabelled = NUM_SAMPLES if any(method.unlabelled(task) is not None for method in methods) else 0
     return Bench(methods, task, labels, strict, architecture, resumed, unlabelled)
 
 

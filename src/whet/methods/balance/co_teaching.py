@@ -41,6 +41,7 @@ class CoTeaching(
             "gauss_newton",
             "kfac",
             "lbfgs",
+            "label_spreading",
             "logistic_regression",
             "newton_cg",
             "sam",
