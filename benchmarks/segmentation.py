@@ -52,7 +52,7 @@ from whet.tasks.semantic_segmentation import MaskEvidence
 from whet.training.job import train_run
 
 DATA, WEIGHTS = record.SHARED / "waste_seg", record.SHARED / "weights" / "mobilenet_v2_1.0_224"
-SIZE, BATCH, RATES = 256, 8, (3e-4, 1e-3, 3e-3)
+SIZE, BATCH, RATES = 256, 8, (1e-4, 3e-4, 1e-3)
 
 
 class PlainUNet(nn.Module):
