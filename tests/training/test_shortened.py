@@ -7,7 +7,7 @@ from tests.conftest import write_images
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.core.spec import DataSpec, ModelSpec
-from whet.methods import AdamW, Cosine, Finetune, Freeze, TemperatureScaling
+from whet.methods import AdamW, Cosine, Finetune, Freeze, PseudoLabel, TemperatureScaling
 from whet.models.build import load_net
 from whet.models.net import Net
 from whet.training.job import resume_run, train_run
@@ -70,6 +70,25 @@ def test_what_takes_one_pass_is_fitted_where_not_one_epoch_fits(asked, tmp_path,
     assert "logistic regression" in told(run)[0]
     assert {method.name for method in Recipe.load(run.recipe).methods} == {"logistic_regression", "temperature_scaling"}
     assert run.read_json(run.metrics)["cost"]["epochs"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.sample
+def test_a_round_of_pseudo_labels_that_is_turned_is_still_guarded(asked, tmp_path, monkeypatch):
+    """The network that predicts is the better one on validation samples, whichever recipe trained it."""
+    more = write_images(tmp_path / "more", {"any": 24}, seed=5)
+    few = asked.replace(data=asked.data.replace(unlabelled=str(more))).with_methods(
+        PseudoLabel(rounds=1, threshold=0.0)
+    )
+    run = trained(few, tmp_path / "run", Work(monkeypatch), "60s")
+    metrics = run.read_json(run.metrics)
+    assert "logistic_regression" in Recipe.load(run.recipe) and told(run)
+    before = RunFolder(run.external_models / "pseudo_label")
+    guard = metrics["guard"]
+    kept = guard["before"] if guard["hands_over"] else guard["after"]
+    assert metrics["val"]["log_loss"] == pytest.approx(kept)
+    assert guard["before"] == pytest.approx(before.read_json(before.metrics)["val"]["log_loss"])
+    assert not any("unlabelled samples are not used" in note for note in metrics["notes"])
 
 
 @pytest.mark.slow

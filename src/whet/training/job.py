@@ -134,8 +134,9 @@ def _after_predecessors(session: Session, requested: Recipe, recipe: Recipe) -> 
             run = _train_first(
                 session, before, method.name, english("{method}: training the preceding run", method=method.name)
             )
-            following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
-            recipe = recipe.with_methods(following)
+            if method.name in recipe:  # a recipe that was shortened may have lost it
+                following = recipe.method(method.name).following(str(run.path))  # type: ignore[attr-defined]
+                recipe = recipe.with_methods(following)
     return recipe
 
 

@@ -11,7 +11,7 @@ from whet.core.language import Sentence, english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.search import Search
-from whet.core.stages import Changes, Fits, Shortens
+from whet.core.stages import Changes, Fits, Guarded, Shortens
 from whet.methods.transfer.freeze import Freeze
 from whet.methods.transfer.logistic_regression import LogisticRegression
 from whet.models.net import Net
@@ -60,8 +60,8 @@ class Finetune(
         if self.few_epochs == "keep" or epochs >= _FEW_EPOCHS or recipe.model.weights == "none":
             return None
         if epochs < _ONE_PASS:
-            fitted = tuple(method for method in recipe.methods if isinstance(method, Fits))
-            other = recipe.replace(methods=(LogisticRegression(), *fitted)).setting(budget=Duration(1, "ep"))
+            kept = tuple(method for method in recipe.methods if isinstance(method, Fits | Guarded))
+            other = recipe.replace(methods=(LogisticRegression(), *kept)).setting(budget=Duration(1, "ep"))
             return other, english("logistic regression on the frozen features replaces fine-tuning")
         share = recipe.method("freeze").settings_dict()["share"] if "freeze" in recipe else 0.0
         if share >= _FROZEN_SHARE:
