@@ -66,27 +66,20 @@ def describe(
 
 def _simple(table: Table, threads: int, advance: Callable[[int], None]) -> Described:
     from whet.data.audit import MEDIA
-    from whet.data.audit.handmade import handmade_features
+    from whet.data.audit.first_model import audio_features, image_features
+    from whet.data.audit.texts.first_model import tf_idf
 
     name = _SIMPLE[table.medium]
     if table.medium == "text":
-        return Described(_tf_idf(table), np.arange(len(table)), {}, name, simple=True)
+        return Described(tf_idf(table.frame["text"].tolist()), np.arange(len(table)), {}, name, simple=True)
     survey: Any = MEDIA[table.medium].look(table, threads, advance)
     rows, failed = survey.row_R, {row: reason for row, reason in enumerate(survey.reason_N) if reason}
     if not len(rows):
         found: Any = np.empty((0, 1))
     elif table.medium == "image":
-        found = survey.of_thumbs(rows, handmade_features)
+        found = image_features(survey, rows)
     else:
-        found = survey.prints_N["bands"][rows].reshape(len(rows), -1).astype(np.float64)
+        found = audio_features(survey, rows).astype(np.float64)
         spread_D = found.std(axis=0)
         found = (found - found.mean(axis=0)) / np.where(spread_D > 1e-9, spread_D, 1.0)
     return Described(found, rows, failed, name, simple=True)
-
-
-def _tf_idf(table: Table) -> Any:
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    from whet.data.audit.texts.first_model import hashed_counts
-
-    return TfidfTransformer(sublinear_tf=True).fit_transform(hashed_counts(table.frame["text"].tolist()))

@@ -20,12 +20,15 @@ _LOOSENESS, _STEPS = (
 
 
 def text_features(survey: TextSurvey, rows: np.ndarray) -> Any:
-    """The TF-IDF of these counts over the given rows, sparse (R, D), each row of length 1."""
+    """The TF-IDF of the given rows, see `tf_idf`."""
+    return tf_idf([survey.text_N[row] for row in rows])
+
+
+def tf_idf(texts: Sequence[str]) -> Any:
+    """The TF-IDF of `hashed_counts` over these texts, sparse (N, D), each row of length 1."""
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    return (
-        TfidfTransformer(sublinear_tf=True).fit_transform(hashed_counts([survey.text_N[row] for row in rows])).tocsr()
-    )
+    return TfidfTransformer(sublinear_tf=True).fit_transform(hashed_counts(texts)).tocsr()
 
 
 def text_probs(survey: TextSurvey, rows: np.ndarray, fold_R: np.ndarray) -> np.ndarray:
