@@ -12,6 +12,7 @@ from whet.core.errors import DataError
 from whet.core.spec import DataSpec
 from whet.data.audit import check_balance, check_duplicates
 from whet.data.read import read_data
+from whet.data.unlabelled import refuse_many_without_label
 from whet.training.data_record import absolute, moved
 
 WORDS = ("glass", "metal")
@@ -172,3 +173,11 @@ def test_the_fingerprint_of_data_without_them_is_unchanged(images):
     rows = table.frame[["id", "digest", "label", "split"]].sort_values("id").to_numpy().tolist()
     assert table.fingerprint() == hashlib.sha256(json.dumps([list(table.classes), rows]).encode()).hexdigest()
     assert np.unique(table.frame["split"]).tolist() == ["test", "train", "val"]
+
+
+def test_many_rows_without_a_label_are_counted_and_their_use_is_told(tmp_path):
+    rows = [*labelled_rows(), *([f"unread {number}", ""] for number in range(30))]
+    path = write_texts(tmp_path / "texts.csv", rows)
+    with pytest.raises(DataError, match=r"30 of 70 samples have no label, more than 1%, such as .*--unlabelled rows"):
+        refuse_many_without_label(str(path), read_data(DataSpec(path=str(path))))
+    refuse_many_without_label(str(path), read_data(DataSpec(path=str(path), unlabelled="rows")))

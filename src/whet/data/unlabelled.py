@@ -28,7 +28,7 @@ from whet.data.digests import file_digests
 from whet.data.folder import NO_CLASS, WITHOUT_LABEL
 from whet.data.inputs import read_inputs
 from whet.data.store import digest_of, part_digest
-from whet.data.table import NO_LABEL, UNLABELLED, Table, part_name
+from whet.data.table import MAX_LEFT_OUT, NO_LABEL, UNLABELLED, Table, part_name
 
 _SHOWN = 20
 _NO_LABEL_REASONS = frozenset({NO_LABEL, NO_CLASS})
@@ -115,9 +115,23 @@ def _notes_of(copies: Copies, medium: str) -> list[Sentence]:
 
 def lacks_labels(table: Table) -> bool:
     """Whether samples of the data were left out because they have no label."""
-    return any(one.reason in _NO_LABEL_REASONS for one in table.skipped) or any(
-        note.endswith(WITHOUT_LABEL) for note in table.notes
-    )
+    return bool(_without_label(table)) or any(note.endswith(WITHOUT_LABEL) for note in table.notes)
+
+
+def refuse_many_without_label(path: str | None, table: Table) -> None:
+    """Raise DataError if more than 1 % of the samples were left out because they have no label."""
+    found, total = _without_label(table), len(table) + len(table.part(UNLABELLED)) + len(table.skipped)
+    if len(found) > max(1, MAX_LEFT_OUT * total):
+        raise DataError(
+            f"data {path}: {len(found):,} of {total:,} samples have no label, more than {MAX_LEFT_OUT:.0%}, such as "
+            f"{', '.join(found[:3])}. Label or remove them, or let a method learn from them: data.unlabelled: {ROWS} "
+            f"(--unlabelled {ROWS})"
+        )
+
+
+def _without_label(table: Table) -> list[str]:
+    """The samples that were left out because they have no label."""
+    return [one.id for one in table.skipped if one.reason in _NO_LABEL_REASONS]
 
 
 def read_unlabelled(

@@ -92,14 +92,16 @@ def resume_run(
     return folder
 
 
-def resume_or_train(recipe: Recipe, path: Path, observer: Observer | None = None) -> RunFolder:
+def resume_or_train(
+    recipe: Recipe, path: Path, observer: Observer | None = None, clock: Clock = time.monotonic
+) -> RunFolder:
     """Return the finished run of this folder; resume it from its last checkpoint or train it if necessary."""
     folder = RunFolder(path)
     if folder.finished:
         return folder
     if folder.requested.is_file():
-        return resume_run(path, recipe.data.path, observer=observer)
-    return train_run(recipe, path, observer=observer)
+        return resume_run(path, recipe.data.path, observer=observer, clock=clock)
+    return train_run(recipe, path, observer=observer, clock=clock)
 
 
 def _train_first(session: Session, recipe: Recipe, name: str, phase: Sentence) -> RunFolder:
@@ -107,7 +109,7 @@ def _train_first(session: Session, recipe: Recipe, name: str, phase: Sentence) -
     path = session.folder.external_models / name
     if not RunFolder(path).finished:
         session.observer.phase(phase)
-    return resume_or_train(recipe, path, session.observer)
+    return resume_or_train(recipe, path, session.observer, session.clock)
 
 
 def _join(session: Session, requested: Recipe) -> None:

@@ -25,6 +25,7 @@ from whet.core.stages import LabelsSamples, MakesMasks, RangeTest
 from whet.core.task import ClassTask, refuse_foreign
 from whet.data.label_free import reader_for
 from whet.data.table import UNLABELLED, Table
+from whet.data.unlabelled import refuse_many_without_label
 from whet.evaluate.inference import Keep, as_it_is, concatenated, infer_batches, using_weights
 from whet.explain import Explanation, explain
 from whet.models.build import build_net
@@ -175,6 +176,7 @@ class Session:
             if not len(table.part(split)):
                 first = "".join(f"; first excluded sample: {one.id}: {one.reason}" for one in table.skipped[:1])
                 raise DataError(f"data {recipe.data.path}: no {split} samples are left{first}")
+        refuse_many_without_label(recipe.data.path, table)
         self.failures.total = len(table) + len(table.part(UNLABELLED)) + len(table.skipped)
         for entry in table.skipped:
             self.failed(entry.id, entry.reason)
