@@ -1,4 +1,5 @@
 import threading
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from whet.core.rng import Rng
 from whet.core.stages import Draws
 from whet.core.view import ImageView
 from whet.data.image_loader import ImageLoader
-from whet.data.loader import chunks
+from whet.data.loader import Job, Stream, chunks
 from whet.data.store import ImageStore
 
 
@@ -152,6 +153,52 @@ def test_stopping_early_leaves_no_thread_behind(paths):
     batches = ImageLoader(paths, 3).batches(chunks(np.arange(60), 4), 32)
     next(batches)
     batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("whet-loader")]
+
+
+def epochs_of(paths, receive, sizes=(32, 32), threads=2):
+    """One batch an epoch, each expected by the one before with the size of that one: what is read, and the numbers asked for."""
+    stream, order = Stream(ImageLoader(paths, threads)), chunks(np.arange(12), 4)
+    jobs = lambda epoch, size: [Job(order[epoch], size, receive=receive)]  # noqa: E731
+    for epoch, size in enumerate(sizes):
+        yield from stream.batches(
+            jobs(epoch, size), chain.from_iterable(jobs(n, size) for n in range(epoch + 1, len(sizes)))
+        )
+
+
+def test_the_next_epoch_is_begun_before_it_is_asked_for(paths):
+    received, there = [], threading.Semaphore(0)
+
+    def receive(content, size):
+        received.append(size)
+        there.release()
+        return content
+
+    batches = epochs_of(paths, receive, sizes=(32, 32, 32))
+    next(batches)
+    for _ in range(3):
+        assert there.acquire(timeout=60)  # also those of the two epochs that follow
+    assert len(list(batches)) == 2 and len(received) == 3  # nothing twice
+
+
+def test_a_wrong_expectation_changes_nothing(paths):
+    receive = lambda content, size: content  # noqa: E731
+    found = list(epochs_of(paths, receive, sizes=(32, 48, 32)))
+    loader = ImageLoader(paths, 1)
+    for batch, rows, size in zip(found, chunks(np.arange(12), 4), (32, 48, 32), strict=True):
+        (alone,) = loader.batches([rows], size)
+        assert (batch.index_B == rows).all() and np.array_equal(batch.content, alone.content)
+
+
+@pytest.mark.parametrize("read", [1, 2, 3])
+def test_no_thread_is_left_after_the_last_epoch_or_a_stop(paths, read):
+    batches = epochs_of(paths, None, sizes=(32, 32, 32))
+    for _ in range(read):
+        next(batches)
+    if read == 3:
+        assert next(batches, None) is None
+    batches.close()
+    del batches
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("whet-loader")]
 
 

@@ -46,8 +46,10 @@ def test_aligned_classes_relative_threshold_and_warm_up(progress):
         assert 0 < mask.sum() < 8
         ce = torch.nn.functional.cross_entropy(strong, aligned.argmax(dim=1), reduction="none")
         weight = 2 * (0.5 - math.cos(min(math.pi, 2 * math.pi * step / 100)) / 2)
-        given = outcome(labelled, weak, strong, step=step)
+        found = {}
+        given = replace(outcome(labelled, weak, strong, step=step), record=found.__setitem__)
         assert torch.allclose(loss(given), task_loss(given) + weight * (mask * ce).mean())
+        assert found["accepted"] == mask.float().mean()
         runtime.after_step(progress(step))
 
 

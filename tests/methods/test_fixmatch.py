@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,11 @@ def test_a_wrong_strong_view_is_refused(strong, message):
 def test_a_strong_view_for_another_task_is_refused():
     with pytest.raises(RecipeError, match="strong: method 'token_mask' is for text-classification, not for image"):
         FixMatch(strong=["token_mask"]).unlabelled("image-classification")
+
+
+def test_the_share_of_accepted_targets_is_recorded():
+    weak, strong = logits(8, "weak", scale=3.0), logits(8, "strong")
+    found = {}
+    given = replace(outcome(logits(4, "labelled"), weak, strong), record=found.__setitem__)
+    added(FixMatch(threshold=0.9), given)
+    assert found["accepted"] == (weak.softmax(dim=1).max(dim=1).values >= 0.9).double().mean()

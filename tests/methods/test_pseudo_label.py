@@ -159,3 +159,16 @@ def test_the_report_tells_the_labels_and_whose_network_predicts(run):
     assert f"{record['guard']['gain']:+.3f}" in page
     for name, one in record["pseudo_labels"]["classes"].items():
         assert f'<td>{name}</td><td class="n">{one["chosen"]}</td>' in page
+
+
+def test_the_report_counts_the_labels_of_every_round(run, tmp_path):
+    import shutil
+
+    from whet.report.sections import unlabelled
+
+    shutil.copytree(run.path, tmp_path / "second")
+    shutil.copytree(run.path, tmp_path / "second" / "external_models" / "pseudo_label", dirs_exist_ok=True)
+    found = unlabelled.context(RunFolder(tmp_path / "second"))
+    labels = run.read_json(run.metrics)["pseudo_labels"]["classes"]
+    assert found["labelled_rounds"] == 2
+    assert [row["by_round"] for row in found["rows"]] == [[one["chosen"]] * 2 for one in labels.values()]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.methods.unlabelled_outcomes import context, logits, outcome
@@ -33,8 +35,10 @@ def test_the_truncated_gaussian_of_the_uniformly_aligned_confidence(progress, n_
         weight = torch.where(c < mu, torch.exp(-((c - mu) ** 2) / (2 * var / n_sigma**2)), torch.ones(8))
         assert 0 < (weight < 1).sum() < 8
         ce = torch.nn.functional.cross_entropy(strong, p.argmax(dim=1), reduction="none")
-        given = outcome(labelled, weak, strong, step=step)
+        found = {}
+        given = replace(outcome(labelled, weak, strong, step=step), record=found.__setitem__)
         assert torch.allclose(loss(given), task_loss(given) + 1.5 * (weight * ce).mean(), rtol=1e-6)
+        assert torch.allclose(found["accepted"], weight.mean(), rtol=1e-6)
         runtime.after_step(progress(step + 1))
 
 

@@ -101,3 +101,29 @@ def test_any_number_of_threads_gives_the_same_tokens_and_spectrograms(shown):
     one, four = shown(1)[0], shown(4)[0]
     assert len(one) == len(four) > 3
     assert all(torch.equal(a, b) for a, b in zip(one, four))
+
+
+def one_step_epochs(images, threads=2, **further):
+    """(source, its epochs): three epochs of one step each, in the order that a training reads them."""
+    spec = DataSpec(path=str(images), val_fraction=0.2, test_fraction=0.0)
+    recipe = Recipe(task="image-classification", data=spec).setting(
+        batch_size=64, seed=3, loader_threads=threads, image_size=32
+    )
+    recipe = recipe.with_methods(*parse_methods(["sgd", "random_resized_crop", "horizontal_flip"]))
+    table = read_data(spec)
+    net, _ = build_net(ModelSpec(architecture="resnet9_slim", weights="none"), table.classes, "image")
+    plan = Plan(recipe, net, Context(SINGLE_LABEL, table.classes, table.counts_K, lambda: None))
+    source = RenderedSource(table, training_loader(table, recipe, net), plan, torch.device("cpu"), print)
+    assert source.steps_per_epoch == 1
+    return source, [Progress(epoch, 3, 1) for epoch in range(3)]
+
+
+def test_batches_that_were_begun_early_are_those_of_their_epoch(images):
+    """One after the other, with another size in the last epoch, and each epoch alone as after a resume."""
+    source, begins = one_step_epochs(images)
+    sizes = (32, 32, 24)
+    for begin, size in zip(begins, sizes):
+        (batch,) = source.batches(begin, Settings(size), 0)
+        (alone,) = one_step_epochs(images, threads=1)[0].batches(begin, Settings(size), 0)
+        assert torch.equal(batch.x, alone.x) and (batch.index_B == alone.index_B).all() and batch.epoch == begin.epoch
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("whet-loader")]

@@ -14,7 +14,7 @@ from whet.testing.waits import Waits
 from whet.training import loop, session
 from whet.training.checkpoint import checkpoints
 from whet.training.job import train_run
-from whet.training.unread import Unread
+from whet.training.unread import Figures, Unread
 
 
 @pytest.fixture
@@ -83,14 +83,25 @@ def test_losses_are_read_together_and_the_rest_before_a_validation():
     assert [record["step"] for record in unread.read()] == [11, 12] and unread.read() == []
 
 
+def test_what_a_method_records_is_read_with_the_loss():
+    """The mean where a step computes its loss twice; steps may record different figures."""
+    unread = Unread(2)
+    for step, shares in enumerate([(0.25, 0.75), ()], start=1):
+        figures = Figures()
+        for share in shares:
+            figures.record("accepted", torch.tensor(share))
+        unread.add(torch.tensor(float(step)), figures, step=step, loss=None)
+    assert unread.read() == [{"step": 1, "loss": 1.0, "accepted": 0.5}, {"step": 2, "loss": 2.0}]
+
+
 @pytest.mark.parametrize("spoil", ["loss", "gradient"])
 def test_the_first_step_that_is_not_finite_is_named_and_nothing_of_it_is_saved(
     images, tmp_path, device_is_far, monkeypatch, spoil
 ):
     real = loop.closure_for
 
-    def spoiled(plan, fabric, model, optimizer, batch, progress):
-        closure = real(plan, fabric, model, optimizer, batch, progress)
+    def spoiled(plan, fabric, model, optimizer, batch, progress, *figures):
+        closure = real(plan, fabric, model, optimizer, batch, progress, *figures)
 
         def at_step_8():
             loss = closure()

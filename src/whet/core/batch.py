@@ -151,12 +151,22 @@ class FinalizeContext:
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
+ACCEPTED = "accepted"
+"""A figure of a training step (`Outcome.record`): the share of the predictions for unlabelled samples that are targets, or the mean
+weight that they have as targets, 0 to 1."""
+
+
+def _unrecorded(figure: str, value: Tensor) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The input of a loss: the logits, the batch, the model that computed them (for a loss with further forward passes), the
     features (the input of the head; `maps` in place of them where it gets feature maps, the finest first), and the training
     progress. The model is the one trained on `batch.x`: the head alone where features are cached. views: the outputs for those
-    views of the unlabelled samples that methods request (`core.method.Unlabelled`)."""
+    views of the unlabelled samples that methods request (`core.method.Unlabelled`). record: takes the name and the value () of a
+    figure of this step for the log, such as ACCEPTED; a step that computes its loss several times logs the mean."""
 
     logits_BK: Tensor
     batch: Batch
@@ -166,6 +176,7 @@ class Outcome:
     precision: Callable[[], AbstractContextManager[Any]] = nullcontext
     maps: tuple[Tensor, ...] = ()
     views: Mapping[str, Tensor] = field(default_factory=dict)
+    record: Callable[[str, Tensor], None] = _unrecorded
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's logits for other inputs, float (B, K), in the precision of the training."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,21 @@ def plain(view: Any, index_B: np.ndarray) -> Any:
     return view
 
 
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One batch to render, see `Loader.batches`."""
+
+    index_B: np.ndarray
+    size: int
+    draw: Draw = plain
+    receive: Receive | None = None
+
+    def equals(self, other: Job) -> bool:
+        """Whether the results are the same."""
+        alike = (self.size, self.draw, self.receive) == (other.size, other.draw, other.receive)
+        return alike and np.array_equal(self.index_B, other.index_B)
+
+
 class Loader(ABC):
     """Renders samples by number. `wait_seconds`: the time its consumer waited for batches. `lengths`: the length of every sample,
     where batches of similar lengths are cheaper; else None."""
@@ -65,26 +81,61 @@ class Loader(ABC):
         """One rendered batch for each array of sample numbers, in that order; `receive`, where given, runs in the same thread. A
         number beyond the last sample, n + k len(self), renders sample n again, with its own draws. At most `threads` + 2 batches
         are in progress. An exception in a thread is raised here, in place of its batch."""
-        pending: deque[Future[Rendered]] = deque()
-        orders = iter(orders)
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="whet-loader") as pool:
-            try:
-                while True:
-                    while len(pending) < self.threads + 2 and (index_B := next(orders, None)) is not None:
-                        pending.append(pool.submit(self._load, index_B, size, draw, receive))
-                    if not pending:
-                        return
-                    start = time.perf_counter()
-                    rendered = pending.popleft().result()
-                    self.wait_seconds += time.perf_counter() - start
-                    yield rendered
-            finally:
-                for future in pending:
-                    future.cancel()
+        return Stream(self).batches([Job(index_B, size, draw, receive) for index_B in orders])
 
-    def _load(self, index_B: np.ndarray, size: int, draw: Draw, receive: Receive | None) -> Rendered:
-        rendered = self._render(index_B, size, draw)
-        return rendered if receive is None else replace(rendered, content=receive(rendered.content, size))
+    def load(self, job: Job) -> Rendered:
+        """Render one batch in this thread."""
+        rendered = self._render(job.index_B, job.size, job.draw)
+        return rendered if job.receive is None else replace(rendered, content=job.receive(rendered.content, job.size))
+
+
+class Stream:
+    """Batches of a loader, call after call, as the epochs of a training follow each other. The batches that are expected next are
+    begun before the call that asks for them, so an epoch of few batches does not wait for its first one. An expectation changes no
+    result: what is asked for is compared with it, and rendered anew where it differs."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._begun: deque[tuple[Job, Future[Rendered]]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def batches(self, jobs: Sequence[Job], expected: Iterable[Job] = ()) -> Iterator[Rendered]:
+        """The batch of each job, in order. expected: the jobs of the calls that follow, as far as they can be foreseen."""
+        following, finished = self._after_begun(chain(jobs, expected)), False
+        try:
+            for _ in range(len(jobs)):
+                self._begin(following)
+                start = time.perf_counter()
+                rendered = self._begun.popleft()[1].result()
+                self._loader.wait_seconds += time.perf_counter() - start
+                yield rendered
+            finished = True
+        finally:
+            if not finished or not self._begun:
+                self._cancel()
+
+    def _after_begun(self, jobs: Iterator[Job]) -> Iterator[Job]:
+        """The jobs that are not begun. If others than these are begun, they are cancelled."""
+        for place, (begun, _) in enumerate(list(self._begun)):
+            job = next(jobs, None)
+            if job is None or not job.equals(begun):
+                for _ in range(len(self._begun) - place):
+                    self._begun.pop()[1].cancel()
+                return jobs if job is None else chain([job], jobs)
+        return jobs
+
+    def _begin(self, following: Iterator[Job]) -> None:
+        threads = self._loader.threads
+        while len(self._begun) < threads + 2 and (job := next(following, None)) is not None:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix="whet-loader")
+            self._begun.append((job, self._pool.submit(self._loader.load, job)))
+
+    def _cancel(self) -> None:
+        self._begun.clear()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 def why(error: Exception) -> str:

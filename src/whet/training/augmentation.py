@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,21 +57,20 @@ class Augmentation:
                 "view would not fit; accepted: methods that change colours, sharpness or noise, or cover parts"
             )
 
-    def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> Callable[[View, np.ndarray], View]:
+    def draw(self, epoch: int, copies: int = 1, watch: Watch | None = None) -> EpochDraw:
         """The draw function of the loader for this epoch, for batches that repeat their samples `copies` times."""
+        return EpochDraw(self, epoch, copies, watch)
 
-        def drawn(view: View, index_B: np.ndarray) -> View:
-            copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
-            rngs = self._rng.batches([self._purpose(method) for method in self._draws], epoch, index_B, copy_B)
-            for method, rng in zip(self._draws, rngs):
-                before = view
-                view = method.draw(view, rng.by_copy() if self._copies_differ else rng)
-                self._must_not_move(method, before, view)
-                if watch is not None:
-                    watch(method.name, view.changed_since(before))
-            return view
-
-        return drawn
+    def drawn(self, view: View, index_B: np.ndarray, epoch: int, copies: int, watch: Watch | None) -> View:
+        copy_B = np.repeat(np.arange(copies), len(index_B) // copies)
+        rngs = self._rng.batches([self._purpose(method) for method in self._draws], epoch, index_B, copy_B)
+        for method, rng in zip(self._draws, rngs):
+            before = view
+            view = method.draw(view, rng.by_copy() if self._copies_differ else rng)
+            self._must_not_move(method, before, view)
+            if watch is not None:
+                watch(method.name, view.changed_since(before))
+        return view
 
     def transform_batch(
         self, received: Tensor, epoch: int, index_B: np.ndarray, copies: int = 1, watch: Watch | None = None
@@ -93,6 +93,19 @@ class Augmentation:
                 moved = (batch.x != before.x).flatten(1).any(dim=1)
                 watch(method.name, (moved | before.targets.differs(batch.targets)).cpu().numpy())
         return batch
+
+
+@dataclass(frozen=True)
+class EpochDraw:
+    """The draws of one epoch. Equal to others of the same augmentation and arguments."""
+
+    augmentation: Augmentation
+    epoch: int
+    copies: int = 1
+    watch: Watch | None = None
+
+    def __call__(self, view: View, index_B: np.ndarray) -> View:
+        return self.augmentation.drawn(view, index_B, self.epoch, self.copies, self.watch)
 
 
 def informed(method: Method, front: Front | None) -> Method:

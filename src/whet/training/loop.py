@@ -21,7 +21,7 @@ from whet.training.log import Observer, RunLog
 from whet.training.pace import Pace
 from whet.training.plan import Plan
 from whet.training.source import Failures, Source
-from whet.training.unread import Unread, advice
+from whet.training.unread import Figures, Unread, advice
 
 Validate = Callable[[dict[str, Tensor]], Measured]
 """Evaluate these weights on the validation samples; `score` is the value to maximize."""
@@ -119,9 +119,9 @@ def fit(t: Training) -> None:
         t.net.train()
         for batch in t.source.batches(begin, settings, first):
             # Forward, backward and optimizer step, wrapped by the GRADIENT methods.
-            lr = plan.set_lr(t.progress(state.step))
+            lr, figures = plan.set_lr(t.progress(state.step)), Figures()
             try:
-                loss = stepped(take_step, plan, t.fabric, model, optimizer, batch, t.progress(state.step))
+                loss = stepped(take_step, plan, t.fabric, model, optimizer, batch, t.progress(state.step), figures)
             except NonFiniteError as error:
                 raise NonFiniteError(
                     f"step {state.step + 1} of {state.total_steps}: {error}. The step was not applied. {advice(lr)}"
@@ -131,7 +131,8 @@ def fit(t: Training) -> None:
             for runtime in plan.runtimes.values():
                 runtime.after_step(progress)
             order = zlib.crc32(batch.index_B.tobytes())
-            t.unread.add(loss, step=state.step, epoch=epoch, loss=None, lr=lr, size=settings.size, order=f"{order:08x}")
+            known = {"step": state.step, "epoch": epoch, "loss": None, "lr": lr, "size": settings.size}
+            t.unread.add(loss, figures, **known, order=f"{order:08x}")
 
             # Adjust the number of steps, validate, save, and check for a stop. The state of each step is saved once.
             replanned = False
@@ -172,22 +173,25 @@ def kept_to_time(t: Training) -> bool:
 
 
 def stepped(
-    take_step: Step, plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress
-) -> Tensor:
+    take_step: Step, plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress,
+    figures: Figures | None = None,
+) -> Tensor:  # fmt: skip
     """Take one step on a batch and return the loss. Random draws of torch in the step (gradient noise, sampled labels) are seeded
-    by the step."""
+    by the step. figures: collects what the methods record."""
     with plan.rng.torch_scope("step", progress.step, fabric.device):
-        return take_step(closure_for(plan, fabric, model, optimizer, batch, progress))
+        return take_step(closure_for(plan, fabric, model, optimizer, batch, progress, figures))
 
 
 def closure_for(
-    plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress
-) -> Callable[[], Tensor]:
+    plan: Plan, fabric: Fabric, model: Any, optimizer: Any, batch: Batch, progress: Progress,
+    figures: Figures | None = None,
+) -> Callable[[], Tensor]:  # fmt: skip
     """Clear the gradients, run forward and backward, and return the loss. Random draws in the model are seeded by the step, so that
     a closure called twice in one step (line search, sharpness) uses the same dropout mask."""
     parts, whole = plan.parts(batch), batch.weight_B.sum().clamp(min=1e-12)
     weights = [part.weight_B / whole for part in parts]
     bare = model.module if is_wrapped(model) else model
+    collected = Figures() if figures is None else figures
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -200,8 +204,9 @@ def closure_for(
                     features_BD, maps = (kept.float(), ()) if isinstance(kept, Tensor) else (None, tuple(kept))
                     logits_BK = part.targets.aligned(outputs.logits_BK.float())
                     outcome = Outcome(
-                        logits_BK, part, bare, features_BD, progress, fabric.autocast, maps, outputs.views
-                    )
+                        logits_BK, part, bare, features_BD, progress, fabric.autocast, maps, outputs.views,
+                        collected.record,
+                    )  # fmt: skip
                     loss_B = plan.loss(outcome)
                 loss = (loss_B * weight_P).sum()
                 fabric.backward(loss)

@@ -32,6 +32,7 @@ from whet.models.build import build_net
 from whet.models.net import Net
 from whet.models.on_outputs import behind
 from whet.training import finish, resolve
+from whet.training.accepted import accepted_metrics, nothing_accepted
 from whet.training.budget import Clock
 from whet.training.checkpoint import CheckpointWriter
 from whet.training.cost import cost_of
@@ -442,8 +443,10 @@ class Session:
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
+        metrics |= made_metrics(self.folder) | pseudo_metrics(self.folder) | accepted_metrics(self.folder)
+        if line := nothing_accepted(metrics):
+            self.note(line)
         metrics["notes"] = self.notes
-        metrics |= made_metrics(self.folder) | pseudo_metrics(self.folder)
         metrics["task"] = table.task.name
         metrics["recipe_hash"], metrics["seed"] = recipe.hash, recipe.train.seed
         metrics["requested_hash"] = Recipe.load(self.folder.requested).hash

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from whet.core.rng import Rng
 from whet.core.targets import ClassTargets
 from whet.data.audio_loader import AudioLoader
 from whet.data.image_loader import ImageLoader
-from whet.data.loader import Loader, chunks
+from whet.data.loader import Job, Loader, Stream, chunks
 from whet.data.media import audio_store, loader_of, masks_beside
 from whet.data.store import Cache, DiskCache, ImageStore, MemoryCache, cache_folder, free_disk, kept_bytes, keys_of
 from whet.data.table import MAX_LEFT_OUT, UNLABELLED, Table
@@ -27,7 +28,7 @@ from whet.models.front import AudioFront, to_device
 from whet.models.linear import feature_rows
 from whet.models.net import Net
 from whet.training.plan import Plan
-from whet.training.unlabelled_source import UnlabelledSource, showings
+from whet.training.unlabelled_source import UnlabelledSource, later_epochs, showings
 
 _TRIED = 64
 _WINDOW = 32
@@ -138,6 +139,7 @@ class RenderedSource:
     ) -> None:
         self.model: nn.Module = plan.net
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
+        self._shown, self._high_res = Stream(loader), Stream(loader)
         self._task, self._labels, self._num_classes = table.task, table.labels, len(table.classes)
         self._soft_NK = table.targets.probs_BK if table.has_soft_targets else None
         self._weight_N = torch.tensor(table.frame["weight"].to_numpy(np.float32))
@@ -172,22 +174,27 @@ class RenderedSource:
             yield batch.replace(unlabelled=more)
 
     def _labelled(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
-        epoch, order, copies = progress.epoch, self._order(progress), self._plan.augmentation.copies
-        order = showings(order, len(self._table))
-        orders = [np.tile(rows, copies) for rows in _cut(order, self._batch_size, settings.batches, first)]
-        shown = self._rendered(orders, settings.size, epoch)
+        shown = self._rendered(self._shown, progress, settings, first)
         if self._plan.high_res_size <= settings.size:
             yield from shown
             return
         # Render the same views again instead of resizing the images, because the sharpness depends on the rendered size.
-        for batch, high_res in zip(shown, self._rendered(orders, self._plan.high_res_size, epoch)):
+        larger = settings.replace(size=self._plan.high_res_size)
+        for batch, high_res in zip(shown, self._rendered(self._high_res, progress, larger, first), strict=True):
             yield batch.replace(high_res=high_res.x)
 
-    def _rendered(self, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Batch]:
+    def _jobs(self, progress: Progress, settings: Settings, first: int = 0) -> list[Job]:
+        copies, front = self._plan.augmentation.copies, self._plan.net.front
+        draw = self._plan.augmentation.draw(progress.epoch, copies)
+        orders = _cut(showings(self._order(progress), len(self._table)), self._batch_size, settings.batches, first)
+        return [Job(np.tile(rows, copies), settings.size, draw, front.receive) for rows in orders]
+
+    def _rendered(self, stream: Stream, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
         """Render and mix the batches. The random draws depend on the samples and the epoch, not on the size."""
-        augmentation, front = self._plan.augmentation, self._plan.net.front
+        augmentation, front, epoch = self._plan.augmentation, self._plan.net.front, progress.epoch
         copies = augmentation.copies
-        for rendered in self._loader.batches(orders, size, augmentation.draw(epoch, copies), front.receive):
+        expected = chain.from_iterable(self._jobs(later, settings) for later in later_epochs(progress))
+        for rendered in stream.batches(self._jobs(progress, settings, first), expected):
             for index, reason in rendered.failed:
                 self._failed(self._table.frame["id"].iloc[index % len(self._table)], reason)
             if not len(rendered.index_B):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import lru_cache, partial, reduce
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -12,9 +13,8 @@ import torch
 from whet.core.batch import Batch, Progress, Settings
 from whet.core.errors import DataError
 from whet.core.targets import ClassTargets
-from whet.data.loader import Loader, Rendered, chunks
+from whet.data.loader import Job, Loader, Rendered, Stream, chunks
 from whet.data.table import Table
-from whet.training.augmentation import Augmentation
 from whet.training.plan import Plan
 
 
@@ -33,6 +33,8 @@ class UnlabelledSource:
         steps_per_epoch: int,
     ) -> None:
         self._table, self._loader, self._plan, self._device, self._failed = table, loader, plan, device, failed
+        self._streams = {view: Stream(loader) for view in plan.unlabelled.augmentations}
+        self._shuffled = lru_cache(maxsize=4)(partial(plan.rng.shuffled, "unlabelled"))
         self._batch_size = max(1, round(plan.unlabelled.ratio * batch_size))
         self._steps_per_epoch = steps_per_epoch
 
@@ -45,20 +47,23 @@ class UnlabelledSource:
         count, N = self._steps_per_epoch * self._batch_size, len(self._table)
         first, start = divmod(epoch * count, N)
         passes = range(first, first + -(-(start + count) // N))
-        rng = self._plan.rng
-        return np.concatenate([rng.shuffled("unlabelled", number, N) for number in passes])[start : start + count]
+        return np.concatenate([self._shuffled(number, N) for number in passes])[start : start + count]
 
     def batches(self, progress: Progress, settings: Settings, first: int) -> Iterator[Batch]:
         """As `Source.batches`."""
-        order = showings(self._order(progress.epoch), len(self._table))
-        orders = chunks(order[first * self._batch_size :], self._batch_size * settings.batches)
-        views = self._plan.unlabelled.augmentations
-        rendered = (self._rendered(view, orders, settings.size, progress.epoch) for view in views.values())
-        for found in zip(*rendered):
+        rendered = (self._rendered(view, progress, settings, first) for view in self._streams)
+        for found in zip(*rendered, strict=True):
             yield self._batch(found, progress.epoch)
 
-    def _rendered(self, view: Augmentation, orders: list[np.ndarray], size: int, epoch: int) -> Iterator[Rendered]:
-        return self._loader.batches(orders, size, view.draw(epoch), self._plan.net.front.receive)
+    def _rendered(self, view: str, progress: Progress, settings: Settings, first: int) -> Iterator[Rendered]:
+        expected = chain.from_iterable(self._jobs(view, later, settings) for later in later_epochs(progress))
+        return self._streams[view].batches(self._jobs(view, progress, settings, first), expected)
+
+    def _jobs(self, view: str, progress: Progress, settings: Settings, first: int = 0) -> list[Job]:
+        order = showings(self._order(progress.epoch), len(self._table))
+        orders = chunks(order[first * self._batch_size :], self._batch_size * settings.batches)
+        draw = self._plan.unlabelled.augmentations[view].draw(progress.epoch)
+        return [Job(rows, settings.size, draw, self._plan.net.front.receive) for rows in orders]
 
     def _batch(self, rendered: tuple[Rendered, ...], epoch: int) -> Batch:
         for index, reason in rendered[0].failed:
@@ -79,6 +84,13 @@ class UnlabelledSource:
         x = next(iter(views.values()))
         targets = cast(ClassTargets, self._table.unlabelled_targets(len(row_B), x.shape[2:]).to(self._device))
         return Batch(x, targets, row_B, torch.ones(len(row_B), device=self._device), epoch, views=views)
+
+
+def later_epochs(progress: Progress) -> Iterator[Progress]:
+    """The starts of the epochs after this one."""
+    per_epoch = progress.steps_per_epoch
+    for step in range((progress.epoch + 1) * per_epoch, progress.total_steps, per_epoch):
+        yield Progress(step, progress.total_steps, per_epoch)
 
 
 def showings(order_M: np.ndarray, rows: int) -> np.ndarray:

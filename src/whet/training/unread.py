@@ -20,6 +20,19 @@ def steps_between_reads(plan: Plan, device: torch.device) -> int:
     return 1 if waits else READ_EVERY
 
 
+class Figures:
+    """The figures that methods record in one step (`Outcome.record`), on the device."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[Tensor]] = {}
+
+    def record(self, figure: str, value: Tensor) -> None:
+        self._values.setdefault(figure, []).append(value.detach().float())
+
+    def means(self) -> dict[str, Tensor]:
+        return {figure: torch.stack(values).mean() for figure, values in self._values.items()}
+
+
 class Unread:
     """The records of the last steps. Reading a loss waits for the device, so the losses of `every` steps are read at once. With
     every = 1, a loss or gradient that is not finite raises NonFiniteError within its step, before the optimizer changes a weight;
@@ -28,7 +41,7 @@ class Unread:
     def __init__(self, every: int = 1) -> None:
         self.every = every
         self._records: list[dict[str, Any]] = []
-        self._losses: list[Tensor] = []
+        self._values: list[dict[str, Tensor]] = []  # the loss and the figures of every step
         self._finite: list[Tensor] = []  # bool (), of every step
         self._now: list[Tensor] = []  # bool (), of every loss and gradient in the current step
 
@@ -46,10 +59,10 @@ class Unread:
             self._now.append(torch.isfinite(torch.nn.utils.get_total_norm(gradients)))
         return loss
 
-    def add(self, loss: Tensor, /, **record: Any) -> None:
+    def add(self, loss: Tensor, figures: Figures | None = None, /, **record: Any) -> None:
         """Add a step."""
         self._records.append(record)
-        self._losses.append(loss)
+        self._values.append({"loss": loss.float(), **({} if figures is None else figures.means())})
         if self._now:
             self._finite.append(torch.stack(self._now).all())
             self._now.clear()
@@ -62,10 +75,12 @@ class Unread:
         """The records of the steps since the last call, with their losses."""
         if not self._records:
             return []
-        losses = torch.stack(self._losses).tolist()
-        records = [record | {"loss": loss} for record, loss in zip(self._records, losses)]
+        found = iter(torch.stack([value for values in self._values for value in values.values()]).tolist())
+        records = [
+            record | {name: next(found) for name in values} for record, values in zip(self._records, self._values)
+        ]
         finite = torch.stack(self._finite).tolist() if self._finite else [True] * len(records)
-        for each in (self._records, self._losses, self._finite):
+        for each in (self._records, self._values, self._finite):
             each.clear()
         for record, is_finite in zip(records, finite):
             if not is_finite:

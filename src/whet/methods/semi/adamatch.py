@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from whet.core.batch import Context, Loss, Outcome, Progress
+from whet.core.batch import ACCEPTED, Context, Loss, Outcome, Progress
 from whet.core.method import Method, Unlabelled
 from whet.core.runtime import Runtime
 from whet.core.search import Search
@@ -88,8 +88,7 @@ class _Aligned(Runtime, WrapsLoss):
             if not outcome.views:
                 return loss(outcome)
             outcome = self._interpolated(outcome)
-            unlabelled_B = self.unlabelled_loss(outcome.logits_BK, outcome.views[WEAK], outcome.views[STRONG], outcome)
-            return loss(outcome) + self._method.grown(outcome.progress) * unlabelled_B.mean()
+            return loss(outcome) + self._method.grown(outcome.progress) * self.unlabelled_loss(outcome).mean()
 
         return aligned
 
@@ -103,16 +102,18 @@ class _Aligned(Runtime, WrapsLoss):
         joint_BK = outcome.logits_BK
         return outcome.with_logits(joint_BK + torch.rand_like(joint_BK) * (alone_BK - joint_BK))
 
-    def unlabelled_loss(self, labelled: Tensor, weak: Tensor, strong: Tensor, outcome: Outcome) -> Tensor:
-        """(U,) for the logits of the labelled samples and of both views."""
+    def unlabelled_loss(self, outcome: Outcome) -> Tensor:
+        """(U,)"""
         task = outcome.batch.targets.task
-        labelled_BK, weak_UK = task.probs(labelled.detach()), task.probs(weak.detach())
+        labelled_BK, weak_UK = (task.probs(one.detach()) for one in (outcome.logits_BK, outcome.views[WEAK]))
         labelled_K = self._means.with_batch("labelled", labelled_BK.mean(dim=0))
         unlabelled_K = self._means.with_batch("unlabelled", weak_UK.mean(dim=0))
         aligned_UK = weak_UK * (_LEAST + labelled_K) / (_LEAST + unlabelled_K)
         confidence_U, class_U = (aligned_UK / aligned_UK.sum(dim=1, keepdim=True)).max(dim=1)
         least = self._method.threshold * labelled_BK.max(dim=1).values.mean()
-        return (confidence_U >= least) * cross_entropy(strong, class_U, task)
+        accepted_U = confidence_U >= least
+        outcome.record(ACCEPTED, accepted_U.float().mean())
+        return accepted_U * cross_entropy(outcome.views[STRONG], class_U, task)
 
     def after_step(self, progress: Progress) -> None:
         self._means.commit()

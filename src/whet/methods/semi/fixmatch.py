@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.batch import Context, Loss, Outcome
+from whet.core.batch import ACCEPTED, Context, Loss, Outcome
 from whet.core.method import Method, Unlabelled
 from whet.core.search import Search
 from whet.core.stages import WrapsLoss
@@ -56,12 +56,14 @@ class FixMatch(
         def consistent(outcome: Outcome) -> Tensor:
             if not outcome.views:
                 return loss(outcome)
-            unlabelled_B = self.unlabelled_loss(outcome.views[WEAK], outcome.views[STRONG], outcome.batch.targets.task)
-            return loss(outcome) + self.weight * unlabelled_B.mean()
+            return loss(outcome) + self.weight * self.unlabelled_loss(outcome).mean()
 
         return consistent if self.weight else loss
 
-    def unlabelled_loss(self, weak: Tensor, strong: Tensor, task: Any) -> Tensor:
-        """(U,) for the logits of both views."""
-        confidence, outcome = log_outcomes(weak.detach(), task).exp().max(dim=-1)
-        return by_sample((confidence >= self.threshold) * cross_entropy(strong, outcome, task), task)
+    def unlabelled_loss(self, outcome: Outcome) -> Tensor:
+        """(U,)"""
+        task: Any = outcome.batch.targets.task
+        confidence, chosen = log_outcomes(outcome.views[WEAK].detach(), task).exp().max(dim=-1)
+        accepted = confidence >= self.threshold
+        outcome.record(ACCEPTED, accepted.float().mean())
+        return by_sample(accepted * cross_entropy(outcome.views[STRONG], chosen, task), task)

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from whet.core.batch import Context, Loss, Outcome, Progress
+from whet.core.batch import ACCEPTED, Context, Loss, Outcome, Progress
 from whet.core.method import Method, Unlabelled
 from whet.core.runtime import Runtime
 from whet.core.search import Search
@@ -79,14 +79,14 @@ class _Weighted(Runtime, WrapsLoss):
         def weighted(outcome: Outcome) -> Tensor:
             if not outcome.views:
                 return loss(outcome)
-            unlabelled_B = self.unlabelled_loss(outcome.views[WEAK], outcome.views[STRONG], outcome.batch.targets.task)
-            return loss(outcome) + self._method.weight * unlabelled_B.mean()
+            return loss(outcome) + self._method.weight * self.unlabelled_loss(outcome).mean()
 
         return weighted
 
-    def unlabelled_loss(self, weak: Tensor, strong: Tensor, task: Any) -> Tensor:
-        """(U,) for the logits of both views."""
-        weak_UK = task.probs(weak.detach())
+    def unlabelled_loss(self, outcome: Outcome) -> Tensor:
+        """(U,)"""
+        task = outcome.batch.targets.task
+        weak_UK = task.probs(outcome.views[WEAK].detach())
         predicted_K = self._means.with_batch("predicted", weak_UK.mean(dim=0))
         aligned_UK = weak_UK / (_LEAST + predicted_K)
         confidence_U = (aligned_UK / aligned_UK.sum(dim=1, keepdim=True)).max(dim=1).values
@@ -94,7 +94,8 @@ class _Weighted(Runtime, WrapsLoss):
         variance = self._means.with_batch("variance", confidence_U.var(correction=min(1, len(confidence_U) - 1)))
         below_U = (confidence_U - mean).clamp(max=0) * self._method.n_sigma
         weight_U = torch.exp(-below_U.square() / (2 * variance.clamp(min=_LEAST)))
-        return weight_U * cross_entropy(strong, weak_UK.argmax(dim=1), task)
+        outcome.record(ACCEPTED, weight_U.mean())
+        return weight_U * cross_entropy(outcome.views[STRONG], weak_UK.argmax(dim=1), task)
 
     def after_step(self, progress: Progress) -> None:
         self._means.commit()
