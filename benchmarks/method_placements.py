@@ -79,7 +79,8 @@ _WHOLE_BATCH = ("gauss_newton", "lbfgs", "newton_cg")
 MODELS_NEEDED = ("back_translation", "contextual_substitution")
 # samples without a label, which no setting has
 UNLABELLED_NEEDED = (
-    "adamatch", "fixmatch", "label_spreading", "mean_teacher", "noisy_student", "pseudo_label", "softmatch", "supervised_guard",
+    "adamatch", "fixmatch", "label_propagation", "label_spreading", "mean_teacher", "noisy_student", "pseudo_label", "softmatch",
+    "supervised_guard",
 )  # fmt: skip
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 

@@ -12,7 +12,8 @@ another seed. The contenders:
 logistic         logistic regression on frozen features: the baseline of transfer
 fine_tuning      the default recipe for fine-tuning, on the labelled samples
 label_spreading  the baseline on frozen features with unlabelled samples
-pseudo_label, noisy_student, fixmatch, adamatch, softmatch, mean_teacher: the same recipe as fine_tuning, with the method
+label_propagation, pseudo_label, noisy_student, fixmatch, adamatch, softmatch, mean_teacher: the recipe of fine_tuning, with
+                 the method
 guarded NAME     the same with supervised_guard, for the methods that have no guard of their own
 
 All have the same budget in minutes of processor time on one core, everything included. The differences from fine_tuning and from
@@ -47,6 +48,7 @@ from whet.evaluate.evidence import read_evidence
 from whet.methods import (
     AdaMatch,
     FixMatch,
+    LabelPropagation,
     LabelSpreading,
     MeanTeacher,
     NoisyStudent,
@@ -59,6 +61,7 @@ from whet.training.job import train_run
 
 FOREIGN = 0.3
 SEMI = {
+    "label_propagation": (LabelPropagation(),),
     "pseudo_label": (PseudoLabel(),),
     "noisy_student": (NoisyStudent(),),
     "fixmatch": (FixMatch(),),
@@ -167,7 +170,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=10, help="labelled training samples of each class")
     parser.add_argument("--budget", default="2m")
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS[:9])
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS[:10])
     parser.add_argument("--minilm", default="")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier calls measured")
     arguments = parser.parse_args()

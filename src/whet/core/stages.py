@@ -93,6 +93,15 @@ class LabelsSamples(ABC):
         """The probabilities of the chosen samples -> targets (M, K) and sample weights (M,). Not called for masks."""
 
 
+class LabelsByFeatures(LabelsSamples):
+    """Labels unlabelled samples by the features that the network of that run gives to all samples, not by its predictions."""
+
+    @abstractmethod
+    def labelled_by(self, features_ND: Any, label_NK: np.ndarray) -> np.ndarray:
+        """The features of the training samples and then the unlabelled ones, an array or a sparse matrix, and the probabilities of
+        their classes, all zero where they are unknown -> the probabilities of all, (N, K)."""
+
+
 class Arranges(ABC):
     @abstractmethod
     def arrange(self, order_M: np.ndarray, label_N: np.ndarray, progress: Progress, rng: BatchRng) -> np.ndarray:

@@ -10,7 +10,13 @@ from whet.core.stages import Guarded
 from whet.core.task import Task
 
 SPREADING = "label_spreading"
-_TRAINED = ("pseudo_label", "adamatch", "softmatch", "fixmatch")  # the first of those that apply to the task
+_TRAINED = (
+    "label_propagation",
+    "pseudo_label",
+    "adamatch",
+    "softmatch",
+    "fixmatch",
+)  # the first of those that apply to the task
 _MOST = 3
 _GUARD = "supervised_guard"
 

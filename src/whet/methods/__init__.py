@@ -211,6 +211,7 @@ from whet.methods.schedule.warmup import Warmup
 from whet.methods.schedule.warmup_stable_decay import WarmupStableDecay
 from whet.methods.semi.adamatch import AdaMatch
 from whet.methods.semi.fixmatch import FixMatch
+from whet.methods.semi.label_propagation import LabelPropagation
 from whet.methods.semi.label_spreading import LabelSpreading
 from whet.methods.semi.mean_teacher import MeanTeacher
 from whet.methods.semi.noisy_student import NoisyStudent
@@ -364,6 +365,7 @@ __all__ = [
     "Kornia",
     "LRFinder",
     "LabelFill",
+    "LabelPropagation",
     "LabelSmoothing",
     "LabelSpreading",
     "LayerwiseLr",

@@ -18,23 +18,25 @@ import torch
 from torch import Tensor
 
 from whet.core import strict_json
+from whet.core.batch import Predictor
 from whet.core.language import Sentence, english
 from whet.core.mask_task import MaskTask
 from whet.core.masks import IGNORE, Masks
 from whet.core.media import plural
 from whet.core.output import remove
-from whet.core.outputs import Outputs
+from whet.core.outputs import Outputs, rows_joined
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder, write_csv
-from whet.core.stages import LabelsSamples
+from whet.core.stages import LabelsByFeatures, LabelsSamples
 from whet.core.task import VectorTask
 from whet.data.image_loader import ImageLoader
 from whet.data.masks.png import NumberFile
 from whet.data.masks.write import write_png
 from whet.data.table import UNLABELLED, Table
 from whet.evaluate.evidence import read_evidence
-from whet.evaluate.inference import infer_batches
+from whet.evaluate.inference import concatenated, infer_batches
 from whet.models.decoders import resized
+from whet.models.linear import feature_array
 from whet.training.resolve import make_fabric
 from whet.training.saved import SavedModel
 
@@ -91,7 +93,8 @@ class _Labeller:
     """The network of the run before, and the unlabelled samples."""
 
     def __init__(self, run: RunFolder, recipe: Recipe, table: Table) -> None:
-        self.run, self.recipe, self.more = run, recipe, table.part(UNLABELLED)
+        self.run, self.recipe = run, recipe
+        self.train, self.more = table.part("train"), table.part(UNLABELLED)
         self.task, self.classes = table.task, table.classes
         self._fabric = make_fabric(recipe)
         self._saved = SavedModel(run.model, self._fabric.device)
@@ -100,16 +103,17 @@ class _Labeller:
     def outputs(self, rows: np.ndarray | None = None) -> Iterator[tuple[Tensor, np.ndarray]]:
         """(outputs with the classes in our order, row numbers), batch by batch; of some rows, or of all."""
         frame = self.more.frame if rows is None else self.more.frame.iloc[rows].reset_index(drop=True)
-        saved, threads = self._saved, int(self.recipe.train.loader_threads)
-        for found, index_B in infer_batches(
-            saved.net,
-            saved.predictor,
-            saved.loader(frame, threads),
-            saved.size,
-            self._fabric.autocast,
-            batch_size=_BATCH,
-        ):
-            yield found[:, self.columns].cpu(), index_B if rows is None else rows[index_B]
+        for found, index_B in self._inferred(frame, self._saved.predictor):
+            yield found[:, self.columns], index_B if rows is None else rows[index_B]
+
+    def features(self, part: Table) -> tuple[Tensor, np.ndarray]:
+        """(features (M, D) of the network, the first one where several predict; row numbers)."""
+        return concatenated(self._inferred(part.frame, self._saved.net.backbone))
+
+    def _inferred(self, frame: pd.DataFrame, predictor: Predictor) -> Iterator[tuple[Tensor, np.ndarray]]:
+        saved = self._saved
+        loader = saved.loader(frame, int(self.recipe.train.loader_threads))
+        return infer_batches(saved.net, predictor, loader, saved.size, self._fabric.autocast, batch_size=_BATCH)
 
     def sizes(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """(height, width) of the upright images."""
@@ -131,12 +135,14 @@ class _Labeller:
 
 def _label_classes(folder: RunFolder, method: LabelsSamples, labeller: _Labeller) -> dict[str, Any]:
     ids, K = labeller.more.frame["id"].to_numpy(), len(labeller.classes)
-    temperature = labeller.temperature(method)
-    found = list(labeller.outputs())
-    index_N = np.concatenate([index_B for _, index_B in found])
+    if isinstance(method, LabelsByFeatures):
+        temperature, (probs_NK, index_N) = None, _by_features(method, labeller)
+    else:
+        temperature = labeller.temperature(method)
+        logits_NK, index_N = concatenated(labeller.outputs())
+        probs_NK = logits_NK.double().div(temperature).softmax(dim=1).numpy()
     order = np.argsort(index_N)
-    index_N = index_N[order]
-    probs_NK = torch.cat([outputs for outputs, _ in found]).double().div(temperature).softmax(dim=1).numpy()[order]
+    index_N, probs_NK = index_N[order], probs_NK[order]
     label_N, sure_N = probs_NK.argmax(axis=1), probs_NK.max(axis=1)
     least_K = method.least_confidences([sure_N[label_N == k] for k in range(K)])
     chosen = np.flatnonzero(sure_N >= least_K[label_N])
@@ -160,8 +166,18 @@ def _label_classes(folder: RunFolder, method: LabelsSamples, labeller: _Labeller
         for k, name in enumerate(labeller.classes)
     }
     return {
-        "chosen": len(chosen), "of": len(ids), "temperature": temperature, "classes": classes, **_agreement(right[named])
+        "chosen": len(chosen), "of": len(ids), **({} if temperature is None else {"temperature": temperature}),
+        "classes": classes, **_agreement(right[named]),
     }  # fmt: skip
+
+
+def _by_features(method: LabelsByFeatures, labeller: _Labeller) -> tuple[np.ndarray, np.ndarray]:
+    """(probabilities (M, K), row numbers) of the unlabelled samples."""
+    known, row_N = labeller.features(labeller.train)
+    unknown, row_M = labeller.features(labeller.more)
+    label_NK = labeller.train.targets.probs_BK.numpy()[row_N]
+    label_NK = np.concatenate([label_NK, np.zeros((len(row_M), label_NK.shape[1]))])
+    return method.labelled_by(feature_array(rows_joined([known, unknown])), label_NK)[len(row_N) :], row_M
 
 
 def _agreement(right_M: np.ndarray) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class LabelSpreading(
         "identity": "training requires an optimizer",
         "commutes": "a recipe has exactly one optimizer",
     }
-    conflicts = LogisticRegression.conflicts | {"pseudo_label", "noisy_student"}
+    conflicts = LogisticRegression.conflicts | {"label_propagation", "pseudo_label", "noisy_student"}
     learns_unlabelled = True
     one_class = True
 

@@ -51,7 +51,7 @@ class NoisyStudent(
     """
 
     exceptions = {"identity": "it trains at least once on what it labelled"}
-    conflicts = frozenset({"pseudo_label", "supervised_guard"})
+    conflicts = frozenset({"label_propagation", "pseudo_label", "supervised_guard"})
     order = 25
     learns_unlabelled = True
     one_class = True

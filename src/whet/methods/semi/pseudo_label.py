@@ -35,7 +35,7 @@ class PseudoLabel(
     """
 
     exceptions = {"identity": "it trains at least once on what it labelled"}
-    conflicts = frozenset({"noisy_student", "supervised_guard"})
+    conflicts = frozenset({"label_propagation", "noisy_student", "supervised_guard"})
     learns_unlabelled = True
     one_class = True
 

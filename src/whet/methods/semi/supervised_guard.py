@@ -19,7 +19,8 @@ class SupervisedGuard(
     """Train the recipe also without its semi-supervised methods, and hand over the network that is better on validation samples.
 
     Use when: unlabelled samples are used. Semi-supervised methods often lose, most of all on foreign samples and texts.
-    Do not use when: pseudo_label or noisy_student are used, which compare their own rounds; or validation samples are a handful.
+    Do not use when: label_propagation, pseudo_label or noisy_student is used, which compare their own rounds; or validation
+    samples are a handful.
     Source: Oliver et al. 2018, arXiv:1804.09170 (the supervised network as the contestant); Guo et al. 2020, "Safe Deep
     Semi-Supervised Learning for Unseen-Class Unlabeled Data". Deviates: a choice between two trained networks.
     Shapes: the supervised run has `share` of a budget in minutes. The network of the whole recipe predicts if its log-loss (of
@@ -27,7 +28,7 @@ class SupervisedGuard(
     """
 
     exceptions = {"identity": "it has no strength; without a semi-supervised method it changes nothing"}
-    conflicts = frozenset({"pseudo_label", "noisy_student"})
+    conflicts = frozenset({"label_propagation", "noisy_student", "pseudo_label"})
 
     share: Annotated[float, Field(gt=0, lt=1, description="share of a budget in minutes for the supervised run")] = 0.3
 
