@@ -82,15 +82,17 @@ RECIPES = {"image": "image/waste", "audio": "audio/finetune_all", "text": "text/
 Sample = tuple[str, str, str]  # file or text, class, part
 
 
-def samples(data: str) -> Iterator[Sample]:
-    """All samples with a label: those of the part `train` are drawn from, those of the part `test` judge."""
+def samples(data: str, *, keep_val: bool = False) -> Iterator[Sample]:
+    """All samples with a label: those of the part `train` are drawn from, those of the part `test` judge. keep_val: whether the
+    given validation part stays one of its own."""
     if data in ("trashnet", "foreign"):
         names = ("glass", "paper", "cardboard", "plastic", "metal", "trash")
         for part in ("train", "val", "test"):
             lines = (record.SHARED / "trashnet" / f"one-indexed-files-notrash_{part}.txt").read_text().splitlines()
             for file, number in (line.split() for line in lines):
                 name = names[int(number) - 1]
-                yield str(record.SHARED / "trashnet" / name / file), name, "test" if part == "test" else "train"
+                kept = "train" if part == "val" and not keep_val else part
+                yield str(record.SHARED / "trashnet" / name / file), name, kept
     elif data == "esc10":
         with (record.SHARED / "esc10" / "meta.csv").open() as lines:
             for row in csv.DictReader(lines):

@@ -24,12 +24,12 @@ def test_label_spreading_replaces_the_logistic_regression_of_the_one_pass_model(
 
 def test_semi_supervised_methods_are_added_to_the_strong_recipe(strong):
     found = trained(strong, SINGLE_LABEL, several=True)
-    assert list(found) == ["pseudo_label", "adamatch", "softmatch"]
+    assert list(found) == ["label_propagation", "pseudo_label", "adamatch"]
     assert "supervised_guard" in found["adamatch"]
     assert "supervised_guard" not in found["pseudo_label"]  # it compares its own rounds
-    assert list(trained(strong, SINGLE_LABEL, several=False)) == ["pseudo_label"]
+    assert list(trained(strong, SINGLE_LABEL, several=False)) == ["label_propagation"]
     assert list(trained(strong, MULTI_LABEL, several=False)) == ["fixmatch"]  # the others are for one class a sample
-    assert "pseudo_label" not in trained(strong.with_methods(PseudoLabel()), SINGLE_LABEL, several=False)
+    assert "pseudo_label" not in trained(strong.with_methods(PseudoLabel()), SINGLE_LABEL, several=True)
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_texts_from_start_to_end(tmp_path):
         DataSpec(path=str(data), unlabelled=str(more)), budget="1ep", seeds=1, studying=False, tuning=False,
         out=tmp_path / "out",
     )  # fmt: skip
-    assert {"plain", "strong", "tf_idf", "label_spreading", "pseudo_label"} <= set(found.values)
+    assert {"plain", "strong", "tf_idf", "label_spreading", "label_propagation"} <= set(found.values)
     chosen = Recipe.load(tmp_path / "out" / "label_spreading-s0" / "recipe.yaml")
     assert "label_spreading" in chosen and chosen.model.architecture == "tf_idf"
-    assert (tmp_path / "out" / "pseudo_label-s0" / "external_models" / "pseudo_label" / "DONE").is_file()
+    assert (tmp_path / "out" / "label_propagation-s0" / "external_models" / "label_propagation" / "DONE").is_file()
