@@ -41,7 +41,7 @@ def test_a_study_of_methods_in_steps_and_in_rounds(few, tmp_path):
     out, methods = tmp_path / "study", "adamatch,pseudo_label,fixmatch+supervised_guard"
     done = whet("study", data, "--unlabelled", more, "--recipe", recipe, "--methods", methods, "--design", "add",
                 "--budget", "3st", "--seeds", "2", "--out", out)  # fmt: skip
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     story = json.loads((out / "study.json").read_text(encoding="utf-8"))
     assert not story["failures"] and story["seeds"] == 2
     assert {effect["factor"] for effect in story["effects"]} == {
@@ -62,7 +62,7 @@ def test_a_search_for_the_threshold(few, tmp_path):
     out = tmp_path / "tune"
     done = whet("tune", data, "--unlabelled", more, "--recipe", recipe, "--search", "fixmatch.threshold=0.1:0.9",
                 "--trials", "2", "--budget", "3st", "--out", out)  # fmt: skip
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     runs = runs_with(out, "fixmatch")
     assert len({Recipe.load(run.requested).method("fixmatch").threshold for run in runs}) >= 2
     assert all("accepted" in run.read_json(run.metrics) for run in runs)

@@ -37,7 +37,7 @@ def _before(folder: RunFolder) -> float:
     if not folder.external_models.is_dir():
         return 0.0
     runs = [RunFolder(path) for path in sorted(folder.external_models.iterdir())]
-    return sum(run.read_json(run.metrics)["cost"]["train_seconds"] for run in runs if run.finished)
+    return float(sum(run.read_json(run.metrics)["cost"]["train_seconds"] for run in runs if run.finished))
 
 
 def peak_memory_mib() -> float:
