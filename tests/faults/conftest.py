@@ -43,6 +43,7 @@ class Zygote:
             "text": write_texts(root / "texts.csv", 20),
             "audio": write_audio(root / "tones", 20),
         }
+        self.more = write_images(root / "more", {"any": 25}, seed=7)
         script = Path(__file__).with_name("zygote.py")
         self.process = subprocess.Popen(
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
@@ -141,6 +142,7 @@ def whole(zygote, tmp_path_factory):
     return told
 
 
+_MEASURED = ("val", "test", "best_validation", "left_out", "accepted", "pseudo_labels", "guard")
 _SECONDS = ("seconds", "total_seconds", "wait_seconds")
 
 
@@ -161,7 +163,7 @@ def story(out: Path) -> dict[str, Any]:
         "tensors": hashlib.sha256((last / "state.safetensors").read_bytes()).hexdigest(),
         "state": state,
         "predictions": (out / "predictions.csv").read_text(),
-        "metrics": {key: metrics.get(key) for key in ("val", "test", "best_validation", "left_out")},
+        "metrics": {key: metrics.get(key) for key in _MEASURED},
         "log": [record for record in log if record["event"] in ("step", "validation")],
         "report": (out / "report.html").read_text(),
     }  # fmt: skip

@@ -72,6 +72,36 @@ def test_killed_twice(zygote, whole, tmp_path):
     assert story(out) == whole("image")
 
 
+# adamatch: steps 1 to 15, two streams and means of both in the state. pseudo_label: ten steps on the labelled samples, then the
+# round with both; the second kill is in the training that the first one left.
+TWO_STREAMS = {
+    "adamatch": ([{"adamatch": {"momentum": 0.9}}, "ema"], [("step", 7), ("renamed", 3), ("finish", 1)], {}),
+    "pseudo_label": (
+        [{"pseudo_label": {"rounds": 1, "threshold": 0.1}}],
+        [("step", 7), ("step", 9)],
+        {"budget": "2ep"},
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.sample
+@pytest.mark.parametrize("name", TWO_STREAMS)
+def test_with_unlabelled_samples_too(zygote, tmp_path, name):
+    methods, kills, train = TWO_STREAMS[name]
+    methods = ["random_resized_crop", "dropout", {"sgd": {"lr": 0.02}}, "cosine", *methods]
+    data = {"path": str(zygote.data["image"]), "unlabelled": str(zygote.more)}
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    assert zygote.train(whole, methods=methods, data=data, **train) == 0
+    assert zygote.train(out, methods=methods, data=data, kill=kills[0], loader_threads=3, **train) == -9
+    for kill in kills[1:]:
+        assert zygote.resume(out, kill=kill) == -9
+    assert zygote.resume(out) == 0
+    expected = story(whole)
+    assert story(out) == expected
+    assert expected["metrics"]["accepted" if name == "adamatch" else "pseudo_labels"]
+
+
 @pytest.mark.parametrize(
     "mutant",
     [

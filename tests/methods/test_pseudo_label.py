@@ -93,6 +93,13 @@ def test_the_first_training_is_supervised(run):
     assert len(steps) == 6 * (sum(first.read_json(first.data)["counts"]["train"].values()) // 8)
 
 
+def test_the_cost_is_that_of_all_rounds(run):
+    first = RunFolder(run.external_models / "pseudo_label")
+    cost, before = (one.read_json(one.metrics)["cost"] for one in (run, first))
+    own = cost["steps"] * 8 / cost["samples_per_second"]
+    assert cost["train_seconds"] == pytest.approx(own + before["train_seconds"]) and before["train_seconds"] > 0
+
+
 def test_validation_and_test_samples_are_as_without_them(run):
     from whet.data.read import read_data
 

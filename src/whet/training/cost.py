@@ -7,16 +7,18 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from whet.core.run_folder import RunFolder
 from whet.training.loop import Training
 
 
-def cost_of(t: Training, seconds_per_sample: float) -> dict[str, Any]:
+def cost_of(t: Training, seconds_per_sample: float, folder: RunFolder) -> dict[str, Any]:
     """The costs of a finished training. Seconds include all processes of the run, except for work that a killed process did after
-    its last checkpoint. seconds_per_sample: the inference time per sample."""
+    its last checkpoint. train_seconds: also of the runs that were trained for this one. The speed and the other shares are those of
+    this training alone. seconds_per_sample: the inference time per sample."""
     state, per_epoch = t.state, t.source.steps_per_epoch
     parameters = list(t.net.parameters())
     return {
-        "train_seconds": state.seconds,
+        "train_seconds": state.seconds + _before(folder),
         "total_seconds": t.spent(),
         "seconds_per_sample": seconds_per_sample,
         "steps": state.step,
@@ -28,6 +30,14 @@ def cost_of(t: Training, seconds_per_sample: float) -> dict[str, Any]:
         "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad),
         "peak_memory_mib": peak_memory_mib(),
     }
+
+
+def _before(folder: RunFolder) -> float:
+    """The training seconds of the runs in this folder."""
+    if not folder.external_models.is_dir():
+        return 0.0
+    runs = [RunFolder(path) for path in sorted(folder.external_models.iterdir())]
+    return float(sum(run.read_json(run.metrics)["cost"]["train_seconds"] for run in runs if run.finished))
 
 
 def peak_memory_mib() -> float:

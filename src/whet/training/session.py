@@ -440,7 +440,7 @@ class Session:
             metrics |= hand_over(verdict.before, self.folder)
         else:
             metrics |= self._shown(table, plan, fabric, predictor, members, last, metrics)
-        metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1))
+        metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1), self.folder)
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
         metrics["left_out"] = [{"id": name, "reason": why} for name, why in sorted(self.failures.reasons.items())]
         metrics |= made_metrics(self.folder) | pseudo_metrics(self.folder) | accepted_metrics(self.folder)

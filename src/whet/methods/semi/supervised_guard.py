@@ -30,7 +30,7 @@ class SupervisedGuard(
     exceptions = {"identity": "it has no strength; without a semi-supervised method it changes nothing"}
     conflicts = frozenset({"label_propagation", "noisy_student", "pseudo_label"})
 
-    share: Annotated[float, Field(gt=0, lt=1, description="share of a budget in minutes for the supervised run")] = 0.3
+    share: Annotated[float, Field(gt=0, lt=1, description="share of a budget in minutes for the supervised run")] = 0.5
 
     def predecessor(self, recipe: Recipe) -> Recipe | None:
         guarded = any(method.family == FAMILY and method.name != self.name for method in recipe.methods)
