@@ -102,7 +102,7 @@ class _Maps:
         visible_BN = torch.zeros((len(x_BCHW), rows * columns), device=x_BCHW.device).scatter(1, seen_BM, 1.0)
         visible = _Visible(visible_BN.view(-1, 1, rows, columns))
         found: list[Tensor] = []
-        handle = self.last.register_forward_hook(lambda module, inputs, output: found.append(output))
+        handle = self.last.register_forward_hook(lambda module, inputs, output: found.append(_first(output)))
         try:
             with visible.only(self.trunk):
                 self.trunk(visible.hide(x_BCHW))
@@ -110,6 +110,10 @@ class _Maps:
             handle.remove()
         cell_BND = F.adaptive_avg_pool2d(found[0], (rows, columns)).flatten(2).transpose(1, 2)
         return cell_BND[:, :0], cell_BND.gather(1, seen_BM[..., None].expand(-1, -1, self.width))
+
+
+def _first(output: Any) -> Tensor:
+    return cast(Tensor, output[0] if isinstance(output, tuple) else output)
 
 
 class _Visible:

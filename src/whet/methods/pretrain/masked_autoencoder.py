@@ -47,7 +47,7 @@ class MaskedAutoencoder(
 
     exceptions = {"identity": "without it there is no loss to train on"}
     example = {"width": 32, "depth": 1}
-    conflicts = frozenset({"byol", "masked_language_model", "simclr", "simsiam"})
+    conflicts = frozenset({"byol", "simclr", "simsiam"})
     own_forward = True
 
     masked: Annotated[
