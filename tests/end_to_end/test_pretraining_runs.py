@@ -111,24 +111,38 @@ def test_runs_that_do_not_fit_are_refused(run, tmp_path):
         build_net(ModelSpec(architecture="auto", weights=str(tmp_path / "begun")), CLASSES)
 
 
-@pytest.mark.slow
-@pytest.mark.sample
-def test_a_run_cut_off_ends_bit_identical(data, run, tmp_path):
-    """With a target network and an average of the weights."""
+class Stopper(Observer):
+    def step(self, record):
+        if record["step"] == 5:
+            signal.raise_signal(signal.SIGINT)
 
-    class Stopper(Observer):
-        def step(self, record):
-            if record["step"] == 5:
-                signal.raise_signal(signal.SIGINT)
 
+def assert_cut_off_ends_like(run, asked, folder):
     with pytest.raises(Interrupted):
-        train_run(recipe(data), tmp_path / "cut", observer=Stopper())
-    resume_run(tmp_path / "cut")
-    again = RunFolder(tmp_path / "cut")
+        train_run(asked, folder, observer=Stopper())
+    resume_run(folder)
+    again = RunFolder(folder)
     assert (again.model / "model.safetensors").exists() == (run.model / "model.safetensors").exists()
     for file in run.model.glob("*.safetensors"):
         assert (again.model / file.name).read_bytes() == file.read_bytes()
     assert again.read_json(again.metrics)["val"] == run.read_json(run.metrics)["val"]
+
+
+@pytest.mark.slow
+@pytest.mark.sample
+def test_a_run_cut_off_ends_bit_identical(data, run, tmp_path):
+    """With a target network and an average of the weights."""
+    assert_cut_off_ends_like(run, recipe(data), tmp_path / "cut")
+
+
+@pytest.mark.slow
+def test_a_masked_autoencoder_cut_off_ends_bit_identical(data, tmp_path):
+    """The masks are drawn by sample and epoch."""
+    asked = recipe(data, {"masked_autoencoder": {"width": 32, "depth": 1}}, budget="2ep")
+    run = train_run(asked, tmp_path / "plain")
+    checks = [record["loss"] for record in run.log_records() if record["event"] == "validation"]
+    assert checks[-1] < checks[0]
+    assert_cut_off_ends_like(run, asked, tmp_path / "cut")
 
 
 def test_samples_that_are_all_alike_stop_it(tmp_path):

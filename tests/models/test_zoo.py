@@ -18,7 +18,7 @@ from whet.models.net import Net, NetSpec, new_head
 from whet.models.residual import residual_branches
 from whet.models.zoo import ZOO
 from whet.models.zoo.vgg import VGG16
-from whet.models.zoo.vit import _positions
+from whet.models.zoo.vit import positions
 from whet.tasks import SINGLE_LABEL
 from whet.training.plan import Plan
 
@@ -269,7 +269,7 @@ def test_a_transformer_tells_places_apart():
 
 
 def test_a_place_in_the_image_has_the_same_position_at_any_size():
-    small, large = _positions(torch.zeros(1, 8, 14, 14)), _positions(torch.zeros(1, 8, 42, 42))
+    small, large = positions(torch.zeros(1, 8, 14, 14)), positions(torch.zeros(1, 8, 42, 42))
     assert torch.allclose(large[:, 1::3, 1::3], small, atol=1e-5)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from whet.core.duration import Duration
+from whet.core.rng import Rng
 from whet.core.targets import ClassTargets, Targets
 from whet.core.task import ClassTask
 
@@ -231,7 +232,8 @@ class Context:
     running statistics. texts: the training texts, where samples are texts. optimizer: creates another optimizer as configured in
     the recipe, for a network of the same structure (for example a copy); available once the STEP methods start. unlabelled: the
     number of samples without a label. pixel_counts: for masks, counts the pixels of each class in the training masks, int64 (K,);
-    it reads them all. unlabelled_features: the features of the samples without a label, (M, D), as `features`.
+    it reads them all. unlabelled_features: the features of the samples without a label, (M, D), as `features`. rng: the random
+    numbers of the run, for a loss that draws by sample.
     """
 
     task: ClassTask
@@ -243,6 +245,7 @@ class Context:
     unlabelled: int = 0
     pixel_counts: Callable[[], np.ndarray] | None = None
     unlabelled_features: Callable[[], Tensor] | None = None
+    rng: Rng = field(default_factory=lambda: Rng(0))
 
     @property
     def target_counts_K(self) -> np.ndarray:

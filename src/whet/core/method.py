@@ -68,6 +68,9 @@ class Method(Strict):
     waits until the device has computed them. Empty for all other methods."""
     learns_unlabelled: ClassVar[bool] = False
     """Whether it learns from unlabelled samples in another way than in batches (see `unlabelled`)."""
+    own_forward: ClassVar[bool] = False
+    """Whether its loss passes the samples through the network itself and needs no logits or features. If this holds for all LOSS
+    methods of a recipe, a training step makes no other forward pass, and logits and features have the shape (B, 0)."""
     one_class: ClassVar[bool] = False
     """Whether it applies only where each sample has exactly one class."""
     by_cell: ClassVar[bool] = False

@@ -169,6 +169,7 @@ from whet.methods.optimize.shampoo import Shampoo
 from whet.methods.optimize.soap import SOAP
 from whet.methods.optimize.sophia import Sophia
 from whet.methods.pretrain.byol import BYOL
+from whet.methods.pretrain.masked_autoencoder import MaskedAutoencoder
 from whet.methods.pretrain.masked_language_model import MaskedLanguageModel
 from whet.methods.pretrain.simclr import SimCLR
 from whet.methods.pretrain.simsiam import SimSiam
@@ -380,6 +381,7 @@ __all__ = [
     "Lookahead",
     "Lovasz",
     "ManifoldMixup",
+    "MaskedAutoencoder",
     "MaskedLanguageModel",
     "MaxNorm",
     "MeanTeacher",

@@ -44,6 +44,7 @@ from whet.models.hub_segmenters import (
 )
 from whet.models.mend import mend
 from whet.models.net import Net, NetSpec, with_head
+from whet.models.patches import patchify
 from whet.models.same_padding import pad_inside
 
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -79,14 +80,12 @@ class HubBackbone(nn.Module):
 
 def _patches(x_BCHW: Tensor, side: int) -> dict[str, Tensor]:
     """The input format of SigLIP 2: patches (B, N, side * side * 3), row by row, and the number of rows and columns."""
-    B, C, H, W = x_BCHW.shape
-    rows, columns = H // side, W // side
-    cut = x_BCHW[:, :, : rows * side, : columns * side].reshape(B, C, rows, side, columns, side)
-    patches_BND = cut.permute(0, 2, 4, 3, 5, 1).reshape(B, rows * columns, side * side * C)
-    shape_B2 = torch.tensor([[rows, columns]], device=x_BCHW.device).expand(B, 2)
+    B, _, H, W = x_BCHW.shape
+    patches_BND = patchify(x_BCHW, side)
+    shape_B2 = torch.tensor([[H // side, W // side]], device=x_BCHW.device).expand(B, 2)
     return {
         "pixel_values": patches_BND, "spatial_shapes": shape_B2,
-        "pixel_attention_mask": torch.ones((B, rows * columns), dtype=torch.long, device=x_BCHW.device),
+        "pixel_attention_mask": torch.ones(patches_BND.shape[:2], dtype=torch.long, device=x_BCHW.device),
     }  # fmt: skip
 
 

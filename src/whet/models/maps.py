@@ -54,7 +54,18 @@ def _keep(place: int, module: nn.Module, inputs: Any, output: Any) -> None:
         kept[place] = output[0] if isinstance(output, tuple) else output
 
 
-def _by_stride(backbone: nn.Module) -> dict[int, tuple[int, str]]:
+def deepest_map(backbone: nn.Module, inputs: int) -> tuple[int, int, str] | None:
+    """(stride, channels, name) of the last block with the coarsest map; None where there is none after the first block. inputs: the
+    channels of a sample."""
+    found = {
+        stride: (channels, name)
+        for stride, (channels, name) in _by_stride(backbone, inputs).items()
+        if name != _blocks(backbone)[0]
+    }
+    return (stride := max(found), *found[stride]) if found else None
+
+
+def _by_stride(backbone: nn.Module, inputs: int = 3) -> dict[int, tuple[int, str]]:
     """stride -> (channels, name) of the last block with that stride."""
     found: dict[int, tuple[int, str]] = {}
     training = backbone.training
@@ -71,7 +82,7 @@ def _by_stride(backbone: nn.Module) -> dict[int, tuple[int, str]]:
     try:
         device = next(backbone.parameters()).device
         with torch.no_grad():
-            backbone.eval()(torch.zeros(1, 3, _PROBE, _PROBE, device=device))
+            backbone.eval()(torch.zeros(1, inputs, _PROBE, _PROBE, device=device))
     finally:
         for handle in handles:
             handle.remove()

@@ -25,7 +25,10 @@ class Outputs:
 
 def forward(plan: Plan, model: Any, batch: Batch) -> Outputs:
     """Where BatchNorm is trained, all samples pass in one batch, so that its statistics are those of all of them. Otherwise the
-    views pass one by one, and those that are only predicted need no gradient."""
+    views pass one by one, and those that are only predicted need no gradient. Nothing passes where the losses do it themselves."""
+    if plan.own_forward:
+        nothing_B0 = torch.zeros((len(batch), 0), device=batch.x.device)
+        return Outputs(nothing_B0, nothing_B0, {})
     names = sorted(plan.unlabelled.trained | plan.unlabelled.predicted)
     if batch.unlabelled is None or not names:
         return _labelled(plan, model, batch, {})

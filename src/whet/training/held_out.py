@@ -13,6 +13,7 @@ from whet.core.batch import Batch, Outcome, Progress
 from whet.data.loader import Loader
 from whet.data.table import Table
 from whet.training.augmentation import Augmentation, informed
+from whet.training.forward import forward
 from whet.training.kept_outputs import Batches
 from whet.training.plan import Plan
 from whet.training.source import training_loader
@@ -56,10 +57,7 @@ def held_out_losses(plan: Plan, fabric: Fabric, table: Table, loader: Loader) ->
 
 
 def _loss(plan: Plan, fabric: Fabric, batch: Batch) -> Tensor:
-    with plan.net.keeping_features() as kept:
-        with fabric.autocast():
-            outputs = plan.net(batch.x)
-        features: Tensor = kept[0]
-        return plan.loss(
-            Outcome(outputs.float(), batch, plan.net, features.float(), Progress(0, 1, 1), fabric.autocast)
-        )
+    with fabric.autocast():
+        found = forward(plan, plan.net, batch)
+    progress, features = Progress(0, 1, 1), found.features.float()
+    return plan.loss(Outcome(found.logits_BK.float(), batch, plan.net, features, progress, fabric.autocast))

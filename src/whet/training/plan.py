@@ -83,9 +83,9 @@ class Plan:
     def __init__(self, recipe: Recipe, net: Net, context: Context, *, strict: bool = False) -> None:
         self.recipe = recipe
         self.net = net
-        self.context = context
-        self.methods = ordered(recipe.methods)
         self.rng = Rng(recipe.train.seed)
+        self.context = context = replace(context, rng=self.rng)
+        self.methods = ordered(recipe.methods)
         self.augmentation = Augmentation([informed(method, net.front) for method in self.methods], self.rng)
         self.ineffective: list[Sentence] = []
         self.notes: list[Sentence] = []
@@ -262,6 +262,12 @@ class Plan:
             return parts
         slices = _slices(len(more), count)
         return [part.replace(unlabelled=more.rows(rows)) for part, rows in zip(parts, slices, strict=True)]
+
+    @property
+    def own_forward(self) -> bool:
+        """Whether the losses pass the samples through the network themselves, so that a step needs no other pass."""
+        losses = [method for method in self.methods if isinstance(method, WrapsLoss)]
+        return bool(losses) and all(method.own_forward for method in losses)
 
     def stepper(self, optimizer: Any, check: Check) -> Step:
         """The step function of the optimizer, wrapped by every GRADIENT method and by the runtimes of STEP methods that request

@@ -33,7 +33,7 @@ class BYOL(TwoViews, Method, WrapsLoss, Changes, Initialises, Watches, family="p
 
     exceptions = {"identity": "without it there is no loss to train on"}
     example = {"width": 16, "hidden": 16}
-    conflicts = frozenset({"simclr", "simsiam", "masked_language_model"})
+    conflicts = frozenset({"simclr", "simsiam", "masked_autoencoder", "masked_language_model"})
     order = 90  # runs after everything that sets the initial weights
 
     momentum: Annotated[

@@ -43,6 +43,7 @@ class MaskedLanguageModel(Method, WrapsLoss, Changes, family="pretrain", tasks={
     }
     waits = "only the chosen tokens are predicted, and their number is known on the device"
     conflicts = frozenset({"byol", "simclr", "simsiam"})
+    own_forward = True
 
     fraction: Annotated[
         float, Field(gt=0, lt=1, description="fraction of the tokens that are chosen"), Search(0.1, 0.4)

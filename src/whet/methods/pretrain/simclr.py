@@ -29,7 +29,7 @@ class SimCLR(TwoViews, Method, WrapsLoss, Changes, Watches, family="pretrain", t
     """
 
     exceptions = {"identity": "without it there is no loss to train on"}
-    conflicts = frozenset({"byol", "simsiam", "masked_language_model"})
+    conflicts = frozenset({"byol", "simsiam", "masked_autoencoder", "masked_language_model"})
 
     temperature: Annotated[
         float, Field(gt=0, description="divisor of the cosine similarities"), Search(0.05, 1.0, log=True)

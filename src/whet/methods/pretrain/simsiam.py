@@ -31,7 +31,7 @@ class SimSiam(TwoViews, Method, WrapsLoss, Changes, Watches, family="pretrain", 
 
     exceptions = {"identity": "without it there is no loss to train on"}
     example = {"width": 16, "bottleneck": 8}
-    conflicts = frozenset({"byol", "simclr", "masked_language_model"})
+    conflicts = frozenset({"byol", "simclr", "masked_autoencoder", "masked_language_model"})
 
     width: Annotated[int, Field(ge=2, description="length of an embedding"), Search(128, 2048, log=True)] = 512
     bottleneck: Annotated[int, Field(ge=1, description="width of the hidden layer of the predictor")] = 128

@@ -28,7 +28,9 @@ class _Attention(nn.Module):
         return self.proj(seen_BHNd.transpose(1, 2).reshape(B, N, D))
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Tokens (B, N, D) -> (B, N, D): self-attention and two layers, each after a LayerNorm and with a residual connection."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
@@ -47,9 +49,9 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, patch: int, heads: int, blocks: int) -> None:
         super().__init__()
-        self.width = _HEAD_WIDTH * heads
+        self.side, self.width = patch, _HEAD_WIDTH * heads
         self.patches = nn.Conv2d(3, self.width, patch, stride=patch)
-        self.layers = nn.Sequential(*(_Block(self.width, heads) for _ in range(blocks)))
+        self.layers = nn.Sequential(*(Block(self.width, heads) for _ in range(blocks)))
         self.norm = nn.LayerNorm(self.width, eps=1e-6)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -57,12 +59,19 @@ class VisionTransformer(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.encode(self.embed(x_BCHW)).mean(dim=1)
+
+    def embed(self, x_BCHW: Tensor) -> Tensor:
+        """The tokens of the patches with their positions, (B, N, D), row by row."""
         x_BDHW = self.patches(x_BCHW)
-        x_BND = (x_BDHW + _positions(x_BDHW)).flatten(2).transpose(1, 2)
-        return self.norm(self.layers(x_BND)).mean(dim=1)
+        return (x_BDHW + positions(x_BDHW)).flatten(2).transpose(1, 2)
+
+    def encode(self, x_BND: Tensor) -> Tensor:
+        """Any of these tokens through all blocks, (B, N, D)."""
+        return self.norm(self.layers(x_BND))
 
 
-def _positions(x_BDHW: Tensor) -> Tensor:
+def positions(x_BDHW: Tensor) -> Tensor:
     """Sines and cosines of row and column, (D, H, W), D a multiple of four. Rows and columns are scaled to a grid of 14 x 14 for
     any number of patches, so that a point of the image has the same position at any image size."""
     width, (rows, columns) = x_BDHW.shape[1], x_BDHW.shape[2:]
