@@ -77,7 +77,7 @@ CONTENDERS = ("logistic", "fine_tuning", "label_spreading", *SEMI)
 SUPERVISED = ("logistic", "fine_tuning")
 BASELINES = ("fine_tuning", "label_spreading")
 MEDIA = {"trashnet": "image", "foreign": "image", "esc10": "audio", "trec6": "text"}
-RECIPES = {"image": "image/waste", "audio": "audio/finetune_all", "text": "text/finetune"}
+RECIPES = {"image": "image/waste", "audio": "audio/finetune", "text": "text/finetune"}
 
 Sample = tuple[str, str, str]  # file or text, class, part
 
