@@ -25,6 +25,7 @@ _HOME = {
     "compare": "whet.api",
     "compare_architectures": "whet.architectures",
     "ensemble": "whet.api",
+    "export": "whet.exporting.export",
     "group": "whet.grouping.grouping",
     "improve": "whet.improvement",
     "label": "whet.labelling.labelling",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from whet.core.recipe import Recipe as Recipe
     from whet.core.registry import register as register
     from whet.core.spec import DataSpec as DataSpec
+    from whet.exporting.export import export as export
     from whet.grouping.grouping import group as group
     from whet.grouping.names import label_by_names as label_by_names
     from whet.improvement import improve as improve

@@ -32,6 +32,7 @@ def test_help_is_quick_and_names_every_command():
         "label",
         "compare",
         "report",
+        "export",
         "methods",
     ):
         assert command in done.stdout
@@ -258,6 +259,7 @@ def test_the_options_are_these():
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "label": ["--by", "--count", "--file-column", "--force", "--json", "--labels", "--out", "--run", "--text-column"],
+        "export": ["--golden", "--json", "--out", "--unsure"],
         "compare": sorted(
             [*data, *training, "--architectures", "--budget", "--head", "--metric", "--out", "--recipe", "--seeds", "--task",
              "--weights"]

@@ -19,6 +19,7 @@ from whet.cli import (
     ensemble,
     evaluate,
     explain,
+    export,
     group,
     improve,
     label,
@@ -61,6 +62,7 @@ for module in (
     label,
     compare,
     report,
+    export,
     methods,
 ):
     app.command(module.NAME, cls=Command)(speaks(module.command))

@@ -36,6 +36,10 @@ class BusyError(RunError):
     """A run folder that another process is using."""
 
 
+class ParityError(WhetError):
+    """An exported model that does not predict what the run predicts. No file is left of it."""
+
+
 class NonFiniteError(WhetError):
     """A loss, gradient or weight became NaN or infinite; nothing was saved since."""
 

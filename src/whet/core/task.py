@@ -50,7 +50,8 @@ class Task(ABC):
     first. selects_by: the metric by which runs are chosen, None for the headline. followed: the entries of `measure` that every
     validation reports if it has them, the headline first. per_class: the entry of the `per_class` rows of `measure` by which
     classes are compared. sections: additional sections of the run report. needs_labels: whether samples need a label. Otherwise the
-    outputs are features, a method declared for the task supplies the loss, and this is the first statistic of a sample.
+    outputs are features, a method declared for the task supplies the loss, and this is the first statistic of a sample. decision:
+    how an exported model decides from `probs`: "largest", "each above 0.5", "pixels", or "" where it cannot be exported.
     """
 
     kind: ClassVar[str] = "task"
@@ -68,6 +69,7 @@ class Task(ABC):
     per_class: ClassVar[str] = "recall"
     sections: ClassVar[tuple[str, ...]] = ()
     needs_labels: ClassVar[bool] = True
+    decision: ClassVar[str] = ""
 
     # Labels and training targets ------------------------------------------------------------------------------------------
     @abstractmethod
@@ -114,6 +116,10 @@ class Task(ABC):
         """Map the outputs for the magnified centre of a sample to those for the sample. whole: the outputs for the sample itself.
         box: top, left, height and width of the centre, as shares of the sample. RecipeError where that is not possible."""
         raise RecipeError(f"tta.zooms: the outputs for a magnified image cannot be mapped back for {self.name}; use ()")
+
+    def probs(self, outputs: Tensor) -> Tensor:
+        """The probability of each class, in the shape of the outputs."""
+        raise RunError(f"the outputs for a {self.name} are no probabilities of classes")
 
     def statistics(self, outputs: Tensor, maps_B: Sequence[Any] | None) -> Tensor:
         """What is kept of the outputs of a batch, on the CPU: (B, S), filled up with NaN. maps_B: the samples' maps in own size."""
@@ -323,8 +329,7 @@ class ClassTask(VectorTask):
         """The target probabilities of the outcomes of `log_probs`."""
 
     @abstractmethod
-    def probs(self, logits: Tensor) -> Tensor:
-        """The probability of each class, in the shape of the logits."""
+    def probs(self, outputs: Tensor) -> Tensor: ...
 
     @abstractmethod
     def decided(self, logits: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from whet.core.spectrogram import SpectrogramScale
 from whet.models.mel import LogMel, MelSettings, band_edges
+from whet.models.mel_convolution import LogMelByConvolution
 from whet.models.tokens import Tokens
 
 
@@ -43,6 +44,11 @@ class Front(nn.Module):
     def save(self, folder: Path) -> None:
         """Write everything that the spec does not contain to the network's folder."""
 
+    def whole(self) -> nn.Module:
+        """`receive` and `forward` in one module, for export: a batch of rendered samples (pixels uint8 (B, H, W, 3), token ids
+        int64 (B, L), waves float32 (B, T)) -> inputs of the backbone."""
+        raise NotImplementedError
+
 
 class ImageFront(Front):
     """Receives pixels, uint8 (B, H, W, 3), as (B, 3, H, W), channels last in memory, and normalises them by mean and std, three
@@ -61,6 +67,9 @@ class ImageFront(Front):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return normalise(images_BCHW.permute(0, 2, 3, 1), self.mean.view(3), self.std.view(3))
+
+    def whole(self) -> nn.Module:
+        return _Pixels(self.mean, self.std)
 
     def blank(self, batch: int, size: int) -> Tensor:
         blank = torch.zeros((batch, 3, size, size), device=self.mean.device)
@@ -88,6 +97,9 @@ class TextFront(Front):
 
     def forward(self, ids_BL: Tensor) -> Tensor:
         return ids_BL
+
+    def whole(self) -> nn.Module:
+        return nn.Identity()
 
     def seen(self, sample: str, received: Tensor) -> str:
         return self.tokens.decode(received.tolist())
@@ -139,6 +151,9 @@ class AudioFront(Front):
             mel_BCLM = F.pad(mel_BCLM, (0, 0, 0, self.frames - mel_BCLM.shape[2]))  # negative padding truncates
         return (mel_BCLM - self.mean) / self.std
 
+    def whole(self) -> nn.Module:
+        return _Waves(LogMelByConvolution(self.log_mel), self)
+
     def seen(self, sample: np.ndarray, received: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """The wave, and its spectrogram (frames, mels)."""
         return sample, received[0].cpu().numpy()
@@ -188,6 +203,9 @@ class WaveFront(AudioFront):
             wave_BT = (wave_BT - wave_BT.mean(dim=1, keepdim=True)) / (variance_B1 + 1e-7).sqrt()
         return F.pad(wave_BT, (0, max(0, self.least - wave_BT.shape[1])))
 
+    def whole(self) -> nn.Module:
+        return _Waves(nn.Identity(), self)
+
     def seen(self, sample: np.ndarray, received: Tensor) -> tuple[np.ndarray, np.ndarray]:
         return sample, self.log_mel(received[None])[0, 0].cpu().numpy()
 
@@ -196,6 +214,32 @@ class WaveFront(AudioFront):
 
     def extra_repr(self) -> str:
         return f"waves at {self.rate} Hz{', each standardised' if self.level else ''}"
+
+
+class _Pixels(nn.Module):
+    """Pixels, uint8 (B, H, W, 3) -> (pixel / 255 - mean) / std, float32 (B, 3, H, W)."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("shift", -mean / std, persistent=False)
+
+    def forward(self, images_BHWC: Tensor) -> Tensor:
+        return images_BHWC.permute(0, 3, 1, 2).float() * self.scale + self.shift
+
+
+class _Waves(nn.Module):
+    """Waves, float32 (B, T) -> inputs of the backbone. first: converts them to what the front's `forward` accepts."""
+
+    def __init__(self, first: nn.Module, front: AudioFront) -> None:
+        super().__init__()
+        self.first, self.front = first, front
+
+    def forward(self, wave_BT: Tensor) -> Tensor:
+        return self.front(self.first(wave_BT))
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

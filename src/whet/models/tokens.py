@@ -21,7 +21,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
 _FILE, _CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
-_MULTIPLE = 8
+MULTIPLE = 8
 # Scripts without spaces between words.
 _CHARACTERS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 
@@ -118,7 +118,7 @@ class Tokens:
         one unknown token. Thread-safe."""
         ids = [found.ids or [self.unknown_id] for found in self._limited(max_tokens).encode_batch_fast(list(texts))]
         longest = max(map(len, ids), default=1)
-        ids_BL = np.full((len(ids), min(-(-longest // _MULTIPLE) * _MULTIPLE, max_tokens)), self.pad_id, dtype=np.int64)
+        ids_BL = np.full((len(ids), min(-(-longest // MULTIPLE) * MULTIPLE, max_tokens)), self.pad_id, dtype=np.int64)
         for row, found in zip(ids_BL, ids):
             row[: len(found)] = found
         return ids_BL

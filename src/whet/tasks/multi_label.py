@@ -96,6 +96,7 @@ class MultiLabel(ClassTask):
     decided_upon = english("decisions")
     problems = {f"{medium}-classification": medium for medium in MEDIA}
     exclusive = False
+    decision = "each above 0.5"
     metrics = {
         "accuracy": Metric(english("accuracy"), right_N, is_mean=True, is_right=True),
         "macro_f1": Metric(english("macro-F1"), macro_f1),
@@ -156,8 +157,8 @@ class MultiLabel(ClassTask):
 
         return torch.stack([targets.probs_BK, 1 - targets.probs_BK], dim=-1)
 
-    def probs(self, logits: Tensor) -> Tensor:
-        return logits.sigmoid()
+    def probs(self, outputs: Tensor) -> Tensor:
+        return outputs.sigmoid()
 
     def decided(self, logits: Tensor) -> Tensor:
         return (logits > 0).to(logits)

@@ -185,6 +185,7 @@ class SemanticSegmentation(MaskTask):
     headline = "mean_iou"
     followed = ("mean_iou", "dice", "pixel_accuracy", "boundary_f")
     per_class = "iou"
+    decision = "pixels"
     sections = ("segments", "worst_images")
 
     def reads(self, labels: LabelKind) -> bool:
@@ -223,6 +224,9 @@ class SemanticSegmentation(MaskTask):
         """The log-probability of every class at every pixel."""
         return logits_BKHW.log_softmax(dim=1)
 
+    def probs(self, outputs_BKhw: Tensor) -> Tensor:
+        return outputs_BKhw.softmax(dim=1)
+
     def log_others(self, logits_BKHW: Tensor) -> Tensor:
         """log(1 - p) of every class at every pixel; 1 - p is at least 1e-7, the precision of p near 1."""
         import torch
@@ -252,7 +256,7 @@ class SemanticSegmentation(MaskTask):
         y_h = ((torch.arange(h).to(whole_BKhw) + 0.5) / h - top) / height
         x_w = ((torch.arange(w).to(whole_BKhw) + 0.5) / w - left) / width
         grid_hw2 = 2 * torch.stack([x_w.expand(h, w), y_h[:, None].expand(h, w)], dim=-1) - 1
-        grid_Bhw2 = grid_hw2.expand(len(whole_BKhw), h, w, 2)
+        grid_Bhw2 = grid_hw2.expand(whole_BKhw.shape[0], h, w, 2)
         shown_BKhw = grid_sample(outputs_BKhw, grid_Bhw2, padding_mode="border", align_corners=False)
         return torch.where((grid_hw2.abs() <= 1).all(dim=-1), shown_BKhw, whole_BKhw)
 

@@ -84,6 +84,7 @@ class SingleLabel(ClassTask):
     title = "exactly one class each"
     problems = {f"{medium}-classification": medium for medium in MEDIA}
     exclusive = True
+    decision = "largest"
     metrics = {
         "accuracy": Metric(english("accuracy"), right_N, is_mean=True, is_right=True),
         "macro_f1": Metric(english("macro-F1"), macro_f1),
@@ -137,8 +138,8 @@ class SingleLabel(ClassTask):
     def outcomes(self, targets: ClassTargets) -> Tensor:
         return targets.probs_BK
 
-    def probs(self, logits: Tensor) -> Tensor:
-        return logits.softmax(dim=-1)
+    def probs(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(dim=-1)
 
     def decided(self, logits: Tensor) -> Tensor:
         import torch

@@ -77,6 +77,11 @@ class Letters(nn.Embedding):
         ids_N = ids_BL.flatten()
         return self._summed(self.runs_VG[ids_N], self.scale_V[ids_N]).view(*ids_BL.shape, -1)
 
+    @torch.no_grad()
+    def fixed(self) -> nn.Embedding:
+        """The same for fixed weights: one vector per word."""
+        return nn.Embedding.from_pretrained(self._summed(self.runs_VG, self.scale_V))
+
     def _summed(self, runs_NG: Tensor, scale_N: Tensor) -> Tensor:
         return F.embedding_bag(runs_NG, self.weight, mode="sum", padding_idx=self.padding_idx) * scale_N[:, None]
 

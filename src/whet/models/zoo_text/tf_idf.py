@@ -47,7 +47,7 @@ class TfIdf(nn.Module):
 
     def forward(self, ids_BL: Tensor) -> Tensor:
         place_BM, value_BM = self._entries(ids_BL)
-        return value_BM.new_zeros((len(ids_BL), self.features)).scatter_add(1, place_BM, value_BM)
+        return value_BM.new_zeros((ids_BL.shape[0], self.features)).scatter_add(1, place_BM, value_BM)
 
     def sparse(self, ids_BL: Tensor) -> Tensor:
         """The features as a sparse COO tensor."""
@@ -67,7 +67,7 @@ class TfIdf(nn.Module):
         value_BM = torch.cat([x_BL1, self.pairs(pair_BP)], dim=1)[..., 0] * real_BM
         # The norm is that of the unchanged weights, so that the evidence is linear in the weight of each word.
         whole_BM = torch.cat([self.words.weight[ids_BL], self.pairs.weight[pair_BP]], dim=1)[..., 0] * real_BM
-        empty_BD = whole_BM.new_zeros((len(ids_BL), self.features))
+        empty_BD = whole_BM.new_zeros((ids_BL.shape[0], self.features))
         norm_B1 = empty_BD.scatter_add(1, place_BM, whole_BM.detach()).norm(dim=1, keepdim=True)
         return place_BM, value_BM / norm_B1.clamp(min=1e-12)
 

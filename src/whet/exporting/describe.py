@@ -1,0 +1,103 @@
+"""bundle.json: what a bundle predicts, how samples are prepared, and what was measured."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+from whet import __version__
+from whet.bundle.predict import FORMAT
+from whet.exporting.graph import INPUT, OPSET
+from whet.models.front import AudioFront, TextFront
+from whet.models.tokens import MULTIPLE
+from whet.training.saved import SavedModel
+
+# Threads that wait actively for the next operator would take the cores of a server.
+SESSION = {"config": {"session.intra_op.allow_spinning": "0"}, "providers": ["CPUExecutionProvider"]}
+_PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "Pillow", "soundfile", "tokenizers")
+
+
+def description(saved: SavedModel, problem: str, unsure_below: float) -> dict[str, Any]:
+    """Everything but files, metrics and golden samples."""
+    spec, task = saved.net.spec, saved.task
+    return {
+        "format": FORMAT,
+        "problem": problem,
+        "task": task.name,
+        "medium": spec.medium,
+        "classes": list(saved.classes),
+        "input": {"name": INPUT, **_input(saved)},
+        "outputs": {
+            "scores": "logits of the classes, or log-probabilities of an average, calibrated",
+            "probabilities": _PROBABILITIES[task.decision],
+        },
+        "decision": {"rule": task.decision, "unsure_below": unsure_below, **_DECISIONS[task.decision]},
+        "session": SESSION,
+        "opset": OPSET,
+        "architecture": spec.architecture,
+        "parameters": sum(parameter.numel() for parameter in saved.predictor.parameters()),
+        "versions": {"whet": __version__, "python": platform.python_version(), **_versions()},
+    }
+
+
+_PROBABILITIES = {
+    "largest": "softmax of the scores, float32 (batch, classes)",
+    "each above 0.5": "sigmoid of the scores, float32 (batch, classes)",
+    "pixels": "softmax of the scores over the classes, float32 (batch, classes, rows, columns), coarser than the image",
+}
+_DECISIONS = {
+    "largest": {
+        "words": "the class with the largest probability",
+        "unsure": "where the probability of the class is below unsure_below",
+    },
+    "each above 0.5": {
+        "words": "every class with a probability above 0.5",
+        "unsure": "where the product of the probabilities of all decisions is below unsure_below",
+    },
+    "pixels": {
+        "words": "for every pixel of the image the class with the largest probability, interpolated bilinearly to its size",
+        "unsure": "",
+    },
+}
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def _input(saved: SavedModel) -> dict[str, Any]:
+    front, size = saved.net.front, saved.size
+    if isinstance(front, TextFront):
+        return {
+            "dtype": "int64",
+            "shape": ["batch", "length"],
+            "limit": size,
+            "multiple": MULTIPLE,
+            "pad_id": front.tokens.pad_id,
+            "unknown_id": front.tokens.unknown_id,
+            "words": f"token ids of tokenizer.json, the first {size}, with its special tokens; padded with "
+            f"{front.tokens.pad_id} to the longest of the batch, rounded up to a multiple of {MULTIPLE}; "
+            f"a text without tokens is the id {front.tokens.unknown_id}",
+        }
+    if isinstance(front, AudioFront):
+        samples = max(1, round(size * front.rate / 1000))
+        return {
+            "dtype": "float32",
+            "shape": ["batch", samples],
+            "rate": front.rate,
+            "samples": samples,
+            "words": f"a mono wave at {front.rate} Hz, {samples} samples ({samples / front.rate:g} s): channels averaged, a longer "
+            "clip cut to its middle, a shorter one followed by silence; spectrogram and normalisation are in the graph",
+        }
+    return {
+        "dtype": "uint8",
+        "shape": ["batch", size, size, 3],
+        "height": size,
+        "width": size,
+        "fit": saved.fit,
+        "words": f"RGB pixels 0 … 255 of {size} x {size}, rows first; upright, on white where transparent; "
+        + ("the whole image, its sides scaled separately" if saved.fit == "squash" else "the largest centred square")
+        + "; reduced by whole factors (JPEG decoder, areas), then bilinear with half-pixel centres; the normalisation is in the "
+        "graph; predict.py has the exact rule",
+    }

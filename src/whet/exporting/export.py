@@ -1,0 +1,178 @@
+"""`whet export`: from a finished run to a folder that predicts what the run predicts."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from whet.bundle import Bundle
+from whet.bundle.bundle import NEEDED
+from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
+from whet.core import strict_json
+from whet.core.errors import OutputError, ParityError, RecipeError, RunError
+from whet.core.language import english
+from whet.core.output import claim, kind_of, put, require_claimable, work_folder, write_whole
+from whet.core.recipe import Recipe
+from whet.core.run_folder import RunFolder
+from whet.exporting.card import model_card
+from whet.exporting.describe import description
+from whet.exporting.gate import Parity, pass_gate
+from whet.exporting.graph import WholeModel, onnx_model
+from whet.exporting.reference import Part, Reference, evenly
+from whet.models.front import TextFront
+from whet.run import Run
+from whet.run_samples import own_samples
+from whet.training.log import Observer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KIND = "bundle"
+MODEL, CARD, GOLDEN, SCRIPTS = "model.onnx", "README.md", "golden", ("predict.py", "samples.py")
+
+
+def export(
+    run: str | Path | Run,
+    out: str | Path,
+    *,
+    unsure_below: float = 0.5,
+    golden: int = 4,
+    observer: Observer | None = None,
+) -> Bundle:
+    """Write the model of a finished run as a bundle: a folder with the ONNX graph of everything that predicts (normalisation,
+    networks, test-time augmentation, calibration), bundle.json, predict.py, which needs neither whet nor torch, and README.md.
+
+    The bundle is compared with the run first: the scores of 64 samples with torch in single precision, and the metric of the whole
+    test split (or the validation split, if there is no test split) with torch and with the run's record. The samples must therefore
+    still be in the run's data. unsure_below: predictions with a lower confidence are marked as unsure. golden: how many of these
+    samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out.
+
+    out: a new or empty folder, which is written only after all comparisons passed. Raises ParityError where one fails, RunError,
+    DataError and OutputError.
+    """
+    if importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnxscript") is None:
+        raise RunError(NEEDED)
+    if not 0 <= unsure_below <= 1:
+        raise RecipeError(f"unsure_below = {unsure_below}: accepted: a probability from 0 to 1")
+    folder, out, watch = RunFolder.open(run.path if isinstance(run, Run) else run), Path(out), observer or Observer()
+    if not folder.finished:
+        raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
+    recipe = Recipe.load(folder.recipe)
+    _require_new(out, recipe.data.path)
+    if not folder.task.needs_labels:
+        raise RunError(f"{folder.path} is a pre-training: it predicts nothing that could be exported")
+    if not folder.task.decision:
+        raise RunError(f"{folder.path} is a run of {recipe.task} ({folder.task.name}), which cannot be exported")
+    watch.phase(english("reading the samples of {run}", run=folder.name))
+    reference = Reference(folder)
+    split = "test" if "test" in folder.read_json(folder.metrics) else "val"
+    part = Part.of(own_samples(folder, recipe), split, reference.saved.classes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(out) as work:
+        claim(work, KIND)
+        info = description(reference.saved, recipe.task, unsure_below)
+        watch.phase(english("exporting to ONNX"))
+        write_model(work, reference, part)
+        for name in SCRIPTS:
+            write_whole(work / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
+        write_manifest(work, info)
+        bundle = Bundle.read(work)
+        watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
+        parity = pass_gate(bundle, reference, part, folder)
+        info |= _measured(folder, parity, reference.saved.precision)
+        info["golden"] = _write_golden(work, bundle, part, golden)
+        write_whole(work / CARD, model_card(info, folder.name))
+        write_manifest(work, info)
+        if wrong := Bundle.read(work).check_golden():
+            raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
+        put(work, out)
+    return Bundle.read(out)
+
+
+def _require_new(out: Path, data: str | None) -> None:
+    require_claimable(out, KIND, data=[data])
+    if out.exists() and kind_of(out) is not None:
+        raise OutputError(f"{out} already holds a bundle; choose another --out")
+
+
+def write_model(folder: Path, reference: Reference, part: Part) -> None:
+    """Write model.onnx, and tokenizer.json for texts."""
+    saved = reference.saved
+    model = WholeModel(saved.net.front, saved.predictor, saved.task).eval()
+    write_whole(folder / MODEL, onnx_model(model, _example(reference, part), (0, 1) if part.medium == "text" else (0,)))
+    if isinstance(saved.net.front, TextFront):
+        saved.net.front.tokens.save(folder)
+        (folder / "tokenizer_config.json").unlink()
+
+
+def _example(reference: Reference, part: Part) -> Tensor:
+    """Two samples, or one twice."""
+    front = reference.saved.net.front
+    if isinstance(front, TextFront):
+        texts = part.frame["text"].tolist()
+        longest = sorted(texts, key=len)[-2:]
+        return torch.from_numpy(front.tokens.encode([longest[0], longest[-1]], reference.saved.size))
+    found = list(reference.rendered(part.frame.iloc[evenly(len(part), 8)]).values())
+    if not found:
+        raise RunError(f"none of the first {part.split} samples can be read; {part.ids[0]}")
+    return torch.stack([torch.from_numpy(found[0].copy()), torch.from_numpy(found[-1].copy())])
+
+
+def _measured(folder: RunFolder, parity: Parity, precision: str) -> dict[str, Any]:
+    """The entries of bundle.json on what was measured."""
+    recorded = folder.read_json(folder.metrics)[parity.split]
+    return {
+        "metrics": {
+            "split": parity.split,
+            "headline": parity.metric,
+            "exported": {"precision": "fp32", **parity.exported},
+            "recorded": {
+                "precision": precision,
+                **{name: recorded[name] for name in parity.exported if name in recorded},
+            },
+        },
+        "parity": parity.plain(),
+    }
+
+
+def _write_golden(folder: Path, bundle: Bundle, part: Part, count: int) -> list[dict[str, Any]]:
+    """Copy some samples into the bundle, and return their tensors' digests and their scores."""
+    found: list[dict[str, Any]] = []
+    if count:
+        (folder / GOLDEN).mkdir(exist_ok=True)
+    for row in evenly(len(part), count):
+        content = part.content(row)
+        name = f"{GOLDEN}/{len(found)}{_suffix(part, row)}"
+        sample = bundle.prepare(content)
+        scores, probabilities = bundle.run([sample])
+        write_whole(folder / name, content)
+        decided = bundle.decide(sample, probabilities[0])
+        shown: dict[str, Any] = {key: decided[key] for key in ("predicted", "confidence", "shares") if key in decided}
+        digest, some = tensor_digest(sample), some_of(scores[0]).tolist()
+        found.append({"file": name, "tensor_sha256": digest, "scores": some, **shown})
+    return found
+
+
+def _suffix(part: Part, row: int) -> str:
+    if part.medium == "text":
+        return ".txt"
+    sample = part.frame.iloc[row]
+    cut = "start" in part.frame and (sample["start"] == sample["start"] or sample["end"] == sample["end"])
+    return ".wav" if cut else Path(sample["path"]).suffix.lower()
+
+
+def write_manifest(folder: Path, info: dict[str, Any]) -> None:
+    """Write bundle.json with the checksums of all other files in the folder, and its own."""
+    files = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
+    }
+    whole = json.loads(strict_json.dumps({"golden": [], **info, "files": files}))
+    strict_json.write(folder / MANIFEST, {**whole, "sha256": manifest_digest(whole)})
