@@ -79,7 +79,7 @@ def test_samples_of_clients_that_have_gone_are_skipped(bundles, monkeypatch):
             await until(held.begun.is_set)
             gone = [ask(one, "POST", "/predict", [PHOTO, b"", 0.05, None]) for _ in range(3)]
             assert {answer.status for answer in await asyncio.gather(*gone)} == {499}
-            assert one.batcher.pending == 1
+            await until(lambda: one.batcher.pending == 1)
             last = asyncio.create_task(ask(one, "POST", "/predict", PHOTO))
             await until(lambda: any(not future.done() for _, future in one.batcher._waiting))
             held.go.set()

@@ -7,6 +7,8 @@ from tests.serving.conftest import asked, image_bytes, make_bundle, service, wav
 
 from whet.core.errors import OutputError, ServingError
 from whet.core.output import MARKER, kind_of
+from whet.core.spec import DataSpec
+from whet.data.read import read_data
 
 CLASSES = ("blue", "green", "red")
 PHOTO = image_bytes((200, 30, 90))
@@ -25,11 +27,9 @@ def files(folder: Path) -> set[str]:
         ("audio", wave_bytes(300), "audio/wav", ".wav"),
         ("text", b"good film", "text/plain", ".txt"),
     ],
+    ids=["png", "jpg", "flac", "wav", "txt"],
 )
-def test_they_are_class_folders_that_can_be_read(tmp_path, medium, sample, kind, suffix):
-    from whet.core.spec import DataSpec
-    from whet.data.read import read_data
-
+def test_each_class_is_a_folder(tmp_path, medium, sample, kind, suffix):
     one = service(make_bundle(tmp_path / "bundle", medium, classes=CLASSES), corrections=tmp_path / "corrected")
     given = {"content-type": kind}
     answers = asked(one, *(("POST", f"/corrections?label={label}", sample, given) for label in ("red", "red", "green")))
@@ -37,9 +37,15 @@ def test_they_are_class_folders_that_can_be_read(tmp_path, medium, sample, kind,
     names = {answer.json()["file"] for answer in answers}
     assert files(tmp_path / "corrected") == names and len(names) == 2
     assert {name.split("/")[0] for name in names} == {"red", "green"} and all(name.endswith(suffix) for name in names)
+    assert (tmp_path / "corrected" / min(names)).read_bytes() == sample
     assert kind_of(tmp_path / "corrected") == "corrections"
-    table = read_data(DataSpec(data=str(tmp_path / "corrected")))
-    assert len(table) == 2 and set(table.classes) == {"green", "red"}
+
+
+def test_the_next_training_reads_them(tmp_path):
+    one = service(make_bundle(tmp_path / "bundle", classes=CLASSES), corrections=tmp_path / "corrected")
+    asked(one, *(("POST", f"/corrections?label={CLASSES[k % 3]}", image_bytes((20 * k, 9, 9))) for k in range(12)))
+    table = read_data(DataSpec(path=str(tmp_path / "corrected")))
+    assert len(table) == 12 and table.classes == CLASSES and table.warnings == ()
 
 
 def test_what_is_not_kept(tmp_path):

@@ -26,7 +26,7 @@ class Corrections:
             raise ServingError(f"--corrections writes a folder per class, and a folder cannot be named {wrong[0]!r}")
         self._folder = claim(folder, "corrections").path
         self._bundle, self._most = bundle, most
-        self.size = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        self.size = sum(path.stat().st_size for path in self._folder.glob("*/*") if path.is_file())
 
     def keep(self, data: bytes, label: str) -> str:
         """Write a sample that can be read into the folder of its label; the same sample with another label is kept once more.

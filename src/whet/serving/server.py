@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import socket
 from collections.abc import Callable
 
 from granian.constants import HTTPModes, Interfaces
@@ -12,6 +14,7 @@ from granian.server.embed import Server
 
 from whet.core.errors import ServingError
 from whet.serving.app import Service
+from whet.serving.settings import Settings
 
 _BUFFER = 256 << 10  # bytes of a connection that are read ahead; larger headers are refused by granian itself
 _POLL = 0.02  # seconds
@@ -25,6 +28,7 @@ def run(service: Service, started: Callable[[], None]) -> None:
 
 async def _run(service: Service, started: Callable[[], None]) -> None:
     settings, stop = service.settings, asyncio.Event()
+    _require_free(settings)
     server = Server(
         service.app,
         address=settings.address,
@@ -36,21 +40,41 @@ async def _run(service: Service, started: Callable[[], None]) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=int(1000 * settings.header_seconds), max_buffer_size=_BUFFER),
         log_enabled=False,
     )
-    server.on_startup(started)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
+    announcing = asyncio.create_task(_announce(settings, started))
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    announcing.cancel()
     if stopping.done():
         await _drain(service)
         server.stop()
     stopping.cancel()
-    try:
-        await serving
-    except OSError as error:
-        raise ServingError(f"{settings.host}:{settings.port} cannot be used: {error.strerror or error}") from None
+    await serving
+
+
+def _require_free(settings: Settings) -> None:
+    """Raise ServingError where the port cannot be used. granian would share it with another server, which listens as well."""
+    family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
+    with socket.socket(family) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((settings.address, settings.port))
+        except OSError as error:
+            raise ServingError(f"{settings.host}:{settings.port} cannot be used: {error.strerror}") from None
+
+
+async def _announce(settings: Settings, started: Callable[[], None]) -> None:
+    """Call `started` once the port accepts connections."""
+    while True:
+        await asyncio.sleep(_POLL)
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(settings.address, settings.port)
+            writer.close()
+            started()
+            return
 
 
 async def _drain(service: Service) -> None:
