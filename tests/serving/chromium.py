@@ -79,7 +79,9 @@ class Chromium:
         assert reached, self.do("document.body.innerText")
 
     def size(self, width: int, height: int) -> None:
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
 
     def choose(self, selector: str, files: list[Path]) -> None:
         """Choose files in an input."""

@@ -47,7 +47,10 @@ _FLOAT = {"image": TensorProto.UINT8, "audio": TensorProto.FLOAT, "text": Tensor
 
 def _model(medium: str, rule: str) -> bytes:
     """The means of three parts of a sample (its colours, where it is an image), times a matrix; pixel by pixel for masks."""
-    node, shape = helper.make_node, {"image": ["batch", SIDE, SIDE, 3], "audio": ["batch", SAMPLES], "text": ["batch", "length"]}
+    node, shape = (
+        helper.make_node,
+        {"image": ["batch", SIDE, SIDE, 3], "audio": ["batch", SAMPLES], "text": ["batch", "length"]},
+    )
     constants = {"weights": _WEIGHTS, "scale": np.float32(1 / 200)}
     nodes = [node("Cast", ["samples"], ["whole"], to=TensorProto.FLOAT), node("Mul", ["whole", "scale"], ["values"])]
     if medium == "audio":
@@ -55,7 +58,10 @@ def _model(medium: str, rule: str) -> bytes:
         nodes += [node("MatMul", ["values", "parts"], ["means"])]
     elif medium == "text":
         constants |= {"axes": np.array([1]), "powers": np.array([[1, 0.5, -1]], dtype=np.float32)}
-        nodes += [node("ReduceSum", ["values", "axes"], ["sum"], keepdims=1), node("MatMul", ["sum", "powers"], ["means"])]
+        nodes += [
+            node("ReduceSum", ["values", "axes"], ["sum"], keepdims=1),
+            node("MatMul", ["sum", "powers"], ["means"]),
+        ]
     elif rule == "pixels":
         nodes += [node("Identity", ["values"], ["means"])]
     else:
@@ -63,10 +69,21 @@ def _model(medium: str, rule: str) -> bytes:
         nodes += [node("ReduceMean", ["values", "axes"], ["means"], keepdims=0)]
     nodes += [node("MatMul", ["means", "weights"], ["last"])]
     if rule == "pixels":
-        nodes += [node("Transpose", ["last"], ["scores"], perm=[0, 3, 1, 2]), node("Softmax", ["scores"], ["probabilities"], axis=1)]
+        nodes += [
+            node("Transpose", ["last"], ["scores"], perm=[0, 3, 1, 2]),
+            node("Softmax", ["scores"], ["probabilities"], axis=1),
+        ]
     else:
         nodes += [node("Identity", ["last"], ["scores"])]
-        nodes += [node(*(("Softmax", ["scores"], ["probabilities"]) if rule == "largest" else ("Sigmoid", ["scores"], ["probabilities"])))]
+        nodes += [
+            node(
+                *(
+                    ("Softmax", ["scores"], ["probabilities"])
+                    if rule == "largest"
+                    else ("Sigmoid", ["scores"], ["probabilities"])
+                )
+            )
+        ]
     out = ["batch", 3, SIDE, SIDE] if rule == "pixels" else ["batch", 3]
     graph = helper.make_graph(
         nodes, "made", [helper.make_tensor_value_info("samples", _FLOAT[medium], shape[medium])],
@@ -101,7 +118,7 @@ def make_bundle(folder: Path, medium: str = "image", rule: str = "largest", clas
     info: dict[str, Any] = {
         "format": 1, "problem": f"{medium} classification", "task": "made", "medium": medium, "classes": list(classes),
         "input": inputs, "decision": {"rule": rule, "unsure_below": 0.6}, "architecture": "made", "metrics": {}, "golden": [],
-        "session": {"config": {"session.intra_op.allow_spinning": "0"}},
+        "session": {"config": {"session.intra_op.allow_spinning": "0"}, "providers": ["CPUExecutionProvider"]},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }  # fmt: skip
     write_manifest(folder, info)
@@ -209,5 +226,3 @@ def asked(service: Service, *requests: Awaitable[Any] | tuple[Any, ...]) -> list
 
 def service(folder: Path, **settings: Any) -> Service:
     return Service(Bundle.read(folder, threads=1), Settings(batch=settings.pop("batch", 4), **settings))
-
-

@@ -49,7 +49,11 @@ def test_the_next_training_reads_them(tmp_path):
 
 
 def test_what_is_not_kept(tmp_path):
-    one = service(make_bundle(tmp_path / "bundle", classes=CLASSES), corrections=tmp_path / "corrected", correction_bytes=len(PHOTO))
+    one = service(
+        make_bundle(tmp_path / "bundle", classes=CLASSES),
+        corrections=tmp_path / "corrected",
+        correction_bytes=len(PHOTO),
+    )
     answers = asked(
         one, ("POST", "/corrections?label=violet", PHOTO), ("POST", "/corrections", PHOTO), ("POST", "/corrections?label=red", b"x"),
         ("POST", "/corrections?label=..%2Fred", PHOTO), ("GET", "/corrections"),
@@ -57,9 +61,13 @@ def test_what_is_not_kept(tmp_path):
     )  # fmt: skip
     assert [answer.status for answer in answers] == [422, 422, 422, 422, 405, 403]
     assert files(tmp_path / "corrected") == set()
-    first, second = asked(one, ("POST", "/corrections?label=red", PHOTO)) + asked(one, ("POST", "/corrections?label=blue", PHOTO))
+    first, second = asked(one, ("POST", "/corrections?label=red", PHOTO)) + asked(
+        one, ("POST", "/corrections?label=blue", PHOTO)
+    )
     assert first.status == 200 and second.status == 507
-    again = service(tmp_path / "bundle", corrections=tmp_path / "corrected", correction_bytes=len(PHOTO))  # after a restart
+    again = service(
+        tmp_path / "bundle", corrections=tmp_path / "corrected", correction_bytes=len(PHOTO)
+    )  # after a restart
     assert asked(again, ("POST", "/corrections?label=blue", PHOTO))[0].status == 507
 
 
@@ -71,7 +79,9 @@ def test_folders_and_labels_that_cannot_be_used(tmp_path):
         service(make_bundle(tmp_path / "one", classes=CLASSES), corrections=mine)
     for number, name in enumerate(("a/b", "..", ".hidden", "a\0b", "x" * 300, "a\\b")):
         with pytest.raises(ServingError, match="cannot be named"):
-            service(make_bundle(tmp_path / f"odd {number}", classes=("blue", name, "red")), corrections=tmp_path / "new")
+            service(
+                make_bundle(tmp_path / f"odd {number}", classes=("blue", name, "red")), corrections=tmp_path / "new"
+            )
     with pytest.raises(ServingError, match="several"):
         service(make_bundle(tmp_path / "several", rule="each above 0.5"), corrections=tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -154,13 +154,15 @@ def test_the_matrix_is_large_enough():
     assert len([one for one in REFUSED if 400 <= one[-1] < 500]) == len(REFUSED) >= 60
 
 
-@pytest.mark.parametrize(("name", "medium", "method", "path", "body", "headers", "status"), REFUSED, ids=[r[0] for r in REFUSED])
+@pytest.mark.parametrize(
+    ("name", "medium", "method", "path", "body", "headers", "status"), REFUSED, ids=[r[0] for r in REFUSED]
+)
 def test_it_is_refused(served, name, medium, method, path, body, headers, status):
     one = served(medium)
     answer, healthy = asked(one, (method, path, body, headers), ("GET", "/health"))
     assert answer.status == status, answer.body
     assert answer.headers["content-type"] == "application/json"
-    assert list(answer.json()) == ["error"] and answer.json()["error"]
+    assert list(answer.json()) == ["error"] and answer.json()["error"] and "object at 0x" not in answer.json()["error"]
     assert healthy.status == 200
     assert one.batcher.pending == one.app.active == one.app._held == 0
 
@@ -176,7 +178,9 @@ def test_it_is_refused(served, name, medium, method, path, body, headers, status
 )  # fmt: skip
 def test_a_token_is_compared(bundles, given, status):
     one = service(bundles(), token=TOKEN)
-    answers = asked(one, ("POST", "/predict", PHOTO, given), ("GET", "/model", b"", given), ("GET", "/metrics", b"", given))
+    answers = asked(
+        one, ("POST", "/predict", PHOTO, given), ("GET", "/model", b"", given), ("GET", "/metrics", b"", given)
+    )
     assert [answer.status for answer in answers] == [status] * 3
     if status == 401:
         assert answers[0].headers["www-authenticate"] == "Bearer"
@@ -217,7 +221,10 @@ def test_it_predicts_what_the_bundle_predicts(bundles, medium):
     kind = {"image": "image/png", "audio": "audio/flac", "text": "text/plain; charset=utf-8"}[medium]
     expected = Bundle.read(bundles(medium), threads=1).predict(samples)
     one = service(bundles(medium))
-    inputs = [s.decode() if medium == "text" else base64.b64encode(s).decode() for s in (*samples, b"\xff" if medium != "text" else b"")]
+    inputs = [
+        s.decode() if medium == "text" else base64.b64encode(s).decode()
+        for s in (*samples, b"\xff" if medium != "text" else b"")
+    ]
     *alone, together = asked(
         one,
         *(("POST", "/predict", sample, {"content-type": kind}) for sample in samples),
@@ -234,7 +241,9 @@ def test_it_predicts_what_the_bundle_predicts(bundles, medium):
 
 
 def test_a_text_as_json_and_its_odd_letters(bundles):
-    asks = [("POST", "/predict", json.dumps({"text": text}).encode(), JSON) for text in ("good film", "\ud800", "", "a\0b")]
+    asks = [
+        ("POST", "/predict", json.dumps({"text": text}).encode(), JSON) for text in ("good film", "\ud800", "", "a\0b")
+    ]
     plain = ("POST", "/predict", b"good film", TEXT)
     found = asked(service(bundles("text")), plain, *asks)
     assert [one.status for one in found] == [200] * 5
@@ -248,7 +257,9 @@ def test_a_mask_is_a_png_of_class_numbers(bundles):
     folder = bundles("image", "pixels")
     (expected,) = Bundle.read(folder).predict([PHOTO])
     answer, large = asked(
-        service(folder), ("POST", "/predict", PHOTO, {}), ("POST", "/predict", image_bytes((1, 2, 3), size=(4000, 300)), {})
+        service(folder),
+        ("POST", "/predict", PHOTO, {}),
+        ("POST", "/predict", image_bytes((1, 2, 3), size=(4000, 300)), {}),
     )
     found = answer.json()
     mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["mask"]))))
@@ -310,7 +321,9 @@ def test_other_scores_of_a_golden_sample_make_it_not_ready(tmp_path):
     info.pop("sha256")
     info["golden"][0]["scores"][1] += 0.1
     write_manifest(folder, info)
-    ready, health, predicted = asked(service(folder), ("GET", "/ready"), ("GET", "/health"), ("POST", "/predict", PHOTO, {}))
+    ready, health, predicted = asked(
+        service(folder), ("GET", "/ready"), ("GET", "/health"), ("POST", "/predict", PHOTO, {})
+    )
     assert (ready.status, health.status, predicted.status) == (503, 200, 503)
     assert "golden/0" in ready.json()["golden"][0] and "golden samples" in predicted.json()["error"]
 

@@ -186,7 +186,9 @@ def command(*words: object, **environment: str) -> subprocess.Popen[str]:
 
 def test_the_command(bundles, tmp_path):
     port = free_port()
-    one = command(bundles(), "--port", port, "--batch", 4, "--corrections", tmp_path / "corrected", "--json", WHET_TOKEN="secret")
+    one = command(
+        bundles(), "--port", port, "--batch", 4, "--corrections", tmp_path / "corrected", "--json", WHET_TOKEN="secret"
+    )
     told = ""
     while not told.endswith("}\n"):
         told += one.stdout.readline()

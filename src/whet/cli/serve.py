@@ -74,7 +74,7 @@ def command(
             return
         for difference in service.wrong:
             talk().print(tr("not ready: {difference}", difference=difference), style="red")
-        talk().print(tr("up to {n} samples are computed at once", n=service.batcher.batch), style="dim")
+        talk().print(tr("batches of up to {n}", n=service.batcher.batch), style="dim")
         results().print(settings.url)
 
     run(service, started)
