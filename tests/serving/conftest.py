@@ -118,6 +118,7 @@ def make_bundle(folder: Path, medium: str = "image", rule: str = "largest", clas
     info: dict[str, Any] = {
         "format": 1, "problem": f"{medium} classification", "task": "made", "medium": medium, "classes": list(classes),
         "input": inputs, "decision": {"rule": rule, "unsure_below": 0.6}, "architecture": "made", "metrics": {}, "golden": [],
+        "versions": {"whet": "0.1.0"},
         "session": {"config": {"session.intra_op.allow_spinning": "0"}, "providers": ["CPUExecutionProvider"]},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }  # fmt: skip
@@ -193,7 +194,7 @@ async def ask(
     path, _, query = path.partition("?")
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
-        "query_string": query.encode(), "root_path": "", "scheme": "http", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+        "query_string": query.encode(), "root_path": "", "scheme": "http", "client": None, "server": None,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value != "\0"],
     }  # fmt: skip
     await service.app(scope, receive, send)

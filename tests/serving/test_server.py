@@ -174,7 +174,7 @@ def test_sigterm_completes_what_is_in_flight(bundles, tmp_path):
         assert kept.recv(65536).startswith(b"HTTP/1.1 503")
         status, told = received(flying)
     assert status == 200 and b'"predicted"' in told
-    out, err = one.process.communicate(timeout=60)
+    _, err = one.process.communicate(timeout=60)
     assert one.process.returncode == 0 and err == ""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", one.port))

@@ -33,8 +33,8 @@ _GONE = 499  # the client has gone; only seen in the metrics
 
 
 class Service:
-    """One bundle behind HTTP. app: the ASGI application. wrong: how this machine predicts otherwise than the exporting one. Where it
-    does, and while draining, nothing is predicted."""
+    """One bundle behind HTTP. app: the ASGI application. wrong: how this machine predicts otherwise than the exporting one. Where
+    it does, and while draining, nothing is predicted."""
 
     def __init__(self, bundle: Bundle, settings: Settings) -> None:
         self.bundle, self.settings, self.draining = bundle, settings, False

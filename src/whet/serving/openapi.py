@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from whet import __version__
 from whet.bundle import Bundle
 from whet.serving.intake import accepted_types
 from whet.serving.settings import Settings
@@ -48,7 +47,10 @@ def document(bundle: Bundle, settings: Settings) -> dict[str, Any]:
         paths["/corrections"] = {"post": {**stored["post"], "parameters": [label]}}
     described: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": f"{bundle.info['architecture']}: {bundle.info['problem']}", "version": __version__},
+        "info": {
+            "title": f"{bundle.info['architecture']}: {bundle.info['problem']}",
+            "version": bundle.info["versions"]["whet"],
+        },
         "paths": paths,
         "components": {"schemas": {"Prediction": _prediction(bundle), "Error": _ERROR}},
     }
