@@ -29,7 +29,7 @@ from whet.bundle import Bundle
 CLIENTS = 16
 SERVER = """
 import sys
-
+from whet.bundle import Bundle
 from whet.serving.app import Service
 from whet.serving.server import run
 from whet.serving.settings import Settings
@@ -104,7 +104,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of onnxruntime, in the server and in the loop")
     given = parser.parse_args()
     bundle = Bundle.read(given.bundle, threads=given.threads)
-    samples = [path.read_bytes() for path in sorted(given.samples.rglob("*.*"))[:64] if not path.name.startswith(".")]
+    found = [path.read_bytes() for path in sorted(given.samples.rglob("*.*"))[:64] if path.is_file()]
+    samples = [data for data, one in zip(found, bundle.predict(found)) if not one["error"]]
     kind = {"image": "image/jpeg", "audio": "audio/wav", "text": "text/plain"}[bundle.medium]
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class Settings:
         """The address of the page."""
         return f"http://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}/"
 
-    @property
+    @functools.cached_property
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return ipaddress.ip_address(self.address).is_loopback
