@@ -227,3 +227,12 @@ def test_a_changed_bundle_is_refused_by_name(bundles, tmp_path):
     (folder / "model.onnx").write_bytes(bytes(content))
     done = whet("serve", folder)
     assert done.returncode == 1 and "model.onnx was changed or damaged" in done.stderr
+
+
+def test_a_server_loads_no_torch():
+    check = (
+        "import sys, whet.cli.screen, whet.serving.app, whet.serving.server\n"
+        "print([m for m in ('torch', 'pandas', 'transformers', 'cv2', 'scipy', 'onnxruntime') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
