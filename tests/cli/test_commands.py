@@ -33,6 +33,7 @@ def test_help_is_quick_and_names_every_command():
         "compare",
         "report",
         "export",
+        "serve",
         "methods",
     ):
         assert command in done.stdout
@@ -260,6 +261,7 @@ def test_the_options_are_these():
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "label": ["--by", "--count", "--file-column", "--force", "--json", "--labels", "--out", "--run", "--text-column"],
         "export": ["--golden", "--json", "--out", "--unsure"],
+        "serve": ["--allow-host", "--batch", "--corrections", "--host", "--json", "--max-mb", "--port", "--queue", "--token"],
         "compare": sorted(
             [*data, *training, "--architectures", "--budget", "--head", "--metric", "--out", "--recipe", "--seeds", "--task",
              "--weights"]

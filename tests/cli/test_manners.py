@@ -205,8 +205,10 @@ def test_json_is_json_in_every_quick_command(odd, tmp_path):
 
 
 def test_nothing_else_encodes_what_leaves_the_process():
-    """A new use of json.dumps is a decision: hashes, what only we read back, and cells of a table."""
+    """A new use of json.dumps is a decision: hashes, what only we read back, cells of a table, and the script of a bundle, which
+    stands alone."""
     inner = {
+        "bundle/predict.py",
         "core/output.py", "core/strict_json.py", "core/labels.py", "core/recipe.py", "data/table.py", "data/audit/unlabelled.py",
         "training/checkpoint.py",
         "training/subprocess_run.py", "tuning/space.py", "methods/augment_image/albumentations.py", "models/build.py",

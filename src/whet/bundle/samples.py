@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -33,6 +34,11 @@ class Prepared:
 
     tensor: np.ndarray
     size: tuple[int, int] | None = None
+
+
+def _reason(error: Exception) -> str:
+    """The message of a decoder, without the address of the buffer in memory."""
+    return re.sub(r" ?<_io\.BytesIO object at 0x\w+>", "", str(error)) or type(error).__name__
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -65,7 +71,7 @@ def read_image(data: bytes, size: tuple[int, int], fit: str) -> Prepared:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, OverflowError, TypeError, AttributeError,
             ArithmeticError, AssertionError, MemoryError, Image.DecompressionBombError) as error:  # fmt: skip
-        raise Unreadable(str(error) or type(error).__name__) from None
+        raise Unreadable(_reason(error)) from None
     if image.format != "JPEG" or image.mode == "CMYK":
         source = (pixels.shape[0], pixels.shape[1])
     return Prepared(resize(pixels, source, size, fit), source)
@@ -182,7 +188,7 @@ def read_audio(data: bytes, rate: int, samples: int) -> Prepared:
                 blocks.append(block.mean(axis=1))
             wave = np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
     except (soundfile.SoundFileError, RuntimeError, TypeError, OverflowError, MemoryError) as error:
-        raise Unreadable(str(error) or type(error).__name__) from None
+        raise Unreadable(_reason(error)) from None
     if not len(wave) or not np.isfinite(wave).all():
         raise Unreadable("no samples" if not len(wave) else "some of its samples are not finite")
     wave = resample(wave, own, rate)

@@ -27,6 +27,7 @@ from whet.cli import (
     predict,
     pretrain,
     report,
+    serve,
     study,
     train,
     tune,
@@ -63,6 +64,7 @@ for module in (
     compare,
     report,
     export,
+    serve,
     methods,
 ):
     app.command(module.NAME, cls=Command)(speaks(module.command))

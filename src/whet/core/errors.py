@@ -40,6 +40,10 @@ class ParityError(WhetError):
     """An exported model that does not predict what the run predicts. No file is left of it."""
 
 
+class ServingError(WhetError):
+    """A server that cannot start with these settings."""
+
+
 class NonFiniteError(WhetError):
     """A loss, gradient or weight became NaN or infinite; nothing was saved since."""
 
