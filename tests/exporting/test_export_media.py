@@ -104,7 +104,9 @@ def test_masks_of_classes(tmp_path):
 
 def test_what_cannot_be_exported_is_refused(tmp_path):
     data = write_images(tmp_path / "images", {"a": 12, "b": 12})
-    recipe = Recipe(task="image-pretraining", methods=parse_methods(["sgd", "simclr"])).setting(image_size=32, batch_size=8)
+    recipe = Recipe(task="image-pretraining", methods=parse_methods(["sgd", "simclr"])).setting(
+        image_size=32, batch_size=8
+    )
     run = whet.pretrain(
         data, recipe=recipe, architecture="resnet9_slim", weights="none", budget="2st", out=tmp_path / "run"
     )
