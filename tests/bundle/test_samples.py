@@ -81,6 +81,19 @@ def test_a_reduction_is_the_mean_of_areas():
     )
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_large_image_is_reduced_strip_by_strip_to_the_same_means(axis, monkeypatch):
+    """The weights of a part are the share of each pixel that lies in it."""
+    values = np.random.default_rng(1).integers(0, 256, (37, 41, 3), dtype=np.uint8)
+    side, count = values.shape[axis], 11
+    edges = np.arange(count + 1) * side / count
+    pixel = np.arange(side)
+    weight = np.clip(np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel), 0, None)
+    wanted = np.moveaxis(np.tensordot(weight * count / side, values.astype(float), axes=(1, axis)), 0, axis)
+    monkeypatch.setattr(samples, "_STRIP", 500)
+    assert samples._area(values, axis, count) == pytest.approx(wanted, abs=1e-4)
+
+
 def tone(rate: int, seconds: float, hertz: float) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)).astype(np.float32)
 

@@ -21,6 +21,7 @@ AUDIO_FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF")
 MAX_PIXELS = 178_956_970
 MAX_SECONDS = 2 * 60 * 60
 MAX_CHARACTERS = 100_000
+_STRIP = 4_000_000  # numbers that are summed at once
 
 
 class Unreadable(ValueError):
@@ -113,13 +114,19 @@ def _area(values: np.ndarray, axis: int, count: int) -> np.ndarray:
         shape = (*values.shape[:axis], count, side // count, *values.shape[axis + 1 :])
         return values.reshape(shape).mean(axis=axis + 1, dtype=np.float32)
     edges = np.arange(count + 1) * (side / count)
-    first = np.minimum(edges.astype(np.int64), side)
+    edges[-1] = side
+    first = edges.astype(np.int64)
     shape = tuple(-1 if one == axis else 1 for one in range(3))
     share = (edges - first).astype(np.float32).reshape(shape)
-    total = np.cumsum(values, axis=axis, dtype=np.float64)
-    total = np.concatenate([np.zeros_like(total.take([0], axis)), total], axis=axis)
-    at = total.take(first, axis) + share * values.take(np.minimum(first, side - 1), axis)
-    return (np.diff(at, axis=axis) / (side / count)).astype(np.float32)
+    cut = share * values.take(
+        np.minimum(first, side - 1), axis
+    )  # of the pixel at the start of each part, what is before it
+    strips = []  # a large image is not copied as a whole
+    for parts in np.array_split(np.arange(count), min(count, 1 + values.size // _STRIP)):
+        start, stop = first[parts[0]], first[parts[-1] + 1]
+        strip = values[start:stop] if axis == 0 else values[:, start:stop]
+        strips.append(np.add.reduceat(strip, first[parts] - start, axis=axis, dtype=np.float64))
+    return ((np.concatenate(strips, axis) + np.diff(cut, axis=axis)) / (side / count)).astype(np.float32)
 
 
 def resized(values_HW: np.ndarray, size: tuple[int, int]) -> np.ndarray:
