@@ -1,14 +1,17 @@
 """Corrected samples, kept for the next training."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.serving.conftest import asked, image_bytes, make_bundle, service, wave_bytes
 
+from whet.bundle import Bundle
 from whet.core.errors import OutputError, ServingError
 from whet.core.output import MARKER, kind_of
 from whet.core.spec import DataSpec
 from whet.data.read import read_data
+from whet.serving.corrections import Corrections
 
 CLASSES = ("blue", "green", "red")
 PHOTO = image_bytes((200, 30, 90))
@@ -39,6 +42,17 @@ def test_each_class_is_a_folder(tmp_path, medium, sample, kind, suffix):
     assert {name.split("/")[0] for name in names} == {"red", "green"} and all(name.endswith(suffix) for name in names)
     assert (tmp_path / "corrected" / min(names)).read_bytes() == sample
     assert kind_of(tmp_path / "corrected") == "corrections"
+
+
+def test_a_sample_that_arrives_many_times_at_once_is_kept_once(tmp_path):
+    bundle = Bundle.read(make_bundle(tmp_path / "bundle", classes=CLASSES))
+    kept = Corrections(tmp_path / "corrected", bundle, most=10_000_000)
+    for number in range(20):
+        photo = image_bytes((number, 9, 9))
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(lambda _, photo=photo: kept.keep(photo, "red"), range(16)))) == 1
+    assert len(files(tmp_path / "corrected")) == 20
+    assert kept.size == sum(path.stat().st_size for path in (tmp_path / "corrected" / "red").iterdir())
 
 
 def test_the_next_training_reads_them(tmp_path):

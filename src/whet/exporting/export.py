@@ -17,7 +17,7 @@ from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_diges
 from whet.core import strict_json
 from whet.core.errors import OutputError, ParityError, RecipeError, RunError
 from whet.core.language import english
-from whet.core.output import claim, kind_of, put, require_claimable, work_folder, write_whole
+from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.exporting.card import model_card
@@ -108,7 +108,7 @@ def write_model(folder: Path, reference: Reference, part: Part) -> None:
     write_whole(folder / MODEL, onnx_model(model, _example(reference, part), (0, 1) if part.medium == "text" else (0,)))
     if isinstance(saved.net.front, TextFront):
         saved.net.front.tokens.save(folder)
-        (folder / "tokenizer_config.json").unlink()
+        remove(folder / "tokenizer_config.json")
 
 
 def _example(reference: Reference, part: Part) -> Tensor:

@@ -159,10 +159,13 @@ class _Visible:
         mean_C11 = (x_BCHW * seen_B1HW).sum(dim=(0, 2, 3), keepdim=True)[0] / count
         centred_BCHW = x_BCHW - mean_C11
         variance_C11 = (centred_BCHW.square() * seen_B1HW).sum(dim=(0, 2, 3), keepdim=True)[0] / count
-        with torch.no_grad():
+        with (
+            torch.no_grad()
+        ):  # not in place: another pass through the network may need the former values for its gradient
             share = MOMENTUM if norm.momentum is None else norm.momentum
-            norm.running_mean.lerp_(mean_C11.flatten(), share)
-            norm.running_var.lerp_((variance_C11 * count / (count - 1).clamp(min=1)).flatten(), share)
+            norm.running_mean = norm.running_mean.lerp(mean_C11.flatten(), share)
+            unbiased_C11 = variance_C11 * count / (count - 1).clamp(min=1)
+            norm.running_var = norm.running_var.lerp(unbiased_C11.flatten(), share)
         scaled_BCHW = centred_BCHW * (variance_C11 + norm.eps).rsqrt()
         if norm.affine:
             scaled_BCHW = scaled_BCHW * norm.weight[:, None, None] + norm.bias[:, None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 from whet.bundle import Bundle
@@ -25,7 +26,7 @@ class Corrections:
         if wrong := [name for name in bundle.classes if not _is_folder_name(name)]:
             raise ServingError(f"--corrections writes a folder per class, and a folder cannot be named {wrong[0]!r}")
         self._folder = claim(folder, "corrections").path
-        self._bundle, self._most = bundle, most
+        self._bundle, self._most, self._lock = bundle, most, threading.Lock()
         self.size = sum(path.stat().st_size for path in self._folder.glob("*/*") if path.is_file())
 
     def keep(self, data: bytes, label: str) -> str:
@@ -34,12 +35,13 @@ class Corrections:
         self._bundle.prepare(data)
         name = f"{label}/{hashlib.sha256(data).hexdigest()[:24]}{suffix(data, self._bundle.medium)}"
         path = self._folder / name
-        if not path.exists():
-            if self.size + len(data) > self._most:
-                raise NoSpace
-            self.size += len(data)
-            path.parent.mkdir(exist_ok=True)
-            write_whole(path, data)
+        with self._lock:  # the same sample may arrive twice at once
+            if not path.exists():
+                if self.size + len(data) > self._most:
+                    raise NoSpace
+                path.parent.mkdir(exist_ok=True)
+                write_whole(path, data)
+                self.size += len(data)
         return name
 
 
