@@ -14,12 +14,14 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)
 
-# whet improve on data that ship with a dependency: scikit-learn's handwritten digits.
+# whet improve on data that ship with a dependency, scikit-learn's handwritten digits, and the model as a bundle that can be served.
+BEST = import json; print(json.load(open("demo/improve/improvement.json"))["best_run"])
 demo: setup
 	rm -rf demo
 	$(BIN)/python examples/digits/write_digits.py demo/digits
 	$(BIN)/whet improve demo/digits --architecture resnet9_slim --out demo/improve \
 	  --seeds 3 --plain examples/digits/plain.yaml --strong examples/digits/strong.yaml
+	$(BIN)/whet export demo/improve/$$($(BIN)/python -c '$(BEST)') --out demo/bundle
 
 # The fast tests and a sample of the slow ones, two at a time with a thread each. Compiled files are kept: otherwise every process
 # compiles all sources and tests anew.

@@ -28,7 +28,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Export the model of a run: an ONNX file, checked against the run, with a script that predicts without whet."""
-    from whet.cli.screen import observer, place, print_json, results, talk
+    from whet.cli.screen import observer, place, print_json, results, talk, then
     from whet.core.task import task_named
     from whet.exporting.export import export
 
@@ -61,3 +61,4 @@ def command(
             style="dim",
         )
     place(screen, tr("bundle"), bundle.path)
+    then("serve", bundle.path)
