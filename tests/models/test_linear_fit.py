@@ -88,3 +88,13 @@ def test_sparse_samples_that_are_alike_share_a_fold():
     targets = SINGLE_LABEL.targets(torch.arange(40) // 20, 2)
     fold_N = folds_of(torch.tensor(x).to_sparse(), targets, 2)
     assert (fold_N[::2] == fold_N[1::2]).all() and set(fold_N) == {0, 1}
+
+
+def test_samples_that_are_all_alike_give_the_shares_of_the_classes():
+    """A collapsed or dead network: nothing can be held out, and the best prediction are the shares."""
+    x, targets = torch.ones(20, 4), SINGLE_LABEL.targets(torch.tensor([0] * 14 + [1] * 6), 2)
+    fold_N, layer = folds_of(x, targets), nn.Linear(4, 2)
+    assert len(np.unique(fold_N)) == 1
+    fit_best_linear(layer, x, targets, fold_N)
+    assert probs(layer, x.numpy()) == pytest.approx(np.tile([0.7, 0.3], (20, 1)), abs=1e-3)
+    assert out_of_fold_probs(x, targets, fold_N) == pytest.approx(0.5)

@@ -114,10 +114,14 @@ def _best_out_of_fold(
     learn_N: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     """The penalty with the lowest out-of-fold loss, and the probabilities (N, K) for it. The samples of a class that occurs in only
-    one fold do not count, because it cannot be learned from the others."""
+    one fold do not count, because it cannot be learned from the others. With one fold alone (all samples have the same features),
+    the largest penalty and equal probabilities."""
     penalties = _SPARSE_PENALTIES if features_ND.is_sparse else _PENALTIES
+    outside = [np.flatnonzero(fold_N == fold) for fold in np.unique(fold_N)]
+    if len(outside) == 1:
+        return float(max(penalties)), np.full(targets.probs_BK.shape, 1 / targets.num_classes)
     whole = _Problem.of(features_ND, targets, weight_N, standardised=False)
-    counts_N, parts, outside = whole.share_N.copy(), [], [np.flatnonzero(fold_N == fold) for fold in np.unique(fold_N)]
+    counts_N, parts = whole.share_N.copy(), list[_Problem]()
     for out in outside:
         rest = np.setdiff1d(np.arange(len(fold_N)), out)
         unseen_K = whole.wanted_NK[rest].sum(axis=0) == 0
