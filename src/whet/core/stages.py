@@ -101,6 +101,10 @@ class LabelsByFeatures(LabelsSamples):
         """The features of the training samples and then the unlabelled ones, an array or a sparse matrix, and the probabilities of
         their classes, all zero where they are unknown -> the probabilities of all, (N, K)."""
 
+    def confidence_temperature(self, outputs: Outputs) -> float:
+        """Not used: nothing is predicted."""
+        return 1.0
+
 
 class Arranges(ABC):
     @abstractmethod

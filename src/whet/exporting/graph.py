@@ -52,8 +52,7 @@ def onnx_model(model: nn.Module, example: Tensor, dynamic: tuple[int, ...]) -> b
     except (
         RuntimeError,
         ValueError,
-        NotImplementedError,
-    ) as error:  # the first includes those of torch.export and torch.onnx
+    ) as error:  # what torch.export and torch.onnx raise for a network that they cannot follow
         raise RunError(f"torch cannot export this network to ONNX: {str(error).strip().splitlines()[0]}") from None
     assert program is not None
     return _named(program.model_proto, dynamic).SerializeToString()

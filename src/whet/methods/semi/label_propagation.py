@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import Field
 
 from whet.core.method import Method
-from whet.core.outputs import Outputs
 from whet.core.recipe import Recipe
 from whet.core.search import Search
 from whet.core.stages import Guarded, LabelsByFeatures
@@ -27,9 +26,9 @@ class LabelPropagation(
     Use when: labels are few, so that neighbours among all samples tell more about a sample than the network's own prediction.
     Do not use when: there is no time for two trainings, or most unlabelled samples are of other classes.
     Source: Iscen et al. 2019, arXiv:1904.04717; the spreading: Zhou et al. 2004, "Learning with local and global consistency".
-    Deviates: the labels are spread once per round, not after each epoch, and every round starts from the first weights; classes
-    have equal weights (add class_weights); 10 neighbours and alpha 0.9 in place of 50 and 0.99. A round that is not better on
-    validation samples than the one before is not handed over, and no further round is trained.
+    Deviates: the labels are spread once per round, not after each epoch, and every round starts from the first weights; no weights
+    by class (add class_weight); 10 neighbours and alpha 0.9 in place of 50 and 0.99. A round that is not better on validation
+    samples than the one before is not handed over, and no further round is trained.
     Shapes: cosine similarities of features (N + M, D) to the power of 3, symmetric -> (1 - alpha)(I - alpha S)^-1 Y, (N + M, K).
     The most probable class of each unlabelled sample is its label, with the weight 1 - entropy / log K. All rounds + 1 trainings
     share a budget in minutes.
@@ -60,9 +59,6 @@ class LabelPropagation(
 
     def labelled_by(self, features_ND: Any, label_NK: np.ndarray) -> np.ndarray:
         return spread(neighbour_graph(features_ND, self.neighbors, 3.0), label_NK, self.alpha)
-
-    def confidence_temperature(self, outputs: Outputs) -> float:
-        return 1.0
 
     def least_confidences(self, confidence_KM: Sequence[np.ndarray]) -> np.ndarray:
         return np.zeros(len(confidence_KM))
