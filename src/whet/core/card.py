@@ -105,7 +105,7 @@ def card(cls: type[Method]) -> Card:
         stages=tuple(stage.value for stage in cls.stages()),
         tasks=tuple(sorted(cls.tasks)),
         sections={heading: sections[heading] for heading in HEADINGS if heading in sections},
-        parameters=tuple(_parameter(cls, name) for name in cls.model_fields),
+        parameters=tuple(_parameter(cls, name) for name in cls.model_fields if name not in cls.found_by_run),
         conflicts=tuple(sorted(cls.conflicts)),
         measured=measured(cls.name),
     )

@@ -75,6 +75,8 @@ class Method(Strict):
     """Whether it applies only where each sample has exactly one class."""
     by_cell: ClassVar[bool] = False
     """Whether it applies to masks only where the outputs are a map of the image."""
+    found_by_run: ClassVar[frozenset[str]] = frozenset()
+    """Hyper-parameters that a run finds and stores with its network (`Net.built_with`). A recipe leaves them at their defaults."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Settings for `whet.testing`, where the defaults need something supplied by the user, or are large."""
     exceptions: ClassVar[Mapping[str, str]] = {}

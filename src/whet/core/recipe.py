@@ -62,6 +62,11 @@ class Recipe(Strict):
                 raise RecipeError(
                     f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {self.task}"
                 )
+            for key in sorted(method.found_by_run):
+                if getattr(method, key) != type(method).model_fields[key].default:
+                    raise RecipeError(
+                        f"{method.name}.{key} is found by the run and stored with its network; leave it out of the recipe"
+                    )
             clash = sorted(method.conflicts & set(names))
             if clash:
                 raise RecipeError(

@@ -119,6 +119,7 @@ from whet.methods.balance.oversample import Oversample
 from whet.methods.balance.symmetric_cross_entropy import SymmetricCrossEntropy
 from whet.methods.balance.threshold_tuning import ThresholdTuning
 from whet.methods.balance.tversky import Tversky
+from whet.methods.compress.low_rank import LowRank
 from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
@@ -380,6 +381,7 @@ __all__ = [
     "LogitAdjustment",
     "Lookahead",
     "Lovasz",
+    "LowRank",
     "ManifoldMixup",
     "MaskedAutoencoder",
     "MaskedLanguageModel",

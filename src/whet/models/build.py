@@ -25,7 +25,7 @@ from whet.core.task import Task
 from whet.core.writing import writing
 from whet.models import hub, hub_audio, hub_text
 from whet.models.front import AudioFront, Front, TextFront
-from whet.models.hub_access import HEAD_FILE, check_folder, save_tensors
+from whet.models.hub_access import HEAD_FILE, check_folder, load_tensors, save_tensors
 from whet.models.hub_segmenters import OWN
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, head_name, with_head
@@ -354,11 +354,7 @@ def load_net(folder: Path) -> Net:
         net = _zoo_net(bare, _loaded_front(bare, folder))
     if spec.changes:
         net = _rebuilt(net, spec.changes)
-    path = folder / (_CHANGED_FILE if _saved_whole(spec) else "model.safetensors")
-    try:
-        net.load_state_dict(load_file(path))
-    except RuntimeError as error:  # torch's error for missing, unexpected or mismatched tensors
-        raise RunError(f"the weights in {path} do not fit the network saved there: {error}") from None
+    load_tensors(net, folder / (_CHANGED_FILE if _saved_whole(spec) else "model.safetensors"))
     return net.eval()
 
 

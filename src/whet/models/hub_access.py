@@ -11,8 +11,8 @@ from urllib.request import getproxies
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from whet.core.errors import RunError, WeightsError
 from whet.core.language import Sentence, english
@@ -122,6 +122,27 @@ def reload(auto: Any, folder: Path, spare: str = "") -> Any:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write these tensors to a .safetensors file."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Write these tensors to a .safetensors file; tied weights are written once, under their first name."""
+    first = _first_names(tensors)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if first[name] == name}
     save_file(plain, path, metadata={"format": "pt"})
+
+
+def load_tensors(module: nn.Module, path: Path) -> None:
+    """Load all tensors of a module from a file of `save_tensors`. RunError where they do not fit."""
+    state = load_file(path)
+    first = _first_names(module.state_dict())
+    state |= {name: state[other] for name, other in first.items() if name not in state and other in state}
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:  # torch's error for missing, unexpected or mismatched tensors
+        raise RunError(f"the weights in {path} do not fit the network saved there: {error}") from None
+
+
+def _first_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """The first name of each tensor: tied weights have several."""
+    first: dict[Any, str] = {}
+    return {
+        name: first.setdefault((tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name, name)
+        for name, tensor in tensors.items()
+    }

@@ -20,7 +20,7 @@ from whet.core.recipe import Recipe
 from whet.core.registry import registry
 from whet.core.rng import Rng
 from whet.core.spec import ModelSpec
-from whet.core.stages import Compresses, Stage
+from whet.core.stages import Stage
 from whet.core.task import problems, task_named
 from whet.evaluate.inference import using_weights
 from whet.models.build import build_net
@@ -261,10 +261,7 @@ def digests_without(task: str) -> dict[str, str]:
 
 
 def _predicted_digest(bench: Bench) -> str:
-    net = bench.plan.net.eval()
-    for method in bench.plan.methods:
-        if isinstance(method, Compresses):
-            net = method.compress(net, bench.plan.context)
+    net = bench.plan.compressed(bench.plan.net.eval())
     x = net.front(bench.render(np.arange(BATCH_SIZE), None))
     with torch.no_grad():
         fitted = _fitted(bench, net, x, bench.unchanged_targets())

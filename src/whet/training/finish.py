@@ -19,7 +19,7 @@ from whet.core.evidence import Predictions
 from whet.core.output import empty
 from whet.core.outputs import Outputs
 from whet.core.run_folder import RunFolder
-from whet.core.stages import Compresses, Stage
+from whet.core.stages import Stage
 from whet.data.loader import Loader
 from whet.data.media import USUAL_RATE
 from whet.data.table import Table
@@ -61,6 +61,7 @@ def finish_model(
     # A half with the same choice as all samples has the same network.
     halves = [None if _is_held(plan.net, weights) else as_one(_compressed(plan, weights)) for weights in by_half]
     nets = _compressed(plan, None)
+    plan.notes += [line for net in nets for line in net.notes]
 
     def outputs(predictor: Any) -> Outputs:
         return keep_outputs(partial(predict, val, predictor), val, folder.path)
@@ -96,11 +97,8 @@ def _compressed(plan: Plan, weights: dict[str, Tensor] | None) -> list[Net]:
     """The networks for prediction after the AFTER methods. weights: replace the final weights, on a copy."""
     with using_weights(plan.net, weights) if weights is not None else contextlib.nullcontext():
         first = plan.net if weights is None else copy.deepcopy(plan.net)
-        nets = [net.baked() for net in (first, *(_holding(plan.net, more) for more in plan.ensemble_members()))]
-        for method in plan.methods:
-            if isinstance(method, Compresses):
-                nets = [method.compress(net, plan.context) for net in nets]
-    return nets
+        nets = (first, *(_holding(plan.net, more) for more in plan.ensemble_members()))
+        return [plan.compressed(net.baked()) for net in nets]
 
 
 def _is_held(net: Net, weights: dict[str, Tensor]) -> bool:

@@ -37,6 +37,7 @@ from whet.core.stages import (
     Arranges,
     Changes,
     ChoosesWeights,
+    Compresses,
     Divides,
     Finalizes,
     FindsBeforeTraining,
@@ -342,6 +343,13 @@ class Plan:
         for method in self.methods:
             if isinstance(method, Finalizes):
                 method.finalize(self.net, self._runtime(method, half), context)
+
+    def compressed(self, net: Net) -> Net:
+        """A network with the final weights after the AFTER methods."""
+        for method in self.methods:
+            if isinstance(method, Compresses):
+                net = self._try(method, partial(method.compress, net, self.context), net)
+        return net
 
     def ensemble_members(self) -> list[dict[str, Tensor]]:
         """Additional weights of the network, which are averaged with the final ones with equal weight."""

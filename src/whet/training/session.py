@@ -429,6 +429,7 @@ class Session:
         predictor, val_outputs, members = finish.finish_model(
             plan, table.part("val"), predict, self.folder, self.joined, by_half
         )
+        self.note_plan(plan)  # of the AFTER methods
         metrics = finish.measure_parts(table, predictor, predict, self.folder, val_outputs)
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
