@@ -139,6 +139,10 @@ class Method(Strict):
         run holds the result, and a note reports it."""
         return None
 
+    def require(self, net: Any) -> None:
+        """Raise an error if the method cannot be used with this network (`whet.models.Net`, with its starting weights). Called
+        before any run that it follows is trained."""
+
     @classmethod
     def stages(cls) -> list[Stage]:
         """All stages at which this class has a role, in training order."""
