@@ -120,6 +120,7 @@ from whet.methods.balance.symmetric_cross_entropy import SymmetricCrossEntropy
 from whet.methods.balance.threshold_tuning import ThresholdTuning
 from whet.methods.balance.tversky import Tversky
 from whet.methods.compress.low_rank import LowRank
+from whet.methods.compress.prune_magnitude import PruneMagnitude
 from whet.methods.compress.prune_structured import PruneStructured
 from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
@@ -411,6 +412,7 @@ __all__ = [
     "Polynomial",
     "Posterize",
     "ProgressiveResize",
+    "PruneMagnitude",
     "PruneStructured",
     "PseudoLabel",
     "RAdam",
