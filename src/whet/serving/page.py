@@ -10,4 +10,4 @@ from whet.web.page import page
 def page_response() -> HTMLResponse:
     made = page("server.js")
     policy = f"{made.policy}; connect-src 'self'; frame-ancestors 'none'"
-    return HTMLResponse(made.text, headers={"Content-Security-Policy": policy})
+    return HTMLResponse(made.html(), headers={"Content-Security-Policy": policy})

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """text: the HTML. policy: the directives of a Content-Security-Policy that allow its own script and style alone; those for
-    requests (connect-src) are left to the caller."""
+    """policy: the directives of a Content-Security-Policy that allow its own script and style alone; those for requests
+    (connect-src) are left to the caller."""
 
-    text: str
+    template: str
     policy: str
+
+    def html(self, head: str = "", data: str = "") -> str:
+        """The page with more elements in its head and before its script."""
+        return self.template.replace("{{head}}", head, 1).replace("{{data}}", data, 1)
 
 
 @functools.cache
