@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 from tests.conftest import whet
-from tests.web.test_packages import CONTENT, ONE, unpacked
+from tests.web.test_packages import ONE, unpacked
 
 from whet.bundle import Bundle
 from whet.core.errors import OutputError, PackageError
@@ -94,9 +94,9 @@ def test_nothing_is_written_over_and_nothing_is_left(bundles, packages, tmp_path
     shutil.rmtree(packages)
     before = sorted(tmp_path.iterdir())
     for single_file in (False, True):
-        with pytest.raises(PackageError, match="npm pack @some/one@2.0.0"):
+        with pytest.raises(PackageError, match=r"npm pack @some/one@2\.0\.0"):
             write_page(bundle, tmp_path / "new", packages, single_file=single_file)
-    assert sorted(tmp_path.iterdir()) == before and CONTENT
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_options_belong_to_their_target(bundles, tmp_path):

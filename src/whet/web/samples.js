@@ -42,7 +42,8 @@ function bilinearTaps(side, count, [start, end], whole) {
   });
 }
 
-const rounded = (values) => Uint8Array.from(values, Math.round);
+// To whole numbers, halves to even ones, as NumPy does.
+const rounded = (values) => new Uint8Array(Uint8ClampedArray.from(values).buffer);
 
 // The pixels (height, width, 3) of an image at another size; see read_image. A JPEG is first averaged over the squares that its
 // decoder reduces there.
