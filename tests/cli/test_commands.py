@@ -260,7 +260,7 @@ def test_the_options_are_these():
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "label": ["--by", "--count", "--file-column", "--force", "--json", "--labels", "--out", "--run", "--text-column"],
-        "export": ["--golden", "--json", "--out", "--unsure"],
+        "export": ["--golden", "--json", "--out", "--packages", "--single-file", "--to", "--unsure"],
         "serve": ["--allow-host", "--batch", "--corrections", "--host", "--json", "--max-mb", "--port", "--queue", "--token"],
         "compare": sorted(
             [*data, *training, "--architectures", "--budget", "--head", "--metric", "--out", "--recipe", "--seeds", "--task",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,11 +13,22 @@ from whet.cli.options import Json
 from whet.core.language import tr
 
 NAME = "export"
+_OF_PAGES = {"--packages", "--single-file"}
+
+
+class Target(StrEnum):
+    BUNDLE = "bundle"
+    WEB = "web"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
-    out: Annotated[Path, typer.Option(help="The folder to write: new or empty.")],
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="A finished run folder; with --to web, a bundle as well.")],
+    out: Annotated[Path, typer.Option(help="The folder to write: new or empty. With --single-file, the HTML file.")],
+    to: Annotated[
+        Target,
+        typer.Option(help="bundle: files for whet serve and for Python. web: a page that predicts in the browser."),
+    ] = Target.BUNDLE,
     unsure: Annotated[
         float, typer.Option(min=0, max=1, help="Mark predictions with a lower confidence as unsure.")
     ] = 0.5,
@@ -25,17 +38,35 @@ def command(
             min=0, help="How many samples of the data are put into the folder, so that it can be checked later."
         ),
     ] = 4,
+    packages: Annotated[
+        Path,
+        typer.Option(
+            help="With --to web: the folder that holds the npm package onnxruntime-web, as npm pack writes it."
+        ),
+    ] = Path("."),
+    single_file: Annotated[
+        bool,
+        typer.Option("--single-file", help="With --to web: write one HTML file, which also works without a server."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Export the model of a run: an ONNX file, checked against the run, with a script that predicts without whet."""
-    from whet.cli.screen import observer, place, print_json, results, talk, then
+    from whet.cli.screen import hint, observer, place, print_json, results, talk, then
     from whet.core.task import task_named
     from whet.exporting.export import export
+    from whet.exporting.page import export_page, is_bundle
 
-    bundle = export(run, out, unsure_below=unsure, golden=golden, observer=observer(as_json))
+    _require_fitting(context, to, to == Target.WEB and is_bundle(run))
+    options: dict[str, Any] = {"unsure_below": unsure, "golden": golden, "observer": observer(as_json)}
+    if to == Target.WEB:
+        bundle, written = export_page(run, out, packages, single_file=single_file, **options)
+    else:
+        bundle = export(run, out, **options)
+        written = bundle.path
     info = bundle.info
     if as_json:
-        print_json({"bundle": str(bundle.path), **info["metrics"], "parity": info["parity"]})
+        key = "bundle" if to == Target.BUNDLE else "page"
+        print_json({key: str(written), **info["metrics"], "parity": info["parity"]})
         return
     parity, metrics, screen = info["parity"], info["metrics"], results()
     metric = task_named(info["task"]).metrics[parity["metric"]]
@@ -60,5 +91,25 @@ def command(
             ),
             style="dim",
         )
-    place(screen, tr("bundle"), bundle.path)
-    then("serve", bundle.path)
+    if to == Target.BUNDLE:
+        place(screen, tr("bundle"), written)
+        then("serve", written)
+        return
+    place(screen, tr("page"), written)
+    if not single_file:
+        hint(talk(), tr("next"), f"python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(out))}")
+
+
+def _require_fitting(context: typer.Context, to: Target, finished: bool) -> None:
+    """Raise RecipeError for an option of another target, or of the export of a run where it is finished."""
+    from whet.core.errors import RecipeError
+
+    given = {
+        option.opts[0]
+        for option in context.command.params
+        if getattr(context.get_parameter_source(option.name or ""), "name", "") == "COMMANDLINE"
+    }
+    if to == Target.BUNDLE and (wrong := given & _OF_PAGES):
+        raise RecipeError(f"{min(wrong)} belongs to --to web")
+    if finished and (wrong := given - _OF_PAGES - {"run", "--out", "--to", "--json", "--language"}):
+        raise RecipeError(f"{min(wrong)} belongs to the export of a run; this bundle is exported already")

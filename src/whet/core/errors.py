@@ -44,6 +44,10 @@ class ServingError(WhetError):
     """A server that cannot start with these settings."""
 
 
+class PackageError(WhetError):
+    """A package of another language that a command needs, and that is missing or of another version."""
+
+
 class NonFiniteError(WhetError):
     """A loss, gradient or weight became NaN or infinite; nothing was saved since."""
 

@@ -30,7 +30,7 @@ _WORK = re.compile(r"\..+\.([0-9]+)-[0-9]+")  # the name of a temporary folder: 
 @dataclass(frozen=True)
 class OutputFolder:
     """A folder with the marker. kind: what it holds: run, check, group, label, study, tune, improve,
-    architectures, bundle or corrections."""
+    architectures, bundle, page or corrections."""
 
     path: Path
     kind: str

@@ -1,168 +1,29 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>whet</title>
-<link rel="icon" href="data:,">
-<style>
-:root {
-  color-scheme: light dark;
-  --ground: #f6f7f5; --card: #fff; --ink: #1c2422; --soft: #5c6966; --line: #dde3e0; --accent: #0b6e63; --wash: #e3f1ee;
-  --warn: #8a5300; --warn-wash: #fdf0d8; --bad: #a4262c; --bar: #6fb3a8;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ground: #131816; --card: #1c2321; --ink: #e8edeb; --soft: #9caaa6; --line: #323b38; --accent: #5cc4b5; --wash: #1d3631;
-    --warn: #f0c27a; --warn-wash: #3a2e17; --bad: #ff8f8f; --bar: #3f8f83;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, "Noto Sans SC", sans-serif; }
-main, header, footer { max-width: 60rem; margin: 0 auto; padding: 0 1rem; }
-header { display: flex; gap: 1rem; align-items: baseline; padding-top: 1.25rem; padding-bottom: .75rem; }
-h1 { font-size: 1.25rem; margin: 0; }
-header p { margin: 0; color: var(--soft); flex: 1; min-width: 0; }
-button, .button, select, textarea, input[type=password] {
-  font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .45rem .9rem;
-  min-height: 2.75rem;
-}
-button, .button { cursor: pointer; display: inline-flex; align-items: center; }
-button:hover, .button:hover { border-color: var(--accent); }
-button.main { background: var(--accent); border-color: var(--accent); color: var(--card); font-weight: 600; }
-button:disabled { opacity: .5; cursor: default; }
-button.plain { border: 0; background: none; padding: .25rem .5rem; color: var(--soft); min-height: 0; }
-:focus-visible, .button:focus-within { outline: 3px solid var(--accent); outline-offset: 2px; }
-.hidden, [hidden] { display: none !important; }
-.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-#intake {
-  background: var(--card); border: 2px dashed var(--line); border-radius: 1rem; padding: 1.75rem 1rem; text-align: center;
-}
-#intake.over { border-color: var(--accent); background: var(--wash); }
-#intake p { margin: 0 0 1rem; color: var(--soft); }
-#intake strong { display: block; color: var(--ink); font-size: 1.1rem; font-weight: 600; }
-.row { display: flex; flex-wrap: wrap; gap: .6rem; justify-content: center; align-items: center; }
-textarea { width: 100%; min-height: 6rem; margin-bottom: .75rem; resize: vertical; text-align: left; }
-#tools { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; margin: 1.25rem 0 .5rem; }
-#tools p { margin: 0; flex: 1; color: var(--soft); min-width: 10rem; }
-table { width: 100%; border-collapse: separate; border-spacing: 0 .6rem; }
-thead th { text-align: left; font-weight: 500; color: var(--soft); font-size: .85rem; padding: 0 .75rem; }
-tbody td { background: var(--card); border: 1px solid var(--line); border-width: 1px 0; padding: .75rem; vertical-align: top; }
-tbody td:first-child { border-left-width: 1px; border-radius: .75rem 0 0 .75rem; width: 9.5rem; }
-tbody td:last-child { border-right-width: 1px; border-radius: 0 .75rem .75rem 0; width: 12rem; }
-.media { position: relative; width: 8rem; }
-.media img, .media canvas { width: 100%; max-height: 8rem; object-fit: contain; display: block; border-radius: .4rem; }
-.media canvas { position: absolute; inset: 0; height: 100%; opacity: .6; }
-.wide .media, .wide td:first-child { width: 20rem; }
-.wide .media img, .wide .media canvas { max-height: 20rem; }
-audio { width: 8rem; }
-blockquote { margin: 0; max-height: 6rem; overflow: hidden; overflow-wrap: anywhere; }
-.name { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
-.label { font-size: 1.15rem; font-weight: 650; overflow-wrap: anywhere; }
-.unsure { background: var(--warn-wash); color: var(--warn); border-radius: 1rem; padding: .1rem .6rem; font-size: .85rem; margin-left: .5rem; white-space: nowrap; }
-.error { color: var(--bad); overflow-wrap: anywhere; }
-.bars { display: grid; grid-template-columns: minmax(4rem, 9rem) 1fr 4rem; gap: .2rem .6rem; margin-top: .4rem; font-size: .9rem; align-items: center; }
-.bars > :nth-child(3n+1) { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.bars > :nth-child(3n) { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; color: var(--soft); }
-.track { background: var(--ground); border-radius: .3rem; height: .7rem; overflow: hidden; }
-.fill { height: 100%; background: var(--bar); border-radius: .3rem; }
-td select, details.labels { width: 100%; }
-.kept { color: var(--accent); font-size: .85rem; }
-dialog { border: 1px solid var(--line); border-radius: 1rem; background: var(--card); color: inherit; max-width: min(40rem, 95vw); }
-dialog::backdrop { background: #0008; }
-video { width: 100%; border-radius: .5rem; background: #000; }
-footer { color: var(--soft); font-size: .85rem; padding-top: 1.5rem; padding-bottom: 2rem; }
-@media (max-width: 40rem) {
-  header { flex-wrap: wrap; gap: .25rem 1rem; }
-  header p { order: 3; flex-basis: 100%; }
-  h1 { flex: 1; }
-  thead { display: none; }
-  table, tbody { display: block; }
-  tbody tr { display: grid; grid-template-columns: 7rem 1fr; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; margin: .6rem 0; }
-  tbody tr.wide { grid-template-columns: 1fr; }
-  tbody td, tbody td:first-child, tbody td:last-child, .wide td:first-child { border: 0; width: auto; background: none; }
-  tbody td:last-child { grid-column: 1 / -1; padding-top: 0; }
-  tbody td:empty { display: none; }
-  .media, audio { width: 5.5rem; }
-  .wide .media { width: 100%; }
-  .bars { grid-template-columns: minmax(3rem, 6rem) 1fr 4rem; }
-}
-</style>
-</head>
-<body>
-<header>
-  <h1 id="title">whet</h1>
-  <p id="about"></p>
-  <button class="plain" id="language" type="button" lang="zh">中文</button>
-</header>
-<main>
-  <form id="unlock" class="row" hidden>
-    <label for="token" data-text="token"></label>
-    <input id="token" type="password" autocomplete="off" required>
-    <button class="main" data-text="unlock"></button>
-  </form>
-  <section id="intake" hidden>
-    <p><strong id="invite"></strong><span id="types"></span></p>
-    <form id="texts" hidden>
-      <label class="unseen" for="text" data-text="text"></label>
-      <textarea id="text"></textarea>
-    </form>
-    <div class="row">
-      <button class="main" id="submit" form="texts" data-text="predict" hidden></button>
-      <label class="button" id="choose"><span data-text="choose"></span><input class="unseen" id="files" type="file" multiple></label>
-      <button id="camera" type="button" data-text="camera" hidden></button>
-      <button id="microphone" type="button" data-text="microphone" hidden></button>
-    </div>
-  </section>
-  <div id="tools" hidden>
-    <p id="count" role="status"></p>
-    <button id="csv" type="button" data-text="csv"></button>
-    <button id="corrections" type="button" data-text="corrections" hidden></button>
-    <button id="clear" type="button" data-text="clear"></button>
-  </div>
-  <table id="results" hidden>
-    <thead><tr><th data-text="sample"></th><th data-text="prediction"></th><th id="wrong" data-text="wrong"></th></tr></thead>
-    <tbody id="rows"></tbody>
-  </table>
-  <p id="problem" class="error" role="alert"></p>
-</main>
-<footer><span id="note"></span></footer>
-<dialog id="viewer">
-  <video id="video" autoplay playsinline muted></video>
-  <p class="row"><button class="main" id="shoot" type="button" data-text="shoot"></button><button id="close" type="button" data-text="close"></button></p>
-</dialog>
-<script>
-"use strict";
+// The page for people. `predictor`, of another script, predicts the samples: see server.js and model.js.
 const WORDS = {
   en: {
     token: "Access token", unlock: "Open", predict: "Predict", choose: "Choose files", camera: "Camera", microphone: "Record",
     stop: "Stop ({0} s)", csv: "Save as CSV", corrections: "Save corrections", clear: "Clear", sample: "Sample",
     prediction: "Prediction and confidence", wrong: "Wrong? It is …", text: "Texts, one per line", shoot: "Take photo", close: "Close",
     image: "Drop or paste images", audio: "Drop audio clips", texts: "Write texts, one per line, or drop .txt files",
-    types: "JPEG, PNG, WebP, GIF, BMP or TIFF, up to {0} MB each", audioTypes: "WAV, FLAC, Ogg, MP3 or AIFF, up to {0} MB each",
-    textTypes: "", unsure: "unsure", masks: "{0} of {1} predicted", none: "no label", kept: "Kept by the server", noted: "Noted",
-    waiting: "…", count: "{0} of {1} predicted, {2} unsure", failed: "The server does not respond.",
-    device: "The device cannot be used: {0}", badToken: "This token is not accepted.", calibrated: "confidence {0}",
-    here: "Samples are sent to this server only. Corrections stay in this page until you save them.",
-    store: "Samples are sent to this server only. It keeps the samples that you correct.", overlay: "Show the mask",
+    unsure: "unsure", masks: "{0} of {1} predicted", none: "no label", kept: "Kept by the server", noted: "Noted",
+    waiting: "…", count: "{0} of {1} predicted, {2} unsure", device: "The device cannot be used: {0}",
+    badToken: "This token is not accepted.", calibrated: "confidence {0}", overlay: "Show the mask", ...predictor.words.en,
   },
   zh: {
     token: "访问令牌", unlock: "打开", predict: "预测", choose: "选择文件", camera: "拍照", microphone: "录音", stop: "停止（{0} 秒）",
     csv: "保存为 CSV", corrections: "保存更正", clear: "清空", sample: "样本", prediction: "预测与置信度", wrong: "错了？应为……",
     text: "文本，每行一条", shoot: "拍摄", close: "关闭", image: "拖入或粘贴图像", audio: "拖入音频", texts: "输入文本，每行一条，或拖入 .txt 文件",
-    types: "JPEG、PNG、WebP、GIF、BMP 或 TIFF，每个不超过 {0} MB", audioTypes: "WAV、FLAC、Ogg、MP3 或 AIFF，每个不超过 {0} MB", textTypes: "",
     unsure: "不确定", masks: "已预测 {0}/{1}", none: "无标签", kept: "服务器已保存", noted: "已记录", waiting: "……",
-    count: "已预测 {0}/{1}，其中 {2} 个不确定", failed: "服务器没有响应。", device: "无法使用设备：{0}", badToken: "令牌无效。",
-    calibrated: "置信度 {0}", here: "样本只发送到本服务器。更正保存在此页面中，直到您将其保存为文件。",
-    store: "样本只发送到本服务器。服务器会保存您更正过的样本。", overlay: "显示掩码",
+    count: "已预测 {0}/{1}，其中 {2} 个不确定", device: "无法使用设备：{0}", badToken: "令牌无效。", calibrated: "置信度 {0}",
+    overlay: "显示掩码", ...predictor.words.zh,
   },
 };
 // Colours of classes that people with a colour vision deficiency can tell apart (Okabe and Ito).
 const COLOURS = [[0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66], [90, 90, 90]];
-const PARALLEL = 4, SHOWN = 5, RETRIES = 20;
+const SHOWN = 5;
 const $ = (id) => document.getElementById(id);
 let language = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
-let model = null, token = sessionStorage.getItem("token") || "", rows = [], active = 0;
+let model = null, rows = [], active = 0;
 
 const say = (key, ...values) => values.reduce((text, value, k) => text.replace(`{${k}}`, value), WORDS[language][key]);
 const percent = (p) => `${(100 * p).toFixed(1)} %`;
@@ -172,28 +33,14 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
-// --- the server ---------------------------------------------------------------------------------
-async function call(path, options = {}) {
-  const headers = { ...(options.headers || {}), ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-  for (let attempt = 0; ; attempt++) {
-    const answer = await fetch(path, { ...options, headers });
-    if ((answer.status === 429 || answer.status === 503) && answer.headers.has("retry-after") && attempt < RETRIES) {
-      await new Promise((resolve) => setTimeout(resolve, 1000 * Number(answer.headers.get("retry-after"))));
-      continue;
-    }
-    const found = await answer.json();
-    if (!answer.ok) throw Object.assign(new Error(found.error), { status: answer.status });
-    return found;
-  }
-}
-
+// --- the model ------------------------------------------------------------------------------------
 async function open() {
   try {
-    model = await call("model");
+    model = await predictor.open();
     $("problem").textContent = "";
   } catch (error) {
-    if (error.status !== 401) { $("problem").textContent = error.status ? error.message : say("failed"); return; }
-    if (token) $("problem").textContent = say("badToken");
+    if (error.status !== 401) { $("problem").textContent = error.message; return; }
+    if (predictor.token) $("problem").textContent = say("badToken");
     $("unlock").hidden = false;
     $("token").focus();
     return;
@@ -226,27 +73,23 @@ function addFiles(files) {
 }
 
 async function next() {
-  const row = active < PARALLEL && rows.find((one) => !one.begun);
+  const row = active < predictor.parallel && rows.find((one) => !one.begun);
   if (!row) return;
   row.begun = true;
   active++;
   try {
-    const body = row.text === null ? await readable(row.blob) : row.text;
-    row.found = await call("predict", { method: "POST", body, headers: { "Content-Type": typeOf(body) } });
+    row.found = await predictor.predict(await sampleOf(row));
   } catch (error) {
-    row.error = error.status ? error.message : say("failed");
+    row.error = error.message;
   }
   active--;
   show(row);
   next();
 }
 
-function typeOf(body) {
-  if (typeof body === "string") return "text/plain; charset=utf-8";
-  return body.type.startsWith(`${model.medium}/`) ? body.type.split(";")[0] : `${model.medium}/*`;
-}
+const sampleOf = async (row) => (row.text === null ? readable(row.blob) : row.text);
 
-// What a browser records or plays and the server cannot decode becomes a WAV file.
+// What a browser records or plays and whet cannot decode becomes a WAV file.
 async function readable(blob) {
   if (model.medium !== "audio" || !/webm|mp4|m4a|aac|3gpp/.test(`${blob.type} ${blob.name || ""}`)) return blob;
   const context = new AudioContext({ sampleRate: model.input.rate });
@@ -305,15 +148,11 @@ function media(row) {
   return box;
 }
 
-async function paint(canvas, mask) {
-  const bytes = Uint8Array.from(atob(mask), (letter) => letter.charCodeAt(0));
-  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
-  canvas.width = image.width; canvas.height = image.height;
-  const pen = canvas.getContext("2d");
-  pen.drawImage(image, 0, 0);
-  const pixels = pen.getImageData(0, 0, image.width, image.height);
-  for (let k = 0; k < pixels.data.length; k += 4) pixels.data.set([...colour(pixels.data[k]), 255], k);
-  pen.putImageData(pixels, 0, 0);
+function paint(canvas, { width, height, numbers }) {
+  Object.assign(canvas, { width, height });
+  const pixels = new ImageData(width, height);
+  for (let k = 0; k < numbers.length; k++) pixels.data.set([...colour(numbers[k]), 255], 4 * k);
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
 const colour = (number) => COLOURS[number % COLOURS.length];
@@ -356,11 +195,10 @@ async function correct(row, label) {
   row.kept = false;
   if (model.corrections && label !== null) {
     try {
-      const body = row.text === null ? await readable(row.blob) : row.text;
-      await call(`corrections?label=${encodeURIComponent(label)}`, { method: "POST", body, headers: { "Content-Type": typeOf(body) } });
+      await predictor.correct(await sampleOf(row), label);
       row.kept = true;
     } catch (error) {
-      $("problem").textContent = error.status ? error.message : say("failed");
+      $("problem").textContent = error.message;
     }
   }
   show(row);
@@ -499,8 +337,7 @@ function speak() {
 $("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; speak(); });
 $("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
-  token = $("token").value;
-  sessionStorage.setItem("token", token);
+  predictor.token = $("token").value;
   open();
 });
 $("texts").addEventListener("submit", (event) => {
@@ -533,6 +370,3 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 document.addEventListener("paste", (event) => { if (model && event.clipboardData.files.length) addFiles(event.clipboardData.files); });
 speak();
 open();
-</script>
-</body>
-</html>

@@ -1,0 +1,149 @@
+// The rules of samples.py and predict.py: how samples are prepared and predictions decided. This script touches no document.
+const LONGEST_SIDE = 2048; // pixels of a predicted mask; those of larger images are as much smaller
+const MAX_CHARACTERS = 100000;
+
+// Weighted sums along an axis of values (rows, columns, channels). taps: for each output the pairs (place, weight).
+function applied(values, [rows, columns, channels], axis, taps) {
+  const side = axis ? columns : rows, outer = axis ? rows : 1, inner = axis ? channels : columns * channels;
+  const found = new Float32Array(outer * taps.length * inner);
+  for (let o = 0; o < outer; o++) {
+    for (const [k, pairs] of taps.entries()) {
+      const to = (o * taps.length + k) * inner;
+      for (const [place, weight] of pairs) {
+        const from = (o * side + place) * inner;
+        for (let c = 0; c < inner; c++) found[to + c] += weight * values[from + c];
+      }
+    }
+  }
+  return found;
+}
+
+// The means of `count` parts of a side of this length, parts of pixels included.
+function areaTaps(side, count, length) {
+  return Array.from({ length: count }, (_, k) => {
+    const start = k * length, end = Math.min(side, start + length), pairs = [];
+    for (let place = Math.floor(start); place < end; place++) {
+      const share = Math.min(end, place + 1) - Math.max(start, place);
+      if (share > 1e-9) pairs.push([place, share / (end - start)]);
+    }
+    return pairs;
+  });
+}
+
+// Bilinear samples at the centres of `count` equal parts of a span. whole: pixels outside the span repeat those at its ends;
+// otherwise those outside the image are mirrored.
+function bilinearTaps(side, count, [start, end], whole) {
+  const clip = (place, low, high) => Math.min(Math.max(place, low), high);
+  const mirrored = (place) => (Math.abs(place) > side - 1 ? 2 * (side - 1) - Math.abs(place) : Math.abs(place));
+  const at = (place) => (whole ? clip(place, Math.round(start), Math.round(end) - 1) : clip(mirrored(place), 0, side - 1));
+  return Array.from({ length: count }, (_, k) => {
+    const place = start + (k + 0.5) * ((end - start) / count) - 0.5, first = Math.floor(place), share = place - first;
+    return [[at(first), 1 - share], [at(first + 1), share]];
+  });
+}
+
+// To whole numbers, halves to even ones, as NumPy does.
+const rounded = (values) => new Uint8Array(Uint8ClampedArray.from(values).buffer);
+
+// The pixels (height, width, 3) of an image at another size; see read_image. A JPEG is first averaged over the squares that its
+// decoder reduces there.
+function resize(pixels, source, size, fit, jpeg) {
+  let steps = size.map((shown, axis) => source[axis] / shown);
+  if (fit === "crop") steps = steps.map(() => Math.min(...steps));
+  const factors = steps.map((step) => Math.max(1, Math.floor(step * 0.8 + 1e-6)));
+  const square = jpeg ? [8, 4, 2].find((scale) => Math.min(...factors) >= scale) || 1 : 1;
+  let shape = [...source, 3], found = pixels;
+  const averaged = (counts, lengths) => {
+    for (let axis = 0; axis < 2; axis++) {
+      if (counts[axis] === shape[axis]) continue;
+      found = applied(found, shape, axis, areaTaps(shape[axis], counts[axis], lengths[axis]));
+      shape[axis] = counts[axis];
+    }
+    found = rounded(found);
+  };
+  if (square > 1) averaged(source.map((side) => Math.ceil(side / square)), [square, square]);
+  const wanted = factors.map((factor, axis) => Math.max(1, Math.floor(source[axis] / factor)));
+  if (Math.max(...factors) > 1 && !wanted.every((side, axis) => shape[axis] < 2 * side)) {
+    const counts = wanted.map((side, axis) => Math.min(side, shape[axis]));
+    averaged(counts, counts.map((count, axis) => shape[axis] / count));
+  }
+  const spans = size.map((shown, axis) => {
+    const scale = shape[axis] / source[axis], length = steps[axis] * shown;
+    return [(source[axis] - length) / 2 * scale, (source[axis] + length) / 2 * scale];
+  });
+  const whole = spans.flat().every((edge) => Math.abs(edge - Math.round(edge)) <= 1e-3);
+  for (let axis = 0; axis < 2; axis++) {
+    found = applied(found, shape, axis, bilinearTaps(shape[axis], size[axis], spans[axis], whole));
+    shape[axis] = size[axis];
+  }
+  return rounded(found);
+}
+
+// A wave of this length: the middle of a longer one, a shorter one followed by silence.
+function fitted(wave, samples) {
+  const start = Math.max(0, Math.floor((wave.length - samples) / 2)), found = new Float32Array(samples);
+  found.set(wave.subarray(start, start + samples));
+  return found;
+}
+
+// A text as read_text leaves it.
+function cleaned(text) {
+  const clean = text.replace(/\r\n?/g, "\n").replaceAll("\0", "");
+  const cut = clean.length > MAX_CHARACTERS ? [...clean].slice(0, MAX_CHARACTERS).join("") : clean;
+  return cut.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
+}
+
+// The token ids of a text, padded. encode: from a text and whether special tokens are added to ids, undefined for unknown tokens.
+// Where they are too many, the last ones before the special tokens at the end are left out.
+function tokenIds(encode, text, settings) {
+  const ids = (special) => encode(cleaned(text), special).map((id) => id ?? settings.unknown_id);
+  let found = ids(true);
+  if (found.length > settings.limit) {
+    const bare = ids(false), more = found.length - bare.length;
+    let before = 0;
+    while (before < more && bare.some((id, k) => id !== found[before + k])) before++;
+    const kept = Math.max(0, settings.limit - more);
+    found = [...found.slice(0, before), ...bare.slice(0, kept), ...found.slice(before + bare.length)].slice(0, settings.limit);
+  }
+  if (!found.length) found = [settings.unknown_id];
+  const width = Math.min(Math.ceil(found.length / settings.multiple) * settings.multiple, settings.limit);
+  return [...found, ...Array(width - found.length).fill(settings.pad_id)];
+}
+
+// The prediction from the probabilities of one sample; see Bundle.decide. dims: their shape. size: height and width of an image.
+function decided(info, probabilities, dims, size) {
+  const { rule, unsure_below: limit } = info.decision, named = (values) => Object.fromEntries(info.classes.map((name, k) => [name, values[k]]));
+  if (rule === "pixels") {
+    const mask = mostLikely(probabilities, dims, size), counts = info.classes.map(() => 0);
+    for (const number of mask.numbers) counts[number]++;
+    return { mask, shares: named(counts.map((count) => count / mask.numbers.length)) };
+  }
+  const p = [...probabilities], largest = Math.max(...p);
+  const chosen = info.classes.filter((_, k) => p[k] > 0.5), certain = p.reduce((product, one) => product * Math.max(one, 1 - one), 1);
+  const [predicted, confidence] = rule === "largest" ? [info.classes[p.indexOf(largest)], largest] : [chosen, certain];
+  return { predicted, confidence, unsure: confidence < limit, probabilities: named(p) };
+}
+
+// The class with the largest probability at every pixel. probabilities: (classes, rows, columns), interpolated bilinearly.
+function mostLikely(probabilities, [classes, rows, columns], size) {
+  const longest = Math.max(...size), shrunk = (side) => Math.max(1, Math.floor((side * LONGEST_SIDE) / longest));
+  const [height, width] = longest > LONGEST_SIDE ? size.map(shrunk) : size;
+  const best = new Float32Array(height * width).fill(-Infinity), numbers = new Uint8Array(height * width);
+  const down = bilinearTaps(rows, height, [0, rows], true), across = bilinearTaps(columns, width, [0, columns], true);
+  for (let k = 0; k < classes; k++) {
+    const tall = applied(probabilities.subarray(k * rows * columns, (k + 1) * rows * columns), [rows, columns, 1], 0, down);
+    const values = applied(tall, [height, columns, 1], 1, across);
+    for (let n = 0; n < values.length; n++) if (values[n] > best[n]) { best[n] = values[n]; numbers[n] = k; }
+  }
+  return { width, height, numbers };
+}
+
+// How far a prepared sample differs from another one: of pixels the mean in levels, of a wave the root mean square relative to
+// that of the wave, of token ids infinity where any differs.
+function apart(medium, ours, theirs) {
+  if (ours.length !== theirs.length) return Infinity;
+  if (medium === "text") return ours.every((id, k) => id === theirs[k]) ? 0 : Infinity;
+  const mean = (of) => ours.reduce((sum, one, k) => sum + of(one, theirs[k]), 0) / ours.length;
+  if (medium === "image") return mean((a, b) => Math.abs(a - b));
+  return Math.sqrt(mean((a, b) => (a - b) ** 2)) / Math.max(1e-6, Math.sqrt(mean((a, b) => b ** 2)));
+}

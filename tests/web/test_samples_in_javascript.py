@@ -1,0 +1,156 @@
+"""The rules of samples.js, in Node.js, held to those of samples.py and predict.py."""
+
+import base64
+import importlib.resources
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from whet.bundle import Bundle, Prepared
+from whet.bundle.predict import most_likely
+from whet.bundle.samples import read_image, read_text
+
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")
+# Runs [function, arguments] from the input; arrays are {dtype, data}, and so are those of the answer.
+DRIVER = """
+const KINDS = { uint8: Uint8Array, float32: Float32Array };
+const revived = (one) => Array.isArray(one) ? one.map(revived) : one && one.dtype
+  ? new KINDS[one.dtype](Uint8Array.from(Buffer.from(one.data, "base64")).buffer) : one;
+const base64 = (one) => Buffer.from(one.buffer, one.byteOffset, one.byteLength).toString("base64");
+const plain = (key, one) => ArrayBuffer.isView(one) ? base64(one) : one;
+const words = { good: 9, film: 23, "[CLS]": 2, "[SEP]": 3 };
+const encode = (text, special) => {
+  const ids = text.split(/\\s+/).filter(Boolean).map((word) => words[word]);
+  return special ? [2, ...ids, 3] : ids;
+};
+const bare = (text) => encode(text, false);
+const jobs = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const named = (one) => one === "encode" ? encode : one === "bare" ? bare : revived(one);
+const found = jobs.map(([name, ...given]) => eval(name)(...given.map(named)));
+process.stdout.write(JSON.stringify(found, plain));
+"""
+
+
+def run(*jobs: list) -> list:
+    """What the functions of samples.js return: [name, argument, …] each."""
+    source = importlib.resources.files("whet.web").joinpath("samples.js").read_text(encoding="utf-8")
+    done = subprocess.run(
+        ["node", "-e", source + DRIVER], input=json.dumps(jobs, default=_array), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def _array(values: np.ndarray) -> dict:
+    return {"dtype": str(values.dtype), "data": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+
+
+def pixels(found: str, height: int, width: int) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(found), np.uint8).reshape(height, width, 3).astype(float)
+
+
+def encoded(array: np.ndarray, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, kind, **options)
+    return file.getvalue()
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [127 + 90 * np.sin(x / a) * np.cos(y / b) for a, b in ((9.0, 13.0), (17.0, 7.0), (31.0, 23.0))]
+    return np.stack(waves, axis=2).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+def test_pixels_of_a_lossless_image_are_those_of_python(fit):
+    shapes = [(96, 128), (131, 97), (384, 512), (700, 1501), (33, 20), (32, 32), (3, 900), (1, 1)]
+    noise = np.random.default_rng(0).integers(0, 256, (200, 333, 3), dtype=np.uint8)
+    images = [*(smooth(*shape) for shape in shapes), noise]
+    found = run(*(["resize", one.ravel(), one.shape[:2], [32, 40], fit, False] for one in images))
+    for one, ours in zip(images, found):
+        expected = read_image(encoded(one, "PNG"), (32, 40), fit).tensor
+        apart = np.abs(pixels(ours, 32, 40) - expected)
+        assert apart.mean() < 0.01 and apart.max() <= 1, one.shape
+
+
+@pytest.mark.parametrize("size", [32, 96, 100, 128, 224])
+def test_pixels_of_a_reduced_jpeg_differ_by_less_than_a_level(size):
+    """Areas are averaged where Pillow reduces in the decoder."""
+    files = [
+        encoded(smooth(384, 512), "JPEG", quality=90),
+        encoded(smooth(777, 581), "JPEG", quality=90, subsampling=0),
+    ]
+    whole = [np.asarray(Image.open(io.BytesIO(data))) for data in files]
+    found = run(*(["resize", one.ravel(), one.shape[:2], [size, size], "squash", True] for one in whole))
+    for data, ours in zip(files, found):
+        expected = read_image(data, (size, size), "squash").tensor
+        assert np.abs(pixels(ours, size, size) - expected).mean() < 0.75
+
+
+def test_the_class_of_every_pixel_is_that_of_python():
+    p_Khw = np.random.default_rng(1).random((4, 7, 9), dtype=np.float32)
+    small, large = run(*(["mostLikely", p_Khw.ravel(), [4, 7, 9], size] for size in ([50, 33], [4096, 2048])))
+    assert (small["height"], small["width"]) == (50, 33) and (large["height"], large["width"]) == (2048, 1024)
+    ours = np.frombuffer(base64.b64decode(small["numbers"]), np.uint8).reshape(50, 33)
+    assert np.array_equal(ours, most_likely(p_Khw, (50, 33)))
+
+
+@pytest.mark.parametrize("rule", ["largest", "each above 0.5", "pixels"])
+def test_decisions_are_those_of_python(rule):
+    info = {
+        "classes": ["a", "b", "c"], "medium": "image", "task": "any", "decision": {"rule": rule, "unsure_below": 0.6},
+    }  # fmt: skip
+    rows = np.array([[0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.9, 0.8, 0.01], [0.1, 0.2, 0.3]], dtype=np.float32)
+    if rule == "pixels":
+        rows = np.random.default_rng(2).random((2, 3, 4, 5), dtype=np.float32)
+    found = run(*(["decided", info, one.ravel(), one.shape, [20, 30]] for one in rows))
+    bundle = Bundle(Path(), info, None)
+    for one, ours in zip(rows, found):
+        expected = bundle.decide(Prepared(np.zeros(0), (20, 30)), one)
+        if rule == "pixels":
+            mask = np.frombuffer(base64.b64decode(ours["mask"]["numbers"]), np.uint8).reshape(20, 30)
+            assert np.array_equal(mask, expected["mask"])
+            assert ours["shares"] == pytest.approx(expected["shares"])
+        else:
+            assert ours["predicted"] == expected["predicted"] and ours["unsure"] == expected["unsure"]
+            assert ours["confidence"] == pytest.approx(expected["confidence"], rel=1e-6)
+            assert ours["probabilities"] == pytest.approx(expected["probabilities"], rel=1e-6)
+
+
+def test_waves_are_cut_to_their_middle_or_followed_by_silence():
+    wave = np.arange(7, dtype=np.float32)
+    for length, expected in ((3, [2, 3, 4]), (4, [1, 2, 3, 4]), (9, [0, 1, 2, 3, 4, 5, 6, 0, 0])):
+        (found,) = run(["fitted", wave, length])
+        assert np.frombuffer(base64.b64decode(found), np.float32).tolist() == expected
+
+
+def test_texts_are_cleaned_as_in_python():
+    texts = ["a\r\nb\rc\0d", "x\ud800y\udc00", "😀" * 100_001, "plain"]
+    assert run(*(["cleaned", one] for one in texts)) == [read_text(one) for one in texts]
+
+
+def test_token_ids():
+    """Padded to a multiple, cut before the special tokens at the end; unknown words, and a text without tokens, have an id."""
+    settings = {"limit": 8, "multiple": 4, "pad_id": 0, "unknown_id": 1}
+    for encoder, text, expected in (
+        ("encode", "good film", [2, 9, 23, 3]),
+        ("encode", "good old film", [2, 9, 1, 23, 3, 0, 0, 0]),
+        ("encode", "good film " * 9, [2, 9, 23, 9, 23, 9, 23, 3]),
+        ("encode", "", [2, 3, 0, 0]),
+        ("bare", "good film " * 9, [9, 23, 9, 23, 9, 23, 9, 23]),
+        ("bare", "", [1, 0, 0, 0]),
+    ):
+        assert run(["tokenIds", encoder, text, settings]) == [expected], text
+
+
+def test_how_far_samples_differ():
+    a, b = np.array([10, 20], np.uint8), np.array([11, 18], np.uint8)
+    wave = np.array([3, 4], np.float32)
+    assert run(["apart", "image", a, b], ["apart", "audio", wave, wave * 2], ["apart", "text", a, a]) == [1.5, 0.5, 0]
+    assert run(["apart", "text", a, b], ["apart", "image", a, b[:1]]) == [None, None]  # infinite
