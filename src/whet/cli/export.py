@@ -25,6 +25,9 @@ def command(
             min=0, help="How many samples of the data are put into the folder, so that it can be checked later."
         ),
     ] = 4,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data of the run are now, if they were moved since it was trained.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export the model of a run: an ONNX file, checked against the run, with a script that predicts without whet."""
@@ -32,7 +35,7 @@ def command(
     from whet.core.task import task_named
     from whet.exporting.export import export
 
-    bundle = export(run, out, unsure_below=unsure, golden=golden, observer=observer(as_json))
+    bundle = export(run, out, unsure_below=unsure, golden=golden, data=data, observer=observer(as_json))
     info = bundle.info
     if as_json:
         print_json({"bundle": str(bundle.path), **info["metrics"], "parity": info["parity"]})

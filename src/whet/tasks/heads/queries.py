@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from whet.bundle.objects import queries
+from whet.tasks.grouping import detection
 from whet.tasks.heads.head import InstanceHead
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Queries(InstanceHead):
     def combine(self, outputs_BMQHw: Tensor, weight_M: Tensor) -> Tensor:
         import torch
 
-        from whet.tasks.heads.query_objects import combined
+        from whet.tasks.heads.combined_queries import combined
 
         return torch.stack(
             [combined(outputs_MQHw, weight_M.flatten().to(outputs_MQHw)) for outputs_MQHw in outputs_BMQHw]
@@ -52,6 +54,4 @@ class Queries(InstanceHead):
         return packed(class_BQC, mask_BQhw.flip(tuple(flipped)))
 
     def detections(self, outputs_QHw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
-        from whet.tasks.heads.query_objects import objects_of
-
-        return objects_of(outputs_QHw, size)
+        return [detection(one) for one in queries(outputs_QHw, self.classes(outputs_QHw), size)]
