@@ -14,7 +14,7 @@ from tests.conftest import whet
 
 import whet as package
 from whet.bundle import Bundle, predict
-from whet.core.errors import OutputError, ParityError, RunError
+from whet.core.errors import DataError, OutputError, ParityError, RunError
 from whet.exporting import export as exporting
 from whet.exporting.graph import onnx_model
 from whet.exporting.operations import resized_with_antialias, triangle_weights
@@ -122,6 +122,31 @@ def test_a_golden_sample_with_other_scores_is_told(exported):
     bundle = Bundle.read(exported)
     bundle.info["golden"][1]["scores"][0] += 0.1
     assert "golden/1" in bundle.check_golden()[0] and "equal tensors" in bundle.check_golden()[0]
+
+
+def test_moved_data_are_found_where_they_are(exported, finished_run, tmp_path, monkeypatch):
+    """By their content: a renamed file is the same sample, a changed one is none."""
+    monkeypatch.setattr(exporting, "onnx_model", as_exported(exported))
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    there = shutil.copytree(finished_run.parent / "images", tmp_path / "there")
+    for name in ("recipe.yaml", "requested.yaml"):
+        text = (run / name).read_text()
+        assert str(finished_run.parent / "images") in text
+        (run / name).write_text(text.replace(str(finished_run.parent / "images"), str(tmp_path / "gone")))
+    with pytest.raises(DataError, match="gone"):
+        package.export(run, tmp_path / "bundle")
+    splits = package.load(run).folder.read_predictions()
+    tested = splits["id"][splits["split"] == "test"].tolist()
+    (there / tested[0]).rename((there / tested[0]).with_stem("renamed"))
+    done = whet("export", run, "--out", tmp_path / "bundle", "--data", there, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parity"]["samples"] == len(tested)
+    with pytest.raises(OutputError, match="inside the data"):
+        package.export(run, there / "bundle", data=there)
+    for path in there.rglob("*.*"):
+        path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(DataError, match="no longer contain the test samples"):
+        package.export(run, tmp_path / "other", data=there)
 
 
 # --- the gate ---------------------------------------------------------------------------------------------------------

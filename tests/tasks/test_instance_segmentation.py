@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 import torch
 
+from whet.bundle.objects import OFFSET_UNIT
 from whet.core.instance_targets import InstanceTargets
 from whet.core.masks import IGNORE_ID, IdMap
 from whet.models.decoders import CentreOffset
 from whet.tasks import INSTANCE_SEGMENTATION as TASK
-from whet.tasks.grouping import GROUPINGS, OFFSET_UNIT, ClassMap, objects_of
+from whet.tasks.grouping import GROUPINGS, ClassMap, objects_of
 from whet.tasks.heads.centre_offset import HEAT_SIGMA, HEAT_WEIGHT, OFFSET_WEIGHT
 
 SIDE, STRIDE, K = 64, 4, 3

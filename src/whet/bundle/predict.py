@@ -1,13 +1,15 @@
 """Predict with an exported model: python predict.py FILE …
 
 This file and samples.py are a part of every bundle, and stand alone. They need onnxruntime and NumPy, and Pillow for images,
-soundfile for audio clips or tokenizers for texts. `Bundle.read(folder)` loads a bundle, `predict` predicts files or texts in bytes.
+soundfile for audio clips or tokenizers for texts; objects.py is there where objects are predicted. `Bundle.read(folder)` loads a
+bundle, `predict` predicts files or texts in bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 if TYPE_CHECKING or __package__:
-    from whet.bundle.samples import Prepared, Unreadable, read_audio, read_image, read_text, resized
+    from whet.bundle.samples import Prepared, Unreadable, most_likely, read_audio, read_image, read_text
 else:  # a copy in a bundle
-    from samples import Prepared, Unreadable, read_audio, read_image, read_text, resized
+    from samples import Prepared, Unreadable, most_likely, read_audio, read_image, read_text
 
 FORMAT = 1
 MANIFEST = "bundle.json"
@@ -81,9 +83,10 @@ class Bundle:
         return ids_BL
 
     def run(self, samples: Sequence[Prepared]) -> tuple[np.ndarray, np.ndarray]:
-        """(scores, probabilities) of one batch, float32 (B, K), or (B, K, h, w) of masks."""
-        scores, probabilities = self._session.run(["scores", "probabilities"], {"samples": self.batch(samples)})
-        return scores, probabilities
+        """(scores, probabilities) of one batch, float32 (B, K), or (B, K, h, w) of masks. Of objects there are only the outputs
+        from which they follow, (B, C, h, w), in place of both."""
+        found = self._session.run([one.name for one in self._session.get_outputs()], {"samples": self.batch(samples)})
+        return found[0], found[-1]
 
     def decide(self, sample: Prepared, probabilities: np.ndarray) -> dict[str, Any]:
         """The prediction from the probabilities of one sample.
@@ -91,10 +94,12 @@ class Bundle:
         predicted: the class, or the list of labels where a sample may have several. confidence: the probability of the class, or
         of the whole list for independent labels. unsure: whether it is below the bundle's `unsure_below`. probabilities: by class.
         Of masks instead mask: the class number of every pixel, uint8 (H, W) in the size of the image, and shares: of the pixels, by
-        class."""
+        class. Of objects see `objects.described`."""
         rule = self.info["decision"]["rule"]
+        if rule == "objects":
+            return self._described(sample, probabilities)
         if rule == "pixels":
-            mask_HW = most_likely(probabilities, sample.size or probabilities.shape[1:])
+            mask_HW, _ = most_likely(probabilities, self._size(sample))
             share_K = np.bincount(mask_HW.ravel(), minlength=len(self.classes)) / mask_HW.size
             return {"mask": mask_HW, "shares": dict(zip(self.classes, share_K.tolist()))}
         p_K = probabilities.astype(np.float64)
@@ -110,6 +115,19 @@ class Bundle:
             "unsure": confidence < self.info["decision"]["unsure_below"],
             "probabilities": dict(zip(self.classes, p_K.tolist())),
         }
+
+    def objects(self, sample: Prepared, outputs: np.ndarray) -> list[Any]:
+        """All objects (`objects.Object`), whatever their confidence, from the outputs for one sample."""
+        return _objects().objects_of(self.info["decision"]["head"], outputs, len(self.classes), self._size(sample))
+
+    def _described(self, sample: Prepared, outputs: np.ndarray) -> dict[str, Any]:
+        found, least = self.objects(sample, outputs), self.info["decision"]["least_confidence"]
+        described: dict[str, Any] = _objects().described(found, self.classes, least, self._size(sample))
+        return described
+
+    def _size(self, sample: Prepared) -> tuple[int, int]:
+        height, width = sample.size or sample.tensor.shape[:2]
+        return height, width
 
     def predict(self, inputs: Iterable[bytes | str]) -> list[dict[str, Any]]:
         """A dict for every file (its bytes) or text, in order: that of `decide` and error, ""; or error alone, the reason why it
@@ -145,15 +163,9 @@ class Bundle:
         return wrong
 
 
-def most_likely(probabilities_Khw: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """The class with the largest probability at every pixel, uint8 (H, W); probabilities are interpolated bilinearly."""
-    height, width = size
-    best_HW, found_HW = np.full((height, width), -np.inf, dtype=np.float32), np.zeros((height, width), dtype=np.uint8)
-    for k, p_hw in enumerate(probabilities_Khw):
-        p_HW = resized(p_hw, (height, width))
-        found_HW[p_HW > best_HW] = k
-        np.maximum(best_HW, p_HW, out=best_HW)
-    return found_HW
+def _objects() -> Any:
+    """The module objects.py, which only bundles that predict objects have."""
+    return importlib.import_module("whet.bundle.objects" if __package__ else "objects")
 
 
 def some_of(scores: np.ndarray) -> np.ndarray:
@@ -217,7 +229,9 @@ def main() -> int:
     parser.add_argument("--text", action="store_true", help="the inputs are texts, not files")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
-        "--masks", type=Path, help="a folder for the masks of a segmentation, as PNG files of class numbers"
+        "--masks",
+        type=Path,
+        help="a folder for the masks of a segmentation, as PNG files of class numbers, or of the numbers of objects",
     )
     given = parser.parse_args()
     try:
@@ -228,8 +242,10 @@ def main() -> int:
         return 1
     found = [{"input": name, **one} for name, one in zip(given.inputs, bundle.predict(samples))]
     for number, one in enumerate(found):
-        if (mask_HW := one.pop("mask", None)) is not None and given.masks is not None:
-            one["mask"] = _written(mask_HW, given.masks / f"{number}-{Path(one['input']).stem}.png")
+        for kind in {"mask", "ids"} & one.keys():
+            mask_HW = one.pop(kind)
+            if given.masks is not None:
+                one[kind] = _written(mask_HW, given.masks / f"{number}-{Path(one['input']).stem}.png")
     if given.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
@@ -249,6 +265,8 @@ def _written(mask_HW: np.ndarray, path: Path) -> str:
 def _line(found: dict[str, Any]) -> str:
     if "shares" in found:
         return ", ".join(f"{name} {100 * share:.1f} %" for name, share in found["shares"].items() if share)
+    if "counts" in found:
+        return ", ".join(f"{count} {name}" for name, count in found["counts"].items() if count) or "no objects"
     predicted = found["predicted"] if isinstance(found["predicted"], str) else ", ".join(found["predicted"]) or "none"
     return f"{predicted}\t{100 * found['confidence']:.1f} %{'  (unsure)' if found['unsure'] else ''}"
 

@@ -10,6 +10,7 @@ import functools
 import io
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -135,6 +136,18 @@ def resized(values_HW: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     for axis in range(2):
         found = _interpolated(found, axis, size[axis], (0, found.shape[axis]), True)
     return found[..., 0]
+
+
+def most_likely(values_Khw: np.ndarray, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """(the number of the largest of K values at every pixel, uint8 (H, W); that value, float32). Values are interpolated
+    bilinearly, one class at a time."""
+    height, width = size
+    best_HW, found_HW = np.full((height, width), -np.inf, dtype=np.float32), np.zeros((height, width), dtype=np.uint8)
+    for k, value_hw in enumerate(values_Khw):
+        value_HW = resized(value_hw, (height, width))
+        found_HW[value_HW > best_HW] = k
+        np.maximum(best_HW, value_HW, out=best_HW)
+    return found_HW, best_HW
 
 
 def _interpolated(values: np.ndarray, axis: int, count: int, span: tuple[float, float], whole: bool) -> np.ndarray:

@@ -48,6 +48,9 @@ def command(
         bool,
         typer.Option("--single-file", help="With --to web: write one HTML file, which also works without a server."),
     ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data of the run are now, if they were moved since it was trained.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export the model of a run: an ONNX file, checked against the run, with a script that predicts without whet."""
@@ -57,7 +60,7 @@ def command(
     from whet.exporting.page import export_page, is_bundle
 
     _require_fitting(context, to, to == Target.WEB and is_bundle(run))
-    options: dict[str, Any] = {"unsure_below": unsure, "golden": golden, "observer": observer(as_json)}
+    options: dict[str, Any] = {"unsure_below": unsure, "golden": golden, "data": data, "observer": observer(as_json)}
     if to == Target.WEB:
         bundle, written = export_page(run, out, packages, single_file=single_file, **options)
     else:

@@ -51,7 +51,8 @@ class Task(ABC):
     validation reports if it has them, the headline first. per_class: the entry of the `per_class` rows of `measure` by which
     classes are compared. sections: additional sections of the run report. needs_labels: whether samples need a label. Otherwise the
     outputs are features, a method declared for the task supplies the loss, and this is the first statistic of a sample. decision:
-    how an exported model decides from `probs`: "largest", "each above 0.5", "pixels", or "" where it cannot be exported.
+    how an exported model decides from `probs`: "largest", "each above 0.5", "pixels", or from the outputs themselves: "objects"; ""
+    where it cannot be exported.
     """
 
     kind: ClassVar[str] = "task"

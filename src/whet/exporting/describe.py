@@ -11,6 +11,7 @@ from whet.bundle.predict import FORMAT
 from whet.exporting.graph import INPUT, OPSET
 from whet.models.front import AudioFront, TextFront
 from whet.models.tokens import MULTIPLE
+from whet.tasks.instance_evidence import WORKING_SCORE
 from whet.training.saved import SavedModel
 
 # Threads that wait actively for the next operator would take the cores of a server.
@@ -28,11 +29,8 @@ def description(saved: SavedModel, problem: str, unsure_below: float) -> dict[st
         "medium": spec.medium,
         "classes": list(saved.classes),
         "input": {"name": INPUT, **_input(saved)},
-        "outputs": {
-            "scores": "logits of the classes, or log-probabilities of an average, calibrated",
-            "probabilities": _PROBABILITIES[task.decision],
-        },
-        "decision": {"rule": task.decision, "unsure_below": unsure_below, **_DECISIONS[task.decision]},
+        "outputs": _outputs(saved),
+        "decision": {"rule": task.decision, "unsure_below": unsure_below, **_decision(saved)},
         "session": SESSION,
         "opset": OPSET,
         "architecture": spec.architecture,
@@ -45,6 +43,13 @@ _PROBABILITIES = {
     "largest": "softmax of the scores, float32 (batch, classes)",
     "each above 0.5": "sigmoid of the scores, float32 (batch, classes)",
     "pixels": "softmax of the scores over the classes, float32 (batch, classes, rows, columns), coarser than the image",
+}
+_OBJECTS = {
+    "centre_offset": "(batch, classes + 3, rows, columns): logits of the classes, heat of centres, offsets (y, x) to the centre",
+    "cond_inst": "(batch, channels, rows, columns): logits of the classes of objects, logit of the quality of the mask, then 169 "
+    "parameters of a network for the mask of the object there and 8 features of the pixel, of each view or network",
+    "own": "(batch, queries, rows, columns): in the first rows of a query the number of its logits, and these, the last for no "
+    "object; then the logits of its mask",
 }
 _DECISIONS = {
     "largest": {
@@ -60,6 +65,27 @@ _DECISIONS = {
         "unsure": "",
     },
 }
+
+
+def _outputs(saved: SavedModel) -> dict[str, str]:
+    if saved.task.decision == "objects":
+        return {"scores": f"{_OBJECTS[saved.net.spec.head]}, float32"}
+    return {
+        "scores": "logits of the classes, or log-probabilities of an average, calibrated",
+        "probabilities": _PROBABILITIES[saved.task.decision],
+    }
+
+
+def _decision(saved: SavedModel) -> dict[str, Any]:
+    if saved.task.decision != "objects":
+        return _DECISIONS[saved.task.decision]
+    return {
+        "head": saved.net.spec.head,
+        "least_confidence": WORKING_SCORE,
+        "words": f"the objects that objects.py finds in the outputs of the head {saved.net.spec.head}, each with class, "
+        f"confidence, box and mask, with a confidence of at least {WORKING_SCORE}",
+        "unsure": "",
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -28,13 +28,15 @@ from whet.exporting.reference import Part, Reference, evenly
 from whet.models.front import TextFront
 from whet.run import Run
 from whet.run_samples import own_samples
+from whet.training.data_record import moved
 from whet.training.log import Observer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 KIND = "bundle"
-MODEL, CARD, GOLDEN, SCRIPTS = "model.onnx", "README.md", "golden", ("predict.py", "samples.py")
+MODEL, CARD, GOLDEN = "model.onnx", "README.md", "golden"
+SCRIPTS, OBJECTS = ("predict.py", "samples.py"), "objects.py"  # the last where objects are predicted
 
 
 def export(
@@ -43,6 +45,7 @@ def export(
     *,
     unsure_below: float = 0.5,
     golden: int = 4,
+    data: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Bundle:
     """Write the model of a finished run as a bundle: a folder with the ONNX graph of everything that predicts (normalisation,
@@ -51,7 +54,8 @@ def export(
     The bundle is compared with the run first: the scores of 64 samples with torch in single precision, and the metric of the whole
     test split (or the validation split, if there is no test split) with torch and with the run's record. The samples must therefore
     still be in the run's data. unsure_below: predictions with a lower confidence are marked as unsure. golden: how many of these
-    samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out.
+    samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out. data: the
+    new location of the run's data if they were moved; samples are matched by content.
 
     out: a new or empty folder, which is written only after all comparisons passed. Raises ParityError where one fails, RunError,
     DataError and OutputError.
@@ -64,6 +68,8 @@ def export(
     if not folder.finished:
         raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
     recipe = Recipe.load(folder.recipe)
+    if data is not None:
+        recipe = recipe.replace(data=moved(recipe.data, data))
     _require_new(out, recipe.data.path)
     if not folder.task.needs_labels:
         raise RunError(f"{folder.path} is a pre-training: it predicts nothing that could be exported")
@@ -79,7 +85,7 @@ def export(
         info = description(reference.saved, recipe.task, unsure_below)
         watch.phase(english("exporting to ONNX"))
         write_model(work, reference, part)
-        for name in SCRIPTS:
+        for name in (*SCRIPTS, *([OBJECTS] if info["decision"]["rule"] == "objects" else [])):
             write_whole(work / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
         write_manifest(work, info)
         bundle = Bundle.read(work)
@@ -153,7 +159,9 @@ def _write_golden(folder: Path, bundle: Bundle, part: Part, count: int) -> list[
         scores, probabilities = bundle.run([sample])
         write_whole(folder / name, content)
         decided = bundle.decide(sample, probabilities[0])
-        shown: dict[str, Any] = {key: decided[key] for key in ("predicted", "confidence", "shares") if key in decided}
+        shown: dict[str, Any] = {
+            key: decided[key] for key in ("predicted", "confidence", "shares", "counts") if key in decided
+        }
         digest, some = tensor_digest(sample), some_of(scores[0]).tolist()
         found.append({"file": name, "tensor_sha256": digest, "scores": some, **shown})
     return found

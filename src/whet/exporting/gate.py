@@ -167,7 +167,7 @@ def _predicted(bundle: Bundle, reference: Reference, part: Part) -> tuple[Eviden
                 unread[row] = str(error)
         if ready:
             scores, _ = bundle.run(list(ready.values()))
-            statistics.append(reference.kept(scores, part.maps(list(ready))))
+            statistics.append(reference.kept(bundle, list(ready.values()), scores, part.maps(list(ready))))
             rows += list(ready)
     if not rows:
         raise ParityError(f"none of the {len(part)} {part.split} samples can be read; {part.ids[0]}: {unread[0]}")

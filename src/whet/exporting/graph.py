@@ -22,15 +22,16 @@ INPUT, OUTPUTS = "samples", ("scores", "probabilities")
 
 
 class WholeModel(nn.Module):
-    """Rendered samples (see `Front.whole`) -> (scores, the outputs of the predictor; their probabilities), both float32."""
+    """Rendered samples (see `Front.whole`) -> (scores, the outputs of the predictor; their probabilities), both float32. For
+    objects there are only scores."""
 
     def __init__(self, front: Front, predictor: nn.Module, task: Task) -> None:
         super().__init__()
         self.front, self.predictor, self.task = front.whole(), predictor, task
 
-    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, samples: Tensor) -> tuple[Tensor, ...]:
         scores = self.predictor(self.front(samples)).float()
-        return scores, self.task.probs(scores)
+        return (scores,) if self.task.decision == "objects" else (scores, self.task.probs(scores))
 
 
 def onnx_model(model: nn.Module, example: Tensor, dynamic: tuple[int, ...]) -> bytes:
@@ -45,7 +46,7 @@ def onnx_model(model: nn.Module, example: Tensor, dynamic: tuple[int, ...]) -> b
                 exported = exported.run_decompositions(DECOMPOSED)
             program = torch.onnx.export(
                 exported, (), dynamo=True, external_data=False, opset_version=OPSET, verbose=False,
-                input_names=[INPUT], output_names=list(OUTPUTS), optimize=True,
+                input_names=[INPUT], output_names=list(OUTPUTS[: len(exported.graph_signature.user_outputs)]), optimize=True,
             )  # fmt: skip
     except WhetError:
         raise

@@ -15,6 +15,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from whet.bundle import Bundle, Prepared
 from whet.core.errors import DataError
 from whet.core.evidence import Evidence
 from whet.core.mask_task import MaskTask
@@ -26,6 +27,8 @@ from whet.data.table import Table
 from whet.evaluate.inference import run_inference
 from whet.models.front import TextFront
 from whet.run_samples import targets_of
+from whet.tasks.grouping import detection
+from whet.tasks.instance_segmentation import InstanceSegmentation
 from whet.training.saved import SavedModel
 
 _THREADS = 2
@@ -115,9 +118,15 @@ class Reference:
                 )
         return found
 
-    def kept(self, outputs: np.ndarray, maps: Sequence[Any] | None) -> Tensor:
-        """The statistics of the task for the outputs of a batch, on the CPU."""
-        return self.saved.task.statistics(torch.from_numpy(outputs), maps)
+    def kept(
+        self, bundle: Bundle, samples: Sequence[Prepared], outputs: np.ndarray, maps: Sequence[Any] | None
+    ) -> Tensor:
+        """The statistics of the task for a bundle's outputs for a batch, on the CPU. Objects are found by the bundle itself."""
+        task = self.saved.task
+        if not isinstance(task, InstanceSegmentation) or maps is None:
+            return task.statistics(torch.from_numpy(outputs), maps)
+        found_B = [[detection(one) for one in bundle.objects(*each)] for each in zip(samples, outputs, strict=True)]
+        return task.statistics_of(found_B, maps, len(self.saved.classes))
 
     def statistics(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """(statistics of the task for the samples that can be read, their rows, the reason for the others)."""

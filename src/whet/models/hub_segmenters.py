@@ -112,6 +112,15 @@ class SegmenterBackbone(nn.Module):
             )
         return SEGMENTERS[self.kind].features(self.model, x_BCHW)
 
+    def fixed(self) -> SegmenterBackbone:
+        """The same network without decisions by weights, which no graph can have: the shares of masked attention of EoMT are
+        numbers."""
+        model = cast(Any, self.model)
+        if isinstance(shares := getattr(model, "attn_mask_probs", None), Tensor):
+            del model.attn_mask_probs
+            model.attn_mask_probs = shares.tolist()
+        return self
+
 
 class OwnDecoder(Decoder):
     """A part of a network of transformers as a head."""

@@ -8,21 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import cv2
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from whet.bundle import objects
 from whet.core.masks import Detection, Layer
-from whet.tasks.instance_matching import MOST_DETECTIONS
 from whet.tasks.semantic_segmentation import most_likely
-
-OFFSET_UNIT = 8.0  # cells: the length of an offset of 1 in the outputs
-MIN_HEAT = 0.1
-_WINDOW = np.ones((5, 5), np.uint8)  # cells within which only the highest heat is a centre
-_FINE = 2  # places for a centre within a cell, in each direction
 
 Grouped = tuple[np.ndarray, np.ndarray]
 
@@ -40,44 +33,19 @@ class ClassMap:
     @classmethod
     def of(cls, outputs_Chw: np.ndarray, num_classes: int, size: tuple[int, int]) -> ClassMap:
         """size: (H, W) of the image."""
-        logits_Khw = outputs_Chw[:num_classes]
-        shifted_Khw = np.exp(logits_Khw - logits_Khw.max(axis=0))
-        return cls(outputs_Chw, num_classes, *most_likely(shifted_Khw / shifted_Khw.sum(axis=0), size))
+        return cls(outputs_Chw, num_classes, *most_likely(objects.softmax(outputs_Chw[:num_classes]), size))
 
 
 def centre_offset(found: ClassMap) -> Grouped:
     """Peaks of the heat are centres; a pixel of any class but the background belongs to the centre nearest to where its offset
     points. Equal neighbouring peaks are one."""
     height, width = found.class_HW.shape
-    heat_hw, offset_2hw = found.outputs_Chw[found.num_classes], found.outputs_Chw[found.num_classes + 1 :] * OFFSET_UNIT
-    h, w = heat_hw.shape
-    peak_hw = (heat_hw >= MIN_HEAT) & (heat_hw == cv2.dilate(heat_hw, _WINDOW))
-    count, number_hw, _, middle_N2 = cv2.connectedComponentsWithStats(peak_hw.astype(np.uint8), connectivity=8)
-    ids_HW, confidence_N = np.zeros((height, width), np.int32), np.zeros(count)
-    if count == 1:
-        return ids_HW, confidence_N
-    np.maximum.at(confidence_N, number_hw[peak_hw], heat_hw[peak_hw])
-    nearest = _nearest(middle_N2[1:, ::-1] + 0.5, (h, w))
-    y_P, x_P = np.nonzero(found.class_HW)
-    places = []
-    for at_P, side, cells, offset_hw in ((y_P, height, h, offset_2hw[0]), (x_P, width, w, offset_2hw[1])):
-        offset_HW = cv2.resize(offset_hw, (width, height), interpolation=cv2.INTER_LINEAR)
-        place_P = ((at_P + 0.5) * (cells / side) + offset_HW[y_P, x_P]) * _FINE
-        places.append(place_P.astype(np.int64).clip(0, cells * _FINE - 1))
-    ids_HW[y_P, x_P] = nearest[places[0], places[1]]
-    return ids_HW, confidence_N.clip(0, 1)
 
+    def resize(cells_hw: np.ndarray) -> np.ndarray:
+        return cv2.resize(cells_hw, (width, height), interpolation=cv2.INTER_LINEAR)
 
-def _nearest(centre_N2: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The number, from 1, of the nearest of these points (y, x) at every place of a grid with _FINE places per cell."""
-    place_N2 = (centre_N2 * _FINE).astype(np.int64)
-    away = np.ones((size[0] * _FINE, size[1] * _FINE), np.uint8)
-    y_N, x_N = place_N2.T
-    away[y_N, x_N] = 0
-    _, label = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    number = np.zeros(int(label.max()) + 1, np.int32)
-    number[label[y_N, x_N]] = np.arange(1, len(centre_N2) + 1)
-    return cast(np.ndarray, number[label])
+    K = found.num_classes
+    return objects.by_centres(found.class_HW, found.outputs_Chw[K], found.outputs_Chw[K + 1 :], resize)
 
 
 def connected_components(found: ClassMap) -> Grouped:
@@ -128,22 +96,9 @@ GROUPINGS: dict[str, Callable[[ClassMap], Grouped]] = {
 def objects_of(found: ClassMap, grouping: Callable[[ClassMap], Grouped] = centre_offset) -> list[Detection]:
     """The objects of an image, those with the highest scores first. The class of an object is that of most of its pixels; its score
     is the mean probability of its pixels times the confidence of the grouping."""
-    raw_HW, confidence_N = grouping(found)
-    N, K = len(confidence_N), found.num_classes
-    taken_HW = raw_HW > 0
-    ids_P, class_P = raw_HW[taken_HW], found.class_HW[taken_HW].astype(np.int64)
-    votes_NK = np.bincount(ids_P * K + class_P, minlength=N * K).reshape(N, K)
-    area_N = votes_NK.sum(axis=1)
-    sure_N = np.bincount(ids_P, found.probability_HW[taken_HW], minlength=N) / np.maximum(area_N, 1)
-    score_N = np.where(area_N > 0, sure_N * confidence_N, 0.0)
-    order = np.argsort(-score_N, kind="stable")
-    order = order[area_N[order] > 0][:MOST_DETECTIONS]
-    number_N = np.zeros(N, np.int32)
-    number_N[order] = np.arange(1, len(order) + 1)
-    ids_HW = number_N[raw_HW]
-    boxes = ndimage.find_objects(ids_HW, len(order)) if len(order) else []
-    detections = []
-    for place, (k, (rows, columns)) in enumerate(zip(votes_NK[order].argmax(axis=1).tolist(), boxes), start=1):
-        layer = Layer(k, rows.start, columns.start, ids_HW[rows, columns] == place)
-        detections.append(Detection(layer, float(score_N[order[place - 1]])))
-    return detections
+    scored = objects.scored(*grouping(found), found.class_HW, found.probability_HW, found.num_classes)
+    return [detection(one) for one in scored]
+
+
+def detection(one: objects.Object) -> Detection:
+    return Detection(Layer(one.class_number, one.top, one.left, one.mask), one.score)

@@ -14,14 +14,14 @@ from whet.core.evidence import Metric
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
 from whet.core.mask_task import MaskTask
-from whet.core.masks import IdMap, Masks, PredictedMasks
+from whet.core.masks import Detection, IdMap, Masks, PredictedMasks
 from whet.core.stages import Stage
 from whet.core.task import LabelKind, percent
 from whet.evaluate.rates import jackknife_interval
 from whet.render.overlay import overlay
 from whet.tasks import instance_evidence as found_in
 from whet.tasks.heads import HEADS
-from whet.tasks.heads.head import Detections, InstanceHead
+from whet.tasks.heads.head import Detections
 from whet.tasks.instance_evidence import AT_50, AT_75, WORKING_SCORE, InstanceEvidence
 from whet.tasks.instance_matching import matched
 from whet.tasks.semantic_segmentation import SemanticSegmentation
@@ -40,6 +40,7 @@ class InstanceSegmentation(MaskTask):
     most_in_batch = 16
     most_enlarged = 2  # small objects need pixels
     counts_objects = True
+    decision = "objects"
     quality_title = english("F1 of objects")
     heads = tuple(HEADS)
     metrics = {
@@ -125,12 +126,31 @@ class InstanceSegmentation(MaskTask):
 
     def statistics(self, outputs_BChw: Tensor, maps_B: Sequence[IdMap] | None) -> Tensor:
         """The predicted objects matched with those of the maps: the rows of `matched`, float64."""
-        return _statistics(self.head, self.head.detections, outputs_BChw, maps_B)
+        return self._grouped(self.head.detections, outputs_BChw, maps_B)
+
+    def statistics_of(
+        self, found_B: Sequence[Sequence[Detection]], maps_B: Sequence[IdMap], num_classes: int
+    ) -> Tensor:
+        """The `statistics` of objects that are known already."""
+        import torch
+
+        from whet.core.outputs import rows_joined
+
+        rows = [
+            matched(found, list(target.targets()), num_classes) for found, target in zip(found_B, maps_B, strict=True)
+        ]
+        return rows_joined([torch.from_numpy(row)[None] for row in rows])
 
     @property
     def groupings(self) -> dict[str, Callable[[Tensor, Any], Tensor]]:
         """The baselines of the head, which use its class map alone."""
-        return {name: partial(_statistics, self.head, found) for name, found in self.head.groupings.items()}
+        return {name: partial(self._grouped, found) for name, found in self.head.groupings.items()}
+
+    def _grouped(self, detections: Detections, outputs_BChw: Tensor, maps_B: Sequence[IdMap] | None) -> Tensor:
+        assert maps_B is not None
+        outputs = outputs_BChw.float().cpu().numpy()
+        found_B = [detections(outputs_Chw, target.shape) for outputs_Chw, target in zip(outputs, maps_B, strict=True)]
+        return self.statistics_of(found_B, maps_B, self.head.classes(outputs_BChw[0]))
 
     def predicted(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> PredictedMasks:
         """Objects with at least the working score; in the maps the one with the highest score is on top."""
@@ -263,21 +283,6 @@ class InstanceSegmentation(MaskTask):
             (tr("panoptic quality"), shown("panoptic_quality"), tr("of objects")),
             (tr("count error"), f"{result['count_error']:.2f}", tr("objects per image")),
         ]
-
-
-def _statistics(
-    head: InstanceHead, detections: Detections, outputs_BChw: Tensor, maps_B: Sequence[IdMap] | None
-) -> Tensor:
-    import torch
-
-    from whet.core.outputs import rows_joined
-
-    assert maps_B is not None
-    K, rows = head.classes(outputs_BChw[0]), []
-    for outputs_Chw, target in zip(outputs_BChw.float().cpu().numpy(), maps_B, strict=True):
-        found = detections(outputs_Chw, target.shape)
-        rows.append(torch.from_numpy(matched(found, list(target.targets()), K))[None])
-    return rows_joined(rows)
 
 
 def _or_none(value: float) -> float | None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from whet.bundle.objects import masks_of, upsampled
 from whet.core.errors import DataError, RecipeError
 from whet.core.instance_targets import InstanceTargets
 from whet.core.masks import IGNORE_ID, IdMap, Layer, Masks, Shape
@@ -13,7 +14,6 @@ from whet.models.dynamic_masks import PARAMETERS, layers
 from whet.tasks import INSTANCE_SEGMENTATION
 from whet.tasks.heads import HEADS
 from whet.tasks.heads.cond_inst_loss import focal_loss
-from whet.tasks.heads.cond_inst_objects import masks_of, upsampled
 
 TASK, HEAD = INSTANCE_SEGMENTATION.with_head("cond_inst"), HEADS["cond_inst"]
 SIDE, STRIDE, K = 64, 4, 3
@@ -149,7 +149,7 @@ def test_several_networks_have_the_mean_of_their_masks():
 
 
 def logits_at(outputs, y=2, x=3):
-    (found,) = masks_of(outputs[K:], torch.tensor([y]), torch.tensor([x]))
+    (found,) = masks_of(outputs[K:].numpy(), np.array([y]), np.array([x]))
     return torch.from_numpy(found)
 
 

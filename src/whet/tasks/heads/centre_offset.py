@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from whet.bundle.objects import OFFSET_UNIT
 from whet.core.masks import IGNORE
-from whet.tasks.grouping import GROUPINGS, OFFSET_UNIT, ClassMap, Grouped, centre_offset, objects_of
+from whet.tasks.grouping import GROUPINGS, ClassMap, Grouped, centre_offset, objects_of
 from whet.tasks.heads.head import Detections, InstanceHead
 
 if TYPE_CHECKING:

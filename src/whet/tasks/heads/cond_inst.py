@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from whet.bundle.objects import cond_inst
 from whet.core.errors import RecipeError
+from whet.tasks.grouping import detection
 from whet.tasks.heads.head import InstanceHead
 
 if TYPE_CHECKING:
@@ -75,6 +77,4 @@ class CondInst(InstanceHead):
         return torch.cat([outputs_BChw[:, :K], torch.cat([turned, own[:, :, PARAMETERS:]], dim=2).flatten(1, 2)], dim=1)
 
     def detections(self, outputs_Chw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
-        from whet.tasks.heads.cond_inst_objects import objects_of
-
-        return objects_of(outputs_Chw, self.classes(outputs_Chw), size)
+        return [detection(one) for one in cond_inst(outputs_Chw, self.classes(outputs_Chw), size)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from whet.bundle.objects import queries
+from whet.core.errors import RunError
+from whet.tasks.grouping import detection
 from whet.tasks.heads.head import InstanceHead
 
 if TYPE_CHECKING:
@@ -39,8 +42,9 @@ class Queries(InstanceHead):
     def combine(self, outputs_BMQHw: Tensor, weight_M: Tensor) -> Tensor:
         import torch
 
-        from whet.tasks.heads.query_objects import combined
+        from whet.tasks.heads.combined_queries import combined
 
+        _refuse_export()
         return torch.stack(
             [combined(outputs_MQHw, weight_M.flatten().to(outputs_MQHw)) for outputs_MQHw in outputs_BMQHw]
         )
@@ -48,10 +52,20 @@ class Queries(InstanceHead):
     def undo(self, outputs_BQHw: Tensor, flipped: Sequence[int]) -> Tensor:
         from whet.models.query_outputs import logits_of, packed, unpacked
 
+        _refuse_export()
         class_BQC, mask_BQhw = unpacked(outputs_BQHw, logits_of(outputs_BQHw))
         return packed(class_BQC, mask_BQhw.flip(tuple(flipped)))
 
     def detections(self, outputs_QHw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
-        from whet.tasks.heads.query_objects import objects_of
+        return [detection(one) for one in queries(outputs_QHw, self.classes(outputs_QHw), size)]
 
-        return objects_of(outputs_QHw, size)
+
+def _refuse_export() -> None:
+    """RunError while a graph is made: an assignment of queries to queries has no form there."""
+    import torch
+
+    if torch.compiler.is_exporting():
+        raise RunError(
+            "the queries of several views or networks are matched with each other, which no ONNX graph can do; export a run "
+            "without tta, or one of the networks"
+        )

@@ -1,36 +1,12 @@
-"""From queries to objects, and from the queries of several networks or views to those of one."""
+"""From the queries of several networks or views to those of one."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from whet.core.masks import Detection
 from whet.models.query_outputs import logits_of, packed, unpacked
-from whet.tasks.heads.cond_inst_objects import distinct
-
-LEAST_SCORE = 0.05
-
-
-def objects_of(outputs_QHw: np.ndarray, size: tuple[int, int]) -> list[Detection]:
-    """The objects of an image of this size (H, W), those with the highest scores first. The score of a query is the probability of
-    its class times the mean probability of the pixels of its mask. Of two of a class whose masks overlap by more than half, the one
-    with the lower score is a duplicate; the score of the others is multiplied by 1 - their largest IoU with a better one.
-
-    Source: Cheng et al. 2022, arXiv:2112.01527 (instance inference). Deviates: the best class of each query alone, so that no
-    object is counted twice; without duplicates, which a short training leaves.
-    """
-    outputs = torch.from_numpy(np.ascontiguousarray(outputs_QHw, np.float32))
-    class_QC, mask_Qhw = unpacked(outputs, logits_of(outputs))
-    prob_Q, k_Q = class_QC.softmax(dim=1)[:, :-1].max(dim=1)
-    inside_Qhw = mask_Qhw > 0
-    sure_Q = (mask_Qhw.sigmoid() * inside_Qhw).sum(dim=(1, 2)) / inside_Qhw.sum(dim=(1, 2)).clamp(min=1)
-    score_Q = prob_Q * sure_Q
-    order = torch.argsort(score_Q, descending=True, stable=True)
-    order = order[score_Q[order] >= LEAST_SCORE]
-    return distinct(((int(k_Q[q]) + 1, float(score_Q[q]), mask_Qhw[q].numpy()) for q in order.tolist()), size)
 
 
 def combined(outputs_MQHw: Tensor, weight_M: Tensor) -> Tensor:
