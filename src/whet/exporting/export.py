@@ -6,6 +6,7 @@ import hashlib
 import importlib.resources
 import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_diges
 from whet.core import strict_json
 from whet.core.errors import OutputError, ParityError, RecipeError, RunError
 from whet.core.language import english
+from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.exporting.card import model_card
+from whet.exporting.compression import INT8_TOLERANCE, changed, methods_of, quantized
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
 from whet.exporting.graph import WholeModel, onnx_model
@@ -41,6 +44,8 @@ def export(
     run: str | Path | Run,
     out: str | Path,
     *,
+    methods: Sequence[Method] = (),
+    tolerance: float = 1.0,
     unsure_below: float = 0.5,
     golden: int = 4,
     observer: Observer | None = None,
@@ -53,6 +58,10 @@ def export(
     still be in the run's data. unsure_below: predictions with a lower confidence are marked as unsure. golden: how many of these
     samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out.
 
+    methods: of the stage AFTER, such as QuantizeStatic(), which make the exported model smaller; by default those of the recipe.
+    tolerance: percentage points of the headline metric that such a method may cost. Otherwise it is undone: the bundle is written
+    without it, and bundle.json says why under `compression`.
+
     out: a new or empty folder, which is written only after all comparisons passed. Raises ParityError where one fails, RunError,
     DataError and OutputError.
     """
@@ -64,6 +73,7 @@ def export(
     if not folder.finished:
         raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
     recipe = Recipe.load(folder.recipe)
+    changing, quantizing = methods_of(recipe, methods)
     _require_new(out, recipe.data.path)
     if not folder.task.needs_labels:
         raise RunError(f"{folder.path} is a pre-training: it predicts nothing that could be exported")
@@ -72,7 +82,14 @@ def export(
     watch.phase(english("reading the samples of {run}", run=folder.name))
     reference = Reference(folder)
     split = "test" if "test" in folder.read_json(folder.metrics) else "val"
-    part = Part.of(own_samples(folder, recipe), split, reference.saved.classes)
+    table, classes = own_samples(folder, recipe), reference.saved.classes
+    part = Part.of(table, split, classes)
+    train, val = (Part.of(table, one, classes) for one in ("train", "val"))
+    limit = tolerance / 100
+    compression: list[dict[str, Any]] = []
+    if changing:
+        watch.phase(english("trying smaller networks"))
+        reference, compression = changed(folder, reference, changing, val, limit)
     out.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(out) as work:
         claim(work, KIND)
@@ -84,8 +101,19 @@ def export(
         write_manifest(work, info)
         bundle = Bundle.read(work)
         watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
-        parity = pass_gate(bundle, reference, part, folder)
+        parity = pass_gate(bundle, reference, part, folder, limit if reference.compressing else 0.0)
         info |= _measured(folder, parity, reference.saved.precision)
+        for method in quantizing:
+            watch.phase(english("trying int8"))
+            found = quantized(method, bundle, reference, part, train, val, limit)
+            compression.append(found.entry)
+            if found.candidate is not None:
+                info["metrics"]["exported"] = {"precision": "int8", **(found.metrics or {})}
+                info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
+                write_whole(work / MODEL, found.candidate.model)
+                write_manifest(work, info)
+                bundle = Bundle.read(work)
+        info["compression"] = compression
         info["golden"] = _write_golden(work, bundle, part, golden)
         write_whole(work / CARD, model_card(info, folder.name))
         write_manifest(work, info)
@@ -93,6 +121,12 @@ def export(
             raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
         put(work, out)
     return Bundle.read(out)
+
+
+def int8_for(run: str | Path) -> str:
+    """The name of the method that quantizes a run best: static for convolutions, dynamic for texts."""
+    medium = Recipe.load(RunFolder.open(run).recipe).medium
+    return "quantize_dynamic" if medium == "text" else "quantize_static"
 
 
 def _require_new(out: Path, data: str | None) -> None:

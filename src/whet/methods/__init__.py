@@ -119,6 +119,8 @@ from whet.methods.balance.oversample import Oversample
 from whet.methods.balance.symmetric_cross_entropy import SymmetricCrossEntropy
 from whet.methods.balance.threshold_tuning import ThresholdTuning
 from whet.methods.balance.tversky import Tversky
+from whet.methods.compress.quantize_dynamic import QuantizeDynamic
+from whet.methods.compress.quantize_static import QuantizeStatic
 from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
@@ -409,6 +411,8 @@ __all__ = [
     "Posterize",
     "ProgressiveResize",
     "PseudoLabel",
+    "QuantizeDynamic",
+    "QuantizeStatic",
     "RAdam",
     "RDrop",
     "RMSprop",
