@@ -17,6 +17,7 @@ from whet.exporting.graph import INPUT
 # Without this, onnxruntime quantizes the nodes again that were left in floating point between quantized ones.
 SESSION_INT8 = {"optimization.disable_specified_optimizers": "WeightBiasQuantization"}
 _WEIGHTED = frozenset(("Conv", "Gemm", "MatMul", "ConvTranspose"))
+_LEVELS = 64  # of 7 bits, on each side of zero
 _ACTIVATIONS = frozenset(("Clip", "Relu", "Sigmoid", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Tanh", "Gelu"))
 
 
@@ -26,9 +27,10 @@ class Graph:
     def __init__(self, model: bytes) -> None:
         import onnx
 
-        self.model = onnx.load_from_string(model)
-        self.nodes = list(self.model.graph.node)
-        self._constants = {one.name for one in self.model.graph.initializer}
+        self.content = model
+        graph = onnx.load_from_string(model).graph
+        self.nodes = list(graph.node)
+        self._constants = {one.name for one in graph.initializer}
         self._made_by = {name: node for node in self.nodes for name in node.output}
         self._used_by: dict[str, list[Any]] = {}
         for node in self.nodes:
@@ -107,6 +109,7 @@ class StaticInt8:
     def __init__(self, graph: Graph, samples: Sequence[np.ndarray]) -> None:
         self.graph, self._samples = graph, samples
         self._folder = tempfile.TemporaryDirectory(prefix="whet-int8-")
+        (Path(self._folder.name) / "float.onnx").write_bytes(graph.content)
 
     def quantized(self, kept_float: Collection[str]) -> bytes:
         """The graph with all nodes in int8 but these, and those whose type has no int8 form."""
@@ -125,14 +128,58 @@ class StaticInt8:
                 found = next(self._rest, None)
                 return None if found is None else {INPUT: found}
 
-        cache, out = Path(self._folder.name) / "ranges.json", Path(self._folder.name) / "int8.onnx"
+        source, cache, out = (Path(self._folder.name) / name for name in ("float.onnx", "ranges.json", "int8.onnx"))
         with _quiet():
             quantize.quantize_static(
-                self.graph.model, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
+                source, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept_float),
                 calibration_cache_path=cache,
             )  # fmt: skip
         return out.read_bytes()
+
+    def rounded(self, layer: Collection[str]) -> bytes:
+        """The float graph where these nodes alone compute with rounded weights and inputs, as they would in int8. Only after
+        `quantized`, which finds the ranges."""
+        import importlib
+
+        import onnx
+        from onnx import helper, numpy_helper
+
+        load = importlib.import_module("onnxruntime.quantization.quantize").load_tensors_data
+        ranges = load(Path(self._folder.name) / "ranges.json")
+        model = onnx.load_from_string(self.graph.content)
+        tensors = {one.name: one for one in model.graph.initializer}
+        inserted: list[Any] = []
+        for place, node in enumerate(model.graph.node):
+            if node.name not in layer or node.op_type not in _WEIGHTED:
+                continue
+            weight = numpy_helper.to_array(tensors[node.input[1]])
+            model.graph.initializer.append(numpy_helper.from_array(_rounded(weight, node), f"{node.name}_rounded"))
+            node.input[1] = f"{node.name}_rounded"
+            low, high = (float(np.ravel(one)[0]) for one in ranges[node.input[0]].range_value)
+            low, high = min(low, 0.0), max(high, 0.0)
+            scale = np.float32((high - low) / 255 or 1.0)
+            names = [f"{node.name}_{what}" for what in ("scale", "zero", "int8", "input")]
+            model.graph.initializer.append(numpy_helper.from_array(scale, names[0]))
+            model.graph.initializer.append(numpy_helper.from_array(np.uint8(round(-low / scale)), names[1]))
+            inserted += [
+                (place, helper.make_node("QuantizeLinear", [node.input[0], *names[:2]], [names[2]])),
+                (place, helper.make_node("DequantizeLinear", [names[2], *names[:2]], [names[3]])),
+            ]
+            node.input[0] = names[3]
+        for place, new in reversed(inserted):
+            model.graph.node.insert(place, new)
+        return model.SerializeToString()
+
+
+def _rounded(weight: np.ndarray, node: Any) -> np.ndarray:
+    """Weights rounded to 7 bits with a scale for every output channel: the first axis of a Conv, of others the last (or the first,
+    where they are transposed)."""
+    transposed = any(one.name == "transB" and one.i for one in node.attribute)
+    channel = 0 if node.op_type == "Conv" or transposed else (1 if node.op_type == "ConvTranspose" else weight.ndim - 1)
+    others = tuple(axis for axis in range(weight.ndim) if axis != channel)
+    scale = np.maximum(np.abs(weight).max(axis=others, keepdims=True), 1e-12) / _LEVELS
+    return (np.round(weight / scale) * scale).astype(weight.dtype)
 
 
 def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:
@@ -144,9 +191,10 @@ def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:
 
     quantize = importlib.import_module("onnxruntime.quantization.quantize")
     with tempfile.TemporaryDirectory(prefix="whet-int8-") as folder, _quiet():
-        out = Path(folder) / "int8.onnx"
+        source, out = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        source.write_bytes(graph.content)
         quantize.quantize_dynamic(
-            graph.model, out, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, reduce_range=True,
+            source, out, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, reduce_range=True,
             weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept_float), extra_options={"MatMulConstBOnly": True},
         )  # fmt: skip
         return out.read_bytes()

@@ -76,13 +76,11 @@ class QuantizeStatic(
 
     def _by_sensitivity(self, trial: Trial, quantizer: StaticInt8, inputs: list[np.ndarray]) -> list[int]:
         """The layers, the most sensitive first; before them the first layer, which is nearly always worth it."""
-        from whet.exporting.int8 import SESSION_INT8
         from whet.exporting.trial import Candidate
 
-        everything = frozenset(node.name for node in quantizer.graph.nodes)
         exact = trial.scores(Candidate(english("float"), trial.model), inputs)
         errors = []
         for layer in quantizer.graph.layers:
-            alone = Candidate(english("int8"), quantizer.quantized(everything - layer), SESSION_INT8)
-            errors.append(float(np.square(trial.scores(alone, inputs) - exact).mean()))
+            rounded = trial.scores(Candidate(english("int8"), quantizer.rounded(layer)), inputs)
+            errors.append(float(np.square(rounded - exact).mean()))
         return [0, *(number for number in np.argsort(errors)[::-1].tolist() if number)]
