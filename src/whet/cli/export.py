@@ -21,6 +21,12 @@ class Target(StrEnum):
     WEB = "web"
 
 
+class Quantize(StrEnum):
+    INT8 = "int8"
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+
+
 def command(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="A finished run folder; with --to web, a bundle as well.")],
@@ -51,6 +57,19 @@ def command(
     data: Annotated[
         str | None, typer.Option(help="Where the data of the run are now, if they were moved since it was trained.")
     ] = None,
+    quantize: Annotated[
+        Quantize | None,
+        typer.Option(
+            help="Store the model in 8-bit integers: smaller, and faster on a CPU. int8 takes what suits the medium."
+        ),
+    ] = None,
+    low_rank: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=1, help="Split large layers in two thinner ones that keep this share of the energy."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=100, help="Percentage points that these may cost; otherwise they are undone.")
+    ] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Export the model of a run: an ONNX file, checked against the run, with a script that predicts without whet."""
@@ -61,6 +80,7 @@ def command(
 
     _require_fitting(context, to, to == Target.WEB and is_bundle(run))
     options: dict[str, Any] = {"unsure_below": unsure, "golden": golden, "data": data, "observer": observer(as_json)}
+    options |= {"methods": _methods(run, quantize, low_rank), "tolerance": tolerance}
     if to == Target.WEB:
         bundle, written = export_page(run, out, packages, single_file=single_file, **options)
     else:
@@ -69,15 +89,16 @@ def command(
     info = bundle.info
     if as_json:
         key = "bundle" if to == Target.BUNDLE else "page"
-        print_json({key: str(written), **info["metrics"], "parity": info["parity"]})
+        print_json({key: str(written), **info["metrics"], "parity": info["parity"], "compression": info["compression"]})
         return
     parity, metrics, screen = info["parity"], info["metrics"], results()
     metric = task_named(info["task"]).metrics[parity["metric"]]
     shown = {key: metric.shown(metrics[key][parity["metric"]]) for key in ("exported", "recorded")}
     screen.print(
         tr(
-            "{metric!t} on {samples:,} samples: {exported} exported (fp32), {recorded} recorded ({precision})",
-            metric=metric.title, samples=parity["samples"], precision=metrics["recorded"]["precision"], **shown,
+            "{metric!t} on {samples:,} samples: {exported} exported ({now}), {recorded} recorded ({precision})",
+            metric=metric.title, samples=parity["samples"], now=metrics["exported"]["precision"],
+            precision=metrics["recorded"]["precision"], **shown,
         )
     )  # fmt: skip
     screen.print(
@@ -86,6 +107,8 @@ def command(
             n=parity["compared"], most=parity["largest_difference"], ms=1e3 * parity["seconds_per_sample"],
         )
     )  # fmt: skip
+    for entry in info["compression"]:
+        screen.print(_line(entry, metric))
     if info["golden"]:
         talk().print(
             tr(
@@ -116,3 +139,31 @@ def _require_fitting(context: typer.Context, to: Target, finished: bool) -> None
         raise RecipeError(f"{min(wrong)} belongs to --to web")
     if finished and (wrong := given - _OF_PAGES - {"run", "--out", "--to", "--json", "--language"}):
         raise RecipeError(f"{min(wrong)} belongs to the export of a run; this bundle is exported already")
+
+
+def _line(entry: dict[str, Any], metric: Any) -> str:
+    """What a method that makes the model smaller cost and gained, or why it was undone."""
+    name = ", ".join(entry["method"])
+    if "undone" in entry:
+        return tr("{name} was undone: {why!t}", name=name, why=entry["undone"])
+    if "bytes" not in entry:
+        return tr("{name}: {before:,} -> {after:,} parameters", name=name, **entry["parameters"])
+    cost, size, ms = entry["cost"], entry["bytes"], entry["milliseconds"]
+    return tr(
+        "{name}: {words!t}; costs {cost} points of {metric!t} ({low} to {high}); {before:.1f} -> {after:.1f} ms a sample, "
+        "{large:.1f} -> {small:.1f} MB",
+        name=name, words=entry["words"], metric=metric.title, cost=metric.text(cost["mean"], "+"),
+        low=metric.text(cost["low"], "+"), high=metric.text(cost["high"], "+"), **ms,
+        large=size["before"] / 1e6, small=size["after"] / 1e6,
+    )  # fmt: skip
+
+
+def _methods(run: Path, quantize: Quantize | None, low_rank: float | None) -> tuple[Any, ...]:
+    """The methods that make the exported model smaller."""
+    from whet.core.recipe import parse_methods
+    from whet.exporting.export import int8_for
+
+    wanted: list[Any] = [{"low_rank": {"energy": low_rank}}] if low_rank is not None else []
+    if quantize is not None:
+        wanted.append(f"quantize_{quantize}" if quantize != Quantize.INT8 else int8_for(run))
+    return parse_methods(wanted)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from whet.core.duration import Duration
+from whet.core.errors import RunError
 from whet.core.rng import Rng
 from whet.core.targets import ClassTargets, Targets
 from whet.core.task import ClassTask
@@ -246,6 +247,15 @@ class Context:
     pixel_counts: Callable[[], np.ndarray] | None = None
     unlabelled_features: Callable[[], Tensor] | None = None
     rng: Rng = field(default_factory=lambda: Rng(0))
+
+    @classmethod
+    def of_loaded(cls, task: ClassTask, classes: tuple[str, ...]) -> Context:
+        """For a method that acts on a loaded network: without training data. RunError where it asks for their features."""
+
+        def features(*of: Any, **how: Any) -> Features:
+            raise RunError("a loaded network has no training data")
+
+        return cls(task, classes, np.zeros(len(classes), dtype=np.int64), features)
 
     @property
     def target_counts_K(self) -> np.ndarray:

@@ -301,6 +301,15 @@ class Compresses(ABC):
         """A trained model -> the model to save: smaller, or with a part refitted."""
 
 
+class Quantizes(ABC):
+    """Acts when the run is exported, on the ONNX graph: the run itself trains and predicts without it."""
+
+    @abstractmethod
+    def quantize(self, trial: Any) -> list[Any]:
+        """An exported graph and what measures others against it (`whet.exporting.trial.Trial`) -> the quantized graphs that were
+        measured (`Measured`). The export hands over the best of them, or none."""
+
+
 ROLES: dict[Stage, tuple[type, ...]] = {
     Stage.DATA: (Selects, MakesMasks, LabelsSamples, Arranges),
     Stage.SAMPLE: (Draws, TransformsBatch),
@@ -312,5 +321,5 @@ ROLES: dict[Stage, tuple[type, ...]] = {
     Stage.GRADIENT: (WrapsStep, WrapsUpdate, Divides),
     Stage.STEP: (Watches,),
     Stage.PREDICT: (ChoosesWeights, Finalizes, KeepsEnsembleMembers, UsesExternalModels, Fits, WrapsPredictor),
-    Stage.AFTER: (Compresses,),
+    Stage.AFTER: (Compresses, Quantizes),
 }

@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from whet import __version__
-from whet.bundle.predict import FORMAT
+from whet.bundle.predict import FORMAT, TOLERANCE
 from whet.exporting.graph import INPUT, OPSET
 from whet.models.front import AudioFront, TextFront
 from whet.models.tokens import MULTIPLE
@@ -33,6 +33,8 @@ def description(saved: SavedModel, problem: str, unsure_below: float) -> dict[st
         "decision": {"rule": task.decision, "unsure_below": unsure_below, **_decision(saved)},
         "session": SESSION,
         "opset": OPSET,
+        "golden_tolerance": TOLERANCE,
+        "compression": [],
         "architecture": spec.architecture,
         "parameters": sum(parameter.numel() for parameter in saved.predictor.parameters()),
         "versions": {"whet": __version__, "python": platform.python_version(), **_versions()},

@@ -6,29 +6,30 @@ import hashlib
 import importlib.resources
 import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from whet.bundle import Bundle
-from whet.bundle.bundle import NEEDED
 from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
 from whet.core import strict_json
 from whet.core.errors import OutputError, ParityError, RecipeError, RunError
 from whet.core.language import english
+from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.exporting.card import model_card
+from whet.exporting.compression import INT8_TOLERANCE, changed, methods_of, quantized
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
 from whet.exporting.graph import WholeModel, onnx_model
 from whet.exporting.reference import Part, Reference, evenly
+from whet.exporting.source import Source
 from whet.models.front import TextFront
 from whet.run import Run
-from whet.run_samples import own_samples
-from whet.training.data_record import moved
 from whet.training.log import Observer
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def export(
     run: str | Path | Run,
     out: str | Path,
     *,
+    methods: Sequence[Method] = (),
+    tolerance: float = 1.0,
     unsure_below: float = 0.5,
     golden: int = 4,
     data: str | Path | None = None,
@@ -57,48 +60,61 @@ def export(
     samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out. data: the
     new location of the run's data if they were moved; samples are matched by content.
 
+    methods: of the stage AFTER, such as QuantizeStatic(), which make the exported model smaller; by default those of the recipe.
+    tolerance: percentage points of the headline metric that such a method may cost. Otherwise it is undone: the bundle is written
+    without it, and bundle.json says why under `compression`.
+
     out: a new or empty folder, which is written only after all comparisons passed. Raises ParityError where one fails, RunError,
     DataError and OutputError.
     """
-    if importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnxscript") is None:
-        raise RunError(NEEDED)
     if not 0 <= unsure_below <= 1:
         raise RecipeError(f"unsure_below = {unsure_below}: accepted: a probability from 0 to 1")
-    folder, out, watch = RunFolder.open(run.path if isinstance(run, Run) else run), Path(out), observer or Observer()
-    if not folder.finished:
-        raise RunError(f"{folder.path} is not finished; continue it with: whet train --resume {folder.path}")
-    recipe = Recipe.load(folder.recipe)
-    if data is not None:
-        recipe = recipe.replace(data=moved(recipe.data, data))
-    _require_new(out, recipe.data.path)
-    if not folder.task.needs_labels:
-        raise RunError(f"{folder.path} is a pre-training: it predicts nothing that could be exported")
-    if not folder.task.decision:
-        raise RunError(f"{folder.path} is a run of {recipe.task} ({folder.task.name}), which cannot be exported")
-    watch.phase(english("reading the samples of {run}", run=folder.name))
-    reference = Reference(folder)
-    split = "test" if "test" in folder.read_json(folder.metrics) else "val"
-    part = Part.of(own_samples(folder, recipe), split, reference.saved.classes)
+    out, watch = Path(out), observer or Observer()
+    source = Source.open(run, data)
+    changing, quantizing = methods_of(source.recipe, methods)
+    _require_new(out, source.recipe.data.path)
+    watch.phase(english("reading the samples of {run}", run=source.folder.name))
+    part = source.part(source.judging)
+    limit = tolerance / 100
+    compression: list[dict[str, Any]] = []
+    if changing:
+        watch.phase(english("trying smaller networks"))
+        source, compression = changed(source, changing, limit)
     out.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(out) as work:
         claim(work, KIND)
-        info = description(reference.saved, recipe.task, unsure_below)
         watch.phase(english("exporting to ONNX"))
-        write_model(work, reference, part)
-        for name in (*SCRIPTS, *([OBJECTS] if info["decision"]["rule"] == "objects" else [])):
-            write_whole(work / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
-        write_manifest(work, info)
+        info = write_draft(work, source, unsure_below)
         bundle = Bundle.read(work)
         watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
-        parity = pass_gate(bundle, reference, part, folder)
-        info |= _measured(folder, parity, reference.saved.precision)
+        parity = pass_gate(
+            bundle, source.reference, part, source.folder, limit if source.reference.compressing else 0.0
+        )
+        info |= _measured(source.folder, parity, source.reference.saved.precision)
+        for method in quantizing:
+            watch.phase(english("trying int8"))
+            found = quantized(method, bundle, source, limit)
+            compression.append(found.entry)
+            if found.candidate is not None:
+                info["metrics"]["exported"] = {"precision": "int8", **(found.metrics or {})}
+                info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
+                write_whole(work / MODEL, found.candidate.model)
+                write_manifest(work, info)
+                bundle = Bundle.read(work)
+        info["compression"] = compression
         info["golden"] = _write_golden(work, bundle, part, golden)
-        write_whole(work / CARD, model_card(info, folder.name))
+        write_whole(work / CARD, model_card(info, source.folder.name))
         write_manifest(work, info)
         if wrong := Bundle.read(work).check_golden():
             raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
         put(work, out)
     return Bundle.read(out)
+
+
+def int8_for(run: str | Path) -> str:
+    """The name of the method that quantizes a run best: static for convolutions, dynamic for texts."""
+    medium = Recipe.load(RunFolder.open(run).recipe).medium
+    return "quantize_dynamic" if medium == "text" else "quantize_static"
 
 
 def _require_new(out: Path, data: str | None) -> None:
@@ -107,14 +123,22 @@ def _require_new(out: Path, data: str | None) -> None:
         raise OutputError(f"{out} already holds a bundle; choose another --out")
 
 
-def write_model(folder: Path, reference: Reference, part: Part) -> None:
-    """Write model.onnx, and tokenizer.json for texts."""
+def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict[str, Any]:
+    """Write a bundle without what is measured: model.onnx, tokenizer.json for texts, the scripts and bundle.json, whose contents
+    are returned."""
+    reference = source.reference
     saved = reference.saved
     model = WholeModel(saved.net.front, saved.predictor, saved.task).eval()
+    part = source.part(source.judging)
     write_whole(folder / MODEL, onnx_model(model, _example(reference, part), (0, 1) if part.medium == "text" else (0,)))
     if isinstance(saved.net.front, TextFront):
         saved.net.front.tokens.save(folder)
         remove(folder / "tokenizer_config.json")
+    info = description(saved, source.recipe.task, unsure_below)
+    for name in (*SCRIPTS, *([OBJECTS] if info["decision"]["rule"] == "objects" else [])):
+        write_whole(folder / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
+    write_manifest(folder, info)
+    return info
 
 
 def _example(reference: Reference, part: Part) -> Tensor:

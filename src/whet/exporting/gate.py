@@ -54,8 +54,9 @@ class Parity:
         return {key: value for key, value in asdict(self).items() if key != "exported"}
 
 
-def pass_gate(bundle: Bundle, reference: Reference, part: Part, folder: RunFolder) -> Parity:
-    """Compare a bundle with its run. Raises ParityError, which names the samples that differ most."""
+def pass_gate(bundle: Bundle, reference: Reference, part: Part, folder: RunFolder, tolerance: float = 0.0) -> Parity:
+    """Compare a bundle with its run. tolerance: what its headline metric may cost against the run's record, because its
+    networks were made smaller, in the metric's unit. Raises ParityError, which names the samples that differ most."""
     rows = evenly(len(part), SAMPLES)
     prepared, apart = _preparation(bundle, reference, part, rows)
     largest, top, equal = _scores(bundle, reference, part, prepared)
@@ -71,8 +72,8 @@ def pass_gate(bundle: Bundle, reference: Reference, part: Part, folder: RunFolde
     task = reference.saved.task
     metric = task.metric(task.headline)
     in_torch = part.evidence(reference, row_N, statistics_NS)
-    to_torch = _not_worse(metric, in_torch, exported, "torch in single precision", certain=False)
-    to_record = _not_worse(metric, read_evidence(folder, part.split), exported, "the run's record", certain=True)
+    to_torch = _not_worse(metric, in_torch, exported, "torch in single precision", None)
+    to_record = _not_worse(metric, read_evidence(folder, part.split), exported, "the run's record", tolerance)
     return Parity(
         part.split, len(exported), len(prepared), largest, top, equal, apart, task.headline, to_torch, to_record, seconds,
         task.measure(exported),
@@ -174,16 +175,16 @@ def _predicted(bundle: Bundle, reference: Reference, part: Part) -> tuple[Eviden
     return part.evidence(reference, np.array(rows), rows_joined(statistics).double().numpy()), unread
 
 
-def _not_worse(metric: Metric, before: Evidence, after: Evidence, what: str, *, certain: bool) -> dict[str, float]:
+def _not_worse(metric: Metric, before: Evidence, after: Evidence, what: str, certain: float | None) -> dict[str, float]:
     """The metric of the exported model less another one, with its paired interval. Raises ParityError where it is worse: with
-    certainty, or by more than a percentage point and one sample."""
+    certainty by more than `certain`, or where that is None by more than a percentage point and one sample."""
     pair = joined([before, after], [what, "the exported model"]).evidence
     values = [metric.value(one) for one in pair]
     found: Difference = difference(metric, pair[:1], pair[1:])
     gain = metric.merit(found.mean)
     worst_end = metric.merit(found.low if metric.merit(1.0) > 0 else found.high)
     best_end = metric.merit(found.high if metric.merit(1.0) > 0 else found.low)
-    worse = best_end < 0 if certain else gain < -max(MARGIN, 1 / len(pair[0]))
+    worse = gain < -max(MARGIN, 1 / len(pair[0])) if certain is None else best_end < -certain
     if worse:
         raise ParityError(
             f"the exported model is worse than {what}: {metric.title} {metric.shown(values[1])} for {metric.shown(values[0])} on "

@@ -60,7 +60,7 @@ def onnx_model(model: nn.Module, example: Tensor, dynamic: tuple[int, ...]) -> b
 
 
 def _prepared(model: nn.Module) -> nn.Module:
-    """A copy in which modules that have a simpler form for fixed weights (`fixed`) are replaced by it."""
+    """A copy in which modules that have a simpler form for prediction with fixed weights (`fixed`) are replaced by it."""
     model = copy.deepcopy(model)
     for parent in list(model.modules()):
         for name, child in parent.named_children():

@@ -20,6 +20,7 @@ from whet.core.errors import DataError
 from whet.core.evidence import Evidence
 from whet.core.mask_task import MaskTask
 from whet.core.run_folder import RunFolder
+from whet.core.stages import Compresses
 from whet.data.audio import audio_info, decode
 from whet.data.loader import chunks
 from whet.data.mask_store import MaskStore
@@ -92,10 +93,11 @@ def _seconds(row: Mapping[str, Any], side: str) -> float | None:
 
 
 class Reference:
-    """The model of a run on the CPU, without autocast."""
+    """The model of a run on the CPU, without autocast. compressing: methods that are applied to its networks first."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.saved = SavedModel(folder.model, torch.device("cpu"))
+    def __init__(self, folder: RunFolder, compressing: Sequence[Compresses] = ()) -> None:
+        self.compressing = tuple(compressing)
+        self.saved = SavedModel(folder.model, torch.device("cpu"), compressing)
 
     def outputs(self, batch: np.ndarray) -> np.ndarray:
         """The outputs for rendered samples, float32 (B, …)."""
@@ -127,6 +129,11 @@ class Reference:
             return task.statistics(torch.from_numpy(outputs), maps)
         found_B = [[detection(one) for one in bundle.objects(*each)] for each in zip(samples, outputs, strict=True)]
         return task.statistics_of(found_B, maps, len(self.saved.classes))
+
+    def evidence(self, part: Part) -> Evidence:
+        """The evidence of a part's samples that can be read."""
+        statistics_NS, row_N, _ = self.statistics(part.frame)
+        return part.evidence(self, row_N, statistics_NS)
 
     def statistics(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """(statistics of the task for the samples that can be read, their rows, the reason for the others)."""

@@ -122,6 +122,8 @@ from whet.methods.balance.tversky import Tversky
 from whet.methods.compress.low_rank import LowRank
 from whet.methods.compress.prune_magnitude import PruneMagnitude
 from whet.methods.compress.prune_structured import PruneStructured
+from whet.methods.compress.quantize_dynamic import QuantizeDynamic
+from whet.methods.compress.quantize_static import QuantizeStatic
 from whet.methods.distill.decoupled_distill import DecoupledDistill
 from whet.methods.distill.distill import Distill
 from whet.methods.distill.feature_distill import FeatureDistill
@@ -415,6 +417,8 @@ __all__ = [
     "PruneMagnitude",
     "PruneStructured",
     "PseudoLabel",
+    "QuantizeDynamic",
+    "QuantizeStatic",
     "RAdam",
     "RDrop",
     "RMSprop",

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from whet.core.batch import Context, Features
+from whet.core.batch import Context
 from whet.core.errors import NoEffectError, RecipeError, RunError, WeightsError, unknown
 from whet.core.language import Sentence, english
 from whet.core.output import put, remove, work_folder
@@ -371,12 +370,7 @@ def _loaded_front(spec: NetSpec, folder: Path) -> Front | None:
 
 def _rebuilt(net: Net, changes: tuple[dict, ...]) -> Net:
     """The bare network after these methods rebuilt it."""
-
-    def features() -> Features:
-        raise RunError("a loaded network has no training data")
-
-    classes = net.spec.classes
-    context = Context(net.task, classes, np.zeros(len(classes), dtype=np.int64), features)
+    context = Context.of_loaded(net.task, net.spec.classes)
     for method in (parse_method(entry) for entry in changes):
         if not isinstance(method, Changes):
             raise RunError(f"the model was saved with the method '{method.name}', which does not change models here")

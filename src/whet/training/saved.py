@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from whet.core.batch import Predictor
+from whet.core.batch import Context, Predictor
 from whet.core.errors import RecipeError, RunError
 from whet.core.outputs import filled_up
 from whet.core.recipe import parse_method
+from whet.core.stages import Compresses
 from whet.data.loader import Loader
 from whet.data.media import loader_of
 from whet.models.build import external_model_folders, load_nets, read_extra
@@ -24,11 +25,14 @@ _MAX_DIFFERENCE = 0.02  # tolerance as a share of the largest logit; in bfloat16
 
 
 class SavedModel:
-    """The networks of a model folder on a device, with their fitted values and preprocessing."""
+    """The networks of a model folder on a device, with their fitted values and preprocessing. compressing: methods that are applied
+    to these networks first."""
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path, device: torch.device, compressing: Sequence[Compresses] = ()) -> None:
         extra = read_extra(folder)
         nets = [net.on(device) for net in load_nets(folder)]
+        for method in compressing:
+            nets = [method.compress(net, Context.of_loaded(net.task, net.spec.classes)) for net in nets]
         self.net = nets[0]
         self.classes = self.net.spec.classes
         self.task = self.net.task

@@ -1,0 +1,1 @@
+"""Smaller and faster models: fewer weights, fewer bits."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from whet.core.method import Method
 from whet.core.search import Search
 from whet.core.stages import WrapsPredictor
 from whet.core.task import Task
+
+_Box = tuple[float, float, float, float]
 
 
 class TTA(Method, WrapsPredictor, family="ensemble", tasks={"image-classification", "semantic-segmentation"}):
@@ -61,22 +64,42 @@ class Views(nn.Module):
         if vertical_flip:
             flips += [(*axes, -2) for axes in flips]
         self.flips = flips
+        self._in_one_batch = False
+
+    def fixed(self) -> Views:
+        """The same with all views in one batch: an exported graph then holds the network once."""
+        other = copy.copy(self)
+        other._in_one_batch = True
+        return other
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        outputs = []
+        images: list[Tensor] = []
+        places: list[tuple[tuple[int, ...], _Box | None]] = []
         for axes in self.flips:
-            whole = self._of_view(x_BCHW, axes)
-            outputs.append(whole)
+            images.append(x_BCHW.flip(axes) if axes else x_BCHW)
+            places.append((axes, None))
             for zoom in self.zooms:
-                center, box = _center(x_BCHW, zoom)
-                outputs.append(self.task.unzoom(self._of_view(center, axes), whole, box))
-        return self.task.combine(torch.stack(outputs, dim=1))
+                center, shown = _center(x_BCHW, zoom)
+                images.append(center.flip(axes) if axes else center)
+                places.append((axes, shown))
+        combined: list[Tensor] = []
+        for found, (axes, box) in zip(self._outputs(images), places):
+            upright = self.task.undo(found.float(), axes)
+            if box is None:
+                whole = upright
+                combined.append(whole)
+            else:
+                combined.append(self.task.unzoom(upright, whole, box))
+        return self.task.combine(torch.stack(combined, dim=1))
 
-    def _of_view(self, x_BCHW: Tensor, axes: tuple[int, ...]) -> Tensor:
-        return self.task.undo(self.predictor(x_BCHW.flip(axes) if axes else x_BCHW).float(), axes)
+    def _outputs(self, images: list[Tensor]) -> list[Tensor]:
+        if not self._in_one_batch:
+            return [self.predictor(one) for one in images]
+        found = self.predictor(torch.cat(images))
+        return list(found.reshape(len(images), -1, *found.shape[1:]).unbind())
 
 
-def _center(x_BCHW: Tensor, zoom: float) -> tuple[Tensor, tuple[float, float, float, float]]:
+def _center(x_BCHW: Tensor, zoom: float) -> tuple[Tensor, _Box]:
     """(the center of the images in their size, its top, left, height and width as shares of theirs)."""
     height, width = x_BCHW.shape[2:]
     h, w = max(1, round(height / zoom)), max(1, round(width / zoom))

@@ -1,0 +1,126 @@
+"""Smaller models for a bundle: each is tried on validation samples, and its cost is measured on the test samples once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whet.bundle import Bundle
+from whet.bundle.predict import open_session
+from whet.core.errors import RecipeError
+from whet.core.language import Sentence, english
+from whet.core.method import Method
+from whet.core.recipe import Recipe
+from whet.core.stages import Compresses, Quantizes
+from whet.core.task import allowed
+from whet.exporting.source import Source
+from whet.exporting.trial import MOST, Candidate, Measured, Samples, Trial, best, cost_of, milliseconds
+
+INT8_TOLERANCE = 0.05  # of scores that another processor computes again in int8, times 1 + the largest score
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """entry: for bundle.json. candidate: the graph to hand over, None where it was undone; then `undone` in the entry says why.
+    metrics: of the candidate."""
+
+    entry: dict[str, Any]
+    candidate: Candidate | None = None
+    metrics: dict[str, Any] | None = None
+
+
+def methods_of(recipe: Recipe, given: Sequence[Method]) -> tuple[list[Any], list[Any]]:
+    """(methods that change the trained networks, methods that quantize the exported graph) of an export: those given, or what the
+    recipe says. RecipeError for a method that does not act after training."""
+    for method in given:
+        if not isinstance(method, Compresses | Quantizes):
+            raise RecipeError(f"method '{method.name}' does not act after training, so an export cannot use it")
+        if not allowed(recipe.task, method):
+            raise RecipeError(f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {recipe.task}")
+    for method in given:
+        if clash := sorted(method.conflicts & {other.name for other in given}):
+            raise RecipeError(f"methods '{method.name}' and '{clash[0]}' cannot be combined in one export; keep one")
+    changing = [method for method in given if isinstance(method, Compresses)]
+    return changing, [method for method in given or recipe.methods if isinstance(method, Quantizes)]
+
+
+def changed(source: Source, methods: Sequence[Any], tolerance: float) -> tuple[Source, list[dict[str, Any]]]:
+    """(the run after these methods, or as it was where they cost more than the tolerance on validation samples; the entries of
+    bundle.json)."""
+    val, smaller = source.part("val"), source.compressed(methods)
+    reference, after = source.reference, smaller.reference
+    metric = reference.saved.task.metric(reference.saved.task.headline)
+    cost, low, high = cost_of(metric, reference.evidence(val), after.evidence(val))
+    sizes = [sum(one.numel() for one in model.saved.predictor.parameters()) for model in (reference, after)]
+    entry = {
+        "method": {method.name: method.settings_dict() for method in methods},
+        "tolerance": tolerance,
+        "tried": [{"cost": cost, "low": low, "high": high}],
+        "parameters": {"before": sizes[0], "after": sizes[1]},
+    }
+    if sizes[1] >= sizes[0]:
+        return source, [entry | {"undone": english("nothing became smaller")}]
+    if cost > tolerance:
+        return source, [entry | {"undone": _over(cost, tolerance, english("smaller networks"))}]
+    return smaller, [entry]
+
+
+def quantized(method: Any, bundle: Bundle, source: Source, tolerance: float) -> Quantized:
+    """Quantize the graph of a bundle. tolerance: the most that the headline metric may become worse, in its unit: on the validation
+    samples the mean may not, on those that judge not with certainty."""
+    reference, part = source.reference, source.part(source.judging)
+    trial = Trial(bundle, reference, Samples(bundle, source.part("val"), MOST), source.part("train"), tolerance)
+    tried = method.quantize(trial)
+    chosen = best(tried, tolerance)
+    entry: dict[str, Any] = {
+        "method": {method.name: method.settings_dict()},
+        "tolerance": tolerance,
+        "tried": [one.plain() for one in tried],
+    }
+    if chosen is None:
+        return Quantized(entry | {"undone": str(_reason(tried, trial))})
+    test = Samples(bundle, part)
+    sessions = [
+        open_session(one.model, one.session(bundle.info), threads=1)
+        for one in (Candidate(english("float"), trial.model), chosen.candidate)
+    ]
+    before, after = (test.evidence(reference, one) for one in sessions)
+    cost, low, high = cost_of(trial.metric, before, after)
+    first, last = milliseconds(sessions, test.inputs)
+    task = reference.saved.task
+    entry |= {
+        "words": str(chosen.candidate.words),
+        "metric": task.headline,
+        "split": part.split,
+        "samples": len(after),
+        "value": {"before": trial.metric.value(before), "after": trial.metric.value(after)},
+        "cost": {"mean": cost, "low": low, "high": high},
+        "milliseconds": {"before": first, "after": last},
+        "bytes": {"before": len(trial.model), "after": chosen.size},
+    }
+    if low > tolerance:
+        reason = english(
+            "on the {split} samples it costs {cost} points, {low} to {high}", split=part.split, cost=_points(cost),
+            low=_points(low), high=_points(high),
+        )  # fmt: skip
+        return Quantized(entry | {"undone": str(reason)})
+    return Quantized(entry, chosen.candidate, task.measure(after))
+
+
+def _reason(tried: Sequence[Measured], trial: Trial) -> str:
+    if not tried:
+        return english("the network has no layers that could be quantized")
+    least = min(tried, key=lambda one: one.cost)
+    return _over(least.cost, trial.tolerance, least.candidate.words)
+
+
+def _over(cost: float, tolerance: float, words: Sentence) -> str:
+    return english(
+        "on the validation samples it costs at least {cost} points ({words!t}), more than {tolerance}",
+        cost=_points(cost), words=words, tolerance=_points(tolerance),
+    )  # fmt: skip
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f}"
