@@ -24,6 +24,7 @@ _HOME = {
     "check": "whet.checking",
     "compare": "whet.api",
     "compare_architectures": "whet.architectures",
+    "compress": "whet.compressing.compress",
     "ensemble": "whet.api",
     "export": "whet.exporting.export",
     "group": "whet.grouping.grouping",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from whet.api import train as train
     from whet.architectures import compare_architectures as compare_architectures
     from whet.checking import check as check
+    from whet.compressing.compress import compress as compress
     from whet.core.errors import WhetError as WhetError
     from whet.core.method import Method as Method
     from whet.core.recipe import Recipe as Recipe

@@ -160,10 +160,12 @@ def _line(entry: dict[str, Any], metric: Any) -> str:
 
 def _methods(run: Path, quantize: Quantize | None, low_rank: float | None) -> tuple[Any, ...]:
     """The methods that make the exported model smaller."""
-    from whet.core.recipe import parse_methods
-    from whet.exporting.export import int8_for
+    from whet.core.recipe import Recipe, parse_methods
+    from whet.core.run_folder import RunFolder
+    from whet.exporting.compression import quantizer_of
 
     wanted: list[Any] = [{"low_rank": {"energy": low_rank}}] if low_rank is not None else []
     if quantize is not None:
-        wanted.append(f"quantize_{quantize}" if quantize != Quantize.INT8 else int8_for(run))
+        recipe = Recipe.load(RunFolder.open(run).recipe)
+        wanted.append(f"quantize_{quantize}" if quantize != Quantize.INT8 else quantizer_of(recipe))
     return parse_methods(wanted)

@@ -45,10 +45,15 @@ def methods_of(recipe: Recipe, given: Sequence[Method]) -> tuple[list[Any], list
     return changing, [method for method in given or recipe.methods if isinstance(method, Quantizes)]
 
 
+def quantizer_of(recipe: Recipe) -> str:
+    """The name of the method that quantizes a run best: dynamic for texts, static for convolutions."""
+    return "quantize_dynamic" if recipe.medium == "text" else "quantize_static"
+
+
 def changed(source: Source, methods: Sequence[Any], tolerance: float) -> tuple[Source, list[dict[str, Any]]]:
     """(the run after these methods, or as it was where they cost more than the tolerance on validation samples; the entries of
     bundle.json)."""
-    val, smaller = source.part("val"), source.compressed(methods)
+    val, smaller = source.part("val"), source.altered(methods)
     reference, after = source.reference, smaller.reference
     metric = reference.saved.task.metric(reference.saved.task.headline)
     cost, low, high = cost_of(metric, reference.evidence(val), after.evidence(val))
@@ -66,11 +71,10 @@ def changed(source: Source, methods: Sequence[Any], tolerance: float) -> tuple[S
     return smaller, [entry]
 
 
-def quantized(method: Any, bundle: Bundle, source: Source, tolerance: float) -> Quantized:
+def quantized(method: Any, bundle: Bundle, *, source: Source, tolerance: float) -> Quantized:
     """Quantize the graph of a bundle. tolerance: the most that the headline metric may become worse, in its unit: on the validation
     samples the mean may not, on those that judge not with certainty."""
-    reference, part = source.reference, source.part(source.judging)
-    trial = Trial(bundle, reference, Samples(bundle, source.part("val"), MOST), source.part("train"), tolerance)
+    trial = Trial(bundle, source.reference, Samples(bundle, source.part("val"), MOST), source.part("train"), tolerance)
     tried = method.quantize(trial)
     chosen = best(tried, tolerance)
     entry: dict[str, Any] = {
@@ -80,24 +84,31 @@ def quantized(method: Any, bundle: Bundle, source: Source, tolerance: float) -> 
     }
     if chosen is None:
         return Quantized(entry | {"undone": str(_reason(tried, trial))})
-    test = Samples(bundle, part)
+    return judged(chosen.candidate, entry, bundle, source=source, tolerance=tolerance)
+
+
+def judged(
+    candidate: Candidate, entry: dict[str, Any], bundle: Bundle, *, source: Source, tolerance: float
+) -> Quantized:
+    """What a graph costs against that of the bundle, on the samples that judge, read once. entry: what bundle.json says already."""
+    part, reference, task = source.part(source.judging), source.reference, source.reference.saved.task
+    metric, test, model = task.metric(task.headline), Samples(bundle, part), (bundle.path / "model.onnx").read_bytes()
     sessions = [
         open_session(one.model, one.session(bundle.info), threads=1)
-        for one in (Candidate(english("float"), trial.model), chosen.candidate)
+        for one in (Candidate(english("float"), model), candidate)
     ]
     before, after = (test.evidence(reference, one) for one in sessions)
-    cost, low, high = cost_of(trial.metric, before, after)
+    cost, low, high = cost_of(metric, before, after)
     first, last = milliseconds(sessions, test.inputs)
-    task = reference.saved.task
     entry |= {
-        "words": str(chosen.candidate.words),
+        "words": str(candidate.words),
         "metric": task.headline,
         "split": part.split,
         "samples": len(after),
-        "value": {"before": trial.metric.value(before), "after": trial.metric.value(after)},
+        "value": {"before": metric.value(before), "after": metric.value(after)},
         "cost": {"mean": cost, "low": low, "high": high},
         "milliseconds": {"before": first, "after": last},
-        "bytes": {"before": len(trial.model), "after": chosen.size},
+        "bytes": {"before": len(model), "after": len(candidate.model)},
     }
     if low > tolerance:
         reason = english(
@@ -105,7 +116,7 @@ def quantized(method: Any, bundle: Bundle, source: Source, tolerance: float) -> 
             low=_points(low), high=_points(high),
         )  # fmt: skip
         return Quantized(entry | {"undone": str(reason)})
-    return Quantized(entry, chosen.candidate, task.measure(after))
+    return Quantized(entry, candidate, task.measure(after))
 
 
 def _reason(tried: Sequence[Measured], trial: Trial) -> str:

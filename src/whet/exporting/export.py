@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.resources
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,9 @@ from whet.core.errors import OutputError, ParityError, RecipeError, RunError
 from whet.core.language import english
 from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
-from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.exporting.card import model_card
-from whet.exporting.compression import INT8_TOLERANCE, changed, methods_of, quantized
+from whet.exporting.compression import INT8_TOLERANCE, Quantized, changed, methods_of, quantized
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
 from whet.exporting.graph import WholeModel, onnx_model
@@ -74,12 +74,25 @@ def export(
     changing, quantizing = methods_of(source.recipe, methods)
     _require_new(out, source.recipe.data.path)
     watch.phase(english("reading the samples of {run}", run=source.folder.name))
-    part = source.part(source.judging)
+    source.part(source.judging)
     limit = tolerance / 100
     compression: list[dict[str, Any]] = []
     if changing:
         watch.phase(english("trying smaller networks"))
         source, compression = changed(source, changing, limit)
+    quantizers = [functools.partial(quantized, method, source=source, tolerance=limit) for method in quantizing]
+    return write_bundle(
+        source, out, watch, quantizers, compression, tolerance=limit, unsure_below=unsure_below, golden=golden
+    )
+
+
+def write_bundle(
+    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle], Quantized]],
+    compression: list[dict[str, Any]], *, tolerance: float, unsure_below: float = 0.5, golden: int = 4,
+) -> Bundle:  # fmt: skip
+    """Write a bundle that passed the gate. quantizers: tried in turn on the bundle in single precision. compression: the
+    entries of bundle.json on what was done to the networks before; tolerance: see `pass_gate`. Other arguments: see `export`."""
+    part, altered = source.part(source.judging), source.reference.altered
     out.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(out) as work:
         claim(work, KIND)
@@ -87,21 +100,19 @@ def export(
         info = write_draft(work, source, unsure_below)
         bundle = Bundle.read(work)
         watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
-        parity = pass_gate(
-            bundle, source.reference, part, source.folder, limit if source.reference.compressing else 0.0
-        )
+        parity = pass_gate(bundle, source.reference, part, source.folder, tolerance if altered else 0.0)
         info |= _measured(source.folder, parity, source.reference.saved.precision)
-        for method in quantizing:
+        info["compression"] = compression
+        for quantizer in quantizers:
             watch.phase(english("trying int8"))
-            found = quantized(method, bundle, source, limit)
-            compression.append(found.entry)
+            found = quantizer(bundle)
+            info["compression"].append(found.entry)
             if found.candidate is not None:
                 info["metrics"]["exported"] = {"precision": "int8", **(found.metrics or {})}
                 info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
                 write_whole(work / MODEL, found.candidate.model)
                 write_manifest(work, info)
                 bundle = Bundle.read(work)
-        info["compression"] = compression
         info["golden"] = _write_golden(work, bundle, part, golden)
         write_whole(work / CARD, model_card(info, source.folder.name))
         write_manifest(work, info)
@@ -109,12 +120,6 @@ def export(
             raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
         put(work, out)
     return Bundle.read(out)
-
-
-def int8_for(run: str | Path) -> str:
-    """The name of the method that quantizes a run best: static for convolutions, dynamic for texts."""
-    medium = Recipe.load(RunFolder.open(run).recipe).medium
-    return "quantize_dynamic" if medium == "text" else "quantize_static"
 
 
 def _require_new(out: Path, data: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,11 +93,14 @@ def _seconds(row: Mapping[str, Any], side: str) -> float | None:
 
 
 class Reference:
-    """The model of a run on the CPU, without autocast. compressing: methods that are applied to its networks first."""
+    """The model of a run on the CPU, without autocast. compressing: methods that are applied to its networks first. leave_out:
+    names of methods of prediction that are left out. altered: whether it therefore predicts otherwise than the run."""
 
-    def __init__(self, folder: RunFolder, compressing: Sequence[Compresses] = ()) -> None:
-        self.compressing = tuple(compressing)
-        self.saved = SavedModel(folder.model, torch.device("cpu"), compressing)
+    def __init__(
+        self, folder: RunFolder, compressing: Sequence[Compresses] = (), leave_out: Collection[str] = ()
+    ) -> None:
+        self.altered = bool(compressing or leave_out)
+        self.saved = SavedModel(folder.model, torch.device("cpu"), compressing, leave_out)
 
     def outputs(self, batch: np.ndarray) -> np.ndarray:
         """The outputs for rendered samples, float32 (B, …)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from whet.bundle.bundle import NEEDED
@@ -42,9 +42,9 @@ class Source:
             raise RunError(f"{folder.path} is a run of {recipe.task} ({folder.task.name}), which cannot be exported")
         return cls(folder, recipe, Reference(folder))
 
-    def compressed(self, methods: Sequence[Compresses]) -> Source:
-        """The same run after these methods."""
-        other = Source(self.folder, self.recipe, Reference(self.folder, methods))
+    def altered(self, compressing: Sequence[Compresses] = (), leave_out: Collection[str] = ()) -> Source:
+        """The same run with another model, see `Reference`."""
+        other = Source(self.folder, self.recipe, Reference(self.folder, compressing, leave_out))
         other._parts = self._parts
         return other
 

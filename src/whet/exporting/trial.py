@@ -39,10 +39,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """cost: by how much the metric is worse than that of the first graph, on the same samples, in its unit; low and high of its
-    paired 95 % interval. milliseconds: of processor time for one sample on one thread."""
+    """evidence: what the candidate predicts for the validation samples. cost: by how much the metric is worse than that of the
+    first graph, on the same samples, in its unit; low and high of its paired 95 % interval. milliseconds: of processor time for one
+    sample on one thread."""
 
     candidate: Candidate
+    evidence: Evidence = field(repr=False)
     value: float
     cost: float
     low: float
@@ -113,7 +115,7 @@ class Trial:
         session = self._opened(candidate.model, candidate.session(self.bundle.info)["config"])
         after = self._val.evidence(self.reference, session)
         found = cost_of(self.metric, self._before, after)
-        return Measured(candidate, self.metric.value(after), *found, self.milliseconds([candidate])[0])
+        return Measured(candidate, after, self.metric.value(after), *found, self.milliseconds([candidate])[0])
 
     def scores(self, candidate: Candidate, samples: Sequence[np.ndarray]) -> np.ndarray:
         """The scores of each sample (a batch of one)."""

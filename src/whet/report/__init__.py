@@ -3,6 +3,7 @@
 from whet.report.build import (
     build_architectures,
     build_check,
+    build_compression,
     build_explanations,
     build_groups,
     build_improvement,
@@ -16,6 +17,7 @@ from whet.report.build import (
 __all__ = [
     "build_architectures",
     "build_check",
+    "build_compression",
     "build_explanations",
     "build_groups",
     "build_improvement",

@@ -19,6 +19,7 @@ from whet.report.sections import (
     audit,
     calibration,
     classes,
+    compression,
     confusion,
     curves,
     data,
@@ -114,6 +115,14 @@ def build_to_label(path: Path) -> Path:
     folder = RunFolder(path)
     context = to_label.context(folder)
     write_whole(folder.report, _page(f"{context['name']} · whet label", [_rendered(to_label, context)]))
+    return folder.report
+
+
+def build_compression(path: Path) -> Path:
+    """Write report.html of a `whet compress` folder and return its path."""
+    folder = RunFolder(path)
+    context = compression.context(folder)
+    write_whole(folder.report, _page(f"{context['name']} · whet compress", [_rendered(compression, context)]))
     return folder.report
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,9 +26,15 @@ _MAX_DIFFERENCE = 0.02  # tolerance as a share of the largest logit; in bfloat16
 
 class SavedModel:
     """The networks of a model folder on a device, with their fitted values and preprocessing. compressing: methods that are applied
-    to these networks first."""
+    to these networks first. leave_out: names of methods of prediction that are left out."""
 
-    def __init__(self, folder: Path, device: torch.device, compressing: Sequence[Compresses] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        compressing: Sequence[Compresses] = (),
+        leave_out: Collection[str] = (),
+    ) -> None:
         extra = read_extra(folder)
         nets = [net.on(device) for net in load_nets(folder)]
         for method in compressing:
@@ -37,7 +43,8 @@ class SavedModel:
         self.classes = self.net.spec.classes
         self.task = self.net.task
         self.size, self.fit, self.precision = int(extra["size"]), extra["fit"], extra["precision"]
-        methods = tuple(parse_method(entry) for entry in extra["predict"])
+        predicting = (parse_method(entry) for entry in extra["predict"])
+        methods = tuple(method for method in predicting if method.name not in leave_out)
         external_models = load_external_models(folder, self.net, device)
         self.predictor = wrap_predictor(methods, as_one(nets), extra["fitted"], self.task, external_models)
         self.members = members_of(nets, external_models)

@@ -1,0 +1,272 @@
+"""`whet compress`: smaller and faster models than that of a run, the accuracy of each, and the best that reaches a target."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from whet.bundle import Bundle
+from whet.bundle.predict import open_session
+from whet.compressing.candidates import SHARES, Altered, Trained, altered, trained
+from whet.compressing.target import Target
+from whet.core import strict_json
+from whet.core.errors import NoEffectError, OutputError, RecipeError
+from whet.core.evidence import Evidence
+from whet.core.language import Sentence, english, in_its_language
+from whet.core.output import claim, require_claimable, work_folder
+from whet.core.recipe import parse_method, parse_methods
+from whet.core.run_folder import write_csv
+from whet.core.stages import Compresses
+from whet.evaluate.evidence import joined, read_evidence
+from whet.exporting.compression import judged, quantizer_of
+from whet.exporting.export import MODEL, write_bundle, write_draft
+from whet.exporting.source import Source
+from whet.exporting.trial import Candidate, Measured, Samples, Trial, cost_of
+from whet.run import Run
+from whet.training.job import resume_or_train
+from whet.training.log import Observer
+from whet.training.signals import Interrupts
+
+KIND, STORY, TABLE, RUNS, BUNDLE = "compress", "compress.json", "models.csv", "runs", "bundle"
+_MEASURED = ("name", "value", "cost", "low", "high", "milliseconds", "bytes")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was tried. value, cost (against the run, with the ends of its paired 95 % interval): the headline metric on the
+    validation samples. milliseconds: of processor time for one sample on one thread. best: no other is both better and faster, or
+    better and smaller."""
+
+    name: str
+    words: Sentence
+    value: float
+    cost: float
+    low: float
+    high: float
+    milliseconds: float
+    bytes: int
+    source: Source = field(repr=False)
+    candidate: Candidate = field(repr=False)
+    entries: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Compression:
+    """The result. rows: as in compress.json, one per model. chosen: the name of the best that reaches the target; None where none
+    does or there is no target. bundle: its folder. test: what it costs on the test samples, against the run's record."""
+
+    path: Path
+    rows: list[dict[str, Any]]
+    failed: dict[str, str]
+    chosen: str | None
+    bundle: Path | None
+    test: dict[str, Any] | None
+    report: Path
+    metric: str
+
+
+@in_its_language
+def compress(
+    run: str | Path | Run,
+    out: str | Path,
+    *,
+    target: str | None = None,
+    budget: str | None = None,
+    shares: Sequence[float] | None = None,
+    students: Sequence[str] = (),
+    data: str | Path | None = None,
+    observer: Observer | None = None,
+    language: str | None = None,
+) -> Compression:
+    """Try smaller models in place of a finished run's: int8, low rank, fewer channels and other networks taught by the run, and
+    combinations with int8. Each is measured on the validation samples: metric, time, size. The best that reaches the target is
+    written as a bundle, and read once on the test samples.
+
+    out: a new folder, or that of a stopped call, which goes on. target: latency=3ms (processor time for one sample on one thread) or
+    size=2MB. budget: of each training; by default that of the run. shares: of the channels to remove, each trained; by default 0.3,
+    0.5 and 0.7 for networks whose channels can be removed, () for none. students: architectures (see `train`), with @PIXELS for the
+    size of their images. data: the new location of the run's data. Raises RecipeError, RunError, DataError and OutputError."""
+    out, watch = Path(out), observer or Observer()
+    wanted = None if target is None else Target.parse(target)
+    source = Source.open(run, data)
+    recipe = source.recipe
+    require_claimable(out, KIND, data=recipe.data.sources)
+    if (out / STORY).exists():
+        raise OutputError(f"{out} already holds a finished compression; choose another --out")
+    given = SHARES if shares is None else shares
+    plans: list[Altered | Trained] = [*altered(recipe)]
+    plans += trained(recipe, str(source.folder.path.resolve()), given, students, budget)
+    claim(out, KIND, data=recipe.data.sources)
+    search = _Search(source, out, watch)
+    with Interrupts().caught():
+        for number, plan in enumerate(plans, 1):
+            watch.phase(
+                english("{words!t} ({number:d} of {total:d})", words=plan.words, number=number, total=len(plans))
+            )
+            search.attempt(
+                plan, required=(isinstance(plan, Altered) and number == 1) or plan.name.startswith("student")
+            )
+    chosen = None if wanted is None else search.chosen(wanted)
+    test = None
+    if chosen is not None:
+        watch.phase(english("writing the bundle of {name}", name=chosen.name))
+        test = search.write(chosen, out / BUNDLE)
+    return _write(search, wanted, chosen, test, out)
+
+
+class _Search:
+    """The models that were measured so far, in `models`; those that could not be made, with the reason, in `failed`."""
+
+    def __init__(self, source: Source, out: Path, watch: Observer) -> None:
+        self.source, self.out, self.watch = source, out, watch
+        task = source.reference.saved.task
+        self.metric, self.task = task.metric(task.headline), task
+        self.models: list[Model] = []
+        self.failed: dict[str, str] = {}
+        self._before: Evidence | None = None
+
+    def attempt(self, plan: Altered | Trained, *, required: bool) -> None:
+        """Make and measure a model. required: whether it is an error that it cannot be made."""
+        try:
+            source, entries = self._made(plan)
+        except (NoEffectError, RecipeError) as error:
+            if required:
+                raise
+            self.failed[plan.name] = str(error)
+            self.watch.note(english("{name} is left out: {why}", name=plan.name, why=error))
+            return
+        if source is not None:
+            self._measure(plan, source, entries)
+
+    def _made(self, plan: Altered | Trained) -> tuple[Source | None, tuple[dict[str, Any], ...]]:
+        if isinstance(plan, Trained):
+            run = resume_or_train(plan.recipe, self.out / RUNS / plan.name, self.watch)
+            found = Source.open(run.path)
+            return (found.altered(leave_out=plan.leave_out) if plan.leave_out else found), ()
+        if not plan.compressing and not plan.leave_out:
+            return self.source, ()
+        methods = [method for method in parse_methods(plan.compressing) if isinstance(method, Compresses)]
+        changed = self.source.altered(methods, plan.leave_out)
+        sizes = [_parameters(one) for one in (self.source, changed)]
+        if plan.compressing and sizes[1] >= sizes[0]:
+            self.failed[plan.name] = str(english("no layer became thinner"))
+            return None, ()
+        entry = {"method": dict(*plan.compressing) if plan.compressing else {}, "left_out": list(plan.leave_out)}
+        return changed, (entry | {"parameters": {"before": sizes[0], "after": sizes[1]}},)
+
+    def _measure(self, plan: Altered | Trained, source: Source, entries: tuple[dict[str, Any], ...]) -> None:
+        with _draft(source, self.out) as bundle:
+            val, train = Samples(bundle, source.part("val")), source.part("train")
+            trial = Trial(bundle, source.reference, val, train, float("inf"))
+            plain = trial.measured(Candidate(plan.words, trial.model))
+            self._before = self._before or plain.evidence
+            self._keep(plan.name, plain, source, entries)
+            for number, found in enumerate(parse_method(quantizer_of(source.recipe)).quantize(trial)):  # type: ignore[attr-defined]
+                words = english("{words!t}, {form!t}", words=plan.words, form=found.candidate.words)
+                self._keep(f"{plan.name}-int8" + (f"-{number + 1}" if number else ""), found, source, entries, words)
+
+    def _keep(
+        self,
+        name: str,
+        found: Measured,
+        source: Source,
+        entries: tuple[dict[str, Any], ...],
+        words: Sentence | None = None,
+    ) -> None:
+        assert self._before is not None
+        cost, low, high = cost_of(self.metric, self._before, found.evidence)
+        words = words or found.candidate.words
+        size = found.size
+        made = Model(
+            name, words, found.value, cost, low, high, found.milliseconds, size, source, found.candidate, entries
+        )
+        self.models.append(made)
+
+    def chosen(self, target: Target) -> Model | None:
+        """The best on the validation samples of those that reach the target; of equals the fastest."""
+        able = [one for one in self.models if target.reached(one.milliseconds, one.bytes)]
+        return min(able, key=lambda one: (one.cost, one.milliseconds), default=None)
+
+    def write(self, model: Model, place: Path) -> dict[str, Any]:
+        """Write a model as a bundle. Returns what it costs on the samples that judge, against the record of the run."""
+        source = model.source
+        quantizers = []
+        if model.candidate.config:
+            entry = {"method": {quantizer_of(source.recipe): {}}, "tried": []}
+            quantizers = [functools.partial(judged, model.candidate, entry, source=source, tolerance=float("inf"))]
+        bundle = write_bundle(source, place, self.watch, quantizers, list(model.entries), tolerance=float("inf"))
+        part = source.part(source.judging)
+        session = open_session((place / MODEL).read_bytes(), bundle.info["session"])
+        after = Samples(bundle, part).evidence(source.reference, session)
+        before = read_evidence(self.source.folder, source.judging)
+        cost, low, high = cost_of(self.metric, *joined([before, after], [self.source.folder.name, model.name]).evidence)
+        return {
+            "split": source.judging,
+            "samples": len(after),
+            "before": self.metric.value(before),
+            "after": self.metric.value(after),
+            "cost": cost,
+            "low": low,
+            "high": high,
+        }
+
+
+@contextmanager
+def _draft(source: Source, out: Path) -> Iterator[Bundle]:
+    """A bundle that exists only within the block."""
+    with work_folder(out / "draft") as work:
+        claim(work, "bundle")
+        write_draft(work, source)
+        yield Bundle.read(work)
+
+
+def _parameters(source: Source) -> int:
+    return sum(one.numel() for one in source.reference.saved.predictor.parameters())
+
+
+def _rows(models: Sequence[Model], target: Target | None) -> list[dict[str, Any]]:
+    """One row per model, the fastest first."""
+    rows = []
+    for one in sorted(models, key=lambda one: one.milliseconds):
+        row = {key: getattr(one, key) for key in _MEASURED} | {"words": str(one.words)}
+        row["best"] = not any(_dominates(other, one) for other in models)
+        row["reached"] = None if target is None else target.reached(one.milliseconds, one.bytes)
+        rows.append(row)
+    return rows
+
+
+def _dominates(one: Model, other: Model) -> bool:
+    """Whether a model is nowhere behind another, and somewhere ahead."""
+    pairs = [(one.cost, other.cost), (one.milliseconds, other.milliseconds), (one.bytes, other.bytes)]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def _write(
+    search: _Search, target: Target | None, chosen: Model | None, test: dict[str, Any] | None, out: Path
+) -> Compression:
+    from whet.report import build_compression
+
+    rows = _rows(search.models, target)
+    write_csv(out / TABLE, list(rows[0]), [[str(value) for value in row.values()] for row in rows])
+    story = {
+        "name": search.source.folder.name,
+        "metric": search.metric.title,
+        "smaller_is_better": search.metric.smaller_is_better,
+        "is_share": search.metric.is_share,
+        "samples": len(search.source.part("val")),
+        "target": None if target is None else {"text": target.text, "what": target.what, "limit": target.limit},
+        "models": rows,
+        "failed": search.failed,
+        "chosen": None if chosen is None else chosen.name,
+        "bundle": None if chosen is None else BUNDLE,
+        "test": test,
+    }
+    strict_json.write(out / STORY, story)
+    return Compression(
+        out, rows, search.failed, None if chosen is None else chosen.name, None if chosen is None else out / BUNDLE, test, build_compression(out),
+        search.metric.title,
+    )  # fmt: skip
