@@ -199,6 +199,13 @@ def pruned(tmp_path_factory):
     return data, train(data, recipe=recipe_of(data, PruneStructured()), out=root / "run")
 
 
+def test_a_run_that_is_refused_leaves_nothing(pruned, tmp_path):
+    recipe = recipe_of(pruned[0], PruneStructured()).replace(model=ModelSpec(architecture="vit_tiny", weights="none"))
+    with pytest.raises(RecipeError, match="vit_tiny applies linear layers to tokens"):
+        train_run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_prunes_the_network_that_it_trained_first(pruned):
     data, run = pruned
     first = RunFolder(run.path / "external_models" / "prune_structured")
