@@ -61,8 +61,31 @@ def test_the_approximation_is_the_best_one_of_its_rank(context):
     assert both.down.weight.shape == (16, 64) and both.up.weight.shape == (128, 16)
     error = (both.weight - net.backbone[0].weight).detach().double().square().sum()
     assert float(error) == pytest.approx(float(squares[16:].sum()), rel=1e-3)
-    assert thinner.spec.changes == ({"low_rank": {"energy": 0.999, "ranks": {"backbone.0": 16}}},)
+    assert thinner.spec.changes == (
+        {"low_rank": {"energy": 0.999, "energy_of": "weights", "ranks": {"backbone.0": 16}}},
+    )
     assert any("1 of 1 layers became two thinner ones" in note for note in thinner.notes)
+
+
+def test_the_energy_of_the_outputs_is_that_on_the_training_samples(context):
+    """The squared error of the outputs is the sum of the other squared singular values of weight @ C^(1/2), and below that of the
+    plain decomposition of the same rank."""
+    net = net_of(nn.Linear(64, 96), features=96)
+    with Rng(1).torch_scope("x"):
+        x_MN = torch.randn(500, 64) * torch.tensor([0.9**k for k in range(64)])
+        x_MN[:, 9] = 0  # an input that is never used
+    thinner = LowRank(energy=0.95, energy_of="outputs").compress(net, context(features=lambda backbone: backbone(x_MN)))
+    weight, both = net.backbone[0].weight.detach().double(), thinner.backbone[0]
+    values = torch.linalg.svdvals(x_MN.double() @ weight.T).square()
+    rank = both.down.out_features
+    assert rank - 8 < int((values.cumsum(0) < 0.95 * values.sum()).sum()) + 1 <= rank
+    error = lambda other: float((x_MN.double() @ (weight - other.detach().double()).T).square().sum())  # noqa: E731
+    assert error(both.weight) == pytest.approx(float(values[rank:].sum()), rel=1e-3)
+    plain = LowRank(ranks={"backbone.0": rank}).change(copy.deepcopy(net), context())
+    with torch.no_grad():
+        plain.backbone[0].set_factors(_factors(net.backbone[0]), None, rank)
+    assert error(both.weight) < 0.8 * error(plain.backbone[0].weight)
+    assert not thinner.backbone[0]._forward_pre_hooks
 
 
 def test_only_layers_that_become_faster_are_replaced(context):
@@ -181,7 +204,7 @@ def run(tmp_path_factory):
     """A frozen backbone, whose features are computed once in training."""
     root = tmp_path_factory.mktemp("low_rank")
     data = write_images(root / "images", {"glass": 12, "metal": 10, "paper": 8})
-    recipe = Recipe(methods=(SGD(lr=0.05), LinearProbe(), LowRank(energy=0.4))).setting(
+    recipe = Recipe(methods=(SGD(lr=0.05), LinearProbe(), LowRank(energy=0.9, energy_of="outputs"))).setting(
         image_size=32, batch_size=8, precision="fp32", torch_threads=1, budget="1ep"
     )
     return data, train(data, recipe=recipe, architecture="mobilenet_v2", weights="none", out=root / "run")

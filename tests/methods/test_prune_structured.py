@@ -14,7 +14,7 @@ from whet.core.rng import Rng
 from whet.core.run_folder import RunFolder
 from whet.core.spec import ModelSpec
 from whet.exporting.export import export
-from whet.methods import SGD, Distill, LowRank, PruneStructured, TemperatureScaling
+from whet.methods import SGD, Distill, Freeze, LowRank, PruneStructured, TemperatureScaling
 from whet.methods.compress.channels import widths_of
 from whet.models import build_net
 from whet.models.build import load_net, save_net
@@ -199,6 +199,13 @@ def pruned(tmp_path_factory):
     return data, train(data, recipe=recipe_of(data, PruneStructured()), out=root / "run")
 
 
+def test_a_run_that_is_refused_leaves_nothing(pruned, tmp_path):
+    recipe = recipe_of(pruned[0], PruneStructured()).replace(model=ModelSpec(architecture="vit_tiny", weights="none"))
+    with pytest.raises(RecipeError, match="vit_tiny applies linear layers to tokens"):
+        train_run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_prunes_the_network_that_it_trained_first(pruned):
     data, run = pruned
     first = RunFolder(run.path / "external_models" / "prune_structured")
@@ -271,9 +278,12 @@ def test_a_run_that_stopped_goes_on_with_the_same_channels(pruned, tmp_path):
     assert resume_run(moved).read_predictions().equals(whole.read_predictions())
 
 
-def test_freezing_and_learning_rates_by_name_come_after_it():
-    from whet.methods import Freeze
-
+def test_a_pruned_network_is_trained_whole():
     bench = make_bench((PruneStructured(), Freeze(share=0.5)), architecture="resnet9_slim")
+    assert bench.plan.notes == ["prune_structured overrides settings of freeze: share = 0.0 instead of 0.5"]
+    assert bench.plan.recipe.method("freeze") == Freeze(share=0.0)
+    assert all(parameter.requires_grad for parameter in bench.plan.net.parameters())
     train_steps(bench, 2)
     assert weights_of(bench.plan.net) < 412_051 / 2
+    assert PruneStructured(share=0).take_over(Freeze(share=0.5)) is None
+    assert PruneStructured().take_over(Freeze(share=0.0)) is None

@@ -147,8 +147,6 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
     write_whole(folder.requested, requested.to_yaml())
     if folder.log.is_file():  # from a run that was never resolved
         remove(folder.log)
-    for method in requested.methods:
-        method.require(net)
     _join(session, requested)
     # Set the threads again, because those runs have their own settings.
     recipe = resolve.resolve_threads(_after_predecessors(session, requested, prepared.recipe))

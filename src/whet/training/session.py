@@ -151,6 +151,8 @@ class Session:
         for line in (*table.notes, *notes, seen_note(recipe.model.weights, table)):
             if line:
                 self.note(line)
+        for method in recipe.methods:
+            method.require(net)
         return Prepared(recipe, table, net, size)
 
     def read(self, recipe: Recipe, *, strict: bool = False) -> Table:

@@ -16,6 +16,7 @@ from whet.core.search import Search
 from whet.core.stages import Changes, Compresses, Follows
 from whet.methods.compress.channels import remove_channels, set_widths, widths_of
 from whet.methods.ensemble.members import member_recipe
+from whet.methods.transfer.freeze import Freeze
 from whet.models.build import load_net
 from whet.models.net import Net
 from whet.models.run_weights import is_run
@@ -36,7 +37,9 @@ class PruneStructured(
     Source: Fang et al. 2023, arXiv:2301.12900 (torch-pruning, pip install whet[compress]); Li et al. 2017, arXiv:1608.08710.
     Deviates: every layer loses the same share of its channels at once, and the number left is rounded down to a multiple of 16, but
     not below 16. With other numbers the network is not faster: MobileNetV1 0.75 with 30 % removed took 2.8 of 6.0 ms rounded, and
-    5.6 ms unrounded. Before the removal is accepted, the network must predict as the whole one with these channels at zero.
+    5.6 ms unrounded. freeze is switched off: frozen layers cannot make up for the channels they lost (62 % instead of 72 % right on
+    TrashNet after four epochs). Before the removal is accepted, the network must predict as the whole one with these channels at
+    zero.
     Shapes: a channel's importance is the mean over its layers of the norms of its weights (group norm). Channels that are added to
     each other go together. The inputs of the network and the outputs of its head stay. The weights before are those of `run`, or of
     the run that the recipe starts from (model.weights), or of a first run, which trains the recipe without this method for half of
@@ -65,6 +68,10 @@ class PruneStructured(
     ] = {}
 
     _before: str = PrivateAttr("")
+
+    def take_over(self, other: Method) -> Method | None:
+        frozen = isinstance(other, Freeze) and (other.share > 0 or other.layer != "none")
+        return other.replace(share=0.0, layer="none") if frozen and self.share > 0 else None
 
     def predecessor(self, recipe: Recipe) -> Recipe | None:
         if self.share == 0 or self.run or is_run(recipe.model.weights):
