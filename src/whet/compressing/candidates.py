@@ -13,7 +13,7 @@ from whet.core.registry import registry
 from whet.core.spec import ModelSpec
 
 VIEWS = ("tta",)  # methods that predict a sample several times
-ENERGIES = (0.95, 0.9)
+ENERGIES = (0.95,)
 SHARES = (0.3, 0.5, 0.7)
 # Methods that keep layers as they are, fit the head anew, or train several networks: none suits a network that is made smaller.
 _LEFT_OUT = (

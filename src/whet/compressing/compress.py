@@ -86,7 +86,7 @@ def compress(
     combinations with int8. Each is measured on the validation samples: metric, time, size. The best that reaches the target is
     written as a bundle, and read once on the test samples.
 
-    out: a new folder, or that of a stopped call, which goes on. target: latency=3ms (processor time for one sample on one thread) or
+    out: a new folder, or that of a stopped call, which goes on. target: latency=3ms (processor time for one sample, one thread) or
     size=2MB. budget: of each training; by default that of the run. shares: of the channels to remove, each trained; by default 0.3,
     0.5 and 0.7 for networks whose channels can be removed, () for none. students: architectures (see `train`), with @PIXELS for the
     size of their images. data: the new location of the run's data. Raises RecipeError, RunError, DataError and OutputError."""
@@ -266,7 +266,6 @@ def _write(
         "test": test,
     }
     strict_json.write(out / STORY, story)
-    return Compression(
-        out, rows, search.failed, None if chosen is None else chosen.name, None if chosen is None else out / BUNDLE, test, build_compression(out),
-        search.metric.title,
-    )  # fmt: skip
+    bundle = None if chosen is None else out / BUNDLE
+    name = None if chosen is None else chosen.name
+    return Compression(out, rows, search.failed, name, bundle, test, build_compression(out), search.metric.title)
