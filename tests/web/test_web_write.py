@@ -12,7 +12,7 @@ from tests.conftest import whet
 from tests.web.test_packages import ONE, unpacked
 
 from whet.bundle import Bundle
-from whet.core.errors import OutputError, PackageError
+from whet.core.errors import OutputError, PackageError, RunError
 from whet.web.page import page
 from whet.web.write import write_page
 
@@ -108,3 +108,11 @@ def test_options_belong_to_their_target(bundles, tmp_path):
         done = whet("export", bundles(), "--out", tmp_path / "page", *words, cwd=tmp_path)
         assert done.returncode == 1 and message in done.stderr, done.stderr
         assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_page_cannot_show_is_refused(bundles, packages, tmp_path):
+    bundle = Bundle.read(bundles())
+    bundle.info["decision"] = {"rule": "objects"}
+    with pytest.raises(RunError, match="predicts objects, which a page cannot show"):
+        write_page(bundle, tmp_path / "page", packages)
+    assert not (tmp_path / "page").exists()

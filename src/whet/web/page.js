@@ -155,7 +155,11 @@ function paint(canvas, { width, height, numbers }) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
-const colour = (number) => COLOURS[number % COLOURS.length];
+// The colours, then the same ones lighter, then darker.
+function colour(number) {
+  const found = COLOURS[number % COLOURS.length], round = Math.floor(number / COLOURS.length) % 3;
+  return round ? found.map((part) => (part + (round === 1 ? 255 : 0)) >> 1) : found;
+}
 
 function predicted(row) {
   const { found } = row;

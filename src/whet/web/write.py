@@ -13,7 +13,7 @@ from typing import Any
 from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST, TOLERANCE
 from whet.core import strict_json
-from whet.core.errors import OutputError
+from whet.core.errors import OutputError, RunError
 from whet.core.output import claim, claim_file, kind_of, put, require_claimable, work_folder, write_whole
 from whet.web.packages import Package, needed, read
 from whet.web.page import page
@@ -21,6 +21,8 @@ from whet.web.page import page
 KIND = "page"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 INDEX, LICENCES, README = "index.html", "LICENSES.txt", "README.md"
+# How predictions may be decided: see `decided` in samples.js.
+RULES = ("largest", "each above 0.5", "pixels")
 # The most that a sample may differ between the browser and the exporting machine, once prepared: of pixels the mean, in levels of
 # 255; of a wave the root mean square, relative to that of the wave. Token ids must be equal.
 MOST_APART = {"image": 3.0, "audio": 0.1, "text": 0.0}
@@ -42,9 +44,11 @@ def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool =
     """Write a bundle as a page. Returns its HTML file.
 
     out: a new or empty folder, which any web server can serve; with `single_file` an HTML file that also works without one.
-    packages: see `whet.web.packages.read`. Raises OutputError and PackageError.
+    packages: see `whet.web.packages.read`. Raises OutputError, PackageError, and RunError for a bundle that predicts objects.
     """
     require_writable(out, single_file=single_file)
+    if (rule := bundle.info["decision"]["rule"]) not in RULES:
+        raise RunError(f"{bundle.path} predicts {rule}, which a page cannot show; accepted: {', '.join(RULES)}")
     packages_needed = needed(bundle.medium)
     runtime, licences = read(packages_needed, packages)
     golden = bundle.info["golden"]
