@@ -46,7 +46,7 @@ def command(
     screen.print(
         tr(
             "{metric!t} on {samples:,} samples: {exported} exported (fp32), {recorded} recorded ({precision})",
-            metric=metric.title, samples=parity["samples"], precision=metrics["recorded"]["precision"], **shown,
+            metric=metric.title, samples=parity["samples"], precision=metrics["recorded"]["dtype"], **shown,
         )
     )  # fmt: skip
     screen.print(

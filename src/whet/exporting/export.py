@@ -137,9 +137,9 @@ def _measured(folder: RunFolder, parity: Parity, precision: str) -> dict[str, An
         "metrics": {
             "split": parity.split,
             "headline": parity.metric,
-            "exported": {"precision": "fp32", **parity.exported},
+            "exported": {"dtype": "fp32", **parity.exported},
             "recorded": {
-                "precision": precision,
+                "dtype": precision,
                 **{name: recorded[name] for name in parity.exported if name in recorded},
             },
         },
