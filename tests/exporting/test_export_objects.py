@@ -64,6 +64,7 @@ def test_objects_are_those_of_the_run(made, data, kind):
     run, bundle = made(kind)
     parity = bundle.info["parity"]
     assert (parity["metric"], parity["samples"]) == ("mask_ap", 8)
+    assert bundle.info["metrics"]["exported"]["dtype"] == "fp32"  # `precision` is that of the objects
     assert parity["to_torch"]["low"] <= parity["to_torch"]["difference"] <= parity["to_torch"]["high"]
     files = images(data)[:6]
     found = bundle.predict(path.read_bytes() for path in files)

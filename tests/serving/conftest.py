@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from whet.bundle import Bundle
-from whet.bundle.predict import manifest_digest
+from whet.bundle.predict import manifest_digest, some_of
 from whet.serving.app import Service
 from whet.serving.settings import Settings
 
@@ -42,6 +42,8 @@ def wave_bytes(hertz: float, kind: str = "WAV") -> bytes:
 
 # --- bundles ----------------------------------------------------------------------------------------------------------
 _WEIGHTS = np.array([[-3, 1, 4], [1, 2, -3], [4, -2, 1]], dtype=np.float32)
+# Of the head centre_offset: red pixels are of class 1, blue ones of class 2, each spot is one object.
+_OBJECTS = np.array([[0, 8, 0, 0.9, 0, 0], [0, 0, 0, 0, 0, 0], [0, 0, 8, 0.9, 0, 0]], dtype=np.float32)
 _FLOAT = {"image": TensorProto.UINT8, "audio": TensorProto.FLOAT, "text": TensorProto.INT64}
 
 
@@ -51,7 +53,7 @@ def _model(medium: str, rule: str) -> bytes:
         helper.make_node,
         {"image": ["batch", SIDE, SIDE, 3], "audio": ["batch", SAMPLES], "text": ["batch", "length"]},
     )
-    constants = {"weights": _WEIGHTS, "scale": np.float32(1 / 200)}
+    constants = {"weights": _OBJECTS if rule == "objects" else _WEIGHTS, "scale": np.float32(1 / 200)}
     nodes = [node("Cast", ["samples"], ["whole"], to=TensorProto.FLOAT), node("Mul", ["whole", "scale"], ["values"])]
     if medium == "audio":
         constants["parts"] = np.linspace(-1, 1, SAMPLES * 3, dtype=np.float32).reshape(SAMPLES, 3)
@@ -62,13 +64,15 @@ def _model(medium: str, rule: str) -> bytes:
             node("ReduceSum", ["values", "axes"], ["sum"], keepdims=1),
             node("MatMul", ["sum", "powers"], ["means"]),
         ]
-    elif rule == "pixels":
+    elif rule in ("pixels", "objects"):
         nodes += [node("Identity", ["values"], ["means"])]
     else:
         constants["axes"] = np.array([1, 2])
         nodes += [node("ReduceMean", ["values", "axes"], ["means"], keepdims=0)]
     nodes += [node("MatMul", ["means", "weights"], ["last"])]
-    if rule == "pixels":
+    if rule == "objects":
+        nodes += [node("Transpose", ["last"], ["scores"], perm=[0, 3, 1, 2])]
+    elif rule == "pixels":
         nodes += [
             node("Transpose", ["last"], ["scores"], perm=[0, 3, 1, 2]),
             node("Softmax", ["scores"], ["probabilities"], axis=1),
@@ -84,10 +88,11 @@ def _model(medium: str, rule: str) -> bytes:
                 )
             )
         ]
-    out = ["batch", 3, SIDE, SIDE] if rule == "pixels" else ["batch", 3]
+    out = {"pixels": ["batch", 3, SIDE, SIDE], "objects": ["batch", 6, SIDE, SIDE]}.get(rule, ["batch", 3])
+    names = ("scores",) if rule == "objects" else ("scores", "probabilities")
     graph = helper.make_graph(
         nodes, "made", [helper.make_tensor_value_info("samples", _FLOAT[medium], shape[medium])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, out) for name in ("scores", "probabilities")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, out) for name in names],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
@@ -117,7 +122,8 @@ def make_bundle(folder: Path, medium: str = "image", rule: str = "largest", clas
         (folder / name).write_bytes(content)
     info: dict[str, Any] = {
         "format": 1, "problem": f"{medium} classification", "task": "made", "medium": medium, "classes": list(classes),
-        "input": inputs, "decision": {"rule": rule, "unsure_below": 0.6}, "architecture": "made", "metrics": {}, "golden": [],
+        "input": inputs, "decision": {"rule": rule, "unsure_below": 0.6, "head": "centre_offset", "least_confidence": 0.3},
+        "architecture": "made", "metrics": {}, "golden": [],
         "versions": {"whet": "0.1.0"},
         "session": {"config": {"session.intra_op.allow_spinning": "0"}, "providers": ["CPUExecutionProvider"]},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
@@ -125,7 +131,7 @@ def make_bundle(folder: Path, medium: str = "image", rule: str = "largest", clas
     write_manifest(folder, info)
     bundle = Bundle.read(folder)
     sample = bundle.prepare(golden)
-    scores = bundle.run([sample])[0][0].ravel()[:: max(1, 3 * SIDE * SIDE // 256) if rule == "pixels" else 1]
+    scores = some_of(bundle.run([sample])[0][0])
     info["golden"] = [{"file": "golden/0", "scores": scores.tolist(), "tensor_sha256": ""}]
     write_manifest(folder, info)
     return folder

@@ -97,8 +97,8 @@ def command(
     screen.print(
         tr(
             "{metric!t} on {samples:,} samples: {exported} exported ({now}), {recorded} recorded ({precision})",
-            metric=metric.title, samples=parity["samples"], now=metrics["exported"]["precision"],
-            precision=metrics["recorded"]["precision"], **shown,
+            metric=metric.title, samples=parity["samples"], now=metrics["exported"]["dtype"],
+            precision=metrics["recorded"]["dtype"], **shown,
         )
     )  # fmt: skip
     screen.print(

@@ -43,8 +43,8 @@ def _measured(info: dict[str, Any]) -> list[str]:
     classes = [_class_row(one) for one in exported.get("per_class", ())]
     return [
         f"| | {metric.title} on {parity['samples']:,} {parity['split']} samples |\n|---|---|\n"
-        f"| this file ({exported['precision']}) | {metric.shown(exported[parity['metric']])}{between} |\n"
-        f"| recorded by the run ({recorded['precision']}) | {metric.shown(recorded[parity['metric']])} |",
+        f"| this file ({exported['dtype']}) | {metric.shown(exported[parity['metric']])}{between} |\n"
+        f"| recorded by the run ({recorded['dtype']}) | {metric.shown(recorded[parity['metric']])} |",
         f"Scores of {parity['compared']} samples differ from torch in single precision by at most "
         f"{parity['largest_difference']:.2g}; the largest score is {parity['largest_score']:.3g}. A sample takes "
         f"{1e3 * parity['seconds_per_sample']:.1f} ms, decoding included, on the machine that exported it.",

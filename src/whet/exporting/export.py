@@ -108,7 +108,7 @@ def write_bundle(
             found = quantizer(bundle)
             info["compression"].append(found.entry)
             if found.candidate is not None:
-                info["metrics"]["exported"] = {"precision": "int8", **(found.metrics or {})}
+                info["metrics"]["exported"] = {"dtype": "int8", **(found.metrics or {})}
                 info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
                 write_whole(work / MODEL, found.candidate.model)
                 write_manifest(work, info)
@@ -166,9 +166,9 @@ def _measured(folder: RunFolder, parity: Parity, precision: str) -> dict[str, An
         "metrics": {
             "split": parity.split,
             "headline": parity.metric,
-            "exported": {"precision": "fp32", **parity.exported},
+            "exported": {"dtype": "fp32", **parity.exported},
             "recorded": {
-                "precision": precision,
+                "dtype": precision,
                 **{name: recorded[name] for name in parity.exported if name in recorded},
             },
         },

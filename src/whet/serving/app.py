@@ -6,11 +6,12 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import functools
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.applications import Starlette
@@ -24,11 +25,13 @@ from whet.serving import openapi
 from whet.serving.batching import Batcher, Full
 from whet.serving.corrections import Corrections, NoSpace
 from whet.serving.guard import BUSY, Guard, error_response, json_response
+from whet.serving.heat import COST, has_heat
 from whet.serving.intake import TooLarge, accepted_types, is_accepted
 from whet.serving.metrics import CONTENT_TYPE, Metrics
 from whet.serving.page import page_response
 from whet.serving.settings import Settings
 
+T = TypeVar("T")
 _GONE = 499  # the client has gone; only seen in the metrics
 
 
@@ -82,13 +85,15 @@ class Service:
 
     # --- routes -------------------------------------------------------------------------------------------------------
     async def predict(self, request: Request) -> Response:
-        (found,) = await self._predicted(request, [await self._sample(request)])
+        with_heat, sample = self._wants_heat(request), await self._sample(request)
+        compute = self.batcher.predict_with_heat if with_heat else self.batcher.predict_one
+        found = await self._predicted(request, functools.partial(compute, sample))
         if isinstance(found, Unreadable):
             raise _unreadable(found)
         return json_response(await self._shown(found))
 
     async def predict_batch(self, request: Request) -> Response:
-        found = await self._predicted(request, await self._samples(request))
+        found = await self._predicted(request, functools.partial(self.batcher.predict, await self._samples(request)))
         return json_response(
             {
                 "predictions": [
@@ -119,6 +124,7 @@ class Service:
                 "classes": info["classes"], "decision": info["decision"], "input": info["input"], "metrics": info["metrics"],
                 "accepted": accepted_types(self.bundle.medium), "max_bytes": self.settings.max_bytes,
                 "max_items": self.settings.queue, "corrections": self.corrections is not None,
+                "heat": has_heat(self.bundle) and self.settings.queue >= COST,
             }
         )  # fmt: skip
 
@@ -171,12 +177,25 @@ class Service:
         except (binascii.Error, ValueError) as error:
             raise HTTPException(400, f"an input is not base64: {error}") from None
 
-    async def _predicted(self, request: Request, samples: Sequence[bytes | str]) -> list[dict[str, Any] | Unreadable]:
+    def _wants_heat(self, request: Request) -> bool:
+        """Whether the heat of a prediction is asked for. Raises HTTPException where there is none."""
+        given = request.query_params.get("heat", "0")
+        if given not in ("0", "1"):
+            raise HTTPException(400, f"heat={given} is not accepted; accepted: 0 or 1")
+        if given == "1" and not has_heat(self.bundle):
+            raise HTTPException(400, "heat=1 is for classes of images")
+        if given == "1" and self.settings.queue < COST:
+            raise HTTPException(
+                413, f"heat=1 counts as {COST} samples, which exceed the limit of {self.settings.queue}"
+            )
+        return given == "1"
+
+    async def _predicted(self, request: Request, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The predictions, unless the client has gone before. Raises HTTPException."""
         if self.refusal:
             raise HTTPException(503, self.refusal, BUSY)
         began = asyncio.get_running_loop().time()
-        work = asyncio.ensure_future(self.batcher.predict(samples))
+        work = asyncio.ensure_future(compute())
         gone = asyncio.ensure_future(request.receive())
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -191,7 +210,10 @@ class Service:
             self.metrics.seconds.observe(asyncio.get_running_loop().time() - began)
 
     async def _shown(self, found: dict[str, Any]) -> dict[str, Any]:
-        return found if "mask" not in found else {**found, "mask": await asyncio.to_thread(_png, found["mask"])}
+        """The prediction as JSON can hold it; the map of object numbers follows from the masks of the objects."""
+        if "mask" in found:
+            return {**found, "mask": await asyncio.to_thread(_png, found["mask"])}
+        return {key: value for key, value in found.items() if key != "ids"}
 
     @contextlib.asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from whet.bundle import Bundle, Prepared, Unreadable
+from whet.serving.heat import COST, covered, heat_of
 from whet.serving.intake import TooLarge, require_moderate
 from whet.serving.metrics import Metrics
 from whet.serving.settings import Settings
@@ -45,13 +46,32 @@ class Batcher:
 
     async def predict(self, samples: Sequence[bytes | str]) -> list[dict[str, Any] | Unreadable]:
         """The predictions of samples in order (see `Bundle.decide`), or why one cannot be read. Raises Full."""
-        if self.pending + len(samples) > self._settings.queue:
-            raise Full
-        self.pending += len(samples)
-        try:
+        with self._admitted(len(samples)):
             return await asyncio.gather(*(self._one(sample) for sample in samples))
+
+    async def predict_one(self, sample: bytes | str) -> dict[str, Any] | Unreadable:
+        return (await self.predict([sample]))[0]
+
+    async def predict_with_heat(self, sample: bytes | str) -> dict[str, Any] | Unreadable:
+        """The prediction with `heat`, or why the sample cannot be read. It counts as `heat.COST` samples. Raises Full."""
+        with self._admitted(COST):
+            prepared = await self._decoded(sample)
+            if isinstance(prepared, Unreadable):
+                return prepared
+            p_K = await self._computed(prepared)
+            parts = await asyncio.get_running_loop().run_in_executor(self._decoders, covered, prepared)
+            heat = heat_of(self._bundle, p_K, await asyncio.gather(*map(self._computed, parts)))
+            return {**await self._decided(prepared, p_K), "heat": heat}
+
+    @contextlib.contextmanager
+    def _admitted(self, samples: int) -> Iterator[None]:
+        if self.pending + samples > self._settings.queue:
+            raise Full
+        self.pending += samples
+        try:
+            yield
         finally:
-            self.pending -= len(samples)
+            self.pending -= samples
 
     async def work(self) -> None:
         """Compute batches, for ever."""
@@ -76,19 +96,30 @@ class Batcher:
         self._session.shutdown(wait=False, cancel_futures=True)
 
     async def _one(self, sample: bytes | str) -> dict[str, Any] | Unreadable:
-        loop = asyncio.get_running_loop()
+        prepared = await self._decoded(sample)
+        if isinstance(prepared, Unreadable):
+            return prepared
+        return await self._decided(prepared, await self._computed(prepared))
+
+    async def _decoded(self, sample: bytes | str) -> Prepared | Unreadable:
         self._decoding += 1
         try:
-            prepared = await loop.run_in_executor(self._decoders, self._prepared, sample)
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._prepared, sample)
         except Unreadable as error:
             self._metrics.samples["too_large" if isinstance(error, TooLarge) else "unreadable"] += 1
             return error
         finally:
             self._decoding -= 1
             self._changed.set()
-        future: asyncio.Future[np.ndarray] = loop.create_future()
+
+    def _computed(self, prepared: Prepared) -> asyncio.Future[np.ndarray]:
+        future: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
         self._waiting.append((prepared, future))
-        probabilities = await future
+        self._changed.set()
+        return future
+
+    async def _decided(self, prepared: Prepared, probabilities: np.ndarray) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
         if probabilities.ndim == 1:
             found = self._bundle.decide(prepared, probabilities)
         else:  # of masks, in the size of the image

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from whet.bundle import Bundle
+from whet.serving.heat import CELLS, COST, has_heat
 from whet.serving.intake import accepted_types
 from whet.serving.settings import Settings
 
@@ -41,6 +42,10 @@ def document(bundle: Bundle, settings: Settings) -> dict[str, Any]:
                        {"type": "object"}),
         "/metrics": {"get": {"summary": "Prometheus metrics", "responses": {"200": {"description": "Text format 0.0.4"}}}},
     }  # fmt: skip
+    if has_heat(bundle):
+        words = f"1: with `heat`, by covering 7 x 7 parts of the image; it counts as {COST} samples in the queue"
+        asked = {"name": "heat", "in": "query", "description": words, "schema": {"enum": ["0", "1"], "default": "0"}}
+        paths["/predict"]["post"]["parameters"] = [asked]
     if settings.corrections is not None:
         label = {"name": "label", "in": "query", "required": True, "schema": {"enum": list(bundle.classes)}}
         stored = _post("Keep a corrected sample", _one_sample(bundle), _object(file={"type": "string"}), refused)
@@ -68,13 +73,44 @@ def _prediction(bundle: Bundle) -> dict[str, Any]:
             mask={"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}, shares=each
         )
     name = {"enum": list(bundle.classes)}
+    if rule == "objects":
+        return _objects(bundle)
     predicted = name if rule == "largest" else {"type": "array", "items": name}
-    return _object(
+    described = _object(
         predicted=predicted,
         confidence={"type": "number", "minimum": 0, "maximum": 1},
         unsure={"type": "boolean"},
         probabilities=each,
     )
+    if has_heat(bundle):
+        row = {"type": "array", "items": {"type": "number"}, "minItems": CELLS, "maxItems": CELLS}
+        grid = {"type": "array", "items": row, "minItems": CELLS, "maxItems": CELLS}
+        about = "how much the log-odds of the class fall where a part is covered, the rows from the top"
+        described["properties"]["heat"] = {**_object(**{"class": name}, evidence=grid), "description": about}
+    return described
+
+
+def _objects(bundle: Bundle) -> dict[str, Any]:
+    """Objects, the most confident first, as COCO describes them."""
+    whole = {"type": "integer", "minimum": 0}
+    one = _object(
+        **{"class": {"enum": list(bundle.classes[1:])}},
+        confidence={"type": "number", "minimum": bundle.info["decision"]["least_confidence"], "maximum": 1},
+        box={
+            "type": "array",
+            "items": whole,
+            "minItems": 4,
+            "maxItems": 4,
+            "description": "x, y, width, height in pixels",
+        },
+        area={**whole, "description": "pixels"},
+        segmentation={
+            **_object(size={"type": "array", "items": whole, "minItems": 2, "maxItems": 2}, counts={"type": "string"}),
+            "description": "the mask in COCO's compressed run-length encoding; size: height, width",
+        },
+    )
+    counts = {"type": "object", "additionalProperties": whole}
+    return _object(objects={"type": "array", "items": one}, counts=counts)
 
 
 def _one_sample(bundle: Bundle) -> dict[str, Any]:
