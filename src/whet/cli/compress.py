@@ -92,7 +92,7 @@ def _show(found: Compression, target: str | None) -> None:
         )
     print_table(screen, rows)
     for name, reason in found.failed.items():
-        screen.print(tr("{name} is left out: {why}", name=name, why=reason), style="dim")
+        screen.print(tr("{name} is left out: {why!t}", name=name, why=reason), style="dim")
     if found.test is not None:
         test = found.test
         screen.print(

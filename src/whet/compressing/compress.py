@@ -105,7 +105,7 @@ def compress(
     with Interrupts().caught():
         for number, plan in enumerate(plans, 1):
             watch.phase(
-                english("{words!t} ({number:d} of {total:d})", words=plan.words, number=number, total=len(plans))
+                english("model {number:d} of {total:d}: {words!t}", words=plan.words, number=number, total=len(plans))
             )
             search.attempt(
                 plan, required=(isinstance(plan, Altered) and number == 1) or plan.name.startswith("student")
@@ -166,7 +166,7 @@ class _Search:
             self._before = self._before or plain.evidence
             self._keep(plan.name, plain, source, entries)
             for number, found in enumerate(parse_method(quantizer_of(source.recipe)).quantize(trial)):  # type: ignore[attr-defined]
-                words = english("{words!t}, {form!t}", words=plan.words, form=found.candidate.words)
+                words = english("{words!t}; in 8 bits: {form!t}", words=plan.words, form=found.candidate.words)
                 self._keep(f"{plan.name}-int8" + (f"-{number + 1}" if number else ""), found, source, entries, words)
 
     def _keep(

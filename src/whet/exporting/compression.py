@@ -15,7 +15,7 @@ from whet.core.recipe import Recipe
 from whet.core.stages import Compresses, Quantizes
 from whet.core.task import allowed
 from whet.exporting.source import Source
-from whet.exporting.trial import MOST, Candidate, Measured, Samples, Trial, best, cost_of, milliseconds
+from whet.exporting.trial import MOST, NAMELESS, Candidate, Measured, Samples, Trial, best, cost_of, milliseconds
 
 INT8_TOLERANCE = 0.05  # of scores that another processor computes again in int8, times 1 + the largest score
 
@@ -94,8 +94,7 @@ def judged(
     part, reference, task = source.part(source.judging), source.reference, source.reference.saved.task
     metric, test, model = task.metric(task.headline), Samples(bundle, part), (bundle.path / "model.onnx").read_bytes()
     sessions = [
-        open_session(one.model, one.session(bundle.info), threads=1)
-        for one in (Candidate(english("float"), model), candidate)
+        open_session(one.model, one.session(bundle.info), threads=1) for one in (Candidate(NAMELESS, model), candidate)
     ]
     before, after = (test.evidence(reference, one) for one in sessions)
     cost, low, high = cost_of(metric, before, after)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from whet.core.output import write_whole
 from whet.exporting.graph import INPUT
 
 # Without this, onnxruntime quantizes the nodes again that were left in floating point between quantized ones.
@@ -109,7 +110,7 @@ class StaticInt8:
     def __init__(self, graph: Graph, samples: Sequence[np.ndarray]) -> None:
         self.graph, self._samples = graph, samples
         self._folder = tempfile.TemporaryDirectory(prefix="whet-int8-")
-        (Path(self._folder.name) / "float.onnx").write_bytes(graph.content)
+        write_whole(Path(self._folder.name) / "float.onnx", graph.content)
 
     def quantized(self, kept_float: Collection[str]) -> bytes:
         """The graph with all nodes in int8 but these, and those whose type has no int8 form."""
@@ -192,7 +193,7 @@ def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:
     quantize = importlib.import_module("onnxruntime.quantization.quantize")
     with tempfile.TemporaryDirectory(prefix="whet-int8-") as folder, _quiet():
         source, out = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        source.write_bytes(graph.content)
+        write_whole(source, graph.content)
         quantize.quantize_dynamic(
             source, out, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, reduce_range=True,
             weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept_float), extra_options={"MatMulConstBOnly": True},

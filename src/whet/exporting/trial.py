@@ -24,6 +24,9 @@ MOST = 1000  # validation samples that choose between candidates
 _BATCH, _ROUNDS, _SAME = 16, 15, 1.05
 
 
+NAMELESS = Sentence("")  # of graphs that nobody is told about
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A graph that could be handed over. words: what it is. config: session options besides those of every bundle."""

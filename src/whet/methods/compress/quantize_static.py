@@ -76,11 +76,11 @@ class QuantizeStatic(
 
     def _by_sensitivity(self, trial: Trial, quantizer: StaticInt8, inputs: list[np.ndarray]) -> list[int]:
         """The layers, the most sensitive first; before them the first layer, which is nearly always worth it."""
-        from whet.exporting.trial import Candidate
+        from whet.exporting.trial import NAMELESS, Candidate
 
-        exact = trial.scores(Candidate(english("float"), trial.model), inputs)
+        exact = trial.scores(Candidate(NAMELESS, trial.model), inputs)
         errors = []
         for layer in quantizer.graph.layers:
-            rounded = trial.scores(Candidate(english("int8"), quantizer.rounded(layer)), inputs)
+            rounded = trial.scores(Candidate(NAMELESS, quantizer.rounded(layer)), inputs)
             errors.append(float(np.square(rounded - exact).mean()))
         return [0, *(number for number in np.argsort(errors)[::-1].tolist() if number)]
