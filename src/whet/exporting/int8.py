@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -105,12 +105,18 @@ class StaticInt8:
     Weights take 7 of the 8 bits: without VNNI instructions, processors add pairs of products in 16 bits, which overflow with 8.
     The same file would then be worse on an older processor than where it was measured.
 
-    samples: inputs of the graph, each a batch of one."""
+    samples: inputs of the graph, each a batch of one. Used in a `with` block, at whose end its temporary files are removed."""
 
     def __init__(self, graph: Graph, samples: Sequence[np.ndarray]) -> None:
         self.graph, self._samples = graph, samples
         self._folder = tempfile.TemporaryDirectory(prefix="whet-int8-")
         write_whole(Path(self._folder.name) / "float.onnx", graph.content)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._folder.cleanup()
 
     def quantized(self, kept_float: Collection[str]) -> bytes:
         """The graph with all nodes in int8 but these, and those whose type has no int8 form."""
@@ -196,7 +202,9 @@ def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:
         write_whole(source, graph.content)
         quantize.quantize_dynamic(
             source, out, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, reduce_range=True,
-            weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept_float), extra_options={"MatMulConstBOnly": True},
+            weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True},
+            # A Gemm is made a MatMul first, of this name.
+            nodes_to_exclude=[*sorted(kept_float), *(f"{name}_MatMul" for name in sorted(kept_float))],
         )  # fmt: skip
         return out.read_bytes()
 

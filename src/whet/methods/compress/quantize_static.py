@@ -11,7 +11,7 @@ from whet.core.stages import Quantizes
 
 if TYPE_CHECKING:
     from whet.exporting.int8 import StaticInt8
-    from whet.exporting.trial import Measured, Trial
+    from whet.exporting.trial import Candidate, Measured, Trial
 
 _PROBES = 32  # calibration samples by which the sensitivity of a layer is judged
 
@@ -43,35 +43,19 @@ class QuantizeStatic(
     samples: Annotated[int, Field(ge=8, le=10_000, description="training samples that fix the ranges")] = 128
 
     def quantize(self, trial: Trial) -> list[Measured]:
-        from whet.exporting.int8 import SESSION_INT8, Graph, StaticInt8
-        from whet.exporting.trial import Candidate
+        from whet.exporting.int8 import Graph, StaticInt8
 
         graph, inputs = Graph(trial.model), trial.calibration(self.samples)
-        quantizer = StaticInt8(graph, inputs)
-        always, layers = graph.preparation | graph.head, graph.layers
-        if not layers:
+        if not graph.layers:
             return []
-
-        def candidate(number: int, order: list[int]) -> Candidate:
-            kept = always.union(*(layers[one] for one in order[:number]))
-            words = (
-                english_n(
-                    "int8, 1 layer and the head in floating point",
-                    "int8, {n} layers and the head in floating point",
-                    number,
-                )
-                if number
-                else english("int8, the head in floating point")
-            )
-            return Candidate(words, quantizer.quantized(kept), SESSION_INT8)
-
-        tried = [trial.measured(candidate(number, [0])) for number in (0, 1)]
-        if min(one.cost for one in tried) > trial.tolerance:
-            order = self._by_sensitivity(trial, quantizer, inputs[:: max(1, len(inputs) // _PROBES)])
-            number = 2
-            while number <= len(layers) // 2 and tried[-1].cost > trial.tolerance:
-                tried.append(trial.measured(candidate(number, order)))
-                number *= 2
+        with StaticInt8(graph, inputs) as quantizer:
+            tried = [trial.measured(_candidate(quantizer, number, [0])) for number in (0, 1)]
+            if min(one.cost for one in tried) > trial.tolerance:
+                order = self._by_sensitivity(trial, quantizer, inputs[:: max(1, len(inputs) // _PROBES)])
+                number = 2
+                while number <= len(order) // 2 and tried[-1].cost > trial.tolerance:
+                    tried.append(trial.measured(_candidate(quantizer, number, order)))
+                    number *= 2
         return tried
 
     def _by_sensitivity(self, trial: Trial, quantizer: StaticInt8, inputs: list[np.ndarray]) -> list[int]:
@@ -84,3 +68,20 @@ class QuantizeStatic(
             rounded = trial.scores(Candidate(NAMELESS, quantizer.rounded(layer)), inputs)
             errors.append(float(np.square(rounded - exact).mean()))
         return [0, *(number for number in np.argsort(errors)[::-1].tolist() if number)]
+
+
+def _candidate(quantizer: StaticInt8, number: int, order: list[int]) -> Candidate:
+    """The graph in int8 but for the first layers of this order."""
+    from whet.exporting.int8 import SESSION_INT8
+    from whet.exporting.trial import Candidate
+
+    graph = quantizer.graph
+    kept = (graph.preparation | graph.head).union(*(graph.layers[one] for one in order[:number]))
+    words = (
+        english_n(
+            "int8, 1 layer and the head in floating point", "int8, {n} layers and the head in floating point", number
+        )
+        if number
+        else english("int8, the head in floating point")
+    )
+    return Candidate(words, quantizer.quantized(kept), SESSION_INT8)
