@@ -124,6 +124,7 @@ def make_bundle(folder: Path, medium: str = "image", rule: str = "largest", clas
         "format": 1, "problem": f"{medium} classification", "task": "made", "medium": medium, "classes": list(classes),
         "input": inputs, "decision": {"rule": rule, "unsure_below": 0.6, "head": "centre_offset", "least_confidence": 0.3},
         "architecture": "made", "metrics": {}, "golden": [],
+        "golden_tolerance": 1e-3,
         "versions": {"whet": "0.1.0"},
         "session": {"config": {"session.intra_op.allow_spinning": "0"}, "providers": ["CPUExecutionProvider"]},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.serving.chromium import BINARY, Chromium
 from tests.serving.conftest import CLASSES, image_bytes
+from tests.serving.test_objects_and_heat import spots
 from tests.serving.test_server import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BINARY is None, reason="there is no Chromium")]
@@ -160,3 +161,32 @@ def test_a_token_is_asked_for(browser, opened):
     browser.until("$('problem').textContent !== ''")
     browser.do("$('token').value = 'secret-of-the-test'; $('unlock').requestSubmit()")
     browser.until("model !== null && !$('intake').hidden")
+
+
+def test_objects_lie_over_the_image_and_are_counted(browser, opened, tmp_path):
+    opened("image", "objects")
+    browser.choose("#files", files(tmp_path, spots=spots()))
+    browser.until(DONE)
+    shown = browser.do("document.querySelector('#rows').innerText")
+    assert CLASSES[1] in shown and CLASSES[2] in shown and "%" in shown
+    assert browser.do("document.querySelectorAll('#rows img[onerror]').length") == 0
+    places = "[[6, 8], [16, 24], [1, 30]]"  # in the red spot, in the blue one, in neither
+    red, blue, nothing = browser.do(f"{places}.map(([y, x]) => rows[0].found.mask.numbers[y * 32 + x])")
+    assert (red, blue, nothing) == (1, 2, 0)
+    browser.do("$('csv').click()")
+    (row,) = csv.DictReader(io.StringIO(saved(browser, "predictions.csv").decode("utf-8-sig")))
+    assert (row[CLASSES[1]], row[CLASSES[2]]) == ("1", "1")
+
+
+def test_the_heat_is_shown_and_hidden(browser, opened, tmp_path):
+    opened("image")
+    browser.choose("#files", files(tmp_path, spots=spots()))
+    browser.until(DONE)
+    browser.do("document.querySelector('#rows button').click()")
+    browser.until(
+        "rows[0].heat && document.querySelector('.media canvas') && document.querySelector('.media canvas').width === 32"
+    )
+    drawn = "Math.max(...document.querySelector('.media canvas').getContext('2d').getImageData(0, 0, 32, 24).data)"
+    assert browser.do("rows[0].heat.evidence.length") == 7 and browser.do(drawn) > 200
+    browser.do("document.querySelector('#rows button').click()")
+    browser.until("!rows[0].heat && !document.querySelector('.media canvas')")

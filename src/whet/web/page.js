@@ -58,7 +58,7 @@ async function open() {
 // --- samples ------------------------------------------------------------------------------------
 function add(blob, name, text = null) {
   const row = { blob, name, text, found: null, error: "", label: null, kept: false, url: text === null ? URL.createObjectURL(blob) : "" };
-  row.element = make("tr", { className: model.decision.rule === "pixels" ? "wide" : "" });
+  row.element = make("tr", { className: ofMasks() ? "wide" : "" });
   rows.push(row);
   $("rows").append(row.element);
   show(row);
@@ -123,12 +123,14 @@ function show(row) {
   else prediction.append(...predicted(row));
   if (row.text === null) prediction.append(make("div", { className: "name", textContent: row.name }));
   row.element.replaceChildren(make("td", {}, media(row)), prediction);
-  if (model.decision.rule !== "pixels") row.element.append(make("td", {}, ...correction(row)));
+  if (!ofMasks()) row.element.append(make("td", {}, ...correction(row)));
   const done = rows.filter((one) => one.found), unsure = done.filter((one) => one.found.unsure);
-  $("count").textContent = say(model.decision.rule === "pixels" ? "masks" : "count", done.length, rows.length, unsure.length);
+  $("count").textContent = say(ofMasks() ? "masks" : "count", done.length, rows.length, unsure.length);
   $("tools").hidden = $("results").hidden = !rows.length;
   $("corrections").hidden = !rows.some((one) => one.label !== null);
 }
+
+const ofMasks = () => ["pixels", "objects"].includes(model.decision.rule);
 
 function media(row) {
   if (row.text !== null) return make("blockquote", { textContent: row.text });
@@ -145,13 +147,18 @@ function media(row) {
     paint(canvas, row.found.mask);
     return make("div", {}, box, make("label", { className: "name" }, shown, ` ${say("overlay")}`));
   }
+  if (row.heat) {
+    const canvas = make("canvas");
+    box.append(canvas);
+    paintHeat(canvas, image, row.heat);
+  }
   return box;
 }
 
-function paint(canvas, { width, height, numbers }) {
+function paint(canvas, { width, height, numbers, clear }) {
   Object.assign(canvas, { width, height });
   const pixels = new ImageData(width, height);
-  for (let k = 0; k < numbers.length; k++) pixels.data.set([...colour(numbers[k]), 255], 4 * k);
+  for (let k = 0; k < numbers.length; k++) pixels.data.set([...colour(numbers[k]), clear && !numbers[k] ? 0 : 255], 4 * k);
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
@@ -163,6 +170,7 @@ function colour(number) {
 
 function predicted(row) {
   const { found } = row;
+  if (found.counts) return [countsOf(found)];
   const shares = Object.entries(found.probabilities || found.shares).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
   const bars = make("div", { className: "bars" });
   for (const [name, p] of shares) {
@@ -177,7 +185,7 @@ function predicted(row) {
   const line = make("div", {}, make("span", { className: "label", textContent: label }));
   line.title = say("calibrated", percent(found.confidence));
   if (found.unsure) line.append(make("span", { className: "unsure", textContent: say("unsure") }));
-  return [line, bars];
+  return model.heat ? [line, bars, heatButton(row)] : [line, bars];
 }
 
 function correction(row) {
@@ -223,7 +231,7 @@ function save(name, parts, type) {
 function saveTable() {
   const lines = [[model.medium === "text" ? "text" : "file", "predicted", "confidence", "unsure", ...model.classes, "correction", "error"].map(cell)];
   for (const { name, text, found, label, error } of rows) {
-    const p = found ? found.probabilities || found.shares : {};
+    const p = found ? found.probabilities || found.shares || found.counts : {};
     const given = found && !found.mask ? [cell(labelled(found.predicted)), found.confidence, found.unsure] : ["", "", ""];
     lines.push([cell(text ?? name), ...given, ...model.classes.map((one) => p[one] ?? ""), cell(labelled(label ?? "")), cell(error)]);
   }
@@ -334,7 +342,7 @@ function speak() {
   $("invite").textContent = say({ image: "image", audio: "audio", text: "texts" }[model.medium]);
   $("types").textContent = say({ image: "types", audio: "audioTypes", text: "textTypes" }[model.medium], Math.floor(model.max_bytes / 2 ** 20));
   $("note").textContent = say(model.corrections ? "store" : "here");
-  $("wrong").hidden = model.decision.rule === "pixels";
+  $("wrong").hidden = ofMasks();
   rows.forEach(show);
 }
 
