@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from whet.bundle import Bundle, Prepared
 from whet.bundle.predict import most_likely
-from whet.bundle.samples import read_image, read_text
+from whet.bundle.samples import read_audio, read_image, read_text
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")
 # Runs [function, arguments] from the input; arrays are {dtype, data}, and so are those of the answer.
@@ -126,8 +127,28 @@ def test_decisions_are_those_of_python(rule):
 def test_waves_are_cut_to_their_middle_or_followed_by_silence():
     wave = np.arange(7, dtype=np.float32)
     for length, expected in ((3, [2, 3, 4]), (4, [1, 2, 3, 4]), (9, [0, 1, 2, 3, 4, 5, 6, 0, 0])):
-        (found,) = run(["fitted", wave, length])
+        (found,) = run(["fitted", wave, length, 8000, 8000])
         assert np.frombuffer(base64.b64decode(found), np.float32).tolist() == expected
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(44_100, 16_000), (8000, 16_000), (48_000, 8000), (22_050, 22_050)])
+@pytest.mark.parametrize("format_", ["WAV", "FLAC", "OGG", "MP3"])
+def test_waves_are_resampled_as_in_python(rate, wanted, format_):
+    """And the rate of a file is that of its header."""
+    file = io.BytesIO()
+    soundfile.write(file, 0.2 * np.random.default_rng(0).standard_normal(rate // 3), rate, format=format_)
+    wave, own = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
+    longer, shorter = wanted, 1001
+    found = run(*(["fitted", wave, count, rate, wanted] for count in (longer, shorter)))
+    for count, ours in zip((longer, shorter), found):
+        expected = read_audio(file.getvalue(), wanted, count).tensor
+        assert np.abs(np.frombuffer(base64.b64decode(ours), np.float32) - expected).max() < 1e-5
+    assert own == rate and run(["rateOf", np.frombuffer(file.getvalue(), np.uint8)]) == [rate]
+
+
+def test_headers_without_a_rate():
+    odd = [b"", b"RIFF\0\0\0\0WAVE", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff" * 40, b"<html>"]
+    assert run(*(["rateOf", np.frombuffer(one, np.uint8)] for one in odd)) == [0, 0, 0, 0, 0, 44_100, 0, 0]
 
 
 def test_texts_are_cleaned_as_in_python():

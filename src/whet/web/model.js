@@ -125,10 +125,12 @@ async function pixelsOf(blob, input) {
   return { tensor: resize(pixels, [height, width], [input.height, input.width], input.fit, jpeg), size: [height, width] };
 }
 
-// The wave of an audio file at the rate of the model, its channels averaged.
+// The wave of an audio file at the rate of the model, its channels averaged. A browser decodes at the rate of its context: that of
+// the file where its header tells it, else that of the model.
 async function waveOf(blob, input) {
-  const audio = await new OfflineAudioContext(1, 1, input.rate).decodeAudioData(await blob.arrayBuffer());
+  const content = await blob.arrayBuffer(), own = rateOf(new Uint8Array(content)), rate = own >= 8000 && own <= 96000 ? own : input.rate;
+  const audio = await new OfflineAudioContext(1, 1, rate).decodeAudioData(content);
   const channels = Array.from({ length: audio.numberOfChannels }, (_, k) => audio.getChannelData(k));
   const wave = channels.length === 1 ? channels[0] : channels[0].map((_, n) => channels.reduce((sum, one) => sum + one[n], 0) / channels.length);
-  return fitted(wave, input.samples);
+  return fitted(wave, input.samples, rate, input.rate);
 }

@@ -79,11 +79,65 @@ function resize(pixels, source, size, fit, jpeg) {
   return rounded(found);
 }
 
-// A wave of this length: the middle of a longer one, a shorter one followed by silence.
-function fitted(wave, samples) {
-  const start = Math.max(0, Math.floor((wave.length - samples) / 2)), found = new Float32Array(samples);
-  found.set(wave.subarray(start, start + samples));
+// A wave of this length at the wanted rate: the middle of a longer one, a shorter one followed by silence; see read_audio. Only what
+// is kept is resampled.
+function fitted(wave, samples, rate, wanted) {
+  const count = rate === wanted ? wave.length : Math.max(1, Math.round((wave.length * wanted) / rate));
+  const start = Math.max(0, Math.floor((count - samples) / 2)), end = Math.min(count, start + samples);
+  const found = new Float32Array(samples), at = rate === wanted ? (n) => wave[n] : resampled(wave, rate, wanted);
+  for (let n = start; n < end; n++) found[n - start] = at(n);
   return found;
+}
+
+// The samples of a wave at another rate by their numbers, by a windowed sinc; see resample.
+function resampled(wave, rate, wanted) {
+  const divisor = (a, b) => (b ? divisor(b, a % b) : a), up = wanted / divisor(rate, wanted), down = rate / divisor(rate, wanted);
+  const band = Math.min(1, up / down), half = Math.ceil(90 / band), kernels = new Map();
+  const sinc = (x) => (x ? Math.sin(Math.PI * x) / (Math.PI * x) : 1), beta = 12.3;
+  const kernelAt = (part) => {
+    const kernel = Float64Array.from({ length: 2 * half + 1 }, (_, k) => {
+      const place = k - half - part / up, window = bessel(beta * Math.sqrt(Math.max(0, 1 - (place / (half + 1)) ** 2)));
+      return sinc(place * band * 0.955) * window;
+    });
+    const sum = kernel.reduce((a, b) => a + b);
+    return kernel.map((one) => one / sum);
+  };
+  return (n) => {
+    const part = (n * down) % up, first = (n * down - part) / up - half;
+    if (!kernels.has(part)) kernels.set(part, kernelAt(part));
+    const kernel = kernels.get(part), stop = Math.min(kernel.length, wave.length - first);
+    let sum = 0;
+    for (let k = Math.max(0, -first); k < stop; k++) sum += kernel[k] * wave[first + k];
+    return sum;
+  };
+}
+
+// The modified Bessel function of order 0.
+function bessel(x) {
+  let sum = 1, term = 1;
+  for (let k = 1; term > 1e-12 * sum; k++) sum += term *= (x / 2 / k) ** 2;
+  return sum;
+}
+
+// The sample rate in the header of a WAV, FLAC, Ogg or MP3 file; 0 where it is not found.
+function rateOf(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), length = bytes.length;
+  const is = (at, text) => [...text].every((letter, k) => bytes[at + k] === letter.charCodeAt(0));
+  if (is(8, "WAVE")) {
+    for (let at = 12; at + 16 <= length; at += 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) & 1)) {
+      if (is(at, "fmt ")) return view.getUint32(at + 12, true);
+    }
+    return 0;
+  }
+  if (is(0, "fLaC")) return length < 21 ? 0 : (bytes[18] << 12) | (bytes[19] << 4) | (bytes[20] >> 4);
+  if (is(0, "OggS")) {
+    const at = 27 + bytes[26];
+    return is(at, "\x01vorbis") && at + 16 <= length ? view.getUint32(at + 12, true) : is(at, "OpusHead") ? 48000 : 0;
+  }
+  const start = is(0, "ID3") ? 10 + ((bytes[6] << 21) | (bytes[7] << 14) | (bytes[8] << 7) | bytes[9]) : 0;
+  if (bytes[start] !== 0xff || (bytes[start + 1] & 0xe6) !== 0xe2) return 0; // layer III
+  const version = (bytes[start + 1] >> 3) & 3, rate = [44100, 48000, 32000, 0][(bytes[start + 2] >> 2) & 3];
+  return version === 1 ? 0 : rate >> [2, 0, 1, 0][version];
 }
 
 // A text as read_text leaves it.
