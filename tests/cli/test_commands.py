@@ -32,6 +32,7 @@ def test_help_is_quick_and_names_every_command():
         "label",
         "compare",
         "report",
+        "compress",
         "export",
         "serve",
         "methods",
@@ -260,7 +261,11 @@ def test_the_options_are_these():
         "predict": ["--file-column", "--force", "--json", "--out", "--spreadsheet", "--text-column"],
         "explain": ["--class", "--file-column", "--force", "--json", "--most", "--out", "--text-column"],
         "label": ["--by", "--count", "--file-column", "--force", "--json", "--labels", "--out", "--run", "--text-column"],
-        "export": ["--golden", "--json", "--out", "--packages", "--single-file", "--to", "--unsure"],
+        "compress": ["--budget", "--data", "--json", "--out", "--prune", "--student", "--target"],
+        "export": sorted(
+            ["--data", "--golden", "--json", "--low-rank", "--out", "--packages", "--quantize", "--single-file", "--to",
+             "--tolerance", "--unsure"]
+        ),
         "serve": ["--allow-host", "--batch", "--corrections", "--host", "--json", "--max-mb", "--port", "--queue", "--token"],
         "compare": sorted(
             [*data, *training, "--architectures", "--budget", "--head", "--metric", "--out", "--recipe", "--seeds", "--task",

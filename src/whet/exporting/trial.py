@@ -147,8 +147,8 @@ def best(tried: Sequence[Measured], tolerance: float) -> Measured | None:
 def cost_of(metric: Any, before: Evidence, after: Evidence) -> tuple[float, float, float]:
     """(by how much the metric became worse, low and high of its 95 % interval), paired by sample."""
     found: Difference = difference(metric, [before], [after])
-    low, high = sorted((-metric.merit(found.low), -metric.merit(found.high)))
-    return -metric.merit(found.mean), low, high
+    low, high = sorted((0.0 - metric.merit(found.low), 0.0 - metric.merit(found.high)))
+    return 0.0 - metric.merit(found.mean), low, high
 
 
 def milliseconds(sessions: Sequence[Any], inputs: Sequence[np.ndarray]) -> list[float]:

@@ -10,7 +10,7 @@ from whet import recipes
 from whet.core.errors import NoEffectError, RecipeError
 from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method
-from whet.core.stages import Stage
+from whet.core.stages import Quantizes, Stage
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,12 @@ def _parsed(text: str | Method | Factor) -> list[Factor]:
 
 
 def own_methods(recipe: Recipe) -> list[Factor]:
-    """All methods of a recipe except the optimizer."""
-    return [MethodFactor((method,)) for method in recipe.methods if method.stage is not Stage.OPTIMIZER]
+    """All methods of a recipe except the optimizer, and those that act when the run is exported."""
+    return [
+        MethodFactor((method,))
+        for method in recipe.methods
+        if method.stage is not Stage.OPTIMIZER and not isinstance(method, Quantizes)
+    ]
 
 
 def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool) -> None:
@@ -87,6 +91,10 @@ def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool
             raise RecipeError(f"factor '{factor.name}' needs {owner}, which is also a factor; study only one of them")
         if factor.at(recipe, True).hash == factor.at(recipe, False).hash:
             raise NoEffectError(f"factor '{factor.name}': training is identical at both levels")
+        if _at_export(factor.at(recipe, True)) != _at_export(factor.at(recipe, False)):
+            raise NoEffectError(
+                f"factor '{factor.name}' acts when a run is exported, so runs cannot show what it costs; use whet compress RUN"
+            )
         if not any(method.stage is Stage.OPTIMIZER for method in factor.at(recipe, False).methods):
             raise RecipeError(
                 f"factor '{factor.name}': without it the recipe has no optimizer; name a different optimizer than the recipe's own"
@@ -100,6 +108,10 @@ def check_factors(recipe: Recipe, factors: Sequence[Factor], one_at_a_time: bool
             raise RecipeError(
                 f"factors '{a.name}' and '{b.name}' cannot both be on; study them separately, or with --design add"
             )
+
+
+def _at_export(recipe: Recipe) -> list[Method]:
+    return [method for method in recipe.methods if isinstance(method, Quantizes)]
 
 
 def _methods(factor: Factor) -> tuple[Method, ...]:
