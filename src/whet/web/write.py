@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.bundle import Bundle
-from whet.bundle.predict import MANIFEST, TOLERANCE
+from whet.bundle.predict import MANIFEST
 from whet.core import strict_json
 from whet.core.errors import OutputError, RunError
 from whet.core.output import claim, claim_file, kind_of, put, require_claimable, work_folder, write_whole
@@ -40,6 +40,12 @@ def require_writable(out: Path, *, single_file: bool, data: str | Path | None = 
         raise OutputError(f"{out} already holds a page; choose another --out")
 
 
+def require_shown(rule: str, source: Path) -> None:
+    """Raise RunError where a page cannot show predictions of this rule. source: the bundle or run, for the message."""
+    if rule not in RULES:
+        raise RunError(f"{source} predicts {rule}, which a page cannot show; accepted: {', '.join(RULES)}")
+
+
 def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool = False) -> Path:
     """Write a bundle as a page. Returns its HTML file.
 
@@ -47,8 +53,7 @@ def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool =
     packages: see `whet.web.packages.read`. Raises OutputError, PackageError, and RunError for a bundle that predicts objects.
     """
     require_writable(out, single_file=single_file)
-    if (rule := bundle.info["decision"]["rule"]) not in RULES:
-        raise RunError(f"{bundle.path} predicts {rule}, which a page cannot show; accepted: {', '.join(RULES)}")
+    require_shown(bundle.info["decision"]["rule"], bundle.path)
     packages_needed = needed(bundle.medium)
     runtime, licences = read(packages_needed, packages)
     golden = bundle.info["golden"]
@@ -64,7 +69,7 @@ def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool =
     contents = {
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "tensors": list(tensors),
-        "tolerance": TOLERANCE,
+        "tolerance": bundle.info["golden_tolerance"],
         "apart": MOST_APART[bundle.medium],
     }
     if single_file:
