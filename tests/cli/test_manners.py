@@ -194,11 +194,12 @@ def test_json_is_json_in_every_quick_command(odd, tmp_path):
         ("check", table), ("evaluate", one), ("evaluate", one, table), ("compare", one, two), ("report", one), ("methods",),
         ("methods", "mixup"), ("methods", "--recipes"), ("explain", one, image, broken, "--out", tmp_path / "e.html"),
         ("augment", table, "--out", tmp_path / "s.png"), ("ensemble", one, two, "--out", tmp_path / "both"),
+        ("export", one, "--out", tmp_path / "bundle"),
     ):  # fmt: skip
         done = whet(*words, "--json")
         assert done.returncode == 0, done.stderr
         assert strictly(done.stdout)
-    for path in [*one.rglob("*.json"), *(tmp_path / "both").rglob("*.json")]:
+    for path in [*one.rglob("*.json"), *(tmp_path / "both").rglob("*.json"), *(tmp_path / "bundle").rglob("*.json")]:
         strictly(path.read_text())
     for line in (one / "log.jsonl").read_text().splitlines():
         strictly(line)

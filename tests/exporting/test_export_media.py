@@ -112,3 +112,16 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
     )
     with pytest.raises(whet.WhetError, match="pre-training"):
         whet.export(run, tmp_path / "bundle")
+
+
+def test_a_run_in_bfloat16_is_compared_in_single_precision(tmp_path):
+    """Its record is that of bfloat16; the bundle tells both accuracies and their types."""
+    data = write_images(tmp_path / "images", {"glass": 30, "metal": 24})
+    done = train_small(data, tmp_path / "run", "--set", "train.precision=bf16", budget="2ep")
+    assert done.returncode == 0, done.stderr
+    bundle = exported(whet.load(tmp_path / "run"), tmp_path)
+    metrics = bundle.info["metrics"]
+    assert (metrics["recorded"]["dtype"], metrics["exported"]["dtype"]) == ("bf16", "fp32")
+    card = (bundle.path / "README.md").read_text()
+    assert "this file (fp32)" in card and "recorded by the run (bf16)" in card
+    assert all(0 <= metrics[key]["accuracy"] <= 1 for key in ("recorded", "exported"))
