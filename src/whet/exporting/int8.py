@@ -190,8 +190,8 @@ def _rounded(weight: np.ndarray, node: Any) -> np.ndarray:
 
 
 def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:
-    """Dynamic quantization of matrix products with constant weights: int8 weights with a scale for every output channel, of 7 bits
-    (see `StaticInt8`), activations by the range that they have in each batch."""
+    """Dynamic quantization of embeddings and of matrix products with constant weights: int8 weights with a scale for every output
+    channel, of 7 bits (see `StaticInt8`), activations by the range that they have in each batch."""
     import importlib
 
     from onnxruntime.quantization import QuantType
@@ -201,7 +201,7 @@ def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:
         source, out = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         write_whole(source, graph.content)
         quantize.quantize_dynamic(
-            source, out, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, reduce_range=True,
+            source, out, op_types_to_quantize=["MatMul", "Gemm", "Gather"], per_channel=True, reduce_range=True,
             weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True},
             # A Gemm is made a MatMul first, of this name.
             nodes_to_exclude=[*sorted(kept_float), *(f"{name}_MatMul" for name in sorted(kept_float))],

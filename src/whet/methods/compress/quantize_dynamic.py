@@ -16,7 +16,7 @@ class QuantizeDynamic(
     family="compress",
     tasks={"image-classification", "text-classification", "audio-classification"},
 ):
-    """Export the matrix products of the network in 8-bit integers, with the range of activations found anew in every batch.
+    """Export matrix products and embeddings in 8-bit integers, with the range of activations found anew in every batch.
 
     Use when: a transformer must be small, or fast on a CPU.
     Do not use when: most of the time is spent in convolutions, which stay in floating point: use quantize_static; or predictions
@@ -37,6 +37,6 @@ class QuantizeDynamic(
         graph = Graph(trial.model)
         if not graph.products:
             return []
-        whole = Candidate(english("int8 products"), dynamic_int8(graph, ()))
-        but_head = Candidate(english("int8 products, the head in floating point"), dynamic_int8(graph, graph.head))
+        whole = Candidate(english("int8"), dynamic_int8(graph, ()))
+        but_head = Candidate(english("int8, the head in floating point"), dynamic_int8(graph, graph.head))
         return [trial.measured(one) for one in (whole, but_head)]
