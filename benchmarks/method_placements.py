@@ -82,6 +82,8 @@ UNLABELLED_NEEDED = (
     "adamatch", "fixmatch", "label_propagation", "label_spreading", "mean_teacher", "noisy_student", "pseudo_label", "softmatch",
     "supervised_guard",
 )  # fmt: skip
+# measured by `whet compress`: what they cost in accuracy and gain in time and size
+COMPRESSING = ("low_rank", "prune_magnitude", "prune_structured", "quantize_dynamic", "quantize_static")
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 
 BIT_EQUAL = "every prediction is the same to the last bit"
@@ -135,7 +137,7 @@ SPECIAL: dict[str, Placement] = {
     "homophone": Placement(CHINESE),
     "similar_character": Placement(CHINESE),
     "sentence_shuffle": Placement(("hotels_zh", "shopping_zh")),
-    **dict.fromkeys((*MODELS_NEEDED, *UNLABELLED_NEEDED), Placement(())),
+    **dict.fromkeys((*MODELS_NEEDED, *UNLABELLED_NEEDED, *COMPRESSING), Placement(())),
     "background_mix": Placement(AUDIO_FILES, {"folder": str(NOISES)}, remark="waves of the sea"),
 }
 

@@ -27,7 +27,11 @@ PLAIN = {name: setting.plain(Path("table.csv")) for name, setting in method_sett
 @pytest.mark.parametrize("cls", list(registry()), ids=lambda cls: cls.name)
 def test_every_method_is_placed_and_its_recipes_can_be_made(cls):
     placement = method_placements.place(cls)
-    not_placed = (*method_placements.MODELS_NEEDED, *method_placements.UNLABELLED_NEEDED)
+    not_placed = (
+        *method_placements.MODELS_NEEDED,
+        *method_placements.UNLABELLED_NEEDED,
+        *method_placements.COMPRESSING,
+    )
     if not cls.tasks & set(method_placements.BY_TASK) or cls.name in not_placed:
         assert placement.settings == ()
         return
