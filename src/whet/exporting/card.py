@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from whet.core.evidence import Metric
 from whet.core.task import task_named
 
 _NEEDS = {"image": "Pillow", "audio": "soundfile", "text": "tokenizers"}
@@ -45,11 +46,29 @@ def _measured(info: dict[str, Any]) -> list[str]:
         f"| | {metric.title} on {parity['samples']:,} {parity['split']} samples |\n|---|---|\n"
         f"| this file ({exported['dtype']}) | {metric.shown(exported[parity['metric']])}{between} |\n"
         f"| recorded by the run ({recorded['dtype']}) | {metric.shown(recorded[parity['metric']])} |",
-        f"Scores of {parity['compared']} samples differ from torch in single precision by at most "
+        *(_compressed(entry, metric) for entry in info["compression"]),
+        ("Before it was stored in int8: scores" if exported["dtype"] == "int8" else "Scores")
+        + f" of {parity['compared']} samples differ from torch in single precision by at most "
         f"{parity['largest_difference']:.2g}; the largest score is {parity['largest_score']:.3g}. A sample takes "
         f"{1e3 * parity['seconds_per_sample']:.1f} ms, decoding included, on the machine that exported it.",
         "\n".join(["| class | samples | precision | recall |", "|---|---|---|---|", *classes]),
     ]
+
+
+def _compressed(entry: dict[str, Any], metric: Metric) -> str:
+    """What a method that makes the model smaller cost and gained, or why it was undone."""
+    name = ", ".join([*entry["method"], *(f"without {one}" for one in entry.get("left_out", ()))])
+    if "undone" in entry:
+        return f"{name} was undone: {entry['undone']}."
+    if "bytes" not in entry:
+        return f"{name}: {entry['parameters']['before']:,} -> {entry['parameters']['after']:,} parameters."
+    cost, size, ms = entry["cost"], entry["bytes"], entry["milliseconds"]
+    return (
+        f"{name} ({entry['words']}) costs {metric.text(cost['mean'])} points of {metric.title} on {entry['samples']:,} "
+        f"{entry['split']} samples (95 % interval {metric.text(cost['low'])} to {metric.text(cost['high'])}), against the same "
+        f"model in single precision: {ms['before']:.1f} -> {ms['after']:.1f} ms of processor time a sample, "
+        f"{size['before'] / 1e6:.1f} -> {size['after'] / 1e6:.1f} MB."
+    )
 
 
 def _class_row(one: dict[str, Any]) -> str:
