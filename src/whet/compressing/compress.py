@@ -31,6 +31,7 @@ from whet.training.job import resume_or_train
 from whet.training.log import Observer
 from whet.training.signals import Interrupts
 
+_INT8_COST = 0.01  # above it, sensitive layers stay in floating point
 KIND, STORY, TABLE, RUNS, BUNDLE = "compress", "compress.json", "models.csv", "runs", "bundle"
 _MEASURED = ("name", "value", "cost", "low", "high", "milliseconds", "bytes")
 
@@ -161,7 +162,7 @@ class _Search:
     def _measure(self, plan: Altered | Trained, source: Source, entries: tuple[dict[str, Any], ...]) -> None:
         with _draft(source, self.out) as bundle:
             val, train = Samples(bundle, source.part("val")), source.part("train")
-            trial = Trial(bundle, source.reference, val, train, float("inf"))
+            trial = Trial(bundle, source.reference, val, train, _INT8_COST)
             plain = trial.measured(Candidate(plan.words, trial.model))
             self._before = self._before or plain.evidence
             self._keep(plan.name, plain, source, entries)
