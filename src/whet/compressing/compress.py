@@ -167,7 +167,7 @@ class _Search:
             self._before = self._before or plain.evidence
             self._keep(plan.name, plain, source, entries)
             for number, found in enumerate(parse_method(quantizer_of(source.recipe)).quantize(trial)):  # type: ignore[attr-defined]
-                words = english("{words!t}; in 8 bits: {form!t}", words=plan.words, form=found.candidate.words)
+                words = english("{words!t}, then {form!t}", words=plan.words, form=found.candidate.words)
                 self._keep(f"{plan.name}-int8" + (f"-{number + 1}" if number else ""), found, source, entries, words)
 
     def _keep(
