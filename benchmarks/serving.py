@@ -140,7 +140,8 @@ def main() -> None:
             "processor": statistics.median(b["processor_ms"] / a["processor_ms"] for a, b in pairs),
         }
     print(json.dumps(result, indent=2))
-    record.write("serving", __doc__.splitlines()[0], result, ("onnxruntime", "starlette", "granian"))
+    part = f"{given.bundle.resolve().name}, {bundle.info['architecture']}, {bundle.info['parameters']:,} parameters"
+    record.write_parts("serving", __doc__.splitlines()[0], {part: result}, ("onnxruntime", "starlette", "granian"))
 
 
 if __name__ == "__main__":
