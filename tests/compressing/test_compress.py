@@ -4,11 +4,16 @@ import csv
 import json
 
 import pytest
+from onnx import TensorProto, load
 from tests.conftest import whet
+from tests.end_to_end.test_segmentation import make_pairs
+from tests.end_to_end.test_segmentation import recipe as of_masks
+from tests.end_to_end.test_texts import write_texts
 
+import whet as package
 from whet.bundle import Bundle
 from whet.compressing import compress as engine
-from whet.compressing.candidates import altered, trained
+from whet.compressing.candidates import plans
 from whet.compressing.target import Target
 from whet.core.errors import OutputError, RecipeError
 from whet.core.language import Sentence
@@ -28,22 +33,38 @@ def test_a_target_has_a_unit():
 
 def test_what_is_tried():
     recipe = Recipe(methods=parse_methods(["adamw", "tta", {"freeze": {"share": 0.5}}]))
-    assert [(one.name, one.leave_out) for one in altered(recipe)] == [
-        ("run", ()), ("one-view", ("tta",)), ("low-rank-0.95", ("tta",)),
-    ]  # fmt: skip
-    found = list(trained(recipe, "RUN", (0.3,), ("resnet9", "some/net@96"), "3ep"))
-    assert [one.name for one in found] == ["pruned-30", "student-resnet9", "student-net-96"]
-    pruned, student = found[0].recipe, found[2].recipe
+    found = {one.name: one for one in plans(recipe, "RUN", (0.3,), ("resnet9", "some/net@96"), "3ep")}
+    assert list(found) == ["run", "one-view", "low-rank-0.95", "pruned-30", "student-resnet9", "student-net-96"]
+    assert found["run"].leave_out == () and all(one.leave_out == ("tta",) for one in list(found.values())[1:])
+    pruned, student = found["pruned-30"].recipe, found["student-net-96"].recipe
     assert pruned.method("prune_structured").run == "RUN" and pruned.method("distill").teacher == "RUN"
     assert "freeze" not in pruned and str(pruned.train.budget) == "3ep"
     assert student.model.architecture == "some/net" and student.train.image_size == 96
     with pytest.raises(RecipeError, match="PIXELS"):
-        list(trained(recipe, "RUN", (), ("net@big",), None))
+        list(plans(recipe, "RUN", (), ("net@big",), None))
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("image-classification", ["run", "low-rank-0.95", "pruned-30", "pruned-50", "pruned-70"]),
+        ("text-classification", ["run", "low-rank-0.95"]),
+        ("semantic-segmentation", ["run", "low-rank-0.95", "pruned-30", "pruned-50", "pruned-70"]),
+        ("instance-segmentation", ["run", "low-rank-0.95"]),
+    ],
+)
+def test_only_what_applies_to_the_task_is_tried(task, expected):
+    found = list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", None, ("net",), None))
+    assert [one.name for one in found] == [*expected, "student-net"]
+    assert ("distill" in found[-1].recipe) == task.endswith("classification")
+    if task == "text-classification":
+        with pytest.raises(RecipeError, match="prune_structured"):
+            list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", (0.3,), (), None))
 
 
 def model(name: str, cost: float, milliseconds: float, size: int) -> engine.Model:
     return engine.Model(
-        name, Sentence(name), 1 - cost, cost, cost, cost, milliseconds, size, None, Candidate(Sentence(""), b"")
+        name, Sentence(name), 1 - cost, cost, cost, cost, milliseconds, size, Candidate(Sentence(""), b""), None, None
     )
 
 
@@ -104,3 +125,39 @@ def test_a_target_out_of_reach_is_told(finished_run, tmp_path):
     assert done.returncode == 1
     assert "no model reaches size=1kB" in done.stdout
     assert not (tmp_path / "out" / "bundle").exists()
+
+
+def in_int8(bundle) -> bool:
+    return any(one.data_type == TensorProto.INT8 for one in load(bundle / "model.onnx").graph.initializer)
+
+
+@pytest.mark.slow
+@pytest.mark.sample
+def test_of_a_text_run_the_model_in_int8_is_handed_over_in_int8(tmp_path):
+    data = write_texts(tmp_path / "waste.csv")
+    run = package.train(data, architecture="text_transformer", budget="1ep", out=tmp_path / "run")
+    size = (package.export(run, tmp_path / "float").path / "model.onnx").stat().st_size
+    found = package.compress(run, tmp_path / "out", target=f"size={0.7 * size / 1e3:.0f}kB")
+    assert found.chosen in ("run-int8", "run-int8-2")
+    assert in_int8(found.bundle) and not in_int8(tmp_path / "float")
+    row = next(row for row in found.rows if row["name"] == found.chosen)
+    assert (found.bundle / "model.onnx").stat().st_size == row["bytes"]
+
+
+@pytest.mark.slow
+def test_a_run_of_masks(tmp_path):
+    data = make_pairs(tmp_path / "masks")
+    run = package.train(data, recipe=of_masks(data, budget="2ep"), out=tmp_path / "run")
+    found = package.compress(run, tmp_path / "out", target="latency=9s", shares=())
+    names = {row["name"] for row in found.rows}
+    assert {"run", "run-int8"} <= names and found.chosen in names
+    assert all(row["milliseconds"] > 0 for row in found.rows)
+
+
+@pytest.mark.slow
+def test_a_run_of_another_budget_is_not_taken_for_this_one(finished_run, tmp_path):
+    words = ("--prune", "none", "--student", "lenet")
+    assert whet("compress", finished_run, "--out", tmp_path / "out", *words, "--budget", "1ep").returncode == 0
+    (tmp_path / "out" / "compress.json").unlink()  # as if it had been stopped
+    done = whet("compress", finished_run, "--out", tmp_path / "out", *words, "--budget", "2ep")
+    assert done.returncode != 0 and "contains a run of another recipe" in done.stderr

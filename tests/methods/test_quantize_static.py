@@ -165,3 +165,10 @@ def test_what_costs_too_much_is_undone(finished_run, tmp_path, monkeypatch):
     assert "on the validation samples it costs at least" in entry["undone"]
     assert bundle.info["metrics"]["exported"]["dtype"] == "fp32"
     assert not any(one.data_type == TensorProto.INT8 for one in load(bundle.path / "model.onnx").graph.initializer)
+
+
+def test_thinner_layers_that_save_nothing_are_undone(finished_run, tmp_path):
+    done = whet("export", finished_run, "--out", tmp_path / "bundle", "--low-rank", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    [entry] = json.loads(done.stdout)["compression"]
+    assert list(entry["method"]) == ["low_rank"] and entry["undone"]

@@ -30,11 +30,11 @@ def command(
         str | None, typer.Option(help="The budget of each training: 5m, 10ep or 500st. Default: that of the run.")
     ] = None,
     prune: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Shares of the channels to remove, each trained; none for none. Only convolutional networks."
+            help="Shares of the channels to remove, each trained; none for none. Default for images, masks and audio: 0.3,0.5,0.7."
         ),
-    ] = "0.3,0.5,0.7",
+    ] = None,
     student: Annotated[
         list[str] | None,
         typer.Option(help="A smaller architecture to teach, with @PIXELS for the size of its images. Can be repeated."),
@@ -63,7 +63,9 @@ def command(
         raise typer.Exit(1)
 
 
-def _shares(text: str) -> list[float]:
+def _shares(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
     if text == "none":
         return []
     try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from whet.core.errors import RecipeError
 from whet.core.language import Sentence, english
-from whet.core.recipe import Recipe
+from whet.core.method import Method
+from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.spec import ModelSpec
+from whet.core.task import allowed
 
 VIEWS = ("tta",)  # methods that predict a sample several times
 ENERGIES = (0.95,)
@@ -28,61 +29,64 @@ _LEFT_OUT = (
 
 
 @dataclass(frozen=True)
-class Altered:
-    """The run's own network, changed without training. compressing: entries of methods of the stage AFTER."""
+class Plan:
+    """A model to make and measure. leave_out: methods of prediction it is measured without. compressing: methods of the stage AFTER
+    that are applied to its networks. recipe: of the run that trains it; None for the run's own network. required: whether it is an
+    error where it cannot be made."""
 
     name: str
     words: Sentence
-    compressing: tuple[Any, ...] = ()
     leave_out: tuple[str, ...] = ()
+    compressing: tuple[Method, ...] = ()
+    recipe: Recipe | None = None
+    required: bool = False
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A smaller network that learns from the run. leave_out: methods of prediction it is measured without."""
-
-    name: str
-    words: Sentence
-    recipe: Recipe
-    leave_out: tuple[str, ...] = ()
-
-
-def altered(recipe: Recipe) -> Iterator[Altered]:
-    """The run's network: as it is, with one view of each sample, with thinner layers."""
-    yield Altered("run", english("the run"))
+def plans(
+    recipe: Recipe, run: str, shares: Sequence[float] | None, students: Sequence[str], budget: str | None
+) -> Iterator[Plan]:
+    """All models to try. shares: None for the usual ones, where channels can be removed. RecipeError for what does not apply to the
+    task of the run."""
     views = tuple(name for name in VIEWS if name in recipe)
+    yield Plan("run", english("the run"), required=True)
     if views:
-        yield Altered("one-view", english("one view of each sample"), leave_out=views)
-    for energy in ENERGIES:
-        words = english("low rank, {energy:g} of the energy", energy=energy)
-        yield Altered(f"low-rank-{energy:g}", words, ({"low_rank": {"energy": energy}},), views)
-
-
-def trained(
-    recipe: Recipe, run: str, shares: Sequence[float], students: Sequence[str], budget: str | None
-) -> Iterator[Trained]:
-    """Networks with fewer channels, and other networks, each taught by the run."""
-    views = tuple(name for name in VIEWS if name in recipe)
-    distill = registry().get("distill")(teacher=run)  # type: ignore[call-arg]
+        yield Plan("one-view", english("one view of each sample"), views)
+    if _applies("low_rank", recipe):
+        for energy in ENERGIES:
+            thinner = parse_method({"low_rank": {"energy": energy}})
+            words = english("low rank, {energy:g} of the energy", energy=energy)
+            yield Plan(f"low-rank-{energy:g}", words, views, (thinner,))
     base = recipe.without(*(name for name in _LEFT_OUT if name in recipe))
     base = base.setting(budget=budget) if budget is not None else base
-    base = base.with_methods(distill)
+    if taught := _applies("distill", recipe):
+        base = base.with_methods(parse_method({"distill": {"teacher": run}}))
+    if shares is None:
+        shares = SHARES if _applies("prune_structured", recipe) else ()
     for share in shares:
-        pruned = registry().get("prune_structured")(run=run, share=share)  # type: ignore[call-arg]
+        pruned = base.with_methods(parse_method({"prune_structured": {"run": run, "share": share}}))
         words = english("{share:.0f} % of the channels removed", share=100 * share)
-        yield Trained(f"pruned-{100 * share:.0f}", words, base.with_methods(pruned), views)
+        yield Plan(f"pruned-{100 * share:.0f}", words, views, recipe=pruned)
     for text in students:
-        architecture, size = _student(text)
-        student = base.replace(model=ModelSpec(architecture=architecture))
-        if size is not None:
-            student = student.setting(image_size=size, eval_size="auto")
-        name = architecture.rstrip("/").rsplit("/", 1)[-1]
-        words = english("{name} taught by the run", name=name if size is None else f"{name} at {size} px")
-        yield Trained(f"student-{name}" + (f"-{size}" if size else ""), words, student, views)
+        yield _student(text, base, views, taught=taught)
 
 
-def _student(text: str) -> tuple[str, int | None]:
-    """`ARCHITECTURE` or `ARCHITECTURE@PIXELS`."""
+def _applies(name: str, recipe: Recipe) -> bool:
+    return allowed(recipe.task, registry().get(name)())
+
+
+def _student(text: str, base: Recipe, views: tuple[str, ...], *, taught: bool) -> Plan:
+    """text: `ARCHITECTURE` or `ARCHITECTURE@PIXELS`."""
+    architecture, size = _parts(text)
+    recipe = base.replace(model=ModelSpec(architecture=architecture))
+    if size is not None:
+        recipe = recipe.setting(image_size=size, eval_size="auto")
+    name = architecture.rstrip("/").rsplit("/", 1)[-1]
+    shown = name if size is None else f"{name} at {size} px"
+    words = english("{name} taught by the run", name=shown) if taught else english("{name} in its place", name=shown)
+    return Plan(f"student-{name}" + (f"-{size}" if size else ""), words, views, recipe=recipe, required=True)
+
+
+def _parts(text: str) -> tuple[str, int | None]:
     architecture, sign, size = text.rpartition("@")
     if not sign:
         return text, None

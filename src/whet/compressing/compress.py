@@ -5,28 +5,32 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from whet.bundle import Bundle
-from whet.bundle.predict import open_session
-from whet.compressing.candidates import SHARES, Altered, Trained, altered, trained
+from whet.compressing.candidates import Plan, plans
 from whet.compressing.target import Target
 from whet.core import strict_json
 from whet.core.errors import NoEffectError, OutputError, RecipeError
 from whet.core.evidence import Evidence
 from whet.core.language import Sentence, english, in_its_language
 from whet.core.output import claim, require_claimable, work_folder
-from whet.core.recipe import parse_method, parse_methods
+from whet.core.recipe import parse_method
 from whet.core.run_folder import write_csv
-from whet.core.stages import Compresses
+from whet.core.stages import Compresses, Quantizes
+from whet.core.task import allowed
 from whet.evaluate.evidence import joined, read_evidence
 from whet.exporting.compression import judged, quantizer_of
-from whet.exporting.export import MODEL, write_bundle, write_draft
+from whet.exporting.export import write_bundle, write_draft
+from whet.exporting.samples import Samples
 from whet.exporting.source import Source
-from whet.exporting.trial import Candidate, Measured, Samples, Trial, cost_of
+from whet.exporting.trial import ROUNDS, Candidate, Measured, Trial, cost_of, milliseconds, opened
 from whet.run import Run
+from whet.studies.executor import PlannedRun, refuse_other
 from whet.training.job import resume_or_train
 from whet.training.log import Observer
 from whet.training.signals import Interrupts
@@ -50,9 +54,10 @@ class Model:
     high: float
     milliseconds: float
     bytes: int
-    source: Source = field(repr=False)
     candidate: Candidate = field(repr=False)
-    entries: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    source: Source = field(repr=False)
+    plan: Plan = field(repr=False)
+    quantizer: str = ""  # the method that made it, if it is in int8
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def compress(
 
     out: a new folder, or that of a stopped call, which goes on. target: latency=3ms (processor time for one sample, one thread) or
     size=2MB. budget: of each training; by default that of the run. shares: of the channels to remove, each trained; by default 0.3,
-    0.5 and 0.7 for networks whose channels can be removed, () for none. students: architectures (see `train`), with @PIXELS for the
+    0.5 and 0.7 where channels can be removed, () for none. students: architectures (see `train`), with @PIXELS for the
     size of their images. data: the new location of the run's data. Raises RecipeError, RunError, DataError and OutputError."""
     out, watch = Path(out), observer or Observer()
     wanted = None if target is None else Target.parse(target)
@@ -98,19 +103,19 @@ def compress(
     require_claimable(out, KIND, data=recipe.data.sources)
     if (out / STORY).exists():
         raise OutputError(f"{out} already holds a finished compression; choose another --out")
-    given = SHARES if shares is None else shares
-    plans: list[Altered | Trained] = [*altered(recipe)]
-    plans += trained(recipe, str(source.folder.path.resolve()), given, students, budget)
+    todo = list(plans(recipe, str(source.folder.path.resolve()), shares, students, budget))
+    for plan in todo:
+        if plan.recipe is not None:
+            refuse_other(PlannedRun(plan.recipe, out / RUNS / plan.name))
     claim(out, KIND, data=recipe.data.sources)
     search = _Search(source, out, watch)
     with Interrupts().caught():
-        for number, plan in enumerate(plans, 1):
+        for number, plan in enumerate(todo, 1):
             watch.phase(
-                english("model {number:d} of {total:d}: {words!t}", words=plan.words, number=number, total=len(plans))
+                english("model {number:d} of {total:d}: {words!t}", words=plan.words, number=number, total=len(todo))
             )
-            search.attempt(
-                plan, required=(isinstance(plan, Altered) and number == 1) or plan.name.startswith("student")
-            )
+            search.attempt(plan)
+        search.time_all()
     chosen = None if wanted is None else search.chosen(wanted)
     test = None
     if chosen is not None:
@@ -124,68 +129,66 @@ class _Search:
 
     def __init__(self, source: Source, out: Path, watch: Observer) -> None:
         self.source, self.out, self.watch = source, out, watch
-        task = source.reference.saved.task
-        self.metric, self.task = task.metric(task.headline), task
+        self.metric = source.reference.saved.task.metric(source.reference.saved.task.headline)
         self.models: list[Model] = []
         self.failed: dict[str, str] = {}
         self._before: Evidence | None = None
+        self._timed: list[tuple[Any, list[np.ndarray]]] = []  # a session and some inputs of each model
 
-    def attempt(self, plan: Altered | Trained, *, required: bool) -> None:
-        """Make and measure a model. required: whether it is an error that it cannot be made."""
+    def attempt(self, plan: Plan) -> None:
+        """Make and measure a model."""
         try:
-            source, entries = self._made(plan)
+            source = self._made(plan)
         except (NoEffectError, RecipeError) as error:
-            if required:
+            if plan.required:
                 raise
             self.failed[plan.name] = str(error)
             self.watch.note(english("{name} is left out: {why}", name=plan.name, why=error))
             return
-        if source is not None:
-            self._measure(plan, source, entries)
-
-    def _made(self, plan: Altered | Trained) -> tuple[Source | None, tuple[dict[str, Any], ...]]:
-        if isinstance(plan, Trained):
-            run = resume_or_train(plan.recipe, self.out / RUNS / plan.name, self.watch)
-            found = Source.open(run.path)
-            return (found.altered(leave_out=plan.leave_out) if plan.leave_out else found), ()
-        if not plan.compressing and not plan.leave_out:
-            return self.source, ()
-        methods = [method for method in parse_methods(plan.compressing) if isinstance(method, Compresses)]
-        changed = self.source.altered(methods, plan.leave_out)
-        sizes = [_parameters(one) for one in (self.source, changed)]
-        if plan.compressing and sizes[1] >= sizes[0]:
-            self.failed[plan.name] = str(english("no layer became thinner"))
-            return None, ()
-        entry = {"method": dict(*plan.compressing) if plan.compressing else {}, "left_out": list(plan.leave_out)}
-        return changed, (entry | {"parameters": {"before": sizes[0], "after": sizes[1]}},)
-
-    def _measure(self, plan: Altered | Trained, source: Source, entries: tuple[dict[str, Any], ...]) -> None:
         with _draft(source, self.out) as bundle:
-            val, train = Samples(bundle, source.part("val")), source.part("train")
-            trial = Trial(bundle, source.reference, val, train, _INT8_COST)
-            plain = trial.measured(Candidate(plan.words, trial.model))
-            self._before = self._before or plain.evidence
-            self._keep(plan.name, plain, source, entries)
-            for number, found in enumerate(parse_method(quantizer_of(source.recipe)).quantize(trial)):  # type: ignore[attr-defined]
+            trial = Trial(bundle, source.reference, source.part("val"), source.part("train"), _INT8_COST)
+            self._keep(plan.name, trial.measured(Candidate(plan.words, trial.model)), plan, source, trial)
+            method = parse_method(quantizer_of(source.recipe))
+            if not isinstance(method, Quantizes) or not allowed(source.recipe.task, method):
+                return
+            for number, found in enumerate(method.quantize(trial), 1):
                 words = english("{words!t}, then {form!t}", words=plan.words, form=found.candidate.words)
-                self._keep(f"{plan.name}-int8" + (f"-{number + 1}" if number else ""), found, source, entries, words)
+                found = replace(found, candidate=replace(found.candidate, words=words))
+                name = f"{plan.name}-int8" + (f"-{number}" if number > 1 else "")
+                self._keep(name, found, plan, source, trial, method.name)
+
+    def _made(self, plan: Plan) -> Source:
+        if plan.recipe is not None:
+            source = Source.open(resume_or_train(plan.recipe, self.out / RUNS / plan.name, self.watch).path)
+        else:
+            source = self.source
+        methods = [method for method in plan.compressing if isinstance(method, Compresses)]
+        return source.altered(methods, plan.leave_out) if methods or plan.leave_out else source
 
     def _keep(
-        self,
-        name: str,
-        found: Measured,
-        source: Source,
-        entries: tuple[dict[str, Any], ...],
-        words: Sentence | None = None,
-    ) -> None:
+        self, name: str, found: Measured, plan: Plan, source: Source, trial: Trial, quantizer: str = ""
+    ) -> None:  # fmt: skip
+        self._before = self._before or found.evidence
+        cost, low, high = cost_of(self.metric, self.compared, found.evidence)
+        self._timed.append((opened(found.candidate, trial.bundle), trial.val.inputs(ROUNDS)))
+        self.models.append(
+            Model(
+                name, found.candidate.words, found.value, cost, low, high, 0.0, found.size, found.candidate, source, plan,
+                quantizer,
+            )
+        )  # fmt: skip
+
+    @property
+    def compared(self) -> Evidence:
+        """What the run predicts for the validation samples."""
         assert self._before is not None
-        cost, low, high = cost_of(self.metric, self._before, found.evidence)
-        words = words or found.candidate.words
-        size = found.size
-        made = Model(
-            name, words, found.value, cost, low, high, found.milliseconds, size, source, found.candidate, entries
-        )
-        self.models.append(made)
+        return self._before
+
+    def time_all(self) -> None:
+        """Time all models, in turn."""
+        times = milliseconds([session for session, _ in self._timed], [inputs for _, inputs in self._timed])
+        self.models = [replace(one, milliseconds=time) for one, time in zip(self.models, times)]
+        self._timed.clear()
 
     def chosen(self, target: Target) -> Model | None:
         """The best on the validation samples of those that reach the target; of equals the fastest."""
@@ -194,16 +197,25 @@ class _Search:
 
     def write(self, model: Model, place: Path) -> dict[str, Any]:
         """Write a model as a bundle. Returns what it costs on the samples that judge, against the record of the run."""
-        source = model.source
-        quantizers = []
-        if model.candidate.config:
-            entry = {"method": {quantizer_of(source.recipe): {}}, "tried": []}
+        source, plan, quantizers = model.source, model.plan, []
+        if model.quantizer:
+            entry = {"method": {model.quantizer: {}}, "tried": []}
             quantizers = [functools.partial(judged, model.candidate, entry, source=source, tolerance=float("inf"))]
-        bundle = write_bundle(source, place, self.watch, quantizers, list(model.entries), tolerance=float("inf"))
-        part = source.part(source.judging)
-        session = open_session((place / MODEL).read_bytes(), bundle.info["session"])
-        after = Samples(bundle, part).evidence(source.reference, session)
+        entries = []
+        if plan.compressing or plan.leave_out or plan.recipe is not None:
+            entries.append(
+                {
+                    "method": {method.name: method.settings_dict() for method in plan.compressing},
+                    "words": str(plan.words),
+                    "left_out": list(plan.leave_out),
+                    "parameters": {"before": _parameters(self.source), "after": _parameters(source)},
+                }
+            )
+        bundle = write_bundle(source, place, self.watch, quantizers, entries, tolerance=float("inf"))
         before = read_evidence(self.source.folder, source.judging)
+        [after] = Samples(bundle, source.part(source.judging)).evidence(
+            source.reference, lambda ready: bundle.run(ready)[0]
+        )
         cost, low, high = cost_of(self.metric, *joined([before, after], [self.source.folder.name, model.name]).evidence)
         return {
             "split": source.judging,
@@ -256,9 +268,8 @@ def _write(
     story = {
         "name": search.source.folder.name,
         "metric": search.metric.title,
-        "smaller_is_better": search.metric.smaller_is_better,
         "is_share": search.metric.is_share,
-        "samples": len(search.source.part("val")),
+        "samples": len(search.compared),
         "target": None if target is None else {"text": target.text, "what": target.what, "limit": target.limit},
         "models": rows,
         "failed": search.failed,

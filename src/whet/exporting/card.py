@@ -61,7 +61,8 @@ def _compressed(entry: dict[str, Any], metric: Metric) -> str:
     if "undone" in entry:
         return f"{name} was undone: {entry['undone']}."
     if "bytes" not in entry:
-        return f"{name}: {entry['parameters']['before']:,} -> {entry['parameters']['after']:,} parameters."
+        what = f"{entry['words']} ({name})" if name and "words" in entry else entry.get("words", name)
+        return f"{what}: {entry['parameters']['before']:,} -> {entry['parameters']['after']:,} parameters."
     cost, size, ms = entry["cost"], entry["bytes"], entry["milliseconds"]
     return (
         f"{name} ({entry['words']}) costs {metric.text(cost['mean'])} points of {metric.title} on {entry['samples']:,} "

@@ -7,15 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from whet.bundle import Bundle
-from whet.bundle.predict import open_session
-from whet.core.errors import RecipeError
+from whet.core.errors import NoEffectError, RecipeError
 from whet.core.language import Sentence, english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.stages import Compresses, Quantizes
 from whet.core.task import allowed
+from whet.exporting.samples import Samples
 from whet.exporting.source import Source
-from whet.exporting.trial import MOST, NAMELESS, Candidate, Measured, Samples, Trial, best, cost_of, milliseconds
+from whet.exporting.trial import (
+    NAMELESS,
+    ROUNDS,
+    Candidate,
+    Measured,
+    Trial,
+    best,
+    cost_of,
+    milliseconds,
+    opened,
+    predicts,
+)  # fmt: skip
 
 INT8_TOLERANCE = 0.05  # of scores that another processor computes again in int8, times 1 + the largest score
 
@@ -53,14 +64,19 @@ def quantizer_of(recipe: Recipe) -> str:
 def changed(source: Source, methods: Sequence[Any], tolerance: float) -> tuple[Source, list[dict[str, Any]]]:
     """(the run after these methods, or as it was where they cost more than the tolerance on validation samples; the entries of
     bundle.json)."""
-    val, smaller = source.part("val"), source.altered(methods)
-    reference, after = source.reference, smaller.reference
+    entry: dict[str, Any] = {
+        "method": {method.name: method.settings_dict() for method in methods},
+        "tolerance": tolerance,
+    }
+    try:
+        smaller = source.altered(methods)
+    except NoEffectError as error:
+        return source, [entry | {"undone": str(error)}]
+    val, reference, after = source.part("val"), source.reference, smaller.reference
     metric = reference.saved.task.metric(reference.saved.task.headline)
     cost, low, high = cost_of(metric, reference.evidence(val), after.evidence(val))
     sizes = [sum(one.numel() for one in model.saved.predictor.parameters()) for model in (reference, after)]
-    entry = {
-        "method": {method.name: method.settings_dict() for method in methods},
-        "tolerance": tolerance,
+    entry |= {
         "tried": [{"cost": cost, "low": low, "high": high}],
         "parameters": {"before": sizes[0], "after": sizes[1]},
     }
@@ -74,8 +90,8 @@ def changed(source: Source, methods: Sequence[Any], tolerance: float) -> tuple[S
 def quantized(method: Any, bundle: Bundle, *, source: Source, tolerance: float) -> Quantized:
     """Quantize the graph of a bundle. tolerance: the most that the headline metric may become worse, in its unit: on the validation
     samples the mean may not, on those that judge not with certainty."""
-    trial = Trial(bundle, source.reference, Samples(bundle, source.part("val"), MOST), source.part("train"), tolerance)
-    tried = method.quantize(trial)
+    trial = Trial(bundle, source.reference, source.part("val"), source.part("train"), tolerance)
+    tried = trial.timed(method.quantize(trial))
     chosen = best(tried, tolerance)
     entry: dict[str, Any] = {
         "method": {method.name: method.settings_dict()},
@@ -93,12 +109,10 @@ def judged(
     """What a graph costs against that of the bundle, on the samples that judge, read once. entry: what bundle.json says already."""
     part, reference, task = source.part(source.judging), source.reference, source.reference.saved.task
     metric, test, model = task.metric(task.headline), Samples(bundle, part), (bundle.path / "model.onnx").read_bytes()
-    sessions = [
-        open_session(one.model, one.session(bundle.info), threads=1) for one in (Candidate(NAMELESS, model), candidate)
-    ]
-    before, after = (test.evidence(reference, one) for one in sessions)
+    sessions = [opened(one, bundle) for one in (Candidate(NAMELESS, model), candidate)]
+    before, after = test.evidence(reference, *(predicts(one, bundle) for one in sessions))
     cost, low, high = cost_of(metric, before, after)
-    first, last = milliseconds(sessions, test.inputs)
+    first, last = milliseconds(sessions, [test.inputs(ROUNDS)] * 2)
     entry |= {
         "words": str(candidate.words),
         "metric": task.headline,

@@ -11,14 +11,14 @@ import numpy as np
 
 from whet.bundle import Bundle, Prepared, Unreadable
 from whet.bundle.predict import TOLERANCE
-from whet.core.errors import DataError, ParityError
+from whet.core.errors import ParityError
 from whet.core.evidence import Evidence, Metric
-from whet.core.outputs import rows_joined
 from whet.core.run_folder import RunFolder
 from whet.evaluate.compare import difference
 from whet.evaluate.difference import MARGIN, Difference
 from whet.evaluate.evidence import joined, read_evidence
 from whet.exporting.reference import Part, Reference, evenly
+from whet.exporting.samples import Samples
 
 SAMPLES = 64  # whose scores are compared one by one
 _BATCHES = (1, 2, 5, 7, 16)  # their batch sizes, in turn
@@ -61,13 +61,14 @@ def pass_gate(bundle: Bundle, reference: Reference, part: Part, folder: RunFolde
     prepared, apart = _preparation(bundle, reference, part, rows)
     largest, top, equal = _scores(bundle, reference, part, prepared)
     started = time.monotonic()
-    exported, unread = _predicted(bundle, reference, part)
+    samples = Samples(bundle, part)
+    [exported] = samples.evidence(reference, lambda ready: bundle.run(ready)[0])
     seconds = (time.monotonic() - started) / len(part)
     statistics_NS, row_N, failed = reference.statistics(part.frame)
-    if differing := unread.keys() ^ failed.keys():
+    if differing := samples.unread.keys() ^ failed.keys():
         row = min(differing)
         raise ParityError(
-            f"the bundle and the run disagree on what can be read; {part.ids[row]}: {unread.get(row) or failed[row]}"
+            f"the bundle and the run disagree on what can be read; {part.ids[row]}: {samples.unread.get(row) or failed[row]}"
         )
     task = reference.saved.task
     metric = task.metric(task.headline)
@@ -153,26 +154,6 @@ def _batches(rows: Sequence[int]) -> list[list[int]]:
         found.append(list(rows[start : start + size]))
         start, number = start + size, number + 1
     return found
-
-
-def _predicted(bundle: Bundle, reference: Reference, part: Part) -> tuple[Evidence, dict[int, str]]:
-    """(the evidence of the whole part through the bundle, the reason for every row that it cannot read)."""
-    statistics, rows, unread = [], [], {}
-    for start in range(0, len(part), max(_BATCHES)):
-        ready = {}
-        for row in range(start, min(start + max(_BATCHES), len(part))):
-            try:
-                part.maps([row])
-                ready[row] = bundle.prepare(part.content(row))
-            except (Unreadable, OSError, DataError) as error:
-                unread[row] = str(error)
-        if ready:
-            scores, _ = bundle.run(list(ready.values()))
-            statistics.append(reference.kept(bundle, list(ready.values()), scores, part.maps(list(ready))))
-            rows += list(ready)
-    if not rows:
-        raise ParityError(f"none of the {len(part)} {part.split} samples can be read; {part.ids[0]}: {unread[0]}")
-    return part.evidence(reference, np.array(rows), rows_joined(statistics).double().numpy()), unread
 
 
 def _not_worse(metric: Metric, before: Evidence, after: Evidence, what: str, certain: float | None) -> dict[str, float]:

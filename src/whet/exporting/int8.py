@@ -40,7 +40,7 @@ class Graph:
 
     def weighted(self, node: Any) -> bool:
         """Whether a node multiplies by weights."""
-        return node.op_type in _WEIGHTED and any(name in self._constants for name in node.input)
+        return node.op_type in _WEIGHTED and node.input[1] in self._constants
 
     @property
     def products(self) -> list[str]:
@@ -62,7 +62,7 @@ class Graph:
     @cached_property
     def preparation(self) -> frozenset[str]:
         """Everything before the first nodes with weights: the normalisation. Of sounds everything up to the logarithm."""
-        logarithms = [node for node in self.nodes if node.op_type == "Log"]
+        logarithms = [node for node in self.nodes if node.op_type == "Log" and node.name not in self.head]
         if logarithms:
             return frozenset(node.name for node in self._upstream(logarithms))
         after: set[str] = set()
@@ -103,7 +103,6 @@ class StaticInt8:
     symmetric, with a scale for every output channel. One calibration serves any number of graphs.
 
     Weights take 7 of the 8 bits: without VNNI instructions, processors add pairs of products in 16 bits, which overflow with 8.
-    The same file would then be worse on an older processor than where it was measured.
 
     samples: inputs of the graph, each a batch of one. Used in a `with` block, at whose end its temporary files are removed."""
 

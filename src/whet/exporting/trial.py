@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from whet.bundle import Bundle, Prepared, Unreadable
+from whet.bundle import Bundle
 from whet.bundle.predict import open_session
-from whet.core.errors import DataError
 from whet.core.evidence import Evidence
 from whet.core.language import Sentence
-from whet.core.outputs import rows_joined
 from whet.evaluate.compare import difference
 from whet.evaluate.difference import Difference
-from whet.exporting.reference import Part, Reference, evenly
+from whet.exporting.reference import Part, Reference
+from whet.exporting.samples import Predicts, Samples
 
 MOST = 1000  # validation samples that choose between candidates
-_BATCH, _ROUNDS, _SAME = 16, 15, 1.05
+ROUNDS, _WARM = 15, 2  # in which times are measured; those before them are not counted
+_SAME = 1.05  # times that differ by less are equal
 
 
 NAMELESS = Sentence("")  # of graphs that nobody is told about
@@ -44,7 +43,7 @@ class Candidate:
 class Measured:
     """evidence: what the candidate predicts for the validation samples. cost: by how much the metric is worse than that of the
     first graph, on the same samples, in its unit; low and high of its paired 95 % interval. milliseconds: of processor time for one
-    sample on one thread."""
+    sample on one thread, once it was timed."""
 
     candidate: Candidate
     evidence: Evidence = field(repr=False)
@@ -52,7 +51,7 @@ class Measured:
     cost: float
     low: float
     high: float
-    milliseconds: float
+    milliseconds: float = 0.0
 
     @property
     def size(self) -> int:
@@ -70,69 +69,49 @@ class Measured:
         }
 
 
-class Samples:
-    """A part of the data as a bundle prepares it, read once."""
-
-    def __init__(self, bundle: Bundle, part: Part, most: int | None = None) -> None:
-        self.part, self.bundle = part, bundle
-        self.ready: dict[int, Prepared] = {}
-        for row in evenly(len(part), most or len(part)):
-            try:
-                part.maps([row])
-                self.ready[row] = bundle.prepare(part.content(row))
-            except (Unreadable, OSError, DataError):
-                continue  # the gate compared what can be read
-
-    @cached_property
-    def inputs(self) -> list[np.ndarray]:
-        """Each sample as a batch of one."""
-        return [self.bundle.batch([one]) for one in self.ready.values()]
-
-    def evidence(self, reference: Reference, session: Any) -> Evidence:
-        """What a graph predicts for them."""
-        rows, found = list(self.ready), []
-        for start in range(0, len(rows), _BATCH):
-            some = rows[start : start + _BATCH]
-            ready = [self.ready[row] for row in some]
-            scores = session.run(["scores"], {"samples": self.bundle.batch(ready)})[0]
-            found.append(reference.kept(self.bundle, ready, scores, self.part.maps(some)))
-        return self.part.evidence(reference, np.array(rows), rows_joined(found).double().numpy())
-
-
 class Trial:
     """Measures candidates against the graph of a bundle, on validation samples. tolerance: by how much the headline metric may
     become worse, in its unit."""
 
-    def __init__(self, bundle: Bundle, reference: Reference, val: Samples, train: Part, tolerance: float) -> None:
+    def __init__(self, bundle: Bundle, reference: Reference, val: Part, train: Part, tolerance: float) -> None:
         self.bundle, self.reference, self.tolerance = bundle, reference, tolerance
-        self._val, self._train = val, train
+        self.val, self._train = Samples(bundle, val, MOST), train
         self.model = (bundle.path / "model.onnx").read_bytes()
         self.metric = reference.saved.task.metric(reference.saved.task.headline)
-        self._before = val.evidence(reference, self._opened(self.model, {}))
+        self._before = self._evidence(Candidate(NAMELESS, self.model))
 
     def calibration(self, count: int) -> list[np.ndarray]:
         """Training samples, evenly from their list, as inputs of the graph, each a batch of one."""
-        return Samples(self.bundle, self._train, count).inputs
+        return Samples(self.bundle, self._train, count).inputs()
 
     def measured(self, candidate: Candidate) -> Measured:
-        session = self._opened(candidate.model, candidate.session(self.bundle.info)["config"])
-        after = self._val.evidence(self.reference, session)
-        found = cost_of(self.metric, self._before, after)
-        return Measured(candidate, after, self.metric.value(after), *found, self.milliseconds([candidate])[0])
+        """Its metric; see `timed` for its time."""
+        after = self._evidence(candidate)
+        return Measured(candidate, after, self.metric.value(after), *cost_of(self.metric, self._before, after))
+
+    def timed(self, several: Sequence[Measured]) -> list[Measured]:
+        """The same with the time of each."""
+        sessions = [opened(one.candidate, self.bundle) for one in several]
+        times = milliseconds(sessions, [self.val.inputs(ROUNDS)] * len(several))
+        return [replace(one, milliseconds=time) for one, time in zip(several, times)]
 
     def scores(self, candidate: Candidate, samples: Sequence[np.ndarray]) -> np.ndarray:
         """The scores of each sample (a batch of one)."""
-        session = self._opened(candidate.model, candidate.session(self.bundle.info)["config"])
+        session = opened(candidate, self.bundle)
         return np.concatenate([session.run(["scores"], {"samples": one})[0] for one in samples])
 
-    def milliseconds(self, candidates: Sequence[Candidate]) -> list[float]:
-        """The processor time of each for one sample on one thread, in turn."""
-        sessions = [self._opened(one.model, one.session(self.bundle.info)["config"]) for one in candidates]
-        return milliseconds(sessions, self._val.inputs)
+    def _evidence(self, candidate: Candidate) -> Evidence:
+        [found] = self.val.evidence(self.reference, predicts(opened(candidate, self.bundle), self.bundle))
+        return found
 
-    def _opened(self, model: bytes, config: Mapping[str, str]) -> Any:
-        settings = self.bundle.info["session"]
-        return open_session(model, {**settings, "config": {**settings["config"], **config}}, threads=1)
+
+def opened(candidate: Candidate, bundle: Bundle) -> Any:
+    """The onnxruntime session of a graph in place of that of a bundle, with one thread."""
+    return open_session(candidate.model, candidate.session(bundle.info), threads=1)
+
+
+def predicts(session: Any, bundle: Bundle) -> Predicts:
+    return lambda ready: session.run(["scores"], {"samples": bundle.batch(ready)})[0]
 
 
 def best(tried: Sequence[Measured], tolerance: float) -> Measured | None:
@@ -151,13 +130,13 @@ def cost_of(metric: Any, before: Evidence, after: Evidence) -> tuple[float, floa
     return 0.0 - metric.merit(found.mean), low, high
 
 
-def milliseconds(sessions: Sequence[Any], inputs: Sequence[np.ndarray]) -> list[float]:
-    """The median processor time of each session for one sample on one thread, in milliseconds. The sessions take turns."""
+def milliseconds(sessions: Sequence[Any], inputs: Sequence[Sequence[np.ndarray]]) -> list[float]:
+    """The median processor time of each session for one sample on one thread, in milliseconds. The sessions take turns. inputs: for
+    each session some samples, each a batch of one."""
     times: list[list[float]] = [[] for _ in sessions]
-    for number in range(_ROUNDS + 2):
-        sample = inputs[number % len(inputs)]
-        for session, found in zip(sessions, times):
+    for number in range(_WARM + ROUNDS):
+        for session, samples, found in zip(sessions, inputs, times):
             began = time.thread_time()  # a session of one thread computes in the thread that calls it
-            session.run(["scores"], {"samples": sample})
+            session.run(["scores"], {"samples": samples[number % len(samples)]})
             found.append(time.thread_time() - began)
-    return [1e3 * float(np.median(found[2:])) for found in times]
+    return [1e3 * float(np.median(found[_WARM:])) for found in times]

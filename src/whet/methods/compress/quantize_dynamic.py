@@ -22,7 +22,7 @@ class QuantizeDynamic(
     Do not use when: most of the time is spent in convolutions, which stay in floating point: use quantize_static; or predictions
     run on a GPU or in a browser.
     Source: onnxruntime.quantization, quantize_dynamic; Zafrir et al. 2019, arXiv:1910.06188, for the idea on transformers. Weights
-    int8 for each output channel, of 7 bits, so that processors without VNNI compute the same.
+    int8 for each output channel, of 7 bits, which do not overflow on processors without VNNI.
     Shapes: acts on the exported graph; the run itself trains and is measured without it.
     """
 

@@ -27,10 +27,11 @@ class QuantizeStatic(
     Layers stay in floating point where the validation samples ask for it: first only the normalisation and the head, then also
     the first layer, then the most sensitive others.
 
-    Use when: a convolutional network must be small, or fast on a CPU: a quarter of the size, and usually 1.5 to 3 times as fast.
+    Use when: a convolutional network must be small, or fast on a CPU: a quarter of the size, and 1.5 times as fast where it was
+    measured (MobileNetV1, a processor without VNNI).
     Do not use when: predictions run on a GPU or in a browser, where int8 gains no time; or for texts: use quantize_dynamic.
     Source: Jacob et al. 2018, arXiv:1712.05877, as in onnxruntime.quantization: activations uint8 by minimum and maximum, weights
-    int8 for each channel, of 7 bits, so that processors without VNNI compute the same.
+    int8 for each channel, of 7 bits, which do not overflow on processors without VNNI.
     Deviates: a layer stays in floating point if that is needed to keep the metric on validation samples within the tolerance of
     the export. Layers are ordered by the change of the scores when only that layer is quantized.
     Shapes: acts on the exported graph; the run itself trains and is measured without it.
