@@ -273,6 +273,7 @@ def test_the_options_are_these():
         ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
+        "weights": ["--json", "--speed"],
     }  # fmt: skip
 
 

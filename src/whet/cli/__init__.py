@@ -32,6 +32,7 @@ from whet.cli import (
     study,
     train,
     tune,
+    weights,
 )
 from whet.cli.help import Command, Group
 from whet.cli.options import speaks
@@ -68,6 +69,7 @@ for module in (
     export,
     serve,
     methods,
+    weights,
 ):
     app.command(module.NAME, cls=Command)(speaks(module.command))
 

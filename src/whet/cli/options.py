@@ -31,8 +31,8 @@ Weights = Annotated[
 ]
 # The names in models/zoo, repeated here so that help needs no torch import; a test checks that they match.
 ZOO = (
-    "lenet", "alexnet", "vgg16", "resnet9", "resnet9_slim", "resnet18", "mobilenet_v2", "efficientnet_b0", "convmixer",
-    "convnext_atto", "vit_tiny",
+    "lenet", "alexnet", "vgg16", "resnet9", "resnet9_slim", "resnet18", "mobilenet_v2", "efficientnet_b0",
+    "efficientnet_lite0", "convmixer", "convnext_atto", "vit_tiny",
 )  # fmt: skip
 TEXT_ZOO = ("fast_text", "text_cnn", "text_transformer", "tf_idf")
 Architecture = Annotated[
