@@ -1,22 +1,34 @@
-// Objects and heat, as the server predicts them, over the image.
+// Objects and heat over the image.
 
-// The number of the class of every pixel, 0 where there is no object; the most confident object is on top, its outline is left out.
-function classesOf(objects) {
-  if (!objects.length) return { width: 1, height: 1, numbers: new Uint8Array(1), clear: true };
-  const [height, width] = objects[0].segmentation.size, numbers = new Uint8Array(width * height);
-  for (const { class: name, segmentation } of [...objects].reverse()) {
-    const inside = new Uint8Array(width * height), number = model.classes.indexOf(name);
-    let at = 0, on = 0;
-    for (const run of runsOf(segmentation.counts)) {
-      if (on) for (let k = at; k < at + run; k++) inside[(k % height) * width + Math.floor(k / height)] = 1;
-      at += run;
-      on = 1 - on;
-    }
-    for (let k = 0; k < inside.length; k++) {
-      if (inside[k]) numbers[k] = inside[k - 1] && inside[k + 1] && inside[k - width] && inside[k + width] ? number : 0;
+// The number of the class of every pixel, 0 where there is no object. objects: with class, box (x, y, width, height) and the pixels
+// inside it, the most confident first, which is on top. Between objects that touch there is a gap.
+function classesOf(objects, [height, width]) {
+  const ids = new Uint16Array(height * width), numbers = new Uint8Array(height * width), gap = Math.ceil(Math.max(height, width) / 400);
+  for (const [n, { box: [left, top, wide, high], inside }] of [...objects.entries()].reverse()) {
+    for (let y = 0, at = 0; y < high; y++) {
+      for (let x = 0; x < wide; x++) if (inside[at++]) ids[(top + y) * width + left + x] = n + 1;
     }
   }
+  const classes = objects.map((one) => model.classes.indexOf(one.class)), others = (id, next) => ids[next] && ids[next] !== id;
+  for (let k = 0; k < ids.length; k++) {
+    const id = ids[k], right = Math.min(gap, width - 1 - (k % width));
+    let apart = id > 0;
+    for (let away = 1; apart && away <= gap; away++) apart = !(others(id, k + away * width) || (away <= right && others(id, k + away)));
+    if (apart) numbers[k] = classes[id - 1];
+  }
   return { width, height, numbers, clear: true };
+}
+
+// The pixels inside the box of an object, from its run lengths: column by column over the image, those outside first.
+function insideOf({ box: [left, top, width, height], segmentation: { size: [rows], counts } }) {
+  const inside = new Uint8Array(width * height);
+  let at = 0, on = false;
+  for (const run of runsOf(counts)) {
+    for (let k = at; on && k < at + run; k++) inside[((k % rows) - top) * width + Math.floor(k / rows) - left] = 1;
+    at += run;
+    on = !on;
+  }
+  return inside;
 }
 
 // COCO's compressed run lengths: five bits a character, the sixth says that more follow; differences from the fourth number on.
@@ -53,7 +65,7 @@ function heatButton(row) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      row.heat = row.heat ? null : (await predictor.heat(await sampleOf(row))).heat;
+      row.heat = row.heat ? null : await predictor.heat(await sampleOf(row), (share) => { button.textContent = percent(share); });
     } catch (error) {
       $("problem").textContent = error.message;
     }

@@ -7,7 +7,8 @@ const WORDS = {
     image: "Drop or paste images", audio: "Drop audio clips", texts: "Write texts, one per line, or drop .txt files",
     unsure: "unsure", masks: "{0} of {1} predicted", none: "no label", kept: "Kept by the server", noted: "Noted",
     waiting: "…", count: "{0} of {1} predicted, {2} unsure", device: "The device cannot be used: {0}",
-    badToken: "This token is not accepted.", calibrated: "confidence {0}", overlay: "Show the mask", ...predictor.words.en,
+    badToken: "This token is not accepted.", calibrated: "confidence {0}", overlay: "Show the mask",
+    heat: "Show what it rests on", noHeat: "Hide what it rests on", ...predictor.words.en,
   },
   zh: {
     token: "访问令牌", unlock: "打开", predict: "预测", choose: "选择文件", camera: "拍照", microphone: "录音", stop: "停止（{0} 秒）",
@@ -15,7 +16,7 @@ const WORDS = {
     text: "文本，每行一条", shoot: "拍摄", close: "关闭", image: "拖入或粘贴图像", audio: "拖入音频", texts: "输入文本，每行一条，或拖入 .txt 文件",
     unsure: "不确定", masks: "已预测 {0}/{1}", none: "无标签", kept: "服务器已保存", noted: "已记录", waiting: "……",
     count: "已预测 {0}/{1}，其中 {2} 个不确定", device: "无法使用设备：{0}", badToken: "令牌无效。", calibrated: "置信度 {0}",
-    overlay: "显示掩码", ...predictor.words.zh,
+    overlay: "显示掩码", heat: "显示预测依据", noHeat: "隐藏预测依据", ...predictor.words.zh,
   },
 };
 // Colours of classes that people with a colour vision deficiency can tell apart (Okabe and Ito).
@@ -157,8 +158,9 @@ function media(row) {
 
 function paint(canvas, { width, height, numbers, clear }) {
   Object.assign(canvas, { width, height });
-  const pixels = new ImageData(width, height);
-  for (let k = 0; k < numbers.length; k++) pixels.data.set([...colour(numbers[k]), clear && !numbers[k] ? 0 : 255], 4 * k);
+  const palette = new Uint32Array(Uint8Array.from(model.classes.flatMap((_, k) => [...colour(k), clear && !k ? 0 : 255])).buffer);
+  const pixels = new ImageData(width, height), painted = new Uint32Array(pixels.data.buffer);
+  for (let k = 0; k < numbers.length; k++) painted[k] = palette[numbers[k]];
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
