@@ -77,8 +77,7 @@ def test_the_policy_allows_its_own_script_and_no_other_site(bundles, packages, t
 
 def test_the_page_of_a_server_and_that_of_the_browser_share_their_script():
     server, browser = (
-        page(*names).html()
-        for names in (("server.js", "found.js"), ("samples.js", "objects.js", "heat.js", "model.js", "found.js"))
+        page(*names).html() for names in (("server.js",), ("samples.js", "objects.js", "heat.js", "model.js"))
     )
     (script,) = re.findall(r"<script>(.*?)</script>", server, re.DOTALL)
     common = script[script.index("// Objects and heat over the image") :]

@@ -80,7 +80,7 @@ def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool =
 
 def _html(contents: dict[str, Any], inside: dict[str, bytes] | None = None, licences: str = "") -> str:
     """The page. inside: the files that it does not load."""
-    made = page("samples.js", "objects.js", "heat.js", "model.js", "found.js")
+    made = page("samples.js", "objects.js", "heat.js", "model.js")
     # Libraries are imported from memory, once their checksum is verified.
     policy = made.policy.replace("script-src ", "script-src blob: 'wasm-unsafe-eval' ")
     policy += "; connect-src " + ("'none'" if inside else "'self'")
