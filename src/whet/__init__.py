@@ -31,6 +31,7 @@ _HOME = {
     "improve": "whet.improvement",
     "label": "whet.labelling.labelling",
     "label_by_names": "whet.grouping.names",
+    "list_runs": "whet.run_index",
     "load": "whet.api",
     "merge_labels": "whet.labelling.merged",
     "pretrain": "whet.api",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from whet.labelling.labelling import label as label
     from whet.labelling.merged import merge_labels as merge_labels
     from whet.run import Run as Run
+    from whet.run_index import list_runs as list_runs
     from whet.studies.study import study as study
     from whet.tuning.tune import tune as tune
 
