@@ -15,7 +15,7 @@ from whet.core.spec import DataSpec, ModelSpec
 from whet.run import Run
 
 if TYPE_CHECKING:
-    from whet.evaluate.compare import Comparison, Group
+    from whet.comparisons import Comparisons
     from whet.training.log import Observer
 
 
@@ -187,14 +187,15 @@ def load(path: str | Path) -> Run:
     return Run(RunFolder.open(path))
 
 
-def compare(*runs: str | Path | Run, metric: str | None = None) -> tuple[Group, list[Comparison]]:
-    """Compare runs on the same test samples, paired: the recipe of the first run with every other recipe. metric: a metric of
-    their task, by default its headline: accuracy, or mean_iou for masks."""
+def compare(*runs: str | Path | Run, metric: str | None = None) -> Comparisons:
+    """Compare runs on the same test samples, paired: the recipe of the first run with every other recipe. Returns the tuple
+    (reference, comparisons). metric: a metric of their task, by default its headline: accuracy, or mean_iou for masks."""
+    from whet.comparisons import Comparisons
     from whet.evaluate.compare import compare_runs
 
     folders = [run.folder if isinstance(run, Run) else RunFolder.open(run) for run in runs]
     reference, found, _ = compare_runs(folders, metric)
-    return reference, found
+    return Comparisons(reference, found)
 
 
 @in_its_language
@@ -211,7 +212,7 @@ def ensemble(
     from whet.report import build_report
     from whet.training.data_record import as_recorded
     from whet.training.ensemble import ensemble_runs, show_mistakes
-    from whet.training.log import Observer
+    from whet.training.notebook_progress import default_observer
 
     folders = [RunFolder.open(run.path if isinstance(run, Run) else run) for run in runs]
     if len({folder.path.resolve() for folder in folders}) < max(2, len(folders)):
@@ -219,7 +220,7 @@ def ensemble(
     path = Path(out) if out is not None else next_name(Path("runs"), "ensemble")
     recipe = Recipe.load(folders[0].recipe)
     RunFolder(path).require_new(recipe.data.path)
-    watch = observer or Observer()
+    watch = observer or default_observer()
     watch.phase(english("combining {n} runs", n=len(folders)))
     table = read_samples(recipe.data).for_problem(recipe.task, recipe.model.head)
     made = ensemble_runs(folders, path)

@@ -25,19 +25,23 @@ from whet.data.read import medium_of, read_data
 from whet.evaluate.compare import Comparison, Group, compare_groups, group_runs
 from whet.models.build import check_architecture, zoo_of
 from whet.report import build_architectures, build_report
+from whet.report.cards import of_architectures
+from whet.report.sections.architectures import metric_against_cost
 from whet.studies.executor import PlannedRun, refuse_other
 from whet.training.log import Observer
+from whet.training.notebook_progress import default_observer
 from whet.training.signals import Interrupts
 from whet.training.subprocess_run import run_in_subprocess
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _BUDGET = "10ep"
 _VERDICT = {"helps": "better", "hurts": "worse"}  # names for architectures; other verdicts are unchanged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ArchitectureComparison:
     """The result: one row per architecture in the given order, as in architectures.json. `best` is chosen on the validation
     samples; None if no architecture could be trained."""
@@ -56,6 +60,19 @@ class ArchitectureComparison:
         import pandas as pd
 
         return pd.DataFrame(self.rows)
+
+    def __repr__(self) -> str:
+        return f"ArchitectureComparison({str(self.path)!r}, best: {self.best})"
+
+    def _repr_html_(self) -> str:
+        return of_architectures(self.path)
+
+    def plot_cost(self) -> Figure:
+        """The metric against parameters, training time, inference time and memory, as a figure. RunError where none was trained."""
+        rows = [row for row in self.rows if row["runs"]]
+        if not rows or self.metric is None:
+            raise RunError(f"{self.path}: no architecture could be trained")
+        return metric_against_cost(rows, self.metric).figure()
 
 
 @in_its_language
@@ -83,7 +100,7 @@ def compare_architectures(
     repeated. language: of the reports, see `whet.train`. options: training settings of every run (see `recipes.with_options`).
     Raises RecipeError before training if a name is unknown or repeated.
     """
-    started, observer = time.monotonic(), observer or Observer()
+    started, observer = time.monotonic(), observer or default_observer()
     spec = DataSpec.of(data)
     if weights not in (None, "auto", "none"):
         raise RecipeError(

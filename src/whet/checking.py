@@ -38,6 +38,7 @@ from whet.data.audit.unlabelled import Copies, check_copies, joined
 from whet.data.read import read_data
 from whet.data.split import deal_complete_folds
 from whet.data.table import SPLITS, UNLABELLED
+from whet.training.notebook_progress import default_counter
 
 FOLDS = 5
 _STORY = "check.json"
@@ -51,7 +52,7 @@ _MOST_PROBABILITIES = 20_000_000  # samples times classes of the first model; 8 
 _SHOWN, _SHOWN_OF_SUSPECTS, _TOGETHER = 12, 36, 4  # groups on the page, suspects, samples per group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """The result of a check. findings: in descending order of severity. probes: the accuracy of each shortcut. cleaned: the kept
     and excluded samples. page: the path of the report, or None."""
@@ -65,6 +66,14 @@ class Check:
     @property
     def problems(self) -> int:
         return sum(finding.severity == "problem" for finding in self.findings)
+
+    def __repr__(self) -> str:
+        return f"Check({len(self.survey.table)} samples, {self.problems} problems, {len(self.findings)} findings)"
+
+    def _repr_html_(self) -> str:
+        from whet.report.cards import of_check
+
+        return of_check(self.findings, len(self.cleaned.rows), len(self.cleaned.dropped), self.page)
 
     def to_dict(self) -> dict[str, Any]:
         table = self.survey.table
@@ -87,8 +96,8 @@ def check(
     out: str | Path | None = None,
     force: bool = False,
     threads: int = 4,
-    begin: Callable[[Sentence, int], None] = lambda stage, total: None,
-    advance: Callable[[int], None] = lambda count: None,
+    begin: Callable[[Sentence, int], None] | None = None,
+    advance: Callable[[int], None] | None = None,
     language: str | None = None,
 ) -> Check:
     """Check a data set before training.
@@ -104,6 +113,8 @@ def check(
         require_claimable(out, "check", data=[str(spec.path)])
         if (Path(out) / _STORY).exists() and not force:
             raise OutputError(f"{out} already contains a check; choose another --out, or use --force to overwrite it")
+    usual_begin, usual_advance = default_counter()
+    begin, advance = begin or usual_begin, advance or usual_advance
     begin(english("reading"), 0)
     table = read_data(spec, threads, usable=False)
     begin(MEDIA[table.medium].looking, len(table))

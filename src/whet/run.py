@@ -17,6 +17,7 @@ from whet.run_samples import given_rows, mistaken_rows, own_samples, read_as_tra
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from whet.data.table import Table
     from whet.explanations import Explanations
@@ -34,6 +35,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.path)!r})"
+
+    def _repr_html_(self) -> str:
+        from whet.report.cards import of_run
+
+        return of_run(self.folder)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder}  # the network is not sent to other processes; it is loaded again when needed
@@ -226,6 +232,35 @@ class Run:
             {"id": id_, "reason": error} for id_, error in zip(table.frame["id"], errors) if error
         ] + [vars(entry) for entry in table.skipped]  # fmt: skip
         return metrics
+
+    def plot_curves(self) -> Figure:
+        """The loss per step, the validation metrics, and the learning rate, as a figure."""
+        from whet.report.sections.curves import learning_curves
+
+        drawing = learning_curves(self.folder, self.folder.log_records())
+        if drawing is None:
+            raise RunError(f"{self.path}: no step was trained, so there are no learning curves")
+        return drawing.figure()
+
+    def plot_confusion(self) -> Figure:
+        """The confusion matrix of the test samples, or of the validation samples if there is no test split, as a figure. RunError
+        where the task has none."""
+        from whet.report.sections.confusion import confusion_matrix
+
+        self._require_section("confusion", "confusion matrix")
+        return confusion_matrix(self.folder).figure()
+
+    def plot_calibration(self) -> Figure:
+        """The accuracy at each confidence, on the same samples as `plot_confusion`, as a figure. RunError where the task has no
+        confidences."""
+        from whet.report.sections.calibration import reliability_diagram
+
+        self._require_section("calibration", "reliability diagram")
+        return reliability_diagram(self.folder).figure()
+
+    def _require_section(self, name: str, title: str) -> None:
+        if name not in self.folder.task.sections:
+            raise RunError(f"{self.path}: a run of the task '{self.folder.task.name}' has no {title}")
 
     @in_its_language
     def report(self, *, language: str | None = None) -> Path:

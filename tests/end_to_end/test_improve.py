@@ -8,6 +8,9 @@ import pytest
 from tests.conftest import whet, write_images
 from tests.report.english import english_sentences
 
+from whet.core.language import in_language
+from whet.report.cards import of_improvement
+
 TRAIN = "train: {budget: 2ep, batch_size: 8, image_size: 16, precision: fp32}\n"
 PLAIN = TRAIN + "methods: [sgd, cosine]\n"
 STRONG = TRAIN + "methods: [horizontal_flip, sgd, one_cycle, ema, tta]\n"
@@ -47,6 +50,15 @@ def test_the_report_says_it_and_names_the_broken_file(improved):
     page = Path(found["report"]).read_text(encoding="utf-8")
     assert "broken.jpg" in page and "95 %" in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)  # nothing from the network
+
+
+def test_what_a_notebook_shows_of_it(improved):
+    _, _, found = improved
+    d = found["difference"]
+    html = of_improvement(Path(found["path"]))
+    assert f"{100 * d['mean']:+.1f}".replace("-", "−") in html and "strong" in html and "reference" in html
+    with in_language("zh"):
+        assert english_sentences(of_improvement(Path(found["path"]))) == []
 
 
 def test_the_report_in_chinese(improved):

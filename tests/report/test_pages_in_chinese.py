@@ -15,6 +15,7 @@ from whet.core.language import in_language
 from whet.core.run_folder import RunFolder
 from whet.evaluate.difference import Difference
 from whet.report import build_architectures, build_report, build_study
+from whet.report.cards import of_architectures, of_study
 from whet.studies.effects import ToDecide
 from whet.studies.evidence import Effect, Price
 
@@ -102,6 +103,8 @@ def test_a_study(tmp_path: Path, chinese: None) -> None:
         page = build_study(tmp_path).read_text(encoding="utf-8")
         assert "mixup 有效：macro-F1 +3.0 个百分点" in page
         assert english_sentences(page) == []
+        card = of_study(tmp_path)
+        assert "24 次训练" in card and "+3.0" in card and english_sentences(card) == []
 
 
 def test_a_comparison_of_architectures(finished_run: Path, tmp_path: Path, chinese: None) -> None:
@@ -112,6 +115,8 @@ def test_a_comparison_of_architectures(finished_run: Path, tmp_path: Path, chine
     page = build_architectures(tmp_path).read_text(encoding="utf-8")
     assert NAMES[3] in page and "32 像素" in page and "未定" in page
     assert english_sentences(page) == []
+    card = of_architectures(tmp_path)
+    assert NAMES[3] in card and english_sentences(card) == []
 
 
 def test_explanations(finished_run: Path, tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ def test_the_page_in_chinese(found):
     assert english_sentences(page, "ernel size") == []  # the reasons of the runs that failed
 
 
+def test_what_a_notebook_shows_of_it(found):
+    html = found._repr_html_()
+    assert "adamw.lr" in html and "best trial" in html
+    assert repr(found) == f"Tuning({str(found.path)!r}, {len(found.trials)} trials)"
+    assert len(found.plot_trials().axes[0].lines) >= 2 and found.plot_importances().axes[0].patches
+    with in_language("zh"):
+        assert english_sentences(found._repr_html_()) == []
+
+
 def test_called_again_nothing_is_made_again_and_other_values_are_refused(found):
     kept = {path: path.stat().st_mtime_ns for path in found.path.glob("runs/*/DONE")}
     again = tuned(found.path.parent)

@@ -33,6 +33,7 @@ from whet.run import Run
 from whet.studies.executor import PlannedRun, refuse_other
 from whet.training.job import resume_or_train
 from whet.training.log import Observer
+from whet.training.notebook_progress import default_observer
 from whet.training.signals import Interrupts
 
 _INT8_COST = 0.01  # above it, sensitive layers stay in floating point
@@ -96,7 +97,7 @@ def compress(
     size=2MB. budget: of each training; by default that of the run. shares: of the channels to remove, each trained; by default 0.3,
     0.5 and 0.7 where channels can be removed, () for none. students: architectures (see `train`), with @PIXELS for the
     size of their images. data: the new location of the run's data. Raises RecipeError, RunError, DataError and OutputError."""
-    out, watch = Path(out), observer or Observer()
+    out, watch = Path(out), observer or default_observer()
     wanted = None if target is None else Target.parse(target)
     source = Source.open(run, data)
     recipe = source.recipe

@@ -31,6 +31,7 @@ from whet.exporting.source import Source
 from whet.models.front import TextFront
 from whet.run import Run
 from whet.training.log import Observer
+from whet.training.notebook_progress import default_observer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +70,7 @@ def export(
     """
     if not 0 <= unsure_below <= 1:
         raise RecipeError(f"unsure_below = {unsure_below}: accepted: a probability from 0 to 1")
-    out, watch = Path(out), observer or Observer()
+    out, watch = Path(out), observer or default_observer()
     source = Source.open(run, data)
     changing, quantizing = methods_of(source.recipe, methods)
     _require_new(out, source.recipe.data.path)

@@ -22,6 +22,7 @@ from whet.grouping.features import describe
 from whet.grouping.files import require_replaceable, write_grouping
 from whet.grouping.reduce import reduced
 from whet.grouping.result import Grouping
+from whet.training.notebook_progress import default_counter
 
 
 @in_its_language
@@ -37,8 +38,8 @@ def group(
     seed: int = 0,
     force: bool = False,
     threads: int = 4,
-    begin: Callable[[Sentence, int], None] = lambda stage, total: None,
-    advance: Callable[[int], None] = lambda count: None,
+    begin: Callable[[Sentence, int], None] | None = None,
+    advance: Callable[[int], None] | None = None,
     language: str | None = None,
 ) -> Grouping:
     """Group samples without labels by the features of a frozen network.
@@ -60,6 +61,8 @@ def group(
     spec = DataSpec.of(data)
     if out is not None:
         require_replaceable(Path(out), str(spec.path), force=force)
+    usual_begin, usual_advance = default_counter()
+    begin, advance = begin or usual_begin, advance or usual_advance
     begin(english("reading"), 0)
     medium = medium_of(spec)
     table, left_out = read_without_labels(spec, medium, threads)

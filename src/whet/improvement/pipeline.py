@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from whet import recipes
 from whet.core import strict_json
 from whet.core.duration import Duration
@@ -17,7 +19,7 @@ from whet.core.evidence import Metric
 from whet.core.language import Sentence, english, in_its_language
 from whet.core.output import claim
 from whet.core.recipe import Recipe
-from whet.core.run_folder import next_name
+from whet.core.run_folder import RunFolder, next_name
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.task import metrics_of_all_tasks
 from whet.data.audit import Finding, audit
@@ -30,17 +32,20 @@ from whet.improvement.schedule import Schedule, make_schedule
 from whet.improvement.summary import summary
 from whet.improvement.unlabelled import SPREADING, spreading, trained
 from whet.report import build_improvement, build_report
+from whet.report.cards import of_improvement
+from whet.report.sections.effects import forest
 from whet.studies.clock import TooLittleTime
 from whet.studies.executor import executor_for, settled_threads
 from whet.studies.study import Study, study
 from whet.training.ensemble import show_mistakes
 from whet.training.log import Observer
+from whet.training.notebook_progress import default_observer
 
 _STRONG, _IMPROVED = english("strong"), english("improved")
 _FEW_EPOCHS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Improvement:
     """The result of `improve`. `recommended`: the best recipe other than the plain one, chosen on the validation samples.
     `difference`: its `metric` minus that of the plain recipe on the same test samples. `study`: the effects of the strong recipe's
@@ -55,6 +60,19 @@ class Improvement:
     best_run: Path
     report: Path
     metric: str
+
+    def __repr__(self) -> str:
+        return f"Improvement({str(self.path)!r}, recommended: {self.recommended})"
+
+    def _repr_html_(self) -> str:
+        return of_improvement(self.path)
+
+    def plot_differences(self) -> Figure:
+        """The difference of each recipe from the plain one with its 95 % interval, as a figure."""
+        groups = RunFolder(self.path).read_json(self.path / "improvement.json")["groups"]
+        compared = {name: group["difference"] for name, group in groups.items() if group["difference"]}
+        rows = [{"factor": name, "effect": found["mean"], **found} for name, found in compared.items()]
+        return forest(rows, self.metric).figure()
 
 
 @in_its_language
@@ -96,7 +114,7 @@ def improve(
     `out`; finished runs are never repeated. language: of the reports, see `whet.train`. options: training settings of every
     recipe, see `recipes.with_options`: batch_size, lr, image_size, device.
     """
-    started, observer = time.monotonic(), observer or Observer()
+    started, observer = time.monotonic(), observer or default_observer()
     if metric is not None:
         _require_share(metric, metrics_of_all_tasks())
     spec = DataSpec.of(data)

@@ -26,6 +26,7 @@ from whet.inference import InferenceModel
 from whet.labelling.scores import closeness, disagreement, k_center_greedy
 from whet.run import Run
 from whet.training.data_record import recorded_samples
+from whet.training.notebook_progress import default_counter
 
 KIND, TO_LABEL, LABELLED, STORY, SAMPLES = "label", "to_label.csv", "labelled.csv", "label.json", "samples"
 STRATEGIES = ("margin", "disagreement", "coreset")
@@ -68,7 +69,7 @@ def label(
     out: str | Path | None = None,
     force: bool = False,
     threads: int = 4,
-    begin: Callable[[Sentence, int], None] = lambda stage, total: None,
+    begin: Callable[[Sentence, int], None] | None = None,
     language: str | None = None,
 ) -> Proposals:
     """Choose the unlabelled samples that are worth labelling next.
@@ -88,6 +89,7 @@ def label(
     recipe, spec = runs[0].recipe, DataSpec.of(data)
     if out is not None:
         _require_replaceable(Path(out), str(spec.path), force=force)
+    begin = begin or default_counter()[0]
     begin(english("reading"), 0)
     columns = {key: getattr(recipe.data, key) for key in ("file_column", "text_column") if not getattr(spec, key)}
     spec = spec.replace(**columns)

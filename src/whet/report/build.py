@@ -169,8 +169,12 @@ def _of_task(folder: RunFolder) -> list[Any]:
 
 
 def _rendered(module: Any, context: dict[str, Any]) -> str:
-    name = module.__name__.rpartition(".")[2]
-    return _environment().get_template(f"{name}.html").render(**context)
+    return rendered(f"{module.__name__.rpartition('.')[2]}.html", **context)
+
+
+def rendered(template: str, **context: Any) -> str:
+    """A piece of HTML from a template of the report."""
+    return _environment().get_template(template).render(**context)
 
 
 def _page(title: str, sections: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Figures as inline SVG with real text, scaled to the width of the page."""
+"""Figures: for a page as inline SVG with real text, scaled to its width; for Python as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 from markupsafe import Markup
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from whet.core.language import in_language, language
 
 INK, MUTED, GRID, ACCENT, SECOND, WARN = "#1c2a26", "#66756f", "#e3e9e6", "#0b7a5e", "#2f5fb3", "#c2512f"
 
@@ -39,28 +43,69 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+# Fonts with Chinese characters, for figures whose text is drawn as pixels.
+_CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "SimHei",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+)  # fmt: skip
+
+
+class Picture(Figure):
+    """A figure that a notebook shows as an image, with or without `%matplotlib inline`."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(_STYLE):
+            self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that can be drawn. width, height: in inches. title: for screen readers. margins: of a figure whose labels have known
+    sizes (`Figure.subplots_adjust`), which takes half the time of computing them."""
+
+    width: float
+    height: float
+    plot: Callable[[Figure], Any]
+    title: str
+    margins: dict[str, float] | None = None
+
+    def svg(self) -> Markup:
+        """An SVG with this aspect ratio; it fills its container."""
+        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+            # The page draws the letters, so matplotlib's font need not have them.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            buffer = io.StringIO()
+            figure = Figure(figsize=(self.width, self.height), layout="constrained" if self.margins is None else None)
+            self.plot(figure)
+            if self.margins is not None:
+                figure.subplots_adjust(**self.margins)
+            figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        svg = buffer.getvalue()
+        svg = svg[svg.index("<svg") :]
+        # Without width and height, the view box makes the figure as wide as its column.
+        svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+        svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+        svg = svg.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(self.title)}" class="figure"', 1)
+        svg = re.sub(r"font: ([^;\"]*?)'?[\w ]*'?, [^;\"]*sans-serif", r"font: \1 inherit", svg)
+        return Markup(svg)
+
+    def figure(self) -> Picture:
+        """A matplotlib figure. Its text is English where no installed font has the characters of the current language."""
+        known = [name for name in _CHINESE_FONTS if name in font_manager.get_font_names()] if language() == "zh" else []
+        style = {**_STYLE, "font.family": [*known, "sans-serif"]} if known else _STYLE
+        with matplotlib.rc_context(style), in_language("en" if language() == "zh" and not known else None):
+            figure = Picture(figsize=(self.width, self.height), layout="constrained")
+            self.plot(figure)
+        return figure
+
+
 def draw(
     width: float, height: float, plot: Callable[[Figure], Any], title: str, *, margins: dict[str, float] | None = None
 ) -> Markup:
-    """Return an SVG with the aspect ratio of the given size in inches; it fills its container. `title` is for screen readers.
-    margins: of a figure whose labels have known sizes (`Figure.subplots_adjust`), which takes half the time of computing them."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # The page draws the letters, so matplotlib's font need not have them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(width, height), layout="constrained" if margins is None else None)
-        plot(figure)
-        if margins is not None:
-            figure.subplots_adjust(**margins)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    # Without width and height, the view box makes the figure as wide as its column.
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(title)}" class="figure"', 1)
-    svg = re.sub(r"font: ([^;\"]*?)'?[\w ]*'?, [^;\"]*sans-serif", r"font: \1 inherit", svg)
-    return Markup(svg)
+    """The SVG of a `Drawing`."""
+    return Drawing(width, height, plot, title, margins).svg()
 
 
 # Sizes of point labels in inches: the width of a letter, the height of a line, the radius of a point.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from whet.core import strict_json
 from whet.core.duration import Duration
@@ -20,6 +21,8 @@ from whet.core.run_folder import next_name, write_csv, write_whole
 from whet.data.read import read_data
 from whet.evaluate.difference import HELPS, HURTS, Difference
 from whet.report import build_study
+from whet.report.cards import of_study
+from whet.report.sections.effects import forest, price
 from whet.studies.clock import Clock
 from whet.studies.confirmation import Confirmation, confirm
 from whet.studies.evidence import Effect, Findings
@@ -29,10 +32,11 @@ from whet.studies.plan import Plan, agreed_plan, make_plan
 from whet.studies.runner import Runner, Steps
 from whet.studies.screening import FILLED, SCREEN_SHARE, Screening, decide_length
 from whet.training.log import Observer
+from whet.training.notebook_progress import default_observer
 from whet.training.signals import Interrupts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """The result of a study. `effects`: one row per factor, best first. `confirmed`: the difference of the recommended recipe from
     the base with new seeds, on the test samples (on the validation samples if there is no test split); None if nothing was
@@ -45,6 +49,23 @@ class Study:
     report: Path
     metric: str
     part: str = "test"  # the split of `confirmed`
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.path)!r}, {len(self.effects)} effects)"
+
+    def _repr_html_(self) -> str:
+        return of_study(self.path)
+
+    def plot_effects(self) -> Figure:
+        """The effect of each technique with its 95 % interval, as a figure."""
+        return forest(self._measured(), self.metric).figure()
+
+    def plot_cost(self) -> Figure:
+        """The effect of each technique against the training time that it costs, as a figure."""
+        return price(self._measured(), self.metric).figure()
+
+    def _measured(self) -> list[dict[str, Any]]:
+        return [row for row in self.effects.to_dict("records") if row["seeds"]]
 
 
 @in_its_language
@@ -78,7 +99,7 @@ def study(
     sample is used. A stopped study is resumed by calling it again with the same `out`. Finished runs are never repeated. A failed
     run is reported and does not stop the others. language: of the report, see `whet.train`.
     """
-    started, watch = time.monotonic(), observer or Observer()
+    started, watch = time.monotonic(), observer or default_observer()
     plan = make_plan(
         base, factors, design=design, budget=budget, seeds=seeds, metric=metric, jobs=jobs, ray=ray, smaller=smaller
     )

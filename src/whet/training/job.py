@@ -27,6 +27,7 @@ from whet.training.environment import environment
 from whet.training.guard import gave_up
 from whet.training.log import Observer, RunLog
 from whet.training.made_masks import with_made_masks
+from whet.training.notebook_progress import default_observer
 from whet.training.pseudo_labels import with_pseudo_labels
 from whet.training.session import Prepared, Report, Session
 
@@ -51,7 +52,7 @@ def train_run(
     recipe = recipe.replace(data=absolute(recipe.data))
     folder = RunFolder(out if out is not None else next_name(Path("runs"), stem))
     folder.require_new(*recipe.data.sources)
-    with _working(Session(folder, observer or Observer(), clock, started, report)) as session:
+    with _working(Session(folder, observer or default_observer(), clock, started, report)) as session:
         prepared = session.prepare(recipe, strict=strict)  # nothing is written before the settings are valid
         claim(folder.path, "run", data=recipe.data.sources)
         with folder.lock():
@@ -79,7 +80,7 @@ def resume_run(
     folder = RunFolder.open(path)
     if folder.finished:
         raise RunError(f"{path} is finished; there is nothing to resume")
-    with folder.lock(), _working(Session(folder, observer or Observer(), clock, None, report)) as session:
+    with folder.lock(), _working(Session(folder, observer or default_observer(), clock, None, report)) as session:
         if folder.recipe.is_file() and checkpoints(folder.checkpoints):
             _resume(session, data, accept_changed_data=accept_changed_data)
         else:

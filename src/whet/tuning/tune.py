@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from whet.core import strict_json
 from whet.core.duration import Duration
-from whet.core.errors import RecipeError
+from whet.core.errors import RecipeError, RunError
 from whet.core.language import Sentence, english, in_its_language
 from whet.core.output import claim
 from whet.core.recipe import Recipe
@@ -23,6 +24,8 @@ from whet.core.task import metric_named
 from whet.data.read import read_data
 from whet.evaluate.difference import LEAST_SEEDS, Difference
 from whet.report import build_tuning
+from whet.report.cards import of_tuning
+from whet.report.sections.tuning import history, importances
 from whet.studies.clock import Clock
 from whet.studies.confirmation import Confirmation, compare_afresh, length_that_fits
 from whet.studies.evidence import observe
@@ -30,13 +33,14 @@ from whet.studies.executor import executor_for, settled_threads
 from whet.studies.manifest import agreed
 from whet.studies.runner import Runner, Steps
 from whet.training.log import Observer
+from whet.training.notebook_progress import default_observer
 from whet.training.signals import Interrupts
 from whet.tuning.search import FILLED, SHARE, USUAL_TRIALS, Searching, Trial, decide_length
 from whet.tuning.space import Setting, make_space, place
 from whet.tuning.trials import Trials
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tuning:
     """The result of tuning. `trials`: one row per trial. `tuned`: the recipe with the values of the best trial. `recommended`:
     the tuned recipe, or the original if new seeds do not confirm the gain. `confirmed`: the difference of the tuned from the
@@ -50,6 +54,27 @@ class Tuning:
     confirmed: Difference | None
     report: Path
     metric: str
+
+    def __repr__(self) -> str:
+        return f"Tuning({str(self.path)!r}, {len(self.trials)} trials)"
+
+    def _repr_html_(self) -> str:
+        return of_tuning(self.path)
+
+    def plot_trials(self) -> Figure:
+        """The score of every trial and the best so far, as a figure."""
+        return history(self._story()).figure()
+
+    def plot_importances(self) -> Figure:
+        """The importance of each setting, as a figure. RunError where too few trials finished to estimate it."""
+        drawing = importances(self._story())
+        if drawing is None:
+            raise RunError(f"{self.path}: too few trials finished to estimate the importance of the settings")
+        return drawing.figure()
+
+    def _story(self) -> dict[str, Any]:
+        found: dict[str, Any] = RunFolder(self.path).read_json(self.path / "tuning.json")
+        return found
 
 
 @in_its_language
@@ -79,7 +104,7 @@ def tune(
     stopped tuning is resumed by calling it again with the same `out`. Finished trials are never repeated. A failed trial is
     reported and does not stop the others. language: of the report, see `whet.train`.
     """
-    started, watch = time.monotonic(), observer or Observer()
+    started, watch = time.monotonic(), observer or default_observer()
     limit = Duration.parse_budget(budget) if budget is not None else None
     watch.phase(english("reading {data}", data=base.data.path))
     table = read_data(base.data)

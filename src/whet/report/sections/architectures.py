@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 from whet.core.language import english, tr, translated
 from whet.core.run_folder import RunFolder
 from whet.report import text
-from whet.report.figures import ACCENT, GRID, INK, MUTED, draw, name_points
+from whet.report.figures import ACCENT, GRID, INK, MUTED, Drawing, name_points
 
 _WIDTH, _HEIGHT = 10.5, 6.6  # inches, for 2 x 2 panels
 _DECADES = [digit * 10.0**power for power in range(-6, 12) for digit in (1, 3)]
@@ -46,10 +46,13 @@ def context(folder: RunFolder, story: dict[str, Any]) -> dict[str, Any]:
         "failed": [row for row in story["architectures"] if row["failed"]],
         "bounds": (low, max(high, low + 1e-6)),
         "environment": environment,
-        "figure": draw(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows, story["metric"]), tr("Metric against cost"))
-        if rows
-        else None,
+        "figure": metric_against_cost(rows, story["metric"]).svg() if rows else None,
     }
+
+
+def metric_against_cost(rows: list[dict[str, Any]], metric: str) -> Drawing:
+    """rows: of the architectures that were trained."""
+    return Drawing(_WIDTH, _HEIGHT, lambda figure: _plot(figure, rows, metric), tr("Metric against cost"))
 
 
 def _plot(figure: Figure, rows: list[dict[str, Any]], metric: str) -> None:

@@ -14,15 +14,24 @@ from whet.core.task import ClassTask
 from whet.evaluate.calibration import reliability
 from whet.evaluate.evidence import read_evidence
 from whet.evaluate.rates import wilson_interval
-from whet.report.figures import ACCENT, GRID, MUTED, draw
+from whet.report.figures import ACCENT, GRID, MUTED, Drawing
 
 _MARGINS = {"left": 0.145, "right": 0.97, "bottom": 0.115, "top": 0.985, "hspace": 0.09}
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
     metrics = folder.read_json(folder.metrics)
-    part = "test" if "test" in metrics else "val"
-    evidence = read_evidence(folder, part)
+    return {
+        "figure": reliability_diagram(folder).svg(),
+        "error": metrics["test" if "test" in metrics else "val"]["calibration_error"],
+        "temperature": _temperature(folder),
+        "decided_upon": cast(ClassTask, folder.task).decided_upon,
+    }
+
+
+def reliability_diagram(folder: RunFolder) -> Drawing:
+    metrics = folder.read_json(folder.metrics)
+    evidence = read_evidence(folder, "test" if "test" in metrics else "val")
     task = cast(ClassTask, evidence.task)
     bins = reliability(*task.decisions(evidence), bins=10)
 
@@ -40,13 +49,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
         for axis in (curve.yaxis, counts.xaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
-    error = metrics[part]["calibration_error"]
-    return {
-        "figure": draw(4.6, 4.2, plot, tr("Calibration"), margins=_MARGINS),
-        "error": error,
-        "temperature": _temperature(folder),
-        "decided_upon": task.decided_upon,
-    }
+    return Drawing(4.6, 4.2, plot, tr("Calibration"), _MARGINS)
 
 
 def _temperature(folder: RunFolder) -> float | None:

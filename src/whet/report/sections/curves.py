@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from whet.core.language import tr, translated
 from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
-from whet.report.figures import ACCENT, MUTED, SECOND, WARN, draw
+from whet.report.figures import ACCENT, MUTED, SECOND, WARN, Drawing, draw
 
 _MARGINS = {"left": 0.05, "right": 0.935, "bottom": 0.165, "top": 0.83, "wspace": 0.22}
 
@@ -27,6 +27,18 @@ def steps_per_epoch(steps: Sequence[Mapping[str, Any]]) -> float:
 
 def context(folder: RunFolder) -> dict[str, Any] | None:
     records = folder.log_records()
+    drawing = learning_curves(folder, records)
+    if drawing is None:
+        return None
+    tests = [r for r in records if r["event"] == "range_test"]
+    return {
+        "figure": drawing.svg(),
+        "range_tests": [{**test, "figure": _range_test(test)} for test in tests],
+    }
+
+
+def learning_curves(folder: RunFolder, records: Sequence[Mapping[str, Any]]) -> Drawing | None:
+    """records: of the log. None if no step was trained."""
     steps = [r for r in records if r["event"] == "step"]
     checks = [r for r in records if r["event"] == "validation"]
     if not steps:
@@ -75,11 +87,7 @@ def context(folder: RunFolder) -> dict[str, Any] | None:
         for axes in (left, middle, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
-    tests = [r for r in records if r["event"] == "range_test"]
-    return {
-        "figure": draw(10.5, 3.0, plot, tr("Learning curves"), margins=_MARGINS),
-        "range_tests": [{**test, "figure": _range_test(test)} for test in tests],
-    }
+    return Drawing(10.5, 3.0, plot, tr("Learning curves"), _MARGINS)
 
 
 def _range_test(test: dict[str, Any]) -> Markup:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from whet.core.language import english, tr, translated
 from whet.core.task import metric_named
-from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, draw, name_points
+from whet.report.figures import ACCENT, GRID, INK, MUTED, WARN, Drawing, draw, name_points
 from whet.report.text import axis_of, unit_of
 
 _PRICE = (5.2, 3.4)  # inches
@@ -21,7 +21,6 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
     classes = sorted({name for effect in measured for name in effect["per_class"]})
     reach = max([0.01, *(abs(one["mean"]) for effect in measured for one in effect["per_class"].values())])
     chosen = metric_named(study["metric"])
-    scale = (unit_of(chosen), 100 if chosen.is_share else 1)
     confirmed = study["confirmed"]
     return {
         "study": study,
@@ -32,14 +31,9 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         "text": chosen.text,
         "title": chosen.title,
         "unit": english(" percentage points") if chosen.is_share else "",
-        "forest": draw(
-            8.4,
-            0.9 + 0.36 * len(measured),
-            lambda figure: _forest(figure, measured, scale),
-            tr("Effects with intervals"),
-        ),
-        "price": draw(*_PRICE, lambda figure: _price(figure, measured, scale), tr("Gain against cost")),
-        "heat": _heat(study, scale),
+        "forest": forest(measured, study["metric"]).svg(),
+        "price": price(measured, study["metric"]).svg(),
+        "heat": _heat(study, _scale(study["metric"])),
         "curves": draw(
             5.2,
             3.2,
@@ -49,6 +43,23 @@ def context(study: dict[str, Any]) -> dict[str, Any]:
         if confirmed
         else None,
     }
+
+
+def forest(effects: list[dict[str, Any]], metric: str) -> Drawing:
+    """Each effect with its interval. effects: rows with `factor`, `effect`, `low`, `high` and `verdict`."""
+    height = 0.9 + 0.36 * len(effects)
+    return Drawing(8.4, height, lambda figure: _forest(figure, effects, _scale(metric)), tr("Effects with intervals"))
+
+
+def price(effects: list[dict[str, Any]], metric: str) -> Drawing:
+    """Each effect against the training time, `time`, that it costs."""
+    return Drawing(*_PRICE, lambda figure: _price(figure, effects, _scale(metric)), tr("Gain against cost"))
+
+
+def _scale(metric: str) -> tuple[str, int]:
+    """The unit of a difference, and the factor that gives it."""
+    chosen = metric_named(metric)
+    return unit_of(chosen), 100 if chosen.is_share else 1
 
 
 def _forest(figure: Figure, effects: list[dict[str, Any]], scale: tuple[str, int]) -> None:

@@ -14,7 +14,7 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": improvement["name"],
         "difference": difference,
-        "sentence": _sentence(difference["verdict"], improvement["recommended"]),
+        "sentence": sentence(difference["verdict"], improvement["recommended"]),
         "groups": improvement["groups"],
         "recommended": improvement["recommended"],
         "metric": improvement["metric"],
@@ -30,7 +30,7 @@ def context(folder: RunFolder, improvement: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sentence(verdict: str, name: str) -> str:
+def sentence(verdict: str, name: str) -> str:
     """What the verdict says about the recipe of this name."""
     return {
         "helps": tr("The {name!t} recipe is better than the plain recipe.", name=name),

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from whet.core.language import english, tr, translated
 from whet.core.task import metric_named
 from whet.evaluate.compare import Metric
-from whet.report.figures import ACCENT, GRID, INK, MUTED, SECOND, WARN, draw
+from whet.report.figures import ACCENT, GRID, INK, MUTED, SECOND, WARN, Drawing, draw
 from whet.report.text import axis_of, unit_of
 
 _COLUMNS, _MAX_SLICES = 3, 12
@@ -44,9 +44,9 @@ def context(story: dict[str, Any]) -> dict[str, Any]:
             }
             for s in important
         ],
-        "history": draw(8.4, 3.4, lambda figure: _history(figure, story, chosen), tr("Score of every trial and the best so far")),
+        "history": history(story).svg(),
         "curves": draw(5.2, 3.4, lambda figure: _curves(figure, story), tr("Validation over the training of every trial")),
-        "importances": _importances(story),
+        "importances": drawn.svg() if (drawn := importances(story)) is not None else None,
         "slices": _slices(finished, varied, best, chosen),
         "forest": draw(8.4, 1.9, lambda figure: _forest(figure, confirmed, chosen), tr("Tuned minus original"))
         if confirmed else None,
@@ -62,6 +62,12 @@ def shown(value: Any) -> str:
 
 def _scaled(chosen: Metric, value: float) -> float:
     return 100 * value if chosen.is_share else value
+
+
+def history(story: dict[str, Any]) -> Drawing:
+    """The score of every trial and the best so far."""
+    chosen, title = metric_named(story["metric"]), tr("Score of every trial and the best so far")
+    return Drawing(8.4, 3.4, lambda figure: _history(figure, story, chosen), title)
 
 
 def _history(figure: Figure, story: dict[str, Any], chosen: Metric) -> None:
@@ -99,7 +105,8 @@ def _curves(figure: Figure, story: dict[str, Any]) -> None:
     axes.set(xlabel=tr("% of training"), ylabel=tr("validation"))
 
 
-def _importances(story: dict[str, Any]) -> Markup | None:
+def importances(story: dict[str, Any]) -> Drawing | None:
+    """The importance of each setting; None if too few trials finished."""
     found = sorted(story["importances"].items(), key=lambda item: item[1])
     if not found:
         return None
@@ -111,7 +118,7 @@ def _importances(story: dict[str, Any]) -> Markup | None:
         axes.tick_params(axis="y", labelcolor=INK)
         axes.grid(axis="y", visible=False)
 
-    return draw(5.2, 0.9 + 0.3 * len(found), plot, tr("Importance of every setting"))
+    return Drawing(5.2, 0.9 + 0.3 * len(found), plot, tr("Importance of every setting"))
 
 
 def _slices(
