@@ -196,7 +196,7 @@ async def together(port: int, requests: list[bytes], count: int, patience: float
 
 
 async def slow(port: int, connections: int, seconds: float) -> dict[str, Any]:
-    """Connections that send a byte of their headers, or of a body, every second, and meanwhile /health ten times a second: after how
+    """Connections that each send one byte a second, of their headers or of a body, with /health ten times a second: after how
     many seconds each was closed, and the seconds of the answers."""
     heads = itertools.cycle(
         (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", posted(b"x" * 1000, "image/jpeg")[:-1000])

@@ -192,7 +192,7 @@ def best_batch(bundle: Bundle) -> int:
 
 
 def _seconds(bundle: Bundle, samples: list[Prepared]) -> float:
-    """The least of at least three computations, and of as many as there are in a tenth of a second: other processes disturb some."""
+    """The least of at least three computations, and of as many as there are in a tenth of a second: others disturb some."""
     found: list[float] = []
     while len(found) < 3 or sum(found) < 0.1:
         began = time.perf_counter()
