@@ -17,7 +17,7 @@ from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
 from whet.core import strict_json
 from whet.core.errors import OutputError, ParityError, RecipeError, RunError
-from whet.core.language import english
+from whet.core.language import english, in_its_language
 from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
 from whet.core.run_folder import RunFolder
@@ -41,6 +41,7 @@ MODEL, CARD, GOLDEN = "model.onnx", "README.md", "golden"
 SCRIPTS, OBJECTS = ("predict.py", "samples.py"), "objects.py"  # the last where objects are predicted
 
 
+@in_its_language
 def export(
     run: str | Path | Run,
     out: str | Path,
@@ -50,6 +51,7 @@ def export(
     unsure_below: float = 0.5,
     golden: int = 4,
     data: str | Path | None = None,
+    language: str | None = None,
     observer: Observer | None = None,
 ) -> Bundle:
     """Write the model of a finished run as a bundle: a folder with the ONNX graph of everything that predicts (normalisation,
@@ -59,7 +61,7 @@ def export(
     test split (or the validation split, if there is no test split) with torch and with the run's record. The samples must therefore
     still be in the run's data. unsure_below: predictions with a lower confidence are marked as unsure. golden: how many of these
     samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out. data: the
-    new location of the run's data if they were moved; samples are matched by content.
+    new location of the run's data if they were moved; samples are matched by content. language: of the model card.
 
     methods: of the stage AFTER, such as QuantizeStatic(), which make the exported model smaller; by default those of the recipe.
     tolerance: percentage points of the headline metric that such a method may cost. Otherwise it is undone: the bundle is written
