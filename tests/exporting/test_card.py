@@ -51,7 +51,8 @@ def test_in_english():
         "| | accuracy on 1,042 test samples |",
         "| this file (fp32) | 87.5 % (95 % interval 80.0 to 92.5) |\n| recorded by the run (bf16) | 86.0 % |",
         "quantize_static (int8, the head in floating point) costs 0.4 points of accuracy on 1,042 validation samples (95 % "
-        "interval -0.1 to 0.9), against the same model in single precision: 12.3 -> 5.0 ms of processor time a sample, 8.1 -> 2.1 MB.",
+        "interval -0.1 to 0.9), against the same model in single precision: 12.3 -> 5.0 ms of processor time a sample, "
+        "8.1 -> 2.1 MB.",
         "low_rank: 2,000,000 -> 1,500,000 parameters.",
         "low_rank was undone: nothing became smaller.",
         "Scores of 64 samples differ from torch in single precision by at most 1.2e-05; the largest score is 9.87. A sample takes "

@@ -54,7 +54,7 @@ _OBJECTS = {
     "own": "(batch, queries, rows, columns): in the first rows of a query the number of its logits, and these, the last for no "
     "object; then the logits of its mask",
 }
-_DECISIONS = {
+_DECISIONS: dict[str, dict[str, Any]] = {
     "largest": {
         "words": english("the class with the largest probability"),
         "unsure": english("where the probability of the class is below {limit}", limit="unsure_below"),
