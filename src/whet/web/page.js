@@ -68,7 +68,7 @@ async function open() {
 
 // --- samples ------------------------------------------------------------------------------------
 function add(blob, name, text = null) {
-  const row = { blob, name, text, found: null, error: "", label: null, kept: false, bare: false, url: text === null ? URL.createObjectURL(blob) : "" };
+  const row = { blob, name, text, found: null, error: "", label: null, kept: false, bare: false, open: false, url: text === null ? URL.createObjectURL(blob) : "" };
   row.element = make("tr", { role: "row" });
   rows.push(row);
   $("problem").textContent = "";
@@ -129,7 +129,7 @@ function wav(audio) {
 
 // --- results ------------------------------------------------------------------------------------
 function show(row) {
-  const controls = () => [...row.element.querySelectorAll("button, select, input")], focused = controls().indexOf(document.activeElement);
+  const controls = () => [...row.element.querySelectorAll("button, select, summary, input")], focused = controls().indexOf(document.activeElement);
   const cell = (...children) => make("td", { role: "cell" }, ...children), prediction = cell();
   if (row.error) prediction.append(make("div", { className: "error", textContent: row.error }));
   else if (!row.found) prediction.append(make("div", { textContent: say("waiting") }));
@@ -210,16 +210,24 @@ function predicted(row) {
 
 function correction(row) {
   if (!row.found) return [];
-  const several = Array.isArray(row.found.predicted);
-  const select = make("select", { multiple: several });
-  select.setAttribute("aria-label", say("wrong"));
-  if (!several) select.append(make("option", { value: "", textContent: say("wrong") }));
-  for (const name of model.classes) {
-    const chosen = several ? (row.label || row.found.predicted).includes(name) : row.label === name;
-    select.append(make("option", { value: name, textContent: name, selected: chosen }));
-  }
-  select.addEventListener("change", () => correct(row, several ? [...select.selectedOptions].map((one) => one.value) : select.value || null));
-  return row.label === null ? [select] : [select, make("div", { className: "kept", textContent: say(row.kept ? "kept" : "noted") })];
+  const chosen = Array.isArray(row.found.predicted) ? labelsOf(row) : labelOf(row);
+  return row.label === null ? [chosen] : [chosen, make("div", { className: "kept", textContent: say(row.kept ? "kept" : "noted") })];
+}
+
+function labelOf(row) {
+  const select = make("select", { ariaLabel: say("wrong") }, make("option", { value: "", textContent: say("wrong") }));
+  select.append(...model.classes.map((name) => make("option", { value: name, textContent: name, selected: row.label === name })));
+  select.addEventListener("change", () => correct(row, select.value || null));
+  return select;
+}
+
+function labelsOf(row) {
+  const boxes = model.classes.map((name) => make("input", { type: "checkbox", value: name, checked: (row.label || row.found.predicted).includes(name) }));
+  const lines = boxes.map((one) => make("label", { className: "check" }, one, one.value));
+  const list = make("details", { className: "labels", open: row.open }, make("summary", { textContent: say("wrong") }), ...lines);
+  list.addEventListener("toggle", () => { row.open = list.open; });
+  list.addEventListener("change", () => correct(row, boxes.filter((one) => one.checked).map((one) => one.value)));
+  return list;
 }
 
 async function correct(row, label) {
