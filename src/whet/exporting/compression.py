@@ -11,7 +11,7 @@ from whet.core.errors import NoEffectError, RecipeError
 from whet.core.language import Sentence, english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
-from whet.core.stages import Compresses, Quantizes
+from whet.core.stages import Changes, Compresses, Quantizes
 from whet.core.task import allowed
 from whet.exporting.samples import Samples
 from whet.exporting.source import Source
@@ -49,6 +49,8 @@ def methods_of(recipe: Recipe, given: Sequence[Method]) -> tuple[list[Any], list
             raise RecipeError(f"method '{method.name}' does not act after training, so an export cannot use it")
         if not allowed(recipe.task, method):
             raise RecipeError(f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {recipe.task}")
+        if _trains(method) and method.name not in recipe:
+            raise RecipeError(f"method '{method.name}' acts in training, and this run was trained without it")
     for method in given:
         if clash := sorted(method.conflicts & {other.name for other in given}):
             raise RecipeError(f"methods '{method.name}' and '{clash[0]}' cannot be combined in one export; keep one")
@@ -56,8 +58,15 @@ def methods_of(recipe: Recipe, given: Sequence[Method]) -> tuple[list[Any], list
     return changing, [method for method in given or recipe.methods if isinstance(method, Quantizes)]
 
 
+def _trains(method: Method) -> bool:
+    """Whether a method quantizes a graph by what it did in training."""
+    return isinstance(method, Quantizes) and isinstance(method, Changes)
+
+
 def quantizer_of(recipe: Recipe) -> str:
-    """The name of the method that quantizes a run best: dynamic for texts, static for convolutions."""
+    """The name of the method that quantizes a run best: the one it was trained with, dynamic for texts, static for convolutions."""
+    if trained := [method.name for method in recipe.methods if _trains(method)]:
+        return trained[0]
     return "quantize_dynamic" if recipe.medium == "text" else "quantize_static"
 
 

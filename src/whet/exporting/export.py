@@ -9,9 +9,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
@@ -25,15 +23,12 @@ from whet.exporting.card import model_card
 from whet.exporting.compression import INT8_TOLERANCE, Quantized, changed, methods_of, quantized
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
-from whet.exporting.graph import WholeModel, onnx_model
+from whet.exporting.graph import onnx_model
 from whet.exporting.reference import Part, Reference, evenly
 from whet.exporting.source import Source
 from whet.models.front import TextFront
 from whet.run import Run
 from whet.training.log import Observer
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 KIND = "bundle"
 MODEL, CARD, GOLDEN = "model.onnx", "README.md", "golden"
@@ -133,9 +128,7 @@ def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict
     are returned."""
     reference = source.reference
     saved = reference.saved
-    model = WholeModel(saved.net.front, saved.predictor, saved.task).eval()
-    part = source.part(source.judging)
-    write_whole(folder / MODEL, onnx_model(model, _example(reference, part), (0, 1) if part.medium == "text" else (0,)))
+    write_whole(folder / MODEL, onnx_model(*reference.exportable(source.part(source.judging))))
     if isinstance(saved.net.front, TextFront):
         saved.net.front.tokens.save(folder)
         remove(folder / "tokenizer_config.json")
@@ -144,19 +137,6 @@ def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict
         write_whole(folder / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
     write_manifest(folder, info)
     return info
-
-
-def _example(reference: Reference, part: Part) -> Tensor:
-    """Two samples, or one twice."""
-    front = reference.saved.net.front
-    if isinstance(front, TextFront):
-        texts = part.frame["text"].tolist()
-        longest = sorted(texts, key=len)[-2:]
-        return torch.from_numpy(front.tokens.encode([longest[0], longest[-1]], reference.saved.size))
-    found = list(reference.rendered(part.frame.iloc[evenly(len(part), 8)]).values())
-    if not found:
-        raise RunError(f"none of the first {part.split} samples can be read; {part.ids[0]}")
-    return torch.stack([torch.from_numpy(found[0].copy()), torch.from_numpy(found[-1].copy())])
 
 
 def _measured(folder: RunFolder, parity: Parity, precision: str) -> dict[str, Any]:
