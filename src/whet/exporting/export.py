@@ -14,7 +14,8 @@ from typing import Any
 from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
 from whet.core import strict_json
-from whet.core.errors import OutputError, ParityError, RecipeError, RunError
+from whet.core.errors import OutputError, ParityError, RecipeError
+from whet.core.evidence import Evidence
 from whet.core.language import english
 from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
@@ -24,7 +25,7 @@ from whet.exporting.compression import INT8_TOLERANCE, Quantized, changed, metho
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
 from whet.exporting.graph import onnx_model
-from whet.exporting.reference import Part, Reference, evenly
+from whet.exporting.reference import Part, evenly
 from whet.exporting.source import Source
 from whet.models.front import TextFront
 from whet.run import Run
@@ -76,16 +77,18 @@ def export(
         watch.phase(english("trying smaller networks"))
         source, compression = changed(source, changing, limit)
     quantizers = [functools.partial(quantized, method, source=source, tolerance=limit) for method in quantizing]
-    return write_bundle(
+    bundle, _ = write_bundle(
         source, out, watch, quantizers, compression, tolerance=limit, unsure_below=unsure_below, golden=golden
     )
+    return bundle
 
 
 def write_bundle(
-    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle], Quantized]],
+    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle, Evidence], Quantized]],
     compression: list[dict[str, Any]], *, tolerance: float, unsure_below: float = 0.5, golden: int = 4,
-) -> Bundle:  # fmt: skip
-    """Write a bundle that passed the gate. quantizers: tried in turn on the bundle in single precision. compression: the
+) -> tuple[Bundle, Evidence]:  # fmt: skip
+    """Write a bundle that passed the gate. Returns it with what it predicts for the samples that judge. quantizers: tried in turn
+    on the bundle in single precision, given that with what it predicts for these. compression: the
     entries of bundle.json on what was done to the networks before; tolerance: see `pass_gate`. Other arguments: see `export`."""
     part, altered = source.part(source.judging), source.reference.altered
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -97,12 +100,13 @@ def write_bundle(
         watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
         parity = pass_gate(bundle, source.reference, part, source.folder, tolerance if altered else 0.0)
         info |= _measured(source.folder, parity, source.reference.saved.precision)
-        info["compression"] = compression
+        info["compression"], evidence = compression, parity.evidence
         for quantizer in quantizers:
             watch.phase(english("trying int8"))
-            found = quantizer(bundle)
+            found = quantizer(bundle, evidence)
             info["compression"].append(found.entry)
-            if found.candidate is not None:
+            if found.candidate is not None and found.evidence is not None:
+                evidence = found.evidence
                 info["metrics"]["exported"] = {"dtype": "int8", **(found.metrics or {})}
                 info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
                 write_whole(work / MODEL, found.candidate.model)
@@ -114,7 +118,7 @@ def write_bundle(
         if wrong := Bundle.read(work).check_golden():
             raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
         put(work, out)
-    return Bundle.read(out)
+    return Bundle.read(out), evidence
 
 
 def _require_new(out: Path, data: str | None) -> None:

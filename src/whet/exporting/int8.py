@@ -199,9 +199,9 @@ def _scales(weight: np.ndarray, channel: int) -> np.ndarray:
 
 
 def stored_as_int8(model: bytes) -> bytes | None:
-    """A graph of a network that was trained with rounding (`whet.models.fake_quantize`) with its weights in int8. Nothing is rounded
-    anew: a layer is stored so if its input is rounded in the graph and its weights lie on the levels of 7 bits. None where there is
-    no such layer."""
+    """The graph of a network that was trained with rounding (`whet.models.fake_quantize`), with its weights in int8. Nothing is
+    rounded anew: a layer is stored so if its input is rounded in the graph and its weights lie on the levels of 7 bits. None where
+    there is no such layer."""
     import onnx
 
     graph = onnx.load_from_string(model)
@@ -224,7 +224,8 @@ class _TrainedInt8:
         given = self._made_by.get(node.input[0]) if len(node.input) > 1 else None
         if node.op_type not in _WEIGHTED or given is None or given.op_type != "DequantizeLinear":
             return
-        if node.op_type == "ConvTranspose" or not all(name in self._tensors for name in (*node.input[1:], given.input[1])):
+        constants = (*node.input[1:], given.input[1])
+        if node.op_type == "ConvTranspose" or not all(name in self._tensors for name in constants):
             return
         weight, input_scale = self._value(node.input[1]), float(self._value(given.input[1]))
         channel = _channel(weight, node)
@@ -239,8 +240,10 @@ class _TrainedInt8:
             scales = np.maximum(scales, least.reshape(scales.shape))
             levels = weight / scales
             bias_scales = np.ravel(scales).astype(np.float32) * np.float32(input_scale)
-            node.input[2] = self._dequantized(f"{node.input[2]}_of_{given.input[1]}", bias / bias_scales, np.int32, bias_scales, 0)
-        node.input[1] = self._dequantized(node.input[1], levels, np.int8, np.ravel(scales).astype(np.float32), channel)
+            name = f"{node.input[2]}_of_{given.input[1]}"
+            node.input[2] = self._dequantized(name, bias / bias_scales, np.int32, bias_scales, 0)
+        name = f"{node.input[1]}_of_{given.input[1]}"
+        node.input[1] = self._dequantized(name, levels, np.int8, np.ravel(scales).astype(np.float32), channel)
 
     def _value(self, name: str) -> np.ndarray:
         from onnx import numpy_helper

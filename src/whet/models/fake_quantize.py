@@ -1,8 +1,8 @@
 """Simulated 8-bit integers: weights and activations are rounded as the exported int8 network rounds them, in floating point.
 
-Activations: uint8, one scale and zero point for each tensor. Weights: symmetric, one scale for each output channel, of 7 bits, which
-do not overflow on processors without VNNI (see `whet.exporting.int8`). A scale for each channel commutes with the factor that a
-BatchNorm multiplies this channel by: the weights need not be folded with it before they are rounded.
+Activations: uint8, one scale and zero point for each tensor. Weights: symmetric, one scale for each output channel, of 7 bits,
+which do not overflow on processors without VNNI (see `whet.exporting.int8`). A scale for each channel commutes with the factor that
+a BatchNorm multiplies this channel by: the weights need not be folded with it before they are rounded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEVELS = 64  # of weights, on each side of zero
 TOP = 255  # the largest value of an activation in uint8
 _DECAY = 0.99  # of the averages of the ends of a range, per training step
 _NAME = "fake_quantize"
-_PROBE = {"image": 96, "audio": 1000}  # pixels, milliseconds of a sample to trace networks that have no size of their own
+_PROBE = {"image": 96, "audio": 1000}  # pixels, milliseconds: for networks that have no size of their own
 
 Place = Literal["before", "after"]
 
@@ -133,24 +133,24 @@ class Points:
     activations: Mapping[str, Place]
 
 
-def quantize_activations(net: Net, places: Mapping[str, Place]) -> None:
+def quantize_activations(net: Net, places: Mapping[str, Place]) -> Simulation:
     """Round tensors after or before these modules."""
     net.simulation = simulation = Simulation()
     for name, place in places.items():
         attach = attach_after if place == "after" else attach_before
         attach(net.get_submodule(name), f"{_NAME}_{place}", ActivationQuantizer(simulation))
-    simulation.train(net.training)
+    return simulation.train(net.training)
 
 
-def quantize_weights(net: Net, layers: tuple[str, ...]) -> None:
-    """Round the weights of these layers, after `quantize_activations`."""
-    for name in layers:
-        quantizer = WeightQuantizer(simulation_of(net))
-        parametrize.register_parametrization(net.get_submodule(name), "weight", quantizer)
+def quantize(net: Net, points: Points) -> None:
+    """Round weights and activations."""
+    simulation = quantize_activations(net, points.activations)
+    for name in points.weights:
+        parametrize.register_parametrization(net.get_submodule(name), "weight", WeightQuantizer(simulation))
 
 
-def simulation_of(net: nn.Module) -> Simulation:
-    return next(module for module in net.modules() if isinstance(module, Simulation))
+def simulation_of(net: nn.Module) -> Simulation | None:
+    return next((module for module in net.modules() if isinstance(module, Simulation)), None)
 
 
 def set_exact(model: nn.Module, value: bool) -> bool:
@@ -196,8 +196,8 @@ class _Trace:
 
 @torch.no_grad()
 def find_points(net: Net) -> Points:
-    """All layers but the first convolution and the last layer compute in integers; their inputs are rounded, and their outputs behind
-    BatchNorm and activation."""
+    """All layers but the first convolution and the last layer compute in integers; their inputs are rounded, and their outputs
+    behind BatchNorm and activation."""
     found, training = _Trace(), net.training
     x = net.front(net.front.blank(1, net.spec.native_size or _PROBE[net.spec.medium]))
     x = torch.linspace(-1, 1, x.numel(), device=x.device).mul(1e3).sin().view(x.shape)  # no two values are equal
@@ -249,7 +249,7 @@ def _source(key: tuple[int, int], modules: Mapping[str, nn.Module], found: _Trac
 
 
 def _unpadded(name: str, found: _Trace) -> tuple[int, int]:
-    """The input of a layer, or that of the module around it, if this differs only by zeros at the borders: those need no rounding."""
+    """The input of a layer, or that of the module around it, if this differs only by zeros at the borders: zero is a level."""
     key, outer = found.inputs[name], found.inputs.get(name.rpartition(".")[0])
     if outer is None or outer == key or found.returned_by.get(key):
         return key

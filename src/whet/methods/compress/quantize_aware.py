@@ -12,7 +12,7 @@ from whet.core.method import Method
 from whet.core.runtime import Runtime
 from whet.core.search import Search
 from whet.core.stages import Changes, Quantizes, Watches
-from whet.models.fake_quantize import find_points, quantize_activations, quantize_weights, simulation_of
+from whet.models.fake_quantize import find_points, quantize, quantize_activations, simulation_of
 from whet.models.net import Net
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class QuantizeAware(
         points = find_points(net)
         if not points.weights:
             raise NoEffectError("the network has no convolution and no linear layer between the first and the last")
-        quantize_activations(net, points.activations)
-        quantize_weights(net, points.weights)
+        quantize(net, points)
         net.built_with(self.replace(places=dict(points.activations)))
         net.notes.append(english("quantize_aware: {n:d} layers compute in int8", n=len(points.weights)))
         return net
@@ -87,7 +86,9 @@ class QuantizeAware(
         from whet.exporting.trial import Candidate
 
         model = stored_as_int8(trial.simulated())
-        return [] if model is None else [trial.measured(Candidate(english("int8, trained with rounding"), model, SESSION_INT8))]
+        if model is None:
+            return []
+        return [trial.measured(Candidate(english("int8, as trained"), model, SESSION_INT8))]
 
 
 class _Rounding(Runtime):
@@ -95,19 +96,19 @@ class _Rounding(Runtime):
 
     def __init__(self, net: Net, share: float) -> None:
         self._net, self._share = net, share
+        self._simulation = simulation_of(net)  # None where the method has no effect
         self._rounds = self._keeps = False
-        if share > 0:
-            self._begin(rounds=share == 1, keeps=False)
+        self._begin(rounds=share == 1, keeps=False)
 
     def after_step(self, progress: Progress) -> None:
         left = 1 - progress.fraction
         self._begin(rounds=left <= self._share, keeps=left <= _STATISTICS * self._share)
 
     def _begin(self, *, rounds: bool, keeps: bool) -> None:
-        if self._share == 0:
+        if self._simulation is None:
             return
         if rounds:
-            self._rounds = simulation_of(self._net).on = True
+            self._rounds = self._simulation.on = True
         if keeps and not self._keeps:
             self._keeps = True
             self._net.eval_only += [m for m in self._net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
