@@ -58,6 +58,10 @@ def plans(
             yield Plan(f"low-rank-{energy:g}", words, views, (thinner,))
     base = recipe.without(*(name for name in _LEFT_OUT if name in recipe))
     base = base.setting(budget=budget) if budget is not None else base
+    if budget is not None and _applies("quantize_aware", recipe) and _applies("from_run", recipe):
+        further = parse_method({"from_run": {"run": run}}), parse_method({"quantize_aware": {"share": 1}})
+        words = english("the run, trained further with the rounding of int8")
+        yield Plan("rounded", words, views, recipe=base.with_methods(*further))
     if taught := _applies("distill", recipe):
         base = base.with_methods(parse_method({"distill": {"teacher": run}}))
     if shares is None:

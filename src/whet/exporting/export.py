@@ -9,14 +9,13 @@ import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
 from whet.core import strict_json
-from whet.core.errors import OutputError, ParityError, RecipeError, RunError
+from whet.core.errors import OutputError, ParityError, RecipeError
+from whet.core.evidence import Evidence
 from whet.core.language import english, in_its_language
 from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
@@ -25,16 +24,13 @@ from whet.exporting.card import model_card
 from whet.exporting.compression import INT8_TOLERANCE, Quantized, changed, methods_of, quantized
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
-from whet.exporting.graph import WholeModel, onnx_model
-from whet.exporting.reference import Part, Reference, evenly
+from whet.exporting.graph import onnx_model
+from whet.exporting.reference import Part, evenly
 from whet.exporting.source import Source
 from whet.models.front import TextFront
 from whet.run import Run
 from whet.training.log import Observer
 from whet.training.notebook_progress import default_observer
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 KIND = "bundle"
 MODEL, CARD, GOLDEN = "model.onnx", "README.md", "golden"
@@ -84,16 +80,18 @@ def export(
         watch.phase(english("trying smaller networks"))
         source, compression = changed(source, changing, limit)
     quantizers = [functools.partial(quantized, method, source=source, tolerance=limit) for method in quantizing]
-    return write_bundle(
+    bundle, _ = write_bundle(
         source, out, watch, quantizers, compression, tolerance=limit, unsure_below=unsure_below, golden=golden
     )
+    return bundle
 
 
 def write_bundle(
-    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle], Quantized]],
+    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle, Evidence], Quantized]],
     compression: list[dict[str, Any]], *, tolerance: float, unsure_below: float = 0.5, golden: int = 4,
-) -> Bundle:  # fmt: skip
-    """Write a bundle that passed the gate. quantizers: tried in turn on the bundle in single precision. compression: the
+) -> tuple[Bundle, Evidence]:  # fmt: skip
+    """Write a bundle that passed the gate. Returns it with what it predicts for the samples that judge. quantizers: tried in turn
+    on the bundle in single precision, given that with what it predicts for these. compression: the
     entries of bundle.json on what was done to the networks before; tolerance: see `pass_gate`. Other arguments: see `export`."""
     part, altered = source.part(source.judging), source.reference.altered
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -105,12 +103,13 @@ def write_bundle(
         watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
         parity = pass_gate(bundle, source.reference, part, source.folder, tolerance if altered else 0.0)
         info |= _measured(source.folder, parity, source.reference.saved.precision)
-        info["compression"] = compression
+        info["compression"], evidence = compression, parity.evidence
         for quantizer in quantizers:
             watch.phase(english("trying int8"))
-            found = quantizer(bundle)
+            found = quantizer(bundle, evidence)
             info["compression"].append(found.entry)
-            if found.candidate is not None:
+            if found.candidate is not None and found.evidence is not None:
+                evidence = found.evidence
                 info["metrics"]["exported"] = {"dtype": "int8", **(found.metrics or {})}
                 info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
                 write_whole(work / MODEL, found.candidate.model)
@@ -122,7 +121,7 @@ def write_bundle(
         if wrong := Bundle.read(work).check_golden():
             raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
         put(work, out)
-    return Bundle.read(out)
+    return Bundle.read(out), evidence
 
 
 def _require_new(out: Path, data: str | None) -> None:
@@ -136,9 +135,7 @@ def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict
     are returned."""
     reference = source.reference
     saved = reference.saved
-    model = WholeModel(saved.net.front, saved.predictor, saved.task).eval()
-    part = source.part(source.judging)
-    write_whole(folder / MODEL, onnx_model(model, _example(reference, part), (0, 1) if part.medium == "text" else (0,)))
+    write_whole(folder / MODEL, onnx_model(*reference.exportable(source.part(source.judging))))
     if isinstance(saved.net.front, TextFront):
         saved.net.front.tokens.save(folder)
         remove(folder / "tokenizer_config.json")
@@ -147,19 +144,6 @@ def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict
         write_whole(folder / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
     write_manifest(folder, info)
     return info
-
-
-def _example(reference: Reference, part: Part) -> Tensor:
-    """Two samples, or one twice."""
-    front = reference.saved.net.front
-    if isinstance(front, TextFront):
-        texts = part.frame["text"].tolist()
-        longest = sorted(texts, key=len)[-2:]
-        return torch.from_numpy(front.tokens.encode([longest[0], longest[-1]], reference.saved.size))
-    found = list(reference.rendered(part.frame.iloc[evenly(len(part), 8)]).values())
-    if not found:
-        raise RunError(f"none of the first {part.split} samples can be read; {part.ids[0]}")
-    return torch.stack([torch.from_numpy(found[0].copy()), torch.from_numpy(found[-1].copy())])
 
 
 def _measured(folder: RunFolder, parity: Parity, precision: str) -> dict[str, Any]:
