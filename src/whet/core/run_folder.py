@@ -1,7 +1,8 @@
 """The run folder: the interface between training, report, study and export.
 
 runs/<name>/  requested.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
-              log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
+              log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/
+              examples/  feature_map/  report.html  DONE
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class RunFolder:
         self.made_masks = self.path / "made_masks"  # of training images without masks
         self.pseudo_labels = self.path / "pseudo_labels"  # of unlabelled samples that are trained on
         self.mistakes = self.path / "mistakes"
+        self.examples = self.path / "examples"  # of each class
+        self.feature_map = self.path / "feature_map"  # the samples in two dimensions
         self.worst_images = self.path / "worst_images"
         self.report = self.path / "report.html"
         self.done = self.path / "DONE"
