@@ -14,6 +14,7 @@ import typer
 from whet import __version__
 from whet.cli import (
     augment,
+    board,
     check,
     compare,
     compress,
@@ -64,6 +65,7 @@ for module in (
     label,
     compare,
     report,
+    board,
     compress,
     export,
     serve,
