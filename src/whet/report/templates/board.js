@@ -70,7 +70,12 @@
   const row = (one) => {
     const tick = make("input", { type: "checkbox", checked: chosen.has(one.id), disabled: !one.curves });
     tick.setAttribute("aria-label", one.id);
-    tick.addEventListener("change", () => { chosen[tick.checked ? "add" : "delete"](one.id); show(); });
+    tick.addEventListener("change", () => { 
+      chosen[tick.checked ? "add" : "delete"](one.id);
+      show();
+      const again = [...document.querySelectorAll("#results input")].find((other) => other.getAttribute("aria-label") === one.id);
+      if (again) again.focus(); // the rows are new
+    });
     const name = one.report ? make("a", { href: one.report, target: "_blank", rel: "noopener" }, short(one.id)) : make("span", {}, short(one.id));
     const above = one.parent ? "" : one.id.slice(0, -short(one.id).length), prefix = above ? make("span", { className: "muted" }, above) : "";
     const score = one.score, gain = one.gain;
